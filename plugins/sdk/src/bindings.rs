@@ -1,0 +1,38 @@
+//! What `wit-bindgen` makes of `wit/postdate.wit`: one module a world, since a plugin exports one or the other.
+
+// Off wasm32 the bindings hold less unsafe code, so this cannot be an `expect`.
+#![allow(unsafe_code, reason = "the canonical ABI; generated")]
+#![allow(clippy::pedantic, reason = "generated")]
+#![allow(missing_docs, reason = "documented in the WIT")]
+
+/// The world of a plugin that accepts or rejects requests.
+pub mod validator {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "validator",
+        pub_export_macro: true,
+        export_macro_name: "export",
+        default_bindings_module: "postdate_plugin::validator",
+        additional_derives: [PartialEq, Eq, Default],
+    });
+}
+
+/// The world of a plugin that processes accepted requests.
+pub mod processor {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "processor",
+        pub_export_macro: true,
+        export_macro_name: "export",
+        default_bindings_module: "postdate_plugin::processor",
+        additional_derives: [PartialEq, Eq, Default],
+    });
+}
+
+/// What a plugin may import. The component names only the imports that its code reaches.
+pub mod imports {
+    wit_bindgen::generate!({ path: "wit", world: "imports" });
+}
+
+pub use processor::postdate::plugin::types::{Failure, Job};
+pub use validator::postdate::plugin::types::{Acceptance, Problem, Request};
