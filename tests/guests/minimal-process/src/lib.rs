@@ -1,0 +1,9 @@
+//! Succeeds at once, with no result.
+
+use postdate_plugin::{Failure, Job, processor};
+
+fn process(_: Job) -> Result<Option<String>, Failure> {
+    Ok(None)
+}
+
+processor!(process);

@@ -1,0 +1,9 @@
+//! Accepts everything, changes nothing.
+
+use postdate_plugin::{Acceptance, Problem, Request, validator};
+
+fn validate(_: Request) -> Result<Acceptance, Vec<Problem>> {
+    Ok(Acceptance::unchanged())
+}
+
+validator!(validate);
