@@ -1,1 +1,55 @@
-fn main() {}
+//! The project's own commands: `cargo xtask COMMAND`. Each does its set-up itself, also on a fresh machine.
+
+mod bench;
+mod guests;
+mod serve;
+mod step;
+mod test;
+mod toolchain;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use anyhow::Result;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+Commands:
+  serve     build everything and start `postdate serve` with the sample use cases
+  test      build everything and run every test
+  plugins   build the WASM plugins and place them in their bundles
+  torture   kill the server at random moments under load and count what is lost
+  bench     measure, and write target/bench/
+
+`cargo xtask COMMAND --help` says more.
+
+Plugins are built for wasm32-wasip2. The toolchain for that is the one that rustup has installed; or, with
+POSTDATE_GUEST_TOOLCHAIN=distro or where rustup cannot add the target, Debian's packages.";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<OsString> = arguments.collect();
+    match run(&command.to_string_lossy(), rest) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &str, arguments: Vec<OsString>) -> Result<ExitCode> {
+    match command {
+        "serve" => serve::run(arguments),
+        "test" => test::run(arguments),
+        "plugins" => guests::run(arguments),
+        "torture" => test::torture(arguments),
+        "bench" => bench::run(arguments),
+        "" | "help" | "-h" | "--help" => {
+            println!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        other => anyhow::bail!("there is no command `{other}`\n\n{HELP}"),
+    }
+}

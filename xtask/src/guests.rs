@@ -1,0 +1,92 @@
+//! `cargo xtask plugins`: builds all guests in one go and places them where they are used.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    step::{root, step, target},
+    toolchain::{TARGET, Toolchain},
+};
+
+const HELP: &str = "\
+cargo xtask plugins
+
+Builds the plugins (plugins/) and the guests of the tests (tests/guests/) for wasm32-wasip2, and places
+  use-cases/NAME/validate.wasm and process.wasm   the sample bundles
+  target/guests/components/NAME.wasm              the guests of the tests";
+
+/// Cargo's name of each guest, and its place from the repository's root.
+const PLACES: &[(&str, &str)] = &[
+    ("orders_validate", "use-cases/orders/validate.wasm"),
+    ("orders_process", "use-cases/orders/process.wasm"),
+    ("puppet", "target/guests/components/puppet.wasm"),
+    ("minimal_validate", "target/guests/components/minimal-validate.wasm"),
+    ("minimal_process", "target/guests/components/minimal-process.wasm"),
+    ("wrong_version", "target/guests/components/wrong-version.wasm"),
+];
+
+/// Where the guests of the tests are.
+pub fn components() -> PathBuf {
+    target().join("guests/components")
+}
+
+pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    if let Some(argument) = parser.next()? {
+        return match argument {
+            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
+                println!("{HELP}");
+                Ok(ExitCode::SUCCESS)
+            }
+            other => Err(other.unexpected().into()),
+        };
+    }
+    build()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds and places all guests; quick where nothing has changed.
+pub fn build() -> Result<()> {
+    let toolchain = Toolchain::find()?;
+    let directory = target().join("guests");
+    let mut cargo = toolchain.cargo("build");
+    cargo.args(["--release", "--locked", "--manifest-path", "plugins/Cargo.toml", "--target-dir"]).arg(&directory);
+    step("Building the plugins", &mut cargo)?;
+    let built = directory.join(TARGET).join("release");
+    for (name, place) in PLACES {
+        let component = built.join(format!("{name}.wasm"));
+        if place_file(&component, &root().join(place))? {
+            eprintln!("    placed {place}");
+        }
+    }
+    Ok(())
+}
+
+/// Copies `from` to `to` where the content differs, and says whether it did. A server that watches `to` sees the old
+/// file or the new one, never a part of it.
+fn place_file(from: &Path, to: &Path) -> Result<bool> {
+    let content = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+    match fs::read(to) {
+        Ok(existing) if existing == content => return Ok(false),
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", to.display())),
+    }
+    let temporary = to.with_extension("wasm.tmp");
+    let write = || -> std::io::Result<()> {
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&temporary, &content)?;
+        fs::rename(&temporary, to)
+    };
+    write().with_context(|| format!("cannot write {}", to.display()))?;
+    Ok(true)
+}

@@ -1,0 +1,53 @@
+//! Running other programs, with a title for the person who waits.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+
+/// The repository: where the workspace's Cargo.toml is.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Where builds go. Always inside the repository, since tests are told of paths in it.
+pub fn target() -> PathBuf {
+    root().join("target")
+}
+
+/// The same cargo that runs xtask, in the repository.
+pub fn cargo(subcommand: &str) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root()).env("CARGO_TARGET_DIR", target()).arg(subcommand);
+    cargo
+}
+
+/// Runs one step, its output straight through.
+///
+/// # Errors
+/// Where the program cannot be started, or ends with anything but success: names the program and its arguments.
+pub fn step(title: &str, command: &mut Command) -> Result<()> {
+    let started = Instant::now();
+    eprintln!("==> {title}");
+    let status = command.status().with_context(|| format!("cannot start `{}`", describe(command)))?;
+    let elapsed = started.elapsed().as_secs_f64();
+    if !status.success() {
+        bail!("{title}: failed after {elapsed:.1} s ({status}): {}", describe(command));
+    }
+    eprintln!("    {title}: done in {elapsed:.1} s");
+    Ok(())
+}
+
+/// What a program prints, or none where it is missing or fails.
+pub fn output(command: &mut Command) -> Option<String> {
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn describe(command: &Command) -> String {
+    std::iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,8 @@
+use std::{ffi::OsString, process::ExitCode};
+
+pub fn run(_: Vec<OsString>) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("not yet")
+}
+pub fn torture(_: Vec<OsString>) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("not yet")
+}
