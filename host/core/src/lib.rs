@@ -1,1 +1,17 @@
-//! Placeholder.
+//! Postdate's rules, shared by every host: what a request is, when it may run, what becomes of it.
+//!
+//! A request's way: [`api`] → [`accept`] → (its time, see [`schedule`]) → [`fire`]; what may follow what is in
+//! [`lifecycle`]. Pure: no I/O, no clock (`now` is an argument), no async runtime; what needs the world goes through
+//! [`ports`].
+
+pub mod accept;
+pub mod api;
+pub mod bundle;
+pub mod fire;
+pub mod id;
+pub mod lifecycle;
+pub mod plugin;
+pub mod ports;
+pub mod request;
+pub mod schedule;
+pub mod use_case;

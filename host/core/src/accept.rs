@@ -1,0 +1,235 @@
+//! The first step of a request: everything that is checked before it is acknowledged, and what is stored then.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+
+use crate::id::CorrelationId;
+use crate::lifecycle::Change;
+use crate::plugin::{Acceptance, PluginError, Problem, ValidateInput};
+use crate::ports::{Bundle, Changes, Inserted, Intake, LedgerError, ScheduleError, Scheduler, UseCases};
+use crate::request::{NewRequest, Request, Status};
+use crate::schedule::{self, TimeError, rfc3339};
+use crate::use_case::UseCase;
+
+/// How much longer a claim holds than the attempt may take: time to record its end.
+const LEASE_MARGIN: Duration = Duration::from_secs(30);
+
+/// What a client sent.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    pub id: CorrelationId,
+    pub use_case: String,
+    pub received_at: DateTime<Utc>,
+    /// `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// Lower-case name and value.
+    pub headers: Vec<(String, String)>,
+    /// Claims of the authorizer.
+    pub caller: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+/// A request that may be acknowledged: it is stored and scheduled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    pub request: Request,
+    /// It was accepted before, under the same idempotency key.
+    pub replayed: bool,
+}
+
+/// Why a submission was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum Rejection {
+    #[error("there is no use case {name:?}")]
+    UnknownUseCase { name: String },
+    #[error("the body is not JSON: {0}")]
+    NotJson(String),
+    #[error("the body must be a JSON object")]
+    NotAnObject,
+    #[error(transparent)]
+    Time(#[from] TimeError),
+    #[error("\"target\" must be text")]
+    TargetNotText,
+    #[error("{alias:?} is not a target of this use case: choose from {}", known.join(", "))]
+    UnknownTarget { alias: String, known: Vec<String> },
+    /// The validator said no.
+    #[error("the request was rejected by the validator of the use case")]
+    Problems(Vec<Problem>),
+    /// The validator said neither yes nor no.
+    #[error(transparent)]
+    Validator(#[from] PluginError),
+    /// The validator said yes with something that cannot be.
+    #[error("the validator of the use case answered {what}, which cannot be used: {reason}")]
+    BadAcceptance { what: &'static str, reason: String },
+    #[error("this Idempotency-Key came with another body before")]
+    KeyReused { first: CorrelationId },
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+}
+
+/// Validates, stores and schedules, in this order. When it returns [`Accepted`], the request is durable.
+pub async fn accept(
+    use_cases: &impl UseCases,
+    ledger: &(impl Intake + Changes),
+    scheduler: &impl Scheduler,
+    submission: Submission,
+) -> Result<Accepted, Rejection> {
+    let now = submission.received_at;
+    let Some(bundle) = use_cases.current(&submission.use_case).await else {
+        return Err(Rejection::UnknownUseCase { name: submission.use_case });
+    };
+    let use_case = bundle.use_case();
+    // A repeated submission gets its first answer whatever the time is now, so this comes before the time rules.
+    let hash = submission.idempotency_key.as_ref().map(|_| body_hash(&submission.body));
+    if let (Some(key), Some(hash)) = (&submission.idempotency_key, &hash)
+        && let Some(first) = ledger.find_by_key(&use_case.name, key).await?
+    {
+        return replay(first, hash);
+    }
+
+    let asked = parse(&submission.body, now)?;
+    schedule::check_window(asked.trigger_at, now, use_case.schedule.max_ahead)?;
+    if let Some(alias) = &asked.target {
+        known_alias(use_case, alias)?;
+    }
+    let acceptance = if use_case.validate.is_some() {
+        bundle.validate(validate_input(use_case, &submission, &asked)).await?.map_err(Rejection::Problems)?
+    } else {
+        Acceptance::default()
+    };
+    let new = new_request(use_case, bundle.version(), submission, asked, acceptance, hash)?;
+
+    let key_hash = new.request.idempotency_hash.clone();
+    let request = match ledger.insert(new).await? {
+        Inserted::New(request) => request,
+        Inserted::Taken(first) => return replay(first, key_hash.as_deref().unwrap_or_default()),
+    };
+    if let Err(error) = scheduler.schedule(&request).await {
+        // Told the truth: what cannot be scheduled is not left behind as if it were.
+        ledger.change(request.id, Change::Cancel, now).await?;
+        return Err(error.into());
+    }
+    Ok(Accepted { request, replayed: false })
+}
+
+fn replay(first: Request, hash: &str) -> Result<Accepted, Rejection> {
+    if first.idempotency_hash.as_deref() == Some(hash) {
+        Ok(Accepted { request: first, replayed: true })
+    } else {
+        Err(Rejection::KeyReused { first: first.id })
+    }
+}
+
+/// What the host itself reads of a body.
+struct Asked {
+    trigger_at: DateTime<Utc>,
+    target: Option<String>,
+    /// The body as it came: UTF-8, a JSON object.
+    text: String,
+}
+
+fn parse(body: &[u8], now: DateTime<Utc>) -> Result<Asked, Rejection> {
+    let value: serde_json::Value = serde_json::from_slice(body).map_err(|error| Rejection::NotJson(error.to_string()))?;
+    let serde_json::Value::Object(fields) = value else { return Err(Rejection::NotAnObject) };
+    let trigger_at = schedule::trigger_of(&fields, now)?;
+    let target = match fields.get("target") {
+        None => None,
+        Some(serde_json::Value::String(alias)) => Some(alias.clone()),
+        Some(_) => return Err(Rejection::TargetNotText),
+    };
+    let text = String::from_utf8(body.to_vec()).map_err(|error| Rejection::NotJson(error.to_string()))?;
+    Ok(Asked { trigger_at, target, text })
+}
+
+fn known_alias<'a>(use_case: &'a UseCase, alias: &str) -> Result<&'a str, Rejection> {
+    match use_case.targets.get(alias) {
+        Some((known, _)) => Ok(known),
+        None => Err(Rejection::UnknownTarget { alias: alias.to_owned(), known: use_case.targets.aliases() }),
+    }
+}
+
+fn validate_input(use_case: &UseCase, submission: &Submission, asked: &Asked) -> ValidateInput {
+    let listed = use_case.validate.as_ref().map(|spec| spec.headers.as_slice()).unwrap_or_default();
+    ValidateInput {
+        id: submission.id.to_string(),
+        use_case: use_case.name.clone(),
+        received_at: rfc3339(submission.received_at),
+        trigger_at: rfc3339(asked.trigger_at),
+        target: asked.target.clone(),
+        caller: submission.caller.clone(),
+        headers: submission.headers.iter().filter(|(name, _)| listed.contains(name)).cloned().collect(),
+        body: asked.text.clone(),
+    }
+}
+
+fn new_request(
+    use_case: &UseCase,
+    version: &str,
+    submission: Submission,
+    asked: Asked,
+    acceptance: Acceptance,
+    idempotency_hash: Option<String>,
+) -> Result<NewRequest, Rejection> {
+    let now = submission.received_at;
+    let trigger_at = match acceptance.trigger_at {
+        None => asked.trigger_at,
+        Some(text) => schedule::parse_time(&text)
+            .and_then(|at| schedule::check_window(at, now, use_case.schedule.max_ahead).map(|()| at))
+            .map_err(|error| Rejection::BadAcceptance { what: "a trigger-at", reason: error.to_string() })?,
+    };
+    let alias = acceptance.target.or(asked.target);
+    let target = match &alias {
+        Some(alias) => known_alias(use_case, alias)?,
+        None => &use_case.targets.default,
+    };
+    let body = match acceptance.body {
+        None => asked.text,
+        Some(text) => match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+            Ok(_) => text,
+            Err(error) => return Err(Rejection::BadAcceptance { what: "a body", reason: format!("it is not JSON: {error}") }),
+        },
+    };
+    let request = new_scheduled(use_case, version, target, submission.id, now, trigger_at);
+    Ok(NewRequest { request: Request { idempotency_hash, ..request }, idempotency_key: submission.idempotency_key, body })
+}
+
+/// A request at the beginning of its life.
+pub(crate) fn new_scheduled(
+    use_case: &UseCase,
+    version: &str,
+    target: &str,
+    id: CorrelationId,
+    now: DateTime<Utc>,
+    trigger_at: DateTime<Utc>,
+) -> Request {
+    let attempt = use_case.target(Some(target)).map(|(_, target)| use_case.attempt_timeout(target)).unwrap_or_default();
+    Request {
+        id,
+        use_case: use_case.name.clone(),
+        version: version.to_owned(),
+        target: target.to_owned(),
+        status: Status::Scheduled,
+        received_at: now,
+        trigger_at,
+        first_trigger_at: trigger_at,
+        due_at: trigger_at,
+        attempts: 0,
+        failures: 0,
+        interruptions: 0,
+        lease: attempt + LEASE_MARGIN,
+        lease_until: None,
+        finished_at: None,
+        result: None,
+        failure: None,
+        idempotency_hash: None,
+        notice_of: None,
+    }
+}
+
+fn body_hash(body: &[u8]) -> String {
+    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,81 @@
+//! `PATCH` and `DELETE /requests/{id}`, `POST /requests/{id}/retry`.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::{Request, StatusCode};
+use serde_json::{Value, json};
+
+use super::read::unknown;
+use super::submit::check_body;
+use super::{Answer, Api, Fault, document};
+use crate::accept::Rejection;
+use crate::id::CorrelationId;
+use crate::lifecycle::{Change, Refusal};
+use crate::ports::{Bundle, Changed, Changes, Intake, Requests, Scheduler, UseCases};
+use crate::request;
+use crate::schedule;
+use crate::use_case::Schedule;
+
+impl<U, L, S> Api<U, L, S>
+where
+    U: UseCases,
+    L: Intake + Requests + Changes,
+    S: Scheduler,
+{
+    pub(super) async fn move_request(&self, now: DateTime<Utc>, id: CorrelationId, request: &Request<Bytes>) -> Result<Answer, Fault> {
+        check_body(request.headers(), request.body())?;
+        let body: Value = serde_json::from_slice(request.body()).map_err(|error| Rejection::NotJson(error.to_string()))?;
+        let Value::Object(fields) = body else { return Err(Rejection::NotAnObject.into()) };
+        if let Some(other) = fields.keys().find(|key| !["triggerAt", "delay"].contains(&key.as_str())) {
+            let detail = format!("{other:?} cannot be changed: only \"triggerAt\" can (or \"delay\", from now)");
+            return Err(Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "not-changeable", detail).with("pointer", json!(format!("/{other}"))));
+        }
+        let to = schedule::trigger_of(&fields, now)?;
+        let (found, _) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
+        let max_ahead = match self.use_cases.current(&found.use_case).await {
+            Some(bundle) => bundle.use_case().schedule.max_ahead,
+            None => Schedule::default().max_ahead,
+        };
+        schedule::check_window(to, now, max_ahead)?;
+        let moved = self.change(id, Change::Move(to), now).await?;
+        self.scheduler.schedule(&moved).await?;
+        Ok(self.changed(StatusCode::OK, &moved))
+    }
+
+    pub(super) async fn cancel_request(&self, now: DateTime<Utc>, id: CorrelationId) -> Result<Answer, Fault> {
+        let cancelled = self.change(id, Change::Cancel, now).await?;
+        // It cannot run any more, whatever comes of this: the claim is refused.
+        if let Err(error) = self.scheduler.unschedule(&cancelled).await {
+            tracing::warn!(correlation_id = %id, %error, "a cancelled request is still scheduled");
+        }
+        Ok(self.changed(StatusCode::OK, &cancelled))
+    }
+
+    pub(super) async fn retry_request(&self, now: DateTime<Utc>, id: CorrelationId) -> Result<Answer, Fault> {
+        let again = self.change(id, Change::Retry, now).await?;
+        self.scheduler.schedule(&again).await?;
+        Ok(self.changed(StatusCode::ACCEPTED, &again))
+    }
+
+    async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<request::Request, Fault> {
+        match self.ledger.change(id, change, now).await? {
+            Changed::Done(request) => Ok(request),
+            Changed::NotFound => Err(unknown(id)),
+            Changed::Refused(request, refusal) => Err(refused(&request, refusal)),
+        }
+    }
+
+    fn changed(&self, status: StatusCode, request: &request::Request) -> Answer {
+        tracing::info!(correlation_id = %request.id, use_case = request.use_case, status = %request.status, due_at = %request.due_at, "changed");
+        Answer { status, id: request.id, body: document::summary(request, &self.path_of(request.id)), location: None }
+    }
+}
+
+fn refused(request: &request::Request, refusal: Refusal) -> Fault {
+    let code = match refusal {
+        Refusal::NotFailed => "not-failed",
+        Refusal::NotScheduled | Refusal::NotDue | Refusal::ClaimLost => "not-scheduled",
+    };
+    let detail = format!("the request is {}: {refusal}", request.status);
+    Fault::new(StatusCode::CONFLICT, code, detail).with("requestStatus", json!(request.status)).about(request.id)
+}

@@ -1,0 +1,145 @@
+//! Errors as clients see them: RFC 9457 problem details with a stable `code`.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use super::json_response;
+use crate::accept::Rejection;
+use crate::id::CorrelationId;
+use crate::ports::{LedgerError, ScheduleError};
+use crate::schedule::TimeError;
+
+/// One error answer.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    /// Further members: `problems`, `targets`, `pointer`.
+    members: Map<String, Value>,
+    header: Option<(HeaderName, HeaderValue)>,
+    /// The request that the error is about, where that is not the call itself.
+    about: Option<CorrelationId>,
+}
+
+impl Fault {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), members: Map::new(), header: None, about: None }
+    }
+
+    /// The body is larger than [`super::MAX_BODY_BYTES`].
+    pub fn payload_too_large() -> Self {
+        let detail = format!("a request body may have at most {} bytes", super::MAX_BODY_BYTES);
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", detail)
+    }
+
+    #[must_use]
+    pub fn with(mut self, member: &str, value: Value) -> Self {
+        self.members.insert(member.to_owned(), value);
+        self
+    }
+
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
+        self.header = HeaderValue::try_from(value).ok().map(|value| (name, value));
+        self
+    }
+
+    #[must_use]
+    pub fn about(mut self, id: CorrelationId) -> Self {
+        self.about = Some(id);
+        self
+    }
+
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// `call` is the correlation id of the call, used where the error is about no request.
+    pub fn into_response(self, call: CorrelationId) -> Response<Bytes> {
+        let id = self.about.unwrap_or(call);
+        if self.status.is_server_error() {
+            tracing::error!(correlation_id = %id, code = self.code, detail = self.detail, "call failed");
+        }
+        // With the type left at "about:blank", RFC 9457 wants the status phrase as the title; `code` tells problems apart.
+        let mut body = json!({
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "detail": self.detail,
+            "correlationId": id.to_string(),
+        });
+        if let Some(object) = body.as_object_mut() {
+            object.extend(self.members);
+        }
+        let mut response = json_response(self.status, id, &body, "application/problem+json");
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<TimeError> for Fault {
+    fn from(error: TimeError) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), error.to_string())
+    }
+}
+
+impl From<LedgerError> for Fault {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Unavailable(_) => unavailable("ledger-unavailable", error.to_string(), 1),
+            LedgerError::Failed(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ledger-failed", error.to_string()),
+        }
+    }
+}
+
+impl From<ScheduleError> for Fault {
+    fn from(error: ScheduleError) -> Self {
+        match &error {
+            ScheduleError::Unavailable { retry_after, .. } => {
+                unavailable("scheduler-unavailable", error.to_string(), retry_after.map_or(1, |wait| wait.as_secs().max(1)))
+            }
+            ScheduleError::Failed(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "scheduler-failed", error.to_string()),
+        }
+    }
+}
+
+fn unavailable(code: &'static str, detail: String, retry_after_seconds: u64) -> Fault {
+    Fault::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_header(header::RETRY_AFTER, &retry_after_seconds.to_string())
+}
+
+impl From<Rejection> for Fault {
+    fn from(rejection: Rejection) -> Self {
+        let detail = rejection.to_string();
+        let unprocessable = |code| Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail.clone());
+        match rejection {
+            Rejection::UnknownUseCase { .. } => Self::new(StatusCode::NOT_FOUND, "unknown-use-case", detail),
+            Rejection::NotJson(_) => Self::new(StatusCode::BAD_REQUEST, "malformed-json", detail),
+            Rejection::NotAnObject => Self::new(StatusCode::BAD_REQUEST, "not-an-object", detail),
+            Rejection::Time(error) => error.into(),
+            Rejection::TargetNotText => unprocessable("target-malformed").with("pointer", json!("/target")),
+            Rejection::UnknownTarget { known, .. } => {
+                unprocessable("unknown-target").with("pointer", json!("/target")).with("targets", json!(known))
+            }
+            Rejection::Problems(problems) => unprocessable("rejected").with("problems", json!(problems)),
+            // The detail names plugin, version and reason; what the guest wrote to stderr stays in the log.
+            Rejection::Validator(error) => {
+                for line in &error.stderr {
+                    tracing::warn!(use_case = error.use_case, "validator's last words: {line}");
+                }
+                let status = match error.reason {
+                    crate::plugin::Stopped::NotStarted(_) => StatusCode::SERVICE_UNAVAILABLE,
+                    _ => StatusCode::INTERNAL_SERVER_ERROR,
+                };
+                Self::new(status, "validator-failed", detail).with("reason", json!(error.reason.code()))
+            }
+            Rejection::BadAcceptance { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "validator-answer-unusable", detail),
+            Rejection::KeyReused { first } => Self::new(StatusCode::CONFLICT, "idempotency-key-reused", detail).with("first", json!(first)),
+            Rejection::Ledger(error) => error.into(),
+            Rejection::Schedule(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The HTTP API, without a server: a request's bytes in, an answer's bytes out. axum and `lambda_http` both serve it.
+
+mod change;
+mod document;
+mod fault;
+mod key;
+mod read;
+mod submit;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+pub use document::outcome_document;
+pub use fault::Fault;
+pub use key::ApiKey;
+
+use crate::id::CorrelationId;
+use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
+
+/// A request body may have so many bytes; more is a 413.
+pub const MAX_BODY_BYTES: usize = 256 << 10;
+/// The header that every answer carries.
+pub const CORRELATION_HEADER: &str = "x-correlation-id";
+
+/// The API over its ports.
+pub struct Api<U, L, S> {
+    pub use_cases: U,
+    pub ledger: L,
+    pub scheduler: S,
+    /// Where there is one, every call but `GET /health` must bring it as a bearer token.
+    pub key: Option<ApiKey>,
+    /// What stands before `/requests` where clients call, such as an API Gateway's stage; else empty.
+    pub base_path: String,
+}
+
+/// What the host adds to a request.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Becomes the id of the request that the call makes, or else of the call alone.
+    pub id: CorrelationId,
+    pub now: DateTime<Utc>,
+    /// Claims of the authorizer.
+    pub caller: Vec<(String, String)>,
+}
+
+/// A good answer: status, correlation id, JSON; for a POST also where the request is.
+struct Answer {
+    status: StatusCode,
+    id: CorrelationId,
+    body: Value,
+    location: Option<String>,
+}
+
+impl<U, L, S> Api<U, L, S>
+where
+    U: UseCases,
+    L: Intake + Requests + Changes,
+    S: Scheduler,
+{
+    /// Answers one call. Never fails: what goes wrong is an answer too.
+    pub async fn answer(&self, call: Call, request: Request<Bytes>) -> Response<Bytes> {
+        let id = call.id;
+        match self.route(call, request).await {
+            Ok(answer) => answer.into_response(),
+            Err(fault) => fault.into_response(id),
+        }
+    }
+
+    async fn route(&self, call: Call, request: Request<Bytes>) -> Result<Answer, Fault> {
+        let path = request.uri().path().to_owned();
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        if segments != ["health"]
+            && let Some(key) = &self.key
+        {
+            key.check(request.headers())?;
+        }
+        match (request.method().as_str(), segments.as_slice()) {
+            ("GET", ["health"]) => Ok(self.health(call.id).await),
+            ("GET", ["use-cases"]) => Ok(self.list_use_cases(call.id).await),
+            ("GET", ["requests"]) => self.list_requests(call.id, request.uri().query()).await,
+            ("POST", ["requests", name]) => self.submit(call, name, request).await,
+            ("GET", ["requests", id]) => self.get_request(parse_id(id)?).await,
+            ("PATCH", ["requests", id]) => self.move_request(call.now, parse_id(id)?, &request).await,
+            ("DELETE", ["requests", id]) => self.cancel_request(call.now, parse_id(id)?).await,
+            ("POST", ["requests", id, "retry"]) => self.retry_request(call.now, parse_id(id)?).await,
+            (_, segments) => Err(no_such_call(&path, segments)),
+        }
+    }
+
+    async fn health(&self, id: CorrelationId) -> Answer {
+        let broken: Vec<Value> = self
+            .use_cases
+            .list()
+            .await
+            .into_iter()
+            .filter_map(|info| info.error.map(|error| json!({ "useCase": info.name, "error": error })))
+            .collect();
+        let body = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "brokenUseCases": broken });
+        Answer { status: StatusCode::OK, id, body, location: None }
+    }
+
+    async fn list_use_cases(&self, id: CorrelationId) -> Answer {
+        Answer { status: StatusCode::OK, id, body: json!({ "useCases": self.use_cases.list().await }), location: None }
+    }
+
+    fn path_of(&self, id: CorrelationId) -> String {
+        format!("{}/requests/{id}", self.base_path)
+    }
+}
+
+impl Answer {
+    fn into_response(self) -> Response<Bytes> {
+        let mut body = self.body;
+        body["correlationId"] = Value::String(self.id.to_string());
+        let mut response = json_response(self.status, self.id, &body, "application/json");
+        if let Some(location) = self.location.and_then(|path| HeaderValue::try_from(path).ok()) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        response
+    }
+}
+
+fn json_response(status: StatusCode, id: CorrelationId, body: &Value, content_type: &'static str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        response.headers_mut().insert(CORRELATION_HEADER, id);
+    }
+    response
+}
+
+fn parse_id(text: &str) -> Result<CorrelationId, Fault> {
+    text.parse().map_err(|_| Fault::new(StatusCode::NOT_FOUND, "unknown-request", format!("{text:?} is not a correlation id")))
+}
+
+fn no_such_call(path: &str, segments: &[&str]) -> Fault {
+    let allowed: &[Method] = match segments {
+        ["health" | "use-cases" | "requests"] => &[Method::GET],
+        ["requests", _, "retry"] => &[Method::POST],
+        ["requests", id] if id.parse::<CorrelationId>().is_ok() => &[Method::GET, Method::PATCH, Method::DELETE],
+        ["requests", _] => &[Method::POST],
+        _ => return Fault::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {path}")),
+    };
+    let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    Fault::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", format!("{path} answers to {allowed}"))
+        .with_header(header::ALLOW, &allowed)
+}

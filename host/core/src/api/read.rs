@@ -1,0 +1,124 @@
+//! `GET /requests/{id}` and `GET /requests`.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use chrono::DateTime;
+use http::StatusCode;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use super::{Answer, Api, Fault, document};
+use crate::id::CorrelationId;
+use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
+use crate::request::{Cursor, Query, Status};
+use crate::schedule::parse_time;
+
+const DEFAULT_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 500;
+
+impl<U, L, S> Api<U, L, S>
+where
+    U: UseCases,
+    L: Intake + Requests + Changes,
+    S: Scheduler,
+{
+    pub(super) async fn get_request(&self, id: CorrelationId) -> Result<Answer, Fault> {
+        let (request, history) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
+        let body = document::full(&request, &history, &self.path_of(id));
+        Ok(Answer { status: StatusCode::OK, id, body, location: None })
+    }
+
+    pub(super) async fn list_requests(&self, call: CorrelationId, query: Option<&str>) -> Result<Answer, Fault> {
+        let page = self.ledger.list(parse_query(query.unwrap_or_default())?).await?;
+        let requests: Vec<Value> = page.requests.iter().map(|request| document::summary(request, &self.path_of(request.id))).collect();
+        let mut body = json!({ "requests": requests });
+        if let Some(next) = page.next {
+            body["nextCursor"] = json!(encode_cursor(next));
+        }
+        Ok(Answer { status: StatusCode::OK, id: call, body, location: None })
+    }
+}
+
+pub(super) fn unknown(id: CorrelationId) -> Fault {
+    Fault::new(StatusCode::NOT_FOUND, "unknown-request", format!("there is no request {id}"))
+}
+
+fn parse_query(query: &str) -> Result<Query, Fault> {
+    let mut parsed = Query { limit: DEFAULT_LIMIT, ..Query::default() };
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
+        // A "+" is a space in a query string, and in these values always an offset's sign that was not escaped.
+        let value = percent_decode_str(raw).decode_utf8().map_err(|_| bad(name, "is not UTF-8"))?.into_owned();
+        match name {
+            "useCase" => parsed.use_case = Some(value),
+            "status" => parsed.status = Some(value.parse::<Status>().map_err(|()| bad(name, &format!("is one of {}", known_statuses())))?),
+            "from" => parsed.from = Some(parse_time(&value).map_err(|error| bad(name, &error.to_string()))?),
+            "to" => parsed.to = Some(parse_time(&value).map_err(|error| bad(name, &error.to_string()))?),
+            "cursor" => parsed.after = Some(decode_cursor(&value).ok_or_else(|| bad(name, "is not a nextCursor of this API"))?),
+            "limit" => {
+                parsed.limit = value
+                    .parse()
+                    .ok()
+                    .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+                    .ok_or_else(|| bad(name, "is a number from 1 to 500"))?;
+            }
+            _ => return Err(bad(name, "is unknown; known are useCase, status, from, to, cursor, limit")),
+        }
+    }
+    Ok(parsed)
+}
+
+fn bad(name: &str, what: &str) -> Fault {
+    Fault::new(StatusCode::BAD_REQUEST, "bad-query", format!("query parameter {name:?}: {what}")).with("parameter", json!(name))
+}
+
+fn known_statuses() -> String {
+    Status::ALL.map(Status::as_str).join(", ")
+}
+
+/// Opaque to clients: the place after which the next page begins.
+fn encode_cursor(cursor: Cursor) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(format!("{}/{}", cursor.trigger_at.timestamp_millis(), cursor.id))
+}
+
+fn decode_cursor(text: &str) -> Option<Cursor> {
+    let plain = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    let (millis, id) = plain.split_once('/')?;
+    Some(Cursor { trigger_at: DateTime::from_timestamp_millis(millis.parse().ok()?)?, id: id.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_as_it_went() {
+        let cursor = Cursor {
+            trigger_at: DateTime::from_timestamp_millis(1_800_000_000_123).unwrap(),
+            id: CorrelationId::new(DateTime::default(), [7; 10]),
+        };
+        assert_eq!(decode_cursor(&encode_cursor(cursor)), Some(cursor));
+        for wrong in ["", "x", "MTIz", "MS8y", "é"] {
+            assert_eq!(decode_cursor(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_read_or_refused_by_name() {
+        let query = parse_query("useCase=orders&status=failed&from=2027-01-01T00%3A00%3A00%2B01:00&limit=2").unwrap();
+        assert_eq!((query.use_case.as_deref(), query.status, query.limit), (Some("orders"), Some(Status::Failed), 2));
+        assert_eq!(query.from.map(crate::schedule::rfc3339).as_deref(), Some("2026-12-31T23:00:00.000Z"));
+        for (wrong, name) in [
+            ("status=done", "status"),
+            ("from=now", "from"),
+            ("limit=0", "limit"),
+            ("limit=501", "limit"),
+            ("cursor=x", "cursor"),
+            ("page=2", "page"),
+        ] {
+            let fault = parse_query(wrong).unwrap_err();
+            assert_eq!(fault.code(), "bad-query");
+            assert!(format!("{fault:?}").contains(name), "{fault:?}");
+        }
+    }
+}

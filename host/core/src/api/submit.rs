@@ -1,0 +1,75 @@
+//! `POST /requests/{use-case}`.
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, header};
+
+use super::{Answer, Api, Call, Fault, MAX_BODY_BYTES, document};
+use crate::accept::{Submission, accept};
+use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
+
+/// Longest `Idempotency-Key` taken, in characters.
+const MAX_KEY: usize = 255;
+
+impl<U, L, S> Api<U, L, S>
+where
+    U: UseCases,
+    L: Intake + Requests + Changes,
+    S: Scheduler,
+{
+    pub(super) async fn submit(&self, call: Call, use_case: &str, request: Request<Bytes>) -> Result<Answer, Fault> {
+        let (parts, body) = request.into_parts();
+        check_body(&parts.headers, &body)?;
+        let submission = Submission {
+            id: call.id,
+            use_case: use_case.to_owned(),
+            received_at: call.now,
+            idempotency_key: idempotency_key(&parts.headers)?,
+            headers: readable(&parts.headers),
+            caller: call.caller,
+            body,
+        };
+        let accepted = accept(&self.use_cases, &self.ledger, &self.scheduler, submission).await?;
+        let request = accepted.request;
+        tracing::info!(
+            correlation_id = %request.id,
+            use_case = request.use_case,
+            trigger_at = %request.trigger_at,
+            replayed = accepted.replayed,
+            "accepted"
+        );
+        let path = self.path_of(request.id);
+        let body = document::acknowledgement(&request, &path);
+        Ok(Answer { status: StatusCode::ACCEPTED, id: request.id, body, location: Some(path) })
+    }
+}
+
+/// Refuses what is too large, or says that it is not JSON. Asking for `application/json` also keeps web pages of
+/// others from posting here unasked: browsers send that type across origins only after a preflight.
+pub(super) fn check_body(headers: &HeaderMap, body: &Bytes) -> Result<(), Fault> {
+    if body.len() > MAX_BODY_BYTES {
+        return Err(Fault::payload_too_large());
+    }
+    let Some(given) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let essence = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+        return Ok(());
+    }
+    let detail = format!("the content type is {essence:?}: send \"content-type: application/json\" (with curl: --json)");
+    Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if !key.is_empty() && key.len() <= MAX_KEY => Ok(Some(key.to_owned())),
+        _ => {
+            let detail = format!("an Idempotency-Key is 1 to {MAX_KEY} visible ASCII characters");
+            Err(Fault::new(StatusCode::BAD_REQUEST, "idempotency-key-malformed", detail))
+        }
+    }
+}
+
+/// Headers as text; one that is not text cannot be shown to a validator.
+fn readable(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
+}

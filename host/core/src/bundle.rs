@@ -1,0 +1,112 @@
+//! A bundle: the files of one use case, and the version that is their content hash.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::plugin::Role;
+use crate::use_case::{MANIFEST_FILE, ManifestError, UseCase};
+
+/// The files that make a use case, by name: the manifest, its components, its config files.
+/// Test cases are not among them: they change nothing that runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BundleSource {
+    pub files: BTreeMap<String, Bytes>,
+}
+
+/// Why files are not a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BundleError {
+    #[error("the bundle has no {MANIFEST_FILE}")]
+    NoManifest,
+    #[error("{MANIFEST_FILE} is not UTF-8")]
+    NotUtf8,
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("{MANIFEST_FILE}: {key} names the file {file}, which is not in the bundle")]
+    MissingFile { key: String, file: String },
+    #[error("{MANIFEST_FILE}: {key}: the file {file} is not UTF-8 text")]
+    NotText { key: String, file: String },
+}
+
+impl BundleSource {
+    /// Content hash of the bundle: lower-case hexadecimal SHA-256 over names and contents, cut to 16 digits. That is
+    /// what history and errors show, and 64 bits tell the versions of one use case apart.
+    pub fn version(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, content) in &self.files {
+            // Lengths first, so that no two sets of files run together to the same bytes.
+            hash.update((name.len() as u64).to_le_bytes());
+            hash.update(name.as_bytes());
+            hash.update((content.len() as u64).to_le_bytes());
+            hash.update(content);
+        }
+        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Reads the manifest, and checks that each file that it names is there.
+    pub fn use_case(&self) -> Result<UseCase, BundleError> {
+        let manifest = self.files.get(MANIFEST_FILE).ok_or(BundleError::NoManifest)?;
+        let use_case = UseCase::parse(std::str::from_utf8(manifest).map_err(|_| BundleError::NotUtf8)?)?;
+        for (key, file) in named_files(&use_case) {
+            if !self.files.contains_key(&file) {
+                return Err(BundleError::MissingFile { key, file });
+            }
+        }
+        Ok(use_case)
+    }
+
+    /// Config of a plugin: what the manifest says, with the text of `config-files`. Secrets are the host's to add.
+    pub fn config(&self, use_case: &UseCase, role: Role) -> Result<BTreeMap<String, String>, BundleError> {
+        let Some(spec) = use_case.plugin(role) else { return Ok(BTreeMap::new()) };
+        let mut config = spec.config.clone();
+        for (name, file) in &spec.config_files {
+            let key = format!("{role}.config-files.{name}");
+            let Some(content) = self.files.get(file) else { return Err(BundleError::MissingFile { key, file: file.clone() }) };
+            let text = std::str::from_utf8(content).map_err(|_| BundleError::NotText { key, file: file.clone() })?;
+            config.insert(name.clone(), text.to_owned());
+        }
+        Ok(config)
+    }
+}
+
+/// Every file that a manifest names, with the key that names it.
+pub fn named_files(use_case: &UseCase) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    for role in [Role::Validate, Role::Process] {
+        let Some(spec) = use_case.plugin(role) else { continue };
+        files.push((format!("{role}.plugin"), spec.plugin.clone()));
+        files.extend(spec.config_files.iter().map(|(name, file)| (format!("{role}.config-files.{name}"), file.clone())));
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle(files: &[(&str, &str)]) -> BundleSource {
+        BundleSource { files: files.iter().map(|(name, text)| ((*name).to_owned(), Bytes::copy_from_slice(text.as_bytes()))).collect() }
+    }
+
+    #[test]
+    fn the_version_is_of_names_and_contents() {
+        let one = bundle(&[("a", "bc")]);
+        assert_eq!(one.version().len(), 16);
+        assert_eq!(one.version(), bundle(&[("a", "bc")]).version());
+        assert_ne!(one.version(), bundle(&[("ab", "c")]).version());
+        assert_ne!(one.version(), bundle(&[("a", "bd")]).version());
+    }
+
+    #[test]
+    fn a_named_file_must_be_there() {
+        let manifest = "name = 'x'\n[process]\nplugin = 'p.wasm'\nconfig-files = { schema = 's.json' }\n";
+        let error = bundle(&[(MANIFEST_FILE, manifest), ("p.wasm", "")]).use_case().unwrap_err();
+        assert_eq!(error, BundleError::MissingFile { key: "process.config-files.schema".into(), file: "s.json".into() });
+        let whole = bundle(&[(MANIFEST_FILE, manifest), ("p.wasm", ""), ("s.json", "{}")]);
+        let use_case = whole.use_case().unwrap();
+        assert_eq!(whole.config(&use_case, Role::Process).unwrap()["schema"], "{}");
+        assert_eq!(bundle(&[]).use_case().unwrap_err(), BundleError::NoManifest);
+    }
+}

@@ -1,0 +1,48 @@
+//! The correlation id: one name for a request in every answer, log line, attempt and ledger row.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A `UUIDv7` (RFC 9562): unique without coordination, and in order of time, so that ledgers append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CorrelationId(Uuid);
+
+impl CorrelationId {
+    /// `random` comes from the host, as the time does: the core has no source of either.
+    pub fn new(now: DateTime<Utc>, random: [u8; 10]) -> Self {
+        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+}
+
+impl fmt::Display for CorrelationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for CorrelationId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_a_version_7_uuid_that_sorts_by_time() {
+        let at = |millis| CorrelationId::new(DateTime::from_timestamp_millis(millis).unwrap(), [0xff; 10]);
+        assert_eq!(at(1_800_000_000_000).0.get_version_num(), 7);
+        assert!(at(1_800_000_000_000).to_string() < at(1_800_000_000_001).to_string());
+        assert_eq!(at(5).to_string().parse::<CorrelationId>().unwrap(), at(5));
+    }
+}

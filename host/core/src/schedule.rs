@@ -1,0 +1,176 @@
+//! When a request runs: the time rules for what clients say, and the back-off between attempts.
+//!
+//! Times are kept to the millisecond, rounded up: a request never runs before the moment that was named.
+
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeDelta, Utc};
+
+use crate::use_case::Backoff;
+
+/// What is wrong with a time. `code` is stable, for programs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    #[error(
+        "say when: \"triggerAt\" (RFC 3339 with an offset, such as \"2027-03-01T09:00:00+01:00\") or \"delay\" (ISO 8601, such as \"PT90S\")"
+    )]
+    Missing,
+    #[error("\"triggerAt\" and \"delay\" are both there: give one of them")]
+    Both,
+    #[error("{0} must be text")]
+    NotText(&'static str),
+    #[error("{0:?} has no offset: add \"Z\" for UTC, or the offset of the place that is meant, such as \"+01:00\"")]
+    NoOffset(String),
+    #[error("{text:?} is not an RFC 3339 time such as \"2027-03-01T09:00:00+01:00\" ({reason})")]
+    NotATime { text: String, reason: String },
+    #[error("{text:?} is not an ISO 8601 duration such as \"PT90S\" or \"P7D\" ({reason})")]
+    NotADuration { text: String, reason: &'static str },
+    #[error("{at} is in the past: it is {now} now")]
+    Past { at: String, now: String },
+    #[error("{at} is too far ahead: this use case takes times up to {latest}")]
+    TooFar { at: String, latest: String },
+}
+
+impl TimeError {
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "trigger-missing",
+            Self::Both => "trigger-ambiguous",
+            Self::NotText(_) | Self::NotATime { .. } | Self::NotADuration { .. } => "trigger-malformed",
+            Self::NoOffset(_) => "trigger-without-offset",
+            Self::Past { .. } => "trigger-in-past",
+            Self::TooFar { .. } => "trigger-too-far",
+        }
+    }
+}
+
+/// A client's `triggerAt` or `delay`, whichever is there.
+pub fn trigger_of(body: &serde_json::Map<String, serde_json::Value>, now: DateTime<Utc>) -> Result<DateTime<Utc>, TimeError> {
+    match (body.get("triggerAt"), body.get("delay")) {
+        (None, None) => Err(TimeError::Missing),
+        (Some(_), Some(_)) => Err(TimeError::Both),
+        (Some(at), None) => parse_time(at.as_str().ok_or(TimeError::NotText("\"triggerAt\""))?),
+        (None, Some(delay)) => {
+            let delay = delay.as_str().ok_or(TimeError::NotText("\"delay\""))?;
+            let too_far = || TimeError::TooFar { at: format!("{delay} from now"), latest: rfc3339(DateTime::<Utc>::MAX_UTC) };
+            Ok(ceil_to_millis(now.checked_add_signed(parse_delay(delay)?).ok_or_else(too_far)?))
+        }
+    }
+}
+
+/// Refuses what is in the past or too far ahead.
+pub fn check_window(at: DateTime<Utc>, now: DateTime<Utc>, max_ahead: Duration) -> Result<(), TimeError> {
+    if at < now {
+        return Err(TimeError::Past { at: rfc3339(at), now: rfc3339(now) });
+    }
+    let latest = TimeDelta::from_std(max_ahead).ok().and_then(|ahead| now.checked_add_signed(ahead)).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    if at > latest {
+        return Err(TimeError::TooFar { at: rfc3339(at), latest: rfc3339(latest) });
+    }
+    Ok(())
+}
+
+/// RFC 3339 with an explicit offset, to UTC, rounded up to the millisecond.
+pub fn parse_time(text: &str) -> Result<DateTime<Utc>, TimeError> {
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(at) => Ok(ceil_to_millis(at.to_utc())),
+        Err(_) if has_no_offset(text) => Err(TimeError::NoOffset(text.to_owned())),
+        Err(error) => Err(TimeError::NotATime { text: text.to_owned(), reason: error.to_string() }),
+    }
+}
+
+fn has_no_offset(text: &str) -> bool {
+    ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"].iter().any(|form| NaiveDateTime::parse_from_str(text, form).is_ok())
+}
+
+/// An ISO 8601 duration of weeks, days, hours, minutes and seconds: `P7D`, `PT1H30M`, `PT0.25S`. Rounded up to the
+/// nanosecond. Years and months are refused, since they have no fixed length.
+pub fn parse_delay(text: &str) -> Result<TimeDelta, TimeError> {
+    let fault = |reason| TimeError::NotADuration { text: text.to_owned(), reason };
+    let rest = text.strip_prefix('P').ok_or_else(|| fault("it must begin with P"))?;
+    let (date, time) = match rest.split_once('T') {
+        Some((_, "")) => return Err(fault("nothing follows the T")),
+        Some((date, time)) => (date, time),
+        None => (rest, ""),
+    };
+    if date.is_empty() && time.is_empty() {
+        return Err(fault("nothing follows the P"));
+    }
+    if date.contains(['Y', 'M']) {
+        return Err(fault("years and months have no fixed length: give days, or a triggerAt"));
+    }
+    if date.contains(['.', ',']) && !time.is_empty() {
+        return Err(fault(FRACTION));
+    }
+    let mut nanos: i128 = 0;
+    for (part, units) in [(date, DATE_UNITS), (time, TIME_UNITS)] {
+        nanos += sum_of(part, units).map_err(fault)?;
+    }
+    let seconds = i64::try_from(nanos / NANOS).ok().filter(|seconds| *seconds <= MAX_SECONDS).ok_or_else(|| fault("it is too long"))?;
+    let subsecond = u32::try_from(nanos % NANOS).map_err(|_| fault("it is too long"))?;
+    TimeDelta::new(seconds, subsecond).ok_or_else(|| fault("it is too long"))
+}
+
+const FRACTION: &str = "only the last number may have a fraction";
+const NANOS: i128 = 1_000_000_000;
+/// 10,000 years: more than any calendar here can hold.
+const MAX_SECONDS: i64 = 10_000 * 366 * 24 * 3600;
+/// Designators in the order in which they must stand, with their seconds.
+const DATE_UNITS: &[(char, i128)] = &[('W', 7 * 24 * 3600), ('D', 24 * 3600)];
+const TIME_UNITS: &[(char, i128)] = &[('H', 3600), ('M', 60), ('S', 1)];
+
+/// Nanoseconds of one half of a duration.
+fn sum_of(mut part: &str, mut units: &[(char, i128)]) -> Result<i128, &'static str> {
+    let mut nanos = 0;
+    while !part.is_empty() {
+        let end = part.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').ok_or("a number has no unit")?;
+        let unit = part[end..].chars().next().ok_or("a number has no unit")?;
+        let place =
+            units.iter().position(|(name, _)| *name == unit).ok_or("a unit is unknown, twice there, or out of order (W D T H M S)")?;
+        nanos += value_of(&part[..end], units[place].1)?;
+        let has_fraction = part[..end].contains(['.', ',']);
+        part = &part[end + unit.len_utf8()..];
+        units = &units[place + 1..];
+        if has_fraction && !part.is_empty() {
+            return Err(FRACTION);
+        }
+    }
+    Ok(nanos)
+}
+
+fn value_of(number: &str, seconds: i128) -> Result<i128, &'static str> {
+    let (whole, fraction) = number.split_once(['.', ',']).unwrap_or((number, "0"));
+    let digits = |text: &str, most| !text.is_empty() && text.len() <= most && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole, 12) || !digits(fraction, 9) {
+        return Err("a number is not one of up to 12 digits and 9 decimals");
+    }
+    let parse = |text: &str| text.parse::<i128>().map_err(|_| "a number cannot be read");
+    let scale = 10_i128.pow(u32::try_from(fraction.len()).map_err(|_| "a number cannot be read")?);
+    let exact = (parse(whole)? * scale + parse(fraction)?) * seconds * NANOS;
+    Ok(exact.div_euclid(scale) + i128::from(exact % scale != 0))
+}
+
+/// The least whole millisecond that is not before `at`.
+pub fn ceil_to_millis(at: DateTime<Utc>) -> DateTime<Utc> {
+    // A leap second is a subsecond part of more than a second; in milliseconds since 1970 it is the next second.
+    let nanos = at.timestamp_subsec_nanos();
+    let millis = at.timestamp().saturating_mul(1000).saturating_add(i64::from(nanos.div_ceil(1_000_000)));
+    DateTime::from_timestamp_millis(millis).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// How times are written everywhere: RFC 3339 in UTC with milliseconds.
+pub fn rfc3339(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Wait after the n-th failure (from 1), and at least what the target asked for, but no longer than `longest`.
+pub fn backoff(policy: &Backoff, failures: u32, asked: Option<Duration>, longest: Duration) -> Duration {
+    let exponent = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
+    let seconds = (policy.initial.as_secs_f64() * policy.factor.powi(exponent)).min(policy.max.as_secs_f64());
+    let own = Duration::try_from_secs_f64(seconds).unwrap_or(policy.max);
+    own.max(asked.unwrap_or_default()).min(longest)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+use super::*;
+
+fn now() -> DateTime<Utc> {
+    parse_time("2027-01-01T00:00:00Z").unwrap()
+}
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The answer for a body: the time in UTC, or the error's code.
+#[track_caller]
+fn check(body: serde_json::Value, expected: &str) {
+    let serde_json::Value::Object(body) = body else { panic!("not an object") };
+    let answer = trigger_of(&body, now()).and_then(|at| check_window(at, now(), YEAR).map(|()| rfc3339(at)));
+    assert_eq!(answer.unwrap_or_else(|error| error.code().to_owned()), expected, "{body:?}");
+}
+
+#[track_caller]
+fn check_at(trigger_at: &str, expected: &str) {
+    check(serde_json::json!({ "triggerAt": trigger_at }), expected);
+}
+
+#[track_caller]
+fn check_delay(delay: &str, expected: &str) {
+    check(serde_json::json!({ "delay": delay }), expected);
+}
+
+#[test]
+fn times_are_stored_in_utc() {
+    check_at("2027-03-01T09:00:00Z", "2027-03-01T09:00:00.000Z");
+    check_at("2027-03-01T09:00:00+01:00", "2027-03-01T08:00:00.000Z");
+    check_at("2027-03-01T00:30:00+05:45", "2027-02-28T18:45:00.000Z");
+    check_at("2027-03-01T09:00:00-00:00", "2027-03-01T09:00:00.000Z");
+    check_at("2027-03-01t09:00:00z", "2027-03-01T09:00:00.000Z");
+}
+
+#[test]
+fn an_offset_is_required() {
+    check_at("2027-03-01T09:00:00", "trigger-without-offset");
+    check_at("2027-03-01T09:00:00.5", "trigger-without-offset");
+    check_at("2027-03-01 09:00:00", "trigger-without-offset");
+    check_at("2027-03-01T09:00", "trigger-without-offset");
+}
+
+#[test]
+fn an_offset_says_which_of_the_two_hours_at_a_change_of_the_clock() {
+    // Europe/Berlin, 2027-10-31: 02:30 comes twice. 2027-03-28: 02:30 never comes, yet with an offset it is a moment.
+    check_at("2027-10-31T02:30:00+02:00", "2027-10-31T00:30:00.000Z");
+    check_at("2027-10-31T02:30:00+01:00", "2027-10-31T01:30:00.000Z");
+    check_at("2027-03-28T02:30:00+01:00", "2027-03-28T01:30:00.000Z");
+}
+
+#[test]
+fn the_past_and_the_far_future_are_refused() {
+    check_at("2026-12-31T23:59:59.999Z", "trigger-in-past");
+    check_at("2027-01-01T00:00:00Z", "2027-01-01T00:00:00.000Z");
+    check_at("2028-01-01T00:00:00Z", "2028-01-01T00:00:00.000Z");
+    check_at("2028-01-01T00:00:00.001Z", "trigger-too-far");
+    check_at("9999-12-31T23:59:59Z", "trigger-too-far");
+}
+
+#[test]
+fn the_calendar_is_kept() {
+    check_at("2027-02-29T00:00:00Z", "trigger-malformed");
+    check_at("2028-02-29T00:00:00Z", "trigger-too-far");
+    check_at("2027-04-31T00:00:00Z", "trigger-malformed");
+    check_at("2027-13-01T00:00:00Z", "trigger-malformed");
+    check_at("2027-06-01T24:00:00Z", "trigger-malformed");
+    check_at("2027-06-30T23:59:60Z", "2027-07-01T00:00:00.000Z");
+    let leap_year = parse_time("2028-01-15T00:00:00Z").unwrap();
+    assert!(check_window(parse_time("2028-02-29T12:00:00Z").unwrap(), leap_year, YEAR).is_ok());
+}
+
+#[test]
+fn fractions_are_rounded_up_never_down() {
+    check_at("2027-03-01T09:00:00.000000001Z", "2027-03-01T09:00:00.001Z");
+    check_at("2027-03-01T09:00:00.123Z", "2027-03-01T09:00:00.123Z");
+    check_at("2027-03-01T09:00:00.999999999Z", "2027-03-01T09:00:01.000Z");
+}
+
+#[test]
+fn garbage_is_refused() {
+    for garbage in
+        ["", "tomorrow", "1798761600", "2027-03-01", "09:00:00Z", "2027-3-1T9:0:0Z", "2027-03-01T09:00:00+1", "2027-03-01T09:00:00Z "]
+    {
+        check_at(garbage, "trigger-malformed");
+    }
+    check(serde_json::json!({ "triggerAt": 1_798_761_600 }), "trigger-malformed");
+    check(serde_json::json!({ "triggerAt": null }), "trigger-malformed");
+    check(serde_json::json!({ "delay": 90 }), "trigger-malformed");
+    check(serde_json::json!({}), "trigger-missing");
+    check(serde_json::json!({ "triggerAt": "2027-03-01T09:00:00Z", "delay": "PT1S" }), "trigger-ambiguous");
+}
+
+#[test]
+fn delays_count_from_now() {
+    check_delay("PT90S", "2027-01-01T00:01:30.000Z");
+    check_delay("P7D", "2027-01-08T00:00:00.000Z");
+    check_delay("P1W", "2027-01-08T00:00:00.000Z");
+    check_delay("P1DT2H3M4S", "2027-01-02T02:03:04.000Z");
+    check_delay("PT0.25S", "2027-01-01T00:00:00.250Z");
+    check_delay("PT0,5H", "2027-01-01T00:30:00.000Z");
+    check_delay("PT0.0001S", "2027-01-01T00:00:00.001Z");
+    check_delay("PT0S", "2027-01-01T00:00:00.000Z");
+    check_delay("P365D", "2028-01-01T00:00:00.000Z");
+    check_delay("P366D", "trigger-too-far");
+    for wrong in [
+        "",
+        "P",
+        "PT",
+        "90S",
+        "PT90",
+        "P1Y",
+        "P1M",
+        "-PT1S",
+        "PT-1S",
+        "PT1S1H",
+        "PT1H1H",
+        "P1H",
+        "PT1D",
+        "PT1.5H3M",
+        "P1.5DT1H",
+        "pt1s",
+        "PT1é",
+        "PT999999999999999H",
+        "PT1.S",
+        "P999999999999W",
+    ] {
+        check_delay(wrong, "trigger-malformed");
+    }
+}
+
+#[test]
+fn back_off_grows_to_its_bound() {
+    let policy = Backoff { initial: Duration::from_secs(2), factor: 2.0, max: Duration::from_secs(60) };
+    let wait = |failures, asked| backoff(&policy, failures, asked, Duration::from_secs(3600)).as_secs();
+    assert_eq!([1, 2, 3, 5, 6, 7, u32::MAX].map(|n| wait(n, None)), [2, 4, 8, 32, 60, 60, 60]);
+    assert_eq!(wait(1, Some(Duration::from_secs(7))), 7);
+    assert_eq!(wait(3, Some(Duration::from_secs(7))), 8);
+    assert_eq!(wait(1, Some(Duration::MAX)), 3600);
+}

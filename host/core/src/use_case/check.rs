@@ -1,0 +1,140 @@
+//! What a manifest's types cannot say: checked once, each error naming its key.
+
+use std::time::Duration;
+
+use super::{ManifestError, PluginSpec, Target, UseCase};
+use crate::plugin::Role;
+
+/// A plugin's timeout may not be shorter than one tick of the host's deadline clock, nor longer than a Lambda lives.
+const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(15 * 60);
+/// Less than a wasm page cannot hold a program; more than this is no plugin.
+const MEMORY_BYTES: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 30);
+/// `triggerAt` and its ledgers stay within years of four digits.
+const MAX_AHEAD: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+
+pub fn check(use_case: &UseCase) -> Result<(), ManifestError> {
+    check_name("name", &use_case.name)?;
+    for role in [Role::Validate, Role::Process] {
+        if let Some(spec) = use_case.plugin(role) {
+            check_plugin(role, spec)?;
+        }
+    }
+    check_targets(use_case)?;
+    if use_case.schedule.max_ahead.is_zero() || use_case.schedule.max_ahead > MAX_AHEAD {
+        return fault("schedule.max-ahead", "must be more than nothing and at most 100 years");
+    }
+    if use_case.retry.max_attempts == 0 || use_case.retry.max_attempts > 100 {
+        return fault("retry.max-attempts", "must be from 1 to 100");
+    }
+    if !(1.0..=10.0).contains(&use_case.retry.backoff.factor) {
+        return fault("retry.backoff.factor", "must be from 1 to 10");
+    }
+    Ok(())
+}
+
+fn check_plugin(role: Role, spec: &PluginSpec) -> Result<(), ManifestError> {
+    check_file(&format!("{role}.plugin"), &spec.plugin)?;
+    if !TIMEOUTS.contains(&spec.timeout(role)) {
+        return fault(format!("{role}.timeout"), "must be from 10ms to 15m");
+    }
+    if !MEMORY_BYTES.contains(&spec.memory) {
+        return fault(format!("{role}.memory"), "must be from 64KiB to 1GiB");
+    }
+    if role == Role::Validate && !spec.allow_http.is_empty() {
+        return fault("validate.allow-http", "a validator has no network: only a processor may be granted it");
+    }
+    if role == Role::Process && !spec.headers.is_empty() {
+        return fault("process.headers", "only a validator sees request headers");
+    }
+    if let Some(upper) = spec.headers.iter().find(|name| name.chars().any(|c| c.is_ascii_uppercase())) {
+        return fault("validate.headers", format!("write {upper:?} in lower case"));
+    }
+    for (index, origin) in spec.allow_http.iter().enumerate() {
+        check_origin(&format!("process.allow-http[{index}]"), origin)?;
+    }
+    for (key, file) in &spec.config_files {
+        check_file(&format!("{role}.config-files.{key}"), file)?;
+    }
+    let mut keys: Vec<&String> = spec.config.keys().chain(spec.config_files.keys()).chain(&spec.secrets).collect();
+    keys.sort();
+    if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
+        return fault(format!("{role}.config"), format!("{:?} is given twice among config, config-files and secrets", twice[0]));
+    }
+    Ok(())
+}
+
+fn check_targets(use_case: &UseCase) -> Result<(), ManifestError> {
+    for (alias, target) in use_case.targets.iter() {
+        check_name(&format!("targets.{alias}"), alias)?;
+        match target {
+            Target::Plugin {} if use_case.process.is_none() => {
+                return fault(format!("targets.{alias}"), "is a plugin target, and there is no [process] with the plugin");
+            }
+            Target::Plugin {} => {}
+            Target::Http { url, timeout } => {
+                let uri: http::Uri = url
+                    .parse()
+                    .map_err(|error| ManifestError::Value { key: format!("targets.{alias}.url"), message: format!("{url:?}: {error}") })?;
+                if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
+                    return fault(format!("targets.{alias}.url"), format!("{url:?} is not an http:// or https:// URL"));
+                }
+                if !TIMEOUTS.contains(timeout) {
+                    return fault(format!("targets.{alias}.timeout"), "must be from 10ms to 15m");
+                }
+            }
+        }
+    }
+    let known = use_case.targets.aliases().join(", ");
+    if use_case.target(None).is_none() {
+        return fault("targets.default", format!("{:?} is not among the targets: {known}", use_case.targets.default));
+    }
+    for (key, alias) in [("on.success", &use_case.on.success), ("on.failure", &use_case.on.failure)] {
+        let Some(alias) = alias else { continue };
+        match use_case.targets.get(alias) {
+            None => return fault(key, format!("{alias:?} is not among the targets: {known}")),
+            Some((_, Target::Plugin {})) => {
+                return fault(key, format!("{alias:?} is a plugin; only a target that delivers, such as http, can be told"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// `[a-z0-9-]{1,32}`.
+fn check_name(key: &str, name: &str) -> Result<(), ManifestError> {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > 32 || !name.chars().all(legal) {
+        return fault(key, format!("{name:?} is not a name: 1 to 32 of a-z, 0-9 and \"-\""));
+    }
+    Ok(())
+}
+
+/// A plain file name: nothing outside the bundle.
+fn check_file(key: &str, file: &str) -> Result<(), ManifestError> {
+    if file.is_empty() || file.starts_with('.') || file.contains(['/', '\\', '\0']) {
+        return fault(key, format!("{file:?} is not the name of a file in the bundle"));
+    }
+    Ok(())
+}
+
+/// `scheme://host[:port]` and nothing behind it: a grant is an origin (RFC 6454), not a path.
+fn check_origin(key: &str, origin: &str) -> Result<(), ManifestError> {
+    let uri = origin.parse::<http::Uri>().ok();
+    let good = uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri.path_and_query().is_none_or(|rest| rest.as_str() == "/")
+            && !origin.ends_with('/')
+    });
+    if good {
+        Ok(())
+    } else {
+        fault(key, format!("{origin:?} is not an origin; write it as \"https://api.example.com\" or \"http://127.0.0.1:9000\""))
+    }
+}
+
+fn fault<T>(key: impl Into<String>, message: impl Into<String>) -> Result<T, ManifestError> {
+    Err(ManifestError::Value { key: key.into(), message: message.into() })
+}

@@ -1,0 +1,83 @@
+use super::*;
+
+const ORDERS: &str = r#"
+name = "orders"
+[validate]
+plugin = "validate.wasm"
+memory = "32MiB"
+timeout = "200ms"
+headers = ["x-signature"]
+[process]
+plugin = "process.wasm"
+allow-http = ["https://api.example.com", "http://127.0.0.1:9000"]
+config = { currency = "EUR", limits = { max = 5 } }
+secrets = ["ORDERS_API_KEY"]
+[schedule]
+max-ahead = "30d"
+version = "latest"
+[retry]
+max-attempts = 3
+backoff = { initial = "1s", factor = 2, max = "1m" }
+[targets]
+default = "here"
+here = { kind = "plugin" }
+hook = { kind = "http", url = "http://localhost:1/x" }
+[on]
+failure = "hook"
+"#;
+
+#[test]
+fn reads_every_key() {
+    let use_case = UseCase::parse(ORDERS).unwrap();
+    let validate = use_case.validate.as_ref().unwrap();
+    assert_eq!((validate.memory, validate.timeout(Role::Validate)), (32 << 20, Duration::from_millis(200)));
+    let process = use_case.process.as_ref().unwrap();
+    assert_eq!((process.memory, process.timeout(Role::Process)), (64 << 20, Duration::from_secs(10)));
+    assert_eq!(process.config["limits"], r#"{"max":5}"#);
+    assert_eq!(process.config["currency"], "EUR");
+    assert_eq!(use_case.schedule.version, VersionPolicy::Latest);
+    assert_eq!(use_case.target(None).unwrap().0, "here");
+    assert_eq!(use_case.target(Some("hook")).unwrap().0, "hook");
+    assert!(use_case.target(Some("nowhere")).is_none());
+}
+
+#[track_caller]
+fn check_fault(change: (&str, &str), expected: &str) {
+    assert!(ORDERS.contains(change.0), "the sample has no {:?}", change.0);
+    let message = UseCase::parse(&ORDERS.replace(change.0, change.1)).unwrap_err().to_string();
+    assert!(message.contains(expected), "{message:?} does not say {expected:?}");
+}
+
+#[test]
+fn faults_name_their_key() {
+    check_fault(("\"orders\"", "\"Orders\""), "name: \"Orders\" is not a name");
+    check_fault(("32MiB", "32 megs"), "\"32 megs\" is not a size");
+    check_fault(("32MiB", "2GiB"), "validate.memory: must be");
+    check_fault(("200ms", "fast"), "\"fast\" is not a duration");
+    check_fault(("200ms", "1ms"), "validate.timeout: must be");
+    check_fault(("\"validate.wasm\"", "\"../validate.wasm\""), "validate.plugin: \"../validate.wasm\" is not the name of a file");
+    check_fault(("x-signature", "X-Signature"), "validate.headers: write \"X-Signature\" in lower case");
+    check_fault(("headers = ", "allow-http = "), "validate.allow-http: a validator has no network");
+    check_fault(("https://api.example.com", "https://api.example.com/v1"), "process.allow-http[0]");
+    check_fault(("https://api.example.com", "https://user@api.example.com"), "process.allow-http[0]");
+    check_fault(("\"ORDERS_API_KEY\"", "\"currency\""), "\"currency\" is given twice");
+    check_fault(("30d", "0s"), "schedule.max-ahead");
+    check_fault(("max-attempts = 3", "max-attempts = 0"), "retry.max-attempts");
+    check_fault(("factor = 2", "factor = 0.5"), "retry.backoff.factor");
+    check_fault(("default = \"here\"", "default = \"there\""), "targets.default: \"there\" is not among the targets: here, hook");
+    check_fault(("default = \"here\"", ""), "targets.default is missing");
+    check_fault(("kind = \"plugin\"", "kind = \"fax\""), "targets.here: unknown variant `fax`");
+    check_fault(("http://localhost:1/x", "ftp://localhost"), "targets.hook.url");
+    check_fault(("failure = \"hook\"", "failure = \"here\""), "on.failure: \"here\" is a plugin");
+    check_fault(("failure = \"hook\"", "failure = \"x\""), "on.failure: \"x\" is not among the targets");
+    check_fault(("max-ahead", "max-behind"), "unknown field `max-behind`");
+    check_fault(("[retry]", "[retry"), "line ");
+}
+
+#[test]
+fn the_least_manifest_needs_a_name_and_a_processor() {
+    let least = UseCase::parse("name = 'a'\n[process]\nplugin = 'p.wasm'").unwrap();
+    assert_eq!((least.targets.default.as_str(), least.retry.max_attempts), ("here", 5));
+    assert!(UseCase::parse("name = 'a'").unwrap_err().to_string().contains("targets.here: is a plugin target"));
+    assert!(UseCase::parse("name = 'a'\n[targets]\nout = { kind = 'http', url = 'http://h/' }").is_ok());
+}

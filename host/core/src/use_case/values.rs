@@ -1,0 +1,68 @@
+//! How values are written in a manifest: `200ms`, `32MiB`, config as text or as any TOML value.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+const MIB: u64 = 1 << 20;
+
+pub fn default_memory() -> u64 {
+    64 * MIB
+}
+
+pub fn default_http_timeout() -> Duration {
+    Duration::from_secs(10)
+}
+
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text)
+        .map_err(|error| D::Error::custom(format!("{text:?} is not a duration ({error}); write it as \"200ms\", \"30s\", \"365d\"")))
+}
+
+pub fn optional_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
+}
+
+pub fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_memory(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is not a size; write it as \"512KiB\", \"32MiB\" or \"1GiB\"")))
+}
+
+fn parse_memory(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let unit = match text[digits..].trim_start() {
+        "KiB" => 1 << 10,
+        "MiB" => MIB,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    text[..digits].parse::<u64>().ok()?.checked_mul(unit)
+}
+
+pub fn config<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let values = BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?;
+    Ok(values
+        .into_iter()
+        .map(|(key, value)| match value {
+            serde_json::Value::String(text) => (key, text),
+            other => (key, other.to_string()),
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_memory;
+
+    #[test]
+    fn sizes_need_a_binary_unit() {
+        assert_eq!(parse_memory("32MiB"), Some(32 << 20));
+        assert_eq!(parse_memory("512 KiB"), Some(512 << 10));
+        for wrong in ["", "32", "32MB", "MiB", "-1MiB", "99999999999999999999GiB", "1.5GiB"] {
+            assert_eq!(parse_memory(wrong), None, "{wrong}");
+        }
+    }
+}
