@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
+use crate::bundle::hex;
 use crate::id::CorrelationId;
 use crate::lifecycle::Change;
 use crate::plugin::{Acceptance, PluginError, Problem, ValidateInput};
@@ -59,7 +60,7 @@ pub enum Rejection {
     Problems(Vec<Problem>),
     /// The validator said neither yes nor no.
     #[error(transparent)]
-    Validator(#[from] PluginError),
+    Validator(#[from] Box<PluginError>),
     /// The validator said yes with something that cannot be.
     #[error("the validator of the use case answered {what}, which cannot be used: {reason}")]
     BadAcceptance { what: &'static str, reason: String },
@@ -97,7 +98,7 @@ pub async fn accept(
         known_alias(use_case, alias)?;
     }
     let acceptance = if use_case.validate.is_some() {
-        bundle.validate(validate_input(use_case, &submission, &asked)).await?.map_err(Rejection::Problems)?
+        bundle.validate(validate_input(use_case, &submission, &asked)).await.map_err(Box::new)?.map_err(Rejection::Problems)?
     } else {
         Acceptance::default()
     };
@@ -231,5 +232,5 @@ pub(crate) fn new_scheduled(
 }
 
 fn body_hash(body: &[u8]) -> String {
-    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(body))
 }

@@ -42,7 +42,7 @@ impl BundleSource {
             hash.update((content.len() as u64).to_le_bytes());
             hash.update(content);
         }
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hex(&hash.finalize()[..8])
     }
 
     /// Reads the manifest, and checks that each file that it names is there.
@@ -69,6 +69,16 @@ impl BundleSource {
         }
         Ok(config)
     }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Every file that a manifest names, with the key that names it.

@@ -103,7 +103,7 @@ pub fn conclude<B: Bundle>(request: &Request, attempt: Attempt<B>, notice_id: Co
 
 fn failed(request: &Request, use_case: Option<&UseCase>, failure: JobFailure, now: DateTime<Utc>) -> Outcome {
     let policy = use_case.map(|use_case| use_case.retry.clone()).unwrap_or_default();
-    let longest = use_case.map_or(Duration::from_secs(24 * 3600), |use_case| use_case.schedule.max_ahead);
+    let longest = use_case.map_or(Duration::from_hours(24), |use_case| use_case.schedule.max_ahead);
     let message = cut(failure.message, MAX_RESULT_BYTES);
     let failures = request.failures + 1;
     if !failure.retry || failures >= policy.max_attempts {

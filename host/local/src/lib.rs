@@ -1,1 +1,173 @@
-//! Placeholder.
+//! Postdate on one machine: the core's API over axum, its ledger in SQLite, its timer in this process.
+//!
+//! What is acknowledged survives `kill -9` and a power cut.
+
+mod catalog;
+mod clock;
+mod deliver;
+mod files;
+pub mod ledger;
+mod server;
+mod test_clock;
+mod timer;
+
+use std::fs::{File, TryLockError};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use postdate_core::api::{Api, ApiKey};
+use postdate_core::id::CorrelationId;
+use postdate_core::schedule;
+use postdate_runtime::{Options, Runtime};
+use tokio_util::sync::CancellationToken;
+
+use catalog::Catalog;
+use clock::Clock;
+use deliver::HttpDeliver;
+use ledger::SqliteLedger;
+use server::App;
+use test_clock::TestClock;
+use timer::{Timer, Wake};
+
+/// Which clock a data directory belongs to, as its ledger says.
+const CLOCK_SETTING: &str = "clock";
+
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    pub listen: SocketAddr,
+    /// Ledger, compiled plugins and former versions; made if it is not there.
+    pub data: PathBuf,
+    /// A directory with a bundle in each of its directories.
+    pub use_cases: PathBuf,
+    pub test_clock: Option<TestClockStart>,
+    pub api_key: Option<String>,
+    /// Serve beyond this machine without a key.
+    pub allow_public: bool,
+    /// Requests that are processed at the same time.
+    pub concurrency: usize,
+    /// How long a stop waits for what is running.
+    pub grace: Duration,
+}
+
+/// Where a test clock begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TestClockStart {
+    /// Where it stood at the last stop, else now.
+    Resume,
+    At(DateTime<Utc>),
+}
+
+/// Serves until `shutdown`. `on_ready` is called once it answers, with the address that it got.
+pub async fn serve(
+    options: ServeOptions,
+    on_ready: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()> + Send,
+) -> anyhow::Result<()> {
+    let key = options.api_key.as_deref().and_then(ApiKey::new);
+    anyhow::ensure!(
+        key.is_some() || options.listen.ip().is_loopback() || options.allow_public,
+        "{} can be reached from other machines, and there is no API key: set POSTDATE_API_KEY, or say --allow-public",
+        options.listen
+    );
+    let _lock = lock(&options.data)?;
+    // Bound first: a second server on the port should fail before it does anything else.
+    let listener = tokio::net::TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
+
+    let ledger = SqliteLedger::open(&options.data.join("ledger.sqlite"))?;
+    let clock = choose_clock(&ledger, options.test_clock).await?;
+    let runtime = Runtime::new(Options { cache: Some(options.data.join("compiled")), ..Options::default() })?;
+    let catalog = Catalog::open(runtime, options.use_cases, options.data.join("bundles")).await?;
+
+    let wake = Wake::default();
+    let deliver = HttpDeliver::new(clock.clone())?;
+    let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), options.concurrency.max(1));
+    let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, key, base_path: String::new() };
+    let app = App { api, test_clock: TestClock::new(ledger, &clock), clock };
+
+    let stop = CancellationToken::new();
+    let timer = tokio::spawn(timer.run(stop.clone(), options.grace));
+    let watcher = tokio::spawn(catalog.watch(stop.clone()));
+    on_ready(listener.local_addr()?);
+    let serving = axum::serve(NoDelay(listener), server::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let serving = tokio::spawn(async move { serving.await });
+    shutdown.await;
+    tracing::info!("stopping: no new work; what runs has {:?} to finish", options.grace);
+    stop.cancel();
+    // An open connection that sends nothing does not hold up the stop for ever.
+    match tokio::time::timeout(options.grace, serving).await {
+        Ok(served) => served?.context("the HTTP server failed")?,
+        Err(_) => tracing::warn!("connections were still open"),
+    }
+    timer.await.context("the timer failed")?;
+    watcher.await.context("the watcher of the use cases failed")?;
+    Ok(())
+}
+
+/// Makes the data directory, for this user alone, and holds it: two servers on one ledger would run requests twice.
+fn lock(data: &Path) -> anyhow::Result<File> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| format!("cannot make {}", data.display()))?;
+    let path = data.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            anyhow::bail!("another server uses {}: stop it, or name another directory with --data", data.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+/// A ledger is of one clock for good: on a test clock next week's real requests would run today.
+async fn choose_clock(ledger: &SqliteLedger, test: Option<TestClockStart>) -> anyhow::Result<Clock> {
+    let wanted = if test.is_some() { "test" } else { "system" };
+    match ledger.setting(CLOCK_SETTING).await?.as_deref() {
+        Some(clock) if clock == wanted => {}
+        Some(clock) if !ledger.is_empty().await? => {
+            anyhow::bail!(
+                "the data directory holds requests of a server on the {clock} clock, and this one is on the {wanted} clock: name another with --data"
+            )
+        }
+        _ => ledger.set_setting(CLOCK_SETTING, wanted.to_owned()).await?,
+    }
+    let start = match test {
+        None => return Ok(Clock::System),
+        Some(TestClockStart::At(start)) => start,
+        Some(TestClockStart::Resume) => match ledger.setting(test_clock::SETTING).await? {
+            Some(stood) => schedule::parse_time(&stood)?,
+            None => Clock::System.now(),
+        },
+    };
+    let start = schedule::ceil_to_millis(start);
+    ledger.set_setting(test_clock::SETTING, schedule::rfc3339(start)).await?;
+    Ok(Clock::test(start))
+}
+
+/// A new correlation id; its randomness comes from the operating system's generator.
+fn new_id(now: DateTime<Utc>) -> CorrelationId {
+    CorrelationId::new(now, rand::random())
+}
+
+/// Answers are small and each is awaited by somebody: none waits for a fuller packet.
+struct NoDelay(tokio::net::TcpListener);
+
+impl axum::serve::Listener for NoDelay {
+    type Io = tokio::net::TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let (stream, address) = axum::serve::Listener::accept(&mut self.0).await;
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        (stream, address)
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.0.local_addr()
+    }
+}

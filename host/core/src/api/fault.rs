@@ -12,7 +12,10 @@ use crate::schedule::TimeError;
 
 /// One error answer.
 #[derive(Debug, Clone)]
-pub struct Fault {
+pub struct Fault(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
     status: StatusCode,
     code: &'static str,
     detail: String,
@@ -25,7 +28,7 @@ pub struct Fault {
 
 impl Fault {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), members: Map::new(), header: None, about: None }
+        Self(Box::new(Parts { status, code, detail: detail.into(), members: Map::new(), header: None, about: None }))
     }
 
     /// The body is larger than [`super::MAX_BODY_BYTES`].
@@ -36,45 +39,46 @@ impl Fault {
 
     #[must_use]
     pub fn with(mut self, member: &str, value: Value) -> Self {
-        self.members.insert(member.to_owned(), value);
+        self.0.members.insert(member.to_owned(), value);
         self
     }
 
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
-        self.header = HeaderValue::try_from(value).ok().map(|value| (name, value));
+        self.0.header = HeaderValue::try_from(value).ok().map(|value| (name, value));
         self
     }
 
     #[must_use]
     pub fn about(mut self, id: CorrelationId) -> Self {
-        self.about = Some(id);
+        self.0.about = Some(id);
         self
     }
 
     pub fn code(&self) -> &'static str {
-        self.code
+        self.0.code
     }
 
     /// `call` is the correlation id of the call, used where the error is about no request.
     pub fn into_response(self, call: CorrelationId) -> Response<Bytes> {
-        let id = self.about.unwrap_or(call);
-        if self.status.is_server_error() {
-            tracing::error!(correlation_id = %id, code = self.code, detail = self.detail, "call failed");
+        let Parts { status, code, detail, members, header, about } = *self.0;
+        let id = about.unwrap_or(call);
+        if status.is_server_error() {
+            tracing::error!(correlation_id = %id, code, detail, "call failed");
         }
         // With the type left at "about:blank", RFC 9457 wants the status phrase as the title; `code` tells problems apart.
         let mut body = json!({
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
+            "title": status.canonical_reason().unwrap_or("Error"),
+            "status": status.as_u16(),
+            "code": code,
+            "detail": detail,
             "correlationId": id.to_string(),
         });
         if let Some(object) = body.as_object_mut() {
-            object.extend(self.members);
+            object.extend(members);
         }
-        let mut response = json_response(self.status, id, &body, "application/problem+json");
-        if let Some((name, value)) = self.header {
+        let mut response = json_response(status, id, &body, "application/problem+json");
+        if let Some((name, value)) = header {
             response.headers_mut().insert(name, value);
         }
         response

@@ -9,7 +9,7 @@ mod submit;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 pub use document::outcome_document;
@@ -68,13 +68,16 @@ where
         }
     }
 
+    /// Refuses a call without the key, where there is one.
+    pub fn authorize(&self, headers: &HeaderMap) -> Result<(), Fault> {
+        self.key.as_ref().map_or(Ok(()), |key| key.check(headers))
+    }
+
     async fn route(&self, call: Call, request: Request<Bytes>) -> Result<Answer, Fault> {
         let path = request.uri().path().to_owned();
         let segments: Vec<&str> = path.split('/').skip(1).collect();
-        if segments != ["health"]
-            && let Some(key) = &self.key
-        {
-            key.check(request.headers())?;
+        if segments != ["health"] {
+            self.authorize(request.headers())?;
         }
         match (request.method().as_str(), segments.as_slice()) {
             ("GET", ["health"]) => Ok(self.health(call.id).await),
@@ -139,9 +142,8 @@ fn parse_id(text: &str) -> Result<CorrelationId, Fault> {
 fn no_such_call(path: &str, segments: &[&str]) -> Fault {
     let allowed: &[Method] = match segments {
         ["health" | "use-cases" | "requests"] => &[Method::GET],
-        ["requests", _, "retry"] => &[Method::POST],
         ["requests", id] if id.parse::<CorrelationId>().is_ok() => &[Method::GET, Method::PATCH, Method::DELETE],
-        ["requests", _] => &[Method::POST],
+        ["requests", _] | ["requests", _, "retry"] => &[Method::POST],
         _ => return Fault::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {path}")),
     };
     let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");

@@ -4,7 +4,7 @@ fn now() -> DateTime<Utc> {
     parse_time("2027-01-01T00:00:00Z").unwrap()
 }
 
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+const YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// The answer for a body: the time in UTC, or the error's code.
 #[track_caller]
@@ -131,8 +131,8 @@ fn delays_count_from_now() {
 
 #[test]
 fn back_off_grows_to_its_bound() {
-    let policy = Backoff { initial: Duration::from_secs(2), factor: 2.0, max: Duration::from_secs(60) };
-    let wait = |failures, asked| backoff(&policy, failures, asked, Duration::from_secs(3600)).as_secs();
+    let policy = Backoff { initial: Duration::from_secs(2), factor: 2.0, max: Duration::from_mins(1) };
+    let wait = |failures, asked| backoff(&policy, failures, asked, Duration::from_hours(1)).as_secs();
     assert_eq!([1, 2, 3, 5, 6, 7, u32::MAX].map(|n| wait(n, None)), [2, 4, 8, 32, 60, 60, 60]);
     assert_eq!(wait(1, Some(Duration::from_secs(7))), 7);
     assert_eq!(wait(3, Some(Duration::from_secs(7))), 8);

@@ -6,11 +6,11 @@ use super::{ManifestError, PluginSpec, Target, UseCase};
 use crate::plugin::Role;
 
 /// A plugin's timeout may not be shorter than one tick of the host's deadline clock, nor longer than a Lambda lives.
-const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(15 * 60);
+const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(15);
 /// Less than a wasm page cannot hold a program; more than this is no plugin.
 const MEMORY_BYTES: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 30);
 /// `triggerAt` and its ledgers stay within years of four digits.
-const MAX_AHEAD: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+const MAX_AHEAD: Duration = Duration::from_hours(100 * 366 * 24);
 
 pub fn check(use_case: &UseCase) -> Result<(), ManifestError> {
     check_name("name", &use_case.name)?;
@@ -57,8 +57,8 @@ fn check_plugin(role: Role, spec: &PluginSpec) -> Result<(), ManifestError> {
     }
     let mut keys: Vec<&String> = spec.config.keys().chain(spec.config_files.keys()).chain(&spec.secrets).collect();
     keys.sort();
-    if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
-        return fault(format!("{role}.config"), format!("{:?} is given twice among config, config-files and secrets", twice[0]));
+    if let Some([twice, _]) = keys.array_windows().find(|[one, next]| one == next) {
+        return fault(format!("{role}.config"), format!("{twice:?} is given twice among config, config-files and secrets"));
     }
     Ok(())
 }

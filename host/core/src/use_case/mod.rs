@@ -88,7 +88,7 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { max_ahead: Duration::from_secs(365 * 24 * 3600), version: VersionPolicy::Pinned }
+        Self { max_ahead: Duration::from_hours(365 * 24), version: VersionPolicy::Pinned }
     }
 }
 
@@ -129,7 +129,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { initial: Duration::from_secs(30), factor: 2.0, max: Duration::from_secs(3600) }
+        Self { initial: Duration::from_secs(30), factor: 2.0, max: Duration::from_hours(1) }
     }
 }
 

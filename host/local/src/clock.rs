@@ -1,0 +1,82 @@
+//! What time it is: the machine's clock, or a test clock that stands still until it is moved.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use tokio::sync::watch;
+
+/// The longest sleep without a look at the clock: bounds how late a step of the machine's clock is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_millis(250);
+
+#[derive(Debug, Clone)]
+pub enum Clock {
+    System,
+    Test(Arc<watch::Sender<DateTime<Utc>>>),
+}
+
+impl Clock {
+    /// A test clock that stands at `start`.
+    pub fn test(start: DateTime<Utc>) -> Self {
+        Self::Test(Arc::new(watch::Sender::new(start)))
+    }
+
+    /// Now, cut to the millisecond: never later than the truth.
+    pub fn now(&self) -> DateTime<Utc> {
+        match self {
+            Self::System => Utc::now().trunc_subsecs(3),
+            Self::Test(now) => *now.borrow(),
+        }
+    }
+
+    /// Returns when it is `at`, not earlier, whatever the clock does in between.
+    pub async fn sleep_until(&self, at: DateTime<Utc>) {
+        match self {
+            Self::System => {
+                // On a machine whose clock is set back, the sleep is over before it is time: look again.
+                while let Ok(left) = (at - Utc::now()).to_std()
+                    && !left.is_zero()
+                {
+                    tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+                }
+            }
+            Self::Test(now) => {
+                let mut changes = now.subscribe();
+                // An error means that the clock is gone, and with it the server.
+                let _ = changes.wait_for(|now| *now >= at).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_test_clock_wakes_sleepers_when_it_is_moved() {
+        let start = DateTime::from_timestamp_millis(1_800_000_000_000).unwrap();
+        let clock = Clock::test(start);
+        let week = start + chrono::TimeDelta::days(7);
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move {
+                clock.sleep_until(week).await;
+                clock.now()
+            }
+        });
+        let Clock::Test(hands) = &clock else { unreachable!() };
+        hands.send_replace(week - chrono::TimeDelta::milliseconds(1));
+        tokio::task::yield_now().await;
+        assert!(!sleeper.is_finished());
+        hands.send_replace(week);
+        assert_eq!(sleeper.await.unwrap(), week);
+    }
+
+    #[tokio::test]
+    async fn the_system_clock_is_never_early() {
+        let at = Clock::System.now() + chrono::TimeDelta::milliseconds(20);
+        Clock::System.sleep_until(at).await;
+        assert!(Utc::now() >= at);
+    }
+}

@@ -1,0 +1,175 @@
+//! The ledger on one machine: a SQLite file in WAL mode.
+//!
+//! One thread writes, and commits whatever has come in since its last commit in one transaction: many callers share one
+//! fsync (`synchronous = FULL`), and each is answered only after the commit that holds its change. Readers have their
+//! own connections.
+
+mod checkpoint;
+mod claims;
+mod read;
+mod rows;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use postdate_core::id::CorrelationId;
+use postdate_core::lifecycle::{self, Change};
+use postdate_core::ports::{Changed, Changes, Inserted, Intake, LedgerError, Requests};
+use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
+use rusqlite::{Connection, OptionalExtension, params};
+
+pub use claims::Due;
+use read::Readers;
+use writer::Writer;
+
+const SCHEMA_VERSION: i64 = 1;
+
+/// A handle on the ledger; clones share the file, the writer and the readers.
+#[derive(Clone)]
+pub struct SqliteLedger {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    writer: Writer,
+    readers: Readers,
+    _checkpointer: checkpoint::Checkpointer,
+}
+
+impl SqliteLedger {
+    /// Opens the file, or makes it. A file of another schema version is refused.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        let connection = connect(path)?;
+        migrate(&connection)?;
+        let readers = Readers::new(path);
+        let checkpointer = checkpoint::Checkpointer::start(path)?;
+        Ok(Self { inner: Arc::new(Inner { writer: Writer::start(connection)?, readers, _checkpointer: checkpointer }) })
+    }
+
+    /// Runs `work` inside the next transaction and returns after its commit.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.inner.writer.write(work).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.inner.readers.read(work).await
+    }
+
+    /// A value that the server keeps beside the requests.
+    pub async fn setting(&self, name: &'static str) -> Result<Option<String>, LedgerError> {
+        self.read(move |connection| connection.query_row("SELECT value FROM settings WHERE name = ?1", [name], |row| row.get(0)).optional())
+            .await
+    }
+
+    pub async fn set_setting(&self, name: &'static str, value: String) -> Result<(), LedgerError> {
+        self.write(move |connection| {
+            connection
+                .execute("INSERT INTO settings VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2", params![name, value])
+                .map(drop)
+        })
+        .await
+    }
+
+    /// Whether it has ever held a request.
+    pub async fn is_empty(&self) -> Result<bool, LedgerError> {
+        self.read(|connection| connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM requests)", [], |row| row.get(0))).await
+    }
+}
+
+impl Intake for SqliteLedger {
+    async fn find_by_key(&self, use_case: &str, key: &str) -> Result<Option<Request>, LedgerError> {
+        let (use_case, key) = (use_case.to_owned(), key.to_owned());
+        self.read(move |connection| rows::find_by_key(connection, &use_case, &key)).await
+    }
+
+    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+        self.write(move |connection| match (rows::insert(connection, &new)?, &new.idempotency_key) {
+            (true, _) | (false, None) => Ok(Inserted::New(new.request.clone())),
+            (false, Some(key)) => match rows::find_by_key(connection, &new.request.use_case, key)? {
+                Some(first) => Ok(Inserted::Taken(first)),
+                None => Err(rusqlite::Error::QueryReturnedNoRows),
+            },
+        })
+        .await
+    }
+}
+
+impl Requests for SqliteLedger {
+    async fn find(&self, id: CorrelationId) -> Result<Option<(Request, Vec<HistoryEntry>)>, LedgerError> {
+        self.read(move |connection| {
+            let Some((seq, request)) = rows::find(connection, id)? else { return Ok(None) };
+            Ok(Some((request, rows::history(connection, seq)?)))
+        })
+        .await
+    }
+
+    async fn list(&self, query: Query) -> Result<Page, LedgerError> {
+        self.read(move |connection| rows::list(connection, &query)).await
+    }
+}
+
+impl Changes for SqliteLedger {
+    async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
+        self.write(move |connection| {
+            let Some((seq, request)) = rows::find(connection, id)? else { return Ok(Changed::NotFound) };
+            let (next, entry) = match lifecycle::apply(&request, &change, now) {
+                Ok(applied) => applied,
+                Err(refusal) => return Ok(Changed::Refused(request, refusal)),
+            };
+            rows::update(connection, seq, &request, &next, &entry)?;
+            if let Some(notice) = lifecycle::notice(&change) {
+                rows::insert(connection, notice)?;
+            }
+            Ok(Changed::Done(next))
+        })
+        .await
+    }
+}
+
+/// A connection as every part of the ledger wants it.
+fn connect(path: &Path) -> Result<Connection, LedgerError> {
+    let open = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        // Checkpoints are made beside the writer: see `checkpoint`.
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        // Kibibytes, where negative.
+        connection.pragma_update(None, "cache_size", -16_384)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    };
+    open().map_err(|error| LedgerError::Failed(format!("cannot open {}: {error}", path.display())))
+}
+
+fn migrate(connection: &Connection) -> Result<(), LedgerError> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    match version {
+        SCHEMA_VERSION => Ok(()),
+        0 => connection
+            .execute_batch(&format!("BEGIN; {} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;", include_str!("schema.sql")))
+            .map_err(failed),
+        other => Err(LedgerError::Failed(format!("the ledger has schema version {other}; this program knows {SCHEMA_VERSION}"))),
+    }
+}
+
+fn failed(error: rusqlite::Error) -> LedgerError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked | rusqlite::ErrorCode::DiskFull) => {
+            LedgerError::Unavailable(error.to_string())
+        }
+        _ => LedgerError::Failed(error.to_string()),
+    }
+}

@@ -1,0 +1,46 @@
+//! Connections for readers, made when they are first needed and kept.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use postdate_core::ports::LedgerError;
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::{connect, failed};
+
+/// Reads at the same time. Few: they are short, and the machine is small.
+const READERS: usize = 4;
+
+pub struct Readers {
+    path: PathBuf,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Readers {
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), idle: Arc::default(), permits: Arc::new(Semaphore::new(READERS)) }
+    }
+
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let permit =
+            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| LedgerError::Unavailable("the ledger is closing".to_owned()))?;
+        let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
+        let job = move || {
+            let _permit = permit;
+            let pooled = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let connection = match pooled {
+                Some(connection) => connection,
+                None => connect(&path)?,
+            };
+            let result = work(&connection).map_err(failed);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            result
+        };
+        tokio::task::spawn_blocking(job).await.map_err(|error| LedgerError::Failed(format!("a read was cut off: {error}")))?
+    }
+}

@@ -1,0 +1,230 @@
+//! Requests as rows: every SQL statement of the ledger.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use postdate_core::id::CorrelationId;
+use postdate_core::lifecycle;
+use postdate_core::request::{Cursor, Event, HistoryEntry, NewRequest, Page, Query, Request, Status};
+use rusqlite::types::{FromSqlError, Type};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+
+const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
+     failures, interruptions, lease_ms, lease_until, finished_at, result, failure, idempotency_hash, notice_of";
+
+/// Stores a request with the first line of its history; false where its idempotency key is taken.
+pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<bool> {
+    let request = &new.request;
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO requests (id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, \
+             attempts, failures, interruptions, lease_ms, idempotency_key, idempotency_hash, notice_of, body) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13, ?14) \
+             ON CONFLICT (use_case, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
+        )?
+        .execute(params![
+            request.id.to_string(),
+            request.use_case,
+            request.version,
+            request.target,
+            request.status.as_str(),
+            millis(request.received_at),
+            millis(request.trigger_at),
+            millis(request.first_trigger_at),
+            millis(request.due_at),
+            i64::try_from(request.lease.as_millis()).unwrap_or(i64::MAX),
+            new.idempotency_key,
+            request.idempotency_hash,
+            request.notice_of.map(|id| id.to_string()),
+            new.body,
+        ])?;
+    if inserted == 0 {
+        return Ok(false);
+    }
+    append_history(connection, connection.last_insert_rowid(), 1, &lifecycle::accepted(request))?;
+    Ok(true)
+}
+
+/// Stores what a change made of a request, with its line of history.
+pub fn update(connection: &Connection, seq: i64, before: &Request, after: &Request, entry: &HistoryEntry) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE requests SET status = ?2, due_at = ?3, attempts = ?4, failures = ?5, interruptions = ?6, lease_until = ?7, \
+             finished_at = ?8, result = ?9, failure = ?10 WHERE seq = ?1",
+        )?
+        .execute(params![
+            seq,
+            after.status.as_str(),
+            millis(after.due_at),
+            after.attempts,
+            after.failures,
+            after.interruptions,
+            after.lease_until.map(millis),
+            after.finished_at.map(millis),
+            after.result,
+            after.failure,
+        ])?;
+    // Apart, since naming the column in an update rewrites the indexes of the lists.
+    if after.trigger_at != before.trigger_at {
+        connection.prepare_cached("UPDATE requests SET trigger_at = ?2 WHERE seq = ?1")?.execute(params![seq, millis(after.trigger_at)])?;
+    }
+    let n: i64 =
+        connection.prepare_cached("SELECT coalesce(max(n), 0) + 1 FROM history WHERE request = ?1")?.query_row([seq], |row| row.get(0))?;
+    append_history(connection, seq, n, entry)
+}
+
+fn append_history(connection: &Connection, seq: i64, n: i64, entry: &HistoryEntry) -> rusqlite::Result<()> {
+    connection.prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(params![
+        seq,
+        n,
+        millis(entry.at),
+        entry.event.as_str(),
+        entry.status.as_str(),
+        entry.attempt,
+        entry.detail
+    ])?;
+    Ok(())
+}
+
+pub fn find(connection: &Connection, id: CorrelationId) -> rusqlite::Result<Option<(i64, Request)>> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM requests WHERE id = ?1"))?
+        .query_row([id.to_string()], read_request)
+        .optional()
+}
+
+pub fn find_by_key(connection: &Connection, use_case: &str, key: &str) -> rusqlite::Result<Option<Request>> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM requests WHERE use_case = ?1 AND idempotency_key = ?2"))?
+        .query_row([use_case, key], read_request)
+        .optional()
+        .map(|found| found.map(|(_, request)| request))
+}
+
+pub fn history(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<HistoryEntry>> {
+    connection
+        .prepare_cached("SELECT at, event, status, attempt, detail FROM history WHERE request = ?1 ORDER BY n")?
+        .query_map([seq], |row| {
+            let event: String = row.get(1)?;
+            let event = Event::ALL.into_iter().find(|known| known.as_str() == event).ok_or_else(|| unreadable(1, &event))?;
+            Ok(HistoryEntry { at: time(row, 0)?, event, status: parsed(row, 2)?, attempt: row.get(3)?, detail: row.get(4)? })
+        })?
+        .collect()
+}
+
+/// One page, in order of time and id. Notices are not among them: they are found through the request that they tell of.
+pub fn list(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
+    let mut sql = format!("SELECT {COLUMNS} FROM requests WHERE notice_of IS NULL");
+    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
+    let mut and = |condition: &str, value: Box<dyn ToSql>| {
+        values.push(value);
+        sql.push_str(&format!(" AND {condition} ?{}", values.len()));
+    };
+    if let Some(use_case) = &query.use_case {
+        and("use_case =", Box::new(use_case.clone()));
+    }
+    if let Some(status) = query.status {
+        and("status =", Box::new(status.as_str()));
+    }
+    if let Some(from) = query.from {
+        and("trigger_at >=", Box::new(millis(from)));
+    }
+    if let Some(to) = query.to {
+        and("trigger_at <", Box::new(millis(to)));
+    }
+    if let Some(after) = query.after {
+        values.push(Box::new(millis(after.trigger_at)));
+        values.push(Box::new(after.id.to_string()));
+        sql.push_str(&format!(" AND (trigger_at, id) > (?{}, ?{})", values.len() - 1, values.len()));
+    }
+    // One more than asked for tells whether there is a next page.
+    sql.push_str(&format!(" ORDER BY trigger_at, id LIMIT {}", query.limit.saturating_add(1)));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut requests: Vec<Request> =
+        statement.query_map(rusqlite::params_from_iter(values.iter()), |row| Ok(read_request(row)?.1))?.collect::<rusqlite::Result<_>>()?;
+    let more = requests.len() > query.limit;
+    requests.truncate(query.limit);
+    let next = requests.last().filter(|_| more).map(|last| Cursor { trigger_at: last.trigger_at, id: last.id });
+    Ok(Page { requests, next })
+}
+
+/// What is due at `now`, oldest first, with bodies.
+pub fn due(connection: &Connection, now: DateTime<Utc>, limit: usize) -> rusqlite::Result<Vec<(i64, Request, String)>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS}, body FROM requests WHERE status = 'scheduled' AND due_at <= ?1 ORDER BY due_at, seq LIMIT ?2"
+        ))?
+        .query_map(params![millis(now), i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+            let (seq, request) = read_request(row)?;
+            Ok((seq, request, row.get("body")?))
+        })?
+        .collect()
+}
+
+pub fn next_due(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    connection
+        .prepare_cached("SELECT due_at FROM requests WHERE status = 'scheduled' ORDER BY due_at LIMIT 1")?
+        .query_row([], |row| time(row, 0))
+        .optional()
+}
+
+/// Running requests whose claim ran out at `now`, or all of them, with the attempt that was claimed.
+pub fn abandoned(connection: &Connection, now: Option<DateTime<Utc>>) -> rusqlite::Result<Vec<(CorrelationId, u32)>> {
+    connection
+        .prepare_cached("SELECT id, attempts FROM requests WHERE status = 'running' AND lease_until <= ?1 ORDER BY due_at, seq")?
+        .query_map([now.map_or(i64::MAX, millis)], |row| Ok((parsed(row, 0)?, row.get(1)?)))?
+        .collect()
+}
+
+pub fn any_running(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM requests WHERE status = 'running')")?.query_row([], |row| row.get(0))
+}
+
+fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
+    let request = Request {
+        id: parsed(row, 1)?,
+        use_case: row.get(2)?,
+        version: row.get(3)?,
+        target: row.get(4)?,
+        status: parsed(row, 5)?,
+        received_at: time(row, 6)?,
+        trigger_at: time(row, 7)?,
+        first_trigger_at: time(row, 8)?,
+        due_at: time(row, 9)?,
+        attempts: row.get(10)?,
+        failures: row.get(11)?,
+        interruptions: row.get(12)?,
+        lease: Duration::from_millis(u64::try_from(row.get::<_, i64>(13)?).unwrap_or_default()),
+        lease_until: optional_time(row, 14)?,
+        finished_at: optional_time(row, 15)?,
+        result: row.get(16)?,
+        failure: row.get(17)?,
+        idempotency_hash: row.get(18)?,
+        notice_of: row.get::<_, Option<String>>(19)?.map(|id| id.parse().map_err(|_| unreadable(19, &id))).transpose()?,
+    };
+    Ok((row.get(0)?, request))
+}
+
+fn millis(at: DateTime<Utc>) -> i64 {
+    at.timestamp_millis()
+}
+
+fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<DateTime<Utc>> {
+    let millis: i64 = row.get(column)?;
+    DateTime::from_timestamp_millis(millis).ok_or_else(|| unreadable(column, &millis.to_string()))
+}
+
+fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    if row.get::<_, Option<i64>>(column)?.is_none() { Ok(None) } else { time(row, column).map(Some) }
+}
+
+fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|_| unreadable(column, &text))
+}
+
+fn unreadable(column: usize, value: &str) -> rusqlite::Error {
+    let error = FromSqlError::Other(format!("the ledger holds {value:?}, which makes no sense there").into());
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}

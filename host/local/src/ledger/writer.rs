@@ -1,0 +1,117 @@
+//! Group commit: one thread, one transaction for all that is waiting.
+
+use std::thread;
+
+use postdate_core::ports::LedgerError;
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+use super::failed;
+
+/// Changes in one transaction at the most: bounds how long the first of them waits for the last.
+const MAX_BATCH: usize = 512;
+/// Changes that may wait; callers beyond that wait for a place.
+const QUEUE: usize = 4096;
+
+pub struct Writer {
+    queue: Option<mpsc::Sender<Box<dyn Work>>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// A change that waits for its transaction.
+trait Work: Send {
+    /// May run twice: again by itself, when the transaction that it shared with others failed.
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+    /// Tells the caller, after the commit or its failure.
+    fn answer(self: Box<Self>, committed: Result<(), LedgerError>);
+}
+
+struct Task<F, T> {
+    work: F,
+    output: Option<T>,
+    reply: oneshot::Sender<Result<T, LedgerError>>,
+}
+
+impl<T: Send, F: FnMut(&Connection) -> rusqlite::Result<T> + Send> Work for Task<F, T> {
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.output = Some((self.work)(connection)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), LedgerError>) {
+        let Self { output, reply, .. } = *self;
+        let not_run = || LedgerError::Failed("the change was not run".to_owned());
+        // A caller that has gone away does not undo what is committed.
+        let _ = reply.send(committed.and_then(|()| output.ok_or_else(not_run)));
+    }
+}
+
+impl Writer {
+    pub fn start(mut connection: Connection) -> Result<Self, LedgerError> {
+        let (queue, mut waiting) = mpsc::channel::<Box<dyn Work>>(QUEUE);
+        let run = move || {
+            while let Some(first) = waiting.blocking_recv() {
+                let mut batch = vec![first];
+                while batch.len() < MAX_BATCH
+                    && let Ok(next) = waiting.try_recv()
+                {
+                    batch.push(next);
+                }
+                commit(&mut connection, batch);
+            }
+            // The last of the queue is committed; leave a small file behind.
+            let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        };
+        let thread = thread::Builder::new()
+            .name("ledger-writer".to_owned())
+            .spawn(run)
+            .map_err(|error| LedgerError::Failed(format!("cannot start the writer: {error}")))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let stopped = || LedgerError::Unavailable("the ledger is closing".to_owned());
+        let (reply, answer) = oneshot::channel();
+        let task = Box::new(Task { work, output: None, reply });
+        self.queue.as_ref().ok_or_else(stopped)?.send(task).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn commit(connection: &mut Connection, mut batch: Vec<Box<dyn Work>>) {
+    let result = transact(connection, &mut batch);
+    match result {
+        Err(_) if batch.len() > 1 => {
+            // One of them spoilt it: each by itself, so that only the faulty one fails.
+            for work in batch {
+                commit(connection, vec![work]);
+            }
+        }
+        result => {
+            let result = result.map_err(failed);
+            for work in batch {
+                work.answer(result.clone());
+            }
+        }
+    }
+}
+
+fn transact(connection: &mut Connection, batch: &mut [Box<dyn Work>]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for work in batch {
+        work.run(&transaction)?;
+    }
+    transaction.commit()
+}

@@ -1,0 +1,97 @@
+//! HTTP: axum around the core's API, and the test clock.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::any;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use postdate_core::api::{Api, CORRELATION_HEADER, Call, Fault, MAX_BODY_BYTES};
+use postdate_core::id::CorrelationId;
+
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::ledger::SqliteLedger;
+use crate::new_id;
+use crate::test_clock::TestClock;
+use crate::timer::Wake;
+
+/// What is read of a body that is too large anyway, so that its sender gets to see the answer.
+const MAX_DRAINED_BYTES: usize = 16 << 20;
+
+pub struct App {
+    pub api: Api<Catalog, SqliteLedger, Wake>,
+    pub clock: Clock,
+    pub test_clock: Option<TestClock>,
+}
+
+pub fn router(app: App) -> Router {
+    Router::new().route("/test-clock", any(test_clock)).fallback(api).with_state(Arc::new(app))
+}
+
+async fn api(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let now = app.clock.now();
+    let call = Call { id: new_id(now), now, caller: Vec::new() };
+    let (parts, body) = request.into_parts();
+    let response = match read_body(body).await {
+        Ok(bytes) => app.api.answer(call, Request::from_parts(parts, bytes)).await,
+        Err(fault) => fault.into_response(call.id),
+    };
+    response.map(Body::from)
+}
+
+async fn test_clock(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let id = new_id(app.clock.now());
+    let response = match move_clock(&app, request).await {
+        Ok(body) => clock_answer(id, body),
+        Err(fault) => fault.into_response(id),
+    };
+    response.map(Body::from)
+}
+
+async fn move_clock(app: &App, request: Request<Body>) -> Result<serde_json::Value, Fault> {
+    app.api.authorize(request.headers())?;
+    let Some(clock) = &app.test_clock else {
+        let detail = "this server runs on the machine's clock: start it with --test-clock to move time";
+        return Err(Fault::new(StatusCode::NOT_FOUND, "no-test-clock", detail));
+    };
+    match *request.method() {
+        Method::GET => Ok(clock.show()),
+        Method::POST => clock.advance(&read_body(request.into_body()).await?).await,
+        _ => {
+            let fault = Fault::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "/test-clock answers to GET, POST");
+            Err(fault.with_header(header::ALLOW, "GET, POST"))
+        }
+    }
+}
+
+fn clock_answer(id: CorrelationId, mut body: serde_json::Value) -> http::Response<Bytes> {
+    body["correlationId"] = serde_json::json!(id);
+    let mut response = http::Response::new(Bytes::from(body.to_string()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        response.headers_mut().insert(CORRELATION_HEADER, id);
+    }
+    response
+}
+
+async fn read_body(mut body: Body) -> Result<Bytes, Fault> {
+    let mut kept = BytesMut::new();
+    let mut seen = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame
+            .map_err(|error| Fault::new(StatusCode::BAD_REQUEST, "body-cut-off", format!("the body did not arrive whole: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        seen += data.len();
+        if seen <= MAX_BODY_BYTES {
+            kept.extend_from_slice(&data);
+        } else if seen > MAX_DRAINED_BYTES {
+            break;
+        }
+    }
+    if seen > MAX_BODY_BYTES { Err(Fault::payload_too_large()) } else { Ok(kept.freeze()) }
+}

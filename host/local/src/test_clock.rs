@@ -1,0 +1,94 @@
+//! `POST /test-clock {"advance": "P7D"}`: moves the test clock and fires what falls due on the way, in order, so that
+//! a request for next week can be seen through in a second.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use postdate_core::api::Fault;
+use postdate_core::schedule::{self, rfc3339};
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, watch};
+
+use crate::clock::Clock;
+use crate::ledger::SqliteLedger;
+
+/// Where the clock stands, kept for the next start.
+pub const SETTING: &str = "test-clock";
+/// Between two looks at whether everything that was due has ended.
+const POLL: Duration = Duration::from_millis(2);
+/// One advance may take so long: what does not end is most likely a use case that retries itself for ever.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The hands of the clock.
+pub struct TestClock {
+    ledger: SqliteLedger,
+    hands: Arc<watch::Sender<DateTime<Utc>>>,
+    /// One advance at a time.
+    turn: Mutex<()>,
+}
+
+impl TestClock {
+    /// None where the server runs on the machine's clock.
+    pub fn new(ledger: SqliteLedger, clock: &Clock) -> Option<Self> {
+        match clock {
+            Clock::System => None,
+            Clock::Test(hands) => Some(Self { ledger, hands: Arc::clone(hands), turn: Mutex::new(()) }),
+        }
+    }
+
+    /// What `GET` answers.
+    pub fn show(&self) -> Value {
+        json!({ "now": rfc3339(*self.hands.borrow()) })
+    }
+
+    /// Reads `{"advance": duration}` or `{"to": time}`, moves the clock, and answers where it stands.
+    pub async fn advance(&self, body: &[u8]) -> Result<Value, Fault> {
+        let _turn = self.turn.lock().await;
+        let now = *self.hands.borrow();
+        let target = read_target(body, now)?;
+        let work = self.step_to(target);
+        match tokio::time::timeout(PATIENCE, work).await {
+            Ok(result) => result?,
+            Err(_) => {
+                let detail =
+                    format!("what fell due was not done after {PATIENCE:?}; the clock stands at {}", rfc3339(*self.hands.borrow()));
+                return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, "test-clock-stuck", detail));
+            }
+        }
+        Ok(self.show())
+    }
+
+    /// From one due time to the next, waiting each time until everything that was due has ended.
+    async fn step_to(&self, target: DateTime<Utc>) -> Result<(), Fault> {
+        loop {
+            let now = *self.hands.borrow();
+            let outlook = self.ledger.outlook(now).await?;
+            if outlook.busy {
+                tokio::time::sleep(POLL).await;
+                continue;
+            }
+            let next = outlook.next.filter(|next| *next <= target).unwrap_or(target);
+            self.ledger.set_setting(SETTING, rfc3339(next)).await?;
+            self.hands.send_replace(next);
+            if outlook.next.is_none_or(|next| next > target) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn read_target(body: &[u8], now: DateTime<Utc>) -> Result<DateTime<Utc>, Fault> {
+    let usage = |detail: String| Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "test-clock-malformed", detail);
+    let value: Value = serde_json::from_slice(body).map_err(|error| usage(format!("the body is not JSON: {error}")))?;
+    let target = match (value.get("advance").and_then(Value::as_str), value.get("to").and_then(Value::as_str)) {
+        (Some(by), None) => now.checked_add_signed(schedule::parse_delay(by)?).ok_or_else(|| usage(format!("{by:?} is too far")))?,
+        (None, Some(to)) => schedule::parse_time(to)?,
+        _ => return Err(usage("give {\"advance\": \"P7D\"} or {\"to\": \"2027-03-01T09:00:00Z\"}".to_owned())),
+    };
+    if target < now {
+        return Err(usage(format!("the clock stands at {} and cannot go back to {}", rfc3339(now), rfc3339(target))));
+    }
+    Ok(schedule::ceil_to_millis(target))
+}
