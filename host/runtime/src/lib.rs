@@ -1,1 +1,35 @@
-//! Placeholder.
+//! Runs Postdate's plugins: WebAssembly components of the contract in `wit/postdate.wit`, with wasmtime, each call in a
+//! fresh instance under a memory limit and a deadline.
+//!
+//! [`Runtime::load`] turns a bundle into a [`LoadedBundle`], which is the core's
+//! [`Bundle`](postdate_core::ports::Bundle); [`inspect`](inspect::inspect) says what a plugin file is without loading it.
+
+mod artifact;
+mod bindings;
+mod bundle_dir;
+#[cfg(feature = "compile")]
+mod cache;
+mod call;
+mod compile;
+mod config;
+mod contract;
+mod convert;
+pub mod inspect;
+mod load;
+mod logs;
+pub mod outgoing;
+mod runtime;
+mod secrets;
+mod store;
+mod surface;
+#[cfg(test)]
+mod testing;
+
+pub use bundle_dir::{ReadBundleError, read_bundle_dir};
+pub use call::{CallOptions, MAX_OUTPUT_BYTES, Report};
+pub use config::{Allocation, engine_config};
+pub use load::{LoadError, LoadedBundle};
+pub use logs::{LogLine, Stream};
+pub use outgoing::Outgoing;
+pub use runtime::{Options, Runtime, RuntimeError, TICK};
+pub use secrets::{EnvSecrets, Secrets};

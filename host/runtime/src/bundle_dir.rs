@@ -1,0 +1,134 @@
+//! Reads a bundle from a directory: the manifest, and of the rest only the files that it names.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use postdate_core::bundle::{BundleError, BundleSource, named_files};
+use postdate_core::use_case::{MANIFEST_FILE, UseCase};
+
+/// Largest manifest, and largest of the other files, in bytes. A Python plugin, interpreter and library included, is about 40 MiB.
+const MAX_MANIFEST_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_FILE_BYTES: u64 = 64 << 20;
+
+/// Why a directory is not read as a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadBundleError {
+    #[error("{} cannot be read: {reason}", path.display())]
+    Io { path: PathBuf, reason: std::io::Error },
+    #[error("{} is {size} bytes, more than the {limit} that a bundle's file may have", path.display())]
+    TooLarge { path: PathBuf, size: u64, limit: u64 },
+    #[error("{} is not a regular file", path.display())]
+    NotAFile { path: PathBuf },
+    #[error("{} is a link to a file outside the bundle", path.display())]
+    Outside { path: PathBuf },
+    #[error("{}: {reason}", dir.display())]
+    Bundle { dir: PathBuf, reason: BundleError },
+}
+
+/// Reads a bundle. Blocks on the file system.
+///
+/// The manifest must parse and what it names must be there; whether the plugins can be loaded is
+/// [`Runtime::load`](crate::Runtime::load)'s to say.
+pub fn read_bundle_dir(dir: &Path) -> Result<BundleSource, ReadBundleError> {
+    let bundle = |reason| ReadBundleError::Bundle { dir: dir.to_owned(), reason };
+    let manifest = read_file(dir, MANIFEST_FILE, MAX_MANIFEST_BYTES)?.ok_or_else(|| bundle(BundleError::NoManifest))?;
+    let text = std::str::from_utf8(&manifest).map_err(|_| bundle(BundleError::NotUtf8))?;
+    let use_case = UseCase::parse(text).map_err(|error| bundle(error.into()))?;
+    let mut files = BTreeMap::new();
+    for (key, file) in named_files(&use_case) {
+        let content = read_file(dir, &file, MAX_FILE_BYTES)?.ok_or_else(|| bundle(BundleError::MissingFile { key, file: file.clone() }))?;
+        files.insert(file, content);
+    }
+    files.insert(MANIFEST_FILE.to_owned(), manifest);
+    Ok(BundleSource { files })
+}
+
+/// `None` where there is no such file.
+fn read_file(dir: &Path, name: &str, limit: u64) -> Result<Option<Bytes>, ReadBundleError> {
+    let path = dir.join(name);
+    let io = |reason| ReadBundleError::Io { path: path.clone(), reason };
+    let real = match path.canonicalize() {
+        Ok(real) => real,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(error)),
+    };
+    if !real.starts_with(dir.canonicalize().map_err(io)?) {
+        return Err(ReadBundleError::Outside { path });
+    }
+    // Looked at before it is opened: opening a named pipe would wait for its other end.
+    let metadata = std::fs::metadata(&real).map_err(io)?;
+    if !metadata.is_file() {
+        return Err(ReadBundleError::NotAFile { path });
+    }
+    if metadata.len() > limit {
+        return Err(ReadBundleError::TooLarge { path, size: metadata.len(), limit });
+    }
+    let file = std::fs::File::open(&real).map_err(io)?;
+    let mut content = Vec::new();
+    // One more than the limit: a file that is growing is found out.
+    file.take(limit + 1).read_to_end(&mut content).map_err(io)?;
+    let size = content.len() as u64;
+    if size > limit {
+        return Err(ReadBundleError::TooLarge { path, size, limit });
+    }
+    Ok(Some(content.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFEST: &str = "name = 'x'\n[process]\nplugin = 'p.wasm'\nconfig-files = { schema = 's.json' }\n";
+
+    fn bundle() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, content) in [(MANIFEST_FILE, MANIFEST), ("p.wasm", "wasm"), ("s.json", "{}"), ("README", "not named")] {
+            std::fs::write(dir.path().join(name), content).unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn only_what_the_manifest_names_is_read() {
+        let dir = bundle();
+        let source = read_bundle_dir(dir.path()).unwrap();
+        assert_eq!(source.files.keys().collect::<Vec<_>>(), ["p.wasm", "s.json", MANIFEST_FILE]);
+        let version = source.version();
+        std::fs::write(dir.path().join("README"), "changed").unwrap();
+        assert_eq!(read_bundle_dir(dir.path()).unwrap().version(), version);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let dir = bundle();
+        std::fs::remove_file(dir.path().join("s.json")).unwrap();
+        let error = read_bundle_dir(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("process.config-files.schema names the file s.json, which is not in the bundle"), "{error}");
+        std::fs::remove_file(dir.path().join(MANIFEST_FILE)).unwrap();
+        assert!(read_bundle_dir(dir.path()).unwrap_err().to_string().contains("no use-case.toml"));
+        assert!(read_bundle_dir(&dir.path().join("nowhere")).is_err());
+    }
+
+    #[test]
+    fn links_out_directories_and_large_files_are_refused() {
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        let dir = bundle();
+        let schema = dir.path().join("s.json");
+        std::fs::remove_file(&schema).unwrap();
+        std::os::unix::fs::symlink(outside.path(), &schema).unwrap();
+        assert!(matches!(read_bundle_dir(dir.path()), Err(ReadBundleError::Outside { .. })));
+
+        std::fs::remove_file(&schema).unwrap();
+        std::fs::create_dir(&schema).unwrap();
+        assert!(matches!(read_bundle_dir(dir.path()), Err(ReadBundleError::NotAFile { .. })));
+
+        std::fs::remove_dir(&schema).unwrap();
+        std::fs::File::create(&schema).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+        assert!(matches!(read_bundle_dir(dir.path()), Err(ReadBundleError::TooLarge { .. })));
+
+        std::fs::File::create(dir.path().join(MANIFEST_FILE)).unwrap().set_len(MAX_MANIFEST_BYTES + 1).unwrap();
+        assert!(matches!(read_bundle_dir(dir.path()), Err(ReadBundleError::TooLarge { .. })));
+    }
+}

@@ -1,0 +1,86 @@
+//! The one place where a wasmtime `Config` is made. What compiles ahead of time and what loads must agree on every
+//! setting that shapes machine code, so both ask here; only the allocation strategy, which shapes none, may differ.
+
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// Address space set aside for one linear memory. All that 32-bit indices reach, so that compiled code needs no bounds
+/// checks; it costs no RAM.
+const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
+/// Catches the constant offsets that reach past the reservation.
+const MEMORY_GUARD_BYTES: u64 = 32 << 20;
+/// Stack of a guest, and of the fiber that it runs on together with the host calls that it makes. Interpreters of
+/// other languages recurse deeper than Rust does, hence more than wasmtime's 512 KiB.
+const GUEST_STACK_BYTES: usize = 1 << 20;
+const FIBER_STACK_BYTES: usize = 2 << 20;
+
+/// Interpreters linked from many libraries come as components of some dozens of core modules (componentize-py: about
+/// 30); a Rust plugin is 2 to 5.
+pub const CORE_INSTANCES_PER_COMPONENT: u32 = 100;
+pub const MEMORIES_PER_COMPONENT: u32 = 2;
+pub const TABLES_PER_COMPONENT: u32 = 20;
+/// Functions reachable through pointers; the interpreter of componentize-py has some 20,000.
+pub const TABLE_ELEMENTS: usize = 100_000;
+
+/// Bytes of a linear memory that stay mapped between two calls, to be wiped by `memset` and not by unmapping: more than a small
+/// plugin dirties, and 64 slots of it are 16 MiB.
+const KEEP_RESIDENT_BYTES: usize = 256 << 10;
+
+/// Where instances come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allocation {
+    /// From `slots` places that are set aside at start; instantiation takes tens of microseconds.
+    Pooling {
+        /// Calls at the same time.
+        slots: u32,
+        /// Bytes, for each linear memory.
+        max_memory: u64,
+    },
+    /// From the operating system, each time. For machines that do not let us reserve the address space.
+    OnDemand,
+}
+
+/// Every wasmtime `Config` of Postdate.
+pub fn engine_config(allocation: Allocation) -> Config {
+    let mut config = Config::new();
+    config
+        // Component-model async is not part of the contract; without it each call is cheaper.
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .memory_reservation(MEMORY_RESERVATION_BYTES)
+        .memory_guard_size(MEMORY_GUARD_BYTES)
+        .memory_init_cow(true)
+        .max_wasm_stack(GUEST_STACK_BYTES)
+        .async_stack_size(FIBER_STACK_BYTES)
+        // What a plugin's author needs is on stderr; frames of wasm offsets are noise, and cost time at each trap.
+        .wasm_backtrace_max_frames(None)
+        .native_unwind_info(false)
+        // No proposal that plugins do not need: fewer ways in. Reference types, SIMD, bulk memory, multi-value and
+        // extended const stay on: compilers emit them, and the interpreters of JavaScript and Python need them.
+        .wasm_memory64(false)
+        .wasm_relaxed_simd(false)
+        .wasm_tail_call(false)
+        .shared_memory(false);
+    if let Allocation::Pooling { slots, max_memory } = allocation {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots, max_memory)));
+    }
+    config
+}
+
+fn pool(slots: u32, max_memory: u64) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        .total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
+        .total_memories(slots.saturating_mul(MEMORIES_PER_COMPONENT))
+        .total_tables(slots.saturating_mul(TABLES_PER_COMPONENT))
+        .total_stacks(slots)
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_memories_per_component(MEMORIES_PER_COMPONENT)
+        .max_tables_per_component(TABLES_PER_COMPONENT)
+        .table_elements(TABLE_ELEMENTS)
+        .max_memory_size(usize::try_from(max_memory).unwrap_or(usize::MAX))
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(KEEP_RESIDENT_BYTES)
+        // Wipe only the pages that a call touched, where the kernel can tell (Linux 6.7 and later).
+        .pagemap_scan(Enabled::Auto);
+    pool
+}

@@ -1,0 +1,179 @@
+//! The contract between host and plugin, as names: which interface a plugin must export, what it may import, and what
+//! to do about an import that it may not have.
+
+use std::fmt;
+
+use postdate_core::plugin::Role;
+
+/// Package of the interfaces that plugins export, and the version that this host speaks.
+pub const PACKAGE: &str = "postdate:plugin";
+pub const VERSION: &str = "1.0.0";
+/// The interface for outgoing HTTP, without its version.
+const HTTP: &str = "wasi:http";
+
+/// What the host says to an import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Always there.
+    Given { note: &'static str },
+    /// There, and of use only with this key in the plugin's table of the manifest.
+    NeedsGrant { key: &'static str, note: &'static str },
+    /// The plugin cannot be loaded with it.
+    Refused { why: String, fix: String },
+}
+
+/// The name of an interface: `package/interface@version`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interface<'a> {
+    pub package: &'a str,
+    pub name: &'a str,
+    pub version: Option<&'a str>,
+}
+
+impl<'a> Interface<'a> {
+    /// `None` for a plain name, such as that of a single function.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let (path, version) = match text.split_once('@') {
+            Some((path, version)) => (path, Some(version)),
+            None => (text, None),
+        };
+        let (package, name) = path.split_once('/')?;
+        package.contains(':').then_some(Self { package, name, version })
+    }
+}
+
+impl fmt::Display for Interface<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.package, self.name)?;
+        self.version.map_or(Ok(()), |version| write!(f, "@{version}"))
+    }
+}
+
+/// The full name of the interface that a plugin of this role exports.
+pub fn required_export(role: Role) -> String {
+    format!("{PACKAGE}/{role}@{VERSION}")
+}
+
+/// The role that an export fills, and whether its version is one that this host speaks. `None`: not one of ours.
+pub fn role_of_export(export: &str) -> Option<(Role, bool)> {
+    let interface = Interface::parse(export)?;
+    let role = [Role::Validate, Role::Process].into_iter().find(|role| interface.name == role.to_string())?;
+    (interface.package == PACKAGE).then(|| (role, same_major(interface.version, VERSION)))
+}
+
+/// The host's answer to an import. `roles`: those that the component fills. One component may be both plugins of a use
+/// case; as the validator its requests are then refused one by one.
+pub fn judge(import: &str, roles: &[Role]) -> Verdict {
+    let Some(interface) = Interface::parse(import) else {
+        return refused(
+            "is not an interface of WASI 0.2",
+            "a plugin imports interfaces only; look for an `import` of a plain function in its WIT",
+        );
+    };
+    if interface.package == PACKAGE {
+        return if interface.name == "types" && same_major(interface.version, VERSION) {
+            Verdict::Given { note: "the types of the plugin contract" }
+        } else {
+            refused(format!("is not in version {VERSION} of the contract"), format!("build the plugin against {PACKAGE}@{VERSION}"))
+        };
+    }
+    if !interface.package.starts_with("wasi:") {
+        return refused(
+            "is not an interface that this host has",
+            "remove the import, or compose the plugin with a component that exports it",
+        );
+    }
+    if interface.package == "wasi:config" {
+        return config(&interface);
+    }
+    if !interface.version.is_some_and(|version| version.starts_with("0.2.") && !version.contains('-')) {
+        return refused("is of another version of WASI", "build the plugin for WASI 0.2 (in Rust: the target wasm32-wasip2)");
+    }
+    match (interface.package, interface.name) {
+        ("wasi:cli", "stdout" | "stderr") => Verdict::Given { note: "each line is a log line" },
+        ("wasi:io" | "wasi:clocks" | "wasi:random", _) => Verdict::Given { note: "" },
+        (
+            "wasi:cli",
+            "environment" | "exit" | "stdin" | "terminal-input" | "terminal-output" | "terminal-stdin" | "terminal-stdout"
+            | "terminal-stderr",
+        )
+        | ("wasi:filesystem", "preopens" | "types") => Verdict::Given { note: "empty: standard libraries import it" },
+        ("wasi:sockets", "instance-network" | "ip-name-lookup" | "network" | "tcp" | "tcp-create-socket" | "udp" | "udp-create-socket") => {
+            Verdict::Given { note: "every operation is denied: standard libraries import it" }
+        }
+        (HTTP, "outgoing-handler" | "types") => http(roles),
+        (HTTP, "incoming-handler") => {
+            refused("makes the plugin depend on another component", "a plugin is not an HTTP server: export a Postdate world")
+        }
+        _ => refused("is not an interface that this host has", "remove what uses it from the plugin"),
+    }
+}
+
+/// The one version of `wasi:config` that the host has is a draft, and drafts match only themselves.
+fn config(interface: &Interface<'_>) -> Verdict {
+    const DRAFT: &str = "0.2.0-rc.1";
+    match (interface.name, interface.version) {
+        ("store", Some(DRAFT)) => Verdict::NeedsGrant { key: "config, config-files, secrets", note: "without them it has no keys" },
+        _ => refused("is another draft of wasi:config", format!("build the plugin against wasi:config/store@{DRAFT}")),
+    }
+}
+
+fn http(roles: &[Role]) -> Verdict {
+    if roles == [Role::Validate] {
+        return refused("is for processors: a validator has no network", "do the request in the process plugin");
+    }
+    Verdict::NeedsGrant { key: "allow-http", note: "without it every request is refused" }
+}
+
+fn refused(why: impl Into<String>, fix: impl Into<String>) -> Verdict {
+    Verdict::Refused { why: why.into(), fix: fix.into() }
+}
+
+fn same_major(version: Option<&str>, ours: &str) -> bool {
+    let major = |version: &str| version.split('.').next().map(str::to_owned);
+    version.is_some_and(|version| major(version) == major(ours) && !version.contains('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(import: &str, roles: &[Role], expected: &str) {
+        let verdict = match judge(import, roles) {
+            Verdict::Given { .. } => "given".to_owned(),
+            Verdict::NeedsGrant { key, .. } => key.to_owned(),
+            Verdict::Refused { why, .. } => why,
+        };
+        assert!(verdict.contains(expected), "{import}: {verdict}");
+    }
+
+    #[test]
+    fn imports_are_judged_by_name() {
+        use Role::{Process, Validate};
+        check("wasi:cli/stderr@0.2.3", &[Validate], "given");
+        check("wasi:filesystem/types@0.2.6", &[Validate], "given");
+        check("wasi:sockets/tcp@0.2.0", &[Process], "given");
+        check("wasi:http/types@0.2.4", &[Process], "allow-http");
+        check("wasi:http/types@0.2.4", &[Validate, Process], "allow-http");
+        check("wasi:http/outgoing-handler@0.2.4", &[Validate], "no network");
+        check("wasi:http/incoming-handler@0.2.4", &[Process], "another component");
+        check("wasi:config/store@0.2.0-rc.1", &[Validate], "config");
+        check("wasi:config/store@0.2.0-draft", &[Validate], "another draft");
+        check("wasi:clocks/monotonic-clock@0.3.0", &[Validate], "another version of WASI");
+        check("wasi:keyvalue/store@0.2.0", &[Validate], "not an interface that this host has");
+        check("acme:bank/ledger@1.0.0", &[Validate], "not an interface that this host has");
+        check("postdate:plugin/types@1.0.0", &[Validate], "given");
+        check("postdate:plugin/types@2.0.0", &[Validate], "1.0.0 of the contract");
+        check("do-it", &[Validate], "not an interface");
+    }
+
+    #[test]
+    fn exports_are_told_apart_by_major_version() {
+        assert_eq!(role_of_export("postdate:plugin/validate@1.0.0"), Some((Role::Validate, true)));
+        assert_eq!(role_of_export("postdate:plugin/process@1.4.2"), Some((Role::Process, true)));
+        assert_eq!(role_of_export("postdate:plugin/validate@2.0.0"), Some((Role::Validate, false)));
+        assert_eq!(role_of_export("postdate:plugin/validate"), Some((Role::Validate, false)));
+        assert_eq!(role_of_export("wasi:cli/run@0.2.0"), None);
+    }
+}

@@ -1,0 +1,151 @@
+//! What a plugin file is, for which role and version, what it imports, and what is wrong with it: for
+//! `postdate plugin check`, and for the host before it loads one. Nothing is compiled or run.
+
+use postdate_core::plugin::Role;
+
+pub use crate::contract::Verdict;
+use crate::contract::{self, required_export};
+use crate::surface;
+pub use crate::surface::Kind;
+
+/// The findings about one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    pub kind: Kind,
+    pub exports: Vec<Export>,
+    pub imports: Vec<Import>,
+}
+
+/// One export of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    pub name: String,
+    /// The plugin role that it fills; `None` for an export that Postdate does not use.
+    pub role: Option<Role>,
+    /// Whether it is of a version that this host speaks.
+    pub supported: bool,
+}
+
+/// One import of a component, with the host's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    pub name: String,
+    pub verdict: Verdict,
+}
+
+/// Inspects the bytes of a plugin file.
+pub fn inspect(wasm: &[u8]) -> Inspection {
+    let kind = surface::read(wasm);
+    let Kind::Component { imports, exports } = &kind else { return Inspection { kind, exports: Vec::new(), imports: Vec::new() } };
+    let exports: Vec<Export> = exports
+        .iter()
+        .map(|name| {
+            let ours = contract::role_of_export(name);
+            Export { name: name.clone(), role: ours.map(|(role, _)| role), supported: ours.is_some_and(|(_, supported)| supported) }
+        })
+        .collect();
+    let roles: Vec<Role> = exports.iter().filter_map(|export| export.role).collect();
+    let imports = imports.iter().map(|name| Import { name: name.clone(), verdict: contract::judge(name, &roles) }).collect();
+    Inspection { kind, exports, imports }
+}
+
+impl Inspection {
+    /// The roles that this host could load it for, as far as its exports go.
+    pub fn roles(&self) -> Vec<Role> {
+        self.exports.iter().filter(|export| export.supported).filter_map(|export| export.role).collect()
+    }
+
+    /// Everything that keeps it from being loaded, each a sentence that says what to do. `role`: the one that it is
+    /// wanted for, or `None` for any.
+    pub fn problems(&self, role: Option<Role>) -> Vec<String> {
+        if let Some(problem) = self.kind_problem() {
+            return vec![problem];
+        }
+        let mut problems: Vec<String> = self.export_problem(role).into_iter().collect();
+        for import in &self.imports {
+            if let Verdict::Refused { why, fix } = &import.verdict {
+                problems.push(format!("imports {}, which {why}: {fix}", import.name));
+            }
+        }
+        problems
+    }
+
+    fn kind_problem(&self) -> Option<String> {
+        let problem = match &self.kind {
+            Kind::Component { .. } => return None,
+            Kind::Module => "is a core WebAssembly module, not a component: build it for the target wasm32-wasip2, or wrap it with `wasm-tools component new`".into(),
+            Kind::Empty => "is empty: copy the built component again".into(),
+            Kind::Text => "is WebAssembly text: turn it into a binary with `wasm-tools parse`".into(),
+            Kind::Damaged { offset, message } => format!("is damaged or cut short, at byte {offset} ({message}): copy the built component again"),
+            Kind::Unknown => "is not WebAssembly: it does not start with the bytes 00 61 73 6d".into(),
+        };
+        Some(problem)
+    }
+
+    fn export_problem(&self, role: Option<Role>) -> Option<String> {
+        let fits = |export: &&Export| role.map_or(export.role.is_some(), |role| export.role == Some(role));
+        if self.exports.iter().filter(fits).any(|export| export.supported) {
+            return None;
+        }
+        let wanted = match role {
+            Some(role) => required_export(role),
+            None => format!("{} or {}", required_export(Role::Validate), required_export(Role::Process)),
+        };
+        Some(match self.exports.iter().find(fits) {
+            Some(other) => {
+                format!(
+                    "exports {}; this host speaks {}: build it against {}@{}",
+                    other.name,
+                    contract::VERSION,
+                    contract::PACKAGE,
+                    contract::VERSION
+                )
+            }
+            None if self.exports.is_empty() => format!("exports nothing; it must export {wanted}"),
+            None => {
+                let names: Vec<&str> = self.exports.iter().map(|export| export.name.as_str()).collect();
+                format!("does not export {wanted}; it exports {}", names.join(", "))
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::guest;
+
+    #[test]
+    fn a_good_plugin_has_no_problems() {
+        let inspection = inspect(&guest("minimal-validate"));
+        assert_eq!(inspection.roles(), [Role::Validate]);
+        assert_eq!(inspection.problems(Some(Role::Validate)), Vec::<String>::new());
+        assert_eq!(
+            inspection.problems(Some(Role::Process)),
+            ["does not export postdate:plugin/process@1.0.0; it exports postdate:plugin/validate@1.0.0"]
+        );
+    }
+
+    #[test]
+    fn another_version_of_the_contract_is_named() {
+        let problems = inspect(&guest("wrong-version")).problems(None);
+        assert!(problems[0].contains("exports postdate:plugin/validate@2.0.0; this host speaks 1.0.0"), "{problems:?}");
+    }
+
+    #[test]
+    fn a_guest_with_both_roles_may_import_http() {
+        let inspection = inspect(&guest("puppet"));
+        assert_eq!(inspection.roles().len(), 2);
+        assert_eq!(inspection.problems(None), Vec::<String>::new());
+        let http = inspection.imports.iter().find(|import| import.name.starts_with("wasi:http/outgoing-handler")).unwrap();
+        assert!(matches!(http.verdict, Verdict::NeedsGrant { key: "allow-http", .. }));
+    }
+
+    #[test]
+    fn files_that_are_no_components_say_what_to_do() {
+        assert!(inspect(b"").problems(None)[0].contains("is empty"));
+        assert!(inspect(b"\0asm\x01\0\0\0").problems(None)[0].contains("wasm32-wasip2"));
+        assert!(inspect(b"hello").problems(None)[0].contains("is not WebAssembly"));
+        assert!(inspect(&guest("puppet")[..1000]).problems(None)[0].contains("cut short"));
+    }
+}

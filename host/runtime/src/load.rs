@@ -1,0 +1,194 @@
+//! From a bundle's files to plugins that are ready to be called. Everything that can be known to be wrong before a
+//! call is found here, by name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use postdate_core::bundle::{BundleError, BundleSource};
+use postdate_core::plugin::Role;
+use postdate_core::use_case::{PluginSpec, UseCase};
+use wasmtime::component::InstancePre;
+use wasmtime_wasi_config::WasiConfigVariables;
+
+use crate::bindings::processor::ProcessorPre;
+use crate::bindings::validator::ValidatorPre;
+use crate::bundle_dir::MAX_FILE_BYTES;
+use crate::compile::compile;
+use crate::inspect::inspect;
+use crate::logs::Identity;
+use crate::outgoing::Origin;
+use crate::runtime::{Inner, Runtime};
+use crate::secrets::Secrets;
+use crate::store::State;
+
+/// Why a bundle cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// `reason` is a sentence's end: what the plugin is or does, and what to do about it.
+    #[error("the {role} plugin of use case {use_case} ({file}) {reason}")]
+    Plugin { use_case: String, role: Role, file: String, reason: String },
+    /// The host's surroundings, not the bundle, are to be mended.
+    #[error("use case {use_case}: {role}.secrets names {name}, which is not set: set it in the environment of the host")]
+    MissingSecret { use_case: String, role: Role, name: String },
+}
+
+/// A use case whose plugins are compiled, checked and linked.
+#[derive(Clone)]
+pub struct LoadedBundle {
+    pub(crate) runtime: Runtime,
+    pub(crate) use_case: Arc<UseCase>,
+    pub(crate) version: Arc<str>,
+    pub(crate) validate: Option<Plugin<ValidatorPre<State>>>,
+    pub(crate) process: Option<Plugin<ProcessorPre<State>>>,
+}
+
+/// One plugin: `pre` has its imports linked and its exports looked up.
+#[derive(Clone)]
+pub(crate) struct Plugin<P> {
+    pub pre: P,
+    pub identity: Arc<Identity>,
+    pub memory: u64,
+    pub timeout: Duration,
+    /// Without the secrets, which may be resolved again.
+    settings: Arc<BTreeMap<String, String>>,
+    /// With them.
+    pub config: Arc<WasiConfigVariables>,
+    pub grants: Arc<[Origin]>,
+}
+
+impl std::fmt::Debug for LoadedBundle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Neither config nor secrets.
+        f.debug_struct("LoadedBundle").field("use_case", &self.use_case.name).field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Loads a bundle: compiles its plugins, or finds them in the cache, and checks all that can be checked without a
+    /// call.
+    pub async fn load(&self, source: &BundleSource, secrets: &dyn Secrets) -> Result<LoadedBundle, LoadError> {
+        let use_case = Arc::new(source.use_case()?);
+        let validate = match self.load_plugin(source, &use_case, Role::Validate, secrets).await? {
+            Some(plugin) => Some(plugin.with_exports(&use_case, ValidatorPre::new)?),
+            None => None,
+        };
+        let process = match self.load_plugin(source, &use_case, Role::Process, secrets).await? {
+            Some(plugin) => Some(plugin.with_exports(&use_case, ProcessorPre::new)?),
+            None => None,
+        };
+        Ok(LoadedBundle { runtime: self.clone(), version: source.version().into(), use_case, validate, process })
+    }
+
+    async fn load_plugin(
+        &self,
+        source: &BundleSource,
+        use_case: &UseCase,
+        role: Role,
+        secrets: &dyn Secrets,
+    ) -> Result<Option<Plugin<InstancePre<State>>>, LoadError> {
+        let Some(spec) = use_case.plugin(role) else { return Ok(None) };
+        let fault = |reason| plugin_fault(use_case, role, spec, reason);
+        if spec.memory > self.inner.options.max_memory {
+            let most = self.inner.options.max_memory >> 20;
+            return Err(fault(format!(
+                "asks for {} MiB of memory, and this host gives {most} MiB at the most: lower {role}.memory",
+                spec.memory >> 20
+            )));
+        }
+        let settings = source.config(use_case, role)?;
+        let config = with_secrets(&settings, use_case, role, spec, secrets)?;
+        // `use_case()` has checked that the file is there.
+        let wasm = source.files.get(&spec.plugin).cloned().unwrap_or_default();
+        let inner = Arc::clone(&self.inner);
+        let pre = tokio::task::spawn_blocking(move || link(&inner, role, &wasm))
+            .await
+            .unwrap_or_else(|_| Err("made the compiler panic, which is a defect of the host: please report it with the plugin".into()))
+            .map_err(fault)?;
+        Ok(Some(Plugin {
+            pre,
+            identity: Arc::new(Identity { use_case: use_case.name.clone(), role }),
+            memory: spec.memory,
+            timeout: spec.timeout(role),
+            settings: Arc::new(settings),
+            config: Arc::new(config),
+            // The manifest's own check has passed each of them.
+            grants: spec.allow_http.iter().filter_map(|grant| Origin::parse(grant).ok()).collect(),
+        }))
+    }
+}
+
+impl LoadedBundle {
+    /// The same plugins with other secrets, as for one test case. Compiles nothing.
+    pub fn with_secrets(&self, secrets: &dyn Secrets) -> Result<Self, LoadError> {
+        let mut bundle = self.clone();
+        if let Some(plugin) = &mut bundle.validate {
+            plugin.resolve(&self.use_case, secrets)?;
+        }
+        if let Some(plugin) = &mut bundle.process {
+            plugin.resolve(&self.use_case, secrets)?;
+        }
+        Ok(bundle)
+    }
+}
+
+impl<P> Plugin<P> {
+    fn resolve(&mut self, use_case: &UseCase, secrets: &dyn Secrets) -> Result<(), LoadError> {
+        let role = self.identity.role;
+        if let Some(spec) = use_case.plugin(role) {
+            self.config = Arc::new(with_secrets(&self.settings, use_case, role, spec, secrets)?);
+        }
+        Ok(())
+    }
+}
+
+impl Plugin<InstancePre<State>> {
+    /// Looks the exports up, once for all calls, and checks their types.
+    fn with_exports<P>(self, use_case: &UseCase, exports: fn(InstancePre<State>) -> wasmtime::Result<P>) -> Result<Plugin<P>, LoadError> {
+        let role = self.identity.role;
+        let pre = exports(self.pre).map_err(|error| LoadError::Plugin {
+            use_case: use_case.name.clone(),
+            role,
+            file: use_case.plugin(role).map(|spec| spec.plugin.clone()).unwrap_or_default(),
+            reason: format!("does not export what its interface says: {error:#}"),
+        })?;
+        let Self { identity, memory, timeout, settings, config, grants, pre: _ } = self;
+        Ok(Plugin { pre, identity, memory, timeout, settings, config, grants })
+    }
+}
+
+/// Blocks: compiles.
+fn link(inner: &Inner, role: Role, wasm: &Bytes) -> Result<InstancePre<State>, String> {
+    if wasm.len() as u64 > MAX_FILE_BYTES {
+        return Err(format!("is {} bytes, more than the {MAX_FILE_BYTES} that are taken", wasm.len()));
+    }
+    let problems = inspect(wasm).problems(Some(role));
+    if !problems.is_empty() {
+        return Err(problems.join("; and it "));
+    }
+    let component = compile(&inner.engine, inner.cache.as_ref(), wasm)?;
+    // Every import has been judged by name, so what fails here is its type.
+    inner.linker.instantiate_pre(&component).map_err(|error| format!("imports something of another type than the host has: {error:#}"))
+}
+
+fn with_secrets(
+    settings: &BTreeMap<String, String>,
+    use_case: &UseCase,
+    role: Role,
+    spec: &PluginSpec,
+    secrets: &dyn Secrets,
+) -> Result<WasiConfigVariables, LoadError> {
+    let mut config: WasiConfigVariables = settings.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    for name in &spec.secrets {
+        let missing = || LoadError::MissingSecret { use_case: use_case.name.clone(), role, name: name.clone() };
+        config.insert(name, secrets.get(name).ok_or_else(missing)?);
+    }
+    Ok(config)
+}
+
+fn plugin_fault(use_case: &UseCase, role: Role, spec: &PluginSpec, reason: String) -> LoadError {
+    LoadError::Plugin { use_case: use_case.name.clone(), role, file: spec.plugin.clone(), reason }
+}

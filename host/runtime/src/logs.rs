@@ -1,0 +1,302 @@
+//! What a guest writes to stdout and stderr: lines, bounded, each one a log event with the correlation id.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use postdate_core::plugin::Role;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+/// Bounds of one call's output. What is beyond them is dropped, and the last line kept says so.
+const MAX_BYTES: usize = 64 << 10;
+const MAX_LINES: usize = 1000;
+const MAX_LINE_BYTES: usize = 4 << 10;
+/// Lines of stderr that an error carries. They are kept apart from the bounds above: a panic's message comes last.
+const TAIL_LINES: usize = 20;
+/// Bytes that a guest may hand over in one write.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// Where a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+    /// Said by the host about the call, such as a request that was refused and the grant that would allow it.
+    Host,
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::Host => "host",
+        })
+    }
+}
+
+/// One line of output, without its end; control characters are escaped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    pub stream: Stream,
+    pub text: String,
+}
+
+/// Which plugin is talking; the same for all calls of it.
+#[derive(Debug)]
+pub struct Identity {
+    pub use_case: String,
+    pub role: Role,
+}
+
+/// The output of one call. Shared by the guest's streams and by the host's own remarks.
+#[derive(Debug)]
+pub struct CallLog {
+    plugin: Arc<Identity>,
+    correlation_id: String,
+    output: Mutex<Output>,
+}
+
+#[derive(Debug, Default)]
+struct Output {
+    lines: Vec<LogLine>,
+    bytes: usize,
+    full: bool,
+    stdout: Partial,
+    stderr: Partial,
+    tail: VecDeque<String>,
+}
+
+/// A line whose end has not come yet.
+#[derive(Debug, Default)]
+struct Partial {
+    text: Vec<u8>,
+    cut: bool,
+}
+
+impl CallLog {
+    pub fn new(plugin: Arc<Identity>, correlation_id: String) -> Arc<Self> {
+        Arc::new(Self { plugin, correlation_id, output: Mutex::default() })
+    }
+
+    /// A remark of the host.
+    pub fn note(&self, text: String) {
+        let mut output = self.lock();
+        self.keep(&mut output, LogLine { stream: Stream::Host, text });
+    }
+
+    /// All lines that were kept, and the last lines of stderr. Ends the lines that the guest did not end.
+    pub fn finish(&self) -> (Vec<LogLine>, Vec<String>) {
+        let mut output = self.lock();
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if !output.partial(stream).text.is_empty() {
+                self.end_line(&mut output, stream);
+            }
+        }
+        let tail = std::mem::take(&mut output.tail).into();
+        (std::mem::take(&mut output.lines), tail)
+    }
+
+    fn write(&self, stream: Stream, bytes: &[u8]) {
+        let mut output = self.lock();
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            output.partial(stream).push(&rest[..end]);
+            self.end_line(&mut output, stream);
+            rest = &rest[end + 1..];
+        }
+        output.partial(stream).push(rest);
+    }
+
+    fn end_line(&self, output: &mut Output, stream: Stream) {
+        let text = output.partial(stream).take();
+        if stream == Stream::Stderr {
+            output.tail.push_back(text.clone());
+            if output.tail.len() > TAIL_LINES {
+                output.tail.pop_front();
+            }
+        }
+        self.keep(output, LogLine { stream, text });
+    }
+
+    fn keep(&self, output: &mut Output, line: LogLine) {
+        if output.full {
+            return;
+        }
+        output.bytes += line.text.len();
+        output.full = output.lines.len() >= MAX_LINES || output.bytes > MAX_BYTES;
+        let line = if output.full {
+            let text =
+                format!("the rest of this call's output was dropped: at most {MAX_LINES} lines and {} KiB are kept", MAX_BYTES >> 10);
+            LogLine { stream: Stream::Host, text }
+        } else {
+            line
+        };
+        tracing::info!(
+            target: "postdate::plugin",
+            correlation_id = %self.correlation_id,
+            use_case = %self.plugin.use_case,
+            role = %self.plugin.role,
+            stream = %line.stream,
+            "{}", line.text
+        );
+        output.lines.push(line);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Output> {
+        // Lines are whole or not there at all, so what a panicking holder left behind is sound.
+        self.output.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Output {
+    fn partial(&mut self, stream: Stream) -> &mut Partial {
+        if stream == Stream::Stdout { &mut self.stdout } else { &mut self.stderr }
+    }
+}
+
+impl Partial {
+    fn push(&mut self, bytes: &[u8]) {
+        let room = MAX_LINE_BYTES - self.text.len();
+        self.cut |= bytes.len() > room;
+        self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    fn take(&mut self) -> String {
+        let mut text = printable(&String::from_utf8_lossy(&self.text));
+        if self.cut {
+            text.push_str(" [cut]");
+        }
+        self.text.clear();
+        self.cut = false;
+        text
+    }
+}
+
+/// A plugin's line must not be able to move the cursor of a terminal or to look like several lines.
+fn printable(text: &str) -> String {
+    let text = text.trim_end_matches('\r');
+    if !text.chars().any(|c| c.is_control() && c != '\t') {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\t' {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// stdout or stderr as WASI sees it.
+pub struct Pipe {
+    pub log: Arc<CallLog>,
+    pub stream: Stream,
+}
+
+impl IsTerminal for Pipe {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Pipe {
+    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
+        // Only WASI 0.3 asks for it, which is not linked; what it writes is dropped.
+        Box::new(tokio::io::sink())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(Self { log: Arc::clone(&self.log), stream: self.stream })
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for Pipe {
+    async fn ready(&mut self) {}
+}
+
+#[async_trait::async_trait]
+impl OutputStream for Pipe {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.log.write(self.stream, &bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_BYTES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log() -> Arc<CallLog> {
+        CallLog::new(Arc::new(Identity { use_case: "orders".into(), role: Role::Validate }), "id".into())
+    }
+
+    #[test]
+    fn lines_are_put_together_from_writes() {
+        let log = log();
+        log.write(Stream::Stdout, b"one\ntw");
+        log.write(Stream::Stderr, b"err\n");
+        log.write(Stream::Stdout, b"o\r\n\nthree");
+        let (lines, tail) = log.finish();
+        let texts: Vec<_> = lines.iter().map(|line| (line.stream, line.text.as_str())).collect();
+        assert_eq!(
+            texts,
+            [(Stream::Stdout, "one"), (Stream::Stderr, "err"), (Stream::Stdout, "two"), (Stream::Stdout, ""), (Stream::Stdout, "three")]
+        );
+        assert_eq!(tail, ["err"]);
+    }
+
+    #[test]
+    fn control_characters_and_broken_utf8_are_made_visible() {
+        let log = log();
+        log.write(Stream::Stderr, b"\x1b[31mred\tand \xff\n");
+        assert_eq!(log.finish().1, ["\\u{1b}[31mred\tand \u{fffd}"]);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_the_next_one_is_whole() {
+        let log = log();
+        log.write(Stream::Stdout, &vec![b'x'; 3 * MAX_LINE_BYTES]);
+        log.write(Stream::Stdout, b"\nnext\n");
+        let (lines, _) = log.finish();
+        assert_eq!(lines[0].text.len(), MAX_LINE_BYTES + " [cut]".len());
+        assert_eq!(lines[1].text, "next");
+    }
+
+    #[test]
+    fn too_many_lines_end_in_one_note_but_the_tail_goes_on() {
+        let log = log();
+        for n in 0..MAX_LINES + 500 {
+            log.write(Stream::Stderr, format!("line {n}\n").as_bytes());
+        }
+        let (lines, tail) = log.finish();
+        assert_eq!(lines.len(), MAX_LINES + 1);
+        assert!(lines[MAX_LINES].text.contains("was dropped"), "{:?}", lines[MAX_LINES]);
+        assert_eq!(tail.len(), TAIL_LINES);
+        assert_eq!(tail[TAIL_LINES - 1], format!("line {}", MAX_LINES + 499));
+    }
+
+    #[test]
+    fn too_many_bytes_end_in_one_note() {
+        let log = log();
+        for _ in 0..40 {
+            log.write(Stream::Stdout, &[&[b'x'; 3000][..], b"\n"].concat());
+        }
+        let (lines, _) = log.finish();
+        assert_eq!(lines.len(), MAX_BYTES / 3000 + 1);
+        assert!(lines.last().unwrap().text.contains("was dropped"));
+    }
+}

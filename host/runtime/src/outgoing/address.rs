@@ -1,0 +1,127 @@
+//! Which addresses a granted name may lead to. A name that resolves into the host's own network (DNS rebinding, or a
+//! record that was always there) must not make a plugin's request reach what only the host can reach.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::grant::Host;
+
+/// Whether a request to `host`, which is granted, may go to `address`.
+pub fn allowed(host: &Host, address: IpAddr) -> bool {
+    match host {
+        // The manifest names this very address.
+        Host::Ip(_) => true,
+        Host::Name(name) if name == "localhost" => address.is_loopback(),
+        Host::Name(_) => is_public(address),
+    }
+}
+
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(ip) => is_public_v4(ip),
+        IpAddr::V6(ip) => is_public_v6(ip),
+    }
+}
+
+/// After the IANA registry of special-purpose IPv4 addresses (RFC 6890 and updates).
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    let special = a == 0 // this network
+        || ip.is_private()
+        || ip.is_loopback()
+        || ip.is_link_local() // 169.254/16, with the metadata services of clouds
+        || ip.is_multicast()
+        || ip.is_documentation()
+        || (a == 100 && b & 0xc0 == 64) // 100.64/10, carrier-grade NAT
+        || (a == 192 && b == 0 && c == 0) // IETF protocol assignments
+        || (a == 192 && b == 88 && c == 99) // 6to4 relays
+        || (a == 198 && b & 0xfe == 18) // benchmarks
+        || a >= 240; // reserved, and broadcast
+    !special
+}
+
+/// After the IANA registry of special-purpose IPv6 addresses. Addresses that wrap an IPv4 one are judged by that one.
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    let segments = ip.segments();
+    match segments {
+        // ::/96 IPv4-compatible (with :: and ::1), ::ffff:0:0/96 IPv4-mapped, 64:ff9b::/96 NAT64, 2002::/16 6to4.
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            is_public_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
+        }
+        // Global unicast is 2000::/3 and nothing else; of it not 2001::/23 (Teredo, ORCHID and others), 2001:db8::/32
+        // and 3fff::/20 (documentation). That leaves out fe80::/10, fc00::/7, fec0::/10, ff00::/8, 64:ff9b:1::/48 and
+        // 100::/64.
+        [0x2001, second, ..] => second >= 0x200 && second != 0xdb8,
+        [0x3fff, second, ..] => second >= 0x1000,
+        [first, ..] => first & 0xe000 == 0x2000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_public_addresses_are_public() {
+        for (text, public) in [
+            ("93.184.216.34", true),
+            ("1.1.1.1", true),
+            ("172.15.0.1", true),
+            ("100.63.255.255", true),
+            ("100.128.0.1", true),
+            ("0.0.0.0", false),
+            ("10.1.2.3", false),
+            ("100.64.0.1", false),
+            ("100.127.255.255", false),
+            ("127.0.0.1", false),
+            ("127.255.0.9", false),
+            ("169.254.169.254", false),
+            ("172.16.0.1", false),
+            ("172.31.255.255", false),
+            ("192.0.0.8", false),
+            ("192.0.2.1", false),
+            ("192.168.0.1", false),
+            ("198.18.0.1", false),
+            ("224.0.0.1", false),
+            ("240.0.0.1", false),
+            ("255.255.255.255", false),
+            ("2606:4700::1111", true),
+            ("2a00:1450:4001::1", true),
+            ("::", false),
+            ("::1", false),
+            ("::127.0.0.1", false),
+            ("::ffff:127.0.0.1", false),
+            ("::ffff:10.0.0.1", false),
+            ("::ffff:169.254.169.254", false),
+            ("::ffff:1.1.1.1", true),
+            ("64:ff9b::7f00:1", false),
+            ("64:ff9b::101:101", true),
+            ("64:ff9b:1::1", false),
+            ("2002:7f00:1::", false),
+            ("2002:a00:1::1", false),
+            ("2001::1", false),
+            ("2001:db8::1", false),
+            ("3fff::1", false),
+            ("100::1", false),
+            ("fc00::1", false),
+            ("fd12:3456::1", false),
+            ("fe80::1", false),
+            ("fec0::1", false),
+            ("ff02::1", false),
+        ] {
+            assert_eq!(is_public(text.parse().unwrap()), public, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_named_is_allowed() {
+        let name = |text: &str| Host::Name(text.to_owned());
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert!(allowed(&Host::Ip(ip("10.0.0.1")), ip("10.0.0.1")));
+        assert!(allowed(&name("localhost"), ip("127.0.0.1")));
+        assert!(allowed(&name("localhost"), ip("::1")));
+        assert!(!allowed(&name("localhost"), ip("10.0.0.1")));
+        assert!(!allowed(&name("intranet.example"), ip("10.0.0.1")));
+        assert!(!allowed(&name("metadata.example"), ip("169.254.169.254")));
+        assert!(allowed(&name("www.example"), ip("93.184.216.34")));
+    }
+}

@@ -1,0 +1,211 @@
+//! One request over the network: resolve once, keep the allowed addresses, connect to one of those, speak HTTP/1.1.
+//! Redirects are not followed: a plugin that follows one asks again, and is checked again.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use http::{Request, Response, Uri};
+use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
+
+use super::Io;
+use super::address;
+use super::grant::{Host, Origin};
+use crate::logs::CallLog;
+
+/// Where the plugin does not say: soon enough for it to report the failure before its own deadline.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+static TLS: LazyLock<Result<Arc<ClientConfig>, rustls::Error>> = LazyLock::new(|| {
+    // Given here and not as the process's default: a library does not decide for its program.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+});
+
+/// Sends a request whose origin is granted. The second part of the answer drives the connection until the body has
+/// been read; dropping it closes the connection.
+pub async fn send(
+    request: Request<WasiBody>,
+    options: RequestOptions,
+    origin: &Origin,
+    log: &CallLog,
+) -> Result<(Response<WasiBody>, Io), Error> {
+    let connecting = async {
+        let stream = connect(origin, log).await?;
+        if origin.https { secure(stream, origin, log).await } else { Ok(Box::new(stream) as Box<dyn Stream>) }
+    };
+    let stream = timeout(options.connect_timeout.unwrap_or(CONNECT_TIMEOUT), connecting).await.map_err(|_| Error::ConnectionTimeout)??;
+    exchange(stream, request, options.first_byte_timeout).await
+}
+
+/// Connects to the first address that answers. The addresses are looked up once, and what was checked is what is
+/// connected to, so that a second look-up cannot give another answer.
+async fn connect(origin: &Origin, log: &CallLog) -> Result<TcpStream, Error> {
+    let found: Vec<SocketAddr> = match &origin.host {
+        Host::Ip(ip) => vec![SocketAddr::new(*ip, origin.port)],
+        Host::Name(name) => tokio::net::lookup_host((name.as_str(), origin.port))
+            .await
+            .map_err(|error| {
+                log.note(format!("cannot look up the host of {origin}: {error}"));
+                Error::DnsError { rcode: None, info_code: None }
+            })?
+            .collect(),
+    };
+    let allowed: Vec<SocketAddr> = found.iter().copied().filter(|found| address::allowed(&origin.host, found.ip())).collect();
+    if allowed.is_empty() {
+        log.note(format!(
+            "refused a request to {origin}: its name leads to addresses of this host's own network only; to allow one, name the address itself in process.allow-http"
+        ));
+        return Err(Error::DestinationIpProhibited);
+    }
+    let mut failure = None;
+    for address in allowed {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // Small requests should not wait for more to come.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(error) => failure = Some(error),
+        }
+    }
+    let failure = failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into());
+    log.note(format!("cannot connect to {origin}: {failure}"));
+    Err(match failure.kind() {
+        io::ErrorKind::ConnectionRefused => Error::ConnectionRefused,
+        io::ErrorKind::TimedOut => Error::ConnectionTimeout,
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => Error::DestinationIpUnroutable,
+        _ => Error::DestinationUnavailable,
+    })
+}
+
+async fn secure(stream: TcpStream, origin: &Origin, log: &CallLog) -> Result<Box<dyn Stream>, Error> {
+    let name = match &origin.host {
+        Host::Ip(ip) => ServerName::from(*ip),
+        Host::Name(name) => ServerName::try_from(name.clone()).map_err(|_| Error::HttpRequestUriInvalid)?,
+    };
+    let config = TLS.as_ref().map_err(|error| Error::InternalError(Some(error.to_string())))?;
+    match TlsConnector::from(Arc::clone(config)).connect(name, stream).await {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(error) => {
+            log.note(format!("no TLS connection to {origin}: {error}"));
+            let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+            Err(match cause {
+                Some(rustls::Error::InvalidCertificate(_)) => Error::TlsCertificateError,
+                _ => Error::TlsProtocolError,
+            })
+        }
+    }
+}
+
+async fn exchange(
+    stream: Box<dyn Stream>,
+    mut request: Request<WasiBody>,
+    first_byte: Option<Duration>,
+) -> Result<(Response<WasiBody>, Io), Error> {
+    // Scheme and authority go into the request line for proxies only; the authority is in the Host header.
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    *request.uri_mut() = Uri::builder().path_and_query(path).build().map_err(|_| Error::HttpRequestUriInvalid)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    // A task, because connection and response must make progress together; it ends with its handle.
+    let connection = wasmtime_wasi::runtime::spawn(connection);
+    let response = match first_byte {
+        Some(limit) => timeout(limit, sender.send_request(request)).await.map_err(|_| Error::ConnectionReadTimeout)??,
+        None => sender.send_request(request).await?,
+    };
+    let io: Io = Box::new(async move { connection.await.map_err(Error::from) });
+    Ok((response.map(|body| body.map_err(Error::from).boxed_unsync()), io))
+}
+
+/// A connection, with or without TLS.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Empty;
+    use postdate_core::plugin::Role;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::logs::Identity;
+
+    fn log() -> Arc<CallLog> {
+        CallLog::new(Arc::new(Identity { use_case: "x".into(), role: Role::Process }), "id".into())
+    }
+
+    fn get(url: &str) -> (Request<WasiBody>, Origin) {
+        let body = Empty::new().map_err(|never: std::convert::Infallible| match never {}).boxed_unsync();
+        let request = Request::get(url).header("host", "test").body(body).unwrap();
+        let origin = Origin::of(request.uri()).unwrap();
+        (request, origin)
+    }
+
+    /// Answers one connection with these bytes; returns its port, and what it was sent.
+    async fn serve(answer: &'static str) -> (u16, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let task = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(request).unwrap()
+        });
+        (port, task)
+    }
+
+    #[tokio::test]
+    async fn a_granted_address_is_reached_and_redirects_are_left_to_the_plugin() {
+        let (port, server) = serve("HTTP/1.1 302 Found\r\nlocation: http://10.0.0.1/\r\ncontent-length: 2\r\n\r\nok").await;
+        let (request, origin) = get(&format!("http://127.0.0.1:{port}/a?b=c"));
+        let (response, io) = send(request, RequestOptions::default(), &origin, &log()).await.unwrap();
+        assert_eq!(response.status(), 302);
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "ok");
+        Box::into_pin(io).await.unwrap();
+        assert!(server.await.unwrap().starts_with("GET /a?b=c HTTP/1.1\r\n"));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_runs_into_the_first_byte_timeout() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (request, origin) = get(&format!("http://{}", listener.local_addr().unwrap()));
+        let options = RequestOptions { first_byte_timeout: Some(Duration::from_millis(20)), ..RequestOptions::default() };
+        let error = send(request, options, &origin, &log()).await.err().unwrap();
+        assert!(matches!(error, Error::ConnectionReadTimeout), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_and_a_plain_server_on_https_have_errors_of_their_own() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let (request, origin) = get(&format!("http://127.0.0.1:{port}"));
+        let error = send(request, RequestOptions::default(), &origin, &log()).await.err().unwrap();
+        assert!(matches!(error, Error::ConnectionRefused), "{error}");
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move { listener.accept().await.unwrap().0.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await });
+        let (request, origin) = get(&format!("https://127.0.0.1:{port}"));
+        let log = log();
+        let error = send(request, RequestOptions::default(), &origin, &log).await.err().unwrap();
+        assert!(matches!(error, Error::TlsProtocolError), "{error}");
+        assert!(log.finish().0[0].text.contains("no TLS connection to https://127.0.0.1"));
+    }
+}

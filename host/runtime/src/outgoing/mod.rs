@@ -1,0 +1,97 @@
+//! A plugin's outgoing HTTP: to the origins that its manifest grants, or to the canned answers of a test.
+
+mod address;
+mod canned;
+mod connect;
+mod grant;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use tokio::sync::Semaphore;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+pub use canned::{Answer, Canned, Exchange};
+pub use grant::{Origin, OriginError};
+
+use crate::logs::CallLog;
+
+/// Connections that one call may have open at once.
+const MAX_CONNECTIONS: usize = 16;
+
+/// Where a call's outgoing requests go.
+#[derive(Debug, Clone, Default)]
+pub enum Outgoing {
+    /// To the network, as far as the manifest's `allow-http` reaches.
+    #[default]
+    Granted,
+    /// To these answers, and never to the network. `allow-http` counts all the same, so that a test finds out when a
+    /// grant is missing.
+    Canned(Arc<Canned>),
+}
+
+/// Decides about the requests of one call.
+pub struct Hooks {
+    outgoing: Outgoing,
+    grants: Arc<[Origin]>,
+    log: Arc<CallLog>,
+    /// Made at the first request.
+    connections: Option<Arc<Semaphore>>,
+}
+
+type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sent = Result<(Response<WasiBody>, Io), Error>;
+
+impl Hooks {
+    pub fn new(outgoing: Outgoing, grants: Arc<[Origin]>, log: Arc<CallLog>) -> Self {
+        Self { outgoing, grants, log, connections: None }
+    }
+
+    /// The origin of a request that is granted; otherwise says on the call's log what was refused, and what to add.
+    fn granted(&self, request: &Request<WasiBody>) -> Option<Origin> {
+        match Origin::of(request.uri()) {
+            Ok(origin) if self.grants.contains(&origin) => Some(origin),
+            Ok(origin) => {
+                self.log
+                    .note(format!("refused a request to {origin}: it is not granted; to allow it, add \"{origin}\" to process.allow-http"));
+                None
+            }
+            Err(error) => {
+                self.log.note(format!("refused a request: its URL {error}"));
+                None
+            }
+        }
+    }
+}
+
+impl WasiHttpHooks for Hooks {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let Some(origin) = self.granted(&request) else {
+            return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
+        };
+        if let Outgoing::Canned(canned) = &self.outgoing {
+            return Box::new(canned::answer(Arc::clone(canned), request));
+        }
+        let connections = self.connections.get_or_insert_with(|| Arc::new(Semaphore::new(MAX_CONNECTIONS)));
+        let Ok(permit) = Arc::clone(connections).try_acquire_owned() else {
+            self.log.note(format!("refused a request to {origin}: the call has {MAX_CONNECTIONS} connections open, which is the most"));
+            return Box::new(std::future::ready(Err(Error::ConnectionLimitReached)));
+        };
+        let log = Arc::clone(&self.log);
+        Box::new(async move {
+            let (response, connection) = connect::send(request, options.unwrap_or_default(), &origin, &log).await?;
+            let connection: Io = Box::new(async move {
+                let result = Box::into_pin(connection).await;
+                drop(permit);
+                result
+            });
+            Ok((response, connection))
+        })
+    }
+}

@@ -1,0 +1,123 @@
+//! The engine with everything that is made once: linker, deadline clock, slots, compile cache.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use wasmtime::component::Linker;
+use wasmtime::{Engine, EngineWeak};
+use wasmtime_wasi_config::WasiConfig;
+
+use crate::compile::{Cache, CacheError};
+use crate::config::{Allocation, engine_config};
+use crate::store::State;
+
+/// How often deadlines are looked at, and how long a busy guest holds its thread at a time.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// What a host decides about its runtime.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Calls at the same time; the others wait. At least 1.
+    pub slots: u32,
+    /// Most bytes of linear memory that a manifest may ask for.
+    pub max_memory: u64,
+    /// Directory for compiled components; none: they are compiled at each start.
+    pub cache: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { slots: 64, max_memory: 1 << 30, cache: None }
+    }
+}
+
+/// Why there is no runtime.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    #[error("the number of slots must be at least 1")]
+    NoSlots,
+    #[error("the WebAssembly engine cannot be made: {0}")]
+    Engine(String),
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error("the thread of the deadline clock cannot be started: {0}")]
+    Clock(std::io::Error),
+}
+
+/// Loads use cases and calls their plugins. Cheap to clone: all clones are one runtime.
+#[derive(Clone)]
+pub struct Runtime {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub engine: Engine,
+    pub linker: Linker<State>,
+    pub slots: Semaphore,
+    pub options: Options,
+    pub cache: Option<Cache>,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    pub fn new(options: Options) -> Result<Self, RuntimeError> {
+        if options.slots == 0 {
+            return Err(RuntimeError::NoSlots);
+        }
+        let engine = make_engine(&options)?;
+        let linker = make_linker(&engine).map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
+        let cache = options.cache.as_deref().map(|dir| Cache::open(dir, &engine)).transpose()?;
+        start_clock(engine.weak()).map_err(RuntimeError::Clock)?;
+        let slots = Semaphore::new(options.slots as usize);
+        Ok(Self { inner: Arc::new(Inner { engine, linker, slots, options, cache }) })
+    }
+}
+
+/// The pooling allocator reserves its address space here, which is the probe: containers and Lambda may limit it.
+fn make_engine(options: &Options) -> Result<Engine, RuntimeError> {
+    let pooling = Allocation::Pooling { slots: options.slots, max_memory: options.max_memory };
+    match Engine::new(&engine_config(pooling)) {
+        Ok(engine) => {
+            tracing::debug!(slots = options.slots, "plugins run in pooled instances");
+            Ok(engine)
+        }
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "no address space for pooled instances; plugins run in instances made on demand, which is slower"
+            );
+            Engine::new(&engine_config(Allocation::OnDemand)).map_err(|error| RuntimeError::Engine(format!("{error:#}")))
+        }
+    }
+}
+
+/// Everything that any plugin may import. Which plugin may import what is decided by name when it is loaded.
+fn make_linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut State| WasiConfig::from(state.config()))?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    Ok(linker)
+}
+
+/// A thread and not a task: busy guests may hold every thread that runs tasks. Ends when the last user of the engine
+/// is gone.
+fn start_clock(engine: EngineWeak) -> std::io::Result<()> {
+    std::thread::Builder::new().name("plugin-deadlines".into()).spawn(move || {
+        loop {
+            std::thread::sleep(TICK);
+            match engine.upgrade() {
+                Some(engine) => engine.increment_epoch(),
+                None => return,
+            }
+        }
+    })?;
+    Ok(())
+}
