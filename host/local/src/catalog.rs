@@ -12,7 +12,7 @@ use anyhow::Context;
 use postdate_core::bundle::BundleSource;
 use postdate_core::ports::{Bundle, UseCaseInfo, UseCases};
 use postdate_core::use_case::MANIFEST_FILE;
-use postdate_runtime::{LoadedBundle, Runtime, read_bundle_dir};
+use postdate_runtime::{EnvSecrets, LoadedBundle, Runtime, read_bundle_dir};
 use tokio_util::sync::CancellationToken;
 
 use crate::files;
@@ -124,7 +124,7 @@ impl Catalog {
 
     async fn load_bundle(&self, name: &str) -> anyhow::Result<Arc<LoadedBundle>> {
         let source = read_bundle_dir(&self.inner.directory.join(name))?;
-        let bundle = self.inner.runtime.load(&source, &environment_secret).await?;
+        let bundle = self.inner.runtime.load(&source, &EnvSecrets).await?;
         let manifest_name = &bundle.use_case().name;
         anyhow::ensure!(
             manifest_name == name,
@@ -173,7 +173,7 @@ impl UseCases for Catalog {
         }
         let missing = |error: anyhow::Error| format!("version {version} of use case {name} cannot be had: {error:#}");
         let source = read_bundle_dir(&self.inner.archive.join(name).join(version)).map_err(|error| missing(error.into()))?;
-        let bundle = self.inner.runtime.load(&source, &environment_secret).await.map_err(|error| missing(error.into()))?;
+        let bundle = self.inner.runtime.load(&source, &EnvSecrets).await.map_err(|error| missing(error.into()))?;
         Ok(Arc::clone(pinned().entry(key).or_insert(Arc::new(bundle))))
     }
 
@@ -190,11 +190,6 @@ impl UseCases for Catalog {
         };
         self.entries().iter().map(describe).collect()
     }
-}
-
-/// On one machine a secret is an environment variable of the server.
-fn environment_secret(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The directories that hold a manifest, with what they look like now.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle;
-use postdate_core::request::{Cursor, Event, HistoryEntry, NewRequest, Page, Query, Request, Status};
+use postdate_core::request::{Cursor, Event, HistoryEntry, NewRequest, Page, Query, Request};
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
