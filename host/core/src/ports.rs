@@ -1,4 +1,4 @@
-//! What the core needs of the world. Adapters: `SQLite`, directory and HTTP in `postdate-local`; wasmtime in
+//! What the core needs of the world. Adapters: SQLite, directory and HTTP in `postdate-local`; wasmtime in
 //! `postdate-runtime`; AWS in `postdate-aws`. Fakes for tests: [`crate::testing`].
 
 use std::future::Future;

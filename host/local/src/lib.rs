@@ -98,9 +98,10 @@ pub async fn serve(
     tracing::info!("stopping: no new work; what runs has {:?} to finish", options.grace);
     stop.cancel();
     // An open connection that sends nothing does not hold up the stop for ever.
-    match tokio::time::timeout(options.grace, serving).await {
-        Ok(served) => served?.context("the HTTP server failed")?,
-        Err(_) => tracing::warn!("connections were still open"),
+    if let Ok(served) = tokio::time::timeout(options.grace, serving).await {
+        served?.context("the HTTP server failed")?;
+    } else {
+        tracing::warn!("connections were still open");
     }
     timer.await.context("the timer failed")?;
     watcher.await.context("the watcher of the use cases failed")?;

@@ -155,17 +155,18 @@ fn connect(path: &Path) -> Result<Connection, LedgerError> {
 }
 
 fn migrate(connection: &Connection) -> Result<(), LedgerError> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| failed(&error))?;
     match version {
         SCHEMA_VERSION => Ok(()),
         0 => connection
             .execute_batch(&format!("BEGIN; {} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;", include_str!("schema.sql")))
-            .map_err(failed),
+            .map_err(|error| failed(&error)),
         other => Err(LedgerError::Failed(format!("the ledger has schema version {other}; this program knows {SCHEMA_VERSION}"))),
     }
 }
 
-fn failed(error: rusqlite::Error) -> LedgerError {
+/// Tells what may pass, such as a full disk, from what will not.
+fn failed(error: &rusqlite::Error) -> LedgerError {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked | rusqlite::ErrorCode::DiskFull) => {
             LedgerError::Unavailable(error.to_string())

@@ -37,7 +37,7 @@ impl Readers {
                 Some(connection) => connection,
                 None => connect(&path)?,
             };
-            let result = work(&connection).map_err(failed);
+            let result = work(&connection).map_err(|error| failed(&error));
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             result
         };

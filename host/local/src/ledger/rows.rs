@@ -115,11 +115,11 @@ pub fn history(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<Histor
 
 /// One page, in order of time and id. Notices are not among them: they are found through the request that they tell of.
 pub fn list(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
-    let mut sql = format!("SELECT {COLUMNS} FROM requests WHERE notice_of IS NULL");
+    let mut conditions = vec!["notice_of IS NULL".to_owned()];
     let mut values: Vec<Box<dyn ToSql>> = Vec::new();
     let mut and = |condition: &str, value: Box<dyn ToSql>| {
         values.push(value);
-        sql.push_str(&format!(" AND {condition} ?{}", values.len()));
+        conditions.push(format!("{condition} ?{}", values.len()));
     };
     if let Some(use_case) = &query.use_case {
         and("use_case =", Box::new(use_case.clone()));
@@ -136,10 +136,11 @@ pub fn list(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
     if let Some(after) = query.after {
         values.push(Box::new(millis(after.trigger_at)));
         values.push(Box::new(after.id.to_string()));
-        sql.push_str(&format!(" AND (trigger_at, id) > (?{}, ?{})", values.len() - 1, values.len()));
+        conditions.push(format!("(trigger_at, id) > (?{}, ?{})", values.len() - 1, values.len()));
     }
     // One more than asked for tells whether there is a next page.
-    sql.push_str(&format!(" ORDER BY trigger_at, id LIMIT {}", query.limit.saturating_add(1)));
+    let limit = query.limit.saturating_add(1);
+    let sql = format!("SELECT {COLUMNS} FROM requests WHERE {} ORDER BY trigger_at, id LIMIT {limit}", conditions.join(" AND "));
     let mut statement = connection.prepare_cached(&sql)?;
     let mut requests: Vec<Request> =
         statement.query_map(rusqlite::params_from_iter(values.iter()), |row| Ok(read_request(row)?.1))?.collect::<rusqlite::Result<_>>()?;

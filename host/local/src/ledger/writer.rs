@@ -100,7 +100,7 @@ fn commit(connection: &mut Connection, mut batch: Vec<Box<dyn Work>>) {
             }
         }
         result => {
-            let result = result.map_err(failed);
+            let result = result.map_err(|error| failed(&error));
             for work in batch {
                 work.answer(result.clone());
             }
