@@ -201,3 +201,6 @@ fn stopped(error: &wasmtime::Error, state: &State, memory: u64, timeout: Duratio
     }
     Stopped::Trap(cause.lines().next().unwrap_or_default().to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,3 +84,33 @@ fn pool(slots: u32, max_memory: u64) -> PoolingAllocationConfig {
         .pagemap_scan(Enabled::Auto);
     pool
 }
+
+#[cfg(all(test, feature = "compile"))]
+mod tests {
+    use wasmtime::Engine;
+
+    use super::*;
+    use crate::testing::guest;
+
+    #[test]
+    fn what_one_engine_compiled_another_loads() {
+        let engine = |allocation| Engine::new(&engine_config(allocation)).unwrap();
+        let engines = [
+            engine(Allocation::OnDemand),
+            engine(Allocation::Pooling { slots: 2, max_memory: 64 << 20 }),
+            engine(Allocation::Pooling { slots: 4, max_memory: 1 << 30 }),
+        ];
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("code");
+        for from in &engines {
+            std::fs::write(&path, from.precompile_component(&guest("minimal-validate")).unwrap()).unwrap();
+            for to in &engines {
+                crate::artifact::load_file(to, &path).unwrap();
+            }
+        }
+        // And an engine that was configured elsewhere does not.
+        let stranger = Engine::default().precompile_component(&guest("minimal-validate")).unwrap();
+        std::fs::write(&path, stranger).unwrap();
+        assert!(crate::artifact::load_file(&engines[0], &path).is_err());
+    }
+}

@@ -192,3 +192,6 @@ fn with_secrets(
 fn plugin_fault(use_case: &UseCase, role: Role, spec: &PluginSpec, reason: String) -> LoadError {
     LoadError::Plugin { use_case: use_case.name.clone(), role, file: spec.plugin.clone(), reason }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,6 +72,17 @@ impl Runtime {
             return Err(RuntimeError::NoSlots);
         }
         let engine = make_engine(&options)?;
+        Self::with_engine(engine, options)
+    }
+
+    /// What `new` falls back to.
+    #[cfg(test)]
+    pub(crate) fn on_demand(options: Options) -> Result<Self, RuntimeError> {
+        let engine = Engine::new(&engine_config(Allocation::OnDemand)).map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
+        Self::with_engine(engine, options)
+    }
+
+    fn with_engine(engine: Engine, options: Options) -> Result<Self, RuntimeError> {
         let linker = make_linker(&engine).map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
         let cache = options.cache.as_deref().map(|dir| Cache::open(dir, &engine)).transpose()?;
         start_clock(engine.weak()).map_err(RuntimeError::Clock)?;

@@ -15,7 +15,7 @@ use crate::outgoing::Hooks;
 
 /// Bytes that a guest may hand to the host in one call, its answer included. Without it, a list whose items all share
 /// one long text would become far more memory here than the guest has.
-pub const TRANSFER_BYTES: usize = 8 << 20;
+pub const TRANSFER_BYTES: usize = 4 << 20;
 /// Resources, such as streams and header maps, that a guest may hold at once. Each costs the host memory.
 const MAX_RESOURCES: usize = 1_000;
 /// Bytes of one header map.

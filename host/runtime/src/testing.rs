@@ -1,12 +1,65 @@
-//! For this crate's own tests: the guests that `cargo xtask plugins` builds.
+//! For this crate's own tests: the guests that `cargo xtask plugins` builds, and bundles of them.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use postdate_core::bundle::BundleSource;
+use postdate_core::plugin::{Job, ValidateInput};
+use postdate_core::use_case::MANIFEST_FILE;
+
+use crate::{LoadError, LoadedBundle, Options, Runtime};
 
 /// The bytes of a test guest. Fails, and says how to get there, where it has not been built.
 #[track_caller]
 pub fn guest(name: &str) -> Vec<u8> {
-    let dir = std::env::var_os("POSTDATE_GUESTS")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/components"), PathBuf::from);
+    let built = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/components");
+    let dir = std::env::var_os("POSTDATE_GUESTS").map_or_else(built, PathBuf::from);
     let path = dir.join(format!("{name}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask plugins` first", path.display()))
+}
+
+/// Shared by the tests of this process: what one of them compiled, the others find.
+pub fn runtime() -> Runtime {
+    static CACHE: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+    let cache = Some(CACHE.path().join("compiled"));
+    Runtime::new(Options { slots: 4, cache, ..Options::default() }).unwrap()
+}
+
+/// A bundle of this manifest, after its `name`, and these guests, each as `NAME.wasm`.
+pub fn bundle(manifest: &str, guests: &[&str]) -> BundleSource {
+    let mut source = BundleSource::default();
+    source.files.insert(MANIFEST_FILE.into(), format!("name = \"tested\"\n{manifest}").into());
+    for name in guests {
+        source.files.insert(format!("{name}.wasm"), Bytes::from(guest(name)));
+    }
+    source
+}
+
+pub async fn load(manifest: &str, guests: &[&str]) -> Result<LoadedBundle, LoadError> {
+    runtime().load(&bundle(manifest, guests), &|_: &str| None).await
+}
+
+pub fn input(body: &str) -> ValidateInput {
+    ValidateInput {
+        id: "0190a0a0-0000-7000-8000-000000000000".into(),
+        use_case: "tested".into(),
+        received_at: "2027-01-01T00:00:00Z".into(),
+        trigger_at: "2027-01-02T00:00:00Z".into(),
+        target: None,
+        caller: vec![("sub".into(), "me".into())],
+        headers: vec![("x-a".into(), "b".into())],
+        body: body.into(),
+    }
+}
+
+pub fn job(body: &str) -> Job {
+    Job {
+        id: "0190a0a0-0000-7000-8000-000000000000".into(),
+        use_case: "tested".into(),
+        target: "here".into(),
+        attempt: 1,
+        scheduled_for: "2027-01-02T00:00:00Z".into(),
+        body: body.into(),
+    }
 }

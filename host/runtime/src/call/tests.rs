@@ -1,0 +1,279 @@
+//! Whole calls, with the guest that does what the body says.
+
+use postdate_core::plugin::{Acceptance, Problem};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::logs::Stream;
+use crate::outgoing::{Answer, Canned, Exchange};
+use crate::testing::{bundle, input, job, load};
+use crate::{Options, Runtime};
+
+const PUPPET: &str = "[validate]\nplugin = 'puppet.wasm'\nmemory = '16MiB'\ntimeout = '300ms'\n\
+     [process]\nplugin = 'puppet.wasm'\nmemory = '16MiB'\ntimeout = '300ms'\n";
+
+async fn puppet(extra: &str) -> LoadedBundle {
+    load(&format!("{PUPPET}{extra}"), &["puppet"]).await.unwrap()
+}
+
+async fn validate(script: Value) -> Report<Verdict> {
+    puppet("").await.call_validate(input(&json!({ "validate": script }).to_string()), CallOptions::default()).await
+}
+
+async fn process(script: Value) -> Report<JobResult> {
+    process_in(&puppet("").await, script, CallOptions::default()).await
+}
+
+async fn process_in(bundle: &LoadedBundle, script: Value, options: CallOptions) -> Report<JobResult> {
+    bundle.call_process(job(&json!({ "process": script }).to_string()), options).await
+}
+
+#[track_caller]
+fn stopped<T: std::fmt::Debug>(report: Report<T>) -> PluginError {
+    report.result.expect_err("the call was answered")
+}
+
+#[tokio::test]
+async fn a_validator_accepts_and_rejects() {
+    let report = validate(json!({})).await;
+    assert_eq!(report.result.unwrap(), Ok(Acceptance::default()));
+    assert!(report.peak_memory > 0 && report.lines.is_empty());
+
+    let rejected = validate(json!({ "do": "reject", "pointer": "/a", "code": "c", "message": "m" })).await;
+    let problem = Problem { pointer: "/a".into(), code: "c".into(), message: "m".into() };
+    assert_eq!(rejected.result.unwrap(), Err(vec![problem]));
+
+    let seen = validate(json!({ "do": "request" })).await.result.unwrap().unwrap().body.unwrap();
+    let seen: Value = serde_json::from_str(&seen).unwrap();
+    assert_eq!(seen["seen"]["receivedAt"], "2027-01-01T00:00:00Z", "{seen}");
+    assert_eq!(seen["seen"]["triggerAt"], "2027-01-02T00:00:00Z", "{seen}");
+}
+
+#[tokio::test]
+async fn a_processor_succeeds_and_fails() {
+    assert_eq!(process(json!({ "do": "succeed", "result": "done" })).await.result.unwrap(), Ok(Some("done".into())));
+    let failure = process(json!({ "do": "retry", "retryAfterSeconds": 7, "message": "later" })).await.result.unwrap().unwrap_err();
+    assert!(failure.retry && failure.retry_after == Some(Duration::from_secs(7)), "{failure:?}");
+    assert!(!process(json!({ "do": "fail" })).await.result.unwrap().unwrap_err().retry);
+    let seen = process(json!({ "do": "job" })).await.result.unwrap().unwrap().unwrap();
+    let seen: Value = serde_json::from_str(&seen).unwrap();
+    assert_eq!((&seen["attempt"], &seen["target"]), (&json!(1), &json!("here")));
+}
+
+#[tokio::test]
+async fn a_trap_comes_with_the_last_lines_of_stderr() {
+    let error = stopped(validate(json!({ "do": "trap", "message": "no such luck" })).await);
+    assert!(matches!(&error.reason, Stopped::Trap(reason) if reason.contains("unreachable") && !reason.contains('\n')), "{error}");
+    assert!(error.stderr.iter().any(|line| line.contains("no such luck")), "{:?}", error.stderr);
+    assert!(error.panic_message().unwrap().contains("panicked at"), "{:?}", error.stderr);
+    assert_eq!((error.use_case.as_str(), error.role), ("tested", Role::Validate));
+    assert!(error.to_string().starts_with("the validate plugin of use case tested (version "), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_guest_that_computes_for_ever_is_stopped_at_its_deadline() {
+    let report = validate(json!({ "do": "loop" })).await;
+    assert!(report.elapsed >= Duration::from_millis(300) && report.elapsed < Duration::from_millis(900), "{:?}", report.elapsed);
+    assert_eq!(stopped(report).reason, Stopped::Timeout(Duration::from_millis(300)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn one_busy_guest_does_not_hold_up_another_on_the_same_thread() {
+    let bundle = puppet("").await;
+    let busy = tokio::spawn({
+        let bundle = bundle.clone();
+        async move { process_in(&bundle, json!({ "do": "loop" }), CallOptions::default()).await }
+    });
+    tokio::task::yield_now().await;
+    let other = process_in(&bundle, json!({}), CallOptions::default()).await;
+    assert!(other.result.is_ok() && !busy.is_finished(), "the other call waited for the busy one");
+    assert_eq!(stopped(busy.await.unwrap()).reason.code(), "timeout");
+}
+
+#[tokio::test]
+async fn a_guest_that_waits_in_the_host_is_stopped_at_its_deadline() {
+    let report = process(json!({ "do": "sleep", "ms": 60_000 })).await;
+    assert!(report.elapsed < Duration::from_millis(900), "{:?}", report.elapsed);
+    assert_eq!(stopped(report).reason.code(), "timeout");
+}
+
+#[tokio::test]
+async fn the_callers_deadline_counts_where_it_is_shorter() {
+    let bundle = puppet("").await;
+    for (deadline, expected) in [(50, 50), (10_000, 300)] {
+        let options = CallOptions { deadline: Some(Duration::from_millis(deadline)), ..CallOptions::default() };
+        let error = stopped(process_in(&bundle, json!({ "do": "sleep", "ms": 60_000 }), options).await);
+        let Stopped::Timeout(timeout) = error.reason else { panic!("{error}") };
+        assert!(timeout <= Duration::from_millis(expected) && timeout > Duration::from_millis(expected * 8 / 10), "{timeout:?}");
+    }
+}
+
+#[tokio::test]
+async fn memory_is_held_to_the_manifests_limit() {
+    let modest = validate(json!({ "do": "memory", "mib": 8 })).await;
+    assert!(modest.peak_memory > 8 << 20 && modest.peak_memory <= 16 << 20, "{}", modest.peak_memory);
+    assert!(modest.result.is_ok());
+    let report = validate(json!({ "do": "memory", "mib": 32 })).await;
+    assert!(report.peak_memory <= 16 << 20);
+    assert_eq!(stopped(report).reason, Stopped::Memory(16 << 20));
+}
+
+#[tokio::test]
+async fn a_memory_that_is_too_large_from_the_start_is_the_same_error() {
+    let bundle = load("[process]\nplugin = 'minimal-process.wasm'\nmemory = '64KiB'\n", &["minimal-process"]).await.unwrap();
+    let error = stopped(bundle.call_process(job("{}"), CallOptions::default()).await);
+    assert_eq!(error.reason, Stopped::Memory(64 << 10));
+}
+
+#[tokio::test]
+async fn answers_are_bounded() {
+    assert!(process(json!({ "do": "output", "bytes": MAX_OUTPUT_BYTES })).await.result.is_ok());
+    let large = stopped(process(json!({ "do": "output", "bytes": MAX_OUTPUT_BYTES + 1 })).await);
+    assert_eq!(large.reason, Stopped::Output { size: MAX_OUTPUT_BYTES + 1, limit: MAX_OUTPUT_BYTES });
+    // More than is copied out of the guest at all.
+    let huge = process(json!({ "do": "output", "bytes": TRANSFER_BYTES + 1 })).await;
+    assert_eq!(stopped(huge).reason.code(), "output");
+}
+
+#[tokio::test]
+async fn lines_are_kept_up_to_a_bound() {
+    let report = process(json!({ "do": "stderr", "lines": 3 })).await;
+    let texts: Vec<_> = report.lines.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(texts, ["line 1", "line 2", "line 3"]);
+    assert!(report.lines.iter().all(|line| line.stream == Stream::Stderr));
+    let flood = process(json!({ "do": "stderr", "lines": 5000 })).await;
+    assert!(flood.lines.len() <= 1001, "{}", flood.lines.len());
+    assert!(flood.lines.last().unwrap().text.contains("dropped"));
+}
+
+#[tokio::test]
+async fn each_call_has_an_instance_of_its_own() {
+    let bundle = puppet("").await;
+    for _ in 0..3 {
+        let report = process_in(&bundle, json!({ "do": "count" }), CallOptions::default()).await;
+        assert_eq!(report.result.unwrap().unwrap().as_deref(), Some("1"));
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_the_host_is_seen() {
+    let seen = process(json!({ "do": "env" })).await.result.unwrap().unwrap().unwrap();
+    let seen: Value = serde_json::from_str(&seen).unwrap();
+    assert_eq!((&seen["variables"], &seen["arguments"], &seen["directories"]), (&json!([]), &json!([]), &json!([])));
+    assert!(seen["tcp"] != "connected" && seen["readDir"] != "readable", "{seen}");
+}
+
+#[tokio::test]
+async fn a_full_house_is_not_started() {
+    let bundle = puppet("").await;
+    let slots = bundle.runtime().inner.slots.acquire_many(4).await.unwrap();
+    let options = CallOptions { deadline: Some(Duration::from_millis(20)), ..CallOptions::default() };
+    let error = stopped(process_in(&bundle, json!({}), options.clone()).await);
+    assert_eq!(error.reason, Stopped::NotStarted("all 4 slots for plugins were busy".into()));
+    drop(slots);
+    assert!(process_in(&bundle, json!({}), options).await.result.is_ok());
+}
+
+#[tokio::test]
+async fn a_use_case_without_the_plugin_says_so() {
+    let bundle = load("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]).await.unwrap();
+    let error = bundle.validate(input("{}")).await.unwrap_err();
+    assert_eq!(error.reason, Stopped::NotStarted("the use case has no validate plugin".into()));
+    assert!(bundle.process(job("{}"), None).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn requests_without_a_grant_are_denied_and_the_grant_is_named() {
+    let report = process(json!({ "do": "http", "url": "https://api.example.com/x" })).await;
+    let failure = report.result.unwrap().unwrap_err();
+    assert!(failure.message.to_lowercase().contains("denied"), "{failure:?}");
+    assert_eq!(report.lines[0].stream, Stream::Host);
+    assert!(report.lines[0].text.contains("add \"https://api.example.com\" to process.allow-http"), "{:?}", report.lines);
+}
+
+#[tokio::test]
+async fn a_granted_request_reaches_a_server() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 1024];
+        let length = stream.read(&mut request).await.unwrap();
+        assert!(request[..length].starts_with(b"GET /hello HTTP/1.1\r\n"));
+        stream.write_all(b"HTTP/1.1 418 I'm a teapot\r\ncontent-length: 5\r\n\r\nshort").await.unwrap();
+    });
+    let bundle = puppet(&format!("allow-http = ['{origin}']\n")).await;
+    let report = process_in(&bundle, json!({ "do": "http", "url": format!("{origin}/hello") }), CallOptions::default()).await;
+    let answer: Value = serde_json::from_str(&report.result.unwrap().unwrap().unwrap()).unwrap();
+    assert_eq!(answer, json!({ "status": 418, "body": "short" }));
+}
+
+#[tokio::test]
+async fn canned_answers_take_the_networks_place() {
+    let bundle = puppet("allow-http = ['https://api.example.com']\n").await;
+    let answer = Answer::Response { status: 201, headers: [("x-a".to_owned(), "b".to_owned())].into(), body: "made".into() };
+    let url = "https://api.example.com/things";
+    let exchange = Exchange { method: Some("POST".into()), url: Some(url.into()), headers: [].into(), body: Some("{}".into()), answer };
+    let canned = Canned::new(vec![exchange]).unwrap();
+    let options = CallOptions { outgoing: Outgoing::Canned(Arc::clone(&canned)), ..CallOptions::default() };
+    let script = json!({ "do": "http", "url": url, "method": "POST", "body": "{ }" });
+    let report = process_in(&bundle, script.clone(), options.clone()).await;
+    let answer: Value = serde_json::from_str(&report.result.unwrap().unwrap().unwrap()).unwrap();
+    assert_eq!(answer, json!({ "status": 201, "body": "made" }));
+    assert_eq!(canned.complaints(), Vec::<String>::new());
+
+    assert!(process_in(&bundle, script, options).await.result.unwrap().is_err());
+    assert!(canned.complaints()[0].contains("one more than there are answers for"));
+}
+
+#[tokio::test]
+async fn a_validator_has_no_network_even_if_its_component_could() {
+    // The puppet is both plugins in one component, so it may import what only a processor is granted.
+    let bundle = puppet("allow-http = ['https://api.example.com']\n").await;
+    assert!(bundle.validate.as_ref().unwrap().grants.is_empty());
+    assert_eq!(bundle.process.as_ref().unwrap().grants.len(), 1);
+}
+
+#[tokio::test]
+async fn instances_made_on_demand_are_held_to_the_same_limits() {
+    let runtime = Runtime::on_demand(Options { slots: 1, ..Options::default() }).unwrap();
+    let loaded = runtime.load(&bundle(PUPPET, &["puppet"]), &|_: &str| None).await.unwrap();
+    for (script, code) in [(json!({ "do": "loop" }), "timeout"), (json!({ "do": "memory", "mib": 32 }), "memory")] {
+        assert_eq!(stopped(process_in(&loaded, script, CallOptions::default()).await).reason.code(), code);
+    }
+    assert!(process_in(&loaded, json!({}), CallOptions::default()).await.result.is_ok());
+}
+
+/// Prints what a call costs beside a bare instantiation and call: `cargo test -p postdate-runtime -- --ignored --nocapture cost`.
+#[tokio::test]
+#[ignore = "a measurement, not a check"]
+async fn cost_of_a_call() {
+    const CALLS: u32 = 20_000;
+    let manifest = "[validate]\nplugin = 'minimal-validate.wasm'\n[process]\nplugin = 'minimal-process.wasm'\n";
+    let loaded = load(manifest, &["minimal-validate", "minimal-process"]).await.unwrap();
+    let plugin = loaded.validate.as_ref().unwrap();
+    for round in 0..4 {
+        let started = Instant::now();
+        for _ in 0..CALLS {
+            let mut store = Store::new(plugin.pre.engine(), ());
+            store.set_epoch_deadline(1_000_000);
+            drop(store);
+        }
+        let empty = started.elapsed() / CALLS;
+        let started = Instant::now();
+        for _ in 0..CALLS {
+            let log = CallLog::new(Arc::clone(&plugin.identity), String::new());
+            let hooks = Hooks::new(Outgoing::Granted, Arc::clone(&plugin.grants), Arc::clone(&log));
+            let deadline = Instant::now() + Duration::from_secs(1);
+            let mut store = new_store(plugin.pre.engine(), plugin.memory, deadline, Arc::clone(&plugin.config), hooks, log);
+            plugin.pre.call(&mut store, &convert::request(input("{}"))).await.unwrap().unwrap();
+        }
+        let bare = started.elapsed() / CALLS;
+        let started = Instant::now();
+        for _ in 0..CALLS {
+            loaded.validate(input("{}")).await.unwrap().unwrap();
+        }
+        println!("round {round}: empty store {empty:?}, instantiate and call {bare:?}, whole call {:?}", started.elapsed() / CALLS);
+    }
+}

@@ -1,0 +1,130 @@
+//! Loading: what is refused and how it is said, config and secrets, the cache.
+
+use std::fs;
+
+use postdate_core::plugin::{Job, JobResult};
+use postdate_core::ports::Bundle;
+use serde_json::json;
+
+use super::*;
+use crate::testing::{bundle, guest, job, load, runtime};
+use crate::{Options, Runtime};
+
+async fn refused(manifest: &str, guests: &[&str]) -> String {
+    load(manifest, guests).await.expect_err("it was loaded").to_string()
+}
+
+fn asks_config(key: &str) -> Job {
+    job(&json!({ "process": { "do": "config", "key": key } }).to_string())
+}
+
+async fn config_of(bundle: &LoadedBundle, key: &str) -> JobResult {
+    bundle.process(asks_config(key), None).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_plugin_of_another_role_or_version_is_refused_by_name() {
+    let swapped = refused("[process]\nplugin = 'minimal-validate.wasm'\n", &["minimal-validate"]).await;
+    assert!(
+        swapped.starts_with("the process plugin of use case tested (minimal-validate.wasm) does not export postdate:plugin/process@1.0.0"),
+        "{swapped}"
+    );
+    let version = refused(
+        "[process]\nplugin = 'minimal-process.wasm'\n[validate]\nplugin = 'wrong-version.wasm'\n",
+        &["minimal-process", "wrong-version"],
+    )
+    .await;
+    assert!(version.contains("exports postdate:plugin/validate@2.0.0; this host speaks 1.0.0"), "{version}");
+}
+
+#[tokio::test]
+async fn files_that_are_no_components_are_refused() {
+    let whole = guest("puppet");
+    for (content, expected) in [
+        (Vec::new(), "is empty"),
+        (b"\0asm\x01\0\0\0".to_vec(), "is a core WebAssembly module"),
+        (b"#!/bin/sh\n".to_vec(), "is not WebAssembly"),
+        (whole[..whole.len() / 2].to_vec(), "is damaged or cut short"),
+        (vec![0; usize::try_from(MAX_FILE_BYTES).unwrap() + 1], "more than the"),
+    ] {
+        let mut source = bundle("[process]\nplugin = 'p.wasm'\n", &[]);
+        source.files.insert("p.wasm".into(), content.into());
+        let error = runtime().load(&source, &|_: &str| None).await.unwrap_err().to_string();
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn damaged_code_is_refused_by_the_compiler() {
+    let mut code = guest("minimal-process");
+    // Past the sections that are read by name, into a function's body.
+    let at = code.windows(4).position(|bytes| bytes == b"\0asm").unwrap() + code.len() / 3;
+    code[at..at + 64].fill(0xff);
+    let mut source = bundle("[process]\nplugin = 'p.wasm'\n", &[]);
+    source.files.insert("p.wasm".into(), code.into());
+    let error = runtime().load(&source, &|_: &str| None).await.unwrap_err().to_string();
+    assert!(error.contains("is not valid") || error.contains("is damaged"), "{error}");
+}
+
+#[tokio::test]
+async fn config_files_and_secrets_are_seen_by_the_plugin_and_by_nobody_else() {
+    let manifest = "[process]\nplugin = 'puppet.wasm'\nsecrets = ['API_KEY']\nconfig-files = { schema = 's.json' }\n\
+                    config = { currency = 'EUR', limits = { max = 3 } }\n";
+    let mut source = bundle(manifest, &["puppet"]);
+    source.files.insert("s.json".into(), "{}".into());
+    let loaded = runtime().load(&source, &|name: &str| (name == "API_KEY").then(|| "hush".to_owned())).await.unwrap();
+    for (key, value) in [("currency", "EUR"), ("limits", r#"{"max":3}"#), ("schema", "{}"), ("API_KEY", "hush")] {
+        assert_eq!(config_of(&loaded, key).await.unwrap().as_deref(), Some(value), "{key}");
+    }
+    assert!(config_of(&loaded, "PATH").await.is_err());
+    assert!(!format!("{loaded:?}").contains("hush"));
+
+    let other = loaded.with_secrets(&|_: &str| Some("other".to_owned())).unwrap();
+    assert_eq!(config_of(&other, "API_KEY").await.unwrap().as_deref(), Some("other"));
+    assert_eq!(config_of(&other, "currency").await.unwrap().as_deref(), Some("EUR"));
+    assert_eq!(config_of(&loaded, "API_KEY").await.unwrap().as_deref(), Some("hush"), "the first one keeps its own");
+}
+
+#[tokio::test]
+async fn a_missing_secret_is_named() {
+    let error = refused("[process]\nplugin = 'minimal-process.wasm'\nsecrets = ['API_KEY']\n", &["minimal-process"]).await;
+    assert_eq!(error, "use case tested: process.secrets names API_KEY, which is not set: set it in the environment of the host");
+}
+
+#[tokio::test]
+async fn more_memory_than_the_host_gives_is_refused() {
+    let runtime = Runtime::new(Options { slots: 1, max_memory: 32 << 20, cache: None }).unwrap();
+    let source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
+    let error = runtime.load(&source, &|_: &str| None).await.unwrap_err().to_string();
+    assert!(error.contains("asks for 64 MiB of memory, and this host gives 32 MiB"), "{error}");
+}
+
+#[tokio::test]
+async fn a_second_start_finds_what_the_first_one_compiled() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("cache");
+    let options = Options { slots: 1, cache: Some(cache.clone()), ..Options::default() };
+    let source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
+    let files = || {
+        let entries = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap());
+        let mut files: Vec<_> = entries.map(|entry| (entry.path(), entry.metadata().unwrap().modified().unwrap())).collect();
+        files.sort();
+        files
+    };
+
+    let first = Runtime::new(options.clone()).unwrap();
+    first.load(&source, &|_: &str| None).await.unwrap();
+    let written = files();
+    assert_eq!(written.len(), 2, "the code and its digest: {written:?}");
+
+    let second = Runtime::new(options).unwrap();
+    let loaded = second.load(&source, &|_: &str| None).await.unwrap();
+    assert!(loaded.process(job("{}"), None).await.unwrap().is_ok());
+    assert_eq!(files(), written, "nothing was compiled again");
+
+    let code = written.iter().find(|(path, _)| path.extension().unwrap() == "cwasm").unwrap();
+    fs::write(&code.0, "damaged").unwrap();
+    let loaded = second.load(&source, &|_: &str| None).await.unwrap();
+    assert!(loaded.process(job("{}"), None).await.unwrap().is_ok());
+    assert!(fs::metadata(&code.0).unwrap().len() > 1000, "it was compiled again");
+}
