@@ -7,20 +7,26 @@ use crate::schedule::rfc3339;
 
 /// A request as lists and changes show it.
 pub fn summary(request: &Request, path: &str) -> Value {
+    let mut document = details(request);
+    document["links"] = links(path);
+    document
+}
+
+fn details(request: &Request) -> Value {
     let mut document = outcome_document(request);
     document["receivedAt"] = json!(rfc3339(request.received_at));
     document["version"] = json!(request.version);
     if request.due_at != request.trigger_at && request.finished_at.is_none() {
         document["nextAttemptAt"] = json!(rfc3339(request.due_at));
     }
-    document["links"] = links(path);
     document
 }
 
 /// A request whole.
 pub fn full(request: &Request, history: &[HistoryEntry], path: &str) -> Value {
-    let mut document = summary(request, path);
+    let mut document = details(request);
     document["history"] = history.iter().map(history_line).collect();
+    document["links"] = links(path);
     document
 }
 
@@ -51,6 +57,7 @@ pub fn outcome_document(request: &Request) -> Value {
 /// The acknowledgement: what the request was when it was accepted, whatever it is by now.
 pub fn acknowledgement(request: &Request, path: &str) -> Value {
     json!({
+        "correlationId": request.id,
         "status": "scheduled",
         "useCase": request.use_case,
         "target": request.target,
