@@ -14,6 +14,7 @@ use wasmtime::component::Component;
 ///
 /// The caller vouches that the file came from [`Engine::precompile_component`] or [`Component::serialize`], unchanged,
 /// and that nobody else can write to it. Whoever can put a file there runs code in the host.
+#[cfg_attr(not(feature = "compile"), expect(dead_code, reason = "the disk cache is its only caller so far"))]
 #[expect(unsafe_code, reason = "machine code is trusted, not checked: see the SAFETY comment")]
 pub fn load_file(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
     // SAFETY: `deserialize_file` requires that the file was made by wasmtime and does not change while it is mapped.

@@ -81,6 +81,11 @@ impl CallLog {
         Arc::new(Self { plugin, correlation_id, output: Mutex::default() })
     }
 
+    /// Role of the plugin that is called.
+    pub fn role(&self) -> Role {
+        self.plugin.role
+    }
+
     /// A remark of the host.
     pub fn note(&self, text: String) {
         let mut output = self.lock();

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use http::{Request, Response};
+use postdate_core::plugin::Role;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -19,6 +20,9 @@ use crate::logs::CallLog;
 
 /// Connections that one call may have open at once.
 const MAX_CONNECTIONS: usize = 16;
+
+/// Bytes of a request's body that wait here to be sent. A guest may hold many bodies at once.
+const BODY_CHUNK_BYTES: usize = 64 << 10;
 
 /// Where a call's outgoing requests go.
 #[derive(Debug, Clone, Default)]
@@ -53,8 +57,12 @@ impl Hooks {
         match Origin::of(request.uri()) {
             Ok(origin) if self.grants.contains(&origin) => Some(origin),
             Ok(origin) => {
-                self.log
-                    .note(format!("refused a request to {origin}: it is not granted; to allow it, add \"{origin}\" to process.allow-http"));
+                self.log.note(match self.log.role() {
+                    Role::Validate => format!("refused a request to {origin}: a validator has no network; do it in the process plugin"),
+                    Role::Process => {
+                        format!("refused a request to {origin}: it is not granted; to allow it, add \"{origin}\" to process.allow-http")
+                    }
+                });
                 None
             }
             Err(error) => {
@@ -66,6 +74,10 @@ impl Hooks {
 }
 
 impl WasiHttpHooks for Hooks {
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK_BYTES
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
