@@ -180,7 +180,7 @@ fn new_request(
         None => asked.trigger_at,
         Some(text) => schedule::parse_time(&text)
             .and_then(|at| schedule::check_window(at, now, use_case.schedule.max_ahead).map(|()| at))
-            .map_err(|error| Rejection::BadAcceptance { what: "a trigger-at", reason: error.to_string() })?,
+            .map_err(|error| Rejection::BadAcceptance { what: "a trigger-at", reason: error.code().to_owned() })?,
     };
     let alias = acceptance.target.or(asked.target);
     let target = match &alias {

@@ -32,6 +32,8 @@ use server::App;
 use test_clock::TestClock;
 use timer::{Timer, Wake};
 
+/// Validators that run at the same time.
+const VALIDATOR_SLOTS: u32 = 64;
 /// Which clock a data directory belongs to, as its ledger says.
 const CLOCK_SETTING: &str = "clock";
 
@@ -79,12 +81,15 @@ pub async fn serve(
 
     let ledger = SqliteLedger::open(&options.data.join("ledger.sqlite"))?;
     let clock = choose_clock(&ledger, options.test_clock).await?;
-    let runtime = Runtime::new(Options { cache: Some(options.data.join("compiled")), ..Options::default() })?;
+    let concurrency = options.concurrency.max(1);
+    // What runs never takes the places of validators: a slow target must not keep new requests out.
+    let slots = u32::try_from(concurrency).unwrap_or(u32::MAX).saturating_add(VALIDATOR_SLOTS);
+    let runtime = Runtime::new(Options { slots, cache: Some(options.data.join("compiled")), ..Options::default() })?;
     let catalog = Catalog::open(runtime, options.use_cases, options.data.join("bundles")).await?;
 
     let wake = Wake::default();
     let deliver = HttpDeliver::new(clock.clone())?;
-    let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), options.concurrency.max(1));
+    let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
     let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, key, base_path: String::new() };
     let app = App { api, test_clock: TestClock::new(ledger, &clock), clock };
 

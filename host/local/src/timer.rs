@@ -202,11 +202,11 @@ where
 
     fn recorded(&self, request: &Request) {
         let (id, use_case, attempt) = (request.id, &request.use_case, request.attempts);
-        let failure = request.failure.as_deref().unwrap_or_default();
+        // Without the reason, which may quote the payload: it is in the request's history.
         match request.status {
-            Status::Failed => tracing::error!(correlation_id = %id, use_case, attempt, failure, "failed"),
+            Status::Failed => tracing::error!(correlation_id = %id, use_case, attempt, "failed"),
             Status::Scheduled => {
-                tracing::warn!(correlation_id = %id, use_case, attempt, failure, next_attempt_at = %request.due_at, "attempt failed");
+                tracing::warn!(correlation_id = %id, use_case, attempt, next_attempt_at = %request.due_at, "attempt failed");
             }
             status => tracing::info!(correlation_id = %id, use_case, attempt, %status, "ended"),
         }

@@ -65,6 +65,9 @@ impl Fault {
         let id = about.unwrap_or(call);
         if status.is_server_error() {
             tracing::error!(correlation_id = %id, code, detail, "call failed");
+        } else {
+            // Without the detail, which may quote what the client sent.
+            tracing::info!(correlation_id = %id, code, status = status.as_u16(), "call refused");
         }
         // With the type left at "about:blank", RFC 9457 wants the status phrase as the title; `code` tells problems apart.
         let mut body = json!({
@@ -131,9 +134,6 @@ impl From<Rejection> for Fault {
             Rejection::Problems(problems) => unprocessable("rejected").with("problems", json!(problems)),
             // The detail names plugin, version and reason; what the guest wrote to stderr stays in the log.
             Rejection::Validator(error) => {
-                for line in &error.stderr {
-                    tracing::warn!(use_case = error.use_case, "validator's last words: {line}");
-                }
                 let status = match error.reason {
                     crate::plugin::Stopped::NotStarted(_) => StatusCode::SERVICE_UNAVAILABLE,
                     _ => StatusCode::INTERNAL_SERVER_ERROR,
