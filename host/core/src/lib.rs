@@ -14,4 +14,6 @@ pub mod plugin;
 pub mod ports;
 pub mod request;
 pub mod schedule;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod use_case;

@@ -1,0 +1,91 @@
+//! Inserting and finding.
+
+use super::{at, find, insert, make, stored};
+use crate::lifecycle::{self, Change};
+use crate::ports::{Changed, Changes, Inserted, Intake, Requests};
+use crate::request::{NewRequest, Query, Request, Status};
+use crate::testing::{join_all, new_request, sample_id};
+
+/// Ids from here on are of this part of the contract.
+const IDS: u64 = 1000;
+
+fn keyed(n: u64, use_case: &str, key: &str) -> NewRequest {
+    let new = new_request(sample_id(IDS + n), use_case, at(60));
+    let request = Request { idempotency_hash: Some(format!("hash-{n}")), ..new.request };
+    NewRequest { request, idempotency_key: Some(key.to_owned()), ..new }
+}
+
+pub async fn what_is_inserted_is_found_with_its_history(ledger: &(impl Intake + Requests)) {
+    // Every field away from its default, so that none is forgotten.
+    let new = keyed(1, "intake-fields", "k");
+    let request = Request {
+        version: "0123456789abcdef".to_owned(),
+        target: "hook".to_owned(),
+        received_at: at(1) + chrono::TimeDelta::milliseconds(7),
+        trigger_at: at(3600) + chrono::TimeDelta::milliseconds(1),
+        first_trigger_at: at(3600) + chrono::TimeDelta::milliseconds(1),
+        due_at: at(3600) + chrono::TimeDelta::milliseconds(1),
+        lease: std::time::Duration::from_millis(40_500),
+        ..new.request.clone()
+    };
+    let new = NewRequest { request: request.clone(), body: "{\"text\":\"ü 漢 \\u0000 '\"}".to_owned(), ..new };
+    assert_eq!(insert(ledger, &new).await, request);
+    assert_eq!(find(ledger, request.id).await, (request.clone(), vec![lifecycle::accepted(&request)]));
+    assert_eq!(ledger.find_by_key("intake-fields", "k").await.unwrap(), Some(request));
+}
+
+pub async fn an_unknown_id_is_not_found(ledger: &(impl Intake + Requests + Changes)) {
+    let id = sample_id(IDS + 999);
+    assert_eq!(ledger.find(id).await.unwrap(), None);
+    assert_eq!(ledger.change(id, Change::Cancel, at(0)).await.unwrap(), Changed::NotFound);
+    assert_eq!(ledger.find_by_key("intake-fields", "no such key").await.unwrap(), None);
+    assert_eq!(ledger.find_by_key("no-such-use-case", "k").await.unwrap(), None);
+}
+
+pub async fn an_id_is_taken_once(ledger: &(impl Intake + Requests)) {
+    let first = new_request(sample_id(IDS + 10), "intake-ids", at(60));
+    insert(ledger, &first).await;
+    let second = new_request(first.request.id, "intake-ids", at(120));
+    assert!(ledger.insert(second).await.is_err(), "a second request under one id was taken");
+    let (found, history) = find(ledger, first.request.id).await;
+    assert_eq!((found, history.len()), (first.request, 1));
+}
+
+pub async fn an_idempotency_key_is_taken_once_a_use_case(ledger: &(impl Intake + Requests)) {
+    let first = keyed(20, "intake-keys", "k");
+    insert(ledger, &first).await;
+    let second = keyed(21, "intake-keys", "k");
+    assert_eq!(ledger.insert(second.clone()).await.unwrap(), Inserted::Taken(first.request.clone()));
+    assert_eq!(ledger.find(second.request.id).await.unwrap(), None, "an insert under a taken key left a request behind");
+    assert_eq!(ledger.find_by_key("intake-keys", "k").await.unwrap(), Some(first.request));
+    // Keys are bytes, and of one use case.
+    for (n, use_case, key) in [(22, "intake-keys", "K"), (23, "intake-keys", "k "), (24, "intake-keys-2", "k")] {
+        let other = keyed(n, use_case, key);
+        assert_eq!(insert(ledger, &other).await, other.request);
+        assert_eq!(ledger.find_by_key(use_case, key).await.unwrap(), Some(other.request));
+    }
+    // No key is no key: it is never taken.
+    for n in [25, 26] {
+        insert(ledger, &new_request(sample_id(IDS + n), "intake-keys", at(60))).await;
+    }
+}
+
+pub async fn an_idempotency_key_stays_taken_after_the_end(ledger: &(impl Intake + Changes)) {
+    let first = keyed(30, "intake-ended", "k");
+    insert(ledger, &first).await;
+    let cancelled = make(ledger, first.request.id, Change::Cancel, at(5)).await;
+    assert_eq!(cancelled.status, Status::Cancelled);
+    assert_eq!(ledger.insert(keyed(31, "intake-ended", "k")).await.unwrap(), Inserted::Taken(cancelled.clone()));
+    assert_eq!(ledger.find_by_key("intake-ended", "k").await.unwrap(), Some(cancelled));
+}
+
+pub async fn of_concurrent_inserts_under_one_key_one_is_stored(ledger: &(impl Intake + Requests)) {
+    let inserts = (0..32).map(|n| ledger.insert(keyed(100 + n, "intake-race", "k")));
+    let answers: Vec<Inserted> = join_all(inserts).await.into_iter().map(|answer| answer.unwrap()).collect();
+    let (new, taken): (Vec<Inserted>, Vec<Inserted>) = answers.into_iter().partition(|answer| matches!(answer, Inserted::New(_)));
+    assert_eq!(new.len(), 1, "one key, and not one request");
+    let winner = stored(new[0].clone());
+    assert!(taken.iter().all(|answer| *answer == Inserted::Taken(winner.clone())), "{taken:?}");
+    let query = Query { use_case: Some("intake-race".to_owned()), limit: 100, ..Query::default() };
+    assert_eq!(ledger.list(query).await.unwrap().requests, [winner]);
+}

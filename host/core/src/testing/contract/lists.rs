@@ -1,0 +1,122 @@
+//! Lists: filters, order, pages.
+
+use super::{at, insert, make};
+use crate::id::CorrelationId;
+use crate::lifecycle::{Change, Outcome};
+use crate::ports::{Changes, Intake, Requests};
+use crate::request::{NewRequest, Page, Query, Request, Status};
+use crate::testing::{new_request, sample_id};
+
+/// Ids from here on are of this part of the contract.
+const IDS: u64 = 3000;
+/// Seconds: after all that the other parts trigger, so that a list from here on is of this part.
+const START: i64 = 1_000_000;
+
+fn of(use_case: &str, from: i64, to: i64) -> Query {
+    Query { use_case: Some(use_case.to_owned()), from: Some(at(from)), to: Some(at(to)), limit: 100, ..Query::default() }
+}
+
+async fn ids(ledger: &impl Requests, query: Query) -> Vec<CorrelationId> {
+    ledger.list(query).await.unwrap().requests.iter().map(|request| request.id).collect()
+}
+
+pub async fn an_empty_ledger_lists_nothing(ledger: &impl Requests) {
+    let page = ledger.list(Query { limit: 10, ..Query::default() }).await.unwrap();
+    assert_eq!(page, Page::default(), "the contract is for an empty ledger");
+}
+
+pub async fn filters_select(ledger: &(impl Intake + Requests + Changes)) {
+    let id = |n| sample_id(IDS + n);
+    for (n, use_case, seconds) in [(1, "lists-a", 10), (2, "lists-a", 20), (3, "lists-b", 20), (4, "lists-a", 30)] {
+        insert(ledger, &new_request(id(n), use_case, at(START + seconds))).await;
+    }
+    make(ledger, id(2), Change::Cancel, at(START)).await;
+    let all = Query { from: Some(at(START)), limit: 100, ..Query::default() };
+    let check = async |what: &str, query: Query, expected: &[u64]| {
+        let expected: Vec<CorrelationId> = expected.iter().map(|n| id(*n)).collect();
+        assert_eq!(ids(ledger, query).await, expected, "{what}");
+    };
+    check("all", all.clone(), &[1, 2, 3, 4]).await;
+    check("a use case", of("lists-a", START, START + 100), &[1, 2, 4]).await;
+    check("another", of("lists-b", START, START + 100), &[3]).await;
+    check("the beginning of a name", of("lists", START, START + 100), &[]).await;
+    check("a name in upper case", of("LISTS-A", START, START + 100), &[]).await;
+    check("a status", Query { status: Some(Status::Cancelled), ..all.clone() }, &[2]).await;
+    check("another status", Query { status: Some(Status::Scheduled), ..all.clone() }, &[1, 3, 4]).await;
+    check("a status that none has", Query { status: Some(Status::Failed), ..all.clone() }, &[]).await;
+    check("from is inclusive", Query { from: Some(at(START + 20)), ..all.clone() }, &[2, 3, 4]).await;
+    check("to is exclusive", Query { to: Some(at(START + 20)), ..all.clone() }, &[1]).await;
+    check("an empty window", of("lists-a", START + 20, START + 20), &[]).await;
+    check("a window", of("lists-a", START + 20, START + 21), &[2]).await;
+    check("all filters", Query { status: Some(Status::Scheduled), ..of("lists-a", START + 10, START + 30) }, &[1]).await;
+}
+
+pub async fn pages_are_in_order_without_gaps_or_repeats(ledger: &(impl Intake + Requests + Changes)) {
+    // Equal times, ids against the order of insertion, two use cases mixed; every third cancelled.
+    let from = START + 1000;
+    let mut expected: Vec<(i64, u64, &str, Status)> = Vec::new();
+    for n in (0..24).rev() {
+        let seconds = from + i64::try_from(n * 7 % 5).unwrap();
+        let use_case = if n % 2 == 0 { "lists-c" } else { "lists-d" };
+        let id = sample_id(IDS + 100 + n);
+        insert(ledger, &new_request(id, use_case, at(seconds))).await;
+        if n % 3 == 0 {
+            make(ledger, id, Change::Cancel, at(0)).await;
+        }
+        expected.push((seconds, n, use_case, if n % 3 == 0 { Status::Cancelled } else { Status::Scheduled }));
+    }
+    expected.sort_by_key(|(seconds, n, ..)| (*seconds, *n));
+
+    let all = Query { from: Some(at(from)), to: Some(at(from + 100)), ..Query::default() };
+    let of_one = Query { use_case: Some("lists-c".to_owned()), ..all.clone() };
+    let cancelled = Query { status: Some(Status::Cancelled), ..all.clone() };
+    let both = Query { status: Some(Status::Cancelled), ..of_one.clone() };
+    for query in [all, of_one, cancelled, both] {
+        let wanted: Vec<CorrelationId> = expected
+            .iter()
+            .filter(|(.., use_case, status)| {
+                query.use_case.as_ref().is_none_or(|name| name == use_case) && query.status.is_none_or(|wanted| wanted == *status)
+            })
+            .map(|(_, n, ..)| sample_id(IDS + 100 + n))
+            .collect();
+        for limit in [1, 2, 3, 5, wanted.len() - 1, wanted.len(), wanted.len() + 1] {
+            assert_eq!(walk(ledger, Query { limit, ..query.clone() }, wanted.len()).await, wanted, "limit {limit}, {query:?}");
+        }
+    }
+}
+
+/// All pages, one after the other, each full but the last.
+async fn walk(ledger: &impl Requests, mut query: Query, total: usize) -> Vec<CorrelationId> {
+    let mut ids = Vec::new();
+    loop {
+        let Page { requests, next } = ledger.list(query.clone()).await.unwrap();
+        ids.extend(requests.iter().map(|request| request.id));
+        assert!(requests.len() == query.limit || next.is_none(), "a page that is not full says that there is another");
+        assert_eq!(next.is_some(), ids.len() < total, "after {} of {total}: is there a next page?", ids.len());
+        if next.is_none() {
+            return ids;
+        }
+        query.after = next;
+    }
+}
+
+pub async fn a_moved_request_is_listed_at_its_new_time(ledger: &(impl Intake + Requests + Changes)) {
+    let (from, id) = (START + 2000, sample_id(IDS + 200));
+    insert(ledger, &new_request(id, "lists-moved", at(from))).await;
+    make(ledger, id, Change::Move(at(from + 50)), at(0)).await;
+    assert_eq!(ids(ledger, of("lists-moved", from, from + 50)).await, []);
+    assert_eq!(ids(ledger, of("lists-moved", from + 50, from + 51)).await, [id]);
+}
+
+pub async fn notices_are_not_listed(ledger: &(impl Intake + Requests + Changes)) {
+    let (from, id) = (START + 3000, sample_id(IDS + 300));
+    insert(ledger, &new_request(id, "lists-notices", at(from))).await;
+    make(ledger, id, Change::Claim, at(from)).await;
+    let new = new_request(sample_id(IDS + 301), "lists-notices", at(from + 1));
+    let notice = NewRequest { request: Request { notice_of: Some(id), ..new.request }, ..new };
+    let outcome = Outcome::Succeeded { result: None, notice: Some(Box::new(notice.clone())) };
+    make(ledger, id, Change::Finish { attempt: 1, outcome }, at(from + 1)).await;
+    assert_eq!(ids(ledger, of("lists-notices", from, from + 100)).await, [id]);
+    let (_, history) = super::find(ledger, notice.request.id).await;
+    assert_eq!(history.len(), 1, "the notice is there all the same");
+}

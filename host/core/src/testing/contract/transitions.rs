@@ -1,0 +1,151 @@
+//! Changes: made by the rules, or refused; with their history and their notice, or not at all.
+
+use chrono::{DateTime, Utc};
+
+use super::{Model, at, find, insert, make};
+use crate::lifecycle::{Change, MAX_INTERRUPTIONS, Outcome, Refusal};
+use crate::ports::{Changed, Changes, Intake, Requests};
+use crate::request::{Event, NewRequest, Request, Status};
+use crate::testing::{join_all, new_request, sample_id};
+
+/// Ids from here on are of this part of the contract.
+const IDS: u64 = 2000;
+/// When requests of this part are due.
+const DUE: i64 = 60;
+
+fn due(n: u64, use_case: &str) -> NewRequest {
+    new_request(sample_id(IDS + n), use_case, at(DUE))
+}
+
+fn notice_of(id: u64, parent: &Request) -> NewRequest {
+    let new = new_request(sample_id(IDS + id), &parent.use_case, at(DUE + 2));
+    NewRequest { request: Request { target: "hook".to_owned(), notice_of: Some(parent.id), ..new.request }, ..new }
+}
+
+fn succeeded(attempt: u32, notice: Option<NewRequest>) -> Change {
+    Change::Finish { attempt, outcome: Outcome::Succeeded { result: Some("{\"n\":2}".to_owned()), notice: notice.map(Box::new) } }
+}
+
+fn failed(attempt: u32, notice: Option<NewRequest>) -> Change {
+    Change::Finish { attempt, outcome: Outcome::Failed { failure: "out of stock".to_owned(), notice: notice.map(Box::new) } }
+}
+
+fn failed_for_now(attempt: u32) -> Change {
+    Change::Finish { attempt, outcome: Outcome::Retry { failure: "busy".to_owned(), at: at(DUE + 30) } }
+}
+
+fn released(attempt: u32) -> Change {
+    Change::Release { attempt, reason: "the host stopped".to_owned() }
+}
+
+/// What to call it, and the changes with their times.
+type Life = (&'static str, Vec<(Change, DateTime<Utc>)>);
+
+/// Ways through a life, each ending in another state.
+fn lives() -> Vec<Life> {
+    let claim = || (Change::Claim, at(DUE));
+    // Each claim and release a second after the one before.
+    let cut_off = (1..=MAX_INTERRUPTIONS).flat_map(|n| {
+        let seconds = DUE + 2 * i64::from(n);
+        [(Change::Claim, at(seconds)), (released(n), at(seconds + 1))]
+    });
+    vec![
+        ("accepted", vec![]),
+        ("moved", vec![(Change::Move(at(DUE - 10)), at(1))]),
+        ("running", vec![claim()]),
+        ("failed for now", vec![claim(), (failed_for_now(1), at(DUE + 1))]),
+        ("interrupted", vec![claim(), (released(1), at(DUE + 1))]),
+        ("running again", vec![claim(), (failed_for_now(1), at(DUE + 1)), (Change::Claim, at(DUE + 30))]),
+        ("succeeded", vec![claim(), (succeeded(1, None), at(DUE + 1))]),
+        (
+            "succeeded at last",
+            vec![claim(), (failed_for_now(1), at(DUE + 1)), (Change::Claim, at(DUE + 30)), (succeeded(2, None), at(DUE + 31))],
+        ),
+        ("failed", vec![claim(), (failed(1, None), at(DUE + 1))]),
+        ("retried", vec![claim(), (failed(1, None), at(DUE + 1)), (Change::Retry, at(DUE + 5))]),
+        ("cut off too often", cut_off.collect()),
+        ("cancelled", vec![(Change::Cancel, at(5))]),
+        ("cancelled in its back-off", vec![claim(), (failed_for_now(1), at(DUE + 1)), (Change::Cancel, at(DUE + 2))]),
+    ]
+}
+
+/// What is tried at the end of each life.
+fn tries() -> Vec<(&'static str, Change, DateTime<Utc>)> {
+    vec![
+        ("cancel", Change::Cancel, at(DUE + 100)),
+        ("move", Change::Move(at(DUE + 500)), at(DUE + 100)),
+        ("retry", Change::Retry, at(DUE + 100)),
+        ("claim when due", Change::Claim, at(DUE + 100)),
+        ("claim a millisecond early", Change::Claim, at(DUE - 10) - chrono::TimeDelta::milliseconds(1)),
+        ("succeed", succeeded(1, None), at(DUE + 100)),
+        ("succeed a later attempt", succeeded(2, None), at(DUE + 100)),
+        ("fail", failed(1, None), at(DUE + 100)),
+        ("fail for now", failed_for_now(1), at(DUE + 100)),
+        ("release", released(1), at(DUE + 100)),
+        ("release a later attempt", released(2), at(DUE + 100)),
+    ]
+}
+
+pub async fn every_change_in_every_state_is_made_or_refused(ledger: &(impl Intake + Requests + Changes)) {
+    let mut n = 0;
+    for (life, changes) in lives() {
+        for (tried, change, now) in tries() {
+            n += 1;
+            let request = insert(ledger, &due(n, "transitions")).await;
+            let mut model = Model::of(&request);
+            for (change, now) in changes.iter().cloned().chain([(change, now)]) {
+                let expected = model.change(&change, now);
+                let answer = ledger.change(request.id, change, now).await.unwrap();
+                assert_eq!(answer, expected, "{life}, then {tried}");
+            }
+            assert_eq!(find(ledger, request.id).await, (model.request, model.history), "{life}, then {tried}");
+        }
+    }
+}
+
+pub async fn a_notice_is_stored_with_the_end_and_only_with_it(ledger: &(impl Intake + Requests + Changes)) {
+    type Finish = fn(u32, Option<NewRequest>) -> Change;
+    for (n, finish) in [(500, succeeded as Finish), (510, failed)] {
+        let request = insert(ledger, &due(n, "transitions-notices")).await;
+        make(ledger, request.id, Change::Claim, at(DUE)).await;
+
+        let lost = notice_of(n + 1, &request);
+        let refused = ledger.change(request.id, finish(7, Some(lost.clone())), at(DUE + 1)).await.unwrap();
+        assert!(matches!(refused, Changed::Refused(_, Refusal::ClaimLost)), "{refused:?}");
+        assert_eq!(ledger.find(lost.request.id).await.unwrap(), None, "a refused change stored its notice");
+
+        let told = notice_of(n + 2, &request);
+        make(ledger, request.id, finish(1, Some(told.clone())), at(DUE + 1)).await;
+        let (found, history) = find(ledger, told.request.id).await;
+        assert_eq!(found, told.request);
+        assert_eq!(history.iter().map(|entry| entry.event).collect::<Vec<_>>(), [Event::Accepted]);
+    }
+}
+
+pub async fn a_change_whose_notice_cannot_be_stored_is_not_made(ledger: &(impl Intake + Requests + Changes)) {
+    let request = insert(ledger, &due(520, "transitions-notices")).await;
+    let running = make(ledger, request.id, Change::Claim, at(DUE)).await;
+    let before = find(ledger, request.id).await;
+    // Its id is that of the request itself.
+    let impossible = notice_of(520, &request);
+    assert!(ledger.change(request.id, succeeded(1, Some(impossible)), at(DUE + 1)).await.is_err());
+    assert_eq!(find(ledger, request.id).await, before);
+    assert_eq!(running.status, Status::Running);
+}
+
+pub async fn of_concurrent_changes_that_exclude_each_other_one_is_made(ledger: &(impl Intake + Requests + Changes)) {
+    let contests: [(u64, Vec<Change>, Change); 3] =
+        [(600, vec![], Change::Claim), (601, vec![], Change::Cancel), (602, vec![Change::Claim], succeeded(1, None))];
+    for (n, before, change) in contests {
+        let request = insert(ledger, &due(n, "transitions-races")).await;
+        for change in before {
+            make(ledger, request.id, change, at(DUE)).await;
+        }
+        // Every second one is a claim, which all of the three exclude.
+        let attempts = (0..32).map(|i| ledger.change(request.id, if i % 2 == 0 { change.clone() } else { Change::Claim }, at(DUE)));
+        let answers = join_all(attempts).await;
+        let made = answers.iter().filter(|answer| matches!(answer, Ok(Changed::Done(_)))).count();
+        let refused = answers.iter().filter(|answer| matches!(answer, Ok(Changed::Refused(..)))).count();
+        assert_eq!((made, refused), (1, 31), "{change:?}");
+    }
+}

@@ -1,0 +1,44 @@
+//! Deliveries that go nowhere.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::id::CorrelationId;
+use crate::plugin::JobResult;
+use crate::ports::{Deliver, Delivery};
+
+/// What would have been sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    pub url: String,
+    pub timeout: Duration,
+    pub id: CorrelationId,
+    pub attempt: u32,
+    pub body: String,
+}
+
+/// Remembers what it was given, and answers always the same.
+pub struct FakeDeliver {
+    answer: JobResult,
+    delivered: Mutex<Vec<Delivered>>,
+}
+
+impl FakeDeliver {
+    pub fn answering(answer: JobResult) -> Self {
+        Self { answer, delivered: Mutex::default() }
+    }
+
+    pub fn delivered(&self) -> Vec<Delivered> {
+        self.delivered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Deliver for FakeDeliver {
+    async fn deliver(&self, delivery: Delivery<'_>) -> JobResult {
+        let Delivery { url, timeout, claimed } = delivery;
+        let (id, attempt) = (claimed.request.id, claimed.request.attempts);
+        let delivered = Delivered { url: url.to_owned(), timeout, id, attempt, body: claimed.body.clone() };
+        self.delivered.lock().unwrap_or_else(PoisonError::into_inner).push(delivered);
+        self.answer.clone()
+    }
+}

@@ -1,0 +1,149 @@
+//! A ledger in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use crate::id::CorrelationId;
+use crate::lifecycle::{self, Change};
+use crate::ports::{Changed, Changes, Inserted, Intake, LedgerError, Requests};
+use crate::request::{Claimed, Cursor, HistoryEntry, NewRequest, Page, Query, Request};
+
+/// Keeps what it is given, as long as it lives. Can be told to fail.
+#[derive(Debug, Default)]
+pub struct MemoryLedger(Mutex<Rows>);
+
+#[derive(Debug, Default)]
+struct Rows {
+    by_id: BTreeMap<CorrelationId, Row>,
+    by_key: BTreeMap<(String, String), CorrelationId>,
+    broken: Option<LedgerError>,
+}
+
+#[derive(Debug)]
+struct Row {
+    request: Request,
+    body: String,
+    history: Vec<HistoryEntry>,
+}
+
+impl MemoryLedger {
+    /// From now on every call fails so.
+    pub fn fail_with(&self, error: LedgerError) {
+        self.lock().broken = Some(error);
+    }
+
+    /// Ids of all that it holds, notices included.
+    pub fn ids(&self) -> Vec<CorrelationId> {
+        self.lock().by_id.keys().copied().collect()
+    }
+
+    /// The accepted body of a request.
+    pub fn body(&self, id: CorrelationId) -> Option<String> {
+        self.lock().by_id.get(&id).map(|row| row.body.clone())
+    }
+
+    /// Claims a request for its next attempt, as a host does at its time.
+    pub async fn claim(&self, id: CorrelationId, now: DateTime<Utc>) -> Result<Option<Claimed>, LedgerError> {
+        match self.change(id, Change::Claim, now).await? {
+            Changed::Done(request) => Ok(self.body(id).map(|body| Claimed { request, body })),
+            _ => Ok(None),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rows> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rows(&self) -> Result<MutexGuard<'_, Rows>, LedgerError> {
+        let rows = self.lock();
+        match &rows.broken {
+            Some(error) => Err(error.clone()),
+            None => Ok(rows),
+        }
+    }
+}
+
+impl Rows {
+    fn check_free(&self, id: CorrelationId) -> Result<(), LedgerError> {
+        if self.by_id.contains_key(&id) { Err(LedgerError::Failed(format!("there is a request {id} already"))) } else { Ok(()) }
+    }
+
+    fn insert(&mut self, new: &NewRequest) -> Result<(), LedgerError> {
+        self.check_free(new.request.id)?;
+        if let Some(key) = &new.idempotency_key {
+            self.by_key.insert((new.request.use_case.clone(), key.clone()), new.request.id);
+        }
+        let row = Row { request: new.request.clone(), body: new.body.clone(), history: vec![lifecycle::accepted(&new.request)] };
+        self.by_id.insert(new.request.id, row);
+        Ok(())
+    }
+
+    fn find_by_key(&self, use_case: &str, key: &str) -> Option<Request> {
+        let id = self.by_key.get(&(use_case.to_owned(), key.to_owned()))?;
+        self.by_id.get(id).map(|row| row.request.clone())
+    }
+}
+
+impl Intake for MemoryLedger {
+    async fn find_by_key(&self, use_case: &str, key: &str) -> Result<Option<Request>, LedgerError> {
+        Ok(self.rows()?.find_by_key(use_case, key))
+    }
+
+    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+        let mut rows = self.rows()?;
+        let taken = new.idempotency_key.as_ref().and_then(|key| rows.find_by_key(&new.request.use_case, key));
+        if let Some(first) = taken {
+            return Ok(Inserted::Taken(first));
+        }
+        rows.insert(&new)?;
+        Ok(Inserted::New(new.request))
+    }
+}
+
+impl Requests for MemoryLedger {
+    async fn find(&self, id: CorrelationId) -> Result<Option<(Request, Vec<HistoryEntry>)>, LedgerError> {
+        Ok(self.rows()?.by_id.get(&id).map(|row| (row.request.clone(), row.history.clone())))
+    }
+
+    async fn list(&self, query: Query) -> Result<Page, LedgerError> {
+        let place = |request: &Request| Cursor { trigger_at: request.trigger_at, id: request.id };
+        let mut requests: Vec<Request> =
+            self.rows()?.by_id.values().map(|row| row.request.clone()).filter(|request| selects(&query, request)).collect();
+        requests.retain(|request| query.after.is_none_or(|after| place(request) > after));
+        requests.sort_by_key(place);
+        let more = requests.len() > query.limit;
+        requests.truncate(query.limit);
+        let next = requests.last().filter(|_| more).map(place);
+        Ok(Page { requests, next })
+    }
+}
+
+fn selects(query: &Query, request: &Request) -> bool {
+    request.notice_of.is_none()
+        && query.use_case.as_ref().is_none_or(|name| *name == request.use_case)
+        && query.status.is_none_or(|status| status == request.status)
+        && query.from.is_none_or(|from| request.trigger_at >= from)
+        && query.to.is_none_or(|to| request.trigger_at < to)
+}
+
+impl Changes for MemoryLedger {
+    async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
+        let mut rows = self.rows()?;
+        let Some(row) = rows.by_id.get_mut(&id) else { return Ok(Changed::NotFound) };
+        let (next, entry) = match lifecycle::apply(&row.request, &change, now) {
+            Ok(applied) => applied,
+            Err(refusal) => return Ok(Changed::Refused(row.request.clone(), refusal)),
+        };
+        // First what can fail, so that it is both or neither.
+        if let Some(notice) = lifecycle::notice(&change) {
+            rows.insert(notice)?;
+        }
+        if let Some(row) = rows.by_id.get_mut(&id) {
+            row.request = next.clone();
+            row.history.push(entry);
+        }
+        Ok(Changed::Done(next))
+    }
+}

@@ -1,0 +1,46 @@
+//! Values to test with.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::id::CorrelationId;
+use crate::request::{NewRequest, Request, Status};
+
+/// The time at which tests begin: 2027-01-01T00:00:00Z.
+pub fn moment() -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(1_798_761_600_000).unwrap_or_default()
+}
+
+/// The n-th of a row of correlation ids, all of [`moment`].
+pub fn sample_id(n: u64) -> CorrelationId {
+    let mut random = [0; 10];
+    random[2..].copy_from_slice(&n.to_be_bytes());
+    CorrelationId::new(moment(), random)
+}
+
+/// A request of [`moment`] at the beginning of its life; its lease is one minute.
+pub fn new_request(id: CorrelationId, use_case: &str, trigger_at: DateTime<Utc>) -> NewRequest {
+    let request = Request {
+        id,
+        use_case: use_case.to_owned(),
+        version: "v1".to_owned(),
+        target: "here".to_owned(),
+        status: Status::Scheduled,
+        received_at: moment(),
+        trigger_at,
+        first_trigger_at: trigger_at,
+        due_at: trigger_at,
+        attempts: 0,
+        failures: 0,
+        interruptions: 0,
+        lease: Duration::from_mins(1),
+        lease_until: None,
+        finished_at: None,
+        result: None,
+        failure: None,
+        idempotency_hash: None,
+        notice_of: None,
+    };
+    NewRequest { request, idempotency_key: None, body: r#"{"n":1}"#.to_owned() }
+}

@@ -1,0 +1,59 @@
+//! A scheduler that only remembers.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use crate::id::CorrelationId;
+use crate::ports::{ScheduleError, Scheduler};
+use crate::request::Request;
+
+/// Remembers what it was asked for; can be told to fail.
+#[derive(Debug, Default)]
+pub struct RecordingScheduler(Mutex<Record>);
+
+#[derive(Debug, Default)]
+struct Record {
+    scheduled: Vec<(CorrelationId, DateTime<Utc>)>,
+    unscheduled: Vec<CorrelationId>,
+    broken: Option<ScheduleError>,
+}
+
+impl RecordingScheduler {
+    /// From now on every call fails so, and is not remembered; with `None` it works again.
+    pub fn fail_with(&self, error: impl Into<Option<ScheduleError>>) {
+        self.lock().broken = error.into();
+    }
+
+    /// What was scheduled, and for when, in order.
+    pub fn scheduled(&self) -> Vec<(CorrelationId, DateTime<Utc>)> {
+        self.lock().scheduled.clone()
+    }
+
+    pub fn unscheduled(&self) -> Vec<CorrelationId> {
+        self.lock().unscheduled.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, entry: impl FnOnce(&mut Record)) -> Result<(), ScheduleError> {
+        let mut record = self.lock();
+        if let Some(error) = &record.broken {
+            return Err(error.clone());
+        }
+        entry(&mut record);
+        Ok(())
+    }
+}
+
+impl Scheduler for RecordingScheduler {
+    async fn schedule(&self, request: &Request) -> Result<(), ScheduleError> {
+        self.record(|record| record.scheduled.push((request.id, request.due_at)))
+    }
+
+    async fn unschedule(&self, request: &Request) -> Result<(), ScheduleError> {
+        self.record(|record| record.unscheduled.push(request.id))
+    }
+}

@@ -1,0 +1,26 @@
+use std::cell::Cell;
+use std::future::poll_fn;
+
+use super::*;
+
+#[test]
+fn the_memory_ledger_keeps_the_contract() {
+    block_on(ledger_contract(&MemoryLedger::default()));
+}
+
+#[test]
+fn joined_futures_are_under_way_together_and_keep_their_order() {
+    // The first is ready only when the second has run.
+    let stage = &Cell::new(0);
+    let wait_for = |wanted: u32| {
+        poll_fn(move |context| {
+            stage.set(stage.get().max(3 - wanted));
+            context.waker().wake_by_ref();
+            if stage.get() >= wanted { Poll::Ready(wanted) } else { Poll::Pending }
+        })
+    };
+    let mut joined = pin!(join_all([wait_for(2), wait_for(1)]));
+    let mut context = Context::from_waker(Waker::noop());
+    assert_eq!(joined.as_mut().poll(&mut context), Poll::Pending);
+    assert_eq!(joined.as_mut().poll(&mut context), Poll::Ready(vec![2, 1]));
+}

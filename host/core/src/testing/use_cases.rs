@@ -1,0 +1,86 @@
+//! Use cases that a test uploads, changes and takes away.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::FakeBundle;
+use crate::ports::{Bundle, UseCaseInfo, UseCases};
+
+/// Every version that was ever put, until it is forgotten.
+#[derive(Default)]
+pub struct FakeUseCases(Mutex<Held>);
+
+#[derive(Default)]
+struct Held {
+    current: BTreeMap<String, Arc<FakeBundle>>,
+    versions: BTreeMap<(String, String), Arc<FakeBundle>>,
+    errors: BTreeMap<String, String>,
+}
+
+impl FakeUseCases {
+    pub fn of(bundle: FakeBundle) -> Self {
+        let use_cases = Self::default();
+        use_cases.put(bundle);
+        use_cases
+    }
+
+    /// An upload: what is current from now on.
+    pub fn put(&self, bundle: FakeBundle) {
+        let bundle = Arc::new(bundle);
+        let name = bundle.use_case().name.clone();
+        let mut held = self.lock();
+        held.versions.insert((name.clone(), bundle.version().to_owned()), Arc::clone(&bundle));
+        held.current.insert(name, bundle);
+    }
+
+    /// The use case takes no more requests; its versions can still be had.
+    pub fn remove(&self, name: &str) {
+        self.lock().current.remove(name);
+    }
+
+    /// Nothing of the use case can be had any more.
+    pub fn forget(&self, name: &str) {
+        self.remove(name);
+        self.lock().versions.retain(|(of, _), _| of != name);
+    }
+
+    /// A broken upload.
+    pub fn put_broken(&self, name: &str, error: &str) {
+        self.lock().errors.insert(name.to_owned(), error.to_owned());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl UseCases for FakeUseCases {
+    type Bundle = FakeBundle;
+
+    async fn current(&self, name: &str) -> Option<Arc<FakeBundle>> {
+        self.lock().current.get(name).cloned()
+    }
+
+    async fn version(&self, name: &str, version: &str) -> Result<Arc<FakeBundle>, String> {
+        let key = (name.to_owned(), version.to_owned());
+        self.lock().versions.get(&key).cloned().ok_or_else(|| format!("version {version} of use case {name} is gone"))
+    }
+
+    async fn list(&self) -> Vec<UseCaseInfo> {
+        let held = self.lock();
+        let mut names: Vec<&String> = held.current.keys().chain(held.errors.keys()).collect();
+        names.sort();
+        names.dedup();
+        names.into_iter().map(|name| info(name, held.current.get(name), held.errors.get(name))).collect()
+    }
+}
+
+fn info(name: &str, current: Option<&Arc<FakeBundle>>, error: Option<&String>) -> UseCaseInfo {
+    UseCaseInfo {
+        name: name.to_owned(),
+        description: current.map(|bundle| bundle.use_case().description.clone()).unwrap_or_default(),
+        version: current.map(|bundle| bundle.version().to_owned()),
+        targets: current.map(|bundle| bundle.use_case().targets.aliases()).unwrap_or_default(),
+        error: error.cloned(),
+    }
+}
