@@ -1,1 +1,94 @@
-fn main() {}
+//! `postdate`: the server, the workbench for plugins, and a client of the API, in one binary.
+
+mod body;
+mod listen;
+mod logging;
+mod output;
+mod plugin;
+mod request;
+mod serve;
+mod when;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  postdate serve                                    start a server on http://127.0.0.1:8080
+  postdate request post orders --in 5s --body '{\"item\":\"book\",\"quantity\":2}'
+  postdate request list --status failed
+  postdate plugin check use-cases/orders/validate.wasm
+  postdate plugin test use-cases/orders
+  postdate listen --port 9000                       see what a webhook would send
+
+Each command has its own --help, with examples.";
+
+/// Send an API request now, have it processed once, later, by a sandboxed plugin.
+#[derive(Debug, Parser)]
+#[command(name = "postdate", version, about, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a server on this machine
+    Serve(serve::Serve),
+    /// Check, test and try plugins, without a server
+    Plugin(plugin::PluginCommand),
+    /// Post, follow, list, cancel, move and retry requests of a server
+    Request(request::RequestCommand),
+    /// Look at the use cases of a server
+    UseCase(request::UseCaseCommand),
+    /// Receive and print HTTP requests on this machine, to try webhooks
+    Listen(listen::Listen),
+    /// Print a completion script, such as for `source <(postdate completions bash)`
+    Completions { shell: clap_complete::Shell },
+}
+
+fn main() -> ExitCode {
+    install_tls_provider();
+    run(Cli::parse().command).unwrap_or_else(|error| {
+        output::err(&output::error_text(&error));
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(arguments) => async_runtime()?.block_on(serve::run(arguments)),
+        Command::Plugin(command) => async_runtime()?.block_on(plugin::run(command)),
+        Command::Request(command) => async_runtime()?.block_on(request::run(command)),
+        Command::UseCase(command) => async_runtime()?.block_on(request::run_use_case(command)),
+        Command::Listen(arguments) => async_runtime()?.block_on(listen::run(arguments)),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "postdate", &mut script);
+            output::out(&String::from_utf8_lossy(&script));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn async_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the async runtime")
+}
+
+/// reqwest is built without a TLS provider of its own, so that the process has one only.
+fn install_tls_provider() {
+    // An error says that there is one already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

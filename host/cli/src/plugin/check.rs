@@ -1,0 +1,146 @@
+//! `postdate plugin check FILE`: what a plugin file is, what it exports and imports, and what keeps it from being loaded.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use clap::Args;
+use postdate_core::bundle::BundleSource;
+use postdate_core::plugin::Role;
+use postdate_core::use_case::MANIFEST_FILE;
+use postdate_runtime::LoadError;
+use postdate_runtime::inspect::{Inspection, Kind, Verdict, inspect};
+
+use super::size_text;
+use crate::output::{columns, indented, out, printable};
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The component to look at
+    file: PathBuf,
+}
+
+pub async fn run(arguments: Check) -> anyhow::Result<ExitCode> {
+    let file = arguments.file;
+    if file.is_dir() {
+        bail!("{} is a directory: name the .wasm file inside it; `postdate plugin test` takes a whole bundle", file.display());
+    }
+    let wasm = Bytes::from(std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?);
+    let inspection = inspect(&wasm);
+    out(&findings(&file.display().to_string(), wasm.len() as u64, &inspection));
+    let mut problems = inspection.problems(None);
+    if problems.is_empty() {
+        problems = load_problems(&wasm, &inspection.roles()).await?;
+    }
+    out(&conclusion(&inspection.roles(), &problems));
+    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What only compiling and linking finds: code that is not valid, an interface of another type than its name says.
+async fn load_problems(wasm: &Bytes, roles: &[Role]) -> anyhow::Result<Vec<String>> {
+    let runtime = super::runtime()?;
+    let mut problems = Vec::new();
+    for role in roles {
+        match runtime.load(&bundle_for(*role, wasm), &|_: &str| None).await {
+            Ok(_) => {}
+            Err(LoadError::Plugin { reason, .. }) => problems.push(reason),
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Ok(problems)
+}
+
+/// The least bundle around a plugin.
+fn bundle_for(role: Role, wasm: &Bytes) -> BundleSource {
+    let manifest =
+        format!("name = 'check'\n[{role}]\nplugin = 'plugin.wasm'\n[targets]\nout = {{ kind = 'http', url = 'http://localhost/' }}\n");
+    BundleSource { files: BTreeMap::from([(MANIFEST_FILE.to_owned(), manifest.into()), ("plugin.wasm".to_owned(), wasm.clone())]) }
+}
+
+fn findings(file: &str, size: u64, inspection: &Inspection) -> String {
+    let Kind::Component { .. } = inspection.kind else { return format!("{file} ({})\n", size_text(size)) };
+    let mut text = format!("{file}: a component of {}\n", size_text(size));
+    let exports: Vec<Vec<String>> = inspection
+        .exports
+        .iter()
+        .map(|export| {
+            let role = match (export.role, export.supported) {
+                (Some(role), true) => format!("the {role} plugin"),
+                (Some(role), false) => format!("a {role} plugin of a version that this host does not speak"),
+                (None, _) => "not used by Postdate".to_owned(),
+            };
+            vec![printable(&export.name), role]
+        })
+        .collect();
+    let imports: Vec<Vec<String>> = inspection
+        .imports
+        .iter()
+        .map(|import| {
+            let (answer, note) = match &import.verdict {
+                Verdict::Given { note } => ("given", (*note).to_owned()),
+                Verdict::NeedsGrant { key, note } => ("needs a grant", format!("{key}: {note}")),
+                Verdict::Refused { why, fix } => ("refused", format!("{why}: {fix}")),
+            };
+            vec![printable(&import.name), answer.to_owned(), note]
+        })
+        .collect();
+    for (label, rows) in [("exports", exports), ("imports", imports)] {
+        let _ = if rows.is_empty() { writeln!(text, "{label} nothing") } else { write!(text, "{label}\n{}", columns(&rows, "  ")) };
+    }
+    text
+}
+
+fn conclusion(roles: &[Role], problems: &[String]) -> String {
+    if problems.is_empty() {
+        let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
+        return format!("ok: it can be loaded as the {} plugin of a use case\n", roles.join(" and as the "));
+    }
+    problems.iter().fold("it cannot be loaded:\n".to_owned(), |text, problem| text + &indented(&printable(problem), "  "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postdate_runtime::inspect::{Export, Import};
+
+    #[test]
+    fn each_import_has_its_answer() {
+        let import = |name: &str, verdict| Import { name: name.into(), verdict };
+        let inspection = Inspection {
+            kind: Kind::Component { imports: Vec::new(), exports: Vec::new() },
+            exports: vec![Export { name: "postdate:plugin/process@1.0.0".into(), role: Some(Role::Process), supported: true }],
+            imports: vec![
+                import("wasi:cli/stderr@0.2.3", Verdict::Given { note: "log" }),
+                import("wasi:http/types@0.2.4", Verdict::NeedsGrant { key: "allow-http", note: "or refused" }),
+                import("acme:x/y", Verdict::Refused { why: "is unknown".into(), fix: "remove it".into() }),
+            ],
+        };
+        let expected = "p.wasm: a component of 2.0 KiB
+exports
+  postdate:plugin/process@1.0.0  the process plugin
+imports
+  wasi:cli/stderr@0.2.3  given          log
+  wasi:http/types@0.2.4  needs a grant  allow-http: or refused
+  acme:x/y               refused        is unknown: remove it
+";
+        assert_eq!(findings("p.wasm", 2048, &inspection), expected);
+    }
+
+    #[test]
+    fn the_conclusion_lists_what_is_wrong() {
+        assert_eq!(conclusion(&[Role::Validate], &[]), "ok: it can be loaded as the validate plugin of a use case\n");
+        assert_eq!(conclusion(&[], &["is empty".into(), "x".into()]), "it cannot be loaded:\n  is empty\n  x\n");
+        let nothing = inspect(b"");
+        assert_eq!(findings("p.wasm", 0, &nothing), "p.wasm (0 bytes)\n");
+    }
+
+    #[test]
+    fn the_bundle_around_a_plugin_is_a_good_one() {
+        for role in [Role::Validate, Role::Process] {
+            assert!(bundle_for(role, &Bytes::new()).use_case().is_ok(), "{role}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `postdate plugin …`: the workbench for plugins. It runs them as the server does, under the manifest's limits.
+
+mod call;
+pub mod cases;
+mod check;
+mod compare;
+mod junit;
+mod run;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use postdate_runtime::{LogLine, Options, Runtime, RuntimeError};
+
+use crate::{logging, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  postdate plugin check use-cases/orders/validate.wasm
+  postdate plugin test use-cases/orders
+  postdate plugin run validate use-cases/orders --body '{\"item\":\"book\",\"quantity\":2}'";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct PluginCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Say what a plugin file is, what it exports and imports, and what keeps it from being loaded
+    Check(check::Check),
+    /// Run the test cases of a bundle
+    Test(test::Test),
+    /// Call a plugin once, and show its answer, time, memory and log
+    Run(run::Run),
+}
+
+pub async fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
+    // What plugins write is shown with their results, not as log lines.
+    logging::init("warn,postdate::plugin=off")?;
+    match command.action {
+        Action::Check(arguments) => check::run(arguments).await,
+        Action::Test(arguments) => test::run(arguments).await,
+        Action::Run(arguments) => run::run(arguments).await,
+    }
+}
+
+/// A runtime for one call at a time, with a cache of compiled plugins that belongs to the user.
+fn runtime() -> Result<Runtime, RuntimeError> {
+    let options = Options { slots: 1, cache: cache_dir(), ..Options::default() };
+    match Runtime::new(options.clone()) {
+        Err(RuntimeError::Cache(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "plugins are compiled again each time");
+            Runtime::new(Options { cache: None, ..options })
+        }
+        other => other,
+    }
+}
+
+fn cache_dir() -> Option<PathBuf> {
+    let named = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache")))?;
+    Some(base.join("postdate"))
+}
+
+/// A plugin's log as it is shown under its result.
+fn log_text(lines: &[LogLine], indent: &str) -> String {
+    let rows: Vec<Vec<String>> = lines.iter().map(|line| vec![line.stream.to_string(), output::printable(&line.text)]).collect();
+    output::columns(&rows, indent)
+}
+
+/// Bytes as people read them.
+fn size_text(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..0x10_0000 => format!("{}.{} KiB", bytes >> 10, ((bytes & 0x3ff) * 10) >> 10),
+        _ => format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_cut_to_one_decimal() {
+        let sizes = [0, 1023, 1024, 1536, 0x10_0000 - 1, 0x10_0000, 0x19_0000].map(size_text);
+        assert_eq!(sizes, ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1023.9 KiB", "1.0 MiB", "1.5 MiB"]);
+    }
+}

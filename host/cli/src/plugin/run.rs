@@ -1,0 +1,226 @@
+//! `postdate plugin run ROLE DIR`: one call under the manifest's limits and grants, with real outgoing requests.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, ValueEnum};
+use postdate_core::plugin::Role;
+use postdate_core::schedule::parse_time;
+use postdate_runtime::{EnvSecrets, Outgoing, Secrets, read_bundle_dir};
+use serde_json::{Value, json};
+
+use super::call::{Call, Called};
+use super::compare::Outcome;
+use super::{log_text, size_text};
+use crate::body;
+use crate::output::{columns, indented, out, printable};
+use crate::request::show::pretty;
+
+const EXAMPLES: &str = "\
+Examples:
+  postdate plugin run validate use-cases/orders --body '{\"item\":\"book\",\"quantity\":2}'
+  postdate plugin run process use-cases/webhook --body event.json --attempt 2
+
+A processor makes its requests for real, as far as allow-http grants them. Secrets come from the environment.
+The exit code is 0 only if the answer is a yes.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Run {
+    /// Which of the bundle's plugins
+    #[arg(value_enum)]
+    role: Which,
+
+    /// The bundle: a directory with use-case.toml and its plugins
+    dir: PathBuf,
+
+    /// The body: a file, "-" for stdin, or a JSON object
+    #[arg(long, value_name = "FILE|-|JSON")]
+    body: String,
+
+    /// Alias of the target
+    #[arg(long)]
+    target: Option<String>,
+
+    /// A request header for the validator, as name:value; may be given more than once
+    #[arg(long = "header", value_name = "NAME:VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+
+    /// Which attempt the processor is told that this is
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    attempt: u32,
+
+    /// When the request was received, or the job was due; without it, now
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    now: Option<DateTime<Utc>>,
+
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Which {
+    Validate,
+    Process,
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("write it as name:value")?;
+    Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+}
+
+fn time(text: &str) -> Result<DateTime<Utc>, String> {
+    parse_time(text).map_err(|error| error.to_string())
+}
+
+pub async fn run(arguments: Run) -> anyhow::Result<ExitCode> {
+    let source = read_bundle_dir(&arguments.dir)?;
+    let use_case = source.use_case()?;
+    let role = match arguments.role {
+        Which::Validate => Role::Validate,
+        Which::Process => Role::Process,
+    };
+    let granted = use_case.plugin(role).map(|spec| spec.secrets.clone()).unwrap_or_default();
+    // The plugin that is not called needs none, so it shall not ask for any.
+    let secrets = move |name: &str| if granted.iter().any(|own| own == name) { EnvSecrets.get(name) } else { Some(String::new()) };
+    let call = Call {
+        role,
+        id: uuid::Uuid::now_v7().to_string(),
+        now: arguments.now.unwrap_or_else(Utc::now),
+        target: arguments.target,
+        headers: BTreeMap::from_iter(arguments.headers),
+        attempt: arguments.attempt,
+        body: body::read(&arguments.body)?,
+        outgoing: Outgoing::Granted,
+    };
+    let bundle = super::runtime()?.load(&source, &secrets).await?;
+    let called = call.make(&bundle, &use_case).await?;
+    out(&if arguments.json { format!("{}\n", document(&called)) } else { text(&called) });
+    let yes = matches!(called.outcome, Outcome::Accepted(_) | Outcome::Result(_)) && called.unusable.is_none();
+    Ok(if yes { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn document(called: &Called) -> Value {
+    let mut document = called.outcome.document();
+    if let Some(reason) = &called.unusable {
+        document["unusable"] = json!(reason);
+    }
+    document["elapsedMs"] = json!(called.elapsed.as_secs_f64() * 1000.0);
+    document["peakMemoryBytes"] = json!(called.peak_memory);
+    let line = |line: &postdate_runtime::LogLine| json!({ "stream": line.stream.to_string(), "text": line.text });
+    document["log"] = called.lines.iter().map(line).collect();
+    document
+}
+
+fn text(called: &Called) -> String {
+    let mut text = outcome_text(&called.outcome);
+    if let Some(reason) = &called.unusable {
+        let _ = writeln!(text, "the host would not take this answer: {}", printable(reason));
+    }
+    if !called.lines.is_empty() {
+        let _ = write!(text, "log\n{}", log_text(&called.lines, "  "));
+    }
+    text + &format!("took {}, peak memory {}\n", duration_text(called.elapsed), size_text(called.peak_memory))
+}
+
+fn outcome_text(outcome: &Outcome) -> String {
+    let document = outcome.document();
+    match outcome {
+        Outcome::Accepted(acceptance) => {
+            let mut rows = Vec::new();
+            for (label, value) in [("target", &acceptance.target), ("trigger at", &acceptance.trigger_at)] {
+                rows.extend(value.as_ref().map(|value| vec![label.to_owned(), printable(value)]));
+            }
+            let body = match &document["body"] {
+                Value::Null => "  body as it came\n".to_owned(),
+                body => format!("  body\n{}", indented(&pretty(body), "    ")),
+            };
+            format!("accepted\n{}{body}", columns(&rows, "  "))
+        }
+        Outcome::Problems(problems) => {
+            let row = |problem: &postdate_core::plugin::Problem| {
+                let pointer = if problem.pointer.is_empty() { "(whole body)" } else { &problem.pointer };
+                [pointer, &problem.code, &problem.message].map(printable).to_vec()
+            };
+            format!("rejected\n{}", columns(&problems.iter().map(row).collect::<Vec<_>>(), "  "))
+        }
+        Outcome::Result(None) => "succeeded, without a result\n".to_owned(),
+        Outcome::Result(Some(_)) => format!("succeeded\n{}", indented(&pretty(&document["result"]), "  ")),
+        Outcome::Failure(failure) => {
+            let next = match (failure.retry, failure.retry_after) {
+                (false, _) => "permanent: it would not be retried".to_owned(),
+                (true, None) => "it would be retried after the use case's back-off".to_owned(),
+                (true, Some(wait)) => format!("it would be retried after {} or more", humantime::format_duration(wait)),
+            };
+            format!("failed\n  {}\n  {next}\n", printable(&failure.message))
+        }
+        Outcome::Error { code, message } => format!("no answer ({code})\n{}", indented(&printable(message), "  ")),
+    }
+}
+
+fn duration_text(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
+    } else {
+        format!("{:.2} s", duration.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postdate_core::plugin::{Acceptance, JobFailure};
+    use postdate_runtime::{LogLine, Stream};
+
+    fn called(outcome: Outcome) -> Called {
+        let lines = vec![LogLine { stream: Stream::Stderr, text: "hello".into() }];
+        Called { outcome, unusable: None, elapsed: Duration::from_micros(1234), peak_memory: 1_114_112, lines }
+    }
+
+    #[test]
+    fn an_acceptance_is_shown_with_its_cost() {
+        let acceptance = Acceptance { body: Some(r#"{"total":5}"#.into()), target: Some("heavy".into()), trigger_at: None };
+        let expected = "accepted
+  target  heavy
+  body
+    {
+      \"total\": 5
+    }
+log
+  stderr  hello
+took 1.23 ms, peak memory 1.0 MiB
+";
+        assert_eq!(text(&called(Outcome::Accepted(acceptance))), expected);
+    }
+
+    #[test]
+    fn a_failure_says_whether_it_would_be_retried() {
+        let failure = |retry, after| {
+            let failure = JobFailure { message: "HTTP 429".into(), retry, retry_after: after };
+            outcome_text(&Outcome::Failure(failure))
+        };
+        assert_eq!(failure(true, Some(Duration::from_secs(7))), "failed\n  HTTP 429\n  it would be retried after 7s or more\n");
+        assert!(failure(false, None).contains("permanent"));
+    }
+
+    #[test]
+    fn json_has_the_outcome_and_the_cost() {
+        let document = document(&called(Outcome::Result(Some("ok".into()))));
+        assert_eq!(
+            (&document["outcome"], &document["result"], &document["peakMemoryBytes"]),
+            (&json!("result"), &json!("ok"), &json!(1_114_112))
+        );
+        assert_eq!(document["log"], json!([{ "stream": "stderr", "text": "hello" }]));
+    }
+
+    #[test]
+    fn a_header_is_name_and_value() {
+        assert_eq!(header("X-Sig: a:b"), Ok(("x-sig".into(), "a:b".into())));
+        assert!(header("x").is_err());
+    }
+}

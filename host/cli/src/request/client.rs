@@ -1,0 +1,174 @@
+//! A client of the API: one call, and its answer or its problem.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::Args;
+use reqwest::{Method, StatusCode, Url};
+use serde_json::Value;
+
+use super::problem::Problem;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where the API is, and how to be let in.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct Connection {
+    /// Base URL of the API
+    #[arg(long, env = "POSTDATE_URL", default_value = "http://127.0.0.1:8080", value_parser = base_url, global = true)]
+    pub url: Url,
+
+    /// Key of the API, sent as a bearer token; better set as the variable, where other users' `ps` does not show it
+    #[arg(long, env = "POSTDATE_API_KEY", hide_env_values = true, value_name = "KEY", global = true)]
+    pub api_key: Option<String>,
+}
+
+fn base_url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if ["http", "https"].contains(&url.scheme()) && url.has_host() => Ok(url),
+        _ => Err("write it whole, such as http://127.0.0.1:8080".to_owned()),
+    }
+}
+
+/// A good answer: the text as it came, and what it says.
+#[derive(Debug)]
+pub struct Answer {
+    pub text: String,
+    pub json: Value,
+}
+
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    key: Option<String>,
+}
+
+/// One call.
+#[derive(Debug, Default)]
+pub struct Call<'a> {
+    pub method: Method,
+    /// Segments of the path below the base URL.
+    pub path: &'a [&'a str],
+    pub query: &'a [(&'a str, String)],
+    /// JSON text.
+    pub body: Option<String>,
+    pub idempotency_key: Option<&'a str>,
+}
+
+impl Client {
+    pub fn new(connection: &Connection) -> anyhow::Result<Self> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("postdate/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            // The API has no redirects; to follow one would carry the key to wherever it points.
+            .redirect(reqwest::redirect::Policy::none());
+        if is_loopback(&connection.url) {
+            builder = builder.no_proxy();
+        }
+        let key = connection.api_key.clone().filter(|key| !key.is_empty());
+        Ok(Self { http: builder.build().context("cannot set up an HTTP client")?, base: connection.url.clone(), key })
+    }
+
+    pub async fn call(&self, call: Call<'_>) -> anyhow::Result<Answer> {
+        let url = self.url(call.path, call.query)?;
+        let mut request = self.http.request(call.method, url);
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key);
+        }
+        if let Some(key) = call.idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(body) = call.body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let text = response.text().await.map_err(|error| self.unreachable(&error))?;
+        read(status, retry_after, text)
+    }
+
+    fn url(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Url> {
+        let mut url = self.base.clone();
+        url.path_segments_mut().map_err(|()| anyhow!("{} cannot be a base URL", self.base))?.pop_if_empty().extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
+        let base = &self.base;
+        let next = if error.is_timeout() {
+            "it took too long: is the server busy, or is something else listening there?"
+        } else {
+            "is `postdate serve` running there? Start it, or name another server with --url or POSTDATE_URL"
+        };
+        // The innermost cause is the one that says something: "Connection refused".
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        anyhow!("cannot reach {base}: {cause}\n  next: {next}")
+    }
+}
+
+fn read(status: StatusCode, retry_after: Option<String>, text: String) -> anyhow::Result<Answer> {
+    let json: Option<Value> = serde_json::from_str(&text).ok().filter(Value::is_object);
+    match json {
+        Some(json) if status.is_success() => Ok(Answer { text, json }),
+        Some(json) if json.get("code").is_some() => Err(Problem { status: status.as_u16(), retry_after, text, json }.into()),
+        _ => bail!("this is not an answer of a Postdate API (HTTP {status}): check the path of --url"),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(url: &str) -> Client {
+        Client { http: reqwest::Client::new(), base: base_url(url).unwrap(), key: None }
+    }
+
+    #[test]
+    fn paths_go_below_the_base_and_are_escaped() {
+        crate::install_tls_provider();
+        let query = [("from", "2027-01-01T00:00:00+01:00".to_owned())];
+        let url = client("https://api.example.com/prod/").url(&["requests", "a/b"], &query).unwrap();
+        assert_eq!(url.as_str(), "https://api.example.com/prod/requests/a%2Fb?from=2027-01-01T00%3A00%3A00%2B01%3A00");
+        assert_eq!(client("http://h:1").url(&["health"], &[]).unwrap().as_str(), "http://h:1/health");
+    }
+
+    #[test]
+    fn a_base_url_is_whole() {
+        for wrong in ["localhost:8080", "8080", "ftp://h", "/x"] {
+            assert!(base_url(wrong).unwrap_err().contains("http://"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_loopback_goes_past_proxies() {
+        for (url, loopback) in
+            [("http://127.0.0.9:1", true), ("http://[::1]:1", true), ("http://LOCALHOST", true), ("http://10.0.0.1", false)]
+        {
+            assert_eq!(is_loopback(&Url::parse(url).unwrap()), loopback, "{url}");
+        }
+    }
+
+    #[test]
+    fn answers_of_others_are_not_taken_for_ours() {
+        let error = read(StatusCode::NOT_FOUND, None, "<html>".to_owned()).unwrap_err().to_string();
+        assert!(error.contains("not an answer of a Postdate API (HTTP 404"), "{error}");
+        let error = read(StatusCode::NOT_FOUND, None, r#"{"code":"x"}"#.to_owned()).unwrap_err();
+        assert!(error.downcast_ref::<Problem>().is_some());
+    }
+}

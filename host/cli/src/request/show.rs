@@ -1,0 +1,171 @@
+//! The API's documents for people. Pure: JSON in, text out.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::output::{columns, indented, printable};
+
+/// A member as text: text as it is, anything else as JSON, nothing where it is missing.
+pub fn text_of(document: &Value, member: &str) -> String {
+    match &document[member] {
+        Value::Null => String::new(),
+        Value::String(text) => printable(text),
+        other => other.to_string(),
+    }
+}
+
+/// The acknowledgement of a post. `get`: the command that follows the request, without its id.
+pub fn acknowledgement(document: &Value, get: &str) -> String {
+    let id = text_of(document, "correlationId");
+    format!(
+        "{} {} for {}, target {}\n  id:   {id}\n  next: {get} {id} --wait\n",
+        text_of(document, "status"),
+        text_of(document, "useCase"),
+        text_of(document, "triggerAt"),
+        text_of(document, "target"),
+    )
+}
+
+/// One line after a change.
+pub fn changed(document: &Value) -> String {
+    let when = match text_of(document, "nextAttemptAt") {
+        next if next.is_empty() => text_of(document, "triggerAt"),
+        next => next,
+    };
+    let (id, status) = (text_of(document, "correlationId"), text_of(document, "status"));
+    if status == "scheduled" { format!("{id} is scheduled for {when}\n") } else { format!("{id} is {status}\n") }
+}
+
+/// A request with its history.
+pub fn request(document: &Value) -> String {
+    let row = |label: &str, text: String| vec![label.to_owned(), text];
+    let mut rows = vec![
+        row("request", text_of(document, "correlationId")),
+        row("use case", format!("{} (version {})", text_of(document, "useCase"), text_of(document, "version"))),
+        row("status", text_of(document, "status")),
+        row("target", text_of(document, "target")),
+        row("received", text_of(document, "receivedAt")),
+        row("trigger at", text_of(document, "triggerAt")),
+        row("attempts", text_of(document, "attempts")),
+    ];
+    for (label, member) in
+        [("next attempt", "nextAttemptAt"), ("finished", "finishedAt"), ("failure", "failure"), ("notice of", "noticeOf")]
+    {
+        if !document[member].is_null() {
+            rows.push(row(label, text_of(document, member)));
+        }
+    }
+    let mut text = columns(&rows, "");
+    if !document["result"].is_null() {
+        let _ = write!(text, "result\n{}", indented(&pretty(&document["result"]), "  "));
+    }
+    let history: Vec<Vec<String>> = document["history"].as_array().into_iter().flatten().map(history_row).collect();
+    if !history.is_empty() {
+        let _ = write!(text, "history\n{}", columns(&history, "  "));
+    }
+    text
+}
+
+fn history_row(line: &Value) -> Vec<String> {
+    let attempt = match line["attempt"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(attempt) => format!("attempt {attempt}"),
+    };
+    vec![text_of(line, "at"), text_of(line, "event"), attempt, text_of(line, "detail")]
+}
+
+/// JSON over several lines; text as it is.
+pub fn pretty(value: &Value) -> String {
+    match value {
+        Value::String(text) => printable(text),
+        other => printable(&serde_json::to_string_pretty(other).unwrap_or_default()),
+    }
+}
+
+/// Requests as a table; `heading` only for the first page.
+pub fn list(requests: &[Value], heading: bool) -> String {
+    let names = ["ID", "USE CASE", "STATUS", "TARGET", "TRIGGER AT", "ATTEMPTS"].map(str::to_owned).to_vec();
+    let members = ["correlationId", "useCase", "status", "target", "triggerAt", "attempts"];
+    let rows = requests.iter().map(|request| members.map(|member| text_of(request, member)).to_vec());
+    columns(&heading.then_some(names).into_iter().chain(rows).collect::<Vec<_>>(), "")
+}
+
+/// The answer of `GET /use-cases`.
+pub fn use_cases(document: &Value) -> String {
+    let all = document["useCases"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if all.is_empty() {
+        return "the server has no use case: put a bundle into its directory of use cases\n".to_owned();
+    }
+    let mut rows = vec![["NAME", "VERSION", "TARGETS", "DESCRIPTION"].map(str::to_owned).to_vec()];
+    let mut faults = String::new();
+    for use_case in all {
+        let targets: Vec<&str> = use_case["targets"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let version = if use_case["version"].is_null() { "none".to_owned() } else { text_of(use_case, "version") };
+        rows.push(vec![text_of(use_case, "name"), version, printable(&targets.join(", ")), text_of(use_case, "description")]);
+        if !use_case["error"].is_null() {
+            let _ = write!(
+                faults,
+                "\n{}: its newest upload does not serve:\n{}",
+                text_of(use_case, "name"),
+                indented(&text_of(use_case, "error"), "  ")
+            );
+        }
+    }
+    columns(&rows, "") + &faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_request_is_shown_with_its_history() {
+        let document = json!({
+            "correlationId": "0198", "useCase": "orders", "version": "ab12", "status": "succeeded", "target": "here",
+            "receivedAt": "T0", "triggerAt": "T1", "attempts": 2, "finishedAt": "T3", "result": { "total": 5 },
+            "history": [
+                { "at": "T0", "event": "accepted", "status": "scheduled", "attempt": 0 },
+                { "at": "T1", "event": "attempt-failed", "status": "scheduled", "attempt": 1, "detail": "HTTP 503" },
+                { "at": "T3", "event": "succeeded", "status": "succeeded", "attempt": 2 },
+            ],
+        });
+        let expected = "request     0198
+use case    orders (version ab12)
+status      succeeded
+target      here
+received    T0
+trigger at  T1
+attempts    2
+finished    T3
+result
+  {
+    \"total\": 5
+  }
+history
+  T0  accepted
+  T1  attempt-failed  attempt 1  HTTP 503
+  T3  succeeded       attempt 2
+";
+        assert_eq!(request(&document), expected);
+    }
+
+    #[test]
+    fn a_change_says_what_it_came_to() {
+        assert_eq!(changed(&json!({ "correlationId": "1", "status": "cancelled" })), "1 is cancelled\n");
+        assert_eq!(changed(&json!({ "correlationId": "1", "status": "scheduled", "triggerAt": "T" })), "1 is scheduled for T\n");
+    }
+
+    #[test]
+    fn lists_are_tables() {
+        let row =
+            json!({ "correlationId": "1", "useCase": "orders", "status": "failed", "target": "here", "triggerAt": "T", "attempts": 5 });
+        assert_eq!(list(&[row], true), "ID  USE CASE  STATUS  TARGET  TRIGGER AT  ATTEMPTS\n1   orders    failed  here    T           5\n");
+        let cases = json!({ "useCases": [{ "name": "a", "description": "d", "version": null, "targets": [], "error": "no wasm" }] });
+        assert_eq!(
+            use_cases(&cases),
+            "NAME  VERSION  TARGETS  DESCRIPTION\na     none              d\n\na: its newest upload does not serve:\n  no wasm\n"
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! `postdate serve`: flags and variables, signals, and the banner around the server of `postdate-local`.
+
+mod banner;
+
+use std::future::Future;
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use postdate_core::schedule::{parse_time, rfc3339};
+use postdate_local::{ServeOptions, TestClockStart};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::{logging, output, when};
+
+/// Exit code of a process that an interrupt ended at once: 128 and the signal's number, as shells have it.
+const INTERRUPTED: i32 = 130;
+
+const EXAMPLES: &str = "\
+Examples:
+  postdate serve
+  POSTDATE_API_KEY=... postdate serve --listen 0.0.0.0:8080 --data /var/lib/postdate
+  postdate serve --data /tmp/try --test-clock 2027-01-01T00:00:00Z
+      then: curl http://127.0.0.1:8080/test-clock -H 'content-type: application/json' -d '{\"advance\":\"P7D\"}'
+
+Stop it with Ctrl-C or SIGTERM: what runs may finish, everything else stays for the next start.
+Log lines go to stderr, as JSON unless it is a terminal; POSTDATE_LOG says which, such as warn or postdate_local=debug.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Serve {
+    /// Address and port; port 0 is any that is free
+    #[arg(long, env = "POSTDATE_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+
+    /// Directory for everything that is kept: the ledger, compiled plugins
+    #[arg(long, env = "POSTDATE_DATA", value_name = "DIR", default_value = ".postdate")]
+    data: PathBuf,
+
+    /// Directory with a bundle in each of its directories; changes are picked up
+    #[arg(long, env = "POSTDATE_USE_CASES", value_name = "DIR", default_value = "use-cases")]
+    use_cases: PathBuf,
+
+    /// Run on a clock that stands still until POST /test-clock moves it, from this time, or else from where it stood
+    #[arg(
+        long,
+        env = "POSTDATE_TEST_CLOCK",
+        value_name = "TIME",
+        num_args = 0..=1,
+        default_missing_value = "resume",
+        value_parser = test_clock
+    )]
+    test_clock: Option<TestClockStart>,
+
+    /// Key that every call must bring as a bearer token; better set as the variable, where `ps` does not show it
+    #[arg(long, env = "POSTDATE_API_KEY", hide_env_values = true, value_name = "KEY")]
+    api_key: Option<String>,
+
+    /// Listen beyond this machine without a key
+    #[arg(long, env = "POSTDATE_ALLOW_PUBLIC", value_parser = BoolishValueParser::new())]
+    allow_public: bool,
+
+    /// Requests that are processed at the same time
+    #[arg(long, env = "POSTDATE_CONCURRENCY", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    concurrency: u16,
+
+    /// How long a stop waits for what is running
+    #[arg(long, env = "POSTDATE_GRACE", value_name = "DURATION", default_value = "10s", value_parser = when::duration)]
+    grace: Duration,
+}
+
+/// An empty variable is one that is set for no other purpose than to say "yes".
+fn test_clock(text: &str) -> Result<TestClockStart, String> {
+    match text {
+        "" | "resume" => Ok(TestClockStart::Resume),
+        text => parse_time(text).map(TestClockStart::At).map_err(|error| error.to_string()),
+    }
+}
+
+pub async fn run(arguments: Serve) -> anyhow::Result<ExitCode> {
+    logging::init("info")?;
+    let options = arguments.into_options();
+    let shutdown = shutdown_signal()?;
+    let banner = banner::Banner::new(&options);
+    let on_ready = move |address: SocketAddr| {
+        if std::io::stderr().is_terminal() {
+            output::err(&banner.text(address));
+        } else {
+            banner.log(address);
+        }
+    };
+    postdate_local::serve(options, on_ready, shutdown).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Serve {
+    fn into_options(self) -> ServeOptions {
+        ServeOptions {
+            listen: self.listen,
+            data: self.data,
+            use_cases: self.use_cases,
+            test_clock: self.test_clock,
+            api_key: self.api_key.filter(|key| !key.trim().is_empty()),
+            allow_public: self.allow_public,
+            concurrency: usize::from(self.concurrency),
+            grace: self.grace,
+        }
+    }
+}
+
+/// Ends with the first SIGINT or SIGTERM. From then on a SIGINT ends the process at once.
+fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()> + Send + use<>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let (stop, stopped) = oneshot::channel();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if std::io::stderr().is_terminal() {
+            output::err("(Ctrl-C once more stops at once; what runs then is run again after the next start)\n");
+        }
+        // The server may have failed and gone already.
+        let _ = stop.send(());
+        interrupt.recv().await;
+        tracing::warn!("interrupted again: stopped at once");
+        std::process::exit(INTERRUPTED);
+    });
+    Ok(async move {
+        // A sender that is gone means that the task above was torn down with the runtime: stop as well.
+        let _ = stopped.await;
+    })
+}
+
+/// The clock as the banner says it.
+fn clock_text(start: TestClockStart) -> String {
+    match start {
+        TestClockStart::Resume => "a test clock, from where it stood".to_owned(),
+        TestClockStart::At(at) => format!("a test clock, from {}", rfc3339(at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        serve: Serve,
+    }
+
+    fn options(arguments: &[&str]) -> Result<ServeOptions, String> {
+        let line = ["serve"].iter().chain(arguments);
+        Line::try_parse_from(line).map(|line| line.serve.into_options()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn defaults_are_safe() {
+        let options = options(&[]).unwrap();
+        assert!(options.listen.ip().is_loopback() && !options.allow_public);
+        assert_eq!((options.concurrency, options.grace, options.test_clock), (64, Duration::from_secs(10), None));
+    }
+
+    #[test]
+    fn a_test_clock_may_have_a_time() {
+        assert_eq!(options(&["--test-clock"]).unwrap().test_clock, Some(TestClockStart::Resume));
+        let at = parse_time("2027-01-01T00:00:00Z").unwrap();
+        assert_eq!(options(&["--test-clock", "2027-01-01T00:00:00Z", "--grace", "1s"]).unwrap().test_clock, Some(TestClockStart::At(at)));
+        assert!(options(&["--test-clock", "2027-01-01T00:00:00"]).unwrap_err().contains("no offset"));
+    }
+
+    #[test]
+    fn an_empty_key_is_no_key() {
+        assert_eq!(options(&["--api-key", " "]).unwrap().api_key, None);
+        assert!(options(&["--concurrency", "0"]).is_err());
+    }
+}

@@ -1,0 +1,158 @@
+//! What a server says once it answers: where it is, and a line to paste that tries it.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use postdate_core::use_case::MANIFEST_FILE;
+use postdate_local::ServeOptions;
+use serde_json::{Value, json};
+
+use super::clock_text;
+use crate::plugin::cases::{self, Expected};
+
+/// The use case that is shown first, where there is one of this name.
+const FAVOURITE: &str = "orders";
+/// When the example is to be processed, from its post.
+const DELAY: &str = "PT5S";
+
+pub struct Banner {
+    data: String,
+    use_cases: String,
+    clock: Option<String>,
+    has_key: bool,
+    /// A use case and a body that it takes.
+    example: Option<(String, String)>,
+}
+
+impl Banner {
+    /// Reads the directory of use cases for an example; that there is none is no fault.
+    pub fn new(options: &ServeOptions) -> Self {
+        Self {
+            data: options.data.display().to_string(),
+            use_cases: options.use_cases.display().to_string(),
+            clock: options.test_clock.map(clock_text),
+            has_key: options.api_key.is_some(),
+            example: example(&options.use_cases),
+        }
+    }
+
+    /// For a terminal.
+    pub fn text(&self, address: SocketAddr) -> String {
+        let url = url(address);
+        let mut text = format!("\nPostdate answers on {url}\n  data       {}\n  use cases  {}\n", self.data, self.use_cases);
+        if let Some(clock) = &self.clock {
+            let _ = writeln!(text, "  clock      {clock}");
+        }
+        if let Some((use_case, body)) = &self.example {
+            let _ = writeln!(text, "\nTry it:\n  {}", self.curl(&format!("{url}/requests/{use_case}"), body));
+            if self.clock.is_some() {
+                let _ = writeln!(text, "  {}", self.curl(&format!("{url}/test-clock"), &json!({ "advance": DELAY }).to_string()));
+            }
+            let _ = writeln!(
+                text,
+                "  postdate request{} list",
+                if url == "http://127.0.0.1:8080" { String::new() } else { format!(" --url {url}") }
+            );
+        }
+        text + "\nCtrl-C stops it.\n\n"
+    }
+
+    /// For a log.
+    pub fn log(&self, address: SocketAddr) {
+        tracing::info!(url = url(address), data = self.data, use_cases = self.use_cases, test_clock = self.clock, "ready");
+    }
+
+    fn curl(&self, url: &str, body: &str) -> String {
+        let key = if self.has_key { " -H \"authorization: Bearer $POSTDATE_API_KEY\"" } else { "" };
+        // Not --json, which curls of 2021 and before do not have.
+        format!("curl {url}{key} -H 'content-type: application/json' -d {}", quoted(body))
+    }
+}
+
+/// Where a client on this machine finds the server.
+fn url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+/// A body that a use case takes, according to its own test cases: the first that is accepted as it is.
+fn example(use_cases: &Path) -> Option<(String, String)> {
+    let entries = std::fs::read_dir(use_cases).ok()?.filter_map(Result::ok);
+    let mut bundles: Vec<_> = entries.map(|entry| entry.path()).filter(|dir| dir.join(MANIFEST_FILE).is_file()).collect();
+    bundles.sort_by_key(|dir| (dir.file_name().is_none_or(|name| name != FAVOURITE), dir.clone()));
+    bundles.iter().find_map(|dir| Some((dir.file_name()?.to_str()?.to_owned(), accepted_body(dir)?)))
+}
+
+fn accepted_body(bundle: &Path) -> Option<String> {
+    let cases = cases::read_dir(bundle).ok()?;
+    let case = cases.iter().find(|case| matches!(case.expect, Expected::Accepted(_)) && case.headers.is_empty())?;
+    let mut body: Value = serde_json::from_str(&case.body).ok()?;
+    let members = body.as_object_mut()?;
+    members.remove("triggerAt");
+    members.insert("delay".to_owned(), json!(DELAY));
+    Some(body.to_string())
+}
+
+/// Safe inside a shell's command line.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_of_the_bundles_own_cases() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(example(dir.path()), None);
+        for (name, item) in [("aaa", "a pen"), ("orders", "ada's book")] {
+            let cases = dir.path().join(name).join("cases");
+            std::fs::create_dir_all(&cases).unwrap();
+            std::fs::write(dir.path().join(name).join(MANIFEST_FILE), "").unwrap();
+            std::fs::write(cases.join("a.toml"), "call = 'validate'\nbody = '{}'\n[expect]\nproblems = []").unwrap();
+            let case = format!("call = 'validate'\n[body]\nitem = \"{item}\"\n[expect]\naccepted = {{}}");
+            std::fs::write(cases.join("b.toml"), case).unwrap();
+        }
+        let (use_case, body) = example(dir.path()).unwrap();
+        assert_eq!(use_case, "orders");
+        assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), json!({ "delay": "PT5S", "item": "ada's book" }));
+    }
+
+    #[test]
+    fn a_quote_does_not_end_the_shells_quoting() {
+        assert_eq!(quoted(r#"{"item":"ada's"}"#), r#"'{"item":"ada'\''s"}'"#);
+    }
+
+    #[test]
+    fn the_banner_has_a_line_to_paste() {
+        let example = Some(("orders".to_owned(), "{}".to_owned()));
+        let banner = Banner { data: "d".into(), use_cases: "u".into(), clock: None, has_key: true, example };
+        let expected = "
+Postdate answers on http://127.0.0.1:9
+  data       d
+  use cases  u
+
+Try it:
+  curl http://127.0.0.1:9/requests/orders -H \"authorization: Bearer $POSTDATE_API_KEY\" -H 'content-type: application/json' -d '{}'
+  postdate request --url http://127.0.0.1:9 list
+
+Ctrl-C stops it.
+
+";
+        assert_eq!(banner.text("0.0.0.0:9".parse().unwrap()), expected);
+    }
+
+    #[test]
+    fn an_address_that_is_everywhere_is_also_here() {
+        for (address, expected) in [("0.0.0.0:1", "http://127.0.0.1:1"), ("[::]:1", "http://[::1]:1"), ("10.0.0.1:1", "http://10.0.0.1:1")]
+        {
+            assert_eq!(url(address.parse().unwrap()), expected);
+        }
+    }
+}
