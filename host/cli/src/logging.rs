@@ -17,8 +17,9 @@ pub fn init(default: &str) -> anyhow::Result<()> {
     let started = if std::io::stderr().is_terminal() {
         lines.with_ansi(std::env::var_os("NO_COLOR").is_none()).with_target(false).try_init()
     } else {
-        // Flattened, so that `correlation_id` is a member of the line itself.
-        lines.json().flatten_event(true).with_span_list(false).try_init()
+        // Flattened, so that `correlation_id` is a member of the line itself. Without tracing's own target: a request's
+        // target is a member of the same name, and one line cannot have both.
+        lines.json().flatten_event(true).with_span_list(false).with_target(false).try_init()
     };
     match started {
         Ok(()) => Ok(()),

@@ -7,6 +7,7 @@ mod output;
 mod plugin;
 mod request;
 mod serve;
+mod use_case;
 mod when;
 
 use std::process::ExitCode;
@@ -42,7 +43,7 @@ enum Command {
     /// Post, follow, list, cancel, move and retry requests of a server
     Request(request::RequestCommand),
     /// Look at the use cases of a server
-    UseCase(request::UseCaseCommand),
+    UseCase(use_case::UseCaseCommand),
     /// Receive and print HTTP requests on this machine, to try webhooks
     Listen(listen::Listen),
     /// Print a completion script, such as for `source <(postdate completions bash)`
@@ -62,7 +63,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(arguments) => async_runtime()?.block_on(serve::run(arguments)),
         Command::Plugin(command) => async_runtime()?.block_on(plugin::run(command)),
         Command::Request(command) => async_runtime()?.block_on(request::run(command)),
-        Command::UseCase(command) => async_runtime()?.block_on(request::run_use_case(command)),
+        Command::UseCase(command) => async_runtime()?.block_on(use_case::run(command)),
         Command::Listen(arguments) => async_runtime()?.block_on(listen::run(arguments)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -13,7 +13,7 @@ use postdate_core::id::CorrelationId;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::UseCase;
 use postdate_runtime::outgoing::Canned;
-use postdate_runtime::{LoadError, LoadedBundle, LogLine, Outgoing, read_bundle_dir};
+use postdate_runtime::{LoadError, LoadedBundle, LogLine, Outgoing, Runtime, read_bundle_dir};
 
 use super::call::{Call, Called};
 use super::cases::{self, Case, Expected};
@@ -61,7 +61,7 @@ pub async fn run(arguments: Test) -> anyhow::Result<ExitCode> {
     if chosen.is_empty() {
         bail!("none of the {total} cases has {:?} in its name", filter.unwrap_or_default());
     }
-    let loaded = load(&source, &chosen).await?;
+    let loaded = load(&super::runtime()?, &source, &chosen).await?;
 
     out(&format!("\nrunning {} of use case {} (version {})\n", count(chosen.len()), use_case.name, source.version()));
     let begun = Instant::now();
@@ -81,9 +81,9 @@ pub async fn run(arguments: Test) -> anyhow::Result<ExitCode> {
 }
 
 /// Compiles once; each case then brings its own secrets. A plugin that is refused is an outcome only where a case expects it.
-async fn load(source: &BundleSource, cases: &[Case]) -> anyhow::Result<Loaded> {
+async fn load(runtime: &Runtime, source: &BundleSource, cases: &[Case]) -> anyhow::Result<Loaded> {
     let anything = |_: &str| Some(String::new());
-    match super::runtime()?.load(source, &anything).await {
+    match runtime.load(source, &anything).await {
         Err(error @ LoadError::Plugin { .. }) if cases.iter().any(|case| case.expect == Expected::Error("refused".into())) => {
             Ok(Err(error))
         }
@@ -188,51 +188,4 @@ fn failure(case: &Ran) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use postdate_runtime::Stream;
-
-    #[test]
-    fn a_summary_ends_as_cargos() {
-        let passed = Ran { name: "a".into(), ..Ran::default() };
-        let failed = Ran {
-            name: "b".into(),
-            description: "D".into(),
-            complaints: vec!["target: expected \"x\", got none".into()],
-            lines: vec![LogLine { stream: Stream::Stderr, text: "hm".into() }],
-            ..Ran::default()
-        };
-        assert_eq!(
-            summary(&[passed], 2, Duration::from_millis(120)),
-            "\ntest result: ok. 1 passed; 0 failed; 2 filtered out; finished in 0.12s\n\n"
-        );
-        let expected = "
-failures:
-
----- b ----
-D
-  target: expected \"x\", got none
-the plugin wrote:
-  stderr  hm
-
-failures:
-    b
-
-test result: FAILED. 0 passed; 1 failed; 0 filtered out; finished in 0.00s
-
-";
-        assert_eq!(summary(&[failed], 0, Duration::ZERO), expected);
-    }
-
-    #[test]
-    fn a_case_brings_exactly_the_secrets_of_its_plugin() {
-        let use_case = UseCase::parse("name = 'a'\n[process]\nplugin = 'p.wasm'\nsecrets = ['KEY']").unwrap();
-        let case = |secrets: &str| {
-            cases::parse("c", &format!("call = 'process'\nbody = '{{}}'\nsecrets = {secrets}\n[expect]\nresult = {{}}")).unwrap()
-        };
-        assert_eq!(secrets_of(&use_case, &case("{ KEY = 'v' }")).unwrap()("KEY").as_deref(), Some("v"));
-        let fault = |secrets| secrets_of(&use_case, &case(secrets)).err().unwrap().to_string();
-        assert!(fault("{}").contains("secrets = { KEY = \"...\" }"), "{}", fault("{}"));
-        assert!(fault("{ KEY = 'v', OTHER = 'x' }").contains("OTHER is not granted"));
-    }
-}
+mod tests;

@@ -10,6 +10,8 @@ use serde_json::Value;
 
 use super::problem::Problem;
 
+/// Where `postdate serve` listens unless it is told otherwise.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -18,7 +20,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 #[command(next_help_heading = "Connection")]
 pub struct Connection {
     /// Base URL of the API
-    #[arg(long, env = "POSTDATE_URL", default_value = "http://127.0.0.1:8080", value_parser = base_url, global = true)]
+    #[arg(long, env = "POSTDATE_URL", default_value = DEFAULT_URL, value_parser = base_url, global = true)]
     pub url: Url,
 
     /// Key of the API, sent as a bearer token; better set as the variable, where other users' `ps` does not show it
@@ -27,7 +29,8 @@ pub struct Connection {
 }
 
 fn base_url(text: &str) -> Result<Url, String> {
-    match Url::parse(text) {
+    // A variable that is set to nothing says nothing.
+    match Url::parse(if text.is_empty() { DEFAULT_URL } else { text }) {
         Ok(url) if ["http", "https"].contains(&url.scheme()) && url.has_host() => Ok(url),
         _ => Err("write it whole, such as http://127.0.0.1:8080".to_owned()),
     }
@@ -120,7 +123,8 @@ impl Client {
 fn read(status: StatusCode, retry_after: Option<String>, text: String) -> anyhow::Result<Answer> {
     let json: Option<Value> = serde_json::from_str(&text).ok().filter(Value::is_object);
     match json {
-        Some(json) if status.is_success() => Ok(Answer { text, json }),
+        // Every answer of the API has one.
+        Some(json) if status.is_success() && json["correlationId"].is_string() => Ok(Answer { text, json }),
         Some(json) if json.get("code").is_some() => Err(Problem { status: status.as_u16(), retry_after, text, json }.into()),
         _ => bail!("this is not an answer of a Postdate API (HTTP {status}): check the path of --url"),
     }
@@ -168,6 +172,8 @@ mod tests {
     fn answers_of_others_are_not_taken_for_ours() {
         let error = read(StatusCode::NOT_FOUND, None, "<html>".to_owned()).unwrap_err().to_string();
         assert!(error.contains("not an answer of a Postdate API (HTTP 404"), "{error}");
+        let error = read(StatusCode::OK, None, r#"{"ok":true}"#.to_owned()).unwrap_err().to_string();
+        assert!(error.contains("not an answer of a Postdate API (HTTP 200"), "{error}");
         let error = read(StatusCode::NOT_FOUND, None, r#"{"code":"x"}"#.to_owned()).unwrap_err();
         assert!(error.downcast_ref::<Problem>().is_some());
     }

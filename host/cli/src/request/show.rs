@@ -83,12 +83,13 @@ pub fn pretty(value: &Value) -> String {
     }
 }
 
-/// Requests as a table; `heading` only for the first page.
+/// Requests as a table; `heading` only for the first page. The pages' columns are of one width, unless a name is long.
 pub fn list(requests: &[Value], heading: bool) -> String {
-    let names = ["ID", "USE CASE", "STATUS", "TARGET", "TRIGGER AT", "ATTEMPTS"].map(str::to_owned).to_vec();
+    let names = ["ID", "USE CASE    ", "STATUS   ", "TARGET", "TRIGGER AT", "ATTEMPTS"].map(str::to_owned).to_vec();
     let members = ["correlationId", "useCase", "status", "target", "triggerAt", "attempts"];
     let rows = requests.iter().map(|request| members.map(|member| text_of(request, member)).to_vec());
-    columns(&heading.then_some(names).into_iter().chain(rows).collect::<Vec<_>>(), "")
+    let table = columns(&std::iter::once(names).chain(rows).collect::<Vec<_>>(), "");
+    if heading { table } else { table.lines().skip(1).fold(String::new(), |rows, row| rows + row + "\n") }
 }
 
 /// The answer of `GET /use-cases`.
@@ -161,7 +162,10 @@ history
     fn lists_are_tables() {
         let row =
             json!({ "correlationId": "1", "useCase": "orders", "status": "failed", "target": "here", "triggerAt": "T", "attempts": 5 });
-        assert_eq!(list(&[row], true), "ID  USE CASE  STATUS  TARGET  TRIGGER AT  ATTEMPTS\n1   orders    failed  here    T           5\n");
+        let line = "1   orders        failed     here    T           5\n";
+        let heading = "ID  USE CASE      STATUS     TARGET  TRIGGER AT  ATTEMPTS\n";
+        assert_eq!(list(std::slice::from_ref(&row), true), format!("{heading}{line}"));
+        assert_eq!(list(&[row], false), line);
         let cases = json!({ "useCases": [{ "name": "a", "description": "d", "version": null, "targets": [], "error": "no wasm" }] });
         assert_eq!(
             use_cases(&cases),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::clock_text;
 use crate::plugin::cases::{self, Expected};
+use crate::request::client::DEFAULT_URL;
 
 /// The use case that is shown first, where there is one of this name.
 const FAVOURITE: &str = "orders";
@@ -49,11 +50,7 @@ impl Banner {
             if self.clock.is_some() {
                 let _ = writeln!(text, "  {}", self.curl(&format!("{url}/test-clock"), &json!({ "advance": DELAY }).to_string()));
             }
-            let _ = writeln!(
-                text,
-                "  postdate request{} list",
-                if url == "http://127.0.0.1:8080" { String::new() } else { format!(" --url {url}") }
-            );
+            let _ = writeln!(text, "  postdate request{} list", if url == DEFAULT_URL { String::new() } else { format!(" --url {url}") });
         }
         text + "\nCtrl-C stops it.\n\n"
     }

@@ -1,0 +1,133 @@
+//! The command line of `postdate request`.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::client::Connection;
+use crate::when;
+
+const EXAMPLES: &str = "\
+Examples:
+  postdate request post orders --in 5s --body '{\"item\":\"book\",\"quantity\":2}'
+  postdate request post orders --at 2027-03-01T09:00:00+01:00 --body order.json --idempotency-key order-17
+  postdate request get 01980000-0000-7000-8000-000000000000 --wait
+  postdate request list --use-case orders --status failed --all
+  postdate request move 01980000-0000-7000-8000-000000000000 --in 1h
+
+With --json the API's answer is printed as it came, also when it is an error; the exit code is 1 then.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RequestCommand {
+    #[command(flatten)]
+    pub connection: Connection,
+
+    /// Print the API's answer as it came
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Send a request to be processed later
+    Post(Post),
+    /// Show one request with its history
+    Get(Get),
+    /// List requests in order of their time
+    List(List),
+    /// Cancel a scheduled request: it will not run
+    Cancel { id: String },
+    /// Give a scheduled request another time
+    Move {
+        id: String,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Run a failed request again, now
+    Retry { id: String },
+}
+
+/// Exactly one of the two.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct To {
+    /// The time: RFC 3339 with an offset
+    #[arg(long, value_name = "TIME", value_parser = when::at)]
+    pub at: Option<String>,
+
+    /// The time from now: 90s, 1h30m or ISO 8601 such as P7D
+    #[arg(long = "in", value_name = "DELAY", value_parser = when::delay)]
+    pub delay: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Post {
+    /// Name of the use case
+    pub use_case: String,
+
+    /// When: RFC 3339 with an offset, such as 2027-03-01T09:00:00+01:00. Wins over "triggerAt" in the body
+    #[arg(long, value_name = "TIME", value_parser = when::at, conflicts_with = "delay")]
+    pub at: Option<String>,
+
+    /// How long from now: 90s, 1h30m, or ISO 8601 such as PT90S. Wins over "delay" in the body
+    #[arg(long = "in", value_name = "DELAY", value_parser = when::delay)]
+    pub delay: Option<String>,
+
+    /// The body: a file, "-" for stdin, or a JSON object
+    #[arg(long, value_name = "FILE|-|JSON", default_value = "{}")]
+    pub body: String,
+
+    /// Alias of the target, if not the use case's default
+    #[arg(long)]
+    pub target: Option<String>,
+
+    /// Makes a repeat of this post safe: the same key and body give the first answer again
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Get {
+    pub id: String,
+
+    /// Wait until the request has ended. The exit code is 0 only if it succeeded
+    #[arg(long)]
+    pub wait: bool,
+
+    /// How long to wait
+    #[arg(long, default_value = "60s", value_parser = when::duration, requires = "wait")]
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    #[arg(long)]
+    pub use_case: Option<String>,
+
+    #[arg(long, value_parser = ["scheduled", "running", "succeeded", "failed", "cancelled"])]
+    pub status: Option<String>,
+
+    /// Due at this time or later: RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = when::at)]
+    pub from: Option<String>,
+
+    /// Due before this time: RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = when::at)]
+    pub to: Option<String>,
+
+    /// Requests a page
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub limit: u16,
+
+    /// Where a page begins: what the page before it ended with
+    #[arg(long)]
+    pub cursor: Option<String>,
+
+    /// Every page, one after the other; with --json an answer a line
+    #[arg(long)]
+    pub all: bool,
+}
