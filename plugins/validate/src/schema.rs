@@ -1,0 +1,43 @@
+//! Reading and compiling the schema.
+
+use jsonschema::{Draft, Validator};
+use postdate_plugin::serde_json::{self, Value};
+
+/// Compiles the schema's text.
+///
+/// # Errors
+/// A sentence that says what is wrong with the schema, and where in it.
+pub fn compile(text: &str) -> Result<Validator, String> {
+    let schema: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        // In 2020-12 `format` only informs unless an implementation says otherwise. Whoever writes it here wants the check.
+        .should_validate_formats(true)
+        .should_ignore_unknown_formats(false)
+        .build(&schema)
+        .map_err(|error| match error.instance_path().as_str() {
+            "" => format!("not a valid schema: {error}"),
+            place => format!("not a valid schema, at {place}: {error}"),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::compile;
+
+    #[track_caller]
+    fn check(text: &str, part: &str) {
+        let error = compile(text).expect_err("a broken schema is an error");
+        assert!(error.contains(part), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_schema_is_said() {
+        check("{", "not JSON: EOF");
+        check(r#"{"properties":{"a":{"type":"strin"}}}"#, "at /properties/a/type");
+        check(r#"{"pattern":"("}"#, "(");
+        check(r#"{"format":"no-such"}"#, "no-such");
+        check(r##"{"$ref":"#/$defs/none"}"##, "$defs/none");
+        check(r#"{"$ref":"https://example.com/schema.json"}"#, "https://example.com/schema.json");
+    }
+}
