@@ -1,5 +1,30 @@
+//! `cargo xtask bench`: release builds, then the measures.
+
 use std::{ffi::OsString, process::ExitCode};
 
-pub fn run(_: Vec<OsString>) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not yet")
+use anyhow::Result;
+
+use crate::{
+    guests,
+    step::{asks_for_help, cargo, passed_on, root, step, target},
+};
+
+const HELP: &str = "\
+cargo xtask bench [-- ARGS]
+
+Measures the host beside a baseline of the same run. Prints a table and writes target/bench/ (an SVG chart, summary.json).
+ARGS go to the benchmark; `cargo xtask bench -- --help` lists them.";
+
+pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
+    if asks_for_help(&arguments, HELP) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    guests::build()?;
+    step("Building the host for release", cargo("build").args(["--release", "--package", "postdate"]))?;
+    let mut bench = cargo("run");
+    bench.args(["--release", "--package", "postdate-bench", "--"]).args(passed_on(arguments));
+    bench.env("POSTDATE_BIN", target().join("release").join(format!("postdate{}", std::env::consts::EXE_SUFFIX)));
+    bench.env("POSTDATE_GUESTS", guests::components()).env("POSTDATE_USE_CASES", root().join("use-cases"));
+    step("Measuring", &mut bench)?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    step::{root, step, target},
+    step::{asks_for_help, root, step, target},
     toolchain::{TARGET, Toolchain},
 };
 
@@ -26,6 +26,8 @@ Builds the plugins (plugins/) and the guests of the tests (tests/guests/) for wa
 const PLACES: &[(&str, &str)] = &[
     ("orders_validate", "use-cases/orders/validate.wasm"),
     ("orders_process", "use-cases/orders/process.wasm"),
+    ("postdate_validate", "use-cases/webhook/validate.wasm"),
+    ("postdate_process", "use-cases/webhook/process.wasm"),
     ("puppet", "target/guests/components/puppet.wasm"),
     ("minimal_validate", "target/guests/components/minimal-validate.wasm"),
     ("minimal_process", "target/guests/components/minimal-process.wasm"),
@@ -38,15 +40,11 @@ pub fn components() -> PathBuf {
 }
 
 pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
-    let mut parser = lexopt::Parser::from_args(arguments);
-    if let Some(argument) = parser.next()? {
-        return match argument {
-            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
-                println!("{HELP}");
-                Ok(ExitCode::SUCCESS)
-            }
-            other => Err(other.unexpected().into()),
-        };
+    if asks_for_help(&arguments, HELP) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(argument) = lexopt::Parser::from_args(arguments).next()? {
+        return Err(argument.unexpected().into());
     }
     build()?;
     Ok(ExitCode::SUCCESS)
@@ -89,4 +87,34 @@ fn place_file(from: &Path, to: &Path) -> Result<bool> {
     };
     write().with_context(|| format!("cannot write {}", to.display()))?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_is_placed_once_and_again_when_it_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let from = directory.path().join("built.wasm");
+        let to = directory.path().join("bundle/validate.wasm");
+        fs::write(&from, "one").unwrap();
+        assert!(place_file(&from, &to).unwrap());
+        let placed = fs::metadata(&to).unwrap().modified().unwrap();
+        assert!(!place_file(&from, &to).unwrap(), "an unchanged one would be reloaded for nothing");
+        assert_eq!(fs::metadata(&to).unwrap().modified().unwrap(), placed);
+
+        fs::write(&from, "two").unwrap();
+        assert!(place_file(&from, &to).unwrap());
+        assert_eq!(fs::read_to_string(&to).unwrap(), "two");
+        let names: Vec<_> = fs::read_dir(to.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["validate.wasm"], "no temporary file stays");
+    }
+
+    #[test]
+    fn a_guest_that_was_not_built_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = place_file(&directory.path().join("missing.wasm"), &directory.path().join("to.wasm")).unwrap_err();
+        assert!(format!("{error:#}").contains("missing.wasm"), "{error:#}");
+    }
 }

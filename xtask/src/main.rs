@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 fn run(command: &str, arguments: Vec<OsString>) -> Result<ExitCode> {
     match command {
         "serve" => serve::run(arguments),
-        "test" => test::run(arguments),
+        "test" => test::run(&arguments),
         "plugins" => guests::run(arguments),
         "torture" => test::torture(arguments),
         "bench" => bench::run(arguments),

@@ -1,8 +1,80 @@
-use std::{ffi::OsString, process::ExitCode};
+//! `cargo xtask test` and `cargo xtask torture`.
 
-pub fn run(_: Vec<OsString>) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not yet")
+use std::{
+    ffi::OsString,
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    guests,
+    serve::{build_host, host},
+    step::{asks_for_help, cargo, root, step, target},
+};
+
+const HELP: &str = "\
+cargo xtask test [FILTER] [-- ARGS]
+
+Builds everything and runs every test: the plugins' own, the hosts', end to end, and the cases of the sample bundles.
+FILTER runs only the tests whose name contains it (and no bundle's cases); ARGS go to the test programs.";
+
+const TORTURE_HELP: &str = "\
+cargo xtask torture [--seconds N]
+
+Starts the server, loads it, kills it with SIGKILL at random moments and starts it again, for N seconds (default 60).
+Fails if an acknowledged request is lost, ran twice without a kill in the middle, or ran early.";
+
+const DEFAULT_TORTURE_SECONDS: u64 = 60;
+
+/// The sample bundles, from the repository's root.
+const BUNDLES: [&str; 2] = ["use-cases/orders", "use-cases/webhook"];
+
+pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
+    if asks_for_help(arguments, HELP) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    guests::build()?;
+    let plugins = ["--locked", "--manifest-path", "plugins/Cargo.toml", "--target-dir"];
+    step("Testing the plugins", cargo("test").args(plugins).arg(target().join("guests-native")).args(arguments))?;
+    build_host()?;
+    step("Testing the hosts", knowing_paths(cargo("test").arg("--workspace")).args(arguments))?;
+    if arguments.is_empty() {
+        for bundle in BUNDLES {
+            let title = format!("Running the cases of {bundle}");
+            step(&title, Command::new(host()).current_dir(root()).args(["plugin", "test", bundle]))?;
+        }
+        eprintln!("==> Every test passed");
+    }
+    Ok(ExitCode::SUCCESS)
 }
-pub fn torture(_: Vec<OsString>) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not yet")
+
+pub fn torture(arguments: Vec<OsString>) -> Result<ExitCode> {
+    let mut seconds = DEFAULT_TORTURE_SECONDS;
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            lexopt::Arg::Long("seconds") => {
+                let value = parser.value()?.into_string().unwrap_or_default();
+                seconds = value.parse().with_context(|| format!("--seconds is `{value}`: it has to be a whole number"))?;
+            }
+            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
+                println!("{TORTURE_HELP}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    guests::build()?;
+    build_host()?;
+    let mut test = cargo("test");
+    test.args(["--package", "postdate-tests", "--test", "e2e", "torture", "--", "--nocapture"]);
+    test.env("POSTDATE_TORTURE_SECONDS", seconds.to_string());
+    step(&format!("Torture for {seconds} s"), knowing_paths(&mut test))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells the tests where to find what was built for them.
+fn knowing_paths(command: &mut Command) -> &mut Command {
+    command.env("POSTDATE_BIN", host()).env("POSTDATE_GUESTS", guests::components()).env("POSTDATE_USE_CASES", root().join("use-cases"))
 }
