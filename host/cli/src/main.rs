@@ -24,7 +24,7 @@ Examples:
   postdate plugin test use-cases/orders
   postdate listen --port 9000                       see what a webhook would send
 
-Each command has its own --help, with examples.";
+Each command has its own --help.";
 
 /// Send an API request now, have it processed once, later, by a sandboxed plugin.
 #[derive(Debug, Parser)]

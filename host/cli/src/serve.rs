@@ -3,13 +3,13 @@
 mod banner;
 
 use std::future::Future;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use postdate_core::schedule::{parse_time, rfc3339};
@@ -27,10 +27,11 @@ Examples:
   postdate serve
   POSTDATE_API_KEY=... postdate serve --listen 0.0.0.0:8080 --data /var/lib/postdate
   postdate serve --data /tmp/try --test-clock 2027-01-01T00:00:00Z
-      then: curl http://127.0.0.1:8080/test-clock -H 'content-type: application/json' -d '{\"advance\":\"P7D\"}'
+  curl http://127.0.0.1:8080/test-clock --json '{\"advance\":\"P7D\"}'
 
 Stop it with Ctrl-C or SIGTERM: what runs may finish, everything else stays for the next start.
-Log lines go to stderr, as JSON unless it is a terminal; POSTDATE_LOG says which, such as warn or postdate_local=debug.";
+Log lines go to stderr, as JSON unless it is a terminal. POSTDATE_LOG says which, such as \"warn\"
+or \"info,postdate_local=debug\".";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -95,8 +96,13 @@ pub async fn run(arguments: Serve) -> anyhow::Result<ExitCode> {
             banner.log(address);
         }
     };
-    postdate_local::serve(options, on_ready, shutdown).await?;
-    Ok(ExitCode::SUCCESS)
+    match postdate_local::serve(options, on_ready, shutdown).await {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) if is_port_taken(&error) => {
+            Err(anyhow!("{error:#}\n  next: stop what listens there, or take another port with --listen"))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl Serve {
@@ -112,6 +118,10 @@ impl Serve {
             grace: self.grace,
         }
     }
+}
+
+fn is_port_taken(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| cause.kind() == io::ErrorKind::AddrInUse)
 }
 
 /// Ends with the first SIGINT or SIGTERM. From then on a SIGINT ends the process at once.

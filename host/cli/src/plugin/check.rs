@@ -17,7 +17,13 @@ use postdate_runtime::inspect::{Inspection, Kind, Verdict, inspect};
 use super::size_text;
 use crate::output::{columns, indented, out, printable};
 
+const NOTES: &str = "\
+Each import is one of: given (always there), needs a grant (add the key to the plugin's table in
+use-case.toml, or it is of no use), refused (with what to do about it).
+The exit code is 0 only if the plugin can be loaded.";
+
 #[derive(Debug, Args)]
+#[command(after_help = NOTES)]
 pub struct Check {
     /// The component to look at
     file: PathBuf,

@@ -21,7 +21,24 @@ use super::compare::{Outcome, differences};
 use super::{junit, log_text};
 use crate::output::{indented, out, printable};
 
+const NOTES: &str = "\
+A case is a file such as cases/rejects-nothing.toml:
+
+  call = \"validate\"                    # or \"process\"
+  [body]                               # TOML as JSON; or body = '{\"json\": \"text\"}'
+  item = \"book\"
+  quantity = 0
+  [expect]                             # exactly one of: accepted, problems, result, failure, error
+  problems = [{ pointer = \"/quantity\", code = \"minimum\" }]
+
+It may also have: description, now, target, headers, attempt, secrets; and for a processor
+[[http]] tables (method, url, headers, body, then status, answer-headers and answer, or error):
+the answers to its requests in their order. A case never uses the network.
+accepted.body, and a table as result, are compared as subsets; problems in any order.
+The exit code is 0 only if every case passed, and there was one.";
+
 #[derive(Debug, Args)]
+#[command(after_help = NOTES)]
 pub struct Test {
     /// The bundle: a directory with use-case.toml, its plugins and cases/*.toml
     dir: PathBuf,
@@ -29,8 +46,7 @@ pub struct Test {
     /// Only cases with this in their name
     filter: Option<String>,
 
-    /// Also write the results to this file, as `JUnit` XML
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = "Also write the results to this file, as JUnit XML")]
     junit: Option<PathBuf>,
 }
 

@@ -20,12 +20,12 @@ With --json the API's answer is printed as it came, also when it is an error; th
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RequestCommand {
-    #[command(flatten)]
-    pub connection: Connection,
-
     /// Print the API's answer as it came
     #[arg(long, global = true)]
     pub json: bool,
+
+    #[command(flatten)]
+    pub connection: Connection,
 
     #[command(subcommand)]
     pub action: Action,
@@ -40,15 +40,22 @@ pub enum Action {
     /// List requests in order of their time
     List(List),
     /// Cancel a scheduled request: it will not run
-    Cancel { id: String },
+    Cancel {
+        /// Correlation id of the request
+        id: String,
+    },
     /// Give a scheduled request another time
     Move {
+        /// Correlation id of the request
         id: String,
         #[command(flatten)]
         to: To,
     },
     /// Run a failed request again, now
-    Retry { id: String },
+    Retry {
+        /// Correlation id of the request
+        id: String,
+    },
 }
 
 /// Exactly one of the two.
@@ -92,6 +99,7 @@ pub struct Post {
 
 #[derive(Debug, Args)]
 pub struct Get {
+    /// Correlation id of the request
     pub id: String,
 
     /// Wait until the request has ended. The exit code is 0 only if it succeeded
@@ -105,9 +113,11 @@ pub struct Get {
 
 #[derive(Debug, Args)]
 pub struct List {
-    #[arg(long)]
+    /// Only those of this use case
+    #[arg(long, value_name = "NAME")]
     pub use_case: Option<String>,
 
+    /// Only those of this status
     #[arg(long, value_parser = ["scheduled", "running", "succeeded", "failed", "cancelled"])]
     pub status: Option<String>,
 
