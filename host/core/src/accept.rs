@@ -111,7 +111,7 @@ pub async fn accept(
     };
     if let Err(error) = scheduler.schedule(&request).await {
         // Told the truth: what cannot be scheduled is not left behind as if it were.
-        ledger.change(request.id, Change::Cancel, now).await?;
+        ledger.change(request.id, Change::Abort { reason: error.to_string() }, now).await?;
         return Err(error.into());
     }
     Ok(Accepted { request, replayed: false })
@@ -234,3 +234,6 @@ pub(crate) fn new_scheduled(
 fn body_hash(body: &[u8]) -> String {
     hex(&Sha256::digest(body))
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,3 +141,6 @@ fn cut(mut text: String, most: usize) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,9 @@ pub const MAX_INTERRUPTIONS: u32 = 5;
 pub enum Change {
     /// The client takes it back.
     Cancel,
+    /// It was stored and then could not be scheduled, so it was never acknowledged. Ledgers also free its idempotency
+    /// key: a client that was told to try again does so with the same key.
+    Abort { reason: String },
     /// The client names another time.
     Move(DateTime<Utc>),
     /// A failed request is to run again, now.
@@ -55,6 +58,12 @@ pub fn apply(request: &Request, change: &Change, now: DateTime<Utc>) -> Result<(
             require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
             end(&mut next, Status::Cancelled, now);
             (Event::Cancelled, None)
+        }
+        Change::Abort { reason } => {
+            require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
+            end(&mut next, Status::Cancelled, now);
+            next.failure = Some(reason.clone());
+            (Event::Cancelled, Some(reason.clone()))
         }
         Change::Move(to) => {
             require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
@@ -113,6 +122,8 @@ fn finish(next: &mut Request, outcome: &Outcome, now: DateTime<Utc>) -> (Event, 
         Outcome::Retry { failure, at } => {
             again(next, failure, *at);
             next.failures += 1;
+            // It came to an end by itself: what cut off others before it was not the request.
+            next.interruptions = 0;
             (Event::AttemptFailed, Some(failure.clone()))
         }
         Outcome::Failed { failure, .. } => {
@@ -156,3 +167,6 @@ fn require(allowed: bool, refusal: Refusal) -> Result<(), Refusal> {
 fn require_claim(request: &Request, attempt: u32) -> Result<(), Refusal> {
     require(request.status == Status::Running && request.attempts == attempt, Refusal::ClaimLost)
 }
+
+#[cfg(test)]
+mod tests;

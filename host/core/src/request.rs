@@ -69,7 +69,7 @@ pub struct Request {
     pub attempts: u32,
     /// Attempts, since it was accepted or retried by hand, whose failure counts against the retry policy.
     pub failures: u32,
-    /// Attempts since then that were cut off: the host stopped or died, or the lease ran out.
+    /// Attempts in a row, since then, that were cut off: the host stopped or died, or the lease ran out.
     pub interruptions: u32,
     /// How long a claim holds: longer than one attempt can take.
     pub lease: Duration,

@@ -140,6 +140,9 @@ impl Changes for MemoryLedger {
         if let Some(notice) = lifecycle::notice(&change) {
             rows.insert(notice)?;
         }
+        if matches!(change, Change::Abort { .. }) {
+            rows.by_key.retain(|_, holder| *holder != id);
+        }
         if let Some(row) = rows.by_id.get_mut(&id) {
             row.request = next.clone();
             row.history.push(entry);

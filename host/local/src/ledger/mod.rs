@@ -128,6 +128,9 @@ impl Changes for SqliteLedger {
                 Err(refusal) => return Ok(Changed::Refused(request, refusal)),
             };
             rows::update(connection, seq, &request, &next, &entry)?;
+            if matches!(change, Change::Abort { .. }) {
+                rows::free_key(connection, seq)?;
+            }
             if let Some(notice) = lifecycle::notice(&change) {
                 rows::insert(connection, notice)?;
             }

@@ -74,6 +74,11 @@ pub fn update(connection: &Connection, seq: i64, before: &Request, after: &Reque
     append_history(connection, seq, n, entry)
 }
 
+/// Lets another request take the idempotency key of this one.
+pub fn free_key(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE requests SET idempotency_key = NULL WHERE seq = ?1")?.execute([seq]).map(drop)
+}
+
 fn append_history(connection: &Connection, seq: i64, n: i64, entry: &HistoryEntry) -> rusqlite::Result<()> {
     connection.prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(params![
         seq,

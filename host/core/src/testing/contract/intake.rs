@@ -79,6 +79,20 @@ pub async fn an_idempotency_key_stays_taken_after_the_end(ledger: &(impl Intake 
     assert_eq!(ledger.find_by_key("intake-ended", "k").await.unwrap(), Some(cancelled));
 }
 
+pub async fn an_idempotency_key_is_free_again_when_its_request_was_aborted(ledger: &(impl Intake + Changes)) {
+    let first = keyed(40, "intake-aborted", "k");
+    insert(ledger, &first).await;
+    let aborted = make(ledger, first.request.id, Change::Abort { reason: "no more rules".to_owned() }, at(5)).await;
+    assert_eq!(aborted.status, Status::Cancelled);
+    assert_eq!(ledger.find_by_key("intake-aborted", "k").await.unwrap(), None);
+    let second = keyed(41, "intake-aborted", "k");
+    assert_eq!(insert(ledger, &second).await, second.request);
+    // A refused one frees nothing.
+    make(ledger, second.request.id, Change::Claim, at(60)).await;
+    ledger.change(second.request.id, Change::Abort { reason: String::new() }, at(61)).await.unwrap();
+    assert!(ledger.find_by_key("intake-aborted", "k").await.unwrap().is_some());
+}
+
 pub async fn of_concurrent_inserts_under_one_key_one_is_stored(ledger: &(impl Intake + Requests)) {
     let inserts = (0..32).map(|n| ledger.insert(keyed(100 + n, "intake-race", "k")));
     let answers: Vec<Inserted> = join_all(inserts).await.into_iter().map(|answer| answer.unwrap()).collect();

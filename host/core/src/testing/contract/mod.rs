@@ -24,6 +24,7 @@ pub async fn ledger_contract(ledger: &(impl Intake + Requests + Changes)) {
     intake::an_id_is_taken_once(ledger).await;
     intake::an_idempotency_key_is_taken_once_a_use_case(ledger).await;
     intake::an_idempotency_key_stays_taken_after_the_end(ledger).await;
+    intake::an_idempotency_key_is_free_again_when_its_request_was_aborted(ledger).await;
     intake::of_concurrent_inserts_under_one_key_one_is_stored(ledger).await;
     transitions::every_change_in_every_state_is_made_or_refused(ledger).await;
     transitions::a_notice_is_stored_with_the_end_and_only_with_it(ledger).await;

@@ -73,6 +73,7 @@ fn lives() -> Vec<Life> {
 fn tries() -> Vec<(&'static str, Change, DateTime<Utc>)> {
     vec![
         ("cancel", Change::Cancel, at(DUE + 100)),
+        ("abort", Change::Abort { reason: "no more rules".to_owned() }, at(DUE + 100)),
         ("move", Change::Move(at(DUE + 500)), at(DUE + 100)),
         ("retry", Change::Retry, at(DUE + 100)),
         ("claim when due", Change::Claim, at(DUE + 100)),

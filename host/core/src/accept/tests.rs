@@ -1,0 +1,351 @@
+use std::sync::{Arc, Mutex};
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::Fault;
+use crate::plugin::{Role, Stopped, Verdict};
+use crate::ports::Requests as _;
+use crate::testing::{FakeBundle, FakeUseCases, MemoryLedger, RecordingScheduler, block_on, moment, sample_id};
+
+const ORDERS: &str = r#"
+name = "orders"
+[validate]
+plugin = "validate.wasm"
+headers = ["x-signature"]
+[process]
+plugin = "process.wasm"
+timeout = "20s"
+[schedule]
+max-ahead = "30d"
+[targets]
+default = "here"
+here = { kind = "plugin" }
+hook = { kind = "http", url = "http://127.0.0.1:9000/hook", timeout = "3s" }
+"#;
+
+/// Everything that `accept` works with.
+struct World {
+    use_cases: FakeUseCases,
+    ledger: MemoryLedger,
+    scheduler: RecordingScheduler,
+}
+
+impl World {
+    fn new(bundle: FakeBundle) -> Self {
+        Self { use_cases: FakeUseCases::of(bundle), ledger: MemoryLedger::default(), scheduler: RecordingScheduler::default() }
+    }
+
+    /// A use case whose validator answers so.
+    fn validated(verdict: Verdict) -> Self {
+        Self::new(FakeBundle::new("v1", ORDERS).on_validate(move |_| Ok(verdict.clone())))
+    }
+
+    fn accept(&self, submission: Submission) -> Result<Accepted, Rejection> {
+        block_on(accept(&self.use_cases, &self.ledger, &self.scheduler, submission))
+    }
+
+    fn find(&self, id: CorrelationId) -> Request {
+        block_on(self.ledger.find(id)).unwrap().expect("it is in the ledger").0
+    }
+}
+
+fn submission(n: u64, body: &str) -> Submission {
+    Submission {
+        id: sample_id(n),
+        use_case: "orders".to_owned(),
+        received_at: moment(),
+        idempotency_key: None,
+        headers: Vec::new(),
+        caller: Vec::new(),
+        body: Bytes::copy_from_slice(body.as_bytes()),
+    }
+}
+
+fn keyed(n: u64, body: &str) -> Submission {
+    Submission { idempotency_key: Some("k".to_owned()), ..submission(n, body) }
+}
+
+/// `target @ time` of an accepted request, else the code of the error.
+fn outcome(answer: Result<Accepted, Rejection>) -> String {
+    match answer {
+        Ok(Accepted { request, .. }) => format!("{} @ {}", request.target, rfc3339(request.trigger_at)),
+        Err(rejection) => Fault::from(rejection).code().to_owned(),
+    }
+}
+
+/// What comes of a body that the validator has nothing against. What is refused leaves nothing behind.
+#[track_caller]
+fn check(body: &str, expected: &str) {
+    let world = World::validated(Ok(Acceptance::default()));
+    let answer = world.accept(submission(1, body));
+    let stored = usize::from(answer.is_ok());
+    assert_eq!(outcome(answer), expected, "{body}");
+    assert_eq!((world.ledger.ids().len(), world.scheduler.scheduled().len()), (stored, stored), "{body}");
+}
+
+/// What comes of a good body when the validator says yes with changes.
+#[track_caller]
+fn check_acceptance(acceptance: &Acceptance, expected: &str) {
+    let world = World::validated(Ok(acceptance.clone()));
+    let answer = world.accept(submission(1, r#"{"triggerAt":"2027-01-02T00:00:00Z","target":"hook"}"#));
+    assert_eq!(outcome(answer), expected, "{acceptance:?}");
+    assert_eq!(world.ledger.ids().is_empty(), !expected.contains('@'), "{acceptance:?}");
+}
+
+#[test]
+fn a_good_body_is_accepted() {
+    check(r#"{"triggerAt":"2027-01-02T00:00:00Z"}"#, "here @ 2027-01-02T00:00:00.000Z");
+    check(r#"{"delay":"PT90S"}"#, "here @ 2027-01-01T00:01:30.000Z");
+    check(r#"{"delay":"PT0S"}"#, "here @ 2027-01-01T00:00:00.000Z");
+    check(r#"{"delay":"P30D","target":"hook"}"#, "hook @ 2027-01-31T00:00:00.000Z");
+    check(r#"{"triggerAt":"2027-01-01T00:00:00.0000001Z","anything":[{}]}"#, "here @ 2027-01-01T00:00:00.001Z");
+}
+
+#[test]
+fn a_bad_body_is_refused() {
+    check("", "malformed-json");
+    check("{", "malformed-json");
+    check(r#"{"delay":"PT1S"} x"#, "malformed-json");
+    check(r#"["delay"]"#, "not-an-object");
+    check("null", "not-an-object");
+    check("{}", "trigger-missing");
+    check(r#"{"triggerAt":"2027-01-02T00:00:00Z","delay":"PT1S"}"#, "trigger-ambiguous");
+    check(r#"{"triggerAt":1798848000}"#, "trigger-malformed");
+    check(r#"{"triggerAt":"2027-01-02T00:00:00"}"#, "trigger-without-offset");
+    check(r#"{"triggerAt":"2026-12-31T23:59:59.999Z"}"#, "trigger-in-past");
+    check(r#"{"delay":"P30DT0.001S"}"#, "trigger-too-far");
+    check(r#"{"delay":"PT1S","target":7}"#, "target-malformed");
+    check(r#"{"delay":"PT1S","target":null}"#, "target-malformed");
+    check(r#"{"delay":"PT1S","target":"heaven"}"#, "unknown-target");
+    check(r#"{"delay":"PT1S","target":"default"}"#, "unknown-target");
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_refused() {
+    let world = World::validated(Ok(Acceptance::default()));
+    let answer = world.accept(Submission { body: Bytes::from_static(b"{\"delay\":\"PT1S\",\"x\":\"\xff\"}"), ..submission(1, "") });
+    assert_eq!(outcome(answer), "malformed-json");
+}
+
+#[test]
+fn the_first_fault_is_the_one_that_is_told() {
+    let no = || World::validated(Err(vec![]));
+    let told = |body| outcome(no().accept(submission(1, body)));
+    assert_eq!(outcome(no().accept(Submission { use_case: "x".to_owned(), ..submission(1, "{") })), "unknown-use-case");
+    assert_eq!(told(r#"{"triggerAt":"2020-01-01T00:00:00Z","target":7}"#), "target-malformed");
+    assert_eq!(told(r#"{"triggerAt":"2020-01-01T00:00:00Z","target":"heaven"}"#), "trigger-in-past");
+    assert_eq!(told(r#"{"delay":"PT1S","target":"heaven"}"#), "unknown-target");
+    assert_eq!(told(r#"{"delay":"PT1S"}"#), "rejected");
+}
+
+#[test]
+fn an_unknown_alias_is_told_the_known_ones() {
+    let rejection = World::validated(Ok(Acceptance::default())).accept(submission(1, r#"{"delay":"PT1S","target":"heaven"}"#)).unwrap_err();
+    assert_eq!(rejection.to_string(), "\"heaven\" is not a target of this use case: choose from here, hook");
+}
+
+#[test]
+fn the_validator_sees_the_request_and_only_the_headers_that_are_listed() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let bundle = FakeBundle::new("v1", ORDERS).on_validate({
+        let seen = Arc::clone(&seen);
+        move |input| {
+            seen.lock().unwrap().push(input);
+            Ok(Ok(Acceptance::default()))
+        }
+    });
+    // As it came: spaces, order and numbers that a parser would change.
+    let body = "{ \"b\": 1.0, \"a\": 10000000000000000000001,\n\"target\": \"hook\", \"delay\": \"PT1S\" }";
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let submission = Submission {
+        headers: vec![pair("authorization", "Bearer secret"), pair("x-signature", "abc")],
+        caller: vec![pair("sub", "alice")],
+        ..submission(1, body)
+    };
+    let accepted = World::new(bundle).accept(submission).unwrap();
+    let expected = ValidateInput {
+        id: accepted.request.id.to_string(),
+        use_case: "orders".to_owned(),
+        received_at: "2027-01-01T00:00:00.000Z".to_owned(),
+        trigger_at: "2027-01-01T00:00:01.000Z".to_owned(),
+        target: Some("hook".to_owned()),
+        caller: vec![pair("sub", "alice")],
+        headers: vec![pair("x-signature", "abc")],
+        body: body.to_owned(),
+    };
+    assert_eq!(*seen.lock().unwrap(), [expected]);
+}
+
+#[test]
+fn what_is_accepted_is_stored_whole_and_scheduled() {
+    let world = World::validated(Ok(Acceptance::default()));
+    let body = r#"{"delay":"PT60S", "sku":"A-1"}"#;
+    let accepted = world.accept(keyed(1, body)).unwrap();
+    assert!(!accepted.replayed);
+    let request = accepted.request;
+    assert_eq!(world.find(request.id), request);
+    assert_eq!(world.ledger.body(request.id).as_deref(), Some(body));
+    assert_eq!(world.scheduler.scheduled(), [(request.id, moment() + TimeDelta::seconds(60))]);
+    assert_eq!((request.status, request.version.as_str(), request.attempts), (Status::Scheduled, "v1", 0));
+    assert_eq!((request.due_at, request.first_trigger_at), (request.trigger_at, request.trigger_at));
+    assert_eq!(request.lease, Duration::from_secs(20) + LEASE_MARGIN, "a claim must outlast an attempt");
+    let to_hook = world.accept(submission(2, r#"{"delay":"PT60S","target":"hook"}"#)).unwrap().request;
+    assert_eq!(to_hook.lease, Duration::from_secs(3) + LEASE_MARGIN);
+}
+
+#[test]
+fn without_a_validator_any_object_with_a_good_time_is_accepted() {
+    let manifest = "name = 'orders'\n[targets]\nhook = { kind = 'http', url = 'http://127.0.0.1:9000' }";
+    // Its validate closure would say no; it must not be asked.
+    let world = World::new(FakeBundle::new("v1", manifest).on_validate(|_| Ok(Err(vec![]))));
+    assert_eq!(outcome(world.accept(submission(1, r#"{"delay":"PT1S"}"#))), "hook @ 2027-01-01T00:00:01.000Z");
+}
+
+#[test]
+fn a_no_of_the_validator_keeps_its_problems() {
+    let problem = Problem { pointer: "/sku".to_owned(), code: "required".to_owned(), message: "which article?".to_owned() };
+    let world = World::validated(Err(vec![problem.clone()]));
+    match world.accept(submission(1, r#"{"delay":"PT1S"}"#)) {
+        Err(Rejection::Problems(problems)) => assert_eq!(problems, [problem]),
+        other => panic!("not rejected: {other:?}"),
+    }
+    assert!(world.ledger.ids().is_empty());
+}
+
+#[test]
+fn a_yes_with_changes_is_held_to_the_same_rules() {
+    let yes = Acceptance::default;
+    let to = |target: &str| Acceptance { target: Some(target.to_owned()), ..yes() };
+    let when = |at: &str| Acceptance { trigger_at: Some(at.to_owned()), ..yes() };
+    let body = |text: &str| Acceptance { body: Some(text.to_owned()), ..yes() };
+    check_acceptance(&yes(), "hook @ 2027-01-02T00:00:00.000Z");
+    check_acceptance(&to("here"), "here @ 2027-01-02T00:00:00.000Z");
+    check_acceptance(&to("heaven"), "unknown-target");
+    check_acceptance(&when("2027-01-03T01:00:00+01:00"), "hook @ 2027-01-03T00:00:00.000Z");
+    for bad in ["tomorrow", "2027-01-03T00:00:00", "2026-12-31T00:00:00Z", "2028-01-01T00:00:00Z", ""] {
+        check_acceptance(&when(bad), "validator-answer-unusable");
+    }
+    check_acceptance(&body(r#"{"normalised":true}"#), "hook @ 2027-01-02T00:00:00.000Z");
+    for bad in ["", "{", "{} {}", "undefined"] {
+        check_acceptance(&body(bad), "validator-answer-unusable");
+    }
+}
+
+#[test]
+fn the_processor_gets_the_body_that_the_validator_made() {
+    let world = World::validated(Ok(Acceptance { body: Some(r#"{"n":2}"#.to_owned()), ..Acceptance::default() }));
+    let request = world.accept(submission(1, r#"{"delay":"PT1S","n":1}"#)).unwrap().request;
+    assert_eq!(world.ledger.body(request.id).as_deref(), Some(r#"{"n":2}"#));
+}
+
+#[test]
+fn a_validator_that_does_not_answer_is_named() {
+    let bundle = FakeBundle::new("v7", ORDERS);
+    let stopped = bundle.stopped(Role::Validate, Stopped::Timeout(Duration::from_secs(1)), &["payload of the client"]);
+    let world = World::new(bundle.on_validate(move |_| Err(stopped.clone())));
+    let rejection = world.accept(submission(1, r#"{"delay":"PT1S"}"#)).unwrap_err();
+    let expected = "the validate plugin of use case orders (version v7) did not answer within its timeout of 1s";
+    assert_eq!(rejection.to_string(), expected);
+    assert!(world.ledger.ids().is_empty());
+}
+
+#[test]
+fn the_same_key_and_body_again_is_the_first_answer_whatever_the_time_is_now() {
+    let world = World::validated(Ok(Acceptance::default()));
+    let body = r#"{"triggerAt":"2027-01-01T00:01:00Z"}"#;
+    let first = world.accept(keyed(1, body)).unwrap();
+    // By now the time is in the past, and the validator would say no.
+    world.use_cases.put(FakeBundle::new("v2", ORDERS).on_validate(|_| Ok(Err(vec![]))));
+    let again = world.accept(Submission { received_at: moment() + TimeDelta::days(1), ..keyed(2, body) }).unwrap();
+    assert_eq!(again, Accepted { request: first.request, replayed: true });
+    assert_eq!((world.ledger.ids().len(), world.scheduler.scheduled().len()), (1, 1));
+}
+
+#[test]
+fn the_same_key_with_another_body_is_refused_and_names_the_first() {
+    let world = World::validated(Ok(Acceptance::default()));
+    let first = world.accept(keyed(1, r#"{"delay":"PT1S"}"#)).unwrap().request;
+    // Not even JSON: the key comes first.
+    for other in [r#"{"delay":"PT2S"}"#, r#"{"delay": "PT1S"}"#, "{"] {
+        match world.accept(keyed(2, other)) {
+            Err(Rejection::KeyReused { first: named }) => assert_eq!(named, first.id),
+            answer => panic!("{other}: {answer:?}"),
+        }
+    }
+    let elsewhere = world.accept(submission(3, r#"{"delay":"PT1S"}"#)).unwrap();
+    assert!(!elsewhere.replayed, "without a key there is nothing to replay");
+}
+
+/// A ledger in which another call takes the key between the look and the insert.
+struct Overtaken<'a> {
+    ledger: &'a MemoryLedger,
+}
+
+impl Intake for Overtaken<'_> {
+    async fn find_by_key(&self, _use_case: &str, _key: &str) -> Result<Option<Request>, LedgerError> {
+        Ok(None)
+    }
+
+    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+        self.ledger.insert(new).await
+    }
+}
+
+impl Changes for Overtaken<'_> {
+    async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<crate::ports::Changed, LedgerError> {
+        self.ledger.change(id, change, now).await
+    }
+}
+
+#[test]
+fn a_key_that_is_taken_meanwhile_is_replayed_or_refused_just_the_same() {
+    let World { use_cases, ledger, scheduler } = World::validated(Ok(Acceptance::default()));
+    let overtaken = Overtaken { ledger: &ledger };
+    let accept = |submission| block_on(accept(&use_cases, &overtaken, &scheduler, submission));
+    let first = accept(keyed(1, r#"{"delay":"PT1S"}"#)).unwrap();
+    assert_eq!(accept(keyed(2, r#"{"delay":"PT1S"}"#)).unwrap(), Accepted { request: first.request, replayed: true });
+    assert_eq!(outcome(accept(keyed(3, r#"{"delay":"PT2S"}"#))), "idempotency-key-reused");
+    assert_eq!((ledger.ids().len(), scheduler.scheduled().len()), (1, 1));
+}
+
+#[test]
+fn what_cannot_be_scheduled_is_cancelled_and_the_error_told() {
+    let world = World::validated(Ok(Acceptance::default()));
+    world.scheduler.fail_with(ScheduleError::Failed("no more rules".to_owned()));
+    let rejection = world.accept(submission(1, r#"{"delay":"PT1S"}"#)).unwrap_err();
+    assert_eq!(rejection.to_string(), "the scheduler failed: no more rules");
+    let request = world.find(sample_id(1));
+    assert_eq!(request.status, Status::Cancelled);
+    assert_eq!(request.failure.as_deref(), Some("the scheduler failed: no more rules"));
+    assert_eq!(block_on(world.ledger.claim(request.id, moment() + TimeDelta::days(1))).unwrap(), None);
+}
+
+#[test]
+fn what_could_not_be_scheduled_can_be_sent_again_under_its_key() {
+    let world = World::validated(Ok(Acceptance::default()));
+    world.scheduler.fail_with(ScheduleError::Unavailable { message: "throttled".to_owned(), retry_after: None });
+    let body = r#"{"delay":"PT1S"}"#;
+    assert_eq!(outcome(world.accept(keyed(1, body))), "scheduler-unavailable");
+    world.scheduler.fail_with(None);
+    let again = world.accept(keyed(2, body)).unwrap();
+    assert_eq!((again.request.id, again.request.status, again.replayed), (sample_id(2), Status::Scheduled, false));
+    assert_eq!(world.scheduler.scheduled().len(), 1);
+}
+
+#[test]
+fn a_ledger_that_fails_is_told() {
+    let world = World::validated(Ok(Acceptance::default()));
+    world.ledger.fail_with(LedgerError::Unavailable("busy".to_owned()));
+    assert_eq!(outcome(world.accept(submission(1, r#"{"delay":"PT1S"}"#))), "ledger-unavailable");
+    assert_eq!(outcome(world.accept(keyed(2, r#"{"delay":"PT1S"}"#))), "ledger-unavailable");
+    assert!(world.scheduler.scheduled().is_empty(), "scheduled, but not stored");
+}
+
+#[test]
+fn a_target_is_text() {
+    for target in [json!(1), json!({}), json!([]), json!(true), Value::Null] {
+        check(&json!({ "delay": "PT1S", "target": target }).to_string(), "target-malformed");
+    }
+}

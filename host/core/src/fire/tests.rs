@@ -1,0 +1,290 @@
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::lifecycle::apply;
+use crate::plugin::{Role, Stopped};
+use crate::request::Status;
+use crate::testing::{Delivered, FakeBundle, FakeDeliver, FakeUseCases, block_on, moment, new_request, sample_id};
+
+const MANIFEST: &str = r#"
+name = "orders"
+[process]
+plugin = "process.wasm"
+[schedule]
+max-ahead = "1d"
+[retry]
+max-attempts = 3
+backoff = { initial = "10s", factor = 2, max = "15s" }
+[targets]
+default = "here"
+here = { kind = "plugin" }
+hook = { kind = "http", url = "http://127.0.0.1:9000/hook", timeout = "3s" }
+told = { kind = "http", url = "http://127.0.0.1:9000/told" }
+"#;
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    moment() + TimeDelta::seconds(seconds)
+}
+
+/// A request that is running its first attempt, since second 60.
+fn claimed() -> Claimed {
+    let new = new_request(sample_id(1), "orders", at(60));
+    let (request, _) = apply(&new.request, &Change::Claim, at(60)).unwrap();
+    Claimed { request, body: new.body }
+}
+
+fn to(target: &str) -> Claimed {
+    let claimed = claimed();
+    Claimed { request: Request { target: target.to_owned(), ..claimed.request }, ..claimed }
+}
+
+fn failure(message: &str, retry: bool, retry_after: Option<u64>) -> JobFailure {
+    JobFailure { message: message.to_owned(), retry, retry_after: retry_after.map(Duration::from_secs) }
+}
+
+/// A bundle of version v1 whose processor answers so.
+fn answering(manifest: &str, answer: JobResult) -> FakeBundle {
+    FakeBundle::new("v1", manifest).on_process(move |_| Ok(answer.clone()))
+}
+
+fn no_delivery() -> FakeDeliver {
+    FakeDeliver::answering(Err(failure("nothing was to be delivered", false, None)))
+}
+
+/// One attempt, ended at second 61: the change to record.
+fn fired(use_cases: &FakeUseCases, deliver: &FakeDeliver, claimed: &Claimed) -> Change {
+    let attempt = block_on(attempt(use_cases, deliver, claimed));
+    conclude(&claimed.request, attempt, sample_id(900), at(61))
+}
+
+/// What becomes of the request: `status`, then the result or the failure, then the wait for another attempt.
+fn summary(claimed: &Claimed, change: &Change) -> String {
+    let (after, _) = apply(&claimed.request, change, at(61)).expect("what `conclude` says can be recorded");
+    let text = after.result.or(after.failure).unwrap_or_default();
+    match after.status {
+        Status::Scheduled => format!("scheduled: {text}; in {} s", (after.due_at - at(61)).num_seconds()),
+        status => format!("{status}: {text}"),
+    }
+}
+
+#[track_caller]
+fn check(claimed: &Claimed, bundle: FakeBundle, expected: &str) {
+    let change = fired(&FakeUseCases::of(bundle), &no_delivery(), claimed);
+    assert_eq!(summary(claimed, &change), expected);
+}
+
+#[test]
+fn what_the_processor_answers_decides() {
+    let check = |answer: JobResult, expected| check(&claimed(), answering(MANIFEST, answer), expected);
+    check(Ok(None), "succeeded: ");
+    check(Ok(Some("{\"charged\":7}".to_owned())), "succeeded: {\"charged\":7}");
+    check(Err(failure("out of stock", false, None)), "failed: out of stock");
+    // A permanent failure is one, whatever time it names.
+    check(Err(failure("out of stock", false, Some(5))), "failed: out of stock");
+    check(Err(failure("busy", true, None)), "scheduled: busy; in 10 s");
+}
+
+#[test]
+fn a_retry_waits_for_the_longer_of_back_off_and_retry_after() {
+    let with_failures = |failures| {
+        let claimed = claimed();
+        Claimed { request: Request { failures, ..claimed.request }, ..claimed }
+    };
+    let check = |failures, retry_after, expected| {
+        check(&with_failures(failures), answering(MANIFEST, Err(failure("busy", true, retry_after))), expected);
+    };
+    check(0, Some(3), "scheduled: busy; in 10 s");
+    check(0, Some(42), "scheduled: busy; in 42 s");
+    check(1, None, "scheduled: busy; in 15 s");
+    // No further ahead than a client may ask for.
+    check(0, Some(u64::MAX), "scheduled: busy; in 86400 s");
+    // The third of three attempts.
+    check(2, None, "failed: busy");
+    check(2, Some(1), "failed: busy");
+    check(u32::MAX - 1, None, "failed: busy");
+}
+
+#[test]
+fn the_processor_sees_the_job() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let bundle = FakeBundle::new("v1", MANIFEST).on_process({
+        let seen = Arc::clone(&seen);
+        move |job| {
+            seen.lock().unwrap().push(job);
+            Ok(Ok(None))
+        }
+    });
+    let claimed = claimed();
+    // Attempts that were cut off are counted too.
+    let claimed = Claimed { request: Request { attempts: 4, due_at: at(50), ..claimed.request }, ..claimed };
+    fired(&FakeUseCases::of(bundle), &no_delivery(), &claimed);
+    let expected = Job {
+        id: claimed.request.id.to_string(),
+        use_case: "orders".to_owned(),
+        target: "here".to_owned(),
+        attempt: 4,
+        scheduled_for: "2027-01-01T00:01:00.000Z".to_owned(),
+        body: claimed.body,
+    };
+    assert_eq!(*seen.lock().unwrap(), [expected]);
+}
+
+/// What becomes of a request whose processor was stopped.
+#[track_caller]
+fn check_stopped(failures: u32, reason: Stopped, stderr: &[&str], expected: &str) {
+    let bundle = FakeBundle::new("v1", MANIFEST);
+    let stopped = bundle.stopped(Role::Process, reason, stderr);
+    let claimed = claimed();
+    let claimed = Claimed { request: Request { failures, ..claimed.request }, ..claimed };
+    check(&claimed, bundle.on_process(move |_| Err(stopped.clone())), expected);
+}
+
+#[test]
+fn a_plugin_that_is_stopped_counts_and_may_run_again() {
+    const PLUGIN: &str = "the process plugin of use case orders (version v1)";
+    let trap = || Stopped::Trap("unreachable".to_owned());
+    check_stopped(0, trap(), &[], &format!("scheduled: {PLUGIN} trapped: unreachable; in 10 s"));
+    check_stopped(2, trap(), &[], &format!("failed: {PLUGIN} trapped: unreachable"));
+    check_stopped(2, Stopped::Memory(64 << 20), &[], &format!("failed: {PLUGIN} needed more memory than its limit of 64 MiB"));
+    let panicked = ["thread 'main' panicked at lib.rs:7:", "no stock", "note: run with …"];
+    let words = "its last words: thread 'main' panicked at lib.rs:7:";
+    check_stopped(2, trap(), &panicked, &format!("failed: {PLUGIN} trapped: unreachable; {words}"));
+}
+
+#[test]
+fn a_use_case_that_is_gone_may_come_back() {
+    let gone = FakeUseCases::default();
+    let claimed = claimed();
+    let change = fired(&gone, &no_delivery(), &claimed);
+    // The default policy: nothing is known of the use case's own.
+    assert_eq!(summary(&claimed, &change), "scheduled: version v1 of use case orders is gone; in 30 s");
+    gone.put(answering(MANIFEST, Ok(None)));
+    assert_eq!(summary(&claimed, &fired(&gone, &no_delivery(), &claimed)), "succeeded: ");
+}
+
+/// Which version runs a request of v1, after an upload of v2 with this policy.
+#[track_caller]
+fn check_version(policy: &str, expected: &str) -> FakeUseCases {
+    let manifest = MANIFEST.replace("[schedule]", &format!("[schedule]\nversion = '{policy}'"));
+    let saying = |version: &'static str| FakeBundle::new(version, &manifest).on_process(move |_| Ok(Ok(Some(version.to_owned()))));
+    let use_cases = FakeUseCases::of(saying("v1"));
+    use_cases.put(saying("v2"));
+    let claimed = claimed();
+    assert_eq!(summary(&claimed, &fired(&use_cases, &no_delivery(), &claimed)), format!("succeeded: {expected}"), "{policy}");
+    use_cases
+}
+
+#[test]
+fn a_request_runs_the_version_that_validated_it_or_the_latest() {
+    check_version("pinned", "v1");
+    let use_cases = check_version("latest", "v2");
+    // Where there is no latest any more, its own will do.
+    use_cases.remove("orders");
+    let claimed = claimed();
+    assert_eq!(summary(&claimed, &fired(&use_cases, &no_delivery(), &claimed)), "succeeded: v1");
+}
+
+#[test]
+fn an_http_target_gets_the_body_as_it_is_with_its_timeout() {
+    let use_cases = FakeUseCases::of(answering(MANIFEST, Ok(Some("the plugin ran".to_owned()))));
+    let deliver = FakeDeliver::answering(Ok(Some("taken".to_owned())));
+    let claimed = to("hook");
+    assert_eq!(summary(&claimed, &fired(&use_cases, &deliver, &claimed)), "succeeded: taken");
+    let expected = Delivered {
+        url: "http://127.0.0.1:9000/hook".to_owned(),
+        timeout: Duration::from_secs(3),
+        id: claimed.request.id,
+        attempt: 1,
+        body: claimed.body.clone(),
+    };
+    assert_eq!(deliver.delivered(), [expected]);
+
+    let busy = FakeDeliver::answering(Err(failure("HTTP 503", true, Some(12))));
+    assert_eq!(summary(&claimed, &fired(&use_cases, &busy, &claimed)), "scheduled: HTTP 503; in 12 s");
+    let gone = FakeDeliver::answering(Err(failure("HTTP 410", false, None)));
+    assert_eq!(summary(&claimed, &fired(&use_cases, &gone, &claimed)), "failed: HTTP 410");
+}
+
+#[test]
+fn a_target_that_is_no_longer_named_is_a_permanent_failure() {
+    check(&to("heaven"), answering(MANIFEST, Ok(None)), "failed: the use case has no target \"heaven\" any more");
+}
+
+/// The request that tells of the end, for a processor that answers so.
+fn told(on: &str, answer: JobResult, claimed: &Claimed) -> Option<NewRequest> {
+    let use_cases = FakeUseCases::of(answering(&format!("{MANIFEST}\n[on]\n{on}"), answer));
+    lifecycle::notice(&fired(&use_cases, &no_delivery(), claimed)).cloned()
+}
+
+#[test]
+fn the_end_is_told_to_the_target_that_wants_to_know() {
+    let both = "success = 'told'\nfailure = 'hook'";
+    let success = told(both, Ok(Some("{\"n\":2}".to_owned())), &claimed()).expect("success is told");
+    let request = &success.request;
+    assert_eq!((request.id, request.target.as_str(), request.notice_of), (sample_id(900), "told", Some(sample_id(1))));
+    assert_eq!((request.status, request.due_at, request.trigger_at), (Status::Scheduled, at(61), at(61)));
+    assert_eq!((request.use_case.as_str(), request.version.as_str(), &success.idempotency_key), ("orders", "v1", &None));
+    let body: serde_json::Value = serde_json::from_str(&success.body).unwrap();
+    let expected = serde_json::json!({
+        "correlationId": sample_id(1),
+        "useCase": "orders",
+        "status": "succeeded",
+        "target": "here",
+        "triggerAt": "2027-01-01T00:01:00.000Z",
+        "attempts": 1,
+        "finishedAt": "2027-01-01T00:01:01.000Z",
+        "result": { "n": 2 },
+    });
+    assert_eq!(body, expected);
+
+    let failure = told(both, Err(failure("gone", false, None)), &claimed()).expect("failure is told");
+    assert_eq!(failure.request.target, "hook");
+    let body: serde_json::Value = serde_json::from_str(&failure.body).unwrap();
+    assert_eq!((&body["status"], &body["failure"]), (&"failed".into(), &"gone".into()));
+}
+
+#[test]
+fn nobody_is_told_who_did_not_ask_or_before_the_end() {
+    assert_eq!(told("", Ok(None), &claimed()), None);
+    assert_eq!(told("failure = 'told'", Ok(None), &claimed()), None);
+    assert_eq!(told("success = 'told'", Err(failure("gone", false, None)), &claimed()), None);
+    assert_eq!(told("success = 'told'\nfailure = 'told'", Err(failure("busy", true, None)), &claimed()), None);
+}
+
+#[test]
+fn the_end_of_a_notice_is_told_to_nobody() {
+    let claimed = claimed();
+    let notice = Claimed { request: Request { notice_of: Some(sample_id(2)), ..claimed.request }, ..claimed };
+    let both = "success = 'told'\nfailure = 'told'";
+    assert_eq!(told(both, Ok(None), &notice), None);
+    assert_eq!(told(both, Err(failure("gone", false, None)), &notice), None);
+}
+
+/// What is kept of a text: its length, and whether it was cut.
+#[track_caller]
+fn check_cut(text: &str, bytes: usize, marked: bool) {
+    let use_cases = FakeUseCases::of(answering(MANIFEST, Ok(Some(text.to_owned()))));
+    let Change::Finish { outcome: Outcome::Succeeded { result: Some(kept), .. }, .. } = fired(&use_cases, &no_delivery(), &claimed())
+    else {
+        panic!("a result was returned")
+    };
+    assert_eq!((kept.len(), kept.ends_with("… (cut)")), (bytes, marked));
+    let beginning = kept.strip_suffix("… (cut)").unwrap_or(&kept);
+    assert!(text.starts_with(beginning));
+
+    // The message of a failure is held to the same bound.
+    let use_cases = FakeUseCases::of(answering(MANIFEST, Err(failure(text, false, None))));
+    let Change::Finish { outcome: Outcome::Failed { failure, .. }, .. } = fired(&use_cases, &no_delivery(), &claimed()) else {
+        panic!("a failure was returned")
+    };
+    assert_eq!(failure, kept);
+}
+
+#[test]
+fn a_result_is_cut_at_a_character() {
+    check_cut(&"x".repeat(MAX_RESULT_BYTES), MAX_RESULT_BYTES, false);
+    check_cut(&"x".repeat(MAX_RESULT_BYTES + 1), MAX_RESULT_BYTES, true);
+    // The mark takes 9 bytes; 65,527 before it would end in the middle of a character of 2 or of 4 bytes.
+    check_cut(&"é".repeat(MAX_RESULT_BYTES), MAX_RESULT_BYTES - 1, true);
+    check_cut(&"😀".repeat(MAX_RESULT_BYTES), MAX_RESULT_BYTES - 3, true);
+}

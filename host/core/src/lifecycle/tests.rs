@@ -1,0 +1,176 @@
+use chrono::TimeDelta;
+
+use super::*;
+use crate::testing::{moment, new_request, sample_id};
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    moment() + TimeDelta::seconds(seconds)
+}
+
+/// A request of that status in the middle of its life, due at second 60; its second attempt, if it is running.
+fn request(status: Status) -> Request {
+    let request = new_request(sample_id(1), "orders", at(60)).request;
+    let ended = matches!(status, Status::Succeeded | Status::Failed | Status::Cancelled);
+    Request {
+        status,
+        attempts: 2,
+        failures: 1,
+        lease_until: (status == Status::Running).then(|| at(120)),
+        finished_at: ended.then(|| at(70)),
+        failure: Some("busy".to_owned()),
+        ..request
+    }
+}
+
+fn finish(attempt: u32, outcome: Outcome) -> Change {
+    Change::Finish { attempt, outcome }
+}
+
+fn succeeded() -> Outcome {
+    Outcome::Succeeded { result: Some("done".to_owned()), notice: None }
+}
+
+fn retry() -> Outcome {
+    Outcome::Retry { failure: "busy again".to_owned(), at: at(200) }
+}
+
+fn failed() -> Outcome {
+    Outcome::Failed { failure: "gone".to_owned(), notice: None }
+}
+
+fn release(attempt: u32) -> Change {
+    Change::Release { attempt, reason: "the host stopped".to_owned() }
+}
+
+/// What a change at second 100 makes of a request of each status, in the order of [`Status::ALL`].
+#[track_caller]
+fn check(change: &Change, expected: [&str; 5]) {
+    let answers = Status::ALL.map(|status| match apply(&request(status), change, at(100)) {
+        Ok((next, entry)) => {
+            assert_eq!((entry.at, entry.status, entry.attempt), (at(100), next.status, next.attempts));
+            assert_eq!(next.lease_until.is_some(), next.status == Status::Running);
+            assert_eq!(next.finished_at.is_some(), !matches!(next.status, Status::Scheduled | Status::Running));
+            format!("{} → {}", entry.event.as_str(), next.status)
+        }
+        Err(refusal) => format!("{refusal:?}"),
+    });
+    assert_eq!(answers, expected, "{change:?}");
+}
+
+#[test]
+fn each_change_is_possible_in_the_states_where_it_makes_sense() {
+    let not_scheduled = "NotScheduled";
+    check(&Change::Cancel, ["cancelled → cancelled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
+    check(&Change::Move(at(500)), ["moved → scheduled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
+    check(&Change::Claim, ["started → running", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
+    check(&Change::Retry, ["NotFailed", "NotFailed", "NotFailed", "retried → scheduled", "NotFailed"]);
+    let abort = Change::Abort { reason: "no more rules".to_owned() };
+    check(&abort, ["cancelled → cancelled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
+}
+
+#[test]
+fn only_the_attempt_that_is_running_can_end() {
+    let lost = "ClaimLost";
+    check(&finish(2, succeeded()), [lost, "succeeded → succeeded", lost, lost, lost]);
+    check(&finish(2, retry()), [lost, "attempt-failed → scheduled", lost, lost, lost]);
+    check(&finish(2, failed()), [lost, "failed → failed", lost, lost, lost]);
+    check(&release(2), [lost, "interrupted → scheduled", lost, lost, lost]);
+    for attempt in [0, 1, 3] {
+        for change in [finish(attempt, succeeded()), finish(attempt, retry()), finish(attempt, failed()), release(attempt)] {
+            check(&change, [lost; 5]);
+        }
+    }
+}
+
+#[test]
+fn a_claim_is_refused_before_the_request_is_due() {
+    let request = request(Status::Scheduled);
+    let early = apply(&request, &Change::Claim, at(60) - TimeDelta::nanoseconds(1));
+    assert_eq!(early.unwrap_err(), Refusal::NotDue);
+    let (running, _) = apply(&request, &Change::Claim, at(60)).unwrap();
+    assert_eq!((running.attempts, running.lease_until), (3, Some(at(60) + request.lease)));
+}
+
+#[test]
+fn a_moved_request_is_due_at_its_new_time_and_keeps_its_first() {
+    let (moved, entry) = apply(&request(Status::Scheduled), &Change::Move(at(500)), at(10)).unwrap();
+    assert_eq!((moved.trigger_at, moved.due_at, moved.first_trigger_at), (at(500), at(500), at(60)));
+    assert_eq!(entry.detail.as_deref(), Some("to 2027-01-01T00:08:20.000Z"));
+    assert_eq!(apply(&moved, &Change::Claim, at(499)).unwrap_err(), Refusal::NotDue);
+}
+
+#[test]
+fn a_success_takes_the_place_of_former_failures() {
+    let (done, _) = apply(&request(Status::Running), &finish(2, succeeded()), at(100)).unwrap();
+    assert_eq!((done.result.as_deref(), done.failure, done.finished_at), (Some("done"), None, Some(at(100))));
+}
+
+#[test]
+fn a_failed_attempt_counts_and_waits_for_its_back_off() {
+    let (waiting, entry) = apply(&request(Status::Running), &finish(2, retry()), at(100)).unwrap();
+    assert_eq!((waiting.failures, waiting.due_at, waiting.trigger_at), (2, at(200), at(60)));
+    assert_eq!((waiting.failure.as_deref(), entry.detail.as_deref()), (Some("busy again"), Some("busy again")));
+}
+
+#[test]
+fn the_last_failure_is_kept() {
+    let (ended, entry) = apply(&request(Status::Running), &finish(2, failed()), at(100)).unwrap();
+    assert_eq!((ended.failures, ended.failure.as_deref(), entry.detail.as_deref()), (2, Some("gone"), Some("gone")));
+}
+
+#[test]
+fn a_retry_by_hand_starts_the_counts_anew_but_not_the_attempts() {
+    let spent = Request { interruptions: 4, failures: 5, ..request(Status::Failed) };
+    let (again, _) = apply(&spent, &Change::Retry, at(100)).unwrap();
+    assert_eq!((again.failures, again.interruptions, again.attempts), (0, 0, 2));
+    assert_eq!((again.due_at, again.finished_at), (at(100), None));
+}
+
+#[test]
+fn what_could_not_be_scheduled_says_why() {
+    let (aborted, entry) = apply(&request(Status::Scheduled), &Change::Abort { reason: "no more rules".to_owned() }, at(1)).unwrap();
+    assert_eq!((aborted.failure.as_deref(), entry.detail.as_deref()), (Some("no more rules"), Some("no more rules")));
+}
+
+/// Claims and releases a request until it is not scheduled any more; how often it was claimed.
+fn claims_until_the_end(mut request: Request) -> (u32, Request) {
+    let before = request.attempts;
+    while request.status == Status::Scheduled {
+        request = apply(&request, &Change::Claim, at(100)).unwrap().0;
+        request = apply(&request, &release(request.attempts), at(100)).unwrap().0;
+    }
+    (request.attempts - before, request)
+}
+
+#[test]
+fn a_request_that_is_cut_off_again_and_again_ends() {
+    let (claims, ended) = claims_until_the_end(request(Status::Scheduled));
+    assert_eq!((claims, ended.status, ended.failures), (MAX_INTERRUPTIONS, Status::Failed, 1));
+    assert_eq!(ended.failure.as_deref(), Some("cut off 5 times, the last time because the host stopped"));
+}
+
+#[test]
+fn an_attempt_that_ends_breaks_the_row_of_interruptions() {
+    let mut request = Request { interruptions: MAX_INTERRUPTIONS - 1, ..request(Status::Running) };
+    request = apply(&request, &finish(2, retry()), at(100)).unwrap().0;
+    request.due_at = at(100);
+    assert_eq!(claims_until_the_end(request).0, MAX_INTERRUPTIONS);
+}
+
+#[test]
+fn a_history_begins_with_the_acceptance() {
+    let entry = accepted(&request(Status::Scheduled));
+    assert_eq!((entry.at, entry.event, entry.attempt), (moment(), Event::Accepted, 0));
+}
+
+#[test]
+fn only_an_end_brings_a_notice() {
+    let told = new_request(sample_id(2), "orders", at(60));
+    let boxed = || Some(Box::new(told.clone()));
+    let success = finish(1, Outcome::Succeeded { result: None, notice: boxed() });
+    let failure = finish(1, Outcome::Failed { failure: String::new(), notice: boxed() });
+    assert_eq!((notice(&success), notice(&failure)), (Some(&told), Some(&told)));
+    for change in [finish(1, succeeded()), finish(1, retry()), release(1), Change::Cancel, Change::Claim] {
+        assert_eq!(notice(&change), None, "{change:?}");
+    }
+}
