@@ -28,7 +28,8 @@ where
         let Value::Object(fields) = body else { return Err(Rejection::NotAnObject.into()) };
         if let Some(other) = fields.keys().find(|key| !["triggerAt", "delay"].contains(&key.as_str())) {
             let detail = format!("{other:?} cannot be changed: only \"triggerAt\" can (or \"delay\", from now)");
-            return Err(Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "not-changeable", detail).with("pointer", json!(format!("/{other}"))));
+            let pointer = format!("/{}", other.replace('~', "~0").replace('/', "~1"));
+            return Err(Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "not-changeable", detail).with("pointer", json!(pointer)));
         }
         let to = schedule::trigger_of(&fields, now)?;
         let (found, _) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;

@@ -107,7 +107,9 @@ impl From<ScheduleError> for Fault {
     fn from(error: ScheduleError) -> Self {
         match &error {
             ScheduleError::Unavailable { retry_after, .. } => {
-                unavailable("scheduler-unavailable", error.to_string(), retry_after.map_or(1, |wait| wait.as_secs().max(1)))
+                // In whole seconds, and not before it is worth it.
+                let seconds = retry_after.map_or(1, |wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+                unavailable("scheduler-unavailable", error.to_string(), seconds.max(1))
             }
             ScheduleError::Failed(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "scheduler-failed", error.to_string()),
         }
@@ -134,11 +136,11 @@ impl From<Rejection> for Fault {
             Rejection::Problems(problems) => unprocessable("rejected").with("problems", json!(problems)),
             // The detail names plugin, version and reason; what the guest wrote to stderr stays in the log.
             Rejection::Validator(error) => {
-                let status = match error.reason {
-                    crate::plugin::Stopped::NotStarted(_) => StatusCode::SERVICE_UNAVAILABLE,
-                    _ => StatusCode::INTERNAL_SERVER_ERROR,
+                let fault = match error.reason {
+                    crate::plugin::Stopped::NotStarted(_) => unavailable("validator-failed", detail, 1),
+                    _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "validator-failed", detail),
                 };
-                Self::new(status, "validator-failed", detail).with("reason", json!(error.reason.code()))
+                fault.with("reason", json!(error.reason.code()))
             }
             Rejection::BadAcceptance { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "validator-answer-unusable", detail),
             Rejection::KeyReused { first } => Self::new(StatusCode::CONFLICT, "idempotency-key-reused", detail).with("first", json!(first)),

@@ -150,3 +150,6 @@ fn no_such_call(path: &str, segments: &[&str]) -> Fault {
     Fault::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", format!("{path} answers to {allowed}"))
         .with_header(header::ALLOW, &allowed)
 }
+
+#[cfg(test)]
+mod tests;

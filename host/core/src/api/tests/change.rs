@@ -1,0 +1,158 @@
+//! Moving, cancelling, retrying.
+
+use chrono::TimeDelta;
+use insta::assert_json_snapshot;
+
+use super::{Client, ORDERS, Reply, request, with_header};
+use crate::id::CorrelationId;
+use crate::plugin::JobFailure;
+use crate::ports::ScheduleError;
+use crate::testing::{FakeBundle, moment, sample_id};
+
+/// A use case whose processor always fails, for good.
+fn failing() -> Client {
+    let failure = JobFailure { message: "out of stock".to_owned(), retry: false, retry_after: None };
+    Client::new(FakeBundle::new("v1", ORDERS).on_process(move |_| Ok(Err(failure.clone()))))
+}
+
+fn path(id: CorrelationId) -> String {
+    format!("/requests/{id}")
+}
+
+#[test]
+fn a_moved_request_is_scheduled_again() {
+    let client = Client::of_orders();
+    let id = client.accepted(r#"{"delay":"PT60S"}"#);
+    let reply = client.call("PATCH", &path(id), r#"{"triggerAt":"2027-01-02T00:00:00Z"}"#);
+    assert_eq!((reply.status, reply.id()), (200, id));
+    assert_json_snapshot!(reply.body, { ".correlationId" => "[id]", ".links.self" => "[path]" }, @r#"
+    {
+      "correlationId": "[id]",
+      "useCase": "orders",
+      "status": "scheduled",
+      "target": "here",
+      "triggerAt": "2027-01-02T00:00:00.000Z",
+      "attempts": 0,
+      "receivedAt": "2027-01-01T00:00:00.000Z",
+      "version": "v1",
+      "links": {
+        "self": "[path]"
+      }
+    }
+    "#);
+    assert_eq!(client.api.scheduler.scheduled(), [(id, moment() + TimeDelta::seconds(60)), (id, moment() + TimeDelta::days(1))]);
+    client.call("PATCH", &path(id), r#"{"delay":"PT5S"}"#);
+    assert_eq!(client.api.scheduler.scheduled().last(), Some(&(id, moment() + TimeDelta::seconds(5))));
+}
+
+/// What a PATCH with this body says.
+#[track_caller]
+fn check_move(body: &str, expected: &str) {
+    let client = Client::of_orders();
+    let id = client.accepted(r#"{"delay":"PT60S"}"#);
+    assert_eq!(client.call("PATCH", &path(id), body).fault(), expected, "{body}");
+    assert_eq!(client.get(&path(id)).body["triggerAt"], "2027-01-01T00:01:00.000Z", "{body}");
+    assert_eq!(client.api.scheduler.scheduled().len(), 1, "{body}");
+}
+
+#[test]
+fn a_move_is_held_to_the_rules_of_a_post() {
+    check_move("", "400 malformed-json");
+    check_move("[]", "400 not-an-object");
+    check_move("{}", "422 trigger-missing");
+    check_move(r#"{"triggerAt":"2027-01-02T00:00:00"}"#, "422 trigger-without-offset");
+    check_move(r#"{"triggerAt":"2026-12-31T00:00:00Z"}"#, "422 trigger-in-past");
+    check_move(r#"{"delay":"P31D"}"#, "422 trigger-too-far");
+    check_move(r#"{"delay":"PT5S","target":"hook"}"#, "422 not-changeable");
+    check_move(r#"{"status":"cancelled"}"#, "422 not-changeable");
+    let client = Client::of_orders();
+    let id = client.accepted(r#"{"delay":"PT60S"}"#);
+    let untyped = client.send(with_header(request("PATCH", &path(id), r#"{"delay":"PT5S"}"#), "content-type", "text/plain"));
+    assert_eq!(untyped.fault(), "415 unsupported-media-type");
+    let other = client.call("PATCH", &path(id), r#"{"a/b":1,"delay":"PT5S"}"#);
+    assert_eq!(other.body["pointer"], "/a~1b", "a JSON Pointer (RFC 6901) escapes the slash");
+}
+
+#[test]
+fn a_use_case_that_is_gone_does_not_keep_its_requests_from_being_moved() {
+    let client = Client::of_orders();
+    let id = client.accepted(r#"{"delay":"PT60S"}"#);
+    client.api.use_cases.forget("orders");
+    assert_eq!(client.call("PATCH", &path(id), r#"{"delay":"P31D"}"#).status, 200);
+    assert_eq!(client.call("PATCH", &path(id), r#"{"delay":"P366D"}"#).fault(), "422 trigger-too-far");
+}
+
+#[test]
+fn a_cancelled_request_is_unscheduled_and_stays_so() {
+    let client = Client::of_orders();
+    let id = client.accepted(r#"{"delay":"PT60S"}"#);
+    client.advance(1);
+    let reply = client.call("DELETE", &path(id), "");
+    assert_eq!((reply.status, reply.id()), (200, id));
+    assert_eq!((&reply.body["status"], &reply.body["finishedAt"]), (&"cancelled".into(), &"2027-01-01T00:00:01.000Z".into()));
+    assert_eq!(client.api.scheduler.unscheduled(), [id]);
+    check_conflict(&client.call("DELETE", &path(id), ""), id, "409 not-scheduled", "cancelled");
+    check_conflict(&client.call("PATCH", &path(id), r#"{"delay":"PT5S"}"#), id, "409 not-scheduled", "cancelled");
+}
+
+#[test]
+fn a_cancelled_request_is_cancelled_even_where_the_scheduler_fails() {
+    let client = Client::of_orders();
+    let id = client.accepted(r#"{"delay":"PT60S"}"#);
+    client.api.scheduler.fail_with(ScheduleError::Failed("no".to_owned()));
+    assert_eq!(client.call("DELETE", &path(id), "").body["status"], "cancelled");
+}
+
+#[track_caller]
+fn check_conflict(reply: &Reply, id: CorrelationId, fault: &str, status: &str) {
+    assert_eq!(reply.fault(), fault);
+    assert_eq!((reply.id(), &reply.body["requestStatus"]), (id, &status.into()));
+}
+
+#[test]
+fn a_change_that_comes_too_late_is_a_conflict_that_says_how_the_request_stands() {
+    let client = failing();
+    let id = client.accepted(r#"{"delay":"PT0S"}"#);
+    let retry = format!("{}/retry", path(id));
+    check_conflict(&client.call("POST", &retry, ""), id, "409 not-failed", "scheduled");
+
+    let running = client.accepted(r#"{"delay":"PT0S"}"#);
+    client.claim(running);
+    check_conflict(&client.call("DELETE", &path(running), ""), running, "409 not-scheduled", "running");
+    check_conflict(&client.call("PATCH", &path(running), r#"{"delay":"PT5S"}"#), running, "409 not-scheduled", "running");
+    check_conflict(&client.call("POST", &format!("{}/retry", path(running)), ""), running, "409 not-failed", "running");
+
+    client.fire(id);
+    check_conflict(&client.call("DELETE", &path(id), ""), id, "409 not-scheduled", "failed");
+}
+
+#[test]
+fn a_failed_request_can_be_retried_by_hand() {
+    let client = failing();
+    let id = client.accepted(r#"{"delay":"PT1S"}"#);
+    client.advance(1);
+    client.fire(id);
+    assert_eq!(client.get(&path(id)).body["status"], "failed");
+    client.advance(60);
+    let reply = client.call("POST", &format!("{}/retry", path(id)), "");
+    assert_eq!((reply.status, reply.id()), (202, id));
+    let shown = (&reply.body["status"], &reply.body["attempts"], &reply.body["nextAttemptAt"]);
+    assert_eq!(shown, (&"scheduled".into(), &1.into(), &"2027-01-01T00:01:01.000Z".into()));
+    assert_eq!(client.api.scheduler.scheduled().last(), Some(&(id, moment() + TimeDelta::seconds(61))));
+    client.api.use_cases.put(FakeBundle::new("v1", ORDERS));
+    client.fire(id);
+    let done = client.get(&path(id)).body;
+    assert_eq!((&done["status"], &done["attempts"], done.get("failure")), (&"succeeded".into(), &2.into(), None));
+}
+
+#[test]
+fn what_nobody_knows_cannot_be_changed() {
+    let client = Client::of_orders();
+    let unknown = path(sample_id(99));
+    for (method, path, body) in
+        [("PATCH", unknown.clone(), r#"{"delay":"PT5S"}"#), ("DELETE", unknown.clone(), ""), ("POST", format!("{unknown}/retry"), "")]
+    {
+        let reply = client.call(method, &path, body);
+        assert_eq!((reply.fault().as_str(), reply.id()), ("404 unknown-request", sample_id(client.calls.get())), "{method} {path}");
+    }
+}

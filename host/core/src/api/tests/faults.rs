@@ -1,0 +1,171 @@
+//! Errors of every call: the key, the paths, the methods, what stands behind the API.
+
+use std::time::Duration;
+
+use super::{Client, ORDERS, Reply, request, with_header};
+use crate::plugin::{Acceptance, Role, Stopped};
+use crate::ports::{LedgerError, ScheduleError};
+use crate::testing::{FakeBundle, sample_id};
+
+const SOON: &str = r#"{"delay":"PT60S"}"#;
+
+/// Every call that there is.
+fn calls() -> Vec<(&'static str, String)> {
+    let id = sample_id(77);
+    vec![
+        ("GET", "/use-cases".to_owned()),
+        ("GET", "/requests".to_owned()),
+        ("POST", "/requests/orders".to_owned()),
+        ("GET", format!("/requests/{id}")),
+        ("PATCH", format!("/requests/{id}")),
+        ("DELETE", format!("/requests/{id}")),
+        ("POST", format!("/requests/{id}/retry")),
+        ("GET", "/no/such/call".to_owned()),
+    ]
+}
+
+#[test]
+fn without_the_key_there_is_no_answer_but_health() {
+    let client = Client::of_orders().with_key("s3cret");
+    for (method, path) in calls() {
+        for value in [None, Some("Bearer wrong"), Some("Bearer "), Some("Bearer s3cret2"), Some("Basic s3cret"), Some("s3cret")] {
+            let plain = request(method, &path, SOON);
+            let reply = client.send(match value {
+                Some(value) => with_header(plain, "authorization", value),
+                None => plain,
+            });
+            assert_eq!(
+                (reply.fault().as_str(), reply.header("www-authenticate")),
+                ("401 unauthorized", "Bearer"),
+                "{method} {path} {value:?}"
+            );
+            assert!(!reply.body.to_string().contains("s3cret"), "{reply:?}");
+        }
+    }
+    assert!(client.api.ledger.ids().is_empty());
+    assert_eq!(client.get("/health").status, 200);
+    assert_eq!(client.call("POST", "/health", "").fault(), "405 method-not-allowed");
+}
+
+#[test]
+fn with_the_key_every_call_is_answered() {
+    let client = Client::of_orders().with_key(" s3cret\n");
+    for value in ["Bearer s3cret", "bearer s3cret", "BEARER   s3cret"] {
+        for (method, path) in calls() {
+            let reply = client.send(with_header(request(method, &path, SOON), "authorization", value));
+            assert_ne!(reply.status, 401, "{method} {path} {value}");
+        }
+    }
+    assert_eq!(client.api.ledger.ids().len(), 3);
+}
+
+#[test]
+fn an_empty_key_is_no_key() {
+    assert_eq!(Client::of_orders().with_key(" \n").get("/requests").status, 200);
+    assert!(!format!("{:?}", Client::of_orders().with_key("s3cret").api.key).contains("s3cret"));
+}
+
+#[test]
+fn another_method_is_told_the_ones_that_there_are() {
+    let client = Client::of_orders();
+    let one = format!("/requests/{}", sample_id(1));
+    let retry = format!("{one}/retry");
+    let table = [
+        ("/health", "GET", vec!["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "BREW"]),
+        ("/use-cases", "GET", vec!["POST", "PUT", "PATCH", "DELETE", "HEAD"]),
+        ("/requests", "GET", vec!["POST", "PUT", "PATCH", "DELETE", "HEAD"]),
+        ("/requests/orders", "POST", vec!["PUT", "HEAD", "OPTIONS"]),
+        (&one, "GET, PATCH, DELETE", vec!["PUT", "HEAD", "OPTIONS"]),
+        (&retry, "POST", vec!["GET", "PUT", "PATCH", "DELETE", "HEAD"]),
+    ];
+    for (path, allowed, methods) in table {
+        for method in methods {
+            let reply = client.call(method, path, SOON);
+            assert_eq!((reply.fault().as_str(), reply.header("allow")), ("405 method-not-allowed", allowed), "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn there_is_nothing_elsewhere() {
+    let client = Client::of_orders();
+    let deep = format!("/requests/{}/history", sample_id(1));
+    for path in ["/", "/request", "/Requests", "/health/", "/use-cases/orders", "/requests/orders/batch/x", &deep, "//requests"] {
+        assert_eq!(client.get(path).fault(), "404 not-found", "{path}");
+    }
+    for id in ["1", "orders", "%00", "..", "0199-", ""] {
+        assert_eq!(client.get(&format!("/requests/{id}")).fault(), "404 unknown-request", "{id}");
+    }
+    assert_eq!(client.get(&format!("/requests/{}", sample_id(99))).fault(), "404 unknown-request");
+    for name in ["nothing", "", "%6frders"] {
+        assert_eq!(client.call("POST", &format!("/requests/{name}"), SOON).fault(), "404 unknown-use-case", "{name}");
+    }
+}
+
+/// What a POST says over a ledger that fails so.
+#[track_caller]
+fn check_ledger(error: LedgerError, fault: &str, retry_after: &str) {
+    let client = Client::of_orders();
+    let id = client.accepted(SOON);
+    client.api.ledger.fail_with(error);
+    let one = format!("/requests/{id}");
+    for (method, path) in [("POST", "/requests/orders"), ("GET", "/requests"), ("GET", &one), ("PATCH", &one), ("DELETE", &one)] {
+        let reply = client.call(method, path, SOON);
+        assert_eq!((reply.fault().as_str(), reply.header("retry-after")), (fault, retry_after), "{method} {path}");
+    }
+}
+
+#[test]
+fn a_ledger_that_fails_is_told_apart_from_one_that_is_busy() {
+    check_ledger(LedgerError::Unavailable("busy".to_owned()), "503 ledger-unavailable", "1");
+    check_ledger(LedgerError::Failed("the file is broken".to_owned()), "500 ledger-failed", "");
+}
+
+#[track_caller]
+fn check_scheduler(error: ScheduleError, fault: &str, retry_after: &str) {
+    let client = Client::of_orders();
+    client.api.scheduler.fail_with(error);
+    let reply = client.call("POST", "/requests/orders", SOON);
+    assert_eq!((reply.fault().as_str(), reply.header("retry-after"), reply.id()), (fault, retry_after, sample_id(1)));
+    // What is left behind can be looked up under the id of the error.
+    assert_eq!(client.get(&format!("/requests/{}", reply.id())).body["status"], "cancelled");
+}
+
+#[test]
+fn a_scheduler_that_is_busy_says_when_to_come_again() {
+    let busy = |retry_after| ScheduleError::Unavailable { message: "throttled".to_owned(), retry_after };
+    check_scheduler(busy(None), "503 scheduler-unavailable", "1");
+    check_scheduler(busy(Some(Duration::ZERO)), "503 scheduler-unavailable", "1");
+    check_scheduler(busy(Some(Duration::from_millis(1500))), "503 scheduler-unavailable", "2");
+    check_scheduler(busy(Some(Duration::from_mins(1))), "503 scheduler-unavailable", "60");
+    check_scheduler(ScheduleError::Failed("no permission".to_owned()), "500 scheduler-failed", "");
+}
+
+/// The answer to a POST whose validator was stopped.
+fn stopped(reason: Stopped) -> Reply {
+    let bundle = FakeBundle::new("v1", ORDERS);
+    let error = bundle.stopped(Role::Validate, reason, &["what the guest printed"]);
+    Client::new(bundle.on_validate(move |_| Err(error.clone()))).call("POST", "/requests/orders", SOON)
+}
+
+#[test]
+fn a_validator_that_is_stopped_is_a_fault_of_the_server() {
+    for (reason, code) in [
+        (Stopped::Trap("unreachable".to_owned()), "trap"),
+        (Stopped::Timeout(Duration::from_secs(1)), "timeout"),
+        (Stopped::Memory(1 << 20), "memory"),
+        (Stopped::Output { size: 9, limit: 8 }, "output"),
+    ] {
+        let reply = stopped(reason);
+        assert_eq!((reply.fault().as_str(), &reply.body["reason"]), ("500 validator-failed", &code.into()));
+        assert!(!reply.body.to_string().contains("printed"), "a guest's stderr is no business of clients: {reply:?}");
+    }
+    let busy = stopped(Stopped::NotStarted("every slot is busy".to_owned()));
+    assert_eq!((busy.fault().as_str(), busy.header("retry-after")), ("503 validator-failed", "1"));
+}
+
+#[test]
+fn a_validators_answer_that_cannot_be_used_is_a_fault_of_the_server() {
+    let bundle = FakeBundle::new("v1", ORDERS).on_validate(|_| Ok(Ok(Acceptance { body: Some("{".to_owned()), ..Acceptance::default() })));
+    assert_eq!(Client::new(bundle).call("POST", "/requests/orders", SOON).fault(), "500 validator-answer-unusable");
+}

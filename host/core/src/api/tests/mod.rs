@@ -1,0 +1,159 @@
+//! The API whole, over fakes: bytes in, bytes out.
+
+mod change;
+mod faults;
+mod read;
+mod submit;
+
+use std::cell::Cell;
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use http::{HeaderMap, Request, Response};
+use serde_json::Value;
+
+use super::{Api, ApiKey, CORRELATION_HEADER, Call};
+use crate::fire;
+use crate::id::CorrelationId;
+use crate::ports::Changes as _;
+use crate::testing::{FakeBundle, FakeDeliver, FakeUseCases, MemoryLedger, RecordingScheduler, block_on, moment, sample_id};
+
+const ORDERS: &str = r#"
+name = "orders"
+description = "Place an order at a chosen time"
+[validate]
+plugin = "validate.wasm"
+[process]
+plugin = "process.wasm"
+[schedule]
+max-ahead = "30d"
+[retry]
+max-attempts = 2
+[targets]
+default = "here"
+here = { kind = "plugin" }
+hook = { kind = "http", url = "http://127.0.0.1:9000/hook" }
+"#;
+
+/// A client, and the host that it calls: the n-th call has the n-th sample id.
+struct Client {
+    api: Api<FakeUseCases, MemoryLedger, RecordingScheduler>,
+    calls: Cell<u64>,
+    now: Cell<DateTime<Utc>>,
+}
+
+/// An answer, read.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Client {
+    fn new(bundle: FakeBundle) -> Self {
+        let api = Api {
+            use_cases: FakeUseCases::of(bundle),
+            ledger: MemoryLedger::default(),
+            scheduler: RecordingScheduler::default(),
+            key: None,
+            base_path: String::new(),
+        };
+        Self { api, calls: Cell::new(0), now: Cell::new(moment()) }
+    }
+
+    fn of_orders() -> Self {
+        Self::new(FakeBundle::new("v1", ORDERS))
+    }
+
+    fn with_key(mut self, key: &str) -> Self {
+        self.api.key = ApiKey::new(key);
+        self
+    }
+
+    fn advance(&self, seconds: i64) {
+        self.now.set(self.now.get() + TimeDelta::seconds(seconds));
+    }
+
+    /// Sends a request, and checks what every answer must have.
+    #[track_caller]
+    fn send(&self, request: Request<Bytes>) -> Reply {
+        self.calls.set(self.calls.get() + 1);
+        let call = Call { id: sample_id(self.calls.get()), now: self.now.get(), caller: Vec::new() };
+        let reply = Reply::read(block_on(self.api.answer(call, request)));
+        let content_type = if reply.status < 400 { "application/json" } else { "application/problem+json" };
+        assert_eq!(reply.header("content-type"), content_type);
+        assert_eq!(Some(reply.header(CORRELATION_HEADER)), reply.body["correlationId"].as_str(), "{reply:?}");
+        if reply.status >= 400 {
+            assert_eq!(reply.body["status"], reply.status);
+            for member in ["title", "code", "detail"] {
+                assert!(reply.body[member].as_str().is_some_and(|text| !text.is_empty()), "no {member}: {reply:?}");
+            }
+        }
+        reply
+    }
+
+    #[track_caller]
+    fn call(&self, method: &str, path: &str, body: &str) -> Reply {
+        self.send(request(method, path, body))
+    }
+
+    #[track_caller]
+    fn get(&self, path: &str) -> Reply {
+        self.call("GET", path, "")
+    }
+
+    /// Posts to `orders`; the id of the request.
+    #[track_caller]
+    fn accepted(&self, body: &str) -> CorrelationId {
+        let reply = self.call("POST", "/requests/orders", body);
+        assert_eq!(reply.status, 202, "{reply:?}");
+        reply.id()
+    }
+
+    /// Claims the request for its next attempt, at its time.
+    fn claim(&self, id: CorrelationId) -> crate::request::Claimed {
+        block_on(self.api.ledger.claim(id, self.now.get())).unwrap().expect("the request is due")
+    }
+
+    /// Fires the request once, as a host does at its time.
+    fn fire(&self, id: CorrelationId) {
+        let claimed = self.claim(id);
+        let attempt = block_on(fire::attempt(&self.api.use_cases, &FakeDeliver::answering(Ok(None)), &claimed));
+        let notice = sample_id(9000 + self.calls.get());
+        let change = fire::conclude(&claimed.request, attempt, notice, self.now.get());
+        block_on(self.api.ledger.change(id, change, self.now.get())).unwrap();
+    }
+}
+
+impl Reply {
+    fn read(response: Response<Bytes>) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = serde_json::from_slice(&body).expect("every answer is JSON");
+        Self { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    /// A header's text; empty where it is not there.
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    #[track_caller]
+    fn id(&self) -> CorrelationId {
+        self.body["correlationId"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// `status code` of an error.
+    fn fault(&self) -> String {
+        format!("{} {}", self.status, self.body["code"].as_str().unwrap_or("(no code)"))
+    }
+}
+
+fn request(method: &str, path: &str, body: &str) -> Request<Bytes> {
+    Request::builder().method(method).uri(path).body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+}
+
+fn with_header(mut request: Request<Bytes>, name: &'static str, value: &str) -> Request<Bytes> {
+    request.headers_mut().insert(name, value.parse().unwrap());
+    request
+}

@@ -1,0 +1,202 @@
+//! Reading: one request, lists, use cases, health.
+
+use insta::assert_json_snapshot;
+use serde_json::json;
+
+use super::{Client, ORDERS};
+use crate::id::CorrelationId;
+use crate::plugin::{JobFailure, JobResult};
+use crate::testing::{FakeBundle, sample_id};
+
+/// A use case whose processor answers so.
+fn answering(manifest: &str, answer: JobResult) -> Client {
+    Client::new(FakeBundle::new("v1", manifest).on_process(move |_| Ok(answer.clone())))
+}
+
+#[test]
+fn a_request_is_shown_whole() {
+    let client = answering(ORDERS, Ok(Some(r#"{"charged":7}"#.to_owned())));
+    let id = client.accepted(r#"{"delay":"PT60S","secret":"never shown"}"#);
+    client.advance(60);
+    client.fire(id);
+    let reply = client.get(&format!("/requests/{id}"));
+    assert_eq!((reply.status, reply.id()), (200, id));
+    assert_json_snapshot!(reply.body, { ".correlationId" => "[id]", ".links.self" => "[path]" }, @r#"
+    {
+      "correlationId": "[id]",
+      "useCase": "orders",
+      "status": "succeeded",
+      "target": "here",
+      "triggerAt": "2027-01-01T00:01:00.000Z",
+      "attempts": 1,
+      "finishedAt": "2027-01-01T00:01:00.000Z",
+      "result": {
+        "charged": 7
+      },
+      "receivedAt": "2027-01-01T00:00:00.000Z",
+      "version": "v1",
+      "history": [
+        {
+          "at": "2027-01-01T00:00:00.000Z",
+          "event": "accepted",
+          "status": "scheduled",
+          "attempt": 0
+        },
+        {
+          "at": "2027-01-01T00:01:00.000Z",
+          "event": "started",
+          "status": "running",
+          "attempt": 1
+        },
+        {
+          "at": "2027-01-01T00:01:00.000Z",
+          "event": "succeeded",
+          "status": "succeeded",
+          "attempt": 1
+        }
+      ],
+      "links": {
+        "self": "[path]"
+      }
+    }
+    "#);
+}
+
+#[test]
+fn a_failed_attempt_shows_its_reason_and_the_next_one() {
+    let failure = JobFailure { message: "busy".to_owned(), retry: true, retry_after: None };
+    let client = answering(ORDERS, Err(failure));
+    let id = client.accepted(r#"{"delay":"PT0S"}"#);
+    client.fire(id);
+    let body = client.get(&format!("/requests/{id}")).body;
+    assert_eq!((&body["status"], &body["failure"]), (&json!("scheduled"), &json!("busy")));
+    assert_eq!((&body["nextAttemptAt"], body.get("finishedAt")), (&json!("2027-01-01T00:00:30.000Z"), None));
+    assert_eq!(body["history"][2]["detail"], "busy");
+    client.advance(30);
+    client.fire(id);
+    let body = client.get(&format!("/requests/{id}")).body;
+    assert_eq!((&body["status"], body.get("nextAttemptAt")), (&json!("failed"), None), "the second of two attempts");
+}
+
+#[test]
+fn a_result_is_shown_as_json_only_where_it_is_a_document() {
+    for (text, shown) in [
+        (r#"{"n":1}"#, json!({ "n": 1 })),
+        ("[1]", json!([1])),
+        ("12", json!("12")),
+        ("null", json!("null")),
+        ("done", json!("done")),
+        ("{", json!("{")),
+        ("", json!("")),
+    ] {
+        let client = answering(ORDERS, Ok(Some(text.to_owned())));
+        let id = client.accepted(r#"{"delay":"PT0S"}"#);
+        client.fire(id);
+        assert_eq!(client.get(&format!("/requests/{id}")).body["result"], shown, "{text}");
+    }
+}
+
+#[test]
+fn a_notice_names_the_request_that_it_tells_of_and_is_not_listed() {
+    let client = answering(&format!("{ORDERS}\n[on]\nsuccess = 'hook'"), Ok(None));
+    let id = client.accepted(r#"{"delay":"PT0S"}"#);
+    client.fire(id);
+    let notice = *client.api.ledger.ids().iter().find(|stored| **stored != id).expect("there is a notice");
+    let shown = client.get(&format!("/requests/{notice}")).body;
+    assert_eq!((&shown["noticeOf"], &shown["target"], &shown["status"]), (&json!(id), &json!("hook"), &json!("scheduled")));
+    let listed = client.get("/requests").body;
+    assert_eq!(listed["requests"].as_array().unwrap().len(), 1);
+    assert_eq!((&listed["requests"][0]["correlationId"], listed["requests"][0].get("noticeOf")), (&json!(id), None));
+}
+
+#[test]
+fn lists_are_pages_that_follow_one_another() {
+    let client = Client::of_orders();
+    let ids: Vec<_> = (1..=5).map(|n| client.accepted(&format!(r#"{{"delay":"PT{}S"}}"#, n / 2))).collect();
+    let mut seen: Vec<CorrelationId> = Vec::new();
+    let mut path = "/requests?limit=2&useCase=orders".to_owned();
+    loop {
+        let reply = client.get(&path);
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.id(), sample_id(client.calls.get()), "a list has the id of the call");
+        for request in reply.body["requests"].as_array().unwrap() {
+            assert_eq!(request["links"]["self"], format!("/requests/{}", request["correlationId"].as_str().unwrap()));
+            assert_eq!(request.get("history"), None);
+            seen.push(request["correlationId"].as_str().unwrap().parse().unwrap());
+        }
+        let Some(cursor) = reply.body.get("nextCursor") else { break };
+        path = format!("/requests?limit=2&useCase=orders&cursor={}", cursor.as_str().unwrap());
+    }
+    assert_eq!(seen, ids);
+}
+
+#[test]
+fn lists_are_filtered() {
+    let client = Client::of_orders();
+    let ids: Vec<_> = (0..4).map(|n| client.accepted(&format!(r#"{{"delay":"PT{n}S"}}"#))).collect();
+    client.call("DELETE", &format!("/requests/{}", ids[2]), "");
+    let check = |query: &str, expected: &[usize]| {
+        let body = client.get(&format!("/requests?{query}")).body;
+        let found: Vec<_> = body["requests"].as_array().unwrap().iter().map(|request| request["correlationId"].clone()).collect();
+        assert_eq!(found, expected.iter().map(|n| json!(ids[*n])).collect::<Vec<_>>(), "{query}");
+    };
+    check("", &[0, 1, 2, 3]);
+    check("status=cancelled", &[2]);
+    check("useCase=none", &[]);
+    check("from=2027-01-01T00:00:01Z&to=2027-01-01T00:00:03Z", &[1, 2]);
+    check("from=2027-01-01T01:00:01%2B01:00&status=scheduled", &[1, 3]);
+    check("from=2027-01-01T01:00:01+01:00&&", &[1, 2, 3]);
+}
+
+#[test]
+fn a_query_that_is_not_understood_is_refused_by_name() {
+    let client = Client::of_orders();
+    for (query, parameter) in
+        [("status=done", "status"), ("limit=0", "limit"), ("cursor=%ff", "cursor"), ("page=2", "page"), ("to=tomorrow", "to")]
+    {
+        let reply = client.get(&format!("/requests?{query}"));
+        assert_eq!((reply.fault().as_str(), &reply.body["parameter"]), ("400 bad-query", &json!(parameter)), "{query}");
+    }
+}
+
+#[test]
+fn use_cases_are_listed_with_what_is_wrong_with_them() {
+    let client = Client::of_orders();
+    client.api.use_cases.put_broken("mail", "use-case.toml cannot be read");
+    let reply = client.get("/use-cases");
+    assert_eq!(reply.status, 200);
+    assert_json_snapshot!(reply.body, { ".correlationId" => "[id]" }, @r#"
+    {
+      "useCases": [
+        {
+          "name": "mail",
+          "description": "",
+          "version": null,
+          "targets": [],
+          "error": "use-case.toml cannot be read"
+        },
+        {
+          "name": "orders",
+          "description": "Place an order at a chosen time",
+          "version": "v1",
+          "targets": [
+            "here",
+            "hook"
+          ]
+        }
+      ],
+      "correlationId": "[id]"
+    }
+    "#);
+}
+
+#[test]
+fn health_names_the_use_cases_that_are_broken() {
+    let client = Client::of_orders();
+    let body = client.get("/health").body;
+    assert_eq!((&body["status"], &body["version"]), (&json!("ok"), &json!(env!("CARGO_PKG_VERSION"))));
+    assert_eq!(body["brokenUseCases"], json!([]));
+    client.api.use_cases.put_broken("orders", "validate.wasm is not a component");
+    let body = client.get("/health").body;
+    assert_eq!(body["brokenUseCases"], json!([{ "useCase": "orders", "error": "validate.wasm is not a component" }]));
+}

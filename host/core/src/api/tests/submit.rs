@@ -1,0 +1,152 @@
+//! `POST /requests/{use-case}`.
+
+use insta::assert_json_snapshot;
+
+use super::{Client, ORDERS, Reply, request, with_header};
+use crate::api::MAX_BODY_BYTES;
+use crate::plugin::Problem;
+use crate::testing::{FakeBundle, sample_id};
+
+const SOON: &str = r#"{"delay":"PT60S"}"#;
+
+fn post_with(client: &Client, name: &'static str, value: &str, body: &str) -> Reply {
+    client.send(with_header(request("POST", "/requests/orders", body), name, value))
+}
+
+#[test]
+fn an_accepted_request_is_acknowledged() {
+    let client = Client::of_orders();
+    let reply = client.call("POST", "/requests/orders", r#"{"triggerAt":"2027-01-02T01:00:00+01:00","target":"hook"}"#);
+    assert_eq!((reply.status, reply.id()), (202, sample_id(1)));
+    assert_eq!(reply.header("location"), format!("/requests/{}", sample_id(1)));
+    assert_eq!(reply.body["links"]["self"], reply.header("location"));
+    assert_json_snapshot!(reply.body, { ".correlationId" => "[id]", ".links.self" => "[path]" }, @r#"
+    {
+      "correlationId": "[id]",
+      "status": "scheduled",
+      "useCase": "orders",
+      "target": "hook",
+      "triggerAt": "2027-01-02T00:00:00.000Z",
+      "links": {
+        "self": "[path]"
+      }
+    }
+    "#);
+}
+
+#[test]
+fn locations_begin_where_clients_call() {
+    let mut client = Client::of_orders();
+    client.api.base_path = "/prod".to_owned();
+    let reply = client.call("POST", "/requests/orders", SOON);
+    assert_eq!(reply.header("location"), format!("/prod/requests/{}", sample_id(1)));
+    assert_eq!(reply.body["links"]["self"], reply.header("location"));
+}
+
+#[test]
+fn a_replay_is_the_first_answer_even_after_a_move_and_an_end() {
+    let client = Client::of_orders();
+    let first = post_with(&client, "idempotency-key", "k", SOON);
+    let again = post_with(&client, "idempotency-key", "k", SOON);
+    assert_eq!((again.status, &again.body, &again.headers), (202, &first.body, &first.headers));
+
+    let path = first.header("location").to_owned();
+    assert_eq!(client.call("PATCH", &path, r#"{"delay":"PT30S"}"#).status, 200);
+    assert_eq!(post_with(&client, "idempotency-key", "k", SOON).body, first.body);
+    client.advance(3600);
+    client.fire(first.id());
+    assert_eq!(client.get(&path).body["status"], "succeeded");
+    let last = post_with(&client, "idempotency-key", "k", SOON);
+    assert_eq!((last.status, &last.body, &last.headers), (202, &first.body, &first.headers));
+    assert_eq!(client.api.ledger.ids(), [sample_id(1)]);
+}
+
+#[test]
+fn a_key_that_came_with_another_body_is_a_conflict() {
+    let client = Client::of_orders();
+    let first = post_with(&client, "idempotency-key", "k", SOON);
+    let other = post_with(&client, "idempotency-key", "k", r#"{"delay":"PT61S"}"#);
+    assert_eq!((other.fault().as_str(), other.id()), ("409 idempotency-key-reused", sample_id(2)));
+    assert_eq!(other.body["first"], first.body["correlationId"]);
+}
+
+#[test]
+fn keys_are_short_visible_text() {
+    let client = Client::of_orders();
+    let long = "k".repeat(255);
+    for good in ["k", "8e03978e-40d5-43dd-bc93-6894a57f9324", "\"quoted\"", &long] {
+        assert_eq!(post_with(&client, "idempotency-key", good, SOON).status, 202, "{good}");
+    }
+    for bad in ["", &"k".repeat(256), "ключ"] {
+        assert_eq!(post_with(&client, "idempotency-key", bad, SOON).fault(), "400 idempotency-key-malformed", "{bad}");
+    }
+}
+
+#[test]
+fn a_body_is_json_and_says_so_or_nothing() {
+    let client = Client::of_orders();
+    for good in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.shop+json", "application/cloudevents+json ;x=y"] {
+        assert_eq!(post_with(&client, "content-type", good, SOON).status, 202, "{good}");
+    }
+    for bad in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/json", "application/jsonp", ""]
+    {
+        assert_eq!(post_with(&client, "content-type", bad, SOON).fault(), "415 unsupported-media-type", "{bad}");
+    }
+    let untyped = post_with(&client, "content-type", "text/plain", SOON);
+    assert!(untyped.body["detail"].as_str().unwrap().contains("text/plain"), "{untyped:?}");
+}
+
+#[test]
+fn a_body_has_a_greatest_size() {
+    let client = Client::of_orders();
+    let of_size = |bytes: usize| {
+        let frame = r#"{"delay":"PT60S","x":""}"#.len();
+        format!(r#"{{"delay":"PT60S","x":"{}"}}"#, "x".repeat(bytes - frame))
+    };
+    assert_eq!(client.call("POST", "/requests/orders", &of_size(MAX_BODY_BYTES)).status, 202);
+    assert_eq!(client.call("POST", "/requests/orders", &of_size(MAX_BODY_BYTES + 1)).fault(), "413 payload-too-large");
+    let path = format!("/requests/{}", sample_id(1));
+    assert_eq!(client.call("PATCH", &path, &of_size(MAX_BODY_BYTES + 1)).fault(), "413 payload-too-large");
+}
+
+#[test]
+fn a_no_of_the_validator_is_told_with_its_problems() {
+    let problem = Problem { pointer: "/sku".to_owned(), code: "required".to_owned(), message: "which article?".to_owned() };
+    let client = Client::new(FakeBundle::new("v1", ORDERS).on_validate(move |_| Ok(Err(vec![problem.clone()]))));
+    let reply = client.call("POST", "/requests/orders", SOON);
+    assert_json_snapshot!(reply.body, { ".correlationId" => "[id]" }, @r#"
+    {
+      "title": "Unprocessable Entity",
+      "status": 422,
+      "code": "rejected",
+      "detail": "the request was rejected by the validator of the use case",
+      "correlationId": "[id]",
+      "problems": [
+        {
+          "pointer": "/sku",
+          "code": "required",
+          "message": "which article?"
+        }
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn an_unknown_target_is_told_with_the_known_ones() {
+    let reply = Client::of_orders().call("POST", "/requests/orders", r#"{"delay":"PT1S","target":"heaven"}"#);
+    assert_json_snapshot!(reply.body, { ".correlationId" => "[id]" }, @r#"
+    {
+      "title": "Unprocessable Entity",
+      "status": 422,
+      "code": "unknown-target",
+      "detail": "\"heaven\" is not a target of this use case: choose from here, hook",
+      "correlationId": "[id]",
+      "pointer": "/target",
+      "targets": [
+        "here",
+        "hook"
+      ]
+    }
+    "#);
+}
