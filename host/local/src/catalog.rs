@@ -102,6 +102,7 @@ impl Catalog {
 
     /// Loads one directory and makes it current, or records why not.
     async fn load(&self, name: &str, fingerprint: Fingerprint) {
+        tracing::info!(use_case = name, "loading use case; plugins that are new are compiled first");
         let loaded = self.load_bundle(name).await;
         let mut entries = self.entries_mut();
         let entry = entries.entry(name.to_owned()).or_default();
