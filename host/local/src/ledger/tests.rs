@@ -1,2 +1,335 @@
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc;
+use std::task::Poll;
+
+use chrono::TimeDelta;
+use postdate_core::lifecycle::Outcome;
+use postdate_core::request::Status;
+use postdate_core::testing::{join_all, ledger_contract, moment, new_request, sample_id};
+use tempfile::TempDir;
+use tokio::task::unconstrained;
+
+use super::*;
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    moment() + TimeDelta::seconds(seconds)
+}
+
+/// An empty ledger, in a directory that goes with it.
+fn empty() -> (SqliteLedger, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    (SqliteLedger::open(&directory.path().join("ledger.sqlite")).unwrap(), directory)
+}
+
+/// The n-th request, due so many seconds after [`moment`].
+fn due(n: u64, seconds: i64) -> NewRequest {
+    new_request(sample_id(n), "orders", at(seconds))
+}
+
+async fn insert_all(ledger: &SqliteLedger, requests: impl IntoIterator<Item = NewRequest>) {
+    for answer in unconstrained(join_all(requests.into_iter().map(|new| ledger.insert(new)))).await {
+        assert!(matches!(answer, Ok(Inserted::New(_))), "{answer:?}");
+    }
+}
+
+async fn claim_at(ledger: &SqliteLedger, now: DateTime<Utc>, limit: usize) -> Due {
+    ledger.claim_due(move || now, limit).await.unwrap()
+}
+
+fn ids(due: &Due) -> Vec<CorrelationId> {
+    due.claimed.iter().map(|claimed| claimed.request.id).collect()
+}
+
+/// Keeps the writer busy until the sender is dropped, so that what is asked meanwhile waits for one transaction.
+async fn hold_writer(ledger: &SqliteLedger) -> (mpsc::Sender<()>, tokio::task::JoinHandle<()>) {
+    let (release, released) = mpsc::channel::<()>();
+    let (entered, is_entered) = tokio::sync::oneshot::channel();
+    let ledger = ledger.clone();
+    let mut entered = Some(entered);
+    let work = move |_: &Connection| {
+        let _ = entered.take().map(|entered| entered.send(()));
+        let _ = released.recv();
+        Ok(())
+    };
+    let held = tokio::spawn(async move { ledger.write(work).await.unwrap() });
+    is_entered.await.unwrap();
+    (release, held)
+}
+
+/// The outputs of writes that share one transaction.
+async fn in_one_batch<F: Future>(ledger: &SqliteLedger, writes: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let (release, held) = hold_writer(ledger).await;
+    // Unconstrained, so that one poll puts them all into the queue, not only as many as tokio's budget allows.
+    let mut joined = pin!(unconstrained(join_all(writes)));
+    poll_fn(|context| {
+        assert!(joined.as_mut().poll(context).is_pending(), "the writer is held, and a write was answered");
+        Poll::Ready(())
+    })
+    .await;
+    drop(release);
+    held.await.unwrap();
+    joined.await
+}
+
+#[tokio::test]
+async fn keeps_the_contract() {
+    let (ledger, _directory) = empty();
+    ledger_contract(&ledger).await;
+}
+
+#[tokio::test]
+async fn what_waits_shares_one_commit() {
+    let (ledger, directory) = empty();
+    let path = directory.path().join("ledger.sqlite");
+    // What another connection sees of the changes before it: nothing, as long as none is committed.
+    let writes = (0..200).map(|n| {
+        let other = connect(&path).unwrap();
+        ledger.write(move |connection| {
+            rows::insert(connection, &due(n, 60))?;
+            other.query_row("SELECT count(*) FROM requests", [], |row| row.get::<_, i64>(0))
+        })
+    });
+    let seen: Vec<i64> = in_one_batch(&ledger, writes).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(seen, [0; 200]);
+    assert!(ledger.request(sample_id(199)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_is_answered_is_in_the_files() {
+    let (ledger, directory) = empty();
+    insert_all(&ledger, (0..200).map(|n| due(n, 60))).await;
+    // A copy of the files as they are now is what a crash at this moment would leave.
+    let crashed = tempfile::tempdir().unwrap();
+    for file in ["ledger.sqlite", "ledger.sqlite-wal"] {
+        std::fs::copy(directory.path().join(file), crashed.path().join(file)).unwrap();
+    }
+    for path in [crashed.path(), directory.path()] {
+        let reopened = SqliteLedger::open(&path.join("ledger.sqlite")).unwrap();
+        let page = reopened.list(Query { limit: 500, ..Query::default() }).await.unwrap();
+        assert_eq!(page.requests.len(), 200);
+        for request in page.requests {
+            let (_, history) = reopened.find(request.id).await.unwrap().unwrap();
+            assert_eq!(history, [lifecycle::accepted(&request)]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn reopens_after_a_stop() {
+    let (ledger, directory) = empty();
+    let path = directory.path().join("ledger.sqlite");
+    assert!(ledger.is_empty().await.unwrap());
+    insert_all(&ledger, [due(1, 10), due(2, 20)]).await;
+    let running = claim_at(&ledger, at(10), 10).await.claimed.remove(0);
+    ledger.set_setting("clock", "test".to_owned()).await.unwrap();
+    ledger.set_setting("clock", "system".to_owned()).await.unwrap();
+    drop(ledger);
+    let wal = std::fs::metadata(directory.path().join("ledger.sqlite-wal")).map_or(0, |metadata| metadata.len());
+    assert_eq!(wal, 0, "a stop leaves all in one file");
+
+    let ledger = SqliteLedger::open(&path).unwrap();
+    assert!(!ledger.is_empty().await.unwrap());
+    assert_eq!(ledger.setting("clock").await.unwrap().as_deref(), Some("system"));
+    assert_eq!(ledger.setting("other").await.unwrap(), None);
+    assert_eq!(ledger.request(sample_id(1)).await.unwrap(), Some(running.request));
+    let next = claim_at(&ledger, at(20), 10).await;
+    assert_eq!((ids(&next), next.claimed[0].body.as_str()), (vec![sample_id(2)], due(2, 20).body.as_str()));
+}
+
+#[tokio::test]
+async fn a_faulty_change_does_not_spoil_the_others() {
+    let (ledger, _directory) = empty();
+    insert_all(&ledger, [due(1, 60)]).await;
+    // The second of each three has an id that is taken.
+    let requests = (2..=31).map(|n| if n % 3 == 0 { due(1, 90) } else { due(n, 60) });
+    let answers = in_one_batch(&ledger, requests.map(|new| ledger.insert(new))).await;
+    for (n, answer) in (2..=31).zip(answers) {
+        match answer {
+            Err(LedgerError::Failed(message)) if n % 3 == 0 => assert!(message.contains("requests.id"), "{message}"),
+            Ok(Inserted::New(request)) if n % 3 != 0 => {
+                assert_eq!(ledger.find(sample_id(n)).await.unwrap(), Some((request.clone(), vec![lifecycle::accepted(&request)])));
+            }
+            other => panic!("{n}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_due_is_claimed_oldest_first_and_no_more_than_asked_for() {
+    let (ledger, _directory) = empty();
+    // By `due_at`, and what is due together in the order in which it came in.
+    for new in [due(1, 30), due(2, 10), due(5, 20), due(4, 20), due(3, 40)] {
+        ledger.insert(new).await.unwrap();
+    }
+    let first = claim_at(&ledger, at(30), 3).await;
+    assert_eq!((ids(&first), first.next), (vec![sample_id(2), sample_id(5), sample_id(4)], Some(at(30))));
+    for claimed in &first.claimed {
+        let request = &claimed.request;
+        assert_eq!((request.status, request.attempts, request.lease_until), (Status::Running, 1, Some(at(30) + request.lease)));
+    }
+    let second = claim_at(&ledger, at(30), 3).await;
+    assert_eq!((ids(&second), second.next), (vec![sample_id(1)], Some(at(40))));
+    assert_eq!(ids(&claim_at(&ledger, at(100), 0).await), []);
+    assert_eq!(ids(&claim_at(&ledger, at(100), 3).await), [sample_id(3)]);
+    let nothing = claim_at(&ledger, at(100), 3).await;
+    assert_eq!((ids(&nothing), nothing.next), (vec![], None));
+}
+
+#[tokio::test]
+async fn nothing_is_claimed_early() {
+    let (ledger, _directory) = empty();
+    let time = at(60) + TimeDelta::milliseconds(7);
+    let new = new_request(sample_id(1), "orders", time);
+    ledger.insert(new).await.unwrap();
+    for early in [TimeDelta::milliseconds(1), TimeDelta::microseconds(1), TimeDelta::nanoseconds(1)] {
+        let due = claim_at(&ledger, time - early, 10).await;
+        assert_eq!((ids(&due), due.next), (vec![], Some(time)), "{early} early");
+    }
+    assert_eq!(ids(&claim_at(&ledger, time, 10).await), [sample_id(1)]);
+}
+
+#[tokio::test]
+async fn a_claim_is_of_the_moment_at_which_it_is_made() {
+    let (ledger, _directory) = empty();
+    insert_all(&ledger, [due(1, 60)]).await;
+    // The clock is at second 0 when the claim is asked for, and at second 61 when its turn comes.
+    let clock = Arc::new(AtomicI64::new(0));
+    let (release, held) = hold_writer(&ledger).await;
+    let read = Arc::clone(&clock);
+    let mut claim = pin!(ledger.claim_due(move || at(read.load(Ordering::SeqCst)), 10));
+    poll_fn(|context| Poll::Ready(assert!(claim.as_mut().poll(context).is_pending()))).await;
+    clock.store(61, Ordering::SeqCst);
+    drop(release);
+    held.await.unwrap();
+    let claimed = claim.await.unwrap().claimed;
+    assert_eq!(claimed[0].request.lease_until, Some(at(61) + claimed[0].request.lease));
+}
+
+#[tokio::test]
+async fn a_claim_is_abandoned_when_its_lease_has_run_out() {
+    let (ledger, _directory) = empty();
+    insert_all(&ledger, (1..=4).map(|n| due(n, 0))).await;
+    // Leases of one minute, from seconds 0, 10 and 20; the fourth request waits.
+    for seconds in [0, 10, 20] {
+        claim_at(&ledger, at(seconds), 1).await;
+    }
+    let outcome = Outcome::Succeeded { result: None, notice: None };
+    ledger.change(sample_id(3), Change::Finish { attempt: 1, outcome }, at(30)).await.unwrap();
+    let abandoned = async |now| ledger.abandoned(now).await.unwrap();
+    assert_eq!(abandoned(Some(at(60) - TimeDelta::milliseconds(1))).await, []);
+    assert_eq!(abandoned(Some(at(60))).await, [(sample_id(1), 1)]);
+    assert_eq!(abandoned(Some(at(1000))).await, [(sample_id(1), 1), (sample_id(2), 1)]);
+    assert_eq!(abandoned(None).await, [(sample_id(1), 1), (sample_id(2), 1)]);
+}
+
+#[tokio::test]
+async fn the_outlook_knows_what_runs_and_what_is_next() {
+    let (ledger, _directory) = empty();
+    let outlook = async |seconds| {
+        let outlook = ledger.outlook(at(seconds)).await.unwrap();
+        (outlook.next, outlook.busy)
+    };
+    assert_eq!(outlook(0).await, (None, false));
+    insert_all(&ledger, [due(1, 60)]).await;
+    assert_eq!(outlook(59).await, (Some(at(60)), false));
+    assert_eq!(outlook(60).await, (Some(at(60)), true));
+    claim_at(&ledger, at(60), 1).await;
+    assert_eq!(outlook(61).await, (None, true));
+    ledger.change(sample_id(1), Change::Release { attempt: 1, reason: "stop".to_owned() }, at(70)).await.unwrap();
+    ledger.change(sample_id(1), Change::Cancel, at(70)).await.unwrap();
+    assert_eq!(outlook(71).await, (None, false));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_a_cancel_and_a_claim_one_happens_a_thousand_times() {
+    const RACES: u64 = 1000;
+    let (ledger, _directory) = empty();
+    insert_all(&ledger, (0..RACES).map(|n| due(n, i64::try_from(n).unwrap()))).await;
+    // Claims go from the oldest on, cancels from the newest on: they meet somewhere between.
+    let claimers = (0..4).map(|_| {
+        let ledger = ledger.clone();
+        tokio::spawn(async move {
+            let mut claimed = Vec::new();
+            loop {
+                let due = claim_at(&ledger, at(2000), 2).await;
+                if due.claimed.is_empty() {
+                    return claimed;
+                }
+                claimed.extend(ids(&due));
+            }
+        })
+    });
+    let cancellers = (0..8).map(|part| {
+        let ledger = ledger.clone();
+        tokio::spawn(async move {
+            let mut cancelled = Vec::new();
+            for id in (0..RACES).rev().filter(|n| n % 8 == part).map(sample_id) {
+                match ledger.change(id, Change::Cancel, at(2000)).await.unwrap() {
+                    Changed::Done(_) => cancelled.push(id),
+                    Changed::Refused(request, _) => assert_eq!(request.status, Status::Running),
+                    Changed::NotFound => panic!("{id} is gone"),
+                }
+            }
+            cancelled
+        })
+    });
+    let tasks: Vec<_> = claimers.chain(cancellers).collect();
+    let mut outcomes: Vec<Vec<CorrelationId>> = join_all(tasks).await.into_iter().map(Result::unwrap).collect();
+    let cancelled: Vec<_> = outcomes.split_off(4).concat();
+    let claimed: Vec<_> = outcomes.concat();
+
+    assert!(!claimed.is_empty() && !cancelled.is_empty(), "no race: {} claimed, {} cancelled", claimed.len(), cancelled.len());
+    assert_eq!(claimed.len() + cancelled.len(), 1000, "some were both, or neither");
+    let all: BTreeSet<_> = claimed.iter().chain(&cancelled).collect();
+    assert_eq!(all.len(), 1000, "some were claimed twice");
+    for (status, ids) in [(Status::Running, claimed), (Status::Cancelled, cancelled)] {
+        for id in ids {
+            let (request, history) = ledger.find(id).await.unwrap().unwrap();
+            assert_eq!((request.status, history.len()), (status, 2));
+        }
+    }
+}
+
 #[test]
-fn placeholder() {}
+fn a_file_of_another_schema_version_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.sqlite");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE requests (x); PRAGMA user_version = 99;").unwrap();
+    let error = SqliteLedger::open(&path).err().expect("a file of version 99 was opened");
+    assert_eq!(error.to_string(), "the ledger failed: the ledger has schema version 99; this program knows 1");
+    let kept: i64 = Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(kept, 99);
+}
+
+#[test]
+fn a_file_that_is_no_ledger_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = directory.path().join("notes.txt");
+    std::fs::write(&text, "this is no database, and long enough to have a header of its own ".repeat(20)).unwrap();
+    for path in [text, directory.path().to_owned(), directory.path().join("no/such/directory/ledger.sqlite")] {
+        let error = SqliteLedger::open(&path).err().expect("what is no ledger was opened");
+        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_file_can_be_read_with_any_tool() {
+    let (ledger, directory) = empty();
+    insert_all(&ledger, [due(1, 0), due(2, 60)]).await;
+    claim_at(&ledger, at(0), 1).await;
+    let failure = Outcome::Failed { failure: "out of stock".to_owned(), notice: None };
+    ledger.change(sample_id(1), Change::Finish { attempt: 1, outcome: failure }, at(1)).await.unwrap();
+    let lines = |sql: &str| -> Vec<String> {
+        let reader = Connection::open(directory.path().join("ledger.sqlite")).unwrap();
+        let mut statement = reader.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let requests = "SELECT id || ' ' || status || ' ' || datetime(due_at / 1000, 'unixepoch') FROM requests ORDER BY seq";
+    let expected = [(1, "failed 2027-01-01 00:00:00"), (2, "scheduled 2027-01-01 00:01:00")];
+    assert_eq!(lines(requests), expected.map(|(n, rest)| format!("{} {rest}", sample_id(n))));
+    let history = "SELECT n || ' ' || event || ' ' || status || coalesce(': ' || detail, '') FROM history WHERE request = 1 ORDER BY n";
+    assert_eq!(lines(history), ["1 accepted scheduled", "2 started running", "3 failed failed: out of stock"]);
+}
