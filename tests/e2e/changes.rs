@@ -1,0 +1,92 @@
+//! PATCH, DELETE and retry: what they do, and when they are refused.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{PUPPET, Receiver, Reply, Server, events, text};
+
+#[tokio::test]
+async fn a_request_can_be_moved_to_an_earlier_and_to_a_later_time() {
+    let server = Server::puppet().await;
+    let id = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
+    let path = format!("/requests/{id}");
+    let moved = server.api.patch(&path, &json!({ "triggerAt": "2027-01-01T02:00:00+01:00" })).await.expect(200);
+    assert_eq!((text(&moved, "triggerAt"), text(&moved, "status")), ("2027-01-01T01:00:00.000Z", "scheduled"));
+    server.api.patch(&path, &json!({ "delay": "PT3H" })).await.expect(200);
+    server.api.advance("PT2H").await;
+    assert_eq!(events(&server.api.request(&id).await), ["accepted", "moved", "moved"], "its first time has passed");
+    server.api.patch(&path, &json!({ "delay": "PT1M" })).await.expect(200);
+    server.api.advance("PT1M").await;
+    let done = server.api.request(&id).await;
+    assert_eq!(events(&done), ["accepted", "moved", "moved", "moved", "started", "succeeded"]);
+    assert_eq!(text(&done["history"][1], "detail"), "to 2027-01-01T01:00:00.000Z");
+    assert_eq!(text(&done["history"][4], "at"), "2027-01-01T02:01:00.000Z");
+}
+
+#[tokio::test]
+async fn only_the_time_of_a_request_can_be_changed() {
+    let server = Server::puppet().await;
+    let id = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
+    let body = json!({ "triggerAt": "2027-01-02T00:00:00Z", "target": "heavy" });
+    let fault = server.api.patch(&format!("/requests/{id}"), &body).await.expect_fault(422, "not-changeable");
+    assert_eq!(fault["pointer"], "/target");
+    assert_eq!(text(&server.api.request(&id).await, "triggerAt"), "2027-01-01T01:00:00.000Z");
+}
+
+#[tokio::test]
+async fn a_cancelled_request_never_runs_and_is_not_changed_again() {
+    let server = Server::puppet().await;
+    let id = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
+    let path = format!("/requests/{id}");
+    let cancelled = server.api.delete(&path).await.expect(200);
+    assert_eq!(text(&cancelled, "status"), "cancelled");
+    let fault = server.api.delete(&path).await.expect_fault(409, "not-scheduled");
+    assert_eq!(fault["requestStatus"], "cancelled");
+    assert_eq!(text(&fault, "correlationId"), id, "the error is about that request");
+    server.api.patch(&path, &json!({ "delay": "PT2H" })).await.expect_fault(409, "not-scheduled");
+    server.api.post(&format!("{path}/retry"), &json!({})).await.expect_fault(409, "not-failed");
+    server.api.advance("P7D").await;
+    assert_eq!(events(&server.api.request(&id).await), ["accepted", "cancelled"]);
+}
+
+#[tokio::test]
+async fn a_request_that_runs_or_has_ended_is_not_changed() {
+    let receiver = Receiver::start(|_, _| Reply::ok("").after(Duration::from_secs(3))).await;
+    let hook = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}", receiver.url("/"));
+    let server = Server::builder().use_case("hook", &hook).start().await;
+    let id = server.api.submit("hook", json!({ "delay": "PT0S" })).await;
+    let path = format!("/requests/{id}");
+    for status in ["running", "succeeded"] {
+        server.api.reaches(&id, status).await;
+        for fault in [
+            server.api.delete(&path).await.expect_fault(409, "not-scheduled"),
+            server.api.patch(&path, &json!({ "delay": "PT1H" })).await.expect_fault(409, "not-scheduled"),
+            server.api.post(&format!("{path}/retry"), &json!({})).await.expect_fault(409, "not-failed"),
+        ] {
+            assert_eq!(fault["requestStatus"], status, "{fault}");
+        }
+    }
+    assert_eq!(events(&server.api.request(&id).await), ["accepted", "started", "succeeded"]);
+}
+
+#[tokio::test]
+async fn a_failed_request_can_be_retried_with_its_attempts_counted_anew() {
+    let manifest = format!("{PUPPET}[retry]\nmax-attempts = 2\nbackoff = {{ initial = '10s', factor = 1, max = '10s' }}\n");
+    let server = Server::builder().use_case("puppet", &manifest).test_clock().start().await;
+    let script = json!({ "do": "retry", "untilAttempt": 4, "result": "at last" });
+    let id = server.api.submit("puppet", json!({ "delay": "PT1S", "process": script })).await;
+    server.api.advance("PT1M").await;
+    let failed = server.api.request(&id).await;
+    assert_eq!((text(&failed, "status"), &failed["attempts"]), ("failed", &json!(2)));
+
+    let again = server.api.post(&format!("/requests/{id}/retry"), &json!({})).await.expect(202);
+    assert_eq!(text(&again, "status"), "scheduled");
+    server.api.advance("PT1M").await;
+    let done = server.api.request(&id).await;
+    assert_eq!((text(&done, "status"), text(&done, "result"), &done["attempts"]), ("succeeded", "at last", &json!(4)));
+    let expected =
+        ["accepted", "started", "attempt-failed", "started", "failed", "retried", "started", "attempt-failed", "started", "succeeded"];
+    assert_eq!(events(&done), expected);
+    assert_eq!(done["failure"], json!(null), "a success leaves no failure behind");
+}

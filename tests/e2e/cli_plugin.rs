@@ -1,0 +1,123 @@
+//! `postdate plugin check|test|run`: the workbench.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::{PUPPET, Receiver, SECRET, UseCases, cli, cli_with, guest};
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+#[tokio::test]
+async fn check_says_what_a_plugin_is_and_what_it_needs() {
+    let good = cli(&["plugin", "check", path(&guest("minimal-validate"))]).await.expect(0);
+    good.says(&["postdate:plugin/validate@1.0.0"]);
+    let both = cli(&["plugin", "check", path(&guest("puppet"))]).await.expect(0);
+    both.says(&["validate", "process", "wasi:http/outgoing-handler", "allow-http", "wasi:config/store"]);
+}
+
+#[tokio::test]
+async fn check_refuses_what_cannot_be_loaded_and_says_why() {
+    let wrong = cli(&["plugin", "check", path(&guest("wrong-version"))]).await.expect(1);
+    let said = format!("{}{}", wrong.stdout, wrong.stderr);
+    assert!(said.contains("2.0.0") && said.contains("1.0.0"), "{said}");
+
+    let directory = tempfile::tempdir().unwrap();
+    for (name, content) in [("text.wasm", &b"not wasm"[..]), ("empty.wasm", b""), ("module.wasm", b"\0asm\x01\0\0\0")] {
+        let file = directory.path().join(name);
+        std::fs::write(&file, content).unwrap();
+        let refused = cli(&["plugin", "check", path(&file)]).await.expect(1);
+        let said = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(said.contains("component") || said.contains("WebAssembly"), "{name}: {said}");
+    }
+    cli(&["plugin", "check", path(&directory.path().join("nothing.wasm"))]).await.expect(1).complains(&["nothing.wasm"]);
+}
+
+/// A bundle of puppets with these cases.
+fn bundle(cases: &[(&str, &str)]) -> UseCases {
+    let use_cases = UseCases::new();
+    use_cases.write("puppet", PUPPET);
+    let directory = use_cases.bundle("puppet").join("cases");
+    std::fs::create_dir(&directory).unwrap();
+    for (name, text) in cases {
+        std::fs::write(directory.join(format!("{name}.toml")), text).unwrap();
+    }
+    use_cases
+}
+
+const GOOD: &str = "call = 'process'\nbody = '{\"process\":{\"do\":\"succeed\",\"result\":\"ok\"}}'\n[expect]\nresult = 'ok'\n";
+const BAD: &str = "call = 'process'\nbody = '{\"process\":{\"do\":\"fail\",\"message\":\"<no> & never\"}}'\n[expect]\nresult = 'ok'\n";
+const TRAP: &str = "call = 'validate'\nbody = '{\"validate\":{\"do\":\"trap\"}}'\n[expect]\nerror = 'trap'\n";
+
+#[tokio::test]
+async fn the_cases_of_the_sample_bundles_pass() {
+    for sample in ["orders", "webhook"] {
+        let run = cli(&["plugin", "test", &format!("use-cases/{sample}")]).await.expect(0);
+        run.says(&["... ok", "test result: ok.", "0 failed"]);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_case_is_explained_and_fails_the_run() {
+    let use_cases = bundle(&[("good", GOOD), ("bad", BAD), ("trap", TRAP)]);
+    let directory = use_cases.bundle("puppet");
+    let run = cli(&["plugin", "test", path(&directory)]).await.expect(1);
+    run.says(&["test good ... ok", "test trap ... ok", "test bad ... FAILED", "<no> & never", "test result: FAILED. 2 passed; 1 failed"]);
+    cli(&["plugin", "test", path(&directory), "good"]).await.expect(0).says(&["1 passed", "2 filtered out"]);
+}
+
+#[tokio::test]
+async fn a_junit_report_is_well_formed_and_counts_the_failures() {
+    let use_cases = bundle(&[("good", GOOD), ("bad", BAD)]);
+    let report = use_cases.path().join("report.xml");
+    cli(&["plugin", "test", path(&use_cases.bundle("puppet")), "--junit", path(&report)]).await.expect(1);
+    let xml = std::fs::read_to_string(&report).unwrap();
+    let document = roxmltree::Document::parse(&xml).unwrap_or_else(|error| panic!("{error}: {xml}"));
+    let suite = document.descendants().find(|node| node.has_tag_name("testsuite")).expect("a suite");
+    assert_eq!((suite.attribute("tests"), suite.attribute("failures")), (Some("2"), Some("1")));
+    let failure = document.descendants().find(|node| node.has_tag_name("failure")).expect("a failure");
+    assert_eq!(failure.parent().and_then(|case| case.attribute("name")), Some("bad"));
+    assert!(failure.attribute("message").unwrap().contains("<no> & never"), "{xml}");
+}
+
+#[tokio::test]
+async fn a_bundle_without_cases_or_with_a_broken_one_fails() {
+    let none = bundle(&[]);
+    let run = cli(&["plugin", "test", path(&none.bundle("puppet"))]).await;
+    assert_eq!(run.code, 1, "{run:#?}");
+    assert!(format!("{}{}", run.stdout, run.stderr).contains("cases"), "{run:#?}");
+    let broken = bundle(&[("odd", "call = 'sing'\n")]);
+    let run = cli(&["plugin", "test", path(&broken.bundle("puppet"))]).await;
+    assert_eq!(run.code, 1, "{run:#?}");
+    assert!(format!("{}{}", run.stdout, run.stderr).contains("odd"), "{run:#?}");
+}
+
+#[tokio::test]
+async fn run_calls_a_plugin_once_and_shows_what_it_cost() {
+    let body = r#"{"item":"book","quantity":2}"#;
+    let accepted = cli(&["plugin", "run", "validate", "use-cases/orders", "--body", body]).await.expect(0);
+    accepted.says(&["accepted", "\"total\": 2500", "took", "peak memory"]);
+    let rejected = cli(&["plugin", "run", "validate", "use-cases/orders", "--body", r#"{"item":"tank","quantity":1}"#]).await.expect(1);
+    rejected.says(&["rejected", "/item", "unknown-item"]);
+    let placed = r#"{"total":2500,"currency":"EUR"}"#;
+    let json = cli(&["plugin", "run", "process", "use-cases/orders", "--body", placed, "--attempt", "3", "--json"]).await.expect(0);
+    let document: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(document["outcome"], "result");
+    assert!(document["peakMemoryBytes"].as_u64() > Some(0) && document["log"].to_string().contains("attempt 3"), "{document}");
+}
+
+#[tokio::test]
+async fn run_makes_real_requests_under_the_grants_with_secrets_of_the_environment() {
+    let receiver = Receiver::accepting().await;
+    let use_cases = UseCases::new();
+    use_cases.copy_sample("webhook", receiver.port);
+    let bundle = use_cases.bundle("webhook");
+    let arguments = ["plugin", "run", "process", path(&bundle), "--body", r#"{"event":"e","data":{}}"#];
+    let secret = format!("whsec_{SECRET}");
+    cli_with(&[("WEBHOOK_SECRET", &secret)], &arguments).await.expect(0).says(&["succeeded", "done"]);
+    assert_eq!((receiver.count(), receiver.received()[0].path.as_str()), (1, "/hooks/e"));
+    cli(&arguments).await.expect(1).complains(&["WEBHOOK_SECRET"]);
+    assert_eq!(receiver.count(), 1);
+}

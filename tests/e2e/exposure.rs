@@ -1,0 +1,98 @@
+//! What a server lets out: addresses that it binds, and what it writes into its log.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{PAYLOAD, PUPPET, Receiver, SECRET, Server, text};
+
+#[tokio::test]
+async fn a_second_server_on_the_same_data_is_refused() {
+    let server = Server::puppet().await;
+    let said = server.second_refused().await;
+    assert!(said.contains("another server uses") && said.contains("--data"), "{said}");
+    server.api.get("/health").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_public_address_without_a_key_is_refused() {
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        let said = Server::builder().use_case("puppet", PUPPET).listen(address).refused().await;
+        assert!(said.contains("POSTDATE_API_KEY") && said.contains("--allow-public"), "{said}");
+    }
+    let said = Server::builder().use_case("puppet", PUPPET).listen("0.0.0.0:0").key("  ").refused().await;
+    assert!(said.contains("POSTDATE_API_KEY"), "an empty key is none: {said}");
+}
+
+#[tokio::test]
+async fn a_public_address_is_allowed_with_a_key_or_on_request() {
+    let with_key = Server::builder().use_case("puppet", PUPPET).listen("0.0.0.0:0").key(SECRET).start().await;
+    with_key.api.get("/requests").await.expect(200);
+    drop(with_key);
+    let on_request = Server::builder().use_case("puppet", PUPPET).listen("0.0.0.0:0").arguments(&["--allow-public"]).start().await;
+    on_request.api.get("/requests").await.expect(200);
+}
+
+#[tokio::test]
+async fn the_data_directory_is_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let temporary = tempfile::tempdir().unwrap();
+    let data = temporary.path().join("made/by/serve");
+    let server = Server::builder().use_case("puppet", PUPPET).arguments(&["--grace", "1s"]).data_at(&data).start().await;
+    server.api.get("/health").await.expect(200);
+    for directory in [data.clone(), data.join("compiled")] {
+        let mode = std::fs::metadata(&directory).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", directory.display());
+    }
+}
+
+/// Whether something that a request goes through puts its payload or a secret into the log. The harness searches every
+/// server's log at its end; this test makes a server say as much as it can.
+#[tokio::test]
+async fn no_payload_and_no_secret_is_ever_logged_and_lines_about_requests_have_their_id() {
+    let receiver = Receiver::start(|_, before| crate::harness::Reply::status([500, 404, 200][before % 3])).await;
+    let manifest = format!(
+        "{PUPPET}secrets = ['GRANTED']\n[retry]\nmax-attempts = 3\nbackoff = {{ initial = '1s', factor = 1, max = '1s' }}\n\
+         [targets]\ndefault = 'here'\nhere = {{ kind = 'plugin' }}\nhook = {{ kind = 'http', url = '{}' }}\n",
+        receiver.url("/"),
+    );
+    let server = Server::builder().use_case("puppet", &manifest).test_clock().key(SECRET).variable("GRANTED", SECRET).start().await;
+    let started = server.log.len();
+    for body in [
+        json!({}),
+        json!({ "target": "hook" }),
+        json!({ "target": "hook" }),
+        json!({ "process": { "do": "trap" } }),
+        json!({ "process": { "do": "retry" } }),
+        json!({ "process": { "do": "fail" } }),
+        json!({ "process": { "do": "loop" } }),
+        json!({ "process": { "do": "http", "url": receiver.url("/") } }),
+        json!({ "process": { "do": "config", "key": "GRANTED" } }),
+    ] {
+        server.api.run("puppet", body).await;
+        server.api.advance("PT1M").await;
+    }
+    let post = async |body: String| {
+        let call = server.api.call(Method::POST, "/requests/puppet").header("content-type", "application/json").body(body);
+        server.api.send(call.header("idempotency-key", PAYLOAD)).await
+    };
+    for body in [
+        format!("{{\"{PAYLOAD}\": {PAYLOAD}"),
+        json!([PAYLOAD]).to_string(),
+        json!({ "delay": PAYLOAD }).to_string(),
+        json!({ "delay": "PT1S", "target": PAYLOAD }).to_string(),
+        json!({ "delay": "PT1S", "note": PAYLOAD, "validate": { "do": "reject" } }).to_string(),
+        json!({ "delay": "PT1S", "note": PAYLOAD, "validate": { "do": "trap" } }).to_string(),
+        json!({ "delay": "PT1S", "note": PAYLOAD, "validate": { "do": "body", "value": PAYLOAD } }).to_string(),
+        PAYLOAD.repeat(30_000),
+    ] {
+        assert!(post(body).await.status >= 400);
+    }
+    server.api.with_key(Some(&format!("wrong-{SECRET}"))).get("/requests").await.expect_fault(401, "unauthorized");
+
+    let lines: Vec<Value> = server.log.lines(started);
+    assert!(lines.len() > 40, "only {} lines", lines.len());
+    for line in lines {
+        assert_eq!(text(&line, "correlation_id").len(), 36, "{line}");
+    }
+    server.log.assert_discreet();
+}

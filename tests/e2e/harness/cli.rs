@@ -1,0 +1,63 @@
+//! Runs of the `postdate` binary that end by themselves.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::root;
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+
+    /// Fails unless each text is on stdout.
+    #[track_caller]
+    pub fn says(&self, texts: &[&str]) {
+        for text in texts {
+            assert!(self.stdout.contains(text), "{text:?} is not in {self:#?}");
+        }
+    }
+
+    /// Fails unless each text is on stderr.
+    #[track_caller]
+    pub fn complains(&self, texts: &[&str]) {
+        for text in texts {
+            assert!(self.stderr.contains(text), "{text:?} is not in {self:#?}");
+        }
+    }
+}
+
+/// The binary under test.
+pub fn binary() -> PathBuf {
+    let path = std::env::var_os("POSTDATE_BIN").map_or_else(|| root().join("target/debug/postdate"), PathBuf::from);
+    assert!(path.is_file(), "{} is not built: run cargo xtask test", path.display());
+    path
+}
+
+pub async fn cli(arguments: &[&str]) -> Run {
+    cli_with(&[], arguments).await
+}
+
+/// A run with these variables set, and no other `POSTDATE_*` variable.
+pub async fn cli_with(variables: &[(&str, &str)], arguments: &[&str]) -> Run {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTDATE_")) {
+        command.env_remove(name);
+    }
+    command.env_remove("RUST_LOG").env_remove("WEBHOOK_SECRET").env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command.args(arguments).envs(variables.iter().copied()).current_dir(root()).stdin(Stdio::null());
+    // On a thread of its own, so that a receiver in the same test goes on answering.
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("the command's thread").expect("the command runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the output is UTF-8");
+    Run { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+}

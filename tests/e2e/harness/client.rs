@@ -1,0 +1,156 @@
+//! A client of the API that checks what holds for every answer.
+
+use std::sync::Once;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use super::{PATIENCE, PAYLOAD, eventually, text};
+
+/// One server's API.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    pub url: String,
+    key: Option<String>,
+}
+
+/// An answer whose general form was checked.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Client {
+    pub fn new(url: &str, key: Option<&str>) -> Self {
+        static TLS: Once = Once::new();
+        // reqwest is built without a TLS provider, and refuses to make a client without one.
+        TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        let http = reqwest::Client::builder().no_proxy().timeout(2 * PATIENCE).build().expect("an HTTP client");
+        Self { http, url: url.to_owned(), key: key.map(str::to_owned) }
+    }
+
+    /// The same server, with another key or none.
+    pub fn with_key(&self, key: Option<&str>) -> Self {
+        Self { key: key.map(str::to_owned), ..self.clone() }
+    }
+
+    /// A call to be completed and sent with [`Self::send`].
+    pub fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        let call = self.http.request(method, format!("{}{path}", self.url));
+        match &self.key {
+            Some(key) => call.bearer_auth(key),
+            None => call,
+        }
+    }
+
+    /// Sends a call; whatever is not an answer fails the test.
+    pub async fn send(&self, call: RequestBuilder) -> Answer {
+        self.try_send(call).await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
+    }
+
+    /// Sends a call; an error is one of the connection. Checks what every answer has: a correlation id in header and
+    /// body, and for an error the form of RFC 9457.
+    pub async fn try_send(&self, call: RequestBuilder) -> reqwest::Result<Answer> {
+        let response = call.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.bytes().await?;
+        let body: Value = serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{status}: not JSON ({error}): {bytes:?}"));
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        assert_eq!(header("x-correlation-id"), text(&body, "correlationId"), "{status} {body}");
+        assert!(!header("x-correlation-id").is_empty(), "{status} {body}");
+        if status >= 400 {
+            assert_eq!(header("content-type"), "application/problem+json", "{status} {body}");
+            assert_eq!(body["status"], status, "{body}");
+            assert!(!text(&body, "code").is_empty() && !text(&body, "detail").is_empty() && !text(&body, "title").is_empty(), "{body}");
+        } else {
+            assert_eq!(header("content-type"), "application/json", "{status} {body}");
+        }
+        Ok(Answer { status, headers, body })
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.call(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.call(Method::POST, path).json(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.call(Method::PATCH, path).json(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.call(Method::DELETE, path)).await
+    }
+
+    /// Posts a request, which has to be accepted; returns its id.
+    pub async fn submit(&self, use_case: &str, body: Value) -> String {
+        let answer = self.post(&format!("/requests/{use_case}"), &marked(body)).await;
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        text(&answer.body, "correlationId").to_owned()
+    }
+
+    /// The request, whole.
+    pub async fn request(&self, id: &str) -> Value {
+        let answer = self.get(&format!("/requests/{id}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.body
+    }
+
+    /// The request, once it has that status.
+    pub async fn reaches(&self, id: &str, status: &str) -> Value {
+        eventually(&format!("{id} to be {status}"), async || {
+            let request = self.request(id).await;
+            (request["status"] == status).then_some(request)
+        })
+        .await
+    }
+
+    /// Moves the test clock, and with it everything that falls due.
+    pub async fn advance(&self, by: &str) {
+        let answer = self.post("/test-clock", &json!({ "advance": by })).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
+    /// Posts a request due in a second, lets the second pass on the test clock, and returns what came of it.
+    pub async fn run(&self, use_case: &str, mut body: Value) -> Value {
+        body["delay"] = json!("PT1S");
+        let id = self.submit(use_case, body).await;
+        self.advance("PT1S").await;
+        self.request(&id).await
+    }
+}
+
+/// The body with the mark that no log may show, unless the test has put it somewhere itself.
+fn marked(mut body: Value) -> Value {
+    if !body.to_string().contains(PAYLOAD) {
+        body["note"] = json!(PAYLOAD);
+    }
+    body
+}
+
+impl Answer {
+    /// The header as text; empty where it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Fails unless the answer is this error.
+    #[track_caller]
+    pub fn expect_fault(self, status: u16, code: &str) -> Value {
+        assert_eq!((self.status, self.body["code"].as_str().unwrap_or_default()), (status, code), "{}", self.body);
+        self.body
+    }
+
+    /// Fails unless the answer has this status.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        self.body
+    }
+}

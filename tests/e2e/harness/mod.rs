@@ -1,0 +1,47 @@
+//! What every test stands on: a real server process, its use cases, a client of its API, a receiver of its deliveries.
+
+mod bundle;
+mod cli;
+mod client;
+mod log;
+mod receiver;
+mod server;
+mod wait;
+
+pub use bundle::{PUPPET, UseCases, guest, root};
+pub use cli::{binary, cli, cli_with};
+pub use client::{Answer, Client};
+pub use receiver::{Received, Receiver, Reply};
+pub use server::Server;
+pub use wait::{PATIENCE, eventually, sleep_until};
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+/// In the body of every request that a test posts, and never in a log: each server's log is searched for it at its end.
+pub const PAYLOAD: &str = "payload-7b1d93c5";
+/// Part of every secret that a test gives to a server; searched for likewise.
+pub const SECRET: &str = "c2VjcmV0LTkxZjRhN2Uy";
+
+/// Where the test clock of a test begins.
+pub const START: &str = "2027-01-01T00:00:00.000Z";
+
+/// A time as the API writes it.
+#[track_caller]
+pub fn time(value: &Value) -> DateTime<Utc> {
+    let text = value.as_str().unwrap_or_else(|| panic!("{value} is not a time"));
+    DateTime::parse_from_rfc3339(text).unwrap_or_else(|error| panic!("{text:?} is not a time: {error}")).to_utc()
+}
+
+/// The events of a request's history, in order.
+#[track_caller]
+pub fn events(request: &Value) -> Vec<&str> {
+    let history = request["history"].as_array().unwrap_or_else(|| panic!("no history in {request}"));
+    history.iter().filter_map(|line| line["event"].as_str()).collect()
+}
+
+/// A member that is text, or a failure that shows the whole document.
+#[track_caller]
+pub fn text<'a>(document: &'a Value, member: &str) -> &'a str {
+    document[member].as_str().unwrap_or_else(|| panic!("{member:?} is not text in {document}"))
+}

@@ -1,0 +1,137 @@
+//! An HTTP server in the test, to which requests are delivered: records each, and answers as the test says.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use tokio::task::AbortHandle;
+
+/// What came in.
+#[derive(Debug, Clone)]
+pub struct Received {
+    pub at: DateTime<Utc>,
+    pub method: Method,
+    /// With the query.
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Received {
+    /// The header as text; empty where it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.body))
+    }
+}
+
+/// What is answered.
+#[derive(Debug, Clone, Default)]
+pub struct Reply {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+    delay: Duration,
+}
+
+impl Reply {
+    pub fn status(status: u16) -> Self {
+        Self { status, ..Self::default() }
+    }
+
+    pub fn ok(body: &str) -> Self {
+        Self { body: body.to_owned(), ..Self::status(200) }
+    }
+
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    pub fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+}
+
+type Script = dyn Fn(&Received, usize) -> Reply + Send + Sync;
+
+struct Shared {
+    received: Mutex<Vec<Received>>,
+    script: Box<Script>,
+}
+
+/// Runs until it is dropped.
+pub struct Receiver {
+    pub port: u16,
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+impl Receiver {
+    /// Answers what `script` says to each request, which also gets to know how many came before.
+    pub async fn start(script: impl Fn(&Received, usize) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let port = listener.local_addr().expect("the port").port();
+        let shared = Arc::new(Shared { received: Mutex::default(), script: Box::new(script) });
+        let router = Router::new().fallback(receive).with_state(Arc::clone(&shared));
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { port, shared, task: serving.abort_handle() }
+    }
+
+    /// Answers 200 to everything.
+    pub async fn accepting() -> Self {
+        Self::start(|_, _| Reply::ok("done")).await
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub fn received(&self) -> Vec<Received> {
+        self.shared.lock().clone()
+    }
+
+    pub fn count(&self) -> usize {
+        self.shared.lock().len()
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Received>> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn receive(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let received = Received { at: Utc::now(), method, path: uri.to_string(), headers, body };
+    let reply = {
+        let mut all = shared.lock();
+        let reply = (shared.script)(&received, all.len());
+        all.push(received);
+        reply
+    };
+    tokio::time::sleep(reply.delay).await;
+    let mut response = (StatusCode::from_u16(reply.status).expect("a status"), reply.body).into_response();
+    for (name, value) in reply.headers {
+        response.headers_mut().insert(HeaderName::from_static(name), value.parse().expect("a header's value"));
+    }
+    response
+}

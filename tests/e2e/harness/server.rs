@@ -1,0 +1,231 @@
+//! A real `postdate serve`: started, killed, stopped and started again on the same data.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::client::Client;
+use super::log::Log;
+use super::{PATIENCE, START, UseCases, binary, eventually};
+
+/// How a server is to be started.
+pub struct Builder {
+    pub use_cases: UseCases,
+    /// Where `data` is, unless the test names another place.
+    temporary: TempDir,
+    data: Option<PathBuf>,
+    arguments: Vec<String>,
+    variables: Vec<(String, String)>,
+    key: Option<String>,
+    listen: String,
+}
+
+impl Builder {
+    pub fn use_case(self, name: &str, manifest: &str) -> Self {
+        self.use_cases.write(name, manifest);
+        self
+    }
+
+    /// A sample bundle of the repository, its receiver being on `port`.
+    pub fn sample(self, name: &str, port: u16) -> Self {
+        self.use_cases.copy_sample(name, port);
+        self
+    }
+
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|&text| text.to_owned()));
+        self
+    }
+
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The API key, which the server asks for and the client brings.
+    pub fn key(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
+        self.variable("POSTDATE_API_KEY", key)
+    }
+
+    pub fn listen(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.listen);
+        self
+    }
+
+    /// The clock stands at [`START`] until the test moves it.
+    pub fn test_clock(self) -> Self {
+        self.arguments(&["--test-clock", START])
+    }
+
+    /// Keeps its data there, and not in a directory that goes with the test.
+    pub fn data_at(mut self, place: &Path) -> Self {
+        self.data = Some(place.to_owned());
+        self
+    }
+
+    /// Starts it, and waits until it answers.
+    pub async fn start(self) -> Server {
+        let mut server = Server { builder: self, process: None, log: Log::default(), api: Client::new("http://127.0.0.1:0", None) };
+        server.start().await;
+        server
+    }
+
+    /// Starts a server that refuses to start; returns what it wrote.
+    pub async fn refused(&self) -> String {
+        let log = Log::default();
+        let mut process = Process::start(self.command(), &log);
+        let status = eventually("the server to refuse", async || process.exited()).await;
+        assert_eq!(status.code(), Some(1), "{}", log.text());
+        // The last line may be read only after the end.
+        eventually("the reason", async || (log.len() > 0).then(|| log.text())).await
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(binary());
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTDATE_")) {
+            command.env_remove(name);
+        }
+        command.env_remove("RUST_LOG").env_remove("WEBHOOK_SECRET");
+        command.arg("serve").args(["--listen", &self.listen]).arg("--data").arg(self.data.as_deref().unwrap_or(self.temporary.path()));
+        command.arg("--use-cases").arg(self.use_cases.path()).args(&self.arguments);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+}
+
+/// A process that does not outlive the test.
+struct Process(Child);
+
+impl Process {
+    fn start(mut command: Command, log: &Log) -> Self {
+        let mut child = command.spawn().expect("the server's process");
+        log.collect(child.stderr.take().expect("stderr is piped"));
+        Self(child)
+    }
+
+    fn exited(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().expect("the process can be asked")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // SIGKILL; an error says that it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server process and everything that it lives on. Killed when dropped; its log is shown where the test failed.
+pub struct Server {
+    builder: Builder,
+    process: Option<Process>,
+    pub log: Log,
+    pub api: Client,
+}
+
+impl Server {
+    /// On 127.0.0.1, any free port, data and use cases of its own.
+    pub fn builder() -> Builder {
+        Builder {
+            use_cases: UseCases::new(),
+            temporary: tempfile::tempdir().expect("a temporary directory"),
+            data: None,
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            key: None,
+            listen: "127.0.0.1:0".to_owned(),
+        }
+    }
+
+    /// The usual one: a use case `puppet`, and a clock that the test moves.
+    pub async fn puppet() -> Self {
+        Self::builder().use_case("puppet", super::PUPPET).test_clock().start().await
+    }
+
+    pub fn use_cases(&self) -> &UseCases {
+        &self.builder.use_cases
+    }
+
+    /// Other arguments for the next start.
+    pub fn set_arguments(&mut self, arguments: &[&str]) {
+        self.builder.arguments = arguments.iter().map(|&text| text.to_owned()).collect();
+    }
+
+    /// What another server would say that is started on the same data and use cases.
+    pub async fn second_refused(&self) -> String {
+        self.builder.refused().await
+    }
+
+    /// Starts it again, on the same data.
+    pub async fn start(&mut self) {
+        assert!(self.process.is_none(), "it runs already");
+        let before = self.log.len();
+        self.process = Some(Process::start(self.builder.command(), &self.log));
+        let url = eventually("the server to be ready", async || {
+            if let Some(status) = self.exited() {
+                panic!("the server ended with {status}:\n{}", self.log.text());
+            }
+            self.log.url(before)
+        })
+        .await;
+        self.api = Client::new(&url, self.builder.key.as_deref());
+    }
+
+    /// The first log line that fits, once it has been read: the process writes it before an answer, a thread of the
+    /// test reads it in its own time.
+    pub async fn logged(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        eventually(&format!("a log line {what}"), async || self.log.lines(0).into_iter().find(&fits)).await
+    }
+
+    /// SIGKILL: nothing of the process runs after it.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    pub async fn kill_and_start(&mut self) {
+        self.kill();
+        self.start().await;
+    }
+
+    /// SIGTERM, without waiting for what comes of it.
+    pub fn terminate(&self) {
+        let process = self.process.as_ref().expect("it runs");
+        let pid = Pid::from_raw(i32::try_from(process.0.id()).expect("a process id")).expect("a process id");
+        kill_process(pid, Signal::TERM).expect("the process can be told");
+    }
+
+    /// Waits for the process to end by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let status = eventually("the server to end", async || self.exited()).await;
+        self.process = None;
+        status
+    }
+
+    /// SIGTERM, and its end, which has to be a good one.
+    pub async fn stop(&mut self) {
+        self.terminate();
+        let status = self.ended().await;
+        assert!(status.success(), "the server ended with {status} after SIGTERM, within {PATIENCE:?}");
+    }
+
+    fn exited(&mut self) -> Option<ExitStatus> {
+        self.process.as_mut().and_then(Process::exited)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- log of the server ---\n{}\n--- end of the log ---", self.log.text());
+        } else {
+            self.log.assert_discreet();
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `Idempotency-Key`: the same key and body again are answered with the first answer.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{Answer, Client, PUPPET, Server, text};
+
+/// Posts text, so that the bytes are the test's own.
+async fn post(api: &Client, use_case: &str, key: &str, body: &str) -> Answer {
+    let call = api.call(Method::POST, &format!("/requests/{use_case}")).header("content-type", "application/json");
+    api.send(call.header("idempotency-key", key).body(body.to_owned())).await
+}
+
+const BODY: &str = r#"{"delay":"PT1H","n":1}"#;
+
+#[tokio::test]
+async fn the_same_key_and_body_get_the_first_answer_whatever_has_happened_since() {
+    let mut server = Server::puppet().await;
+    let first = post(&server.api, "puppet", "key", BODY).await;
+    assert_eq!(first.status, 202);
+    let same = async |server: &Server, when: &str| {
+        let again = post(&server.api, "puppet", "key", BODY).await;
+        assert_eq!((again.status, &again.body), (202, &first.body), "{when}");
+        assert_eq!(again.header("location"), first.header("location"), "{when}");
+    };
+    same(&server, "at once").await;
+    server.api.advance("PT10M").await;
+    same(&server, "later: the delay would mean another time now").await;
+    server.api.patch(first.header("location"), &json!({ "delay": "PT5H" })).await.expect(200);
+    same(&server, "after it was moved").await;
+    server.api.advance("P1D").await;
+    assert_eq!(server.api.request(text(&first.body, "correlationId")).await["status"], "succeeded");
+    same(&server, "after it ran, its time being past").await;
+    server.kill();
+    server.set_arguments(&["--test-clock"]);
+    server.start().await;
+    same(&server, "after a crash").await;
+    let all = server.api.get("/requests").await.expect(200);
+    assert_eq!(all["requests"].as_array().unwrap().len(), 1, "{all}");
+}
+
+#[tokio::test]
+async fn a_triggerat_that_has_passed_is_no_error_for_a_repetition() {
+    let server = Server::puppet().await;
+    let body = r#"{"triggerAt":"2027-01-01T00:00:01Z"}"#;
+    let first = post(&server.api, "puppet", "key", body).await.expect(202);
+    server.api.advance("P7D").await;
+    assert_eq!(post(&server.api, "puppet", "key", body).await.expect(202), first);
+    post(&server.api, "puppet", "other key", body).await.expect_fault(422, "trigger-in-past");
+}
+
+#[tokio::test]
+async fn another_body_under_the_same_key_is_a_409_that_names_the_first_request() {
+    let server = Server::puppet().await;
+    let first = post(&server.api, "puppet", "key", BODY).await.expect(202);
+    for other in [r#"{"delay":"PT1H","n":2}"#, r#"{"n":1,"delay":"PT1H"}"#, r#"{"delay":"PT1H","n":1} "#] {
+        let fault = post(&server.api, "puppet", "key", other).await.expect_fault(409, "idempotency-key-reused");
+        assert_eq!(fault["first"], first["correlationId"]);
+    }
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_its_use_case_and_is_not_taken_by_a_refused_request() {
+    let server = Server::builder().use_case("one", PUPPET).use_case("two", PUPPET).test_clock().start().await;
+    let one = post(&server.api, "one", "key", BODY).await.expect(202);
+    let two = post(&server.api, "two", "key", BODY).await.expect(202);
+    assert_ne!(one["correlationId"], two["correlationId"]);
+    post(&server.api, "one", "fresh", r#"{"delay":"never"}"#).await.expect_fault(422, "trigger-malformed");
+    post(&server.api, "one", "fresh", BODY).await.expect(202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_posts_at_once_under_one_key_are_one_request() {
+    let server = Server::puppet().await;
+    for round in 0..5 {
+        let key = format!("key-{round}");
+        let posts: Vec<_> = (0..20)
+            .map(|_| {
+                let (api, key) = (server.api.clone(), key.clone());
+                tokio::spawn(async move { post(&api, "puppet", &key, BODY).await })
+            })
+            .collect();
+        let mut answers = Vec::new();
+        for post in posts {
+            answers.push(post.await.unwrap().expect(202));
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+    }
+    let all = server.api.get("/requests").await.expect(200);
+    assert_eq!(all["requests"].as_array().unwrap().len(), 5, "{all}");
+}

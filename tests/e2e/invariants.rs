@@ -1,0 +1,96 @@
+//! What the architecture promises and a command can test.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::{cli, root};
+
+/// Crates that a package's own code and dependencies bring into a program.
+fn dependencies(package: &str) -> BTreeSet<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["tree", "--offline", "--locked", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}"]);
+    let output = command.current_dir(root()).output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_core_depends_on_no_runtime_no_cloud_and_no_engine() {
+    let crates = dependencies("postdate-core");
+    assert!(crates.contains("serde_json"), "the list makes no sense: {crates:?}");
+    let foreign: Vec<&String> = crates
+        .iter()
+        .filter(|name| {
+            ["tokio", "async-std", "smol", "rusqlite", "axum", "reqwest", "hyper"].contains(&name.as_str())
+                || ["aws-", "lambda", "wasmtime", "cranelift"].iter().any(|start| name.starts_with(start))
+        })
+        .collect();
+    assert!(foreign.is_empty(), "{foreign:?}");
+}
+
+#[test]
+fn the_core_reads_no_clock_and_draws_no_random_number() {
+    for (path, text) in sources(&root().join("host/core/src")) {
+        for call in ["Utc::now", "Local::now", "SystemTime::now", "Instant::now", "rand::", "getrandom", "now_v7", "new_v4"] {
+            assert!(!text.contains(call), "{} has {call}", path.display());
+        }
+    }
+}
+
+#[test]
+fn one_function_builds_the_engines_configuration() {
+    let makers: Vec<PathBuf> = sources(&root().join("host"))
+        .into_iter()
+        .filter(|(_, text)| text.contains("wasmtime") && text.contains("= Config::new()"))
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(makers, [root().join("host/runtime/src/config.rs")]);
+}
+
+#[tokio::test]
+async fn the_commands_that_the_readme_shows_exist() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
+    let tasks = std::fs::read_to_string(root().join("xtask/src/main.rs")).expect("the tasks");
+    let mut seen = 0;
+    for line in commands(&readme) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["cargo", "xtask", task, ..] => assert!(tasks.contains(&format!("\"{task}\" =>")), "{line}"),
+            ["postdate" | "target/debug/postdate", rest @ ..] => {
+                // Names of commands are plain words; the first option or argument ends them.
+                let plain = |word: &&&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
+                let names: Vec<&str> = rest.iter().take(2).take_while(plain).copied().collect();
+                let group = names.first().is_some_and(|name| ["plugin", "request", "use-case"].contains(name));
+                let names = if group { &names[..] } else { &names[..names.len().min(1)] };
+                cli(&[names, &["--help"]].concat()).await.expect(0);
+            }
+            _ => continue,
+        }
+        seen += 1;
+    }
+    assert!(seen >= 2, "the README shows {seen} commands of this project");
+}
+
+/// Lines inside the README's code blocks that look like commands, without a prompt.
+fn commands(readme: &str) -> Vec<&str> {
+    let blocks = readme.split("```").skip(1).step_by(2);
+    blocks.flat_map(str::lines).map(|line| line.trim().trim_start_matches("$ ")).collect()
+}
+
+/// Every Rust file below a directory.
+fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("a directory of sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).expect("a source file");
+            found.push((path, text));
+        }
+    }
+    found
+}

@@ -1,0 +1,97 @@
+//! After `kill -9`: nothing that was acknowledged is lost, nothing is stuck.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use crate::harness::{Receiver, Reply, Server, events, eventually, sleep_until, text, time};
+
+/// A use case that delivers to the receiver.
+fn hook(receiver: &Receiver) -> String {
+    format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}\n", receiver.url("/"))
+}
+
+#[tokio::test]
+async fn what_fell_due_while_the_server_was_down_runs_at_once_oldest_first() {
+    let receiver = Receiver::accepting().await;
+    let mut server = Server::builder().use_case("hook", &hook(&receiver)).arguments(&["--concurrency", "1"]).start().await;
+    let mut last = DateTime::<Utc>::MIN_UTC;
+    for n in 0..20 {
+        // From 4 s on, in steps of 20 ms, scrambled: all are to be accepted before the first is due.
+        let delay = format!("PT4.{:03}S", 20 * (n * 7 % 20));
+        let answer = server.api.post("/requests/hook", &json!({ "delay": delay })).await.expect(202);
+        last = last.max(time(&answer["triggerAt"]));
+    }
+    server.kill();
+    assert_eq!(receiver.count(), 0, "the machine was too slow for this test");
+    sleep_until(last).await;
+    server.start().await;
+    eventually("all of them to be delivered", async || (receiver.count() == 20).then_some(())).await;
+
+    let mut due = Vec::new();
+    for received in receiver.received() {
+        let request = server.api.reaches(received.header("x-correlation-id"), "succeeded").await;
+        assert_eq!(request["attempts"], 1);
+        due.push(time(&request["triggerAt"]));
+    }
+    assert!(due.is_sorted(), "{due:?}");
+}
+
+#[tokio::test]
+async fn what_ran_at_the_kill_is_interrupted_and_run_a_second_time() {
+    let receiver =
+        Receiver::start(|_, before| if before == 0 { Reply::ok("never heard").after(Duration::from_secs(60)) } else { Reply::ok("done") })
+            .await;
+    let mut server = Server::builder().use_case("hook", &hook(&receiver)).start().await;
+    let id = server.api.submit("hook", json!({ "delay": "PT0S" })).await;
+    let later = server.api.submit("hook", json!({ "delay": "PT1H" })).await;
+    eventually("the delivery", async || (receiver.count() == 1).then_some(())).await;
+    server.api.reaches(&id, "running").await;
+    server.kill_and_start().await;
+
+    let done = server.api.reaches(&id, "succeeded").await;
+    assert_eq!(events(&done), ["accepted", "started", "interrupted", "started", "succeeded"], "{done}");
+    assert_eq!((&done["attempts"], text(&done, "result")), (&json!(2), "done"));
+    assert!(text(&done["history"][2], "detail").contains("server"), "{done}");
+    let received = receiver.received();
+    assert_eq!(received.iter().map(|received| received.header("x-postdate-attempt")).collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(received[0].header("idempotency-key"), received[1].header("idempotency-key"), "the receiver can tell the repetition");
+    assert_eq!(events(&server.api.request(&later).await), ["accepted"]);
+}
+
+#[tokio::test]
+async fn a_request_that_is_cut_off_again_and_again_is_given_up_with_the_reason() {
+    let receiver = Receiver::start(|_, _| Reply::ok("never heard").after(Duration::from_secs(60))).await;
+    let mut server = Server::builder().use_case("hook", &hook(&receiver)).start().await;
+    let id = server.api.submit("hook", json!({ "delay": "PT0S" })).await;
+    for run in 1..=5 {
+        eventually("the delivery", async || (receiver.count() == run).then_some(())).await;
+        server.kill_and_start().await;
+    }
+    let failed = server.api.reaches(&id, "failed").await;
+    assert!(text(&failed, "failure").contains("cut off 5 times"), "{failed}");
+    assert_eq!(receiver.count(), 5);
+}
+
+#[tokio::test]
+async fn every_state_survives_a_kill() {
+    let receiver = Receiver::start(|received, _| Reply::status(if received.json()["fail"] == true { 404 } else { 200 })).await;
+    let mut server = Server::builder().use_case("hook", &hook(&receiver)).start().await;
+    let done = server.api.submit("hook", json!({ "delay": "PT0S" })).await;
+    let failed = server.api.submit("hook", json!({ "delay": "PT0S", "fail": true })).await;
+    let cancelled = server.api.submit("hook", json!({ "delay": "PT1H" })).await;
+    let moved = server.api.submit("hook", json!({ "delay": "PT1H" })).await;
+    server.api.delete(&format!("/requests/{cancelled}")).await.expect(200);
+    server.api.patch(&format!("/requests/{moved}"), &json!({ "delay": "PT2H" })).await.expect(200);
+    server.api.reaches(&done, "succeeded").await;
+    server.api.reaches(&failed, "failed").await;
+    let mut before = Vec::new();
+    for id in [&done, &failed, &cancelled, &moved] {
+        before.push(server.api.request(id).await);
+    }
+    server.kill_and_start().await;
+    for request in before {
+        assert_eq!(server.api.request(text(&request, "correlationId")).await, request);
+    }
+}

@@ -1,0 +1,95 @@
+//! The retry policy: back-off, `Retry-After`, exhaustion, permanent failures.
+
+use serde_json::{Value, json};
+
+use crate::harness::{PUPPET, Receiver, Reply, Server, events, text, time};
+
+const POLICY: &str = "[retry]\nmax-attempts = 4\nbackoff = { initial = '10s', factor = 2, max = '30s' }\n";
+
+async fn server() -> Server {
+    Server::builder().use_case("puppet", &format!("{PUPPET}{POLICY}")).test_clock().start().await
+}
+
+/// Seconds from one attempt's end to the next one's beginning.
+fn waits(request: &Value) -> Vec<i64> {
+    let history = request["history"].as_array().unwrap();
+    let pairs = history.windows(2).filter(|pair| pair[0]["event"] == "attempt-failed");
+    pairs.map(|pair| (time(&pair[1]["at"]) - time(&pair[0]["at"])).num_seconds()).collect()
+}
+
+#[tokio::test]
+async fn attempts_are_made_with_growing_waits_until_one_succeeds() {
+    let server = server().await;
+    let script = json!({ "do": "retry", "untilAttempt": 4, "message": "not yet" });
+    let id = server.api.submit("puppet", json!({ "delay": "PT1S", "process": script })).await;
+    server.api.advance("PT1S").await;
+    let waiting = server.api.request(&id).await;
+    assert_eq!((text(&waiting, "status"), text(&waiting, "failure")), ("scheduled", "not yet, attempt 1"));
+    assert_eq!(text(&waiting, "nextAttemptAt"), "2027-01-01T00:00:11.000Z");
+    server.api.advance("PT9.999S").await;
+    assert_eq!(server.api.request(&id).await["attempts"], 1, "not before the back-off is over");
+    server.api.advance("PT10M").await;
+    let done = server.api.request(&id).await;
+    assert_eq!(text(&done, "status"), "succeeded", "{done}");
+    assert_eq!(waits(&done), [10, 20, 30], "10 s, twice that, and no more than 30 s");
+    assert_eq!(text(&done["history"][2], "detail"), "not yet, attempt 1");
+}
+
+#[tokio::test]
+async fn a_plugin_may_ask_for_a_longer_wait() {
+    let server = server().await;
+    let script = json!({ "do": "retry", "untilAttempt": 3, "retryAfterSeconds": 100 });
+    let id = server.api.submit("puppet", json!({ "delay": "PT1S", "process": script })).await;
+    server.api.advance("PT10M").await;
+    assert_eq!(waits(&server.api.request(&id).await), [100, 100]);
+    let script = json!({ "do": "retry", "untilAttempt": 3, "retryAfterSeconds": 1 });
+    let id = server.api.submit("puppet", json!({ "delay": "PT1S", "process": script })).await;
+    server.api.advance("PT10M").await;
+    assert_eq!(waits(&server.api.request(&id).await), [10, 20], "never a shorter one");
+}
+
+#[tokio::test]
+async fn when_the_attempts_are_used_up_the_request_has_failed_with_the_reason() {
+    let server = server().await;
+    let script = json!({ "do": "retry", "message": "the shop is closed" });
+    let id = server.api.submit("puppet", json!({ "delay": "PT1S", "process": script })).await;
+    server.api.advance("P1D").await;
+    let failed = server.api.request(&id).await;
+    assert_eq!((text(&failed, "status"), &failed["attempts"]), ("failed", &json!(4)));
+    assert_eq!(text(&failed, "failure"), "the shop is closed, attempt 4");
+    assert_eq!(events(&failed)[6..], ["attempt-failed", "started", "failed"]);
+    assert_eq!(failed["nextAttemptAt"], json!(null));
+    server.api.advance("P7D").await;
+    assert_eq!(server.api.request(&id).await["attempts"], 4, "and that was the last one");
+}
+
+#[tokio::test]
+async fn a_permanent_failure_is_not_tried_again() {
+    let server = server().await;
+    let done = server.api.run("puppet", json!({ "process": { "do": "fail", "message": "no such customer" } })).await;
+    assert_eq!((text(&done, "status"), text(&done, "failure")), ("failed", "no such customer"));
+    assert_eq!(events(&done), ["accepted", "started", "failed"]);
+}
+
+#[tokio::test]
+async fn retry_after_of_an_http_target_is_honoured_as_seconds_and_as_a_date() {
+    let receiver = Receiver::start(|_, before| match before {
+        0 => Reply::status(429).header("retry-after", "120"),
+        1 => Reply::status(503).header("retry-after", "Fri, 01 Jan 2027 01:00:00 GMT"),
+        2 => Reply::status(500).header("retry-after", "nonsense"),
+        _ => Reply::ok("done"),
+    })
+    .await;
+    let hook = format!("{POLICY}[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}", receiver.url("/"));
+    let server = Server::builder().use_case("hook", &hook).test_clock().start().await;
+    let id = server.api.submit("hook", json!({ "delay": "PT1S" })).await;
+    server.api.advance("PT2H").await;
+    let done = server.api.request(&id).await;
+    assert_eq!((text(&done, "status"), text(&done, "result")), ("succeeded", "done"), "{done}");
+    // 120 s after 00:00:01; then at 01:00:00; then what the policy says of a third failure.
+    assert_eq!(waits(&done), [120, 3600 - 121, 30]);
+    assert_eq!(
+        receiver.received().iter().map(|received| received.header("x-postdate-attempt").to_owned()).collect::<Vec<_>>(),
+        ["1", "2", "3", "4"]
+    );
+}

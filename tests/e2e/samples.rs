@@ -1,0 +1,115 @@
+//! The sample use cases, as a new user finds them.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, Mac as _};
+use serde_json::json;
+use sha2::Sha256;
+
+use crate::harness::{PAYLOAD, Received, Receiver, Reply, SECRET, Server, events, text};
+
+async fn webhook(receiver: &Receiver) -> Server {
+    Server::builder().sample("webhook", receiver.port).variable("WEBHOOK_SECRET", &format!("whsec_{SECRET}")).test_clock().start().await
+}
+
+/// Verifies a delivery as its receiver would, after <https://www.standardwebhooks.com>.
+#[track_caller]
+fn assert_signed(received: &Received) {
+    let (id, timestamp) = (received.header("webhook-id"), received.header("webhook-timestamp"));
+    let mut mac = Hmac::<Sha256>::new_from_slice(&BASE64_STANDARD.decode(SECRET).unwrap()).unwrap();
+    mac.update(format!("{id}.{timestamp}.{}", received.body).as_bytes());
+    let signature = received.header("webhook-signature").strip_prefix("v1,").expect("a signature of version 1");
+    mac.verify_slice(&BASE64_STANDARD.decode(signature).unwrap()).expect("the signature holds");
+    let age = received.at.timestamp() - timestamp.parse::<i64>().expect("seconds since 1970");
+    assert!((0..300).contains(&age), "signed {age} s ago");
+}
+
+#[tokio::test]
+async fn the_webhook_sample_sends_a_signed_request_at_its_time() {
+    let receiver = Receiver::start(|_, _| Reply::ok(r#"{"taken":true}"#)).await;
+    let server = webhook(&receiver).await;
+    let data = json!({ "invoice": 17, "customer": PAYLOAD });
+    let done = server.api.run("webhook", json!({ "event": "invoice.due", "data": data })).await;
+    assert_eq!((text(&done, "status"), &done["result"]), ("succeeded", &json!({ "taken": true })), "{done}");
+
+    let received = &receiver.received()[0];
+    assert_eq!((received.method.as_str(), received.path.as_str()), ("POST", "/hooks/invoice.due"));
+    assert_eq!(received.json(), json!({ "event": "invoice.due", "data": data }));
+    let id = text(&done, "correlationId");
+    for (name, value) in [("content-type", "application/json"), ("x-correlation-id", id), ("webhook-id", id), ("x-postdate-attempt", "1")] {
+        assert_eq!(received.header(name), value, "{name}");
+    }
+    assert_signed(received);
+}
+
+#[tokio::test]
+async fn the_webhook_sample_tries_again_as_its_receiver_asks() {
+    let receiver = Receiver::start(|_, before| match before {
+        0 => Reply::status(500),
+        1 => Reply::status(429).header("retry-after", "600"),
+        _ => Reply::ok("taken"),
+    })
+    .await;
+    let server = webhook(&receiver).await;
+    let id = server.api.submit("webhook", json!({ "delay": "PT1S", "event": "invoice.due", "data": { "customer": PAYLOAD } })).await;
+    server.api.advance("PT10M").await;
+    let waiting = server.api.request(&id).await;
+    assert_eq!((&waiting["attempts"], text(&waiting, "nextAttemptAt")), (&json!(2), "2027-01-01T00:10:03.000Z"), "{waiting}");
+    server.api.advance("PT10M").await;
+    let done = server.api.request(&id).await;
+    assert_eq!((text(&done, "status"), text(&done, "result")), ("succeeded", "taken"), "{done}");
+
+    let received = receiver.received();
+    assert_eq!(received.iter().map(|received| received.header("x-postdate-attempt")).collect::<Vec<_>>(), ["1", "2", "3"]);
+    for received in &received {
+        assert_signed(received);
+        assert_eq!(received.header("webhook-id"), id, "the same at every attempt");
+    }
+}
+
+#[tokio::test]
+async fn the_webhook_sample_fails_at_once_where_trying_again_is_no_use() {
+    let receiver = Receiver::start(|_, _| Reply::status(404)).await;
+    let server = webhook(&receiver).await;
+    let done = server.api.run("webhook", json!({ "event": "invoice.due", "data": { "customer": PAYLOAD } })).await;
+    assert_eq!(events(&done), ["accepted", "started", "failed"]);
+    assert!(text(&done, "failure").contains("404"), "{done}");
+}
+
+#[tokio::test]
+async fn the_webhook_sample_checks_bodies_against_its_schema() {
+    let receiver = Receiver::accepting().await;
+    let server = webhook(&receiver).await;
+    let fault = server.api.post("/requests/webhook", &json!({ "delay": "PT1S", "data": 5 })).await.expect_fault(422, "rejected");
+    let problems = fault["problems"].as_array().unwrap();
+    let has = |pointer: &str, code: &str| problems.iter().any(|problem| problem["pointer"] == pointer && problem["code"] == code);
+    assert!(has("/event", "required") && has("/data", "type"), "{fault}");
+}
+
+#[tokio::test]
+async fn the_webhook_samples_direct_target_gets_the_body_as_it_is() {
+    let receiver = Receiver::accepting().await;
+    let server = webhook(&receiver).await;
+    let done = server.api.run("webhook", json!({ "event": "invoice.due", "data": { "customer": PAYLOAD }, "target": "direct" })).await;
+    assert_eq!(text(&done, "result"), "done");
+    let received = &receiver.received()[0];
+    assert_eq!((received.path.as_str(), &received.json()["delay"]), ("/direct", &json!("PT1S")));
+}
+
+#[tokio::test]
+async fn the_orders_sample_takes_an_order_and_returns_a_receipt() {
+    let server = Server::builder().sample("orders", 9000).test_clock().start().await;
+    let done = server.api.run("orders", json!({ "item": "book", "quantity": 2, "customer": "ada" })).await;
+    assert_eq!((text(&done, "status"), text(&done, "target")), ("succeeded", "here"), "{done}");
+    assert_eq!((&done["result"]["total"], &done["result"]["currency"]), (&json!(2500), &json!("EUR")));
+    assert!(text(&done["result"], "receipt").starts_with("R-"), "{done}");
+
+    let big = server.api.run("orders", json!({ "item": "pen", "quantity": 51 })).await;
+    assert_eq!((text(&big, "status"), text(&big, "target")), ("succeeded", "heavy"), "{big}");
+
+    let wrong = json!({ "delay": "PT1S", "item": "tank", "quantity": 0 });
+    let fault = server.api.post("/requests/orders", &wrong).await.expect_fault(422, "rejected");
+    let problems: Vec<(&str, &str)> =
+        fault["problems"].as_array().unwrap().iter().map(|problem| (text(problem, "pointer"), text(problem, "code"))).collect();
+    assert_eq!(problems, [("/item", "unknown-item"), ("/quantity", "minimum")]);
+}

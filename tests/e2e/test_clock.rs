@@ -1,0 +1,86 @@
+//! The test clock: a week in a second, in order.
+
+use serde_json::{Value, json};
+
+use crate::harness::{PUPPET, Receiver, START, Server, events, text};
+
+fn hook(receiver: &Receiver) -> String {
+    format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}\n", receiver.url("/"))
+}
+
+#[tokio::test]
+async fn a_week_passes_in_the_order_of_the_due_times() {
+    let receiver = Receiver::accepting().await;
+    let server = Server::builder().use_case("hook", &hook(&receiver)).test_clock().start().await;
+    // Scrambled on purpose; 13 and 22 have no common divisor, so each hour comes once.
+    let hours: Vec<u64> = (0..22).map(|n| 7 * (n * 13 % 22 + 1)).collect();
+    for hour in &hours {
+        server.api.submit("hook", json!({ "delay": format!("PT{hour}H"), "hour": hour })).await;
+    }
+    let beyond = server.api.submit("hook", json!({ "delay": "P7DT0.001S", "hour": 0 })).await;
+    let begun = std::time::Instant::now();
+    server.api.advance("P7D").await;
+    assert!(begun.elapsed().as_secs() < 60, "a week took {:?}", begun.elapsed());
+
+    let came: Vec<u64> = receiver.received().iter().filter_map(|received| received.json()["hour"].as_u64()).collect();
+    let mut expected = hours;
+    expected.sort_unstable();
+    assert_eq!(came, expected);
+    assert_eq!(server.api.get("/test-clock").await.expect(200)["now"], "2027-01-08T00:00:00.000Z");
+    assert_eq!(text(&server.api.request(&beyond).await, "status"), "scheduled");
+    let all = server.api.get("/requests?status=succeeded&limit=100").await.expect(200);
+    for request in all["requests"].as_array().unwrap() {
+        let whole = server.api.request(text(request, "correlationId")).await;
+        assert_eq!(whole["history"][1]["at"], whole["triggerAt"], "fired at its time exactly: {whole}");
+    }
+}
+
+#[tokio::test]
+async fn back_off_passes_on_the_same_clock() {
+    let manifest = format!("{PUPPET}[retry]\nmax-attempts = 5\nbackoff = {{ initial = '1d', factor = 2, max = '10d' }}\n");
+    let server = Server::builder().use_case("puppet", &manifest).test_clock().start().await;
+    let script = json!({ "do": "retry", "untilAttempt": 4 });
+    let id = server.api.submit("puppet", json!({ "delay": "PT1H", "process": script })).await;
+    server.api.advance("P8D").await;
+    let done = server.api.request(&id).await;
+    let starts: Vec<&Value> =
+        done["history"].as_array().unwrap().iter().filter(|line| line["event"] == "started").map(|line| &line["at"]).collect();
+    let expected = ["2027-01-01T01:00:00Z", "2027-01-02T01:00:00Z", "2027-01-04T01:00:00Z", "2027-01-08T01:00:00Z"];
+    let expected: Vec<Value> = expected.iter().map(|at| json!(at.replace('Z', ".000Z"))).collect();
+    assert_eq!(starts, expected.iter().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn time_stands_still_until_it_is_moved_and_goes_on_where_it_stood_after_a_restart() {
+    let mut server = Server::puppet().await;
+    let id = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
+    assert_eq!(server.api.get("/test-clock").await.expect(200)["now"], START);
+    let moved = server.api.post("/test-clock", &json!({ "advance": "PT30M" })).await.expect(200);
+    assert_eq!(moved["now"], "2027-01-01T00:30:00.000Z");
+    server.set_arguments(&["--test-clock"]);
+    server.kill_and_start().await;
+    assert_eq!(server.api.get("/test-clock").await.expect(200)["now"], "2027-01-01T00:30:00.000Z");
+    assert_eq!(events(&server.api.request(&id).await), ["accepted"]);
+    server.api.post("/test-clock", &json!({ "to": "2027-01-01T01:00:00Z" })).await.expect(200);
+    assert_eq!(events(&server.api.request(&id).await), ["accepted", "started", "succeeded"]);
+    server.stop().await;
+    server.start().await;
+    assert_eq!(server.api.get("/test-clock").await.expect(200)["now"], "2027-01-01T01:00:00.000Z");
+}
+
+#[tokio::test]
+async fn a_data_directory_of_one_clock_is_refused_by_a_server_on_the_other() {
+    let mut server = Server::puppet().await;
+    server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
+    server.stop().await;
+    server.set_arguments(&[]);
+    let said = server.second_refused().await;
+    assert!(said.contains("test clock") && said.contains("--data"), "{said}");
+
+    let mut server = Server::builder().use_case("puppet", PUPPET).start().await;
+    server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
+    server.stop().await;
+    server.set_arguments(&["--test-clock"]);
+    let said = server.second_refused().await;
+    assert!(said.contains("system clock") && said.contains("--data"), "{said}");
+}

@@ -1,0 +1,162 @@
+//! The time rules over HTTP. Every row of them is tested in `postdate_core::schedule`; here, that the API keeps them.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{PUPPET, Server, text};
+
+/// Posts a body to a server whose clock stands at 2027-01-01T00:00:00Z: the time it gets, or the error's code.
+async fn outcome(server: &Server, body: &Value) -> String {
+    let answer = server.api.post("/requests/puppet", body).await;
+    let member = if answer.status == 202 { "triggerAt" } else { "code" };
+    assert!([202, 422].contains(&answer.status), "{}", answer.body);
+    text(&answer.body, member).to_owned()
+}
+
+async fn check(member: &str, rows: &[(&str, &str)]) {
+    let server = Server::puppet().await;
+    for (given, expected) in rows {
+        assert_eq!(outcome(&server, &json!({ member: given })).await, *expected, "{member} {given:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_offset_is_required_and_the_answer_is_in_utc() {
+    let rows = [
+        ("2027-03-01T09:00:00Z", "2027-03-01T09:00:00.000Z"),
+        ("2027-03-01T09:00:00+01:00", "2027-03-01T08:00:00.000Z"),
+        ("2027-03-01T00:30:00+05:45", "2027-02-28T18:45:00.000Z"),
+        ("2027-03-01T09:00:00-00:00", "2027-03-01T09:00:00.000Z"),
+        ("2027-03-01T09:00:00", "trigger-without-offset"),
+        ("2027-03-01T09:00", "trigger-without-offset"),
+        ("2027-03-01 09:00:00", "trigger-without-offset"),
+        ("2027-03-01T09:00:00.123", "trigger-without-offset"),
+    ];
+    check("triggerAt", &rows).await;
+}
+
+#[tokio::test]
+async fn the_past_and_what_is_too_far_ahead_are_refused_never_moved() {
+    let rows = [
+        ("2026-12-31T23:59:59.999Z", "trigger-in-past"),
+        ("2026-03-01T09:00:00Z", "trigger-in-past"),
+        ("1970-01-01T00:00:00Z", "trigger-in-past"),
+        ("2027-01-01T00:00:00Z", "2027-01-01T00:00:00.000Z"),
+        ("2028-01-01T00:00:00Z", "2028-01-01T00:00:00.000Z"),
+        ("2028-01-01T00:00:00.000000001Z", "trigger-too-far"),
+        ("9999-12-31T23:59:59Z", "trigger-too-far"),
+    ];
+    check("triggerAt", &rows).await;
+    let server = Server::puppet().await;
+    let fault =
+        server.api.post("/requests/puppet", &json!({ "triggerAt": "2026-12-31T23:00:00Z" })).await.expect_fault(422, "trigger-in-past");
+    assert!(text(&fault, "detail").contains("2027-01-01T00:00:00.000Z"), "it says what time it is: {fault}");
+}
+
+#[tokio::test]
+async fn a_use_case_says_how_far_ahead_is_too_far() {
+    let week = format!("{PUPPET}[schedule]\nmax-ahead = '7d'\n");
+    let server = Server::builder().use_case("puppet", &week).test_clock().start().await;
+    assert_eq!(outcome(&server, &json!({ "delay": "P7D" })).await, "2027-01-08T00:00:00.000Z");
+    assert_eq!(outcome(&server, &json!({ "delay": "P7DT0.001S" })).await, "trigger-too-far");
+    let fault = server.api.post("/requests/puppet", &json!({ "delay": "P8D" })).await.expect_fault(422, "trigger-too-far");
+    assert!(text(&fault, "detail").contains("2027-01-08T00:00:00.000Z"), "it says up to when: {fault}");
+}
+
+#[tokio::test]
+async fn the_calendar_is_kept_on_leap_days_and_leap_seconds() {
+    let rows = [
+        ("2027-02-29T00:00:00Z", "trigger-malformed"),
+        ("2027-04-31T00:00:00Z", "trigger-malformed"),
+        ("2027-06-01T24:00:00Z", "trigger-malformed"),
+        ("2027-06-01T23:60:00Z", "trigger-malformed"),
+        ("2027-06-30T23:59:60Z", "2027-07-01T00:00:00.000Z"),
+    ];
+    check("triggerAt", &rows).await;
+    let leap_year = Server::builder().use_case("puppet", PUPPET).arguments(&["--test-clock", "2028-02-01T00:00:00Z"]).start().await;
+    assert_eq!(outcome(&leap_year, &json!({ "triggerAt": "2028-02-29T12:00:00Z" })).await, "2028-02-29T12:00:00.000Z");
+    assert_eq!(outcome(&leap_year, &json!({ "delay": "P28D" })).await, "2028-02-29T00:00:00.000Z");
+}
+
+#[tokio::test]
+async fn an_offset_tells_the_two_hours_of_a_clock_change_apart() {
+    // Europe/Berlin: 02:30 comes twice on 2027-10-31, and never on 2027-03-28; with an offset, each is one moment.
+    let rows = [
+        ("2027-10-31T02:30:00+02:00", "2027-10-31T00:30:00.000Z"),
+        ("2027-10-31T02:30:00+01:00", "2027-10-31T01:30:00.000Z"),
+        ("2027-03-28T02:30:00+01:00", "2027-03-28T01:30:00.000Z"),
+        ("2027-03-28T03:30:00+02:00", "2027-03-28T01:30:00.000Z"),
+    ];
+    check("triggerAt", &rows).await;
+}
+
+#[tokio::test]
+async fn nanoseconds_are_rounded_up() {
+    let rows = [
+        ("2027-03-01T09:00:00.000000001Z", "2027-03-01T09:00:00.001Z"),
+        ("2027-03-01T09:00:00.123Z", "2027-03-01T09:00:00.123Z"),
+        ("2027-03-01T09:00:00.123000001Z", "2027-03-01T09:00:00.124Z"),
+        ("2027-12-31T23:59:59.999999999Z", "2028-01-01T00:00:00.000Z"),
+    ];
+    check("triggerAt", &rows).await;
+}
+
+#[tokio::test]
+async fn delays_are_iso_8601_durations_from_now() {
+    let rows = [
+        ("PT90S", "2027-01-01T00:01:30.000Z"),
+        ("PT0S", "2027-01-01T00:00:00.000Z"),
+        ("PT0.25S", "2027-01-01T00:00:00.250Z"),
+        ("PT0,0001S", "2027-01-01T00:00:00.001Z"),
+        ("P1W", "2027-01-08T00:00:00.000Z"),
+        ("P1DT2H3M4S", "2027-01-02T02:03:04.000Z"),
+        ("P365D", "2028-01-01T00:00:00.000Z"),
+        ("P366D", "trigger-too-far"),
+        ("P1M", "trigger-malformed"),
+        ("P1Y", "trigger-malformed"),
+        ("90s", "trigger-malformed"),
+        ("-PT1S", "trigger-malformed"),
+        ("PT", "trigger-malformed"),
+        ("", "trigger-malformed"),
+        ("PT1H1H", "trigger-malformed"),
+        ("PT999999999999999H", "trigger-malformed"),
+    ];
+    check("delay", &rows).await;
+}
+
+#[tokio::test]
+async fn one_of_trigger_at_and_delay_is_needed_as_text() {
+    let server = Server::puppet().await;
+    for (body, code) in [
+        (json!({}), "trigger-missing"),
+        (json!({ "triggerAt": "2027-03-01T09:00:00Z", "delay": "PT1S" }), "trigger-ambiguous"),
+        (json!({ "triggerAt": 1_798_761_600 }), "trigger-malformed"),
+        (json!({ "triggerAt": null }), "trigger-malformed"),
+        (json!({ "triggerAt": "tomorrow" }), "trigger-malformed"),
+        (json!({ "triggerAt": "2027-03-01" }), "trigger-malformed"),
+        (json!({ "delay": 90 }), "trigger-malformed"),
+    ] {
+        server.api.post("/requests/puppet", &body).await.expect_fault(422, code);
+    }
+    assert_eq!(server.api.get("/requests").await.expect(200)["requests"], json!([]));
+}
+
+#[tokio::test]
+async fn a_moved_request_is_held_to_the_same_rules() {
+    let server = Server::puppet().await;
+    let id = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
+    let path = format!("/requests/{id}");
+    for (body, code) in [
+        (json!({ "triggerAt": "2027-03-01T09:00:00" }), "trigger-without-offset"),
+        (json!({ "triggerAt": "2026-03-01T09:00:00Z" }), "trigger-in-past"),
+        (json!({ "triggerAt": "2029-03-01T09:00:00Z" }), "trigger-too-far"),
+        (json!({ "delay": "1h" }), "trigger-malformed"),
+        (json!({}), "trigger-missing"),
+        (json!({ "triggerAt": "2027-03-01T09:00:00Z", "delay": "PT1S" }), "trigger-ambiguous"),
+    ] {
+        server.api.patch(&path, &body).await.expect_fault(422, code);
+    }
+    let call = server.api.call(Method::PATCH, &path).body("{");
+    server.api.send(call).await.expect_fault(400, "malformed-json");
+    assert_eq!(text(&server.api.request(&id).await, "triggerAt"), "2027-01-01T01:00:00.000Z");
+}
