@@ -117,7 +117,7 @@ async fn run_makes_real_requests_under_the_grants_with_secrets_of_the_environmen
     let arguments = ["plugin", "run", "process", path(&bundle), "--body", r#"{"event":"e","data":{}}"#];
     let secret = format!("whsec_{SECRET}");
     cli_with(&[("WEBHOOK_SECRET", &secret)], &arguments).await.expect(0).says(&["succeeded", "done"]);
-    assert_eq!((receiver.count(), receiver.received()[0].path.as_str()), (1, "/hooks/e"));
+    assert_eq!((receiver.count(), receiver.deliveries()[0].path.as_str()), (1, "/hooks/e"));
     cli(&arguments).await.expect(1).complains(&["WEBHOOK_SECRET"]);
     assert_eq!(receiver.count(), 1);
 }

@@ -29,8 +29,8 @@ async fn a_grant_is_for_one_scheme_host_and_port() {
     let url = granted.url("/in?x=1");
     let done = server.api.run("puppet", json!({ "process": { "do": "http", "url": url, "method": "PUT", "body": "hello" } })).await;
     assert_eq!(done["result"], json!({ "status": 200, "body": "done" }), "{done}");
-    let received = &granted.received()[0];
-    assert_eq!((received.method.as_str(), received.path.as_str(), received.body.as_str()), ("PUT", "/in?x=1", "hello"));
+    let delivery = &granted.deliveries()[0];
+    assert_eq!((delivery.method.as_str(), delivery.path.as_str(), delivery.body.as_str()), ("PUT", "/in?x=1", "hello"));
 
     for url in [
         other.url("/"),

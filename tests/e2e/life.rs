@@ -53,8 +53,9 @@ async fn a_request_is_running_while_its_target_works_and_never_begins_early() {
     }
     server.api.reaches(&promised[0].0, "running").await;
     for (id, trigger_at) in promised {
-        let arrived =
-            eventually("the delivery", async || receiver.received().into_iter().find(|received| received.header("x-correlation-id") == id));
+        let arrived = eventually("the delivery", async || {
+            receiver.deliveries().into_iter().find(|delivery| delivery.header("x-correlation-id") == id)
+        });
         let arrived = arrived.await.at;
         assert!(arrived >= trigger_at, "{id} came at {arrived}, before {trigger_at}");
         assert_eq!(server.api.reaches(&id, "succeeded").await["attempts"], 1);

@@ -21,8 +21,8 @@ async fn success_and_failure_are_told_to_their_targets() {
     let done = server.api.run("puppet", json!({ "process": { "do": "succeed", "result": "{\"n\":1}" } })).await;
     let failed = server.api.run("puppet", json!({ "process": { "do": "fail", "message": "no such customer" } })).await;
 
-    let told = receiver.received();
-    assert_eq!(told.iter().map(|received| received.path.as_str()).collect::<Vec<_>>(), ["/yes", "/no"]);
+    let told = receiver.deliveries();
+    assert_eq!(told.iter().map(|delivery| delivery.path.as_str()).collect::<Vec<_>>(), ["/yes", "/no"]);
     let (yes, no) = (told[0].json(), told[1].json());
     for (notice, request) in [(&yes, &done), (&no, &failed)] {
         for member in ["correlationId", "useCase", "status", "target", "triggerAt", "attempts", "finishedAt"] {
@@ -54,8 +54,8 @@ async fn a_notice_is_a_request_with_retries_of_its_own_and_its_end_is_told_to_no
     let done = server.api.run("puppet", json!({})).await;
     server.api.advance("P1D").await;
     assert_eq!(text(&done, "status"), "succeeded");
-    let told = receiver.received();
-    assert_eq!(told.iter().map(|received| received.header("x-postdate-attempt").to_owned()).collect::<Vec<_>>(), ["1", "2"]);
+    let told = receiver.deliveries();
+    assert_eq!(told.iter().map(|delivery| delivery.header("x-postdate-attempt").to_owned()).collect::<Vec<_>>(), ["1", "2"]);
     assert_eq!(told[0].header("idempotency-key"), told[1].header("idempotency-key"));
     let notice = server.api.request(told[0].header("idempotency-key")).await;
     assert_eq!(notice["noticeOf"], done["correlationId"]);

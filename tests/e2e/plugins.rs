@@ -107,7 +107,7 @@ async fn a_validator_sees_the_request_and_only_the_headers_that_are_listed() {
     server.api.advance("PT1S").await;
 
     // The puppet makes what it saw the body, which the target gets.
-    let seen = &receiver.received()[0].json()["seen"];
+    let seen = &receiver.deliveries()[0].json()["seen"];
     assert_eq!(seen["id"], answer["correlationId"]);
     assert_eq!(seen["headers"], json!([["x-signature", "s1"]]));
     assert_eq!((&seen["useCase"], &seen["target"], &seen["caller"]), (&json!("puppet"), &json!("hook"), &json!([])));

@@ -56,8 +56,8 @@ async fn post_and_wait(api: &Client) -> (String, DateTime<Utc>) {
 /// When each request ran, by its id.
 fn runs(receiver: &Receiver) -> HashMap<String, Vec<DateTime<Utc>>> {
     let mut runs: HashMap<String, Vec<DateTime<Utc>>> = HashMap::new();
-    for received in receiver.received() {
-        runs.entry(received.header("idempotency-key").to_owned()).or_default().push(received.at);
+    for delivery in receiver.deliveries() {
+        runs.entry(delivery.header("idempotency-key").to_owned()).or_default().push(delivery.at);
     }
     runs
 }

@@ -30,8 +30,8 @@ async fn what_fell_due_while_the_server_was_down_runs_at_once_oldest_first() {
     eventually("all of them to be delivered", async || (receiver.count() == 20).then_some(())).await;
 
     let mut due = Vec::new();
-    for received in receiver.received() {
-        let request = server.api.reaches(received.header("x-correlation-id"), "succeeded").await;
+    for delivery in receiver.deliveries() {
+        let request = server.api.reaches(delivery.header("x-correlation-id"), "succeeded").await;
         assert_eq!(request["attempts"], 1);
         due.push(time(&request["triggerAt"]));
     }
@@ -41,7 +41,7 @@ async fn what_fell_due_while_the_server_was_down_runs_at_once_oldest_first() {
 #[tokio::test]
 async fn what_ran_at_the_kill_is_interrupted_and_run_a_second_time() {
     let receiver =
-        Receiver::start(|_, before| if before == 0 { Reply::ok("never heard").after(Duration::from_secs(60)) } else { Reply::ok("done") })
+        Receiver::start(|_, before| if before == 0 { Reply::ok("never heard").after(Duration::from_mins(1)) } else { Reply::ok("done") })
             .await;
     let mut server = Server::builder().use_case("hook", &hook(&receiver)).start().await;
     let id = server.api.submit("hook", json!({ "delay": "PT0S" })).await;
@@ -54,15 +54,15 @@ async fn what_ran_at_the_kill_is_interrupted_and_run_a_second_time() {
     assert_eq!(events(&done), ["accepted", "started", "interrupted", "started", "succeeded"], "{done}");
     assert_eq!((&done["attempts"], text(&done, "result")), (&json!(2), "done"));
     assert!(text(&done["history"][2], "detail").contains("server"), "{done}");
-    let received = receiver.received();
-    assert_eq!(received.iter().map(|received| received.header("x-postdate-attempt")).collect::<Vec<_>>(), ["1", "2"]);
-    assert_eq!(received[0].header("idempotency-key"), received[1].header("idempotency-key"), "the receiver can tell the repetition");
+    let deliveries = receiver.deliveries();
+    assert_eq!(deliveries.iter().map(|delivery| delivery.header("x-postdate-attempt")).collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(deliveries[0].header("idempotency-key"), deliveries[1].header("idempotency-key"), "the receiver can tell the repetition");
     assert_eq!(events(&server.api.request(&later).await), ["accepted"]);
 }
 
 #[tokio::test]
 async fn a_request_that_is_cut_off_again_and_again_is_given_up_with_the_reason() {
-    let receiver = Receiver::start(|_, _| Reply::ok("never heard").after(Duration::from_secs(60))).await;
+    let receiver = Receiver::start(|_, _| Reply::ok("never heard").after(Duration::from_mins(1))).await;
     let mut server = Server::builder().use_case("hook", &hook(&receiver)).start().await;
     let id = server.api.submit("hook", json!({ "delay": "PT0S" })).await;
     for run in 1..=5 {
@@ -76,7 +76,7 @@ async fn a_request_that_is_cut_off_again_and_again_is_given_up_with_the_reason()
 
 #[tokio::test]
 async fn every_state_survives_a_kill() {
-    let receiver = Receiver::start(|received, _| Reply::status(if received.json()["fail"] == true { 404 } else { 200 })).await;
+    let receiver = Receiver::start(|delivery, _| Reply::status(if delivery.json()["fail"] == true { 404 } else { 200 })).await;
     let mut server = Server::builder().use_case("hook", &hook(&receiver)).start().await;
     let done = server.api.submit("hook", json!({ "delay": "PT0S" })).await;
     let failed = server.api.submit("hook", json!({ "delay": "PT0S", "fail": true })).await;

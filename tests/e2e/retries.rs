@@ -89,7 +89,7 @@ async fn retry_after_of_an_http_target_is_honoured_as_seconds_and_as_a_date() {
     // 120 s after 00:00:01; then at 01:00:00; then what the policy says of a third failure.
     assert_eq!(waits(&done), [120, 3600 - 121, 30]);
     assert_eq!(
-        receiver.received().iter().map(|received| received.header("x-postdate-attempt").to_owned()).collect::<Vec<_>>(),
+        receiver.deliveries().iter().map(|delivery| delivery.header("x-postdate-attempt").to_owned()).collect::<Vec<_>>(),
         ["1", "2", "3", "4"]
     );
 }

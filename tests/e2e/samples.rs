@@ -6,7 +6,7 @@ use hmac::{Hmac, Mac as _};
 use serde_json::json;
 use sha2::Sha256;
 
-use crate::harness::{PAYLOAD, Received, Receiver, Reply, SECRET, Server, events, text};
+use crate::harness::{Delivery, PAYLOAD, Receiver, Reply, SECRET, Server, events, text};
 
 async fn webhook(receiver: &Receiver) -> Server {
     Server::builder().sample("webhook", receiver.port).variable("WEBHOOK_SECRET", &format!("whsec_{SECRET}")).test_clock().start().await
@@ -14,13 +14,13 @@ async fn webhook(receiver: &Receiver) -> Server {
 
 /// Verifies a delivery as its receiver would, after <https://www.standardwebhooks.com>.
 #[track_caller]
-fn assert_signed(received: &Received) {
-    let (id, timestamp) = (received.header("webhook-id"), received.header("webhook-timestamp"));
+fn assert_signed(delivery: &Delivery) {
+    let (id, timestamp) = (delivery.header("webhook-id"), delivery.header("webhook-timestamp"));
     let mut mac = Hmac::<Sha256>::new_from_slice(&BASE64_STANDARD.decode(SECRET).unwrap()).unwrap();
-    mac.update(format!("{id}.{timestamp}.{}", received.body).as_bytes());
-    let signature = received.header("webhook-signature").strip_prefix("v1,").expect("a signature of version 1");
+    mac.update(format!("{id}.{timestamp}.{}", delivery.body).as_bytes());
+    let signature = delivery.header("webhook-signature").strip_prefix("v1,").expect("a signature of version 1");
     mac.verify_slice(&BASE64_STANDARD.decode(signature).unwrap()).expect("the signature holds");
-    let age = received.at.timestamp() - timestamp.parse::<i64>().expect("seconds since 1970");
+    let age = delivery.at.timestamp() - timestamp.parse::<i64>().expect("seconds since 1970");
     assert!((0..300).contains(&age), "signed {age} s ago");
 }
 
@@ -32,14 +32,14 @@ async fn the_webhook_sample_sends_a_signed_request_at_its_time() {
     let done = server.api.run("webhook", json!({ "event": "invoice.due", "data": data })).await;
     assert_eq!((text(&done, "status"), &done["result"]), ("succeeded", &json!({ "taken": true })), "{done}");
 
-    let received = &receiver.received()[0];
-    assert_eq!((received.method.as_str(), received.path.as_str()), ("POST", "/hooks/invoice.due"));
-    assert_eq!(received.json(), json!({ "event": "invoice.due", "data": data }));
+    let delivery = &receiver.deliveries()[0];
+    assert_eq!((delivery.method.as_str(), delivery.path.as_str()), ("POST", "/hooks/invoice.due"));
+    assert_eq!(delivery.json(), json!({ "event": "invoice.due", "data": data }));
     let id = text(&done, "correlationId");
     for (name, value) in [("content-type", "application/json"), ("x-correlation-id", id), ("webhook-id", id), ("x-postdate-attempt", "1")] {
-        assert_eq!(received.header(name), value, "{name}");
+        assert_eq!(delivery.header(name), value, "{name}");
     }
-    assert_signed(received);
+    assert_signed(delivery);
 }
 
 #[tokio::test]
@@ -59,11 +59,11 @@ async fn the_webhook_sample_tries_again_as_its_receiver_asks() {
     let done = server.api.request(&id).await;
     assert_eq!((text(&done, "status"), text(&done, "result")), ("succeeded", "taken"), "{done}");
 
-    let received = receiver.received();
-    assert_eq!(received.iter().map(|received| received.header("x-postdate-attempt")).collect::<Vec<_>>(), ["1", "2", "3"]);
-    for received in &received {
-        assert_signed(received);
-        assert_eq!(received.header("webhook-id"), id, "the same at every attempt");
+    let deliveries = receiver.deliveries();
+    assert_eq!(deliveries.iter().map(|delivery| delivery.header("x-postdate-attempt")).collect::<Vec<_>>(), ["1", "2", "3"]);
+    for delivery in &deliveries {
+        assert_signed(delivery);
+        assert_eq!(delivery.header("webhook-id"), id, "the same at every attempt");
     }
 }
 
@@ -92,8 +92,8 @@ async fn the_webhook_samples_direct_target_gets_the_body_as_it_is() {
     let server = webhook(&receiver).await;
     let done = server.api.run("webhook", json!({ "event": "invoice.due", "data": { "customer": PAYLOAD }, "target": "direct" })).await;
     assert_eq!(text(&done, "result"), "done");
-    let received = &receiver.received()[0];
-    assert_eq!((received.path.as_str(), &received.json()["delay"]), ("/direct", &json!("PT1S")));
+    let delivery = &receiver.deliveries()[0];
+    assert_eq!((delivery.path.as_str(), &delivery.json()["delay"]), ("/direct", &json!("PT1S")));
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ async fn what_runs_finishes_within_the_grace() {
 #[tokio::test]
 async fn what_does_not_finish_is_released_for_the_next_start() {
     let receiver =
-        Receiver::start(|_, before| if before == 0 { Reply::ok("too late").after(Duration::from_secs(60)) } else { Reply::ok("done") })
+        Receiver::start(|_, before| if before == 0 { Reply::ok("too late").after(Duration::from_mins(1)) } else { Reply::ok("done") })
             .await;
     let (mut server, id, _) = running(&receiver, "200ms").await;
     server.stop().await;

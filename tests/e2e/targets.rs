@@ -21,10 +21,10 @@ async fn an_http_target_gets_the_body_as_it_came_with_the_headers_of_the_request
     let id = text(&server.api.send(call).await.expect(202), "correlationId").to_owned();
     server.api.advance("PT1S").await;
 
-    let received = receiver.received();
-    assert_eq!(received.len(), 1);
-    assert_eq!((received[0].method.as_str(), received[0].path.as_str()), ("POST", "/in?from=postdate"));
-    assert_eq!(received[0].body, body);
+    let deliveries = receiver.deliveries();
+    assert_eq!(deliveries.len(), 1);
+    assert_eq!((deliveries[0].method.as_str(), deliveries[0].path.as_str()), ("POST", "/in?from=postdate"));
+    assert_eq!(deliveries[0].body, body);
     for (name, value) in [
         ("content-type", "application/json"),
         ("x-correlation-id", &*id),
@@ -32,7 +32,7 @@ async fn an_http_target_gets_the_body_as_it_came_with_the_headers_of_the_request
         ("x-postdate-attempt", "1"),
         ("idempotency-key", &*id),
     ] {
-        assert_eq!(received[0].header(name), value, "{name}");
+        assert_eq!(deliveries[0].header(name), value, "{name}");
     }
     let done = server.api.request(&id).await;
     assert_eq!((text(&done, "status"), &done["result"]), ("succeeded", &json!(null)), "an empty answer is no result");
@@ -40,9 +40,9 @@ async fn an_http_target_gets_the_body_as_it_came_with_the_headers_of_the_request
 
 #[tokio::test]
 async fn what_an_http_target_answers_decides_about_another_attempt() {
-    let receiver = Receiver::start(|received, _| match received.header("x-postdate-attempt") {
+    let receiver = Receiver::start(|delivery, _| match delivery.header("x-postdate-attempt") {
         "1" => {
-            let status = received.json()["status"].as_u64().unwrap();
+            let status = delivery.json()["status"].as_u64().unwrap();
             Reply::status(u16::try_from(status).unwrap()).header("location", "/elsewhere")
         }
         _ => Reply::ok("second time"),
@@ -63,7 +63,7 @@ async fn what_an_http_target_answers_decides_about_another_attempt() {
         assert_eq!(events(&done), ["accepted", "started", "failed"], "{status}: {done}");
         assert!(text(&done, "failure").contains(&status.to_string()), "{done}");
     }
-    assert!(receiver.received().iter().all(|received| received.path == "/in?from=postdate"), "no redirect was followed");
+    assert!(receiver.deliveries().iter().all(|delivery| delivery.path == "/in?from=postdate"), "no redirect was followed");
 }
 
 #[tokio::test]
@@ -97,9 +97,9 @@ async fn the_clients_target_is_used_unless_the_validator_chooses_another() {
     let by_default = server.api.run("puppet", json!({})).await;
     assert_eq!((text(&by_default, "target"), receiver.count()), ("here", 0));
     let by_client = server.api.run("puppet", json!({ "target": "one" })).await;
-    assert_eq!((text(&by_client, "target"), receiver.received()[0].path.as_str()), ("one", "/one"));
+    assert_eq!((text(&by_client, "target"), receiver.deliveries()[0].path.as_str()), ("one", "/one"));
     let choose = json!({ "do": "target", "value": "two" });
     let by_validator = server.api.run("puppet", json!({ "target": "one", "validate": choose })).await;
-    assert_eq!((text(&by_validator, "target"), receiver.received()[1].path.as_str()), ("two", "/two"));
+    assert_eq!((text(&by_validator, "target"), receiver.deliveries()[1].path.as_str()), ("two", "/two"));
     assert_eq!(receiver.count(), 2);
 }

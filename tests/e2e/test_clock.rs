@@ -22,7 +22,7 @@ async fn a_week_passes_in_the_order_of_the_due_times() {
     server.api.advance("P7D").await;
     assert!(begun.elapsed().as_secs() < 60, "a week took {:?}", begun.elapsed());
 
-    let came: Vec<u64> = receiver.received().iter().filter_map(|received| received.json()["hour"].as_u64()).collect();
+    let came: Vec<u64> = receiver.deliveries().iter().filter_map(|delivery| delivery.json()["hour"].as_u64()).collect();
     let mut expected = hours;
     expected.sort_unstable();
     assert_eq!(came, expected);

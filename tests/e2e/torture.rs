@@ -45,10 +45,10 @@ async fn torture() {
     println!("torture: {seconds} s, POSTDATE_TORTURE_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
 
-    let receiver = Receiver::start(|received, before| {
+    let receiver = Receiver::start(|delivery, before| {
         // Spread without a generator of its own: the answers come in any order anyway.
         let millis = (before as u64).wrapping_mul(0x9e37_79b9) % SLOWEST_ANSWER_MILLIS;
-        Reply::ok(received.header("x-postdate-attempt")).after(Duration::from_millis(millis))
+        Reply::ok(delivery.header("x-postdate-attempt")).after(Duration::from_millis(millis))
     })
     .await;
     // Only what is wrong is logged: a line a request would be most of the memory of a long run.
@@ -69,7 +69,7 @@ async fn torture() {
     }
     let acknowledged = load.finish().await;
     drain(&server).await;
-    let summary = verdict::check(&server.api, &acknowledged, &receiver.received()).await;
+    let summary = verdict::check(&server.api, &acknowledged, &receiver.deliveries()).await;
     println!(
         "torture: {kills} kills, {} acknowledged, {} runs, {} repeated after a kill, none lost, none early (seed {seed})",
         acknowledged.len(),

@@ -58,7 +58,7 @@ impl UseCases {
                 std::fs::copy(guest(component), bundle.join(&file)).expect("a copy of the guest");
             }
         }
-        self.write_file(name, "use-case.toml", &format!("name = '{name}'\n{manifest}"));
+        self.write_file(name, "use-case.toml", format!("name = '{name}'\n{manifest}"));
     }
 
     /// Replaces a file of a bundle in one step.

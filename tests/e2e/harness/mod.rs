@@ -11,7 +11,7 @@ mod wait;
 pub use bundle::{PUPPET, UseCases, guest, root};
 pub use cli::{binary, cli, cli_with};
 pub use client::{Answer, Client};
-pub use receiver::{Received, Receiver, Reply};
+pub use receiver::{Delivery, Receiver, Reply};
 pub use server::Server;
 pub use wait::{PATIENCE, eventually, sleep_until};
 

@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 
 /// What came in.
 #[derive(Debug, Clone)]
-pub struct Received {
+pub struct Delivery {
     pub at: DateTime<Utc>,
     pub method: Method,
     /// With the query.
@@ -24,7 +24,7 @@ pub struct Received {
     pub body: String,
 }
 
-impl Received {
+impl Delivery {
     /// The header as text; empty where it is not there.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
@@ -64,10 +64,10 @@ impl Reply {
     }
 }
 
-type Script = dyn Fn(&Received, usize) -> Reply + Send + Sync;
+type Script = dyn Fn(&Delivery, usize) -> Reply + Send + Sync;
 
 struct Shared {
-    received: Mutex<Vec<Received>>,
+    deliveries: Mutex<Vec<Delivery>>,
     script: Box<Script>,
 }
 
@@ -80,10 +80,10 @@ pub struct Receiver {
 
 impl Receiver {
     /// Answers what `script` says to each request, which also gets to know how many came before.
-    pub async fn start(script: impl Fn(&Received, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub async fn start(script: impl Fn(&Delivery, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let port = listener.local_addr().expect("the port").port();
-        let shared = Arc::new(Shared { received: Mutex::default(), script: Box::new(script) });
+        let shared = Arc::new(Shared { deliveries: Mutex::default(), script: Box::new(script) });
         let router = Router::new().fallback(receive).with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await });
         Self { port, shared, task: serving.abort_handle() }
@@ -98,7 +98,7 @@ impl Receiver {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    pub fn received(&self) -> Vec<Received> {
+    pub fn deliveries(&self) -> Vec<Delivery> {
         self.shared.lock().clone()
     }
 
@@ -114,18 +114,18 @@ impl Drop for Receiver {
 }
 
 impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Received>> {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Delivery>> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 async fn receive(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let body = String::from_utf8_lossy(&body).into_owned();
-    let received = Received { at: Utc::now(), method, path: uri.to_string(), headers, body };
+    let delivery = Delivery { at: Utc::now(), method, path: uri.to_string(), headers, body };
     let reply = {
         let mut all = shared.lock();
-        let reply = (shared.script)(&received, all.len());
-        all.push(received);
+        let reply = (shared.script)(&delivery, all.len());
+        all.push(delivery);
         reply
     };
     tokio::time::sleep(reply.delay).await;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::harness::{Client, Received, events, text};
+use crate::harness::{Client, Delivery, events, text};
 
 use super::load::Acknowledged;
 
@@ -12,9 +12,9 @@ pub struct Summary {
 }
 
 /// Fails with every request that was lost, ran twice without a kill in its run, or ran early.
-pub async fn check(api: &Client, acknowledged: &[Acknowledged], received: &[Received]) -> Summary {
-    let mut runs: HashMap<String, Vec<&Received>> = HashMap::new();
-    for run in received {
+pub async fn check(api: &Client, acknowledged: &[Acknowledged], deliveries: &[Delivery]) -> Summary {
+    let mut runs: HashMap<String, Vec<&Delivery>> = HashMap::new();
+    for run in deliveries {
         runs.entry(name_of(run)).or_default().push(run);
     }
     let mut faults = Vec::new();
@@ -25,10 +25,10 @@ pub async fn check(api: &Client, acknowledged: &[Acknowledged], received: &[Rece
         faults.extend(fault_of(api, request, runs).await);
     }
     assert!(faults.is_empty(), "{} of {} acknowledged requests went wrong:\n{}", faults.len(), acknowledged.len(), faults.join("\n"));
-    Summary { runs: received.len(), repeated }
+    Summary { runs: deliveries.len(), repeated }
 }
 
-async fn fault_of(api: &Client, request: &Acknowledged, runs: &[&Received]) -> Option<String> {
+async fn fault_of(api: &Client, request: &Acknowledged, runs: &[&Delivery]) -> Option<String> {
     let document = api.request(&request.id).await;
     let what = |what: &str| Some(format!("{what}: {document}\n  ran at {:?}", runs.iter().map(|run| run.at).collect::<Vec<_>>()));
     if text(&document, "status") != "succeeded" {
@@ -54,7 +54,7 @@ async fn fault_of(api: &Client, request: &Acknowledged, runs: &[&Received]) -> O
 }
 
 /// The name in what a target or a plugin sent.
-fn name_of(run: &Received) -> String {
+fn name_of(run: &Delivery) -> String {
     match run.path.split_once("?name=") {
         Some((_, name)) => name.to_owned(),
         None => text(&run.json(), "name").to_owned(),
