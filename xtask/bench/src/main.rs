@@ -1,1 +1,112 @@
-fn main() {}
+//! `cargo xtask bench`: measures Postdate, each measure beside a baseline of the same run.
+//!
+//! Prints a table, and writes `target/bench/summary.json` (an array, see [`row::Row`]) and `target/bench/chart.svg`.
+//! It judges nothing: a missed target is a line in the table. It fails only where something could not be measured.
+
+mod chart;
+mod client;
+mod fixture;
+mod ledger;
+mod load;
+mod measures;
+mod row;
+mod sample;
+mod server;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::{Parser, ValueEnum};
+
+use fixture::Bench;
+use measures::Measure;
+use measures::lateness::{Schedule, bare_timer};
+
+/// Measures Postdate on this machine, each measure beside a baseline of the same run
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", after_help = AFTER)]
+struct Arguments {
+    /// Take these measures only
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    only: Vec<Measure>,
+    /// Shorter runs, with more noise in what they say
+    #[arg(long)]
+    quick: bool,
+    /// The server to measure: a release build
+    #[arg(long, env = "POSTDATE_BIN", value_name = "FILE", default_value_os_t = target().join("release/postdate"))]
+    bin: PathBuf,
+    /// Where the test guests are
+    #[arg(long, env = "POSTDATE_GUESTS", value_name = "DIR", default_value_os_t = target().join("guests/components"))]
+    guests: PathBuf,
+    /// Be the bare timer of the measure `lateness`: sleep until so many times, print how late each was
+    #[arg(long, hide = true, requires = "bare_timer_millis")]
+    bare_timer_count: Option<u32>,
+    #[arg(long, hide = true)]
+    bare_timer_millis: Option<u64>,
+}
+
+const AFTER: &str = "\
+Writes target/bench/summary.json and target/bench/chart.svg. Everything is on loopback and below target/bench.
+A missed target is a NO in the table, not a failure. Let nothing else run meanwhile: load generator and server share
+the machine, and whatever runs beside them is in the numbers.";
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    if let (Some(count), Some(millis)) = (arguments.bare_timer_count, arguments.bare_timer_millis) {
+        anyhow::ensure!(count > 0, "a schedule of no times");
+        println!("{}", serde_json::to_string(&bare_timer(Schedule { count, span: Duration::from_millis(millis) })?)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let place = target().join("bench");
+    std::fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+    anyhow::ensure!(arguments.bin.is_file(), "there is no {}: `cargo xtask bench` builds it", arguments.bin.display());
+    let bench = Bench { bin: arguments.bin, guests: arguments.guests, place, quick: arguments.quick };
+    let wanted = if arguments.only.is_empty() { Measure::value_variants().to_vec() } else { arguments.only };
+    run(&bench, &wanted)
+}
+
+fn run(bench: &Bench, wanted: &[Measure]) -> anyhow::Result<ExitCode> {
+    eprintln!("{}", machine());
+    // One thread: the load generator must not take both cores from the server.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let (mut rows, mut failed) = (Vec::new(), false);
+    for measure in wanted {
+        let name = measure.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        eprintln!("==> {name}");
+        let started = Instant::now();
+        match runtime.block_on(measure.take(bench)) {
+            Ok(more) => rows.extend(more),
+            Err(error) => {
+                eprintln!("error: {name} could not be measured: {error:#}");
+                failed = true;
+            }
+        }
+        eprintln!("    {name}: {:.1} s", started.elapsed().as_secs_f64());
+    }
+    print!("{}", table::table(&rows));
+    write(&bench.place.join("summary.json"), &(serde_json::to_string_pretty(&rows)? + "\n"))?;
+    write(&bench.place.join("chart.svg"), &chart::chart(&rows))?;
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What the numbers were taken on.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("unknown");
+    format!("{cores} cores; load average of the last minute: {load}")
+}
+
+fn write(path: &Path, content: &str) -> anyhow::Result<()> {
+    std::fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))?;
+    eprintln!("wrote {}", path.display());
+    Ok(())
+}
+
+/// The repository's target directory.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).join("target")
+}

@@ -1,0 +1,110 @@
+//! The outcome as a chart: a bar a row, on one scale on which every target is 1.
+
+use std::fmt::Write;
+
+use crate::row::{Row, Target, number};
+
+/// Pixels.
+const WIDTH: f64 = 860.0;
+const LABEL: f64 = 300.0;
+const BAR: f64 = 12.0;
+const GROUP: f64 = 52.0;
+const TOP: f64 = 64.0;
+const BOTTOM: f64 = 44.0;
+/// Room for the value behind the longest bar.
+const VALUE: f64 = 150.0;
+/// Where the scale ends, in targets; longer bars are cut there and marked.
+const MOST: f64 = 2.0;
+
+const STYLE: &str = "\
+svg { color-scheme: light dark; font: 13px system-ui, sans-serif; }
+.ground { fill: #ffffff; } text { fill: #1f2328; } .dim { fill: #59636e; } .small { font-size: 11px; }
+.met { fill: #1a7f64; } .missed { fill: #cf4a22; } .baseline { fill: #b4bcc6; } .target { stroke: #1f2328; stroke-dasharray: 3 3; }
+@media (prefers-color-scheme: dark) {
+.ground { fill: #0d1117; } text { fill: #e6edf3; } .dim { fill: #9198a1; }
+.met { fill: #3fb68b; } .missed { fill: #f0794f; } .baseline { fill: #4b535d; } .target { stroke: #e6edf3; }
+}";
+
+/// An SVG document of the rows that have a target other than zero; text alone tells of the others.
+pub fn chart(rows: &[Row]) -> String {
+    let shown: Vec<(&Row, f64)> = rows.iter().filter_map(|row| Some((row, row.target_value().filter(|target| *target > 0.0)?))).collect();
+    #[expect(clippy::cast_precision_loss, reason = "a handful of rows")]
+    let height = TOP + GROUP * shown.len() as f64 + BOTTOM;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"Postdate: measures against their targets\">\n\
+         <style>{STYLE}</style>\n<rect class=\"ground\" width=\"{WIDTH}\" height=\"{height}\"/>\n"
+    );
+    text(&mut svg, 16.0, 24.0, "", "Measures against their targets");
+    text(&mut svg, 16.0, 42.0, "dim small", "Coloured: Postdate. Grey: the baseline of the same run. Dashed line: the target.");
+    let mut y = TOP;
+    for (row, target) in shown {
+        group(&mut svg, row, target, y);
+        y += GROUP;
+    }
+    let x = at(1.0);
+    let _ = writeln!(svg, "<line class=\"target\" x1=\"{x}\" x2=\"{x}\" y1=\"{}\" y2=\"{}\"/>", TOP - 8.0, y);
+    text(&mut svg, x - 18.0, y + 16.0, "dim small", "target");
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// One row: its name, its bar, its baseline's bar.
+fn group(svg: &mut String, row: &Row, target: f64, y: f64) {
+    text(svg, 16.0, y + 11.0, "", row.measure);
+    let better = if matches!(row.target, Some(Target::AtLeast(_))) { "more" } else { "less" };
+    text(svg, 16.0, y + 27.0, "dim small", &format!("target {} {}, {better} is better", number(target), row.unit));
+    let class = if row.met() == Some(true) { "met" } else { "missed" };
+    bar(svg, y, class, row.value / target, &format!("{} {}", number(row.value), row.unit));
+    if let Some((name, value)) = row.baseline.first() {
+        bar(svg, y + BAR + 4.0, "baseline", value / target, &format!("{} {} ({name})", number(*value), row.unit));
+    }
+}
+
+fn bar(svg: &mut String, y: f64, class: &str, targets: f64, label: &str) {
+    let end = at(targets.min(MOST));
+    let _ = writeln!(
+        svg,
+        "<rect class=\"{class}\" x=\"{LABEL}\" y=\"{y}\" width=\"{:.1}\" height=\"{BAR}\" rx=\"2\"/>",
+        (end - LABEL).max(1.0)
+    );
+    let label = if targets > MOST { format!("… {label}") } else { label.to_owned() };
+    text(svg, end + 6.0, y + 10.0, "small", &label);
+}
+
+/// The place of a value on the scale.
+fn at(targets: f64) -> f64 {
+    LABEL + targets / MOST * (WIDTH - LABEL - VALUE)
+}
+
+fn text(svg: &mut String, x: f64, y: f64, class: &str, content: &str) {
+    let content = content.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let _ = writeln!(svg, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{content}</text>");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(value: f64, target: Option<Target>) -> Row {
+        Row { id: "x", measure: "a & b", value, unit: "ms", baseline: vec![("plain", 50.0)], target }
+    }
+
+    #[test]
+    fn a_bar_is_as_long_as_its_share_of_the_target() {
+        let svg = chart(&[row(100.0, Some(Target::AtMost(200.0)))]);
+        let width = |class: &str| {
+            let bar = svg.split(&format!("<rect class=\"{class}\"")).nth(1).unwrap().split("width=\"").nth(1).unwrap();
+            bar.split('"').next().unwrap().parse::<f64>().unwrap()
+        };
+        assert!((width("met") / (at(1.0) - LABEL) - 0.5).abs() < 0.01);
+        assert!((width("baseline") / width("met") - 0.5).abs() < 0.01);
+        assert!(svg.contains("a &amp; b"));
+    }
+
+    #[test]
+    fn rows_without_a_target_are_left_out_and_long_bars_are_cut() {
+        let svg = chart(&[row(1.0, None), row(1.0, Some(Target::AtMost(0.0))), row(900.0, Some(Target::AtMost(100.0)))]);
+        assert_eq!(svg.matches("a &amp; b").count(), 1);
+        assert!(svg.contains("class=\"missed\"") && svg.contains("… 900 ms"));
+    }
+}

@@ -1,0 +1,131 @@
+//! An HTTP/1.1 client that costs next to nothing: the server under test has the same two cores.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// One connection that is kept alive; one request at a time.
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    pub status: u16,
+    pub body: &'a [u8],
+}
+
+impl Answer<'_> {
+    /// An error that names the status and the body, unless the status is `wanted`.
+    pub fn expect(&self, wanted: u16) -> anyhow::Result<()> {
+        if self.status != wanted {
+            bail!("the server answered {} instead of {wanted}: {}", self.status, String::from_utf8_lossy(self.body));
+        }
+        Ok(())
+    }
+}
+
+impl Connection {
+    pub async fn open(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(4096) })
+    }
+
+    /// Sends the bytes of a request, and waits for the whole answer.
+    pub async fn call(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
+        self.buffer.clear();
+        self.stream.write_all(request).await.context("cannot send a request")?;
+        loop {
+            let read = self.stream.read_buf(&mut self.buffer).await.context("cannot read an answer")?;
+            anyhow::ensure!(read > 0, "the server closed the connection instead of answering");
+            if let Some(head) = parse_head(&self.buffer)?
+                && self.buffer.len() >= head.end + head.content_length
+            {
+                return Ok(Answer { status: head.status, body: &self.buffer[head.end..head.end + head.content_length] });
+            }
+        }
+    }
+}
+
+/// The bytes of a GET.
+pub fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
+}
+
+/// The bytes of a POST of JSON.
+pub fn post(path: &str, body: &str) -> Vec<u8> {
+    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+        .into_bytes()
+}
+
+#[derive(Debug, PartialEq)]
+struct Head {
+    status: u16,
+    content_length: usize,
+    /// Where the body begins.
+    end: usize,
+}
+
+/// None while the head is not complete.
+fn parse_head(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
+    let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
+    let text = std::str::from_utf8(&bytes[..end]).context("the head of an answer is not text")?;
+    let mut lines = text.split("\r\n");
+    let status = lines
+        .next()
+        .and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok())
+        .with_context(|| format!("not an HTTP/1.1 answer: {text:?}"))?;
+    let content_length = lines
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse().ok())
+        .with_context(|| format!("an answer without content-length: {text:?}"))?;
+    Ok(Some(Head { status, content_length, end: end + 4 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_read_when_it_is_whole() {
+        let answer = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\nx: y\r\n\r\n{}";
+        assert_eq!(parse_head(answer).unwrap(), Some(Head { status: 202, content_length: 2, end: answer.len() - 2 }));
+        assert_eq!(parse_head(&answer[..30]).unwrap(), None);
+        assert!(parse_head(b"SSH-2.0\r\n\r\n").is_err());
+        assert!(parse_head(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+    }
+
+    #[tokio::test]
+    async fn an_answer_in_pieces_is_put_together_and_the_connection_is_kept() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for pieces in [
+                ["HTTP/1.1 202 Accepted\r\ncontent-le", "ngth: 5\r\n\r\nhe", "llo"],
+                ["HTTP/1.1 404 No", "t Found\r\n", "content-length: 0\r\n\r\n"],
+            ] {
+                let mut request = [0; 512];
+                assert!(stream.read(&mut request).await.unwrap() > 0);
+                for piece in pieces {
+                    stream.write_all(piece.as_bytes()).await.unwrap();
+                    stream.flush().await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+        let mut connection = Connection::open(address).await.unwrap();
+        let answer = connection.call(&get("/")).await.unwrap();
+        assert_eq!((answer.status, answer.body), (202, b"hello".as_slice()));
+        let answer = connection.call(&post("/", "{}")).await.unwrap();
+        assert!(answer.expect(202).unwrap_err().to_string().contains("404"));
+        server.await.unwrap();
+        assert!(connection.call(&get("/")).await.is_err());
+    }
+}

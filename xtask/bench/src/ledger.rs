@@ -1,0 +1,190 @@
+//! The ledger's file, written and read directly: to fill it, to read what happened, and as a baseline.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use postdate_core::id::CorrelationId;
+use postdate_core::request::{Event, Status};
+use rusqlite::{Connection, OpenFlags, params};
+use rustix::fs::Advice;
+
+use crate::fixture::body;
+
+/// The ledger's own schema, so that a baseline of another one cannot creep in.
+const SCHEMA: &str = include_str!("../../../host/local/src/ledger/schema.sql");
+/// How long a claim holds; as the ledger writes it for the default timeout of a process plugin.
+const LEASE_MS: i64 = 40_000;
+
+/// A new file with the ledger's schema and the pragmas of its writer; checkpoints as SQLite makes them by itself.
+pub fn create(path: &Path) -> anyhow::Result<Connection> {
+    let connection = Connection::open(path).with_context(|| format!("cannot make {}", path.display()))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.execute_batch(SCHEMA)?;
+    Ok(connection)
+}
+
+/// Commits batches of `batch` requests, one thread, nothing else, for `time`: requests a second.
+pub fn group_commits_per_second(connection: &mut Connection, batch: usize, time: Duration) -> anyhow::Result<f64> {
+    let trigger_at = crate::fixture::far_ahead();
+    let started = Instant::now();
+    let mut inserted = 0_u32;
+    while started.elapsed() < time {
+        let transaction = connection.transaction()?;
+        for _ in 0..batch {
+            insert(&transaction, "a-version", Utc::now(), trigger_at, inserted)?;
+            inserted += 1;
+        }
+        transaction.commit()?;
+    }
+    Ok(f64::from(inserted) / started.elapsed().as_secs_f64())
+}
+
+/// Adds `count` scheduled requests to a ledger that no server has open, due spread evenly over `spread` after `first`
+/// and accepted in another order than they are due.
+pub fn fill(path: &Path, version: &str, count: u32, first: DateTime<Utc>, spread: Duration) -> anyhow::Result<()> {
+    let mut connection = Connection::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    // Nothing is lost if this fails half-way: the file is made for one measure.
+    connection.pragma_update(None, "journal_mode", "OFF")?;
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    connection.pragma_update(None, "cache_size", -1_048_576)?;
+    connection.set_prepared_statement_cache_capacity(8);
+    let transaction = connection.transaction()?;
+    let now = Utc::now();
+    for number in 0..count {
+        // Steps of a prime that does not divide the count reach every place once.
+        let place = u32::try_from(u64::from(number) * 7_919_993 % u64::from(count))?;
+        let trigger_at = first + spread / count * place;
+        let received_at = now - Duration::from_millis(u64::from(count - number));
+        insert(&transaction, version, received_at, trigger_at, number)?;
+    }
+    transaction.commit()?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    drop(connection);
+    // On the disk, so that the measure does not share it with them, and out of the page cache, as after a reboot.
+    let file = std::fs::File::open(path)?;
+    file.sync_all()?;
+    rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?;
+    Ok(())
+}
+
+/// One request and the first line of its history, as the ledger stores them.
+fn insert(
+    connection: &Connection,
+    version: &str,
+    received_at: DateTime<Utc>,
+    trigger_at: DateTime<Utc>,
+    number: u32,
+) -> rusqlite::Result<()> {
+    let (received, due) = (received_at.timestamp_millis(), trigger_at.timestamp_millis());
+    let id = CorrelationId::new(received_at, rand::random());
+    connection
+        .prepare_cached(
+            "INSERT INTO requests (id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, \
+             attempts, failures, interruptions, lease_ms, body) VALUES (?1, ?2, ?3, 'here', ?4, ?5, ?6, ?6, ?6, 0, 0, 0, ?7, ?8)",
+        )?
+        .execute(params![
+            id.to_string(),
+            crate::fixture::VALIDATED,
+            version,
+            Status::Scheduled.as_str(),
+            received,
+            due,
+            LEASE_MS,
+            body(trigger_at, number)
+        ])?;
+    connection.prepare_cached("INSERT INTO history VALUES (?1, 1, ?2, ?3, ?4, 0, NULL)")?.execute(params![
+        connection.last_insert_rowid(),
+        received,
+        Event::Accepted.as_str(),
+        Status::Scheduled.as_str()
+    ])?;
+    Ok(())
+}
+
+/// A ledger that a server has open, to look at.
+pub struct Reader(Connection);
+
+impl Reader {
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        connection.busy_timeout(Duration::from_secs(10))?;
+        Ok(Self(connection))
+    }
+
+    /// Requests that have not ended. Two small index reads: they do not disturb what is measured.
+    pub fn unfinished(&self) -> anyhow::Result<i64> {
+        let count =
+            "SELECT (SELECT count(*) FROM requests WHERE status = 'scheduled') + (SELECT count(*) FROM requests WHERE status = 'running')";
+        Ok(self.0.query_row(count, [], |row| row.get(0))?)
+    }
+
+    pub fn with_status(&self, status: Status) -> anyhow::Result<i64> {
+        Ok(self.0.query_row("SELECT count(*) FROM requests WHERE status = ?1", [status.as_str()], |row| row.get(0))?)
+    }
+
+    /// Milliseconds from the time asked for to the end of the attempt, plugin run included, one a request that ended.
+    pub fn lateness_of_ends(&self) -> anyhow::Result<Vec<f64>> {
+        self.milliseconds("SELECT finished_at - trigger_at FROM requests WHERE finished_at IS NOT NULL", [])
+    }
+
+    /// Milliseconds from the time asked for to the start of each attempt.
+    pub fn lateness_of_starts(&self) -> anyhow::Result<Vec<f64>> {
+        let starts =
+            "SELECT history.at - requests.trigger_at FROM history JOIN requests ON requests.seq = history.request WHERE history.event = ?1";
+        self.milliseconds(starts, [Event::Started.as_str()])
+    }
+
+    fn milliseconds(&self, sql: &str, values: impl rusqlite::Params) -> anyhow::Result<Vec<f64>> {
+        let mut statement = self.0.prepare(sql)?;
+        let values = statement.query_map(values, |row| row.get::<_, i32>(0).map(f64::from))?.collect::<rusqlite::Result<_>>()?;
+        Ok(values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filled_ledger_holds_each_time_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.sqlite");
+        drop(create(&path).unwrap());
+        let first = DateTime::from_timestamp_millis(1_800_000_000_000).unwrap();
+        fill(&path, "v", 1000, first, Duration::from_secs(1000)).unwrap();
+        let reader = Reader::open(&path).unwrap();
+        assert_eq!(reader.unfinished().unwrap(), 1000);
+        assert_eq!(reader.with_status(Status::Scheduled).unwrap(), 1000);
+        let (times, least, most): (i64, i64, i64) = reader
+            .0
+            .query_row("SELECT count(DISTINCT due_at), min(due_at), max(due_at) FROM requests", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .unwrap();
+        assert_eq!((times, least, most), (1000, 1_800_000_000_000, 1_800_000_999_000));
+    }
+
+    #[test]
+    fn lateness_is_of_ends_and_of_starts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.sqlite");
+        let connection = create(&path).unwrap();
+        let at = DateTime::from_timestamp_millis(1_800_000_000_000).unwrap();
+        insert(&connection, "v", at, at, 0).unwrap();
+        connection
+            .execute_batch(
+                "UPDATE requests SET status = 'succeeded', finished_at = trigger_at + 7; \
+                 INSERT INTO history SELECT seq, 2, trigger_at + 3, 'started', 'running', 1, NULL FROM requests",
+            )
+            .unwrap();
+        let reader = Reader::open(&path).unwrap();
+        assert_eq!(reader.lateness_of_ends().unwrap(), [7.0]);
+        assert_eq!(reader.lateness_of_starts().unwrap(), [3.0]);
+        assert_eq!(reader.unfinished().unwrap(), 0);
+    }
+}

@@ -1,0 +1,153 @@
+//! How late requests are done that are due in quick succession.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, ensure};
+use chrono::{DateTime, TimeDelta, Utc};
+use postdate_core::request::Status;
+
+use crate::fixture::{Bench, VALIDATED, far_ahead, post};
+use crate::ledger::Reader;
+use crate::load;
+use crate::row::{Row, Target};
+use crate::sample::Sample;
+use crate::server::Server;
+
+/// How many fall due, and over which time.
+#[derive(Debug, Clone, Copy)]
+pub struct Schedule {
+    pub count: u32,
+    pub span: Duration,
+}
+
+impl Schedule {
+    /// After the first, in full milliseconds as the ledger has them.
+    fn offset(self, number: u32) -> Duration {
+        Duration::from_millis(u64::try_from((self.span / self.count * number).as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Time in which all are posted; what is left of it is the server's to settle down.
+const LEAD: Duration = Duration::from_secs(20);
+/// Between the last answer to a POST and the first due time, at the least.
+const SETTLE: Duration = Duration::from_secs(2);
+/// Longest wait for the last to end.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Lateness at the end of the attempt, plugin run included; the ledger cuts times to the millisecond.
+pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let (count, seconds) = if bench.quick { (4_000, 1) } else { (20_000, 5) };
+    let schedule = Schedule { count, span: Duration::from_secs(seconds) };
+    let timer = timer_alone(schedule)?;
+    let (ends, starts) = run(bench, schedule).await?;
+    let row = |id, measure, value, baseline, target| Row { id, measure, value, unit: "ms", baseline, target };
+    let beside = |percent| vec![("bare tokio timer", timer.percentile(percent))];
+    Ok(vec![
+        row("lateness-p50", "lateness at the end of the attempt, p50", ends.median(), beside(50), Some(Target::AtMost(2.0))),
+        row("lateness-p99", "lateness at the end of the attempt, p99", ends.percentile(99), beside(99), Some(Target::AtMost(15.0))),
+        row("lateness-max", "lateness at the end of the attempt, max", ends.max(), beside(100), None),
+        row("lateness-start-p50", "lateness at its start, p50", starts.median(), beside(50), None),
+        row("lateness-start-p99", "lateness at its start, p99", starts.percentile(99), beside(99), None),
+        Row {
+            id: "lateness-early",
+            measure: "attempts before their time",
+            #[expect(clippy::cast_precision_loss, reason = "no run has 2^52 requests")]
+            value: starts.below(0.0) as f64,
+            unit: "requests",
+            baseline: Vec::new(),
+            target: Some(Target::AtMost(0.0)),
+        },
+    ])
+}
+
+/// Posts them all, waits until all have ended, and reads the ledger: lateness of ends and of starts, in milliseconds.
+async fn run(bench: &Bench, schedule: Schedule) -> anyhow::Result<(Sample, Sample)> {
+    let scratch = bench.scratch()?;
+    let data = scratch.path().join("data");
+    let mut server = Server::spawn(&bench.bin, &bench.use_cases(scratch.path())?, &data)?;
+    server.ready(&post(VALIDATED, far_ahead(), 0)).await?;
+
+    let first = Utc::now() + TimeDelta::from_std(LEAD)?;
+    post_all(&server, schedule, first).await?;
+    let left = (first - Utc::now()).to_std().unwrap_or_default();
+    ensure!(left >= SETTLE, "posting took so long that the first were due {left:?} after the last answer: the machine is too busy");
+    tokio::time::sleep(left + schedule.span).await;
+
+    let reader = Reader::open(&data.join("ledger.sqlite"))?;
+    let waiting = Instant::now();
+    // The one that made the server ready stays.
+    while reader.unfinished()? > 1 {
+        ensure!(waiting.elapsed() < PATIENCE, "requests were still pending {PATIENCE:?} after the last was due");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let (succeeded, count) = (reader.with_status(Status::Succeeded)?, i64::from(schedule.count));
+    ensure!(succeeded == count, "{succeeded} of {count} requests succeeded");
+    let ends = Sample::new("lateness", reader.lateness_of_ends()?)?;
+    let starts = Sample::new("lateness of starts", reader.lateness_of_starts()?)?;
+    server.stop()?;
+    Ok((ends, starts))
+}
+
+async fn post_all(server: &Server, schedule: Schedule, first: DateTime<Utc>) -> anyhow::Result<()> {
+    let requests: Vec<Arc<[u8]>> = (0..schedule.count)
+        .map(|number| Ok(post(VALIDATED, first + TimeDelta::from_std(schedule.offset(number))?, number).into()))
+        .collect::<anyhow::Result<_>>()?;
+    let next = AtomicUsize::new(0);
+    load::run(server.address, move || requests.get(next.fetch_add(1, Ordering::Relaxed)).map(Arc::clone)).await?;
+    Ok(())
+}
+
+/// The baseline: a process that does nothing but sleep until each of these times.
+fn timer_alone(schedule: Schedule) -> anyhow::Result<Sample> {
+    let this = std::env::current_exe().context("cannot find this program")?;
+    let output = Command::new(this)
+        .args(["--bare-timer-count", &schedule.count.to_string(), "--bare-timer-millis", &schedule.span.as_millis().to_string()])
+        .output()
+        .context("cannot start the bare timer")?;
+    ensure!(output.status.success(), "the bare timer failed: {}", String::from_utf8_lossy(&output.stderr));
+    Sample::new("bare timer", serde_json::from_slice(&output.stdout).context("the bare timer's output is not what it should be")?)
+}
+
+/// What that process does: the lateness of each, in milliseconds by the wall clock.
+#[tokio::main]
+pub async fn bare_timer(schedule: Schedule) -> anyhow::Result<Vec<f64>> {
+    let lead = Duration::from_secs(1);
+    let (start, wall) = (tokio::time::Instant::now() + lead, SystemTime::now() + lead);
+    let sleepers: Vec<_> = (0..schedule.count)
+        .map(|number| schedule.offset(number))
+        .map(|offset| {
+            tokio::spawn(async move {
+                tokio::time::sleep_until(start + offset).await;
+                let due = wall + offset;
+                // Early, where the wall clock says so.
+                SystemTime::now().duration_since(due).map_or_else(|early| -early.duration().as_secs_f64(), |late| late.as_secs_f64()) * 1e3
+            })
+        })
+        .collect();
+    let mut lateness = Vec::with_capacity(sleepers.len());
+    for sleeper in sleepers {
+        lateness.push(sleeper.await.context("a sleeper failed")?);
+    }
+    Ok(lateness)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schedule_is_even_and_in_full_milliseconds() {
+        let schedule = Schedule { count: 20_000, span: Duration::from_secs(5) };
+        assert_eq!([0, 3, 4, 19_999].map(|number| schedule.offset(number).as_millis()), [0, 0, 1, 4_999]);
+    }
+
+    #[test]
+    fn the_bare_timer_is_never_early() {
+        let lateness = bare_timer(Schedule { count: 10, span: Duration::from_millis(20) }).unwrap();
+        assert_eq!(lateness.len(), 10);
+        assert!(lateness.iter().all(|late| (0.0..1000.0).contains(late)), "{lateness:?}");
+    }
+}

@@ -1,0 +1,40 @@
+//! The measures, each with its baseline in the same run.
+
+mod accepted_posts;
+pub mod lateness;
+mod pending_million;
+mod start;
+mod validate_call;
+
+use clap::ValueEnum;
+
+use crate::fixture::Bench;
+use crate::row::Row;
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Measure {
+    /// The host's whole validate call, beside bare wasmtime
+    ValidateCall,
+    /// Accepted POSTs a second, validated by a plugin and fsynced
+    AcceptedPosts,
+    /// How late requests end that are due evenly over some seconds
+    Lateness,
+    /// Memory and start with 1,000,000 requests pending
+    PendingMillion,
+    /// From spawn to the first answer
+    Start,
+}
+
+impl Measure {
+    /// Takes the measure. An error means that there is none; a missed target is not one.
+    pub async fn take(self, bench: &Bench) -> anyhow::Result<Vec<Row>> {
+        match self {
+            Self::ValidateCall => validate_call::measure(bench).await,
+            Self::AcceptedPosts => accepted_posts::measure(bench).await,
+            Self::Lateness => lateness::measure(bench).await,
+            Self::PendingMillion => pending_million::measure(bench).await,
+            Self::Start => start::measure(bench).await,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a million pending requests cost: memory, and time at a start.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use chrono::{TimeDelta, Utc};
+
+use crate::client::get;
+use crate::fixture::{Bench, VALIDATED, far_ahead, post};
+use crate::ledger;
+use crate::row::{Row, Target};
+use crate::server::{Ready, Server};
+
+const PENDING: u32 = 1_000_000;
+const SPREAD: Duration = Duration::from_hours(300 * 24);
+const POSTS: usize = 200;
+/// Pages of the first kinds of list that a client asks for; each is asked for five times.
+const LISTS: [&str; 4] =
+    ["/requests", "/requests?useCase=validated&limit=500", "/requests?status=scheduled&limit=100", "/requests?from=2027-01-01T00:00:00Z"];
+/// What is left in the WAL for the start after `kill -9` to recover.
+const POSTS_BEFORE_KILL: usize = 2_000;
+
+/// What one start looked like.
+struct Start {
+    ready: Ready,
+    /// Bytes, when it was ready.
+    resident: u64,
+    /// Bytes, after posts and lists.
+    resident_after_work: u64,
+}
+
+pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let scratch = bench.scratch()?;
+    let use_cases = bench.use_cases(scratch.path())?;
+    let data = scratch.path().join("data");
+    // The first start makes the ledger and compiles the plugins; neither is to be measured here.
+    let mut server = Server::spawn(&bench.bin, &use_cases, &data)?;
+    server.ready(&post(VALIDATED, far_ahead(), 0)).await?;
+    server.stop()?;
+    let (empty, server) = start(bench, &use_cases, &data).await?;
+    server.stop()?;
+
+    eprintln!("    filling a ledger with {PENDING} requests");
+    let version = only_entry(&data.join("bundles").join(VALIDATED))?;
+    ledger::fill(&data.join("ledger.sqlite"), &version, PENDING, Utc::now() + TimeDelta::days(1), SPREAD)?;
+    let (full, server) = start(bench, &use_cases, &data).await?;
+    // Not before: it would read into memory what the start is to read.
+    let pending = ledger::Reader::open(&data.join("ledger.sqlite"))?.unfinished()?;
+    ensure!(pending > i64::from(PENDING), "the ledger holds {pending} pending requests instead of {PENDING}");
+    work(&server, POSTS_BEFORE_KILL).await?;
+    server.kill()?;
+    let (recovered, server) = start(bench, &use_cases, &data).await?;
+    server.stop()?;
+
+    let megabytes = |id, measure, full: u64, empty: u64, target| Row {
+        id,
+        measure,
+        value: to_megabytes(full),
+        unit: "MB",
+        baseline: vec![("empty store", to_megabytes(empty))],
+        target,
+    };
+    let millis = |id, measure, full: Duration, empty: Duration, target| Row {
+        id,
+        measure,
+        value: full.as_secs_f64() * 1e3,
+        unit: "ms",
+        baseline: vec![("empty store", empty.as_secs_f64() * 1e3)],
+        target,
+    };
+    let (memory, time) = (Some(Target::AtMost(200.0)), Some(Target::AtMost(2000.0)));
+    Ok(vec![
+        megabytes("pending-million-rss", "1,000,000 pending: memory when ready", full.resident, empty.resident, memory),
+        megabytes(
+            "pending-million-rss-working",
+            "1,000,000 pending: after 200 POSTs, 20 lists",
+            full.resident_after_work,
+            empty.resident_after_work,
+            memory,
+        ),
+        millis("pending-million-health", "1,000,000 pending: start to /health", full.ready.health, empty.ready.health, time),
+        millis("pending-million-ready", "1,000,000 pending: start to a POST", full.ready.post, empty.ready.post, time),
+        millis("pending-million-recovery", "the same after kill -9", recovered.ready.post, empty.ready.post, time),
+    ])
+}
+
+async fn start(bench: &Bench, use_cases: &Path, data: &Path) -> anyhow::Result<(Start, Server)> {
+    let mut server = Server::spawn(&bench.bin, use_cases, data)?;
+    let ready = server.ready(&post(VALIDATED, far_ahead(), 0)).await?;
+    let resident = server.resident_bytes()?;
+    work(&server, POSTS).await?;
+    let mut connection = server.connect().await?;
+    for _ in 0..5 {
+        for list in LISTS {
+            connection.call(&get(list)).await?.expect(200)?;
+        }
+    }
+    let resident_after_work = server.resident_bytes()?;
+    Ok((Start { ready, resident, resident_after_work }, server))
+}
+
+async fn work(server: &Server, posts: usize) -> anyhow::Result<()> {
+    let request: std::sync::Arc<[u8]> = post(VALIDATED, far_ahead(), 1).into();
+    let left = std::sync::atomic::AtomicUsize::new(posts);
+    let next = move || {
+        use std::sync::atomic::Ordering::Relaxed;
+        left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok().then(|| std::sync::Arc::clone(&request))
+    };
+    crate::load::run(server.address, next).await.map(drop)
+}
+
+/// The version that a server keeps of a use case that never changed.
+fn only_entry(directory: &Path) -> anyhow::Result<String> {
+    let entry = std::fs::read_dir(directory).ok().and_then(|mut entries| entries.next()?.ok());
+    let entry = entry.with_context(|| format!("{} holds no version", directory.display()))?;
+    Ok(entry.file_name().to_string_lossy().into_owned())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
+fn to_megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}

@@ -1,0 +1,61 @@
+//! Many measurements of one thing.
+
+use std::time::Duration;
+
+/// Measurements, sorted. Never empty.
+#[derive(Debug, Clone)]
+pub struct Sample(Vec<f64>);
+
+impl Sample {
+    /// Errors where there is nothing, or something that is not a number: `what` names it.
+    pub fn new(what: &str, mut values: Vec<f64>) -> anyhow::Result<Self> {
+        anyhow::ensure!(!values.is_empty(), "{what}: nothing was measured");
+        anyhow::ensure!(values.iter().all(|value| value.is_finite()), "{what}: not every measurement is a number");
+        values.sort_by(f64::total_cmp);
+        Ok(Self(values))
+    }
+
+    /// In milliseconds.
+    pub fn of_durations(what: &str, durations: &[Duration]) -> anyhow::Result<Self> {
+        Self::new(what, durations.iter().map(|duration| duration.as_secs_f64() * 1e3).collect())
+    }
+
+    /// Nearest rank: the smallest measurement that `percent` of them do not exceed.
+    pub fn percentile(&self, percent: usize) -> f64 {
+        let rank = (self.0.len() * percent).div_ceil(100);
+        self.0[rank.saturating_sub(1).min(self.0.len() - 1)]
+    }
+
+    pub fn median(&self) -> f64 {
+        self.percentile(50)
+    }
+
+    pub fn max(&self) -> f64 {
+        self.percentile(100)
+    }
+
+    /// How many are less than `limit`.
+    pub fn below(&self, limit: f64) -> usize {
+        self.0.partition_point(|value| *value < limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_of_the_nearest_rank() {
+        let sample = Sample::new("x", (1..=200).rev().map(f64::from).collect()).unwrap();
+        assert_eq!((sample.median(), sample.percentile(99), sample.max()), (100.0, 198.0, 200.0));
+        assert_eq!(sample.below(3.0), 2);
+        let one = Sample::new("x", vec![7.0]).unwrap();
+        assert_eq!((one.percentile(0), one.median(), one.max()), (7.0, 7.0, 7.0));
+    }
+
+    #[test]
+    fn nothing_is_not_a_sample() {
+        assert!(Sample::new("lateness", Vec::new()).unwrap_err().to_string().contains("lateness"));
+        assert!(Sample::new("lateness", vec![f64::NAN]).is_err());
+    }
+}

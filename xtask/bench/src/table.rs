@@ -1,0 +1,62 @@
+//! The outcome as a table for a terminal.
+
+use crate::row::{Row, number};
+
+const TITLES: [&str; 7] = ["measure", "value", "unit", "baseline", "ratio", "target", "met"];
+
+/// One line a row, columns aligned; several baselines one below the other.
+pub fn table(rows: &[Row]) -> String {
+    let mut lines = vec![TITLES.map(str::to_owned)];
+    for row in rows {
+        let mut baselines = row.baseline.iter().map(|(name, value)| format!("{} ({name})", number(*value)));
+        lines.push([
+            row.measure.to_owned(),
+            number(row.value),
+            row.unit.to_owned(),
+            baselines.next().unwrap_or_else(|| "-".to_owned()),
+            row.ratio().map_or_else(|| "-".to_owned(), |ratio| format!("{} ×", number(ratio))),
+            row.target_text(),
+            row.met().map_or("-", |met| if met { "yes" } else { "NO" }).to_owned(),
+        ]);
+        for more in baselines {
+            lines.push(["", "", "", &more, "", "", ""].map(str::to_owned));
+        }
+    }
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; 7] = std::array::from_fn(width);
+    let mut text = String::new();
+    for line in &lines {
+        let cells: Vec<String> = line.iter().zip(widths).enumerate().map(|(column, (cell, width))| pad(cell, width, column)).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Numbers to the right, words to the left.
+fn pad(cell: &str, width: usize, column: usize) -> String {
+    let right = matches!(column, 1 | 4 | 5);
+    if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::Target;
+
+    #[test]
+    fn columns_are_aligned_and_every_baseline_is_shown() {
+        let baseline = vec![("no validator", 11_000.0), ("SQLite", 60_000.0)];
+        let rows = [
+            Row { id: "a", measure: "posts", value: 9000.0, unit: "/s", baseline, target: Some(Target::AtLeast(8000.0)) },
+            Row { id: "b", measure: "late", value: 1.5, unit: "ms", baseline: Vec::new(), target: None },
+        ];
+        let expected = "\
+measure  value  unit  baseline              ratio  target  met
+posts     9000  /s    11000 (no validator)  0.82 ×  ≥ 8000  yes
+                      60000 (SQLite)
+late      1.50  ms    -                          -       -  -
+";
+        assert_eq!(table(&rows), expected);
+    }
+}
