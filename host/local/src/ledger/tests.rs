@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc;
 use std::task::Poll;
@@ -59,16 +59,18 @@ async fn hold_writer(ledger: &SqliteLedger) -> (mpsc::Sender<()>, tokio::task::J
     (release, held)
 }
 
+/// Polls once: puts what is to be written into the queue of a writer that is held.
+async fn ask<F: Future>(mut write: Pin<&mut F>) {
+    let answered = poll_fn(|context| Poll::Ready(write.as_mut().poll(context).is_ready())).await;
+    assert!(!answered, "the writer is held, and a write was answered");
+}
+
 /// The outputs of writes that share one transaction.
 async fn in_one_batch<F: Future>(ledger: &SqliteLedger, writes: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let (release, held) = hold_writer(ledger).await;
     // Unconstrained, so that one poll puts them all into the queue, not only as many as tokio's budget allows.
     let mut joined = pin!(unconstrained(join_all(writes)));
-    poll_fn(|context| {
-        assert!(joined.as_mut().poll(context).is_pending(), "the writer is held, and a write was answered");
-        Poll::Ready(())
-    })
-    .await;
+    ask(joined.as_mut()).await;
     drop(release);
     held.await.unwrap();
     joined.await
@@ -200,7 +202,7 @@ async fn a_claim_is_of_the_moment_at_which_it_is_made() {
     let (release, held) = hold_writer(&ledger).await;
     let read = Arc::clone(&clock);
     let mut claim = pin!(ledger.claim_due(move || at(read.load(Ordering::SeqCst)), 10));
-    poll_fn(|context| Poll::Ready(assert!(claim.as_mut().poll(context).is_pending()))).await;
+    ask(claim.as_mut()).await;
     clock.store(61, Ordering::SeqCst);
     drop(release);
     held.await.unwrap();
