@@ -111,8 +111,8 @@ async fn a_plugin_of_another_version_or_kind_is_refused_by_name() {
         .use_case("network", &format!("{PUPPET}allow-http = ['http://127.0.0.1:1/path']\n"))
         .use_case("nonsense", "[process]\nplugin = 'text.wasm'\n");
     builder.use_cases.write_file("nonsense", "text.wasm", "not a component");
-    let server = builder.arguments(&["--test-clock", START]).start().await;
-    let list = eventually("the list", async || Some(server.api.get("/use-cases").await.expect(200))).await;
+    let server = builder.test_clock().start().await;
+    let list = server.api.get("/use-cases").await.expect(200);
     let error = |name: &str| -> String {
         let all: &Vec<Value> = list["useCases"].as_array().unwrap();
         text(all.iter().find(|info| info["name"] == name).unwrap(), "error").to_owned()

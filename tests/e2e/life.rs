@@ -1,9 +1,11 @@
 //! The life of a request, from its POST to its result, on the machine's clock.
 
+use std::time::Duration;
+
 use chrono::Utc;
 use serde_json::json;
 
-use crate::harness::{PUPPET, Receiver, Server, events, eventually, text, time};
+use crate::harness::{PUPPET, Receiver, Reply, Server, events, eventually, text, time};
 
 #[tokio::test]
 async fn a_request_is_acknowledged_processed_at_its_time_and_recorded() {
@@ -42,7 +44,7 @@ async fn a_request_is_acknowledged_processed_at_its_time_and_recorded() {
 
 #[tokio::test]
 async fn a_request_is_running_while_its_target_works_and_never_begins_early() {
-    let receiver = Receiver::start(|_, _| crate::harness::Reply::ok("").after(std::time::Duration::from_secs(1))).await;
+    let receiver = Receiver::start(|_, _| Reply::ok("").after(Duration::from_secs(3))).await;
     let hook = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}", receiver.url("/"));
     let server = Server::builder().use_case("hook", &hook).start().await;
     let mut promised = Vec::new();

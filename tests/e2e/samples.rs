@@ -77,6 +77,21 @@ async fn the_webhook_sample_fails_at_once_where_trying_again_is_no_use() {
 }
 
 #[tokio::test]
+async fn the_webhook_sample_says_which_grant_is_missing() {
+    let receiver = Receiver::accepting().await;
+    let builder = Server::builder().sample("webhook", receiver.port).variable("WEBHOOK_SECRET", SECRET).test_clock();
+    let path = builder.use_cases.bundle("webhook").join("use-case.toml");
+    let manifest = std::fs::read_to_string(path).unwrap();
+    let line = format!("allow-http = [\"http://127.0.0.1:{}\"]", receiver.port);
+    assert!(manifest.contains(&line), "{manifest}");
+    builder.use_cases.write_file("webhook", "use-case.toml", manifest.replace(&line, "allow-http = []"));
+    let server = builder.start().await;
+    let done = server.api.run("webhook", json!({ "event": "invoice.due", "data": { "customer": PAYLOAD } })).await;
+    assert_eq!((events(&done), receiver.count()), (vec!["accepted", "started", "failed"], 0));
+    assert!(text(&done, "failure").contains(&line), "{done}");
+}
+
+#[tokio::test]
 async fn the_webhook_sample_checks_bodies_against_its_schema() {
     let receiver = Receiver::accepting().await;
     let server = webhook(&receiver).await;

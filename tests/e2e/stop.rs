@@ -44,9 +44,9 @@ async fn what_does_not_finish_is_released_for_the_next_start() {
 
 #[tokio::test]
 async fn a_stopping_server_begins_nothing_that_falls_due_meanwhile() {
-    let receiver = Receiver::start(|_, _| Reply::ok("in time").after(Duration::from_secs(3))).await;
+    let receiver = Receiver::start(|_, _| Reply::ok("in time").after(Duration::from_secs(5))).await;
     let (mut server, _, _) = running(&receiver, "30s").await;
-    let due_soon = server.api.submit("hook", json!({ "delay": "PT1S" })).await;
+    let due_soon = server.api.submit("hook", json!({ "delay": "PT3S" })).await;
     server.stop().await;
     assert_eq!(receiver.count(), 1);
     server.start().await;

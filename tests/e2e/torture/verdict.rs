@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
 use crate::harness::{Client, Delivery, events, text};
 
 use super::load::Acknowledged;
@@ -22,33 +25,34 @@ pub async fn check(api: &Client, acknowledged: &[Acknowledged], deliveries: &[De
     for request in acknowledged {
         let runs = runs.get(&request.name).map(Vec::as_slice).unwrap_or_default();
         repeated += usize::from(runs.len() > 1);
-        faults.extend(fault_of(api, request, runs).await);
+        let times: Vec<_> = runs.iter().map(|run| run.at).collect();
+        let document = api.request(&request.id).await;
+        faults.extend(fault_of(&document, request.trigger_at, &times).map(|fault| format!("{fault}: {document}\n  ran at {times:?}")));
     }
     assert!(faults.is_empty(), "{} of {} acknowledged requests went wrong:\n{}", faults.len(), acknowledged.len(), faults.join("\n"));
     Summary { runs: deliveries.len(), repeated }
 }
 
-async fn fault_of(api: &Client, request: &Acknowledged, runs: &[&Delivery]) -> Option<String> {
-    let document = api.request(&request.id).await;
-    let what = |what: &str| Some(format!("{what}: {document}\n  ran at {:?}", runs.iter().map(|run| run.at).collect::<Vec<_>>()));
-    if text(&document, "status") != "succeeded" {
-        return what("did not succeed");
+/// What is wrong with a request that ran at these times, by the receiver's clock.
+fn fault_of(document: &Value, trigger_at: DateTime<Utc>, runs: &[DateTime<Utc>]) -> Option<&'static str> {
+    if text(document, "status") != "succeeded" {
+        return Some("did not succeed");
     }
     if runs.is_empty() {
-        return what("succeeded without a run");
+        return Some("succeeded without a run");
     }
-    // A run that a kill cut off may have been seen by the receiver, or may not have come so far.
-    let events = events(&document);
-    let cut_off = events.iter().filter(|event| **event == "interrupted").count();
+    if runs.iter().any(|run| *run < trigger_at) {
+        return Some("ran early");
+    }
+    // A run that a kill cut off may have come as far as the receiver, or not.
+    let events = events(document);
+    let count = |name: &str| events.iter().filter(|event| **event == name).count();
+    let cut_off = count("interrupted");
     if runs.len() > 1 + cut_off {
-        return what("ran more often than kills explain");
+        return Some("ran more often than kills explain");
     }
-    let started = events.iter().filter(|event| **event == "started").count();
-    if started != 1 + cut_off || document["attempts"] != started {
-        return what("has a history that does not fit");
-    }
-    if runs.iter().any(|run| run.at < request.trigger_at) {
-        return what("ran early");
+    if count("started") != 1 + cut_off || document["attempts"] != 1 + cut_off {
+        return Some("has a history that does not fit");
     }
     None
 }
@@ -58,5 +62,31 @@ fn name_of(run: &Delivery) -> String {
     match run.path.split_once("?name=") {
         Some((_, name)) => name.to_owned(),
         None => text(&run.json(), "name").to_owned(),
+    }
+}
+
+#[test]
+fn the_verdict_finds_what_is_lost_repeated_or_early() {
+    let at = |millis: i64| DateTime::from_timestamp_millis(1_800_000_000_000 + millis).unwrap();
+    let document = |status: &str, attempts: usize, events: &[&str]| {
+        let history: Vec<Value> = events.iter().map(|event| json!({ "event": event })).collect();
+        json!({ "status": status, "attempts": attempts, "history": history })
+    };
+    let once = document("succeeded", 1, &["accepted", "started", "succeeded"]);
+    let twice = document("succeeded", 2, &["accepted", "started", "interrupted", "started", "succeeded"]);
+    let odd = document("succeeded", 2, &["accepted", "started", "succeeded"]);
+    let stuck = document("running", 1, &["accepted", "started"]);
+    for (document, runs, expected) in [
+        (&once, vec![at(0)], None),
+        (&once, vec![at(0), at(5)], Some("ran more often than kills explain")),
+        (&once, vec![at(-1)], Some("ran early")),
+        (&once, vec![], Some("succeeded without a run")),
+        (&twice, vec![at(0), at(5)], None),
+        (&twice, vec![at(5)], None),
+        (&twice, vec![at(0), at(5), at(9)], Some("ran more often than kills explain")),
+        (&odd, vec![at(0)], Some("has a history that does not fit")),
+        (&stuck, vec![at(0)], Some("did not succeed")),
+    ] {
+        assert_eq!(fault_of(document, at(0), &runs), expected, "{document} {runs:?}");
     }
 }

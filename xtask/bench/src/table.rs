@@ -52,7 +52,7 @@ mod tests {
             Row { id: "b", measure: "late", value: 1.5, unit: "ms", baseline: Vec::new(), target: None },
         ];
         let expected = "\
-measure  value  unit  baseline              ratio  target  met
+measure  value  unit  baseline               ratio  target  met
 posts     9000  /s    11000 (no validator)  0.82 ×  ≥ 8000  yes
                       60000 (SQLite)
 late      1.50  ms    -                          -       -  -
