@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{PUPPET, Receiver, SECRET, START, Server, eventually, text};
+use crate::harness::{PUPPET, Receiver, SECRET, Server, text};
 
 /// The puppet as processor only, with these lines in `[process]`.
 fn processor(lines: &str) -> String {
