@@ -6,7 +6,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::{
     guests,
@@ -26,8 +26,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     if asks_for_help(&arguments, HELP) {
         return Ok(ExitCode::SUCCESS);
     }
-    guests::build()?;
-    build_host()?;
+    build_everything()?;
 
     let mut server = Command::new(host());
     server.current_dir(root()).arg("serve").args(passed_on(arguments));
@@ -48,8 +47,18 @@ pub fn host() -> std::path::PathBuf {
     target().join("debug").join(format!("postdate{}", env::consts::EXE_SUFFIX))
 }
 
-pub fn build_host() -> Result<()> {
-    step("Building the host", cargo("build").args(["--package", "postdate"]))
+/// Plugins and host at the same time: each build has long stretches that keep one core busy and leave the other idle.
+pub fn build_everything() -> Result<()> {
+    std::thread::scope(|scope| {
+        let host = scope.spawn(build_host);
+        let plugins = guests::build();
+        let host = host.join().unwrap_or_else(|_| bail!("the build of the host was cut off"));
+        plugins.and(host)
+    })
+}
+
+fn build_host() -> Result<()> {
+    step("Building the host", cargo("build").args(["--package", "postdate", "--locked"]))
 }
 
 /// Takes this process's place, so that a signal for xtask is a signal for the server.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     guests,
-    serve::{build_host, host},
+    serve::{build_everything, host},
     step::{asks_for_help, cargo, root, step, target},
 };
 
@@ -34,11 +34,10 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     if asks_for_help(arguments, HELP) {
         return Ok(ExitCode::SUCCESS);
     }
-    guests::build()?;
+    build_everything()?;
     let plugins = ["--locked", "--manifest-path", "plugins/Cargo.toml", "--target-dir"];
     step("Testing the plugins", cargo("test").args(plugins).arg(target().join("guests-native")).args(arguments))?;
-    build_host()?;
-    step("Testing the hosts", knowing_paths(cargo("test").arg("--workspace")).args(arguments))?;
+    step("Testing the hosts", knowing_paths(cargo("test").args(["--workspace", "--locked"])).args(arguments))?;
     if arguments.is_empty() {
         for bundle in BUNDLES {
             let title = format!("Running the cases of {bundle}");
@@ -65,8 +64,7 @@ pub fn torture(arguments: Vec<OsString>) -> Result<ExitCode> {
             other => return Err(other.unexpected().into()),
         }
     }
-    guests::build()?;
-    build_host()?;
+    build_everything()?;
     let mut test = cargo("test");
     test.args(["--package", "postdate-tests", "--test", "e2e", "torture", "--", "--nocapture"]);
     test.env("POSTDATE_TORTURE_SECONDS", seconds.to_string());
