@@ -3,6 +3,7 @@
 mod bundle;
 mod cli;
 mod client;
+mod compiled;
 mod log;
 mod receiver;
 mod server;

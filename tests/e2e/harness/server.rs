@@ -8,6 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::client::Client;
+use super::compiled;
 use super::log::Log;
 use super::{PATIENCE, START, UseCases, binary, eventually};
 
@@ -69,8 +70,11 @@ impl Builder {
 
     /// Starts it, and waits until it answers.
     pub async fn start(self) -> Server {
+        compiled::lend(self.temporary.path());
+        let place = self.temporary.path().to_owned();
         let mut server = Server { builder: self, process: None, log: Log::default(), api: Client::new("http://127.0.0.1:0", None) };
         server.start().await;
+        compiled::keep(&place);
         server
     }
 
