@@ -8,10 +8,9 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::any;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use postdate_core::api::{Api, CORRELATION_HEADER, Call, Fault, MAX_BODY_BYTES};
-use postdate_core::id::CorrelationId;
+use postdate_core::api::{Api, Call, Fault, MAX_BODY_BYTES, json_response};
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -47,7 +46,10 @@ async fn api(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
 async fn test_clock(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let id = new_id(app.clock.now());
     let response = match move_clock(&app, request).await {
-        Ok(body) => clock_answer(id, body),
+        Ok(mut body) => {
+            body["correlationId"] = serde_json::json!(id);
+            json_response(StatusCode::OK, id, &body, "application/json")
+        }
         Err(fault) => fault.into_response(id),
     };
     response.map(Body::from)
@@ -67,16 +69,6 @@ async fn move_clock(app: &App, request: Request<Body>) -> Result<serde_json::Val
             Err(fault.with_header(header::ALLOW, "GET, POST"))
         }
     }
-}
-
-fn clock_answer(id: CorrelationId, mut body: serde_json::Value) -> http::Response<Bytes> {
-    body["correlationId"] = serde_json::json!(id);
-    let mut response = http::Response::new(Bytes::from(body.to_string()));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
-        response.headers_mut().insert(CORRELATION_HEADER, id);
-    }
-    response
 }
 
 async fn read_body(mut body: Body) -> Result<Bytes, Fault> {

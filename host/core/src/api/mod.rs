@@ -125,7 +125,8 @@ impl Answer {
     }
 }
 
-fn json_response(status: StatusCode, id: CorrelationId, body: &Value, content_type: &'static str) -> Response<Bytes> {
+/// An answer with its correlation id as a header; that it is in the body too is the caller's to see to.
+pub fn json_response(status: StatusCode, id: CorrelationId, body: &Value, content_type: &'static str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
