@@ -99,7 +99,7 @@ async fn a_use_case_whose_secret_is_not_set_is_listed_with_its_name_and_the_othe
     let health = server.api.get("/health").await.expect(200);
     assert_eq!(text(&health["brokenUseCases"][0], "useCase"), "broken", "{health}");
     assert!(text(&health["brokenUseCases"][0], "error").contains("MISSING_ONE"), "{health}");
-    server.api.post("/requests/broken", &json!({ "delay": "PT1S" })).await.expect_fault(404, "unknown-use-case");
+    server.api.post("/requests/broken", &json!({ "delay": "PT1S" })).await.expect_fault(503, "use-case-broken");
     assert_eq!(text(&server.api.run("puppet", json!({})).await, "status"), "succeeded");
 }
 

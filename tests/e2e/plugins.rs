@@ -120,7 +120,7 @@ async fn a_validator_sees_the_request_and_only_the_headers_that_are_listed() {
 async fn a_processor_that_does_not_answer_fails_with_its_reason_and_last_words() {
     let server = strict().await;
     for (script, reason) in [
-        (json!({ "do": "trap" }), "its last words: "),
+        (json!({ "do": "trap", "message": "no stock" }), ": no stock"),
         (json!({ "do": "loop" }), "did not answer within its timeout of 400ms"),
         (json!({ "do": "sleep", "ms": 60_000 }), "did not answer within its timeout of 400ms"),
         (json!({ "do": "memory", "mib": 64 }), "needed more memory than its limit of 16 MiB"),

@@ -45,6 +45,9 @@ pub struct Accepted {
 pub enum Rejection {
     #[error("there is no use case {name:?}")]
     UnknownUseCase { name: String },
+    /// It was uploaded, and no version of it ever loaded. The reason is the operator's to see.
+    #[error("the use case {name:?} is there, but cannot serve: GET /use-cases says why")]
+    BrokenUseCase { name: String },
     #[error("the body is not JSON: {0}")]
     NotJson(String),
     #[error("the body must be a JSON object")]
@@ -81,7 +84,9 @@ pub async fn accept(
 ) -> Result<Accepted, Rejection> {
     let now = submission.received_at;
     let Some(bundle) = use_cases.current(&submission.use_case).await else {
-        return Err(Rejection::UnknownUseCase { name: submission.use_case });
+        let name = submission.use_case;
+        let broken = use_cases.list().await.iter().any(|info| info.name == name);
+        return Err(if broken { Rejection::BrokenUseCase { name } } else { Rejection::UnknownUseCase { name } });
     };
     let use_case = bundle.use_case();
     // A repeated submission gets its first answer whatever the time is now, so this comes before the time rules.

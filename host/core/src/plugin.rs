@@ -130,8 +130,13 @@ impl Stopped {
 }
 
 impl PluginError {
-    /// The last line that looks like a reason: what a panic printed, where it printed one.
-    pub fn panic_message(&self) -> Option<&str> {
-        self.stderr.iter().map(String::as_str).find(|line| line.contains("panicked at")).or_else(|| self.stderr.last().map(String::as_str))
+    /// The guest's last words: what a panic printed, where it printed one, else the last line.
+    pub fn panic_message(&self) -> Option<String> {
+        // Rust prints the place of a panic on one line and its message on the next.
+        let panic = self.stderr.iter().position(|line| line.contains("panicked at"));
+        match panic {
+            Some(place) => Some(self.stderr[place..].iter().take(2).map(|line| line.trim()).collect::<Vec<_>>().join(" ")),
+            None => self.stderr.last().cloned(),
+        }
     }
 }

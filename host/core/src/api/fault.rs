@@ -126,6 +126,7 @@ impl From<Rejection> for Fault {
         let unprocessable = |code| Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail.clone());
         match rejection {
             Rejection::UnknownUseCase { .. } => Self::new(StatusCode::NOT_FOUND, "unknown-use-case", detail),
+            Rejection::BrokenUseCase { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "use-case-broken", detail),
             Rejection::NotJson(_) => Self::new(StatusCode::BAD_REQUEST, "malformed-json", detail),
             Rejection::NotAnObject => Self::new(StatusCode::BAD_REQUEST, "not-an-object", detail),
             Rejection::Time(error) => error.into(),
