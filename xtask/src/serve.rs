@@ -26,7 +26,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     if asks_for_help(&arguments, HELP) {
         return Ok(ExitCode::SUCCESS);
     }
-    build_everything()?;
+    build_everything(&["--package", "postdate"])?;
 
     let mut server = Command::new(host());
     server.current_dir(root()).arg("serve").args(passed_on(arguments));
@@ -48,17 +48,14 @@ pub fn host() -> std::path::PathBuf {
 }
 
 /// Plugins and host at the same time: each build has long stretches that keep one core busy and leave the other idle.
-pub fn build_everything() -> Result<()> {
+/// `selection` tells cargo what to build of the host.
+pub fn build_everything(selection: &[&str]) -> Result<()> {
     std::thread::scope(|scope| {
-        let host = scope.spawn(build_host);
+        let host = scope.spawn(|| step("Building the host", cargo("build").args(selection).arg("--locked")));
         let plugins = guests::build();
         let host = host.join().unwrap_or_else(|_| bail!("the build of the host was cut off"));
         plugins.and(host)
     })
-}
-
-fn build_host() -> Result<()> {
-    step("Building the host", cargo("build").args(["--package", "postdate", "--locked"]))
 }
 
 /// Takes this process's place, so that a signal for xtask is a signal for the server.

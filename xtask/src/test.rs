@@ -27,6 +27,10 @@ Fails if an acknowledged request is lost, ran twice without a kill in the middle
 
 const DEFAULT_TORTURE_SECONDS: u64 = 60;
 
+/// What `cargo test --workspace` will ask for, and the binary: with the same selection nothing is built twice, since
+/// cargo unites the features of all that it builds together.
+const SELECTION: [&str; 3] = ["--workspace", "--bins", "--tests"];
+
 /// The sample bundles, from the repository's root.
 const BUNDLES: [&str; 2] = ["use-cases/orders", "use-cases/webhook"];
 
@@ -34,7 +38,7 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     if asks_for_help(arguments, HELP) {
         return Ok(ExitCode::SUCCESS);
     }
-    build_everything()?;
+    build_everything(&SELECTION)?;
     let plugins = ["--locked", "--manifest-path", "plugins/Cargo.toml", "--target-dir"];
     step("Testing the plugins", cargo("test").args(plugins).arg(target().join("guests-native")).args(arguments))?;
     step("Testing the hosts", knowing_paths(cargo("test").args(["--workspace", "--locked"])).args(arguments))?;
@@ -64,9 +68,9 @@ pub fn torture(arguments: Vec<OsString>) -> Result<ExitCode> {
             other => return Err(other.unexpected().into()),
         }
     }
-    build_everything()?;
+    build_everything(&SELECTION)?;
     let mut test = cargo("test");
-    test.args(["--package", "postdate-tests", "--test", "e2e", "torture", "--", "--nocapture"]);
+    test.args(["--workspace", "--locked", "--test", "e2e", "torture", "--", "--nocapture"]);
     test.env("POSTDATE_TORTURE_SECONDS", seconds.to_string());
     step(&format!("Torture for {seconds} s"), knowing_paths(&mut test))?;
     Ok(ExitCode::SUCCESS)
