@@ -1,5 +1,7 @@
 //! The ledger's file, written and read directly: to fill it, to read what happened, and as a baseline.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -43,6 +45,22 @@ pub fn group_commits_per_second(connection: &mut Connection, batch: usize, time:
     Ok(f64::from(inserted) / started.elapsed().as_secs_f64())
 }
 
+/// How long this disk takes to make one small append durable, again and again: what no ledger on it can undercut.
+pub fn fsync_times(path: &Path) -> anyhow::Result<Vec<Duration>> {
+    const TIMES: usize = 300;
+    // A few pages, as a commit of the ledger writes.
+    let pages = [0x5a_u8; 4 * 4096];
+    let mut file = File::create(path).with_context(|| format!("cannot make {}", path.display()))?;
+    let mut times = Vec::with_capacity(TIMES);
+    for _ in 0..TIMES {
+        file.write_all(&pages)?;
+        let started = Instant::now();
+        file.sync_data()?;
+        times.push(started.elapsed());
+    }
+    Ok(times)
+}
+
 /// Adds `count` scheduled requests to a ledger that no server has open, due spread evenly over `spread` after `first`
 /// and accepted in another order than they are due.
 pub fn fill(path: &Path, version: &str, count: u32, first: DateTime<Utc>, spread: Duration) -> anyhow::Result<()> {
@@ -65,7 +83,7 @@ pub fn fill(path: &Path, version: &str, count: u32, first: DateTime<Utc>, spread
     connection.pragma_update(None, "journal_mode", "WAL")?;
     drop(connection);
     // On the disk, so that the measure does not share it with them, and out of the page cache, as after a reboot.
-    let file = std::fs::File::open(path)?;
+    let file = File::open(path)?;
     file.sync_all()?;
     rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?;
     Ok(())

@@ -1,5 +1,6 @@
 //! How late requests are done that are due in quick succession.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::request::Status;
 
 use crate::fixture::{Bench, VALIDATED, far_ahead, post};
-use crate::ledger::Reader;
+use crate::ledger::{self, Reader};
 use crate::load;
 use crate::row::{Row, Target};
 use crate::sample::Sample;
@@ -42,9 +43,11 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let (count, seconds) = if bench.quick { (4_000, 1) } else { (20_000, 5) };
     let schedule = Schedule { count, span: Duration::from_secs(seconds) };
     let timer = timer_alone(schedule)?;
-    let (ends, starts) = run(bench, schedule).await?;
+    let scratch = bench.scratch()?;
+    let disk = Sample::of_durations("fsync", &ledger::fsync_times(&scratch.path().join("fsync"))?)?;
+    let (ends, starts) = run(bench, scratch.path(), schedule).await?;
     let row = |id, measure, value, baseline, target| Row { id, measure, value, unit: "ms", baseline, target };
-    let beside = |percent| vec![("bare tokio timer", timer.percentile(percent))];
+    let beside = |percent| vec![("bare tokio timer", timer.percentile(percent)), ("one fsync", disk.percentile(percent))];
     Ok(vec![
         row("lateness-p50", "lateness at the end of the attempt, p50", ends.median(), beside(50), Some(Target::AtMost(2.0))),
         row("lateness-p99", "lateness at the end of the attempt, p99", ends.percentile(99), beside(99), Some(Target::AtMost(15.0))),
@@ -64,10 +67,9 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 }
 
 /// Posts them all, waits until all have ended, and reads the ledger: lateness of ends and of starts, in milliseconds.
-async fn run(bench: &Bench, schedule: Schedule) -> anyhow::Result<(Sample, Sample)> {
-    let scratch = bench.scratch()?;
-    let data = scratch.path().join("data");
-    let mut server = Server::spawn(&bench.bin, &bench.use_cases(scratch.path())?, &data)?;
+async fn run(bench: &Bench, scratch: &Path, schedule: Schedule) -> anyhow::Result<(Sample, Sample)> {
+    let data = scratch.join("data");
+    let mut server = Server::spawn(&bench.bin, &bench.use_cases(scratch)?, &data)?;
     server.ready(&post(VALIDATED, far_ahead(), 0)).await?;
 
     let first = Utc::now() + TimeDelta::from_std(LEAD)?;
