@@ -1,0 +1,1 @@
+//! Postdate on AWS.
