@@ -1,25 +1,38 @@
 //! Loads machine code that was compiled earlier. The only `unsafe` of the workspace.
 
-use std::path::Path;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+/// Where a process finds its open files by number. `/dev/fd` is a link to it that a small container may lack.
+const OPEN_FILES: &str = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+
 /// Maps a compiled component into memory.
 ///
-/// wasmtime checks that it was made by the same version of wasmtime with the same settings. It does not, and cannot,
-/// check that the machine code in it is what a compiler made.
+/// wasmtime checks that it was made by the same major version of wasmtime, with settings and for a processor that fit.
+/// It does not, and cannot, check that the machine code in it is what a compiler made.
 ///
 /// # Trust
 ///
 /// The caller vouches that the file came from [`Engine::precompile_component`] or [`Component::serialize`], unchanged,
 /// and that nobody else can write to it. Whoever can put a file there runs code in the host.
-#[cfg_attr(not(feature = "compile"), expect(dead_code, reason = "the disk cache is its only caller so far"))]
+///
+/// It takes an open file, and not a path, so that what is mapped is the file whose digest the caller has compared, even if
+/// another has been put in its place since.
 #[expect(unsafe_code, reason = "machine code is trusted, not checked: see the SAFETY comment")]
-pub fn load_file(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
+pub fn load_file(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
+    let path = format!("{OPEN_FILES}/{}", file.as_raw_fd());
     // SAFETY: `deserialize_file` requires that the file was made by wasmtime and does not change while it is mapped.
-    // The callers are the disk cache (`cache.rs`), whose directory only the host's own user can write to, whose files
-    // are written once under another name and renamed into place, never changed afterwards, and whose SHA-256 was just
-    // compared with the one noted when the file was made.
+    // There are two callers.
+    // 1. The disk cache (`cache.rs`), whose directory only the host's own user can write to, whose files are written once
+    //    under another name and renamed into place, never changed afterwards, and whose SHA-256 was just compared with the
+    //    one noted when the file was made.
+    // 2. A bundle compiled ahead of time (`load/compiled.rs`): files that `postdate plugin compile` wrote in the same way,
+    //    in a directory that the operator of the host provides; whoever can write there decides what the host runs anyhow.
+    //    The BLAKE3 of this very open file was just compared with the one noted when it was made, and wasmtime's full
+    //    version and our settings with this host's.
+    // Opening the path opens the same file again, not another of its former name.
     unsafe { Component::deserialize_file(engine, path) }
 }

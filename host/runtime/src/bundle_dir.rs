@@ -1,6 +1,7 @@
 //! Reads a bundle from a directory: the manifest, and of the rest only the files that it names.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -8,8 +9,10 @@ use bytes::Bytes;
 use postdate_core::bundle::{BundleError, BundleSource, named_files};
 use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 
+use crate::artifacts::Arch;
+
 /// Largest manifest, and largest of the other files, in bytes. A Python plugin, interpreter and library included, is about 40 MiB.
-const MAX_MANIFEST_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 pub(crate) const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// Why a directory is not read as a bundle.
@@ -25,6 +28,20 @@ pub enum ReadBundleError {
     Outside { path: PathBuf },
     #[error("{}: {reason}", dir.display())]
     Bundle { dir: PathBuf, reason: BundleError },
+    #[error("{} has not been compiled: {}", dir.display(), how_to_compile(dir))]
+    NotCompiled { dir: PathBuf },
+    #[error("{} is not what lists compiled plugins ({reason}): {}", path.display(), how_to_compile(dir))]
+    Artifacts { path: PathBuf, dir: PathBuf, reason: String },
+    #[error("{} has changed since its bundle was compiled: {}", path.display(), how_to_compile(dir))]
+    ChangedSince { path: PathBuf, dir: PathBuf },
+}
+
+/// What to do about plugins that were not compiled for this host.
+pub(crate) fn how_to_compile(dir: &Path) -> String {
+    // The last part of the path only: where a host keeps its use cases says nothing to who compiles them elsewhere.
+    let name = dir.file_name().map_or_else(|| "BUNDLE_DIR".into(), |name| name.to_string_lossy());
+    let arch = Arch::HERE.map_or_else(|| "ARCH".to_owned(), |arch| arch.to_string());
+    format!("compile it with: postdate plugin compile {name} --arch {arch}")
 }
 
 /// Reads a bundle. Blocks on the file system.
@@ -46,7 +63,21 @@ pub fn read_bundle_dir(dir: &Path) -> Result<BundleSource, ReadBundleError> {
 }
 
 /// `None` where there is no such file.
-fn read_file(dir: &Path, name: &str, limit: u64) -> Result<Option<Bytes>, ReadBundleError> {
+pub(crate) fn read_file(dir: &Path, name: &str, limit: u64) -> Result<Option<Bytes>, ReadBundleError> {
+    let Some(file) = open_file(dir, name, limit)? else { return Ok(None) };
+    let path = dir.join(name);
+    let mut content = Vec::new();
+    // One more than the limit: a file that is growing is found out.
+    file.take(limit + 1).read_to_end(&mut content).map_err(|reason| ReadBundleError::Io { path: path.clone(), reason })?;
+    let size = content.len() as u64;
+    if size > limit {
+        return Err(ReadBundleError::TooLarge { path, size, limit });
+    }
+    Ok(Some(content.into()))
+}
+
+/// Opens a regular file of the directory. `None` where there is none.
+pub(crate) fn open_file(dir: &Path, name: &str, limit: u64) -> Result<Option<File>, ReadBundleError> {
     let path = dir.join(name);
     let io = |reason| ReadBundleError::Io { path: path.clone(), reason };
     let real = match path.canonicalize() {
@@ -65,15 +96,7 @@ fn read_file(dir: &Path, name: &str, limit: u64) -> Result<Option<Bytes>, ReadBu
     if metadata.len() > limit {
         return Err(ReadBundleError::TooLarge { path, size: metadata.len(), limit });
     }
-    let file = std::fs::File::open(&real).map_err(io)?;
-    let mut content = Vec::new();
-    // One more than the limit: a file that is growing is found out.
-    file.take(limit + 1).read_to_end(&mut content).map_err(io)?;
-    let size = content.len() as u64;
-    if size > limit {
-        return Err(ReadBundleError::TooLarge { path, size, limit });
-    }
-    Ok(Some(content.into()))
+    File::open(&real).map(Some).map_err(io)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::hash::{Hash, Hasher};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,13 +67,15 @@ impl Cache {
     /// The component that these bytes compile to, if it is there and whole.
     pub fn get(&self, engine: &Engine, wasm: &[u8]) -> Option<Component> {
         let path = self.path(wasm);
-        let code = fs::read(&path).ok()?;
+        let mut file = fs::File::open(&path).ok()?;
+        let mut code = Vec::new();
+        file.read_to_end(&mut code).ok()?;
         let noted = fs::read_to_string(digest_path(&path)).ok()?;
         if noted.trim_end() != hex(&Sha256::digest(&code)) {
             tracing::warn!(path = %path.display(), "a compiled plugin in the cache is damaged, and is compiled again");
             return None;
         }
-        match artifact::load_file(engine, &path) {
+        match artifact::load_file(engine, &file) {
             Ok(component) => Some(component),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "a compiled plugin in the cache cannot be loaded, and is compiled again");

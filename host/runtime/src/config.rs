@@ -25,6 +25,41 @@ pub const TABLE_ELEMENTS: usize = 100_000;
 /// plugin dirties, and 64 slots of it are 16 MiB.
 const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 
+/// Full version of wasmtime: of two such, neither loads what the other compiled.
+pub const WASMTIME_VERSION: &str = wasmtime_environ::VERSION;
+
+/// The settings that shape machine code. They are one value so that it can be told by a digest whether two hosts agree:
+/// see [`engine_hash`](crate::artifacts::engine_hash).
+#[derive(Debug)]
+pub struct CodeSettings {
+    epoch_interruption: bool,
+    concurrency_support: bool,
+    memory_reservation: u64,
+    memory_guard: u64,
+    memory_init_cow: bool,
+    native_unwind_info: bool,
+    memory64: bool,
+    relaxed_simd: bool,
+    tail_call: bool,
+    shared_memory: bool,
+}
+
+pub const CODE_SETTINGS: CodeSettings = CodeSettings {
+    epoch_interruption: true,
+    // Component-model async is not part of the contract; without it each call is cheaper.
+    concurrency_support: false,
+    memory_reservation: MEMORY_RESERVATION_BYTES,
+    memory_guard: MEMORY_GUARD_BYTES,
+    memory_init_cow: true,
+    native_unwind_info: false,
+    // No proposal that plugins do not need: fewer ways in. Reference types, SIMD, bulk memory, multi-value and
+    // extended const stay on: compilers emit them, and the interpreters of JavaScript and Python need them.
+    memory64: false,
+    relaxed_simd: false,
+    tail_call: false,
+    shared_memory: false,
+};
+
 /// Where instances come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allocation {
@@ -43,27 +78,33 @@ pub enum Allocation {
 pub fn engine_config(allocation: Allocation) -> Config {
     let mut config = Config::new();
     config
-        // Component-model async is not part of the contract; without it each call is cheaper.
-        .concurrency_support(false)
-        .epoch_interruption(true)
-        .memory_reservation(MEMORY_RESERVATION_BYTES)
-        .memory_guard_size(MEMORY_GUARD_BYTES)
-        .memory_init_cow(true)
+        .concurrency_support(CODE_SETTINGS.concurrency_support)
+        .epoch_interruption(CODE_SETTINGS.epoch_interruption)
+        .memory_reservation(CODE_SETTINGS.memory_reservation)
+        .memory_guard_size(CODE_SETTINGS.memory_guard)
+        .memory_init_cow(CODE_SETTINGS.memory_init_cow)
+        .native_unwind_info(CODE_SETTINGS.native_unwind_info)
+        .wasm_memory64(CODE_SETTINGS.memory64)
+        .wasm_relaxed_simd(CODE_SETTINGS.relaxed_simd)
+        .wasm_tail_call(CODE_SETTINGS.tail_call)
+        .shared_memory(CODE_SETTINGS.shared_memory)
         .max_wasm_stack(GUEST_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES)
         // What a plugin's author needs is on stderr; frames of wasm offsets are noise, and cost time at each trap.
-        .wasm_backtrace_max_frames(None)
-        .native_unwind_info(false)
-        // No proposal that plugins do not need: fewer ways in. Reference types, SIMD, bulk memory, multi-value and
-        // extended const stay on: compilers emit them, and the interpreters of JavaScript and Python need them.
-        .wasm_memory64(false)
-        .wasm_relaxed_simd(false)
-        .wasm_tail_call(false)
-        .shared_memory(false);
+        .wasm_backtrace_max_frames(None);
     if let Allocation::Pooling { slots, max_memory } = allocation {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots, max_memory)));
     }
     config
+}
+
+/// What compiles ahead of time for an architecture: no feature of this machine's processor is inferred, so that the code
+/// runs on every processor of that architecture. A host that infers its own features loads it.
+#[cfg(feature = "compile")]
+pub fn compiler_config(arch: crate::artifacts::Arch) -> wasmtime::Result<Config> {
+    let mut config = engine_config(Allocation::OnDemand);
+    config.target(arch.triple())?;
+    Ok(config)
 }
 
 fn pool(slots: u32, max_memory: u64) -> PoolingAllocationConfig {
@@ -105,12 +146,12 @@ mod tests {
         for from in &engines {
             std::fs::write(&path, from.precompile_component(&guest("minimal-validate")).unwrap()).unwrap();
             for to in &engines {
-                crate::artifact::load_file(to, &path).unwrap();
+                crate::artifact::load_file(to, &std::fs::File::open(&path).unwrap()).unwrap();
             }
         }
         // And an engine that was configured elsewhere does not.
         let stranger = Engine::default().precompile_component(&guest("minimal-validate")).unwrap();
         std::fs::write(&path, stranger).unwrap();
-        assert!(crate::artifact::load_file(&engines[0], &path).is_err());
+        assert!(crate::artifact::load_file(&engines[0], &std::fs::File::open(&path).unwrap()).is_err());
     }
 }

@@ -35,7 +35,15 @@ pub struct Import {
 
 /// Inspects the bytes of a plugin file.
 pub fn inspect(wasm: &[u8]) -> Inspection {
-    let kind = surface::read(wasm);
+    inspect_kind(surface::read(wasm))
+}
+
+/// Inspects a component of which only the names of its imports and exports are left, as of a compiled one.
+pub(crate) fn inspect_names(imports: Vec<String>, exports: Vec<String>) -> Inspection {
+    inspect_kind(Kind::Component { imports, exports })
+}
+
+fn inspect_kind(kind: Kind) -> Inspection {
     let Kind::Component { imports, exports } = &kind else { return Inspection { kind, exports: Vec::new(), imports: Vec::new() } };
     let exports: Vec<Export> = exports
         .iter()

@@ -5,12 +5,14 @@
 //! [`Bundle`](postdate_core::ports::Bundle); [`inspect`](inspect::inspect) says what a plugin file is without loading it.
 
 mod artifact;
+pub mod artifacts;
 mod bindings;
 mod bundle_dir;
 #[cfg(feature = "compile")]
 mod cache;
 mod call;
 mod compile;
+mod compiled_dir;
 mod config;
 mod contract;
 mod convert;
@@ -27,6 +29,7 @@ mod testing;
 
 pub use bundle_dir::{ReadBundleError, read_bundle_dir};
 pub use call::{CallOptions, MAX_OUTPUT_BYTES, Report};
+pub use compiled_dir::{CompiledBundle, read_compiled_dir};
 pub use config::{Allocation, engine_config};
 pub use load::{LoadError, LoadedBundle};
 pub use logs::{LogLine, Stream};

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use postdate_core::bundle::{BundleError, BundleSource};
 use postdate_core::plugin::Role;
 use postdate_core::use_case::{PluginSpec, UseCase};
-use wasmtime::component::InstancePre;
+use wasmtime::component::{Component, InstancePre};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use crate::bindings::processor::ProcessorPre;
@@ -22,6 +22,10 @@ use crate::outgoing::Origin;
 use crate::runtime::{Inner, Runtime};
 use crate::secrets::Secrets;
 use crate::store::State;
+
+use self::compiled::Compiled;
+
+mod compiled;
 
 /// Why a bundle cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -72,15 +76,32 @@ impl Runtime {
     /// call.
     pub async fn load(&self, source: &BundleSource, secrets: &dyn Secrets) -> Result<LoadedBundle, LoadError> {
         let use_case = Arc::new(source.use_case()?);
-        let validate = match self.load_plugin(source, &use_case, Role::Validate, secrets).await? {
+        let wasm = |role| {
+            // `use_case()` has checked that the file is there.
+            let wasm = use_case.plugin(role).and_then(|spec| source.files.get(&spec.plugin)).cloned().unwrap_or_default();
+            Some(Ok(Code::Wasm(wasm)))
+        };
+        self.load_roles(source, Arc::clone(&use_case), &source.version(), secrets, wasm).await
+    }
+
+    /// `code`: what each role's plugin is made of, or the reason why there is none; `None` for a role that is not wanted.
+    async fn load_roles(
+        &self,
+        source: &BundleSource,
+        use_case: Arc<UseCase>,
+        version: &str,
+        secrets: &dyn Secrets,
+        code: impl Fn(Role) -> Option<Result<Code, String>>,
+    ) -> Result<LoadedBundle, LoadError> {
+        let validate = match self.load_plugin(source, &use_case, Role::Validate, secrets, &code).await? {
             Some(plugin) => Some(plugin.with_exports(&use_case, ValidatorPre::new)?),
             None => None,
         };
-        let process = match self.load_plugin(source, &use_case, Role::Process, secrets).await? {
+        let process = match self.load_plugin(source, &use_case, Role::Process, secrets, &code).await? {
             Some(plugin) => Some(plugin.with_exports(&use_case, ProcessorPre::new)?),
             None => None,
         };
-        Ok(LoadedBundle { runtime: self.clone(), version: source.version().into(), use_case, validate, process })
+        Ok(LoadedBundle { runtime: self.clone(), version: version.into(), use_case, validate, process })
     }
 
     async fn load_plugin(
@@ -89,8 +110,10 @@ impl Runtime {
         use_case: &UseCase,
         role: Role,
         secrets: &dyn Secrets,
+        code: &impl Fn(Role) -> Option<Result<Code, String>>,
     ) -> Result<Option<Plugin<InstancePre<State>>>, LoadError> {
         let Some(spec) = use_case.plugin(role) else { return Ok(None) };
+        let Some(code) = code(role) else { return Ok(None) };
         let fault = |reason| plugin_fault(use_case, role, spec, reason);
         if spec.memory > self.inner.options.max_memory {
             let most = self.inner.options.max_memory >> 20;
@@ -101,10 +124,9 @@ impl Runtime {
         }
         let settings = source.config(use_case, role)?;
         let config = with_secrets(&settings, use_case, role, spec, secrets)?;
-        // `use_case()` has checked that the file is there.
-        let wasm = source.files.get(&spec.plugin).cloned().unwrap_or_default();
+        let code = code.map_err(fault)?;
         let inner = Arc::clone(&self.inner);
-        let pre = tokio::task::spawn_blocking(move || link(&inner, role, &wasm))
+        let pre = tokio::task::spawn_blocking(move || code.link(&inner, role))
             .await
             .unwrap_or_else(|_| Err("made the compiler panic, which is a defect of the host: please report it with the plugin".into()))
             .map_err(fault)?;
@@ -160,8 +182,23 @@ impl Plugin<InstancePre<State>> {
     }
 }
 
-/// Blocks: compiles.
-fn link(inner: &Inner, role: Role, wasm: &Bytes) -> Result<InstancePre<State>, String> {
+/// What a plugin is made of.
+enum Code {
+    Wasm(Bytes),
+    Compiled(Compiled),
+}
+
+impl Code {
+    /// Blocks: compiles, or reads a file.
+    fn link(&self, inner: &Inner, role: Role) -> Result<InstancePre<State>, String> {
+        match self {
+            Self::Wasm(wasm) => link_wasm(inner, role, wasm),
+            Self::Compiled(compiled) => compiled.link(inner, role),
+        }
+    }
+}
+
+fn link_wasm(inner: &Inner, role: Role, wasm: &Bytes) -> Result<InstancePre<State>, String> {
     if wasm.len() as u64 > MAX_FILE_BYTES {
         return Err(format!("is {} bytes, more than the {MAX_FILE_BYTES} that are taken", wasm.len()));
     }
@@ -169,9 +206,12 @@ fn link(inner: &Inner, role: Role, wasm: &Bytes) -> Result<InstancePre<State>, S
     if !problems.is_empty() {
         return Err(problems.join("; and it "));
     }
-    let component = compile(&inner.engine, inner.cache.as_ref(), wasm)?;
-    // Every import has been judged by name, so what fails here is its type.
-    inner.linker.instantiate_pre(&component).map_err(|error| format!("imports something of another type than the host has: {error:#}"))
+    link(inner, &compile(&inner.engine, inner.cache.as_ref(), wasm)?)
+}
+
+/// Every import has been judged by name, so what fails here is its type.
+fn link(inner: &Inner, component: &Component) -> Result<InstancePre<State>, String> {
+    inner.linker.instantiate_pre(component).map_err(|error| format!("imports something of another type than the host has: {error:#}"))
 }
 
 fn with_secrets(

@@ -1,0 +1,190 @@
+//! What `postdate plugin compile` writes beside a bundle: machine code, and `compiled/artifacts.json`, which says what
+//! of it is for which plugin, which machine and which engine. The directory is not part of the bundle's version.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::str::FromStr;
+
+use postdate_core::bundle::{BundleSource, hex};
+use postdate_core::plugin::Role;
+use postdate_core::use_case::{MANIFEST_FILE, UseCase};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::config::{CODE_SETTINGS, WASMTIME_VERSION};
+
+/// Where machine code is kept, inside a bundle's directory.
+pub const ARTIFACTS_DIR: &str = "compiled";
+/// What lists it, inside [`ARTIFACTS_DIR`].
+pub const ARTIFACTS_FILE: &str = "artifacts.json";
+
+/// An architecture that plugins are compiled for, by the name that AWS Lambda gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Arch {
+    #[serde(rename = "x86_64")]
+    X86_64,
+    #[serde(rename = "arm64")]
+    Arm64,
+}
+
+/// A name that is no architecture of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an architecture that plugins are compiled for: x86_64 or arm64")]
+pub struct UnknownArch(String);
+
+impl Arch {
+    /// This machine's; `None` on one that plugins are not compiled for ahead of time.
+    pub const HERE: Option<Self> = if cfg!(target_arch = "x86_64") {
+        Some(Self::X86_64)
+    } else if cfg!(target_arch = "aarch64") {
+        Some(Self::Arm64)
+    } else {
+        None
+    };
+
+    /// The machine that Cranelift is told to compile for.
+    #[cfg(feature = "compile")]
+    pub(crate) fn triple(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-unknown-linux-gnu",
+            Self::Arm64 => "aarch64-unknown-linux-gnu",
+        }
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "arm64",
+        })
+    }
+}
+
+impl FromStr for Arch {
+    type Err = UnknownArch;
+
+    fn from_str(name: &str) -> Result<Self, UnknownArch> {
+        [Self::X86_64, Self::Arm64].into_iter().find(|arch| arch.to_string() == name).ok_or_else(|| UnknownArch(name.into()))
+    }
+}
+
+/// The content of `artifacts.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifacts {
+    /// Of the bundle that was compiled: see [`BundleSource::version`].
+    pub version: String,
+    /// Digests of the manifest and the config files as they were then, by name. A host that has no `.wasm` files cannot
+    /// compute the version; by these it sees that another manifest does not go by the old version's name.
+    pub files: BTreeMap<String, String>,
+    pub artifacts: Vec<Artifact>,
+}
+
+/// One plugin as machine code for one architecture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    pub role: Role,
+    pub arch: Arch,
+    /// Full version of the wasmtime that compiled it.
+    pub wasmtime: String,
+    /// [`engine_hash`] of the host that compiled it.
+    pub engine: String,
+    /// Name of the file inside [`ARTIFACTS_DIR`].
+    pub file: String,
+    pub bytes: u64,
+    /// [`digest`] of the file.
+    pub digest: String,
+}
+
+impl Artifacts {
+    /// None for any architecture yet.
+    pub fn new(source: &BundleSource, use_case: &UseCase) -> Self {
+        let files = text_files(use_case).into_iter().filter_map(|(_, name)| {
+            let content = source.files.get(&name)?;
+            Some((name, digest(content)))
+        });
+        Self { version: source.version(), files: files.collect(), artifacts: Vec::new() }
+    }
+
+    /// The machine code of a plugin for an architecture.
+    pub fn find(&self, role: Role, arch: Arch) -> Option<&Artifact> {
+        self.artifacts.iter().find(|artifact| artifact.role == role && artifact.arch == arch)
+    }
+}
+
+/// The files that a host needs beside machine code, each with the manifest's key that names it.
+pub(crate) fn text_files(use_case: &UseCase) -> Vec<(String, String)> {
+    let mut files = vec![("the manifest".to_owned(), MANIFEST_FILE.to_owned())];
+    for role in [Role::Validate, Role::Process] {
+        let Some(spec) = use_case.plugin(role) else { continue };
+        files.extend(spec.config_files.iter().map(|(name, file)| (format!("{role}.config-files.{name}"), file.clone())));
+    }
+    files
+}
+
+/// The settings that shape machine code, as 16 hexadecimal digits; the same with and without a compiler. wasmtime's own
+/// hash of them cannot serve: only a compiler can tell it, and it tells machines apart that run the same code.
+pub fn engine_hash() -> String {
+    hex(&Sha256::digest(format!("{WASMTIME_VERSION} {CODE_SETTINGS:?}"))[..8])
+}
+
+/// The digest of these bytes, as `artifacts.json` has it: `blake3:` and 64 hexadecimal digits.
+pub fn digest(bytes: &[u8]) -> String {
+    format!("blake3:{}", blake3::hash(bytes).to_hex())
+}
+
+/// The same of all that is left to read; with the number of bytes.
+pub(crate) fn digest_of(mut content: impl Read) -> std::io::Result<(String, u64)> {
+    let mut hasher = blake3::Hasher::new();
+    // Large enough that the system calls do not count, small enough to stay in the processor's cache.
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match content.read(&mut buffer) {
+            Ok(0) => return Ok((format!("blake3:{}", hasher.finalize().to_hex()), hasher.count())),
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_as_it_is_documented() {
+        let text = r#"{
+            "version": "0123456789abcdef",
+            "files": {"use-case.toml": "blake3:00"},
+            "artifacts": [{"role": "validate", "arch": "x86_64", "wasmtime": "48.0.8", "engine": "0011223344556677",
+                           "file": "validate.x86_64.cwasm", "bytes": 7, "digest": "blake3:ff", "later": "ignored"}]
+        }"#;
+        let artifacts: Artifacts = serde_json::from_str(text).unwrap();
+        let found = artifacts.find(Role::Validate, Arch::X86_64).unwrap();
+        assert_eq!((found.file.as_str(), found.bytes), ("validate.x86_64.cwasm", 7));
+        assert_eq!(artifacts.find(Role::Validate, Arch::Arm64), None);
+        assert_eq!(artifacts.find(Role::Process, Arch::X86_64), None);
+        let again: Artifacts = serde_json::from_str(&serde_json::to_string(&artifacts).unwrap()).unwrap();
+        assert_eq!(again, artifacts);
+    }
+
+    #[test]
+    fn a_file_has_the_digest_of_its_bytes() {
+        let bytes = vec![7; 600_000];
+        assert_eq!(digest_of(&bytes[..]).unwrap(), (digest(&bytes), 600_000));
+        // From the specification of BLAKE3: the digest of nothing.
+        assert_eq!(digest(b""), "blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
+    }
+
+    #[test]
+    fn architectures_have_the_names_that_lambda_gives_them() {
+        assert_eq!("arm64".parse(), Ok(Arch::Arm64));
+        assert_eq!("x86_64".parse(), Ok(Arch::X86_64));
+        assert_eq!(
+            "amd64".parse::<Arch>().unwrap_err().to_string(),
+            "\"amd64\" is not an architecture that plugins are compiled for: x86_64 or arm64"
+        );
+    }
+}
