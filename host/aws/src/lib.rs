@@ -1,1 +1,18 @@
-//! Postdate on AWS.
+//! Postdate on AWS: the adapters of the core's ports, and what the three Lambdas do with them.
+//!
+//! `processor` answers the HTTP API, `target` runs requests at their time, `janitor` cleans up after both. Built
+//! without a compiler: plugins come as machine code that was made ahead of time.
+
+pub mod clients;
+pub mod config;
+pub mod deliver;
+pub mod host;
+pub mod janitor;
+pub mod ledger;
+pub mod logs;
+pub mod metrics;
+pub mod notify;
+pub mod processor;
+pub mod schedule;
+pub mod target;
+pub mod use_cases;

@@ -9,10 +9,10 @@ use crate::bundle::hex;
 use crate::id::CorrelationId;
 use crate::lifecycle::Change;
 use crate::plugin::{Acceptance, PluginError, Problem, ValidateInput};
-use crate::ports::{Bundle, Changes, Inserted, Intake, LedgerError, ScheduleError, Scheduler, UseCases};
+use crate::ports::{Arming, Bundle, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
 use crate::request::{NewRequest, Request, Status};
 use crate::schedule::{self, TimeError, rfc3339};
-use crate::use_case::UseCase;
+use crate::use_case::{Target, UseCase};
 
 /// How much longer a claim holds than the attempt may take: time to record its end.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
@@ -58,6 +58,9 @@ pub enum Rejection {
     TargetNotText,
     #[error("{alias:?} is not a target of this use case: choose from {}", known.join(", "))]
     UnknownTarget { alias: String, known: Vec<String> },
+    /// The alias is good, and this deployment cannot reach what it stands for.
+    #[error("the target {alias:?} cannot be reached from this deployment: {reason}")]
+    TargetNotServed { alias: String, reason: String },
     /// The validator said no.
     #[error("the request was rejected by the validator of the use case")]
     Problems(Vec<Problem>),
@@ -78,7 +81,7 @@ pub enum Rejection {
 /// Validates, stores and schedules, in this order. When it returns [`Accepted`], the request is durable.
 pub async fn accept(
     use_cases: &impl UseCases,
-    ledger: &(impl Intake + Changes),
+    ledger: &(impl Intake + Requests + Changes),
     scheduler: &impl Scheduler,
     submission: Submission,
 ) -> Result<Accepted, Rejection> {
@@ -94,7 +97,7 @@ pub async fn accept(
     if let (Some(key), Some(hash)) = (&submission.idempotency_key, &hash)
         && let Some(first) = ledger.find_by_key(&use_case.name, key).await?
     {
-        return replay(first, hash);
+        return replay(use_cases, ledger, scheduler, first, key, hash).await;
     }
 
     let asked = parse(&submission.body, now)?;
@@ -109,12 +112,21 @@ pub async fn accept(
     };
     let new = new_request(use_case, bundle.version(), submission, asked, acceptance, hash)?;
 
-    let key_hash = new.request.idempotency_hash.clone();
+    let target = use_case.targets.get(&new.request.target).map(|(_, target)| target);
+    if let Some(target) = target {
+        let unserved = |reason| Rejection::TargetNotServed { alias: new.request.target.clone(), reason };
+        scheduler.serves(target).map_err(unserved)?;
+    }
+
+    let (key, key_hash, body) = (new.idempotency_key.clone(), new.request.idempotency_hash.clone(), new.body.clone());
     let request = match ledger.insert(new).await? {
         Inserted::New(request) => request,
-        Inserted::Taken(first) => return replay(first, key_hash.as_deref().unwrap_or_default()),
+        Inserted::Taken(first) => {
+            let (key, hash) = (key.unwrap_or_default(), key_hash.unwrap_or_default());
+            return replay(use_cases, ledger, scheduler, first, &key, &hash).await;
+        }
     };
-    if let Err(error) = scheduler.schedule(&request).await {
+    if let Err(error) = scheduler.schedule(Arming { request: &request, target, body: Some(&body) }).await {
         // Told the truth: what cannot be scheduled is not left behind as if it were.
         ledger.change(request.id, Change::Abort { reason: error.to_string() }, now).await?;
         return Err(error.into());
@@ -122,12 +134,52 @@ pub async fn accept(
     Ok(Accepted { request, replayed: false })
 }
 
-fn replay(first: Request, hash: &str) -> Result<Accepted, Rejection> {
-    if first.idempotency_hash.as_deref() == Some(hash) {
-        Ok(Accepted { request: first, replayed: true })
-    } else {
-        Err(Rejection::KeyReused { first: first.id })
+/// The first answer again. Whoever made it may not have come to its scheduling yet, or may never come to it: so it is
+/// scheduled from here too, which is the same twice, and kept from being undone.
+async fn replay(
+    use_cases: &impl UseCases,
+    ledger: &(impl Intake + Requests),
+    scheduler: &impl Scheduler,
+    first: Request,
+    key: &str,
+    hash: &str,
+) -> Result<Accepted, Rejection> {
+    if first.idempotency_hash.as_deref() != Some(hash) {
+        return Err(Rejection::KeyReused { first: first.id });
     }
+    if first.status == Status::Scheduled && first.attempts == 0 {
+        ledger.adopt(&first, key).await?;
+        arm(use_cases, ledger, scheduler, &first).await?;
+    }
+    Ok(Accepted { request: first, replayed: true })
+}
+
+/// Why a request that is in the ledger could not be scheduled.
+#[derive(Debug, thiserror::Error)]
+pub enum ArmError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+}
+
+impl From<ArmError> for Rejection {
+    fn from(error: ArmError) -> Self {
+        match error {
+            ArmError::Ledger(error) => Self::Ledger(error),
+            ArmError::Schedule(error) => Self::Schedule(error),
+        }
+    }
+}
+
+/// Schedules a request that is in the ledger already: moved, retried, repeated, or found without a schedule.
+pub async fn arm(use_cases: &impl UseCases, ledger: &impl Requests, scheduler: &impl Scheduler, request: &Request) -> Result<(), ArmError> {
+    // Without the bundle the target is unknown, and the default host will say at its time what is the matter.
+    let bundle = use_cases.version(&request.use_case, &request.version).await.ok();
+    let target: Option<&Target> =
+        bundle.as_ref().and_then(|bundle| bundle.use_case().targets.get(&request.target)).map(|(_, target)| target);
+    let body = if target.is_some_and(Target::is_direct) { ledger.body(request.id).await? } else { None };
+    Ok(scheduler.schedule(Arming { request, target, body: body.as_deref() }).await?)
 }
 
 /// What the host itself reads of a body.

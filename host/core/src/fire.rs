@@ -24,10 +24,16 @@ pub struct Attempt<B> {
 }
 
 /// Runs one attempt of a claimed request. Whatever happens is a result: a plugin that traps, a target that is gone.
-pub async fn attempt<U: UseCases>(use_cases: &U, deliver: &impl Deliver, claimed: &Claimed) -> Attempt<U::Bundle> {
+/// It takes no longer than `deadline`, where the host has one.
+pub async fn attempt<U: UseCases>(
+    use_cases: &U,
+    deliver: &impl Deliver,
+    claimed: &Claimed,
+    deadline: Option<Duration>,
+) -> Attempt<U::Bundle> {
     match bundle_of(use_cases, &claimed.request).await {
         Ok(bundle) => {
-            let result = run(bundle.as_ref(), deliver, claimed).await;
+            let result = run(bundle.as_ref(), deliver, claimed, deadline).await;
             Attempt { bundle: Some(bundle), result }
         }
         // The next upload may bring it back.
@@ -44,13 +50,12 @@ async fn bundle_of<U: UseCases>(use_cases: &U, request: &Request) -> Result<std:
     use_cases.version(&request.use_case, &request.version).await
 }
 
-async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed) -> JobResult {
+async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, deadline: Option<Duration>) -> JobResult {
     let Claimed { request, body } = claimed;
     let use_case = bundle.use_case();
     match use_case.targets.get(&request.target) {
         None => Err(permanent(format!("the use case has no target {:?} any more", request.target))),
-        Some((_, Target::Http { url, timeout })) => deliver.deliver(Delivery { url, timeout: *timeout, claimed }).await,
-        Some((alias, Target::Plugin {})) => {
+        Some((alias, Target::Plugin { .. })) => {
             let job = Job {
                 id: request.id.to_string(),
                 use_case: use_case.name.clone(),
@@ -59,11 +64,16 @@ async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed) -
                 scheduled_for: rfc3339(request.trigger_at),
                 body: body.clone(),
             };
-            match bundle.process(job, None).await {
+            match bundle.process(job, deadline).await {
                 Ok(result) => result,
                 // A trap or a time-out may come of what the plugin met this time.
                 Err(stopped) => Err(JobFailure { message: describe(&stopped), retry: true, retry_after: None }),
             }
+        }
+        Some((_, target)) => {
+            let own = use_case.attempt_timeout(target);
+            let timeout = deadline.map_or(own, |deadline| own.min(deadline));
+            deliver.deliver(Delivery { target, timeout, claimed }).await
         }
     }
 }

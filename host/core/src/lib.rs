@@ -7,6 +7,7 @@
 pub mod accept;
 pub mod api;
 pub mod bundle;
+pub mod envelope;
 pub mod fire;
 pub mod id;
 pub mod lifecycle;

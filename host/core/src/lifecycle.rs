@@ -45,6 +45,9 @@ pub enum Refusal {
     NotFailed,
     #[error("it is not due yet")]
     NotDue,
+    /// Somebody was told that it is accepted, so it cannot be undone as if nobody was.
+    #[error("it has been acknowledged")]
+    Acknowledged,
     /// The claim was lost: another attempt has begun, or the request has ended.
     #[error("the claim of this attempt does not hold any more")]
     ClaimLost,

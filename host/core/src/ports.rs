@@ -11,7 +11,7 @@ use crate::id::CorrelationId;
 use crate::lifecycle::{Change, Refusal};
 use crate::plugin::{Job, JobResult, PluginError, ValidateInput, Verdict};
 use crate::request::{Claimed, HistoryEntry, NewRequest, Page, Query, Request};
-use crate::use_case::UseCase;
+use crate::use_case::{Target, UseCase};
 
 /// A loaded use case, ready to be called.
 pub trait Bundle: Send + Sync {
@@ -63,6 +63,14 @@ pub trait Intake: Send + Sync {
 
     /// Stores it durably before it returns, unless its idempotency key is taken.
     fn insert(&self, new: NewRequest) -> impl Future<Output = Result<Inserted, LedgerError>> + Send;
+
+    /// The request of this key is about to be acknowledged to somebody who repeats it: from here on a
+    /// [`Change::Abort`] of it is refused. Where scheduling cannot fail, nothing is ever aborted and there is nothing
+    /// to do.
+    fn adopt(&self, request: &Request, key: &str) -> impl Future<Output = Result<(), LedgerError>> + Send {
+        let _ = (request, key);
+        std::future::ready(Ok(()))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +85,9 @@ pub trait Requests: Send + Sync {
     fn find(&self, id: CorrelationId) -> impl Future<Output = Result<Option<(Request, Vec<HistoryEntry>)>, LedgerError>> + Send;
 
     fn list(&self, query: Query) -> impl Future<Output = Result<Page, LedgerError>> + Send;
+
+    /// The accepted body: JSON text.
+    fn body(&self, id: CorrelationId) -> impl Future<Output = Result<Option<String>, LedgerError>> + Send;
 }
 
 /// The ledger as everything that changes a request sees it: one transition, checked by
@@ -96,11 +107,25 @@ pub enum Changed {
 
 /// Makes requests come back at their time.
 pub trait Scheduler: Send + Sync {
-    /// See to it that the request is fired at `request.due_at`; never earlier. Again for a request that was moved.
-    fn schedule(&self, request: &Request) -> impl Future<Output = Result<(), ScheduleError>> + Send;
+    /// Whether this deployment can reach the target at all; the error says why not. Asked before a request is taken.
+    fn serves(&self, target: &Target) -> Result<(), String>;
+
+    /// See to it that the request is fired at its `due_at`; never earlier. Again for a request that was moved.
+    fn schedule(&self, arming: Arming<'_>) -> impl Future<Output = Result<(), ScheduleError>> + Send;
 
     /// The request will not be fired any more; idempotent.
     fn unschedule(&self, request: &Request) -> impl Future<Output = Result<(), ScheduleError>> + Send;
+}
+
+/// A request that is to be fired, with what an adapter may want to know of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Arming<'a> {
+    pub request: &'a Request,
+    /// None where the use case does not know the alias any more.
+    pub target: Option<&'a Target>,
+    /// The accepted body where it is at hand, and always for a direct target; else the host reads it from the ledger
+    /// when it fires.
+    pub body: Option<&'a str>,
 }
 
 /// Delivers a body to a target that is not a plugin.
@@ -109,10 +134,10 @@ pub trait Deliver: Send + Sync {
     fn deliver(&self, delivery: Delivery<'_>) -> impl Future<Output = JobResult> + Send;
 }
 
-/// One delivery over HTTP.
+/// One delivery to a target that is neither a plugin nor direct.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery<'a> {
-    pub url: &'a str,
+    pub target: &'a Target,
     pub timeout: Duration,
     pub claimed: &'a Claimed,
 }
@@ -126,6 +151,9 @@ pub enum LedgerError {
     /// Will not: a broken file, a refused permission, a row that makes no sense.
     #[error("the ledger failed: {0}")]
     Failed(String),
+    /// What was to be stored is larger than the ledger takes, in bytes.
+    #[error("the accepted body has {size} bytes, more than the {limit} that the ledger keeps")]
+    TooLarge { size: usize, limit: usize },
 }
 
 /// The scheduler did not do it.

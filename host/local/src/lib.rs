@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use catalog::Catalog;
 use clock::Clock;
-use deliver::HttpDeliver;
+use deliver::LocalDeliver;
 use ledger::SqliteLedger;
 use server::App;
 use test_clock::TestClock;
@@ -88,7 +88,7 @@ pub async fn serve(
     let catalog = Catalog::open(runtime, options.use_cases, options.data.join("bundles")).await?;
 
     let wake = Wake::default();
-    let deliver = HttpDeliver::new(clock.clone())?;
+    let deliver = LocalDeliver::new(clock.clone())?;
     let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
     let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, key, base_path: String::new() };
     let app = App { api, test_clock: TestClock::new(ledger, &clock), clock };

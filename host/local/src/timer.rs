@@ -12,8 +12,9 @@ use chrono::{DateTime, Utc};
 use postdate_core::fire;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::Change;
-use postdate_core::ports::{Bundle, Changed, Changes, Deliver, Intake, LedgerError, ScheduleError, Scheduler, UseCases};
+use postdate_core::ports::{Arming, Bundle, Changed, Changes, Deliver, Intake, LedgerError, ScheduleError, Scheduler, UseCases};
 use postdate_core::request::{Claimed, Request, Status};
+use postdate_core::use_case::Target;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -59,7 +60,15 @@ impl Wake {
 }
 
 impl Scheduler for Wake {
-    async fn schedule(&self, request: &Request) -> Result<(), ScheduleError> {
+    fn serves(&self, target: &Target) -> Result<(), String> {
+        match target {
+            Target::Plugin { host: None } | Target::Http { .. } => Ok(()),
+            Target::Plugin { host: Some(host) } => Err(format!("this server has no other target host, and it names the host {host:?}")),
+            aws => Err(format!("targets of the kind {} are delivered to on AWS only", aws.kind())),
+        }
+    }
+
+    async fn schedule(&self, Arming { request, .. }: Arming<'_>) -> Result<(), ScheduleError> {
         self.at(request.due_at);
         Ok(())
     }
@@ -182,7 +191,7 @@ where
     async fn attempt(&self, claimed: &Claimed) {
         let request = &claimed.request;
         tracing::info!(correlation_id = %request.id, use_case = request.use_case, target = request.target, attempt = request.attempts, "fired");
-        let attempt = fire::attempt(&self.use_cases, &self.deliver, claimed).await;
+        let attempt = fire::attempt(&self.use_cases, &self.deliver, claimed, None).await;
         let now = self.clock.now();
         let change = fire::conclude(request, attempt, new_id(now), now);
         for try_ in 1..=RECORD_TRIES {

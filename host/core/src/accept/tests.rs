@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::Fault;
 use crate::plugin::{Role, Stopped, Verdict};
-use crate::ports::Requests as _;
 use crate::testing::{FakeBundle, FakeUseCases, MemoryLedger, RecordingScheduler, block_on, moment, sample_id};
 
 const ORDERS: &str = r#"
@@ -260,7 +259,8 @@ fn the_same_key_and_body_again_is_the_first_answer_whatever_the_time_is_now() {
     world.use_cases.put(FakeBundle::new("v2", ORDERS).on_validate(|_| Ok(Err(vec![]))));
     let again = world.accept(Submission { received_at: moment() + TimeDelta::days(1), ..keyed(2, body) }).unwrap();
     assert_eq!(again, Accepted { request: first.request, replayed: true });
-    assert_eq!((world.ledger.ids().len(), world.scheduler.scheduled().len()), (1, 1));
+    // Scheduled again: whoever answered first may have been cut off before it came to that.
+    assert_eq!((world.ledger.ids().len(), world.scheduler.scheduled().len()), (1, 2));
 }
 
 #[test]
@@ -293,6 +293,20 @@ impl Intake for Overtaken<'_> {
     }
 }
 
+impl crate::ports::Requests for Overtaken<'_> {
+    async fn find(&self, id: CorrelationId) -> Result<Option<(Request, Vec<crate::request::HistoryEntry>)>, LedgerError> {
+        self.ledger.find(id).await
+    }
+
+    async fn list(&self, query: crate::request::Query) -> Result<crate::request::Page, LedgerError> {
+        self.ledger.list(query).await
+    }
+
+    async fn body(&self, id: CorrelationId) -> Result<Option<String>, LedgerError> {
+        crate::ports::Requests::body(self.ledger, id).await
+    }
+}
+
 impl Changes for Overtaken<'_> {
     async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<crate::ports::Changed, LedgerError> {
         self.ledger.change(id, change, now).await
@@ -307,7 +321,7 @@ fn a_key_that_is_taken_meanwhile_is_replayed_or_refused_just_the_same() {
     let first = accept(keyed(1, r#"{"delay":"PT1S"}"#)).unwrap();
     assert_eq!(accept(keyed(2, r#"{"delay":"PT1S"}"#)).unwrap(), Accepted { request: first.request, replayed: true });
     assert_eq!(outcome(accept(keyed(3, r#"{"delay":"PT2S"}"#))), "idempotency-key-reused");
-    assert_eq!((ledger.ids().len(), scheduler.scheduled().len()), (1, 1));
+    assert_eq!((ledger.ids().len(), scheduler.scheduled().len()), (1, 2));
 }
 
 #[test]
@@ -348,4 +362,26 @@ fn a_target_is_text() {
     for target in [json!(1), json!({}), json!([]), json!(true), Value::Null] {
         check(&json!({ "delay": "PT1S", "target": target }).to_string(), "target-malformed");
     }
+}
+
+#[test]
+fn what_was_acknowledged_to_a_repeat_is_not_undone_by_the_first() {
+    let world = World::validated(Ok(Acceptance::default()));
+    let body = r#"{"delay":"PT1S"}"#;
+    // The first call has stored it, and its scheduling fails; the repeat comes in between, and its own succeeds.
+    let first = world.accept(keyed(1, body)).unwrap().request;
+    assert!(world.accept(keyed(2, body)).unwrap().replayed);
+    let undone = block_on(world.ledger.change(first.id, Change::Abort { reason: "throttled".to_owned() }, moment())).unwrap();
+    assert_eq!(undone, crate::ports::Changed::Refused(first.clone(), crate::lifecycle::Refusal::Acknowledged));
+    assert_eq!(world.find(first.id).status, Status::Scheduled);
+}
+
+#[test]
+fn a_target_that_this_deployment_cannot_reach_is_refused_before_anything_is_stored() {
+    let queue = "out = { kind = \"sqs\", direct = true, arn = \"arn:aws:sqs:eu-west-1:123456789012:out\" }\n";
+    let world = World::new(FakeBundle::new("v1", &format!("{ORDERS}{queue}")).on_validate(|_| Ok(Ok(Acceptance::default()))));
+    assert_eq!(outcome(world.accept(submission(1, r#"{"delay":"PT1S","target":"out"}"#))), "target-not-served");
+    assert_eq!(world.ledger.ids(), []);
+    let arn = r#"{"delay":"PT1S","target":"arn:aws:sqs:eu-west-1:123456789012:out"}"#;
+    assert_eq!(outcome(world.accept(submission(2, arn))), "unknown-target", "only aliases are targets");
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::read::unknown;
 use super::submit::check_body;
 use super::{Answer, Api, Fault, document};
-use crate::accept::Rejection;
+use crate::accept::{Rejection, arm};
 use crate::id::CorrelationId;
 use crate::lifecycle::{Change, Refusal};
 use crate::ports::{Bundle, Changed, Changes, Intake, Requests, Scheduler, UseCases};
@@ -39,8 +39,20 @@ where
         };
         schedule::check_window(to, now, max_ahead)?;
         let moved = self.change(id, Change::Move(to), now).await?;
-        self.scheduler.schedule(&moved).await?;
+        if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &moved).await {
+            self.move_back(&found, now).await;
+            return Err(error.into());
+        }
         Ok(self.changed(StatusCode::OK, &moved))
+    }
+
+    /// The client is told that the move failed, so the time is again what it was. Where that fails too, the request
+    /// runs at one of the two times; its history says so.
+    async fn move_back(&self, before: &request::Request, now: DateTime<Utc>) {
+        let back = self.ledger.change(before.id, Change::Move(before.trigger_at), now).await;
+        if !matches!(back, Ok(Changed::Done(_))) {
+            tracing::error!(correlation_id = %before.id, ?back, "a move that could not be scheduled could not be undone");
+        }
     }
 
     pub(super) async fn cancel_request(&self, now: DateTime<Utc>, id: CorrelationId) -> Result<Answer, Fault> {
@@ -54,7 +66,10 @@ where
 
     pub(super) async fn retry_request(&self, now: DateTime<Utc>, id: CorrelationId) -> Result<Answer, Fault> {
         let again = self.change(id, Change::Retry, now).await?;
-        self.scheduler.schedule(&again).await?;
+        // It is scheduled again, whatever comes of this: what has no timer is found by the host that looks for such.
+        if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &again).await {
+            tracing::warn!(correlation_id = %id, %error, "a request that is to run again waits to be found");
+        }
         Ok(self.changed(StatusCode::ACCEPTED, &again))
     }
 
@@ -75,7 +90,7 @@ where
 fn refused(request: &request::Request, refusal: Refusal) -> Fault {
     let code = match refusal {
         Refusal::NotFailed => "not-failed",
-        Refusal::NotScheduled | Refusal::NotDue | Refusal::ClaimLost => "not-scheduled",
+        Refusal::NotScheduled | Refusal::NotDue | Refusal::Acknowledged | Refusal::ClaimLost => "not-scheduled",
     };
     let detail = format!("the request is {}: {refusal}", request.status);
     Fault::new(StatusCode::CONFLICT, code, detail).with("requestStatus", json!(request.status)).about(request.id)

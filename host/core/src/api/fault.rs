@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::json_response;
-use crate::accept::Rejection;
+use crate::accept::{ArmError, Rejection};
 use crate::id::CorrelationId;
 use crate::ports::{LedgerError, ScheduleError};
 use crate::schedule::TimeError;
@@ -98,6 +98,7 @@ impl From<LedgerError> for Fault {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Unavailable(_) => unavailable("ledger-unavailable", error.to_string(), 1),
+            LedgerError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", error.to_string()),
             LedgerError::Failed(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ledger-failed", error.to_string()),
         }
     }
@@ -112,6 +113,15 @@ impl From<ScheduleError> for Fault {
                 unavailable("scheduler-unavailable", error.to_string(), seconds.max(1))
             }
             ScheduleError::Failed(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "scheduler-failed", error.to_string()),
+        }
+    }
+}
+
+impl From<ArmError> for Fault {
+    fn from(error: ArmError) -> Self {
+        match error {
+            ArmError::Ledger(error) => error.into(),
+            ArmError::Schedule(error) => error.into(),
         }
     }
 }
@@ -134,6 +144,7 @@ impl From<Rejection> for Fault {
             Rejection::UnknownTarget { known, .. } => {
                 unprocessable("unknown-target").with("pointer", json!("/target")).with("targets", json!(known))
             }
+            Rejection::TargetNotServed { .. } => unprocessable("target-not-served").with("pointer", json!("/target")),
             Rejection::Problems(problems) => unprocessable("rejected").with("problems", json!(problems)),
             // The detail names plugin, version and reason; what the guest wrote to stderr stays in the log.
             Rejection::Validator(error) => {

@@ -53,7 +53,7 @@ fn no_delivery() -> FakeDeliver {
 
 /// One attempt, ended at second 61: the change to record.
 fn fired(use_cases: &FakeUseCases, deliver: &FakeDeliver, claimed: &Claimed) -> Change {
-    let attempt = block_on(attempt(use_cases, deliver, claimed));
+    let attempt = block_on(attempt(use_cases, deliver, claimed, None));
     conclude(&claimed.request, attempt, sample_id(900), at(61))
 }
 

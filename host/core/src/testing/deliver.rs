@@ -6,10 +6,12 @@ use std::time::Duration;
 use crate::id::CorrelationId;
 use crate::plugin::JobResult;
 use crate::ports::{Deliver, Delivery};
+use crate::use_case::Target;
 
 /// What would have been sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
+    /// The URL, or the ARN.
     pub url: String,
     pub timeout: Duration,
     pub id: CorrelationId,
@@ -35,9 +37,13 @@ impl FakeDeliver {
 
 impl Deliver for FakeDeliver {
     async fn deliver(&self, delivery: Delivery<'_>) -> JobResult {
-        let Delivery { url, timeout, claimed } = delivery;
+        let Delivery { target, timeout, claimed } = delivery;
+        let url = match target {
+            Target::Http { url, .. } => url.clone(),
+            other => other.aws().map(|aws| aws.arn.clone()).unwrap_or_default(),
+        };
         let (id, attempt) = (claimed.request.id, claimed.request.attempts);
-        let delivered = Delivered { url: url.to_owned(), timeout, id, attempt, body: claimed.body.clone() };
+        let delivered = Delivered { url, timeout, id, attempt, body: claimed.body.clone() };
         self.delivered.lock().unwrap_or_else(PoisonError::into_inner).push(delivered);
         self.answer.clone()
     }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 use crate::id::CorrelationId;
-use crate::lifecycle::{self, Change};
+use crate::lifecycle::{self, Change, Refusal};
 use crate::ports::{Changed, Changes, Inserted, Intake, LedgerError, Requests};
 use crate::request::{Claimed, Cursor, HistoryEntry, NewRequest, Page, Query, Request};
 
@@ -25,6 +25,7 @@ struct Rows {
 struct Row {
     request: Request,
     body: String,
+    adopted: bool,
     history: Vec<HistoryEntry>,
 }
 
@@ -75,7 +76,8 @@ impl Rows {
         if let Some(key) = &new.idempotency_key {
             self.by_key.insert((new.request.use_case.clone(), key.clone()), new.request.id);
         }
-        let row = Row { request: new.request.clone(), body: new.body.clone(), history: vec![lifecycle::accepted(&new.request)] };
+        let row =
+            Row { request: new.request.clone(), body: new.body.clone(), adopted: false, history: vec![lifecycle::accepted(&new.request)] };
         self.by_id.insert(new.request.id, row);
         Ok(())
     }
@@ -100,11 +102,22 @@ impl Intake for MemoryLedger {
         rows.insert(&new)?;
         Ok(Inserted::New(new.request))
     }
+
+    async fn adopt(&self, request: &Request, _key: &str) -> Result<(), LedgerError> {
+        if let Some(row) = self.rows()?.by_id.get_mut(&request.id) {
+            row.adopted = true;
+        }
+        Ok(())
+    }
 }
 
 impl Requests for MemoryLedger {
     async fn find(&self, id: CorrelationId) -> Result<Option<(Request, Vec<HistoryEntry>)>, LedgerError> {
         Ok(self.rows()?.by_id.get(&id).map(|row| (row.request.clone(), row.history.clone())))
+    }
+
+    async fn body(&self, id: CorrelationId) -> Result<Option<String>, LedgerError> {
+        Ok(self.rows()?.by_id.get(&id).map(|row| row.body.clone()))
     }
 
     async fn list(&self, query: Query) -> Result<Page, LedgerError> {
@@ -132,6 +145,9 @@ impl Changes for MemoryLedger {
     async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
         let mut rows = self.rows()?;
         let Some(row) = rows.by_id.get_mut(&id) else { return Ok(Changed::NotFound) };
+        if row.adopted && matches!(change, Change::Abort { .. }) {
+            return Ok(Changed::Refused(row.request.clone(), Refusal::Acknowledged));
+        }
         let (next, entry) = match lifecycle::apply(&row.request, &change, now) {
             Ok(applied) => applied,
             Err(refusal) => return Ok(Changed::Refused(row.request.clone(), refusal)),

@@ -13,7 +13,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 pub use bundle::FakeBundle;
-pub use contract::ledger_contract;
+pub use contract::{adoption_contract, ledger_contract};
 pub use deliver::{Delivered, FakeDeliver};
 pub use ledger::MemoryLedger;
 pub use samples::{moment, new_request, sample_id};

@@ -5,8 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 use crate::id::CorrelationId;
-use crate::ports::{ScheduleError, Scheduler};
+use crate::ports::{Arming, ScheduleError, Scheduler};
 use crate::request::Request;
+use crate::use_case::Target;
 
 /// Remembers what it was asked for; can be told to fail.
 #[derive(Debug, Default)]
@@ -49,7 +50,12 @@ impl RecordingScheduler {
 }
 
 impl Scheduler for RecordingScheduler {
-    async fn schedule(&self, request: &Request) -> Result<(), ScheduleError> {
+    /// Everything but what is direct.
+    fn serves(&self, target: &Target) -> Result<(), String> {
+        if target.is_direct() { Err("nothing here reaches a direct target".to_owned()) } else { Ok(()) }
+    }
+
+    async fn schedule(&self, Arming { request, .. }: Arming<'_>) -> Result<(), ScheduleError> {
         self.record(|record| record.scheduled.push((request.id, request.due_at)))
     }
 

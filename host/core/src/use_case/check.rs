@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ManifestError, PluginSpec, Target, UseCase};
+use super::{AwsTarget, ManifestError, PluginSpec, Target, UseCase};
 use crate::plugin::Role;
 
 /// A plugin's timeout may not be shorter than one tick of the host's deadline clock, nor longer than a Lambda lives.
@@ -67,10 +67,11 @@ fn check_targets(use_case: &UseCase) -> Result<(), ManifestError> {
     for (alias, target) in use_case.targets.iter() {
         check_name(&format!("targets.{alias}"), alias)?;
         match target {
-            Target::Plugin {} if use_case.process.is_none() => {
+            Target::Plugin { .. } if use_case.process.is_none() => {
                 return fault(format!("targets.{alias}"), "is a plugin target, and there is no [process] with the plugin");
             }
-            Target::Plugin {} => {}
+            Target::Plugin { host: Some(host) } => check_name(&format!("targets.{alias}.host"), host)?,
+            Target::Plugin { host: None } => {}
             Target::Http { url, timeout } => {
                 let uri: http::Uri = url
                     .parse()
@@ -80,6 +81,11 @@ fn check_targets(use_case: &UseCase) -> Result<(), ManifestError> {
                 }
                 if !TIMEOUTS.contains(timeout) {
                     return fault(format!("targets.{alias}.timeout"), "must be from 10ms to 15m");
+                }
+            }
+            other => {
+                if let Some(aws) = other.aws() {
+                    check_aws(&format!("targets.{alias}"), other, aws)?;
                 }
             }
         }
@@ -92,13 +98,80 @@ fn check_targets(use_case: &UseCase) -> Result<(), ManifestError> {
         let Some(alias) = alias else { continue };
         match use_case.targets.get(alias) {
             None => return fault(key, format!("{alias:?} is not among the targets: {known}")),
-            Some((_, Target::Plugin {})) => {
+            Some((_, Target::Plugin { .. })) => {
                 return fault(key, format!("{alias:?} is a plugin; only a target that delivers, such as http, can be told"));
+            }
+            Some((_, target)) if target.is_direct() => {
+                return fault(key, format!("{alias:?} is direct; only a target that a host delivers to can be told"));
             }
             Some(_) => {}
         }
     }
     Ok(())
+}
+
+/// An ARN of the right service, and no key that the kind does not take.
+fn check_aws(key: &str, target: &Target, aws: &AwsTarget) -> Result<(), ManifestError> {
+    let service = match target {
+        Target::Lambda(_) => "lambda",
+        Target::Sqs(_) => "sqs",
+        Target::Sns(_) => "sns",
+        Target::StepFunctions(_) => "states",
+        Target::Kinesis(_) => "kinesis",
+        Target::EcsTask(_) => "ecs",
+        _ => "events",
+    };
+    let kind = target.kind();
+    check_arn(&format!("{key}.arn"), &aws.arn, service)?;
+    if let Some(role) = &aws.role {
+        check_arn(&format!("{key}.role"), role, "iam")?;
+    }
+    if !TIMEOUTS.contains(&aws.timeout) {
+        return fault(format!("{key}.timeout"), "must be from 10ms to 15m");
+    }
+    let only_direct = matches!(target, Target::Kinesis(_) | Target::EcsTask(_) | Target::ApiDestination(_));
+    if only_direct && !aws.direct {
+        return fault(format!("{key}.direct"), format!("a target of the kind {kind} must be `direct = true`: no host delivers to it"));
+    }
+    let needs_role = only_direct || matches!(target, Target::StepFunctions(_) | Target::EventBus(_));
+    if aws.direct && needs_role && aws.role.is_none() {
+        return fault(format!("{key}.role"), format!("is missing: EventBridge assumes it to reach a target of the kind {kind}"));
+    }
+    if !aws.direct && aws.role.is_some() {
+        return fault(format!("{key}.role"), "only a direct target has a role: the host delivers with its own");
+    }
+    let foreign = [
+        ("group", aws.group.is_some(), matches!(target, Target::Sqs(_) | Target::Sns(_))),
+        ("source", aws.source.is_some(), matches!(target, Target::EventBus(_)) && !aws.direct),
+        ("detail-type", aws.detail_type.is_some(), matches!(target, Target::EventBus(_)) && !aws.direct),
+        ("task-definition", aws.task_definition.is_some(), matches!(target, Target::EcsTask(_))),
+        ("subnets", !aws.subnets.is_empty(), matches!(target, Target::EcsTask(_))),
+    ];
+    if let Some((name, ..)) = foreign.iter().find(|(_, given, taken)| *given && !taken) {
+        let way = if aws.direct { "direct target" } else { "target" };
+        return fault(format!("{key}.{name}"), format!("a {way} of the kind {kind} has no such key"));
+    }
+    if matches!(target, Target::EcsTask(_)) && aws.task_definition.is_none() {
+        return fault(format!("{key}.task-definition"), "is missing: the ARN of the task definition that is run");
+    }
+    Ok(())
+}
+
+/// `arn:partition:service:region:account:resource`.
+fn check_arn(key: &str, arn: &str, service: &str) -> Result<(), ManifestError> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let good = parts.len() == 6
+        && parts[0] == "arn"
+        && parts[1].starts_with("aws")
+        && parts[2] == service
+        && !parts[5].is_empty()
+        && arn.len() <= 1600
+        && arn.chars().all(|c| c.is_ascii_graphic());
+    if good {
+        Ok(())
+    } else {
+        fault(key, format!("{arn:?} is not an ARN of the service {service}: \"arn:aws:{service}:region:account:name\""))
+    }
 }
 
 /// `[a-z0-9-]{1,32}`.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use target::{Target, Targets};
+pub use target::{AwsTarget, Target, Targets};
 
 use crate::plugin::Role;
 
@@ -175,10 +175,11 @@ impl UseCase {
 
     /// How long one attempt at a target may take, wall clock.
     pub fn attempt_timeout(&self, target: &Target) -> Duration {
-        match (target, &self.process) {
-            (Target::Http { timeout, .. }, _) => *timeout,
-            (Target::Plugin {}, Some(process)) => process.timeout(Role::Process),
-            (Target::Plugin {}, None) => Duration::from_secs(10),
+        match (target, target.aws(), &self.process) {
+            (Target::Http { timeout, .. }, ..) => *timeout,
+            (_, Some(aws), _) => aws.timeout,
+            (_, None, Some(process)) => process.timeout(Role::Process),
+            (_, None, None) => Duration::from_secs(10),
         }
     }
 }

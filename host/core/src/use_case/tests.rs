@@ -68,6 +68,24 @@ fn faults_name_their_key() {
     check_fault(("default = \"here\"", ""), "targets.default is missing");
     check_fault(("kind = \"plugin\"", "kind = \"fax\""), "targets.here: unknown variant `fax`");
     check_fault(("http://localhost:1/x", "ftp://localhost"), "targets.hook.url");
+    let aws = |rest: &str| format!("here = {{ kind = \"plugin\" }}\naws = {{ {rest} }}");
+    let check_aws = |rest: &str, expected| check_fault(("here = { kind = \"plugin\" }", &aws(rest)), expected);
+    check_aws("kind = 'sqs', arn = 'orders'", "targets.aws.arn: \"orders\" is not an ARN of the service sqs");
+    check_aws("kind = 'sqs', arn = 'arn:aws:sns:eu-west-1:123456789012:t'", "is not an ARN of the service sqs");
+    check_aws(
+        "kind = 'kinesis', arn = 'arn:aws:kinesis:eu-west-1:123456789012:stream/s'",
+        "targets.aws.direct: a target of the kind kinesis must be",
+    );
+    check_aws(
+        "kind = 'step-functions', direct = true, arn = 'arn:aws:states:eu-west-1:123456789012:stateMachine:m'",
+        "targets.aws.role: is missing",
+    );
+    check_aws(
+        "kind = 'lambda', arn = 'arn:aws:lambda:eu-west-1:123456789012:function:f', group = 'g'",
+        "targets.aws.group: a target of the kind lambda has no such key",
+    );
+    check_aws("kind = 'lambda', arn = 'arn:aws:lambda:eu-west-1:123456789012:function:f', colour = 'red'", "unknown field `colour`");
+    check_aws("kind = 'plugin', host = 'Big'", "targets.aws.host: \"Big\" is not a name");
     check_fault(("failure = \"hook\"", "failure = \"here\""), "on.failure: \"here\" is a plugin");
     check_fault(("failure = \"hook\"", "failure = \"x\""), "on.failure: \"x\" is not among the targets");
     check_fault(("max-ahead", "max-behind"), "unknown field `max-behind`");

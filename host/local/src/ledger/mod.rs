@@ -114,6 +114,10 @@ impl Requests for SqliteLedger {
         .await
     }
 
+    async fn body(&self, id: CorrelationId) -> Result<Option<String>, LedgerError> {
+        self.read(move |connection| rows::body(connection, id)).await
+    }
+
     async fn list(&self, query: Query) -> Result<Page, LedgerError> {
         self.read(move |connection| rows::list(connection, &query)).await
     }

@@ -99,6 +99,11 @@ pub fn find(connection: &Connection, id: CorrelationId) -> rusqlite::Result<Opti
         .optional()
 }
 
+/// The accepted body.
+pub fn body(connection: &Connection, id: CorrelationId) -> rusqlite::Result<Option<String>> {
+    connection.prepare_cached("SELECT body FROM requests WHERE id = ?1")?.query_row([id.to_string()], |row| row.get(0)).optional()
+}
+
 pub fn find_by_key(connection: &Connection, use_case: &str, key: &str) -> rusqlite::Result<Option<Request>> {
     connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM requests WHERE use_case = ?1 AND idempotency_key = ?2"))?

@@ -103,6 +103,25 @@ fn a_cancelled_request_is_cancelled_even_where_the_scheduler_fails() {
     assert_eq!(client.call("DELETE", &path(id), "").body["status"], "cancelled");
 }
 
+#[test]
+fn a_move_that_cannot_be_scheduled_is_undone_and_told() {
+    let client = Client::of_orders();
+    let id = client.accepted(r#"{"delay":"PT60S"}"#);
+    client.api.scheduler.fail_with(ScheduleError::Unavailable { message: "throttled".to_owned(), retry_after: None });
+    assert_eq!(client.call("PATCH", &path(id), r#"{"delay":"PT5S"}"#).fault(), "503 scheduler-unavailable");
+    assert_eq!(client.get(&path(id)).body["triggerAt"], "2027-01-01T00:01:00.000Z");
+}
+
+#[test]
+fn a_retry_that_cannot_be_scheduled_waits_to_be_found() {
+    let client = failing();
+    let id = client.accepted(r#"{"delay":"PT0S"}"#);
+    client.fire(id);
+    client.api.scheduler.fail_with(ScheduleError::Failed("no".to_owned()));
+    assert_eq!(client.call("POST", &format!("{}/retry", path(id)), "").status, 202);
+    assert_eq!(client.get(&path(id)).body["status"], "scheduled");
+}
+
 #[track_caller]
 fn check_conflict(reply: &Reply, id: CorrelationId, fault: &str, status: &str) {
     assert_eq!(reply.fault(), fault);

@@ -119,7 +119,7 @@ impl Client {
     /// Fires the request once, as a host does at its time.
     fn fire(&self, id: CorrelationId) {
         let claimed = self.claim(id);
-        let attempt = block_on(fire::attempt(&self.api.use_cases, &FakeDeliver::answering(Ok(None)), &claimed));
+        let attempt = block_on(fire::attempt(&self.api.use_cases, &FakeDeliver::answering(Ok(None)), &claimed, None));
         let notice = sample_id(9000 + self.calls.get());
         let change = fire::conclude(&claimed.request, attempt, notice, self.now.get());
         block_on(self.api.ledger.change(id, change, self.now.get())).unwrap();

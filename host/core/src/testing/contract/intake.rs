@@ -1,7 +1,7 @@
 //! Inserting and finding.
 
 use super::{at, find, insert, make, stored};
-use crate::lifecycle::{self, Change};
+use crate::lifecycle::{self, Change, Refusal};
 use crate::ports::{Changed, Changes, Inserted, Intake, Requests};
 use crate::request::{NewRequest, Query, Request, Status};
 use crate::testing::{join_all, new_request, sample_id};
@@ -31,6 +31,7 @@ pub async fn what_is_inserted_is_found_with_its_history(ledger: &(impl Intake + 
     let new = NewRequest { request: request.clone(), body: "{\"text\":\"ü 漢 \\u0000 '\"}".to_owned(), ..new };
     assert_eq!(insert(ledger, &new).await, request);
     assert_eq!(find(ledger, request.id).await, (request.clone(), vec![lifecycle::accepted(&request)]));
+    assert_eq!(ledger.body(request.id).await.unwrap(), Some(new.body));
     assert_eq!(ledger.find_by_key("intake-fields", "k").await.unwrap(), Some(request));
 }
 
@@ -38,6 +39,7 @@ pub async fn an_unknown_id_is_not_found(ledger: &(impl Intake + Requests + Chang
     let id = sample_id(IDS + 999);
     assert_eq!(ledger.find(id).await.unwrap(), None);
     assert_eq!(ledger.change(id, Change::Cancel, at(0)).await.unwrap(), Changed::NotFound);
+    assert_eq!(ledger.body(id).await.unwrap(), None);
     assert_eq!(ledger.find_by_key("intake-fields", "no such key").await.unwrap(), None);
     assert_eq!(ledger.find_by_key("no-such-use-case", "k").await.unwrap(), None);
 }
@@ -91,6 +93,19 @@ pub async fn an_idempotency_key_is_free_again_when_its_request_was_aborted(ledge
     make(ledger, second.request.id, Change::Claim, at(60)).await;
     ledger.change(second.request.id, Change::Abort { reason: String::new() }, at(61)).await.unwrap();
     assert!(ledger.find_by_key("intake-aborted", "k").await.unwrap().is_some());
+}
+
+/// For ledgers of hosts whose scheduler can fail; elsewhere nothing is ever aborted.
+pub async fn an_acknowledged_request_is_not_aborted(ledger: &(impl Intake + Requests + Changes)) {
+    let first = keyed(50, "intake-adopted", "k");
+    insert(ledger, &first).await;
+    ledger.adopt(&first.request, "k").await.unwrap();
+    let abort = Change::Abort { reason: "no more rules".to_owned() };
+    let answer = ledger.change(first.request.id, abort, at(5)).await.unwrap();
+    assert_eq!(answer, Changed::Refused(first.request.clone(), Refusal::Acknowledged));
+    assert_eq!(ledger.find_by_key("intake-adopted", "k").await.unwrap(), Some(first.request.clone()));
+    let cancelled = make(ledger, first.request.id, Change::Cancel, at(6)).await;
+    assert_eq!(cancelled.status, Status::Cancelled, "its client may still take it back");
 }
 
 pub async fn of_concurrent_inserts_under_one_key_one_is_stored(ledger: &(impl Intake + Requests)) {

@@ -36,6 +36,14 @@ pub async fn ledger_contract(ledger: &(impl Intake + Requests + Changes)) {
     lists::notices_are_not_listed(ledger).await;
 }
 
+/// The part of the contract for ledgers of hosts whose scheduler can fail, so that acceptances are undone.
+///
+/// # Panics
+/// Where the ledger breaks it.
+pub async fn adoption_contract(ledger: &(impl Intake + Requests + Changes)) {
+    intake::an_acknowledged_request_is_not_aborted(ledger).await;
+}
+
 /// So many seconds after [`moment`].
 fn at(seconds: i64) -> DateTime<Utc> {
     moment() + TimeDelta::seconds(seconds)

@@ -1,0 +1,142 @@
+//! What a rule, a schedule or a queue message carries to the target host: which request it is about, and the payload
+//! where it fits. The ledger stays the truth; an envelope only says "now".
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::id::CorrelationId;
+use crate::request::Request;
+use crate::schedule::rfc3339;
+
+/// Version of the envelope; another is refused.
+pub const VERSION: u32 = 1;
+/// Longest envelope, in characters: the limit of a rule target's `Input` (EventBridge, `PutTargets`: 8,192).
+pub const MAX_CHARACTERS: usize = 8192;
+
+/// `{"v":1,"rule":…,"correlationId":…,"useCase":…,"attempt":…,"scheduledFor":…,"traceId":…,"payload":…}`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Envelope {
+    pub v: u32,
+    /// Name of the rule that is to be deleted at the end; none where no rule was made.
+    #[serde(default)]
+    pub rule: Option<String>,
+    pub correlation_id: CorrelationId,
+    pub use_case: String,
+    /// The attempt that this is to start, from 1.
+    pub attempt: u32,
+    /// When it is due: RFC 3339, UTC.
+    pub scheduled_for: String,
+    /// X-Ray trace header of the call that made the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The accepted body, where it fits; else the target host reads it from the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Box<RawValue>>,
+}
+
+/// Why something is not an envelope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    #[error(
+        "it is not an envelope of Postdate: {0}; expected {{\"v\":1,\"correlationId\":…,\"useCase\":…,\"attempt\":…,\"scheduledFor\":…}}"
+    )]
+    Malformed(String),
+    #[error("the envelope has version {0}, and this host knows version {VERSION}")]
+    Version(u32),
+}
+
+impl Envelope {
+    /// The envelope of a request's next attempt, without a payload.
+    pub fn of(request: &Request, rule: Option<String>, trace_id: Option<String>) -> Self {
+        Self {
+            v: VERSION,
+            rule,
+            correlation_id: request.id,
+            use_case: request.use_case.clone(),
+            attempt: request.attempts + 1,
+            scheduled_for: rfc3339(request.due_at),
+            trace_id,
+            payload: None,
+        }
+    }
+
+    /// JSON text, with the payload inside if the whole then has at most [`MAX_CHARACTERS`].
+    pub fn to_json(&self, body: Option<&str>) -> String {
+        let text = |envelope: &Self| serde_json::to_string(envelope).unwrap_or_default();
+        let bare = Self { payload: None, ..self.clone() };
+        if let Some(payload) = body.and_then(|body| RawValue::from_string(body.to_owned()).ok()) {
+            let whole = text(&Self { payload: Some(payload), ..self.clone() });
+            // Counted as the service may count them, which is never fewer than it says: UTF-16 units.
+            if whole.encode_utf16().count() <= MAX_CHARACTERS {
+                return whole;
+            }
+        }
+        text(&bare)
+    }
+
+    /// Reads an envelope.
+    pub fn parse(json: &str) -> Result<Self, EnvelopeError> {
+        // The version first: another one may have other fields.
+        #[derive(Deserialize)]
+        struct Versioned {
+            v: u32,
+        }
+        // Categories and places only: what serde_json says may quote a payload.
+        let place = |error: &serde_json::Error| format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column());
+        match serde_json::from_str::<Versioned>(json) {
+            Ok(Versioned { v: VERSION }) => {}
+            Ok(Versioned { v }) => return Err(EnvelopeError::Version(v)),
+            Err(error) => return Err(EnvelopeError::Malformed(place(&error))),
+        }
+        serde_json::from_str(json).map_err(|error| EnvelopeError::Malformed(place(&error)))
+    }
+
+    /// The payload, if it came along.
+    pub fn body(&self) -> Option<&str> {
+        self.payload.as_deref().map(RawValue::get)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{moment, new_request, sample_id};
+
+    fn envelope() -> Envelope {
+        Envelope::of(&new_request(sample_id(1), "orders", moment()).request, Some("postdate-orders-1".to_owned()), None)
+    }
+
+    #[test]
+    fn what_fits_goes_along_to_the_character_and_not_one_more() {
+        let envelope = envelope();
+        let frame = envelope.to_json(Some("\"\"")).chars().count();
+        let body = |characters: usize| format!("\"{}\"", "é".repeat(characters));
+        let fits = body(MAX_CHARACTERS - frame);
+        let whole = envelope.to_json(Some(&fits));
+        assert_eq!(whole.chars().count(), MAX_CHARACTERS);
+        assert_eq!(Envelope::parse(&whole).unwrap().body(), Some(fits.as_str()));
+        let bare = envelope.to_json(Some(&body(MAX_CHARACTERS - frame + 1)));
+        let read = Envelope::parse(&bare).unwrap();
+        assert_eq!((read.body(), read.correlation_id, read.attempt), (None, sample_id(1), 1));
+        assert_eq!(read.rule.as_deref(), Some("postdate-orders-1"));
+    }
+
+    #[test]
+    fn the_payload_is_the_text_that_was_accepted() {
+        let body = "{\"b\": 1.0, \"a\":  [1e2]}";
+        let text = envelope().to_json(Some(body));
+        assert_eq!(Envelope::parse(&text).unwrap().body(), Some(body));
+    }
+
+    #[test]
+    fn what_is_no_envelope_is_refused_without_being_quoted() {
+        let secret = "{\"v\":1,\"card\":\"4111-1111\"}";
+        let error = Envelope::parse(secret).unwrap_err().to_string();
+        assert!(error.contains("correlationId") && !error.contains("4111"), "{error}");
+        assert_eq!(Envelope::parse("{\"v\":2}").unwrap_err(), EnvelopeError::Version(2));
+        for foreign in ["", "null", "[]", "{\"source\":\"aws.events\"}", "{\"Records\":[]}"] {
+            assert!(matches!(Envelope::parse(foreign), Err(EnvelopeError::Malformed(_))), "{foreign}");
+        }
+    }
+}
