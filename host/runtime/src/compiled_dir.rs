@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use postdate_core::bundle::{BundleError, BundleSource};
 use postdate_core::plugin::Role;
 use postdate_core::use_case::{MANIFEST_FILE, UseCase};
@@ -71,7 +70,7 @@ fn read_artifacts(dir: &Path) -> Result<Artifacts, ReadBundleError> {
 }
 
 /// Checks what the version is used for: it becomes part of paths and of history.
-pub(crate) fn parse(content: &Bytes) -> Result<Artifacts, String> {
+pub(crate) fn parse(content: &[u8]) -> Result<Artifacts, String> {
     let artifacts: Artifacts = serde_json::from_slice(content).map_err(|error| error.to_string())?;
     let hexadecimal = artifacts.version.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if artifacts.version.len() != 16 || !hexadecimal {

@@ -31,6 +31,7 @@ pub const WASMTIME_VERSION: &str = wasmtime_environ::VERSION;
 /// The settings that shape machine code. They are one value so that it can be told by a digest whether two hosts agree:
 /// see [`engine_hash`](crate::artifacts::engine_hash).
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are wasmtime's switches, one each")]
 pub struct CodeSettings {
     epoch_interruption: bool,
     concurrency_support: bool,

@@ -20,6 +20,8 @@ pub mod inspect;
 mod load;
 mod logs;
 pub mod outgoing;
+#[cfg(feature = "compile")]
+mod precompile;
 mod runtime;
 mod secrets;
 mod store;
@@ -34,5 +36,7 @@ pub use config::{Allocation, engine_config};
 pub use load::{LoadError, LoadedBundle};
 pub use logs::{LogLine, Stream};
 pub use outgoing::Outgoing;
+#[cfg(feature = "compile")]
+pub use precompile::{Precompiled, WriteError, precompile, write_artifacts};
 pub use runtime::{Options, Runtime, RuntimeError, TICK};
 pub use secrets::{EnvSecrets, Secrets};

@@ -4,6 +4,7 @@ mod call;
 pub mod cases;
 mod check;
 mod compare;
+mod compile;
 mod junit;
 mod run;
 mod test;
@@ -20,7 +21,8 @@ const EXAMPLES: &str = "\
 Examples:
   postdate plugin check use-cases/orders/validate.wasm
   postdate plugin test use-cases/orders
-  postdate plugin run validate use-cases/orders --body '{\"item\":\"book\",\"quantity\":2}'";
+  postdate plugin run validate use-cases/orders --body '{\"item\":\"book\",\"quantity\":2}'
+  postdate plugin compile use-cases/orders --arch arm64";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -35,6 +37,8 @@ enum Action {
     Check(check::Check),
     /// Run the test cases of a bundle
     Test(test::Test),
+    /// Compile the plugins of a bundle ahead of time, for hosts that have no compiler
+    Compile(compile::Compile),
     /// Call a plugin once, and show its answer, time, memory and log
     Run(run::Run),
 }
@@ -45,6 +49,7 @@ pub async fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
     match command.action {
         Action::Check(arguments) => check::run(arguments).await,
         Action::Test(arguments) => test::run(arguments).await,
+        Action::Compile(arguments) => compile::run(arguments).await,
         Action::Run(arguments) => run::run(arguments).await,
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use postdate_core::plugin::Role;
+use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
 use super::{Code, LoadError, LoadedBundle, link};
@@ -13,7 +14,7 @@ use crate::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Arch, Artifact, digest_of,
 use crate::bundle_dir::{how_to_compile, open_file};
 use crate::compiled_dir::CompiledBundle;
 use crate::config::WASMTIME_VERSION;
-use crate::inspect::inspect_names;
+use crate::inspect::{Inspection, inspect_names};
 use crate::runtime::{Inner, Runtime};
 use crate::secrets::Secrets;
 use crate::store::State;
@@ -55,10 +56,7 @@ impl Compiled {
         self.check_engine()?;
         let component = self.map(inner)?;
         // By name, as for a plugin that comes as WebAssembly: what it says is judged, not who compiled it.
-        let ty = component.component_type();
-        let imports = ty.imports(&inner.engine).map(|(name, _)| name.to_owned()).collect();
-        let exports = ty.exports(&inner.engine).map(|(name, _)| name.to_owned()).collect();
-        let problems = inspect_names(imports, exports).problems(Some(role));
+        let problems = inspect_component(&inner.engine, &component).problems(Some(role));
         if !problems.is_empty() {
             return Err(problems.join("; and it "));
         }
@@ -95,6 +93,12 @@ impl Compiled {
         }
         artifact::load_file(&inner.engine, &file).map_err(|error| format!("cannot be loaded from {shown} ({error:#})"))
     }
+}
+
+fn inspect_component(engine: &Engine, component: &Component) -> Inspection {
+    let ty = component.component_type();
+    let imports = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
+    inspect_names(imports, ty.exports(engine).map(|(name, _)| name.to_owned()).collect())
 }
 
 #[cfg(all(test, feature = "compile"))]

@@ -1,1 +1,245 @@
+//! Loading what was compiled ahead of time: the same answers as compiled here, and each thing that does not fit by name.
 
+use std::fs;
+use std::path::PathBuf;
+
+use postdate_core::bundle::BundleSource;
+use postdate_core::ports::Bundle;
+use postdate_core::use_case::MANIFEST_FILE;
+use tempfile::TempDir;
+
+use super::*;
+use crate::artifacts::{Artifacts, digest};
+use crate::config::{Allocation, engine_config};
+use crate::testing::{bundle, guest, input, job, runtime};
+use crate::{precompile, read_compiled_dir, write_artifacts};
+
+const HERE: Arch = Arch::HERE.unwrap();
+const OTHER: Arch = if matches!(HERE, Arch::X86_64) { Arch::Arm64 } else { Arch::X86_64 };
+const MANIFEST: &str = "[validate]\nplugin = 'minimal-validate.wasm'\n\
+                        [process]\nplugin = 'puppet.wasm'\nsecrets = ['KEY']\nconfig-files = { schema = 's.json' }\n";
+
+/// A directory with all that a host gets: everything but the `.wasm` files.
+fn compiled(source: &BundleSource, archs: &[Arch]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let use_case = source.use_case().unwrap();
+    let each = archs.iter().flat_map(|arch| [Role::Validate, Role::Process].map(|role| (role, *arch)));
+    let code: Vec<_> = each.filter_map(|(role, arch)| precompile(source, &use_case, role, arch).unwrap()).collect();
+    write_artifacts(&dir.path().join(ARTIFACTS_DIR), source, &use_case, &code).unwrap();
+    let wasm = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "wasm");
+    for (name, content) in source.files.iter().filter(|(name, _)| !wasm(name)) {
+        fs::write(dir.path().join(name), content).unwrap();
+    }
+    dir
+}
+
+fn whole() -> BundleSource {
+    let mut source = bundle(MANIFEST, &["minimal-validate", "puppet"]);
+    source.files.insert("s.json".into(), "{}".into());
+    source
+}
+
+fn small() -> TempDir {
+    compiled(&bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]), &[HERE])
+}
+
+fn code_path(dir: &TempDir) -> PathBuf {
+    dir.path().join(format!("{ARTIFACTS_DIR}/process.{HERE}.cwasm"))
+}
+
+/// Changes the list, keeping it well-formed.
+fn relist(dir: &TempDir, change: impl FnOnce(&mut Artifacts)) {
+    let path = dir.path().join(ARTIFACTS_DIR).join(ARTIFACTS_FILE);
+    let mut artifacts = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut artifacts);
+    fs::write(path, serde_json::to_vec(&artifacts).unwrap()).unwrap();
+}
+
+/// Puts other bytes in the place of the machine code, and lists them rightly: a fault of who compiled, no damage.
+fn replace_code(dir: &TempDir, code: &[u8]) {
+    fs::write(code_path(dir), code).unwrap();
+    relist(dir, |artifacts| {
+        artifacts.artifacts[0].bytes = code.len() as u64;
+        artifacts.artifacts[0].digest = digest(code);
+    });
+}
+
+#[track_caller]
+fn check_refused(dir: &TempDir, expected: &str) {
+    let load = async {
+        let bundle = read_compiled_dir(dir.path()).map_err(|error| error.to_string())?;
+        runtime().load_compiled(&bundle, &|_: &str| None).await.map_err(|error| error.to_string())
+    };
+    let error = tokio::runtime::Runtime::new().unwrap().block_on(load).expect_err("it was loaded");
+    assert!(error.contains(expected), "{expected:?} is not in: {error}");
+    let name = dir.path().file_name().unwrap().to_string_lossy();
+    let fix = format!(": compile it with: postdate plugin compile {name} --arch {HERE}");
+    assert!(error.ends_with(&fix), "it does not say what to do: {error}");
+}
+
+#[tokio::test]
+async fn a_compiled_bundle_answers_as_one_compiled_here_does() {
+    let source = whole();
+    let dir = compiled(&source, &[Arch::X86_64, Arch::Arm64]);
+    let secrets = |name: &str| (name == "KEY").then(|| "hush".to_owned());
+    let runtime = runtime();
+    let here = runtime.load(&source, &secrets).await.unwrap();
+    let ahead = runtime.load_compiled(&read_compiled_dir(dir.path()).unwrap(), &secrets).await.unwrap();
+    assert_eq!(ahead.version(), source.version());
+    assert_eq!(ahead.version(), here.version());
+    for body in ["{}", r#"{"quantity":0}"#, "[1,2]"] {
+        assert_eq!(ahead.validate(input(body)).await, here.validate(input(body)).await, "{body}");
+    }
+    for script in [
+        r#"{"do":"config","key":"schema"}"#,
+        r#"{"do":"config","key":"KEY"}"#,
+        r#"{"do":"job"}"#,
+        r#"{"do":"fail","message":"no"}"#,
+        r#"{"do":"trap","message":"trapped"}"#,
+        r#"{"do":"memory","mib":100}"#,
+    ] {
+        let body = &format!(r#"{{"process":{script}}}"#);
+        assert_eq!(ahead.process(job(body), None).await, here.process(job(body), None).await, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_loads_only_the_plugin_that_it_calls() {
+    let dir = compiled(&whole(), &[HERE]);
+    fs::remove_file(code_path(&dir)).unwrap();
+    // Neither the code of the processor nor its secret is asked for.
+    let bundle = read_compiled_dir(dir.path()).unwrap().only(Role::Validate);
+    let loaded = runtime().load_compiled(&bundle, &|_: &str| None).await.unwrap();
+    assert!(loaded.validate(input("{}")).await.is_ok());
+    assert!(loaded.process(job("{}"), None).await.is_err());
+}
+
+/// From a compiler that infers nothing to hosts that infer what their processor has, and back.
+#[test]
+fn code_for_any_processor_loads_on_this_one_and_the_reverse() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("code");
+    let baseline = wasmtime::Engine::new(&crate::config::compiler_config(HERE).unwrap()).unwrap();
+    let native = [Allocation::OnDemand, Allocation::Pooling { slots: 1, max_memory: 64 << 20 }]
+        .map(|allocation| wasmtime::Engine::new(&engine_config(allocation)).unwrap());
+    let load = |from: &wasmtime::Engine, to: &wasmtime::Engine| {
+        fs::write(&path, from.precompile_component(&guest("puppet")).unwrap()).unwrap();
+        artifact::load_file(to, &fs::File::open(&path).unwrap()).map(|_| ())
+    };
+    for host in &native {
+        load(&baseline, host).unwrap();
+        load(host, &baseline).unwrap();
+    }
+}
+
+#[test]
+fn one_wrong_bit_is_found() {
+    let dir = small();
+    let mut code = fs::read(code_path(&dir)).unwrap();
+    let (whole, middle) = (code.len(), code.len() / 2);
+    code[middle] ^= 1;
+    fs::write(code_path(&dir), &code).unwrap();
+    check_refused(&dir, "has the digest blake3:");
+    code.truncate(middle);
+    fs::write(code_path(&dir), &code).unwrap();
+    check_refused(&dir, &format!("has {middle} bytes, and not the {whole} that were compiled"));
+}
+
+#[test]
+fn another_architecture_is_refused() {
+    let source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
+    check_refused(&compiled(&source, &[OTHER]), &format!("has not been compiled for {HERE}"));
+    // And code that is listed as another architecture's than it is.
+    let dir = compiled(&source, &[OTHER]);
+    relist(&dir, |artifacts| artifacts.artifacts[0].arch = HERE);
+    check_refused(&dir, "cannot be loaded from compiled/process");
+}
+
+#[test]
+fn another_engine_is_refused() {
+    let dir = small();
+    relist(&dir, |artifacts| artifacts.artifacts[0].engine = "0011223344556677".into());
+    check_refused(&dir, "other engine settings (0011223344556677)");
+    relist(&dir, |artifacts| artifacts.artifacts[0].wasmtime = "48.0.0".into());
+    check_refused(&dir, &format!("was compiled by wasmtime 48.0.0, and this host runs {WASMTIME_VERSION}"));
+
+    // Listed as this host's, and still not: wasmtime's own check.
+    let dir = small();
+    let stranger = wasmtime::Engine::default().precompile_component(&guest("minimal-process")).unwrap();
+    replace_code(&dir, &stranger);
+    check_refused(&dir, "cannot be loaded from compiled/process");
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let dir = small();
+    fs::remove_file(code_path(&dir)).unwrap();
+    check_refused(&dir, &format!("cannot be read from compiled/process.{HERE}.cwasm (entity not found)"));
+    relist(&dir, |artifacts| artifacts.artifacts.clear());
+    check_refused(&dir, &format!("has not been compiled for {HERE}: compiled/artifacts.json has no process for it"));
+    fs::write(dir.path().join("compiled/artifacts.json"), "{").unwrap();
+    check_refused(&dir, "is not what lists compiled plugins");
+    fs::remove_dir_all(dir.path().join(ARTIFACTS_DIR)).unwrap();
+    check_refused(&dir, "has not been compiled");
+}
+
+#[test]
+fn files_that_are_no_machine_code_are_refused() {
+    let dir = small();
+    // A host without a compiler must not be made to believe that it has machine code before it.
+    replace_code(&dir, &guest("minimal-process"));
+    check_refused(&dir, "cannot be loaded from compiled/process");
+    replace_code(&dir, b"");
+    check_refused(&dir, "cannot be loaded from compiled/process");
+}
+
+#[test]
+fn machine_code_is_judged_as_its_plugin_would_be() {
+    // A processor with outgoing HTTP, in the place of the validator's code.
+    let source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
+    let dir = compiled(&source, &[HERE]);
+    let engine = wasmtime::Engine::new(&crate::config::compiler_config(HERE).unwrap()).unwrap();
+    replace_code(&dir, &engine.precompile_component(&guest("minimal-validate")).unwrap());
+    check_refused(&dir, "does not export postdate:plugin/process@1.0.0; it exports postdate:plugin/validate@1.0.0");
+    replace_code(&dir, &engine.precompile_component(&guest("wrong-version")).unwrap());
+    check_refused(&dir, "does not export postdate:plugin/process@1.0.0");
+}
+
+#[test]
+fn a_manifest_that_has_changed_does_not_go_by_the_old_version() {
+    let dir = small();
+    let path = dir.path().join(MANIFEST_FILE);
+    let changed = fs::read_to_string(&path).unwrap() + "timeout = '3s'\n";
+    fs::write(path, changed).unwrap();
+    check_refused(&dir, "has changed since its bundle was compiled");
+}
+
+#[test]
+fn a_file_elsewhere_is_not_opened() {
+    let dir = small();
+    let outside = tempfile::tempdir().unwrap();
+    let elsewhere = outside.path().join("code");
+    fs::copy(code_path(&dir), &elsewhere).unwrap();
+    for name in [elsewhere.to_string_lossy().as_ref(), "../s.json", ".."] {
+        relist(&dir, |artifacts| artifacts.artifacts[0].file = name.into());
+        check_refused(&dir, "is not the name of a file in compiled");
+    }
+    std::os::unix::fs::symlink(&elsewhere, dir.path().join("compiled/link")).unwrap();
+    relist(&dir, |artifacts| artifacts.artifacts[0].file = "link".into());
+    check_refused(&dir, "is a link to a file outside the bundle");
+}
+
+#[tokio::test]
+async fn names_in_machine_code_are_those_of_the_component() {
+    let dir = compiled(&whole(), &[HERE]);
+    let runtime = runtime();
+    let code = fs::File::open(code_path(&dir)).unwrap();
+    let component = artifact::load_file(&runtime.inner.engine, &code).unwrap();
+    let mut from_code = inspect_component(&runtime.inner.engine, &component);
+    let mut from_wasm = crate::inspect::inspect(&guest("puppet"));
+    for inspection in [&mut from_code, &mut from_wasm] {
+        inspection.imports.sort_by(|a, b| a.name.cmp(&b.name));
+        inspection.exports.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    assert_eq!((from_code.imports, from_code.exports), (from_wasm.imports, from_wasm.exports));
+}

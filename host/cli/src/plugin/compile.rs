@@ -1,0 +1,105 @@
+//! `postdate plugin compile BUNDLE_DIR --arch ARCH`: machine code for hosts that have no compiler, such as AWS Lambda.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use postdate_core::plugin::Role;
+use postdate_runtime::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Arch, Artifacts};
+use postdate_runtime::{Precompiled, precompile, read_bundle_dir, write_artifacts};
+
+use crate::output::{columns, out};
+
+const NOTES: &str = "\
+The machine code runs on every processor of its architecture, and only in hosts with the very version of
+wasmtime that is in this program: after an update of Postdate, compile again. It is not part of the bundle's version.
+A host loads what is in this directory without asking who compiled it: give it none from strangers.";
+
+#[derive(Debug, Args)]
+#[command(after_help = NOTES)]
+pub struct Compile {
+    /// The bundle: a directory with use-case.toml and its plugins
+    #[arg(value_name = "BUNDLE_DIR")]
+    dir: PathBuf,
+
+    /// Architecture of the hosts, as AWS Lambda calls it: x86_64 or arm64; may be given twice
+    #[arg(long, required = true)]
+    arch: Vec<Arch>,
+
+    /// Where to write machine code and artifacts.json [default: BUNDLE_DIR/compiled]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+pub async fn run(arguments: Compile) -> anyhow::Result<ExitCode> {
+    let Compile { dir, mut arch, out: target } = arguments;
+    arch.sort_unstable();
+    arch.dedup();
+    let source = read_bundle_dir(&dir)?;
+    // What a server would refuse is refused now, and not by a host that is far away. Only linking finds an interface of
+    // another type than its name says, and only code for this machine can be linked.
+    super::runtime()?.load(&source, &|_: &str| Some(String::new())).await?;
+
+    let use_case = source.use_case()?;
+    let (source, use_case) = (Arc::new(source), Arc::new(use_case));
+    let mut compiled = Vec::new();
+    for (role, arch) in arch.iter().flat_map(|arch| [Role::Validate, Role::Process].map(|role| (role, *arch))) {
+        let (source, use_case) = (Arc::clone(&source), Arc::clone(&use_case));
+        let code = tokio::task::spawn_blocking(move || precompile(&source, &use_case, role, arch));
+        compiled.extend(code.await.with_context(|| format!("the compiler panicked at the {role} plugin for {arch}"))??);
+    }
+    let target = target.unwrap_or_else(|| dir.join(ARTIFACTS_DIR));
+    let artifacts = write_artifacts(&target, &source, &use_case, &compiled)?;
+    out(&table(&compiled));
+    out(&conclusion(&target, &artifacts, compiled.len()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(compiled: &[Precompiled]) -> String {
+    let rows = compiled.iter().map(|new| row(new.artifact.role, new.artifact.arch, new.artifact.bytes, new.elapsed));
+    let header = ["role", "arch", "bytes", "time"].map(str::to_owned).to_vec();
+    if compiled.is_empty() { String::new() } else { columns(&std::iter::once(header).chain(rows).collect::<Vec<_>>(), "") }
+}
+
+fn row(role: Role, arch: Arch, bytes: u64, elapsed: Duration) -> Vec<String> {
+    vec![role.to_string(), arch.to_string(), bytes.to_string(), format!("{} ms", elapsed.as_millis())]
+}
+
+fn conclusion(target: &Path, artifacts: &Artifacts, new: usize) -> String {
+    let Artifacts { version, artifacts, .. } = artifacts;
+    let kept = match artifacts.len() - new {
+        0 => String::new(),
+        kept => format!(", with {kept} compiled before"),
+    };
+    let none = if artifacts.is_empty() { "; the use case has no plugins to compile" } else { "" };
+    format!("wrote {} (version {version}{kept}){none}\n", target.join(ARTIFACTS_FILE).display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_conclusion_says_what_else_is_listed() {
+        let mut artifacts = Artifacts { version: "0123456789abcdef".into(), files: [].into(), artifacts: Vec::new() };
+        assert_eq!(
+            conclusion(Path::new("x/compiled"), &artifacts, 0),
+            "wrote x/compiled/artifacts.json (version 0123456789abcdef); the use case has no plugins to compile\n"
+        );
+        let text = r#"{"role":"process","arch":"arm64","wasmtime":"1","engine":"0","file":"f","bytes":1,"digest":"d"}"#;
+        artifacts.artifacts.push(serde_json::from_str(text).unwrap());
+        assert_eq!(
+            conclusion(Path::new("x/compiled"), &artifacts, 0),
+            "wrote x/compiled/artifacts.json (version 0123456789abcdef, with 1 compiled before)\n"
+        );
+        assert_eq!(conclusion(Path::new("x/compiled"), &artifacts, 1), "wrote x/compiled/artifacts.json (version 0123456789abcdef)\n");
+    }
+
+    #[test]
+    fn rows_have_whole_milliseconds() {
+        assert_eq!(row(Role::Validate, Arch::Arm64, 123_456, Duration::from_micros(7_900)), ["validate", "arm64", "123456", "7 ms"]);
+    }
+}

@@ -1,0 +1,172 @@
+//! Compiling ahead of time, for this machine's architecture or another: the only side of `compiled/` that writes.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use postdate_core::bundle::BundleSource;
+use postdate_core::plugin::Role;
+use postdate_core::use_case::UseCase;
+use wasmtime::Engine;
+
+use crate::artifacts::{ARTIFACTS_FILE, Arch, Artifact, Artifacts, digest, engine_hash};
+use crate::compiled_dir::parse;
+use crate::config::{WASMTIME_VERSION, compiler_config};
+use crate::inspect::inspect;
+use crate::load::LoadError;
+
+/// A plugin's machine code, not written yet.
+pub struct Precompiled {
+    pub artifact: Artifact,
+    pub elapsed: Duration,
+    code: Vec<u8>,
+}
+
+/// Why nothing, or not all, was written.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be written: {reason}", path.display())]
+pub struct WriteError {
+    path: PathBuf,
+    reason: io::Error,
+}
+
+/// Compiles a plugin of a bundle; `None` where it has none of that role. Takes up to seconds of CPU time: not for an async
+/// thread.
+pub fn precompile(source: &BundleSource, use_case: &UseCase, role: Role, arch: Arch) -> Result<Option<Precompiled>, LoadError> {
+    let Some(spec) = use_case.plugin(role) else { return Ok(None) };
+    let fault = |reason| LoadError::Plugin { use_case: use_case.name.clone(), role, file: spec.plugin.clone(), reason };
+    let wasm = source.files.get(&spec.plugin).map(AsRef::as_ref).unwrap_or_default();
+    let problems = inspect(wasm).problems(Some(role));
+    if !problems.is_empty() {
+        return Err(fault(problems.join("; and it ")));
+    }
+    let started = Instant::now();
+    let engine = compiler_config(arch).and_then(|config| Engine::new(&config));
+    let engine = engine.map_err(|error| fault(format!("cannot be compiled for {arch} by this program: {error:#}")))?;
+    let code = engine.precompile_component(wasm).map_err(|error| fault(format!("is not valid: {error:#}")))?;
+    let artifact = Artifact {
+        role,
+        arch,
+        wasmtime: WASMTIME_VERSION.to_owned(),
+        engine: engine_hash(),
+        file: file_name(role, arch),
+        bytes: code.len() as u64,
+        digest: digest(&code),
+    };
+    Ok(Some(Precompiled { artifact, elapsed: started.elapsed(), code }))
+}
+
+/// Writes machine code into a directory, and last of all the list that makes it count. What the list had for other
+/// architectures stays if it is of the same bundle, else it goes. Blocks on the file system.
+pub fn write_artifacts(dir: &Path, source: &BundleSource, use_case: &UseCase, compiled: &[Precompiled]) -> Result<Artifacts, WriteError> {
+    let error = |path: &Path, reason| WriteError { path: path.to_owned(), reason };
+    fs::create_dir_all(dir).map_err(|reason| error(dir, reason))?;
+    let list = dir.join(ARTIFACTS_FILE);
+    let mut artifacts = Artifacts::new(source, use_case);
+    // A list that cannot be read lists nothing that is worth keeping.
+    let earlier = fs::read(&list).ok().and_then(|content| parse(&content).ok()).filter(|earlier| earlier.version == artifacts.version);
+    let is_new = |artifact: &Artifact| compiled.iter().any(|new| (new.artifact.role, new.artifact.arch) == (artifact.role, artifact.arch));
+    artifacts.artifacts = earlier.map(|earlier| earlier.artifacts).unwrap_or_default();
+    artifacts.artifacts.retain(|artifact| !is_new(artifact));
+    artifacts.artifacts.extend(compiled.iter().map(|new| new.artifact.clone()));
+    for new in compiled {
+        replace(&dir.join(&new.artifact.file), &new.code)?;
+    }
+    let mut text = serde_json::to_vec_pretty(&artifacts).map_err(|reason| error(&list, reason.into()))?;
+    text.push(b'\n');
+    replace(&list, &text)?;
+    remove_unlisted(dir, &artifacts)?;
+    Ok(artifacts)
+}
+
+/// Through another name, so that no reader sees half a file, and one who has the old one mapped keeps it.
+fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+    let temporary = path.with_added_extension(format!("tmp-{}", std::process::id()));
+    let written = fs::write(&temporary, content).and_then(|()| fs::rename(&temporary, path));
+    written.map_err(|reason| {
+        let _ = fs::remove_file(&temporary);
+        WriteError { path: path.to_owned(), reason }
+    })
+}
+
+/// Machine code of an earlier version would only make packages larger.
+fn remove_unlisted(dir: &Path, artifacts: &Artifacts) -> Result<(), WriteError> {
+    for (role, arch) in [Role::Validate, Role::Process].into_iter().flat_map(|role| [Arch::X86_64, Arch::Arm64].map(|arch| (role, arch))) {
+        let name = file_name(role, arch);
+        if artifacts.artifacts.iter().any(|artifact| artifact.file == name) {
+            continue;
+        }
+        let path = dir.join(name);
+        match fs::remove_file(&path) {
+            Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(WriteError { path, reason }),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn file_name(role: Role, arch: Arch) -> String {
+    format!("{role}.{arch}.cwasm")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::bundle;
+
+    fn compile_into(dir: &Path, source: &BundleSource, archs: &[Arch]) -> Artifacts {
+        let use_case = source.use_case().unwrap();
+        let compiled: Vec<_> = archs.iter().map(|arch| precompile(source, &use_case, Role::Process, *arch).unwrap().unwrap()).collect();
+        write_artifacts(dir, source, &use_case, &compiled).unwrap()
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn another_architecture_is_kept_while_the_version_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("made/compiled");
+        let mut source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
+        compile_into(&dir, &source, &[Arch::Arm64]);
+        let both = compile_into(&dir, &source, &[Arch::X86_64]);
+        assert_eq!(both.version, source.version());
+        assert_eq!(both.artifacts.iter().map(|artifact| artifact.arch).collect::<Vec<_>>(), [Arch::Arm64, Arch::X86_64]);
+        assert_eq!(names(&dir), ["artifacts.json", "process.arm64.cwasm", "process.x86_64.cwasm"]);
+        assert_eq!(parse(&fs::read(dir.join(ARTIFACTS_FILE)).unwrap()).unwrap(), both);
+        for artifact in &both.artifacts {
+            let code = fs::read(dir.join(&artifact.file)).unwrap();
+            assert_eq!((artifact.bytes, &artifact.digest), (code.len() as u64, &digest(&code)));
+            // The machine of an ELF file: 62 is x86_64, 183 is AArch64.
+            assert_eq!(code[18], if artifact.arch == Arch::X86_64 { 62 } else { 183 }, "{}", artifact.file);
+        }
+
+        let manifest = "name = 'tested'\n[process]\nplugin = 'minimal-process.wasm'\ntimeout = '3s'\n";
+        source.files.insert(postdate_core::use_case::MANIFEST_FILE.into(), manifest.into());
+        let one = compile_into(&dir, &source, &[Arch::X86_64]);
+        assert_ne!(one.version, both.version);
+        assert_eq!(one.artifacts.len(), 1, "the other is of the old version");
+        assert_eq!(names(&dir), ["artifacts.json", "process.x86_64.cwasm"]);
+    }
+
+    #[test]
+    fn what_could_not_be_loaded_is_not_compiled() {
+        let source = bundle("[process]\nplugin = 'minimal-validate.wasm'\n", &["minimal-validate"]);
+        let use_case = source.use_case().unwrap();
+        let error = precompile(&source, &use_case, Role::Process, Arch::Arm64).err().unwrap().to_string();
+        assert!(error.contains("(minimal-validate.wasm) does not export postdate:plugin/process@1.0.0"), "{error}");
+        assert!(precompile(&source, &use_case, Role::Validate, Arch::Arm64).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let source = bundle("[targets]\ndefault = 'out'\nout = { kind = 'http', url = 'https://example.com/' }\n", &[]);
+        let error = write_artifacts(&file.path().join("compiled"), &source, &source.use_case().unwrap(), &[]).unwrap_err();
+        assert!(error.to_string().contains("compiled cannot be written"), "{error}");
+    }
+}
