@@ -12,6 +12,7 @@ mod errors;
 mod exposure;
 mod grants;
 mod idempotency;
+mod infra;
 mod invariants;
 mod life;
 mod listing;

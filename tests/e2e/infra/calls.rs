@@ -1,0 +1,159 @@
+//! The calls to AWS in the code of each function, against what its role allows. Read from the source: `.put_rule()` in a
+//! module that `bin/processor.rs` reaches is a call of the processor's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use super::policy::allowed;
+use super::source::{Source, reachable, read};
+use crate::harness::root;
+
+const FUNCTIONS: [&str; 3] = ["processor", "target", "janitor"];
+
+/// Files whose calls only some functions make, although more of them reach the module; each with the reason.
+const ONLY: [(&str, &[&str], &str); 0] = [];
+
+/// What AWS does in a function's name, or needs beside a call; there is no call for it in the code.
+const WITHOUT_CALL: [(&str, &str); 9] = [
+    ("iam:PassRole", "checked by EventBridge when a rule or schedule names a role"),
+    ("logs:CreateLogStream", "Lambda writes the log"),
+    ("logs:PutLogEvents", "Lambda writes the log"),
+    ("xray:PutTraceSegments", "Lambda sends traces"),
+    ("xray:PutTelemetryRecords", "Lambda sends traces"),
+    ("sqs:ReceiveMessage", "Lambda polls the delay queue"),
+    ("sqs:DeleteMessage", "Lambda polls the delay queue"),
+    ("sqs:GetQueueAttributes", "Lambda polls the delay queue"),
+    ("s3:ListBucket", "without it, a missing object is 403 and not 404"),
+];
+
+/// Crate of the SDK, prefix of its actions in IAM.
+const SERVICES: [(&str, &str); 8] = [
+    ("aws-sdk-dynamodb", "dynamodb"),
+    ("aws-sdk-eventbridge", "events"),
+    ("aws-sdk-lambda", "lambda"),
+    ("aws-sdk-s3", "s3"),
+    ("aws-sdk-scheduler", "scheduler"),
+    ("aws-sdk-sfn", "states"),
+    ("aws-sdk-sns", "sns"),
+    ("aws-sdk-sqs", "sqs"),
+];
+
+/// The actions that an operation needs, where they are not called like the operation.
+/// Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/>.
+fn actions(service: &str, operation: &str) -> Vec<String> {
+    let named: &[&str] = match (service, operation) {
+        // By the kinds of its items; ours put, update, delete and check.
+        ("dynamodb", "transact_write_items") => &["PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"],
+        ("dynamodb", "transact_get_items") => &["GetItem"],
+        ("lambda", "invoke") => &["InvokeFunction"],
+        ("s3", "list_objects_v2" | "head_bucket") => &["ListBucket"],
+        ("s3", "head_object") => &["GetObject"],
+        ("sqs", "send_message_batch") => &["SendMessage"],
+        ("sqs", "delete_message_batch") => &["DeleteMessage"],
+        ("sns", "publish_batch") => &["Publish"],
+        _ => return vec![format!("{service}:{}", camel_case(operation))],
+    };
+    named.iter().map(|name| format!("{service}:{name}")).collect()
+}
+
+fn camel_case(operation: &str) -> String {
+    operation.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+}
+
+/// Every operation of each SDK crate that the functions are built with, by its method's name.
+fn operations() -> &'static BTreeMap<&'static str, BTreeSet<String>> {
+    static OPERATIONS: OnceLock<BTreeMap<&str, BTreeSet<String>>> = OnceLock::new();
+    OPERATIONS.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args(["metadata", "--offline", "--locked", "--format-version", "1"])
+            .current_dir(root())
+            .output()
+            .expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let packages = metadata["packages"].as_array().expect("packages");
+        let found = packages.iter().filter_map(|package| {
+            let (name, _) = SERVICES.iter().find(|(name, _)| package["name"] == *name)?;
+            let clients = Path::new(package["manifest_path"].as_str()?).with_file_name("src/client");
+            Some((*name, methods(&clients)))
+        });
+        found.collect()
+    })
+}
+
+/// One file each, beside `customize.rs`.
+fn methods(clients: &PathBuf) -> BTreeSet<String> {
+    let files = std::fs::read_dir(clients).unwrap_or_else(|error| panic!("{}: {error}", clients.display()));
+    let names = files.map(|file| file.expect("a file").path().file_stem().expect("a name").to_string_lossy().into_owned());
+    names.filter(|name| name != "customize").collect()
+}
+
+/// The actions that the calls in a file need. Crates are written with `_` there.
+fn needed(text: &str) -> BTreeSet<String> {
+    let mut needed = BTreeSet::new();
+    for (name, service) in SERVICES {
+        if !text.contains(&name.replace('-', "_")) {
+            continue;
+        }
+        let called = operations()[name].iter().filter(|operation| text.contains(&format!(".{operation}()")));
+        needed.extend(called.flat_map(|operation| actions(service, operation)));
+    }
+    needed
+}
+
+/// Which actions a function needs, and for each the files that need it.
+fn needed_by(function: &str, sources: &[Source]) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in reachable(&format!("bin/{function}.rs"), sources) {
+        let only = ONLY.iter().find(|(path, ..)| *path == source.path);
+        if only.is_none_or(|(_, functions, _)| functions.contains(&function)) {
+            for action in needed(&source.text) {
+                all.entry(action).or_default().push(source.path.clone());
+            }
+        }
+    }
+    all
+}
+
+fn hosts() -> Vec<Source> {
+    read(&root().join("host/aws/src"))
+}
+
+#[test]
+fn every_call_is_allowed_by_the_role_of_the_function_that_makes_it() {
+    let sources = hosts();
+    for function in FUNCTIONS {
+        let allowed = allowed(function);
+        for (action, files) in needed_by(function, &sources) {
+            assert!(allowed.contains(&action), "{function} calls {action} in {files:?}, and its role does not allow it");
+        }
+    }
+}
+
+#[test]
+#[ignore = "until host/aws makes its calls"]
+fn every_allowed_action_is_needed() {
+    let sources = hosts();
+    for function in FUNCTIONS {
+        let needed = needed_by(function, &sources);
+        for action in allowed(function) {
+            let needed = needed.contains_key(&action) || WITHOUT_CALL.iter().any(|(known, _)| *known == action);
+            assert!(needed, "{function} never calls {action}, and its role allows it");
+        }
+    }
+}
+
+#[test]
+fn operations_are_found_in_chains_and_named_as_iam_names_them() {
+    let text = "use aws_sdk_dynamodb::Client;\nclient\n    .transact_write_items()\n    .send();\nuri.publish();\n";
+    let found: Vec<String> = needed(text).into_iter().collect();
+    assert_eq!(found, ["dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]);
+    assert_eq!(needed("aws_sdk_s3 .list_objects_v2() aws_sdk_sfn .start_execution()").len(), 2);
+    assert_eq!(actions("events", "list_targets_by_rule"), ["events:ListTargetsByRule"]);
+    assert!(needed("client.put_rule()").is_empty(), "of a crate that the file does not use");
+}

@@ -1,0 +1,149 @@
+//! The roles of the template and the documents in `infra/policies`: the same, and no wider than they have to be.
+
+use serde_json::Value;
+
+use super::template::properties;
+use crate::harness::root;
+
+/// Role of the template, its document in `infra/policies`.
+const ROLES: [(&str, &str); 4] = [
+    ("ProcessorRole", "processor-execution-role"),
+    ("TargetRole", "target-execution-role"),
+    ("JanitorRole", "janitor-execution-role"),
+    ("SchedulerRole", "scheduler-role"),
+];
+
+/// Actions for which IAM knows no resource: every one needs `*`.
+/// Source: the "Resource types" columns of <https://docs.aws.amazon.com/service-authorization/latest/reference/>.
+const WITHOUT_RESOURCE: [(&str, &str); 4] = [
+    ("events:ListRules", "finds rules to clean; reads names and times, changes nothing"),
+    ("scheduler:ListSchedules", "the same for schedules"),
+    ("xray:PutTraceSegments", "sends traces"),
+    ("xray:PutTelemetryRecords", "sends traces"),
+];
+
+/// How a resource that is a pattern may end, and so what it is limited to.
+const PATTERNS: [(&str, &str); 5] = [
+    (":rule/${Prefix}*", "rules of the prefix"),
+    (":schedule/${ScheduleGroup}/${Prefix}*", "schedules of the prefix in our group"),
+    (":role/${Prefix}direct-*", "roles that the operator made for direct targets"),
+    ("arn:aws:s3:::${Bucket}/use-cases/*", "the use cases"),
+    (":*", "log streams, if it begins as a log group of ours"),
+];
+
+pub fn document(name: &str) -> Value {
+    let path = root().join("infra/policies").join(name).with_extension("json");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// One or many, as IAM allows to write either.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().map(|item| item.as_str().expect("text")).collect(),
+        other => panic!("{other} is neither text nor a list"),
+    }
+}
+
+fn statements(document: &Value) -> &[Value] {
+    document["Statement"].as_array().expect("a list of statements")
+}
+
+/// The actions that a function's role (`processor`, `target`, `janitor`) allows on something.
+pub fn allowed(function: &str) -> Vec<String> {
+    let document = document(&format!("{function}-execution-role"));
+    statements(&document).iter().flat_map(|statement| texts(&statement["Action"])).map(str::to_owned).collect()
+}
+
+/// What is wrong with a statement, if anything.
+fn too_wide(statement: &Value) -> Option<String> {
+    if statement["Effect"] != "Allow" || statement.get("NotAction").is_some() || statement.get("NotResource").is_some() {
+        return Some("says what is not allowed, where it should say what is".to_owned());
+    }
+    let actions = texts(&statement["Action"]);
+    if let Some(action) = actions.iter().find(|action| action.contains('*')) {
+        return Some(format!("{action} is a pattern of actions"));
+    }
+    for resource in texts(&statement["Resource"]) {
+        let limited = match resource {
+            "*" => actions.iter().all(|action| WITHOUT_RESOURCE.iter().any(|(known, _)| known == action)),
+            _ if !resource.contains(['*', '?']) => true,
+            _ => PATTERNS.iter().any(|(end, _)| {
+                resource.ends_with(end)
+                    && resource.matches('*').count() == 1
+                    && (*end != ":*" || resource.contains(":log-group:/aws/lambda/${Prefix}"))
+            }),
+        };
+        if !limited {
+            return Some(format!("{actions:?} on {resource}"));
+        }
+    }
+    let passes = actions.contains(&"iam:PassRole");
+    (passes && statement["Condition"]["StringEquals"].get("iam:PassedToService").is_none())
+        .then(|| "passes a role to any service".to_owned())
+}
+
+#[test]
+fn the_templates_roles_and_the_documents_agree() {
+    for (role, name) in ROLES {
+        let properties = properties(role);
+        let policies = properties["Policies"].as_array().expect("policies");
+        assert_eq!(policies.len(), 1, "{role}");
+        assert_eq!(properties.get("ManagedPolicyArns"), None, "{role}");
+        let (inline, document) = (&policies[0]["PolicyDocument"], document(name));
+        for (in_template, in_document) in statements(inline).iter().zip(statements(&document)) {
+            assert_eq!(in_template, in_document, "{role}, {name}.json");
+        }
+        assert_eq!(statements(inline).len(), statements(&document).len(), "{role}, {name}.json");
+    }
+}
+
+#[test]
+fn the_targets_resource_policy_is_the_permission_of_the_template() {
+    let permission = properties("TargetPermission");
+    let document = document("target-resource-policy");
+    let [statement] = statements(&document) else { panic!("one statement for all rules, not {document}") };
+    assert_eq!(statement["Principal"]["Service"], permission["Principal"]);
+    assert_eq!(statement["Action"], permission["Action"]);
+    assert_eq!(statement["Resource"], permission["FunctionName"]);
+    assert_eq!(statement["Condition"]["ArnLike"]["AWS:SourceArn"], permission["SourceArn"]);
+    assert_eq!(statement["Condition"]["StringEquals"]["AWS:SourceAccount"], permission["SourceAccount"]);
+    assert_eq!(permission["SourceArn"], "arn:aws:events:${Region}:${AccountId}:rule/${Prefix}*");
+}
+
+#[test]
+fn no_statement_is_wider_than_it_has_to_be() {
+    for (_, name) in ROLES {
+        for statement in statements(&document(name)) {
+            assert_eq!(too_wide(statement), None, "{name}.json: {statement}");
+        }
+    }
+}
+
+#[test]
+fn wide_statements_are_found() {
+    let check = |action: &str, resource: &str| {
+        too_wide(&serde_json::json!({ "Effect": "Allow", "Action": action, "Resource": resource })).is_some()
+    };
+    assert!(check("events:PutRule", "*"));
+    assert!(check("events:*", "arn:aws:events:${Region}:${AccountId}:rule/${Prefix}*"));
+    assert!(check("events:PutRule", "arn:aws:events:${Region}:${AccountId}:rule/*"));
+    assert!(check("events:PutRule", "arn:aws:events:*:${AccountId}:rule/${Prefix}*"));
+    assert!(check("dynamodb:Query", "arn:aws:dynamodb:${Region}:${AccountId}:table/*"));
+    assert!(check("sqs:SendMessage", "arn:aws:sqs:${Region}:${AccountId}:*"));
+    assert!(check("iam:PassRole", "${SchedulerRoleArn}"));
+    assert!(!check("events:PutRule", "arn:aws:events:${Region}:${AccountId}:rule/${Prefix}*"));
+    assert!(!check("events:ListRules", "*"));
+}
+
+#[test]
+fn only_rules_of_the_prefix_in_this_account_may_fill_the_dead_letters() {
+    let properties = properties("DeadLettersPolicy");
+    let allowing: Vec<&Value> =
+        statements(&properties["PolicyDocument"]).iter().filter(|statement| statement["Effect"] == "Allow").collect();
+    let [statement] = allowing.as_slice() else { panic!("one statement, not {allowing:?}") };
+    assert_eq!(statement["Principal"]["Service"], "events.amazonaws.com");
+    assert_eq!(statement["Condition"]["ArnLike"]["aws:SourceArn"], "arn:aws:events:${Region}:${AccountId}:rule/${Prefix}*");
+    assert_eq!(statement["Condition"]["StringEquals"]["aws:SourceAccount"], "${AccountId}");
+}

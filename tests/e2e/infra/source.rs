@@ -1,0 +1,133 @@
+//! Which files of a crate a program is made of, by the paths that they write: `crate::ledger::Ledger`, `mod rules;`. Wider
+//! than the truth at times (whole files, not functions), never narrower.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// A file of the crate, without its tests and comments.
+pub struct Source {
+    /// From `src`, as `ledger/claim.rs`.
+    pub path: String,
+    module: Vec<String>,
+    pub text: String,
+}
+
+/// Every file under `src` but those of tests.
+pub fn read(src: &Path) -> Vec<Source> {
+    let mut sources = Vec::new();
+    let mut directories = vec![src.to_path_buf()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display())) {
+            let path = entry.expect("an entry").path();
+            let stem = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            if stem == "tests" {
+                continue;
+            }
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("UTF-8");
+                sources.push(source(&path.strip_prefix(src).expect("below src").to_string_lossy(), &text));
+            }
+        }
+    }
+    sources.sort_by(|one, other| one.path.cmp(&other.path));
+    sources
+}
+
+fn source(path: &str, text: &str) -> Source {
+    let mut module: Vec<String> = path.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+    module.pop_if(|last| last == "mod" || last == "lib");
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let lines: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    Source { path: path.to_owned(), module, text: lines.join("\n") }
+}
+
+/// The file and those that it refers to, and so on.
+pub fn reachable<'a>(start: &str, sources: &'a [Source]) -> Vec<&'a Source> {
+    let first = sources.iter().position(|source| source.path == start).unwrap_or_else(|| panic!("no {start}"));
+    let mut found = BTreeSet::from([first]);
+    let mut waiting = vec![first];
+    while let Some(index) = waiting.pop() {
+        for path in references(&sources[index]) {
+            // The longest part of the path that is a module; the rest is an item in it.
+            let module = (1..=path.len()).rev().find_map(|length| sources.iter().position(|source| source.module == path[..length]));
+            waiting.extend(module.filter(|&module| found.insert(module)));
+        }
+    }
+    found.into_iter().map(|index| &sources[index]).collect()
+}
+
+/// Paths from the crate's root that a file writes, and its child modules.
+fn references(source: &Source) -> Vec<Vec<String>> {
+    let parent = &source.module[..source.module.len().saturating_sub(1)];
+    let roots: [(&str, &[String]); 4] = [("crate::", &[]), ("postdate_aws::", &[]), ("super::", parent), ("self::", &source.module)];
+    let mut paths = Vec::new();
+    for (word, base) in roots {
+        for (at, _) in source.text.match_indices(word) {
+            if !source.text[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_') {
+                tree(&source.text[at + word.len()..], base, &mut paths);
+            }
+        }
+    }
+    for line in source.text.lines() {
+        let declared = line.trim().trim_start_matches("pub ").trim_start_matches("pub(crate) ").strip_prefix("mod ");
+        // lib.rs declares everything, and stands for nothing that a program does.
+        if let Some(name) = declared.and_then(|rest| rest.strip_suffix(';')).filter(|_| !source.module.is_empty()) {
+            paths.push([source.module.as_slice(), &[name.to_owned()]].concat());
+        }
+    }
+    paths
+}
+
+/// Adds every path of a use tree, `a::{b, c::d}`, or of a plain path; returns what follows it.
+fn tree<'a>(text: &'a str, base: &[String], paths: &mut Vec<Vec<String>>) -> &'a str {
+    let text = text.trim_start();
+    if let Some(mut rest) = text.strip_prefix('{') {
+        loop {
+            rest = rest.trim_start().trim_start_matches(',').trim_start();
+            if let Some(after) = rest.strip_prefix('}') {
+                return after;
+            }
+            let after = tree(rest, base, paths);
+            // An alias, `a as b`, is passed over; so is what is no use tree at all.
+            rest = after.find([',', '}']).map_or("", |at| &after[at..]);
+            if rest.is_empty() {
+                return rest;
+            }
+        }
+    }
+    let end = text.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(text.len());
+    let path = match &text[..end] {
+        "" => base.to_vec(),
+        "super" => base[..base.len().saturating_sub(1)].to_vec(),
+        name => [base, &[name.to_owned()]].concat(),
+    };
+    match text[end..].strip_prefix("::") {
+        Some(rest) if end > 0 => tree(rest, &path, paths),
+        _ => {
+            paths.push(path);
+            &text[end..]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_reached_by_the_paths_that_are_written() {
+        let sources = [
+            source("lib.rs", "pub mod ledger;\npub mod rules;\npub mod unused;"),
+            source("bin/one.rs", "use postdate_aws::{ledger::{self, Ledger}, other as x, rules};\nfn main() {}"),
+            source("ledger.rs", "mod claim;\nimpl Ledger {}\n// crate::unused\n#[cfg(test)]\nmod tests { use crate::unused; }"),
+            source("ledger/claim.rs", "use super::super::nothing;\nuse super::Ledger;"),
+            source("rules.rs", "use crate::rules_by_name::find;"),
+            source("rules_by_name.rs", "not_crate::unused"),
+            source("unused.rs", "use crate::ledger;"),
+        ];
+        let found: Vec<&str> = reachable("bin/one.rs", &sources).iter().map(|source| source.path.as_str()).collect();
+        assert_eq!(found, ["bin/one.rs", "ledger.rs", "ledger/claim.rs", "rules.rs", "rules_by_name.rs"]);
+    }
+}

@@ -1,0 +1,59 @@
+//! The AWS tools: cfn-lint, sam, the SAM translator, moto.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::harness::root;
+
+/// A program of the environment; `POSTDATE_AWS_TOOLS` names another than `target/aws-tools`.
+fn program(name: &str) -> Command {
+    let tools = std::env::var_os("POSTDATE_AWS_TOOLS").map_or_else(|| root().join("target/aws-tools"), PathBuf::from);
+    let program = tools.join("bin").join(name);
+    assert!(program.exists(), "{} is missing: `cargo xtask test` installs it", program.display());
+    let mut command = Command::new(program);
+    // No credentials, no usage reports: nothing here speaks to AWS.
+    command.current_dir(root()).env("AWS_DEFAULT_REGION", "us-east-1").env("SAM_CLI_TELEMETRY", "0").env_remove("AWS_PROFILE");
+    command
+}
+
+#[track_caller]
+fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{out}\n{err}", output.status);
+    output
+}
+
+#[track_caller]
+fn json(command: &mut Command) -> Value {
+    serde_json::from_slice(&run(command).stdout).expect("a JSON document")
+}
+
+/// The template as CloudFormation sees it, after the SAM transform.
+pub fn translated() -> &'static Value {
+    static TRANSLATED: OnceLock<Value> = OnceLock::new();
+    TRANSLATED.get_or_init(|| json(program("python").args(["infra/checks/translate.py", "infra/template.yaml"])))
+}
+
+/// What moto made of the template.
+#[track_caller]
+pub fn created(parameters: &[&str]) -> Value {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), translated().to_string()).expect("the translated template");
+    json(program("python").arg("infra/checks/create_in_moto.py").arg(file.path()).args(parameters))
+}
+
+#[test]
+fn cfn_lint_has_no_complaint() {
+    let output = run(program("cfn-lint").args(["--non-zero-exit-code", "informational", "infra/template.yaml"]));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+}
+
+#[test]
+fn sam_finds_the_template_valid() {
+    let output = run(program("sam").args(["validate", "--lint", "--template", "infra/template.yaml"]));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("is a valid SAM Template"), "{output:?}");
+}
