@@ -2,6 +2,7 @@
 
 mod bench;
 mod guests;
+mod lambda;
 mod serve;
 mod step;
 mod test;
@@ -18,6 +19,7 @@ Commands:
   serve     build everything and start `postdate serve` with the sample use cases
   test      build everything and run every test
   plugins   build the WASM plugins and place them in their bundles
+  lambda    build the AWS Lambda functions and write their zips
   torture   kill the server at random moments under load and count what is lost
   bench     measure, and write target/bench/
 
@@ -44,6 +46,7 @@ fn run(command: &str, arguments: Vec<OsString>) -> Result<ExitCode> {
         "serve" => serve::run(arguments),
         "test" => test::run(&arguments),
         "plugins" => guests::run(arguments),
+        "lambda" => lambda::run(arguments),
         "torture" => test::torture(arguments),
         "bench" => bench::run(arguments),
         "" | "help" | "-h" | "--help" => {

@@ -1,0 +1,178 @@
+//! `cargo xtask lambda`: the three functions, as zips that `infra/template.yaml` names.
+
+mod package;
+
+use std::{
+    env,
+    ffi::OsString,
+    fmt::{self, Display},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::step::{asks_for_help, cargo, output, root, step, target};
+
+const HELP: &str = "\
+cargo xtask lambda [--arch arm64|x86_64] [--out DIR]
+
+Builds processor, target and janitor for AWS Lambda (provided.al2023), optimised, and writes DIR/processor.zip,
+DIR/target.zip and DIR/janitor.zip. DIR is target/lambda, where infra/template.yaml looks for them. The same build gives
+the same bytes.
+
+--arch is arm64 unless told otherwise, as in the template. `cargo lambda` is used where it is installed; without it, or
+with POSTDATE_GUEST_TOOLCHAIN=distro (it calls rustup), plain cargo builds for this machine's own architecture.";
+
+const FUNCTIONS: [&str; 3] = ["processor", "target", "janitor"];
+
+/// In the root Cargo.toml.
+const PROFILE: &str = "lambda";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arch {
+    Arm64,
+    X86_64,
+}
+
+impl Arch {
+    fn parse(name: &str) -> Result<Self> {
+        match name {
+            "arm64" | "aarch64" => Ok(Self::Arm64),
+            "x86_64" => Ok(Self::X86_64),
+            _ => bail!("--arch is `{name}`: it can be `arm64` or `x86_64`"),
+        }
+    }
+
+    /// None where this machine is something that Lambda does not run.
+    fn own() -> Option<Self> {
+        Self::parse(env::consts::ARCH).ok().filter(|_| env::consts::OS == "linux")
+    }
+
+    fn triple(self) -> &'static str {
+        match self {
+            Self::Arm64 => "aarch64-unknown-linux-gnu",
+            Self::X86_64 => "x86_64-unknown-linux-gnu",
+        }
+    }
+}
+
+/// As AWS calls it.
+impl Display for Arch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Arm64 => "arm64",
+            Self::X86_64 => "x86_64",
+        })
+    }
+}
+
+pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
+    if asks_for_help(&arguments, HELP) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (arch, out) = parse(arguments)?;
+    let programs = build(arch)?;
+    std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+    let mut packed = Vec::new();
+    for (function, program) in FUNCTIONS.into_iter().zip(programs) {
+        packed.push((function, package::package(&program, &out.join(function).with_extension("zip"), arch.triple())?));
+    }
+    println!("{:<10} {:>14} {:>14}", arch.to_string(), "program, bytes", "zip, bytes");
+    for (function, size) in packed {
+        println!("{function:<10} {:>14} {:>14}", size.program, size.zip);
+    }
+    println!("In {}. Deploy with --parameter-overrides Architecture={arch} (see infra/README.md)", out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse(arguments: Vec<OsString>) -> Result<(Arch, PathBuf)> {
+    let (mut arch, mut out) = (Arch::Arm64, target().join("lambda"));
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            lexopt::Arg::Long("arch") => arch = Arch::parse(&parser.value()?.to_string_lossy())?,
+            lexopt::Arg::Long("out") => out = env::current_dir()?.join(parser.value()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok((arch, out))
+}
+
+/// Paths of the programs, in the order of [`FUNCTIONS`].
+fn build(arch: Arch) -> Result<Vec<PathBuf>> {
+    let title = format!("Building the functions for {arch}");
+    if cargo_lambda_is_installed() {
+        let directory = target().join("lambda").join(arch.to_string());
+        let mut build = cargo("lambda");
+        build.args(["build", "--profile", PROFILE, "--locked", "--package", "postdate-aws", "--bins"]);
+        build.args(["--target", arch.triple(), "--output-format", "binary", "--lambda-dir"]).arg(&directory);
+        step(&title, &mut build)?;
+        return Ok(FUNCTIONS.iter().map(|function| directory.join(function).join("bootstrap")).collect());
+    }
+    if Arch::own() != Some(arch) {
+        bail!("{}", cannot_build(arch, Arch::own()));
+    }
+    // The target is named although it is this machine's own, so that the path says what the programs are for.
+    let mut build = cargo("build");
+    build.args(["--profile", PROFILE, "--locked", "--package", "postdate-aws", "--bins", "--target", arch.triple()]);
+    step(&title, &mut build)?;
+    let directory = target().join(arch.triple()).join(PROFILE);
+    Ok(FUNCTIONS.iter().map(|function| directory.join(function)).collect())
+}
+
+fn cannot_build(arch: Arch, own: Option<Arch>) -> String {
+    let choices = "install it (https://www.cargo-lambda.info)";
+    match own {
+        Some(own) => format!(
+            "without `cargo lambda`, functions can be built for this machine's {own} only, not for {arch}: {choices} and leave \
+             POSTDATE_GUEST_TOOLCHAIN unset, or give --arch {own} and deploy with Architecture={own}"
+        ),
+        None => format!("without `cargo lambda`, functions can be built on Linux only: {choices}"),
+    }
+}
+
+/// It asks rustup for the target, which is not wanted with the distribution's toolchain.
+fn cargo_lambda_is_installed() -> bool {
+    let distribution = env::var_os("POSTDATE_GUEST_TOOLCHAIN").is_some_and(|choice| choice == "distro");
+    !distribution && output(Command::new("cargo-lambda").current_dir(root()).args(["lambda", "--version"])).is_some()
+}
+
+/// For messages: from the repository, where it is in there.
+fn shown(path: &Path) -> std::path::Display<'_> {
+    path.strip_prefix(root()).unwrap_or(path).display()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<(Arch, PathBuf)> {
+        parse(arguments.iter().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn the_default_is_what_the_template_takes() {
+        let (arch, out) = parsed(&[]).unwrap();
+        let template = std::fs::read_to_string(root().join("infra/template.yaml")).unwrap();
+        assert!(template.contains(&format!("    Default: {arch}\n    AllowedValues: [arm64, x86_64]")));
+        for function in FUNCTIONS {
+            let zip = out.join(function).with_extension("zip");
+            assert!(template.contains(&format!("CodeUri: ../{}\n", shown(&zip))), "{}", zip.display());
+        }
+    }
+
+    #[test]
+    fn arguments_are_checked() {
+        assert_eq!(parsed(&["--arch", "x86_64"]).unwrap().0, Arch::X86_64);
+        assert_eq!(parsed(&["--arch", "mips"]).unwrap_err().to_string(), "--arch is `mips`: it can be `arm64` or `x86_64`");
+        assert!(parsed(&["--output"]).is_err());
+        assert!(parsed(&["--out"]).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_built_here_says_what_can() {
+        let message = cannot_build(Arch::Arm64, Some(Arch::X86_64));
+        assert!(message.contains("--arch x86_64") && message.contains("Architecture=x86_64"), "{message}");
+    }
+}

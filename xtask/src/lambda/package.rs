@@ -1,0 +1,120 @@
+//! One function's zip: the program, as `bootstrap`, and nothing else.
+
+use std::{
+    fs,
+    io::{Cursor, Write},
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail};
+use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
+
+use super::shown;
+
+/// The C library of Amazon Linux 2023, as minor version of 2: <https://docs.aws.amazon.com/linux/al2023/ug/core-glibc.html>.
+const LAMBDA_GLIBC: u32 = 34;
+
+/// `e_machine` of an ELF header: the System V ABI's numbers.
+const MACHINES: [(&str, u16); 2] = [("x86_64-unknown-linux-gnu", 62), ("aarch64-unknown-linux-gnu", 183)];
+
+/// Bytes.
+pub struct Size {
+    pub program: usize,
+    pub zip: usize,
+}
+
+/// # Errors
+/// Where the program would not start on Lambda: another machine's, or made for a newer C library.
+pub fn package(program: &Path, zip: &Path, triple: &str) -> Result<Size> {
+    let bytes = fs::read(program).with_context(|| format!("cannot read {}", shown(program)))?;
+    check(&bytes, triple).with_context(|| format!("{} would not start on Lambda", shown(program)))?;
+    let packed = packed(&bytes)?;
+    fs::write(zip, &packed).with_context(|| format!("cannot write {}", shown(zip)))?;
+    Ok(Size { program: bytes.len(), zip: packed.len() })
+}
+
+/// Neither the time nor the owner is in it, so that the same program is the same zip, and a deployment sees no change.
+fn packed(program: &[u8]) -> Result<Vec<u8>> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .compression_level(Some(9))
+        .last_modified_time(DateTime::default())
+        .unix_permissions(0o755);
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file("bootstrap", options)?;
+    zip.write_all(program)?;
+    Ok(zip.finish()?.into_inner())
+}
+
+fn check(program: &[u8], triple: &str) -> Result<()> {
+    let machine = MACHINES.iter().find(|(known, _)| *known == triple).map(|(_, machine)| *machine);
+    let found = program.strip_prefix(b"\x7fELF").and_then(|rest| rest.get(14..16)).map(|two| u16::from_le_bytes([two[0], two[1]]));
+    if found.is_none() || found != machine {
+        bail!("it is no program for {triple}");
+    }
+    let newest = newest_glibc(program);
+    if newest > LAMBDA_GLIBC {
+        bail!(
+            "it needs glibc 2.{newest}, and provided.al2023 has 2.{LAMBDA_GLIBC}: build it through `cargo lambda`, or on an older system"
+        );
+    }
+    Ok(())
+}
+
+/// From the names of the symbol versions, which stand as text in the program: `GLIBC_2.34`. 0 where there is none.
+fn newest_glibc(program: &[u8]) -> u32 {
+    const NAME: &[u8] = b"GLIBC_2.";
+    let versions = program.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME).filter_map(|(at, _)| {
+        let rest = &program[at + NAME.len()..];
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).take(3).count();
+        std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
+    });
+    versions.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const X86_64: &str = "x86_64-unknown-linux-gnu";
+
+    fn elf(machine: u16, text: &str) -> Vec<u8> {
+        let mut program = b"\x7fELF".to_vec();
+        program.extend([0; 14]);
+        program.extend(machine.to_le_bytes());
+        program.extend(text.as_bytes());
+        program
+    }
+
+    #[test]
+    fn what_would_not_start_is_refused() {
+        check(&elf(62, "\0GLIBC_2.2.5\0GLIBC_2.34\0"), X86_64).unwrap();
+        let error = check(&elf(62, "\0GLIBC_2.38\0GLIBC_2.3\0"), X86_64).unwrap_err().to_string();
+        assert!(error.starts_with("it needs glibc 2.38, and provided.al2023 has 2.34"), "{error}");
+        for program in [elf(183, ""), b"#!/bin/sh".to_vec(), Vec::new()] {
+            assert!(check(&program, X86_64).is_err());
+        }
+    }
+
+    #[test]
+    fn the_same_program_is_the_same_zip_with_one_executable_file() {
+        let program = vec![7; 100_000];
+        let first = packed(&program).unwrap();
+        assert_eq!(first, packed(&program).unwrap());
+        assert!(first.len() < 1_000, "not compressed: {} bytes", first.len());
+        let mut zip = zip::ZipArchive::new(Cursor::new(first)).unwrap();
+        assert_eq!(zip.len(), 1);
+        let file = zip.by_index(0).unwrap();
+        assert_eq!(file.name().unwrap(), "bootstrap");
+        assert_eq!(file.unix_mode().map(|mode| mode & 0o777), Some(0o755));
+    }
+
+    #[test]
+    fn a_program_of_this_machine_passes_or_is_too_new() {
+        let own = fs::read(std::env::current_exe().unwrap()).unwrap();
+        let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        if let Err(error) = check(&own, &triple) {
+            assert!(error.to_string().contains("glibc"), "{error}");
+        }
+    }
+}
