@@ -6,6 +6,8 @@
 pub mod clients;
 pub mod config;
 pub mod deliver;
+#[cfg(test)]
+mod fakes;
 pub mod host;
 pub mod janitor;
 pub mod ledger;

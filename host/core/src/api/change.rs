@@ -46,6 +46,20 @@ where
         Ok(self.changed(StatusCode::OK, &moved))
     }
 
+    /// No claim keeps a rule that points at the target itself from firing: it must be gone before anybody is told that
+    /// the request is cancelled.
+    async fn disarm_direct(&self, id: CorrelationId) -> Result<(), Fault> {
+        let (request, _) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
+        if request.status != request::Status::Scheduled {
+            return Ok(());
+        }
+        let Ok(bundle) = self.use_cases.version(&request.use_case, &request.version).await else { return Ok(()) };
+        if bundle.use_case().targets.get(&request.target).is_some_and(|(_, target)| target.is_direct()) {
+            self.scheduler.unschedule(&request).await?;
+        }
+        Ok(())
+    }
+
     /// The client is told that the move failed, so the time is again what it was. Where that fails too, the request
     /// runs at one of the two times; its history says so.
     async fn move_back(&self, before: &request::Request, now: DateTime<Utc>) {
@@ -56,6 +70,7 @@ where
     }
 
     pub(super) async fn cancel_request(&self, now: DateTime<Utc>, id: CorrelationId) -> Result<Answer, Fault> {
+        self.disarm_direct(id).await?;
         let cancelled = self.change(id, Change::Cancel, now).await?;
         // It cannot run any more, whatever comes of this: the claim is refused.
         if let Err(error) = self.scheduler.unschedule(&cancelled).await {

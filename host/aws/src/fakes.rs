@@ -1,0 +1,231 @@
+//! Hand-written fakes of what firing and cleaning need beyond the core's ports.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use postdate_core::envelope::Envelope;
+use postdate_core::id::CorrelationId;
+use postdate_core::lifecycle::Change;
+use postdate_core::plugin::JobResult;
+use postdate_core::ports::{Arming, Changed, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler};
+use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request, Status};
+use postdate_core::testing::{FakeBundle, FakeDeliver, FakeUseCases, MemoryLedger, moment, new_request, sample_id};
+use postdate_core::use_case::Target;
+
+use crate::janitor::{Book, Timer, Timers};
+use crate::target::{Claims, Fired, Firing, Notify, Timing};
+
+const MANIFEST: &str = r#"
+name = "orders"
+[process]
+plugin = "process.wasm"
+[retry]
+max-attempts = 2
+backoff = { initial = "30s" }
+[targets]
+default = "here"
+here = { kind = "plugin" }
+away = { kind = "sqs", direct = true, arn = "arn:aws:sqs:eu-west-1:123456789012:away" }
+hook = { kind = "http", url = "http://127.0.0.1:9000/hook" }
+[on]
+failure = "hook"
+"#;
+
+/// Milliseconds after [`moment`]: the clock of these tests, one a thread, as each test has a thread.
+fn clock() -> DateTime<Utc> {
+    CLOCK.with(|clock| moment() + TimeDelta::milliseconds(clock.load(Ordering::SeqCst)))
+}
+
+thread_local! {
+    static CLOCK: AtomicI64 = const { AtomicI64::new(0) };
+    static IDS: AtomicI64 = const { AtomicI64::new(900) };
+}
+
+pub fn set_clock(seconds: i64) {
+    CLOCK.with(|clock| clock.store(seconds * 1000, Ordering::SeqCst));
+}
+
+fn new_id(_now: DateTime<Utc>) -> CorrelationId {
+    sample_id(IDS.with(|ids| u64::try_from(ids.fetch_add(1, Ordering::SeqCst)).unwrap_or_default()))
+}
+
+#[derive(Default)]
+pub struct FakeLedger(pub MemoryLedger, Mutex<String>);
+
+impl Claims for FakeLedger {
+    async fn claim(&self, id: CorrelationId, now: DateTime<Utc>) -> Result<(Changed, Option<String>), LedgerError> {
+        Ok((self.0.change(id, Change::Claim, now).await?, self.0.body(id)))
+    }
+}
+
+impl Changes for FakeLedger {
+    async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
+        self.0.change(id, change, now).await
+    }
+}
+
+impl Requests for FakeLedger {
+    async fn find(&self, id: CorrelationId) -> Result<Option<(Request, Vec<HistoryEntry>)>, LedgerError> {
+        self.0.find(id).await
+    }
+
+    async fn list(&self, query: Query) -> Result<Page, LedgerError> {
+        self.0.list(query).await
+    }
+
+    async fn body(&self, id: CorrelationId) -> Result<Option<String>, LedgerError> {
+        Ok(self.0.body(id))
+    }
+}
+
+impl Intake for FakeLedger {
+    async fn find_by_key(&self, use_case: &str, key: &str) -> Result<Option<Request>, LedgerError> {
+        self.0.find_by_key(use_case, key).await
+    }
+
+    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+        self.0.insert(new).await
+    }
+}
+
+/// What a scheduler with a queue was asked for, in order and in words.
+#[derive(Default)]
+pub struct FakeTiming {
+    log: Mutex<Vec<String>>,
+    /// Rules that are there; one called `stuck` cannot be removed.
+    pub timers: Mutex<Vec<Timer>>,
+}
+
+impl FakeTiming {
+    fn note(&self, line: String) {
+        self.log.lock().unwrap().push(line);
+    }
+}
+
+impl Scheduler for FakeTiming {
+    fn serves(&self, _target: &Target) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn schedule(&self, arming: Arming<'_>) -> Result<(), ScheduleError> {
+        self.note(format!("schedule {} at {}", arming.request.target, (arming.request.due_at - moment()).num_seconds()));
+        Ok(())
+    }
+
+    async fn unschedule(&self, _request: &Request) -> Result<(), ScheduleError> {
+        Ok(())
+    }
+}
+
+impl Timing for FakeTiming {
+    async fn park(&self, envelope: &Envelope, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool, ScheduleError> {
+        let near = due - now <= TimeDelta::minutes(15);
+        if near {
+            self.note(format!("park {} for {} s", envelope.attempt, (due - now).num_seconds()));
+        }
+        Ok(near)
+    }
+
+    async fn clean_rule(&self, name: &str) -> Result<(), ScheduleError> {
+        self.note(format!("clean {name}"));
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+pub struct FakeNotify(pub Mutex<Vec<CorrelationId>>);
+
+impl Notify for FakeNotify {
+    async fn request_failed(&self, request: &Request) -> Result<(), String> {
+        self.0.lock().unwrap().push(request.id);
+        Ok(())
+    }
+}
+
+pub type TestFiring = Firing<FakeUseCases, FakeLedger, FakeTiming, FakeDeliver, FakeNotify>;
+
+pub fn firing(answer: JobResult) -> TestFiring {
+    Firing {
+        use_cases: FakeUseCases::of(FakeBundle::new("v1", MANIFEST).on_process(move |_| Ok(answer.clone()))),
+        ledger: FakeLedger::default(),
+        scheduler: FakeTiming::default(),
+        deliver: FakeDeliver::answering(Ok(None)),
+        notifier: FakeNotify::default(),
+        now: clock,
+        new_id,
+    }
+}
+
+/// A request that is due at second 60, with the envelope of its rule.
+pub async fn accepted(firing: &TestFiring) -> Envelope {
+    let new = new_request(sample_id(1), "orders", moment() + TimeDelta::seconds(60));
+    firing.ledger.0.insert(new.clone()).await.unwrap();
+    Envelope::of(&new.request, Some("postdate-orders-1".to_owned()), None)
+}
+
+pub fn deadline() -> Instant {
+    Instant::now() + Duration::from_mins(1)
+}
+
+impl TestFiring {
+    pub async fn fire_at(&self, envelope: &Envelope, seconds: i64) -> String {
+        set_clock(seconds);
+        match self.fire(envelope, deadline()).await.unwrap() {
+            Fired::Ran { request, .. } => format!("ran: {}", request.status),
+            other => format!("{other:?}"),
+        }
+    }
+
+    pub fn timing(&self) -> Vec<String> {
+        std::mem::take(&mut *self.scheduler.log.lock().unwrap())
+    }
+
+    pub async fn status(&self) -> Status {
+        self.ledger.find(sample_id(1)).await.unwrap().unwrap().0.status
+    }
+}
+
+impl Book for FakeLedger {
+    async fn overdue(&self, before: DateTime<Utc>, limit: usize) -> Result<Vec<CorrelationId>, LedgerError> {
+        let mut found = Vec::new();
+        for id in self.0.ids() {
+            let Some((request, _)) = self.0.find(id).await? else { continue };
+            let wake = if request.status == Status::Scheduled { Some(request.due_at) } else { request.lease_until };
+            if wake.is_some_and(|wake| wake < before) && found.len() < limit {
+                found.push(id);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn cursor(&self) -> Result<String, LedgerError> {
+        Ok(self.1.lock().unwrap().clone())
+    }
+
+    async fn set_cursor(&self, cursor: &str) -> Result<(), LedgerError> {
+        cursor.clone_into(&mut self.1.lock().unwrap());
+        Ok(())
+    }
+}
+
+impl Timers for FakeTiming {
+    async fn list(&self) -> Result<Vec<Timer>, ScheduleError> {
+        Ok(self.timers.lock().unwrap().clone())
+    }
+
+    async fn remove(&self, timer: &Timer) -> Result<(), ScheduleError> {
+        if timer.name == "stuck" {
+            return Err(ScheduleError::Failed("access denied".to_owned()));
+        }
+        self.timers.lock().unwrap().retain(|other| other != timer);
+        self.note(format!("remove {}", timer.name));
+        Ok(())
+    }
+
+    async fn not_cleaned(&self, timer: &Timer, reason: &str) -> Result<(), String> {
+        self.note(format!("not cleaned {}: {reason}", timer.name));
+        Ok(())
+    }
+}

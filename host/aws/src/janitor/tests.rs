@@ -1,0 +1,76 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use postdate_core::lifecycle::Change;
+use postdate_core::ports::{Changes, Intake, Requests};
+use postdate_core::request::{Request, Status};
+use postdate_core::testing::{moment, new_request, sample_id};
+use std::time::Duration;
+
+use super::*;
+use crate::fakes::{TestFiring, accepted, deadline, firing, set_clock};
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    moment() + TimeDelta::seconds(seconds)
+}
+
+async fn sweep(host: &TestFiring, seconds: i64) -> Report {
+    set_clock(seconds);
+    let limits = Limits { requests: 100, rules: 2, deadline: deadline(), max_event_age: Duration::from_hours(1) };
+    Sweep { host, limits }.run().await
+}
+
+fn timer(name: &str, id: u64, seconds: i64) -> Timer {
+    Timer { name: name.to_owned(), id: Some(sample_id(id)), at: Some(at(seconds)) }
+}
+
+#[tokio::test]
+async fn what_was_due_and_never_fired_is_fired_again() {
+    let host = firing(Ok(None));
+    accepted(&host).await;
+    assert_eq!(sweep(&host, 61).await, Report::default(), "its rule may be on its way");
+    assert_eq!(sweep(&host, 60 + 200).await, Report { rearmed: 1, ..Report::default() });
+    assert_eq!(host.timing(), ["park 1 for 0 s"]);
+}
+
+#[tokio::test]
+async fn a_request_whose_lease_ran_out_is_freed_and_fired_again() {
+    let host = firing(Ok(None));
+    accepted(&host).await;
+    host.ledger.0.change(sample_id(1), Change::Claim, at(60)).await.unwrap();
+    assert_eq!(sweep(&host, 60 + 3600).await, Report { released: 1, ..Report::default() });
+    assert_eq!((host.status().await, host.timing()), (Status::Scheduled, vec!["park 2 for 0 s".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_request_of_a_direct_target_ends_when_its_event_can_no_longer_come() {
+    let host = firing(Ok(None));
+    let new = new_request(sample_id(1), "orders", at(60));
+    let request = Request { target: "away".to_owned(), ..new.request.clone() };
+    host.ledger.0.insert(postdate_core::request::NewRequest { request, ..new }).await.unwrap();
+    assert_eq!(sweep(&host, 600).await, Report::default());
+    assert_eq!(sweep(&host, 2 * 3600).await, Report { settled: 1, ..Report::default() });
+    let (request, _) = host.ledger.find(sample_id(1)).await.unwrap().unwrap();
+    assert_eq!(request.status, Status::Succeeded);
+    assert!(request.result.unwrap().contains("unknown"), "nobody here saw what came of it");
+}
+
+#[tokio::test]
+async fn only_rules_that_nobody_needs_are_removed() {
+    let host = firing(Ok(None));
+    accepted(&host).await;
+    let foreign = Timer { id: None, ..timer("postdate-by-hand", 0, 0) };
+    let unreadable = Timer { at: None, ..timer("rate", 9, 0) };
+    let needed = timer("needed", 1, 60);
+    *host.scheduler.timers.lock().unwrap() =
+        vec![timer("past", 1, -7200), timer("orphan", 8, 60), foreign.clone(), unreadable.clone(), needed.clone(), timer("stuck", 7, 60)];
+    let mut cleaned = 0;
+    for _ in 0..3 {
+        let report = sweep(&host, 30).await;
+        assert!(report.more, "two rules a run, and it goes on where it stopped");
+        cleaned += report.cleaned;
+    }
+    assert_eq!(cleaned, 2);
+    let left: Vec<Timer> = host.scheduler.timers.lock().unwrap().clone();
+    assert_eq!(left, [foreign, unreadable, needed, timer("stuck", 7, 60)]);
+    let log = host.timing();
+    assert!(log.contains(&"not cleaned stuck: the scheduler failed: access denied".to_owned()), "{log:?}");
+}
