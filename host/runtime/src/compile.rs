@@ -40,5 +40,5 @@ pub fn compile(engine: &Engine, cache: Option<&Cache>, wasm: &[u8]) -> Result<Co
 
 #[cfg(not(feature = "compile"))]
 pub fn compile(_engine: &Engine, _cache: Option<&Cache>, _wasm: &[u8]) -> Result<Component, String> {
-    Err("has not been compiled ahead of time, and this host is built without a compiler: push the use case again with `postdate use-case push`".into())
+    Err("is WebAssembly, and this host is built without a compiler: compile it with `postdate plugin compile`, and give the host what that writes".into())
 }

@@ -92,7 +92,9 @@ pub fn engine_config(allocation: Allocation) -> Config {
         .max_wasm_stack(GUEST_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES)
         // What a plugin's author needs is on stderr; frames of wasm offsets are noise, and cost time at each trap.
-        .wasm_backtrace_max_frames(None);
+        .wasm_backtrace_max_frames(None)
+        // It serves those frames only, and is a tenth of the machine code's file.
+        .generate_address_map(false);
     if let Allocation::Pooling { slots, max_memory } = allocation {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots, max_memory)));
     }

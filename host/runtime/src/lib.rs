@@ -2,7 +2,8 @@
 //! fresh instance under a memory limit and a deadline.
 //!
 //! [`Runtime::load`] turns a bundle into a [`LoadedBundle`], which is the core's
-//! [`Bundle`](postdate_core::ports::Bundle); [`inspect`](inspect::inspect) says what a plugin file is without loading it.
+//! [`Bundle`](postdate_core::ports::Bundle); [`Runtime::load_compiled`] does the same with what was compiled ahead of time,
+//! and needs no compiler; [`inspect`](inspect::inspect) says what a plugin file is without loading it.
 
 mod artifact;
 pub mod artifacts;

@@ -14,9 +14,10 @@ use postdate_runtime::{Precompiled, precompile, read_bundle_dir, write_artifacts
 use crate::output::{columns, out};
 
 const NOTES: &str = "\
-The machine code runs on every processor of its architecture, and only in hosts with the very version of
-wasmtime that is in this program: after an update of Postdate, compile again. It is not part of the bundle's version.
-A host loads what is in this directory without asking who compiled it: give it none from strangers.";
+The machine code runs on every processor of its architecture, and only in hosts with the very
+version of wasmtime that is in this program: compile again after an update of Postdate. It is not
+part of the bundle's version. A host loads what is in this directory without asking who compiled
+it: give it none from strangers.";
 
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
@@ -25,12 +26,10 @@ pub struct Compile {
     #[arg(value_name = "BUNDLE_DIR")]
     dir: PathBuf,
 
-    /// Architecture of the hosts, as AWS Lambda calls it: x86_64 or arm64; may be given twice
-    #[arg(long, required = true)]
+    #[arg(long, required = true, help = "Architecture of the hosts, as AWS Lambda calls it: x86_64 or arm64; may be given twice")]
     arch: Vec<Arch>,
 
-    /// Where to write machine code and artifacts.json [default: BUNDLE_DIR/compiled]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help = "Where to write machine code and artifacts.json [default: BUNDLE_DIR/compiled]")]
     out: Option<PathBuf>,
 }
 
