@@ -195,7 +195,7 @@ fn files_that_are_no_machine_code_are_refused() {
 
 #[test]
 fn machine_code_is_judged_as_its_plugin_would_be() {
-    // A processor with outgoing HTTP, in the place of the validator's code.
+    // Whatever the list says that it is.
     let source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
     let dir = compiled(&source, &[HERE]);
     let engine = wasmtime::Engine::new(&crate::config::compiler_config(HERE).unwrap()).unwrap();
