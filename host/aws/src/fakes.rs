@@ -142,6 +142,11 @@ impl Notify for FakeNotify {
         self.0.lock().unwrap().push(request.id);
         Ok(())
     }
+
+    async fn dead_letter(&self, _envelope: &Envelope, request: &Request) -> Result<(), String> {
+        self.0.lock().unwrap().push(request.id);
+        Ok(())
+    }
 }
 
 pub type TestFiring = Firing<FakeUseCases, FakeLedger, FakeTiming, FakeDeliver, FakeNotify>;

@@ -1,6 +1,7 @@
 //! `postdate`: the server, the workbench for plugins, and a client of the API, in one binary.
 
 mod body;
+mod dead_letter;
 mod listen;
 mod logging;
 mod output;
@@ -44,6 +45,8 @@ enum Command {
     Request(request::RequestCommand),
     /// Look at the use cases of a server
     UseCase(use_case::UseCaseCommand),
+    /// Look at what failed on AWS, and send it again
+    DeadLetter(dead_letter::DeadLetterCommand),
     /// Receive and print HTTP requests on this machine, to try webhooks
     Listen(listen::Listen),
     /// Print a completion script, such as for `source <(postdate completions bash)`
@@ -64,6 +67,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Plugin(command) => async_runtime()?.block_on(plugin::run(command)),
         Command::Request(command) => async_runtime()?.block_on(request::run(command)),
         Command::UseCase(command) => async_runtime()?.block_on(use_case::run(command)),
+        Command::DeadLetter(command) => async_runtime()?.block_on(dead_letter::run(command)),
         Command::Listen(arguments) => async_runtime()?.block_on(listen::run(arguments)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

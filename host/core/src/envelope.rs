@@ -27,6 +27,9 @@ pub struct Envelope {
     pub attempt: u32,
     /// When it is due: RFC 3339, UTC.
     pub scheduled_for: String,
+    /// Sent again by an operator: a request that has failed is to run once more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redrive: bool,
     /// X-Ray trace header of the call that made the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
@@ -56,6 +59,7 @@ impl Envelope {
             use_case: request.use_case.clone(),
             attempt: request.attempts + 1,
             scheduled_for: rfc3339(request.due_at),
+            redrive: false,
             trace_id,
             payload: None,
         }

@@ -103,6 +103,9 @@ where
                 },
                 // Moved to just now between the look and the claim; or scheduled by somebody in between.
                 Changed::Refused(request, _) if request.status == Status::Scheduled => {}
+                Changed::Refused(request, _) if request.status == Status::Failed && envelope.redrive => {
+                    self.ledger.change(id, Change::Retry, now).await.map_err(|source| FireError::Ledger { id, source })?;
+                }
                 Changed::Refused(request, _) => {
                     self.clean(envelope).await;
                     return Ok(Fired::Ended(request.status));
@@ -179,6 +182,11 @@ where
         {
             tracing::error!(correlation_id = %request.id, error, "cannot notify of a failure");
         }
+        if request.status == Status::Failed
+            && let Err(error) = self.notifier.dead_letter(&Envelope::of(request, None, None), request).await
+        {
+            tracing::error!(correlation_id = %request.id, error, "cannot put a failed request into the dead-letter queue");
+        }
         if let Some(notice) = notice
             && let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &notice.request).await
         {
@@ -190,7 +198,7 @@ where
     async fn later(&self, envelope: &Envelope, request: &Request, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), FireError> {
         let id = request.id;
         // The rule's name goes along, so that whoever ends the request deletes it.
-        let next = Envelope { attempt: request.attempts + 1, scheduled_for: rfc3339(due), ..envelope.clone() };
+        let next = Envelope { attempt: request.attempts + 1, scheduled_for: rfc3339(due), redrive: false, ..envelope.clone() };
         if self.scheduler.park(&next, due, now).await.map_err(|source| FireError::Schedule { id, source })? {
             return Ok(());
         }

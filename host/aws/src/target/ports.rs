@@ -27,4 +27,7 @@ pub trait Timing: Send + Sync {
 pub trait Notify: Send + Sync {
     /// A request has failed for good. The error is for the log: nothing else hangs on it.
     fn request_failed(&self, request: &Request) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Puts what failed for good where operators look for it, and from where it can be sent again.
+    fn dead_letter(&self, envelope: &Envelope, request: &Request) -> impl Future<Output = Result<(), String>> + Send;
 }

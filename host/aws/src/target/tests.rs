@@ -39,7 +39,10 @@ async fn a_failed_attempt_comes_again_and_the_last_is_told() {
     assert_eq!(firing.timing(), ["park 2 for 30 s"], "the rule stays until the end");
     assert_eq!(firing.fire_at(&envelope, 90).await, "ran: failed");
     assert_eq!(firing.timing(), ["clean postdate-orders-1", "schedule hook at 90"]);
-    assert_eq!(*firing.notifier.0.lock().unwrap(), [sample_id(1)]);
+    assert_eq!(*firing.notifier.0.lock().unwrap(), [sample_id(1); 2], "the topic, and the dead-letter queue");
+    assert_eq!(firing.fire_at(&envelope, 100).await, "Ended(Failed)");
+    let redriven = Envelope { redrive: true, ..envelope };
+    assert_eq!(firing.fire_at(&redriven, 110).await, "ran: scheduled", "an operator sent it again: its attempts count anew");
 }
 
 #[tokio::test]

@@ -1,0 +1,142 @@
+//! One message of a dead-letter queue: which request it is about, and why it is there. Three services write them.
+
+use std::collections::BTreeMap;
+
+use postdate_core::envelope::{Envelope, VERSION};
+use postdate_core::id::CorrelationId;
+use serde_json::Value;
+
+use crate::output::{columns, printable};
+
+/// Length of a correlation id, with which names of rules and schedules end or nearly end.
+const ID_LENGTH: usize = 36;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    pub message_id: String,
+    pub receipt: String,
+    pub body: String,
+    /// Message attributes: EventBridge's are `ERROR_CODE`, `ERROR_MESSAGE`, `RULE_ARN`, `TARGET_ARN`,
+    /// `EXHAUSTED_RETRY_CONDITION`, `RETRY_ATTEMPTS`.
+    pub attributes: BTreeMap<String, String>,
+    /// When it was sent: RFC 3339.
+    pub sent: String,
+    pub id: Option<CorrelationId>,
+}
+
+impl Letter {
+    pub fn new(message_id: String, receipt: String, body: String, attributes: BTreeMap<String, String>, sent: String) -> Self {
+        let mut letter = Self { message_id, receipt, body, attributes, sent, id: None };
+        letter.id = letter.envelope().map(|envelope| envelope.correlation_id);
+        letter
+    }
+
+    /// What to send again. From the body, from the request of Lambda's failure record, or from the rule's name.
+    pub fn envelope(&self) -> Option<Envelope> {
+        let lambda_request = || Some(serde_json::from_str::<Value>(&self.body).ok()?.get("requestPayload")?.to_string());
+        let found = Envelope::parse(&self.body).ok().or_else(|| Envelope::parse(&lambda_request()?).ok()).or_else(|| self.of_rule())?;
+        Some(Envelope { redrive: true, ..found })
+    }
+
+    fn of_rule(&self) -> Option<Envelope> {
+        let name = self.attributes.get("RULE_ARN").or_else(|| self.attributes.get("SCHEDULE_ARN"))?.rsplit('/').next()?;
+        let at = (0..=name.len().checked_sub(ID_LENGTH)?).rev().find_map(|at| Some((at, name.get(at..at + ID_LENGTH)?.parse().ok()?)));
+        let (at, correlation_id): (usize, CorrelationId) = at?;
+        Some(Envelope {
+            v: VERSION,
+            rule: self.attributes.contains_key("RULE_ARN").then(|| name.to_owned()),
+            correlation_id,
+            use_case: name[..at].trim_end_matches('-').to_owned(),
+            attempt: 1,
+            scheduled_for: self.sent.clone(),
+            redrive: true,
+            trace_id: None,
+            payload: None,
+        })
+    }
+
+    /// Why it is here, in the words of who put it here.
+    pub fn reason(&self) -> String {
+        let attribute = |name: &str| self.attributes.get(name).map(String::as_str);
+        if let Some(code) = attribute("ERROR_CODE") {
+            let parts = [Some(code), attribute("ERROR_MESSAGE"), attribute("EXHAUSTED_RETRY_CONDITION")];
+            return parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
+        }
+        if let Ok(record) = serde_json::from_str::<Value>(&self.body)
+            && let Some(condition) = record.pointer("/requestContext/condition").and_then(Value::as_str)
+        {
+            let message = record.pointer("/responsePayload/errorMessage").and_then(Value::as_str).unwrap_or("no error message");
+            return format!("{condition}: {message}");
+        }
+        "received too often from the delay queue".to_owned()
+    }
+
+    pub fn row(&self) -> Vec<String> {
+        let id = self.id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+        let use_case = self.envelope().map(|envelope| envelope.use_case).unwrap_or_default();
+        vec![id, printable(&use_case), self.sent.clone(), printable(&self.reason()).replace('\n', " ")]
+    }
+
+    /// Everything but the payload, which stays in the ledger: `postdate request get`.
+    pub fn whole(&self) -> String {
+        let mut rows = vec![
+            vec!["request".to_owned(), self.row()[0].clone()],
+            vec!["message".to_owned(), printable(&self.message_id)],
+            vec!["sent".to_owned(), self.sent.clone()],
+            vec!["reason".to_owned(), printable(&self.reason())],
+        ];
+        rows.extend(self.attributes.iter().map(|(name, value)| vec![printable(name), printable(value)]));
+        columns(&rows, "")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0192f0c4-7b1e-7c3a-9a53-2f3f2a1b4c5d";
+
+    fn letter(body: &str, attributes: &[(&str, &str)]) -> Letter {
+        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Letter::new("m1".to_owned(), "r1".to_owned(), body.to_owned(), attributes, "2027-01-01T00:00:00Z".to_owned())
+    }
+
+    fn envelope() -> String {
+        format!(
+            r#"{{"v":1,"rule":"postdate-orders-{ID}","correlationId":"{ID}","useCase":"orders","attempt":2,"scheduledFor":"2027-01-01T00:00:00.000Z"}}"#
+        )
+    }
+
+    #[track_caller]
+    fn check(letter: &Letter, use_case: &str, reason: &str) {
+        assert_eq!(letter.id.map(|id| id.to_string()).as_deref(), Some(ID));
+        let envelope = letter.envelope().expect("an envelope");
+        assert!(envelope.redrive);
+        assert_eq!((envelope.use_case.as_str(), letter.reason().as_str()), (use_case, reason));
+    }
+
+    #[test]
+    fn what_each_service_writes_is_read() {
+        let arn = format!("arn:aws:events:eu-west-1:123456789012:rule/postdate-orders-{ID}");
+        let rule = [("ERROR_CODE", "NO_PERMISSIONS"), ("ERROR_MESSAGE", "not authorized"), ("RULE_ARN", &arn)];
+        check(&letter(&envelope(), &rule), "orders", "NO_PERMISSIONS: not authorized");
+        check(&letter("{\"detail\":{}}", &rule), "postdate-orders", "NO_PERMISSIONS: not authorized");
+        let schedule = format!("arn:aws:scheduler:eu-west-1:123456789012:schedule/postdate/postdate-orders-{ID}-2");
+        check(&letter("", &[("ERROR_CODE", "X"), ("SCHEDULE_ARN", &schedule)]), "postdate-orders", "X");
+        let lambda = format!(
+            r#"{{"version":"1.0","requestContext":{{"condition":"RetriesExhausted"}},"requestPayload":{},"responsePayload":{{"errorMessage":"ledger"}}}}"#,
+            envelope()
+        );
+        check(&letter(&lambda, &[]), "orders", "RetriesExhausted: ledger");
+        check(&letter(&envelope(), &[]), "orders", "received too often from the delay queue");
+    }
+
+    #[test]
+    fn what_is_of_no_request_is_listed_and_never_sent() {
+        for body in ["", "hello", "{}", "é".repeat(40).as_str()] {
+            let letter = letter(body, &[("RULE_ARN", "arn:aws:events:eu-west-1:123456789012:rule/éééééééééééééééééééééééééééééééééééé")]);
+            assert_eq!((letter.id, letter.envelope().is_none()), (None, true));
+            assert_eq!(letter.row()[0], "none");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! SQS, as these commands need it.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::DisplayErrorContext;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use chrono::DateTime;
+use postdate_core::envelope::Envelope;
+use postdate_core::schedule::rfc3339;
+
+use super::letter::Letter;
+
+/// How long a message is kept from others while it is looked at, in seconds.
+const HIDDEN_SECONDS: i32 = 60;
+/// What one call returns at the most (SQS, `ReceiveMessage`).
+const A_CALL: i32 = 10;
+
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    pub async fn open(url: &str) -> anyhow::Result<Self> {
+        use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+        let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let config = aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http).load().await;
+        anyhow::ensure!(config.region().is_some(), "no AWS region is set: set AWS_REGION, or one in the profile");
+        Ok(Self { client: Client::new(&config), url: url.to_owned() })
+    }
+
+    /// Up to `most` messages, each once; they are hidden from others until they are put back.
+    pub async fn receive(&self, most: usize) -> anyhow::Result<Vec<Letter>> {
+        let mut letters: Vec<Letter> = Vec::new();
+        while letters.len() < most {
+            let call = self
+                .client
+                .receive_message()
+                .queue_url(&self.url)
+                .max_number_of_messages(A_CALL)
+                .visibility_timeout(HIDDEN_SECONDS)
+                .message_attribute_names("All")
+                .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
+            let messages = call.send().await.map_err(|error| told(&error))?.messages.unwrap_or_default();
+            if messages.is_empty() {
+                break;
+            }
+            for letter in messages.into_iter().map(read) {
+                if letters.iter().all(|known| known.message_id != letter.message_id) {
+                    letters.push(letter);
+                }
+            }
+        }
+        Ok(letters)
+    }
+
+    pub async fn put_back(&self, letter: &Letter) {
+        let call = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(&letter.receipt).visibility_timeout(0);
+        if let Err(error) = call.send().await {
+            tracing::warn!(error = %DisplayErrorContext(&error), "a message stays hidden for up to {HIDDEN_SECONDS} s");
+        }
+    }
+
+    pub async fn send(&self, to: &str, envelope: &Envelope) -> anyhow::Result<()> {
+        let body = envelope.to_json(None);
+        self.client.send_message().queue_url(to).message_body(body).send().await.map_err(|error| told(&error))?;
+        Ok(())
+    }
+
+    pub async fn remove(&self, letter: &Letter) -> anyhow::Result<()> {
+        self.client.delete_message().queue_url(&self.url).receipt_handle(&letter.receipt).send().await.map_err(|error| told(&error))?;
+        Ok(())
+    }
+}
+
+/// The SDK's errors say what happened only along their chain.
+fn told(error: &impl std::error::Error) -> anyhow::Error {
+    anyhow::anyhow!("SQS: {}", DisplayErrorContext(error))
+}
+
+fn read(message: Message) -> Letter {
+    let attributes: BTreeMap<String, String> =
+        message.message_attributes.unwrap_or_default().into_iter().filter_map(|(name, value)| Some((name, value.string_value?))).collect();
+    let sent = message.attributes.and_then(|attributes| attributes.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok());
+    let sent = sent.and_then(DateTime::from_timestamp_millis).map(rfc3339).unwrap_or_default();
+    Letter::new(
+        message.message_id.unwrap_or_default(),
+        message.receipt_handle.unwrap_or_default(),
+        message.body.unwrap_or_default(),
+        attributes,
+        sent,
+    )
+}
