@@ -1,0 +1,137 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+const TARGET: &str = "arn:aws:lambda:eu-west-1:123456789012:function:postdate-target:live";
+const LEAST: [(&str, &str); 4] = [
+    ("AWS_REGION", "eu-west-1"),
+    ("POSTDATE_TABLE", "postdate"),
+    ("POSTDATE_TARGET_ARN", TARGET),
+    ("POSTDATE_DEAD_LETTER_ARN", "arn:aws:sqs:eu-west-1:123456789012:dead"),
+];
+
+fn read(more: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    let variables: BTreeMap<&str, &str> = LEAST.iter().chain(more).copied().collect();
+    Config::from_env(|name| variables.get(name).map(|value| (*value).to_owned()))
+}
+
+#[track_caller]
+fn check_fault(variable: &str, value: &str, expected: &str) {
+    let ConfigErrors(errors) = read(&[(variable, value)]).expect_err("it was taken");
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(errors[0].variable, variable);
+    assert!(errors[0].problem.contains(expected), "{}", errors[0]);
+}
+
+#[test]
+fn the_least_is_enough_and_the_rest_has_the_defaults_of_the_documentation() {
+    let config = read(&[]).unwrap();
+    let expected = Config {
+        region: "eu-west-1".into(),
+        endpoints: BTreeMap::new(),
+        table: "postdate".into(),
+        use_cases: default_place(),
+        prefetch: Vec::new(),
+        target_arn: TARGET.into(),
+        queue_url: None,
+        hosts: BTreeMap::new(),
+        scheduler: Backend::Rules,
+        prefix: "postdate-".into(),
+        dead_letter_arn: "arn:aws:sqs:eu-west-1:123456789012:dead".into(),
+        topic_arn: None,
+        max_event_age: Duration::from_secs(3600),
+        retention: Duration::from_secs(30 * 86_400),
+        base_path: None,
+        log: "info".into(),
+    };
+    assert_eq!(config, expected);
+    let all_empty: Vec<(&str, &str)> = [
+        "POSTDATE_USE_CASES", "POSTDATE_PREFETCH", "POSTDATE_QUEUE_URL", "POSTDATE_HOSTS", "POSTDATE_SCHEDULER",
+        "POSTDATE_SCHEDULE_GROUP", "POSTDATE_SCHEDULER_ROLE_ARN", "POSTDATE_PREFIX", "POSTDATE_TOPIC_ARN",
+        "POSTDATE_MAX_EVENT_AGE", "POSTDATE_RETENTION", "POSTDATE_BASE_PATH", "POSTDATE_LOG", "AWS_ENDPOINT_URL",
+    ]
+    .map(|name| (name, ""))
+    .into();
+    assert_eq!(read(&all_empty).unwrap(), expected);
+}
+
+#[test]
+fn everything_can_be_said() {
+    let config = read(&[
+        ("POSTDATE_USE_CASES", "s3://my-bucket/use-cases/"),
+        ("POSTDATE_PREFETCH", "orders, webhook"),
+        ("POSTDATE_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/delay"),
+        ("POSTDATE_HOSTS", r#"{"big":{"arn":"arn:aws:lambda:eu-west-1:123456789012:function:big"}}"#),
+        ("POSTDATE_SCHEDULER", "scheduler"),
+        ("POSTDATE_SCHEDULER_ROLE_ARN", "arn:aws:iam::123456789012:role/postdate"),
+        ("POSTDATE_MAX_EVENT_AGE", "2h"),
+        ("POSTDATE_RETENTION", "7d"),
+        ("POSTDATE_BASE_PATH", "/v1/"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:5000"),
+        ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:5001"),
+    ])
+    .unwrap();
+    assert_eq!(config.use_cases, Place::S3 { bucket: "my-bucket".into(), prefix: "use-cases".into() });
+    assert_eq!(config.prefetch, ["orders", "webhook"]);
+    assert_eq!(config.hosts["big"].queue_url, None);
+    assert_eq!(
+        config.scheduler,
+        Backend::Schedules { group: "postdate".into(), role_arn: "arn:aws:iam::123456789012:role/postdate".into() }
+    );
+    assert_eq!((config.max_event_age, config.retention), (Duration::from_secs(7200), Duration::from_secs(7 * 86_400)));
+    assert_eq!(config.base_path.as_deref(), Some("/v1"));
+    assert_eq!((config.endpoints["S3"].as_str(), config.endpoints["SQS"].as_str()), ("http://127.0.0.1:5001", "http://127.0.0.1:5000"));
+    assert_eq!(read(&[("POSTDATE_BASE_PATH", "/")]).unwrap().base_path.as_deref(), Some(""));
+    assert_eq!(read(&[("POSTDATE_USE_CASES", "s3://bucket")]).unwrap().use_cases, Place::S3 { bucket: "bucket".into(), prefix: String::new() });
+}
+
+#[test]
+fn each_fault_names_its_variable_and_what_it_should_look_like() {
+    for (variable, value, expected) in [
+        ("AWS_REGION", "eu west", "a region such as"),
+        ("AWS_ENDPOINT_URL", "127.0.0.1:5000", "a URL such as"),
+        ("AWS_ENDPOINT_URL_SQS", "ftp://x", "a URL such as"),
+        ("POSTDATE_TABLE", "a", "3 to 255"),
+        ("POSTDATE_USE_CASES", "use-cases", "absolute path"),
+        ("POSTDATE_USE_CASES", "s3://", "s3://bucket/prefix"),
+        ("POSTDATE_PREFETCH", "Orders", "names of use cases"),
+        ("POSTDATE_PREFETCH", "orders,,webhook", "names of use cases"),
+        ("POSTDATE_TARGET_ARN", "postdate-target", "the ARN of a Lambda function"),
+        ("POSTDATE_TARGET_ARN", "arn:aws:sqs:eu-west-1:123456789012:target", "the ARN of a Lambda function"),
+        ("POSTDATE_TARGET_ARN", "arn:aws:lambda:eu-west-1:1:function:x", "the ARN of a Lambda function"),
+        ("POSTDATE_QUEUE_URL", "postdate-delay", "the URL of a standard SQS queue"),
+        ("POSTDATE_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/delay.fifo", "standard"),
+        ("POSTDATE_HOSTS", "big", "JSON such as"),
+        ("POSTDATE_HOSTS", r#"{"big":{"arn":"x"}}"#, "arn is \"x\""),
+        ("POSTDATE_HOSTS", r#"{"big":{"arn":"arn:aws:lambda:eu-west-1:123456789012:function:big","queue":"q"}}"#, "unknown field"),
+        ("POSTDATE_SCHEDULER", "cron", "rules or scheduler"),
+        ("POSTDATE_SCHEDULE_GROUP", "a/b", "1 to 64"),
+        ("POSTDATE_PREFIX", "this-prefix-is-too-long", "1 to 20"),
+        ("POSTDATE_PREFIX", "a/", "1 to 20"),
+        ("POSTDATE_DEAD_LETTER_ARN", "arn:aws:sqs:eu-west-1:123456789012:dead.fifo", "standard SQS queue"),
+        ("POSTDATE_TOPIC_ARN", "arn:aws:sqs:eu-west-1:123456789012:dead", "SNS topic"),
+        ("POSTDATE_MAX_EVENT_AGE", "59s", "from 60s to 24h"),
+        ("POSTDATE_MAX_EVENT_AGE", "25h", "from 60s to 24h"),
+        ("POSTDATE_RETENTION", "30", "such as 30d"),
+        ("POSTDATE_BASE_PATH", "v1", "a path such as /v1"),
+        ("POSTDATE_LOG", "info,=", "a filter such as"),
+    ] {
+        check_fault(variable, value, expected);
+    }
+}
+
+#[test]
+fn the_scheduler_needs_its_role() {
+    let ConfigErrors(errors) = read(&[("POSTDATE_SCHEDULER", "scheduler")]).unwrap_err();
+    assert_eq!(errors.iter().map(|fault| fault.variable.as_str()).collect::<Vec<_>>(), ["POSTDATE_SCHEDULER_ROLE_ARN"]);
+}
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let error = Config::from_env(|name| (name == "POSTDATE_RETENTION").then(|| "soon".to_owned())).unwrap_err();
+    let names: Vec<&str> = error.0.iter().map(|fault| fault.variable.as_str()).collect();
+    assert_eq!(names, ["AWS_REGION", "POSTDATE_TABLE", "POSTDATE_TARGET_ARN", "POSTDATE_DEAD_LETTER_ARN", "POSTDATE_RETENTION"]);
+    let text = error.to_string();
+    assert!(text.contains("POSTDATE_TABLE is not set; it should be the name of a DynamoDB table"), "{text}");
+    assert!(text.contains("POSTDATE_RETENTION is \"soon\"; it should be a duration"), "{text}");
+}
