@@ -2,6 +2,7 @@
 //! nothing wider. Run with the programs of the Python environment that `cargo xtask test` makes.
 
 mod calls;
+mod names;
 mod policy;
 mod source;
 mod stack;

@@ -68,12 +68,10 @@ fn camel_case(operation: &str) -> String {
 fn operations() -> &'static BTreeMap<&'static str, BTreeSet<String>> {
     static OPERATIONS: OnceLock<BTreeMap<&str, BTreeSet<String>>> = OnceLock::new();
     OPERATIONS.get_or_init(|| {
+        // Only what this machine builds has been downloaded.
+        let arguments = ["metadata", "--offline", "--locked", "--format-version", "1", "--filter-platform", &host()];
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .args(["metadata", "--offline", "--locked", "--format-version", "1"])
-            .current_dir(root())
-            .output()
-            .expect("cargo runs");
+        let output = Command::new(cargo).args(arguments).current_dir(root()).output().expect("cargo runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let packages = metadata["packages"].as_array().expect("packages");
@@ -84,6 +82,13 @@ fn operations() -> &'static BTreeMap<&'static str, BTreeSet<String>> {
         });
         found.collect()
     })
+}
+
+/// This machine, as rustc calls it.
+fn host() -> String {
+    let output = Command::new("rustc").arg("-vV").current_dir(root()).output().expect("rustc runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host").to_owned()
 }
 
 /// One file each, beside `customize.rs`.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::tools::created;
 
-/// What moto 5 has no CloudFormation resource for. These are checked by cfn-lint only; a shorter list is a reason to look.
+/// What moto 5 cannot create as part of a stack. These are checked by cfn-lint only; a shorter list is a reason to look.
 const UNKNOWN_TO_MOTO: [&str; 10] = [
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Integration",

@@ -70,7 +70,7 @@ fn substitute(text: &str) -> String {
         done.push_str(before);
         match reference(name) {
             Value::String(text) => done.push_str(&text),
-            _ => done.push_str(&format!("${{{name}}}")),
+            _ => done.extend(["${", name, "}"]),
         }
         rest = after;
     }

@@ -32,7 +32,7 @@ fn json(command: &mut Command) -> Value {
     serde_json::from_slice(&run(command).stdout).expect("a JSON document")
 }
 
-/// The template as CloudFormation sees it, after the SAM transform.
+/// The template as it is deployed, after the SAM transform.
 pub fn translated() -> &'static Value {
     static TRANSLATED: OnceLock<Value> = OnceLock::new();
     TRANSLATED.get_or_init(|| json(program("python").args(["infra/checks/translate.py", "infra/template.yaml"])))
