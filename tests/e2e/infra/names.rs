@@ -32,7 +32,6 @@ fn metrics() -> BTreeSet<String> {
 }
 
 #[test]
-#[ignore = "until host/aws reads its configuration"]
 fn the_template_sets_the_variables_that_the_code_reads() {
     let template = translated()["Resources"].to_string();
     let (set, code) = (words(&template, "POSTDATE_"), code());
