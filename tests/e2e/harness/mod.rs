@@ -7,14 +7,13 @@ mod compiled;
 mod log;
 mod receiver;
 mod server;
-mod wait;
 
 pub use bundle::{PUPPET, UseCases, guest, root};
 pub use cli::{binary, cli, cli_with};
 pub use client::{Answer, Client};
+pub use postdate_tests::wait::{PATIENCE, eventually, sleep_until};
 pub use receiver::{Delivery, Receiver, Reply};
 pub use server::Server;
-pub use wait::{PATIENCE, eventually, sleep_until};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

@@ -1,0 +1,49 @@
+//! The ledger's table, as `infra/template.yaml` makes it.
+
+use serde_json::{Value, json};
+
+use super::Aws;
+
+impl Aws {
+    pub async fn create_table(&self, name: &str) {
+        let attribute = |name: &str, kind: &str| json!({ "AttributeName": name, "AttributeType": kind });
+        let keys =
+            |hash: &str, range: &str| json!([{ "AttributeName": hash, "KeyType": "HASH" }, { "AttributeName": range, "KeyType": "RANGE" }]);
+        let table = json!({
+            "TableName": name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [
+                attribute("pk", "S"), attribute("sk", "S"), attribute("use_case", "S"), attribute("at", "S"),
+                attribute("open", "S"), attribute("wake", "N"),
+            ],
+            "KeySchema": keys("pk", "sk"),
+            "GlobalSecondaryIndexes": [
+                { "IndexName": "lists", "KeySchema": keys("use_case", "at"), "Projection": { "ProjectionType": "ALL" } },
+                { "IndexName": "open", "KeySchema": keys("open", "wake"), "Projection": { "ProjectionType": "KEYS_ONLY" } },
+            ],
+        });
+        self.json("dynamodb", "CreateTable", &table).await;
+    }
+
+    /// All items, with attributes as DynamoDB writes them: `{"pk":{"S":"…"}}`.
+    pub async fn items(&self, table: &str) -> Vec<Value> {
+        let mut all = Vec::new();
+        let mut call = json!({ "TableName": table, "ConsistentRead": true });
+        loop {
+            let mut answer = self.json("dynamodb", "Scan", &call).await;
+            if let Value::Array(page) = answer["Items"].take() {
+                all.extend(page);
+            }
+            match answer["LastEvaluatedKey"].take() {
+                Value::Null => return all,
+                last => call["ExclusiveStartKey"] = last,
+            }
+        }
+    }
+
+    /// One item, where it is there.
+    pub async fn item(&self, table: &str, pk: &str, sk: &str) -> Option<Value> {
+        let call = json!({ "TableName": table, "ConsistentRead": true, "Key": { "pk": { "S": pk }, "sk": { "S": sk } } });
+        Some(self.json("dynamodb", "GetItem", &call).await["Item"].take()).filter(Value::is_object)
+    }
+}

@@ -1,0 +1,42 @@
+//! EventBridge's rules and EventBridge Scheduler's schedules.
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::{Aws, expect};
+
+impl Aws {
+    /// All rules of the default bus, as `ListRules` shows them.
+    pub async fn list_rules(&self) -> Vec<Value> {
+        self.pages("events", "ListRules", json!({}), "Rules").await
+    }
+
+    pub async fn list_targets_by_rule(&self, rule: &str) -> Vec<Value> {
+        self.pages("events", "ListTargetsByRule", json!({ "Rule": rule }), "Targets").await
+    }
+
+    pub async fn create_schedule_group(&self, name: &str) {
+        let call = self.call("scheduler", Method::POST, &format!("/schedule-groups/{name}")).body("{}");
+        expect("CreateScheduleGroup", self.send(call).await);
+    }
+
+    /// Names of all schedules of a group.
+    pub async fn list_schedules(&self, group: &str) -> Vec<String> {
+        let call = self.call("scheduler", Method::GET, &format!("/schedules?ScheduleGroup={group}"));
+        let answer: Value = serde_json::from_str(&expect("ListSchedules", self.send(call).await)).expect("JSON");
+        let schedules = answer["Schedules"].as_array().map(Vec::as_slice).unwrap_or_default();
+        schedules.iter().filter_map(|schedule| schedule["Name"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// The schedule, whole; none where it is gone.
+    pub async fn get_schedule(&self, group: &str, name: &str) -> Option<Value> {
+        let call = self.call("scheduler", Method::GET, &format!("/schedules/{name}?groupName={group}"));
+        self.send(call).await.ok().map(|answer| serde_json::from_str(&answer).expect("JSON"))
+    }
+
+    /// False where it is gone already.
+    pub async fn delete_schedule(&self, group: &str, name: &str) -> bool {
+        let call = self.call("scheduler", Method::DELETE, &format!("/schedules/{name}?groupName={group}"));
+        self.send(call).await.is_ok()
+    }
+}

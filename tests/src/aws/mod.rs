@@ -1,0 +1,102 @@
+//! The test's own view of AWS: plain calls, with what moto needs to tell service and account, and no SDK, so that the
+//! product's use of the SDK is not tested with itself.
+
+mod dynamodb;
+mod events;
+mod messages;
+mod s3;
+
+use hyper::Method;
+use serde_json::Value;
+
+use crate::fault_proxy::{ACCOUNT, OF_THE_TEST};
+use crate::serve;
+
+pub use messages::Message;
+
+/// The one region of the tests.
+pub const REGION: &str = "eu-central-1";
+
+/// One account's services, at moto or at the proxy before it (which lets these calls pass).
+#[derive(Debug, Clone)]
+pub struct Aws {
+    http: reqwest::Client,
+    endpoint: String,
+    pub account: String,
+}
+
+/// What a service refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub status: u16,
+    pub answer: String,
+}
+
+impl Aws {
+    /// `endpoint` as `http://host:port`.
+    pub fn new(endpoint: &str, account: &str) -> Self {
+        Self { http: serve::http(), endpoint: endpoint.to_owned(), account: account.to_owned() }
+    }
+
+    /// The ARN of something in this account: `arn("sqs", "queue")`.
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:aws:{service}:{REGION}:{}:{resource}", self.account)
+    }
+
+    /// A call of a service that speaks AWS's JSON protocol: `json("events", "PutRule", …)`. Services: `dynamodb`,
+    /// `events`, `sqs`.
+    ///
+    /// # Errors
+    /// Where the service refuses.
+    pub async fn try_json(&self, service: &str, action: &str, body: &Value) -> Result<Value, Refused> {
+        let prefix = match service {
+            "dynamodb" => "DynamoDB_20120810",
+            "events" => "AWSEvents",
+            "sqs" => "AmazonSQS",
+            other => panic!("{other} has no JSON protocol here"),
+        };
+        let call = self.call(service, Method::POST, "/").header("x-amz-target", format!("{prefix}.{action}"));
+        let call = call.header("content-type", "application/x-amz-json-1.0").body(body.to_string());
+        self.send(call).await.map(|answer| serde_json::from_str(&answer).unwrap_or_default())
+    }
+
+    /// As [`Self::try_json`], and has to work.
+    pub async fn json(&self, service: &str, action: &str, body: &Value) -> Value {
+        expect(&format!("{service}.{action}"), self.try_json(service, action, body).await)
+    }
+
+    /// Items of all pages of a call whose answer has `NextToken`.
+    async fn pages(&self, service: &str, action: &str, mut body: Value, items: &str) -> Vec<Value> {
+        let mut all = Vec::new();
+        loop {
+            let mut answer = self.json(service, action, &body).await;
+            if let Value::Array(page) = answer[items].take() {
+                all.extend(page);
+            }
+            match answer["NextToken"].take() {
+                Value::Null => return all,
+                next => body["NextToken"] = next,
+            }
+        }
+    }
+
+    fn call(&self, service: &str, method: Method, path: &str) -> reqwest::RequestBuilder {
+        // Shaped as a signature is, since that is where the service is named. moto checks none.
+        let scope = format!("Credential=AKIAOFTHETEST/20270101/{REGION}/{service}/aws4_request");
+        let signature = format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0");
+        let call = self.http.request(method, format!("{}{path}", self.endpoint)).header("authorization", signature);
+        call.header(ACCOUNT, &self.account).header(OF_THE_TEST, "1")
+    }
+
+    async fn send(&self, call: reqwest::RequestBuilder) -> Result<String, Refused> {
+        let answer = call.send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        let text = answer.text().await.expect("an answer's body");
+        if status < 300 { Ok(text) } else { Err(Refused { status, answer: text }) }
+    }
+}
+
+#[track_caller]
+fn expect<T>(what: &str, result: Result<T, Refused>) -> T {
+    result.unwrap_or_else(|refused| panic!("{what}: {}: {}", refused.status, refused.answer))
+}

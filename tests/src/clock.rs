@@ -1,0 +1,68 @@
+//! The clock that a test moves, for Lambdas that only know the machine's: libfaketime shifts what they read.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tempfile::TempDir;
+
+use crate::tools;
+
+/// The machine's clock and an offset. Runs on by itself; clones are the same clock.
+#[derive(Debug, Clone)]
+pub struct Clock(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    directory: TempDir,
+    offset: Mutex<TimeDelta>,
+}
+
+impl Clock {
+    /// Shows the machine's time.
+    #[expect(clippy::new_without_default, reason = "it makes a file")]
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let clock = Self(Arc::new(Shared { directory, offset: Mutex::default() }));
+        clock.write(TimeDelta::zero());
+        clock
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        Utc::now() + *self.0.offset.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves it, also back, for every process that [`Self::show_to`] was given; the next look at the clock sees it.
+    pub fn advance(&self, by: TimeDelta) {
+        let mut offset = self.0.offset.lock().unwrap_or_else(PoisonError::into_inner);
+        *offset += by;
+        self.write(*offset);
+    }
+
+    /// Moves it to a moment, from which it runs on.
+    pub fn set(&self, to: DateTime<Utc>) {
+        self.advance(to - self.now());
+    }
+
+    /// Makes a program that is to be started see this clock. Its timers and time-outs keep real time.
+    pub fn show_to(&self, command: &mut Command) {
+        command.env("LD_PRELOAD", tools::faketime()).env("FAKETIME_TIMESTAMP_FILE", self.file());
+        command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DONT_RESET", "1");
+        // What makes a file old is moved by no test.
+        command.env("NO_FAKE_STAT", "1");
+    }
+
+    fn file(&self) -> std::path::PathBuf {
+        self.0.directory.path().join("offset")
+    }
+
+    fn write(&self, offset: TimeDelta) {
+        let draft: &Path = &self.0.directory.path().join("draft");
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of some decades fit")]
+        let seconds = offset.num_milliseconds() as f64 / 1000.0;
+        // Renamed, so that no process reads half of it.
+        fs::write(draft, format!("{seconds:+.3}\n")).and_then(|()| fs::rename(draft, self.file())).expect("the clock's file");
+    }
+}

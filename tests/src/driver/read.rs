@@ -1,0 +1,114 @@
+//! Reading what is pending, and checking it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::{Driver, Due, Source};
+use crate::fault_proxy::Recorded;
+use crate::lawful;
+
+impl Driver {
+    /// Every target of every rule that will fire.
+    pub(super) async fn rules(&self) -> Vec<Due> {
+        let mut all = Vec::new();
+        for rule in self.aws.list_rules().await {
+            let name = text(&rule, "Name");
+            expect_lawful("PutRule", "events", &rule);
+            let targets = self.aws.list_targets_by_rule(name).await;
+            if targets.is_empty() {
+                continue;
+            }
+            expect_lawful("PutTargets", "events", &json!({ "Rule": name, "Targets": targets }));
+            let expression = text(&rule, "ScheduleExpression");
+            let at = lawful::cron_time(expression).unwrap_or_else(|problem| panic!("{name}: {problem}"));
+            if self.armed_at(name).is_some_and(|armed| armed >= at) {
+                continue;
+            }
+            for target in targets {
+                let key = format!("rule {name} {} {expression}", target["Id"]);
+                all.push(due(Source::Rule, name, at, &target, key));
+            }
+        }
+        all
+    }
+
+    /// Every schedule of the group.
+    pub(super) async fn schedules(&self) -> Vec<Due> {
+        let group = &self.sources.group;
+        let mut all = Vec::new();
+        for name in self.aws.list_schedules(group).await {
+            // It may have been deleted in between.
+            let Some(mut schedule) = self.aws.get_schedule(group, &name).await else { continue };
+            if schedule["ClientToken"].is_null() {
+                // Not read back by AWS; the call was checked for it.
+                schedule["ClientToken"] = json!("not-read-back");
+            }
+            expect_lawful("CreateSchedule", "scheduler", &schedule);
+            let expression = text(&schedule, "ScheduleExpression");
+            let at = lawful::at_time(expression).unwrap_or_else(|problem| panic!("{name}: {problem}"));
+            all.push(due(Source::Schedule, &name, at, &schedule["Target"], format!("schedule {name} {expression}")));
+        }
+        all
+    }
+
+    /// Every message that a Lambda sent to the delay queue. Taken from the proxy's record: moto would keep a message
+    /// back on a clock that no test moves.
+    pub(super) fn messages(&self) -> Vec<Due> {
+        let mut all = Vec::new();
+        for call in self.proxy.calls("sqs", "SendMessage").iter().filter(|call| call.done() && self.is_for_the_queue(call)) {
+            all.extend(self.message(call, &call.body, call.answer.as_ref().map(|(_, answer)| answer)));
+        }
+        for call in self.proxy.calls("sqs", "SendMessageBatch").iter().filter(|call| call.done() && self.is_for_the_queue(call)) {
+            let sent = call.answer.as_ref().and_then(|(_, answer)| answer["Successful"].as_array());
+            for sent in sent.into_iter().flatten() {
+                let entries = call.body["Entries"].as_array().into_iter().flatten();
+                for entry in entries.filter(|entry| entry["Id"] == sent["Id"]) {
+                    all.extend(self.message(call, entry, Some(sent)));
+                }
+            }
+        }
+        all
+    }
+
+    fn message(&self, call: &Recorded, entry: &Value, sent: Option<&Value>) -> Option<Due> {
+        let delay = entry["DelaySeconds"].as_i64().unwrap_or(0);
+        let id = text(sent?, "MessageId").to_owned();
+        // The body as it is; what is no JSON is delivered as text, and the target has to say so.
+        let body = entry["MessageBody"].as_str().unwrap_or_default();
+        let event = serde_json::from_str(body).unwrap_or_else(|_| body.into());
+        let at = call.at + TimeDelta::seconds(delay);
+        let target = self.sources.reader.clone();
+        Some(Due { source: Source::Message, key: format!("message {id}"), name: id, at, target, event, deliveries: 0 })
+    }
+
+    fn is_for_the_queue(&self, call: &Recorded) -> bool {
+        // By its path: a host may name the queue by the proxy's address or by moto's.
+        let path = |url: &str| url.splitn(4, '/').nth(3).map(str::to_owned);
+        path(call.body["QueueUrl"].as_str().unwrap_or_default()) == path(&self.sources.queue)
+    }
+
+    /// When a Lambda last gave the rule its time or its targets; none for a rule that the test made.
+    fn armed_at(&self, rule: &str) -> Option<DateTime<Utc>> {
+        let put = |call: &Recorded| {
+            call.done()
+                && (call.is("events", "PutRule") && call.body["Name"] == rule
+                    || call.is("events", "PutTargets") && call.body["Rule"] == rule)
+        };
+        self.proxy.records().into_iter().filter(put).map(|call| call.at).max()
+    }
+}
+
+fn due(source: Source, name: &str, at: DateTime<Utc>, target: &Value, key: String) -> Due {
+    let event = serde_json::from_str(text(target, "Input")).unwrap_or_default();
+    Due { source, name: name.to_owned(), at, target: text(target, "Arn").to_owned(), event, deliveries: 0, key }
+}
+
+#[track_caller]
+fn expect_lawful(action: &str, service: &str, body: &Value) {
+    let problems = lawful::problems(service, action, body);
+    assert!(problems.is_empty(), "AWS would not have taken this by {action}, for {problems:?}: {body}");
+}
+
+fn text<'a>(document: &'a Value, member: &str) -> &'a str {
+    document[member].as_str().unwrap_or_default()
+}

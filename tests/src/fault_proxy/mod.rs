@@ -1,0 +1,243 @@
+//! A proxy before moto that plays the parts of AWS which moto leaves out: it refuses what AWS would refuse, makes
+//! conditional writes atomic, keeps a record of the calls, and fails when a test says so.
+
+mod answer;
+mod identify;
+mod plan;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use hyper::Request;
+use hyper::body::Bytes;
+use serde_json::Value;
+
+use crate::clock::Clock;
+use crate::lawful;
+use crate::serve::{self, Answer, Server};
+use plan::Plans;
+
+pub use plan::{Fault, Held, Moment};
+
+/// What a call has to carry to pass without a record, a check or a fault: calls of the test itself.
+pub(crate) const OF_THE_TEST: &str = "x-of-the-test";
+/// Which account moto takes a call for.
+pub(crate) const ACCOUNT: &str = "x-moto-account-id";
+
+/// A call that came in.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// As in the credential scope: `dynamodb`, `events`, `scheduler`, `sqs`, `sns`, `s3`, `lambda`, `states`.
+    pub service: String,
+    /// As in the API's reference: `PutRule`, `GetObject`.
+    pub action: String,
+    /// What was sent: the JSON; a form as an object of texts; null for anything else. For a service with paths (the
+    /// scheduler, S3), parts of the path are members: `Name`, `GroupName`, `Bucket`, `Key`.
+    pub body: Value,
+    /// On the test's clock.
+    pub at: DateTime<Utc>,
+    /// What AWS would refuse it for; it was answered with a `ValidationException` then.
+    pub refused: Vec<String>,
+    /// The fault that it met.
+    pub fault: Option<Fault>,
+    /// moto's answer: status and JSON (null for anything else); none where the call was not passed on, or not yet.
+    pub answer: Option<(u16, Value)>,
+}
+
+impl Recorded {
+    pub fn is(&self, service: &str, action: &str) -> bool {
+        self.service == service && self.action == action
+    }
+
+    /// Whether it took effect.
+    pub fn done(&self) -> bool {
+        self.answer.as_ref().is_some_and(|(status, _)| *status < 300)
+    }
+}
+
+/// The proxy of one test, before one account. Runs until the last clone is dropped.
+#[derive(Clone)]
+pub struct FaultProxy {
+    server: Arc<Server>,
+    state: Arc<State>,
+}
+
+struct State {
+    moto: String,
+    account: String,
+    clock: Clock,
+    http: reqwest::Client,
+    records: Mutex<Vec<Recorded>>,
+    plans: Plans,
+    /// moto runs calls on threads and checks a condition apart from the write that depends on it. AWS does not.
+    one_at_a_time: tokio::sync::Mutex<()>,
+    lenient: AtomicBool,
+}
+
+impl FaultProxy {
+    /// Before the moto at `moto` (`http://host:port`).
+    pub async fn start(moto: &str, account: &str, clock: Clock) -> Self {
+        let state = Arc::new(State {
+            moto: moto.to_owned(),
+            account: account.to_owned(),
+            clock,
+            http: serve::http(),
+            records: Mutex::default(),
+            plans: Plans::default(),
+            one_at_a_time: tokio::sync::Mutex::default(),
+            lenient: AtomicBool::default(),
+        });
+        let shared = Arc::clone(&state);
+        let server = Server::start(move |request| {
+            let state = Arc::clone(&shared);
+            async move {
+                // On a task of its own: AWS finishes what a caller asked for who is gone.
+                tokio::spawn(async move { state.handle(request).await }).await.ok().flatten()
+            }
+        })
+        .await;
+        Self { server: Arc::new(server), state }
+    }
+
+    /// For `AWS_ENDPOINT_URL`.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.server.port)
+    }
+
+    /// All calls of the Lambdas, oldest first.
+    pub fn records(&self) -> Vec<Recorded> {
+        self.state.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The calls of one action.
+    pub fn calls(&self, service: &str, action: &str) -> Vec<Recorded> {
+        self.records().into_iter().filter(|call| call.is(service, action)).collect()
+    }
+
+    /// Names of the calls from the `skip`th on, in order: `dynamodb.PutItem`.
+    pub fn names(&self, skip: usize) -> Vec<String> {
+        self.records().iter().skip(skip).map(|call| format!("{}.{}", call.service, call.action)).collect()
+    }
+
+    /// Forgets the calls so far.
+    pub fn forget(&self) {
+        self.state.records.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The next call of that action meets the fault. `*` stands for any service or action.
+    pub fn fail_once(&self, service: &str, action: &str, fault: Fault) {
+        self.fail_nth(service, action, 1, fault);
+    }
+
+    /// The `nth` call from now on meets the fault, counted from 1 among those of that action.
+    pub fn fail_nth(&self, service: &str, action: &str, nth: usize, fault: Fault) {
+        self.state.plans.add(service, action, nth, nth, fault);
+    }
+
+    /// Every call from now on meets the fault, until [`Self::heal`].
+    pub fn fail_always(&self, service: &str, action: &str, fault: Fault) {
+        self.state.plans.add(service, action, 1, usize::MAX, fault);
+    }
+
+    /// No more faults. What is held stays held.
+    pub fn heal(&self) {
+        self.state.plans.clear();
+    }
+
+    /// Stops the next call of that action at the given moment, so that its caller can be killed there.
+    pub fn hold(&self, service: &str, action: &str, moment: Moment) -> Held {
+        self.hold_nth(service, action, 1, moment)
+    }
+
+    /// Stops the `nth` call from now on, counted as in [`Self::fail_nth`].
+    pub fn hold_nth(&self, service: &str, action: &str, nth: usize, moment: Moment) -> Held {
+        self.state.plans.hold(service, action, nth, moment)
+    }
+
+    /// Lets calls pass that AWS would refuse.
+    pub fn lenient(&self) {
+        self.state.lenient.store(true, Ordering::Relaxed);
+    }
+
+    /// Fails where a Lambda sent what AWS would refuse: the product has to refuse it first.
+    #[track_caller]
+    pub fn assert_lawful(&self) {
+        for call in self.records() {
+            assert!(call.refused.is_empty(), "AWS would refuse {}.{} for {:?}: {}", call.service, call.action, call.refused, call.body);
+        }
+    }
+}
+
+impl State {
+    async fn handle(&self, mut request: Request<Bytes>) -> Option<Answer> {
+        let account = self.account.parse().expect("digits are a header's value");
+        request.headers_mut().insert(ACCOUNT, account);
+        if request.headers_mut().remove(OF_THE_TEST).is_some() {
+            return self.pass_on(&request).await;
+        }
+        let (service, action, body) = identify::identify(&request);
+        let refused = lawful::problems(&service, &action, &body);
+        let met = self.plans.meet(&service, &action);
+        let record = Recorded {
+            service: service.clone(),
+            action: action.clone(),
+            body,
+            at: self.clock.now(),
+            refused: refused.clone(),
+            fault: met.as_ref().map(plan::Met::fault),
+            answer: None,
+        };
+        let index = self.record(record);
+        let refuse = !refused.is_empty() && !self.lenient.load(Ordering::Relaxed);
+        match met {
+            None if refuse => Some(answer::refusal(&service, &refused)),
+            None => self.carry_out(index, &request).await,
+            Some(plan::Met::Hold(mut hold)) => {
+                if hold.moment == Moment::Before {
+                    hold.reached_and_released().await.then_some(())?;
+                }
+                let answer = self.carry_out(index, &request).await;
+                if hold.moment == Moment::After {
+                    hold.reached_and_released().await.then_some(())?;
+                }
+                answer
+            }
+            Some(plan::Met::Fail(Fault::Timeout)) => {
+                // Until the test is over; the client gives up before.
+                std::future::pending::<()>().await;
+                None
+            }
+            Some(plan::Met::Fail(Fault::LostResponse)) => {
+                self.carry_out(index, &request).await;
+                None
+            }
+            Some(plan::Met::Fail(fault)) => {
+                let body = self.records.lock().unwrap_or_else(PoisonError::into_inner).get(index).map(|call| call.body.clone());
+                Some(answer::answer(fault, &service, &action, &body.unwrap_or_default()))
+            }
+        }
+    }
+
+    fn record(&self, call: Recorded) -> usize {
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.push(call);
+        records.len() - 1
+    }
+
+    async fn carry_out(&self, index: usize, request: &Request<Bytes>) -> Option<Answer> {
+        use http_body_util::BodyExt as _;
+        let (parts, body) = self.pass_on(request).await?.into_parts();
+        let bytes = body.collect().await.ok()?.to_bytes();
+        let content = serde_json::from_slice(&bytes).unwrap_or_default();
+        if let Some(call) = self.records.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index) {
+            call.answer = Some((parts.status.as_u16(), content));
+        }
+        Some(Answer::from_parts(parts, bytes.into()))
+    }
+
+    async fn pass_on(&self, request: &Request<Bytes>) -> Option<Answer> {
+        let _turn = self.one_at_a_time.lock().await;
+        serve::forward(&self.http, &self.moto, request).await
+    }
+}

@@ -1,0 +1,83 @@
+//! Lambdas as they ship, on cargo-lambda's emulator of the Runtime API.
+
+mod function;
+mod relay;
+
+use std::collections::HashMap;
+use std::process::Command;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use crate::clock::Clock;
+use crate::moto::{free_port, listens};
+use crate::process::{Lines, Process};
+use crate::tools;
+use crate::wait::eventually;
+use relay::Relay;
+
+pub use function::{Failure, Function};
+
+/// The functions that the emulator knows, and the binary of each: `big` is another target host.
+const FUNCTIONS: [(&str, &str); 4] = [("processor", "processor"), ("target", "target"), ("janitor", "janitor"), ("big", "target")];
+
+/// Most processes of one function that take events at the same time.
+pub const CONCURRENCY: u32 = 16;
+
+/// The emulator, and what is put right about it. Ends with the last clone.
+#[derive(Debug, Clone)]
+pub struct Emulator(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    port: u16,
+    relay: Relay,
+    clock: Clock,
+    _process: Process,
+    _manifest: TempDir,
+}
+
+impl Emulator {
+    pub async fn start(clock: &Clock, account: &str) -> Self {
+        let manifest = manifest();
+        let port = free_port();
+        let lines = Lines::default();
+        let mut command = Command::new(tools::tool("cargo-lambda"));
+        command.current_dir(manifest.path()).args(["lambda", "watch", "--only-lambda-apis", "--offline", "--disable-cors", "--quiet"]);
+        command.args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string(), "--concurrency", &CONCURRENCY.to_string()]);
+        let mut process = Process::start(&mut command, &lines);
+        eventually("cargo-lambda to listen", async || {
+            assert!(process.exited().is_none(), "cargo-lambda ended:\n{}", lines.text());
+            listens(port).then_some(())
+        })
+        .await;
+        let relay = Relay::start(port, clock.clone(), account).await;
+        Self(Arc::new(Parts { port, relay, clock: clock.clone(), _process: process, _manifest: manifest }))
+    }
+
+    /// One process of `processor`, `target`, `janitor` or `big` (a second target host), to be started with these
+    /// variables beside those that AWS sets.
+    pub fn function(&self, name: &str, variables: &[(String, String)]) -> Function {
+        let found = FUNCTIONS.iter().find(|(function, _)| *function == name);
+        let (_, binary) = found.unwrap_or_else(|| panic!("there is no function {name}"));
+        Function::new(self, name, binary, variables.iter().cloned().collect::<HashMap<_, _>>())
+    }
+
+    /// The HTTP front of a function: what comes here gets to it as a function URL's event.
+    pub fn url(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}/lambda-url/{name}", self.0.port)
+    }
+}
+
+/// A package with binaries of the right names, which the emulator asks for and does not build.
+fn manifest() -> TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut manifest = "[package]\nname = \"emulated\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n".to_owned();
+    for (name, _) in FUNCTIONS {
+        manifest = format!("{manifest}\n[[bin]]\nname = \"{name}\"\npath = \"main.rs\"\n");
+    }
+    let write = |name: &str, content: &str| std::fs::write(directory.path().join(name), content).expect("a file");
+    write("Cargo.toml", &manifest);
+    write("main.rs", "fn main() {}\n");
+    directory
+}

@@ -1,0 +1,90 @@
+//! Between a Lambda and the emulator: cargo-lambda 1.9 says `600000` for an invocation's deadline, which is a time in
+//! 1970, and `function-arn` for its ARN.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use hyper::Request;
+use hyper::body::Bytes;
+
+use crate::aws::REGION;
+use crate::clock::Clock;
+use crate::serve::{self, Answer, Server};
+
+#[derive(Debug)]
+pub struct Relay {
+    server: Server,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    emulator: String,
+    http: reqwest::Client,
+    clock: Clock,
+    account: String,
+    /// By process, see [`Relay::address`].
+    processes: Mutex<HashMap<String, Process>>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Process {
+    asked: usize,
+    timeout: Option<Duration>,
+}
+
+impl Relay {
+    pub async fn start(emulator: u16, clock: Clock, account: &str) -> Self {
+        let emulator = format!("http://127.0.0.1:{emulator}");
+        let state = State { emulator, http: serve::http(), clock, account: account.to_owned(), processes: Mutex::default() };
+        let state = Arc::new(state);
+        let shared = Arc::clone(&state);
+        let server = Server::start(move |request| {
+            let state = Arc::clone(&shared);
+            async move { state.handle(request).await }
+        })
+        .await;
+        Self { server, state }
+    }
+
+    /// For `AWS_LAMBDA_RUNTIME_API` of one process of a function, which gets that long for an invocation.
+    pub fn address(&self, process: &str, function: &str, timeout: Duration) -> String {
+        let process_of = Process { asked: 0, timeout: Some(timeout) };
+        self.state.processes().insert(process.to_owned(), process_of);
+        format!("127.0.0.1:{}/{process}/.rt/{function}", self.server.port)
+    }
+
+    /// How often that process has asked for an invocation.
+    pub fn asked(&self, process: &str) -> usize {
+        self.state.processes().get(process).map_or(0, |process| process.asked)
+    }
+}
+
+impl State {
+    fn processes(&self) -> std::sync::MutexGuard<'_, HashMap<String, Process>> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn handle(&self, mut request: Request<Bytes>) -> Option<Answer> {
+        let path = request.uri().path().to_owned();
+        let (process, inside) = path.strip_prefix('/')?.split_once('/')?;
+        *request.uri_mut() = format!("/{inside}").parse().ok()?;
+        let next = inside.ends_with("/invocation/next");
+        if next && let Some(process) = self.processes().get_mut(process) {
+            process.asked += 1;
+        }
+        let mut answer = serve::forward(&self.http, &self.emulator, &request).await?;
+        if next {
+            let timeout = self.processes().get(process).and_then(|process| process.timeout).unwrap_or_default();
+            let deadline = self.clock.now() + TimeDelta::from_std(timeout).ok()?;
+            let function = inside.split('/').nth(1).unwrap_or_default();
+            let arn = format!("arn:aws:lambda:{REGION}:{}:function:{function}", self.account);
+            let headers = answer.headers_mut();
+            headers.insert("lambda-runtime-deadline-ms", deadline.timestamp_millis().into());
+            headers.insert("lambda-runtime-invoked-function-arn", arn.parse().ok()?);
+        }
+        Some(answer)
+    }
+}

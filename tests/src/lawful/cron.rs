@@ -1,0 +1,44 @@
+//! When a rule or a schedule fires.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+
+/// The minute of a one-time `cron(m h d M ? YYYY)` of a rule.
+///
+/// # Errors
+/// Says what EventBridge would refuse, or what would fire more than once.
+pub fn cron_time(expression: &str) -> Result<DateTime<Utc>, String> {
+    let inside = expression.strip_prefix("cron(").and_then(|rest| rest.strip_suffix(')'));
+    let inside = inside.ok_or_else(|| format!("`{expression}` is not of the form cron(m h d M ? YYYY)"))?;
+    let fields: Vec<&str> = inside.split(' ').collect();
+    let [minute, hour, day, month, weekday, year] = fields[..] else {
+        return Err(format!("`{expression}` has {} fields and not 6, with one space between them", fields.len()));
+    };
+    if weekday != "?" {
+        return Err(format!("`{expression}`: one of day of month and day of week has to be `?`, and the day of month is given"));
+    }
+    let minute = number("minute", minute, 0..=59)?;
+    let hour = number("hour", hour, 0..=23)?;
+    let day = number("day", day, 1..=31)?;
+    let month = number("month", month, 1..=12)?;
+    let year = number("year", year, 1970..=2199)?;
+    let date = NaiveDate::from_ymd_opt(year.cast_signed(), month, day);
+    let date = date.ok_or_else(|| format!("`{expression}`: there is no {year}-{month:02}-{day:02}, so it would never fire"))?;
+    let time = date.and_hms_opt(hour, minute, 0).ok_or_else(|| format!("`{expression}` is no time"))?;
+    Ok(time.and_utc())
+}
+
+/// The second of a schedule's `at(yyyy-mm-ddThh:mm:ss)`.
+///
+/// # Errors
+/// Says what EventBridge Scheduler would refuse.
+pub fn at_time(expression: &str) -> Result<DateTime<Utc>, String> {
+    let inside = expression.strip_prefix("at(").and_then(|rest| rest.strip_suffix(')'));
+    let parsed = inside.filter(|text| text.len() == 19).and_then(|text| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S").ok());
+    parsed.map(|time| time.and_utc()).ok_or_else(|| format!("`{expression}` is not of the form at(yyyy-mm-ddThh:mm:ss)"))
+}
+
+fn number(what: &str, text: &str, allowed: std::ops::RangeInclusive<u32>) -> Result<u32, String> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let value = text.parse().ok().filter(|value| digits && allowed.contains(value));
+    value.ok_or_else(|| format!("the {what} `{text}` has to be one number, {} to {}", allowed.start(), allowed.end()))
+}

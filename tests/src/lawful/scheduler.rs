@@ -1,0 +1,49 @@
+//! EventBridge Scheduler.
+
+use serde_json::Value;
+
+use super::{Problems, at_time};
+
+pub fn schedule(found: &mut Problems, body: &Value) {
+    found.name("Name", &body["Name"]);
+    if !body["GroupName"].is_null() {
+        found.name("GroupName", &body["GroupName"]);
+    }
+    if let Err(problem) = at_time(body["ScheduleExpression"].as_str().unwrap_or_default()) {
+        found.0.push(format!("Invalid Schedule Expression: {problem}"));
+    }
+    let zone = body["ScheduleExpressionTimezone"].as_str().unwrap_or("UTC");
+    found.unless(zone == "UTC", || format!("ScheduleExpressionTimezone is `{zone}`: all times here are UTC"));
+    token(found, &body["ClientToken"]);
+    match body["FlexibleTimeWindow"]["Mode"].as_str() {
+        Some("OFF") => {
+            let minutes = &body["FlexibleTimeWindow"]["MaximumWindowInMinutes"];
+            found.unless(minutes.is_null(), || "FlexibleTimeWindow.MaximumWindowInMinutes goes only with FLEXIBLE".to_owned());
+        }
+        Some("FLEXIBLE") => found.0.push("FlexibleTimeWindow.Mode is FLEXIBLE: it would fire some time in the window".to_owned()),
+        _ => found.0.push("FlexibleTimeWindow.Mode has to be OFF or FLEXIBLE".to_owned()),
+    }
+    let after = body["ActionAfterCompletion"].as_str().unwrap_or("NONE");
+    found.unless(matches!(after, "NONE" | "DELETE"), || format!("ActionAfterCompletion is `{after}`: NONE or DELETE are allowed"));
+    let target = &body["Target"];
+    found.arn("Target.Arn", &target["Arn"]);
+    found.arn("Target.RoleArn", &target["RoleArn"]);
+    let role = target["RoleArn"].as_str().unwrap_or_default();
+    found.unless(role.contains(":role/"), || "Target.RoleArn has to be that of a role".to_owned());
+    match target["Input"].as_str() {
+        Some(input) => {
+            found.length("Target.Input", input, 262_144, "bytes");
+            found.json("Target.Input", input);
+        }
+        None => found.0.push("Target.Input is missing: the target would get no envelope".to_owned()),
+    }
+    found.delivery("Target", target);
+}
+
+/// 1 to 64 of `[a-zA-Z0-9-_]`; AWS's SDKs make one up, which a repeated call does not repeat, so it has to be given.
+fn token(found: &mut Problems, token: &Value) {
+    let text = token.as_str().unwrap_or_default();
+    found.unless((1..=64).contains(&text.len()), || format!("ClientToken has {} characters: 1 to 64 are allowed", text.len()));
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    found.unless(text.bytes().all(good), || "ClientToken has to match [a-zA-Z0-9-_]+".to_owned());
+}

@@ -1,0 +1,95 @@
+//! A small HTTP/1.1 server for the bench's proxies, which may close a connection instead of answering.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+pub type Answer = Response<Full<Bytes>>;
+
+/// Serves until it is dropped, on 127.0.0.1.
+#[derive(Debug)]
+pub struct Server {
+    pub port: u16,
+    task: tokio::task::AbortHandle,
+}
+
+impl Server {
+    /// Answers with what `handle` says; none closes the connection without a word.
+    pub async fn start<F, A>(handle: F) -> Self
+    where
+        F: Fn(Request<Bytes>) -> A + Send + Sync + 'static,
+        A: Future<Output = Option<Answer>> + Send + 'static,
+    {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let port = listener.local_addr().expect("the port").port();
+        let handle = Arc::new(handle);
+        let task = tokio::spawn(async move {
+            // Dropped with this task, and the connections with it.
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                while connections.try_join_next().is_some() {}
+                let handle = Arc::clone(&handle);
+                connections.spawn(async move {
+                    let service = service_fn(move |request: Request<Incoming>| {
+                        let handle = Arc::clone(&handle);
+                        async move {
+                            let (parts, body) = request.into_parts();
+                            let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+                            let answer = handle(Request::from_parts(parts, body)).await;
+                            answer.ok_or_else(|| io::Error::other("closed on purpose"))
+                        }
+                    });
+                    // A client that goes away, and one that is to get no answer, end here alike.
+                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        Self { port, task: task.abort_handle() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A client of the bench. Time-outs are the caller's.
+pub fn http() -> reqwest::Client {
+    static TLS: std::sync::Once = std::sync::Once::new();
+    // reqwest is built without a TLS provider, and refuses to make a client without one.
+    TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    reqwest::Client::builder().no_proxy().build().expect("an HTTP client")
+}
+
+/// Headers that belong to one connection, and those that whoever sends the message computes himself.
+const OF_ONE_CONNECTION: [&str; 4] = ["connection", "transfer-encoding", "keep-alive", "content-length"];
+
+/// Sends a request on to `to` (`http://host:port`), and returns the answer; none where there was none.
+pub async fn forward(http: &reqwest::Client, to: &str, request: &Request<Bytes>) -> Option<Answer> {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let mut call = http.request(request.method().clone(), format!("{to}{path}")).body(request.body().clone());
+    for (name, value) in request.headers() {
+        if !OF_ONE_CONNECTION.contains(&name.as_str()) {
+            call = call.header(name, value);
+        }
+    }
+    let response = call.send().await.ok()?;
+    let mut answer = Response::builder().status(response.status());
+    for (name, value) in response.headers() {
+        // Nobody computes the length of what a HEAD request does not get.
+        if !OF_ONE_CONNECTION.contains(&name.as_str()) || (request.method() == "HEAD" && name == "content-length") {
+            answer = answer.header(name, value);
+        }
+    }
+    answer.body(Full::new(response.bytes().await.ok()?)).ok()
+}
