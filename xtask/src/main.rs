@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask COMMAND`. Each does its set-up itself, also on a fresh machine.
 
+mod aws_tools;
 mod bench;
 mod guests;
 mod lambda;

@@ -5,10 +5,10 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::{
-    guests,
+    aws_tools, guests,
     serve::{build_everything, host},
     step::{asks_for_help, cargo, root, step, target},
 };
@@ -17,6 +17,7 @@ const HELP: &str = "\
 cargo xtask test [FILTER] [-- ARGS]
 
 Builds everything and runs every test: the plugins' own, the hosts', end to end, and the cases of the sample bundles.
+The AWS tests' tools (tests/aws-tools.txt) are installed into target/aws-tools once; that needs Python 3 and its venv.
 FILTER runs only the tests whose name contains it (and no bundle's cases); ARGS go to the test programs.";
 
 const TORTURE_HELP: &str = "\
@@ -27,9 +28,14 @@ Fails if an acknowledged request is lost, ran twice without a kill in the middle
 
 const DEFAULT_TORTURE_SECONDS: u64 = 60;
 
-/// What `cargo test --workspace` will ask for, and the binary: with the same selection nothing is built twice, since
-/// cargo unites the features of all that it builds together.
-const SELECTION: [&str; 3] = ["--workspace", "--bins", "--tests"];
+/// All but the Lambdas. What builds them and what tests them select alike, with [`BUILT`]: so nothing is built twice,
+/// since cargo unites the features of all that it builds together.
+const HOSTS: [&str; 3] = ["--workspace", "--exclude", "postdate-aws"];
+
+/// The Lambdas by themselves, so that they are without the compiler of plugins, as they ship.
+const LAMBDAS: [&str; 2] = ["--package", "postdate-aws"];
+
+const BUILT: [&str; 2] = ["--bins", "--tests"];
 
 /// The sample bundles, from the repository's root.
 const BUNDLES: [&str; 2] = ["use-cases/orders", "use-cases/webhook"];
@@ -38,10 +44,18 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     if asks_for_help(arguments, HELP) {
         return Ok(ExitCode::SUCCESS);
     }
-    build_everything(&SELECTION)?;
+    // The tools come over the network while the processor compiles.
+    std::thread::scope(|scope| {
+        let tools = scope.spawn(aws_tools::install);
+        build_hosts()?;
+        step("Building the Lambdas", cargo("build").args(LAMBDAS).args(BUILT).arg("--locked"))?;
+        tools.join().unwrap_or_else(|_| bail!("the installation of the AWS tools was cut off"))
+    })?;
+    aws_tools::compile(&BUNDLES)?;
     let plugins = ["--locked", "--manifest-path", "plugins/Cargo.toml", "--target-dir"];
     step("Testing the plugins", cargo("test").args(plugins).arg(target().join("guests-native")).args(arguments))?;
-    step("Testing the hosts", knowing_paths(cargo("test").args(["--workspace", "--locked"])).args(arguments))?;
+    step("Testing the hosts", knowing_paths(cargo("test").args(HOSTS).arg("--locked")).args(arguments))?;
+    step("Testing the Lambdas", knowing_paths(cargo("test").args(LAMBDAS).arg("--locked")).args(arguments))?;
     if arguments.is_empty() {
         for bundle in BUNDLES {
             let title = format!("Running the cases of {bundle}");
@@ -68,15 +82,21 @@ pub fn torture(arguments: Vec<OsString>) -> Result<ExitCode> {
             other => return Err(other.unexpected().into()),
         }
     }
-    build_everything(&SELECTION)?;
+    build_hosts()?;
     let mut test = cargo("test");
-    test.args(["--workspace", "--locked", "--test", "e2e", "torture", "--", "--nocapture"]);
+    test.args(HOSTS).args(["--locked", "--test", "e2e", "torture", "--", "--nocapture"]);
     test.env("POSTDATE_TORTURE_SECONDS", seconds.to_string());
     step(&format!("Torture for {seconds} s"), knowing_paths(&mut test))?;
     Ok(ExitCode::SUCCESS)
 }
 
+fn build_hosts() -> Result<()> {
+    build_everything(&[&HOSTS[..], &BUILT].concat())
+}
+
 /// Tells the tests where to find what was built for them.
 fn knowing_paths(command: &mut Command) -> &mut Command {
-    command.env("POSTDATE_BIN", host()).env("POSTDATE_GUESTS", guests::components()).env("POSTDATE_USE_CASES", root().join("use-cases"))
+    command.env("POSTDATE_BIN", host()).env("POSTDATE_GUESTS", guests::components()).env("POSTDATE_USE_CASES", root().join("use-cases"));
+    command.env("POSTDATE_LAMBDAS", target().join("debug")).env("POSTDATE_AWS_USE_CASES", aws_tools::use_cases());
+    command.env("POSTDATE_AWS_TOOLS", aws_tools::environment())
 }

@@ -1,0 +1,173 @@
+//! What the AWS tests start: programs from Python's package index, in an environment of their own, and the sample
+//! bundles as the Lambdas read them.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::SystemTime,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    serve::host,
+    step::{output, root, step, target},
+};
+
+/// One `NAME==VERSION` a line.
+const REQUIREMENTS: &str = "tests/aws-tools.txt";
+
+/// Holds the requirements that the environment was made for.
+const STAMP: &str = "requirements-installed.txt";
+
+/// The environment with the tools; [`install`] makes it.
+pub fn environment() -> PathBuf {
+    target().join("aws-tools")
+}
+
+/// The sample bundles with compiled plugins and without WASM; [`compile`] makes them.
+pub fn use_cases() -> PathBuf {
+    target().join("aws-use-cases")
+}
+
+/// Installs the tools; quick where they are installed already.
+///
+/// # Errors
+/// Where there is no Python that can do it: says what to install.
+pub fn install() -> Result<()> {
+    let place = environment();
+    let file = root().join(REQUIREMENTS);
+    let requirements = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    if fs::read_to_string(place.join(STAMP)).is_ok_and(|installed| installed == requirements) {
+        return Ok(());
+    }
+    let python = env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
+    check_python(&python)?;
+    // Anew, so that nothing of other versions stays.
+    let mut make = Command::new(&python);
+    make.args(["-m", "venv", "--clear"]).arg(&place);
+    step("Making a Python environment for the AWS tools", &mut make)?;
+    let mut pip = Command::new(place.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&file);
+    step(&format!("Installing {REQUIREMENTS}"), &mut pip)?;
+    let stamp = place.join(STAMP);
+    fs::write(&stamp, requirements).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+fn check_python(python: &OsStr) -> Result<()> {
+    if output(Command::new(python).arg("--version")).is_none() {
+        bail!("the AWS tests need Python 3.10 or later, and `{}` cannot be started: install it, or set PYTHON", python.display());
+    }
+    let can_make_one = || output(Command::new(python).args(["-c", "import ensurepip, venv"])).is_some();
+    if can_make_one() {
+        return Ok(());
+    }
+    // Debian ships this part of Python by itself. Installing it is the user's decision where it takes the password.
+    let root = output(Command::new("id").arg("-u")).is_some_and(|user| user == "0");
+    if root && output(Command::new("apt-get").arg("--version")).is_some() {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "install", "--yes", "--no-install-recommends", "python3-venv"]);
+        step("Installing python3-venv", &mut apt)?;
+    }
+    if can_make_one() {
+        return Ok(());
+    }
+    bail!("`{}` cannot make environments. On Debian: sudo apt-get install --no-install-recommends python3-venv", python.display());
+}
+
+/// Compiles bundles (paths from the repository's root) for this machine, as the Lambdas want them; quick where nothing
+/// has changed. The host has to be built.
+pub fn compile(bundles: &[&str]) -> Result<()> {
+    for bundle in bundles {
+        let from = root().join(bundle);
+        let to = use_cases().join(from.file_name().unwrap_or_default());
+        let listed = files(&from).with_context(|| format!("cannot list {}", from.display()))?;
+        if is_current(&to.join("compiled/artifacts.json"), &from, &listed) {
+            continue;
+        }
+        place(&from, &listed, &to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+        let mut compile = Command::new(host());
+        compile.args(["plugin", "compile"]).arg(&from).args(["--arch", architecture()?, "--out"]).arg(to.join("compiled"));
+        step(&format!("Compiling {bundle} ahead of time"), &mut compile)?;
+    }
+    Ok(())
+}
+
+/// This machine's, as AWS Lambda calls it.
+fn architecture() -> Result<&'static str> {
+    match env::consts::ARCH {
+        "x86_64" => Ok("x86_64"),
+        "aarch64" => Ok("arm64"),
+        other => bail!("AWS Lambda has no machines of this one's kind, {other}"),
+    }
+}
+
+/// Files of a bundle, by their paths inside it; without what was compiled beside it.
+fn files(bundle: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let (mut found, mut directories) = (Vec::new(), vec![PathBuf::new()]);
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(bundle.join(&directory))? {
+            let entry = entry?;
+            let path = directory.join(entry.file_name());
+            if !entry.file_type()?.is_dir() {
+                found.push(path);
+            } else if path != Path::new("compiled") {
+                directories.push(path);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether `made` is younger than the bundle's files and than the compiler.
+fn is_current(made: &Path, bundle: &Path, files: &[PathBuf]) -> bool {
+    let modified = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+    let Some(made) = modified(made) else { return false };
+    let older = |other: Option<SystemTime>| other.is_some_and(|other| other < made);
+    older(modified(&host())) && files.iter().all(|file| older(modified(&bundle.join(file))))
+}
+
+/// A bundle without its WASM: what a Lambda needs beside the compiled plugins.
+fn place(from: &Path, files: &[PathBuf], to: &Path) -> std::io::Result<()> {
+    if to.exists() {
+        fs::remove_dir_all(to)?;
+    }
+    for file in files.iter().filter(|file| file.extension() != Some(OsStr::new("wasm"))) {
+        let place = to.join(file);
+        fs::create_dir_all(place.parent().unwrap_or(to))?;
+        fs::copy(from.join(file), place)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_is_placed_without_wasm_and_without_what_it_had_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        for file in ["use-case.toml", "process.wasm", "cases/one.toml", "compiled/artifacts.json"] {
+            let file = from.join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "content").unwrap();
+        }
+        fs::create_dir_all(to.join("cases")).unwrap();
+        fs::write(to.join("cases/old.toml"), "old").unwrap();
+        place(&from, &files(&from).unwrap(), &to).unwrap();
+        let mut placed = files(&to).unwrap();
+        placed.sort();
+        assert_eq!(placed, [Path::new("cases/one.toml"), Path::new("use-case.toml")]);
+        assert!(!to.join("compiled").exists(), "what is compiled elsewhere is not copied");
+    }
+
+    #[test]
+    fn what_is_missing_is_not_current() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(!is_current(&directory.path().join("artifacts.json"), directory.path(), &[]));
+    }
+}
