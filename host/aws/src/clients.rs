@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::Builder as HttpClient;
 use aws_smithy_http_client::tls::Provider;
@@ -67,7 +67,8 @@ impl Clients {
     /// Without limits of time or tries of its own: an invocation lasts as long as the target's timeout says, and a try that was
     /// cut off may have run.
     pub fn lambda(&self) -> aws_sdk_lambda::Client {
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).disable_operation_attempt_timeout().disable_operation_timeout();
+        let timeouts =
+            TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).disable_operation_attempt_timeout().disable_operation_timeout();
         let builder = client!(self, aws_sdk_lambda, "LAMBDA").retry_config(RetryConfig::disabled()).timeout_config(timeouts.build());
         aws_sdk_lambda::Client::from_conf(builder.build())
     }

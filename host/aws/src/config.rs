@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use check::Reader;
+pub(crate) use check::is_use_case_name;
 
 /// Looked at in this order where `POSTDATE_USE_CASES` is not set: a layer, then the package itself.
 const LAYER_DIR: &str = "/opt/use-cases";

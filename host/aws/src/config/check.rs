@@ -91,24 +91,22 @@ pub fn table(value: &str) -> Result<String, String> {
 }
 
 pub fn place(value: &str) -> Result<Place, String> {
-    let expected = "it should be s3://bucket/prefix, or a directory as an absolute path";
+    let expected = "s3://bucket/prefix, or a directory as an absolute path";
     if let Some(rest) = value.strip_prefix("s3://") {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        return match is_of(bucket, 3..=63, ".-") {
-            true => Ok(Place::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() }),
-            false => Err(expected.to_owned()),
-        };
+        demand(is_of(bucket, 3..=63, ".-"), value, expected)?;
+        return Ok(Place::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() });
     }
     let path = PathBuf::from(value);
-    if path.is_absolute() { Ok(Place::Directory(path)) } else { Err(expected.to_owned()) }
+    demand(path.is_absolute(), value, expected)?;
+    Ok(Place::Directory(path))
 }
 
 pub fn use_case_names(value: &str) -> Result<Vec<String>, String> {
     let names: Vec<String> = value.split(',').map(|name| name.trim().to_owned()).collect();
-    match names.iter().all(|name| is_use_case_name(name)) {
-        true => Ok(names),
-        false => Err("it should be names of use cases, each 1 to 32 of [a-z0-9-], with commas between them".to_owned()),
-    }
+    let good = names.iter().all(|name| is_use_case_name(name));
+    demand(good, value, "names of use cases, each 1 to 32 of [a-z0-9-], with commas between them")?;
+    Ok(names)
 }
 
 /// `[a-z0-9-]{1,32}`: what may become a part of a path.
@@ -125,6 +123,11 @@ fn is_arn(value: &str, service: &str, resource: &str) -> bool {
     arn == "arn" && partition.starts_with("aws") && of == service && account && named
 }
 
+/// Names of FIFO queues and topics end so, and no others.
+fn is_fifo(name: &str) -> bool {
+    name.strip_suffix(".fifo").is_some()
+}
+
 pub fn function_arn(value: &str) -> Result<String, String> {
     let expected = "the ARN of a Lambda function or alias, such as arn:aws:lambda:eu-west-1:123456789012:function:postdate-target:live";
     demand(is_arn(value, "lambda", "function:"), value, expected)
@@ -132,12 +135,12 @@ pub fn function_arn(value: &str) -> Result<String, String> {
 
 pub fn queue_arn(value: &str) -> Result<String, String> {
     // EventBridge: "only standard queues" as dead-letter queues.
-    let good = is_arn(value, "sqs", "") && !value.ends_with(".fifo");
+    let good = is_arn(value, "sqs", "") && !is_fifo(value);
     demand(good, value, "the ARN of a standard SQS queue, such as arn:aws:sqs:eu-west-1:123456789012:postdate-dead-letters")
 }
 
 pub fn topic_arn(value: &str) -> Result<String, String> {
-    let good = is_arn(value, "sns", "") && !value.ends_with(".fifo");
+    let good = is_arn(value, "sns", "") && !is_fifo(value);
     demand(good, value, "the ARN of a standard SNS topic, such as arn:aws:sns:eu-west-1:123456789012:postdate-notifications")
 }
 
@@ -147,7 +150,7 @@ fn role_arn(value: &str) -> Result<String, String> {
 
 pub fn queue_url(value: &str) -> Result<String, String> {
     // A FIFO queue delays all of its messages alike.
-    let good = url(value).is_ok() && !value.ends_with(".fifo");
+    let good = url(value).is_ok() && !is_fifo(value);
     demand(good, value, "the URL of a standard SQS queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/postdate-delay")
 }
 

@@ -39,16 +39,27 @@ fn the_least_is_enough_and_the_rest_has_the_defaults_of_the_documentation() {
         prefix: "postdate-".into(),
         dead_letter_arn: "arn:aws:sqs:eu-west-1:123456789012:dead".into(),
         topic_arn: None,
-        max_event_age: Duration::from_secs(3600),
-        retention: Duration::from_secs(30 * 86_400),
+        max_event_age: Duration::from_hours(1),
+        retention: Duration::from_hours(720),
         base_path: None,
         log: "info".into(),
     };
     assert_eq!(config, expected);
     let all_empty: Vec<(&str, &str)> = [
-        "POSTDATE_USE_CASES", "POSTDATE_PREFETCH", "POSTDATE_QUEUE_URL", "POSTDATE_HOSTS", "POSTDATE_SCHEDULER",
-        "POSTDATE_SCHEDULE_GROUP", "POSTDATE_SCHEDULER_ROLE_ARN", "POSTDATE_PREFIX", "POSTDATE_TOPIC_ARN",
-        "POSTDATE_MAX_EVENT_AGE", "POSTDATE_RETENTION", "POSTDATE_BASE_PATH", "POSTDATE_LOG", "AWS_ENDPOINT_URL",
+        "POSTDATE_USE_CASES",
+        "POSTDATE_PREFETCH",
+        "POSTDATE_QUEUE_URL",
+        "POSTDATE_HOSTS",
+        "POSTDATE_SCHEDULER",
+        "POSTDATE_SCHEDULE_GROUP",
+        "POSTDATE_SCHEDULER_ROLE_ARN",
+        "POSTDATE_PREFIX",
+        "POSTDATE_TOPIC_ARN",
+        "POSTDATE_MAX_EVENT_AGE",
+        "POSTDATE_RETENTION",
+        "POSTDATE_BASE_PATH",
+        "POSTDATE_LOG",
+        "AWS_ENDPOINT_URL",
     ]
     .map(|name| (name, ""))
     .into();
@@ -78,11 +89,14 @@ fn everything_can_be_said() {
         config.scheduler,
         Backend::Schedules { group: "postdate".into(), role_arn: "arn:aws:iam::123456789012:role/postdate".into() }
     );
-    assert_eq!((config.max_event_age, config.retention), (Duration::from_secs(7200), Duration::from_secs(7 * 86_400)));
+    assert_eq!((config.max_event_age, config.retention), (Duration::from_hours(2), Duration::from_hours(168)));
     assert_eq!(config.base_path.as_deref(), Some("/v1"));
     assert_eq!((config.endpoints["S3"].as_str(), config.endpoints["SQS"].as_str()), ("http://127.0.0.1:5001", "http://127.0.0.1:5000"));
     assert_eq!(read(&[("POSTDATE_BASE_PATH", "/")]).unwrap().base_path.as_deref(), Some(""));
-    assert_eq!(read(&[("POSTDATE_USE_CASES", "s3://bucket")]).unwrap().use_cases, Place::S3 { bucket: "bucket".into(), prefix: String::new() });
+    assert_eq!(
+        read(&[("POSTDATE_USE_CASES", "s3://bucket")]).unwrap().use_cases,
+        Place::S3 { bucket: "bucket".into(), prefix: String::new() }
+    );
 }
 
 #[test]

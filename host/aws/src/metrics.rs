@@ -1,0 +1,150 @@
+//! Metrics as lines on stdout in `CloudWatch`'s embedded metric format (EMF): Lambda's log becomes metrics, and no call is made.
+
+use std::io::Write as _;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+/// The namespace of every metric.
+pub const NAMESPACE: &str = "Postdate";
+
+/// Who measures; the dimension `Service`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    Processor,
+    Target,
+    Janitor,
+}
+
+impl Service {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Processor => "processor",
+            Self::Target => "target",
+            Self::Janitor => "janitor",
+        }
+    }
+}
+
+/// Units of `CloudWatch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Count,
+    Milliseconds,
+}
+
+impl Unit {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "Count",
+            Self::Milliseconds => "Milliseconds",
+        }
+    }
+}
+
+/// Name, value, unit. Names in use: `Accepted`, `Rejected`, `Fired`, `LatenessMs`, `Attempts`, `Failed`, `Cleaned`, `CleanFailed`,
+/// `PluginMs`, `Rules`, `Released`, `Rearmed`.
+pub type Metric<'a> = (&'a str, f64, Unit);
+
+/// Writes metrics with the dimensions `[Service]` and, where there is a use case, `[Service, UseCase]`. The use case must be one
+/// that is there: each name that is ever written is a metric of its own, and is paid for.
+pub fn emit(service: Service, use_case: Option<&str>, metrics: &[Metric<'_>]) {
+    write(&line(service, &use_case.map(|name| ("UseCase", name)).into_iter().collect::<Vec<_>>(), metrics, Utc::now()));
+}
+
+/// Counts a call that was refused, with the further dimension `[Service, Code]`.
+pub fn emit_rejected(service: Service, use_case: Option<&str>, code: &str) {
+    let mut dimensions = vec![("Code", code)];
+    dimensions.extend(use_case.map(|name| ("UseCase", name)));
+    write(&line(service, &dimensions, &[("Rejected", 1.0, Unit::Count)], Utc::now()));
+}
+
+/// One line for all metrics: `[Service]`, and `[Service, d]` for each further dimension `d`.
+fn line(service: Service, dimensions: &[(&str, &str)], metrics: &[Metric<'_>], now: DateTime<Utc>) -> String {
+    let mut sets = vec![json!(["Service"])];
+    sets.extend(dimensions.iter().map(|(name, _)| json!(["Service", name])));
+    let definitions: Vec<Value> = metrics.iter().map(|(name, _, unit)| json!({ "Name": name, "Unit": unit.as_str() })).collect();
+    let directive = json!({ "Namespace": NAMESPACE, "Dimensions": sets, "Metrics": definitions });
+    let mut document = Map::new();
+    document.insert("_aws".to_owned(), json!({ "Timestamp": now.timestamp_millis(), "CloudWatchMetrics": [directive] }));
+    document.insert("Service".to_owned(), json!(service.as_str()));
+    document.extend(dimensions.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+    document.extend(metrics.iter().map(|(name, value, _)| ((*name).to_owned(), json!(value))));
+    Value::Object(document).to_string()
+}
+
+/// In one call, so that lines do not mix. A metric that cannot be written is nobody's error.
+fn write(line: &str) {
+    let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(dimensions: &[(&str, &str)], metrics: &[Metric<'_>]) -> Value {
+        let text = line(Service::Target, dimensions, metrics, DateTime::from_timestamp_millis(1_800_000_000_123).unwrap());
+        assert!(!text.contains('\n'));
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// What the specification of the embedded metric format demands of a document.
+    #[track_caller]
+    fn check_emf(document: &Value) {
+        assert!(document["_aws"]["Timestamp"].is_i64() || document["_aws"]["Timestamp"].is_u64());
+        let directives = document["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+        assert!(!directives.is_empty());
+        for directive in directives {
+            assert!((1..=255).contains(&directive["Namespace"].as_str().unwrap().len()));
+            for set in directive["Dimensions"].as_array().unwrap() {
+                let set = set.as_array().unwrap();
+                assert!(set.len() <= 30);
+                for name in set {
+                    let value = document[name.as_str().unwrap()].as_str().expect("a dimension is a text at the root");
+                    assert!((1..=1024).contains(&value.len()));
+                }
+            }
+            let metrics = directive["Metrics"].as_array().unwrap();
+            assert!(metrics.len() <= 100);
+            for metric in metrics {
+                assert!(document[metric["Name"].as_str().unwrap()].is_number(), "a metric is a number at the root");
+                assert!(["Count", "Milliseconds"].contains(&metric["Unit"].as_str().unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_is_what_the_format_demands() {
+        let written = document(&[("UseCase", "orders")], &[("Fired", 1.0, Unit::Count), ("LatenessMs", 12.5, Unit::Milliseconds)]);
+        check_emf(&written);
+        assert_eq!(
+            written,
+            json!({
+                "_aws": { "Timestamp": 1_800_000_000_123_u64, "CloudWatchMetrics": [{
+                    "Namespace": "Postdate",
+                    "Dimensions": [["Service"], ["Service", "UseCase"]],
+                    "Metrics": [{ "Name": "Fired", "Unit": "Count" }, { "Name": "LatenessMs", "Unit": "Milliseconds" }],
+                }]},
+                "Service": "target", "UseCase": "orders", "Fired": 1.0, "LatenessMs": 12.5,
+            })
+        );
+    }
+
+    #[test]
+    fn without_a_use_case_there_is_no_such_dimension() {
+        let written = document(&[], &[("Rules", 3.0, Unit::Count)]);
+        check_emf(&written);
+        assert_eq!(written["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Service"]]));
+        assert_eq!(written.get("UseCase"), None);
+    }
+
+    #[test]
+    fn refusals_are_counted_by_code() {
+        let written = document(&[("Code", "rejected"), ("UseCase", "orders")], &[("Rejected", 1.0, Unit::Count)]);
+        check_emf(&written);
+        assert_eq!(
+            written["_aws"]["CloudWatchMetrics"][0]["Dimensions"],
+            json!([["Service"], ["Service", "Code"], ["Service", "UseCase"]])
+        );
+    }
+}

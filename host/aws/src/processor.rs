@@ -1,0 +1,116 @@
+//! The processor host: an HTTP event of any kind that Lambda knows, through the core's API, to an answer.
+
+mod event;
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use chrono::{DateTime, SubsecRound as _, Utc};
+use http::{Response, StatusCode};
+use lambda_http::RequestExt as _;
+use postdate_core::api::{Api, Call, Fault, MAX_BODY_BYTES};
+use postdate_core::id::CorrelationId;
+use postdate_core::ports::{Changes, Intake, Requests, Scheduler, UseCases};
+use serde::Deserialize;
+use tracing::Instrument as _;
+
+pub use event::{Incoming, MalformedUri};
+
+use crate::metrics::{self, Service, Unit};
+
+/// The ports of the API, made anew for each call where the call matters to them.
+pub struct Processor<U, L, S> {
+    pub use_cases: U,
+    pub ledger: L,
+    pub scheduler: S,
+    /// What stands before `/requests` where clients call; none to follow the stage of API Gateway.
+    pub base_path: Option<String>,
+    pub now: fn() -> DateTime<Utc>,
+    pub new_id: fn(DateTime<Utc>) -> CorrelationId,
+}
+
+/// A scheduler that passes the X-Ray trace of a call on with what it schedules.
+pub trait Traced {
+    #[must_use]
+    fn with_trace(&self, trace_id: Option<String>) -> Self;
+}
+
+impl<U, L, S> Processor<U, L, S>
+where
+    U: UseCases + Clone,
+    L: Intake + Requests + Changes + Clone,
+    S: Scheduler + Traced,
+{
+    /// Answers one event. Never fails: what goes wrong is an answer too.
+    pub async fn answer(&self, request: lambda_http::Request) -> Response<Bytes> {
+        let now = (self.now)();
+        let id = (self.new_id)(now);
+        let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
+        let span = tracing::info_span!("call", request_id, correlation_id = %id);
+        self.answer_call(request, id, now).instrument(span).await
+    }
+
+    async fn answer_call(&self, request: lambda_http::Request, id: CorrelationId, now: DateTime<Utc>) -> Response<Bytes> {
+        let incoming = match Incoming::read(request, self.base_path.as_deref()) {
+            Ok(incoming) => incoming,
+            Err(error) => return Fault::new(StatusCode::BAD_REQUEST, "malformed-uri", error.to_string()).into_response(id),
+        };
+        let submitted = submitted_to(&incoming.request).map(str::to_owned);
+        let response = if incoming.request.body().len() > MAX_BODY_BYTES {
+            Fault::payload_too_large().into_response(id)
+        } else {
+            let api = Api {
+                use_cases: self.use_cases.clone(),
+                ledger: self.ledger.clone(),
+                scheduler: self.scheduler.with_trace(incoming.trace_id),
+                // Who may call is the gateway's to decide.
+                key: None,
+                base_path: incoming.base_path,
+            };
+            api.answer(Call { id, now, caller: incoming.caller }, incoming.request).await
+        };
+        self.count(submitted.as_deref(), &response).await;
+        response
+    }
+
+    async fn count(&self, submitted: Option<&str>, response: &Response<Bytes>) {
+        if response.status().is_success() {
+            if let Some(use_case) = submitted {
+                metrics::emit(Service::Processor, Some(use_case), &[("Accepted", 1.0, Unit::Count)]);
+            }
+            return;
+        }
+        // A path may name anything, and each name that is counted under costs something.
+        let known = match submitted {
+            Some(name) => self.use_cases.current(name).await.map(|_| name),
+            None => None,
+        };
+        metrics::emit_rejected(Service::Processor, known, &code_of(response.body()));
+    }
+}
+
+/// The use case that a call submits to, if it does.
+fn submitted_to(request: &http::Request<Bytes>) -> Option<&str> {
+    let name = request.uri().path().strip_prefix("/requests/")?;
+    (request.method() == http::Method::POST && !name.contains('/')).then_some(name)
+}
+
+/// The stable code of an error's document.
+fn code_of(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Problem {
+        code: String,
+    }
+    serde_json::from_slice::<Problem>(body).map_or_else(|_| "unknown".to_owned(), |problem| problem.code)
+}
+
+/// Now, cut to the millisecond: never later than the truth.
+pub fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(3)
+}
+
+/// A new correlation id; its randomness comes from the operating system's generator.
+pub fn new_id(now: DateTime<Utc>) -> CorrelationId {
+    CorrelationId::new(now, rand::random())
+}

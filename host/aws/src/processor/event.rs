@@ -1,0 +1,141 @@
+//! What an event says: the call as the API sees it, who calls, and where the API is.
+
+use bytes::Bytes;
+use http::{Request, Uri};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, RequestExt as _};
+use serde_json::Value;
+
+/// What the caller of an API with IAM authorization is told by; no other authorizer's claims may begin so.
+const IAM: &str = "iam:";
+
+/// One event of API Gateway (REST or HTTP API), of a function URL, or of a load balancer.
+#[derive(Debug)]
+pub struct Incoming {
+    /// With the path that the API knows: without stage and base path.
+    pub request: Request<Bytes>,
+    /// Claims of the authorizer, in order of their names.
+    pub caller: Vec<(String, String)>,
+    /// What stands before the path where clients call.
+    pub base_path: String,
+    /// X-Ray's trace header.
+    pub trace_id: Option<String>,
+}
+
+/// The path and query of a call do not make a URI.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the path and the query of the call are not those of a URI")]
+pub struct MalformedUri;
+
+impl Incoming {
+    /// `base_path` as configured; none to take the stage for one, where clients call with it.
+    pub fn read(event: lambda_http::Request, base_path: Option<&str>) -> Result<Self, MalformedUri> {
+        let context = event.request_context_ref();
+        let stage = context.and_then(stage).map(|stage| format!("/{stage}"));
+        let seen_path = context.and_then(called_path).unwrap_or_else(|| event.raw_http_path()).to_owned();
+        let caller = context.map(caller).unwrap_or_default();
+        let trace_id = trace_id(&event);
+
+        // The adapter puts the stage before every path that does not have it.
+        let path = without(event.uri().path(), stage.as_deref());
+        let path = without(path, base_path);
+        let uri = match event.uri().query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
+        let uri = Uri::try_from(uri).map_err(|_| MalformedUri)?;
+        let base_path = base_path.map(str::to_owned).or_else(|| stage.filter(|stage| without(&seen_path, Some(stage)) != seen_path));
+        let (parts, body) = event.into_parts();
+        let mut request = Request::new(bytes(body));
+        *request.method_mut() = parts.method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = parts.headers;
+        Ok(Self { request, caller, base_path: base_path.unwrap_or_default(), trace_id })
+    }
+}
+
+/// The path without a base that it begins with, whole segments only.
+fn without<'a>(path: &'a str, base: Option<&str>) -> &'a str {
+    match base.and_then(|base| path.strip_prefix(base)) {
+        Some("") => "/",
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    }
+}
+
+fn bytes(body: Body) -> Bytes {
+    match body {
+        Body::Text(text) => Bytes::from(text),
+        Body::Binary(bytes) => Bytes::from(bytes),
+        _ => Bytes::new(),
+    }
+}
+
+fn stage(context: &RequestContext) -> Option<&str> {
+    let stage = match context {
+        RequestContext::ApiGatewayV1(context) => context.stage.as_deref(),
+        RequestContext::ApiGatewayV2(context) => context.stage.as_deref(),
+        _ => None,
+    };
+    stage.filter(|stage| !stage.is_empty() && *stage != "$default")
+}
+
+/// The path as clients call it: with the stage, unless a domain name of one's own leads there.
+fn called_path(context: &RequestContext) -> Option<&str> {
+    match context {
+        RequestContext::ApiGatewayV1(context) => context.path.as_deref(),
+        RequestContext::ApiGatewayV2(context) => context.http.path.as_deref(),
+        _ => None,
+    }
+}
+
+fn trace_id(event: &lambda_http::Request) -> Option<String> {
+    let of_lambda = event.lambda_context_ref().and_then(|context| context.xray_trace_id.clone());
+    let of_header = || Some(event.headers().get("x-amzn-trace-id")?.to_str().ok()?.to_owned());
+    of_lambda.or_else(of_header).filter(|trace| !trace.is_empty())
+}
+
+/// JWT claims and a Lambda authorizer's context by their own names; of IAM, `iam:userArn`, `iam:accountId`, `iam:callerId`.
+fn caller(context: &RequestContext) -> Vec<(String, String)> {
+    let mut claims = Vec::new();
+    let mut iam = Vec::new();
+    match context {
+        RequestContext::ApiGatewayV1(context) => {
+            let identity = &context.identity;
+            iam.extend([("userArn", &identity.user_arn), ("accountId", &identity.account_id), ("callerId", &identity.caller)]);
+            for (name, value) in &context.authorizer.fields {
+                match value {
+                    // A Cognito authorizer has all of the token's claims in one object.
+                    Value::Object(inner) if name == "claims" => claims.extend(inner.iter().filter_map(claim)),
+                    _ if name == "integrationLatency" => {}
+                    _ => claims.extend(claim((name, value))),
+                }
+            }
+        }
+        RequestContext::ApiGatewayV2(context) => {
+            let Some(authorizer) = &context.authorizer else { return Vec::new() };
+            if let Some(jwt) = &authorizer.jwt {
+                claims.extend(jwt.claims.iter().map(|(name, value)| (name.clone(), value.clone())));
+            }
+            claims.extend(authorizer.fields.iter().filter_map(claim));
+            if let Some(of) = &authorizer.iam {
+                iam.extend([("userArn", &of.user_arn), ("accountId", &of.account_id), ("callerId", &of.caller_id)]);
+            }
+        }
+        _ => {}
+    }
+    claims.retain(|(name, _)| !name.starts_with(IAM));
+    let iam = iam.into_iter().filter_map(|(name, value)| Some((format!("{IAM}{name}"), value.clone()?)));
+    claims.extend(iam.filter(|(_, value)| !value.is_empty()));
+    claims.sort();
+    claims
+}
+
+/// Text as it is, anything else as JSON; what is null is not there.
+fn claim((name, value): (&String, &Value)) -> Option<(String, String)> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some((name.clone(), text.clone())),
+        other => Some((name.clone(), other.to_string())),
+    }
+}

@@ -1,0 +1,248 @@
+//! Sample events in the shapes that AWS documents, and what is read from them; and calls through the API, over fakes.
+
+use std::sync::{Arc, Mutex};
+
+use postdate_core::lifecycle::Change;
+use postdate_core::ports::{Arming, Changed, Inserted, LedgerError, ScheduleError, UseCaseInfo};
+use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
+use postdate_core::testing::{FakeBundle, FakeUseCases, MemoryLedger, RecordingScheduler, moment, sample_id};
+use postdate_core::use_case::Target;
+use serde_json::Value;
+
+use super::*;
+
+const BODY: &str = r#"{"triggerAt":"2027-01-15T08:00:30Z","item":"book"}"#;
+const ID_PATH: &str = "/requests/01890a5d-ac96-774b-bcce-b302099a8057";
+const TRACE: &str = "Root=1-66f2a1b0-4dea0086f9763ac0667b115a";
+
+fn event(file: &str) -> lambda_http::Request {
+    let path = format!("{}/tests/events/{file}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    lambda_http::request::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Method with path and query, body, base path, caller.
+type Read<'a> = (&'a str, &'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+#[track_caller]
+fn check(file: &str, base_path: Option<&str>, (call, body, base, caller): Read<'_>) -> Incoming {
+    let incoming = Incoming::read(event(file), base_path).unwrap();
+    let request = &incoming.request;
+    assert_eq!(format!("{} {}", request.method(), request.uri()), call, "{file}");
+    assert_eq!(std::str::from_utf8(request.body()).unwrap(), body, "{file}");
+    assert_eq!(incoming.base_path, base, "{file}");
+    let read: Vec<(&str, &str)> = incoming.caller.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(read, caller, "{file}");
+    assert_eq!(incoming.trace_id.as_deref(), Some(TRACE), "{file}");
+    assert_eq!(request.headers()["x-forwarded-for"], "203.0.113.7", "{file}");
+    incoming
+}
+
+fn header(incoming: &Incoming, name: &str) -> String {
+    incoming.request.headers()[name].to_str().unwrap().to_owned()
+}
+
+const ROLE: [(&str, &str); 3] = [
+    ("iam:accountId", "123456789012"),
+    ("iam:callerId", "AROAEXAMPLE:client"),
+    ("iam:userArn", "arn:aws:sts::123456789012:assumed-role/client/client"),
+];
+
+#[test]
+fn events_of_a_rest_api() {
+    let read = check("rest-iam.json", None, ("POST /requests/orders", BODY, "/prod", &ROLE));
+    assert_eq!((header(&read, "idempotency-key"), header(&read, "content-type")), ("k-1".into(), "application/json".into()));
+    let claims = [("level", "3"), ("principalId", "user-7"), ("tenant", "acme")];
+    // Query maps have no order.
+    let incoming = Incoming::read(event("rest-lambda-authorizer.json"), None).unwrap();
+    let mut parts: Vec<&str> = incoming.request.uri().query().unwrap().split('&').collect();
+    parts.sort_unstable();
+    assert_eq!(parts, ["from=2027-01-15T09%3A00%3A00%2B01%3A00", "useCase=orders"]);
+    let caller: Vec<(&str, &str)> = incoming.caller.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(caller, claims, "an authorizer cannot pass for IAM");
+    // By a domain name of one's own: the stage is not in the path that clients call.
+    let claims = [("cognito:username", "ann"), ("email_verified", "true"), ("sub", "a1b2")];
+    check("rest-cognito.json", None, (&format!("DELETE {ID_PATH}"), "", "", &claims));
+}
+
+#[test]
+fn events_of_an_http_api() {
+    let claims = [("exp", "1799648183"), ("iss", "https://issuer.example.com"), ("scope", "orders:write"), ("sub", "a1b2")];
+    let read = check("http-jwt.json", None, ("POST /requests/orders", BODY, "", &claims));
+    assert_eq!((header(&read, "idempotency-key"), header(&read, "cookie")), ("k-1".into(), "session=1; theme=dark".into()));
+    check("http-iam.json", None, (&format!("PATCH {ID_PATH}"), r#"{"delay":"PT90S"}"#, "/prod", &ROLE));
+    check("http-lambda-authorizer.json", None, ("GET /use-cases", "", "", &[("roles", r#"["a","b"]"#), ("tenant", "acme")]));
+}
+
+#[test]
+fn events_of_a_function_url() {
+    let user = [("iam:accountId", "123456789012"), ("iam:callerId", "AIDAEXAMPLE"), ("iam:userArn", "arn:aws:iam::123456789012:user/ann")];
+    check("function-url-iam.json", None, ("GET /requests?useCase=orders&cursor=a%2Bb%3D%3D", "", "", &user));
+    check("function-url.json", None, ("POST /requests/orders", BODY, "", &[]));
+}
+
+#[test]
+fn events_of_a_load_balancer() {
+    let incoming = Incoming::read(event("alb.json"), None).unwrap();
+    let mut parts: Vec<&str> = incoming.request.uri().query().unwrap().split('&').collect();
+    parts.sort_unstable();
+    assert_eq!((incoming.request.uri().path(), parts), ("/requests", vec!["cursor=a%2Bb%3D%3D", "useCase=orders"]));
+    let read = check("alb-multi-value.json", None, ("POST /requests/orders", BODY, "", &[]));
+    assert_eq!(header(&read, "idempotency-key"), "k-1");
+}
+
+#[test]
+fn a_configured_base_path_is_taken_off_and_told_in_links() {
+    let with_path = |path: &str| {
+        let text = std::fs::read_to_string(format!("{}/tests/events/function-url.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        lambda_http::request::from_str(&text.replace("/requests/orders", path)).unwrap()
+    };
+    for (path, base, expected) in [
+        ("/v1/requests/orders", Some("/v1"), ("/requests/orders", "/v1")),
+        ("/requests/orders", Some("/v1"), ("/requests/orders", "/v1")),
+        ("/v1x/requests/orders", Some("/v1"), ("/v1x/requests/orders", "/v1")),
+        ("/v1", Some("/v1"), ("/", "/v1")),
+        ("/v1/requests/orders", None, ("/v1/requests/orders", "")),
+        ("/requests/or ders", Some(""), ("/requests/or%20ders", "")),
+    ] {
+        let read = Incoming::read(with_path(path), base).unwrap();
+        assert_eq!((read.request.uri().path(), read.base_path.as_str()), expected, "{path} {base:?}");
+    }
+    // What is configured wins over the stage, which is taken off in any case.
+    check("rest-iam.json", Some(""), ("POST /requests/orders", BODY, "", &ROLE));
+}
+
+/// Fakes that clones share.
+#[derive(Default)]
+struct Shared<T>(Arc<T>);
+
+// Derived, it would ask the same of `T`.
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl UseCases for Shared<FakeUseCases> {
+    type Bundle = FakeBundle;
+
+    async fn current(&self, name: &str) -> Option<Arc<FakeBundle>> {
+        self.0.current(name).await
+    }
+
+    async fn version(&self, name: &str, version: &str) -> Result<Arc<FakeBundle>, String> {
+        self.0.version(name, version).await
+    }
+
+    async fn list(&self) -> Vec<UseCaseInfo> {
+        self.0.list().await
+    }
+}
+
+impl Intake for Shared<MemoryLedger> {
+    async fn find_by_key(&self, use_case: &str, key: &str) -> Result<Option<Request>, LedgerError> {
+        self.0.find_by_key(use_case, key).await
+    }
+
+    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+        self.0.insert(new).await
+    }
+}
+
+impl Requests for Shared<MemoryLedger> {
+    async fn find(&self, id: CorrelationId) -> Result<Option<(Request, Vec<HistoryEntry>)>, LedgerError> {
+        self.0.find(id).await
+    }
+
+    async fn list(&self, query: Query) -> Result<Page, LedgerError> {
+        self.0.list(query).await
+    }
+
+    async fn body(&self, id: CorrelationId) -> Result<Option<String>, LedgerError> {
+        Requests::body(&*self.0, id).await
+    }
+}
+
+impl Changes for Shared<MemoryLedger> {
+    async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
+        self.0.change(id, change, now).await
+    }
+}
+
+/// Remembers the traces that it was made for.
+#[derive(Default)]
+struct TracedScheduler {
+    recording: Arc<RecordingScheduler>,
+    traces: Arc<Mutex<Vec<Option<String>>>>,
+}
+
+impl Traced for TracedScheduler {
+    fn with_trace(&self, trace_id: Option<String>) -> Self {
+        self.traces.lock().unwrap().push(trace_id);
+        Self { recording: Arc::clone(&self.recording), traces: Arc::clone(&self.traces) }
+    }
+}
+
+impl Scheduler for TracedScheduler {
+    fn serves(&self, target: &Target) -> Result<(), String> {
+        self.recording.serves(target)
+    }
+
+    async fn schedule(&self, arming: Arming<'_>) -> Result<(), ScheduleError> {
+        self.recording.schedule(arming).await
+    }
+
+    async fn unschedule(&self, request: &Request) -> Result<(), ScheduleError> {
+        self.recording.unschedule(request).await
+    }
+}
+
+type FakeProcessor = Processor<Shared<FakeUseCases>, Shared<MemoryLedger>, TracedScheduler>;
+
+fn processor() -> FakeProcessor {
+    let manifest = "name = \"orders\"\n[validate]\nplugin = \"v.wasm\"\n[process]\nplugin = \"p.wasm\"\n";
+    Processor {
+        use_cases: Shared(Arc::new(FakeUseCases::of(FakeBundle::new("v1", manifest)))),
+        ledger: Shared::default(),
+        scheduler: TracedScheduler::default(),
+        base_path: None,
+        now: moment,
+        new_id: |_| sample_id(1),
+    }
+}
+
+async fn answer(processor: &FakeProcessor, event: lambda_http::Request) -> (u16, Option<String>, Value) {
+    let response = processor.answer(event).await;
+    let location = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
+    assert_eq!(response.headers()["x-correlation-id"], sample_id(1).to_string().as_str());
+    (response.status().as_u16(), location, serde_json::from_slice(response.body()).unwrap())
+}
+
+#[tokio::test]
+async fn a_call_is_accepted_where_it_was_made_with_its_caller_and_its_trace() {
+    let processor = processor();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let manifest = "name = \"orders\"\n[validate]\nplugin = \"v.wasm\"\n[process]\nplugin = \"p.wasm\"\n";
+    let caller = Arc::clone(&seen);
+    processor.use_cases.0.put(FakeBundle::new("v2", manifest).on_validate(move |input| {
+        *caller.lock().unwrap() = input.caller;
+        Ok(Ok(postdate_core::plugin::Acceptance::default()))
+    }));
+    let (status, location, document) = answer(&processor, event("rest-iam.json")).await;
+    assert_eq!((status, location), (202, Some(format!("/prod/requests/{}", sample_id(1)))), "{document}");
+    assert_eq!(document["correlationId"], sample_id(1).to_string());
+    assert_eq!(*seen.lock().unwrap(), ROLE.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(processor.scheduler.recording.scheduled().len(), 1);
+    assert_eq!(*processor.scheduler.traces.lock().unwrap(), [Some(TRACE.to_owned())]);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_a_problem_document() {
+    let processor = processor();
+    let (status, _, document) = answer(&processor, event("alb.json")).await;
+    assert_eq!((status, &document["code"]), (400, &Value::from("bad-query")), "{document}");
+    let mut large = event("function-url.json");
+    *large.body_mut() = lambda_http::Body::Binary(vec![b' '; MAX_BODY_BYTES + 1]);
+    let (status, _, document) = answer(&processor, large).await;
+    assert_eq!((status, &document["code"]), (413, &Value::from("payload-too-large")));
+}
