@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod aws;
 mod changes;
 mod cli_plugin;
 mod cli_request;

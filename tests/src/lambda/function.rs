@@ -1,6 +1,7 @@
 //! One process of a Lambda: an execution environment.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub struct Function {
     emulator: Emulator,
     pub name: String,
     binary: &'static str,
+    /// In place of the binary: program and arguments.
+    program: Option<(PathBuf, Vec<PathBuf>)>,
     variables: HashMap<String, String>,
     timeout: Duration,
     process: Option<Process>,
@@ -40,7 +43,7 @@ pub struct Failure {
 impl Function {
     pub(super) fn new(emulator: &Emulator, name: &str, binary: &'static str, variables: HashMap<String, String>) -> Self {
         let (name, lines) = (name.to_owned(), Lines::default());
-        Self { emulator: emulator.clone(), name, binary, variables, timeout: TIMEOUT, process: None, lines }
+        Self { emulator: emulator.clone(), name, binary, program: None, variables, timeout: TIMEOUT, process: None, lines }
     }
 
     /// For the next start.
@@ -54,6 +57,13 @@ impl Function {
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.variables.remove(name);
+        self
+    }
+
+    /// Another program in place of the Lambda that ships.
+    #[must_use]
+    pub fn program(mut self, program: &Path, arguments: &[&Path]) -> Self {
+        self.program = Some((program.to_owned(), arguments.iter().map(|&path| path.to_owned()).collect()));
         self
     }
 
@@ -154,7 +164,14 @@ impl Function {
     }
 
     fn spawn(&self, id: &str) -> Process {
-        let mut command = Command::new(tools::lambda(self.binary));
+        let mut command = match &self.program {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments);
+                command
+            }
+            None => Command::new(tools::lambda(self.binary)),
+        };
         // Nothing of the machine's own: credentials, proxies, settings of Postdate.
         command.env_clear().env("TZ", ":UTC").env("LANG", "en_US.UTF-8").env("PATH", "/usr/local/bin:/usr/bin:/bin");
         command.env("AWS_LAMBDA_RUNTIME_API", self.emulator.0.relay.address(id, &self.name, self.timeout));

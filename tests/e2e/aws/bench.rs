@@ -1,0 +1,154 @@
+//! The bench itself: a test that stands on it can only say what the bench can tell.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use postdate_tests::driver::Source;
+use postdate_tests::fault_proxy::{Fault, Moment};
+use postdate_tests::stack::{Stack, TABLE};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+/// A call as a Lambda makes it: through the proxy, recorded, checked, and failing where planned.
+pub async fn call(stack: &Stack, service: &str, target: &str, body: &Value) -> reqwest::Result<(StatusCode, Value)> {
+    let scope = format!("AWS4-HMAC-SHA256 Credential=AKID/20270101/eu-central-1/{service}/aws4_request, SignedHeaders=host");
+    let call = reqwest::Client::builder().no_proxy().build()?.post(stack.proxy.url()).header("authorization", scope);
+    let answer = call.header("x-amz-target", target).body(body.to_string()).send().await?;
+    Ok((answer.status(), serde_json::from_str(&answer.text().await?).unwrap_or_default()))
+}
+
+fn cron(at: DateTime<Utc>) -> String {
+    at.format("cron(%-M %-H %-d %-m ? %Y)").to_string()
+}
+
+/// Puts a rule with the target function, for the minute after next.
+async fn put_rule(stack: &Stack, name: &str, input: &Value) -> DateTime<Utc> {
+    let at = stack.clock.now() + TimeDelta::minutes(2);
+    let rule = json!({ "Name": name, "ScheduleExpression": cron(at) });
+    assert_eq!(call(stack, "events", "AWSEvents.PutRule", &rule).await.unwrap().0, 200);
+    let queue = stack.aws.arn("sqs", "postdate-dead-letters");
+    let target = json!({ "Id": "host", "Arn": stack.target_arn, "Input": input.to_string(), "DeadLetterConfig": { "Arn": queue } });
+    let (status, answer) = call(stack, "events", "AWSEvents.PutTargets", &json!({ "Rule": name, "Targets": [target] })).await.unwrap();
+    assert_eq!((status.as_u16(), &answer["FailedEntryCount"]), (200, &json!(0)), "{answer}");
+    at
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moto_keeps_what_is_put_and_accounts_apart() {
+    let (stack, other) = tokio::join!(Stack::new(), Stack::new());
+    put_rule(&stack, "postdate-one", &json!({ "v": 1 })).await;
+    assert_eq!(stack.aws.list_rules().await[0]["Name"], "postdate-one");
+    assert_eq!(stack.aws.list_targets_by_rule("postdate-one").await[0]["Input"], r#"{"v":1}"#);
+    assert_eq!(other.aws.list_rules().await, Vec::<Value>::new());
+
+    let item = json!({ "TableName": TABLE, "Item": { "pk": { "S": "a" }, "sk": { "S": "request" } } });
+    let (status, answer) = call(&stack, "dynamodb", "DynamoDB_20120810.PutItem", &item).await.unwrap();
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(stack.aws.items(TABLE).await.len(), 1);
+    assert!(stack.aws.item(TABLE, "a", "request").await.is_some());
+    assert!(other.aws.item(TABLE, "a", "request").await.is_none());
+
+    let publish = format!("Action=Publish&Version=2010-03-31&TopicArn={}&Message=hello", stack.topic_arn.replace(':', "%3A"));
+    let scope = "AWS4-HMAC-SHA256 Credential=AKID/20270101/eu-central-1/sns/aws4_request";
+    let sns = reqwest::Client::new().post(stack.proxy.url()).header("authorization", scope);
+    let answer = sns.header("content-type", "application/x-www-form-urlencoded").body(publish).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let notices = stack.aws.take_messages(&stack.notices_url).await;
+    assert_eq!(notices.iter().map(|notice| notice.body.as_str()).collect::<Vec<_>>(), ["hello"]);
+    assert_eq!(stack.proxy.names(0), ["events.PutRule", "events.PutTargets", "dynamodb.PutItem", "sns.Publish"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proxy_refuses_what_aws_would_refuse() {
+    let stack = Stack::new().await;
+    let rule = json!({ "Name": "a".repeat(65), "ScheduleExpression": "cron(61 99 99 99 ? 1800)" });
+    let (status, answer) = call(&stack, "events", "AWSEvents.PutRule", &rule).await.unwrap();
+    assert_eq!((status.as_u16(), &answer["__type"]), (400, &json!("ValidationException")), "{answer}");
+    assert_eq!(stack.proxy.calls("events", "PutRule")[0].refused.len(), 2);
+    assert_eq!(stack.aws.list_rules().await, Vec::<Value>::new());
+    stack.proxy.forget();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_are_what_aws_answers_and_hit_the_calls_that_they_are_for() {
+    let stack = Stack::new().await;
+    let rule = json!({ "Name": "postdate-one", "ScheduleExpression": "cron(0 0 1 1 ? 2100)" });
+    let put = async || call(&stack, "events", "AWSEvents.PutRule", &rule).await;
+    for (fault, status, code) in [
+        (Fault::Throttled, 400, "ThrottlingException"),
+        (Fault::Internal, 500, "InternalException"),
+        (Fault::ConcurrentModification, 400, "ConcurrentModificationException"),
+        (Fault::LimitExceeded, 400, "LimitExceededException"),
+        (Fault::AccessDenied, 400, "AccessDeniedException"),
+        (Fault::ExpiredToken, 400, "ExpiredTokenException"),
+    ] {
+        stack.proxy.fail_once("events", "PutRule", fault);
+        let (got, answer) = put().await.unwrap();
+        assert_eq!((got.as_u16(), &answer["__type"]), (status, &json!(code)));
+    }
+    assert_eq!(stack.aws.list_rules().await, Vec::<Value>::new(), "what failed had no effect");
+
+    stack.proxy.fail_once("events", "PutRule", Fault::LostResponse);
+    put().await.unwrap_err();
+    assert_eq!(stack.aws.list_rules().await.len(), 1, "what was answered to nobody had its effect");
+
+    stack.proxy.fail_once("events", "RemoveTargets", Fault::PartFailed);
+    let remove = json!({ "Rule": "postdate-one", "Ids": ["host"] });
+    let (status, answer) = call(&stack, "events", "AWSEvents.RemoveTargets", &remove).await.unwrap();
+    assert_eq!((status.as_u16(), &answer["FailedEntryCount"], &answer["FailedEntries"][0]["TargetId"]), (200, &json!(1), &json!("host")));
+
+    stack.proxy.fail_once("events", "PutRule", Fault::Timeout);
+    tokio::time::timeout(Duration::from_millis(300), put()).await.unwrap_err();
+
+    stack.proxy.fail_nth("*", "*", 2, Fault::Throttled);
+    assert_eq!(put().await.unwrap().0, 200);
+    assert_eq!(put().await.unwrap().0, 400);
+    assert_eq!(put().await.unwrap().0, 200);
+
+    let mut held = stack.proxy.hold("events", "PutRule", Moment::Before);
+    let (answer, ()) = tokio::join!(put(), async {
+        held.reached().await;
+        held.release();
+    });
+    assert_eq!(answer.unwrap().0, 200);
+    let delete = json!({ "Name": "postdate-one" });
+    let mut held = stack.proxy.hold("events", "DeleteRule", Moment::Before);
+    let (answer, ()) = tokio::join!(call(&stack, "events", "AWSEvents.DeleteRule", &delete), async {
+        held.reached().await;
+        drop(held);
+    });
+    answer.unwrap_err();
+    assert_eq!(stack.aws.list_rules().await.len(), 1, "what was lost on the way had no effect");
+    let mut held = stack.proxy.hold("events", "DeleteRule", Moment::After);
+    let (answer, ()) = tokio::join!(call(&stack, "events", "AWSEvents.DeleteRule", &delete), async {
+        held.reached().await;
+        assert_eq!(stack.aws.list_rules().await, Vec::<Value>::new());
+        drop(held);
+    });
+    answer.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_driver_fires_rules_and_messages_at_their_time_and_no_rule_that_came_too_late() {
+    let stack = Stack::new().await;
+    let at = put_rule(&stack, "postdate-one", &json!({ "n": "rule" })).await;
+    // As if somebody had put it when its minute had begun.
+    stack.clock.advance(TimeDelta::minutes(5));
+    put_rule(&stack, "postdate-late", &json!({ "n": "late" })).await;
+    stack.clock.advance(TimeDelta::minutes(-5));
+    let rule = json!({ "Name": "postdate-late", "ScheduleExpression": cron(stack.clock.now()) });
+    call(&stack, "events", "AWSEvents.PutRule", &rule).await.unwrap();
+    let message = json!({ "QueueUrl": stack.queue_url, "MessageBody": r#"{"n":"message"}"#, "DelaySeconds": 40 });
+    assert_eq!(call(&stack, "sqs", "AmazonSQS.SendMessage", &message).await.unwrap().0, 200);
+
+    assert_eq!(stack.driver.run_due(&[]).await.len(), 0, "nothing is early");
+    let pending = stack.driver.pending().await;
+    let seen: Vec<_> = pending.iter().map(|due| (due.source, due.event["n"].as_str().unwrap_or_default())).collect();
+    assert_eq!(seen, [(Source::Message, "message"), (Source::Rule, "rule")]);
+    assert_eq!(pending[1].at.timestamp(), at.timestamp() / 60 * 60);
+    assert_eq!(pending[1].target, stack.target_arn);
+    let delivered = stack.driver.settle(&[]).await;
+    assert_eq!(delivered.len(), 2);
+    assert!(stack.clock.now() >= pending[1].at);
+    assert_eq!(stack.driver.settle(&[]).await.len(), 0, "each fires once");
+}

@@ -1,0 +1,4 @@
+//! The AWS deployment, end to end: the Lambdas as they ship, with moto as AWS.
+
+mod bench;
+mod bench_lambda;
