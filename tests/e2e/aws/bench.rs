@@ -5,14 +5,20 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_tests::driver::Source;
 use postdate_tests::fault_proxy::{Fault, Moment};
-use postdate_tests::stack::{Stack, TABLE};
+use postdate_tests::stack::{GROUP, Options, Stack, TABLE};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use crate::harness::{PUPPET, UseCases};
+
 /// A call as a Lambda makes it: through the proxy, recorded, checked, and failing where planned.
 pub async fn call(stack: &Stack, service: &str, target: &str, body: &Value) -> reqwest::Result<(StatusCode, Value)> {
+    call_at(&stack.proxy.url(), service, target, body).await
+}
+
+async fn call_at(url: &str, service: &str, target: &str, body: &Value) -> reqwest::Result<(StatusCode, Value)> {
     let scope = format!("AWS4-HMAC-SHA256 Credential=AKID/20270101/eu-central-1/{service}/aws4_request, SignedHeaders=host");
-    let call = reqwest::Client::builder().no_proxy().build()?.post(stack.proxy.url()).header("authorization", scope);
+    let call = reqwest::Client::builder().no_proxy().build()?.post(url).header("authorization", scope);
     let answer = call.header("x-amz-target", target).body(body.to_string()).send().await?;
     Ok((answer.status(), serde_json::from_str(&answer.text().await?).unwrap_or_default()))
 }
@@ -151,4 +157,81 @@ async fn the_driver_fires_rules_and_messages_at_their_time_and_no_rule_that_came
     assert_eq!(delivered.len(), 2);
     assert!(stack.clock.now() >= pending[1].at);
     assert_eq!(stack.driver.settle(&[]).await.len(), 0, "each fires once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditional_writes_have_one_winner() {
+    let stack = Stack::new().await;
+    let item = json!({
+        "TableName": TABLE, "Item": { "pk": { "S": "a" }, "sk": { "S": "request" } }, "ConditionExpression": "attribute_not_exists(pk)",
+    });
+    let writes = (0..20).map(|_| {
+        let (url, item) = (stack.proxy.url(), item.clone());
+        tokio::spawn(async move { call_at(&url, "dynamodb", "DynamoDB_20120810.PutItem", &item).await.unwrap().0.as_u16() })
+    });
+    let mut statuses = Vec::new();
+    for write in writes.collect::<Vec<_>>() {
+        statuses.push(write.await.unwrap());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses[..2], [200, 400], "{statuses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_fires_at_its_second_and_is_gone() {
+    let stack = Stack::new().await;
+    let at = stack.clock.now() + TimeDelta::days(3);
+    let schedule = json!({
+        "GroupName": GROUP,
+        "ScheduleExpression": at.format("at(%Y-%m-%dT%H:%M:%S)").to_string(),
+        "ClientToken": "one",
+        "FlexibleTimeWindow": { "Mode": "OFF" },
+        "ActionAfterCompletion": "DELETE",
+        "Target": {
+            "Arn": stack.target_arn,
+            "RoleArn": "arn:aws:iam::500000000001:role/scheduler",
+            "Input": r#"{"n":"schedule"}"#,
+            "DeadLetterConfig": { "Arn": stack.aws.arn("sqs", "postdate-dead-letters") },
+            "RetryPolicy": { "MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 185 },
+        },
+    });
+    let scope = "AWS4-HMAC-SHA256 Credential=AKID/20270101/eu-central-1/scheduler/aws4_request";
+    let create = reqwest::Client::new().post(format!("{}/schedules/postdate-one-0", stack.proxy.url())).header("authorization", scope);
+    let answer = create.header("content-type", "application/json").body(schedule.to_string()).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+    assert_eq!(stack.proxy.calls("scheduler", "CreateSchedule")[0].body["Name"], "postdate-one-0");
+
+    assert_eq!(stack.driver.run_due(&[]).await.len(), 0);
+    let delivered = stack.driver.settle(&[]).await;
+    assert_eq!(
+        delivered.iter().map(|one| (one.due.source, &one.due.event)).collect::<Vec<_>>(),
+        [(Source::Schedule, &json!({ "n": "schedule" }))]
+    );
+    assert!((stack.clock.now() - at).abs() < TimeDelta::minutes(1));
+    assert_eq!(stack.aws.list_schedules(GROUP).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bundles_are_compiled_and_put_into_s3() {
+    let use_cases = UseCases::new();
+    use_cases.write("puppet", PUPPET);
+    super::bundles::compile(&use_cases).await;
+    let options = Options { use_cases: Some(use_cases.path().to_owned()), use_cases_in_s3: true, ..Options::default() };
+    let stack = Stack::start(options).await;
+    let place = stack.environment.iter().find(|(name, _)| name == "POSTDATE_USE_CASES").unwrap();
+    let prefix = place.1.strip_prefix("s3://").unwrap();
+
+    let scope = "AWS4-HMAC-SHA256 Credential=AKID/20270101/eu-central-1/s3/aws4_request";
+    let get = async |path: &str| {
+        let call = reqwest::Client::new().get(format!("{}/{prefix}/{path}", stack.proxy.url())).header("authorization", scope);
+        call.send().await.unwrap()
+    };
+    let artifacts = get("puppet/compiled/artifacts.json").await.text().await.unwrap();
+    let artifacts: Value = serde_json::from_str(&artifacts).unwrap();
+    assert_eq!(artifacts["artifacts"].as_array().unwrap().len(), 2, "{artifacts}");
+    stack.proxy.fail_once("s3", "GetObject", Fault::Throttled);
+    let slow = get("puppet/use-case.toml").await;
+    assert_eq!(slow.status(), 503);
+    assert!(slow.text().await.unwrap().contains("<Code>SlowDown</Code>"));
+    assert_eq!(stack.proxy.calls("s3", "GetObject")[1].body["Key"], "use-cases/puppet/use-case.toml");
 }

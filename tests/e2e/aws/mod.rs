@@ -2,3 +2,4 @@
 
 mod bench;
 mod bench_lambda;
+mod bundles;
