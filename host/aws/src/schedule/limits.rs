@@ -1,0 +1,105 @@
+//! What AWS would refuse is refused here, before anything is made, and in words; emulators take nearly all of it.
+
+use std::time::Duration;
+
+use postdate_core::ports::ScheduleError;
+
+use super::name;
+
+/// A rule target's `Input`, in characters (EventBridge, `PutTargets`).
+pub const MAX_RULE_INPUT_CHARACTERS: usize = 8192;
+/// A schedule's `Input`, in bytes (EventBridge Scheduler, quota "payload size": 256 KB).
+pub const MAX_SCHEDULE_INPUT_BYTES: usize = 256 << 10;
+/// `MaximumEventAgeInSeconds` of either service.
+const EVENT_AGES: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_hours(24);
+/// `MaximumRetryAttempts` of either service, at its most: age is what ends the tries.
+pub const RETRY_ATTEMPTS: i32 = 185;
+
+/// 1 to 64 of `[.\-_A-Za-z0-9]`, and of our own form, so that it is found again by who cleans up.
+pub fn check_name(name: &str, prefix: &str) -> Result<(), ScheduleError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    if name.len() > name::MAX_CHARACTERS || !name.chars().all(legal) {
+        return refuse(format!("{name:?} cannot be the name of a rule: it is 1 to 64 of [A-Za-z0-9._-]"));
+    }
+    if name::id_of(name, prefix).is_none() {
+        return refuse(format!("{name:?} is not a rule of this deployment: {prefix:?}, use case, correlation id"));
+    }
+    Ok(())
+}
+
+/// The constant `Input` of a rule's target. Counted in UTF-16 units, which are never fewer than characters.
+pub fn check_rule_input(input: &str) -> Result<(), ScheduleError> {
+    let length = input.encode_utf16().count();
+    if length <= MAX_RULE_INPUT_CHARACTERS {
+        return Ok(());
+    }
+    refuse(format!(
+        "what the rule is to carry has {length} characters, and EventBridge takes {MAX_RULE_INPUT_CHARACTERS}; \
+         a direct target gets the whole body from the rule: send less, or leave out `direct`"
+    ))
+}
+
+/// The same of a schedule.
+pub fn check_schedule_input(input: &str) -> Result<(), ScheduleError> {
+    if input.len() <= MAX_SCHEDULE_INPUT_BYTES {
+        return Ok(());
+    }
+    refuse(format!(
+        "what the schedule is to carry has {} bytes, and EventBridge Scheduler takes {MAX_SCHEDULE_INPUT_BYTES}; \
+         a direct target gets the whole body from the schedule: send less, or leave out `direct`",
+        input.len()
+    ))
+}
+
+/// Seconds, as both services want them.
+pub fn event_age(age: Duration) -> Result<i32, ScheduleError> {
+    match i32::try_from(age.as_secs()) {
+        Ok(seconds) if EVENT_AGES.contains(&age) => Ok(seconds),
+        _ => refuse(format!("events cannot be tried for {} s: EventBridge takes 60 s to 86400 s", age.as_secs())),
+    }
+}
+
+fn refuse<T>(message: String) -> Result<T, ScheduleError> {
+    Err(ScheduleError::Failed(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postdate_core::testing::sample_id;
+
+    fn message<T: std::fmt::Debug>(result: Result<T, ScheduleError>) -> String {
+        match result {
+            Err(ScheduleError::Failed(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_our_own_names() {
+        let name = name::of_rule("postdate-", "orders", sample_id(1));
+        assert!(check_name(&name, "postdate-").is_ok());
+        assert!(message(check_name(&name, "other-")).contains("not a rule of this deployment"));
+        for wrong in [format!("{name}ü"), format!("postdate-{name}-and-much-more"), format!("{name} ")] {
+            assert!(message(check_name(&wrong, "postdate-")).contains("1 to 64"), "{wrong}");
+        }
+        assert!(check_name("", "").is_err());
+    }
+
+    #[test]
+    fn inputs_fit_to_the_character() {
+        assert!(check_rule_input(&"é".repeat(8192)).is_ok());
+        assert!(message(check_rule_input(&"é".repeat(8193))).contains("8193 characters"));
+        assert!(check_schedule_input(&"a".repeat(MAX_SCHEDULE_INPUT_BYTES)).is_ok());
+        assert!(message(check_schedule_input(&"é".repeat(MAX_SCHEDULE_INPUT_BYTES / 2 + 1))).contains("262146 bytes"));
+    }
+
+    #[test]
+    fn ages_are_in_range() {
+        assert_eq!(event_age(Duration::from_hours(1)).unwrap(), 3600);
+        assert_eq!(event_age(Duration::from_hours(24)).unwrap(), 86_400);
+        for wrong in [Duration::ZERO, Duration::from_secs(59), Duration::from_secs(86_401), Duration::MAX] {
+            assert!(message(event_age(wrong)).contains("60 s"));
+        }
+    }
+}
