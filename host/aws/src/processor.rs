@@ -6,7 +6,7 @@ mod event;
 mod tests;
 
 use bytes::Bytes;
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, Utc};
 use http::{Response, StatusCode};
 use lambda_http::RequestExt as _;
 use postdate_core::api::{Api, Call, Fault, MAX_BODY_BYTES};
@@ -17,7 +17,11 @@ use tracing::Instrument as _;
 
 pub use event::{Incoming, MalformedUri};
 
+use crate::host::{self, Host};
+use crate::ledger::DynamoLedger;
 use crate::metrics::{self, Service, Unit};
+use crate::schedule::AwsScheduler;
+use crate::use_cases::AwsUseCases;
 
 /// The ports of the API, made anew for each call where the call matters to them.
 pub struct Processor<U, L, S> {
@@ -34,6 +38,19 @@ pub struct Processor<U, L, S> {
 pub trait Traced {
     #[must_use]
     fn with_trace(&self, trace_id: Option<String>) -> Self;
+}
+
+impl Traced for AwsScheduler {
+    fn with_trace(&self, trace_id: Option<String>) -> Self {
+        AwsScheduler::with_trace(self, trace_id)
+    }
+}
+
+impl Processor<AwsUseCases, DynamoLedger, AwsScheduler> {
+    pub fn new(host: Host) -> Self {
+        let Host { config, use_cases, ledger, scheduler, .. } = host;
+        Self { use_cases, ledger, scheduler, base_path: config.base_path, now: host::now, new_id: host::new_id }
+    }
 }
 
 impl<U, L, S> Processor<U, L, S>
@@ -103,14 +120,4 @@ fn code_of(body: &[u8]) -> String {
         code: String,
     }
     serde_json::from_slice::<Problem>(body).map_or_else(|_| "unknown".to_owned(), |problem| problem.code)
-}
-
-/// Now, cut to the millisecond: never later than the truth.
-pub fn now() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(3)
-}
-
-/// A new correlation id; its randomness comes from the operating system's generator.
-pub fn new_id(now: DateTime<Utc>) -> CorrelationId {
-    CorrelationId::new(now, rand::random())
 }

@@ -1,0 +1,100 @@
+//! What every Lambda is made of.
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use postdate_core::id::CorrelationId;
+use postdate_runtime::{Options, Runtime, RuntimeError};
+
+use crate::clients::Clients;
+use crate::config::{Config, ConfigErrors, Place};
+use crate::ledger::DynamoLedger;
+use crate::logs;
+use crate::metrics::Service;
+use crate::schedule::{AwsScheduler, ScheduleSettings};
+use crate::use_cases::{AwsUseCases, Directory, S3, Store};
+
+/// Where bundles from a bucket are kept; Lambda gives each environment a `/tmp` of its own.
+const CACHE_DIR: &str = "/tmp/postdate";
+/// Calls of plugins at the same time. Lambda sends one request at a time; a batch from the delay queue may run two.
+const SLOTS: u32 = 2;
+/// Most bytes of linear memory that a manifest may ask for.
+const MAX_MEMORY_BYTES: u64 = 1 << 30;
+
+/// A new correlation id; its randomness comes from the operating system's generator.
+pub fn new_id(now: DateTime<Utc>) -> CorrelationId {
+    CorrelationId::new(now, rand::random())
+}
+
+/// Now, cut to the millisecond: never later than the truth.
+pub fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(3)
+}
+
+/// The adapters, by one configuration. Clones of each share what it holds.
+pub struct Host {
+    pub config: Config,
+    pub clients: Clients,
+    pub use_cases: AwsUseCases,
+    pub ledger: DynamoLedger,
+    pub scheduler: AwsScheduler,
+}
+
+/// Why there is no host.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+}
+
+impl Host {
+    /// What each of the three programs begins with: configuration and logs, then all that can be done before the first request.
+    /// An error has been logged.
+    pub async fn from_env(service: Service) -> Result<Self, HostError> {
+        let config = Config::from_env(|name| std::env::var(name).ok());
+        logs::start(config.as_ref().map_or("info", |config| &config.log));
+        let host = config.map_err(HostError::from).and_then(|config| Self::start(config, service).map_err(HostError::from));
+        match &host {
+            Ok(host) => host.warm().await,
+            Err(error) => tracing::error!(%error, "cannot start"),
+        }
+        host
+    }
+
+    /// Calls nothing: neither AWS nor a plugin.
+    pub fn start(config: Config, service: Service) -> Result<Self, RuntimeError> {
+        let clients = Clients::new(&config);
+        let runtime = Runtime::new(Options { slots: SLOTS, max_memory: MAX_MEMORY_BYTES, cache: None })?;
+        let store = match &config.use_cases {
+            Place::Directory(root) => Store::Directory(Directory(root.clone())),
+            Place::S3 { bucket, prefix } => {
+                Store::S3(S3 { client: clients.s3(), bucket: bucket.clone(), prefix: prefix.clone(), cache: CACHE_DIR.into() })
+            }
+        };
+        let use_cases = AwsUseCases::new(store, runtime, service);
+        let ledger = DynamoLedger::new(clients.dynamodb(), &config.table, config.retention);
+        let scheduler = AwsScheduler::new(settings(&config), clients.eventbridge(), clients.scheduler(), clients.sqs(), now);
+        Ok(Self { config, clients, use_cases, ledger, scheduler })
+    }
+
+    /// In the init phase, before the first request: use cases are loaded, and the connection to the ledger is open. What fails is
+    /// logged, and told to the request that needs it.
+    pub async fn warm(&self) {
+        let (warmed, ()) = tokio::join!(self.ledger.warm(), self.use_cases.prefetch(&self.config.prefetch));
+        if let Err(error) = warmed {
+            tracing::warn!(%error, "the ledger cannot be reached yet");
+        }
+    }
+}
+
+fn settings(config: &Config) -> ScheduleSettings {
+    ScheduleSettings {
+        prefix: config.prefix.clone(),
+        target_arn: config.target_arn.clone(),
+        queue_url: config.queue_url.clone(),
+        hosts: config.hosts.clone(),
+        backend: config.scheduler.clone(),
+        dead_letter_arn: config.dead_letter_arn.clone(),
+        max_event_age: config.max_event_age,
+    }
+}
