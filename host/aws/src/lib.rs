@@ -8,6 +8,7 @@ pub mod config;
 pub mod deliver;
 #[cfg(test)]
 mod fakes;
+mod fault;
 pub mod host;
 pub mod janitor;
 pub mod ledger;
@@ -18,3 +19,4 @@ pub mod processor;
 pub mod schedule;
 pub mod target;
 pub mod use_cases;
+pub mod wiring;

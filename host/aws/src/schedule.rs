@@ -33,7 +33,7 @@ use rules::Rules;
 use schedules::Schedules;
 
 /// How long a client is asked to wait where a quota is used up: rules end by the minute.
-const FULL_RETRY_AFTER: Duration = Duration::from_secs(60);
+const FULL_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// Rules in one page of a list (EventBridge, `ListRules`: 1 to 100).
 const PAGE: i32 = 100;

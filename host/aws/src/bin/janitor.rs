@@ -1,1 +1,56 @@
-fn main() {}
+//! The janitor: cleans up what the hosts could not.
+
+#![recursion_limit = "256"]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use postdate_aws::host::Host;
+use postdate_aws::janitor::{Limits, Report, Sweep};
+use postdate_aws::metrics::{self, Service, Unit};
+use serde_json::Value;
+
+/// Requests, and rules, that one run looks at.
+const REQUESTS: usize = 500;
+const RULES: usize = 500;
+/// What is left of an invocation when a run begins nothing new.
+const MARGIN: Duration = Duration::from_secs(10);
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), Error> {
+    let host = Host::from_env(Service::Janitor).await?;
+    let max_event_age = host.config.max_event_age;
+    let firing = Arc::new(host.firing()?);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        let firing = Arc::clone(&firing);
+        async move {
+            let end = SystemTime::UNIX_EPOCH + Duration::from_millis(event.context.deadline);
+            let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+            let deadline = Instant::now() + left.saturating_sub(MARGIN);
+            let limits = Limits { requests: REQUESTS, rules: RULES, deadline, max_event_age };
+            let report = Sweep { host: &*firing, limits }.run().await;
+            tell(&event.context.request_id, &report);
+            Ok::<_, Error>(report)
+        }
+    }))
+    .await
+}
+
+fn tell(request_id: &str, report: &Report) {
+    let Report { rules, cleaned, not_cleaned, released, rearmed, settled, errors, more } = *report;
+    tracing::info!(request_id, rules, cleaned, not_cleaned, released, rearmed, settled, errors, more, "cleaned up");
+    #[expect(clippy::cast_precision_loss, reason = "counts of a run")]
+    let count = |name, value: usize| (name, value as f64, Unit::Count);
+    metrics::emit(
+        Service::Janitor,
+        None,
+        &[
+            count("Rules", rules),
+            count("Cleaned", cleaned),
+            count("CleanFailed", not_cleaned),
+            count("Released", released),
+            count("Rearmed", rearmed),
+        ],
+    );
+}

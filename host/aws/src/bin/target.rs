@@ -1,1 +1,118 @@
-fn main() {}
+//! The target host: runs requests at their time.
+
+#![recursion_limit = "256"]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
+use postdate_aws::host::Host;
+use postdate_aws::metrics::{self, Service, Unit};
+use postdate_aws::target::{Event, FireError, Fired, batch_response};
+use postdate_aws::wiring::AwsFiring;
+use postdate_core::envelope::Envelope;
+use postdate_core::request::Status;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tracing::Instrument as _;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), Error> {
+    let firing = Arc::new(Host::from_env(Service::Target).await?.firing()?);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
+        let firing = Arc::clone(&firing);
+        async move { handle(&firing, event).await }
+    }))
+    .await
+}
+
+async fn handle(firing: &Arc<AwsFiring>, event: LambdaEvent<Box<RawValue>>) -> Result<Value, Error> {
+    let deadline = deadline(&event.context);
+    let request_id = event.context.request_id.clone();
+    match Event::parse(&event.payload) {
+        Ok(Event::Direct(envelope)) => {
+            let fired = fire(firing, envelope, deadline, request_id).await?;
+            Ok(json!({ "outcome": name(&fired) }))
+        }
+        Ok(Event::Queue(messages)) => {
+            let mut failed = Vec::new();
+            let mut running = tokio::task::JoinSet::new();
+            for message in messages {
+                let (firing, request_id) = (Arc::clone(firing), request_id.clone());
+                running.spawn(async move {
+                    let done = match message.envelope {
+                        Ok(envelope) => fire(&firing, envelope, deadline, request_id).await.is_ok(),
+                        Err(error) => {
+                            tracing::error!(request_id, message_id = message.id, %error, "not a message of Postdate");
+                            false
+                        }
+                    };
+                    (message.id, done)
+                });
+            }
+            while let Some(ended) = running.join_next().await {
+                let (id, done) = ended?;
+                if !done {
+                    failed.push(id);
+                }
+            }
+            Ok(batch_response(&failed))
+        }
+        Err(error) => {
+            tracing::error!(request_id, %error, "not an event of Postdate");
+            Err(error.into())
+        }
+    }
+}
+
+async fn fire(firing: &AwsFiring, envelope: Envelope, deadline: Instant, request_id: String) -> Result<Fired, FireError> {
+    let span = tracing::info_span!("fire", request_id, correlation_id = %envelope.correlation_id);
+    async {
+        let fired = firing.fire(&envelope, deadline).await;
+        match &fired {
+            Ok(fired) => report(&envelope, fired),
+            Err(error) => tracing::error!(%error, "the delivery is to be made again"),
+        }
+        fired
+    }
+    .instrument(span)
+    .await
+}
+
+fn report(envelope: &Envelope, fired: &Fired) {
+    let Fired::Ran { request, started } = fired else {
+        tracing::info!(outcome = name(fired), "nothing was run");
+        return;
+    };
+    // The first attempt is the one that has a time to be late for.
+    let due = postdate_core::schedule::parse_time(&envelope.scheduled_for).unwrap_or(request.trigger_at);
+    let lateness = (*started - due).num_milliseconds().max(0);
+    tracing::info!(use_case = request.use_case, attempt = request.attempts, status = %request.status, lateness_ms = lateness, "ran");
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of a lateness are far below 2^52")]
+    let mut measured = vec![("Fired", 1.0, Unit::Count), ("LatenessMs", lateness as f64, Unit::Milliseconds)];
+    measured.push(("Attempts", f64::from(request.attempts), Unit::Count));
+    if request.status == Status::Failed {
+        measured.push(("Failed", 1.0, Unit::Count));
+    }
+    if request.finished_at.is_some() && envelope.rule.is_some() {
+        measured.push(("Cleaned", 1.0, Unit::Count));
+    }
+    metrics::emit(Service::Target, Some(&request.use_case), &measured);
+}
+
+fn name(fired: &Fired) -> &'static str {
+    match fired {
+        Fired::Ran { .. } => "ran",
+        Fired::Early => "early",
+        Fired::Busy => "busy",
+        Fired::Ended(_) => "ended",
+        Fired::Lost => "claim-lost",
+        Fired::Unknown => "unknown",
+    }
+}
+
+/// When Lambda stops this invocation.
+fn deadline(context: &Context) -> Instant {
+    let at = SystemTime::UNIX_EPOCH + Duration::from_millis(context.deadline);
+    Instant::now() + at.duration_since(SystemTime::now()).unwrap_or_default()
+}

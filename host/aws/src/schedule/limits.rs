@@ -11,7 +11,7 @@ pub const MAX_RULE_INPUT_CHARACTERS: usize = 8192;
 /// A schedule's `Input`, in bytes (EventBridge Scheduler, quota "payload size": 256 KB).
 pub const MAX_SCHEDULE_INPUT_BYTES: usize = 256 << 10;
 /// `MaximumEventAgeInSeconds` of either service.
-const EVENT_AGES: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_hours(24);
+const EVENT_AGES: std::ops::RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(24);
 /// `MaximumRetryAttempts` of either service, at its most: age is what ends the tries.
 pub const RETRY_ATTEMPTS: i32 = 185;
 

@@ -1,0 +1,238 @@
+//! The ledger on AWS: one DynamoDB table.
+//!
+//! A request is an item, its *head*, whose every change is one conditional write on its revision: what lost a race reads
+//! again and is judged again by the core's rules. The accepted body and the idempotency key are items of their own, so that
+//! a change rewrites neither.
+
+mod item;
+mod list;
+mod store;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
+use postdate_core::id::CorrelationId;
+use postdate_core::lifecycle::{self, Change, Refusal};
+use postdate_core::ports::{Changed, Changes, Inserted, Intake, LedgerError, Requests};
+use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
+
+use item::Head;
+use store::Stored;
+
+/// Largest accepted body: an item may have 400 KB, its names and keys included (DynamoDB, item size).
+pub const MAX_BODY_BYTES: usize = 390_000;
+/// Times that one change is tried against others of the same request.
+const TRIES: u32 = 12;
+/// Heads that are remembered between a claim and its end; more than one environment ever works on.
+const REMEMBERED: usize = 1_000;
+
+/// A handle on the table; clones share what they remember.
+#[derive(Clone)]
+pub struct DynamoLedger {
+    client: Client,
+    table: Arc<str>,
+    /// How long what has ended is kept.
+    retention: Duration,
+    memory: Arc<Mutex<Memory>>,
+}
+
+#[derive(Default)]
+struct Memory {
+    /// As this process wrote them last.
+    heads: HashMap<CorrelationId, Head>,
+    /// Use cases that are in the registry.
+    use_cases: HashSet<String>,
+}
+
+impl DynamoLedger {
+    pub fn new(client: Client, table: &str, retention: Duration) -> Self {
+        Self { client, table: table.into(), retention, memory: Arc::default() }
+    }
+
+    /// Opens the connection before there is a request, with the one read that many requests need anyway.
+    pub async fn warm(&self) -> Result<(), LedgerError> {
+        self.registered().await.map(drop)
+    }
+
+    /// Claims a request: its head and body in one read, then the claim.
+    pub async fn claim(&self, id: CorrelationId, now: DateTime<Utc>) -> Result<(Changed, Option<String>), LedgerError> {
+        let (head, body) = self.read_whole(id).await?;
+        let Some(head) = head else { return Ok((Changed::NotFound, None)) };
+        let changed = self.change_from(head, true, Change::Claim, now).await?;
+        Ok((changed, body))
+    }
+
+    async fn change_from(&self, mut known: Head, mut fresh: bool, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
+        let id = known.id()?;
+        for attempt in 0..TRIES {
+            let request = known.request()?;
+            let (next, entry) = match lifecycle::apply(&request, &change, now) {
+                Ok(applied) => applied,
+                Err(refusal) if fresh => return Ok(Changed::Refused(request, refusal)),
+                Err(_) => match self.read_head(id).await? {
+                    Some(head) => {
+                        (known, fresh) = (head, true);
+                        continue;
+                    }
+                    None => return Ok(Changed::NotFound),
+                },
+            };
+            match self.store(&known, &next, &entry, &change).await? {
+                Stored::Done(head) => {
+                    self.remember(id, *head);
+                    return Ok(Changed::Done(next));
+                }
+                Stored::Acknowledged => return Ok(Changed::Refused(request, Refusal::Acknowledged)),
+                Stored::Stale => {
+                    self.forget(id);
+                    // Others are at it: not all at the same time again.
+                    let most = u64::from(attempt) * 20;
+                    tokio::time::sleep(Duration::from_millis(rand::random_range(0..=most))).await;
+                    match self.read_head(id).await? {
+                        Some(head) => (known, fresh) = (head, true),
+                        None => return Ok(Changed::NotFound),
+                    }
+                }
+            }
+        }
+        Err(LedgerError::Unavailable(format!("request {id} is being changed by others")))
+    }
+
+    /// Keeps the head of a request that this process runs; its next change then needs no read.
+    fn remember(&self, id: CorrelationId, head: Head) {
+        let mut memory = self.memory();
+        if head.is_running() {
+            if memory.heads.len() >= REMEMBERED {
+                memory.heads.clear();
+            }
+            memory.heads.insert(id, head);
+        } else {
+            memory.heads.remove(&id);
+        }
+    }
+
+    fn forget(&self, id: CorrelationId) {
+        self.memory().heads.remove(&id);
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Intake for DynamoLedger {
+    async fn find_by_key(&self, use_case: &str, key: &str) -> Result<Option<Request>, LedgerError> {
+        let Some(item) = self.get(&item::key_pk(use_case, key), item::KEY).await? else { return Ok(None) };
+        let id = item.get("id").and_then(|id| id.as_s().ok()).and_then(|id| id.parse().ok());
+        let id = id.ok_or_else(|| LedgerError::Failed("the item of an idempotency key names no request".to_owned()))?;
+        self.read_head(id).await?.map(|head| head.request()).transpose()
+    }
+
+    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+        let size = new.body.len();
+        if size > MAX_BODY_BYTES {
+            return Err(LedgerError::TooLarge { size, limit: MAX_BODY_BYTES });
+        }
+        if new.request.notice_of.is_none() {
+            self.register(&new.request.use_case).await?;
+        }
+        for attempt in 1..=TRIES {
+            if self.put_new(&new).await? {
+                return Ok(Inserted::New(new.request));
+            }
+            // Something was there: the key, or this very request, if the answer to our own write was lost.
+            if let Some(head) = self.read_head(new.request.id).await? {
+                let found = head.request()?;
+                return if found == new.request {
+                    Ok(Inserted::New(found))
+                } else {
+                    Err(LedgerError::Failed(format!("there is a request {} already", found.id)))
+                };
+            }
+            if let Some(key) = &new.idempotency_key
+                && let Some(first) = self.find_by_key(&new.request.use_case, key).await?
+            {
+                return Ok(Inserted::Taken(first));
+            }
+            tokio::time::sleep(Duration::from_millis(rand::random_range(0..=u64::from(attempt) * 20))).await;
+        }
+        Err(LedgerError::Unavailable(format!("request {} could not be stored beside others of its key", new.request.id)))
+    }
+
+    async fn adopt(&self, request: &Request, key: &str) -> Result<(), LedgerError> {
+        let call = self.client.update_item().table_name(&*self.table);
+        let call =
+            call.key("pk", AttributeValue::S(item::key_pk(&request.use_case, key))).key("sk", AttributeValue::S(item::KEY.to_owned()));
+        let call = call.update_expression("SET adopted = :yes").condition_expression("id = :id");
+        let call = call.expression_attribute_values(":yes", AttributeValue::Bool(true));
+        let call = call.expression_attribute_values(":id", AttributeValue::S(request.id.to_string()));
+        match call.send().await {
+            Ok(_) => Ok(()),
+            // It was undone a moment ago: there is nothing left that could be acknowledged.
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => {
+                Err(LedgerError::Unavailable("the request of this key was just undone".to_owned()))
+            }
+            Err(error) => Err(fault(&error)),
+        }
+    }
+}
+
+impl Requests for DynamoLedger {
+    async fn find(&self, id: CorrelationId) -> Result<Option<(Request, Vec<HistoryEntry>)>, LedgerError> {
+        self.read_head(id).await?.map(|head| Ok((head.request()?, head.history()))).transpose()
+    }
+
+    async fn list(&self, query: Query) -> Result<Page, LedgerError> {
+        self.list_page(&query).await
+    }
+
+    async fn body(&self, id: CorrelationId) -> Result<Option<String>, LedgerError> {
+        let item = self.get(&id.to_string(), item::BODY).await?;
+        Ok(item.and_then(|mut item| item.remove(item::BODY)).and_then(|body| body.as_s().ok().cloned()))
+    }
+}
+
+impl Changes for DynamoLedger {
+    async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
+        let remembered = self.memory().heads.get(&id).cloned();
+        let (head, fresh) = match remembered {
+            Some(head) => (head, false),
+            None => match self.read_head(id).await? {
+                Some(head) => (head, true),
+                None => return Ok(Changed::NotFound),
+            },
+        };
+        self.change_from(head, fresh, change, now).await
+    }
+}
+
+/// What DynamoDB says, without what was sent. Whatever may pass is `Unavailable`.
+fn fault<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E>) -> LedgerError {
+    const PASSING: [&str; 7] = [
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+        "Throttling",
+        "TransactionInProgressException",
+        "TransactionConflictException",
+        "InternalServerError",
+    ];
+    match error {
+        SdkError::ServiceError(service) => {
+            let code = error.code().unwrap_or("no error code");
+            let text = format!("DynamoDB: {code}: {}", error.message().unwrap_or("no message"));
+            if service.raw().status().is_server_error() || PASSING.contains(&code) {
+                LedgerError::Unavailable(text)
+            } else {
+                LedgerError::Failed(text)
+            }
+        }
+        SdkError::ConstructionFailure(_) => LedgerError::Failed(format!("DynamoDB: {}", DisplayErrorContext(error))),
+        _ => LedgerError::Unavailable(format!("DynamoDB cannot be reached: {}", DisplayErrorContext(error))),
+    }
+}

@@ -1,0 +1,220 @@
+//! Items of the table. `pk` and `sk` are the keys; times are milliseconds since 1970.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use postdate_core::id::CorrelationId;
+use postdate_core::ports::LedgerError;
+use postdate_core::request::{Cursor, Event, HistoryEntry, NewRequest, Request, Status};
+use serde::{Deserialize, Serialize};
+
+/// Sort keys of a request's items; the partition key is its id.
+pub const HEAD: &str = "request";
+pub const BODY: &str = "body";
+/// Sort key of the item of an idempotency key.
+pub const KEY: &str = "key";
+
+/// Lines of history that a head keeps: the first, and the newest.
+const MAX_LINES: usize = 300;
+/// Bytes of a line's detail; the failure itself is kept longer, once.
+const MAX_DETAIL: usize = 1_000;
+/// Partitions of the index of what is open, so that none takes all the writes.
+pub const SHARDS: [&str; 4] = ["0", "1", "2", "3"];
+
+/// A request as an item.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+pub struct Head {
+    pub pk: String,
+    pub sk: String,
+    /// Counts the changes; each is conditional on the one before.
+    pub rev: u64,
+    /// Names the write, so that a repetition of it whose first answer was lost is known.
+    pub write: String,
+    pub use_case: String,
+    version: String,
+    target: String,
+    status: String,
+    received_at: i64,
+    trigger_at: i64,
+    first_trigger_at: i64,
+    due_at: i64,
+    attempts: u32,
+    failures: u32,
+    interruptions: u32,
+    lease_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_until: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice_of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    history: Vec<Line>,
+    /// Place in lists; a notice has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    /// While it is scheduled or running: its partition, and when somebody should look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wake: Option<i64>,
+    /// Once it has ended: when DynamoDB may delete it, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Line {
+    at: i64,
+    event: String,
+    status: String,
+    attempt: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+pub fn key_pk(use_case: &str, key: &str) -> String {
+    format!("key#{use_case}#{key}")
+}
+
+/// Sorts as lists are sorted: by time, then id.
+pub fn place(cursor: Cursor) -> String {
+    format!("{}{}", time_part(cursor.trigger_at), cursor.id)
+}
+
+pub fn time_part(at: DateTime<Utc>) -> String {
+    format!("{:015}#", at.timestamp_millis().max(0))
+}
+
+impl Head {
+    pub fn of_new(new: &NewRequest, write: &str) -> Self {
+        let mut head = Self::default().after(&new.request, &postdate_core::lifecycle::accepted(&new.request), write, Duration::ZERO);
+        head.idempotency_key.clone_from(&new.idempotency_key);
+        head
+    }
+
+    /// The head after a change.
+    pub fn after(&self, request: &Request, entry: &HistoryEntry, write: &str, retention: Duration) -> Self {
+        let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
+        let open = matches!(request.status, Status::Scheduled | Status::Running);
+        let wake = if request.status == Status::Running { request.lease_until } else { Some(request.due_at) };
+        let mut history = self.history.clone();
+        if history.len() >= MAX_LINES {
+            history.remove(1);
+        }
+        history.push(Line::of(entry));
+        Self {
+            pk: request.id.to_string(),
+            sk: HEAD.to_owned(),
+            rev: self.rev + 1,
+            write: write.to_owned(),
+            use_case: request.use_case.clone(),
+            version: request.version.clone(),
+            target: request.target.clone(),
+            status: request.status.to_string(),
+            received_at: request.received_at.timestamp_millis(),
+            trigger_at: request.trigger_at.timestamp_millis(),
+            first_trigger_at: request.first_trigger_at.timestamp_millis(),
+            due_at: request.due_at.timestamp_millis(),
+            attempts: request.attempts,
+            failures: request.failures,
+            interruptions: request.interruptions,
+            lease_ms: u64::try_from(request.lease.as_millis()).unwrap_or(u64::MAX),
+            lease_until: millis(request.lease_until),
+            finished_at: millis(request.finished_at),
+            result: request.result.clone(),
+            failure: request.failure.clone(),
+            idempotency_hash: request.idempotency_hash.clone(),
+            notice_of: request.notice_of.map(|id| id.to_string()),
+            idempotency_key: self.idempotency_key.clone(),
+            history,
+            at: request.notice_of.is_none().then(|| place(Cursor { trigger_at: request.trigger_at, id: request.id })),
+            open: open.then(|| shard(request.id).to_owned()),
+            wake: millis(wake.filter(|_| open)),
+            expires: request.finished_at.map(|at| at.timestamp().saturating_add(i64::try_from(retention.as_secs()).unwrap_or(i64::MAX))),
+        }
+    }
+
+    pub fn id(&self) -> Result<CorrelationId, LedgerError> {
+        self.pk.parse().map_err(|_| self.broken("pk"))
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.status == Status::Running.as_str()
+    }
+
+    pub fn request(&self) -> Result<Request, LedgerError> {
+        let time = |millis, name| DateTime::from_timestamp_millis(millis).ok_or_else(|| self.broken(name));
+        let maybe = |millis: Option<i64>, name| millis.map(|millis| time(millis, name)).transpose();
+        Ok(Request {
+            id: self.id()?,
+            use_case: self.use_case.clone(),
+            version: self.version.clone(),
+            target: self.target.clone(),
+            status: self.status.parse().map_err(|()| self.broken("status"))?,
+            received_at: time(self.received_at, "received_at")?,
+            trigger_at: time(self.trigger_at, "trigger_at")?,
+            first_trigger_at: time(self.first_trigger_at, "first_trigger_at")?,
+            due_at: time(self.due_at, "due_at")?,
+            attempts: self.attempts,
+            failures: self.failures,
+            interruptions: self.interruptions,
+            lease: Duration::from_millis(self.lease_ms),
+            lease_until: maybe(self.lease_until, "lease_until")?,
+            finished_at: maybe(self.finished_at, "finished_at")?,
+            result: self.result.clone(),
+            failure: self.failure.clone(),
+            idempotency_hash: self.idempotency_hash.clone(),
+            notice_of: self.notice_of.as_ref().map(|id| id.parse().map_err(|_| self.broken("notice_of"))).transpose()?,
+        })
+    }
+
+    /// Lines that cannot be read are left out.
+    pub fn history(&self) -> Vec<HistoryEntry> {
+        self.history.iter().filter_map(Line::entry).collect()
+    }
+
+    fn broken(&self, attribute: &str) -> LedgerError {
+        LedgerError::Failed(format!("the item of request {} has no good {attribute}", self.pk))
+    }
+}
+
+impl Line {
+    fn of(entry: &HistoryEntry) -> Self {
+        let detail = entry.detail.as_ref().map(|text| {
+            let end = text.floor_char_boundary(MAX_DETAIL);
+            if end < text.len() { format!("{}… (cut)", &text[..end]) } else { text.clone() }
+        });
+        Self {
+            at: entry.at.timestamp_millis(),
+            event: entry.event.as_str().to_owned(),
+            status: entry.status.to_string(),
+            attempt: entry.attempt,
+            detail,
+        }
+    }
+
+    fn entry(&self) -> Option<HistoryEntry> {
+        Some(HistoryEntry {
+            at: DateTime::from_timestamp_millis(self.at)?,
+            event: Event::ALL.into_iter().find(|event| event.as_str() == self.event)?,
+            status: self.status.parse().ok()?,
+            attempt: self.attempt,
+            detail: self.detail.clone(),
+        })
+    }
+}
+
+fn shard(id: CorrelationId) -> &'static str {
+    let last = id.to_string().bytes().last().unwrap_or_default();
+    SHARDS[usize::from(last) % SHARDS.len()]
+}
