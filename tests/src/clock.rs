@@ -20,9 +20,14 @@ struct Shared {
     offset: Mutex<TimeDelta>,
 }
 
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Clock {
     /// Shows the machine's time.
-    #[expect(clippy::new_without_default, reason = "it makes a file")]
     pub fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let clock = Self(Arc::new(Shared { directory, offset: Mutex::default() }));
