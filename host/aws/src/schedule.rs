@@ -271,6 +271,3 @@ fn schedule_error(fault: &Fault) -> ScheduleError {
         Class::Missing | Class::Refused => ScheduleError::Failed(message),
     }
 }
-
-#[cfg(test)]
-mod tests;
