@@ -30,7 +30,7 @@ async fn place() -> Place {
     let http = aws_smithy_http_client::Builder::new().build_http();
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-west-1"))
+        .region(Region::new(postdate_tests::aws::REGION))
         .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
         .endpoint_url(moto.url())
         .http_client(http)
