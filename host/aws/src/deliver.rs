@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use chrono::{DateTime, Utc};
 use postdate_core::fire::MAX_RESULT_BYTES;
 use postdate_core::plugin::{JobFailure, JobResult};
@@ -13,6 +13,21 @@ use postdate_deliver::HttpTarget;
 use serde_json::json;
 
 use crate::clients::Clients;
+use crate::fault::{Class, Fault};
+
+/// A client for the region that an ARN names: one is made for the region of this host.
+macro_rules! client_of {
+    ($krate:ident, $client:expr, $arn:expr) => {{
+        let region = $arn.split(':').nth(3).filter(|region| !region.is_empty());
+        match region {
+            Some(region) if $client.config().region().is_none_or(|own| own.as_ref() != region) => {
+                let region = $krate::config::Region::new(region.to_owned());
+                $krate::Client::from_conf($client.config().to_builder().region(region).build())
+            }
+            _ => $client.clone(),
+        }
+    }};
+}
 
 /// Delivers with the credentials of the target host.
 #[derive(Clone)]
@@ -40,11 +55,12 @@ impl AwsDeliver {
     }
 
     async fn invoke(&self, aws: &AwsTarget, body: &str) -> JobResult {
-        let call = self.lambda.invoke().function_name(&aws.arn).payload(body.as_bytes().to_vec().into());
-        let answer = call.send().await.map_err(|error| failure("lambda", &aws.arn, &error))?;
-        if let Some(kind) = answer.function_error() {
-            // What the function said may quote the body.
-            return Err(retry(format!("the target {} answered with an error ({kind})", aws.arn)));
+        let call =
+            client_of!(aws_sdk_lambda, self.lambda, aws.arn).invoke().function_name(&aws.arn).payload(body.as_bytes().to_vec().into());
+        let answer = call.send().await.map_err(|error| failure("lambda", &aws.arn, &Fault::of("Invoke", &error)))?;
+        if answer.function_error().is_some() {
+            let kind = error_type(answer.payload.as_ref().map(AsRef::as_ref).unwrap_or_default());
+            return Err(retry(format!("the lambda target {} ended with an error: {kind}", aws.arn)));
         }
         let text = answer.payload.map(aws_sdk_lambda::primitives::Blob::into_inner).unwrap_or_default();
         if text.len() > MAX_RESULT_BYTES {
@@ -56,25 +72,33 @@ impl AwsDeliver {
     async fn send(&self, aws: &AwsTarget, request: &Request, body: &str) -> JobResult {
         use aws_sdk_sqs::types::MessageAttributeValue;
         let url = queue_url(&aws.arn).ok_or_else(|| permanent(format!("{} is not the ARN of a queue", aws.arn)))?;
-        let id = MessageAttributeValue::builder().data_type("String").string_value(request.id.to_string()).build();
+        let id = MessageAttributeValue::builder().data_type("String").string_value(subject(request)).build();
         let id = id.map_err(|error| permanent(error.to_string()))?;
-        let mut call = self.queues.send_message().queue_url(url).message_body(body).message_attributes("correlation-id", id);
+        let mut call = client_of!(aws_sdk_sqs, self.queues, aws.arn)
+            .send_message()
+            .queue_url(url)
+            .message_body(body)
+            .message_attributes("correlation-id", id);
         if is_fifo(&aws.arn) {
             call = call.message_group_id(group(aws, request)).message_deduplication_id(request.id.to_string());
         }
-        let answer = call.send().await.map_err(|error| failure("sqs", &aws.arn, &error))?;
+        let answer = call.send().await.map_err(|error| failure("sqs", &aws.arn, &Fault::of("SendMessage", &error)))?;
         Ok(answer.message_id.map(|id| json!({ "messageId": id }).to_string()))
     }
 
     async fn publish(&self, aws: &AwsTarget, request: &Request, body: &str) -> JobResult {
         use aws_sdk_sns::types::MessageAttributeValue;
-        let id = MessageAttributeValue::builder().data_type("String").string_value(request.id.to_string()).build();
+        let id = MessageAttributeValue::builder().data_type("String").string_value(subject(request)).build();
         let id = id.map_err(|error| permanent(error.to_string()))?;
-        let mut call = self.topics.publish().topic_arn(&aws.arn).message(body).message_attributes("correlation-id", id);
+        let mut call = client_of!(aws_sdk_sns, self.topics, aws.arn)
+            .publish()
+            .topic_arn(&aws.arn)
+            .message(body)
+            .message_attributes("correlation-id", id);
         if is_fifo(&aws.arn) {
             call = call.message_group_id(group(aws, request)).message_deduplication_id(request.id.to_string());
         }
-        let answer = call.send().await.map_err(|error| failure("sns", &aws.arn, &error))?;
+        let answer = call.send().await.map_err(|error| failure("sns", &aws.arn, &Fault::of("Publish", &error)))?;
         Ok(answer.message_id.map(|id| json!({ "messageId": id }).to_string()))
     }
 
@@ -85,22 +109,31 @@ impl AwsDeliver {
             .detail_type(aws.detail_type.as_deref().unwrap_or(&request.use_case))
             .detail(body)
             .build();
-        let answer = self.events.put_events().entries(entry).send().await.map_err(|error| failure("event-bus", &aws.arn, &error))?;
+        let answer = client_of!(aws_sdk_eventbridge, self.events, aws.arn)
+            .put_events()
+            .entries(entry)
+            .send()
+            .await
+            .map_err(|error| failure("event-bus", &aws.arn, &Fault::of("PutEvents", &error)))?;
         let entry = answer.entries().first();
         if answer.failed_entry_count() > 0 {
-            let code = entry.and_then(|entry| entry.error_code()).unwrap_or("no error code");
-            return Err(retry(format!("the target {} refused the event: {code}", aws.arn)));
+            let (code, message) = (entry.and_then(|entry| entry.error_code()), entry.and_then(|entry| entry.error_message()));
+            return Err(failure("event-bus", &aws.arn, &Fault::of_entry("PutEvents", code, message)));
         }
         Ok(entry.and_then(|entry| entry.event_id()).map(|id| json!({ "eventId": id }).to_string()))
     }
 
     async fn start(&self, aws: &AwsTarget, request: &Request, body: &str) -> JobResult {
         // Named after the request, so that a repetition starts nothing.
-        let call = self.executions.start_execution().state_machine_arn(&aws.arn).name(request.id.to_string()).input(body);
+        let call = client_of!(aws_sdk_sfn, self.executions, aws.arn)
+            .start_execution()
+            .state_machine_arn(&aws.arn)
+            .name(request.id.to_string())
+            .input(body);
         match call.send().await {
             Ok(answer) => Ok(Some(json!({ "executionArn": answer.execution_arn }).to_string())),
-            Err(error) if error.code() == Some("ExecutionAlreadyExists") => Ok(None),
-            Err(error) => Err(failure("step-functions", &aws.arn, &error)),
+            Err(error) if error.as_service_error().is_some_and(StartExecutionError::is_execution_already_exists) => Ok(None),
+            Err(error) => Err(failure("step-functions", &aws.arn, &Fault::of("StartExecution", &error))),
         }
     }
 }
@@ -110,6 +143,9 @@ impl Deliver for AwsDeliver {
         let (request, body) = (&claimed.request, claimed.body.as_str());
         let delivery = async {
             match target {
+                direct if direct.is_direct() => {
+                    Err(permanent(format!("the rule reaches this {} target itself, and no host", direct.kind())))
+                }
                 Target::Http { url, .. } => self.http.deliver(url, timeout, claimed, self.now).await,
                 Target::Lambda(aws) => self.invoke(aws, body).await,
                 Target::Sqs(aws) => self.send(aws, request, body).await,
@@ -119,9 +155,13 @@ impl Deliver for AwsDeliver {
                 other => Err(permanent(format!("no host delivers to a target of the kind {}", other.kind()))),
             }
         };
+        #[expect(clippy::single_match_else, reason = "the answer first, then its absence")]
         match tokio::time::timeout(timeout, delivery).await {
             Ok(result) => result,
-            Err(_) => Err(retry(format!("the target of the kind {} did not answer within {}", target.kind(), seconds(timeout)))),
+            Err(_) => {
+                let place = target.aws().map_or("", |aws| aws.arn.as_str());
+                Err(retry(format!("the {} target {place} did not answer within {}", target.kind(), seconds(timeout))))
+            }
         }
     }
 }
@@ -156,29 +196,26 @@ fn retry(message: String) -> JobFailure {
     JobFailure { message, retry: true, retry_after: None }
 }
 
-/// What may pass is tried again: the service is busy, broken, or out of reach.
-fn failure<E: ProvideErrorMetadata + std::error::Error + 'static>(kind: &str, arn: &str, error: &SdkError<E>) -> JobFailure {
-    match error {
-        SdkError::ServiceError(service) => {
-            let code = error.code().unwrap_or("no error code");
-            let passing = service.raw().status().is_server_error()
-                || ["Throttl", "TooManyRequests", "Limit", "ExpiredToken"].iter().any(|word| code.contains(word));
-            let message = format!("the {kind} target {arn} refused: {code}: {}", error.message().unwrap_or("no message"));
-            JobFailure { message, retry: passing, retry_after: None }
-        }
-        SdkError::ConstructionFailure(_) => permanent(format!("the {kind} target {arn}: {}", DisplayErrorContext(error))),
-        _ => retry(format!("the {kind} target {arn} could not be reached: {}", DisplayErrorContext(error))),
+/// What may pass is tried again: the service is busy, broken, full, or out of reach.
+fn failure(kind: &str, arn: &str, fault: &Fault) -> JobFailure {
+    let message = format!("the {kind} target {arn} was not reached: {fault}");
+    match fault.class {
+        Class::Again | Class::Later | Class::Full => retry(message),
+        Class::Missing | Class::Refused => permanent(message),
     }
+}
+
+/// What kind of error a function says that it met, which is a name in its code. What else it says may quote the body.
+fn error_type(answer: &[u8]) -> String {
+    let answer: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
+    let named = answer["errorType"].as_str().unwrap_or("of no type");
+    named.chars().filter(|c| c.is_ascii_alphanumeric() || " ._:-".contains(*c)).take(100).collect()
+}
+
+/// The request that a receiver knows: a notice is about another one.
+fn subject(request: &Request) -> String {
+    request.notice_of.unwrap_or(request.id).to_string()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_queue_is_called_by_its_url() {
-        let url = queue_url("arn:aws:sqs:eu-west-1:123456789012:orders.fifo");
-        assert_eq!(url.as_deref(), Some("https://sqs.eu-west-1.amazonaws.com/123456789012/orders.fifo"));
-        assert_eq!(queue_url("arn:aws:sns:eu-west-1:123456789012:t"), None);
-    }
-}
+mod tests;

@@ -1,12 +1,12 @@
 //! Telling people: a message to a topic, and what failed for good into the dead-letter queue.
 
-use aws_sdk_sns::error::DisplayErrorContext;
 use chrono::Utc;
 use postdate_core::envelope::Envelope;
 use postdate_core::request::Request;
 use postdate_core::schedule::rfc3339;
 use serde_json::{Value, json};
 
+use crate::fault::Fault;
 use crate::target::Notify;
 
 /// What a message quotes of a failure, in bytes.
@@ -33,7 +33,7 @@ impl Notifier {
         let attribute = attribute.map_err(|error| error.to_string())?;
         let call =
             self.topics.publish().topic_arn(topic).subject(subject).message(message.to_string()).message_attributes("event", attribute);
-        call.send().await.map_err(|error| format!("Publish: {}", DisplayErrorContext(error)))?;
+        call.send().await.map_err(|error| Fault::of("Publish", &error).to_string())?;
         Ok(())
     }
 
@@ -71,7 +71,7 @@ impl Notify for Notifier {
         let call = call.message_attributes("ERROR_CODE", text("REQUEST_FAILED".to_owned())?);
         let call = call.message_attributes("ERROR_MESSAGE", text(reason.to_owned())?);
         let call = call.message_attributes("RETRY_ATTEMPTS", text(request.attempts.to_string())?);
-        call.send().await.map_err(|error| format!("SendMessage: {}", DisplayErrorContext(error)))?;
+        call.send().await.map_err(|error| Fault::of("SendMessage", &error).to_string())?;
         Ok(())
     }
 }

@@ -86,6 +86,7 @@ pub struct AwsScheduler {
 
 impl AwsScheduler {
     /// Calls nothing.
+    #[expect(clippy::needless_pass_by_value, reason = "a client is a handle, and who makes a scheduler gives it away")]
     pub fn new(
         settings: ScheduleSettings,
         eventbridge: aws_sdk_eventbridge::Client,
@@ -93,11 +94,11 @@ impl AwsScheduler {
         sqs: aws_sdk_sqs::Client,
         now: fn() -> DateTime<Utc>,
     ) -> Self {
-        let schedules = match &settings.backend {
+        let by_schedule = match &settings.backend {
             Backend::Rules => None,
             Backend::Schedules { group, role_arn } => Some(Schedules::new(&scheduler, group, role_arn)),
         };
-        Self { settings, rules: Rules::new(&eventbridge), schedules, queue: DelayQueue::new(sqs), now, trace: None }
+        Self { settings, rules: Rules::new(&eventbridge), schedules: by_schedule, queue: DelayQueue::new(sqs), now, trace: None }
     }
 
     pub fn settings(&self) -> &ScheduleSettings {

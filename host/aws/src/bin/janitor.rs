@@ -19,7 +19,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Error> {
-    let host = Host::from_env(Service::Janitor).await?;
+    let host = Box::pin(Host::from_env(Service::Janitor)).await?;
     let max_event_age = host.config.max_event_age;
     let firing = Arc::new(host.firing()?);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {

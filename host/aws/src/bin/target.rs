@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Error> {
-    let firing = Arc::new(Host::from_env(Service::Target).await?.firing()?);
+    let firing = Arc::new(Box::pin(Host::from_env(Service::Target)).await?.firing()?);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let firing = Arc::clone(&firing);
         async move { handle(&firing, event).await }
