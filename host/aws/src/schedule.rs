@@ -6,6 +6,7 @@
 mod aim;
 pub mod cron;
 pub mod limits;
+mod list;
 pub mod name;
 mod plan;
 mod queue;

@@ -10,7 +10,7 @@ use postdate_aws::processor::Processor;
 // One thread: an environment serves one request at a time.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let processor = Processor::new(Host::from_env(Service::Processor).await?);
+    let processor = Processor::new(Box::pin(Host::from_env(Service::Processor)).await?);
     let answer = service_fn(|request| async {
         let response = processor.answer(request).await;
         // Text, which is what the API speaks; anything else would be sent as base64.

@@ -12,7 +12,7 @@ use postdate_core::ports::ScheduleError;
 
 use super::aim::{Aim, Delivery};
 use super::retry::patiently;
-use super::{Listed, ListedPage, cron, limits, schedule_error};
+use super::{cron, limits, schedule_error};
 use crate::fault::{Class, Fault};
 
 /// The only target of a rule.
@@ -20,7 +20,7 @@ const TARGET_ID: &str = "postdate";
 
 #[derive(Debug, Clone)]
 pub struct Rules {
-    client: Client,
+    pub(super) client: Client,
 }
 
 impl Rules {
@@ -67,21 +67,6 @@ impl Rules {
             }
         }
         Ok(())
-    }
-
-    /// A page of the rules whose names begin so; `limit` is 1 to 100.
-    pub async fn list(&self, prefix: &str, token: Option<&str>, limit: i32) -> Result<ListedPage, ScheduleError> {
-        let call = || async {
-            let call = self.client.list_rules().name_prefix(prefix).set_next_token(token.map(str::to_owned)).limit(limit);
-            call.send().await.map_err(|error| Fault::of("ListRules", &error))
-        };
-        let page = patiently(call).await.map_err(|fault| schedule_error(&fault))?;
-        let listed = page.rules().iter().map(|rule| Listed {
-            name: rule.name().unwrap_or_default().to_owned(),
-            schedule_expression: rule.schedule_expression().map(str::to_owned),
-            managed_by: rule.managed_by().map(str::to_owned),
-        });
-        Ok(ListedPage { listed: listed.collect(), next_token: page.next_token().map(str::to_owned) })
     }
 
     async fn put_rule(&self, name: &str, expression: &str, about: &str) -> Result<(), Fault> {

@@ -13,13 +13,13 @@ use postdate_core::ports::ScheduleError;
 
 use super::aim::{Aim, Delivery};
 use super::retry::patiently;
-use super::{Listed, ListedPage, cron, limits, schedule_error};
+use super::{cron, limits, schedule_error};
 use crate::fault::{Class, Fault};
 
 #[derive(Debug, Clone)]
 pub struct Schedules {
-    client: Client,
-    group: String,
+    pub(super) client: Client,
+    pub(super) group: String,
     /// Assumed by the service to deliver, where a target has no role of its own.
     role_arn: String,
 }
@@ -70,22 +70,6 @@ impl Schedules {
             Err(fault) if fault.class != Class::Missing => Err(schedule_error(&fault)),
             _ => Ok(()),
         }
-    }
-
-    /// A page of the schedules whose names begin so; `limit` is 1 to 100. Their times are not among what a list tells.
-    pub async fn list(&self, prefix: &str, token: Option<&str>, limit: i32) -> Result<ListedPage, ScheduleError> {
-        let call = || async {
-            let call = self.client.list_schedules().group_name(&self.group).name_prefix(prefix);
-            let call = call.set_next_token(token.map(str::to_owned)).max_results(limit);
-            call.send().await.map_err(|error| Fault::of("ListSchedules", &error))
-        };
-        let page = patiently(call).await.map_err(|fault| schedule_error(&fault))?;
-        let listed = page.schedules().iter().map(|schedule| Listed {
-            name: schedule.name().unwrap_or_default().to_owned(),
-            schedule_expression: None,
-            managed_by: None,
-        });
-        Ok(ListedPage { listed: listed.collect(), next_token: page.next_token().map(str::to_owned) })
     }
 
     /// False where there is a schedule of that name.
