@@ -8,7 +8,7 @@ import json
 import os
 import time
 
-HOST, BASE = os.environ["AWS_LAMBDA_RUNTIME_API"].split("/", 1)
+HOST, BASE = os.environ["AWS_LAMBDA_RUNTIME_API"].removeprefix("http://").split("/", 1)
 
 
 def call(method, path, body=None):

@@ -70,7 +70,7 @@ struct State {
     http: reqwest::Client,
     records: Mutex<Vec<Recorded>>,
     plans: Plans,
-    /// moto runs calls on threads and checks a condition apart from the write that depends on it. AWS does not.
+    /// moto runs calls on threads, with no lock around a transaction or a conditional write.
     one_at_a_time: tokio::sync::Mutex<()>,
     lenient: AtomicBool,
 }

@@ -53,7 +53,8 @@ impl Relay {
     pub fn address(&self, process: &str, function: &str, timeout: Duration) -> String {
         let process_of = Process { asked: 0, timeout: Some(timeout) };
         self.state.processes().insert(process.to_owned(), process_of);
-        format!("127.0.0.1:{}/{process}/.rt/{function}", self.server.port)
+        // With the scheme, which lambda_runtime wants where there is a path, and AWS leaves out where there is none.
+        format!("http://127.0.0.1:{}/{process}/.rt/{function}", self.server.port)
     }
 
     /// How often that process has asked for an invocation.
