@@ -1,5 +1,7 @@
 //! One contract for rules and for schedules, against servers of their APIs that refuse what AWS would refuse.
 
+#![expect(clippy::similar_names, reason = "a scheduler makes schedules")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
