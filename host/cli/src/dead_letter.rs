@@ -25,12 +25,12 @@ Credentials and region are found as the AWS CLI finds them (except single sign-o
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DeadLetterCommand {
-    /// URL of the dead-letter queue: the stack's output `DeadLetterQueueUrl`
-    #[arg(long, env = "POSTDATE_DEAD_LETTER_QUEUE_URL", global = true, default_value = "")]
+    /// URL of the dead-letter queue: the stack's output `DeadLettersUrl`
+    #[arg(long, env = "POSTDATE_DEAD_LETTER_QUEUE_URL", global = true, default_value = "", hide_default_value = true)]
     queue: String,
 
-    /// URL of the delay queue of the target host, which redrive sends to: the stack's output `QueueUrl`
-    #[arg(long, env = "POSTDATE_QUEUE_URL", global = true, default_value = "")]
+    /// URL of the delay queue of the target host, which redrive sends to: the stack's output `DelayQueueUrl`
+    #[arg(long, env = "POSTDATE_QUEUE_URL", global = true, default_value = "", hide_default_value = true)]
     to: String,
 
     /// Messages to look at, at the most
