@@ -3,3 +3,5 @@
 mod bench;
 mod bench_lambda;
 mod bundles;
+mod life;
+mod scene;

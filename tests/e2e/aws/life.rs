@@ -1,0 +1,77 @@
+//! The whole life of a request, on rules, on EventBridge Scheduler, and in the delay queue alone.
+
+use chrono::{DurationRound, TimeDelta};
+use postdate_tests::driver::Source;
+use postdate_tests::stack::Options;
+use serde_json::json;
+
+use super::scene::Scene;
+use crate::harness::{PAYLOAD, events, time};
+
+/// Accepted, fired in the minute before, parked for the rest, processed, cleaned up.
+async fn lives(options: Options, source: Source) {
+    let scene = Scene::start(options).await;
+    let (id, due) = scene.post(json!({ "process": { "do": "succeed", "result": "done" } }), "PT2H30M10S").await;
+    let pending = scene.stack.driver.pending().await;
+    assert_eq!(pending.len(), 1, "{pending:?}");
+    let timer = &pending[0];
+    assert_eq!((timer.source, &timer.target), (source, &scene.stack.target_arn));
+    assert!(timer.name.starts_with("postdate-puppet-") && timer.name.contains(&id) && timer.name.len() <= 64, "{}", timer.name);
+    let minute = (due - TimeDelta::minutes(1)).duration_trunc(TimeDelta::minutes(1)).unwrap();
+    assert_eq!(timer.at, minute, "due {due}");
+    let envelope = &timer.event;
+    assert_eq!((envelope["v"].as_u64(), envelope["attempt"].as_u64()), (Some(1), Some(1)));
+    assert_eq!((&envelope["correlationId"], &envelope["rule"]), (&json!(id), &json!(timer.name)));
+    assert_eq!((&envelope["useCase"], &envelope["payload"]["note"]), (&json!("puppet"), &json!(PAYLOAD)));
+
+    let delivered = scene.settle().await;
+    assert!(delivered.iter().all(|one| one.outcome.is_ok()), "{delivered:?}");
+    let sources: Vec<Source> = delivered.iter().map(|one| one.due.source).collect();
+    assert_eq!(sources, [source, Source::Message], "early in its minute, then the rest in the queue");
+
+    let request = scene.api.request(&id).await;
+    assert_eq!((&request["status"], &request["result"], &request["attempts"]), (&json!("succeeded"), &json!("done"), &json!(1)));
+    assert_eq!(events(&request), ["accepted", "started", "succeeded"]);
+    assert!(time(&request["history"][1]["at"]) >= due, "never early: {request}");
+    scene.assert_clean().await;
+    // No payload in a log.
+    for function in [&scene.processor, &scene.target] {
+        assert!(!function.log().text().contains(PAYLOAD), "{}", function.log().text());
+        assert!(function.log_lines().iter().any(|line| line.to_string().contains(&id)), "{} says the id", function.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_rules() {
+    lives(Options::default(), Source::Rule).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_eventbridge_scheduler() {
+    lives(Options { scheduler: true, ..Options::default() }, Source::Schedule).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn near_times_take_the_queue_alone() {
+    let scene = Scene::new().await;
+    let (id, due) = scene.post(json!({}), "PT30S").await;
+    assert_eq!(scene.timers().await, Vec::<String>::new());
+    let delivered = scene.settle().await;
+    assert_eq!(delivered.len(), 1, "{delivered:?}");
+    let request = scene.api.reaches(&id, "succeeded").await;
+    assert!(time(&request["history"][1]["at"]) >= due, "never early: {request}");
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_queue_it_is_the_next_whole_minute() {
+    let scene = Scene::start(Options { without_queue: true, ..Options::default() }).await;
+    let (id, due) = scene.post(json!({}), "PT30S").await;
+    let pending = scene.stack.driver.pending().await;
+    assert_eq!(pending.len(), 1, "{pending:?}");
+    assert_eq!(pending[0].at, pending[0].at.duration_trunc(TimeDelta::minutes(1)).unwrap());
+    assert!(pending[0].at >= due && pending[0].at - due <= TimeDelta::minutes(2), "{} for {due}", pending[0].at);
+    scene.settle().await;
+    assert_eq!(events(&scene.api.reaches(&id, "succeeded").await), ["accepted", "started", "succeeded"]);
+    scene.assert_clean().await;
+}
