@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::accept::{ArmError, arm};
-use postdate_core::envelope::Envelope;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{Change, Outcome};
 use postdate_core::ports::{Bundle, Changed, Changes, Deliver, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
@@ -136,7 +135,7 @@ where
                 if let Some((request, _)) = self.host.ledger.find(id).await.map_err(failed)?
                     && request.status == Status::Scheduled
                 {
-                    self.rearm(&request, now).await?;
+                    self.rearm(&request).await?;
                 }
                 Ok(())
             }
@@ -144,7 +143,7 @@ where
                 true if now - request.due_at < self.event_age() => Ok(()),
                 true => self.settle(&request, now, report).await.map_err(failed),
                 false => {
-                    self.rearm(&request, now).await?;
+                    self.rearm(&request).await?;
                     report.rearmed += 1;
                     Ok(())
                 }
@@ -153,17 +152,13 @@ where
         }
     }
 
-    /// Fires it now, by whatever is quickest; that it may be fired twice so is what claims are for.
-    async fn rearm(&self, request: &Request, now: DateTime<Utc>) -> Result<(), FireError> {
+    /// Fires it now, at the host that it is for; that it may be fired twice so is what claims are for.
+    async fn rearm(&self, request: &Request) -> Result<(), FireError> {
         let id = request.id;
-        let failed = |source| FireError::Schedule { id, source };
         tracing::warn!(correlation_id = %id, due_at = %request.due_at, "overdue: fired again");
-        if self.host.scheduler.park(&Envelope::of(request, None, None), request.due_at.max(now), now).await.map_err(failed)? {
-            return Ok(());
-        }
         arm(&self.host.use_cases, &self.host.ledger, &self.host.scheduler, request).await.map_err(|error| match error {
             ArmError::Ledger(source) => FireError::Ledger { id, source },
-            ArmError::Schedule(source) => failed(source),
+            ArmError::Schedule(source) => FireError::Schedule { id, source },
         })
     }
 

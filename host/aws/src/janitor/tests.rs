@@ -28,7 +28,7 @@ async fn what_was_due_and_never_fired_is_fired_again() {
     accepted(&host).await;
     assert_eq!(sweep(&host, 61).await, Report::default(), "its rule may be on its way");
     assert_eq!(sweep(&host, 60 + 200).await, Report { rearmed: 1, ..Report::default() });
-    assert_eq!(host.timing(), ["park 1 for 0 s"]);
+    assert_eq!(host.timing(), ["schedule here at 60"]);
 }
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn a_request_whose_lease_ran_out_is_freed_and_fired_again() {
     accepted(&host).await;
     host.ledger.0.change(sample_id(1), Change::Claim, at(60)).await.unwrap();
     assert_eq!(sweep(&host, 60 + 3600).await, Report { released: 1, ..Report::default() });
-    assert_eq!((host.status().await, host.timing()), (Status::Scheduled, vec!["park 2 for 0 s".to_owned()]));
+    assert_eq!((host.status().await, host.timing()), (Status::Scheduled, vec!["schedule here at 3660".to_owned()]));
 }
 
 #[tokio::test]
