@@ -4,4 +4,6 @@ mod bench;
 mod bench_lambda;
 mod bundles;
 mod life;
+mod races;
+mod retries;
 mod scene;

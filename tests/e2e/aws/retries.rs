@@ -1,0 +1,92 @@
+//! Attempts that fail on AWS: the back-off, the last failure, who is told, and once more.
+
+use chrono::TimeDelta;
+use postdate_tests::aws::REGION;
+use serde_json::{Value, json};
+
+use super::scene::Scene;
+use crate::harness::{cli_with, events, text, time};
+
+/// Runs `postdate dead-letter …` on the stack's queues.
+async fn dead_letter(scene: &Scene, arguments: &[&str]) -> String {
+    let url = scene.stack.proxy.url();
+    let variables = [
+        ("AWS_ENDPOINT_URL", url.as_str()),
+        ("AWS_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", "AKIAOFTHETEST"),
+        ("AWS_SECRET_ACCESS_KEY", "not-a-secret"),
+        ("POSTDATE_DEAD_LETTER_QUEUE_URL", &scene.stack.dead_letters_url),
+        ("POSTDATE_QUEUE_URL", &scene.stack.queue_url),
+    ];
+    cli_with(&variables, &[&["dead-letter"], arguments].concat()).await.expect(0).stdout
+}
+
+/// A request that has used up its three attempts, and would succeed at the next.
+async fn failed(scene: &Scene) -> (String, Value) {
+    let script = json!({ "do": "retry", "untilAttempt": 4, "message": "the shop is closed" });
+    let (id, _) = scene.post(json!({ "process": script }), "PT1H").await;
+    let delivered = scene.settle().await;
+    assert!(delivered.iter().all(|one| one.outcome.is_ok()), "a failed attempt is no failed delivery: {delivered:?}");
+    let request = scene.api.request(&id).await;
+    assert_eq!(text(&request, "status"), "failed", "{request}");
+    (id, request)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_request_backs_off_fails_is_told_of_and_is_redriven() {
+    let scene = Scene::new().await;
+    let (id, request) = failed(&scene).await;
+    assert_eq!(events(&request), ["accepted", "started", "attempt-failed", "started", "attempt-failed", "started", "failed"]);
+    let at = |entry: usize| time(&request["history"][entry]["at"]);
+    for (failed, again, wait) in [(2, 3, 30), (4, 5, 60)] {
+        let waited = at(again) - at(failed);
+        assert!(waited >= TimeDelta::seconds(wait) && waited < TimeDelta::seconds(wait + 10), "{waited} for {wait} s");
+    }
+    scene.assert_clean().await;
+
+    let notices = scene.stack.aws.take_messages(&scene.stack.notices_url).await;
+    let notices: Vec<Value> = notices.iter().map(postdate_tests::aws::Message::json).collect();
+    assert_eq!(notices.len(), 1, "told once, of the end: {notices:?}");
+    let expected = json!({
+        "v": 1, "event": "request-failed", "correlationId": id, "useCase": "puppet", "target": "here", "attempts": 3,
+        "failure": "the shop is closed, attempt 3", "at": request["finishedAt"],
+    });
+    assert_eq!(notices[0], expected);
+
+    let list = dead_letter(&scene, &["list"]).await;
+    assert!(list.contains(&id) && list.contains("the shop is closed, attempt 3"), "{list}");
+    assert!(dead_letter(&scene, &["show", &id]).await.contains("REQUEST_FAILED"));
+    assert_eq!(dead_letter(&scene, &["redrive", &id]).await, format!("sent again: {id}\n1 sent, 0 left\n"));
+    scene.settle().await;
+    let done = scene.api.request(&id).await;
+    assert_eq!((text(&done, "status"), &done["attempts"]), ("succeeded", &json!(4)), "{done}");
+    assert_eq!(dead_letter(&scene, &["list"]).await, "the dead-letter queue is empty\n");
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_request_is_retried_by_the_api() {
+    let scene = Scene::new().await;
+    let (id, _) = failed(&scene).await;
+    let answer = scene.api.post(&format!("/requests/{id}/retry"), &json!({})).await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    scene.settle().await;
+    let done = scene.api.request(&id).await;
+    assert_eq!((text(&done, "status"), &done["attempts"]), ("succeeded", &json!(4)), "{done}");
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_eventbridge_could_not_deliver_is_redriven() {
+    let scene = Scene::new().await;
+    let (id, due) = scene.post(json!({}), "PT1H").await;
+    let pending = scene.stack.driver.pending().await;
+    scene.stack.clock.set(due + TimeDelta::minutes(1));
+    scene.stack.driver.undeliverable(&pending[0], "NO_PERMISSIONS").await;
+    let shown = dead_letter(&scene, &["show", &id]).await;
+    assert!(shown.contains("NO_PERMISSIONS") && shown.contains("MaximumEventAgeInSeconds"), "{shown}");
+    dead_letter(&scene, &["redrive", "--all"]).await;
+    scene.settle().await;
+    assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"]);
+    scene.assert_clean().await;
+}
