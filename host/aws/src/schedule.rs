@@ -190,11 +190,11 @@ impl AwsScheduler {
         format!("there is no target host {host:?} in POSTDATE_HOSTS, which names: {}", known.join(", "))
     }
 
-    async fn put(&self, request: &Request, name: &str, minute: DateTime<Utc>, aim: &Aim<'_>) -> Result<(), ScheduleError> {
+    async fn put(&self, request: &Request, name: &str, minute: DateTime<Utc>, aim: &Aim<'_>, first: bool) -> Result<(), ScheduleError> {
         limits::check_name(name, &self.settings.prefix)?;
         let about = format!("Postdate: {}, request {}, due {}", request.use_case, request.id, rfc3339(request.due_at));
         match &self.schedules {
-            None => self.rules.put(name, minute, &about, aim, !may_have_rule(request)).await,
+            None => self.rules.put(name, minute, &about, aim, first).await,
             Some(schedules) => {
                 // Not of the time that it is for: moved away and back, it would be taken for a repetition, and not made.
                 let token = format!("{}-{}-{}", request.id, request.attempts, (self.now)().timestamp_millis());
@@ -228,7 +228,7 @@ impl Scheduler for AwsScheduler {
     }
 
     async fn schedule(&self, arming: Arming<'_>) -> Result<(), ScheduleError> {
-        let Arming { request, target, body } = arming;
+        let Arming { request, target, body, first } = arming;
         let now = (self.now)();
         let name = self.name_of(request);
         if let Some((target, aws)) = target.and_then(|target| Some((target, target.aws().filter(|aws| aws.direct)?))) {
@@ -236,7 +236,7 @@ impl Scheduler for AwsScheduler {
             let Plan::At(minute) = plan(request.due_at, now, false, true) else {
                 return Err(ScheduleError::Failed("a direct target has no queue".to_owned()));
             };
-            return self.put(request, &name, minute, &Aim::direct(&self.settings, &arming, target, aws)?).await;
+            return self.put(request, &name, minute, &Aim::direct(&self.settings, &arming, target, aws)?, first).await;
         }
         let (host, queue_url) = self.host_of(target)?;
         match (plan(request.due_at, now, queue_url.is_some(), false), queue_url) {
@@ -248,7 +248,7 @@ impl Scheduler for AwsScheduler {
             }
             (Plan::At(minute), _) => {
                 let envelope = Envelope::of(request, Some(name.clone()), self.trace.clone()).to_json(body);
-                self.put(request, &name, minute, &Aim::at_host(&self.settings, host, envelope)?).await
+                self.put(request, &name, minute, &Aim::at_host(&self.settings, host, envelope)?, first).await
             }
             (Plan::Queue { .. }, None) => Err(ScheduleError::Failed("there is no delay queue".to_owned())),
         }

@@ -126,7 +126,7 @@ pub async fn accept(
             return replay(use_cases, ledger, scheduler, first, &key, &hash).await;
         }
     };
-    if let Err(error) = scheduler.schedule(Arming { request: &request, target, body: Some(&body) }).await {
+    if let Err(error) = scheduler.schedule(Arming { request: &request, target, body: Some(&body), first: true }).await {
         // Told the truth: what cannot be scheduled is not left behind as if it were.
         ledger.change(request.id, Change::Abort { reason: error.to_string() }, now).await?;
         return Err(error.into());
@@ -179,7 +179,7 @@ pub async fn arm(use_cases: &impl UseCases, ledger: &impl Requests, scheduler: &
     let target: Option<&Target> =
         bundle.as_ref().and_then(|bundle| bundle.use_case().targets.get(&request.target)).map(|(_, target)| target);
     let body = if target.is_some_and(Target::is_direct) { ledger.body(request.id).await? } else { None };
-    Ok(scheduler.schedule(Arming { request, target, body: body.as_deref() }).await?)
+    Ok(scheduler.schedule(Arming { request, target, body: body.as_deref(), first: false }).await?)
 }
 
 /// What the host itself reads of a body.

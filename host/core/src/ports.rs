@@ -126,6 +126,8 @@ pub struct Arming<'a> {
     /// The accepted body where it is at hand, and always for a direct target; else the host reads it from the ledger
     /// when it fires.
     pub body: Option<&'a str>,
+    /// Nobody has scheduled or acknowledged it before, so that what fails may be undone whole.
+    pub first: bool,
 }
 
 /// Delivers a body to a target that is not a plugin.

@@ -30,8 +30,8 @@ impl Rules {
         Self { client: Client::from_conf(config) }
     }
 
-    /// Makes the rule, or moves it. Where `fresh`, what a failure leaves half made is taken away again; another rule of
-    /// this name may be there otherwise, and is better than none.
+    /// Makes the rule, or moves it. Where `fresh`, what a failure leaves half made is taken away again. Otherwise a rule
+    /// of this name may be there that somebody counts on.
     pub async fn put(&self, name: &str, minute: DateTime<Utc>, about: &str, aim: &Aim<'_>, fresh: bool) -> Result<(), ScheduleError> {
         let expression = cron::cron(minute).map_err(|fault| ScheduleError::Failed(fault.to_string()))?;
         limits::check_rule_input(&aim.input)?;
