@@ -17,9 +17,9 @@ use crate::config::Config;
 /// Tries of a call, with the SDK's back-off between them.
 const ATTEMPTS: u32 = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-/// All tries of a call together.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// All tries of a call together. A client's call makes several, and has its answer before API Gateway's 30 s are over.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Makes clients that share connections, credentials and limits of time. Credentials are those of the environment, as
 /// Lambda gives them: nothing else is looked for.

@@ -81,7 +81,7 @@ fn classify(code: &str, status: u16) -> Class {
         "RequestLimitExceeded" | "SlowDown" | "RequestTimeout" | "RequestTimeoutException" | "TooManyRequestsException" => Class::Again,
         _ if name.contains("Throttl") => Class::Again,
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => Class::Later,
-        "LimitExceededException" | "ServiceQuotaExceededException" | "ExecutionLimitExceeded" => Class::Full,
+        "LimitExceededException" | "ServiceQuotaExceededException" | "ExecutionLimitExceeded" | "OverLimit" => Class::Full,
         "ResourceNotFoundException"
         | "NonExistentQueue"
         | "QueueDoesNotExist"
@@ -102,9 +102,14 @@ fn classify(code: &str, status: u16) -> Class {
     }
 }
 
-/// One line of bounded length; without the value that a validation error quotes, since that may be the payload.
+/// One line of bounded length; without the value that a validation error quotes, since that may be the payload, and
+/// without ARNs: clients read it, and what is refused names account, roles and tables.
 fn presentable(message: &str) -> String {
-    let mut text: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = |word: &str| match word.find("arn:") {
+        Some(start) => format!("{}…", &word[..start]),
+        None => word.to_owned(),
+    };
+    let mut text: String = message.split_whitespace().map(shown).collect::<Vec<_>>().join(" ");
     if let (Some(start), Some(end)) = (text.find("Value '"), text.rfind("' at '"))
         && start + "Value '".len() <= end
     {
@@ -143,13 +148,17 @@ mod tests {
     }
 
     #[test]
-    fn what_a_validation_error_quotes_is_left_out() {
+    fn what_clients_may_not_see_is_left_out() {
         let said = "1 validation error detected: Value '{\"card\":\"it's 4111\"}' at 'targets.1.member.input' failed to satisfy constraint";
         let shown = Fault::of_entry("PutTargets", Some("ValidationException"), Some(said)).to_string();
         assert_eq!(
             shown,
             "PutTargets: ValidationException: 1 validation error detected: Value '…' at 'targets.1.member.input' failed to satisfy constraint"
         );
+        let denied = "User: arn:aws:sts::123456789012:assumed-role/p/f is not authorized to perform: events:PutRule on resource: arn:aws:e";
+        let shown = Fault::of_entry("PutRule", Some("AccessDeniedException"), Some(denied)).to_string();
+        let expected = "PutRule: AccessDeniedException: User: … is not authorized to perform: events:PutRule on resource: …";
+        assert_eq!(shown, expected);
         let long = Fault::of_entry("PutRule", None, Some(&"ä".repeat(1000)));
         assert_eq!(long.message.chars().count(), MAX_MESSAGE_CHARACTERS + 1);
     }

@@ -13,14 +13,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Change, Refusal};
 use postdate_core::ports::{Changed, Changes, Inserted, Intake, LedgerError, Requests};
 use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
 
+use crate::fault::{Class, Fault};
 use item::Head;
 use store::Stored;
 
@@ -212,27 +214,12 @@ impl Changes for DynamoLedger {
 }
 
 /// What DynamoDB says, without what was sent. Whatever may pass is `Unavailable`.
-fn fault<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E>) -> LedgerError {
-    const PASSING: [&str; 7] = [
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ThrottlingException",
-        "Throttling",
-        "TransactionInProgressException",
-        "TransactionConflictException",
-        "InternalServerError",
-    ];
-    match error {
-        SdkError::ServiceError(service) => {
-            let code = error.code().unwrap_or("no error code");
-            let text = format!("DynamoDB: {code}: {}", error.message().unwrap_or("no message"));
-            if service.raw().status().is_server_error() || PASSING.contains(&code) {
-                LedgerError::Unavailable(text)
-            } else {
-                LedgerError::Failed(text)
-            }
-        }
-        SdkError::ConstructionFailure(_) => LedgerError::Failed(format!("DynamoDB: {}", DisplayErrorContext(error))),
-        _ => LedgerError::Unavailable(format!("DynamoDB cannot be reached: {}", DisplayErrorContext(error))),
+fn fault<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> LedgerError {
+    const PASSING: [&str; 3] = ["ProvisionedThroughputExceededException", "TransactionInProgressException", "TransactionConflictException"];
+    let fault = Fault::of("DynamoDB", error);
+    if matches!(fault.class, Class::Again | Class::Later) || PASSING.contains(&fault.code.as_str()) {
+        LedgerError::Unavailable(fault.to_string())
+    } else {
+        LedgerError::Failed(fault.to_string())
     }
 }

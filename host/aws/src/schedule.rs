@@ -36,6 +36,9 @@ use schedules::Schedules;
 /// How long a client is asked to wait where a quota is used up: rules end by the minute.
 const FULL_RETRY_AFTER: Duration = Duration::from_mins(1);
 
+/// A client waits for the answer meanwhile, and what is left then is the janitor's.
+const LONGEST_UNDO: Duration = Duration::from_secs(6);
+
 /// Rules in one page of a list (EventBridge, `ListRules`: 1 to 100).
 const PAGE: i32 = 100;
 
@@ -190,11 +193,11 @@ impl AwsScheduler {
         format!("there is no target host {host:?} in POSTDATE_HOSTS, which names: {}", known.join(", "))
     }
 
-    async fn put(&self, request: &Request, name: &str, minute: DateTime<Utc>, aim: &Aim<'_>, first: bool) -> Result<(), ScheduleError> {
+    async fn put(&self, request: &Request, name: &str, minute: DateTime<Utc>, aim: &Aim<'_>) -> Result<(), ScheduleError> {
         limits::check_name(name, &self.settings.prefix)?;
         let about = format!("Postdate: {}, request {}, due {}", request.use_case, request.id, rfc3339(request.due_at));
         match &self.schedules {
-            None => self.rules.put(name, minute, &about, aim, first).await,
+            None => self.rules.put(name, minute, &about, aim).await,
             Some(schedules) => {
                 // Not of the time that it is for: moved away and back, it would be taken for a repetition, and not made.
                 let token = format!("{}-{}-{}", request.id, request.attempts, (self.now)().timestamp_millis());
@@ -228,7 +231,7 @@ impl Scheduler for AwsScheduler {
     }
 
     async fn schedule(&self, arming: Arming<'_>) -> Result<(), ScheduleError> {
-        let Arming { request, target, body, first } = arming;
+        let Arming { request, target, body } = arming;
         let now = (self.now)();
         let name = self.name_of(request);
         if let Some((target, aws)) = target.and_then(|target| Some((target, target.aws().filter(|aws| aws.direct)?))) {
@@ -236,7 +239,7 @@ impl Scheduler for AwsScheduler {
             let Plan::At(minute) = plan(request.due_at, now, false, true) else {
                 return Err(ScheduleError::Failed("a direct target has no queue".to_owned()));
             };
-            return self.put(request, &name, minute, &Aim::direct(&self.settings, &arming, target, aws)?, first).await;
+            return self.put(request, &name, minute, &Aim::direct(&self.settings, &arming, target, aws)?).await;
         }
         let (host, queue_url) = self.host_of(target)?;
         match (plan(request.due_at, now, queue_url.is_some(), false), queue_url) {
@@ -248,14 +251,16 @@ impl Scheduler for AwsScheduler {
             }
             (Plan::At(minute), _) => {
                 let envelope = Envelope::of(request, Some(name.clone()), self.trace.clone()).to_json(body);
-                self.put(request, &name, minute, &Aim::at_host(&self.settings, host, envelope)?, first).await
+                self.put(request, &name, minute, &Aim::at_host(&self.settings, host, envelope)?).await
             }
             (Plan::Queue { .. }, None) => Err(ScheduleError::Failed("there is no delay queue".to_owned())),
         }
     }
 
     async fn unschedule(&self, request: &Request) -> Result<(), ScheduleError> {
-        self.clean_rule(&self.name_of(request)).await
+        let name = self.name_of(request);
+        let cleaned = tokio::time::timeout(LONGEST_UNDO, self.clean_rule(&name)).await;
+        cleaned.unwrap_or_else(|_| Err(ScheduleError::Unavailable { message: "no answer in time".to_owned(), retry_after: None }))
     }
 }
 

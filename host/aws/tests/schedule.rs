@@ -104,7 +104,7 @@ impl Place {
     }
 
     async fn schedule(&self, request: &Request) -> Result<(), ScheduleError> {
-        self.scheduler.schedule(Arming { request, target: None, body: Some(r#"{"n":1}"#), first: true }).await
+        self.scheduler.schedule(Arming { request, target: None, body: Some(r#"{"n":1}"#) }).await
     }
 
     fn expression(&self, cron: &str, at: &str) -> String {
@@ -124,7 +124,7 @@ async fn contract(is_rules: bool) {
     let place = place(is_rules, true).await;
     let first = request(1, TimeDelta::days(424));
     let with_trace = place.scheduler.with_trace(Some("Root=1-2-3".to_owned()));
-    with_trace.schedule(Arming { request: &first, target: None, body: Some(r#"{"n":1}"#), first: true }).await.unwrap();
+    with_trace.schedule(Arming { request: &first, target: None, body: Some(r#"{"n":1}"#) }).await.unwrap();
 
     // 424 days after 2027-01-01 is 2028-02-29, and the rule is for the minute before.
     let timer = place.only_timer().await;
@@ -210,7 +210,7 @@ async fn a_direct_target_gets_the_body_from_the_rule_itself() {
         let place = place(is_rules, true).await;
         let fifo = target(&format!(r#"kind = "sqs", direct = true, group = "g", arn = "{}""#, place.aws.arn("sqs", "orders.fifo")));
         let near = request(1, TimeDelta::seconds(90));
-        place.scheduler.schedule(Arming { request: &near, target: Some(&fifo), body: Some(body), first: true }).await.unwrap();
+        place.scheduler.schedule(Arming { request: &near, target: Some(&fifo), body: Some(body) }).await.unwrap();
         let timer = place.only_timer().await;
         assert_eq!(timer.expression, place.expression("cron(2 0 1 1 ? 2027)", "at(2027-01-01T00:02:00)"), "no queue, though it is near");
         assert_eq!(timer.target["Arn"], place.aws.arn("sqs", "orders.fifo"));
@@ -221,14 +221,14 @@ async fn a_direct_target_gets_the_body_from_the_rule_itself() {
         let arn = place.aws.arn("states", "stateMachine:flow");
         let flow = target(&format!(r#"kind = "step-functions", direct = true, role = "{role}", arn = "{arn}""#));
         place.scheduler.unschedule(&near).await.unwrap();
-        place.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: Some(body), first: true }).await.unwrap();
+        place.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: Some(body) }).await.unwrap();
         assert_eq!(place.only_timer().await.target["RoleArn"], role);
 
-        let nothing = place.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: None, first: true }).await;
+        let nothing = place.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: None }).await;
         assert!(matches!(nothing, Err(ScheduleError::Failed(_))));
         if is_rules {
             let long = format!("\"{}\"", "a".repeat(8191));
-            let refused = place.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: Some(&long), first: true }).await;
+            let refused = place.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: Some(&long) }).await;
             assert!(refused.unwrap_err().to_string().contains("8193 characters"));
         }
         place.proxy.assert_lawful();
@@ -240,14 +240,14 @@ async fn another_host_has_its_own_address_and_an_unknown_one_is_refused() {
     let place = place(true, true).await;
     let request = request(1, TimeDelta::seconds(90));
     let big = Target::Plugin { host: Some("big".to_owned()) };
-    place.scheduler.schedule(Arming { request: &request, target: Some(&big), body: None, first: true }).await.unwrap();
+    place.scheduler.schedule(Arming { request: &request, target: Some(&big), body: None }).await.unwrap();
     let timer = place.only_timer().await;
     assert_eq!(timer.target["Arn"], place.aws.arn("lambda", "function:big"));
     assert_eq!(timer.expression, "cron(2 0 1 1 ? 2027)", "it has no queue");
     let lost = Target::Plugin { host: Some("lost".to_owned()) };
     assert!(place.scheduler.serves(&big).is_ok());
     assert!(place.scheduler.serves(&lost).unwrap_err().contains("big"));
-    let refused = place.scheduler.schedule(Arming { request: &request, target: Some(&lost), body: None, first: true }).await;
+    let refused = place.scheduler.schedule(Arming { request: &request, target: Some(&lost), body: None }).await;
     assert!(matches!(refused, Err(ScheduleError::Failed(_))));
 }
 
@@ -295,7 +295,7 @@ async fn what_passes_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_lasts_is_told_and_nothing_is_left_half_made() {
+async fn what_lasts_is_told_and_what_is_half_made_can_be_undone() {
     for (fault, passing) in [
         (Fault::Throttled, true),
         (Fault::Internal, true),
@@ -312,19 +312,20 @@ async fn what_lasts_is_told_and_nothing_is_left_half_made() {
             assert_eq!(retry_after.map(|wait| wait.as_secs()), (fault == Fault::LimitExceeded).then_some(60));
             assert!(error.to_string().contains(action), "{error}");
             assert!(place.proxy.calls("events", action).len() <= 5);
+            place.scheduler.unschedule(&request(1, FAR)).await.unwrap();
             assert!(place.timers().await.is_empty(), "{action} {fault:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_rule_that_may_have_been_there_is_not_undone() {
+async fn a_rule_that_was_there_is_not_undone() {
     let place = place(true, true).await;
     let first = request(1, FAR);
     place.schedule(&first).await.unwrap();
     place.proxy.fail_always("events", "PutTargets", Fault::AccessDenied);
     for request in [moved(&first, moment() + TimeDelta::days(20)), first] {
-        let again = Arming { request: &request, target: None, body: None, first: false };
+        let again = Arming { request: &request, target: None, body: None };
         place.scheduler.schedule(again).await.unwrap_err();
     }
     assert!(place.only_timer().await.target["Input"].is_string());

@@ -9,7 +9,7 @@ use crate::bundle::hex;
 use crate::id::CorrelationId;
 use crate::lifecycle::Change;
 use crate::plugin::{Acceptance, PluginError, Problem, ValidateInput};
-use crate::ports::{Arming, Bundle, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
+use crate::ports::{Arming, Bundle, Changed, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
 use crate::request::{NewRequest, Request, Status};
 use crate::schedule::{self, TimeError, rfc3339};
 use crate::use_case::{Target, UseCase};
@@ -76,6 +76,9 @@ pub enum Rejection {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// There is a request all the same: one that could not be taken back, or that another call with this key has made.
+    #[error("{cause}; request {id} is or may be on record, and may run: GET /requests/{id} tells")]
+    MayRun { id: CorrelationId, cause: Box<Rejection> },
 }
 
 /// Validates, stores and schedules, in this order. When it returns [`Accepted`], the request is durable.
@@ -119,23 +122,54 @@ pub async fn accept(
     }
 
     let (key, key_hash, body) = (new.idempotency_key.clone(), new.request.idempotency_hash.clone(), new.body.clone());
-    let request = match ledger.insert(new).await? {
-        Inserted::New(request) => request,
-        Inserted::Taken(first) => {
+    let meant = new.request.clone();
+    let request = match ledger.insert(new).await {
+        Ok(Inserted::New(request)) => request,
+        // What was lost may be the answer alone.
+        Err(error @ LedgerError::Unavailable(_)) => return Err(take_back(ledger, scheduler, &meant, error.into(), now).await),
+        Err(error) => return Err(error.into()),
+        Ok(Inserted::Taken(first)) => {
             let (key, hash) = (key.unwrap_or_default(), key_hash.unwrap_or_default());
             return replay(use_cases, ledger, scheduler, first, &key, &hash).await;
         }
     };
-    if let Err(error) = scheduler.schedule(Arming { request: &request, target, body: Some(&body), first: true }).await {
+    if let Err(error) = scheduler.schedule(Arming { request: &request, target, body: Some(&body) }).await {
         // Told the truth: what cannot be scheduled is not left behind as if it were.
-        ledger.change(request.id, Change::Abort { reason: error.to_string() }, now).await?;
-        return Err(error.into());
+        return Err(take_back(ledger, scheduler, &request, error.into(), now).await);
     }
     Ok(Accepted { request, replayed: false })
 }
 
+/// Undoes what this call has made of a request, since `cause` keeps it from being acknowledged; returns what to tell.
+/// The ledger comes first: once it says cancelled, what is left of a rule does no harm, and where it says that a repeat
+/// has acknowledged the request, the rule is the repeat's too.
+async fn take_back(
+    ledger: &impl Changes,
+    scheduler: &impl Scheduler,
+    request: &Request,
+    cause: Rejection,
+    now: DateTime<Utc>,
+) -> Rejection {
+    let id = request.id;
+    match ledger.change(id, Change::Abort { reason: cause.to_string() }, now).await {
+        Ok(Changed::NotFound) => cause,
+        Ok(Changed::Done(_)) => {
+            if let Err(error) = scheduler.unschedule(request).await {
+                tracing::warn!(correlation_id = %id, %error, "what was made of a schedule stays for the clean-up");
+            }
+            cause
+        }
+        Ok(Changed::Refused(..)) => Rejection::MayRun { id, cause: Box::new(cause) },
+        Err(error) => {
+            tracing::error!(correlation_id = %id, %error, "a request that was not acknowledged could not be taken back");
+            Rejection::MayRun { id, cause: Box::new(cause) }
+        }
+    }
+}
+
 /// The first answer again. Whoever made it may not have come to its scheduling yet, or may never come to it: so it is
-/// scheduled from here too, which is the same twice, and kept from being undone.
+/// scheduled from here too, which is the same twice, and kept from being undone. Where that fails, nothing is undone:
+/// the request is not this call's.
 async fn replay(
     use_cases: &impl UseCases,
     ledger: &(impl Intake + Requests),
@@ -148,8 +182,13 @@ async fn replay(
         return Err(Rejection::KeyReused { first: first.id });
     }
     if first.status == Status::Scheduled && first.attempts == 0 {
-        ledger.adopt(&first, key).await?;
-        arm(use_cases, ledger, scheduler, &first).await?;
+        let armed = async {
+            ledger.adopt(&first, key).await?;
+            arm(use_cases, ledger, scheduler, &first).await
+        };
+        if let Err(error) = armed.await {
+            return Err(Rejection::MayRun { id: first.id, cause: Box::new(error.into()) });
+        }
     }
     Ok(Accepted { request: first, replayed: true })
 }
@@ -179,7 +218,7 @@ pub async fn arm(use_cases: &impl UseCases, ledger: &impl Requests, scheduler: &
     let target: Option<&Target> =
         bundle.as_ref().and_then(|bundle| bundle.use_case().targets.get(&request.target)).map(|(_, target)| target);
     let body = if target.is_some_and(Target::is_direct) { ledger.body(request.id).await? } else { None };
-    Ok(scheduler.schedule(Arming { request, target, body: body.as_deref(), first: false }).await?)
+    Ok(scheduler.schedule(Arming { request, target, body: body.as_deref() }).await?)
 }
 
 /// What the host itself reads of a body.

@@ -18,6 +18,8 @@ pub enum Change {
     Abort { reason: String },
     /// The client names another time.
     Move(DateTime<Utc>),
+    /// The move to `from` could not be scheduled, so it is as if it had not been.
+    MoveBack { from: DateTime<Utc>, trigger_at: DateTime<Utc>, due_at: DateTime<Utc> },
     /// A failed request is to run again, now.
     Retry,
     /// A host takes it to run it; only when due.
@@ -41,6 +43,8 @@ pub enum Outcome {
 pub enum Refusal {
     #[error("it is no longer scheduled")]
     NotScheduled,
+    #[error("it has been moved since")]
+    MovedSince,
     #[error("only a failed request can be retried")]
     NotFailed,
     #[error("it is not due yet")]
@@ -72,6 +76,12 @@ pub fn apply(request: &Request, change: &Change, now: DateTime<Utc>) -> Result<(
             require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
             (next.trigger_at, next.due_at) = (*to, *to);
             (Event::Moved, Some(format!("to {}", crate::schedule::rfc3339(*to))))
+        }
+        Change::MoveBack { from, trigger_at, due_at } => {
+            require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
+            require(request.trigger_at == *from, Refusal::MovedSince)?;
+            (next.trigger_at, next.due_at) = (*trigger_at, *due_at);
+            (Event::Moved, Some(format!("back to {}", crate::schedule::rfc3339(*trigger_at))))
         }
         Change::Retry => {
             require(request.status == Status::Failed, Refusal::NotFailed)?;

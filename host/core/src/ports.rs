@@ -110,7 +110,8 @@ pub trait Scheduler: Send + Sync {
     /// Whether this deployment can reach the target at all; the error says why not. Asked before a request is taken.
     fn serves(&self, target: &Target) -> Result<(), String>;
 
-    /// See to it that the request is fired at its `due_at`; never earlier. Again for a request that was moved.
+    /// See to it that the request is fired at its `due_at`; never earlier. Again for a request that was moved. What fails
+    /// half-way stays as it is: only who asked for it knows whether somebody else counts on it.
     fn schedule(&self, arming: Arming<'_>) -> impl Future<Output = Result<(), ScheduleError>> + Send;
 
     /// The request will not be fired any more; idempotent.
@@ -126,8 +127,6 @@ pub struct Arming<'a> {
     /// The accepted body where it is at hand, and always for a direct target; else the host reads it from the ledger
     /// when it fires.
     pub body: Option<&'a str>,
-    /// Nobody has scheduled or acknowledged it before, so that what fails may be undone whole.
-    pub first: bool,
 }
 
 /// Delivers a body to a target that is not a plugin.

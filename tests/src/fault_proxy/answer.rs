@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use super::Fault;
 use crate::serve::Answer;
 
+/// The account in what is said to a call that is not allowed.
+const SECRET_ACCOUNT: &str = "987654321098";
+
 /// The answer of a fault that is an answer.
 pub fn answer(fault: Fault, service: &str, action: &str, body: &Value) -> Answer {
     if fault == Fault::PartFailed {
@@ -17,7 +20,15 @@ pub fn answer(fault: Fault, service: &str, action: &str, body: &Value) -> Answer
         return transaction_conflict(body);
     }
     let (status, code) = code(fault, service);
-    error(service, status, code, "said by the test")
+    let message = match fault {
+        // With the ARNs that AWS names, and no client is to see.
+        Fault::AccessDenied => format!(
+            "User: arn:aws:sts::{SECRET_ACCOUNT}:assumed-role/postdate-role/f is not authorized to perform: {service}:{action} \
+             on resource: arn:aws:{service}:eu-central-1:{SECRET_ACCOUNT}:it because no identity-based policy allows the {service}:{action} action"
+        ),
+        _ => "said by the test".to_owned(),
+    };
+    error(service, status, code, &message)
 }
 
 /// What AWS says to a call that is not well-formed.

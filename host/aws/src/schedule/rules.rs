@@ -30,30 +30,18 @@ impl Rules {
         Self { client: Client::from_conf(config) }
     }
 
-    /// Makes the rule, or moves it. Where `fresh`, what a failure leaves half made is taken away again. Otherwise a rule
-    /// of this name may be there that somebody counts on.
-    pub async fn put(&self, name: &str, minute: DateTime<Utc>, about: &str, aim: &Aim<'_>, fresh: bool) -> Result<(), ScheduleError> {
+    /// Makes the rule, or moves it.
+    pub async fn put(&self, name: &str, minute: DateTime<Utc>, about: &str, aim: &Aim<'_>) -> Result<(), ScheduleError> {
         let expression = cron::cron(minute).map_err(|fault| ScheduleError::Failed(fault.to_string()))?;
         limits::check_rule_input(&aim.input)?;
         let target = target(aim).map_err(|error| ScheduleError::Failed(format!("no target can be made of it: {error}")))?;
 
-        let made = patiently(|| self.put_rule(name, &expression, about)).await;
-        let put = match &made {
-            Ok(()) => patiently(|| self.put_target(name, &target)).await,
-            Err(fault) => Err(fault.clone()),
-        };
-        let Err(fault) = put else { return Ok(()) };
-        // A refused PutRule has made nothing; one without an answer may have.
-        let may_be_there = made.is_ok() || fault.class == Class::Again;
-        if fresh
-            && may_be_there
-            && let Err(error) = self.delete(name).await
-        {
-            tracing::error!(rule = name, %error, "cannot undo a rule that is half made: the janitor will");
-        }
-        // Deleted by somebody between the two calls: another try makes it again.
-        let again = fault.class == Class::Missing && made.is_ok();
-        Err(if again { ScheduleError::Unavailable { message: fault.to_string(), retry_after: None } } else { schedule_error(&fault) })
+        patiently(|| self.put_rule(name, &expression, about)).await.map_err(|fault| schedule_error(&fault))?;
+        patiently(|| self.put_target(name, &target)).await.map_err(|fault| match fault.class {
+            // Deleted by somebody between the two calls: another try makes it again.
+            Class::Missing => ScheduleError::Unavailable { message: fault.to_string(), retry_after: None },
+            _ => schedule_error(&fault),
+        })
     }
 
     /// Deletes the rule with its target. One that is not there is deleted already. A managed rule is refused by

@@ -385,3 +385,89 @@ fn a_target_that_this_deployment_cannot_reach_is_refused_before_anything_is_stor
     let arn = r#"{"delay":"PT1S","target":"arn:aws:sqs:eu-west-1:123456789012:out"}"#;
     assert_eq!(outcome(world.accept(submission(2, arn))), "unknown-target", "only aliases are targets");
 }
+
+/// Refuses to schedule, and remembers what is unscheduled.
+struct Refusing(RecordingScheduler);
+
+impl Scheduler for Refusing {
+    fn serves(&self, _target: &Target) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn schedule(&self, _arming: Arming<'_>) -> Result<(), ScheduleError> {
+        Err(ScheduleError::Unavailable { message: "throttled".to_owned(), retry_after: None })
+    }
+
+    async fn unschedule(&self, request: &Request) -> Result<(), ScheduleError> {
+        self.0.unschedule(request).await
+    }
+}
+
+#[test]
+fn what_is_half_scheduled_is_undone_by_the_call_that_made_it_and_by_no_repeat() {
+    let world = World::validated(Ok(Acceptance::default()));
+    let refusing = Refusing(RecordingScheduler::default());
+    let body = r#"{"delay":"PT1S"}"#;
+    let refused = block_on(accept(&world.use_cases, &world.ledger, &refusing, keyed(1, body)));
+    assert_eq!(outcome(refused), "scheduler-unavailable");
+    assert_eq!(refusing.0.unscheduled(), [sample_id(1)]);
+
+    let first = world.accept(keyed(2, body)).unwrap().request;
+    match block_on(accept(&world.use_cases, &world.ledger, &refusing, keyed(3, body))) {
+        Err(Rejection::MayRun { id, cause }) => assert_eq!((id, Fault::from(*cause).code()), (first.id, "scheduler-unavailable")),
+        answer => panic!("{answer:?}"),
+    }
+    assert_eq!(refusing.0.unscheduled(), [sample_id(1)], "it is the first call's");
+    assert_eq!(world.find(first.id).status, Status::Scheduled);
+}
+
+/// Says that it failed, having stored all the same; or, where it is `down`, cannot be asked what it has stored either.
+struct Mute<'a> {
+    ledger: &'a MemoryLedger,
+    down: bool,
+}
+
+impl Intake for Mute<'_> {
+    async fn find_by_key(&self, use_case: &str, key: &str) -> Result<Option<Request>, LedgerError> {
+        self.ledger.find_by_key(use_case, key).await
+    }
+
+    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+        self.ledger.insert(new).await?;
+        Err(LedgerError::Unavailable("no answer".to_owned()))
+    }
+}
+
+impl crate::ports::Requests for Mute<'_> {
+    async fn find(&self, id: CorrelationId) -> Result<Option<(Request, Vec<crate::request::HistoryEntry>)>, LedgerError> {
+        self.ledger.find(id).await
+    }
+
+    async fn list(&self, query: crate::request::Query) -> Result<crate::request::Page, LedgerError> {
+        self.ledger.list(query).await
+    }
+
+    async fn body(&self, id: CorrelationId) -> Result<Option<String>, LedgerError> {
+        crate::ports::Requests::body(self.ledger, id).await
+    }
+}
+
+impl Changes for Mute<'_> {
+    async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<crate::ports::Changed, LedgerError> {
+        if self.down { Err(LedgerError::Unavailable("no answer".to_owned())) } else { self.ledger.change(id, change, now).await }
+    }
+}
+
+#[test]
+fn what_may_have_been_stored_is_taken_back_or_told_to_be_uncertain() {
+    for down in [false, true] {
+        let World { use_cases, ledger, scheduler } = World::validated(Ok(Acceptance::default()));
+        let mute = Mute { ledger: &ledger, down };
+        let rejection = block_on(accept(&use_cases, &mute, &scheduler, keyed(1, r#"{"delay":"PT1S"}"#))).unwrap_err();
+        assert_eq!(matches!(rejection, Rejection::MayRun { .. }), down, "{rejection}");
+        assert_eq!(Fault::from(rejection).code(), "ledger-unavailable");
+        let status = block_on(ledger.find(sample_id(1))).unwrap().unwrap().0.status;
+        assert_eq!(status, if down { Status::Scheduled } else { Status::Cancelled });
+        assert_eq!(scheduler.scheduled(), []);
+    }
+}

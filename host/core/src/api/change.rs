@@ -40,8 +40,7 @@ where
         schedule::check_window(to, now, max_ahead)?;
         let moved = self.change(id, Change::Move(to), now).await?;
         if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &moved).await {
-            self.move_back(&found, now).await;
-            return Err(error.into());
+            return Err(self.move_back(&found, to, now, error.into()).await);
         }
         Ok(self.changed(StatusCode::OK, &moved))
     }
@@ -60,12 +59,26 @@ where
         Ok(())
     }
 
-    /// The client is told that the move failed, so the time is again what it was. Where that fails too, the request
-    /// runs at one of the two times; its history says so.
-    async fn move_back(&self, before: &request::Request, now: DateTime<Utc>) {
-        let back = self.ledger.change(before.id, Change::Move(before.trigger_at), now).await;
-        if !matches!(back, Ok(Changed::Done(_))) {
-            tracing::error!(correlation_id = %before.id, ?back, "a move that could not be scheduled could not be undone");
+    /// The client is told that the move failed, so the time is again what it was; what the request's timer is now is for
+    /// the old time to say too. Returns what to tell.
+    async fn move_back(&self, before: &request::Request, from: DateTime<Utc>, now: DateTime<Utc>, fault: Fault) -> Fault {
+        let fault = fault.about(before.id);
+        let change = Change::MoveBack { from, trigger_at: before.trigger_at, due_at: before.due_at };
+        let back = match self.ledger.change(before.id, change, now).await {
+            Ok(Changed::Done(back)) => back,
+            Ok(Changed::Refused(..) | Changed::NotFound) => return fault.and("the request was changed by another call meanwhile"),
+            Err(error) => {
+                tracing::error!(correlation_id = %before.id, %error, "a move that could not be scheduled could not be undone");
+                return fault.and("it could not be undone either: the request runs at the one time or the other");
+            }
+        };
+        let kept = fault.with("triggerAt", json!(schedule::rfc3339(back.trigger_at)));
+        match arm(&self.use_cases, &self.ledger, &self.scheduler, &back).await {
+            Ok(()) => kept.and("the request keeps its time"),
+            Err(error) => {
+                tracing::warn!(correlation_id = %before.id, %error, "the timer of a request could not be set back");
+                kept.and("the request keeps its time, and may be some minutes late")
+            }
         }
     }
 
@@ -81,11 +94,13 @@ where
 
     pub(super) async fn retry_request(&self, now: DateTime<Utc>, id: CorrelationId) -> Result<Answer, Fault> {
         let again = self.change(id, Change::Retry, now).await?;
+        let mut answer = self.changed(StatusCode::ACCEPTED, &again);
         // It is scheduled again, whatever comes of this: what has no timer is found by the host that looks for such.
         if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &again).await {
             tracing::warn!(correlation_id = %id, %error, "a request that is to run again waits to be found");
+            answer.body["note"] = json!("it could not be started at once: the next clean-up does, within minutes");
         }
-        Ok(self.changed(StatusCode::ACCEPTED, &again))
+        Ok(answer)
     }
 
     async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<request::Request, Fault> {
@@ -105,7 +120,7 @@ where
 fn refused(request: &request::Request, refusal: Refusal) -> Fault {
     let code = match refusal {
         Refusal::NotFailed => "not-failed",
-        Refusal::NotScheduled | Refusal::NotDue | Refusal::Acknowledged | Refusal::ClaimLost => "not-scheduled",
+        Refusal::NotScheduled | Refusal::MovedSince | Refusal::NotDue | Refusal::Acknowledged | Refusal::ClaimLost => "not-scheduled",
     };
     let detail = format!("the request is {}: {refusal}", request.status);
     Fault::new(StatusCode::CONFLICT, code, detail).with("requestStatus", json!(request.status)).about(request.id)

@@ -55,6 +55,20 @@ impl Fault {
         self
     }
 
+    /// Says more than before.
+    #[must_use]
+    pub fn detailed(mut self, detail: String) -> Self {
+        self.0.detail = detail;
+        self
+    }
+
+    /// A sentence more.
+    #[must_use]
+    pub fn and(self, more: &str) -> Self {
+        let detail = format!("{}; {more}", self.0.detail);
+        self.detailed(detail)
+    }
+
     pub fn code(&self) -> &'static str {
         self.0.code
     }
@@ -158,6 +172,7 @@ impl From<Rejection> for Fault {
             Rejection::KeyReused { first } => Self::new(StatusCode::CONFLICT, "idempotency-key-reused", detail).with("first", json!(first)),
             Rejection::Ledger(error) => error.into(),
             Rejection::Schedule(error) => error.into(),
+            Rejection::MayRun { id, cause } => Self::from(*cause).detailed(detail).with("mayRun", json!(true)).about(id),
         }
     }
 }

@@ -100,6 +100,17 @@ fn a_moved_request_is_due_at_its_new_time_and_keeps_its_first() {
 }
 
 #[test]
+fn a_move_is_taken_back_whole_unless_another_came_after_it() {
+    let waiting = Request { due_at: at(90), ..request(Status::Scheduled) };
+    let (moved, _) = apply(&waiting, &Change::Move(at(500)), at(10)).unwrap();
+    let back = Change::MoveBack { from: at(500), trigger_at: waiting.trigger_at, due_at: waiting.due_at };
+    let (as_before, entry) = apply(&moved, &back, at(11)).unwrap();
+    assert_eq!((as_before, entry.detail.as_deref()), (waiting, Some("back to 2027-01-01T00:01:00.000Z")));
+    let (again, _) = apply(&moved, &Change::Move(at(600)), at(11)).unwrap();
+    assert_eq!(apply(&again, &back, at(12)).unwrap_err(), Refusal::MovedSince);
+}
+
+#[test]
 fn a_success_takes_the_place_of_former_failures() {
     let (done, _) = apply(&request(Status::Running), &finish(2, succeeded()), at(100)).unwrap();
     assert_eq!((done.result.as_deref(), done.failure, done.finished_at), (Some("done"), None, Some(at(100))));

@@ -108,7 +108,11 @@ fn a_move_that_cannot_be_scheduled_is_undone_and_told() {
     let client = Client::of_orders();
     let id = client.accepted(r#"{"delay":"PT60S"}"#);
     client.api.scheduler.fail_with(ScheduleError::Unavailable { message: "throttled".to_owned(), retry_after: None });
-    assert_eq!(client.call("PATCH", &path(id), r#"{"delay":"PT5S"}"#).fault(), "503 scheduler-unavailable");
+    let reply = client.call("PATCH", &path(id), r#"{"delay":"PT5S"}"#);
+    assert_eq!((reply.fault().as_str(), reply.id()), ("503 scheduler-unavailable", id));
+    // The fake fails on: the timer could not be set back either.
+    assert!(reply.body["detail"].as_str().unwrap().ends_with("keeps its time, and may be some minutes late"), "{}", reply.body);
+    assert_eq!(reply.body["triggerAt"], "2027-01-01T00:01:00.000Z");
     assert_eq!(client.get(&path(id)).body["triggerAt"], "2027-01-01T00:01:00.000Z");
 }
 
@@ -118,7 +122,9 @@ fn a_retry_that_cannot_be_scheduled_waits_to_be_found() {
     let id = client.accepted(r#"{"delay":"PT0S"}"#);
     client.fire(id);
     client.api.scheduler.fail_with(ScheduleError::Failed("no".to_owned()));
-    assert_eq!(client.call("POST", &format!("{}/retry", path(id)), "").status, 202);
+    let reply = client.call("POST", &format!("{}/retry", path(id)), "");
+    assert_eq!(reply.status, 202);
+    assert!(reply.body["note"].as_str().unwrap().contains("clean-up"), "{}", reply.body);
     assert_eq!(client.get(&path(id)).body["status"], "scheduled");
 }
 

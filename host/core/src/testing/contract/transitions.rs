@@ -75,6 +75,7 @@ fn tries() -> Vec<(&'static str, Change, DateTime<Utc>)> {
         ("cancel", Change::Cancel, at(DUE + 100)),
         ("abort", Change::Abort { reason: "no more rules".to_owned() }, at(DUE + 100)),
         ("move", Change::Move(at(DUE + 500)), at(DUE + 100)),
+        ("move back", Change::MoveBack { from: at(DUE - 10), trigger_at: at(DUE), due_at: at(DUE + 7) }, at(DUE + 100)),
         ("retry", Change::Retry, at(DUE + 100)),
         ("claim when due", Change::Claim, at(DUE + 100)),
         ("claim a millisecond early", Change::Claim, at(DUE - 10) - chrono::TimeDelta::milliseconds(1)),
