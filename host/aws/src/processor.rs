@@ -1,6 +1,7 @@
 //! The processor host: an HTTP event of any kind that Lambda knows, through the core's API, to an answer.
 
 mod event;
+mod tame;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use tracing::Instrument as _;
 
 pub use event::{Incoming, MalformedUri};
+pub use tame::tame;
 
 use crate::host::{self, Host};
 use crate::ledger::DynamoLedger;
