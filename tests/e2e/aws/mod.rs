@@ -7,3 +7,4 @@ mod life;
 mod races;
 mod retries;
 mod scene;
+mod undo;
