@@ -3,6 +3,8 @@
 mod bench;
 mod bench_lambda;
 mod bundles;
+mod faults;
+mod kills;
 mod life;
 mod races;
 mod retries;

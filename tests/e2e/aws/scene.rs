@@ -1,6 +1,7 @@
 //! A stack with its processor and target running, and bundles made for the test.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use postdate_tests::aws::Aws;
 use postdate_tests::driver::Delivered;
 use postdate_tests::lambda::Function;
 use postdate_tests::stack::{GROUP, Options, Stack};
@@ -37,10 +38,16 @@ impl Scene {
 
     /// More of the manifest of `puppet`: its targets.
     pub async fn with(manifest: &str, options: Options) -> Self {
+        Self::in_account(async |_| manifest.to_owned(), options).await
+    }
+
+    /// As [`Self::with`], for targets that are made in the stack's account first.
+    pub async fn in_account(manifest: impl AsyncFnOnce(&Aws) -> String, options: Options) -> Self {
         let use_cases = UseCases::new();
+        let stack = Stack::start(Options { use_cases: Some(use_cases.path().to_owned()), ..options }).await;
+        let manifest = manifest(&stack.aws).await;
         use_cases.write("puppet", &format!("{PUPPET}{RETRY}{manifest}"));
         bundles::compile(&use_cases).await;
-        let stack = Stack::start(Options { use_cases: Some(use_cases.path().to_owned()), ..options }).await;
         let (processor, target) = tokio::join!(stack.processor(), stack.target());
         let api = Client::new(&processor.url(), None);
         Self { processor, target, api, stack, _use_cases: use_cases }

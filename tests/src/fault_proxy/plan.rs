@@ -48,10 +48,11 @@ pub struct Held {
 }
 
 impl Held {
-    /// Waits until the call is there; fails where none comes.
+    /// Waits until the call is there, also once more where the waiting was cut off; fails where none comes.
     pub async fn reached(&mut self) {
-        let reached = self.reached.take().expect("waited for once");
+        let reached = self.reached.as_mut().expect("it was not there yet");
         let reached = tokio::time::timeout(PATIENCE, reached).await;
+        self.reached = None;
         assert!(matches!(reached, Ok(Ok(()))), "the call that is to be held did not come within {PATIENCE:?}");
     }
 

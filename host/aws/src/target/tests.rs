@@ -29,6 +29,10 @@ async fn what_comes_early_waits_in_the_queue_or_for_a_rule() {
     assert_eq!(firing.fire_at(&envelope, -3600).await, "Early");
     assert_eq!(firing.timing(), ["schedule here at 60"]);
     assert_eq!(firing.status().await, Status::Scheduled);
+    // The event itself says when: the ledger is not asked before.
+    firing.ledger.0.change(sample_id(1), Change::Cancel, moment()).await.unwrap();
+    assert_eq!(firing.fire_at(&envelope, 20).await, "Early");
+    assert_eq!(firing.timing(), ["park 1 for 40 s"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,250 @@
+//! AWS fails at each call of accepting, of firing and of cleaning up: what was acknowledged runs, what was refused does
+//! not, and nothing is left behind.
+
+use chrono::TimeDelta;
+use postdate_tests::fault_proxy::Fault;
+use postdate_tests::stack::{Options, TABLE};
+use serde_json::{Value, json};
+
+use super::scene::Scene;
+use crate::harness::{events, text};
+
+const COMMON: [Fault; 5] = [Fault::Throttled, Fault::Internal, Fault::AccessDenied, Fault::ExpiredToken, Fault::LostResponse];
+
+/// What AWS can answer to the call.
+fn faults(call: &str) -> Vec<Fault> {
+    let own: &[Fault] = match call {
+        "events.PutRule" => &[Fault::ConcurrentModification, Fault::LimitExceeded],
+        "events.PutTargets" => &[Fault::ConcurrentModification, Fault::LimitExceeded, Fault::PartFailed],
+        "events.RemoveTargets" => &[Fault::ConcurrentModification, Fault::PartFailed],
+        "events.DeleteRule" | "dynamodb.TransactWriteItems" => &[Fault::ConcurrentModification],
+        "scheduler.CreateSchedule" => &[Fault::LimitExceeded],
+        _ => &[],
+    };
+    [&COMMON, own].concat()
+}
+
+/// One try with a fault: what the client was told.
+struct Told {
+    case: String,
+    status: u16,
+    id: String,
+}
+
+async fn post(scene: &Scene, case: String) -> Told {
+    let key = case.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let body = json!({ "delay": "PT3H", "case": case });
+    let call = scene.api.call(reqwest::Method::POST, "/requests/puppet").header("idempotency-key", key).json(&body);
+    let answer = scene.api.send(call).await;
+    // `send` has seen to the correlation id, in header and body, and to the form of an error.
+    if answer.status != 202 {
+        assert!((500..=503).contains(&answer.status), "{case}: {}", answer.body);
+        let detail = text(&answer.body, "detail");
+        assert!(!detail.contains("not-a-secret") && !detail.contains("PT3H"), "{case}: {detail}");
+        assert_eq!(answer.status == 503, !answer.header("retry-after").is_empty(), "{case}: {}", answer.body);
+    }
+    Told { case, status: answer.status, id: text(&answer.body, "correlationId").to_owned() }
+}
+
+fn was_met(scene: &Scene, fault: Fault) -> bool {
+    scene.stack.proxy.records().iter().any(|call| call.fault == Some(fault))
+}
+
+/// The calls of one clean acceptance, each once.
+async fn calls_of_accepting(options: Options) -> Vec<String> {
+    let scene = Scene::start(options).await;
+    let skip = scene.stack.proxy.records().len();
+    assert_eq!(post(&scene, "clean".to_owned()).await.status, 202);
+    let mut calls = scene.stack.proxy.names(skip);
+    calls.sort();
+    calls.dedup();
+    calls
+}
+
+/// Faults of one call of accepting, one after the other, each once or lasting; then everything heals, and time passes.
+async fn accepting(call: String, cases: Vec<(Fault, bool)>, options: Options) {
+    let scene = Scene::start(options).await;
+    let proxy = &scene.stack.proxy;
+    let (service, action) = call.split_once('.').unwrap();
+    let mut all = Vec::new();
+    for (fault, lasting) in cases {
+        if lasting {
+            proxy.fail_always(service, action, fault);
+        } else {
+            proxy.fail_once(service, action, fault);
+        }
+        let told = post(&scene, format!("{call} {fault:?} {}", if lasting { "always" } else { "once" })).await;
+        proxy.heal();
+        assert!(was_met(&scene, fault), "{}", told.case);
+        // A fault that passes within the tries of the SDK is not even noticed.
+        let passes = !lasting && [Fault::Throttled, Fault::Internal, Fault::ConcurrentModification].contains(&fault);
+        assert!(!passes || told.status == 202, "{}", told.case);
+        assert!(!lasting || fault != Fault::LimitExceeded || told.status == 503, "{}", told.case);
+        // A client that was told to come back, comes back.
+        if told.status == 503 {
+            let again = post(&scene, told.case.clone()).await;
+            assert_eq!(again.status, 202, "{}", told.case);
+            all.push(again);
+        }
+        all.push(told);
+    }
+    let acknowledged: Vec<&Told> = all.iter().filter(|told| told.status == 202).collect();
+    scene.settle().await;
+    scene.sweep(TimeDelta::minutes(4)).await;
+    scene.settle().await;
+    for told in &acknowledged {
+        let request = scene.api.request(&told.id).await;
+        assert_eq!(events(&request), ["accepted", "started", "succeeded"], "{}: {request}", told.case);
+    }
+    for told in all.iter().filter(|told| told.status != 202 && acknowledged.iter().all(|other| other.id != told.id)) {
+        let answer = scene.api.get(&format!("/requests/{}", told.id)).await;
+        assert!(answer.status == 404 || text(&answer.body, "status") == "cancelled", "{}: {}", told.case, answer.body);
+    }
+    let ran = scene.stack.aws.items(TABLE).await.iter().filter(|item| item["status"]["S"] == "succeeded").count();
+    let mut ids: Vec<&str> = acknowledged.iter().map(|told| told.id.as_str()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ran, ids.len(), "nothing else ran: {call}");
+    scene.sweep(TimeDelta::hours(2)).await;
+    scene.assert_clean().await;
+}
+
+async fn accepting_all(options: Options) {
+    let calls = calls_of_accepting(options.clone()).await;
+    assert!(calls.len() >= 3, "{calls:?}");
+    let mut tests = Vec::new();
+    for call in calls {
+        let cases: Vec<_> = faults(&call).into_iter().flat_map(|fault| [(fault, false), (fault, true)]).collect();
+        // Made only for a use case that the table has not seen: a table for each fault.
+        let tables = if call == "dynamodb.UpdateItem" { cases.chunks(1) } else { cases.chunks(cases.len()) };
+        tests.extend(tables.map(|cases| accepting(call.clone(), cases.to_vec(), options.clone())));
+    }
+    beside(tests).await;
+}
+
+/// All at once: most of the time they wait.
+async fn beside<F: Future<Output = ()> + 'static>(tests: Vec<F>) {
+    let beside = tokio::task::LocalSet::new();
+    let running: Vec<_> = tests.into_iter().map(|test| beside.spawn_local(test)).collect();
+    beside.await;
+    for test in running {
+        test.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accepting_by_a_rule_survives_faults_at_each_call() {
+    accepting_all(Options::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accepting_by_a_schedule_survives_faults_at_each_call() {
+    accepting_all(Options { scheduler: true, ..Options::default() }).await;
+}
+
+/// The calls of firing and cleaning up, each once.
+async fn calls_of_firing(options: Options) -> Vec<String> {
+    let scene = Scene::start(options).await;
+    scene.post(json!({}), "PT1H").await;
+    let skip = scene.stack.proxy.records().len();
+    scene.settle().await;
+    let mut calls = scene.stack.proxy.names(skip);
+    calls.sort();
+    calls.dedup();
+    calls
+}
+
+/// Each fault of one call of firing, once and lasting for the first deliveries.
+async fn firing(call: String, options: Options) {
+    let scene = Scene::start(options).await;
+    let proxy = &scene.stack.proxy;
+    let (service, action) = call.split_once('.').unwrap();
+    for (fault, lasting) in faults(&call).into_iter().flat_map(|fault| [(fault, false), (fault, true)]) {
+        let case = format!("{call} {fault:?} {}", if lasting { "always" } else { "once" });
+        let (id, due) = scene.post(json!({ "case": case }), "PT1H").await;
+        if lasting {
+            proxy.fail_always(service, action, fault);
+        } else {
+            proxy.fail_once(service, action, fault);
+        }
+        let first = scene.stack.driver.pending().await.remove(0);
+        scene.stack.clock.set(first.at);
+        scene.stack.driver.run_due(&[&scene.target]).await;
+        scene.stack.clock.set(due);
+        scene.stack.driver.run_due(&[&scene.target]).await;
+        proxy.heal();
+        assert!(was_met(&scene, fault), "{case}");
+        scene.settle().await;
+        scene.sweep(TimeDelta::minutes(10)).await;
+        scene.settle().await;
+        let request = scene.api.request(&id).await;
+        assert_eq!(text(&request, "status"), "succeeded", "{case}: {request}");
+        // A second run is only there where the first was cut off before its end was on record, and the history says so.
+        let count = |event: &str| events(&request).iter().filter(|&&other| other == event).count();
+        assert_eq!(count("started"), 1 + count("interrupted"), "{case}: {request}");
+        assert_eq!(count("succeeded"), 1, "{case}: {request}");
+        scene.sweep(TimeDelta::hours(2)).await;
+        scene.assert_clean().await;
+    }
+}
+
+async fn firing_all(options: Options) {
+    let calls = calls_of_firing(options.clone()).await;
+    assert!(calls.len() >= 3, "{calls:?}");
+    beside(calls.into_iter().map(|call| firing(call, options.clone())).collect()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn firing_by_a_rule_survives_faults_at_each_call() {
+    firing_all(Options::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn firing_by_a_schedule_survives_faults_at_each_call() {
+    firing_all(Options { scheduler: true, ..Options::default() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_does_not_answer_is_told_of_in_time() {
+    let scene = Scene::new().await;
+    for action in ["PutRule", "PutTargets"] {
+        scene.stack.proxy.fail_always("events", action, Fault::Timeout);
+        let told = post(&scene, format!("{action} without an answer")).await;
+        assert_eq!(told.status, 503, "{action}");
+        scene.stack.proxy.heal();
+        let request = scene.api.request(&told.id).await;
+        assert_eq!(events(&request), ["accepted", "cancelled"], "{action}: {request}");
+    }
+    scene.sweep(TimeDelta::minutes(1)).await;
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_that_cannot_be_scheduled_does_not_undo_the_first() {
+    let scene = Scene::new().await;
+    let first = post(&scene, "repeated".to_owned()).await;
+    assert_eq!(first.status, 202);
+    scene.stack.proxy.fail_always("events", "PutTargets", Fault::AccessDenied);
+    let again = post(&scene, "repeated".to_owned()).await;
+    assert_eq!(again.status, 500);
+    scene.stack.proxy.heal();
+    assert_eq!(scene.timers().await.len(), 1);
+    scene.settle().await;
+    assert_eq!(events(&scene.api.request(&first.id).await), ["accepted", "started", "succeeded"]);
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_cannot_be_scheduled_is_taken_back() {
+    let scene = Scene::new().await;
+    let (id, due) = scene.post(json!({}), "PT1H").await;
+    scene.stack.proxy.fail_always("events", "PutRule", Fault::LimitExceeded);
+    let answer = scene.api.patch(&format!("/requests/{id}"), &json!({ "delay": "PT5H" })).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "60"), "{}", answer.body);
+    scene.stack.proxy.heal();
+    let request: Value = scene.api.request(&id).await;
+    assert_eq!(crate::harness::time(&request["triggerAt"]), due);
+    scene.settle().await;
+    assert_eq!(text(&scene.api.request(&id).await, "status"), "succeeded");
+    scene.assert_clean().await;
+}
