@@ -162,6 +162,9 @@ pub enum LedgerError {
 pub enum ScheduleError {
     #[error("the scheduler is not available: {message}")]
     Unavailable { message: String, retry_after: Option<Duration> },
+    /// What it was to carry is more than it can: a direct target's body.
+    #[error("{0}")]
+    TooLarge(String),
     #[error("the scheduler failed: {0}")]
     Failed(String),
 }

@@ -3,8 +3,10 @@
 mod bench;
 mod bench_lambda;
 mod bundles;
+mod direct;
 mod faults;
 mod kills;
+mod kinds;
 mod life;
 mod races;
 mod retries;

@@ -44,7 +44,7 @@ impl Aws {
     }
 
     /// A call of a service that speaks AWS's JSON protocol: `json("events", "PutRule", …)`. Services: `dynamodb`,
-    /// `events`, `sqs`.
+    /// `events`, `sqs`, `states`.
     ///
     /// # Errors
     /// Where the service refuses.
@@ -53,6 +53,7 @@ impl Aws {
             "dynamodb" => "DynamoDB_20120810",
             "events" => "AWSEvents",
             "sqs" => "AmazonSQS",
+            "states" => "AWSStepFunctions",
             other => panic!("{other} has no JSON protocol here"),
         };
         let call = self.call(service, Method::POST, "/").header("x-amz-target", format!("{prefix}.{action}"));

@@ -33,10 +33,10 @@ pub fn check_rule_input(input: &str) -> Result<(), ScheduleError> {
     if length <= MAX_RULE_INPUT_CHARACTERS {
         return Ok(());
     }
-    refuse(format!(
+    Err(ScheduleError::TooLarge(format!(
         "what the rule is to carry has {length} characters, and EventBridge takes {MAX_RULE_INPUT_CHARACTERS}; \
          a direct target gets the whole body from the rule: send less, or leave out `direct`"
-    ))
+    )))
 }
 
 /// The same of a schedule.
@@ -44,11 +44,11 @@ pub fn check_schedule_input(input: &str) -> Result<(), ScheduleError> {
     if input.len() <= MAX_SCHEDULE_INPUT_BYTES {
         return Ok(());
     }
-    refuse(format!(
+    Err(ScheduleError::TooLarge(format!(
         "what the schedule is to carry has {} bytes, and EventBridge Scheduler takes {MAX_SCHEDULE_INPUT_BYTES}; \
          a direct target gets the whole body from the schedule: send less, or leave out `direct`",
         input.len()
-    ))
+    )))
 }
 
 /// Seconds, as both services want them.
@@ -70,7 +70,7 @@ mod tests {
 
     fn message<T: std::fmt::Debug>(result: Result<T, ScheduleError>) -> String {
         match result {
-            Err(ScheduleError::Failed(message)) => message,
+            Err(ScheduleError::Failed(message) | ScheduleError::TooLarge(message)) => message,
             other => panic!("{other:?}"),
         }
     }

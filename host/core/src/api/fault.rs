@@ -126,6 +126,7 @@ impl From<ScheduleError> for Fault {
                 let seconds = retry_after.map_or(1, |wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
                 unavailable("scheduler-unavailable", error.to_string(), seconds.max(1))
             }
+            ScheduleError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", error.to_string()),
             ScheduleError::Failed(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "scheduler-failed", error.to_string()),
         }
     }

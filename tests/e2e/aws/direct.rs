@@ -1,0 +1,195 @@
+//! Targets with `direct = true`: the rule or the schedule points at them itself, and no host sees the request again.
+
+use chrono::TimeDelta;
+use postdate_tests::aws::Aws;
+use postdate_tests::fault_proxy::Fault;
+use postdate_tests::stack::{GROUP, Options};
+use serde_json::{Value, json};
+
+use super::scene::Scene;
+use crate::harness::{PAYLOAD, text, time};
+
+/// Alias, the service and the resource of its ARN, what its kind needs, and the members of a rule's and of a schedule's
+/// target that go with it.
+struct Kind {
+    alias: &'static str,
+    kind: &'static str,
+    arn: (&'static str, &'static str),
+    role: bool,
+    keys: &'static str,
+    by_rule: Value,
+    by_schedule: Value,
+}
+
+fn kinds() -> Vec<Kind> {
+    let kind = |alias, kind, arn, role| Kind { alias, kind, arn, role, keys: "", by_rule: json!({}), by_schedule: json!({}) };
+    let task = "task-definition = 'arn:aws:ecs:eu-central-1:500000000001:task-definition/ship:3', subnets = ['subnet-1', 'subnet-2']";
+    let task_rule = json!({ "EcsParameters": {
+        "TaskDefinitionArn": "arn:aws:ecs:eu-central-1:500000000001:task-definition/ship:3", "TaskCount": 1, "LaunchType": "FARGATE",
+        "NetworkConfiguration": { "awsvpcConfiguration": { "Subnets": ["subnet-1", "subnet-2"], "AssignPublicIp": "DISABLED" } },
+    } });
+    let group = json!({ "SqsParameters": { "MessageGroupId": "puppet" } });
+    vec![
+        kind("function", "lambda", ("lambda", "function:orders"), false),
+        kind("queue", "sqs", ("sqs", "orders"), false),
+        Kind { by_rule: group.clone(), by_schedule: group, ..kind("fifo", "sqs", ("sqs", "orders.fifo"), false) },
+        kind("topic", "sns", ("sns", "orders"), false),
+        kind("flow", "step-functions", ("states", "stateMachine:flow"), true),
+        Kind {
+            by_schedule: json!({ "EventBridgeParameters": { "Source": "postdate", "DetailType": "puppet" } }),
+            ..kind("bus", "event-bus", ("events", "event-bus/orders"), true)
+        },
+        // A rule has a path for the key, and none is needed: AWS takes the event's id.
+        Kind {
+            by_schedule: json!({ "KinesisParameters": { "PartitionKey": "<id>" } }),
+            ..kind("stream", "kinesis", ("kinesis", "stream/orders"), true)
+        },
+        Kind { keys: task, by_rule: task_rule.clone(), by_schedule: task_rule, ..kind("task", "ecs-task", ("ecs", "cluster/all"), true) },
+        kind("hook", "api-destination", ("events", "api-destination/hook/0001"), true),
+    ]
+}
+
+fn role(aws: &Aws) -> String {
+    format!("arn:aws:iam::{}:role/postdate-direct", aws.account)
+}
+
+async fn scene(options: Options) -> Scene {
+    let manifest = async |aws: &Aws| {
+        let mut manifest = "[targets]\ndefault = 'here'\nhere = { kind = 'plugin' }\n".to_owned();
+        for Kind { alias, kind, arn: (service, resource), role: needs_role, keys, .. } in kinds() {
+            let mut all = vec![format!("kind = '{kind}', direct = true, arn = '{}'", aws.arn(service, resource))];
+            all.extend(needs_role.then(|| format!("role = '{}'", role(aws))));
+            all.extend((!keys.is_empty()).then(|| keys.to_owned()));
+            manifest = format!("{manifest}{alias} = {{ {} }}\n", all.join(", "));
+        }
+        manifest
+    };
+    Scene::in_account(manifest, options).await
+}
+
+/// The one target of the rule or the schedule that is the request's.
+async fn target_of(scene: &Scene, id: &str) -> Value {
+    let timers = scene.timers().await;
+    let name = timers.iter().find(|name| name.contains(id)).unwrap_or_else(|| panic!("no timer of {id} among {timers:?}"));
+    let aws = &scene.stack.aws;
+    match aws.get_schedule(GROUP, name).await {
+        Some(mut schedule) => schedule["Target"].take(),
+        None => {
+            let mut targets = aws.list_targets_by_rule(name).await;
+            assert_eq!(targets.len(), 1, "{targets:?}");
+            targets.remove(0)
+        }
+    }
+}
+
+async fn each_kind(options: Options) {
+    let is_scheduler = options.scheduler;
+    let scene = scene(options).await;
+    let aws = &scene.stack.aws;
+    let mut ids = Vec::new();
+    for Kind { alias, arn: (service, resource), role: has_role, by_rule, by_schedule, .. } in kinds() {
+        if is_scheduler && alias == "hook" {
+            let refused = scene.api.post("/requests/puppet", &json!({ "delay": "PT2H", "target": alias })).await;
+            refused.expect_fault(422, "target-not-served");
+            continue;
+        }
+        let (id, due) = scene.post(json!({ "target": alias }), "PT2H").await;
+        let expected = if is_scheduler { by_schedule } else { by_rule };
+        let expected: Value = serde_json::from_str(&expected.to_string().replace("<id>", &id)).unwrap();
+        let target = target_of(&scene, &id).await;
+        assert_eq!(target["Arn"], aws.arn(service, resource), "{alias}");
+        let input: Value = serde_json::from_str(text(&target, "Input")).unwrap();
+        assert_eq!(input, json!({ "target": alias, "delay": "PT2H", "note": PAYLOAD }), "the body, and no envelope");
+        assert_eq!(target["DeadLetterConfig"]["Arn"], aws.arn("sqs", "postdate-dead-letters"), "{alias}");
+        assert_eq!(target["RetryPolicy"], json!({ "MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 185 }), "{alias}");
+        let of_the_scheduler = is_scheduler.then(|| format!("arn:aws:iam::{}:role/postdate-scheduler", aws.account));
+        let role = if has_role { Some(role(aws)) } else { of_the_scheduler };
+        assert_eq!(target["RoleArn"].as_str(), role.as_deref(), "{alias}");
+        for name in ["SqsParameters", "EventBridgeParameters", "KinesisParameters", "EcsParameters", "HttpParameters"] {
+            assert!(holds(&target[name], &expected[name]), "{alias}: {name}: {} and not {}", target[name], expected[name]);
+        }
+        let pending = scene.stack.driver.pending().await;
+        let timer = pending.iter().find(|timer| timer.name.contains(&id)).unwrap();
+        assert!(timer.at >= due && timer.at - due < TimeDelta::minutes(1), "{alias}: at {} for {due}", timer.at);
+        ids.push(id);
+    }
+    let delivered = scene.settle().await;
+    assert_eq!(delivered.len(), ids.len(), "and nothing came to a host");
+    assert!(delivered.iter().all(|one| one.due.target != scene.stack.target_arn), "{delivered:?}");
+    // EventBridge may try for an hour; after it nothing comes of the rule, and nobody knows what did.
+    let early = scene.sweep(TimeDelta::minutes(30)).await;
+    assert_eq!((&early["settled"], &early["cleaned"]), (&json!(0), &json!(0)), "{early}");
+    let report = scene.sweep(TimeDelta::minutes(60)).await;
+    assert_eq!(report["settled"], ids.len(), "{report}");
+    scene.assert_clean().await;
+    for id in ids {
+        let request = scene.api.request(&id).await;
+        assert_eq!(request["status"], "succeeded", "{request}");
+        assert_eq!(request["result"]["delivery"], "direct", "{request}");
+        assert!(text(&request["result"], "outcome").starts_with("unknown"), "{request}");
+    }
+}
+
+/// Every member of `expected` is in `found`; null stands for nothing at all.
+fn holds(found: &Value, expected: &Value) -> bool {
+    match (found, expected) {
+        (Value::Object(found), Value::Object(expected)) => {
+            expected.iter().all(|(name, value)| found.get(name).is_some_and(|found| holds(found, value)))
+        }
+        (found, expected) => found == expected,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_reach_each_kind_themselves() {
+    each_kind(Options::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schedules_reach_each_kind_themselves() {
+    each_kind(Options { scheduler: true, ..Options::default() }).await;
+}
+
+/// No claim keeps such a rule from firing, so it has to be gone before anybody is told that the request is cancelled.
+async fn cancelled(options: Options) {
+    let (service, delete) = if options.scheduler { ("scheduler", "DeleteSchedule") } else { ("events", "DeleteRule") };
+    let scene = scene(options).await;
+    let (id, due) = scene.post(json!({ "target": "queue" }), "PT2H").await;
+    let path = format!("/requests/{id}");
+    let moved = scene.api.patch(&path, &json!({ "delay": "PT5H" })).await.expect(200);
+    assert!(time(&moved["triggerAt"]) > due);
+    assert_eq!(target_of(&scene, &id).await["Arn"], scene.stack.aws.arn("sqs", "orders"));
+    assert!(scene.stack.driver.pending().await[0].at >= time(&moved["triggerAt"]));
+
+    scene.stack.proxy.fail_always(service, delete, Fault::AccessDenied);
+    scene.api.delete(&path).await.expect_fault(500, "scheduler-failed");
+    assert_eq!(scene.api.request(&id).await["status"], "scheduled", "what still fires is not cancelled");
+    scene.stack.proxy.heal();
+    assert_eq!(scene.api.delete(&path).await.expect(200)["status"], "cancelled");
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_is_gone_before_its_request_is_cancelled() {
+    cancelled(Options::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_is_gone_before_its_request_is_cancelled() {
+    cancelled(Options { scheduler: true, ..Options::default() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_a_rule_cannot_carry_is_refused_and_leaves_nothing() {
+    let scene = scene(Options::default()).await;
+    let large = json!({ "delay": "PT2H", "target": "queue", "filler": "x".repeat(9000) });
+    let refused = scene.api.post("/requests/puppet", &large).await.expect_fault(413, "payload-too-large");
+    let detail = text(&refused, "detail");
+    assert!(detail.contains("8192") && !detail.contains("xxx"), "{detail}");
+    assert_eq!(scene.api.request(text(&refused, "correlationId")).await["status"], "cancelled");
+    scene.assert_clean().await;
+    // A host reads it from the ledger.
+    let (id, _) = scene.post(json!({ "filler": "x".repeat(9000) }), "PT2H").await;
+    scene.settle().await;
+    assert_eq!(scene.api.request(&id).await["status"], "succeeded");
+}
