@@ -11,4 +11,5 @@ mod life;
 mod races;
 mod retries;
 mod scene;
+mod shapes;
 mod undo;
