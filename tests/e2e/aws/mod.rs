@@ -5,6 +5,7 @@ mod bench_lambda;
 mod bundles;
 mod direct;
 mod faults;
+mod faults_told;
 mod kills;
 mod kinds;
 mod life;

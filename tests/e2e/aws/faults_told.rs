@@ -1,0 +1,185 @@
+//! What a client is told of a fault of AWS, in time and without what is not for it; and what the delay queue makes of
+//! faults. Beside [`super::faults`], where each fault of each call is gone through for what becomes of the request.
+
+use std::time::{Duration, Instant};
+
+use postdate_tests::driver::Source;
+use postdate_tests::fault_proxy::Fault;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::scene::Scene;
+use crate::harness::{Answer, events, text};
+
+/// API Gateway gives up after 30 s, the processor's own time-out is 29 s.
+const GATEWAY: Duration = Duration::from_secs(29);
+
+fn post(scene: &Scene, delay: &str) -> reqwest::RequestBuilder {
+    scene.api.call(Method::POST, "/requests/puppet").json(&json!({ "delay": delay }))
+}
+
+/// Fails if the answer says who or what was refused: ARNs, the account, credentials.
+#[track_caller]
+fn assert_discreet(answer: &Answer) {
+    let shown = answer.body.to_string();
+    for secret in ["arn:", "987654321098", "postdate-role", "AKIAOFALAMBDA", "not-a-secret", "a-session", "127.0.0.1"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_is_told_as_what_it_is() {
+    let scene = Scene::new().await;
+    let (id, _) = scene.post(json!({}), "PT2H").await;
+    let path = format!("/requests/{id}");
+    let patch = json!({ "delay": "PT3H" });
+    let far = || post(&scene, "PT2H");
+    let near = || post(&scene, "PT1M");
+    let ledger = ("ledger-failed", "ledger-unavailable");
+    let scheduler = ("scheduler-failed", "scheduler-unavailable");
+    for (what, call, service, action, (failed, unavailable)) in [
+        ("storing", far(), "dynamodb", "TransactWriteItems", ledger),
+        ("looking for a key", far().header("idempotency-key", "k"), "dynamodb", "GetItem", ledger),
+        ("making a rule", far(), "events", "PutRule", scheduler),
+        ("giving it a target", far(), "events", "PutTargets", scheduler),
+        ("sending a message", near(), "sqs", "SendMessage", scheduler),
+        ("reading", scene.api.call(Method::GET, &path), "dynamodb", "GetItem", ledger),
+        ("listing", scene.api.call(Method::GET, "/requests?useCase=puppet"), "dynamodb", "Query", ledger),
+        ("moving", scene.api.call(Method::PATCH, &path).json(&patch), "dynamodb", "PutItem", ledger),
+        ("cancelling", scene.api.call(Method::DELETE, &path), "dynamodb", "TransactWriteItems", ledger),
+    ] {
+        for (fault, status, code) in [(Fault::AccessDenied, 500, failed), (Fault::ExpiredToken, 503, unavailable)] {
+            scene.stack.proxy.fail_always(service, action, fault);
+            let answer = scene.api.send(call.try_clone().unwrap()).await;
+            scene.stack.proxy.heal();
+            assert_discreet(&answer);
+            assert_eq!(!answer.header("retry-after").is_empty(), status == 503, "{what}: {:?}", answer.headers);
+            let told = answer.expect_fault(status, code);
+            let detail = text(&told, "detail");
+            assert!(detail.contains("AccessDeniedException") || detail.contains("ExpiredToken"), "{what}: {detail}");
+            let id = text(&told, "correlationId").to_owned();
+            let line = scene.processor.logged("of the failed call", |line| line.to_string().contains(&id)).await;
+            assert!(line.to_string().contains(&id), "{what}: {line}");
+        }
+    }
+    // A quota is not free again in a second.
+    for (call, service, action) in [(far(), "events", "PutRule"), (far(), "events", "PutTargets"), (near(), "sqs", "SendMessage")] {
+        scene.stack.proxy.fail_always(service, action, Fault::LimitExceeded);
+        let answer = scene.api.send(call).await;
+        scene.stack.proxy.heal();
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "60"), "{action}: {}", answer.body);
+    }
+    assert_eq!(scene.timers().await.len(), 1, "of all these, only the first is there");
+    scene.settle().await;
+    assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"]);
+    let all = scene.api.get("/requests?useCase=puppet&limit=100").await.expect(200);
+    let others: Vec<&Value> = all["requests"].as_array().unwrap().iter().filter(|request| request["correlationId"] != json!(id)).collect();
+    assert!(!others.is_empty() && others.iter().all(|request| request["status"] == "cancelled"), "{all}");
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_sent_twice_or_for_nobody_runs_nothing_more() {
+    let scene = Scene::new().await;
+    for fault in [Fault::Throttled, Fault::Internal, Fault::LostResponse] {
+        scene.stack.proxy.fail_once("sqs", "SendMessage", fault);
+        let (id, _) = scene.post(json!({}), "PT1M").await;
+        let messages = scene.stack.driver.pending().await;
+        assert!(messages.iter().all(|one| one.source == Source::Message));
+        assert_eq!(messages.len(), 1 + usize::from(fault == Fault::LostResponse), "{fault:?}");
+        let delivered = scene.settle().await;
+        assert!(delivered.iter().all(|one| one.outcome.is_ok()), "{delivered:?}");
+        assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"], "{fault:?}");
+    }
+    // Sent, though no answer ever said so: the client was told that it was not accepted.
+    scene.stack.proxy.fail_always("sqs", "SendMessage", Fault::LostResponse);
+    let told = scene.api.send(post(&scene, "PT1M")).await.expect_fault(503, "scheduler-unavailable");
+    scene.stack.proxy.heal();
+    assert!(told.get("mayRun").is_none(), "{told}");
+    let delivered = scene.settle().await;
+    assert!(!delivered.is_empty() && delivered.iter().all(|one| one.outcome.is_ok()), "{delivered:?}");
+    assert_eq!(events(&scene.api.request(text(&told, "correlationId")).await), ["accepted", "cancelled"]);
+}
+
+/// Waits until as many calls have met a time-out.
+async fn hanging(scene: &Scene, calls: usize) {
+    let met = || scene.stack.proxy.records().iter().filter(|call| call.fault == Some(Fault::Timeout)).count();
+    crate::harness::eventually("the call to hang", async || (met() >= calls).then_some(())).await;
+}
+
+/// Each call hangs once, all of them at the same time, in processes of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_without_an_answer_is_made_again() {
+    let scene = Scene::new().await;
+    let (proxy, driver) = (&scene.stack.proxy, &scene.stack.driver);
+    let accepting = [
+        ("dynamodb", "GetItem", "PT2H"),
+        ("dynamodb", "TransactWriteItems", "PT2H"),
+        ("events", "PutRule", "PT2H"),
+        ("events", "PutTargets", "PT2H"),
+        ("sqs", "SendMessage", "PT2M"),
+    ];
+    let mut beside = Vec::new();
+    for _ in 1..accepting.len() {
+        beside.push(scene.stack.processor().await);
+    }
+    let mut answers = Vec::new();
+    for (index, (service, action, delay)) in accepting.into_iter().enumerate() {
+        proxy.fail_once(service, action, Fault::Timeout);
+        let (api, call) = (scene.api.clone(), post(&scene, delay).header("idempotency-key", action));
+        answers.push(tokio::spawn(async move { api.send(call).await }));
+        hanging(&scene, index + 1).await;
+    }
+    let mut ids = Vec::new();
+    for answer in answers {
+        ids.push(text(&answer.await.unwrap().expect(202), "correlationId").to_owned());
+    }
+    drop(beside);
+
+    // Those of the rules; one more for the sixth call. Their minute is over, and their time has come.
+    let (last, due) = scene.post(json!({}), "PT2H").await;
+    let of_the_queue = ids.pop().unwrap();
+    ids.push(last);
+    let pending = driver.pending().await;
+    let event = |id: &String| pending.iter().find(|due| due.event["correlationId"] == json!(id)).unwrap().event.clone();
+    let firing = [
+        ("dynamodb", "Query"),
+        ("dynamodb", "PutItem"),
+        ("dynamodb", "TransactWriteItems"),
+        ("events", "RemoveTargets"),
+        ("events", "DeleteRule"),
+    ];
+    scene.stack.clock.set(due);
+    let mut beside = Vec::new();
+    for _ in 1..firing.len() {
+        beside.push(scene.stack.target().await);
+    }
+    let mut deliveries = Vec::new();
+    for (index, ((service, action), id)) in firing.into_iter().zip(&ids).enumerate() {
+        proxy.fail_once(service, action, Fault::Timeout);
+        deliveries.push((action, scene.target.invoke_beside(&event(id))));
+        hanging(&scene, accepting.len() + index + 1).await;
+    }
+    for (action, delivery) in deliveries {
+        assert_eq!(delivery.await.unwrap().unwrap()["outcome"], "ran", "{action}");
+    }
+    scene.settle().await;
+    for id in ids.iter().chain([&of_the_queue]) {
+        assert_eq!(events(&scene.api.request(id).await), ["accepted", "started", "succeeded"]);
+    }
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_answers_the_client_is_told_before_the_gateway_gives_up() {
+    let scene = Scene::new().await;
+    scene.stack.proxy.fail_always("*", "*", Fault::Timeout);
+    let begun = Instant::now();
+    let told = scene.api.send(post(&scene, "PT2H")).await.expect_fault(503, "ledger-unavailable");
+    assert!(begun.elapsed() < GATEWAY, "{:?}", begun.elapsed());
+    assert_eq!(told["mayRun"], true, "whether it is stored, nobody can tell: {told}");
+    scene.stack.proxy.heal();
+    // The time-out was before the call's effect.
+    scene.api.get(&format!("/requests/{}", text(&told, "correlationId"))).await.expect_fault(404, "unknown-request");
+    scene.assert_clean().await;
+}
