@@ -13,7 +13,7 @@ use crate::harness::{PAYLOAD, text, time};
 /// target that go with it.
 struct Kind {
     alias: &'static str,
-    kind: &'static str,
+    name: &'static str,
     arn: (&'static str, &'static str),
     role: bool,
     keys: &'static str,
@@ -22,7 +22,7 @@ struct Kind {
 }
 
 fn kinds() -> Vec<Kind> {
-    let kind = |alias, kind, arn, role| Kind { alias, kind, arn, role, keys: "", by_rule: json!({}), by_schedule: json!({}) };
+    let kind = |alias, name, arn, role| Kind { alias, name, arn, role, keys: "", by_rule: json!({}), by_schedule: json!({}) };
     let task = "task-definition = 'arn:aws:ecs:eu-central-1:500000000001:task-definition/ship:3', subnets = ['subnet-1', 'subnet-2']";
     let task_rule = json!({ "EcsParameters": {
         "TaskDefinitionArn": "arn:aws:ecs:eu-central-1:500000000001:task-definition/ship:3", "TaskCount": 1, "LaunchType": "FARGATE",
@@ -56,8 +56,8 @@ fn role(aws: &Aws) -> String {
 async fn scene(options: Options) -> Scene {
     let manifest = async |aws: &Aws| {
         let mut manifest = "[targets]\ndefault = 'here'\nhere = { kind = 'plugin' }\n".to_owned();
-        for Kind { alias, kind, arn: (service, resource), role: needs_role, keys, .. } in kinds() {
-            let mut all = vec![format!("kind = '{kind}', direct = true, arn = '{}'", aws.arn(service, resource))];
+        for Kind { alias, name, arn: (service, resource), role: needs_role, keys, .. } in kinds() {
+            let mut all = vec![format!("kind = '{name}', direct = true, arn = '{}'", aws.arn(service, resource))];
             all.extend(needs_role.then(|| format!("role = '{}'", role(aws))));
             all.extend((!keys.is_empty()).then(|| keys.to_owned()));
             manifest = format!("{manifest}{alias} = {{ {} }}\n", all.join(", "));
@@ -72,14 +72,12 @@ async fn target_of(scene: &Scene, id: &str) -> Value {
     let timers = scene.timers().await;
     let name = timers.iter().find(|name| name.contains(id)).unwrap_or_else(|| panic!("no timer of {id} among {timers:?}"));
     let aws = &scene.stack.aws;
-    match aws.get_schedule(GROUP, name).await {
-        Some(mut schedule) => schedule["Target"].take(),
-        None => {
-            let mut targets = aws.list_targets_by_rule(name).await;
-            assert_eq!(targets.len(), 1, "{targets:?}");
-            targets.remove(0)
-        }
+    if let Some(mut schedule) = aws.get_schedule(GROUP, name).await {
+        return schedule["Target"].take();
     }
+    let mut targets = aws.list_targets_by_rule(name).await;
+    assert_eq!(targets.len(), 1, "{targets:?}");
+    targets.remove(0)
 }
 
 async fn each_kind(options: Options) {

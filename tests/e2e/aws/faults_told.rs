@@ -32,7 +32,7 @@ async fn every_fault_is_told_as_what_it_is() {
     let scene = Scene::new().await;
     let (id, _) = scene.post(json!({}), "PT2H").await;
     let path = format!("/requests/{id}");
-    let patch = json!({ "delay": "PT3H" });
+    let later = json!({ "delay": "PT3H" });
     let far = || post(&scene, "PT2H");
     let near = || post(&scene, "PT1M");
     let ledger = ("ledger-failed", "ledger-unavailable");
@@ -45,7 +45,7 @@ async fn every_fault_is_told_as_what_it_is() {
         ("sending a message", near(), "sqs", "SendMessage", scheduler),
         ("reading", scene.api.call(Method::GET, &path), "dynamodb", "GetItem", ledger),
         ("listing", scene.api.call(Method::GET, "/requests?useCase=puppet"), "dynamodb", "Query", ledger),
-        ("moving", scene.api.call(Method::PATCH, &path).json(&patch), "dynamodb", "PutItem", ledger),
+        ("moving", scene.api.call(Method::PATCH, &path).json(&later), "dynamodb", "PutItem", ledger),
         ("cancelling", scene.api.call(Method::DELETE, &path), "dynamodb", "TransactWriteItems", ledger),
     ] {
         for (fault, status, code) in [(Fault::AccessDenied, 500, failed), (Fault::ExpiredToken, 503, unavailable)] {
