@@ -41,6 +41,8 @@ pub struct Stack {
     pub driver: Driver,
     /// Of the delay queue, whether or not the functions know it.
     pub queue_url: String,
+    /// Of the delay queue of `big`, the second target host.
+    pub big_queue_url: String,
     pub dead_letters_url: String,
     /// A queue that gets what is published to the topic.
     pub notices_url: String,
@@ -63,10 +65,11 @@ impl Stack {
         let aws = Aws::new(&proxy.url(), &account);
         aws.create_table(TABLE).await;
         let queue_url = aws.create_queue("postdate-delay").await;
+        let big_queue_url = aws.create_queue("postdate-big").await;
         let dead_letters_url = aws.create_queue("postdate-dead-letters").await;
         let (topic_arn, notices_url) = aws.create_topic("postdate-notices").await;
         aws.create_schedule_group(GROUP).await;
-        let target_arn = aws.arn("lambda", "function:target");
+        let (target_arn, big_arn) = (aws.arn("lambda", "function:target"), aws.arn("lambda", "function:big"));
 
         let use_cases = options.use_cases.clone().unwrap_or_else(tools::use_cases);
         let use_cases = if options.use_cases_in_s3 {
@@ -98,12 +101,13 @@ impl Stack {
             let role = format!("arn:aws:iam::{account}:role/postdate-scheduler");
             environment.push(("POSTDATE_SCHEDULER_ROLE_ARN".to_owned(), role));
         }
+        let hosts = serde_json::json!({ "big": { "arn": big_arn, "queueUrl": big_queue_url } });
+        environment.push(("POSTDATE_HOSTS".to_owned(), hosts.to_string()));
         environment.extend(options.variables);
 
         let emulator = Emulator::start(&clock, &account).await;
         let sources = Sources {
-            queue: queue_url.clone(),
-            reader: target_arn.clone(),
+            queues: vec![(queue_url.clone(), target_arn.clone()), (big_queue_url.clone(), big_arn)],
             dead_letters: dead_letters_url.clone(),
             group: GROUP.to_owned(),
         };
@@ -115,6 +119,7 @@ impl Stack {
             emulator,
             driver,
             queue_url,
+            big_queue_url,
             dead_letters_url,
             notices_url,
             topic_arn,
@@ -127,6 +132,11 @@ impl Stack {
     /// A process of a function, not yet started: `processor`, `target`, `janitor`, or `big`, a second target host.
     pub fn function(&self, name: &str) -> Function {
         self.emulator.function(name, &self.environment)
+    }
+
+    /// The second target host, which reads its own queue.
+    pub async fn big(&self) -> Function {
+        self.function("big").variable("POSTDATE_QUEUE_URL", &self.big_queue_url).started().await
     }
 
     /// A started process of the function. Its HTTP front is `url()`.

@@ -6,6 +6,8 @@ mod bundles;
 mod direct;
 mod faults;
 mod faults_told;
+mod hosts;
+mod janitor;
 mod kills;
 mod kinds;
 mod life;

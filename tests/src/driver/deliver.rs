@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Driver, Due, Source, Sources};
+use super::{Driver, Due, Source};
 use crate::aws::REGION;
 use crate::lambda::{Failure, Function};
 
@@ -15,11 +15,11 @@ const MAX_RECEIVE_COUNT: u32 = 5;
 const VISIBILITY: TimeDelta = TimeDelta::seconds(180);
 const MAX_ASYNC_DELIVERIES: u32 = 3;
 
-pub async fn deliver(function: &Function, due: &Due, sources: &Sources) -> Result<Value, Failure> {
+pub async fn deliver(function: &Function, due: &Due) -> Result<Value, Failure> {
     if due.source != Source::Message {
         return function.invoke(&due.event).await;
     }
-    let answer = function.invoke(&sqs_event(due, &sources.queue)).await?;
+    let answer = function.invoke(&sqs_event(due, &due.queue)).await?;
     let failures = answer["batchItemFailures"].as_array().map(Vec::as_slice).unwrap_or_default();
     if failures.is_empty() {
         return Ok(answer);

@@ -40,6 +40,8 @@ pub struct Due {
     /// How often it has been delivered before, in vain.
     pub deliveries: u32,
     key: String,
+    /// URL of a message's queue.
+    queue: String,
 }
 
 /// What came of a delivery.
@@ -54,10 +56,8 @@ pub struct Delivered {
 /// Where the driver looks.
 #[derive(Debug, Clone)]
 pub struct Sources {
-    /// URL of the delay queue.
-    pub queue: String,
-    /// ARN of the function that reads it.
-    pub reader: String,
+    /// The delay queues: URL, and ARN of the function that reads it.
+    pub queues: Vec<(String, String)>,
     /// URL of the dead-letter queue.
     pub dead_letters: String,
     /// The schedule group.
@@ -109,7 +109,7 @@ impl Driver {
     pub async fn deliver(&self, due: &Due, functions: &[&Function]) -> Delivered {
         let name = due.target.split(":function:").nth(1).and_then(|rest| rest.split(':').next());
         let outcome = match functions.iter().find(|function| Some(function.name.as_str()) == name) {
-            Some(function) => deliver::deliver(function, due, &self.sources).await,
+            Some(function) => deliver::deliver(function, due).await,
             None => Ok(Value::Null),
         };
         Delivered { due: due.clone(), outcome }

@@ -55,10 +55,10 @@ impl Driver {
     /// back on a clock that no test moves.
     pub(super) fn messages(&self) -> Vec<Due> {
         let mut all = Vec::new();
-        for call in self.proxy.calls("sqs", "SendMessage").iter().filter(|call| call.done() && self.is_for_the_queue(call)) {
+        for call in self.proxy.calls("sqs", "SendMessage").iter().filter(|call| call.done()) {
             all.extend(self.message(call, &call.body, call.answer.as_ref().map(|(_, answer)| answer)));
         }
-        for call in self.proxy.calls("sqs", "SendMessageBatch").iter().filter(|call| call.done() && self.is_for_the_queue(call)) {
+        for call in self.proxy.calls("sqs", "SendMessageBatch").iter().filter(|call| call.done()) {
             let sent = call.answer.as_ref().and_then(|(_, answer)| answer["Successful"].as_array());
             for sent in sent.into_iter().flatten() {
                 let entries = call.body["Entries"].as_array().into_iter().flatten();
@@ -77,14 +77,16 @@ impl Driver {
         let body = entry["MessageBody"].as_str().unwrap_or_default();
         let event = serde_json::from_str(body).unwrap_or_else(|_| body.into());
         let at = call.at + TimeDelta::seconds(delay);
-        let target = self.sources.reader.clone();
-        Some(Due { source: Source::Message, key: format!("message {id}"), name: id, at, target, event, deliveries: 0 })
+        let (queue, target) = self.queue_of(call)?;
+        Some(Due { source: Source::Message, key: format!("message {id}"), name: id, at, target, event, deliveries: 0, queue })
     }
 
-    fn is_for_the_queue(&self, call: &Recorded) -> bool {
+    /// The delay queue that a message is for, and who reads it; none where it is another queue.
+    fn queue_of(&self, call: &Recorded) -> Option<(String, String)> {
         // By its path: a host may name the queue by the proxy's address or by moto's.
         let path = |url: &str| url.splitn(4, '/').nth(3).map(str::to_owned);
-        path(call.body["QueueUrl"].as_str().unwrap_or_default()) == path(&self.sources.queue)
+        let to = path(call.body["QueueUrl"].as_str().unwrap_or_default());
+        self.sources.queues.iter().find(|(queue, _)| path(queue) == to).cloned()
     }
 
     /// When a Lambda last gave the rule its time or its targets; none for a rule that the test made.
@@ -100,7 +102,7 @@ impl Driver {
 
 fn due(source: Source, name: &str, at: DateTime<Utc>, target: &Value, key: String) -> Due {
     let event = serde_json::from_str(text(target, "Input")).unwrap_or_default();
-    Due { source, name: name.to_owned(), at, target: text(target, "Arn").to_owned(), event, deliveries: 0, key }
+    Due { source, name: name.to_owned(), at, target: text(target, "Arn").to_owned(), event, deliveries: 0, key, queue: String::new() }
 }
 
 #[track_caller]

@@ -1,0 +1,92 @@
+//! A second target host, and use cases from a bucket.
+
+use chrono::TimeDelta;
+use postdate_tests::driver::Source;
+use postdate_tests::stack::Options;
+use serde_json::json;
+
+use super::bundles;
+use super::scene::{RETRY, Scene};
+use crate::harness::{PUPPET, UseCases, events, eventually, text};
+
+const BIG: &str = "[targets]\ndefault = 'heavy'\nheavy = { kind = 'plugin', host = 'big' }\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_that_a_target_names_runs_it_from_its_own_queue_on_retries_too() {
+    let scene = Scene::with(BIG, Options::default()).await;
+    let big = scene.stack.big().await;
+    let script = json!({ "do": "retry", "untilAttempt": 2 });
+    let (far, _) = scene.post(json!({ "process": script }), "PT2H").await;
+    let (near, _) = scene.post(json!({ "process": script }), "PT20S").await;
+    let delivered = scene.stack.driver.settle(&[&scene.target, &big]).await;
+    assert!(delivered.iter().all(|one| one.outcome.is_ok() && one.due.target.ends_with(":function:big")), "{delivered:?}");
+    assert_eq!(delivered.iter().filter(|one| one.due.source == Source::Rule).count(), 1, "{delivered:?}");
+    for id in [far, near] {
+        assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "attempt-failed", "started", "succeeded"]);
+    }
+    assert!(!scene.target.log().text().contains("fired"), "the default host has nothing to do with it");
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_janitor_finds_goes_to_the_host_that_it_is_for() {
+    let scene = Scene::with(BIG, Options::default()).await;
+    let big = scene.stack.big().await;
+    let (id, due) = scene.post(json!({}), "PT2H").await;
+    let rule = scene.stack.driver.pending().await.remove(0);
+    // The event is lost, as after the longest age of an event.
+    scene.stack.driver.undeliverable(&rule, "THROTTLING").await;
+    scene.stack.clock.set(due);
+    assert_eq!(scene.sweep(TimeDelta::minutes(4)).await["rearmed"], 1);
+    scene.stack.driver.settle(&[&scene.target, &big]).await;
+    assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"]);
+    assert!(!scene.target.log().text().contains("fired"));
+    scene.sweep(TimeDelta::hours(2)).await;
+    scene.assert_clean().await;
+}
+
+/// Puts the bundle into the bucket as the hosts look for it: a version, then `current`.
+async fn publish(scene: &Scene, manifest: &str) -> String {
+    let use_cases = UseCases::new();
+    use_cases.write("puppet", manifest);
+    bundles::compile(&use_cases).await;
+    let bundle = use_cases.bundle("puppet");
+    let artifacts = std::fs::read_to_string(bundle.join("compiled/artifacts.json")).unwrap();
+    let artifacts: serde_json::Value = serde_json::from_str(&artifacts).unwrap();
+    let version = text(&artifacts, "version").to_owned();
+    let (aws, bucket) = (&scene.stack.aws, format!("postdate-{}", scene.stack.aws.account));
+    aws.put_directory(&bucket, &format!("use-cases/puppet/{version}"), &bundle).await;
+    aws.put_object(&bucket, "use-cases/puppet/current", version.clone().into_bytes()).await;
+    version
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn use_cases_come_from_a_bucket_and_change_without_a_restart() {
+    let scene = Scene::start(Options { use_cases_in_s3: true, ..Options::default() }).await;
+    let nothing = scene.api.post("/requests/puppet", &json!({ "delay": "PT1H" })).await;
+    assert_eq!((nothing.status, text(&nothing.body, "code")), (404, "unknown-use-case"), "{}", nothing.body);
+
+    let first = publish(&scene, &format!("{PUPPET}{RETRY}[schedule]\nmax-ahead = '2h'\n")).await;
+    // Looked for again some seconds after it was not there.
+    let pinned = eventually("the use case to be there", async || {
+        let answer = scene.api.post("/requests/puppet", &json!({ "delay": "PT1H", "validate": { "do": "accept" } })).await;
+        (answer.status == 202).then(|| text(&answer.body, "correlationId").to_owned())
+    })
+    .await;
+    assert_eq!(text(&scene.api.request(&pinned).await, "version"), first);
+
+    let too_far = json!({ "delay": "PT3H" });
+    scene.api.post("/requests/puppet", &too_far).await.expect_fault(422, "trigger-too-far");
+    let second = publish(&scene, &format!("{PUPPET}{RETRY}")).await;
+    let id = eventually("the new version to serve", async || {
+        let answer = scene.api.post("/requests/puppet", &too_far).await;
+        (answer.status == 202).then(|| text(&answer.body, "correlationId").to_owned())
+    })
+    .await;
+    assert_eq!(text(&scene.api.request(&id).await, "version"), second);
+    scene.settle().await;
+    for (id, version) in [(pinned, first), (id, second)] {
+        let request = scene.api.request(&id).await;
+        assert_eq!((text(&request, "status"), text(&request, "version")), ("succeeded", version.as_str()), "{request}");
+    }
+}

@@ -1,0 +1,101 @@
+//! What the janitor removes, what it leaves alone, and what it brings back to work.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use postdate_tests::fault_proxy::Fault;
+use serde_json::{Value, json};
+
+use super::scene::Scene;
+use crate::harness::{events, text};
+
+async fn put_rule(scene: &Scene, name: &str, at: DateTime<Utc>) {
+    let expression = at.format("cron(%-M %-H %-d %-m ? %Y)").to_string();
+    scene.stack.aws.json("events", "PutRule", &json!({ "Name": name, "ScheduleExpression": expression })).await;
+    let target = json!({ "Id": "postdate", "Arn": scene.stack.target_arn, "Input": "{}" });
+    scene.stack.aws.json("events", "PutTargets", &json!({ "Rule": name, "Targets": [target] })).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_rules_of_this_deployment_whose_time_or_request_is_over_are_removed() {
+    let scene = Scene::new().await;
+    let (id, _) = scene.post(json!({}), "P2D").await;
+    let needed = scene.timers().await.remove(0);
+    let (past, future) = (scene.stack.clock.now() - TimeDelta::hours(2), scene.stack.clock.now() + TimeDelta::days(1));
+    let unknown = "01a20c87-aa44-77fd-b97b-f8e3d9b8c691";
+    put_rule(&scene, &format!("postdate-puppet-{unknown}"), future).await;
+    put_rule(&scene, "postdate-puppet-01a20c87-aa44-77fd-b97b-000000000000", past).await;
+    // By hand, with our prefix; another deployment's; somebody else's.
+    let others = ["postdate-nightly", &format!("other-puppet-{unknown}"), "nightly"];
+    for name in others {
+        put_rule(&scene, name, past).await;
+    }
+    let report = scene.sweep(TimeDelta::zero()).await;
+    assert_eq!((&report["cleaned"], &report["notCleaned"], &report["errors"]), (&json!(2), &json!(0), &json!(0)), "{report}");
+    let mut left = scene.timers().await;
+    left.sort();
+    let mut expected: Vec<String> = others.iter().map(|&name| name.to_owned()).chain([needed]).collect();
+    expected.sort();
+    assert_eq!(left, expected);
+    assert_eq!(text(&scene.api.request(&id).await, "status"), "scheduled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_cannot_be_removed_is_told_of_and_removed_later() {
+    let scene = Scene::new().await;
+    let (id, _) = scene.post(json!({}), "PT1H").await;
+    scene.stack.proxy.fail_always("events", "DeleteRule", Fault::AccessDenied);
+    scene.settle().await;
+    assert_eq!(text(&scene.api.request(&id).await, "status"), "succeeded");
+    let report = scene.sweep(TimeDelta::minutes(5)).await;
+    assert_eq!((&report["cleaned"], &report["notCleaned"]), (&json!(0), &json!(1)), "{report}");
+    let notices: Vec<Value> =
+        scene.stack.aws.take_messages(&scene.stack.notices_url).await.iter().map(postdate_tests::aws::Message::json).collect();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert_eq!((&notices[0]["event"], &notices[0]["correlationId"]), (&json!("rule-not-cleaned"), &json!(id)));
+    assert!(text(&notices[0], "reason").contains("AccessDenied"), "{notices:?}");
+    scene.stack.proxy.heal();
+    assert_eq!(scene.sweep(TimeDelta::minutes(5)).await["cleaned"], 1);
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_whose_event_was_lost_runs_all_the_same() {
+    let scene = Scene::new().await;
+    let (id, due) = scene.post(json!({}), "PT1H").await;
+    // Somebody deleted the rule by hand.
+    let rule = scene.timers().await.remove(0);
+    scene.stack.aws.json("events", "RemoveTargets", &json!({ "Rule": rule, "Ids": ["postdate"] })).await;
+    scene.stack.aws.json("events", "DeleteRule", &json!({ "Name": rule })).await;
+    scene.stack.clock.set(due);
+    assert_eq!(scene.sweep(TimeDelta::minutes(1)).await["rearmed"], 0, "its event may be on its way");
+    assert_eq!(scene.sweep(TimeDelta::minutes(4)).await["rearmed"], 1);
+    scene.settle().await;
+    assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"]);
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_janitors_beside_a_running_target_do_no_harm() {
+    let scene = Scene::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(scene.post(json!({ "process": { "do": "sleep", "ms": 500 } }), "PT1H").await.0);
+    }
+    let rules = scene.stack.driver.pending().await;
+    scene.stack.clock.advance(TimeDelta::minutes(61));
+    let (_second, one, two) = tokio::join!(scene.stack.target(), scene.stack.janitor(), scene.stack.janitor());
+    let deliveries: Vec<_> = rules.iter().map(|rule| scene.target.invoke_beside(&rule.event)).collect();
+    let sweeps = [one.invoke_beside(&json!({})), two.invoke_beside(&json!({}))];
+    for sweep in sweeps {
+        let report = sweep.await.unwrap().unwrap();
+        assert_eq!((&report["errors"], &report["released"]), (&json!(0), &json!(0)), "{report}");
+    }
+    for delivery in deliveries {
+        assert!(delivery.await.unwrap().is_ok());
+    }
+    scene.settle().await;
+    for id in ids {
+        assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"]);
+    }
+    scene.sweep(TimeDelta::hours(2)).await;
+    scene.assert_clean().await;
+}
