@@ -60,12 +60,11 @@ pub struct ScheduleSettings {
     pub max_event_age: Duration,
 }
 
-/// A rule or a schedule that a list tells of.
+/// A rule that a list tells of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     pub name: String,
-    /// A rule's; a list of schedules does not tell it.
-    pub schedule_expression: Option<String>,
+    pub schedule_expression: String,
     /// The AWS service that made the rule, if one did.
     pub managed_by: Option<String>,
 }
@@ -148,19 +147,11 @@ impl AwsScheduler {
         loop {
             let page = self.list_rules(token.as_deref(), PAGE).await?;
             let own = page.listed.into_iter().filter(|rule| rule.managed_by.is_none());
-            rules.extend(own.map(|rule| (rule.name, rule.schedule_expression.unwrap_or_default())));
+            rules.extend(own.map(|rule| (rule.name, rule.schedule_expression)));
             token = page.next_token;
             if token.is_none() {
                 return Ok(rules);
             }
-        }
-    }
-
-    /// A page of its schedules; an empty one where it makes rules.
-    pub async fn list_schedules(&self, next_token: Option<&str>, limit: i32) -> Result<ListedPage, ScheduleError> {
-        match &self.schedules {
-            Some(schedules) => schedules.list(&self.settings.prefix, next_token, limit).await,
-            None => Ok(ListedPage { listed: Vec::new(), next_token: None }),
         }
     }
 

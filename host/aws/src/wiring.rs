@@ -5,7 +5,6 @@ use postdate_core::id::CorrelationId;
 use postdate_core::ports::{Changed, LedgerError, ScheduleError};
 use postdate_deliver::HttpTarget;
 
-use crate::config::Backend;
 use crate::deliver::AwsDeliver;
 use crate::host::{Host, new_id, now};
 use crate::janitor::{Book, Timer, Timers};
@@ -24,26 +23,25 @@ pub struct JanitorScheduler {
     notifier: Notifier,
 }
 
-impl Host {
-    pub fn firing(&self) -> anyhow::Result<AwsFiring> {
-        // reqwest is built without a provider of its own. An error says that there is one already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let notifier = Notifier {
-            topics: self.clients.sns(),
-            queues: self.clients.sqs(),
-            topic_arn: self.config.topic_arn.clone(),
-            dead_letters: crate::deliver::queue_url(&self.config.dead_letter_arn).unwrap_or_default(),
-        };
-        Ok(Firing {
-            use_cases: self.use_cases.clone(),
-            ledger: self.ledger.clone(),
-            scheduler: JanitorScheduler { scheduler: self.scheduler.clone(), notifier: notifier.clone() },
-            deliver: AwsDeliver::new(&self.clients, HttpTarget::new()?, now),
-            notifier,
-            now,
-            new_id,
-        })
-    }
+/// What fires requests, and what cleans up after it, of one host.
+pub fn firing(host: &Host) -> anyhow::Result<AwsFiring> {
+    // reqwest is built without a provider of its own. An error says that there is one already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let notifier = Notifier {
+        topics: host.clients.sns(),
+        queues: host.clients.sqs(),
+        topic_arn: host.config.topic_arn.clone(),
+        dead_letters: crate::deliver::queue_url(&host.config.dead_letter_arn).unwrap_or_default(),
+    };
+    Ok(Firing {
+        use_cases: host.use_cases.clone(),
+        ledger: host.ledger.clone(),
+        scheduler: JanitorScheduler { scheduler: host.scheduler.clone(), notifier: notifier.clone() },
+        deliver: AwsDeliver::new(&host.clients, HttpTarget::new()?, now),
+        notifier,
+        now,
+        new_id,
+    })
 }
 
 impl Claims for DynamoLedger {
@@ -97,12 +95,9 @@ impl crate::target::Timing for JanitorScheduler {
 
 impl Timers for JanitorScheduler {
     async fn list(&self) -> Result<Vec<Timer>, ScheduleError> {
-        let settings = self.scheduler.settings();
-        let found = match settings.backend {
-            Backend::Rules => self.scheduler.rules().await?,
-            // Schedules delete themselves once they have fired, and cancelling deletes them.
-            Backend::Schedules { .. } => Vec::new(),
-        };
+        // Schedules need no cleaning: they delete themselves once they have fired, a cancelled one too. Rules there may be
+        // with either backend, from before it was changed.
+        let (settings, found) = (self.scheduler.settings(), self.scheduler.rules().await?);
         let timer = |(name, expression): (String, String)| Timer {
             id: name::id_of(&name, &settings.prefix),
             at: cron::parse_cron(&expression),

@@ -144,7 +144,6 @@ fn every_call_is_allowed_by_the_role_of_the_function_that_makes_it() {
 }
 
 #[test]
-#[ignore = "until host/aws makes its calls"]
 fn every_allowed_action_is_needed() {
     let sources = hosts();
     for function in FUNCTIONS {

@@ -43,7 +43,6 @@ fn the_template_sets_the_variables_that_the_code_reads() {
 }
 
 #[test]
-#[ignore = "until host/aws writes its metrics"]
 fn what_alarms_and_dashboard_show_is_written() {
     let code = code();
     let missing: Vec<String> = metrics().into_iter().filter(|name| !code.contains(&format!("\"{name}\""))).collect();

@@ -15,9 +15,8 @@ const ROLES: [(&str, &str); 4] = [
 
 /// Actions for which IAM knows no resource: every one needs `*`.
 /// Source: the "Resource types" columns of <https://docs.aws.amazon.com/service-authorization/latest/reference/>.
-const WITHOUT_RESOURCE: [(&str, &str); 4] = [
+const WITHOUT_RESOURCE: [(&str, &str); 3] = [
     ("events:ListRules", "finds rules to clean; reads names and times, changes nothing"),
-    ("scheduler:ListSchedules", "the same for schedules"),
     ("xray:PutTraceSegments", "sends traces"),
     ("xray:PutTelemetryRecords", "sends traces"),
 ];

@@ -9,6 +9,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use postdate_aws::host::Host;
 use postdate_aws::janitor::{Limits, Report, Sweep};
 use postdate_aws::metrics::{self, Service, Unit};
+use postdate_aws::wiring;
 use serde_json::Value;
 
 /// Requests, and rules, that one run looks at.
@@ -21,7 +22,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 async fn main() -> Result<(), Error> {
     let host = Box::pin(Host::from_env(Service::Janitor)).await?;
     let max_event_age = host.config.max_event_age;
-    let firing = Arc::new(host.firing()?);
+    let firing = Arc::new(wiring::firing(&host)?);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let firing = Arc::clone(&firing);
         async move {

@@ -9,7 +9,7 @@ use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use postdate_aws::host::Host;
 use postdate_aws::metrics::{self, Service, Unit};
 use postdate_aws::target::{Event, FireError, Fired, batch_response};
-use postdate_aws::wiring::AwsFiring;
+use postdate_aws::wiring::{self, AwsFiring};
 use postdate_core::envelope::Envelope;
 use postdate_core::request::Status;
 use serde_json::value::RawValue;
@@ -18,7 +18,8 @@ use tracing::Instrument as _;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Error> {
-    let firing = Arc::new(Box::pin(Host::from_env(Service::Target)).await?.firing()?);
+    let host = Box::pin(Host::from_env(Service::Target)).await?;
+    let firing = Arc::new(wiring::firing(&host)?);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let firing = Arc::clone(&firing);
         async move { handle(&firing, event).await }
