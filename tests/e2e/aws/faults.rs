@@ -170,7 +170,8 @@ async fn firing(call: String, options: Options) {
         let first = scene.stack.driver.pending().await.remove(0);
         scene.stack.clock.set(first.at);
         scene.stack.driver.run_due(&[&scene.target]).await;
-        scene.stack.clock.set(due);
+        // A message counts its whole seconds from when it was sent, which is a moment after they were reckoned.
+        scene.stack.clock.set(due + TimeDelta::seconds(2));
         scene.stack.driver.run_due(&[&scene.target]).await;
         proxy.heal();
         assert!(was_met(&scene, fault), "{case}");
