@@ -16,7 +16,7 @@ pub mod lambda;
 pub mod lawful;
 pub mod moto;
 mod process;
-mod serve;
+pub mod serve;
 pub mod stack;
 pub mod tools;
 pub mod wait;

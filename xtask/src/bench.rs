@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::Result;
 
 use crate::{
-    guests,
+    guests, lambda,
     step::{asks_for_help, cargo, passed_on, root, step, target},
 };
 
@@ -21,9 +21,11 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     }
     guests::build()?;
     step("Building the host for release", cargo("build").args(["--release", "--package", "postdate"]))?;
+    let lambdas = lambda::with_baselines(&target().join("bench/lambda"))?;
     let mut bench = cargo("run");
     bench.args(["--release", "--package", "postdate-bench", "--"]).args(passed_on(arguments));
     bench.env("POSTDATE_BIN", target().join("release").join(format!("postdate{}", std::env::consts::EXE_SUFFIX)));
+    bench.env("POSTDATE_LAMBDAS", lambdas);
     bench.env("POSTDATE_GUESTS", guests::components()).env("POSTDATE_USE_CASES", root().join("use-cases"));
     step("Measuring", &mut bench)?;
     Ok(ExitCode::SUCCESS)

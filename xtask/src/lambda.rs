@@ -121,6 +121,23 @@ fn build(arch: Arch) -> Result<Vec<PathBuf>> {
     Ok(FUNCTIONS.iter().map(|function| directory.join(function)).collect())
 }
 
+/// For the benchmark: the functions and its baselines (`host/aws/examples`) for this machine, and zips of all in `zips`.
+/// Returns where the programs are.
+pub fn with_baselines(zips: &Path) -> Result<PathBuf> {
+    let arch = Arch::own().context("functions are built and measured on Linux, on x86_64 or arm64, only")?;
+    let mut build = cargo("build");
+    build.args(["--profile", PROFILE, "--locked", "--package", "postdate-aws", "--bins", "--examples", "--target", arch.triple()]);
+    step("Building the functions and their baselines", &mut build)?;
+    let directory = target().join(arch.triple()).join(PROFILE);
+    std::fs::create_dir_all(zips).with_context(|| format!("cannot make {}", zips.display()))?;
+    for program in ["processor", "target", "examples/hello", "examples/plain"] {
+        let program = directory.join(program);
+        let name = program.file_name().unwrap_or_default();
+        package::package(&program, &zips.join(name).with_extension("zip"), arch.triple())?;
+    }
+    Ok(directory)
+}
+
 fn cannot_build(arch: Arch, own: Option<Arch>) -> String {
     let choices = "install it (https://www.cargo-lambda.info)";
     match own {

@@ -6,6 +6,7 @@ use anyhow::Context;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::client;
+use crate::lambda::Programs;
 
 /// Use case whose requests a plugin validates.
 pub const VALIDATED: &str = "validated";
@@ -21,6 +22,10 @@ pub struct Bench {
     pub guests: PathBuf,
     /// Ledgers and results go here: on the disk of the repository, so that an fsync is one.
     pub place: PathBuf,
+    /// The Lambdas and their baselines.
+    pub programs: Programs,
+    /// The functions and their baselines as they would be uploaded.
+    pub zips: PathBuf,
     pub quick: bool,
 }
 
@@ -57,6 +62,11 @@ impl Bench {
         let from = self.guests.join(name);
         std::fs::copy(&from, to).map(drop).with_context(|| format!("cannot copy {}: run `cargo xtask plugins` first", from.display()))
     }
+}
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."))
 }
 
 /// A body of about 200 bytes, as an order might be.

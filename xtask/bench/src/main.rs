@@ -6,6 +6,7 @@
 mod chart;
 mod client;
 mod fixture;
+mod lambda;
 mod ledger;
 mod load;
 mod measures;
@@ -21,7 +22,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 
-use fixture::Bench;
+use fixture::{Bench, root};
+use lambda::Programs;
 use measures::Measure;
 use measures::lateness::{Schedule, bare_timer};
 
@@ -41,6 +43,9 @@ struct Arguments {
     /// Where the test guests are
     #[arg(long, env = "POSTDATE_GUESTS", value_name = "DIR", default_value_os_t = target().join("guests/components"))]
     guests: PathBuf,
+    /// Where the Lambdas and their baselines are, of the profile `lambda`
+    #[arg(long, env = "POSTDATE_LAMBDAS", value_name = "DIR", default_value_os_t = own_lambdas())]
+    lambdas: PathBuf,
     /// Be the bare timer of the measure `lateness`: sleep until so many times, print how late each was
     #[arg(long, hide = true, requires = "bare_timer_millis")]
     bare_timer_count: Option<u32>,
@@ -63,7 +68,9 @@ fn main() -> anyhow::Result<ExitCode> {
     let place = target().join("bench");
     std::fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
     anyhow::ensure!(arguments.bin.is_file(), "there is no {}: `cargo xtask bench` builds it", arguments.bin.display());
-    let bench = Bench { bin: arguments.bin, guests: arguments.guests, place, quick: arguments.quick };
+    let Arguments { bin, guests, lambdas, quick, .. } = arguments;
+    let zips = place.join("lambda");
+    let bench = Bench { bin, guests, place, programs: Programs(lambdas), zips, quick };
     let wanted = if arguments.only.is_empty() { Measure::value_variants().to_vec() } else { arguments.only };
     run(&bench, &wanted)
 }
@@ -106,7 +113,12 @@ fn write(path: &Path, content: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// As `cargo xtask bench` builds them on Linux.
+fn own_lambdas() -> PathBuf {
+    target().join(format!("{}-unknown-linux-gnu/lambda", std::env::consts::ARCH))
+}
+
 /// The repository's target directory.
 fn target() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).join("target")
+    root().join("target")
 }

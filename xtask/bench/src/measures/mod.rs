@@ -1,6 +1,9 @@
 //! The measures, each with its baseline in the same run.
 
 mod accepted_posts;
+mod lambda_start;
+mod lambda_warm;
+mod lambda_zip;
 pub mod lateness;
 mod pending_million;
 mod start;
@@ -24,6 +27,12 @@ pub enum Measure {
     PendingMillion,
     /// From spawn to the first answer
     Start,
+    /// Lambda: cold starts
+    LambdaStart,
+    /// Lambda: warm requests, memory, calls of AWS
+    LambdaWarm,
+    /// Lambda: sizes of what is uploaded
+    LambdaZip,
 }
 
 impl Measure {
@@ -35,6 +44,9 @@ impl Measure {
             Self::Lateness => lateness::measure(bench).await,
             Self::PendingMillion => pending_million::measure(bench).await,
             Self::Start => start::measure(bench).await,
+            Self::LambdaStart => lambda_start::measure(bench).await,
+            Self::LambdaWarm => lambda_warm::measure(bench).await,
+            Self::LambdaZip => lambda_zip::measure(bench),
         }
     }
 }

@@ -1,0 +1,8 @@
+//! A baseline of `cargo xtask bench`: the least that a Lambda behind HTTP can be.
+
+use lambda_http::{Error, Request, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    lambda_http::run(service_fn(async |_: Request| Ok::<_, Error>("hello"))).await
+}

@@ -1,0 +1,163 @@
+//! One execution environment: a process, and the Runtime API that it asks for events.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use http_body_util::Full;
+use hyper::Response;
+use hyper::body::Bytes;
+use postdate_tests::serve::{Answer, Server};
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, mpsc};
+
+use super::Stub;
+
+/// An answer takes no longer, or something is wrong.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The programs of the profile `lambda`, by `cargo xtask bench`.
+#[derive(Debug, Clone)]
+pub struct Programs(pub PathBuf);
+
+impl Programs {
+    /// One of the functions.
+    pub fn function(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// One of the baselines, `host/aws/examples`.
+    pub fn baseline(&self, name: &str) -> PathBuf {
+        self.0.join("examples").join(name)
+    }
+}
+
+/// Killed when dropped.
+pub struct Environment {
+    child: Child,
+    started: Instant,
+    events: mpsc::UnboundedSender<Value>,
+    answers: mpsc::UnboundedReceiver<(Instant, Bytes)>,
+    asked: mpsc::UnboundedReceiver<Instant>,
+    _api: Server,
+}
+
+impl Environment {
+    /// Starts a program, with the variables of a deployment whose AWS is the stub.
+    pub async fn spawn(command: &mut Command, stub: &Stub, use_cases: &str, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let (events, queue) = mpsc::unbounded_channel::<Value>();
+        let (answered, answers) = mpsc::unbounded_channel();
+        let (asks, asked) = mpsc::unbounded_channel();
+        let queue = Arc::new(Mutex::new(queue));
+        let api = Server::start(move |request: hyper::Request<Bytes>| {
+            let (queue, answered, asks) = (Arc::clone(&queue), answered.clone(), asks.clone());
+            async move {
+                if request.uri().path().ends_with("/invocation/next") {
+                    let _ = asks.send(Instant::now());
+                    return Some(next(&queue.lock().await.recv().await?));
+                }
+                let _ = answered.send((Instant::now(), request.into_body()));
+                let mut done = Response::new(Full::default());
+                *done.status_mut() = hyper::StatusCode::ACCEPTED;
+                Some(done)
+            }
+        })
+        .await;
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{}", api.port));
+        command.env("AWS_LAMBDA_FUNCTION_NAME", "bench").env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
+        command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512").env("AWS_REGION", "eu-central-1");
+        command.env("AWS_ACCESS_KEY_ID", "AKIAOFTHEBENCH").env("AWS_SECRET_ACCESS_KEY", "not-a-secret");
+        // All but one of the services at the stub: so TLS is made ready as on AWS, which is a part of each start there.
+        for service in ["DYNAMODB", "EVENTBRIDGE", "LAMBDA", "S3", "SCHEDULER", "SNS", "SQS"] {
+            command.env(format!("AWS_ENDPOINT_URL_{service}"), stub.url());
+        }
+        let target = "arn:aws:lambda:eu-central-1:123456789012:function:target";
+        command.env("POSTDATE_TABLE", "postdate").env("POSTDATE_TARGET_ARN", target).env("POSTDATE_USE_CASES", use_cases);
+        command.env("POSTDATE_DEAD_LETTER_ARN", "arn:aws:sqs:eu-central-1:123456789012:dead").env("POSTDATE_LOG", "warn");
+        command.env("POSTDATE_QUEUE_URL", format!("{}/123456789012/delay", stub.url()));
+        command.envs(variables.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+        let started = Instant::now();
+        let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        Ok(Self { child, started, events, answers, asked, _api: api })
+    }
+
+    /// From the start to the first question for an event: the init phase.
+    pub async fn ready(&mut self) -> anyhow::Result<Duration> {
+        let asked = tokio::time::timeout(PATIENCE, self.asked.recv()).await.context("it asks for no event")?;
+        Ok(asked.context("the Runtime API has ended")? - self.started)
+    }
+
+    /// Hands out an event; the answer, and how long it took from then.
+    pub async fn invoke(&mut self, event: &Value) -> anyhow::Result<(Duration, Value)> {
+        let given = Instant::now();
+        self.events.send(event.clone()).context("the Runtime API has ended")?;
+        let answer = tokio::time::timeout(PATIENCE, self.answers.recv()).await.context("no answer")?;
+        let (at, body) = answer.context("the Runtime API has ended")?;
+        Ok((at - given, serde_json::from_slice(&body).unwrap_or_default()))
+    }
+
+    /// From the start to the first answer, with the event waiting.
+    pub async fn first_answer(&mut self, event: &Value) -> anyhow::Result<(Duration, Value)> {
+        let started = self.started;
+        let given = Instant::now();
+        let (took, answer) = self.invoke(event).await?;
+        Ok((given + took - started, answer))
+    }
+
+    /// Resident memory, in bytes.
+    pub fn memory(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).context("cannot read the memory")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")?;
+        Ok(kilobytes << 10)
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn next(event: &Value) -> Answer {
+    let deadline = std::time::SystemTime::now() + Duration::from_secs(30);
+    let deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis();
+    let answer = Response::builder()
+        .header("lambda-runtime-aws-request-id", "00000000-0000-4000-8000-000000000000")
+        .header("lambda-runtime-deadline-ms", deadline.to_string())
+        .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:123456789012:function:bench")
+        .header("content-type", "application/json");
+    answer.body(Full::from(event.to_string())).unwrap_or_default()
+}
+
+/// A POST as a function URL or an HTTP API sends it.
+pub fn post(use_case: &str, body: &str) -> Value {
+    let path = format!("/requests/{use_case}");
+    json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
+        "headers": { "content-type": "application/json", "host": "bench.example" },
+        "requestContext": {
+            "accountId": "123456789012", "apiId": "bench", "domainName": "bench.example", "domainPrefix": "bench",
+            "http": { "method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7", "userAgent": "bench" },
+            "requestId": "bench", "routeKey": "$default", "stage": "$default", "time": "10/Jan/2027:05:16:23 +0000",
+            "timeEpoch": 1_799_644_583_000_u64,
+        },
+        "isBase64Encoded": false, "body": body,
+    })
+}
+
+/// Fails where an answer is not an acceptance: a fast refusal would be a fine time.
+pub fn accepted(answer: &Value) -> anyhow::Result<()> {
+    ensure!(answer["statusCode"] == 202, "not accepted: {answer}");
+    Ok(())
+}
+
+/// A file that has to be there.
+pub fn built(path: &Path) -> anyhow::Result<&Path> {
+    ensure!(path.is_file(), "there is no {}: `cargo xtask bench` builds it", path.display());
+    Ok(path)
+}

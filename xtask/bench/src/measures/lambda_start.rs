@@ -1,0 +1,147 @@
+//! Cold starts: from spawn to the first answer over the Runtime API, of an accepted POST.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::ensure;
+use postdate_runtime::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Artifacts};
+
+use crate::fixture::{Bench, root};
+use crate::lambda::{Environment, JavaScript, Stub, accepted, built, post};
+use crate::row::{Row, Target};
+use crate::sample::Sample;
+
+/// Where an environment keeps what it fetched from a bucket: gone with the environment, on Lambda.
+const FETCHED: &str = "/tmp/postdate";
+const ORDER: &str = r#"{"delay":"PT3H","item":"book","quantity":2}"#;
+
+/// Medians of some starts, one of each kind after the other.
+pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let times = if bench.quick { 5 } else { 21 };
+    let scratch = bench.scratch()?;
+    let rust = scratch.path().join("rust");
+    copy(&root().join("use-cases/orders"), &rust.join("orders"))?;
+    compile(bench, &rust.join("orders"))?;
+    let processor = bench.programs.function("processor");
+    let (plain, hello) = (bench.programs.baseline("plain"), bench.programs.baseline("hello"));
+    for program in [&processor, &plain, &hello] {
+        built(program)?;
+    }
+    let rust = rust.display().to_string();
+    let mut kinds = vec![
+        Kind { name: "rust", program: processor.clone().into(), use_cases: rust.clone(), event: post("orders", ORDER) },
+        Kind { name: "plain", program: plain.into(), use_cases: rust.clone(), event: post("orders", ORDER) },
+        Kind { name: "hello", program: hello.into(), use_cases: rust.clone(), event: post("orders", ORDER) },
+    ];
+    let javascript = JavaScript::install(&bench.place);
+    if let Some(javascript) = &javascript {
+        let bundle = scratch.path().join("js/js");
+        javascript.bundle(&root().join("wit"), &bundle)?;
+        compile(bench, &bundle)?;
+        let package = scratch.path().join("js").display().to_string();
+        kinds.push(Kind { name: "js", program: processor.clone().into(), use_cases: package, event: post("js", r#"{"delay":"PT3H"}"#) });
+        publish(&bundle, &scratch.path().join("bucket/use-cases/js"))?;
+        let bucket = "s3://bench/use-cases".to_owned();
+        kinds.push(Kind { name: "js from s3", program: processor.into(), use_cases: bucket, event: post("js", r#"{"delay":"PT3H"}"#) });
+        let node = Program::Node(javascript);
+        kinds.push(Kind { name: "node", program: node, use_cases: rust, event: post("orders", ORDER) });
+    }
+    let stub = Stub::start(Some(&scratch.path().join("bucket"))).await;
+    let mut starts: Vec<Vec<Duration>> = vec![Vec::new(); kinds.len()];
+    for turn in 0..=times {
+        for (kind, starts) in kinds.iter().zip(&mut starts) {
+            let start = kind.start(&stub).await?;
+            // The first reads files that later ones find in memory.
+            if turn > 0 {
+                starts.push(start);
+            }
+        }
+    }
+    let median = |name: &str| {
+        let index = kinds.iter().position(|kind| kind.name == name);
+        index.map(|index| Ok::<_, anyhow::Error>(Sample::of_durations(name, &starts[index])?.median())).transpose()
+    };
+    let rust = median("rust")?.unwrap_or_default();
+    let mut baseline = vec![("lambda_http, same calls", median("plain")?.unwrap_or_default())];
+    baseline.push(("hello world", median("hello")?.unwrap_or_default()));
+    if let Some(node) = median("node")? {
+        baseline.push(("Node.js, same calls", node));
+    }
+    let measure = "Lambda: cold start to an accepted POST, median";
+    let mut rows = vec![Row { id: "lambda-start", measure, value: rust, unit: "ms", baseline, target: Some(Target::TimesBaseline(1.5)) }];
+    if let (Some(package), Some(bucket)) = (median("js")?, median("js from s3")?) {
+        let row = |id, measure, value, target| Row { id, measure, value, unit: "ms", baseline: vec![("Rust guest", rust)], target };
+        let most = Some(Target::AtMost(rust + 10.0));
+        rows.push(row("lambda-start-js", "  the same, JavaScript guest in the package", package, most));
+        rows.push(row("lambda-start-js-s3", "  the same, fetched from a bucket on loopback", bucket, None));
+    }
+    Ok(rows)
+}
+
+enum Program<'a> {
+    File(std::path::PathBuf),
+    Node(&'a JavaScript),
+}
+
+impl From<std::path::PathBuf> for Program<'_> {
+    fn from(path: std::path::PathBuf) -> Self {
+        Self::File(path)
+    }
+}
+
+struct Kind<'a> {
+    name: &'static str,
+    program: Program<'a>,
+    use_cases: String,
+    event: serde_json::Value,
+}
+
+impl Kind<'_> {
+    async fn start(&self, stub: &Stub) -> anyhow::Result<Duration> {
+        match std::fs::remove_dir_all(FETCHED) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let mut command = match &self.program {
+            Program::File(path) => Command::new(path),
+            Program::Node(javascript) => javascript.lambda(),
+        };
+        let mut environment = Environment::spawn(&mut command, stub, &self.use_cases, &[("POSTDATE_PREFETCH", "js")]).await?;
+        let (took, answer) = environment.first_answer(&self.event).await?;
+        if self.name != "hello" {
+            accepted(&answer)?;
+        }
+        Ok(took)
+    }
+}
+
+/// Ahead of time, for this machine.
+pub fn compile(bench: &Bench, bundle: &Path) -> anyhow::Result<()> {
+    let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH };
+    let output = Command::new(&bench.bin).args(["plugin", "compile"]).arg(bundle).args(["--arch", arch]).output()?;
+    ensure!(output.status.success(), "cannot compile {}: {}", bundle.display(), String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// A version, and `current`, as a bucket has them.
+fn publish(bundle: &Path, to: &Path) -> anyhow::Result<()> {
+    let listed = std::fs::read_to_string(bundle.join(ARTIFACTS_DIR).join(ARTIFACTS_FILE))?;
+    let artifacts: Artifacts = serde_json::from_str(&listed)?;
+    copy(bundle, &to.join(&artifacts.version))?;
+    Ok(std::fs::write(to.join("current"), &artifacts.version)?)
+}
+
+pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let path = entry?.path();
+        let place = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy(&path, &place)?;
+        } else {
+            std::fs::copy(&path, place)?;
+        }
+    }
+    Ok(())
+}

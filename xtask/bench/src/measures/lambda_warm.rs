@@ -1,0 +1,132 @@
+//! Warm requests: our own time, memory, and the calls of AWS that they make.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use chrono::{SecondsFormat, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::lambda_start::{compile, copy};
+use crate::fixture::{Bench, root};
+use crate::lambda::{Environment, Stub, accepted, post};
+use crate::row::{Row, Target};
+use crate::sample::Sample;
+
+const REQUESTS: usize = 1000;
+/// After so many, memory is looked at once more.
+const MANY: usize = 5000;
+/// In turns, so that both meet the same moods of the machine.
+const TURN: usize = 50;
+
+pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let scratch = bench.scratch()?;
+    copy(&root().join("use-cases/orders"), &scratch.path().join("orders"))?;
+    compile(bench, &scratch.path().join("orders"))?;
+    let use_cases = scratch.path().display().to_string();
+    let stub = Stub::start(None).await;
+    let processor = &mut Command::new(bench.programs.function("processor"));
+    let mut processor = Environment::spawn(processor, &stub, &use_cases, &[]).await?;
+    let plain = &mut Command::new(bench.programs.baseline("plain"));
+    let mut plain = Environment::spawn(plain, &stub, &use_cases, &[]).await?;
+    let hello = &mut Command::new(bench.programs.baseline("hello"));
+    let mut hello = Environment::spawn(hello, &stub, &use_cases, &[]).await?;
+
+    let event = post("orders", r#"{"delay":"PT3H","item":"book","quantity":2}"#);
+    let (mut ours, mut theirs, mut least, mut memory) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let requests = if bench.quick { REQUESTS } else { MANY };
+    for turn in 0..requests / TURN {
+        for _ in 0..TURN {
+            let (took, answer) = processor.invoke(&event).await?;
+            accepted(&answer)?;
+            ours.push(took);
+        }
+        if turn < REQUESTS / TURN {
+            theirs.extend(times(&mut plain, &event).await?);
+            least.extend(times(&mut hello, &event).await?);
+        }
+        let done = (turn + 1) * TURN;
+        if [100, REQUESTS, MANY].contains(&done) {
+            memory.push((done, to_mib(processor.memory()?)));
+        }
+    }
+    let p99 = |name: &str, times: &[Duration]| Ok::<_, anyhow::Error>(Sample::of_durations(name, &times[TURN..REQUESTS])?.percentile(99));
+    let (ours, theirs, least) = (p99("processor", &ours)?, p99("plain", &theirs)?, p99("hello", &least)?);
+    let row = |id, measure, value, unit, baseline, target| Row { id, measure, value, unit, baseline, target };
+    let mut rows = vec![row(
+        "lambda-warm",
+        "Lambda: warm POST, own time beside the same calls, p99",
+        (ours - theirs).max(0.0),
+        "ms",
+        vec![("whole", ours), ("lambda_http, same calls", theirs), ("hello world", least)],
+        Some(Target::AtMost(1.0)),
+    )];
+    let at = |requests: usize| memory.iter().find(|(done, _)| *done == requests).map(|(_, mib)| *mib);
+    let mut baseline = vec![("after 100", at(100).context("memory after 100")?)];
+    baseline.extend(at(MANY).map(|mib| ("after 5,000", mib)));
+    baseline.push(("lambda_http, same calls", to_mib(plain.memory()?)));
+    let after = at(REQUESTS).context("memory after 1,000")?;
+    rows.push(row("lambda-memory", "Lambda: memory after 1,000 warm POSTs", after, "MiB", baseline, Some(Target::AtMost(64.0))));
+    rows.extend(calls(bench, &stub, &mut processor, &use_cases).await?);
+    Ok(rows)
+}
+
+async fn times(environment: &mut Environment, event: &Value) -> anyhow::Result<Vec<Duration>> {
+    let mut all = Vec::with_capacity(TURN);
+    for _ in 0..TURN {
+        all.push(environment.invoke(event).await?.0);
+    }
+    Ok(all)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a process has no 2^53 bytes")]
+fn to_mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// The calls of accepting, and of firing and cleaning up; with their names on stderr.
+async fn calls(bench: &Bench, stub: &Stub, processor: &mut Environment, use_cases: &str) -> anyhow::Result<Vec<Row>> {
+    let target = &mut Command::new(bench.programs.function("target"));
+    let mut target = Environment::spawn(target, stub, use_cases, &[]).await?;
+    target.ready().await?;
+    stub.take_calls();
+    stub.take_events();
+    // More than fifteen minutes ahead, so that it takes a rule; its event is handed out as if the time had come.
+    let at = Utc::now() + TimeDelta::seconds(902);
+    let body = json!({ "triggerAt": at.to_rfc3339_opts(SecondsFormat::Millis, true), "item": "book", "quantity": 2 });
+    let (_, answer) = processor.invoke(&post("orders", &body.to_string())).await?;
+    accepted(&answer)?;
+    let accept = stub.take_calls();
+    let rule = stub.take_events().pop().context("no rule was given an event")?;
+    target.invoke(&serde_json::from_str(&rule)?).await?;
+    let park = stub.take_calls();
+    ensure!(stub.take_events().len() == 1, "the early event was not parked: {park:?}");
+
+    // The rest of the way, by a request that is due now.
+    let soon = Utc::now() + TimeDelta::milliseconds(1500);
+    let body = json!({ "triggerAt": soon.to_rfc3339_opts(SecondsFormat::Millis, true), "item": "book", "quantity": 2 });
+    let (_, answer) = processor.invoke(&post("orders", &body.to_string())).await?;
+    accepted(&answer)?;
+    let mut envelope: Value = serde_json::from_str(&stub.take_events().pop().context("no message was sent")?)?;
+    let id = envelope["correlationId"].as_str().unwrap_or_default().to_owned();
+    envelope["rule"] = json!(format!("postdate-orders-{id}"));
+    stub.take_calls();
+    target.invoke(&envelope).await?;
+    let fire = stub.take_calls();
+    for (what, calls) in [("accept", &accept), ("park", &park), ("fire and clean", &fire)] {
+        eprintln!("    {what}: {}", calls.join(", "));
+    }
+    let row = |id, measure, calls: &[String], target| Row {
+        id,
+        measure,
+        value: f64::from(u32::try_from(calls.len()).unwrap_or(u32::MAX)),
+        unit: "calls",
+        baseline: vec![("the original, without a ledger", 2.0)],
+        target,
+    };
+    Ok(vec![
+        row("aws-calls-accept", "AWS calls to accept, by a rule", &accept, Some(Target::AtMost(4.0))),
+        row("aws-calls-park", "AWS calls to park the rest of the minute", &park, None),
+        row("aws-calls-fire", "AWS calls to fire and clean up", &fire, Some(Target::AtMost(5.0))),
+    ])
+}
