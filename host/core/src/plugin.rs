@@ -111,6 +111,9 @@ pub enum Stopped {
     /// Answered with more bytes than the host takes.
     #[error("answered with {size} bytes, more than the {limit} that are taken")]
     Output { size: u64, limit: u64 },
+    /// Used up something else of which each call has a bound; `what` reads on after the number.
+    #[error("used more than its limit of {limit} {what}")]
+    Limit { what: &'static str, limit: u64 },
     /// The host could not start the call at all: every slot is busy, or the machine is out of memory.
     #[error("could not be started: {0}")]
     NotStarted(String),
@@ -124,6 +127,7 @@ impl Stopped {
             Self::Timeout(_) => "timeout",
             Self::Memory(_) => "memory",
             Self::Output { .. } => "output",
+            Self::Limit { .. } => "limit",
             Self::NotStarted(_) => "not-started",
         }
     }

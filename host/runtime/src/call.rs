@@ -7,22 +7,23 @@ use std::time::{Duration, Instant};
 use postdate_core::plugin::{Job, JobResult, PluginError, Role, Stopped, ValidateInput, Verdict};
 use postdate_core::ports::Bundle;
 use postdate_core::use_case::UseCase;
-use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
-use wasmtime_wasi::I32Exit;
+use wasmtime::Store;
 
 use crate::bindings::processor::ProcessorPre;
 use crate::bindings::processor::exports::postdate::plugin::process as wit_process;
 use crate::bindings::validator::ValidatorPre;
 use crate::bindings::validator::exports::postdate::plugin::validate as wit_validate;
 use crate::convert;
+use crate::limits::MAX_OUTPUT_BYTES;
 use crate::load::{LoadedBundle, Plugin};
 use crate::logs::{CallLog, LogLine};
 use crate::outgoing::{Hooks, Outgoing};
 use crate::runtime::Runtime;
-use crate::store::{DeadlinePassed, State, TRANSFER_BYTES, new_store};
+use crate::store::{State, new_store};
 
-/// Most bytes that a plugin may answer.
-pub const MAX_OUTPUT_BYTES: u64 = 1 << 20;
+use self::stopped::stopped;
+
+mod stopped;
 
 /// What a caller decides about one call.
 #[derive(Debug, Clone, Default)]
@@ -88,7 +89,7 @@ impl LoadedBundle {
                 size if size > MAX_OUTPUT_BYTES => Err(Stopped::Output { size, limit: MAX_OUTPUT_BYTES }),
                 _ => Ok(answer),
             },
-            Ok(Err(error)) => Err(stopped(&error, store.data(), plugin.memory, given)),
+            Ok(Err(error)) => Err(stopped(&error, store.data(), given)),
             Err(_) => Err(Stopped::Timeout(given)),
         };
         let peak_memory = store.data().peak_memory();
@@ -174,32 +175,6 @@ impl Guest for ProcessorPre<State> {
     fn size(answer: &JobResult) -> u64 {
         convert::job_result_size(answer)
     }
-}
-
-/// Why wasmtime ended the call. `memory` is the limit in bytes, `timeout` what the call had.
-fn stopped(error: &wasmtime::Error, state: &State, memory: u64, timeout: Duration) -> Stopped {
-    if error.is::<DeadlinePassed>() {
-        return Stopped::Timeout(timeout);
-    }
-    // What a guest does that gets no memory differs by language: it traps, exits, or panics. The cause is the refusal.
-    if state.memory_refused() {
-        return Stopped::Memory(memory);
-    }
-    if error.is::<PoolConcurrencyLimitError>() {
-        return Stopped::NotStarted(error.root_cause().to_string());
-    }
-    if let Some(exit) = error.downcast_ref::<I32Exit>() {
-        return Stopped::Trap(format!("it exited with status {}", exit.0));
-    }
-    if let Some(trap) = error.downcast_ref::<Trap>() {
-        return Stopped::Trap(trap.to_string());
-    }
-    let cause = error.root_cause().to_string();
-    // The error's type is private to wasmtime; a test holds on to its text.
-    if cause.contains("fuel allocated for hostcalls has been exhausted") {
-        return Stopped::Output { size: TRANSFER_BYTES as u64, limit: MAX_OUTPUT_BYTES };
-    }
-    Stopped::Trap(cause.lines().next().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use postdate_core::plugin::Role;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+
+use crate::limits::{Reached, WRITTEN_BYTES, WRITTEN_LINES};
 
 /// Bounds of one call's output. What is beyond them is dropped, and the last line kept says so.
 const MAX_BYTES: usize = 64 << 10;
@@ -64,6 +66,9 @@ struct Output {
     lines: Vec<LogLine>,
     bytes: usize,
     full: bool,
+    /// By the guest, kept or not.
+    written_lines: u64,
+    written_bytes: u64,
     stdout: Partial,
     stderr: Partial,
     tail: VecDeque<String>,
@@ -104,8 +109,9 @@ impl CallLog {
         (std::mem::take(&mut output.lines), tail)
     }
 
-    fn write(&self, stream: Stream, bytes: &[u8]) {
+    fn write(&self, stream: Stream, bytes: &[u8]) -> Result<(), Reached> {
         let mut output = self.lock();
+        output.count(bytes)?;
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             output.partial(stream).push(&rest[..end]);
@@ -113,6 +119,7 @@ impl CallLog {
             rest = &rest[end + 1..];
         }
         output.partial(stream).push(rest);
+        Ok(())
     }
 
     fn end_line(&self, output: &mut Output, stream: Stream) {
@@ -157,6 +164,18 @@ impl CallLog {
 }
 
 impl Output {
+    fn count(&mut self, bytes: &[u8]) -> Result<(), Reached> {
+        self.written_bytes += bytes.len() as u64;
+        self.written_lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        if self.written_lines > WRITTEN_LINES {
+            return Err(Reached { what: "lines of output", limit: WRITTEN_LINES });
+        }
+        if self.written_bytes > WRITTEN_BYTES {
+            return Err(Reached { what: "bytes of output", limit: WRITTEN_BYTES });
+        }
+        Ok(())
+    }
+
     fn partial(&mut self, stream: Stream) -> &mut Partial {
         if stream == Stream::Stdout { &mut self.stdout } else { &mut self.stderr }
     }
@@ -228,8 +247,7 @@ impl Pollable for Pipe {
 #[async_trait::async_trait]
 impl OutputStream for Pipe {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.log.write(self.stream, &bytes);
-        Ok(())
+        self.log.write(self.stream, &bytes).map_err(|reached| StreamError::Trap(reached.into()))
     }
 
     fn flush(&mut self) -> StreamResult<()> {
@@ -252,9 +270,9 @@ mod tests {
     #[test]
     fn lines_are_put_together_from_writes() {
         let log = log();
-        log.write(Stream::Stdout, b"one\ntw");
-        log.write(Stream::Stderr, b"err\n");
-        log.write(Stream::Stdout, b"o\r\n\nthree");
+        log.write(Stream::Stdout, b"one\ntw").unwrap();
+        log.write(Stream::Stderr, b"err\n").unwrap();
+        log.write(Stream::Stdout, b"o\r\n\nthree").unwrap();
         let (lines, tail) = log.finish();
         let texts: Vec<_> = lines.iter().map(|line| (line.stream, line.text.as_str())).collect();
         assert_eq!(
@@ -267,15 +285,15 @@ mod tests {
     #[test]
     fn control_characters_and_broken_utf8_are_made_visible() {
         let log = log();
-        log.write(Stream::Stderr, b"\x1b[31mred\tand \xff\n");
+        log.write(Stream::Stderr, b"\x1b[31mred\tand \xff\n").unwrap();
         assert_eq!(log.finish().1, ["\\u{1b}[31mred\tand \u{fffd}"]);
     }
 
     #[test]
     fn a_long_line_is_cut_and_the_next_one_is_whole() {
         let log = log();
-        log.write(Stream::Stdout, &vec![b'x'; 3 * MAX_LINE_BYTES]);
-        log.write(Stream::Stdout, b"\nnext\n");
+        log.write(Stream::Stdout, &vec![b'x'; 3 * MAX_LINE_BYTES]).unwrap();
+        log.write(Stream::Stdout, b"\nnext\n").unwrap();
         let (lines, _) = log.finish();
         assert_eq!(lines[0].text.len(), MAX_LINE_BYTES + " [cut]".len());
         assert_eq!(lines[1].text, "next");
@@ -285,7 +303,7 @@ mod tests {
     fn too_many_lines_end_in_one_note_but_the_tail_goes_on() {
         let log = log();
         for n in 0..MAX_LINES + 500 {
-            log.write(Stream::Stderr, format!("line {n}\n").as_bytes());
+            log.write(Stream::Stderr, format!("line {n}\n").as_bytes()).unwrap();
         }
         let (lines, tail) = log.finish();
         assert_eq!(lines.len(), MAX_LINES + 1);
@@ -298,7 +316,7 @@ mod tests {
     fn too_many_bytes_end_in_one_note() {
         let log = log();
         for _ in 0..40 {
-            log.write(Stream::Stdout, &[&[b'x'; 3000][..], b"\n"].concat());
+            log.write(Stream::Stdout, &[&[b'x'; 3000][..], b"\n"].concat()).unwrap();
         }
         let (lines, _) = log.finish();
         assert_eq!(lines.len(), MAX_BYTES / 3000 + 1);

@@ -47,7 +47,7 @@ pub enum Expected {
 }
 
 /// What `error` may be: the words of `Stopped::code`, and `refused` for a plugin that the host does not load.
-pub const ERRORS: [&str; 6] = ["trap", "timeout", "memory", "output", "not-started", "refused"];
+pub const ERRORS: [&str; 7] = ["trap", "timeout", "memory", "output", "limit", "not-started", "refused"];
 
 /// Each `None` is not looked at.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

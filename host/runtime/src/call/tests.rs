@@ -4,6 +4,7 @@ use postdate_core::plugin::{Acceptance, Problem};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::limits::TRANSFER_BYTES;
 use crate::logs::Stream;
 use crate::outgoing::{Answer, Canned, Exchange};
 use crate::testing::{bundle, input, job, load};

@@ -4,22 +4,21 @@ mod address;
 mod canned;
 mod connect;
 mod grant;
+mod usage;
 
 use std::future::Future;
 use std::sync::Arc;
 
 use http::{Request, Response};
 use postdate_core::plugin::Role;
-use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 pub use canned::{Answer, Canned, Exchange};
 pub use grant::{Origin, OriginError};
 
+use self::usage::Usage;
+use crate::limits::Reached;
 use crate::logs::CallLog;
-
-/// Connections that one call may have open at once.
-const MAX_CONNECTIONS: usize = 16;
 
 /// Bytes of a request's body that wait here to be sent. A guest may hold many bodies at once.
 const BODY_CHUNK_BYTES: usize = 64 << 10;
@@ -41,7 +40,7 @@ pub struct Hooks {
     grants: Arc<[Origin]>,
     log: Arc<CallLog>,
     /// Made at the first request.
-    connections: Option<Arc<Semaphore>>,
+    usage: Option<Arc<Usage>>,
 }
 
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -49,7 +48,12 @@ type Sent = Result<(Response<WasiBody>, Io), Error>;
 
 impl Hooks {
     pub fn new(outgoing: Outgoing, grants: Arc<[Origin]>, log: Arc<CallLog>) -> Self {
-        Self { outgoing, grants, log, connections: None }
+        Self { outgoing, grants, log, usage: None }
+    }
+
+    /// The first limit of the network that the call has reached.
+    pub fn reached(&self) -> Option<Reached> {
+        self.usage.as_ref()?.reached()
     }
 
     /// The origin of a request that is granted; otherwise says on the call's log what was refused, and what to add.
@@ -87,23 +91,24 @@ impl WasiHttpHooks for Hooks {
         let Some(origin) = self.granted(&request) else {
             return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
         };
-        if let Outgoing::Canned(canned) = &self.outgoing {
-            return Box::new(canned::answer(Arc::clone(canned), request));
-        }
-        let connections = self.connections.get_or_insert_with(|| Arc::new(Semaphore::new(MAX_CONNECTIONS)));
-        let Ok(permit) = Arc::clone(connections).try_acquire_owned() else {
-            self.log.note(format!("refused a request to {origin}: the call has {MAX_CONNECTIONS} connections open, which is the most"));
-            return Box::new(std::future::ready(Err(Error::ConnectionLimitReached)));
+        let usage = Arc::clone(self.usage.get_or_insert_with(|| Usage::new(Arc::clone(&self.log))));
+        let permit = match usage.request() {
+            Ok(permit) => permit,
+            Err(error) => return Box::new(std::future::ready(Err(error))),
         };
-        let log = Arc::clone(&self.log);
+        let request = usage.count_request(request);
+        let (outgoing, log) = (self.outgoing.clone(), Arc::clone(&self.log));
         Box::new(async move {
-            let (response, connection) = connect::send(request, options.unwrap_or_default(), &origin, &log).await?;
+            let (response, connection) = match outgoing {
+                Outgoing::Granted => connect::send(request, options.unwrap_or_default(), &origin, &log).await?,
+                Outgoing::Canned(canned) => canned::answer(canned, request).await?,
+            };
             let connection: Io = Box::new(async move {
                 let result = Box::into_pin(connection).await;
                 drop(permit);
                 result
             });
-            Ok((response, connection))
+            Ok((usage.count_response(response)?, connection))
         })
     }
 }

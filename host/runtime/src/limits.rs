@@ -1,0 +1,138 @@
+//! What one call may use up, and how a call that wanted more is told by name. Memory and time are the manifest's to say; the
+//! rest is the same for every plugin, and far above what an honest one needs.
+
+use postdate_core::plugin::Stopped;
+use wasmtime::ResourceLimiter;
+
+use crate::config::{CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLE_ELEMENTS, TABLES_PER_COMPONENT};
+
+/// Most bytes that a plugin may answer.
+pub const MAX_OUTPUT_BYTES: u64 = 1 << 20;
+/// Bytes that a guest may hand to the host at a time, as its answer or as the arguments of a host function. Without it, a
+/// list whose items all share one long text would become far more memory here than the guest has.
+pub const TRANSFER_BYTES: usize = 4 << 20;
+/// Resources, such as streams and header maps, that a guest may hold at once. Each costs the host memory.
+pub const RESOURCES: usize = 1_000;
+/// Bytes of one header map.
+pub const FIELDS_BYTES: usize = 32 << 10;
+/// Bytes of one draw from `wasi:random`.
+pub const RANDOM_BYTES: u64 = 1 << 20;
+/// What a guest may write to stdout and stderr. Of that, what is kept is bounded more tightly, and the rest is dropped; a guest
+/// that goes on to this point has lost itself in a loop.
+pub const WRITTEN_LINES: u64 = 100_000;
+pub const WRITTEN_BYTES: u64 = 16 << 20;
+/// HTTP requests, and how many of them at once.
+pub const REQUESTS: u64 = 256;
+pub const CONNECTIONS: usize = 16;
+/// Bytes of all requests' bodies, and of all responses, heads included.
+pub const SENT_BYTES: u64 = 16 << 20;
+pub const RECEIVED_BYTES: u64 = 64 << 20;
+
+/// A limit that a call ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more than the limit of {limit} {what}")]
+pub struct Reached {
+    /// Reads on after the number.
+    pub what: &'static str,
+    pub limit: u64,
+}
+
+impl From<Reached> for Stopped {
+    fn from(Reached { what, limit }: Reached) -> Self {
+        Self::Limit { what, limit }
+    }
+}
+
+/// Holds a call to its memory, tables and instances.
+pub struct Limits {
+    max: u64,
+    current: u64,
+    peak: u64,
+    /// What was granted last; taken back if the growth fails after all.
+    granted: u64,
+    refused: Option<Stopped>,
+}
+
+impl Limits {
+    /// `max`: bytes for all linear memories together.
+    pub fn new(max: u64) -> Self {
+        Self { max, current: 0, peak: 0, granted: 0, refused: None }
+    }
+
+    /// Most bytes of linear memory at any time.
+    pub fn peak(&self) -> u64 {
+        self.peak
+    }
+
+    /// What the guest wanted first of all that it could not have. It was only told so: whether that ends the call is its own
+    /// business.
+    pub fn refused(&self) -> Option<&Stopped> {
+        self.refused.as_ref()
+    }
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let growth = desired.saturating_sub(current) as u64;
+        let total = self.current.saturating_add(growth);
+        if total > self.max {
+            self.refused.get_or_insert(Stopped::Memory(self.max));
+            return Ok(false);
+        }
+        self.current = total;
+        self.peak = self.peak.max(total);
+        self.granted = growth;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.current -= self.granted;
+        self.granted = 0;
+        tracing::debug!(error = %error, "a guest's memory could not grow");
+        Ok(())
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > TABLE_ELEMENTS {
+            self.refused.get_or_insert(Reached { what: "elements of a table", limit: TABLE_ELEMENTS as u64 }.into());
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_PER_COMPONENT as usize
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_PER_COMPONENT as usize
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_PER_COMPONENT as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_for_all_memories_together() {
+        let mut limits = Limits::new(100);
+        assert!(limits.memory_growing(0, 60, None).unwrap());
+        assert!(limits.memory_growing(0, 40, None).unwrap());
+        assert_eq!(limits.refused(), None);
+        assert!(!limits.memory_growing(40, 41, None).unwrap());
+        assert_eq!(limits.refused(), Some(&Stopped::Memory(100)));
+        assert_eq!(limits.peak(), 100);
+    }
+
+    #[test]
+    fn what_was_refused_first_counts() {
+        let mut limits = Limits::new(100);
+        assert!(!limits.table_growing(0, TABLE_ELEMENTS + 1, None).unwrap());
+        assert!(!limits.memory_growing(0, 101, None).unwrap());
+        assert_eq!(limits.refused().map(Stopped::code), Some("limit"));
+    }
+}

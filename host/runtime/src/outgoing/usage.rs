@@ -1,0 +1,208 @@
+//! How much of the network one call uses, and the bodies that count it.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use crate::limits::{CONNECTIONS, RECEIVED_BYTES, REQUESTS, Reached, SENT_BYTES};
+use crate::logs::CallLog;
+
+/// Of one call. The guest gets an error of wasi:http at the limit; the call's log says which limit it was.
+pub struct Usage {
+    connections: Arc<Semaphore>,
+    requests: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
+    reached: OnceLock<Reached>,
+    log: Arc<CallLog>,
+}
+
+impl Usage {
+    pub fn new(log: Arc<CallLog>) -> Arc<Self> {
+        let connections = Arc::new(Semaphore::new(CONNECTIONS));
+        let zero = AtomicU64::default;
+        Arc::new(Self { connections, requests: zero(), sent: zero(), received: zero(), reached: OnceLock::new(), log })
+    }
+
+    /// The first limit that the call has reached.
+    pub fn reached(&self) -> Option<Reached> {
+        self.reached.get().copied()
+    }
+
+    /// One more request, for as long as the permit is held.
+    pub fn request(&self) -> Result<OwnedSemaphorePermit, Error> {
+        self.take(&self.requests, 1, Reached { what: "HTTP requests", limit: REQUESTS }).map_err(|_| Error::ConnectionLimitReached)?;
+        let permit = Arc::clone(&self.connections).try_acquire_owned();
+        permit.map_err(|_| {
+            self.note(Reached { what: "connections at once", limit: CONNECTIONS as u64 });
+            Error::ConnectionLimitReached
+        })
+    }
+
+    /// The same request, its body counted.
+    pub fn count_request(self: &Arc<Self>, request: Request<WasiBody>) -> Request<WasiBody> {
+        request.map(|body| Counted { body, usage: Arc::clone(self), sends: true }.boxed_unsync())
+    }
+
+    /// The same response, counted with its head.
+    pub fn count_response(self: &Arc<Self>, response: Response<WasiBody>) -> Result<Response<WasiBody>, Error> {
+        self.receive(size(response.headers()))?;
+        Ok(response.map(|body| Counted { body, usage: Arc::clone(self), sends: false }.boxed_unsync()))
+    }
+
+    fn send(&self, bytes: usize) -> Result<(), Error> {
+        let limit = Reached { what: "bytes of HTTP request bodies", limit: SENT_BYTES };
+        self.take(&self.sent, bytes as u64, limit).map_err(|reached| Error::HttpRequestBodySize(Some(reached.limit)))
+    }
+
+    fn receive(&self, bytes: usize) -> Result<(), Error> {
+        let limit = Reached { what: "bytes of HTTP responses", limit: RECEIVED_BYTES };
+        self.take(&self.received, bytes as u64, limit).map_err(|reached| Error::HttpResponseBodySize(Some(reached.limit)))
+    }
+
+    fn take(&self, counter: &AtomicU64, amount: u64, limit: Reached) -> Result<(), Reached> {
+        if counter.fetch_add(amount, Ordering::Relaxed).saturating_add(amount) <= limit.limit {
+            return Ok(());
+        }
+        self.note(limit);
+        Err(limit)
+    }
+
+    /// Once: a guest that goes on asking would fill its log with it.
+    fn note(&self, limit: Reached) {
+        if self.reached.set(limit).is_ok() {
+            self.log.note(format!("refused {limit} that a call has"));
+        }
+    }
+}
+
+fn size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+}
+
+struct Counted {
+    body: WasiBody,
+    usage: Arc<Usage>,
+    sends: bool,
+}
+
+impl Body for Counted {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
+        let Some(Ok(frame)) = frame else { return Poll::Ready(frame) };
+        let bytes = frame.data_ref().map_or(0, Bytes::len) + frame.trailers_ref().map_or(0, size);
+        let counted = if self.sends { self.usage.send(bytes) } else { self.usage.receive(bytes) };
+        Poll::Ready(Some(counted.map(|()| frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+    use postdate_core::plugin::Role;
+
+    use super::*;
+    use crate::logs::Identity;
+
+    fn usage() -> (Arc<Usage>, Arc<CallLog>) {
+        let log = CallLog::new(Arc::new(Identity { use_case: "x".into(), role: Role::Process }), "id".into());
+        (Usage::new(Arc::clone(&log)), log)
+    }
+
+    fn body(bytes: usize) -> WasiBody {
+        Full::new(Bytes::from(vec![b'x'; bytes])).map_err(|never| match never {}).boxed_unsync()
+    }
+
+    #[track_caller]
+    fn notes(log: &CallLog) -> Vec<String> {
+        log.finish().0.into_iter().map(|line| line.text).collect()
+    }
+
+    #[test]
+    fn requests_are_counted() {
+        let (usage, log) = usage();
+        for _ in 0..REQUESTS {
+            drop(usage.request().unwrap());
+        }
+        for _ in 0..3 {
+            assert!(matches!(usage.request(), Err(Error::ConnectionLimitReached)));
+        }
+        assert_eq!(notes(&log), ["refused more than the limit of 256 HTTP requests that a call has"]);
+        assert_eq!(usage.reached().unwrap().limit, REQUESTS);
+    }
+
+    #[test]
+    fn connections_are_counted_while_they_are_open() {
+        let (usage, log) = usage();
+        let mut open: Vec<_> = (0..CONNECTIONS).map(|_| usage.request().unwrap()).collect();
+        assert!(usage.request().is_err());
+        open.pop();
+        assert!(usage.request().is_ok());
+        assert_eq!(notes(&log), ["refused more than the limit of 16 connections at once that a call has"]);
+    }
+
+    #[tokio::test]
+    async fn bodies_are_counted_all_together() {
+        let (usage, log) = usage();
+        let half = usize::try_from(SENT_BYTES / 2).unwrap();
+        for _ in 0..2 {
+            usage.count_request(Request::new(body(half))).into_body().collect().await.unwrap();
+        }
+        let error = usage.count_request(Request::new(body(1))).into_body().collect().await.unwrap_err();
+        assert!(matches!(error, Error::HttpRequestBodySize(Some(SENT_BYTES))), "{error}");
+        assert_eq!(notes(&log), ["refused more than the limit of 16777216 bytes of HTTP request bodies that a call has"]);
+    }
+
+    #[tokio::test]
+    async fn an_endless_response_ends_at_the_limit() {
+        struct Endless;
+        impl Body for Endless {
+            type Data = Bytes;
+            type Error = Error;
+            fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 4096])))))
+            }
+        }
+        let (usage, log) = usage();
+        let mut response = usage.count_response(Response::new(Endless.boxed_unsync())).unwrap().into_body();
+        let mut received = 0;
+        let error = loop {
+            match response.frame().await.unwrap() {
+                Ok(frame) => received += frame.data_ref().unwrap().len() as u64,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::HttpResponseBodySize(Some(RECEIVED_BYTES))), "{error}");
+        assert_eq!(received, RECEIVED_BYTES);
+        assert_eq!(notes(&log), ["refused more than the limit of 67108864 bytes of HTTP responses that a call has"]);
+    }
+
+    #[test]
+    fn heads_count() {
+        let (usage, _) = usage();
+        for _ in 0..3 {
+            let response = Response::builder().header("x", "y".repeat(30 << 20)).body(body(0)).unwrap();
+            let _ = usage.count_response(response);
+        }
+        assert!(usage.reached().is_some());
+    }
+}
