@@ -65,7 +65,11 @@ impl Environment {
             }
         })
         .await;
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{}", api.port));
+        command
+            .env_clear()
+            .env("NODE_NO_WARNINGS", "1")
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{}", api.port));
         command.env("AWS_LAMBDA_FUNCTION_NAME", "bench").env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
         command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512").env("AWS_REGION", "eu-central-1");
         command.env("AWS_ACCESS_KEY_ID", "AKIAOFTHEBENCH").env("AWS_SECRET_ACCESS_KEY", "not-a-secret");
