@@ -15,11 +15,16 @@ pub struct BundleSource {
     pub files: BTreeMap<String, Bytes>,
 }
 
+/// Largest manifest, in bytes.
+pub const MAX_MANIFEST_BYTES: usize = 1 << 20;
+
 /// Why files are not a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
     #[error("the bundle has no {MANIFEST_FILE}")]
     NoManifest,
+    #[error("{MANIFEST_FILE} is {0} bytes, and {MAX_MANIFEST_BYTES} are the most")]
+    TooLarge(usize),
     #[error("{MANIFEST_FILE} is not UTF-8")]
     NotUtf8,
     #[error(transparent)]
@@ -48,6 +53,9 @@ impl BundleSource {
     /// Reads the manifest, and checks that each file that it names is there.
     pub fn use_case(&self) -> Result<UseCase, BundleError> {
         let manifest = self.files.get(MANIFEST_FILE).ok_or(BundleError::NoManifest)?;
+        if manifest.len() > MAX_MANIFEST_BYTES {
+            return Err(BundleError::TooLarge(manifest.len()));
+        }
         let use_case = UseCase::parse(std::str::from_utf8(manifest).map_err(|_| BundleError::NotUtf8)?)?;
         for (key, file) in named_files(&use_case) {
             if !self.files.contains_key(&file) {

@@ -85,6 +85,7 @@ impl Inspection {
             Kind::Empty => "is empty: copy the built component again".into(),
             Kind::Text => "is WebAssembly text: turn it into a binary with `wasm-tools parse`".into(),
             Kind::Damaged { offset, message } => format!("is damaged or cut short, at byte {offset} ({message}): copy the built component again"),
+            Kind::Bomb { message } => format!("{message}: build it of fewer parts"),
             Kind::Unknown => "is not WebAssembly: it does not start with the bytes 00 61 73 6d".into(),
         };
         Some(problem)

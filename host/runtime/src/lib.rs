@@ -26,6 +26,7 @@ pub mod outgoing;
 mod precompile;
 mod runtime;
 mod secrets;
+mod signature;
 mod store;
 mod surface;
 #[cfg(test)]

@@ -17,6 +17,10 @@ pub const RESOURCES: usize = 1_000;
 pub const FIELDS_BYTES: usize = 32 << 10;
 /// Bytes of one draw from `wasi:random`.
 pub const RANDOM_BYTES: u64 = 1 << 20;
+/// Instances of any kind that a component comes to, all levels multiplied, and levels of components inside each other. For the
+/// compiler's sake: those that hold code are bounded more tightly.
+pub const COMPONENT_INSTANCES: u64 = 10_000;
+pub const NESTED_COMPONENTS: u32 = 100;
 /// What a guest may write to stdout and stderr. Of that, what is kept is bounded more tightly, and the rest is dropped; a guest
 /// that goes on to this point has lost itself in a loop.
 pub const WRITTEN_LINES: u64 = 100_000;

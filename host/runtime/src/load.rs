@@ -21,6 +21,7 @@ use crate::logs::Identity;
 use crate::outgoing::Origin;
 use crate::runtime::{Inner, Runtime};
 use crate::secrets::Secrets;
+use crate::signature;
 use crate::store::State;
 
 use self::compiled::Compiled;
@@ -206,11 +207,12 @@ fn link_wasm(inner: &Inner, role: Role, wasm: &Bytes) -> Result<InstancePre<Stat
     if !problems.is_empty() {
         return Err(problems.join("; and it "));
     }
-    link(inner, &compile(&inner.engine, inner.cache.as_ref(), wasm)?)
+    link(inner, role, &compile(&inner.engine, inner.cache.as_ref(), wasm)?)
 }
 
 /// Every import has been judged by name, so what fails here is its type.
-fn link(inner: &Inner, component: &Component) -> Result<InstancePre<State>, String> {
+fn link(inner: &Inner, role: Role, component: &Component) -> Result<InstancePre<State>, String> {
+    signature::check(&inner.engine, component, role)?;
     inner.linker.instantiate_pre(component).map_err(|error| format!("imports something of another type than the host has: {error:#}"))
 }
 

@@ -1,6 +1,10 @@
 //! Reads what a file is and, of a component, what it imports and exports: by name, from the bytes, without compiling.
 
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{
+    ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentInstanceSectionReader, ComponentTypeRef, Encoding, Parser, Payload,
+};
+
+use crate::limits::{COMPONENT_INSTANCES, NESTED_COMPONENTS};
 
 /// What a plugin file turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +19,8 @@ pub enum Kind {
     Text,
     /// Starts like WebAssembly and goes wrong at the byte `offset`.
     Damaged { offset: usize, message: String },
+    /// A component that is small as a file, and that no compiler would get to the end of.
+    Bomb { message: String },
     /// Not WebAssembly.
     Unknown,
 }
@@ -29,14 +35,12 @@ pub fn read(bytes: &[u8]) -> Kind {
         let is_text = [&b"(component"[..], b"(module", b";;"].iter().any(|start| text.starts_with(start));
         return if is_text { Kind::Text } else { Kind::Unknown };
     }
-    match walk(bytes) {
-        Ok(kind) => kind,
-        Err(error) => Kind::Damaged { offset: error.offset(), message: error.message().to_owned() },
-    }
+    walk(bytes).unwrap_or_else(|error| Kind::Damaged { offset: error.offset(), message: error.message().to_owned() })
 }
 
 fn walk(bytes: &[u8]) -> Result<Kind, wasmparser::BinaryReaderError> {
     let mut kind = Kind::Unknown;
+    let mut instances = Instances::default();
     // How many components, or modules, deep the parser is: only the outermost one's imports and exports count.
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -47,13 +51,35 @@ fn walk(bytes: &[u8]) -> Result<Kind, wasmparser::BinaryReaderError> {
                     Encoding::Module => Kind::Module,
                 };
             }
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(section) if depth == 0 => {
+            Payload::ModuleSection { .. } => {
+                depth += 1;
+                instances.open.push(0);
+            }
+            Payload::ComponentSection { .. } => {
+                depth += 1;
+                instances.open.push(0);
+                if depth > NESTED_COMPONENTS {
+                    let message = format!("has components inside each other more than {NESTED_COMPONENTS} deep");
+                    return Ok(Kind::Bomb { message });
+                }
+            }
+            Payload::End(_) => {
+                depth = depth.saturating_sub(1);
+                instances.close();
+            }
+            Payload::InstanceSection(section) => instances.add(section.count().into()),
+            Payload::ComponentInstanceSection(section) => instances.section(section)?,
+            Payload::ComponentAliasSection(section) => {
+                for alias in section {
+                    instances.lent |= matches!(alias?, ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. });
+                }
+            }
+            Payload::ComponentImportSection(section) => {
                 for import in section {
-                    let name = import?.name.name.to_owned();
-                    if let Kind::Component { imports, .. } = &mut kind {
-                        imports.push(name);
+                    let import = import?;
+                    instances.lent |= matches!(import.ty, ComponentTypeRef::Component(_));
+                    if let (0, Kind::Component { imports, .. }) = (depth, &mut kind) {
+                        imports.push(import.name.name.to_owned());
                     }
                 }
             }
@@ -67,8 +93,56 @@ fn walk(bytes: &[u8]) -> Result<Kind, wasmparser::BinaryReaderError> {
             }
             _ => {}
         }
+        if let Some(message) = instances.problem() {
+            return Ok(Kind::Bomb { message });
+        }
     }
     Ok(kind)
+}
+
+/// How many instances a component comes to, at the most. The compiler writes them out one by one, each of an inner
+/// component with all that it consists of, so that a component of ten of a component of ten of... would keep it busy for ever.
+struct Instances {
+    /// Of the components that the parser is in, outermost first.
+    open: Vec<u64>,
+    /// The most of any component that has ended. What is instantiated is one of those.
+    most: u64,
+    /// A component comes from elsewhere, so that its instances cannot be counted here.
+    lent: bool,
+}
+
+impl Default for Instances {
+    fn default() -> Self {
+        Self { open: vec![0], most: 0, lent: false }
+    }
+}
+
+impl Instances {
+    fn add(&mut self, count: u64) {
+        if let Some(open) = self.open.last_mut() {
+            *open = open.saturating_add(count);
+        }
+    }
+
+    fn section(&mut self, section: ComponentInstanceSectionReader<'_>) -> Result<(), wasmparser::BinaryReaderError> {
+        for instance in section {
+            let inner = if matches!(instance?, ComponentInstance::Instantiate { .. }) { self.most } else { 0 };
+            self.add(inner.saturating_add(1));
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.most = self.most.max(self.open.pop().unwrap_or_default());
+    }
+
+    fn problem(&self) -> Option<String> {
+        if self.lent {
+            return Some("takes a whole component from an import or from another component".to_owned());
+        }
+        let total = self.open.iter().copied().max().unwrap_or_default().max(self.most);
+        (total > COMPONENT_INSTANCES).then(|| format!("comes to more than the {COMPONENT_INSTANCES} instances that a plugin may have"))
+    }
 }
 
 #[cfg(test)]

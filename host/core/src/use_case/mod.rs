@@ -155,7 +155,7 @@ pub enum ManifestError {
 impl UseCase {
     /// Parses and checks a manifest.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
-        let use_case: Self = toml::from_str(text).map_err(|error| ManifestError::Syntax(error.to_string().trim_end().to_owned()))?;
+        let use_case: Self = toml::from_str(text).map_err(|error| ManifestError::Syntax(shortened(error.to_string().trim_end())))?;
         check::check(&use_case)?;
         Ok(use_case)
     }
@@ -182,6 +182,16 @@ impl UseCase {
             (_, None, None) => Duration::from_secs(10),
         }
     }
+}
+
+/// TOML's message shows the faulty line, which may be as long as the file.
+fn shortened(message: &str) -> String {
+    const MAX_LINE_CHARS: usize = 200;
+    let line = |line: &str| match line.char_indices().nth(MAX_LINE_CHARS) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line.to_owned(),
+    };
+    message.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Compiled {
         if !problems.is_empty() {
             return Err(problems.join("; and it "));
         }
-        link(inner, &component)
+        link(inner, role, &component)
     }
 
     fn check_engine(&self) -> Result<(), String> {

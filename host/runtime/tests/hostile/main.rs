@@ -2,5 +2,7 @@
 //! compiled ahead of time. Each ends with an error by name; the next call on the same host is a good one; memory comes back.
 
 mod calls;
+mod files;
+mod fuzz;
 mod guest;
 mod host;
