@@ -134,13 +134,68 @@ impl Stopped {
 }
 
 impl PluginError {
-    /// The guest's last words: what a panic printed, where it printed one, else the last line.
+    /// The guest's last words: the message and the place of a panic or an exception, where its language's runtime printed
+    /// them, else the last line.
     pub fn panic_message(&self) -> Option<String> {
+        let lines = &self.stderr;
         // Rust prints the place of a panic on one line and its message on the next.
-        let panic = self.stderr.iter().position(|line| line.contains("panicked at"));
-        match panic {
-            Some(place) => Some(self.stderr[place..].iter().take(2).map(|line| line.trim()).collect::<Vec<_>>().join(" ")),
-            None => self.stderr.last().cloned(),
+        if let Some(place) = lines.iter().position(|line| line.contains("panicked at")) {
+            return Some(lines[place..].iter().take(2).map(|line| line.trim()).collect::<Vec<_>>().join(" "));
         }
+        let last = lines.iter().rfind(|line| !line.trim().is_empty())?;
+        // Python: a traceback, the innermost frame last, and then the exception.
+        if let Some(frame) = lines.iter().rfind(|line| is_python_frame(line)) {
+            return Some(format!("{}: {}", frame.trim(), last.trim()));
+        }
+        // JavaScript: the exception, and then the stack, the innermost frame first.
+        if let Some(frame) = lines.iter().position(|line| is_javascript_frame(line)) {
+            let message = lines[..frame].iter().rfind(|line| !matches!(line.trim(), "" | "Stack:"));
+            return Some([message, Some(&lines[frame])].into_iter().flatten().map(|line| line.trim()).collect::<Vec<_>>().join(" "));
+        }
+        Some(last.clone())
+    }
+}
+
+/// `  File "app.py", line 12, in process`
+fn is_python_frame(line: &str) -> bool {
+    line.trim_start().starts_with("File \"") && line.contains(", line ")
+}
+
+/// `    at process (app.js:3:9)` or `process@app.js:3:9`
+fn is_javascript_frame(line: &str) -> bool {
+    let line = line.trim();
+    let mut parts = line.trim_end_matches(')').rsplitn(3, ':');
+    let mut number = || parts.next().is_some_and(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    (line.starts_with("at ") || line.contains('@')) && number() && number()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(stderr: &str, expected: Option<&str>) {
+        let stderr = stderr.lines().map(str::to_owned).collect();
+        let reason = Stopped::Trap("unreachable".into());
+        let error = PluginError { use_case: "x".into(), role: Role::Process, version: "v".into(), reason, stderr };
+        assert_eq!(error.panic_message().as_deref(), expected);
+    }
+
+    #[test]
+    fn the_last_words_are_the_message_and_the_place() {
+        check("", None);
+        check("one\ntwo\n\n", Some("two"));
+        check(
+            "before\n\nthread '<unnamed>' (1) panicked at src/lib.rs:12:9:\nno stock\nnote: run with `RUST_BACKTRACE=1`",
+            Some("thread '<unnamed>' (1) panicked at src/lib.rs:12:9: no stock"),
+        );
+        let python = "Traceback (most recent call last):\n  File \"app.py\", line 3, in process\n    ship(job)\n  \
+                      File \"ship.py\", line 12, in ship\n    raise ValueError(\"no stock\")\nValueError: no stock";
+        check(python, Some("File \"ship.py\", line 12, in ship: ValueError: no stock"));
+        let v8 = "Error: no stock\n    at ship (ship.js:12:9)\n    at process (app.js:3:5)";
+        check(v8, Some("Error: no stock at ship (ship.js:12:9)"));
+        let spidermonkey = "log\nError: no stock\nStack:\n  ship@ship.js:12:9\n  process@app.js:3:5\n";
+        check(spidermonkey, Some("Error: no stock ship@ship.js:12:9"));
+        check("write to me@example.com\nat 12:30", Some("at 12:30"));
     }
 }

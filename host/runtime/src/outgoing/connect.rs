@@ -1,6 +1,7 @@
 //! One request over the network: resolve once, keep the allowed addresses, connect to one of those, speak HTTP/1.1.
 //! Redirects are not followed: a plugin that follows one asks again, and is checked again.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
@@ -42,7 +43,7 @@ pub async fn send(
     log: &CallLog,
 ) -> Result<(Response<WasiBody>, Io), Error> {
     let connecting = async {
-        let stream = connect(origin, log).await?;
+        let stream = connect(origin, log, look_up).await?;
         if origin.https { secure(stream, origin, log).await } else { Ok(Box::new(stream) as Box<dyn Stream>) }
     };
     let stream = timeout(options.connect_timeout.unwrap_or(CONNECT_TIMEOUT), connecting).await.map_err(|_| Error::ConnectionTimeout)??;
@@ -51,16 +52,16 @@ pub async fn send(
 
 /// Connects to the first address that answers. The addresses are looked up once, and what was checked is what is
 /// connected to, so that a second look-up cannot give another answer.
-async fn connect(origin: &Origin, log: &CallLog) -> Result<TcpStream, Error> {
+async fn connect<F>(origin: &Origin, log: &CallLog, look_up: impl Fn(String, u16) -> F) -> Result<TcpStream, Error>
+where
+    F: Future<Output = io::Result<Vec<SocketAddr>>>,
+{
     let found: Vec<SocketAddr> = match &origin.host {
         Host::Ip(ip) => vec![SocketAddr::new(*ip, origin.port)],
-        Host::Name(name) => tokio::net::lookup_host((name.as_str(), origin.port))
-            .await
-            .map_err(|error| {
-                log.note(format!("cannot look up the host of {origin}: {error}"));
-                Error::DnsError { rcode: None, info_code: None }
-            })?
-            .collect(),
+        Host::Name(name) => look_up(name.clone(), origin.port).await.map_err(|error| {
+            log.note(format!("cannot look up the host of {origin}: {error}"));
+            Error::DnsError { rcode: None, info_code: None }
+        })?,
     };
     let allowed: Vec<SocketAddr> = found.iter().copied().filter(|found| address::allowed(&origin.host, found.ip())).collect();
     if allowed.is_empty() {
@@ -88,6 +89,10 @@ async fn connect(origin: &Origin, log: &CallLog) -> Result<TcpStream, Error> {
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => Error::DestinationIpUnroutable,
         _ => Error::DestinationUnavailable,
     })
+}
+
+async fn look_up(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((name.as_str(), port)).await?.collect())
 }
 
 async fn secure(stream: TcpStream, origin: &Origin, log: &CallLog) -> Result<Box<dyn Stream>, Error> {
@@ -207,5 +212,63 @@ mod tests {
         let error = send(request, RequestOptions::default(), &origin, &log).await.err().unwrap();
         assert!(matches!(error, Error::TlsProtocolError), "{error}");
         assert!(log.finish().0[0].text.contains("no TLS connection to https://127.0.0.1"));
+    }
+
+    /// Answers of a name server, one a look-up; the last one again and again.
+    struct Names {
+        answers: Vec<Vec<SocketAddr>>,
+        asked: std::sync::atomic::AtomicUsize,
+    }
+
+    impl Names {
+        fn new(answers: &[&[&str]]) -> Self {
+            let answers = answers.iter().map(|answer| answer.iter().map(|text| text.parse().unwrap()).collect()).collect();
+            Self { answers, asked: Default::default() }
+        }
+
+        fn asked(&self) -> usize {
+            self.asked.load(std::sync::atomic::Ordering::Relaxed)
+        }
+
+        async fn connect(&self, url: &str) -> (Result<TcpStream, Error>, Vec<String>) {
+            let log = log();
+            let origin = Origin::parse(url).unwrap();
+            let look_up = |_, _| {
+                let index = self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed).min(self.answers.len() - 1);
+                std::future::ready(Ok(self.answers[index].clone()))
+            };
+            let stream = connect(&origin, &log, look_up).await;
+            (stream, log.finish().0.into_iter().map(|line| line.text).collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_a_private_address_is_refused_and_nothing_is_connected_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = listener.local_addr().unwrap().to_string();
+        let mapped = format!("[::ffff:127.0.0.1]:{}", listener.local_addr().unwrap().port());
+        for address in
+            [&*here, &mapped, "169.254.169.254:80", "10.0.0.1:80", "[fe80::1]:80", "[fd00::1]:80", "[64:ff9b::a00:1]:80", "0.0.0.0:80"]
+        {
+            let (stream, notes) = Names::new(&[&[address]]).connect("http://rebound.example").await;
+            assert!(matches!(stream, Err(Error::DestinationIpProhibited)), "{address}");
+            assert!(notes[0].contains("http://rebound.example") && notes[0].contains("process.allow-http"), "{notes:?}");
+        }
+        assert!(timeout(Duration::from_millis(20), listener.accept()).await.is_err(), "somebody connected");
+    }
+
+    #[tokio::test]
+    async fn what_was_checked_is_what_is_connected_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = listener.local_addr().unwrap().to_string();
+        // A second look-up would lead elsewhere.
+        let names = Names::new(&[&["10.0.0.1:80", &here], &["10.0.0.1:80"]]);
+        let (stream, _) = names.connect("http://localhost").await;
+        assert_eq!(stream.unwrap().peer_addr().unwrap().to_string(), here, "the private one of the two was left out");
+        assert_eq!(names.asked(), 1);
+        // An address in a manifest is no name.
+        let names = Names::new(&[&[]]);
+        assert!(names.connect(&format!("http://{here}")).await.0.is_ok());
+        assert_eq!(names.asked(), 0);
     }
 }

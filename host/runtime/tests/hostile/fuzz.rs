@@ -140,7 +140,7 @@ async fn damaged_components() {
     let seconds = number("POSTDATE_FUZZ_SECONDS");
     let mut random = Random(number("POSTDATE_FUZZ_SEED").unwrap_or(1).max(1));
     let (started, mut count, mut loaded) = (Instant::now(), 0, 0);
-    while seconds.map_or(count < 600, |seconds| started.elapsed() < Duration::from_secs(seconds)) {
+    while seconds.map_or(count < 3000, |seconds| started.elapsed() < Duration::from_secs(seconds)) {
         let bytes = random.damage(&corpus);
         // The other host compiles with the same compiler; it differs in what it does with the result.
         let host = &hosts()[usize::from(count % 4 == 0)];
