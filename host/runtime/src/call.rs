@@ -92,6 +92,10 @@ impl LoadedBundle {
             Ok(Err(error)) => Err(stopped(&error, store.data(), given)),
             Err(_) => Err(Stopped::Timeout(given)),
         };
+        // A key may be asked for that need not be there; where all went well, nobody wants to hear of it.
+        if result.as_ref().map_or(true, G::failed) {
+            store.data().missed().notes(plugin.identity.role).for_each(|note| log.note(note));
+        }
         let peak_memory = store.data().peak_memory();
         // Gives the instance back, and stops the requests that the guest left behind.
         drop(store);
@@ -147,6 +151,9 @@ pub(crate) trait Guest {
 
     /// Bytes that the answer takes.
     fn size(answer: &Self::Output) -> u64;
+
+    /// Whether the answer says that the plugin could not do its work.
+    fn failed(answer: &Self::Output) -> bool;
 }
 
 impl Guest for ValidatorPre<State> {
@@ -161,6 +168,11 @@ impl Guest for ValidatorPre<State> {
     fn size(answer: &Verdict) -> u64 {
         convert::verdict_size(answer)
     }
+
+    /// A rejection is good work.
+    fn failed(_: &Verdict) -> bool {
+        false
+    }
 }
 
 impl Guest for ProcessorPre<State> {
@@ -174,6 +186,10 @@ impl Guest for ProcessorPre<State> {
 
     fn size(answer: &JobResult) -> u64 {
         convert::job_result_size(answer)
+    }
+
+    fn failed(answer: &JobResult) -> bool {
+        answer.is_err()
     }
 }
 

@@ -15,6 +15,7 @@ mod call;
 mod compile;
 mod compiled_dir;
 mod config;
+mod config_store;
 mod contract;
 mod convert;
 pub mod inspect;

@@ -10,12 +10,12 @@ use postdate_core::bundle::{BundleError, BundleSource};
 use postdate_core::plugin::Role;
 use postdate_core::use_case::{PluginSpec, UseCase};
 use wasmtime::component::{Component, InstancePre};
-use wasmtime_wasi_config::WasiConfigVariables;
 
 use crate::bindings::processor::ProcessorPre;
 use crate::bindings::validator::ValidatorPre;
 use crate::bundle_dir::MAX_FILE_BYTES;
 use crate::compile::compile;
+use crate::config_store::Config;
 use crate::inspect::inspect;
 use crate::logs::Identity;
 use crate::outgoing::Origin;
@@ -61,7 +61,7 @@ pub(crate) struct Plugin<P> {
     /// Without the secrets, which may be resolved again.
     settings: Arc<BTreeMap<String, String>>,
     /// With them.
-    pub config: Arc<WasiConfigVariables>,
+    pub config: Arc<Config>,
     pub grants: Arc<[Origin]>,
 }
 
@@ -222,11 +222,11 @@ fn with_secrets(
     role: Role,
     spec: &PluginSpec,
     secrets: &dyn Secrets,
-) -> Result<WasiConfigVariables, LoadError> {
-    let mut config: WasiConfigVariables = settings.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+) -> Result<Config, LoadError> {
+    let mut config = settings.clone();
     for name in &spec.secrets {
         let missing = || LoadError::MissingSecret { use_case: use_case.name.clone(), role, name: name.clone() };
-        config.insert(name, secrets.get(name).ok_or_else(missing)?);
+        config.insert(name.clone(), secrets.get(name).ok_or_else(missing)?);
     }
     Ok(config)
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, EngineWeak};
-use wasmtime_wasi_config::WasiConfig;
 
 use crate::compile::{Cache, CacheError};
 use crate::config::{Allocation, engine_config};
+use crate::config_store;
 use crate::store::State;
 
 /// How often deadlines are looked at, and how long a busy guest holds its thread at a time.
@@ -113,7 +113,7 @@ fn make_engine(options: &Options) -> Result<Engine, RuntimeError> {
 fn make_linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut State| WasiConfig::from(state.config()))?;
+    config_store::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Ok(linker)
 }

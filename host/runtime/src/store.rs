@@ -7,9 +7,9 @@ use postdate_core::plugin::Stopped;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::config_store::{Config, Missed};
 use crate::limits::{FIELDS_BYTES, Limits, RANDOM_BYTES, RESOURCES, TRANSFER_BYTES};
 use crate::logs::{CallLog, Pipe, Stream};
 use crate::outgoing::Hooks;
@@ -21,7 +21,8 @@ pub struct State {
     http: WasiHttpCtx,
     hooks: Hooks,
     table: ResourceTable,
-    config: Arc<WasiConfigVariables>,
+    config: Arc<Config>,
+    missed: Missed,
     limits: Limits,
     log: Arc<CallLog>,
 }
@@ -32,19 +33,12 @@ pub struct State {
 pub struct DeadlinePassed;
 
 /// Makes the store of one call. `memory` is bytes for all linear memories together.
-pub fn new_store(
-    engine: &Engine,
-    memory: u64,
-    deadline: Instant,
-    config: Arc<WasiConfigVariables>,
-    hooks: Hooks,
-    log: Arc<CallLog>,
-) -> Store<State> {
+pub fn new_store(engine: &Engine, memory: u64, deadline: Instant, config: Arc<Config>, hooks: Hooks, log: Arc<CallLog>) -> Store<State> {
     let mut http = WasiHttpCtx::new();
     http.set_field_size_limit(FIELDS_BYTES);
     let mut table = ResourceTable::new();
     table.set_max_capacity(RESOURCES);
-    let state = State { wasi: None, http, hooks, table, config, limits: Limits::new(memory), log };
+    let state = State { wasi: None, http, hooks, table, config, missed: Missed::default(), limits: Limits::new(memory), log };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limits);
     store.set_hostcall_fuel(TRANSFER_BYTES);
@@ -58,8 +52,22 @@ pub fn new_store(
 }
 
 impl State {
-    pub fn config(&self) -> &WasiConfigVariables {
+    pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The guest asks for a key.
+    pub fn config_value(&mut self, key: &str) -> Option<String> {
+        let value = self.config.get(key).cloned();
+        if value.is_none() {
+            self.missed.add(key);
+        }
+        value
+    }
+
+    /// The keys that the guest asked for in vain.
+    pub fn missed(&self) -> &Missed {
+        &self.missed
     }
 
     /// Most bytes of linear memory at any time of the call.

@@ -193,6 +193,22 @@ async fn requests_without_a_grant_are_denied_and_the_grant_is_named() {
 }
 
 #[tokio::test]
+async fn a_config_key_that_is_not_there_is_named_with_its_grant_where_the_call_failed() {
+    let bundle = puppet("config = { optional = 'x' }\n").await;
+    let note = |report: &Report<JobResult>| report.lines.iter().find(|line| line.stream == Stream::Host).map(|line| line.text.clone());
+    let failed = process_in(&bundle, json!({ "do": "config", "key": "API_KEY" }), CallOptions::default()).await;
+    assert!(failed.result.as_ref().unwrap().is_err());
+    let expected = "the plugin asked for the config \"API_KEY\", which it is not granted; to grant it, add it to process.config, process.config-files or process.secrets";
+    assert_eq!(note(&failed).as_deref(), Some(expected));
+    let well = process_in(&bundle, json!({ "do": "config", "key": "optional" }), CallOptions::default()).await;
+    assert_eq!((well.result.unwrap().unwrap().as_deref(), well.lines.len()), (Some("x"), 0));
+    // The puppet validator accepts without the key: no word about it.
+    let input = input(&json!({ "validate": { "do": "config", "key": "absent" } }).to_string());
+    let accepted = bundle.call_validate(input, CallOptions::default()).await;
+    assert!(accepted.result.unwrap().is_ok() && accepted.lines.is_empty());
+}
+
+#[tokio::test]
 async fn a_granted_request_reaches_a_server() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
