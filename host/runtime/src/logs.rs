@@ -116,6 +116,7 @@ impl CallLog {
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             output.partial(stream).push(&rest[..end]);
             self.end_line(&mut output, stream);
+            output.written_lines += 1;
             rest = &rest[end + 1..];
         }
         output.partial(stream).push(rest);
@@ -164,9 +165,9 @@ impl CallLog {
 }
 
 impl Output {
+    /// Before what is written is kept: the lines that it makes count against the next write.
     fn count(&mut self, bytes: &[u8]) -> Result<(), Reached> {
         self.written_bytes += bytes.len() as u64;
-        self.written_lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
         if self.written_lines > WRITTEN_LINES {
             return Err(Reached { what: "lines of output", limit: WRITTEN_LINES });
         }

@@ -223,7 +223,7 @@ mod tests {
     impl Names {
         fn new(answers: &[&[&str]]) -> Self {
             let answers = answers.iter().map(|answer| answer.iter().map(|text| text.parse().unwrap()).collect()).collect();
-            Self { answers, asked: Default::default() }
+            Self { answers, asked: std::sync::atomic::AtomicUsize::default() }
         }
 
         fn asked(&self) -> usize {

@@ -6,3 +6,4 @@ mod files;
 mod fuzz;
 mod guest;
 mod host;
+mod network;
