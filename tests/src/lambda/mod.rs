@@ -45,6 +45,8 @@ impl Emulator {
         let mut command = Command::new(tools::tool("cargo-lambda"));
         command.current_dir(manifest.path()).args(["lambda", "watch", "--only-lambda-apis", "--offline", "--disable-cors", "--quiet"]);
         command.args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string(), "--concurrency", &CONCURRENCY.to_string()]);
+        // It builds a function that is called while no process of it runs. Not over the Lambdas under test.
+        command.env("CARGO_TARGET_DIR", manifest.path().join("target"));
         let mut process = Process::start(&mut command, &lines);
         eventually("cargo-lambda to listen", async || {
             assert!(process.exited().is_none(), "cargo-lambda ended:\n{}", lines.text());
