@@ -12,6 +12,7 @@ mod cli_request;
 mod errors;
 mod exposure;
 mod grants;
+mod hostile;
 mod idempotency;
 mod infra;
 mod invariants;

@@ -1,7 +1,6 @@
 //! One call: a slot, a fresh instance, the answer or the reason why there is none.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use postdate_core::plugin::{Job, JobResult, PluginError, Role, Stopped, ValidateInput, Verdict};
@@ -14,15 +13,15 @@ use crate::bindings::processor::exports::postdate::plugin::process as wit_proces
 use crate::bindings::validator::ValidatorPre;
 use crate::bindings::validator::exports::postdate::plugin::validate as wit_validate;
 use crate::convert;
-use crate::limits::MAX_OUTPUT_BYTES;
 use crate::load::{LoadedBundle, Plugin};
-use crate::logs::{CallLog, LogLine};
-use crate::outgoing::{Hooks, Outgoing};
+use crate::logs::LogLine;
+use crate::outgoing::Outgoing;
 use crate::runtime::Runtime;
-use crate::store::{State, new_store};
+use crate::store::State;
 
-use self::stopped::stopped;
+use self::run::{Call, Outcome};
 
+mod run;
 mod stopped;
 
 /// What a caller decides about one call.
@@ -70,38 +69,18 @@ impl LoadedBundle {
     async fn call<G: Guest>(&self, plugin: &Plugin<G>, id: String, input: G::Input, options: CallOptions) -> Report<G::Output> {
         let arrived = Instant::now();
         let timeout = options.deadline.map_or(plugin.timeout, |deadline| deadline.min(plugin.timeout));
-        let slot = tokio::time::timeout(timeout, self.runtime.inner.slots.acquire()).await;
-        let Ok(Ok(_slot)) = slot else {
-            let reason = format!("all {} slots for plugins were busy", self.runtime.inner.options.slots);
-            return self.not_started(plugin.identity.role, reason);
+        let slot = match self.runtime.inner.slots.take(&plugin.identity, timeout).await {
+            Ok(slot) => slot,
+            Err(reason) => return self.not_started(plugin.identity.role, reason),
         };
         let started = Instant::now();
         // The plugin's own time starts now; the caller's is running already.
         let deadline = options.deadline.map_or(started + plugin.timeout, |all| (arrived + all).min(started + plugin.timeout));
-        let log = CallLog::new(Arc::clone(&plugin.identity), id);
-        let hooks = Hooks::new(options.outgoing, Arc::clone(&plugin.grants), Arc::clone(&log));
-        let mut store = new_store(&self.runtime.inner.engine, plugin.memory, deadline, Arc::clone(&plugin.config), hooks, Arc::clone(&log));
-        // The epoch stops a guest that computes; this stops one that waits inside a host call.
-        let given = deadline.saturating_duration_since(started);
-        let answer = tokio::time::timeout(given, plugin.pre.call(&mut store, &input)).await;
-        let result = match answer {
-            Ok(Ok(answer)) => match G::size(&answer) {
-                size if size > MAX_OUTPUT_BYTES => Err(Stopped::Output { size, limit: MAX_OUTPUT_BYTES }),
-                _ => Ok(answer),
-            },
-            Ok(Err(error)) => Err(stopped(&error, store.data(), given)),
-            Err(_) => Err(Stopped::Timeout(given)),
-        };
-        // A key may be asked for that need not be there; where all went well, nobody wants to hear of it.
-        if result.as_ref().map_or(true, G::failed) {
-            store.data().missed().notes(plugin.identity.role).for_each(|note| log.note(note));
-        }
-        let peak_memory = store.data().peak_memory();
-        // Gives the instance back, and stops the requests that the guest left behind.
-        drop(store);
-        let (lines, stderr) = log.finish();
+        let call = Call { plugin: plugin.clone(), id, input, outgoing: options.outgoing, started, deadline, slot };
+        let call = call.run(self.runtime.inner.engine.clone());
+        let Outcome { result, elapsed, peak_memory, lines, stderr } = self.runtime.inner.threads.drive(Box::pin(call)).await;
         let result = result.map_err(|reason| self.error(plugin.identity.role, reason, stderr));
-        Report { result, elapsed: started.elapsed(), peak_memory, lines }
+        Report { result, elapsed, peak_memory, lines }
     }
 
     fn no_plugin<T>(&self, role: Role) -> Report<T> {
@@ -142,9 +121,9 @@ impl Bundle for LoadedBundle {
 }
 
 /// What differs between the two worlds.
-pub(crate) trait Guest {
-    type Input: Sync;
-    type Output;
+pub(crate) trait Guest: Clone + Send + Sync + 'static {
+    type Input: Send + Sync + 'static;
+    type Output: Send + 'static;
 
     /// Instantiates and calls.
     fn call(&self, store: &mut Store<State>, input: &Self::Input) -> impl Future<Output = wasmtime::Result<Self::Output>> + Send;

@@ -28,10 +28,12 @@ mod precompile;
 mod runtime;
 mod secrets;
 mod signature;
+mod slots;
 mod store;
 mod surface;
 #[cfg(test)]
 mod testing;
+mod threads;
 
 pub use bundle_dir::{ReadBundleError, read_bundle_dir};
 pub use call::{CallOptions, Report};

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, EngineWeak};
 
 use crate::compile::{Cache, CacheError};
 use crate::config::{Allocation, engine_config};
 use crate::config_store;
+use crate::slots::Slots;
 use crate::store::State;
+use crate::threads::Threads;
 
 /// How often deadlines are looked at, and how long a busy guest holds its thread at a time.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -55,7 +56,8 @@ pub struct Runtime {
 pub(crate) struct Inner {
     pub engine: Engine,
     pub linker: Linker<State>,
-    pub slots: Semaphore,
+    pub slots: Slots,
+    pub threads: Threads,
     pub options: Options,
     pub cache: Option<Cache>,
 }
@@ -86,8 +88,8 @@ impl Runtime {
         let linker = make_linker(&engine).map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
         let cache = options.cache.as_deref().map(|dir| Cache::open(dir, &engine)).transpose()?;
         start_clock(engine.weak()).map_err(RuntimeError::Clock)?;
-        let slots = Semaphore::new(options.slots as usize);
-        Ok(Self { inner: Arc::new(Inner { engine, linker, slots, options, cache }) })
+        let slots = Slots::new(options.slots);
+        Ok(Self { inner: Arc::new(Inner { engine, linker, slots, threads: Threads::default(), options, cache }) })
     }
 }
 

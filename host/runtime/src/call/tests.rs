@@ -4,9 +4,14 @@ use postdate_core::plugin::{Acceptance, Problem};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::limits::TRANSFER_BYTES;
-use crate::logs::Stream;
-use crate::outgoing::{Answer, Canned, Exchange};
+use std::sync::Arc;
+
+use wasmtime::Store;
+
+use crate::limits::{MAX_OUTPUT_BYTES, TRANSFER_BYTES};
+use crate::logs::{CallLog, Stream};
+use crate::outgoing::{Answer, Canned, Exchange, Hooks};
+use crate::store::new_store;
 use crate::testing::{bundle, input, job, load};
 use crate::{Options, Runtime};
 
@@ -167,7 +172,11 @@ async fn nothing_of_the_host_is_seen() {
 #[tokio::test]
 async fn a_full_house_is_not_started() {
     let bundle = puppet("").await;
-    let slots = bundle.runtime().inner.slots.acquire_many(4).await.unwrap();
+    let identity = &bundle.process.as_ref().unwrap().identity;
+    let mut slots = Vec::new();
+    for _ in 0..4 {
+        slots.push(bundle.runtime().inner.slots.take(identity, Duration::ZERO).await.ok().unwrap());
+    }
     let options = CallOptions { deadline: Some(Duration::from_millis(20)), ..CallOptions::default() };
     let error = stopped(process_in(&bundle, json!({}), options.clone()).await);
     assert_eq!(error.reason, Stopped::NotStarted("all 4 slots for plugins were busy".into()));

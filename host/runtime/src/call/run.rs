@@ -1,0 +1,66 @@
+//! What one call is made of, apart from who waits for it: it may go on in another thread.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use postdate_core::plugin::Stopped;
+use wasmtime::Engine;
+
+use super::Guest;
+use super::stopped::stopped;
+use crate::limits::MAX_OUTPUT_BYTES;
+use crate::load::Plugin;
+use crate::logs::{CallLog, LogLine};
+use crate::outgoing::{Hooks, Outgoing};
+use crate::slots::Slot;
+use crate::store::new_store;
+
+pub struct Call<G: Guest> {
+    pub plugin: Plugin<G>,
+    /// Correlation id.
+    pub id: String,
+    pub input: G::Input,
+    pub outgoing: Outgoing,
+    pub started: Instant,
+    pub deadline: Instant,
+    /// Held until the instance has been given back.
+    pub slot: Slot,
+}
+
+pub struct Outcome<T> {
+    pub result: Result<T, Stopped>,
+    pub elapsed: Duration,
+    pub peak_memory: u64,
+    pub lines: Vec<LogLine>,
+    pub stderr: Vec<String>,
+}
+
+impl<G: Guest> Call<G> {
+    pub async fn run(self, engine: Engine) -> Outcome<G::Output> {
+        let Self { plugin, id, input, outgoing, started, deadline, slot } = self;
+        let log = CallLog::new(Arc::clone(&plugin.identity), id);
+        let hooks = Hooks::new(outgoing, Arc::clone(&plugin.grants), Arc::clone(&log));
+        let mut store = new_store(&engine, plugin.memory, deadline, Arc::clone(&plugin.config), hooks, Arc::clone(&log));
+        // The epoch stops a guest that computes; this stops one that waits inside a host call.
+        let given = deadline.saturating_duration_since(started);
+        let answer = tokio::time::timeout(given, plugin.pre.call(&mut store, &input)).await;
+        let result = match answer {
+            Ok(Ok(answer)) => match G::size(&answer) {
+                size if size > MAX_OUTPUT_BYTES => Err(Stopped::Output { size, limit: MAX_OUTPUT_BYTES }),
+                _ => Ok(answer),
+            },
+            Ok(Err(error)) => Err(stopped(&error, store.data(), given)),
+            Err(_) => Err(Stopped::Timeout(given)),
+        };
+        // A key may be asked for that need not be there; where all went well, nobody wants to hear of it.
+        if result.as_ref().map_or(true, G::failed) {
+            store.data().missed().notes(plugin.identity.role).for_each(|note| log.note(note));
+        }
+        let peak_memory = store.data().peak_memory();
+        // Gives the instance back, and stops the requests that the guest left behind.
+        drop(store);
+        drop(slot);
+        let (lines, stderr) = log.finish();
+        Outcome { result, elapsed: started.elapsed(), peak_memory, lines, stderr }
+    }
+}
