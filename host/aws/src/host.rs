@@ -64,7 +64,7 @@ impl Host {
     /// Calls nothing: neither AWS nor a plugin.
     pub fn start(config: Config, service: Service) -> Result<Self, RuntimeError> {
         let clients = Clients::new(&config);
-        let runtime = Runtime::new(Options { slots: SLOTS, max_memory: MAX_MEMORY_BYTES, cache: None })?;
+        let runtime = Runtime::new(Options { slots: SLOTS, max_memory: MAX_MEMORY_BYTES, ..Options::default() })?;
         let store = match &config.use_cases {
             Place::Directory(root) => Store::Directory(Directory(root.clone())),
             Place::S3 { bucket, prefix } => {

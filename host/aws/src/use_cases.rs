@@ -325,6 +325,7 @@ fn info_of(name: String, version: Option<&str>, use_case: Option<&UseCase>, erro
         version: version.map(str::to_owned),
         targets: use_case.map(|use_case| use_case.targets.aliases()).unwrap_or_default(),
         error,
+        update: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `postdate`: the server, the workbench for plugins, and a client of the API, in one binary.
 
 mod body;
+mod compiler;
 mod dead_letter;
 mod listen;
 mod logging;
@@ -49,6 +50,9 @@ enum Command {
     DeadLetter(dead_letter::DeadLetterCommand),
     /// Receive and print HTTP requests on this machine, to try webhooks
     Listen(listen::Listen),
+    /// What this program starts to compile a plugin under limits
+    #[command(name = compiler::COMMAND, hide = true)]
+    CompilePlugin(compiler::CompilePlugin),
     /// Print a completion script, such as for `source <(postdate completions bash)`
     Completions { shell: clap_complete::Shell },
 }
@@ -69,6 +73,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::UseCase(command) => async_runtime()?.block_on(use_case::run(command)),
         Command::DeadLetter(command) => async_runtime()?.block_on(dead_letter::run(command)),
         Command::Listen(arguments) => async_runtime()?.block_on(listen::run(arguments)),
+        Command::CompilePlugin(arguments) => Ok(compiler::run(&arguments)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "postdate", &mut script);

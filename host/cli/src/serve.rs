@@ -17,6 +17,7 @@ use postdate_local::{ServeOptions, TestClockStart};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::compiler::Limits;
 use crate::{logging, output, when};
 
 /// Exit code of a process that an interrupt ended at once: 128 and the signal's number, as shells have it.
@@ -74,6 +75,9 @@ pub struct Serve {
     /// How long a stop waits for what is running
     #[arg(long, env = "POSTDATE_GRACE", value_name = "DURATION", default_value = "10s", value_parser = when::duration)]
     grace: Duration,
+
+    #[command(flatten)]
+    limits: Limits,
 }
 
 /// An empty variable is one that is set for no other purpose than to say "yes".
@@ -116,6 +120,7 @@ impl Serve {
             allow_public: self.allow_public,
             concurrency: usize::from(self.concurrency),
             grace: self.grace,
+            compiler: self.limits.compiler(),
         }
     }
 }

@@ -48,6 +48,9 @@ pub enum Rejection {
     /// It was uploaded, and no version of it ever loaded. The reason is the operator's to see.
     #[error("the use case {name:?} is there, but cannot serve: GET /use-cases says why")]
     BrokenUseCase { name: String },
+    /// It was uploaded just now, and no version of it was there before.
+    #[error("the use case {name:?} is being loaded, and its plugins compiled: it serves in a moment")]
+    LoadingUseCase { name: String },
     #[error("the body is not JSON: {0}")]
     NotJson(String),
     #[error("the body must be a JSON object")]
@@ -91,8 +94,11 @@ pub async fn accept(
     let now = submission.received_at;
     let Some(bundle) = use_cases.current(&submission.use_case).await else {
         let name = submission.use_case;
-        let broken = use_cases.list().await.iter().any(|info| info.name == name);
-        return Err(if broken { Rejection::BrokenUseCase { name } } else { Rejection::UnknownUseCase { name } });
+        return Err(match use_cases.list().await.iter().find(|info| info.name == name) {
+            Some(info) if info.update.is_some() => Rejection::LoadingUseCase { name },
+            Some(_) => Rejection::BrokenUseCase { name },
+            None => Rejection::UnknownUseCase { name },
+        });
     };
     let use_case = bundle.use_case();
     // A repeated submission gets its first answer whatever the time is now, so this comes before the time rules.
@@ -213,10 +219,9 @@ impl From<ArmError> for Rejection {
 
 /// Schedules a request that is in the ledger already: moved, retried, repeated, or found without a schedule.
 pub async fn arm(use_cases: &impl UseCases, ledger: &impl Requests, scheduler: &impl Scheduler, request: &Request) -> Result<(), ArmError> {
-    // Without the bundle the target is unknown, and the default host will say at its time what is the matter.
-    let bundle = use_cases.version(&request.use_case, &request.version).await.ok();
-    let target: Option<&Target> =
-        bundle.as_ref().and_then(|bundle| bundle.use_case().targets.get(&request.target)).map(|(_, target)| target);
+    // Without the manifest the target is unknown, and the default host will say at its time what is the matter.
+    let use_case = use_cases.manifest(&request.use_case, &request.version).await.ok();
+    let target: Option<&Target> = use_case.as_ref().and_then(|use_case| use_case.targets.get(&request.target)).map(|(_, target)| target);
     let body = if target.is_some_and(Target::is_direct) { ledger.body(request.id).await? } else { None };
     Ok(scheduler.schedule(Arming { request, target, body: body.as_deref() }).await?)
 }

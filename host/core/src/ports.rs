@@ -38,6 +38,11 @@ pub trait UseCases: Send + Sync {
     /// The version that a request is pinned to. The error says why it cannot be had.
     fn version(&self, name: &str, version: &str) -> impl Future<Output = Result<Arc<Self::Bundle>, String>> + Send;
 
+    /// The manifest of that version alone: what a call of the API may ask for, which shall not wait until plugins are compiled.
+    fn manifest(&self, name: &str, version: &str) -> impl Future<Output = Result<Arc<UseCase>, String>> + Send {
+        async { Ok(Arc::new(self.version(name, version).await?.use_case().clone())) }
+    }
+
     /// Every use case, good or broken, by name.
     fn list(&self) -> impl Future<Output = Vec<UseCaseInfo>> + Send;
 }
@@ -54,6 +59,25 @@ pub struct UseCaseInfo {
     /// Why the newest upload is not what serves, if it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// A version that is on its way to serve; the one above serves meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update: Option<Update>,
+}
+
+/// What becomes of an upload.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Update {
+    pub state: UpdateState,
+    /// RFC 3339, of the machine's clock.
+    pub since: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateState {
+    /// It is read, and its plugins are compiled where they are new, which may take minutes.
+    Loading,
 }
 
 /// The ledger as accepting sees it.

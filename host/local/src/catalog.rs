@@ -1,23 +1,32 @@
 //! Use cases from a directory, one bundle in each of its directories; looked at twice a second.
 //!
-//! A changed bundle replaces the one before whole or not at all. Every version that ever served is kept in the data
-//! directory, since accepted requests are pinned to it.
+//! A changed bundle replaces the one before whole or not at all. Until then the one before serves: loading may mean to
+//! compile plugins, which takes up to minutes. Every version that ever served is kept in the data directory, since accepted
+//! requests are pinned to it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use postdate_core::bundle::BundleSource;
 use postdate_core::ports::{Bundle, UseCaseInfo, UseCases};
-use postdate_core::use_case::MANIFEST_FILE;
-use postdate_runtime::{EnvSecrets, LoadedBundle, Runtime, read_bundle_dir};
+use postdate_core::use_case::{MANIFEST_FILE, UseCase};
+use postdate_runtime::{EnvSecrets, LoadError, LoadedBundle, Runtime, read_bundle_dir};
+use tokio::sync::watch;
+use tokio::task::Id;
 use tokio_util::sync::CancellationToken;
 
 use crate::files;
+use crate::pinned::Pinned;
+
+use self::loads::{Loading, Loads};
+
+mod loads;
 
 const POLL: Duration = Duration::from_millis(500);
+const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 /// A handle on the use cases; clones share them.
 #[derive(Clone)]
@@ -30,8 +39,9 @@ struct Inner {
     directory: PathBuf,
     archive: PathBuf,
     entries: RwLock<BTreeMap<String, Entry>>,
-    /// Versions that are not current any more and were asked for, by name and version.
-    pinned: Mutex<BTreeMap<(String, String), Arc<LoadedBundle>>>,
+    pinned: Pinned<LoadedBundle>,
+    /// Whether everything that was found has been loaded, or refused.
+    settled: watch::Sender<bool>,
 }
 
 /// What is known of one directory.
@@ -42,72 +52,106 @@ struct Entry {
     /// What the directory looked like at the last look, and when it was last loaded.
     seen: Fingerprint,
     loaded: Option<Fingerprint>,
+    /// What is on its way to serve.
+    loading: Option<Loading>,
+    /// When to try once more what failed for no fault of its own.
+    again: Option<Instant>,
+}
+
+impl Entry {
+    /// Whether a directory that looks like this is to be loaded.
+    fn wants(&self, fingerprint: &Fingerprint) -> bool {
+        match &self.loading {
+            Some(loading) => loading.of != *fingerprint,
+            None => self.loaded.as_ref() != Some(fingerprint) || self.again.is_some_and(|at| at <= Instant::now()),
+        }
+    }
+
+    /// What is on its way is out of date.
+    fn give_up(&mut self) {
+        self.again = None;
+        if let Some(loading) = self.loading.take() {
+            loading.give_up();
+        }
+    }
 }
 
 /// Name, size and time of change of every file in a directory.
 type Fingerprint = Vec<(String, u64, Option<SystemTime>)>;
 
 impl Catalog {
-    /// Loads every bundle in `directory`; a broken one is logged and listed, and the others serve.
-    pub async fn open(runtime: Runtime, directory: PathBuf, archive: PathBuf) -> anyhow::Result<Self> {
+    /// Finds the bundles in `directory`; [`Self::watch`] loads them.
+    pub fn open(runtime: Runtime, directory: PathBuf, archive: PathBuf) -> anyhow::Result<Self> {
         anyhow::ensure!(
             directory.is_dir(),
             "the directory of use cases {} is not there; name it with --use-cases, with a directory per use case in it",
             directory.display()
         );
         std::fs::create_dir_all(&archive).with_context(|| format!("cannot make {}", archive.display()))?;
-        let inner = Inner { runtime, directory, archive, entries: RwLock::default(), pinned: Mutex::default() };
-        let catalog = Self { inner: Arc::new(inner) };
-        for (name, fingerprint) in bundles_in(&catalog.inner.directory)? {
-            catalog.load(&name, fingerprint).await;
-        }
-        Ok(catalog)
+        let entry = |seen| Entry { seen, ..Entry::default() };
+        let entries = bundles_in(&directory)?.into_iter().map(|(name, seen)| (name, entry(seen))).collect();
+        let (settled, _) = watch::channel(false);
+        let inner = Inner { runtime, directory, archive, entries: RwLock::new(entries), pinned: Pinned::default(), settled };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Follows changes until `stop`.
+    /// Waits until all that is there has been loaded, or refused.
+    pub async fn settled(&self) {
+        // An error would say that there is no sender any more, and `self` holds it.
+        let _ = self.inner.settled.subscribe().wait_for(|settled| *settled).await;
+    }
+
+    /// Loads what is there and follows changes, until `stop`; a broken bundle is logged and listed, and the others serve. What
+    /// is being compiled at the end is given up.
     pub async fn watch(self, stop: CancellationToken) {
-        while tokio::time::timeout(POLL, stop.cancelled()).await.is_err() {
-            match bundles_in(&self.inner.directory) {
-                Ok(bundles) => self.refresh(bundles).await,
-                Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot look at the use cases; what is loaded goes on serving"),
+        let mut loads = Loads::default();
+        let mut look = tokio::time::interval(POLL);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some((id, loaded)) = loads.next() => self.loaded(id, loaded),
+                _ = look.tick() => match bundles_in(&self.inner.directory) {
+                    Ok(bundles) => self.refresh(bundles, &mut loads),
+                    Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot look at the use cases; what is loaded goes on serving"),
+                },
+            }
+            if loads.is_empty() {
+                self.inner.settled.send_replace(true);
             }
         }
     }
 
-    async fn refresh(&self, bundles: BTreeMap<String, Fingerprint>) {
-        let mut to_load = Vec::new();
-        {
-            let mut entries = self.entries_mut();
-            entries.retain(|name, _| {
-                let there = bundles.contains_key(name);
-                if !there {
-                    tracing::info!(use_case = name, "use case removed");
-                }
-                there
-            });
-            for (name, fingerprint) in bundles {
-                let entry = entries.entry(name.clone()).or_default();
-                // A directory that still changes is being written: wait until two looks see the same.
-                let settled = entry.seen == fingerprint;
-                if settled && entry.loaded.as_ref() != Some(&fingerprint) {
-                    to_load.push((name, fingerprint.clone()));
-                }
-                entry.seen = fingerprint;
-            }
-        }
-        for (name, fingerprint) in to_load {
-            self.load(&name, fingerprint).await;
-        }
-    }
-
-    /// Loads one directory and makes it current, or records why not.
-    async fn load(&self, name: &str, fingerprint: Fingerprint) {
-        tracing::info!(use_case = name, "loading use case; plugins that are new are compiled first");
-        let loaded = self.load_bundle(name).await;
+    fn refresh(&self, bundles: BTreeMap<String, Fingerprint>, loads: &mut Loads) {
         let mut entries = self.entries_mut();
-        let entry = entries.entry(name.to_owned()).or_default();
-        entry.seen.clone_from(&fingerprint);
-        entry.loaded = Some(fingerprint);
+        entries.retain(|name, entry| {
+            let there = bundles.contains_key(name);
+            if !there {
+                tracing::info!(use_case = name, "use case removed");
+                entry.give_up();
+            }
+            there
+        });
+        for (name, fingerprint) in bundles {
+            let entry = entries.entry(name.clone()).or_default();
+            // A directory that still changes is being written: wait until two looks see the same.
+            let settled = entry.seen == fingerprint;
+            if settled && entry.wants(&fingerprint) {
+                tracing::info!(use_case = name, "loading use case; plugins that are new are compiled first");
+                entry.give_up();
+                let catalog = self.clone();
+                entry.loading = Some(loads.start(fingerprint.clone(), async move { catalog.load_bundle(&name).await }));
+            }
+            entry.seen = fingerprint;
+        }
+    }
+
+    /// Makes what was loaded current, or records why not.
+    fn loaded(&self, id: Id, loaded: anyhow::Result<Arc<LoadedBundle>>) {
+        let mut entries = self.entries_mut();
+        // One that was given up may have ended all the same.
+        let is_it = |entry: &Entry| entry.loading.as_ref().is_some_and(|loading| loading.id() == id);
+        let Some((name, entry)) = entries.iter_mut().find(|(_, entry)| is_it(entry)) else { return };
+        entry.loaded = entry.loading.take().map(|loading| loading.of);
         match loaded {
             Ok(bundle) => {
                 tracing::info!(use_case = name, version = bundle.version(), "use case loaded");
@@ -115,6 +159,8 @@ impl Catalog {
                 entry.error = None;
             }
             Err(error) => {
+                let transient = error.downcast_ref().is_some_and(LoadError::is_transient);
+                entry.again = transient.then(|| Instant::now() + TRY_AGAIN);
                 let error = format!("{error:#}");
                 let serving = entry.serving.as_ref().map_or("none", |bundle| bundle.version());
                 tracing::error!(use_case = name, error, serving, "use case not loaded");
@@ -167,15 +213,25 @@ impl UseCases for Catalog {
         {
             return Ok(current);
         }
-        let key = (name.to_owned(), version.to_owned());
-        let pinned = || self.inner.pinned.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bundle) = pinned().get(&key) {
-            return Ok(Arc::clone(bundle));
+        let load = async {
+            let missing = |error: anyhow::Error| format!("version {version} of use case {name} cannot be had: {error:#}");
+            let source = read_bundle_dir(&self.inner.archive.join(name).join(version)).map_err(|error| missing(error.into()))?;
+            self.inner.runtime.load(&source, &EnvSecrets).await.map_err(|error| missing(error.into()))
+        };
+        self.inner.pinned.get(name, version, load).await
+    }
+
+    async fn manifest(&self, name: &str, version: &str) -> Result<Arc<UseCase>, String> {
+        if let Some(current) = self.current(name).await
+            && current.version() == version
+        {
+            return Ok(Arc::new(current.use_case().clone()));
         }
-        let missing = |error: anyhow::Error| format!("version {version} of use case {name} cannot be had: {error:#}");
-        let source = read_bundle_dir(&self.inner.archive.join(name).join(version)).map_err(|error| missing(error.into()))?;
-        let bundle = self.inner.runtime.load(&source, &EnvSecrets).await.map_err(|error| missing(error.into()))?;
-        Ok(Arc::clone(pinned().entry(key).or_insert(Arc::new(bundle))))
+        let path = self.inner.archive.join(name).join(version).join(MANIFEST_FILE);
+        let missing =
+            |error: &dyn std::fmt::Display| format!("the manifest of version {version} of use case {name} cannot be had: {error}");
+        let text = std::fs::read_to_string(path).map_err(|error| missing(&error))?;
+        UseCase::parse(&text).map(Arc::new).map_err(|error| missing(&error))
     }
 
     async fn list(&self) -> Vec<UseCaseInfo> {
@@ -187,6 +243,7 @@ impl UseCases for Catalog {
                 version: entry.serving.as_ref().map(|bundle| bundle.version().to_owned()),
                 targets: use_case.map(|use_case| use_case.targets.aliases()).unwrap_or_default(),
                 error: entry.error.clone(),
+                update: entry.loading.as_ref().map(Loading::update),
             }
         };
         self.entries().iter().map(describe).collect()

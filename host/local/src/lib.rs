@@ -7,6 +7,7 @@ mod clock;
 mod deliver;
 mod files;
 pub mod ledger;
+mod pinned;
 mod server;
 mod test_clock;
 mod timer;
@@ -14,6 +15,7 @@ mod timer;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -21,7 +23,7 @@ use chrono::{DateTime, Utc};
 use postdate_core::api::{Api, ApiKey};
 use postdate_core::id::CorrelationId;
 use postdate_core::schedule;
-use postdate_runtime::{Options, Runtime};
+use postdate_runtime::{Compiler, Options, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use catalog::Catalog;
@@ -34,6 +36,12 @@ use timer::{Timer, Wake};
 
 /// Validators that run at the same time.
 const VALIDATOR_SLOTS: u32 = 64;
+/// How long calls that come with the start, and work that is due, wait for the use cases: many times what it takes where no
+/// plugin is new.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
+/// How long a start waits for plugins that are new until it calls itself ready; it answers meanwhile. To compile one with an
+/// interpreter in it takes a good part of that.
+const START_WAIT: Duration = Duration::from_mins(1);
 /// Which clock a data directory belongs to, as its ledger says.
 const CLOCK_SETTING: &str = "clock";
 
@@ -53,6 +61,8 @@ pub struct ServeOptions {
     pub concurrency: usize,
     /// How long a stop waits for what is running.
     pub grace: Duration,
+    /// Where plugins are compiled. A server should never do it in its own process.
+    pub compiler: Compiler,
 }
 
 /// Where a test clock begins.
@@ -63,7 +73,8 @@ pub enum TestClockStart {
     At(DateTime<Utc>),
 }
 
-/// Serves until `shutdown`. `on_ready` is called once it answers, with the address that it got.
+/// Serves until `shutdown`. `on_ready` is called, with the address that it got, once it has its use cases. Where one needs to be
+/// compiled first, the others serve meanwhile, and it is ready without it if that takes more than a minute.
 pub async fn serve(
     options: ServeOptions,
     on_ready: impl FnOnce(SocketAddr),
@@ -84,8 +95,9 @@ pub async fn serve(
     let concurrency = options.concurrency.max(1);
     // What runs never takes the places of validators: a slow target must not keep new requests out.
     let slots = u32::try_from(concurrency).unwrap_or(u32::MAX).saturating_add(VALIDATOR_SLOTS);
-    let runtime = Runtime::new(Options { slots, cache: Some(options.data.join("compiled")), ..Options::default() })?;
-    let catalog = Catalog::open(runtime, options.use_cases, options.data.join("bundles")).await?;
+    let cache = Some(options.data.join("compiled"));
+    let runtime = Runtime::new(Options { slots, cache, compiler: options.compiler, ..Options::default() })?;
+    let catalog = Catalog::open(runtime, options.use_cases, options.data.join("bundles"))?;
 
     let wake = Wake::default();
     let deliver = LocalDeliver::new(clock.clone())?;
@@ -94,12 +106,23 @@ pub async fn serve(
     let app = App { api, test_clock: TestClock::new(ledger, &clock), clock };
 
     let stop = CancellationToken::new();
+    let watcher = tokio::spawn(catalog.clone().watch(stop.clone()));
+    let address = listener.local_addr()?;
+    let mut shutdown = std::pin::pin!(shutdown);
+    if unless(shutdown.as_mut(), has_use_cases(&catalog, ANSWER_WAIT)).await.is_none() {
+        stop.cancel();
+        return watcher.await.context("the watcher of the use cases failed");
+    }
     let timer = tokio::spawn(timer.run(stop.clone(), options.grace));
-    let watcher = tokio::spawn(catalog.watch(stop.clone()));
-    on_ready(listener.local_addr()?);
     let serving = axum::serve(NoDelay(listener), server::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
     let serving = tokio::spawn(async move { serving.await });
-    shutdown.await;
+    if let Some(all) = unless(shutdown.as_mut(), has_use_cases(&catalog, START_WAIT)).await {
+        if !all {
+            tracing::warn!("some use cases are still being compiled: they answer 503 until they are there, and the others serve");
+        }
+        on_ready(address);
+        shutdown.await;
+    }
     tracing::info!("stopping: no new work; what runs has {:?} to finish", options.grace);
     stop.cancel();
     // An open connection that sends nothing does not hold up the stop for ever.
@@ -111,6 +134,19 @@ pub async fn serve(
     timer.await.context("the timer failed")?;
     watcher.await.context("the watcher of the use cases failed")?;
     Ok(())
+}
+
+/// Whether all use cases that can be loaded are, within this time.
+async fn has_use_cases(catalog: &Catalog, within: Duration) -> bool {
+    tokio::time::timeout(within, catalog.settled()).await.is_ok()
+}
+
+/// What `work` comes to, unless `stop` comes first.
+async fn unless<T>(stop: Pin<&mut (impl Future<Output = ()> + Send)>, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        () = stop => None,
+        output = work => Some(output),
+    }
 }
 
 /// Makes the data directory, for this user alone, and holds it: two servers on one ledger would run requests twice.

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use postdate_core::fire;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::Change;
-use postdate_core::ports::{Arming, Bundle, Changed, Changes, Deliver, Intake, LedgerError, ScheduleError, Scheduler, UseCases};
+use postdate_core::ports::{Arming, Changed, Changes, Deliver, Intake, LedgerError, ScheduleError, Scheduler, UseCases};
 use postdate_core::request::{Claimed, Request, Status};
 use postdate_core::use_case::Target;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -253,8 +253,8 @@ where
 
     /// `[on] failure` for a request that was cut off too often: no attempt of it ends in which this could be recorded.
     async fn tell_of(&self, request: &Request, now: DateTime<Utc>) {
-        let Ok(bundle) = self.use_cases.version(&request.use_case, &request.version).await else { return };
-        let Some(notice) = fire::notice(bundle.use_case(), bundle.version(), request, new_id(now), now) else { return };
+        let Ok(use_case) = self.use_cases.manifest(&request.use_case, &request.version).await else { return };
+        let Some(notice) = fire::notice(&use_case, &request.version, request, new_id(now), now) else { return };
         if let Err(error) = self.ledger.insert(notice).await {
             tracing::error!(correlation_id = %request.id, %error, "cannot record the notice of a failure");
         }

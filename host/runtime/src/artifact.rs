@@ -25,14 +25,20 @@ const OPEN_FILES: &str = if cfg!(target_os = "linux") { "/proc/self/fd" } else {
 pub fn load_file(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
     let path = format!("{OPEN_FILES}/{}", file.as_raw_fd());
     // SAFETY: `deserialize_file` requires that the file was made by wasmtime and does not change while it is mapped.
-    // There are two callers.
+    // There are three callers.
     // 1. The disk cache (`cache.rs`), whose directory only the host's own user can write to, whose files are written once
-    //    under another name and renamed into place, never changed afterwards, and whose SHA-256 was just compared with the
-    //    one noted when the file was made.
+    //    under another name and renamed into place, and never changed afterwards. The file is mapped before it is renamed, by
+    //    who has just written it, or later, and then its SHA-256 was just compared with the one noted when it was made. What
+    //    is written came from wasmtime's compiler: from this process, or through a pipe from a child of it that is the same
+    //    program, was given a component by us and ended with success (`compile/child.rs`). Neither the child nor anything
+    //    that outlives it ever had the file open. A component that took over the compiler itself could choose the code, as
+    //    it could in this process; nothing but such a defect of the compiler leads there.
     // 2. A bundle compiled ahead of time (`load/compiled.rs`): files that `postdate plugin compile` wrote in the same way,
     //    in a directory that the operator of the host provides; whoever can write there decides what the host runs anyhow.
     //    The BLAKE3 of this very open file was just compared with the one noted when it was made, and wasmtime's full
     //    version and our settings with this host's.
+    // 3. A compile whose code cannot be cached (`compile/inside.rs`): of the same origin as in 1, in a file of memory that has
+    //    no name and is sealed against every change.
     // Opening the path opens the same file again, not another of its former name.
     unsafe { Component::deserialize_file(engine, path) }
 }

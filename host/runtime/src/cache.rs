@@ -84,36 +84,29 @@ impl Cache {
         }
     }
 
-    /// Keeps a compiled component. A cache that cannot be written only costs time, so that is logged and no error.
-    pub fn put(&self, wasm: &[u8], component: &Component) {
+    /// Loads what these bytes have just been compiled to, and keeps it if it can be loaded. The compiler's process never has the
+    /// file open: the code came from it through a pipe.
+    pub fn keep(&self, engine: &Engine, wasm: &[u8], code: &[u8]) -> std::io::Result<wasmtime::Result<Component>> {
         let path = self.path(wasm);
-        let stored = component.serialize().map_err(std::io::Error::other).and_then(|code| {
-            // The digest last: without it, the code does not count.
-            self.write(&path, &code)?;
-            self.write(&digest_path(&path), hex(&Sha256::digest(&code)).as_bytes())
-        });
-        if let Err(error) = stored {
-            tracing::warn!(path = %path.display(), %error, "a compiled plugin could not be cached");
-        }
+        let draft = self.draft(code)?;
+        let component = match artifact::load_file(engine, &fs::File::open(&draft.0)?) {
+            Ok(component) => component,
+            Err(error) => return Ok(Err(error)),
+        };
+        draft.place(&path)?;
+        // The digest last: without it, the code does not count.
+        self.draft(hex(&Sha256::digest(code)).as_bytes())?.place(&digest_path(&path))?;
+        Ok(Ok(component))
     }
 
-    /// Through another name, so that no reader sees half a file, and one who has the old one mapped keeps it.
-    fn write(&self, path: &Path, content: &[u8]) -> std::io::Result<()> {
+    /// Writes under another name, so that no reader sees half a file, and one who has the old one mapped keeps it.
+    fn draft(&self, content: &[u8]) -> std::io::Result<Draft> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.dir.join(format!(".tmp-{}-{unique}", std::process::id()));
-        let written = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)
-            .and_then(|mut file| file.write_all(content))
-            .and_then(|()| fs::rename(&temporary, path));
-        if written.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
-        written
+        let draft = Draft(self.dir.join(format!(".tmp-{}-{unique}", std::process::id())));
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft.0)?;
+        file.write_all(content)?;
+        Ok(draft)
     }
 
     fn path(&self, wasm: &[u8]) -> PathBuf {
@@ -121,6 +114,22 @@ impl Cache {
         key.update(self.engine);
         key.update(Sha256::digest(wasm));
         self.dir.join(format!("{}.cwasm", hex(&key.finalize())))
+    }
+}
+
+/// A file that goes away unless it gets its place.
+struct Draft(PathBuf);
+
+impl Draft {
+    fn place(self, path: &Path) -> std::io::Result<()> {
+        fs::rename(&self.0, path)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Where it has its place, there is nothing here any more.
+        let _ = fs::remove_file(&self.0);
     }
 }
 
@@ -170,24 +179,31 @@ mod tests {
 
         let wasm = guest("minimal-validate");
         assert!(cache.get(&engine, &wasm).is_none());
-        cache.put(&wasm, &Component::from_binary(&engine, &wasm).unwrap());
+        let code = engine.precompile_component(&wasm).unwrap();
+        cache.keep(&engine, &wasm, &code).unwrap().unwrap();
         assert!(cache.get(&engine, &wasm).is_some());
         assert!(cache.get(&engine, &guest("minimal-process")).is_none(), "another plugin has another key");
 
-        let code = only_file(&dir, "cwasm");
-        let mut bytes = fs::read(&code).unwrap();
+        let file = only_file(&dir, "cwasm");
+        let mut bytes = fs::read(&file).unwrap();
+        assert_eq!(bytes, code);
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
-        fs::write(&code, &bytes).unwrap();
+        fs::write(&file, &bytes).unwrap();
         assert!(cache.get(&engine, &wasm).is_none(), "one bit is wrong");
 
         // Damage that the digest does not tell, because it matches: wasmtime's own check refuses it.
-        fs::write(&code, b"nonsense").unwrap();
-        fs::write(digest_path(&code), hex(&Sha256::digest(b"nonsense"))).unwrap();
+        fs::write(&file, b"nonsense").unwrap();
+        fs::write(digest_path(&file), hex(&Sha256::digest(b"nonsense"))).unwrap();
         assert!(cache.get(&engine, &wasm).is_none());
 
-        cache.put(&wasm, &Component::from_binary(&engine, &wasm).unwrap());
-        assert!(cache.get(&engine, &wasm).is_some(), "put mends it");
+        cache.keep(&engine, &wasm, &code).unwrap().unwrap();
+        assert!(cache.get(&engine, &wasm).is_some(), "to keep it again mends it");
+
+        assert!(cache.keep(&engine, b"other", b"nonsense").unwrap().is_err());
+        assert!(cache.get(&engine, b"other").is_none());
+        let drafts = fs::read_dir(&dir).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
+        assert_eq!(drafts.count(), 0, "what is not kept goes away");
     }
 
     #[test]

@@ -37,6 +37,9 @@ mod threads;
 
 pub use bundle_dir::{ReadBundleError, read_bundle_dir};
 pub use call::{CallOptions, Report};
+#[cfg(feature = "compile")]
+pub use compile::compile_worker;
+pub use compile::{CompileError, CompileLimits, Compiler, Compiling, MEMORY_VARIABLE, Progress, TIME_VARIABLE};
 pub use compiled_dir::{CompiledBundle, read_compiled_dir};
 pub use config::{Allocation, engine_config};
 pub use limits::MAX_OUTPUT_BYTES;
@@ -44,6 +47,6 @@ pub use load::{LoadError, LoadedBundle};
 pub use logs::{LogLine, Stream};
 pub use outgoing::Outgoing;
 #[cfg(feature = "compile")]
-pub use precompile::{Precompiled, WriteError, precompile, write_artifacts};
+pub use precompile::{Precompiled, WriteError, write_artifacts};
 pub use runtime::{Options, Runtime, RuntimeError, TICK};
 pub use secrets::{EnvSecrets, Secrets};

@@ -14,7 +14,7 @@ use wasmtime::component::{Component, InstancePre};
 use crate::bindings::processor::ProcessorPre;
 use crate::bindings::validator::ValidatorPre;
 use crate::bundle_dir::MAX_FILE_BYTES;
-use crate::compile::compile;
+use crate::compile::{CompileError, Subject, blocking, component};
 use crate::config_store::Config;
 use crate::inspect::inspect;
 use crate::logs::Identity;
@@ -36,9 +36,19 @@ pub enum LoadError {
     /// `reason` is a sentence's end: what the plugin is or does, and what to do about it.
     #[error("the {role} plugin of use case {use_case} ({file}) {reason}")]
     Plugin { use_case: String, role: Role, file: String, reason: String },
+    /// There is no machine code of it, for another reason than that it is not valid, which is the variant above.
+    #[error("the {role} plugin of use case {use_case} ({file}) {reason}")]
+    Compile { use_case: String, role: Role, file: String, reason: CompileError },
     /// The host's surroundings, not the bundle, are to be mended.
     #[error("use case {use_case}: {role}.secrets names {name}, which is not set: set it in the environment of the host")]
     MissingSecret { use_case: String, role: Role, name: String },
+}
+
+impl LoadError {
+    /// The bundle is not at fault, and the same may work a moment later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Compile { reason, .. } if reason.is_transient())
+    }
 }
 
 /// A use case whose plugins are compiled, checked and linked.
@@ -125,12 +135,8 @@ impl Runtime {
         }
         let settings = source.config(use_case, role)?;
         let config = with_secrets(&settings, use_case, role, spec, secrets)?;
-        let code = code.map_err(fault)?;
-        let inner = Arc::clone(&self.inner);
-        let pre = tokio::task::spawn_blocking(move || code.link(&inner, role))
-            .await
-            .unwrap_or_else(|_| Err("made the compiler panic, which is a defect of the host: please report it with the plugin".into()))
-            .map_err(fault)?;
+        let subject = Subject { use_case: &use_case.name, role };
+        let pre = code.map_err(fault)?.link(&self.inner, subject).await.map_err(|refused| refused.into_error(subject, spec))?;
         Ok(Some(Plugin {
             pre,
             identity: Arc::new(Identity { use_case: use_case.name.clone(), role }),
@@ -189,25 +195,56 @@ enum Code {
     Compiled(Compiled),
 }
 
-impl Code {
-    /// Blocks: compiles, or reads a file.
-    fn link(&self, inner: &Inner, role: Role) -> Result<InstancePre<State>, String> {
-        match self {
-            Self::Wasm(wasm) => link_wasm(inner, role, wasm),
-            Self::Compiled(compiled) => compiled.link(inner, role),
+/// Why a plugin is not loaded.
+pub(crate) enum Refused {
+    /// A sentence's end.
+    Plugin(String),
+    Compile(CompileError),
+}
+
+impl From<CompileError> for Refused {
+    fn from(error: CompileError) -> Self {
+        match error {
+            CompileError::Invalid(_) | CompileError::NoCompiler => Self::Plugin(error.to_string()),
+            error => Self::Compile(error),
         }
     }
 }
 
-fn link_wasm(inner: &Inner, role: Role, wasm: &Bytes) -> Result<InstancePre<State>, String> {
+impl Refused {
+    pub fn into_error(self, Subject { use_case, role }: Subject<'_>, spec: &PluginSpec) -> LoadError {
+        let (use_case, file) = (use_case.to_owned(), spec.plugin.clone());
+        match self {
+            Self::Plugin(reason) => LoadError::Plugin { use_case, role, file, reason },
+            Self::Compile(reason) => LoadError::Compile { use_case, role, file, reason },
+        }
+    }
+}
+
+impl Code {
+    /// Takes as long as it takes to compile, or to read a file; what blocks is on other threads.
+    async fn link(self, inner: &Arc<Inner>, subject: Subject<'_>) -> Result<InstancePre<State>, Refused> {
+        let (shared, role) = (Arc::clone(inner), subject.role);
+        let linked = match self {
+            Self::Wasm(wasm) => {
+                examine(&wasm, role).await?;
+                let component = component(inner, subject, &wasm).await?;
+                blocking(move || link(&shared, role, &component)).await?
+            }
+            Self::Compiled(compiled) => blocking(move || compiled.link(&shared, role)).await?,
+        };
+        linked.map_err(Refused::Plugin)
+    }
+}
+
+/// Refuses what need not be compiled to see that it is none of our plugins.
+pub(crate) async fn examine(wasm: &Bytes, role: Role) -> Result<(), Refused> {
     if wasm.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("is {} bytes, more than the {MAX_FILE_BYTES} that are taken", wasm.len()));
+        return Err(Refused::Plugin(format!("is {} bytes, more than the {MAX_FILE_BYTES} that are taken", wasm.len())));
     }
-    let problems = inspect(wasm).problems(Some(role));
-    if !problems.is_empty() {
-        return Err(problems.join("; and it "));
-    }
-    link(inner, role, &compile(&inner.engine, inner.cache.as_ref(), wasm)?)
+    let wasm = wasm.clone();
+    let problems = blocking(move || inspect(&wasm).problems(Some(role))).await?;
+    if problems.is_empty() { Ok(()) } else { Err(Refused::Plugin(problems.join("; and it "))) }
 }
 
 /// Every import has been judged by name, so what fails here is its type.

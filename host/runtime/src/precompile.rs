@@ -3,18 +3,20 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::UseCase;
-use wasmtime::Engine;
 
 use crate::artifacts::{ARTIFACTS_FILE, Arch, Artifact, Artifacts, digest, engine_hash};
+use crate::compile::{Subject, ahead};
 use crate::compiled_dir::parse;
-use crate::config::{WASMTIME_VERSION, compiler_config};
-use crate::inspect::inspect;
-use crate::load::LoadError;
+use crate::config::WASMTIME_VERSION;
+use crate::load::{LoadError, Refused, examine};
+use crate::runtime::{Inner, Runtime};
 
 /// A plugin's machine code, not written yet.
 pub struct Precompiled {
@@ -31,30 +33,37 @@ pub struct WriteError {
     reason: io::Error,
 }
 
-/// Compiles a plugin of a bundle; `None` where it has none of that role. Takes up to seconds of CPU time: not for an async
-/// thread.
-pub fn precompile(source: &BundleSource, use_case: &UseCase, role: Role, arch: Arch) -> Result<Option<Precompiled>, LoadError> {
-    let Some(spec) = use_case.plugin(role) else { return Ok(None) };
-    let fault = |reason| LoadError::Plugin { use_case: use_case.name.clone(), role, file: spec.plugin.clone(), reason };
-    let wasm = source.files.get(&spec.plugin).map(AsRef::as_ref).unwrap_or_default();
-    let problems = inspect(wasm).problems(Some(role));
-    if !problems.is_empty() {
-        return Err(fault(problems.join("; and it ")));
+impl Runtime {
+    /// Compiles a plugin of a bundle for every processor of an architecture, with this runtime's compiler; `None` where the
+    /// bundle has no plugin of that role. It need not be one that this host would load: that is [`Runtime::load`]'s to say.
+    pub async fn precompile(
+        &self,
+        source: &BundleSource,
+        use_case: &UseCase,
+        role: Role,
+        arch: Arch,
+    ) -> Result<Option<Precompiled>, LoadError> {
+        let Some(spec) = use_case.plugin(role) else { return Ok(None) };
+        let wasm = source.files.get(&spec.plugin).cloned().unwrap_or_default();
+        let started = Instant::now();
+        let subject = Subject { use_case: &use_case.name, role };
+        let code = precompiled(&self.inner, subject, wasm, arch).await.map_err(|refused| refused.into_error(subject, spec))?;
+        let artifact = Artifact {
+            role,
+            arch,
+            wasmtime: WASMTIME_VERSION.to_owned(),
+            engine: engine_hash(),
+            file: file_name(role, arch),
+            bytes: code.len() as u64,
+            digest: digest(&code),
+        };
+        Ok(Some(Precompiled { artifact, elapsed: started.elapsed(), code }))
     }
-    let started = Instant::now();
-    let engine = compiler_config(arch).and_then(|config| Engine::new(&config));
-    let engine = engine.map_err(|error| fault(format!("cannot be compiled for {arch} by this program: {error:#}")))?;
-    let code = engine.precompile_component(wasm).map_err(|error| fault(format!("is not valid: {error:#}")))?;
-    let artifact = Artifact {
-        role,
-        arch,
-        wasmtime: WASMTIME_VERSION.to_owned(),
-        engine: engine_hash(),
-        file: file_name(role, arch),
-        bytes: code.len() as u64,
-        digest: digest(&code),
-    };
-    Ok(Some(Precompiled { artifact, elapsed: started.elapsed(), code }))
+}
+
+async fn precompiled(inner: &Arc<Inner>, subject: Subject<'_>, wasm: Bytes, arch: Arch) -> Result<Vec<u8>, Refused> {
+    examine(&wasm, subject.role).await?;
+    Ok(ahead(inner, subject, &wasm, arch).await?)
 }
 
 /// Writes machine code into a directory, and last of all the list that makes it count. What the list had for other
@@ -113,12 +122,12 @@ fn file_name(role: Role, arch: Arch) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::bundle;
+    use crate::testing::{bundle, runtime};
 
-    fn compile_into(dir: &Path, source: &BundleSource, archs: &[Arch]) -> Artifacts {
+    async fn compile_into(dir: &Path, source: &BundleSource, arch: Arch) -> Artifacts {
         let use_case = source.use_case().unwrap();
-        let compiled: Vec<_> = archs.iter().map(|arch| precompile(source, &use_case, Role::Process, *arch).unwrap().unwrap()).collect();
-        write_artifacts(dir, source, &use_case, &compiled).unwrap()
+        let compiled = runtime().precompile(source, &use_case, Role::Process, arch).await.unwrap().unwrap();
+        write_artifacts(dir, source, &use_case, &[compiled]).unwrap()
     }
 
     fn names(dir: &Path) -> Vec<String> {
@@ -127,13 +136,13 @@ mod tests {
         names
     }
 
-    #[test]
-    fn another_architecture_is_kept_while_the_version_is_the_same() {
+    #[tokio::test]
+    async fn another_architecture_is_kept_while_the_version_is_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("made/compiled");
         let mut source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
-        compile_into(&dir, &source, &[Arch::Arm64]);
-        let both = compile_into(&dir, &source, &[Arch::X86_64]);
+        compile_into(&dir, &source, Arch::Arm64).await;
+        let both = compile_into(&dir, &source, Arch::X86_64).await;
         assert_eq!(both.version, source.version());
         assert_eq!(both.artifacts.iter().map(|artifact| artifact.arch).collect::<Vec<_>>(), [Arch::Arm64, Arch::X86_64]);
         assert_eq!(names(&dir), ["artifacts.json", "process.arm64.cwasm", "process.x86_64.cwasm"]);
@@ -147,19 +156,19 @@ mod tests {
 
         let manifest = "name = 'tested'\n[process]\nplugin = 'minimal-process.wasm'\ntimeout = '3s'\n";
         source.files.insert(postdate_core::use_case::MANIFEST_FILE.into(), manifest.into());
-        let one = compile_into(&dir, &source, &[Arch::X86_64]);
+        let one = compile_into(&dir, &source, Arch::X86_64).await;
         assert_ne!(one.version, both.version);
         assert_eq!(one.artifacts.len(), 1, "the other is of the old version");
         assert_eq!(names(&dir), ["artifacts.json", "process.x86_64.cwasm"]);
     }
 
-    #[test]
-    fn what_could_not_be_loaded_is_not_compiled() {
+    #[tokio::test]
+    async fn what_could_not_be_loaded_is_not_compiled() {
         let source = bundle("[process]\nplugin = 'minimal-validate.wasm'\n", &["minimal-validate"]);
         let use_case = source.use_case().unwrap();
-        let error = precompile(&source, &use_case, Role::Process, Arch::Arm64).err().unwrap().to_string();
+        let error = runtime().precompile(&source, &use_case, Role::Process, Arch::Arm64).await.err().unwrap().to_string();
         assert!(error.contains("(minimal-validate.wasm) does not export postdate:plugin/process@1.0.0"), "{error}");
-        assert!(precompile(&source, &use_case, Role::Validate, Arch::Arm64).unwrap().is_none());
+        assert!(runtime().precompile(&source, &use_case, Role::Validate, Arch::Arm64).await.unwrap().is_none());
     }
 
     #[test]

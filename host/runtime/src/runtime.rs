@@ -7,7 +7,7 @@ use std::time::Duration;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, EngineWeak};
 
-use crate::compile::{Cache, CacheError};
+use crate::compile::{Cache, CacheError, Compiler, Progress};
 use crate::config::{Allocation, engine_config};
 use crate::config_store;
 use crate::slots::Slots;
@@ -26,11 +26,15 @@ pub struct Options {
     pub max_memory: u64,
     /// Directory for compiled components; none: they are compiled at each start.
     pub cache: Option<PathBuf>,
+    /// Where plugins that are new are compiled. Of no use to a host that is built without a compiler.
+    pub compiler: Compiler,
+    /// Who is told while one is compiled.
+    pub progress: Progress,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { slots: 64, max_memory: 1 << 30, cache: None }
+        Self { slots: 64, max_memory: 1 << 30, cache: None, compiler: Compiler::default(), progress: Progress::default() }
     }
 }
 
@@ -59,7 +63,11 @@ pub(crate) struct Inner {
     pub slots: Slots,
     pub threads: Threads,
     pub options: Options,
+    #[cfg_attr(not(feature = "compile"), expect(dead_code, reason = "there is nothing to keep"))]
     pub cache: Option<Cache>,
+    /// Held by who compiles: one plugin at a time.
+    #[cfg_attr(not(feature = "compile"), expect(dead_code, reason = "nothing is compiled"))]
+    pub compiling: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -89,7 +97,17 @@ impl Runtime {
         let cache = options.cache.as_deref().map(|dir| Cache::open(dir, &engine)).transpose()?;
         start_clock(engine.weak()).map_err(RuntimeError::Clock)?;
         let slots = Slots::new(options.slots);
-        Ok(Self { inner: Arc::new(Inner { engine, linker, slots, threads: Threads::default(), options, cache }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                engine,
+                linker,
+                slots,
+                threads: Threads::default(),
+                options,
+                cache,
+                compiling: tokio::sync::Mutex::default(),
+            }),
+        })
     }
 }
 

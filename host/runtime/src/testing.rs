@@ -40,6 +40,12 @@ pub async fn load(manifest: &str, guests: &[&str]) -> Result<LoadedBundle, LoadE
     runtime().load(&bundle(manifest, guests), &|_: &str| None).await
 }
 
+/// For a test that is not async itself, and for what one calls that is.
+pub fn wait<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    let run = || tokio::runtime::Runtime::new().unwrap().block_on(work);
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
+}
+
 pub fn input(body: &str) -> ValidateInput {
     ValidateInput {
         id: "0190a0a0-0000-7000-8000-000000000000".into(),

@@ -74,7 +74,7 @@ impl Server {
         let answers = async {
             connection.call(&get("/health")).await?.expect(200)?;
             let health = self.spawned.elapsed();
-            connection.call(post).await?.expect(202)?;
+            accepted(&mut connection, post).await?;
             Ok(Ready { health, post: self.spawned.elapsed() })
         };
         self.patiently(answers).await
@@ -84,7 +84,7 @@ impl Server {
     pub async fn first_answer(&mut self, post: &[u8]) -> anyhow::Result<Duration> {
         let mut connection = self.connect().await?;
         let answer = async {
-            connection.call(post).await?.expect(202)?;
+            accepted(&mut connection, post).await?;
             Ok(self.spawned.elapsed())
         };
         self.patiently(answer).await
@@ -137,6 +137,17 @@ impl Drop for Server {
         // Ended already where it was stopped: then both do nothing.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Posts until it is taken: a plugin that is new is compiled first, and its use case answers 503 meanwhile.
+async fn accepted(connection: &mut Connection, post: &[u8]) -> anyhow::Result<()> {
+    loop {
+        let answer = connection.call(post).await?;
+        if answer.status != 503 {
+            return answer.expect(202);
+        }
+        tokio::time::sleep(RETRY).await;
     }
 }
 

@@ -14,7 +14,7 @@ use super::*;
 use bucket::Bucket;
 
 fn runtime() -> Runtime {
-    Runtime::new(Options { slots: 1, max_memory: 64 << 20, cache: None }).unwrap()
+    Runtime::new(Options { slots: 1, max_memory: 64 << 20, ..Options::default() }).unwrap()
 }
 
 /// Version and files of a bundle that only delivers.

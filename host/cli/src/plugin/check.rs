@@ -15,6 +15,7 @@ use postdate_runtime::LoadError;
 use postdate_runtime::inspect::{Inspection, Kind, Verdict, inspect};
 
 use super::size_text;
+use crate::compiler::Limits;
 use crate::output::{columns, indented, out, printable};
 
 const NOTES: &str = "\
@@ -29,7 +30,7 @@ pub struct Check {
     file: PathBuf,
 }
 
-pub async fn run(arguments: Check) -> anyhow::Result<ExitCode> {
+pub async fn run(arguments: Check, limits: Limits) -> anyhow::Result<ExitCode> {
     let file = arguments.file;
     if file.is_dir() {
         bail!("{} is a directory: name the .wasm file inside it; `postdate plugin test` takes a whole bundle", file.display());
@@ -39,15 +40,15 @@ pub async fn run(arguments: Check) -> anyhow::Result<ExitCode> {
     out(&findings(&file.display().to_string(), wasm.len() as u64, &inspection));
     let mut problems = inspection.problems(None);
     if problems.is_empty() {
-        problems = load_problems(&wasm, &inspection.roles()).await?;
+        problems = load_problems(&wasm, &inspection.roles(), limits).await?;
     }
     out(&conclusion(&inspection.roles(), &problems));
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What only compiling and linking finds: code that is not valid, an interface of another type than its name says.
-async fn load_problems(wasm: &Bytes, roles: &[Role]) -> anyhow::Result<Vec<String>> {
-    let runtime = super::runtime()?;
+async fn load_problems(wasm: &Bytes, roles: &[Role], limits: Limits) -> anyhow::Result<Vec<String>> {
+    let runtime = super::runtime(limits)?;
     let mut problems = Vec::new();
     for role in roles {
         match runtime.load(&bundle_for(*role, wasm), &|_: &str| None).await {

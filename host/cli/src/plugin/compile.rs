@@ -2,15 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::Args;
 use postdate_core::plugin::Role;
 use postdate_runtime::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Arch, Artifacts};
-use postdate_runtime::{Precompiled, precompile, read_bundle_dir, write_artifacts};
+use postdate_runtime::{Precompiled, read_bundle_dir, write_artifacts};
 
+use crate::compiler::Limits;
 use crate::output::{columns, out};
 
 const NOTES: &str = "\
@@ -33,22 +32,20 @@ pub struct Compile {
     out: Option<PathBuf>,
 }
 
-pub async fn run(arguments: Compile) -> anyhow::Result<ExitCode> {
+pub async fn run(arguments: Compile, limits: Limits) -> anyhow::Result<ExitCode> {
     let Compile { dir, mut arch, out: target } = arguments;
     arch.sort_unstable();
     arch.dedup();
     let source = read_bundle_dir(&dir)?;
     // What a server would refuse is refused now, and not by a host that is far away. Only linking finds an interface of
     // another type than its name says, and only code for this machine can be linked.
-    super::runtime()?.load(&source, &|_: &str| Some(String::new())).await?;
+    let runtime = super::runtime(limits)?;
+    runtime.load(&source, &|_: &str| Some(String::new())).await?;
 
     let use_case = source.use_case()?;
-    let (source, use_case) = (Arc::new(source), Arc::new(use_case));
     let mut compiled = Vec::new();
     for (role, arch) in arch.iter().flat_map(|arch| [Role::Validate, Role::Process].map(|role| (role, *arch))) {
-        let (source, use_case) = (Arc::clone(&source), Arc::clone(&use_case));
-        let code = tokio::task::spawn_blocking(move || precompile(&source, &use_case, role, arch));
-        compiled.extend(code.await.with_context(|| format!("the compiler panicked at the {role} plugin for {arch}"))??);
+        compiled.extend(runtime.precompile(&source, &use_case, role, arch).await?);
     }
     let target = target.unwrap_or_else(|| dir.join(ARTIFACTS_DIR));
     let artifacts = write_artifacts(&target, &source, &use_case, &compiled)?;

@@ -6,6 +6,7 @@ mod check;
 mod compare;
 mod compile;
 mod junit;
+mod progress;
 mod run;
 mod test;
 
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use postdate_runtime::{LogLine, Options, Runtime, RuntimeError};
 
+use crate::compiler::Limits;
 use crate::{logging, output};
 
 const EXAMPLES: &str = "\
@@ -27,6 +29,9 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PluginCommand {
+    #[command(flatten)]
+    limits: Limits,
+
     #[command(subcommand)]
     action: Action,
 }
@@ -46,17 +51,20 @@ enum Action {
 pub async fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
     // What plugins write is shown with their results, not as log lines.
     logging::init("warn,postdate::plugin=off")?;
+    let limits = command.limits;
     match command.action {
-        Action::Check(arguments) => check::run(arguments).await,
-        Action::Test(arguments) => test::run(arguments).await,
-        Action::Compile(arguments) => compile::run(arguments).await,
-        Action::Run(arguments) => run::run(arguments).await,
+        Action::Check(arguments) => check::run(arguments, limits).await,
+        Action::Test(arguments) => test::run(arguments, limits).await,
+        Action::Compile(arguments) => compile::run(arguments, limits).await,
+        Action::Run(arguments) => run::run(arguments, limits).await,
     }
 }
 
-/// A runtime for one call at a time, with a cache of compiled plugins that belongs to the user.
-fn runtime() -> Result<Runtime, RuntimeError> {
-    let options = Options { slots: 1, cache: cache_dir(), ..Options::default() };
+/// A runtime for one call at a time, with a cache of compiled plugins that belongs to the user. What is compiled may be from
+/// anybody, so it is not done in this process; it shows how long that takes.
+fn runtime(limits: Limits) -> Result<Runtime, RuntimeError> {
+    let options =
+        Options { slots: 1, cache: cache_dir(), compiler: limits.compiler(), progress: progress::on_terminal(), ..Options::default() };
     match Runtime::new(options.clone()) {
         Err(RuntimeError::Cache(error)) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "plugins are compiled again each time");

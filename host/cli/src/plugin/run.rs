@@ -17,6 +17,7 @@ use super::call::{Call, Called};
 use super::compare::Outcome;
 use super::{log_text, size_text};
 use crate::body;
+use crate::compiler::Limits;
 use crate::output::{columns, indented, out, printable};
 use crate::request::show::pretty;
 
@@ -78,7 +79,7 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
     parse_time(text).map_err(|error| error.to_string())
 }
 
-pub async fn run(arguments: Run) -> anyhow::Result<ExitCode> {
+pub async fn run(arguments: Run, limits: Limits) -> anyhow::Result<ExitCode> {
     let source = read_bundle_dir(&arguments.dir)?;
     let use_case = source.use_case()?;
     let role = match arguments.role {
@@ -98,7 +99,7 @@ pub async fn run(arguments: Run) -> anyhow::Result<ExitCode> {
         body: body::read(&arguments.body)?,
         outgoing: Outgoing::Granted,
     };
-    let bundle = super::runtime()?.load(&source, &secrets).await?;
+    let bundle = super::runtime(limits)?.load(&source, &secrets).await?;
     let called = call.make(&bundle, &use_case).await?;
     out(&if arguments.json { format!("{}\n", document(&called)) } else { text(&called) });
     let yes = matches!(called.outcome, Outcome::Accepted(_) | Outcome::Result(_)) && called.unusable.is_none();

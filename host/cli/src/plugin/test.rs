@@ -19,6 +19,7 @@ use super::call::{Call, Called};
 use super::cases::{self, Case, Expected};
 use super::compare::{Outcome, differences};
 use super::{junit, log_text};
+use crate::compiler::Limits;
 use crate::output::{indented, out, printable};
 
 const NOTES: &str = "\
@@ -64,7 +65,7 @@ pub struct Ran {
 /// What the cases are run on: a loaded bundle, or why it could not be loaded.
 type Loaded = Result<LoadedBundle, LoadError>;
 
-pub async fn run(arguments: Test) -> anyhow::Result<ExitCode> {
+pub async fn run(arguments: Test, limits: Limits) -> anyhow::Result<ExitCode> {
     let Test { dir, filter, junit } = arguments;
     let source = read_bundle_dir(&dir)?;
     let use_case = source.use_case()?;
@@ -77,7 +78,7 @@ pub async fn run(arguments: Test) -> anyhow::Result<ExitCode> {
     if chosen.is_empty() {
         bail!("none of the {total} cases has {:?} in its name", filter.unwrap_or_default());
     }
-    let loaded = load(&super::runtime()?, &source, &chosen).await?;
+    let loaded = load(&super::runtime(limits)?, &source, &chosen).await?;
 
     out(&format!("\nrunning {} of use case {} (version {})\n", count(chosen.len()), use_case.name, source.version()));
     let begun = Instant::now();

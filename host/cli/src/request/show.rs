@@ -112,6 +112,10 @@ pub fn use_cases(document: &Value) -> String {
                 indented(&text_of(use_case, "error"), "  ")
             );
         }
+        if let Some(since) = use_case["update"]["since"].as_str() {
+            let (name, state) = (text_of(use_case, "name"), text_of(&use_case["update"], "state"));
+            let _ = writeln!(faults, "\n{name}: its newest upload is {state}, since {}; new plugins are compiled first", printable(since));
+        }
     }
     columns(&rows, "") + &faults
 }
@@ -170,6 +174,13 @@ history
         assert_eq!(
             use_cases(&cases),
             "NAME  VERSION  TARGETS  DESCRIPTION\na     none              d\n\na: its newest upload does not serve:\n  no wasm\n"
+        );
+        let update = json!({ "state": "loading", "since": "T" });
+        let loading = json!({ "useCases": [{ "name": "a", "description": "", "version": "1", "targets": [], "update": update }] });
+        assert!(
+            use_cases(&loading).ends_with("\n\na: its newest upload is loading, since T; new plugins are compiled first\n"),
+            "{}",
+            use_cases(&loading)
         );
     }
 }

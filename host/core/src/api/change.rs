@@ -52,8 +52,8 @@ where
         if request.status != request::Status::Scheduled {
             return Ok(());
         }
-        let Ok(bundle) = self.use_cases.version(&request.use_case, &request.version).await else { return Ok(()) };
-        if bundle.use_case().targets.get(&request.target).is_some_and(|(_, target)| target.is_direct()) {
+        let Ok(use_case) = self.use_cases.manifest(&request.use_case, &request.version).await else { return Ok(()) };
+        if use_case.targets.get(&request.target).is_some_and(|(_, target)| target.is_direct()) {
             self.scheduler.unschedule(&request).await?;
         }
         Ok(())

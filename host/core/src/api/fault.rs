@@ -141,6 +141,9 @@ impl From<ArmError> for Fault {
     }
 }
 
+/// A plugin in Rust is compiled within seconds, one with an interpreter in it within a minute.
+const LOADING_RETRY_SECONDS: u64 = 10;
+
 fn unavailable(code: &'static str, detail: String, retry_after_seconds: u64) -> Fault {
     Fault::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_header(header::RETRY_AFTER, &retry_after_seconds.to_string())
 }
@@ -152,6 +155,7 @@ impl From<Rejection> for Fault {
         match rejection {
             Rejection::UnknownUseCase { .. } => Self::new(StatusCode::NOT_FOUND, "unknown-use-case", detail),
             Rejection::BrokenUseCase { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "use-case-broken", detail),
+            Rejection::LoadingUseCase { .. } => unavailable("use-case-loading", detail, LOADING_RETRY_SECONDS),
             Rejection::NotJson(_) => Self::new(StatusCode::BAD_REQUEST, "malformed-json", detail),
             Rejection::NotAnObject => Self::new(StatusCode::BAD_REQUEST, "not-an-object", detail),
             Rejection::Time(error) => error.into(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::FakeBundle;
-use crate::ports::{Bundle, UseCaseInfo, UseCases};
+use crate::ports::{Bundle, Update, UpdateState, UseCaseInfo, UseCases};
 
 /// Every version that was ever put, until it is forgotten.
 #[derive(Default)]
@@ -15,6 +15,7 @@ struct Held {
     current: BTreeMap<String, Arc<FakeBundle>>,
     versions: BTreeMap<(String, String), Arc<FakeBundle>>,
     errors: BTreeMap<String, String>,
+    loading: BTreeMap<String, Update>,
 }
 
 impl FakeUseCases {
@@ -49,6 +50,11 @@ impl FakeUseCases {
         self.lock().errors.insert(name.to_owned(), error.to_owned());
     }
 
+    /// An upload that is not through.
+    pub fn put_loading(&self, name: &str, since: &str) {
+        self.lock().loading.insert(name.to_owned(), Update { state: UpdateState::Loading, since: since.to_owned() });
+    }
+
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,10 +74,14 @@ impl UseCases for FakeUseCases {
 
     async fn list(&self) -> Vec<UseCaseInfo> {
         let held = self.lock();
-        let mut names: Vec<&String> = held.current.keys().chain(held.errors.keys()).collect();
+        let mut names: Vec<&String> = held.current.keys().chain(held.errors.keys()).chain(held.loading.keys()).collect();
         names.sort();
         names.dedup();
-        names.into_iter().map(|name| info(name, held.current.get(name), held.errors.get(name))).collect()
+        let describe = |name: &String| {
+            let info = info(name, held.current.get(name), held.errors.get(name));
+            UseCaseInfo { update: held.loading.get(name).cloned(), ..info }
+        };
+        names.into_iter().map(describe).collect()
     }
 }
 
@@ -82,5 +92,6 @@ fn info(name: &str, current: Option<&Arc<FakeBundle>>, error: Option<&String>) -
         version: current.map(|bundle| bundle.version().to_owned()),
         targets: current.map(|bundle| bundle.use_case().targets.aliases()).unwrap_or_default(),
         error: error.cloned(),
+        update: None,
     }
 }

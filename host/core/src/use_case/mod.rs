@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use target::{AwsTarget, Target, Targets};
+pub use values::parse_memory;
 
 use crate::plugin::Role;
 

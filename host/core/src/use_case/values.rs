@@ -31,7 +31,8 @@ pub fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Erro
     parse_memory(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is not a size; write it as \"512KiB\", \"32MiB\" or \"1GiB\"")))
 }
 
-fn parse_memory(text: &str) -> Option<u64> {
+/// `512KiB`, `32MiB` or `1GiB`, in bytes.
+pub fn parse_memory(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let unit = match text[digits..].trim_start() {
         "KiB" => 1 << 10,

@@ -93,7 +93,7 @@ async fn a_missing_secret_is_named() {
 
 #[tokio::test]
 async fn more_memory_than_the_host_gives_is_refused() {
-    let runtime = Runtime::new(Options { slots: 1, max_memory: 32 << 20, cache: None }).unwrap();
+    let runtime = Runtime::new(Options { slots: 1, max_memory: 32 << 20, ..Options::default() }).unwrap();
     let source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
     let error = runtime.load(&source, &|_: &str| None).await.unwrap_err().to_string();
     assert!(error.contains("asks for 64 MiB of memory, and this host gives 32 MiB"), "{error}");

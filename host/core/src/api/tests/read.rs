@@ -191,6 +191,23 @@ fn use_cases_are_listed_with_what_is_wrong_with_them() {
 }
 
 #[test]
+fn a_use_case_on_its_way_is_listed_and_asks_for_patience() {
+    let client = Client::of_orders();
+    client.api.use_cases.put_loading("orders", "2027-01-01T00:00:00.000Z");
+    client.api.use_cases.put_loading("mail", "2027-01-01T00:00:01.000Z");
+    let list = client.get("/use-cases").body;
+    let update = |since: &str| json!({ "state": "loading", "since": since });
+    assert_eq!(list["useCases"][0]["update"], update("2027-01-01T00:00:01.000Z"), "{list}");
+    assert_eq!(list["useCases"][1]["update"], update("2027-01-01T00:00:00.000Z"), "{list}");
+    assert_eq!(client.get("/health").body["brokenUseCases"], json!([]));
+
+    let answer = client.call("POST", "/requests/mail", r#"{"delay":"PT1H"}"#);
+    assert_eq!((answer.status, &answer.body["code"], answer.header("retry-after")), (503, &json!("use-case-loading"), "10"));
+    // The version before serves on.
+    client.accepted(r#"{"delay":"PT1H","item":"book"}"#);
+}
+
+#[test]
 fn health_names_the_use_cases_that_are_broken() {
     let client = Client::of_orders();
     let body = client.get("/health").body;

@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::artifacts::{Artifacts, digest};
 use crate::config::{Allocation, engine_config};
-use crate::testing::{bundle, guest, input, job, runtime};
-use crate::{precompile, read_compiled_dir, write_artifacts};
+use crate::testing::{bundle, guest, input, job, runtime, wait};
+use crate::{read_compiled_dir, write_artifacts};
 
 const HERE: Arch = Arch::HERE.unwrap();
 const OTHER: Arch = if matches!(HERE, Arch::X86_64) { Arch::Arm64 } else { Arch::X86_64 };
@@ -24,7 +24,8 @@ fn compiled(source: &BundleSource, archs: &[Arch]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let use_case = source.use_case().unwrap();
     let each = archs.iter().flat_map(|arch| [Role::Validate, Role::Process].map(|role| (role, *arch)));
-    let code: Vec<_> = each.filter_map(|(role, arch)| precompile(source, &use_case, role, arch).unwrap()).collect();
+    let runtime = runtime();
+    let code: Vec<_> = each.filter_map(|(role, arch)| wait(runtime.precompile(source, &use_case, role, arch)).unwrap()).collect();
     write_artifacts(&dir.path().join(ARTIFACTS_DIR), source, &use_case, &code).unwrap();
     let wasm = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "wasm");
     for (name, content) in source.files.iter().filter(|(name, _)| !wasm(name)) {

@@ -1,0 +1,66 @@
+//! Loads under way, several at a time, so that one that compiles for minutes holds up no other.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use postdate_core::ports::{Update, UpdateState};
+use postdate_core::schedule::rfc3339;
+use postdate_runtime::LoadedBundle;
+use tokio::task::{AbortHandle, Id, JoinSet};
+
+use super::Fingerprint;
+
+type Loaded = anyhow::Result<Arc<LoadedBundle>>;
+
+/// All of them; they end when this is dropped, and with them the compilers that they wait for.
+#[derive(Default)]
+pub struct Loads(JoinSet<Loaded>);
+
+/// One of them, as its use case knows it.
+pub struct Loading {
+    /// What the bundle looked like when it began.
+    pub of: Fingerprint,
+    /// RFC 3339.
+    since: String,
+    task: AbortHandle,
+}
+
+impl Loading {
+    pub fn id(&self) -> Id {
+        self.task.id()
+    }
+
+    /// Something newer is there.
+    pub fn give_up(&self) {
+        self.task.abort();
+    }
+
+    pub fn update(&self) -> Update {
+        Update { state: UpdateState::Loading, since: self.since.clone() }
+    }
+}
+
+impl Loads {
+    pub fn start(&mut self, of: Fingerprint, load: impl Future<Output = Loaded> + Send + 'static) -> Loading {
+        Loading { of, since: rfc3339(Utc::now()), task: self.0.spawn(load) }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The next one that ends, unless there is none. May be dropped and called again.
+    pub async fn next(&mut self) -> Option<(Id, Loaded)> {
+        loop {
+            match self.0.join_next_with_id().await? {
+                Ok(ended) => return Some(ended),
+                Err(error) if error.is_panic() => {
+                    let what = "loading it made the host panic, which is a defect of the host: please report it with the bundle";
+                    return Some((error.id(), Err(anyhow::anyhow!(what))));
+                }
+                // Given up.
+                Err(_) => {}
+            }
+        }
+    }
+}

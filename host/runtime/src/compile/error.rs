@@ -1,0 +1,82 @@
+//! Why there is no machine code of a component.
+
+use std::time::Duration;
+
+use super::limits::{MEMORY_VARIABLE, TIME_VARIABLE};
+
+/// Each reads on after a plugin's name. What is the plugin's fault is told apart from what is not: see
+/// [`Self::is_transient`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    #[error("is not valid: {0}")]
+    Invalid(String),
+    #[error("was not compiled within {limit:?}, and compiling it was stopped: make it smaller, or raise the limit with {TIME_VARIABLE}")]
+    Time { limit: Duration },
+    #[error(
+        "took more than {limit:?} of processor time to compile, and was stopped: make it smaller, or raise the limits with {TIME_VARIABLE}"
+    )]
+    Cpu { limit: Duration },
+    #[error(
+        "takes more than {} MiB of memory to compile, and was stopped: make it smaller, or raise the limit with {MEMORY_VARIABLE}",
+        limit >> 20
+    )]
+    Memory { limit: u64 },
+    #[error("compiles to more than {limit} bytes of machine code, the most that is taken: make it smaller")]
+    Output { limit: u64 },
+    /// By whom, nobody can tell: a person, or a machine that has run out of memory.
+    #[error("was not compiled: the compiler's process was killed (signal {signal}); if nobody did it, the machine may be short of memory")]
+    Killed { signal: i32 },
+    #[error("made the compiler crash ({how}), which is a defect of the host: please report it with the plugin{}", shown(said))]
+    Crashed { how: String, said: String },
+    #[error("was not compiled: the compiler's process {program} could not be started: {reason}")]
+    NotStarted { program: String, reason: String },
+    #[error("was compiled, and its machine code could not be kept: {0}")]
+    NotKept(String),
+    #[error(
+        "is WebAssembly, and this host is built without a compiler: compile it with `postdate plugin compile`, and give the host what that writes"
+    )]
+    NoCompiler,
+}
+
+impl CompileError {
+    /// It came of the machine's state, and may not come again.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Killed { .. } | Self::NotStarted { .. } | Self::NotKept(_))
+    }
+}
+
+fn shown(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!("; its last words: {said}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(error: &CompileError, says: &str, transient: bool) {
+        assert_eq!((error.to_string().as_str(), error.is_transient()), (says, transient));
+    }
+
+    #[test]
+    fn each_says_what_to_do() {
+        check(
+            &CompileError::Time { limit: Duration::from_mins(2) },
+            "was not compiled within 120s, and compiling it was stopped: make it smaller, or raise the limit with POSTDATE_COMPILE_TIME",
+            false,
+        );
+        check(
+            &CompileError::Memory { limit: 4 << 30 },
+            "takes more than 4096 MiB of memory to compile, and was stopped: make it smaller, or raise the limit with POSTDATE_COMPILE_MEMORY",
+            false,
+        );
+        check(
+            &CompileError::Killed { signal: 9 },
+            "was not compiled: the compiler's process was killed (signal 9); if nobody did it, the machine may be short of memory",
+            true,
+        );
+        let crashed = |said: &str| CompileError::Crashed { how: "exit code 101".into(), said: said.into() }.to_string();
+        assert!(crashed("").ends_with("please report it with the plugin"), "{}", crashed(""));
+        assert!(crashed("index out of bounds").ends_with("with the plugin; its last words: index out of bounds"));
+    }
+}

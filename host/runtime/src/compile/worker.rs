@@ -1,0 +1,123 @@
+//! The compiler's process, from inside: it limits itself before it looks at a byte, compiles one component from stdin to
+//! stdout, and ends. It opens no file and no connection, has an empty environment, and gives way to every other process.
+
+use std::io::{self, Read as _, Write as _};
+use std::process::ExitCode;
+
+use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
+use serde::{Deserialize, Serialize};
+
+use super::inside::{Fault, compile};
+use super::limits::CompileLimits;
+use crate::artifacts::Arch;
+
+/// How it ends where there is no machine code: on stderr is a [`Fault`].
+pub const FAULT: u8 = 3;
+/// How it ends where it could not be given its limits, and has read nothing.
+pub const NOT_CONFINED: u8 = 4;
+/// How it ends where whoever started it has gone.
+const LEFT_ALONE: i32 = 5;
+/// How it ends where nobody takes the machine code.
+const UNWRITTEN: u8 = 6;
+
+/// The lowest but for those that only ever run on idle processors.
+const NICENESS: i32 = 15;
+/// Three streams, and some for the standard library's own look at the machine.
+const OPEN_FILES: u64 = 16;
+/// Address space beyond what may be allocated: this program, stacks, and what the C library sets aside for each thread.
+const ADDRESS_SPACE_SLACK_BYTES: u64 = 4 << 30;
+
+/// The one argument of a compiler's process, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Length of the component on stdin, which stays open after it: its end says that nobody waits any more.
+    pub bytes: u64,
+    /// Bytes that may be allocated.
+    pub memory: u64,
+    pub cpu_seconds: u64,
+    pub target: Option<Arch>,
+}
+
+impl Work {
+    pub fn new(bytes: usize, limits: &CompileLimits, target: Option<Arch>) -> Self {
+        Self { bytes: bytes as u64, memory: limits.memory, cpu_seconds: limits.cpu.as_secs().max(1), target }
+    }
+}
+
+/// What a program does that is started as [`Compiler::Child`](super::Compiler::Child) says. `work`: its last argument.
+pub fn compile_worker(work: &str) -> ExitCode {
+    let confined = serde_json::from_str::<Work>(work).map_err(io::Error::other).and_then(|work| confine(&work).map(|()| work));
+    let work = match confined {
+        Ok(work) => work,
+        Err(error) => return end(NOT_CONFINED, &error.to_string()),
+    };
+    match read(work.bytes).and_then(|wasm| compile(&wasm, work.target)) {
+        Ok(code) => {
+            let mut stdout = io::stdout().lock();
+            match stdout.write_all(&code).and_then(|()| stdout.flush()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => end(UNWRITTEN, &error.to_string()),
+            }
+        }
+        Err(fault) => end(FAULT, &serde_json::to_string(&fault).unwrap_or_default()),
+    }
+}
+
+fn end(code: u8, said: &str) -> ExitCode {
+    // Nobody may be there to read it.
+    let _ = io::stderr().write_all(said.as_bytes());
+    ExitCode::from(code)
+}
+
+fn confine(work: &Work) -> io::Result<()> {
+    limit(Resource::Core, 0)?;
+    // Neither of what it writes is a file.
+    limit(Resource::Fsize, 0)?;
+    limit(Resource::Nofile, OPEN_FILES)?;
+    limit(Resource::Cpu, work.cpu_seconds)?;
+    // What is allocated. The address space bounds it too, for kernels that do not count every mapping as data.
+    limit(Resource::Data, work.memory)?;
+    limit(Resource::As, work.memory.saturating_add(ADDRESS_SPACE_SLACK_BYTES))?;
+    // Threads that are started later inherit it. Where it is refused, the compiler is only in the way.
+    let _ = nice(NICENESS);
+    Ok(())
+}
+
+/// Never more than there was: a limit can be lowered by anybody, and raised by few.
+fn limit(resource: Resource, wanted: u64) -> io::Result<()> {
+    let most = getrlimit(resource).maximum.map_or(wanted, |maximum| wanted.min(maximum));
+    // The processor time's second limit kills what does not end at the first one's signal.
+    let maximum = if resource == Resource::Cpu { most.saturating_add(1) } else { most };
+    Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(maximum) })?)
+}
+
+fn read(bytes: u64) -> Result<Vec<u8>, Fault> {
+    let mut wasm = Vec::new();
+    let cut_short = |error: io::Error| Fault::NoEngine(format!("the component did not arrive whole: {error}"));
+    io::stdin().take(bytes).read_to_end(&mut wasm).map_err(cut_short)?;
+    if wasm.len() as u64 != bytes {
+        return Err(cut_short(io::ErrorKind::UnexpectedEof.into()));
+    }
+    // Whoever waits for the code holds the other end of stdin, and leaves it open.
+    let watch = || {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        std::process::exit(LEFT_ALONE);
+    };
+    std::thread::Builder::new().name("parent".into()).spawn(watch).map_err(cut_short)?;
+    Ok(wasm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_the_work_is_said() {
+        assert!(serde_json::from_str::<Work>("{}").unwrap_err().to_string().contains("bytes"));
+        let limits = CompileLimits { memory: 1 << 30, cpu: std::time::Duration::from_millis(10), ..CompileLimits::default() };
+        let work = Work::new(12, &limits, Some(Arch::Arm64));
+        let text = serde_json::to_string(&work).unwrap();
+        assert_eq!(text, r#"{"bytes":12,"memory":1073741824,"cpu_seconds":1,"target":"arm64"}"#);
+        assert_eq!(serde_json::from_str::<Work>(&text).unwrap(), work);
+    }
+}
