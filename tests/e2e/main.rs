@@ -9,6 +9,8 @@ mod aws;
 mod changes;
 mod cli_plugin;
 mod cli_request;
+mod compiler;
+mod compiling;
 mod errors;
 mod exposure;
 mod grants;

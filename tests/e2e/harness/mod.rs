@@ -7,6 +7,7 @@ mod compiled;
 mod log;
 mod receiver;
 mod server;
+mod slow;
 
 pub use bundle::{PUPPET, UseCases, guest, root};
 pub use cli::{binary, cli, cli_with};
@@ -14,6 +15,7 @@ pub use client::{Answer, Client};
 pub use postdate_tests::wait::{PATIENCE, eventually, sleep_until};
 pub use receiver::{Delivery, Receiver, Reply};
 pub use server::Server;
+pub use slow::{child_of, slow, with_module};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

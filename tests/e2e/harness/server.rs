@@ -166,11 +166,25 @@ impl Server {
         self.builder.refused().await
     }
 
-    /// Starts it again, on the same data.
-    pub async fn start(&mut self) {
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").0.id()
+    }
+
+    /// Where it keeps its data.
+    pub fn data(&self) -> &Path {
+        self.builder.data.as_deref().unwrap_or(self.builder.temporary.path())
+    }
+
+    /// Starts it again, on the same data, without waiting until it is ready.
+    pub fn begin(&mut self) {
         assert!(self.process.is_none(), "it runs already");
-        let before = self.log.len();
         self.process = Some(Process::start(self.builder.command(), &self.log));
+    }
+
+    /// Starts it again, and waits until it is ready.
+    pub async fn start(&mut self) {
+        let before = self.log.len();
+        self.begin();
         let url = eventually("the server to be ready", async || {
             if let Some(status) = self.exited() {
                 panic!("the server ended with {status}:\n{}", self.log.text());

@@ -1,0 +1,142 @@
+//! The server while a plugin is compiled: it answers, and the version before serves.
+
+use serde_json::{Value, json};
+
+use crate::harness::{PUPPET, Server, child_of, eventually, slow, text};
+
+/// Minutes of work for two processors.
+const ENDLESS: usize = 400;
+
+async fn info(server: &Server, name: &str) -> Option<Value> {
+    let list = server.api.get("/use-cases").await.expect(200);
+    list["useCases"].as_array().unwrap().iter().find(|info| info["name"] == name).cloned()
+}
+
+/// Replaces a bundle by one that takes more than a minute to compile, and waits until that has begun. Returns its length.
+async fn upload_slow(server: &Server, name: &str) -> usize {
+    let wasm = slow("puppet", ENDLESS);
+    let length = wasm.len();
+    std::fs::create_dir_all(server.use_cases().bundle(name)).unwrap();
+    server.use_cases().write_file(name, "slow.wasm", wasm);
+    server.use_cases().write(name, &PUPPET.replace("puppet.wasm", "slow.wasm"));
+    compiler(server, length).await;
+    length
+}
+
+async fn compiler(server: &Server, length: usize) {
+    eventually("the compiler to begin", async || child_of(server.pid(), length)).await;
+}
+
+async fn gone(parent: u32, length: usize) {
+    eventually("the compiler to end", async || child_of(parent, length).is_none().then_some(())).await;
+}
+
+#[tokio::test]
+async fn the_version_before_serves_while_the_next_one_is_compiled() {
+    let server = Server::builder().use_case("puppet", PUPPET).test_clock().start().await;
+    let before = text(&info(&server, "puppet").await.unwrap(), "version").to_owned();
+    let length = upload_slow(&server, "puppet").await;
+
+    for _ in 0..20 {
+        let done = server.api.run("puppet", json!({ "process": { "do": "succeed", "result": "ok" } })).await;
+        assert_eq!((text(&done, "result"), text(&done, "version")), ("ok", &*before), "{done}");
+    }
+    let listed = info(&server, "puppet").await.unwrap();
+    assert_eq!((&listed["update"]["state"], text(&listed, "version")), (&json!("loading"), &*before), "{listed}");
+    assert!(text(&listed["update"], "since").ends_with('Z') && listed["error"].is_null(), "{listed}");
+    assert_eq!(server.api.get("/health").await.expect(200)["brokenUseCases"], json!([]));
+    server.logged("of the beginning", |line| line["message"] == "compiling a plugin" && line["bytes"] == length).await;
+    server.logged("of the progress", |line| line["message"] == "still compiling a plugin" && line["bytes"] == length).await;
+    assert!(child_of(server.pid(), length).is_some(), "it goes on all the while");
+
+    // A newer upload makes the one that is on its way out of date.
+    server.use_cases().write("puppet", &format!("{PUPPET}config = {{ word = 'newer' }}\n"));
+    gone(server.pid(), length).await;
+    eventually("the newer version to serve", async || {
+        info(&server, "puppet").await.filter(|info| text(info, "version") != before && info["update"].is_null())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_use_case_without_a_version_before_asks_for_patience_and_the_others_load() {
+    let server = Server::puppet().await;
+    upload_slow(&server, "fresh").await;
+    let answer = server.api.post("/requests/fresh", &json!({ "delay": "PT1S" })).await;
+    assert_eq!(answer.header("retry-after"), "10");
+    answer.expect_fault(503, "use-case-loading");
+    let listed = info(&server, "fresh").await.unwrap();
+    assert_eq!((&listed["version"], &listed["update"]["state"]), (&Value::Null, &json!("loading")), "{listed}");
+    // Of compiled plugins, so that it need not wait for its turn.
+    server.use_cases().write("other", &format!("{PUPPET}config = {{ word = 'other' }}\n"));
+    eventually("the other use case", async || info(&server, "other").await.filter(|info| !info["version"].is_null())).await;
+    assert_eq!(text(&server.api.run("other", json!({})).await, "status"), "succeeded");
+
+    server.use_cases().remove("fresh");
+    eventually("the use case to go", async || info(&server, "fresh").await.is_none().then_some(())).await;
+    server.api.post("/requests/fresh", &json!({ "delay": "PT1S" })).await.expect_fault(404, "unknown-use-case");
+}
+
+#[tokio::test]
+async fn what_reaches_a_limit_is_reported_and_the_version_before_goes_on_serving() {
+    let server = Server::builder().use_case("puppet", PUPPET).arguments(&["--compile-time", "2s"]).test_clock().start().await;
+    let before = text(&info(&server, "puppet").await.unwrap(), "version").to_owned();
+    let length = upload_slow(&server, "puppet").await;
+    let listed = eventually("the error", async || info(&server, "puppet").await.filter(|info| !info["error"].is_null())).await;
+    let error = text(&listed, "error");
+    assert!(error.contains("slow.wasm") && error.contains("within 2s") && error.contains("POSTDATE_COMPILE_TIME"), "{error}");
+    assert_eq!((text(&listed, "version"), &listed["update"]), (&*before, &Value::Null), "{listed}");
+    gone(server.pid(), length).await;
+    assert_eq!(text(&server.api.run("puppet", json!({})).await, "version"), before);
+}
+
+#[tokio::test]
+async fn a_compiler_ends_with_its_server_however_that_ends() {
+    let mut server = Server::puppet().await;
+    let length = upload_slow(&server, "fresh").await;
+    let pid = server.pid();
+    server.stop().await;
+    gone(pid, length).await;
+
+    // Nobody tells it anything after a SIGKILL: it is its stdin that ends. Whose child it is then, the kernel decides.
+    server.set_arguments(&["--test-clock"]);
+    server.begin();
+    compiler(&server, length).await;
+    let place = child_of(server.pid(), length).expect("it was there");
+    server.kill();
+    eventually("the orphan to end", async || {
+        (!std::fs::read_to_string(place.join("cmdline")).unwrap_or_default().contains("compile-plugin")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pinned_version_whose_code_is_gone_is_compiled_once_and_no_call_waits_for_it() {
+    let mut server = Server::puppet().await;
+    let before = text(&info(&server, "puppet").await.unwrap(), "version").to_owned();
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(server.api.submit("puppet", json!({ "delay": "PT1H", "process": { "do": "succeed", "result": "ok" } })).await);
+    }
+    server.use_cases().write("puppet", "[process]\nplugin = 'minimal-process.wasm'\n");
+    eventually("the next version", async || info(&server, "puppet").await.filter(|info| text(info, "version") != before)).await;
+    server.stop().await;
+    std::fs::remove_dir_all(server.data().join("compiled")).unwrap();
+    server.set_arguments(&["--test-clock"]);
+    let lines = server.log.len();
+    server.start().await;
+    let compiled = |server: &Server| server.log.lines(lines).iter().filter(|line| line["message"] == "compiled a plugin").count();
+
+    // Its manifest says where it goes.
+    server.api.patch(&format!("/requests/{}", ids[0]), &json!({ "delay": "PT30M" })).await.expect(200);
+    server.api.delete(&format!("/requests/{}", ids[1])).await.expect(200);
+    assert_eq!(compiled(&server), 1, "the one that serves");
+    ids.remove(1);
+    server.api.advance("PT1H").await;
+    for id in &ids {
+        let done = server.api.request(id).await;
+        assert_eq!((text(&done, "result"), text(&done, "version")), ("ok", &*before), "{done}");
+    }
+    eventually("the log", async || (compiled(&server) >= 2).then_some(())).await;
+    assert_eq!(compiled(&server), 2, "the pinned one once, for both of its roles and all of its jobs");
+}
