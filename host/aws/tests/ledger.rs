@@ -11,6 +11,8 @@ use postdate_core::ports::{Changed, Changes, Intake, LedgerError};
 use postdate_core::request::{NewRequest, Request, Status};
 use postdate_core::testing::{adoption_contract, ledger_contract, moment, new_request, sample_id};
 use postdate_tests::aws::Aws;
+use postdate_tests::clock::Clock;
+use postdate_tests::fault_proxy::FaultProxy;
 use postdate_tests::moto::{Moto, new_account};
 
 struct Place {
@@ -18,25 +20,28 @@ struct Place {
     aws: Aws,
     table: String,
     _moto: std::sync::Arc<Moto>,
+    /// moto's own transactions are not atomic when two meet.
+    _proxy: FaultProxy,
 }
 
 /// A ledger over a table that no other test uses.
 async fn place() -> Place {
     let moto = Moto::shared().await;
-    // Accounts are set apart by a header that the SDK does not send, so tables are.
-    let table = format!("ledger-{}", new_account());
-    let aws = Aws::new(&moto.url(), "123456789012");
+    let account = new_account();
+    let proxy = FaultProxy::start(&moto.url(), &account, Clock::new()).await;
+    let table = format!("ledger-{account}");
+    let aws = Aws::new(&proxy.url(), &account);
     aws.create_table(&table).await;
     let http = aws_smithy_http_client::Builder::new().build_http();
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(postdate_tests::aws::REGION))
         .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
-        .endpoint_url(moto.url())
+        .endpoint_url(proxy.url())
         .http_client(http)
         .build();
     let ledger = DynamoLedger::new(aws_sdk_dynamodb::Client::from_conf(config), &table, Duration::from_hours(24));
-    Place { ledger, aws, table, _moto: moto }
+    Place { ledger, aws, table, _moto: moto, _proxy: proxy }
 }
 
 #[tokio::test]
