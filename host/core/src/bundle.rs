@@ -3,16 +3,69 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::plugin::Role;
 use crate::use_case::{MANIFEST_FILE, ManifestError, UseCase};
 
-/// The files that make a use case, by name: the manifest, its components, its config files.
-/// Test cases are not among them: they change nothing that runs.
+/// Where a bundle has its test cases: `cases/*.toml`.
+pub const CASES_DIR: &str = "cases";
+
+/// The files that make a use case, by name: the manifest, its components, its config files, its test cases. Names are those of
+/// files beside the manifest; only a test case's has a directory in it, [`CASES_DIR`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BundleSource {
     pub files: BTreeMap<String, Bytes>,
+}
+
+/// What is known of a bundle's files without having them, by name.
+pub type Listing = BTreeMap<String, FileEntry>;
+
+/// One file of a [`Listing`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    pub bytes: u64,
+    /// Of the content: 64 lower-case hexadecimal digits.
+    pub sha256: String,
+}
+
+impl FileEntry {
+    pub fn of(content: &[u8]) -> Self {
+        Self { bytes: content.len() as u64, sha256: hex(&Sha256::digest(content)) }
+    }
+}
+
+/// Content hash of a bundle with these files: lower-case hexadecimal SHA-256 over their names, sizes and hashes, cut to 16
+/// digits. That is what history and errors show, and 64 bits tell the versions of one use case apart; what must not be forged
+/// is signed with the whole hashes.
+pub fn version_of(listing: &Listing) -> String {
+    let mut hash = Sha256::new();
+    for (name, entry) in listing {
+        // The length first, so that no two lists of files run together to the same bytes.
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name.as_bytes());
+        hash.update(entry.bytes.to_le_bytes());
+        hash.update((entry.sha256.len() as u64).to_le_bytes());
+        hash.update(entry.sha256.as_bytes());
+    }
+    hex(&hash.finalize()[..8])
+}
+
+/// Whether this is a version as [`version_of`] makes them: versions become parts of paths.
+pub fn is_version(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The name of a file beside the manifest, or of a test case; and no path that leads out of the bundle.
+pub fn is_file_name(name: &str) -> bool {
+    let plain = |name: &str| {
+        !matches!(name, "" | "." | "..") && name.len() <= 255 && !name.contains(['/', '\\', '\0']) && !name.chars().any(char::is_control)
+    };
+    match name.split_once('/') {
+        None => plain(name),
+        Some((directory, case)) => directory == CASES_DIR && plain(case) && case.ends_with(".toml"),
+    }
 }
 
 /// Largest manifest, in bytes.
@@ -36,18 +89,14 @@ pub enum BundleError {
 }
 
 impl BundleSource {
-    /// Content hash of the bundle: lower-case hexadecimal SHA-256 over names and contents, cut to 16 digits. That is
-    /// what history and errors show, and 64 bits tell the versions of one use case apart.
+    /// What a signature or a store says of the files.
+    pub fn listing(&self) -> Listing {
+        self.files.iter().map(|(name, content)| (name.clone(), FileEntry::of(content))).collect()
+    }
+
+    /// See [`version_of`].
     pub fn version(&self) -> String {
-        let mut hash = Sha256::new();
-        for (name, content) in &self.files {
-            // Lengths first, so that no two sets of files run together to the same bytes.
-            hash.update((name.len() as u64).to_le_bytes());
-            hash.update(name.as_bytes());
-            hash.update((content.len() as u64).to_le_bytes());
-            hash.update(content);
-        }
-        hex(&hash.finalize()[..8])
+        version_of(&self.listing())
     }
 
     /// Reads the manifest, and checks that each file that it names is there.
@@ -115,6 +164,19 @@ mod tests {
         assert_eq!(one.version(), bundle(&[("a", "bc")]).version());
         assert_ne!(one.version(), bundle(&[("ab", "c")]).version());
         assert_ne!(one.version(), bundle(&[("a", "bd")]).version());
+    }
+
+    #[test]
+    fn names_stay_in_the_bundle() {
+        for good in ["use-case.toml", "validate.wasm", "a b", "cases/one.toml", ".hidden", "é.json"] {
+            assert!(is_file_name(good), "{good}");
+        }
+        for wrong in
+            ["", ".", "..", "../a", "/a", "a/b", "cases/", "cases/..", "cases/../a.toml", "cases/a/b.toml", "cases/a.json", "a\\b", "a\n"]
+        {
+            assert!(!is_file_name(wrong), "{wrong:?}");
+        }
+        assert!(is_version("0123456789abcdef") && !is_version("0123456789ABCDEF") && !is_version("..") && !is_version(""));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Reads a bundle from a directory: the manifest, and of the rest only the files that it names.
+//! Reads a bundle from a directory: the manifest, its test cases, and of the rest only the files that the manifest names.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -6,14 +6,16 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use postdate_core::bundle::{BundleError, BundleSource, named_files};
+use postdate_core::bundle::{BundleError, BundleSource, CASES_DIR, named_files};
 use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 
-use crate::artifacts::Arch;
+use crate::artifacts::{Arch, ArtifactsError};
 
 /// Largest manifest, and largest of the other files, in bytes. A Python plugin, interpreter and library included, is about 40 MiB.
-pub(crate) const MAX_MANIFEST_BYTES: u64 = 1 << 20;
-pub(crate) const MAX_FILE_BYTES: u64 = 64 << 20;
+pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
+pub const MAX_FILE_BYTES: u64 = 64 << 20;
+/// Most test cases of a bundle.
+pub const MAX_CASES: usize = 1000;
 
 /// Why a directory is not read as a bundle.
 #[derive(Debug, thiserror::Error)]
@@ -24,14 +26,16 @@ pub enum ReadBundleError {
     TooLarge { path: PathBuf, size: u64, limit: u64 },
     #[error("{} is not a regular file", path.display())]
     NotAFile { path: PathBuf },
+    #[error("{} has more than the {MAX_CASES} test cases that a bundle may have", path.display())]
+    TooManyCases { path: PathBuf },
     #[error("{} is a link to a file outside the bundle", path.display())]
     Outside { path: PathBuf },
     #[error("{}: {reason}", dir.display())]
     Bundle { dir: PathBuf, reason: BundleError },
     #[error("{} has not been compiled: {}", dir.display(), how_to_compile(dir))]
     NotCompiled { dir: PathBuf },
-    #[error("{} is not what lists compiled plugins ({reason}): {}", path.display(), how_to_compile(dir))]
-    Artifacts { path: PathBuf, dir: PathBuf, reason: String },
+    #[error("{} {reason}; {}", path.display(), how_to_compile(dir))]
+    Artifacts { path: PathBuf, dir: PathBuf, reason: ArtifactsError },
     #[error("{} has changed since its bundle was compiled: {}", path.display(), how_to_compile(dir))]
     ChangedSince { path: PathBuf, dir: PathBuf },
 }
@@ -58,8 +62,34 @@ pub fn read_bundle_dir(dir: &Path) -> Result<BundleSource, ReadBundleError> {
         let content = read_file(dir, &file, MAX_FILE_BYTES)?.ok_or_else(|| bundle(BundleError::MissingFile { key, file: file.clone() }))?;
         files.insert(file, content);
     }
+    for name in case_names(dir)? {
+        if let Some(content) = read_file(dir, &name, MAX_MANIFEST_BYTES)? {
+            files.insert(name, content);
+        }
+    }
     files.insert(MANIFEST_FILE.to_owned(), manifest);
     Ok(BundleSource { files })
+}
+
+/// `cases/*.toml`, unless hidden; in any order.
+fn case_names(dir: &Path) -> Result<Vec<String>, ReadBundleError> {
+    let path = dir.join(CASES_DIR);
+    let io = |reason| ReadBundleError::Io { path: path.clone(), reason };
+    let entries = match std::fs::read_dir(&path) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        Err(error) => return Err(io(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(io)?.file_name();
+        let Some(name) = name.to_str().filter(|name| name.ends_with(".toml") && !name.starts_with('.')) else { continue };
+        if names.len() == MAX_CASES {
+            return Err(ReadBundleError::TooManyCases { path });
+        }
+        names.push(format!("{CASES_DIR}/{name}"));
+    }
+    Ok(names)
 }
 
 /// `None` where there is no such file.
@@ -114,10 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_manifest_names_is_read() {
+    fn only_cases_and_what_the_manifest_names_is_read() {
         let dir = bundle();
+        std::fs::create_dir(dir.path().join("cases")).unwrap();
+        for name in ["one.toml", "notes.txt", ".swap.toml"] {
+            std::fs::write(dir.path().join("cases").join(name), "").unwrap();
+        }
         let source = read_bundle_dir(dir.path()).unwrap();
-        assert_eq!(source.files.keys().collect::<Vec<_>>(), ["p.wasm", "s.json", MANIFEST_FILE]);
+        assert_eq!(source.files.keys().collect::<Vec<_>>(), ["cases/one.toml", "p.wasm", "s.json", MANIFEST_FILE]);
         let version = source.version();
         std::fs::write(dir.path().join("README"), "changed").unwrap();
         assert_eq!(read_bundle_dir(dir.path()).unwrap().version(), version);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{AwsTarget, ManifestError, PluginSpec, Target, UseCase};
+use crate::bundle::{CASES_DIR, is_file_name};
 use crate::plugin::Role;
 
 /// A plugin's timeout may not be shorter than one tick of the host's deadline clock, nor longer than a Lambda lives.
@@ -174,19 +175,29 @@ fn check_arn(key: &str, arn: &str, service: &str) -> Result<(), ManifestError> {
     }
 }
 
-/// `[a-z0-9-]{1,32}`.
-fn check_name(key: &str, name: &str) -> Result<(), ManifestError> {
+/// `[a-z0-9-]{1,32}`: what may become a part of a path.
+pub fn is_use_case_name(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.is_empty() || name.len() > 32 || !name.chars().all(legal) {
+    (1..=32).contains(&name.len()) && name.chars().all(legal)
+}
+
+fn check_name(key: &str, name: &str) -> Result<(), ManifestError> {
+    if !is_use_case_name(name) {
         return fault(key, format!("{name:?} is not a name: 1 to 32 of a-z, 0-9 and \"-\""));
     }
     Ok(())
 }
 
+/// Names that something else has beside a bundle's files: a store, `plugin compile`.
+const RESERVED_FILES: [&str; 3] = ["bundle.json", "compiled", CASES_DIR];
+
 /// A plain file name: nothing outside the bundle.
 fn check_file(key: &str, file: &str) -> Result<(), ManifestError> {
-    if file.is_empty() || file.starts_with('.') || file.contains(['/', '\\', '\0']) {
+    if file.starts_with('.') || file.contains('/') || !is_file_name(file) {
         return fault(key, format!("{file:?} is not the name of a file in the bundle"));
+    }
+    if RESERVED_FILES.contains(&file) {
+        return fault(key, format!("{file:?} is the name of something else in a bundle: choose another"));
     }
     Ok(())
 }

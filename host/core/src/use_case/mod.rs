@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use check::is_use_case_name;
 pub use target::{AwsTarget, Target, Targets};
 pub use values::parse_memory;
 
