@@ -33,10 +33,11 @@ pub fn load_file(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
     //    program, was given a component by us and ended with success (`compile/child.rs`). Neither the child nor anything
     //    that outlives it ever had the file open. A component that took over the compiler itself could choose the code, as
     //    it could in this process; nothing but such a defect of the compiler leads there.
-    // 2. A bundle compiled ahead of time (`load/compiled.rs`): files that `postdate plugin compile` wrote in the same way,
-    //    in a directory that the operator of the host provides; whoever can write there decides what the host runs anyhow.
-    //    The BLAKE3 of this very open file was just compared with the one noted when it was made, and wasmtime's full
-    //    version and our settings with this host's.
+    // 2. A bundle compiled ahead of time (`load/compiled.rs`): the BLAKE3 of this very open file was just compared with the
+    //    one in a list that `postdate plugin compile` or `use-case push` made, and wasmtime's full version and our settings
+    //    with this host's. Where the host has trusted keys, the list has just been found signed by one of them: whoever holds
+    //    it has compiled the file, and nobody has changed it. Where it has none, the operator lets whoever can write to the
+    //    directory or the bucket decide what the host runs.
     // 3. A compile whose code cannot be cached (`compile/inside.rs`): of the same origin as in 1, in a file of memory that has
     //    no name and is sealed against every change.
     // Opening the path opens the same file again, not another of its former name.

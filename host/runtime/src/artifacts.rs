@@ -1,23 +1,27 @@
-//! What `postdate plugin compile` writes beside a bundle: machine code, and `compiled/artifacts.json`, which says what
-//! of it is for which plugin, which machine and which engine. The directory is not part of the bundle's version.
+//! What `postdate plugin compile` writes beside a bundle: machine code, and `compiled/artifacts.json`, an
+//! [`Envelope`] that says what of it is for which plugin, which machine and which engine. The directory is not part of the
+//! bundle's version.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 use std::str::FromStr;
 
-use postdate_core::bundle::{BundleSource, hex};
+use postdate_core::bundle::{BundleSource, hex, is_file_name, is_version};
 use postdate_core::plugin::Role;
 use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{CODE_SETTINGS, WASMTIME_VERSION};
+use crate::trust::{Envelope, EnvelopeError, Trust};
 
 /// Where machine code is kept, inside a bundle's directory.
 pub const ARTIFACTS_DIR: &str = "compiled";
 /// What lists it, inside [`ARTIFACTS_DIR`].
 pub const ARTIFACTS_FILE: &str = "artifacts.json";
+/// The type of [`Artifacts`] in an [`Envelope`].
+const ARTIFACTS_TYPE: &str = "application/vnd.postdate.artifacts+json";
 
 /// An architecture that plugins are compiled for, by the name that AWS Lambda gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,6 +74,15 @@ impl FromStr for Arch {
     }
 }
 
+/// Why a document is not a list of machine code that this host goes by. Each is a sentence's end.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactsError {
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    #[error("does not list machine code: {0}")]
+    Malformed(String),
+}
+
 /// The content of `artifacts.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifacts {
@@ -105,6 +118,24 @@ impl Artifacts {
             Some((name, digest(content)))
         });
         Self { version: source.version(), files: files.collect(), artifacts: Vec::new() }
+    }
+
+    /// Signed by whom the host trusts, where it trusts not everybody.
+    pub fn open(envelope: &Envelope, trust: &Trust) -> Result<Self, ArtifactsError> {
+        let artifacts: Self =
+            serde_json::from_slice(envelope.open(ARTIFACTS_TYPE, trust)?).map_err(|error| ArtifactsError::Malformed(error.to_string()))?;
+        if !is_version(&artifacts.version) {
+            return Err(ArtifactsError::Malformed(format!("version is {:?}, not 16 hexadecimal digits", artifacts.version)));
+        }
+        if let Some(artifact) = artifacts.artifacts.iter().find(|artifact| artifact.file.contains('/') || !is_file_name(&artifact.file)) {
+            return Err(ArtifactsError::Malformed(format!("{:?} is not the name of a file", artifact.file)));
+        }
+        Ok(artifacts)
+    }
+
+    /// Not signed yet.
+    pub fn into_envelope(self) -> serde_json::Result<Envelope> {
+        Ok(Envelope::new(ARTIFACTS_TYPE, serde_json::to_vec(&self)?))
     }
 
     /// The machine code of a plugin for an architecture.
@@ -166,8 +197,13 @@ mod tests {
         assert_eq!((found.file.as_str(), found.bytes), ("validate.x86_64.cwasm", 7));
         assert_eq!(artifacts.find(Role::Validate, Arch::Arm64), None);
         assert_eq!(artifacts.find(Role::Process, Arch::X86_64), None);
-        let again: Artifacts = serde_json::from_str(&serde_json::to_string(&artifacts).unwrap()).unwrap();
-        assert_eq!(again, artifacts);
+        let envelope = artifacts.clone().into_envelope().unwrap();
+        assert_eq!(Artifacts::open(&Envelope::parse(envelope.to_json().as_bytes()).unwrap(), &Trust::default()).unwrap(), artifacts);
+        for (from, to) in [("0123456789abcdef", "../0123456789abc"), ("validate.x86_64.cwasm", "../validate.cwasm")] {
+            let wrong: Artifacts = serde_json::from_str(&text.replace(from, to)).unwrap();
+            let error = Artifacts::open(&wrong.into_envelope().unwrap(), &Trust::default()).unwrap_err().to_string();
+            assert!(error.contains(to), "{error}");
+        }
     }
 
     #[test]

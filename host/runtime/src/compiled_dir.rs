@@ -8,8 +8,9 @@ use postdate_core::bundle::{BundleError, BundleSource};
 use postdate_core::plugin::Role;
 use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 
-use crate::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Artifacts, digest, text_files};
+use crate::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Artifacts, ArtifactsError, digest, text_files};
 use crate::bundle_dir::{MAX_FILE_BYTES, MAX_MANIFEST_BYTES, ReadBundleError, read_file};
+use crate::trust::{Envelope, Trust};
 
 /// A bundle with machine code, for [`Runtime::load_compiled`](crate::Runtime::load_compiled). The machine code itself is
 /// still in the directory, which must not go away before it is loaded.
@@ -42,13 +43,14 @@ impl CompiledBundle {
     }
 }
 
-/// Reads what a bundle's directory has beside machine code, and which machine code it has. Blocks on the file system.
-pub fn read_compiled_dir(dir: &Path) -> Result<CompiledBundle, ReadBundleError> {
+/// Reads what a bundle's directory has beside machine code, and which machine code it has, as the list says that is signed by
+/// whom `trust` names. Blocks on the file system.
+pub fn read_compiled_dir(dir: &Path, trust: &Trust) -> Result<CompiledBundle, ReadBundleError> {
     let bundle = |reason| ReadBundleError::Bundle { dir: dir.to_owned(), reason };
     let manifest = read_file(dir, MANIFEST_FILE, MAX_MANIFEST_BYTES)?.ok_or_else(|| bundle(BundleError::NoManifest))?;
     let text = std::str::from_utf8(&manifest).map_err(|_| bundle(BundleError::NotUtf8))?;
     let use_case = UseCase::parse(text).map_err(|error| bundle(error.into()))?;
-    let artifacts = read_artifacts(dir)?;
+    let artifacts = read_artifacts(dir, trust)?;
     let mut source = BundleSource::default();
     for (key, file) in text_files(&use_case) {
         let content = match file.as_str() {
@@ -63,18 +65,9 @@ pub fn read_compiled_dir(dir: &Path) -> Result<CompiledBundle, ReadBundleError> 
     Ok(CompiledBundle { dir: dir.to_owned(), source, use_case: Arc::new(use_case), artifacts, roles: vec![Role::Validate, Role::Process] })
 }
 
-fn read_artifacts(dir: &Path) -> Result<Artifacts, ReadBundleError> {
+fn read_artifacts(dir: &Path, trust: &Trust) -> Result<Artifacts, ReadBundleError> {
     let name = format!("{ARTIFACTS_DIR}/{ARTIFACTS_FILE}");
     let content = read_file(dir, &name, MAX_MANIFEST_BYTES)?.ok_or_else(|| ReadBundleError::NotCompiled { dir: dir.to_owned() })?;
-    parse(&content).map_err(|reason| ReadBundleError::Artifacts { path: dir.join(name), dir: dir.to_owned(), reason })
-}
-
-/// Checks what the version is used for: it becomes part of paths and of history.
-pub(crate) fn parse(content: &[u8]) -> Result<Artifacts, String> {
-    let artifacts: Artifacts = serde_json::from_slice(content).map_err(|error| error.to_string())?;
-    let hexadecimal = artifacts.version.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if artifacts.version.len() != 16 || !hexadecimal {
-        return Err(format!("version is {:?}, not 16 hexadecimal digits", artifacts.version));
-    }
-    Ok(artifacts)
+    let opened = Envelope::parse(&content).map_err(ArtifactsError::from).and_then(|envelope| Artifacts::open(&envelope, trust));
+    opened.map_err(|reason| ReadBundleError::Artifacts { path: dir.join(name), dir: dir.to_owned(), reason })
 }

@@ -34,8 +34,9 @@ mod surface;
 #[cfg(test)]
 mod testing;
 mod threads;
+pub mod trust;
 
-pub use bundle_dir::{ReadBundleError, read_bundle_dir};
+pub use bundle_dir::{MAX_CASES, MAX_FILE_BYTES, MAX_MANIFEST_BYTES, ReadBundleError, read_bundle_dir};
 pub use call::{CallOptions, Report};
 #[cfg(feature = "compile")]
 pub use compile::compile_worker;

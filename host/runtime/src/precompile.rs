@@ -13,16 +13,16 @@ use postdate_core::use_case::UseCase;
 
 use crate::artifacts::{ARTIFACTS_FILE, Arch, Artifact, Artifacts, digest, engine_hash};
 use crate::compile::{Subject, ahead};
-use crate::compiled_dir::parse;
 use crate::config::WASMTIME_VERSION;
 use crate::load::{LoadError, Refused, examine};
 use crate::runtime::{Inner, Runtime};
+use crate::trust::{Envelope, SecretKey, Trust};
 
 /// A plugin's machine code, not written yet.
 pub struct Precompiled {
     pub artifact: Artifact,
     pub elapsed: Duration,
-    code: Vec<u8>,
+    pub code: Vec<u8>,
 }
 
 /// Why nothing, or not all, was written.
@@ -66,15 +66,24 @@ async fn precompiled(inner: &Arc<Inner>, subject: Subject<'_>, wasm: Bytes, arch
     Ok(ahead(inner, subject, &wasm, arch).await?)
 }
 
-/// Writes machine code into a directory, and last of all the list that makes it count. What the list had for other
-/// architectures stays if it is of the same bundle, else it goes. Blocks on the file system.
-pub fn write_artifacts(dir: &Path, source: &BundleSource, use_case: &UseCase, compiled: &[Precompiled]) -> Result<Artifacts, WriteError> {
+/// Writes machine code into a directory, and last of all the list that makes it count, signed where there is a key. What the
+/// list had for other architectures stays if it is of the same bundle and, with a key, was signed with that; else it goes:
+/// nobody signs what somebody else has compiled. Blocks on the file system.
+pub fn write_artifacts(
+    dir: &Path,
+    source: &BundleSource,
+    use_case: &UseCase,
+    compiled: &[Precompiled],
+    key: Option<&SecretKey>,
+) -> Result<Artifacts, WriteError> {
     let error = |path: &Path, reason| WriteError { path: path.to_owned(), reason };
     fs::create_dir_all(dir).map_err(|reason| error(dir, reason))?;
     let list = dir.join(ARTIFACTS_FILE);
     let mut artifacts = Artifacts::new(source, use_case);
     // A list that cannot be read lists nothing that is worth keeping.
-    let earlier = fs::read(&list).ok().and_then(|content| parse(&content).ok()).filter(|earlier| earlier.version == artifacts.version);
+    let trust = Trust::new(key.map(SecretKey::public).into_iter().collect());
+    let earlier = fs::read(&list).ok().and_then(|content| Artifacts::open(&Envelope::parse(&content).ok()?, &trust).ok());
+    let earlier = earlier.filter(|earlier| earlier.version == artifacts.version);
     let is_new = |artifact: &Artifact| compiled.iter().any(|new| (new.artifact.role, new.artifact.arch) == (artifact.role, artifact.arch));
     artifacts.artifacts = earlier.map(|earlier| earlier.artifacts).unwrap_or_default();
     artifacts.artifacts.retain(|artifact| !is_new(artifact));
@@ -82,9 +91,11 @@ pub fn write_artifacts(dir: &Path, source: &BundleSource, use_case: &UseCase, co
     for new in compiled {
         replace(&dir.join(&new.artifact.file), &new.code)?;
     }
-    let mut text = serde_json::to_vec_pretty(&artifacts).map_err(|reason| error(&list, reason.into()))?;
-    text.push(b'\n');
-    replace(&list, &text)?;
+    let mut envelope = artifacts.clone().into_envelope().map_err(|reason| error(&list, reason.into()))?;
+    if let Some(key) = key {
+        envelope.sign(key);
+    }
+    replace(&list, envelope.to_json().as_bytes())?;
     remove_unlisted(dir, &artifacts)?;
     Ok(artifacts)
 }
@@ -127,7 +138,7 @@ mod tests {
     async fn compile_into(dir: &Path, source: &BundleSource, arch: Arch) -> Artifacts {
         let use_case = source.use_case().unwrap();
         let compiled = runtime().precompile(source, &use_case, Role::Process, arch).await.unwrap().unwrap();
-        write_artifacts(dir, source, &use_case, &[compiled]).unwrap()
+        write_artifacts(dir, source, &use_case, &[compiled], None).unwrap()
     }
 
     fn names(dir: &Path) -> Vec<String> {
@@ -146,7 +157,8 @@ mod tests {
         assert_eq!(both.version, source.version());
         assert_eq!(both.artifacts.iter().map(|artifact| artifact.arch).collect::<Vec<_>>(), [Arch::Arm64, Arch::X86_64]);
         assert_eq!(names(&dir), ["artifacts.json", "process.arm64.cwasm", "process.x86_64.cwasm"]);
-        assert_eq!(parse(&fs::read(dir.join(ARTIFACTS_FILE)).unwrap()).unwrap(), both);
+        let envelope = Envelope::parse(&fs::read(dir.join(ARTIFACTS_FILE)).unwrap()).unwrap();
+        assert_eq!(Artifacts::open(&envelope, &Trust::default()).unwrap(), both);
         for artifact in &both.artifacts {
             let code = fs::read(dir.join(&artifact.file)).unwrap();
             assert_eq!((artifact.bytes, &artifact.digest), (code.len() as u64, &digest(&code)));
@@ -175,7 +187,7 @@ mod tests {
     fn a_directory_that_cannot_be_made_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let source = bundle("[targets]\ndefault = 'out'\nout = { kind = 'http', url = 'https://example.com/' }\n", &[]);
-        let error = write_artifacts(&file.path().join("compiled"), &source, &source.use_case().unwrap(), &[]).unwrap_err();
+        let error = write_artifacts(&file.path().join("compiled"), &source, &source.use_case().unwrap(), &[], None).unwrap_err();
         assert!(error.to_string().contains("compiled cannot be written"), "{error}");
     }
 }

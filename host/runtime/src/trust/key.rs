@@ -1,0 +1,151 @@
+//! ed25519 keys (RFC 8032), as text.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use postdate_core::bundle::hex;
+use ring::rand::SystemRandom;
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use sha2::{Digest as _, Sha256};
+
+const PREFIX: &str = "ed25519:";
+const PEM_BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
+const PEM_END: &str = "-----END PRIVATE KEY-----";
+const PEM_LINE: usize = 64;
+
+/// Why a text is no key. It never quotes the text, which may be a secret in the wrong place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    #[error("not a public key: it should be \"ed25519:\" and 44 characters of base64, as `postdate key show` prints it{}", .0)]
+    Public(&'static str),
+    #[error("not a private key: it should be a PKCS #8 PEM file with an ed25519 key, as `postdate key new` writes it ({0})")]
+    Private(String),
+    #[error("it names no key")]
+    None,
+    #[error("the operating system gave no randomness for a key")]
+    Random,
+}
+
+/// Written as `ed25519:` and the key's 32 bytes in base64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PublicKey([u8; 32]);
+
+impl PublicKey {
+    /// What signatures name a key by: the first 16 hexadecimal digits of its SHA-256.
+    pub fn id(&self) -> String {
+        hex(&Sha256::digest(self.0)[..8])
+    }
+
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, &self.0).verify(message, signature).is_ok()
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{}", BASE64_STANDARD.encode(self.0))
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let Some(encoded) = text.strip_prefix(PREFIX) else {
+            let private = text.contains("PRIVATE KEY");
+            return Err(KeyError::Public(if private { "; this is a private key, which stays with who signs" } else { "" }));
+        };
+        let bytes = BASE64_STANDARD.decode(encoded).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(KeyError::Public(""))
+    }
+}
+
+/// Signs. Its text is a PKCS #8 PEM document (RFC 5958, RFC 8410), which other tools read as well.
+pub struct SecretKey {
+    pair: Ed25519KeyPair,
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretKey").field("public", &self.public()).finish_non_exhaustive()
+    }
+}
+
+impl SecretKey {
+    /// A new key, as the text of its file.
+    pub fn generate() -> Result<String, KeyError> {
+        let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::Random)?;
+        let encoded = BASE64_STANDARD.encode(document.as_ref());
+        let mut pem = format!("{PEM_BEGIN}\n");
+        for line in encoded.as_bytes().chunks(PEM_LINE) {
+            pem.push_str(&String::from_utf8_lossy(line));
+            pem.push('\n');
+        }
+        pem.push_str(PEM_END);
+        pem.push('\n');
+        Ok(pem)
+    }
+
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let fault = |what: &str| KeyError::Private(what.to_owned());
+        let body = text.trim().strip_prefix(PEM_BEGIN).ok_or_else(|| fault("it does not begin with BEGIN PRIVATE KEY"))?;
+        let body = body.strip_suffix(PEM_END).ok_or_else(|| fault("it does not end with END PRIVATE KEY"))?;
+        let encoded: String = body.split_whitespace().collect();
+        let document = BASE64_STANDARD.decode(encoded).map_err(|_| fault("its text is not base64"))?;
+        // Not every tool writes the public key into the document as well.
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&document).map_err(|error| KeyError::Private(error.to_string()))?;
+        Ok(Self { pair })
+    }
+
+    pub fn public(&self) -> PublicKey {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(self.pair.public_key().as_ref());
+        PublicKey(bytes)
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.pair.sign(message).as_ref().to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_comes_back_from_its_text() {
+        let text = SecretKey::generate().unwrap();
+        let key = SecretKey::from_pem(&text).unwrap();
+        assert_eq!(key.public().to_string().parse(), Ok(key.public()));
+        assert!(key.public().verifies(b"message", &key.sign(b"message")));
+        assert!(!key.public().verifies(b"massage", &key.sign(b"message")));
+        assert!(!format!("{key:?}").contains("PRIVATE"));
+        assert_ne!(SecretKey::generate().unwrap(), text);
+    }
+
+    /// Without the public key in it, as `openssl genpkey -algorithm ed25519` writes them.
+    #[test]
+    fn a_key_of_another_tool_is_read() {
+        let text =
+            "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
+        let key = SecretKey::from_pem(text).unwrap();
+        // From RFC 8032, section 7.1, test 1.
+        assert_eq!(hex(&key.public().0), "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+        assert!(hex(&key.sign(b"")).starts_with("e5564300c360ac729086e2cc806e828a"));
+    }
+
+    #[test]
+    fn what_is_no_key_is_said_without_quoting_it() {
+        let private = SecretKey::generate().unwrap();
+        for wrong in ["", "ed25519:", "ed25519:AAAA", "rsa:AAAA", &private] {
+            let error = wrong.parse::<PublicKey>().unwrap_err().to_string();
+            assert!(error.contains("postdate key show") && !error.contains("AAAA") && !error.contains("BEGIN"), "{error}");
+        }
+        for wrong in ["", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", "ed25519:AAAA"] {
+            let error = SecretKey::from_pem(wrong).unwrap_err().to_string();
+            assert!(error.contains("PKCS #8") && !error.contains("AAAA"), "{error}");
+        }
+    }
+}
