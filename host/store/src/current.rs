@@ -1,0 +1,91 @@
+//! Which version of a use case serves, and which did before.
+
+use chrono::{DateTime, Utc};
+use postdate_core::bundle::is_version;
+use serde::{Deserialize, Serialize};
+
+/// Former versions that are remembered.
+const MAX_FORMER: usize = 50;
+
+/// The content of `current`: JSON. A person may also write the version alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Current {
+    pub version: String,
+    /// When it began to serve; unknown where a person wrote the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+    /// Who moved it here, as they called themselves.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// What served before, the last first.
+    #[serde(default)]
+    pub former: Vec<Former>,
+}
+
+/// A version that served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    pub version: String,
+    pub until: DateTime<Utc>,
+}
+
+impl Current {
+    /// The error is a sentence's end.
+    pub(crate) fn parse(content: &[u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(content).map_err(|_| "is not UTF-8")?.trim();
+        if is_version(text) {
+            return Ok(Self { version: text.to_owned(), since: None, by: String::new(), former: Vec::new() });
+        }
+        let current: Self = serde_json::from_str(text)
+            .map_err(|error| format!("should hold a version, 16 hexadecimal digits, or what `use-case push` writes ({error})"))?;
+        let versions = std::iter::once(&current.version).chain(current.former.iter().map(|former| &former.version));
+        if let Some(wrong) = versions.into_iter().find(|version| !is_version(version)) {
+            return Err(format!("names the version {wrong:?}, and a version is 16 hexadecimal digits"));
+        }
+        Ok(current)
+    }
+
+    /// What it becomes when another version is made current; `before` is what it was.
+    pub(crate) fn moved(before: Option<Self>, version: &str, by: &str, now: DateTime<Utc>) -> Self {
+        let former = match before {
+            None => Vec::new(),
+            Some(before) => {
+                let mut former = before.former;
+                former.insert(0, Former { version: before.version, until: now });
+                former.truncate(MAX_FORMER);
+                former
+            }
+        };
+        Self { version: version.to_owned(), since: Some(now), by: by.to_owned(), former }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str = "0123456789abcdef";
+    const B: &str = "fedcba9876543210";
+
+    #[test]
+    fn it_is_json_or_a_version_alone() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let first = Current::parse(format!("{A}\n").as_bytes()).unwrap();
+        assert_eq!(first.version, A);
+        let second = Current::moved(Some(first), B, "ann", now);
+        assert_eq!(Current::parse(&serde_json::to_vec(&second).unwrap()).unwrap(), second);
+        assert_eq!(second.former, [Former { version: A.into(), until: now }]);
+        for wrong in ["", "newest", "../../etc", "{\"version\":\"..\"}", "{\"version\":\"0123456789abcdef\",\"former\":[{}]}"] {
+            assert!(Current::parse(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_so_many_former_versions_are_remembered() {
+        let mut current = None;
+        for _ in 0..100 {
+            current = Some(Current::moved(current, A, "", DateTime::default()));
+        }
+        assert_eq!(current.unwrap().former.len(), MAX_FORMER);
+    }
+}

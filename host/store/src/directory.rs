@@ -1,0 +1,168 @@
+//! A store in a directory of this machine.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use postdate_core::bundle::hex;
+use sha2::{Digest as _, Sha256};
+
+use crate::{Child, Got, Objects, Put, StoreError, Stored, When};
+
+/// Held while an object is replaced, by any process. Its name is no use case's.
+const LOCK: &str = ".lock";
+
+/// The root. It is made by the first write.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        if key.is_empty() { self.root.clone() } else { self.root.join(key) }
+    }
+
+    /// Runs what blocks on the file system where it holds nothing up.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        key: &str,
+        work: impl FnOnce(&Path, &Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (root, path, place) = (self.root.clone(), self.path(key), self.place(key));
+        let done = tokio::task::spawn_blocking(move || work(&root, &path)).await;
+        done.map_err(io::Error::other).flatten().map_err(|error| StoreError::unavailable(action, place, error))
+    }
+}
+
+impl Objects for Directory {
+    fn place(&self, key: &str) -> String {
+        self.path(key).display().to_string()
+    }
+
+    async fn get(&self, key: &str, unless: Option<&str>, most: u64) -> Result<Got, StoreError> {
+        let Some(content) = self.blocking("read", key, move |_, path| read(path, most)).await? else { return Ok(Got::Missing) };
+        if content.len() as u64 > most {
+            return Err(StoreError::TooLarge { place: self.place(key), limit: most });
+        }
+        let etag = etag(&content);
+        if unless == Some(etag.as_str()) {
+            return Ok(Got::Same);
+        }
+        Ok(Got::Object(Stored { content: content.into(), etag }))
+    }
+
+    async fn children(&self, prefix: &str) -> Result<Vec<Child>, StoreError> {
+        self.blocking("list", prefix, |_, path| children(path)).await
+    }
+
+    async fn put(&self, key: &str, content: Bytes, when: When<'_>) -> Result<Put, StoreError> {
+        let expected = match when {
+            When::Absent => None,
+            When::Is(etag) => Some(etag.to_owned()),
+        };
+        self.blocking("write", key, move |root, path| write(root, path, &content, expected.as_deref())).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let root = self.root.clone();
+        self.blocking("delete", key, move |_, path| delete(&root, path)).await
+    }
+}
+
+/// At most one byte more than `most`.
+fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Ok(None);
+    }
+    let mut content = Vec::with_capacity(usize::try_from(metadata.len().min(most)).unwrap_or_default());
+    file.take(most.saturating_add(1)).read_to_end(&mut content)?;
+    Ok(Some(content))
+}
+
+fn etag(content: &[u8]) -> String {
+    hex(&Sha256::digest(content)[..16])
+}
+
+fn children(path: &Path) -> io::Result<Vec<Child>> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut children = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        // Not UTF-8: nothing that was put here. Hidden: the lock, and what is being written.
+        let Some(name) = entry.file_name().to_str().filter(|name| !name.starts_with('.')).map(str::to_owned) else { continue };
+        let is_prefix = entry.path().is_dir();
+        children.push(Child { name, is_prefix });
+    }
+    Ok(children)
+}
+
+/// `expected`: the tag that the object has; `None` where there is none.
+fn write(root: &Path, path: &Path, content: &[u8], expected: Option<&str>) -> io::Result<Put> {
+    let parent = path.parent().unwrap_or(root);
+    make_directories(parent)?;
+    let mut draft = tempfile::Builder::new().prefix(".draft-").tempfile_in(parent)?;
+    draft.write_all(content)?;
+    draft.as_file().sync_all()?;
+    let lock = File::options().create(true).truncate(false).write(true).open(root.join(LOCK))?;
+    lock.lock()?;
+    let found = read(path, u64::MAX - 1)?.map(|content| etag(&content));
+    if found.as_deref() != expected {
+        return Ok(Put::Refused);
+    }
+    draft.persist(path).map_err(|error| error.error)?;
+    // The name, too, survives a power cut.
+    File::open(parent)?.sync_all()?;
+    Ok(Put::Done)
+}
+
+/// With the names of those that were made synced.
+fn make_directories(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        make_directories(parent)?;
+        match fs::create_dir(path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        File::open(parent)?.sync_all()
+    } else {
+        fs::create_dir_all(path)
+    }
+}
+
+/// With the directories that are empty without it.
+fn delete(root: &Path, path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    for parent in path.ancestors().skip(1).take_while(|parent| parent.starts_with(root) && *parent != root) {
+        if fs::remove_dir(parent).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! What a store stands on: named objects, each read and written whole.
+
+use std::future::Future;
+
+use bytes::Bytes;
+
+use crate::StoreError;
+
+/// Keys have `/` between their parts, and are made of names that were checked: none leads out of the store.
+pub trait Objects: Send + Sync {
+    /// The store, or what is at a key, as people name it: a path, or an `s3://` address.
+    fn place(&self, key: &str) -> String;
+
+    /// Reads at most `most` bytes; more is an error. With `unless`, an object that still has this tag is not read.
+    fn get(&self, key: &str, unless: Option<&str>, most: u64) -> impl Future<Output = Result<Got, StoreError>> + Send;
+
+    /// Names directly beneath a prefix, which has no slash at its end; in any order.
+    fn children(&self, prefix: &str) -> impl Future<Output = Result<Vec<Child>, StoreError>> + Send;
+
+    /// Writes an object, durably, whole or not at all; unless `when` does not hold.
+    fn put(&self, key: &str, content: Bytes, when: When<'_>) -> impl Future<Output = Result<Put, StoreError>> + Send;
+
+    /// Idempotent.
+    fn delete(&self, key: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// An answer of [`Objects::get`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Got {
+    Object(Stored),
+    /// It has the tag that was given.
+    Same,
+    Missing,
+}
+
+/// An object's content, and its tag: another content has another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub content: Bytes,
+    pub etag: String,
+}
+
+/// What is beneath a prefix.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Child {
+    pub name: String,
+    /// More is beneath it; else it is an object.
+    pub is_prefix: bool,
+}
+
+/// When an object may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When<'a> {
+    /// There is none of this key.
+    Absent,
+    /// There is one, and it has this tag.
+    Is(&'a str),
+}
+
+impl<'a> When<'a> {
+    /// It is still what it was when it had this tag; or was not there.
+    pub fn still(etag: Option<&'a str>) -> Self {
+        etag.map_or(Self::Absent, Self::Is)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    Done,
+    /// `when` did not hold, and nothing was written.
+    Refused,
+}
+
+/// A store of whichever kind.
+#[derive(Debug, Clone)]
+pub enum AnyObjects {
+    Directory(crate::Directory),
+    S3(crate::S3),
+}
+
+/// Calls the store that it is.
+macro_rules! each {
+    ($any:expr, $objects:ident => $call:expr) => {
+        match $any {
+            AnyObjects::Directory($objects) => $call,
+            AnyObjects::S3($objects) => $call,
+        }
+    };
+}
+
+impl Objects for AnyObjects {
+    fn place(&self, key: &str) -> String {
+        each!(self, objects => objects.place(key))
+    }
+
+    async fn get(&self, key: &str, unless: Option<&str>, most: u64) -> Result<Got, StoreError> {
+        each!(self, objects => objects.get(key, unless, most).await)
+    }
+
+    async fn children(&self, prefix: &str) -> Result<Vec<Child>, StoreError> {
+        each!(self, objects => objects.children(prefix).await)
+    }
+
+    async fn put(&self, key: &str, content: Bytes, when: When<'_>) -> Result<Put, StoreError> {
+        each!(self, objects => objects.put(key, content, when).await)
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        each!(self, objects => objects.delete(key).await)
+    }
+}

@@ -1,0 +1,149 @@
+//! Reading a store: which version serves, which there are, and what is in them.
+
+use bytes::Bytes;
+use postdate_core::bundle::{BundleSource, FileEntry, is_version};
+use postdate_core::use_case::{MANIFEST_FILE, UseCase, is_use_case_name};
+use postdate_runtime::trust::{Envelope, Trust};
+use postdate_runtime::{MAX_FILE_BYTES, MAX_MANIFEST_BYTES};
+
+use crate::{Current, Got, Objects, Statement, StoreError, Stored};
+
+pub(crate) const STATEMENT_FILE: &str = "bundle.json";
+pub(crate) const COMPILED_DIR: &str = "compiled";
+const CURRENT_FILE: &str = "current";
+const MAX_CURRENT_BYTES: u64 = 64 << 10;
+
+/// The versions of use cases in a store of objects. Names and versions are checked by who calls: see
+/// [`is_use_case_name`] and [`is_version`].
+#[derive(Debug, Clone)]
+pub struct Versions<S> {
+    pub(crate) objects: S,
+}
+
+/// What a look for a use case's current version found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// And the tag by which to ask whether that has changed.
+    Current {
+        current: Current,
+        etag: String,
+    },
+    /// As it was when it had the tag that was given.
+    Same,
+    NoSuchUseCase,
+}
+
+impl<S: Objects> Versions<S> {
+    pub fn new(objects: S) -> Self {
+        Self { objects }
+    }
+
+    pub fn objects(&self) -> &S {
+        &self.objects
+    }
+
+    /// The current version; `etag` is that of an earlier look.
+    pub async fn look(&self, name: &str, etag: Option<&str>) -> Result<Look, StoreError> {
+        let key = format!("{name}/{CURRENT_FILE}");
+        match self.objects.get(&key, etag, MAX_CURRENT_BYTES).await? {
+            Got::Same => Ok(Look::Same),
+            Got::Missing => Ok(Look::NoSuchUseCase),
+            Got::Object(Stored { content, etag }) => {
+                let current = Current::parse(&content).map_err(|reason| StoreError::damaged(self.objects.place(&key), reason))?;
+                Ok(Look::Current { current, etag })
+            }
+        }
+    }
+
+    /// The current version of a use case that should be there.
+    pub async fn current(&self, name: &str) -> Result<(Current, String), StoreError> {
+        match self.look(name, None).await? {
+            Look::Current { current, etag } => Ok((current, etag)),
+            Look::Same | Look::NoSuchUseCase => Err(StoreError::NoSuchUseCase(name.to_owned())),
+        }
+    }
+
+    /// The use cases of the store, in order.
+    pub async fn names(&self) -> Result<Vec<String>, StoreError> {
+        let children = self.objects.children("").await?;
+        let mut names: Vec<_> =
+            children.into_iter().filter(|child| child.is_prefix && is_use_case_name(&child.name)).map(|child| child.name).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The versions of a use case, in no order that means anything. One that is being pushed is among them.
+    pub async fn versions(&self, name: &str) -> Result<Vec<String>, StoreError> {
+        let children = self.objects.children(name).await?;
+        let mut versions: Vec<_> =
+            children.into_iter().filter(|child| child.is_prefix && is_version(&child.name)).map(|child| child.name).collect();
+        versions.sort();
+        Ok(versions)
+    }
+
+    /// What a version's files are, if that is signed by whom is trusted; with the signatures.
+    pub async fn statement(&self, name: &str, version: &str, trust: &Trust) -> Result<(Statement, Envelope), StoreError> {
+        let key = statement_key(name, version);
+        let Got::Object(stored) = self.objects.get(&key, None, MAX_MANIFEST_BYTES).await? else {
+            return Err(StoreError::NoSuchVersion { name: name.to_owned(), version: version.to_owned() });
+        };
+        let opened = Envelope::parse(&stored.content)
+            .map_err(|error| error.to_string())
+            .and_then(|envelope| Ok((Statement::open(&envelope, trust, name, version)?, envelope)));
+        opened.map_err(|reason| StoreError::damaged(self.objects.place(&key), reason))
+    }
+
+    /// All files of a version, each compared with what the statement says.
+    pub async fn source(&self, name: &str, version: &str, trust: &Trust) -> Result<BundleSource, StoreError> {
+        let (statement, _) = self.statement(name, version, trust).await?;
+        let mut source = BundleSource::default();
+        for (file, entry) in &statement.files {
+            source.files.insert(file.clone(), self.file(name, version, file, entry).await?);
+        }
+        Ok(source)
+    }
+
+    /// The manifest of a version, compared with what the statement says.
+    pub async fn use_case(&self, name: &str, version: &str, trust: &Trust) -> Result<UseCase, StoreError> {
+        let (statement, _) = self.statement(name, version, trust).await?;
+        let place = || self.objects.place(&format!("{name}/{version}/{MANIFEST_FILE}"));
+        let entry = statement.files.get(MANIFEST_FILE).ok_or_else(|| StoreError::Missing { place: place() })?;
+        let content = self.file(name, version, MANIFEST_FILE, entry).await?;
+        let text = std::str::from_utf8(&content).map_err(|_| StoreError::damaged(place(), "is not UTF-8"))?;
+        UseCase::parse(text).map_err(|error| StoreError::damaged(place(), format!("is not a manifest: {error}")))
+    }
+
+    /// A file, which has to be as its statement says.
+    pub async fn file(&self, name: &str, version: &str, file: &str, entry: &FileEntry) -> Result<Bytes, StoreError> {
+        let key = format!("{name}/{version}/{file}");
+        let content = self.existing(&key, MAX_FILE_BYTES).await?.content;
+        if FileEntry::of(&content) != *entry {
+            return Err(StoreError::damaged(self.objects.place(&key), "is not what was pushed: push the bundle again to mend it"));
+        }
+        Ok(content)
+    }
+
+    /// What a version was compiled for: an architecture and [`engine_hash`](postdate_runtime::artifacts::engine_hash), with a
+    /// dash between them.
+    pub async fn compiled_for(&self, name: &str, version: &str) -> Result<Vec<String>, StoreError> {
+        let children = self.objects.children(&format!("{name}/{version}/{COMPILED_DIR}")).await?;
+        let mut machines: Vec<_> = children.into_iter().filter(|child| child.is_prefix).map(|child| child.name).collect();
+        machines.sort();
+        Ok(machines)
+    }
+
+    pub(crate) async fn existing(&self, key: &str, most: u64) -> Result<Stored, StoreError> {
+        match self.objects.get(key, None, most).await? {
+            Got::Object(stored) => Ok(stored),
+            Got::Same | Got::Missing => Err(StoreError::Missing { place: self.objects.place(key) }),
+        }
+    }
+}
+
+pub(crate) fn statement_key(name: &str, version: &str) -> String {
+    format!("{name}/{version}/{STATEMENT_FILE}")
+}
+
+pub(crate) fn current_key(name: &str) -> String {
+    format!("{name}/{CURRENT_FILE}")
+}
