@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use postdate_runtime::trust::Trust;
+
 use check::Reader;
-pub(crate) use check::is_use_case_name;
 
 /// Looked at in this order where `POSTDATE_USE_CASES` is not set: a layer, then the package itself.
 const LAYER_DIR: &str = "/opt/use-cases";
@@ -30,6 +31,8 @@ pub struct Config {
     pub table: String,
     /// `POSTDATE_USE_CASES`.
     pub use_cases: Place,
+    /// `POSTDATE_TRUSTED_KEYS`: the public keys whose bundles are loaded; without them, every bundle.
+    pub trust: Trust,
     /// `POSTDATE_PREFETCH`: names of use cases of a bucket that are loaded before the first request. Those of a directory are all.
     pub prefetch: Vec<String>,
     /// `POSTDATE_TARGET_ARN`: where rules and schedules point.
@@ -52,7 +55,7 @@ pub struct Config {
     pub retention: Duration,
     /// `POSTDATE_BASE_PATH`, `""` or such as `/v1`; none where it is to follow the stage of API Gateway.
     pub base_path: Option<String>,
-    /// `POSTDATE_LOG`: in the syntax of `tracing_subscriber::EnvFilter`.
+    /// `POSTDATE_LOG`: in the syntax of `tracing_subscriber::filter::Targets`.
     pub log: String,
 }
 
@@ -108,6 +111,7 @@ impl Config {
             endpoints: read.endpoints(),
             table: read.required("POSTDATE_TABLE", check::table),
             use_cases: read.optional("POSTDATE_USE_CASES", check::place).unwrap_or_else(default_place),
+            trust: read.optional("POSTDATE_TRUSTED_KEYS", check::trusted_keys).unwrap_or_default(),
             prefetch: read.optional("POSTDATE_PREFETCH", check::use_case_names).unwrap_or_default(),
             target_arn: read.required("POSTDATE_TARGET_ARN", check::function_arn),
             queue_url: read.optional("POSTDATE_QUEUE_URL", check::queue_url),

@@ -3,14 +3,15 @@
 use chrono::{DateTime, SubsecRound as _, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_runtime::{Options, Runtime, RuntimeError};
+use postdate_store::{AnyObjects, Directory, S3};
 
 use crate::clients::Clients;
-use crate::config::{Config, ConfigErrors, Place};
+use crate::config::{self, Config, ConfigErrors};
 use crate::ledger::DynamoLedger;
 use crate::logs;
 use crate::metrics::Service;
 use crate::schedule::{AwsScheduler, ScheduleSettings};
-use crate::use_cases::{AwsUseCases, Directory, S3, Store};
+use crate::use_cases::{AwsUseCases, Place};
 
 /// Where bundles from a bucket are kept; Lambda gives each environment a `/tmp` of its own.
 const CACHE_DIR: &str = "/tmp/postdate";
@@ -65,13 +66,12 @@ impl Host {
     pub fn start(config: Config, service: Service) -> Result<Self, RuntimeError> {
         let clients = Clients::new(&config);
         let runtime = Runtime::new(Options { slots: SLOTS, max_memory: MAX_MEMORY_BYTES, ..Options::default() })?;
-        let store = match &config.use_cases {
-            Place::Directory(root) => Store::Directory(Directory(root.clone())),
-            Place::S3 { bucket, prefix } => {
-                Store::S3(S3 { client: clients.s3(), bucket: bucket.clone(), prefix: prefix.clone(), cache: CACHE_DIR.into() })
-            }
+        let objects = match &config.use_cases {
+            config::Place::Directory(root) => AnyObjects::Directory(Directory::new(root)),
+            config::Place::S3 { bucket, prefix } => AnyObjects::S3(S3::new(clients.s3(), bucket, prefix)),
         };
-        let use_cases = AwsUseCases::new(store, runtime, service);
+        let place = Place::new(objects, config.trust.clone(), CACHE_DIR.into());
+        let use_cases = AwsUseCases::new(place, runtime, service);
         let ledger = DynamoLedger::new(clients.dynamodb(), &config.table, config.retention);
         let scheduler = AwsScheduler::new(settings(&config), clients.eventbridge(), clients.scheduler(), clients.sqs(), now);
         Ok(Self { config, clients, use_cases, ledger, scheduler })

@@ -1,13 +1,10 @@
 //! Use cases from a directory of the package or a layer, or from an S3 prefix; compiled ahead of time.
 //!
-//! Under the root, `{name}/current` holds a version (16 hexadecimal digits) and `{name}/{version}/` that version's bundle; or, in
-//! a directory only, `{name}/` is the one bundle there is. A bucket's `current` is looked at again after [`FRESH`], by `ETag`, when
-//! a request needs it; what was loaded goes on serving while the bucket cannot be read.
+//! A bucket's `current` is looked at again after [`FRESH`], by `ETag`, when a request needs it; what was loaded goes on serving
+//! while the bucket cannot be read.
 
 mod bundle;
-mod directory;
-mod s3;
-
+mod place;
 #[cfg(test)]
 mod tests;
 
@@ -16,17 +13,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use postdate_core::bundle::is_version;
 use postdate_core::plugin::Role;
 use postdate_core::ports::{Bundle as _, UseCaseInfo, UseCases};
-use postdate_core::use_case::{MANIFEST_FILE, UseCase};
+use postdate_core::use_case::{MANIFEST_FILE, UseCase, is_use_case_name};
 use postdate_runtime::{CompiledBundle, EnvSecrets, Runtime, read_compiled_dir};
 
 pub use bundle::TimedBundle;
-pub use directory::Directory;
-pub use s3::S3;
+pub use place::Place;
 
-use crate::config::is_use_case_name;
 use crate::metrics::Service;
+use place::Looked;
 
 /// How long a bucket's `current` is not asked for again.
 pub const FRESH: Duration = Duration::from_secs(10);
@@ -34,26 +31,6 @@ pub const FRESH: Duration = Duration::from_secs(10);
 const MAX_UNKNOWN: usize = 1000;
 /// Loaded versions that are kept; beyond it, those that no use case has as its current one go.
 const MAX_LOADED: usize = 64;
-
-/// Where bundles are.
-#[derive(Debug)]
-pub enum Store {
-    Directory(Directory),
-    S3(S3),
-}
-
-/// What a look for a use case's current version found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Look {
-    /// The version, and the `ETag` by which to ask whether that has changed.
-    Version {
-        version: String,
-        etag: Option<String>,
-    },
-    /// As it was when it had the `ETag` that was given.
-    Same,
-    NoSuchUseCase,
-}
 
 /// The plugins that a host calls; the machine code and the secrets of others are not looked at.
 fn roles(service: Service) -> &'static [Role] {
@@ -71,7 +48,7 @@ pub struct AwsUseCases {
 }
 
 struct Inner {
-    store: Store,
+    place: Place,
     runtime: Runtime,
     service: Service,
     entries: Mutex<HashMap<String, Entry>>,
@@ -94,22 +71,19 @@ struct Entry {
 }
 
 impl AwsUseCases {
-    pub fn new(store: Store, runtime: Runtime, service: Service) -> Self {
-        Self::with_fresh(store, runtime, service, FRESH)
+    pub fn new(place: Place, runtime: Runtime, service: Service) -> Self {
+        Self::with_fresh(place, runtime, service, FRESH)
     }
 
-    fn with_fresh(store: Store, runtime: Runtime, service: Service, fresh: Duration) -> Self {
+    fn with_fresh(place: Place, runtime: Runtime, service: Service, fresh: Duration) -> Self {
         let (entries, loaded, listed) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { inner: Arc::new(Inner { store, runtime, service, entries, loaded, listed, loading: tokio::sync::Mutex::default(), fresh }) }
+        Self { inner: Arc::new(Inner { place, runtime, service, entries, loaded, listed, loading: tokio::sync::Mutex::default(), fresh }) }
     }
 
     /// Loads before the first request: all use cases of a directory, these ones of a bucket. A broken one is logged, and told to
     /// whoever asks for it.
     pub async fn prefetch(&self, names: &[String]) {
-        let all = match &self.inner.store {
-            Store::Directory(directory) => directory.names(),
-            Store::S3(_) => Ok(names.to_vec()),
-        };
+        let all = if self.inner.place.is_fixed() { self.inner.place.names().await } else { Ok(names.to_vec()) };
         match all {
             Ok(names) => {
                 for name in names {
@@ -131,10 +105,10 @@ impl AwsUseCases {
         }
         let mut entry = self.entries().get(name).cloned().unwrap_or_default();
         entry.looked = Some(Instant::now());
-        match self.look(name, entry.etag.as_deref()).await {
-            Ok(Look::Same) => {}
-            Ok(Look::NoSuchUseCase) => entry = Entry { looked: entry.looked, ..Entry::default() },
-            Ok(Look::Version { version, etag }) => match self.load(name, &version).await {
+        match self.inner.place.look(name, entry.etag.as_deref()).await {
+            Ok(Looked::Same) => {}
+            Ok(Looked::NoSuchUseCase) => entry = Entry { looked: entry.looked, ..Entry::default() },
+            Ok(Looked::Version { version, etag }) => match self.load(name, &version).await {
                 Ok(bundle) => {
                     tracing::debug!(use_case = name, version, "use case loaded");
                     // Only now: what did not load is tried again at the next look.
@@ -151,12 +125,8 @@ impl AwsUseCases {
     fn fresh(&self, name: &str) -> Option<Entry> {
         let entries = self.entries();
         let entry = entries.get(name)?;
-        let fresh = match self.inner.store {
-            // A package does not change while it runs.
-            Store::Directory(_) => entry.serving.is_some() || entry.looked.is_some_and(|looked| looked.elapsed() < self.inner.fresh),
-            Store::S3(_) => entry.looked.is_some_and(|looked| looked.elapsed() < self.inner.fresh),
-        };
-        fresh.then(|| entry.clone())
+        let is_fresh = entry.looked.is_some_and(|looked| looked.elapsed() < self.inner.fresh);
+        (is_fresh || (self.inner.place.is_fixed() && entry.serving.is_some())).then(|| entry.clone())
     }
 
     fn remember(&self, name: &str, entry: Entry) {
@@ -167,38 +137,23 @@ impl AwsUseCases {
         entries.insert(name.to_owned(), entry);
     }
 
-    async fn look(&self, name: &str, etag: Option<&str>) -> Result<Look, String> {
-        match &self.inner.store {
-            Store::Directory(directory) => directory.look(name),
-            Store::S3(s3) => s3.look(name, etag).await,
-        }
-    }
-
     /// Loads a version, or finds it loaded. Held under `loading`.
     async fn load(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, String> {
         let key = (name.to_owned(), version.to_owned());
         if let Some(bundle) = self.loaded().get(&key) {
             return Ok(Arc::clone(bundle));
         }
-        let bundle = match &self.inner.store {
-            Store::Directory(directory) => self.load_dir(name, version, directory.bundle(name, version)?).await?,
-            Store::S3(s3) => {
-                let roles = roles(self.inner.service);
-                let kept = s3.kept(name, version);
-                let was_kept = kept.is_some();
-                let dir = match kept {
-                    Some(dir) => dir,
-                    None => s3.fetch(name, version, roles).await?,
-                };
-                match self.load_dir(name, version, dir).await {
-                    // What an earlier process left behind may be damaged, or for another host.
-                    Err(error) if was_kept => {
-                        tracing::warn!(use_case = name, version, error, "fetching it once more");
-                        self.load_dir(name, version, s3.fetch(name, version, roles).await?).await?
-                    }
-                    other => other?,
+        let (place, roles) = (&self.inner.place, roles(self.inner.service));
+        let bundle = match place.kept(name, version) {
+            None => self.load_dir(name, version, place.fetch(name, version, roles).await?).await?,
+            Some(dir) => match self.load_dir(name, version, dir).await {
+                // What an earlier process left behind may be damaged, or for another host.
+                Err(error) if !place.is_only(name) => {
+                    tracing::warn!(use_case = name, version, error, "fetching it once more");
+                    self.load_dir(name, version, place.fetch(name, version, roles).await?).await?
                 }
-            }
+                other => other?,
+            },
         };
         let bundle = Arc::new(TimedBundle::new(bundle, self.inner.service));
         let mut loaded = self.loaded();
@@ -211,8 +166,8 @@ impl AwsUseCases {
     }
 
     async fn load_dir(&self, name: &str, version: &str, dir: PathBuf) -> Result<postdate_runtime::LoadedBundle, String> {
-        let service = self.inner.service;
-        let compiled = tokio::task::spawn_blocking(move || read_compiled_dir(&dir).map(|bundle| only(bundle, service)))
+        let (service, trust) = (self.inner.service, self.inner.place.trust.clone());
+        let compiled = tokio::task::spawn_blocking(move || read_compiled_dir(&dir, &trust).map(|bundle| only(bundle, service)))
             .await
             .map_err(|error| format!("reading the bundle was cut off: {error}"))?
             .map_err(|error| error.to_string())?;
@@ -280,11 +235,7 @@ impl UseCases for AwsUseCases {
         if let Some((_, infos)) = listed.filter(|(when, _)| when.elapsed() < self.inner.fresh) {
             return infos;
         }
-        let names = match &self.inner.store {
-            Store::Directory(directory) => directory.names(),
-            Store::S3(s3) => s3.names().await,
-        };
-        let mut names = names.unwrap_or_else(|error| {
+        let mut names = self.inner.place.names().await.unwrap_or_else(|error| {
             tracing::error!(error, "cannot list the use cases; what is loaded is listed");
             let entries = self.entries();
             entries.iter().filter(|(_, entry)| entry.serving.is_some()).map(|(name, _)| name.clone()).collect()
@@ -303,11 +254,11 @@ impl AwsUseCases {
     /// A line of the list. Of a bucket's use case that nobody has asked for, only the manifest is read.
     async fn info(&self, name: String) -> UseCaseInfo {
         let known = self.entries().get(&name).cloned().filter(|entry| entry.serving.is_some() || entry.error.is_some());
-        let entry = match (&self.inner.store, known) {
-            (_, Some(entry)) => entry,
-            (Store::Directory(_), None) => self.refresh(&name).await,
-            (Store::S3(s3), None) => {
-                return match s3.describe(&name).await {
+        let entry = match known {
+            Some(entry) => entry,
+            None if self.inner.place.is_fixed() => self.refresh(&name).await,
+            None => {
+                return match self.inner.place.describe(&name).await {
                     Ok((version, use_case)) => info_of(name, Some(&version), Some(&use_case), None),
                     Err(error) => info_of(name, None, None, Some(error)),
                 };
@@ -327,18 +278,4 @@ fn info_of(name: String, version: Option<&str>, use_case: Option<&UseCase>, erro
         error,
         update: None,
     }
-}
-
-/// 16 lower-case hexadecimal digits.
-fn is_version(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// What `current` says.
-fn parse_current(text: &str) -> Result<String, String> {
-    let version = text.trim();
-    if !is_version(version) {
-        return Err("current should hold a version, 16 hexadecimal digits, and nothing else".to_owned());
-    }
-    Ok(version.to_owned())
 }

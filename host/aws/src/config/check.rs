@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use postdate_core::use_case::is_use_case_name;
+use postdate_runtime::trust::Trust;
+
+use tracing_subscriber::filter::Targets;
+
 use super::{Backend, Config, ConfigError, ConfigErrors, HostAddress, Place, SERVICES};
 
 /// Most hours that EventBridge tries to deliver an event (`MaximumEventAgeInSeconds`: 60 to 86,400).
@@ -109,9 +114,8 @@ pub fn use_case_names(value: &str) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// `[a-z0-9-]{1,32}`: what may become a part of a path.
-pub fn is_use_case_name(name: &str) -> bool {
-    is_of(name, 1..=32, "-") && !name.bytes().any(|byte| byte.is_ascii_uppercase())
+pub fn trusted_keys(value: &str) -> Result<Trust, String> {
+    Trust::parse(value).map_err(|error| format!("it should be public keys with commas between them: {error}"))
 }
 
 /// `arn:{partition}:{service}:{region}:{account}:{resource}`.
@@ -203,6 +207,6 @@ pub fn base_path(value: &str) -> Result<String, String> {
 }
 
 pub fn log_filter(value: &str) -> Result<String, String> {
-    let good = tracing_subscriber::EnvFilter::try_new(value).is_ok();
+    let good = value.parse::<Targets>().is_ok();
     demand(good, value, "a filter such as info, or warn,postdate_aws=debug")
 }

@@ -37,6 +37,7 @@ fn the_least_is_enough_and_the_rest_has_the_defaults_of_the_documentation() {
         hosts: BTreeMap::new(),
         scheduler: Backend::Rules,
         prefix: "postdate-".into(),
+        trust: Trust::default(),
         dead_letter_arn: "arn:aws:sqs:eu-west-1:123456789012:dead".into(),
         topic_arn: None,
         max_event_age: Duration::from_hours(1),
@@ -47,6 +48,7 @@ fn the_least_is_enough_and_the_rest_has_the_defaults_of_the_documentation() {
     assert_eq!(config, expected);
     let all_empty: Vec<(&str, &str)> = [
         "POSTDATE_USE_CASES",
+        "POSTDATE_TRUSTED_KEYS",
         "POSTDATE_PREFETCH",
         "POSTDATE_QUEUE_URL",
         "POSTDATE_HOSTS",
@@ -108,6 +110,8 @@ fn each_fault_names_its_variable_and_what_it_should_look_like() {
         ("POSTDATE_TABLE", "a", "3 to 255"),
         ("POSTDATE_USE_CASES", "use-cases", "absolute path"),
         ("POSTDATE_USE_CASES", "s3://", "s3://bucket/prefix"),
+        ("POSTDATE_TRUSTED_KEYS", ",", "names no key"),
+        ("POSTDATE_TRUSTED_KEYS", "ed25519:AAAA", "postdate key show"),
         ("POSTDATE_PREFETCH", "Orders", "names of use cases"),
         ("POSTDATE_PREFETCH", "orders,,webhook", "names of use cases"),
         ("POSTDATE_TARGET_ARN", "postdate-target", "the ARN of a Lambda function"),

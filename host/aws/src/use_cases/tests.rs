@@ -2,44 +2,34 @@
 //! tested with the runtime.
 
 mod bucket;
+mod bundles;
 
-use std::path::Path;
-
-use bytes::Bytes;
-use postdate_core::bundle::BundleSource;
 use postdate_runtime::Options;
-use postdate_runtime::artifacts::Artifacts;
+use postdate_runtime::artifacts::{Arch, engine_hash};
+use postdate_runtime::trust::{SecretKey, Trust};
+use postdate_store::{AnyObjects, S3};
+use std::path::Path;
 
 use super::*;
 use bucket::Bucket;
+use bundles::{files, publish, write_flat};
 
 fn runtime() -> Runtime {
     Runtime::new(Options { slots: 1, max_memory: 64 << 20, ..Options::default() }).unwrap()
 }
 
-/// Version and files of a bundle that only delivers.
-fn bundle(name: &str, description: &str) -> (String, Vec<(String, String)>) {
-    let arn = "arn:aws:sqs:eu-west-1:123456789012:away";
-    let manifest = format!(
-        "name = \"{name}\"\ndescription = \"{description}\"\n[targets]\ndefault = \"away\"\naway = {{ kind = \"sqs\", arn = \"{arn}\" }}\n"
-    );
-    let mut source = BundleSource::default();
-    source.files.insert(MANIFEST_FILE.to_owned(), Bytes::from(manifest.clone()));
-    let artifacts = Artifacts::new(&source, &source.use_case().unwrap());
-    let files =
-        vec![(MANIFEST_FILE.to_owned(), manifest), ("compiled/artifacts.json".to_owned(), serde_json::to_string(&artifacts).unwrap())];
-    (artifacts.version, files)
+fn key() -> SecretKey {
+    SecretKey::from_pem(&SecretKey::generate().unwrap()).unwrap()
 }
 
-fn write_bundle(dir: &Path, files: &[(String, String)]) {
-    std::fs::create_dir_all(dir.join("compiled")).unwrap();
-    for (name, content) in files {
-        std::fs::write(dir.join(name), content).unwrap();
-    }
-}
-
+/// What is unpacked goes to a directory beside the root.
 fn in_directory(root: &Path) -> AwsUseCases {
-    AwsUseCases::new(Store::Directory(Directory(root.to_owned())), runtime(), Service::Processor)
+    trusting(root, Trust::default())
+}
+
+fn trusting(root: &Path, trust: Trust) -> AwsUseCases {
+    let place = Place::directory(root.to_owned(), trust, root.with_extension("unpacked"));
+    AwsUseCases::new(place, runtime(), Service::Processor)
 }
 
 async fn description(use_cases: &AwsUseCases, name: &str) -> Option<String> {
@@ -48,24 +38,21 @@ async fn description(use_cases: &AwsUseCases, name: &str) -> Option<String> {
 
 #[tokio::test]
 async fn a_directory_has_one_bundle_a_use_case_or_many_versions() {
-    let root = tempfile::tempdir().unwrap();
-    let (only, files) = bundle("flat", "the one");
-    write_bundle(&root.path().join("flat"), &files);
-    let (old, files) = bundle("many", "old");
-    write_bundle(&root.path().join("many").join(&old), &files);
-    let (new, files) = bundle("many", "new");
-    write_bundle(&root.path().join("many").join(&new), &files);
-    std::fs::write(root.path().join("many/current"), format!("{new}\n")).unwrap();
-    std::fs::create_dir(root.path().join("empty")).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let root = scratch.path().join("use-cases");
+    let only = write_flat(&root.join("flat"), "flat", None);
+    let (old, new) = (publish(&root, "many", "old", None).await, publish(&root, "many", "new", None).await);
+    std::fs::write(root.join("many/current"), format!("{new}\n")).unwrap();
+    std::fs::create_dir(root.join("empty")).unwrap();
 
-    let use_cases = in_directory(root.path());
+    let use_cases = in_directory(&root);
     use_cases.prefetch(&[]).await;
     assert_eq!(description(&use_cases, "flat").await.as_deref(), Some("the one"));
     assert_eq!(description(&use_cases, "many").await.as_deref(), Some("new"));
     assert_eq!(use_cases.version("many", &old).await.unwrap().use_case().description, "old");
     assert_eq!(use_cases.version("flat", &only).await.unwrap().version(), only);
-    assert!(use_cases.version("flat", &old).await.unwrap_err().contains(&format!("holds version {only} alone")));
-    assert!(use_cases.version("many", &only).await.unwrap_err().contains("is not there"));
+    assert!(use_cases.version("flat", &old).await.unwrap_err().contains(&format!("is version {only}")));
+    assert!(use_cases.version("many", &only).await.unwrap_err().contains("has not been compiled for this host"));
     let listed: Vec<_> = use_cases.list().await.into_iter().map(|info| (info.name, info.version, info.targets, info.error)).collect();
     let away = vec!["away".to_owned()];
     assert_eq!(listed, [("flat".into(), Some(only), away.clone(), None), ("many".into(), Some(new), away, None)]);
@@ -73,34 +60,33 @@ async fn a_directory_has_one_bundle_a_use_case_or_many_versions() {
 
 #[tokio::test]
 async fn what_is_broken_is_listed_with_the_reason() {
-    let root = tempfile::tempdir().unwrap();
-    let (_, files) = bundle("orders", "");
-    write_bundle(&root.path().join("misnamed"), &files);
-    write_bundle(&root.path().join("mixed").join("0123456789abcdef"), &files);
-    std::fs::write(root.path().join("mixed/current"), "0123456789abcdef").unwrap();
-    write_bundle(&root.path().join("wrong"), &files);
-    std::fs::write(root.path().join("wrong/current"), "newest").unwrap();
-    write_bundle(&root.path().join("raw"), &files);
-    std::fs::remove_dir_all(root.path().join("raw/compiled")).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let root = scratch.path().join("use-cases");
+    write_flat(&root.join("misnamed"), "orders", None);
+    let version = publish(&root, "mixed", "", None).await;
+    std::fs::rename(root.join("mixed").join(&version), root.join("mixed/0123456789abcdef")).unwrap();
+    std::fs::write(root.join("mixed/current"), "0123456789abcdef").unwrap();
+    write_flat(&root.join("raw"), "raw", None);
+    std::fs::remove_dir_all(root.join("raw/compiled")).unwrap();
+    publish(&root, "wrong", "", None).await;
+    std::fs::write(root.join("wrong/current"), "newest").unwrap();
 
-    let use_cases = in_directory(root.path());
+    let use_cases = in_directory(&root);
     let errors: Vec<_> = use_cases.list().await.into_iter().map(|info| (info.name, info.error.unwrap_or_default())).collect();
-    for ((name, error), expected) in errors.iter().zip(["make them equal", "make them equal", "plugin compile", "16 hexadecimal digits"]) {
+    let expected = ["make them equal", &format!("is version {version}"), "plugin compile", "16 hexadecimal digits"];
+    assert_eq!(errors.len(), expected.len(), "{errors:?}");
+    for ((name, error), expected) in errors.iter().zip(expected) {
         assert!(error.contains(expected), "{name}: {error}");
         assert!(use_cases.current(name).await.is_none());
     }
-    let (version, files) = bundle("mixed", "");
-    write_bundle(&root.path().join("mixed").join("0123456789abcdef"), &files);
-    let error = use_cases.version("mixed", "0123456789abcdef").await.unwrap_err();
-    assert!(error.ends_with(&format!("is version {version}")), "{error}");
 }
 
 #[tokio::test]
 async fn names_and_versions_never_leave_the_root() {
-    let root = tempfile::tempdir().unwrap();
-    let (version, files) = bundle("orders", "");
-    write_bundle(&root.path().join("orders"), &files);
-    let use_cases = in_directory(&root.path().join("orders"));
+    let scratch = tempfile::tempdir().unwrap();
+    let root = scratch.path().join("orders");
+    let version = write_flat(&root, "orders", None);
+    let use_cases = in_directory(&root);
     for name in ["..", "../orders", "", "Orders", "a/b", "%2e%2e"] {
         assert!(use_cases.current(name).await.is_none(), "{name}");
         assert!(use_cases.version(name, &version).await.is_err(), "{name}");
@@ -110,15 +96,58 @@ async fn names_and_versions_never_leave_the_root() {
     }
 }
 
-fn in_bucket(bucket: &Bucket, cache: &Path, fresh: Duration) -> AwsUseCases {
-    let s3 = S3 { client: bucket.client(), bucket: "bucket".into(), prefix: "use-cases".into(), cache: cache.to_owned() };
-    AwsUseCases::with_fresh(Store::S3(s3), runtime(), Service::Processor, fresh)
+#[tokio::test]
+async fn with_trusted_keys_nothing_is_loaded_that_is_not_signed_with_one() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (root, ours, theirs) = (scratch.path().join("use-cases"), key(), key());
+    write_flat(&root.join("flat-signed"), "flat-signed", Some(&ours));
+    write_flat(&root.join("flat-unsigned"), "flat-unsigned", None);
+    for (name, key) in [("signed", Some(&ours)), ("stranger", Some(&theirs)), ("unsigned", None)] {
+        let version = publish(&root, name, "", key).await;
+        std::fs::write(root.join(name).join("current"), version).unwrap();
+    }
+    let trust = Trust::new(vec![ours.public()]);
+    let check = async |expected: &[(&str, &str)]| {
+        let listed: Vec<_> =
+            trusting(&root, trust.clone()).list().await.into_iter().map(|info| (info.name, info.error.unwrap_or_default())).collect();
+        assert_eq!(listed.len(), expected.len(), "{listed:?}");
+        for ((name, error), (expected_name, said)) in listed.iter().zip(expected) {
+            assert!(name == expected_name && error.contains(said) && error.is_empty() == said.is_empty(), "{name}: {error}");
+        }
+    };
+    let stranger = format!("is signed by the key {}", theirs.public().id());
+    let expected = [
+        ("flat-signed", ""),
+        ("flat-unsigned", "is not signed"),
+        ("signed", ""),
+        ("stranger", stranger.as_str()),
+        ("unsigned", "is not signed"),
+    ];
+    check(&expected).await;
+
+    // What was unpacked by an earlier process is looked at again: a list that somebody has put there is fetched anew.
+    let unpacked = root.with_extension("unpacked").join("signed");
+    let place = std::fs::read_dir(&unpacked).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(place.join("use-case.toml"), "name = \"signed\"").unwrap();
+    check(&expected).await;
+    // And what is changed in the store itself is not loaded.
+    let current = std::fs::read_to_string(root.join("signed/current")).unwrap();
+    std::fs::write(root.join("signed").join(current.trim()).join("use-case.toml"), "name = \"signed\"").unwrap();
+    std::fs::remove_dir_all(root.with_extension("unpacked")).unwrap();
+    let changed = [expected[0], expected[1], ("signed", "is not what was pushed"), expected[3], expected[4]];
+    check(&changed).await;
 }
 
-fn upload(bucket: &Bucket, name: &str, description: &str) -> String {
-    let (version, files) = bundle(name, description);
-    for (file, content) in files {
-        bucket.put(&format!("use-cases/{name}/{version}/{file}"), &content);
+fn in_bucket(bucket: &Bucket, cache: &Path, fresh: Duration) -> AwsUseCases {
+    let objects = AnyObjects::S3(S3::new(bucket.client(), "bucket", "use-cases"));
+    AwsUseCases::with_fresh(Place::new(objects, Trust::default(), cache.to_owned()), runtime(), Service::Processor, fresh)
+}
+
+async fn upload(bucket: &Bucket, name: &str, description: &str) -> String {
+    let scratch = tempfile::tempdir().unwrap();
+    let version = publish(scratch.path(), name, description, None).await;
+    for (file, content) in files(scratch.path()) {
+        bucket.put(&format!("use-cases/{file}"), &content);
     }
     bucket.put(&format!("use-cases/{name}/current"), &version);
     version
@@ -127,20 +156,20 @@ fn upload(bucket: &Bucket, name: &str, description: &str) -> String {
 #[tokio::test]
 async fn a_bucket_is_looked_at_by_etag_and_fetched_once() {
     let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
-    let old = upload(&bucket, "orders", "old");
+    let old = upload(&bucket, "orders", "old").await;
     let use_cases = in_bucket(&bucket, cache.path(), Duration::ZERO);
     assert_eq!(description(&use_cases, "orders").await.as_deref(), Some("old"));
     assert_eq!(
         bucket.taken(),
         [
             "200 use-cases/orders/current".to_owned(),
+            format!("200 use-cases/orders/{old}/compiled/{}-{}/artifacts.json", Arch::HERE.unwrap(), engine_hash()),
             format!("200 use-cases/orders/{old}/use-case.toml"),
-            format!("200 use-cases/orders/{old}/compiled/artifacts.json"),
         ]
     );
     assert_eq!(description(&use_cases, "orders").await.as_deref(), Some("old"));
     assert_eq!(bucket.taken(), ["304 use-cases/orders/current"]);
-    let new = upload(&bucket, "orders", "new");
+    let new = upload(&bucket, "orders", "new").await;
     assert_eq!(description(&use_cases, "orders").await.as_deref(), Some("new"));
     assert_eq!(bucket.taken().len(), 3);
     // The version that is pinned is still there, without a call; after a restart too.
@@ -153,11 +182,11 @@ async fn a_bucket_is_looked_at_by_etag_and_fetched_once() {
 #[tokio::test]
 async fn while_it_is_fresh_a_bucket_is_left_alone() {
     let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
-    upload(&bucket, "orders", "old");
+    upload(&bucket, "orders", "old").await;
     let use_cases = in_bucket(&bucket, cache.path(), Duration::from_hours(1));
     use_cases.prefetch(&["orders".to_owned()]).await;
     assert_eq!(bucket.taken().len(), 3);
-    upload(&bucket, "orders", "new");
+    upload(&bucket, "orders", "new").await;
     assert_eq!(description(&use_cases, "orders").await.as_deref(), Some("old"));
     assert_eq!(description(&use_cases, "unknown").await, None);
     assert_eq!(description(&use_cases, "unknown").await, None);
@@ -167,19 +196,19 @@ async fn while_it_is_fresh_a_bucket_is_left_alone() {
 #[tokio::test]
 async fn what_is_loaded_serves_on_while_the_bucket_is_wrong_or_away() {
     let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
-    upload(&bucket, "orders", "old");
+    upload(&bucket, "orders", "old").await;
     let use_cases = in_bucket(&bucket, cache.path(), Duration::ZERO);
     assert_eq!(description(&use_cases, "orders").await.as_deref(), Some("old"));
     // A version whose files are not there.
     bucket.put("use-cases/orders/current", "0123456789abcdef");
     assert_eq!(description(&use_cases, "orders").await.as_deref(), Some("old"));
     let info = use_cases.list().await.remove(0);
-    assert!(info.error.as_deref().is_some_and(|error| error.contains("use-case.toml")), "{info:?}");
+    assert!(info.error.as_deref().is_some_and(|error| error.contains("has not been compiled for this host")), "{info:?}");
     bucket.refuse(true);
     assert_eq!(description(&use_cases, "orders").await.as_deref(), Some("old"));
     // Mended: seen at the next look, since what did not load was not taken for looked at.
     bucket.refuse(false);
-    upload(&bucket, "orders", "new");
+    upload(&bucket, "orders", "new").await;
     assert_eq!(description(&use_cases, "orders").await.as_deref(), Some("new"));
     assert_eq!(use_cases.list().await.remove(0).error, None);
 }
@@ -187,7 +216,7 @@ async fn what_is_loaded_serves_on_while_the_bucket_is_wrong_or_away() {
 #[tokio::test]
 async fn a_damaged_copy_is_fetched_again() {
     let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
-    let version = upload(&bucket, "orders", "whole");
+    let version = upload(&bucket, "orders", "whole").await;
     std::fs::create_dir_all(cache.path().join("orders").join(&version)).unwrap();
     let use_cases = in_bucket(&bucket, cache.path(), Duration::ZERO);
     assert_eq!(description(&use_cases, "orders").await.as_deref(), Some("whole"));
@@ -196,7 +225,7 @@ async fn a_damaged_copy_is_fetched_again() {
 #[tokio::test]
 async fn a_list_of_a_bucket_reads_manifests_alone() {
     let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
-    let version = upload(&bucket, "orders", "listed");
+    let version = upload(&bucket, "orders", "listed").await;
     let use_cases = in_bucket(&bucket, cache.path(), Duration::ZERO);
     let infos = use_cases.list().await;
     assert_eq!((infos.len(), infos[0].description.as_str(), infos[0].version.as_ref()), (1, "listed", Some(&version)));
