@@ -1,29 +1,34 @@
-//! Use cases from a directory, one bundle in each of its directories; looked at twice a second.
+//! The use cases of this server: those of a directory that is looked at twice a second, and those that were uploaded.
 //!
 //! A changed bundle replaces the one before whole or not at all. Until then the one before serves: loading may mean to
-//! compile plugins, which takes up to minutes. Every version that ever served is kept in the data directory, since accepted
-//! requests are pinned to it.
+//! compile plugins, which takes up to minutes. Every version that ever served is kept in a store in the data directory, since
+//! accepted requests are pinned to it; what is uploaded goes there as well.
+
+mod loads;
+mod sources;
+mod upload;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use chrono::Utc;
 use postdate_core::bundle::BundleSource;
 use postdate_core::ports::{Bundle, UseCaseInfo, UseCases};
 use postdate_core::use_case::{MANIFEST_FILE, UseCase};
+use postdate_runtime::trust::{Envelope, Trust};
 use postdate_runtime::{EnvSecrets, LoadError, LoadedBundle, Runtime, read_bundle_dir};
+use postdate_store::{By, Directory, Statement, Versions};
 use tokio::sync::watch;
 use tokio::task::Id;
 use tokio_util::sync::CancellationToken;
 
-use crate::files;
 use crate::pinned::Pinned;
-
-use self::loads::{Loading, Loads};
-
-mod loads;
+use loads::{Loading, Loads};
+use sources::{Found, Sources};
+pub use upload::UploadError;
 
 const POLL: Duration = Duration::from_millis(500);
 const TRY_AGAIN: Duration = Duration::from_secs(10);
@@ -36,22 +41,26 @@ pub struct Catalog {
 
 struct Inner {
     runtime: Runtime,
-    directory: PathBuf,
-    archive: PathBuf,
+    sources: Sources,
+    /// Every version that served, and what was uploaded.
+    store: Versions<Directory>,
+    trust: Trust,
     entries: RwLock<BTreeMap<String, Entry>>,
     pinned: Pinned<LoadedBundle>,
     /// Whether everything that was found has been loaded, or refused.
     settled: watch::Sender<bool>,
+    /// How many bundles were uploaded: what was seen before the last is out of date.
+    uploads: AtomicU64,
 }
 
-/// What is known of one directory.
+/// What is known of one use case.
 #[derive(Default)]
 struct Entry {
     serving: Option<Arc<LoadedBundle>>,
     error: Option<String>,
-    /// What the directory looked like at the last look, and when it was last loaded.
-    seen: Fingerprint,
-    loaded: Option<Fingerprint>,
+    /// What was found at the last look, and what was last loaded.
+    seen: Option<Found>,
+    loaded: Option<Found>,
     /// What is on its way to serve.
     loading: Option<Loading>,
     /// When to try once more what failed for no fault of its own.
@@ -59,11 +68,11 @@ struct Entry {
 }
 
 impl Entry {
-    /// Whether a directory that looks like this is to be loaded.
-    fn wants(&self, fingerprint: &Fingerprint) -> bool {
+    /// Whether what was found is to be loaded.
+    fn wants(&self, found: &Found) -> bool {
         match &self.loading {
-            Some(loading) => loading.of != *fingerprint,
-            None => self.loaded.as_ref() != Some(fingerprint) || self.again.is_some_and(|at| at <= Instant::now()),
+            Some(loading) => loading.of != *found,
+            None => self.loaded.as_ref() != Some(found) || self.again.is_some_and(|at| at <= Instant::now()),
         }
     }
 
@@ -74,24 +83,29 @@ impl Entry {
             loading.give_up();
         }
     }
+
+    fn serve(&mut self, bundle: Arc<LoadedBundle>) {
+        tracing::info!(use_case = bundle.use_case().name, version = bundle.version(), "use case loaded");
+        self.serving = Some(bundle);
+        self.error = None;
+    }
 }
 
-/// Name, size and time of change of every file in a directory.
-type Fingerprint = Vec<(String, u64, Option<SystemTime>)>;
-
 impl Catalog {
-    /// Finds the bundles in `directory`; [`Self::watch`] loads them.
-    pub fn open(runtime: Runtime, directory: PathBuf, archive: PathBuf) -> anyhow::Result<Self> {
+    /// Finds the use cases of `directory` and of the store at `store`; [`Self::watch`] loads them.
+    pub fn open(runtime: Runtime, directory: PathBuf, store: PathBuf, trust: Trust) -> anyhow::Result<Self> {
         anyhow::ensure!(
             directory.is_dir(),
             "the directory of use cases {} is not there; name it with --use-cases, with a directory per use case in it",
             directory.display()
         );
-        std::fs::create_dir_all(&archive).with_context(|| format!("cannot make {}", archive.display()))?;
-        let entry = |seen| Entry { seen, ..Entry::default() };
-        let entries = bundles_in(&directory)?.into_iter().map(|(name, seen)| (name, entry(seen))).collect();
+        let sources = Sources { directory, store: store.clone() };
+        let entry = |found| Entry { seen: Some(found), ..Entry::default() };
+        let entries = sources.look()?.into_iter().map(|(name, found)| (name, entry(found))).collect();
         let (settled, _) = watch::channel(false);
-        let inner = Inner { runtime, directory, archive, entries: RwLock::new(entries), pinned: Pinned::default(), settled };
+        let store = Versions::new(Directory::new(store));
+        let (entries, pinned, uploads) = (RwLock::new(entries), Pinned::default(), AtomicU64::default());
+        let inner = Inner { runtime, sources, store, trust, entries, pinned, settled, uploads };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -110,10 +124,7 @@ impl Catalog {
             tokio::select! {
                 () = stop.cancelled() => return,
                 Some((id, loaded)) = loads.next() => self.loaded(id, loaded),
-                _ = look.tick() => match bundles_in(&self.inner.directory) {
-                    Ok(bundles) => self.refresh(bundles, &mut loads),
-                    Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot look at the use cases; what is loaded goes on serving"),
-                },
+                _ = look.tick() => self.look(&mut loads),
             }
             if loads.is_empty() {
                 self.inner.settled.send_replace(true);
@@ -121,27 +132,37 @@ impl Catalog {
         }
     }
 
-    fn refresh(&self, bundles: BTreeMap<String, Fingerprint>, loads: &mut Loads) {
+    fn look(&self, loads: &mut Loads) {
+        let uploads = self.inner.uploads.load(Ordering::SeqCst);
+        let all = match self.inner.sources.look() {
+            Ok(all) => all,
+            Err(error) => {
+                return tracing::warn!(error = format!("{error:#}"), "cannot look at the use cases; what is loaded goes on serving");
+            }
+        };
         let mut entries = self.entries_mut();
+        if self.inner.uploads.load(Ordering::SeqCst) != uploads {
+            return;
+        }
         entries.retain(|name, entry| {
-            let there = bundles.contains_key(name);
+            let there = all.contains_key(name);
             if !there {
                 tracing::info!(use_case = name, "use case removed");
                 entry.give_up();
             }
             there
         });
-        for (name, fingerprint) in bundles {
+        for (name, found) in all {
             let entry = entries.entry(name.clone()).or_default();
             // A directory that still changes is being written: wait until two looks see the same.
-            let settled = entry.seen == fingerprint;
-            if settled && entry.wants(&fingerprint) {
+            let settled = found.is_whole() || entry.seen.as_ref() == Some(&found);
+            if settled && entry.wants(&found) {
                 tracing::info!(use_case = name, "loading use case; plugins that are new are compiled first");
                 entry.give_up();
-                let catalog = self.clone();
-                entry.loading = Some(loads.start(fingerprint.clone(), async move { catalog.load_bundle(&name).await }));
+                let (catalog, of) = (self.clone(), found.clone());
+                entry.loading = Some(loads.start(found.clone(), async move { catalog.load(&name, &of).await }));
             }
-            entry.seen = fingerprint;
+            entry.seen = Some(found);
         }
     }
 
@@ -153,11 +174,7 @@ impl Catalog {
         let Some((name, entry)) = entries.iter_mut().find(|(_, entry)| is_it(entry)) else { return };
         entry.loaded = entry.loading.take().map(|loading| loading.of);
         match loaded {
-            Ok(bundle) => {
-                tracing::info!(use_case = name, version = bundle.version(), "use case loaded");
-                entry.serving = Some(bundle);
-                entry.error = None;
-            }
+            Ok(bundle) => entry.serve(bundle),
             Err(error) => {
                 let transient = error.downcast_ref().is_some_and(LoadError::is_transient);
                 entry.again = transient.then(|| Instant::now() + TRY_AGAIN);
@@ -169,26 +186,55 @@ impl Catalog {
         }
     }
 
-    async fn load_bundle(&self, name: &str) -> anyhow::Result<Arc<LoadedBundle>> {
-        let source = read_bundle_dir(&self.inner.directory.join(name))?;
-        let bundle = self.inner.runtime.load(&source, &EnvSecrets).await?;
-        let manifest_name = &bundle.use_case().name;
-        anyhow::ensure!(
-            manifest_name == name,
-            "the directory is called {name:?}, and {MANIFEST_FILE} says {manifest_name:?}: make them equal"
-        );
-        self.archive(name, bundle.version(), &source)?;
+    /// Makes an uploaded bundle serve now, and not at the next look.
+    fn uploaded(&self, name: &str, found: Found, bundle: Arc<LoadedBundle>) {
+        let mut entries = self.entries_mut();
+        self.inner.uploads.fetch_add(1, Ordering::SeqCst);
+        let entry = entries.entry(name.to_owned()).or_default();
+        entry.give_up();
+        entry.seen = Some(found.clone());
+        entry.loaded = Some(found);
+        entry.serve(bundle);
+    }
+
+    async fn load(&self, name: &str, found: &Found) -> anyhow::Result<Arc<LoadedBundle>> {
+        let (source, statement) = match found {
+            Found::Bundle { place, .. } => {
+                anyhow::ensure!(
+                    !self.inner.trust.is_required(),
+                    "{} is a plain directory, and this server loads only what is signed by a key that it trusts: \
+                     postdate use-case push {name} --to STORE --key FILE",
+                    place.display()
+                );
+                let source = read_bundle_dir(place)?;
+                let by = By { name: "directory", now: Utc::now() };
+                let statement = Statement::new(&source.use_case()?.name, &source, by).to_envelope();
+                (source, statement)
+            }
+            Found::Current { root, .. } => {
+                let store = Versions::new(Directory::new(root));
+                let (current, _) = store.current(name).await?;
+                let (_, statement) = store.statement(name, &current.version, &self.inner.trust).await?;
+                (store.source(name, &current.version, &self.inner.trust).await?, statement)
+            }
+        };
+        let bundle = self.load_source(name, &source).await?;
+        self.keep(name, &source, &statement).await?;
         Ok(Arc::new(bundle))
     }
 
+    async fn load_source(&self, name: &str, source: &BundleSource) -> anyhow::Result<LoadedBundle> {
+        let manifest_name = source.use_case()?.name;
+        anyhow::ensure!(
+            manifest_name == name,
+            "the use case is to be called {name:?}, and its {MANIFEST_FILE} says {manifest_name:?}: make them equal"
+        );
+        Ok(self.inner.runtime.load(source, &EnvSecrets).await?)
+    }
+
     /// Keeps a version for the requests that will be pinned to it; durable before the first of them is accepted.
-    fn archive(&self, name: &str, version: &str, source: &BundleSource) -> anyhow::Result<()> {
-        let place = self.inner.archive.join(name).join(version);
-        if place.is_dir() {
-            return Ok(());
-        }
-        files::write_directory(&place, source.files.iter().map(|(file, content)| (file.as_str(), content.as_ref())))
-            .with_context(|| format!("cannot keep version {version} in {}", place.display()))
+    async fn keep(&self, name: &str, source: &BundleSource, statement: &Envelope) -> anyhow::Result<()> {
+        Ok(self.inner.store.publish_as(name, source, statement, &self.inner.trust).await?)
     }
 
     fn entries_mut(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Entry>> {
@@ -214,9 +260,11 @@ impl UseCases for Catalog {
             return Ok(current);
         }
         let load = async {
-            let missing = |error: anyhow::Error| format!("version {version} of use case {name} cannot be had: {error:#}");
-            let source = read_bundle_dir(&self.inner.archive.join(name).join(version)).map_err(|error| missing(error.into()))?;
-            self.inner.runtime.load(&source, &EnvSecrets).await.map_err(|error| missing(error.into()))
+            let loaded = async {
+                let source = self.inner.store.source(name, version, &self.inner.trust).await?;
+                self.load_source(name, &source).await
+            };
+            loaded.await.map_err(|error| format!("version {version} of use case {name} cannot be had: {error:#}"))
         };
         self.inner.pinned.get(name, version, load).await
     }
@@ -227,11 +275,8 @@ impl UseCases for Catalog {
         {
             return Ok(Arc::new(current.use_case().clone()));
         }
-        let path = self.inner.archive.join(name).join(version).join(MANIFEST_FILE);
-        let missing =
-            |error: &dyn std::fmt::Display| format!("the manifest of version {version} of use case {name} cannot be had: {error}");
-        let text = std::fs::read_to_string(path).map_err(|error| missing(&error))?;
-        UseCase::parse(&text).map(Arc::new).map_err(|error| missing(&error))
+        let manifest = self.inner.store.use_case(name, version, &self.inner.trust).await;
+        manifest.map(Arc::new).map_err(|error| format!("the manifest of version {version} of use case {name} cannot be had: {error}"))
     }
 
     async fn list(&self) -> Vec<UseCaseInfo> {
@@ -248,31 +293,4 @@ impl UseCases for Catalog {
         };
         self.entries().iter().map(describe).collect()
     }
-}
-
-/// The directories that hold a manifest, with what they look like now.
-fn bundles_in(directory: &Path) -> anyhow::Result<BTreeMap<String, Fingerprint>> {
-    let mut bundles = BTreeMap::new();
-    for entry in std::fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))? {
-        let path = entry?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        if !name.starts_with('.') && path.join(MANIFEST_FILE).is_file() {
-            bundles.insert(name.to_owned(), fingerprint(&path)?);
-        }
-    }
-    Ok(bundles)
-}
-
-fn fingerprint(directory: &Path) -> anyhow::Result<Fingerprint> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))? {
-        let entry = entry?;
-        // A file that goes away between the two calls is a change for the next look.
-        let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
-        if metadata.is_file() {
-            files.push((entry.file_name().to_string_lossy().into_owned(), metadata.len(), metadata.modified().ok()));
-        }
-    }
-    files.sort();
-    Ok(files)
 }

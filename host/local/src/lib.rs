@@ -5,7 +5,6 @@
 mod catalog;
 mod clock;
 mod deliver;
-mod files;
 pub mod ledger;
 mod pinned;
 mod server;
@@ -23,6 +22,7 @@ use chrono::{DateTime, Utc};
 use postdate_core::api::{Api, ApiKey};
 use postdate_core::id::CorrelationId;
 use postdate_core::schedule;
+use postdate_runtime::trust::Trust;
 use postdate_runtime::{Compiler, Options, Runtime};
 use tokio_util::sync::CancellationToken;
 
@@ -51,8 +51,10 @@ pub struct ServeOptions {
     pub listen: SocketAddr,
     /// Ledger, compiled plugins and former versions; made if it is not there.
     pub data: PathBuf,
-    /// A directory with a bundle in each of its directories.
+    /// A directory with a bundle in each of its directories, or versions of one.
     pub use_cases: PathBuf,
+    /// Whose bundles are loaded.
+    pub trust: Trust,
     pub test_clock: Option<TestClockStart>,
     pub api_key: Option<String>,
     /// Serve beyond this machine without a key.
@@ -97,13 +99,13 @@ pub async fn serve(
     let slots = u32::try_from(concurrency).unwrap_or(u32::MAX).saturating_add(VALIDATOR_SLOTS);
     let cache = Some(options.data.join("compiled"));
     let runtime = Runtime::new(Options { slots, cache, compiler: options.compiler, ..Options::default() })?;
-    let catalog = Catalog::open(runtime, options.use_cases, options.data.join("bundles"))?;
+    let catalog = Catalog::open(runtime, options.use_cases, options.data.join("store"), options.trust)?;
 
     let wake = Wake::default();
     let deliver = LocalDeliver::new(clock.clone())?;
     let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
     let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, key, base_path: String::new() };
-    let app = App { api, test_clock: TestClock::new(ledger, &clock), clock };
+    let app = App { api, test_clock: TestClock::new(ledger, &clock), clock, scratch: options.data.clone() };
 
     let stop = CancellationToken::new();
     let watcher = tokio::spawn(catalog.clone().watch(stop.clone()));

@@ -1,16 +1,20 @@
-//! HTTP: axum around the core's API, and the test clock.
+//! HTTP: axum around the core's API, uploads, and the test clock.
 
+mod upload;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::any;
+use axum::routing::{any, put};
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use postdate_core::api::{Api, Call, Fault, MAX_BODY_BYTES, json_response};
+use postdate_core::id::CorrelationId;
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -26,10 +30,16 @@ pub struct App {
     pub api: Api<Catalog, SqliteLedger, Wake>,
     pub clock: Clock,
     pub test_clock: Option<TestClock>,
+    /// Where an upload is received.
+    pub scratch: PathBuf,
 }
 
 pub fn router(app: App) -> Router {
-    Router::new().route("/test-clock", any(test_clock)).fallback(api).with_state(Arc::new(app))
+    Router::new()
+        .route("/test-clock", any(test_clock))
+        .route("/use-cases/{name}", put(use_case).fallback(api))
+        .fallback(api)
+        .with_state(Arc::new(app))
 }
 
 async fn api(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
@@ -43,9 +53,22 @@ async fn api(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     response.map(Body::from)
 }
 
+async fn use_case(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request<Body>) -> Response {
+    let id = new_id(app.clock.now());
+    let answer = async {
+        app.api.authorize(request.headers())?;
+        upload::put(&app, &name, request).await
+    };
+    respond(id, answer.await)
+}
+
 async fn test_clock(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let id = new_id(app.clock.now());
-    let response = match move_clock(&app, request).await {
+    respond(id, move_clock(&app, request).await)
+}
+
+fn respond(id: CorrelationId, answer: Result<serde_json::Value, Fault>) -> Response {
+    let response = match answer {
         Ok(mut body) => {
             body["correlationId"] = serde_json::json!(id);
             json_response(StatusCode::OK, id, &body, "application/json")

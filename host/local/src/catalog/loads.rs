@@ -8,7 +8,7 @@ use postdate_core::schedule::rfc3339;
 use postdate_runtime::LoadedBundle;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
-use super::Fingerprint;
+use super::Found;
 
 type Loaded = anyhow::Result<Arc<LoadedBundle>>;
 
@@ -18,8 +18,8 @@ pub struct Loads(JoinSet<Loaded>);
 
 /// One of them, as its use case knows it.
 pub struct Loading {
-    /// What the bundle looked like when it began.
-    pub of: Fingerprint,
+    /// What was found when it began.
+    pub of: Found,
     /// RFC 3339.
     since: String,
     task: AbortHandle,
@@ -41,7 +41,7 @@ impl Loading {
 }
 
 impl Loads {
-    pub fn start(&mut self, of: Fingerprint, load: impl Future<Output = Loaded> + Send + 'static) -> Loading {
+    pub fn start(&mut self, of: Found, load: impl Future<Output = Loaded> + Send + 'static) -> Loading {
         Loading { of, since: rfc3339(Utc::now()), task: self.0.spawn(load) }
     }
 

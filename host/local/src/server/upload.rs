@@ -1,0 +1,77 @@
+//! `PUT /use-cases/{name}`: a bundle as a tar archive.
+
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+use std::path::PathBuf;
+
+use axum::body::Body;
+use chrono::Utc;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use postdate_core::api::Fault;
+use postdate_core::use_case::is_use_case_name;
+use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Upload};
+use serde_json::{Value, json};
+
+use super::App;
+use crate::catalog::UploadError;
+
+/// Takes the body of an authorized call. The answer's document says what serves now.
+pub async fn put(app: &App, name: &str, request: Request<Body>) -> Result<Value, Fault> {
+    if app.api.key.is_none() {
+        // A manifest may ask for any secret of the server: it is not everybody's who can reach the port.
+        let detail = "uploads need an API key: start the server with POSTDATE_API_KEY, or copy the bundle to its directory of use cases";
+        return Err(Fault::new(StatusCode::FORBIDDEN, "uploads-need-a-key", detail));
+    }
+    if !is_use_case_name(name) {
+        let detail = format!("{name:?} is not the name of a use case: 1 to 32 of a-z, 0-9 and \"-\"");
+        return Err(Fault::new(StatusCode::NOT_FOUND, "unknown-use-case", detail));
+    }
+    let archive = receive(request.into_body(), app.scratch.clone()).await?;
+    let upload = tokio::task::spawn_blocking(move || tarball::read(std::io::BufReader::new(archive)));
+    let upload = upload.await.map_err(|error| internal(&error))?.map_err(|error| refused(&error))?;
+    let files = upload.source.files.len();
+    let Upload { source, statement } = upload;
+    tracing::info!(use_case = name, files, signed = statement.is_some(), "a bundle was uploaded, and is checked");
+    let moved = app.api.use_cases.upload(name, Upload { source, statement }, Utc::now()).await.map_err(fault)?;
+    Ok(json!({ "useCase": name, "version": moved.to, "former": moved.from }))
+}
+
+/// The body, in a file that has no name: an archive may be larger than what a server should hold in memory.
+async fn receive(mut body: Body, scratch: PathBuf) -> Result<File, Fault> {
+    let mut file = tempfile::tempfile_in(scratch).map_err(|error| internal(&error))?;
+    let mut received: u64 = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame
+            .map_err(|error| Fault::new(StatusCode::BAD_REQUEST, "body-cut-off", format!("the body did not arrive whole: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        received += data.len() as u64;
+        if received > MAX_ARCHIVE_BYTES {
+            let detail = format!("an archive may have at most {MAX_ARCHIVE_BYTES} bytes");
+            return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", detail));
+        }
+        // To the page cache: not worth another thread.
+        file.write_all(&data).map_err(|error| internal(&error))?;
+    }
+    file.rewind().map_err(|error| internal(&error))?;
+    Ok(file)
+}
+
+fn refused(error: &TarballError) -> Fault {
+    Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "bundle-refused", error.to_string())
+}
+
+fn internal(error: &dyn std::error::Error) -> Fault {
+    Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "upload-failed", format!("the upload could not be received: {error}"))
+}
+
+fn fault(error: UploadError) -> Fault {
+    let (status, code) = match &error {
+        UploadError::Elsewhere { .. } => (StatusCode::CONFLICT, "served-from-directory"),
+        UploadError::Moved(_) => (StatusCode::CONFLICT, "use-case-moved"),
+        UploadError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bundle-refused"),
+        UploadError::Signature(_) => (StatusCode::FORBIDDEN, "signature-refused"),
+        UploadError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),
+    };
+    Fault::new(status, code, error.to_string())
+}
