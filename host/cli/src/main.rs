@@ -1,8 +1,10 @@
 //! `postdate`: the server, the workbench for plugins, and a client of the API, in one binary.
 
+mod aws;
 mod body;
 mod compiler;
 mod dead_letter;
+mod key;
 mod listen;
 mod logging;
 mod output;
@@ -24,6 +26,7 @@ Examples:
   postdate request list --status failed
   postdate plugin check use-cases/orders/validate.wasm
   postdate plugin test use-cases/orders
+  postdate use-case push use-cases/orders --to s3://bucket/use-cases --arch arm64
   postdate listen --port 9000                       see what a webhook would send
 
 Each command has its own --help.";
@@ -44,8 +47,10 @@ enum Command {
     Plugin(plugin::PluginCommand),
     /// Post, follow, list, cancel, move and retry requests of a server
     Request(request::RequestCommand),
-    /// Look at the use cases of a server
+    /// Push use cases, list their versions, compare them and roll back
     UseCase(use_case::UseCaseCommand),
+    /// Make keys to sign what is pushed
+    Key(key::KeyCommand),
     /// Look at what failed on AWS, and send it again
     DeadLetter(dead_letter::DeadLetterCommand),
     /// Receive and print HTTP requests on this machine, to try webhooks
@@ -71,6 +76,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Plugin(command) => async_runtime()?.block_on(plugin::run(command)),
         Command::Request(command) => async_runtime()?.block_on(request::run(command)),
         Command::UseCase(command) => async_runtime()?.block_on(use_case::run(command)),
+        Command::Key(command) => key::run(command),
         Command::DeadLetter(command) => async_runtime()?.block_on(dead_letter::run(command)),
         Command::Listen(arguments) => async_runtime()?.block_on(listen::run(arguments)),
         Command::CompilePlugin(arguments) => Ok(compiler::run(&arguments)),

@@ -14,6 +14,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use postdate_core::schedule::{parse_time, rfc3339};
 use postdate_local::{ServeOptions, TestClockStart};
+use postdate_runtime::trust::Trust;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -45,9 +46,13 @@ pub struct Serve {
     #[arg(long, env = "POSTDATE_DATA", value_name = "DIR", default_value = ".postdate")]
     data: PathBuf,
 
-    /// Directory with a bundle in each of its directories; changes are picked up
+    /// Directory with a bundle, or versions of one, in each of its directories; changes are picked up
     #[arg(long, env = "POSTDATE_USE_CASES", value_name = "DIR", default_value = "use-cases")]
     use_cases: PathBuf,
+
+    /// Public keys whose bundles are loaded, as `postdate key show` prints them, with commas between; without any, every bundle
+    #[arg(long, env = "POSTDATE_TRUSTED_KEYS", value_name = "KEYS", value_parser = Trust::parse)]
+    trusted_keys: Option<Trust>,
 
     /// Run on a clock that stands still until POST /test-clock moves it, from this time, or else from where it stood
     #[arg(
@@ -115,6 +120,7 @@ impl Serve {
             listen: self.listen,
             data: self.data,
             use_cases: self.use_cases,
+            trust: self.trusted_keys.unwrap_or_default(),
             test_clock: self.test_clock,
             api_key: self.api_key.filter(|key| !key.trim().is_empty()),
             allow_public: self.allow_public,

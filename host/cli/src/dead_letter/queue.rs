@@ -23,10 +23,7 @@ pub struct Queue {
 
 impl Queue {
     pub async fn open(url: &str) -> anyhow::Result<Self> {
-        use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-        let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let config = aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http).load().await;
-        anyhow::ensure!(config.region().is_some(), "no AWS region is set: set AWS_REGION, or one in the profile");
+        let config = crate::aws::config().await?;
         Ok(Self { client: Client::new(&config), url: url.to_owned() })
     }
 

@@ -15,8 +15,8 @@ use crate::output::{columns, out};
 const NOTES: &str = "\
 The machine code runs on every processor of its architecture, and only in hosts with the very
 version of wasmtime that is in this program: compile again after an update of Postdate. It is not
-part of the bundle's version. A host loads what is in this directory without asking who compiled
-it: give it none from strangers.";
+part of the bundle's version. A host that trusts no keys in particular loads what is in this
+directory without asking who compiled it: give it none from strangers.";
 
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
@@ -30,10 +30,15 @@ pub struct Compile {
 
     #[arg(long, value_name = "DIR", help = "Where to write machine code and artifacts.json [default: BUNDLE_DIR/compiled]")]
     out: Option<PathBuf>,
+
+    /// Sign the list of what was compiled with this private key: see `postdate key new`
+    #[arg(long, env = "POSTDATE_KEY_FILE", value_name = "FILE")]
+    key: Option<PathBuf>,
 }
 
 pub async fn run(arguments: Compile, limits: Limits) -> anyhow::Result<ExitCode> {
-    let Compile { dir, mut arch, out: target } = arguments;
+    let Compile { dir, mut arch, out: target, key } = arguments;
+    let key = key.as_deref().map(crate::key::read).transpose()?;
     arch.sort_unstable();
     arch.dedup();
     let source = read_bundle_dir(&dir)?;
@@ -48,7 +53,7 @@ pub async fn run(arguments: Compile, limits: Limits) -> anyhow::Result<ExitCode>
         compiled.extend(runtime.precompile(&source, &use_case, role, arch).await?);
     }
     let target = target.unwrap_or_else(|| dir.join(ARTIFACTS_DIR));
-    let artifacts = write_artifacts(&target, &source, &use_case, &compiled)?;
+    let artifacts = write_artifacts(&target, &source, &use_case, &compiled, key.as_ref())?;
     out(&table(&compiled));
     out(&conclusion(&target, &artifacts, compiled.len()));
     Ok(ExitCode::SUCCESS)

@@ -48,6 +48,8 @@ enum Action {
     Run(run::Run),
 }
 
+pub use test::{Ran, run_cases};
+
 pub async fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
     // What plugins write is shown with their results, not as log lines.
     logging::init("warn,postdate::plugin=off")?;
@@ -62,7 +64,7 @@ pub async fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
 
 /// A runtime for one call at a time, with a cache of compiled plugins that belongs to the user. What is compiled may be from
 /// anybody, so it is not done in this process; it shows how long that takes.
-fn runtime(limits: Limits) -> Result<Runtime, RuntimeError> {
+pub fn runtime(limits: Limits) -> Result<Runtime, RuntimeError> {
     let options =
         Options { slots: 1, cache: cache_dir(), compiler: limits.compiler(), progress: progress::on_terminal(), ..Options::default() };
     match Runtime::new(options.clone()) {
@@ -87,7 +89,7 @@ fn log_text(lines: &[LogLine], indent: &str) -> String {
 }
 
 /// Bytes as people read them.
-fn size_text(bytes: u64) -> String {
+pub fn size_text(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} bytes"),
         1024..0x10_0000 => format!("{}.{} KiB", bytes >> 10, ((bytes & 0x3ff) * 10) >> 10),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -95,6 +95,18 @@ pub async fn run(arguments: Test, limits: Limits) -> anyhow::Result<ExitCode> {
     }
     let passed = ran.iter().all(|case| case.complaints.is_empty());
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs every case of a bundle, without a word; none where it has none. A plugin that cannot be loaded is an error, unless a
+/// case expects it.
+pub async fn run_cases(runtime: &Runtime, dir: &Path, source: &BundleSource) -> anyhow::Result<Vec<Ran>> {
+    let (all, use_case) = (cases::read_dir(dir)?, source.use_case()?);
+    let loaded = load(runtime, source, &all).await?;
+    let mut ran = Vec::with_capacity(all.len());
+    for case in &all {
+        ran.push(run_case(&loaded, &use_case, case).await);
+    }
+    Ok(ran)
 }
 
 /// Compiles once; each case then brings its own secrets. A plugin that is refused is an outcome only where a case expects it.

@@ -14,6 +14,10 @@ use super::problem::Problem;
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A server compiles what it was sent before it answers.
+const UPLOAD_TIMEOUT: Duration = Duration::from_mins(15);
+/// How often somebody who waits is told so.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where the API is, and how to be let in.
 #[derive(Debug, Args)]
@@ -61,19 +65,31 @@ pub struct Call<'a> {
     pub idempotency_key: Option<&'a str>,
 }
 
+/// A call that sends much, and may wait long for its answer.
+pub struct Upload<'a> {
+    pub path: &'a [&'a str],
+    pub content_type: &'static str,
+    pub body: Vec<u8>,
+}
+
 impl Client {
     pub fn new(connection: &Connection) -> anyhow::Result<Self> {
+        Self::of(connection.url.clone(), connection)
+    }
+
+    /// Of another server, with the same key.
+    pub fn of(base: Url, connection: &Connection) -> anyhow::Result<Self> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("postdate/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             // The API has no redirects; to follow one would carry the key to wherever it points.
             .redirect(reqwest::redirect::Policy::none());
-        if is_loopback(&connection.url) {
+        if is_loopback(&base) {
             builder = builder.no_proxy();
         }
         let key = connection.api_key.clone().filter(|key| !key.is_empty());
-        Ok(Self { http: builder.build().context("cannot set up an HTTP client")?, base: connection.url.clone(), key })
+        Ok(Self { http: builder.build().context("cannot set up an HTTP client")?, base, key })
     }
 
     pub async fn call(&self, call: Call<'_>) -> anyhow::Result<Answer> {
@@ -88,6 +104,26 @@ impl Client {
         if let Some(body) = call.body {
             request = request.header("content-type", "application/json").body(body);
         }
+        self.send(request).await
+    }
+
+    /// `PUT`. Every few seconds it says on stderr what it waits for.
+    pub async fn upload(&self, upload: Upload<'_>, waiting_for: &str) -> anyhow::Result<Answer> {
+        let mut request = self.http.put(self.url(upload.path, &[])?).timeout(UPLOAD_TIMEOUT);
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key);
+        }
+        let begun = std::time::Instant::now();
+        let mut answer = std::pin::pin!(self.send(request.header("content-type", upload.content_type).body(upload.body)));
+        loop {
+            match tokio::time::timeout(PATIENCE, &mut answer).await {
+                Ok(answer) => return answer,
+                Err(_) => crate::output::err(&format!("{waiting_for}: {} s\n", begun.elapsed().as_secs())),
+            }
+        }
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);

@@ -1,0 +1,74 @@
+//! `postdate key …`: keys that sign what is pushed.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use postdate_runtime::trust::SecretKey;
+
+use crate::output::{err, out};
+
+const NOTES: &str = "\
+Examples:
+  postdate key new postdate.key                       the private key; the public one is printed
+  postdate use-case push use-cases/orders --to s3://bucket/use-cases --arch arm64 --key postdate.key
+  POSTDATE_TRUSTED_KEYS=ed25519:... postdate serve    loads only what is signed with that key
+
+Whoever has the private key decides what runs on the hosts that trust it. Keep it where it is used
+to push, such as a CI's secrets, and nowhere else.";
+
+#[derive(Debug, Args)]
+#[command(after_help = NOTES)]
+pub struct KeyCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a key: write the private one to a file, and print the public one
+    New {
+        /// Where to write the private key; a file that is there is left alone
+        #[arg(default_value = "postdate.key")]
+        file: PathBuf,
+    },
+    /// Print the public key of a private one, as hosts want it in POSTDATE_TRUSTED_KEYS
+    Show {
+        #[arg(default_value = "postdate.key")]
+        file: PathBuf,
+    },
+}
+
+pub fn run(command: KeyCommand) -> anyhow::Result<ExitCode> {
+    match command.action {
+        Action::New { file } => {
+            let text = SecretKey::generate()?;
+            write_new(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
+            let key = SecretKey::from_pem(&text)?.public();
+            err(&format!("wrote the private key to {} (key id {})\n", file.display(), key.id()));
+            out(&format!("{key}\n"));
+        }
+        Action::Show { file } => out(&format!("{}\n", read(&file)?.public())),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a private key, which nobody else may be able to read.
+pub fn read(file: &Path) -> anyhow::Result<SecretKey> {
+    let metadata = std::fs::metadata(file).with_context(|| format!("cannot read the key {}", file.display()))?;
+    if metadata.mode() & 0o077 != 0 {
+        bail!("the key {} can be read or changed by other users: chmod 600 {}", file.display(), file.display());
+    }
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the key {}", file.display()))?;
+    SecretKey::from_pem(&text).with_context(|| file.display().to_string())
+}
+
+fn write_new(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}

@@ -1,0 +1,77 @@
+//! `postdate use-case show NAME [VERSION]`: what a version is, may do, and who answers for it.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use postdate_core::bundle::BundleSource;
+use postdate_core::plugin::Role;
+use postdate_core::schedule::rfc3339;
+use postdate_core::use_case::UseCase;
+use postdate_runtime::trust::Trust;
+use postdate_store::{AnyObjects, Versions};
+
+use super::StoreArgument;
+use crate::output::{columns, out, printable};
+use crate::plugin::size_text;
+
+#[derive(Debug, Args)]
+pub struct Show {
+    name: String,
+    /// By default the one that serves
+    version: Option<String>,
+    #[command(flatten)]
+    store: StoreArgument,
+    /// Public keys that must have signed it, with commas between; without, signatures are shown, not checked
+    #[arg(long, env = "POSTDATE_TRUSTED_KEYS", value_name = "KEYS", value_parser = Trust::parse)]
+    trusted_keys: Option<Trust>,
+}
+
+pub async fn run(arguments: Show) -> anyhow::Result<ExitCode> {
+    let store = arguments.store.open().await?;
+    let trust = arguments.trusted_keys.unwrap_or_default();
+    out(&text(&store, &arguments.name, arguments.version, &trust).await?);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn text(store: &Versions<AnyObjects>, name: &str, version: Option<String>, trust: &Trust) -> anyhow::Result<String> {
+    let (current, _) = store.current(name).await?;
+    let version = version.unwrap_or_else(|| current.version.clone());
+    let (statement, envelope) = store.statement(name, &version, trust).await?;
+    let source = store.source(name, &version, trust).await?;
+    let use_case = source.use_case()?;
+    let signers = envelope.signers();
+    let row = |label: &str, text: String| vec![label.to_owned(), printable(&text)];
+    let mut rows = vec![
+        row("use case", name.to_owned()),
+        row("version", if version == current.version { format!("{version}, which serves") } else { version.clone() }),
+        row("description", use_case.description.clone()),
+        row("pushed", format!("{} by {}", rfc3339(statement.pushed_at), statement.pushed_by)),
+        row(
+            "signed by",
+            match (signers.as_slice(), trust.is_required()) {
+                ([], _) => "nobody".to_owned(),
+                (keys, true) => format!("{}; a trusted key is among them", keys.join(", ")),
+                (keys, false) => format!("{} (not checked: no --trusted-keys)", keys.join(", ")),
+            },
+        ),
+        row("compiled for", store.compiled_for(name, &version).await?.join(", ")),
+        row("targets", use_case.targets.aliases().join(", ")),
+    ];
+    rows.extend([Role::Validate, Role::Process].into_iter().flat_map(|role| plugin_rows(&source, &use_case, role)));
+    let files =
+        statement.files.iter().map(|(file, entry)| vec![printable(file), size_text(entry.bytes), entry.sha256.clone()]).collect::<Vec<_>>();
+    Ok(format!("{}files\n{}", columns(&rows, ""), columns(&files, "  ")))
+}
+
+/// What a plugin may do, and what it asks for.
+fn plugin_rows(source: &BundleSource, use_case: &UseCase, role: Role) -> Vec<Vec<String>> {
+    let Some(spec) = use_case.plugin(role) else { return Vec::new() };
+    let none = |list: &[String]| if list.is_empty() { "nothing".to_owned() } else { list.join(", ") };
+    let limits = format!("{}, memory {}, timeout {:?}", spec.plugin, size_text(spec.memory), spec.timeout(role));
+    vec![
+        vec![role.to_string(), printable(&limits)],
+        vec!["  may call".to_owned(), printable(&none(&spec.allow_http))],
+        vec!["  is told".to_owned(), printable(&none(&spec.secrets))],
+        vec!["  imports".to_owned(), printable(&none(&super::diff::imports(source, use_case, role)))],
+    ]
+}
