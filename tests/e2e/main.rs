@@ -32,3 +32,4 @@ mod targets;
 mod test_clock;
 mod times;
 mod torture;
+mod uploads;

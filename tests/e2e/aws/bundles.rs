@@ -1,12 +1,30 @@
 //! Bundles as the Lambdas want them.
 
-use crate::harness::{UseCases, cli};
+use std::path::Path;
+
+use postdate_tests::aws::REGION;
+use postdate_tests::stack::Stack;
+
+use crate::harness::{Run, UseCases, cli, cli_with};
 
 /// Compiles the plugins of every bundle for this machine, into the bundle.
 pub async fn compile(use_cases: &UseCases) {
-    let architecture = if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH };
     for bundle in std::fs::read_dir(use_cases.path()).expect("the use cases") {
         let bundle = bundle.expect("a bundle").path();
-        cli(&["plugin", "compile", &bundle.display().to_string(), "--arch", architecture]).await.expect(0);
+        cli(&["plugin", "compile", &bundle.display().to_string(), "--arch", architecture()]).await.expect(0);
     }
+}
+
+/// Pushes a bundle, compiled for this machine, to the bucket that the stack's hosts read.
+pub async fn push(stack: &Stack, bundle: &Path, more: &[&str]) -> Run {
+    let url = stack.proxy.url();
+    let variables =
+        [("AWS_ENDPOINT_URL", url.as_str()), ("AWS_REGION", REGION), ("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    let (dir, to) = (bundle.display().to_string(), format!("s3://postdate-{}/use-cases", stack.aws.account));
+    cli_with(&variables, &[&["use-case", "push", &dir, "--to", &to, "--arch", architecture()], more].concat()).await
+}
+
+/// This machine's, as AWS Lambda calls it.
+fn architecture() -> &'static str {
+    if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH }
 }

@@ -45,19 +45,14 @@ async fn what_the_janitor_finds_goes_to_the_host_that_it_is_for() {
     scene.assert_clean().await;
 }
 
-/// Puts the bundle into the bucket as the hosts look for it: a version, then `current`.
+/// Pushes the bundle to the bucket, as its author would.
 async fn publish(scene: &Scene, manifest: &str) -> String {
     let use_cases = UseCases::new();
     use_cases.write("puppet", manifest);
-    bundles::compile(&use_cases).await;
-    let bundle = use_cases.bundle("puppet");
-    let artifacts = std::fs::read_to_string(bundle.join("compiled/artifacts.json")).unwrap();
-    let artifacts: serde_json::Value = serde_json::from_str(&artifacts).unwrap();
-    let version = text(&artifacts, "version").to_owned();
-    let (aws, bucket) = (&scene.stack.aws, format!("postdate-{}", scene.stack.aws.account));
-    aws.put_directory(&bucket, &format!("use-cases/puppet/{version}"), &bundle).await;
-    aws.put_object(&bucket, "use-cases/puppet/current", version.clone().into_bytes()).await;
-    version
+    let pushed = bundles::push(&scene.stack, &use_cases.bundle("puppet"), &[]).await.expect(0);
+    pushed.says(&["puppet serves "]);
+    let line = pushed.stdout.lines().find(|line| line.starts_with("checked")).unwrap_or_default();
+    line.split_whitespace().nth(3).unwrap_or_default().trim_end_matches(':').to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ mod server;
 mod slow;
 
 pub use bundle::{PUPPET, UseCases, guest, root};
-pub use cli::{binary, cli, cli_with};
+pub use cli::{Run, binary, cli, cli_with};
 pub use client::{Answer, Client};
 pub use postdate_tests::wait::{PATIENCE, eventually, sleep_until};
 pub use receiver::{Delivery, Receiver, Reply};

@@ -88,13 +88,17 @@ impl Builder {
         eventually("the reason", async || (log.len() > 0).then(|| log.text())).await
     }
 
+    fn data(&self) -> &Path {
+        self.data.as_deref().unwrap_or(self.temporary.path())
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(binary());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTDATE_")) {
             command.env_remove(name);
         }
         command.env_remove("RUST_LOG").env_remove("WEBHOOK_SECRET");
-        command.arg("serve").args(["--listen", &self.listen]).arg("--data").arg(self.data.as_deref().unwrap_or(self.temporary.path()));
+        command.arg("serve").args(["--listen", &self.listen]).arg("--data").arg(self.data());
         command.arg("--use-cases").arg(self.use_cases.path()).args(&self.arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -154,6 +158,11 @@ impl Server {
 
     pub fn use_cases(&self) -> &UseCases {
         &self.builder.use_cases
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> &Path {
+        self.builder.data()
     }
 
     /// Other arguments for the next start.
