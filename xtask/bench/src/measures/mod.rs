@@ -6,7 +6,9 @@ mod lambda_warm;
 mod lambda_zip;
 pub mod lateness;
 mod pending_million;
+mod signature;
 mod start;
+mod switch;
 mod validate_call;
 
 use clap::ValueEnum;
@@ -27,6 +29,10 @@ pub enum Measure {
     PendingMillion,
     /// From spawn to the first answer
     Start,
+    /// A version that changes under load
+    Switch,
+    /// Checking signatures
+    Signature,
     /// Lambda: cold starts
     LambdaStart,
     /// Lambda: warm requests, memory, calls of AWS
@@ -44,6 +50,8 @@ impl Measure {
             Self::Lateness => lateness::measure(bench).await,
             Self::PendingMillion => pending_million::measure(bench).await,
             Self::Start => start::measure(bench).await,
+            Self::Switch => switch::measure(bench).await,
+            Self::Signature => signature::measure(bench),
             Self::LambdaStart => lambda_start::measure(bench).await,
             Self::LambdaWarm => lambda_warm::measure(bench).await,
             Self::LambdaZip => lambda_zip::measure(bench),

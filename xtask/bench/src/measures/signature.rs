@@ -1,0 +1,63 @@
+//! What it costs to believe only what is signed.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use postdate_runtime::artifacts::digest;
+use postdate_runtime::trust::{Envelope, SecretKey, Trust};
+
+use crate::fixture::Bench;
+use crate::row::Row;
+use crate::sample::Sample;
+
+const TYPE: &str = "application/vnd.postdate.bench+json";
+/// As a list of two plugins for two architectures.
+const LIST_BYTES: usize = 2000;
+/// A JavaScript plugin's machine code.
+const CODE_BYTES: usize = 32 << 20;
+
+/// Reading a signed list, beside reading the same without a look at its signature; and the digest of what it lists.
+pub fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let key = SecretKey::from_pem(&SecretKey::generate()?)?;
+    let mut envelope = Envelope::new(TYPE, vec![b'x'; LIST_BYTES]);
+    envelope.sign(&key);
+    let (text, trust) = (envelope.to_json(), Trust::new(vec![key.public()]));
+    let rounds = if bench.quick { 200 } else { 2000 };
+    let read = |trust: &Trust| -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        let envelope = Envelope::parse(text.as_bytes()).context("the list")?;
+        black_box(envelope.open(TYPE, trust).context("the signature")?);
+        Ok(begun.elapsed())
+    };
+    let (mut checked, mut unchecked) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        checked.push(read(&trust)?);
+        unchecked.push(read(&Trust::default())?);
+    }
+    let code = vec![7_u8; CODE_BYTES];
+    let mut digests = Vec::new();
+    for _ in 0..(rounds / 100).max(3) {
+        let begun = Instant::now();
+        black_box(digest(black_box(&code)));
+        digests.push(begun.elapsed());
+    }
+    Ok(vec![
+        Row {
+            id: "signature-check",
+            measure: "reading a signed list of machine code",
+            value: Sample::of_durations("signature-check", &checked)?.median(),
+            unit: "ms",
+            baseline: vec![("unchecked", Sample::of_durations("unchecked", &unchecked)?.median())],
+            target: None,
+        },
+        Row {
+            id: "signature-digest",
+            measure: "digest of 32 MiB of machine code, which every load takes",
+            value: Sample::of_durations("signature-digest", &digests)?.median(),
+            unit: "ms",
+            baseline: vec![],
+            target: None,
+        },
+    ])
+}
