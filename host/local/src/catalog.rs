@@ -20,7 +20,7 @@ use postdate_core::ports::{Bundle, UseCaseInfo, UseCases};
 use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 use postdate_runtime::trust::{Envelope, Trust};
 use postdate_runtime::{EnvSecrets, LoadError, LoadedBundle, Runtime, read_bundle_dir};
-use postdate_store::{By, Directory, Statement, Versions};
+use postdate_store::{By, Directory, Statement, StoreError, Versions};
 use tokio::sync::watch;
 use tokio::task::Id;
 use tokio_util::sync::CancellationToken;
@@ -176,8 +176,7 @@ impl Catalog {
         match loaded {
             Ok(bundle) => entry.serve(bundle),
             Err(error) => {
-                let transient = error.downcast_ref().is_some_and(LoadError::is_transient);
-                entry.again = transient.then(|| Instant::now() + TRY_AGAIN);
+                entry.again = is_transient(&error).then(|| Instant::now() + TRY_AGAIN);
                 let error = format!("{error:#}");
                 let serving = entry.serving.as_ref().map_or("none", |bundle| bundle.version());
                 tracing::error!(use_case = name, error, serving, "use case not loaded");
@@ -244,6 +243,11 @@ impl Catalog {
     fn entries(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Entry>> {
         self.inner.entries.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether what is there may be as good as it should be, and the host was not.
+fn is_transient(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(LoadError::is_transient) || matches!(error.downcast_ref(), Some(StoreError::Unavailable { .. }))
 }
 
 impl UseCases for Catalog {

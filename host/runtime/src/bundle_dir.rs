@@ -34,7 +34,7 @@ pub enum ReadBundleError {
     Bundle { dir: PathBuf, reason: BundleError },
     #[error("{} has not been compiled: {}", dir.display(), how_to_compile(dir))]
     NotCompiled { dir: PathBuf },
-    #[error("{} {reason}; {}", path.display(), how_to_compile(dir))]
+    #[error("{} {reason}: {}", path.display(), how_to_compile(dir))]
     Artifacts { path: PathBuf, dir: PathBuf, reason: ArtifactsError },
     #[error("{} has changed since its bundle was compiled: {}", path.display(), how_to_compile(dir))]
     ChangedSince { path: PathBuf, dir: PathBuf },

@@ -61,11 +61,11 @@ impl Host {
         let use_case = source.use_case().map_err(|error| error.to_string())?;
         let dir = tempfile::tempdir().expect("a directory");
         let code = self.runtime.precompile(source, &use_case, Role::Process, arch).await.map_err(|error| error.to_string())?;
-        write_artifacts(&dir.path().join(ARTIFACTS_DIR), source, &use_case, &Vec::from_iter(code)).expect("the artifacts");
+        write_artifacts(&dir.path().join(ARTIFACTS_DIR), source, &use_case, &Vec::from_iter(code), None).expect("the artifacts");
         for (name, content) in source.files.iter().filter(|(name, _)| *name != "p.wasm") {
             std::fs::write(dir.path().join(name), content).expect("a file");
         }
-        let bundle = read_compiled_dir(dir.path()).map_err(|error| error.to_string())?;
+        let bundle = read_compiled_dir(dir.path(), &postdate_runtime::trust::Trust::default()).map_err(|error| error.to_string())?;
         self.runtime.load_compiled(&bundle, &none).await.map_err(|error| error.to_string())
     }
 

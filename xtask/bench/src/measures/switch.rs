@@ -29,7 +29,8 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     for _ in 0..rounds {
         steady.add(sustained(server.address, Arc::clone(&request), turn).await?);
         let load = sustained(server.address, Arc::clone(&request), turn);
-        let (load, made) = tokio::join!(load, change_until(&use_cases.join(VALIDATED), changes, turn));
+        let bundle = use_cases.join(VALIDATED);
+        let (load, made) = tokio::join!(load, change_until(&bundle, changes, turn));
         switching.add(load.context("a request failed while the version changed")?);
         changes += made?;
     }

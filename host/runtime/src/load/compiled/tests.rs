@@ -1,7 +1,7 @@
 //! Loading what was compiled ahead of time: the same answers as compiled here, and each thing that does not fit by name.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use postdate_core::bundle::BundleSource;
 use postdate_core::ports::Bundle;
@@ -12,6 +12,7 @@ use super::*;
 use crate::artifacts::{Artifacts, digest};
 use crate::config::{Allocation, engine_config};
 use crate::testing::{bundle, guest, input, job, runtime, wait};
+use crate::trust::{Envelope, SecretKey, Trust};
 use crate::{read_compiled_dir, write_artifacts};
 
 const HERE: Arch = Arch::HERE.unwrap();
@@ -26,7 +27,7 @@ fn compiled(source: &BundleSource, archs: &[Arch]) -> TempDir {
     let each = archs.iter().flat_map(|arch| [Role::Validate, Role::Process].map(|role| (role, *arch)));
     let runtime = runtime();
     let code: Vec<_> = each.filter_map(|(role, arch)| wait(runtime.precompile(source, &use_case, role, arch)).unwrap()).collect();
-    write_artifacts(&dir.path().join(ARTIFACTS_DIR), source, &use_case, &code).unwrap();
+    write_artifacts(&dir.path().join(ARTIFACTS_DIR), source, &use_case, &code, None).unwrap();
     let wasm = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "wasm");
     for (name, content) in source.files.iter().filter(|(name, _)| !wasm(name)) {
         fs::write(dir.path().join(name), content).unwrap();
@@ -51,9 +52,11 @@ fn code_path(dir: &TempDir) -> PathBuf {
 /// Changes the list, keeping it well-formed.
 fn relist(dir: &TempDir, change: impl FnOnce(&mut Artifacts)) {
     let path = dir.path().join(ARTIFACTS_DIR).join(ARTIFACTS_FILE);
-    let mut artifacts = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let envelope = Envelope::parse(&fs::read(&path).unwrap()).unwrap();
+    let payload = envelope.open("application/vnd.postdate.artifacts+json", &Trust::default()).unwrap();
+    let mut artifacts = serde_json::from_slice(payload).unwrap();
     change(&mut artifacts);
-    fs::write(path, serde_json::to_vec(&artifacts).unwrap()).unwrap();
+    fs::write(path, artifacts.into_envelope().unwrap().to_json()).unwrap();
 }
 
 /// Puts other bytes in the place of the machine code, and lists them rightly: a fault of who compiled, no damage.
@@ -68,7 +71,7 @@ fn replace_code(dir: &TempDir, code: &[u8]) {
 #[track_caller]
 fn check_refused(dir: &TempDir, expected: &str) {
     let load = async {
-        let bundle = read_compiled_dir(dir.path()).map_err(|error| error.to_string())?;
+        let bundle = read_compiled_dir(dir.path(), &Trust::default()).map_err(|error| error.to_string())?;
         runtime().load_compiled(&bundle, &|_: &str| None).await.map_err(|error| error.to_string())
     };
     let error = tokio::runtime::Runtime::new().unwrap().block_on(load).expect_err("it was loaded");
@@ -85,7 +88,7 @@ async fn a_compiled_bundle_answers_as_one_compiled_here_does() {
     let secrets = |name: &str| (name == "KEY").then(|| "hush".to_owned());
     let runtime = runtime();
     let here = runtime.load(&source, &secrets).await.unwrap();
-    let ahead = runtime.load_compiled(&read_compiled_dir(dir.path()).unwrap(), &secrets).await.unwrap();
+    let ahead = runtime.load_compiled(&read_compiled_dir(dir.path(), &Trust::default()).unwrap(), &secrets).await.unwrap();
     assert_eq!(ahead.version(), source.version());
     assert_eq!(ahead.version(), here.version());
     for body in ["{}", r#"{"quantity":0}"#, "[1,2]"] {
@@ -109,7 +112,7 @@ async fn a_host_loads_only_the_plugin_that_it_calls() {
     let dir = compiled(&whole(), &[HERE]);
     fs::remove_file(code_path(&dir)).unwrap();
     // Neither the code of the processor nor its secret is asked for.
-    let bundle = read_compiled_dir(dir.path()).unwrap().only(Role::Validate);
+    let bundle = read_compiled_dir(dir.path(), &Trust::default()).unwrap().only(Role::Validate);
     let loaded = runtime().load_compiled(&bundle, &|_: &str| None).await.unwrap();
     assert!(loaded.validate(input("{}")).await.is_ok());
     assert!(loaded.process(job("{}"), None).await.is_err());
@@ -179,7 +182,7 @@ fn what_is_missing_is_named() {
     relist(&dir, |artifacts| artifacts.artifacts.clear());
     check_refused(&dir, &format!("has not been compiled for {HERE}: compiled/artifacts.json has no process for it"));
     fs::write(dir.path().join("compiled/artifacts.json"), "{").unwrap();
-    check_refused(&dir, "is not what lists compiled plugins");
+    check_refused(&dir, "compiled/artifacts.json is not a signed document");
     fs::remove_dir_all(dir.path().join(ARTIFACTS_DIR)).unwrap();
     check_refused(&dir, "has not been compiled");
 }
@@ -192,6 +195,36 @@ fn files_that_are_no_machine_code_are_refused() {
     check_refused(&dir, "cannot be loaded from compiled/process");
     replace_code(&dir, b"");
     check_refused(&dir, "cannot be loaded from compiled/process");
+}
+
+#[tokio::test]
+async fn only_what_a_trusted_key_signed_is_loaded_where_there_are_trusted_keys() {
+    let key = SecretKey::from_pem(&SecretKey::generate().unwrap()).unwrap();
+    let trust = Trust::new(vec![key.public()]);
+    let source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(MANIFEST_FILE), &source.files[MANIFEST_FILE]).unwrap();
+    let (runtime, use_case) = (runtime(), source.use_case().unwrap());
+    let code = runtime.precompile(&source, &use_case, Role::Process, HERE).await.unwrap().unwrap();
+    let place = dir.path().join(ARTIFACTS_DIR);
+    write_artifacts(&place, &source, &use_case, &[code], Some(&key)).unwrap();
+    let none = |_: &str| None;
+    runtime.load_compiled(&read_compiled_dir(dir.path(), &trust).unwrap(), &none).await.unwrap();
+    let other = Trust::new(vec![SecretKey::from_pem(&SecretKey::generate().unwrap()).unwrap().public()]);
+    let error = read_compiled_dir(dir.path(), &other).unwrap_err().to_string();
+    assert!(error.contains(&format!("is signed by the key {}", key.public().id())), "{error}");
+
+    // One bit of the code: the list is still believed, and what it lists is not there.
+    let bundle = read_compiled_dir(dir.path(), &trust).unwrap();
+    let mut bytes = fs::read(code_path(&dir)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(code_path(&dir), &bytes).unwrap();
+    let error = runtime.load_compiled(&bundle, &none).await.unwrap_err().to_string();
+    assert!(error.contains("is damaged"), "{error}");
+    // The list made to fit: by somebody who has no key.
+    replace_code(&dir, &bytes);
+    assert!(read_compiled_dir(dir.path(), &trust).unwrap_err().to_string().contains("is not signed"));
 }
 
 #[test]
@@ -223,7 +256,7 @@ fn a_file_elsewhere_is_not_opened() {
     fs::copy(code_path(&dir), &elsewhere).unwrap();
     for name in [elsewhere.to_string_lossy().as_ref(), "../s.json", ".."] {
         relist(&dir, |artifacts| artifacts.artifacts[0].file = name.into());
-        check_refused(&dir, "is not the name of a file in compiled");
+        check_refused(&dir, "is not the name of a file");
     }
     std::os::unix::fs::symlink(&elsewhere, dir.path().join("compiled/link")).unwrap();
     relist(&dir, |artifacts| artifacts.artifacts[0].file = "link".into());
