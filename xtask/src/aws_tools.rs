@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use postdate_toolchains::python;
 
 use crate::{
     serve::host,
@@ -19,9 +20,6 @@ use crate::{
 
 /// One `NAME==VERSION` a line.
 const REQUIREMENTS: &str = "tests/aws-tools.txt";
-
-/// Holds the requirements that the environment was made for.
-const STAMP: &str = "requirements-installed.txt";
 
 /// The environment with the tools; [`install`] makes it.
 pub fn environment() -> PathBuf {
@@ -38,44 +36,20 @@ pub fn use_cases() -> PathBuf {
 /// # Errors
 /// Where there is no Python that can do it: says what to install.
 pub fn install() -> Result<()> {
-    let place = environment();
-    let file = root().join(REQUIREMENTS);
-    let requirements = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    if fs::read_to_string(place.join(STAMP)).is_ok_and(|installed| installed == requirements) {
-        return Ok(());
-    }
-    let python = env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
-    check_python(&python)?;
-    // Anew, so that nothing of other versions stays.
-    let mut make = Command::new(&python);
-    make.args(["-m", "venv", "--clear"]).arg(&place);
-    step("Making a Python environment for the AWS tools", &mut make)?;
-    let mut pip = Command::new(place.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&file);
-    step(&format!("Installing {REQUIREMENTS}"), &mut pip)?;
-    let stamp = place.join(STAMP);
-    fs::write(&stamp, requirements).with_context(|| format!("cannot write {}", stamp.display()))
+    install_venv()?;
+    python::environment(&environment(), &root().join(REQUIREMENTS))?;
+    Ok(())
 }
 
-fn check_python(python: &OsStr) -> Result<()> {
-    if output(Command::new(python).arg("--version")).is_none() {
-        bail!("the AWS tests need Python 3.10 or later, and `{}` cannot be started: install it, or set PYTHON", python.display());
-    }
-    let can_make_one = || output(Command::new(python).args(["-c", "import ensurepip, venv"])).is_some();
-    if can_make_one() {
-        return Ok(());
-    }
-    // Debian ships this part of Python by itself. Installing it is the user's decision where it takes the password.
-    let root = output(Command::new("id").arg("-u")).is_some_and(|user| user == "0");
-    if root && output(Command::new("apt-get").arg("--version")).is_some() {
+/// Debian ships this part of Python by itself. Installing it is the user's decision where it takes the password.
+pub fn install_venv() -> Result<()> {
+    let root = || output(Command::new("id").arg("-u")).is_some_and(|user| user == "0");
+    if !python::can_make_environments() && root() && output(Command::new("apt-get").arg("--version")).is_some() {
         let mut apt = Command::new("apt-get");
         apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "install", "--yes", "--no-install-recommends", "python3-venv"]);
         step("Installing python3-venv", &mut apt)?;
     }
-    if can_make_one() {
-        return Ok(());
-    }
-    bail!("`{}` cannot make environments. On Debian: sudo apt-get install --no-install-recommends python3-venv", python.display());
+    Ok(())
 }
 
 /// Compiles bundles (paths from the repository's root) for this machine, as the Lambdas want them; quick where nothing

@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::Result;
 
 use crate::{
-    guests, lambda,
+    examples, guests, lambda,
     step::{asks_for_help, cargo, passed_on, root, step, target},
 };
 
@@ -20,6 +20,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     guests::build()?;
+    examples::build()?;
     step("Building the host for release", cargo("build").args(["--release", "--package", "postdate"]))?;
     let lambdas = lambda::with_baselines(&target().join("bench/lambda"))?;
     let mut bench = cargo("run");

@@ -10,17 +10,19 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{
-    step::{asks_for_help, root, step, target},
-    toolchain::{TARGET, Toolchain},
-};
+use postdate_toolchains::rust::{TARGET, Toolchain};
+
+use crate::examples;
+use crate::step::{asks_for_help, root, step, target};
 
 const HELP: &str = "\
 cargo xtask plugins
 
 Builds the plugins (plugins/) and the guests of the tests (tests/guests/) for wasm32-wasip2, and places
   use-cases/NAME/validate.wasm and process.wasm   the sample bundles
-  target/guests/components/NAME.wasm              the guests of the tests";
+  target/guests/components/NAME.wasm              the guests of the tests
+Then builds the examples in JavaScript and Python, with tools that it installs into target/plugin-tools:
+  plugins/examples/orders-js/plugin.wasm and orders-python/plugin.wasm";
 
 /// Cargo's name of each guest, and its place from the repository's root.
 const PLACES: &[(&str, &str)] = &[
@@ -47,14 +49,15 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         return Err(argument.unexpected().into());
     }
     build()?;
+    examples::build()?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Builds and places all guests; quick where nothing has changed.
 pub fn build() -> Result<()> {
-    let toolchain = Toolchain::find()?;
+    let toolchain = Toolchain::find_or_install(root())?;
     let directory = target().join("guests");
-    let mut cargo = toolchain.cargo("build");
+    let mut cargo = toolchain.cargo(root(), "build");
     cargo.args(["--release", "--locked", "--manifest-path", "plugins/Cargo.toml", "--target-dir"]).arg(&directory);
     step("Building the plugins", &mut cargo)?;
     let built = directory.join(TARGET).join("release");

@@ -2,12 +2,12 @@
 
 mod aws_tools;
 mod bench;
+mod examples;
 mod guests;
 mod lambda;
 mod serve;
 mod step;
 mod test;
-mod toolchain;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -1,13 +1,12 @@
-//! Running other programs, with a title for the person who waits.
+//! Where the repository is, its cargo, and arguments that are passed on.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
-    time::Instant,
 };
 
-use anyhow::{Context, Result, bail};
+pub use postdate_toolchains::step::{output, step};
 
 /// The repository: where the workspace's Cargo.toml is.
 pub fn root() -> &'static Path {
@@ -24,22 +23,6 @@ pub fn cargo(subcommand: &str) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root()).env("CARGO_TARGET_DIR", target()).arg(subcommand);
     cargo
-}
-
-/// Runs one step, its output straight through.
-///
-/// # Errors
-/// Where the program cannot be started, or ends with anything but success: names the program and its arguments.
-pub fn step(title: &str, command: &mut Command) -> Result<()> {
-    let started = Instant::now();
-    eprintln!("==> {title}");
-    let status = command.status().with_context(|| format!("cannot start `{}`", describe(command)))?;
-    let elapsed = started.elapsed().as_secs_f64();
-    if !status.success() {
-        bail!("{title}: failed after {elapsed:.1} s ({status}): {}", describe(command));
-    }
-    eprintln!("    {title}: done in {elapsed:.1} s");
-    Ok(())
 }
 
 /// Whether the arguments ask for help about the command itself, which is printed then.
@@ -59,16 +42,6 @@ pub fn passed_on(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
-/// What a program prints, or none where it is missing or fails.
-pub fn output(command: &mut Command) -> Option<String> {
-    let output = command.output().ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-fn describe(command: &Command) -> String {
-    std::iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,14 +52,5 @@ mod tests {
         assert_eq!(passed(&["--", "--listen", "x", "--", "y"]), ["--listen", "x", "--", "y"]);
         assert_eq!(passed(&["--listen", "--"]), ["--listen", "--"]);
         assert!(passed(&[]).is_empty());
-    }
-
-    #[test]
-    fn a_failed_step_names_the_program_and_its_arguments() {
-        let error = step("Asking", cargo("no-such-subcommand").arg("--flag")).unwrap_err();
-        assert!(error.to_string().starts_with("Asking: failed after"), "{error}");
-        assert!(error.to_string().contains("no-such-subcommand --flag"), "{error}");
-        let error = step("Asking", &mut Command::new("/no/such/program")).unwrap_err();
-        assert_eq!(error.to_string(), "cannot start `/no/such/program`");
     }
 }

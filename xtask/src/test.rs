@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    aws_tools, guests,
+    aws_tools, examples, guests,
     serve::{build_everything, host},
     step::{asks_for_help, cargo, root, step, target},
 };
@@ -17,7 +17,8 @@ const HELP: &str = "\
 cargo xtask test [FILTER] [-- ARGS]
 
 Builds everything and runs every test: the plugins' own, the hosts', end to end, and the cases of the sample bundles.
-The AWS tests' tools (tests/aws-tools.txt) are installed into target/aws-tools once; that needs Python 3 and its venv.
+The AWS tests' tools (tests/aws-tools.txt) are installed into target/aws-tools once, and what builds the examples in
+JavaScript and Python into target/plugin-tools; that needs Python 3 and its venv, Node.js and npm.
 FILTER runs only the tests whose name contains it (and no bundle's cases); ARGS go to the test programs.";
 
 const TORTURE_HELP: &str = "\
@@ -46,10 +47,10 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     }
     // The tools come over the network while the processor compiles.
     std::thread::scope(|scope| {
-        let tools = scope.spawn(aws_tools::install);
+        let tools = scope.spawn(|| aws_tools::install().and_then(|()| examples::build()));
         build_hosts()?;
         step("Building the Lambdas", cargo("build").args(LAMBDAS).args(BUILT).arg("--locked"))?;
-        tools.join().unwrap_or_else(|_| bail!("the installation of the AWS tools was cut off"))
+        tools.join().unwrap_or_else(|_| bail!("the installation of the tools was cut off"))
     })?;
     aws_tools::compile(&BUNDLES)?;
     let plugins = ["--locked", "--manifest-path", "plugins/Cargo.toml", "--target-dir"];
@@ -98,5 +99,5 @@ fn build_hosts() -> Result<()> {
 fn knowing_paths(command: &mut Command) -> &mut Command {
     command.env("POSTDATE_BIN", host()).env("POSTDATE_GUESTS", guests::components()).env("POSTDATE_USE_CASES", root().join("use-cases"));
     command.env("POSTDATE_LAMBDAS", target().join("debug")).env("POSTDATE_AWS_USE_CASES", aws_tools::use_cases());
-    command.env("POSTDATE_AWS_TOOLS", aws_tools::environment())
+    command.env("POSTDATE_AWS_TOOLS", aws_tools::environment()).env("POSTDATE_PLUGIN_TOOLS", examples::tools())
 }

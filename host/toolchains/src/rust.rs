@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::step::{cargo, output, root, step};
+use crate::step::{output, step};
 
 /// The one target of all guests.
 pub const TARGET: &str = "wasm32-wasip2";
@@ -32,35 +32,48 @@ pub enum Toolchain {
 }
 
 impl Toolchain {
+    /// Finds one for the project in `directory`, whose `rust-toolchain.toml`, if any, has a say.
+    ///
+    /// # Errors
+    /// Where there is none: says what to install, and how.
+    pub fn find(directory: &Path) -> Result<Self> {
+        if output(cargo().current_dir(directory).arg("--version")).is_none() {
+            bail!("there is no Rust: `cargo` cannot be started. Install it from https://rustup.rs, then: rustup target add {TARGET}");
+        }
+        if target_is_installed(directory) {
+            return Ok(Self::Installed);
+        }
+        if debian_is_installed() {
+            return Ok(Self::Debian);
+        }
+        Err(missing())
+    }
+
     /// Finds one, or installs one.
     ///
     /// # Errors
     /// Where none can be had: says what to install.
-    pub fn find() -> Result<Self> {
+    pub fn find_or_install(directory: &Path) -> Result<Self> {
         let choice = env::var(CHOICE).unwrap_or_default();
         if !matches!(choice.as_str(), "" | "distro") {
             bail!("{CHOICE} is `{choice}`: it can be `distro`, or unset");
         }
-        if target_is_installed() {
+        if target_is_installed(directory) {
             return Ok(Self::Installed);
         }
-        if choice.is_empty() && rustup_adds_target() {
+        if choice.is_empty() && rustup_adds_target(directory) {
             return Ok(Self::Installed);
         }
         if debian_is_installed() || install_debian()? {
             return Ok(Self::Debian);
         }
-        bail!(
-            "no toolchain can build plugins for {TARGET}. Do one of these, then run this again:\n\
-             \x20 rustup target add {TARGET}\n\
-             \x20 sudo apt-get update && sudo apt-get install --no-install-recommends {}    (Debian)",
-            DEBIAN_PACKAGES.join(" ")
-        );
+        Err(missing())
     }
 
     /// `cargo SUBCOMMAND` with this toolchain, for the target.
-    pub fn cargo(self, subcommand: &str) -> Command {
-        let mut cargo = cargo(subcommand);
+    pub fn cargo(self, directory: &Path, subcommand: &str) -> Command {
+        let mut cargo = cargo();
+        cargo.current_dir(directory).arg(subcommand);
         // What the caller set for the hosts' compiler (flags, a cache in front of it) does not fit this one.
         for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET"] {
             cargo.env_remove(name);
@@ -75,20 +88,34 @@ impl Toolchain {
     }
 }
 
-/// Looks beside the cargo that runs us instead of asking rustup: quick, and right without rustup as well.
-fn target_is_installed() -> bool {
-    let Some(cargo) = env::var_os("CARGO").map(PathBuf::from) else { return false };
-    let Some(sysroot) = cargo.parent().and_then(Path::parent) else { return false };
-    sysroot.join("lib/rustlib").join(TARGET).join("lib").is_dir()
+/// The cargo that runs us, if one does.
+fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-fn rustup_adds_target() -> bool {
+fn missing() -> anyhow::Error {
+    anyhow::anyhow!(
+        "no toolchain can build plugins for {TARGET}. Do one of these, then run this again:\n\
+         \x20 rustup target add {TARGET}\n\
+         \x20 sudo apt-get update && sudo apt-get install --no-install-recommends {}    (Debian)",
+        DEBIAN_PACKAGES.join(" ")
+    )
+}
+
+/// Looks beside the compiler, and beside the cargo that runs us, instead of asking rustup: right without rustup as well.
+fn target_is_installed(directory: &Path) -> bool {
+    let beside_cargo = || env::var_os("CARGO").map(PathBuf::from)?.parent()?.parent().map(Path::to_owned);
+    let rustc = || output(Command::new("rustc").current_dir(directory).args(["--print", "sysroot"])).map(PathBuf::from);
+    beside_cargo().or_else(rustc).is_some_and(|sysroot| sysroot.join("lib/rustlib").join(TARGET).join("lib").is_dir())
+}
+
+fn rustup_adds_target(directory: &Path) -> bool {
     if output(Command::new("rustup").arg("--version")).is_none() {
         return false;
     }
     let added = step(
         "Adding the target wasm32-wasip2 to the Rust toolchain",
-        Command::new("rustup").current_dir(root()).args(["target", "add", TARGET]),
+        Command::new("rustup").current_dir(directory).args(["target", "add", TARGET]),
     );
     if let Err(error) = &added {
         eprintln!("    {error:#}\n    trying the distribution's toolchain instead");

@@ -1,0 +1,45 @@
+//! Running other programs, with a title for the person who waits.
+
+use std::{ffi::OsStr, process::Command, time::Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// Runs one step, its output straight through.
+///
+/// # Errors
+/// Where the program cannot be started, or ends with anything but success: names the program and its arguments.
+pub fn step(title: &str, command: &mut Command) -> Result<()> {
+    let started = Instant::now();
+    eprintln!("==> {title}");
+    let status = command.status().with_context(|| format!("cannot start `{}`", describe(command)))?;
+    let elapsed = started.elapsed().as_secs_f64();
+    if !status.success() {
+        bail!("{title}: failed after {elapsed:.1} s ({status}): {}", describe(command));
+    }
+    eprintln!("    {title}: done in {elapsed:.1} s");
+    Ok(())
+}
+
+/// What a program prints, or none where it is missing or fails.
+pub fn output(command: &mut Command) -> Option<String> {
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn describe(command: &Command) -> String {
+    std::iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_step_names_the_program_and_its_arguments() {
+        let error = step("Asking", Command::new("sh").args(["-c", "exit 3"])).unwrap_err();
+        assert!(error.to_string().starts_with("Asking: failed after"), "{error}");
+        assert!(error.to_string().contains("sh -c exit 3"), "{error}");
+        let error = step("Asking", &mut Command::new("/no/such/program")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot start `/no/such/program`");
+    }
+}

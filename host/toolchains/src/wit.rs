@@ -1,0 +1,32 @@
+//! The interfaces that plugins are built against, as a directory that component toolchains read.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
+
+/// The world in [`FILES`] that guests with an interpreter in them are built for.
+pub const WORLD: &str = "bundle";
+
+/// The plugin contract.
+pub const CONTRACT: &str = include_str!("../../../wit/postdate.wit");
+
+/// Path inside the directory, and content.
+pub const FILES: [(&str, &str); 3] = [
+    ("world.wit", include_str!("../wit/world.wit")),
+    ("deps/postdate/postdate.wit", CONTRACT),
+    ("deps/config/config.wit", include_str!("../../../plugins/sdk/wit/config.wit")),
+];
+
+/// Writes the directory, leaving alone what is as it should be.
+pub fn write(directory: &Path) -> Result<()> {
+    for (name, content) in FILES {
+        let path = directory.join(name);
+        if fs::read_to_string(&path).is_ok_and(|existing| existing == content) {
+            continue;
+        }
+        fs::create_dir_all(path.parent().unwrap_or(directory))
+            .and_then(|()| fs::write(&path, content))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
