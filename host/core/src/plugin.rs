@@ -138,14 +138,18 @@ impl PluginError {
     /// them, else the last line.
     pub fn panic_message(&self) -> Option<String> {
         let lines = &self.stderr;
-        // Rust prints the place of a panic on one line and its message on the next.
-        if let Some(place) = lines.iter().position(|line| line.contains("panicked at")) {
+        // Rust prints the place of a panic on one line and its message on the next. Where the message is componentize-py's, the
+        // panic is not the cause, but what its runtime makes of a Python exception.
+        let place = lines.iter().position(|line| line.contains("panicked at"));
+        let of_python = |place: usize| lines.get(place + 1).is_some_and(|message| message.contains("Python function threw"));
+        if let Some(place) = place.filter(|place| !of_python(*place)) {
             return Some(lines[place..].iter().take(2).map(|line| line.trim()).collect::<Vec<_>>().join(" "));
         }
         let last = lines.iter().rfind(|line| !line.trim().is_empty())?;
-        // Python: a traceback, the innermost frame last, and then the exception.
-        if let Some(frame) = lines.iter().rfind(|line| is_python_frame(line)) {
-            return Some(format!("{}: {}", frame.trim(), last.trim()));
+        // Python: a traceback, the innermost frame last, and then the exception; the frame's source, if shown, is indented.
+        if let Some(frame) = lines.iter().rposition(|line| is_python_frame(line)) {
+            let exception = lines[frame + 1..].iter().find(|line| !line.is_empty() && !line.starts_with(' ')).unwrap_or(last);
+            return Some(format!("{}: {}", lines[frame].trim(), exception.trim()));
         }
         // JavaScript: the exception, and then the stack, the innermost frame first.
         if let Some(frame) = lines.iter().position(|line| is_javascript_frame(line)) {
@@ -192,6 +196,10 @@ mod tests {
         let python = "Traceback (most recent call last):\n  File \"app.py\", line 3, in process\n    ship(job)\n  \
                       File \"ship.py\", line 12, in ship\n    raise ValueError(\"no stock\")\nValueError: no stock";
         check(python, Some("File \"ship.py\", line 12, in ship: ValueError: no stock"));
+        let componentized = "Traceback (most recent call last):\n  File \"/0/validate.py\", line 25, in validate\n\
+                             LookupError: no config\n\nthread '<unnamed>' (1) panicked at runtime/src/lib.rs:1293:29:\n\
+                             Python function threw an unexpected exception\nnote: run with `RUST_BACKTRACE=1`";
+        check(componentized, Some("File \"/0/validate.py\", line 25, in validate: LookupError: no config"));
         let v8 = "Error: no stock\n    at ship (ship.js:12:9)\n    at process (app.js:3:5)";
         check(v8, Some("Error: no stock at ship (ship.js:12:9)"));
         let spidermonkey = "log\nError: no stock\nStack:\n  ship@ship.js:12:9\n  process@app.js:3:5\n";
