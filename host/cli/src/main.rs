@@ -10,6 +10,7 @@ mod logging;
 mod output;
 mod plugin;
 mod request;
+mod schema;
 mod serve;
 mod use_case;
 mod when;
@@ -24,7 +25,7 @@ Examples:
   postdate serve                                    start a server on http://127.0.0.1:8080
   postdate request post orders --in 5s --body '{\"item\":\"book\",\"quantity\":2}'
   postdate request list --status failed
-  postdate plugin check use-cases/orders/validate.wasm
+  postdate plugin new reminders --lang js           a use case with sources; or rust, python
   postdate plugin test use-cases/orders
   postdate use-case push use-cases/orders --to s3://bucket/use-cases --arch arm64
   postdate listen --port 9000                       see what a webhook would send
@@ -58,6 +59,8 @@ enum Command {
     /// What this program starts to compile a plugin under limits
     #[command(name = compiler::COMMAND, hide = true)]
     CompilePlugin(compiler::CompilePlugin),
+    /// Print the JSON Schema of use-case.toml or of a test case, for an editor
+    Schema(schema::Schema),
     /// Print a completion script, such as for `source <(postdate completions bash)`
     Completions { shell: clap_complete::Shell },
 }
@@ -80,6 +83,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::DeadLetter(command) => async_runtime()?.block_on(dead_letter::run(command)),
         Command::Listen(arguments) => async_runtime()?.block_on(listen::run(arguments)),
         Command::CompilePlugin(arguments) => Ok(compiler::run(&arguments)),
+        Command::Schema(arguments) => Ok(schema::run(&arguments)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "postdate", &mut script);

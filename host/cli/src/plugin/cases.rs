@@ -122,10 +122,12 @@ struct FileExpect {
     error: Option<String>,
 }
 
-/// Every case of a bundle, by name.
-pub fn read_dir(bundle: &Path) -> anyhow::Result<Vec<Case>> {
-    let dir = bundle.join("cases");
-    let entries = match std::fs::read_dir(&dir) {
+/// Directory of a bundle's cases, in the bundle.
+pub const DIR: &str = "cases";
+
+/// Every case of a directory, by name.
+pub fn read_dir(dir: &Path) -> anyhow::Result<Vec<Case>> {
+    let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", dir.display())),

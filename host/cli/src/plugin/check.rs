@@ -1,41 +1,46 @@
-//! `postdate plugin check FILE`: what a plugin file is, what it exports and imports, and what keeps it from being loaded.
+//! `postdate plugin check FILE|DIR`: what a plugin file is, what it exports and imports, and what keeps it from being
+//! loaded; of a bundle, that of each of its plugins, and whether manifest and cases are right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use bytes::Bytes;
 use clap::Args;
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::MANIFEST_FILE;
-use postdate_runtime::LoadError;
 use postdate_runtime::inspect::{Inspection, Kind, Verdict, inspect};
+use postdate_runtime::{LoadError, read_bundle_dir};
 
-use super::size_text;
+use super::{cases, size_text};
 use crate::compiler::Limits;
 use crate::output::{columns, indented, out, printable};
 
 const NOTES: &str = "\
 Each import is one of: given (always there), needs a grant (add the key to the plugin's table in
 use-case.toml, or it is of no use), refused (with what to do about it).
-The exit code is 0 only if the plugin can be loaded.";
+Of a bundle, the manifest, its grants and its cases are looked at as well.
+The exit code is 0 only if the plugin, or the bundle, can be loaded.";
 
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 pub struct Check {
-    /// The component to look at
-    file: PathBuf,
+    /// The component, or the bundle, to look at
+    #[arg(value_name = "FILE|DIR")]
+    place: PathBuf,
 }
 
 pub async fn run(arguments: Check, limits: Limits) -> anyhow::Result<ExitCode> {
-    let file = arguments.file;
-    if file.is_dir() {
-        bail!("{} is a directory: name the .wasm file inside it; `postdate plugin test` takes a whole bundle", file.display());
-    }
-    let wasm = Bytes::from(std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?);
+    let place = arguments.place;
+    let good = if place.is_dir() { check_bundle(&place, limits).await? } else { check_file(&place, limits).await? };
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn check_file(file: &Path, limits: Limits) -> anyhow::Result<bool> {
+    let wasm = Bytes::from(std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?);
     let inspection = inspect(&wasm);
     out(&findings(&file.display().to_string(), wasm.len() as u64, &inspection));
     let mut problems = inspection.problems(None);
@@ -43,7 +48,35 @@ pub async fn run(arguments: Check, limits: Limits) -> anyhow::Result<ExitCode> {
         problems = load_problems(&wasm, &inspection.roles(), limits).await?;
     }
     out(&conclusion(&inspection.roles(), &problems));
-    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(problems.is_empty())
+}
+
+async fn check_bundle(dir: &Path, limits: Limits) -> anyhow::Result<bool> {
+    let source = read_bundle_dir(dir)?;
+    let use_case = source.use_case()?;
+    let files: BTreeSet<&str> =
+        [Role::Validate, Role::Process].into_iter().filter_map(|role| use_case.plugin(role)).map(|spec| spec.plugin.as_str()).collect();
+    for file in files {
+        let wasm = &source.files[file];
+        out(&findings(&dir.join(file).display().to_string(), wasm.len() as u64, &inspect(wasm)));
+    }
+    // Its secrets are the host's business.
+    let loaded = super::runtime(limits)?.load(&source, &|_: &str| Some(String::new())).await;
+    let mut problems: Vec<String> = loaded.err().map(|error| error.to_string()).into_iter().collect();
+    let cases = match cases::read_dir(&dir.join(cases::DIR)) {
+        Ok(cases) => cases.len(),
+        Err(error) => {
+            problems.push(format!("{error:#}"));
+            0
+        }
+    };
+    out(&if problems.is_empty() {
+        let plural = if cases == 1 { "" } else { "s" };
+        format!("ok: it can be loaded as the use case {} (version {}), and has {cases} case{plural}\n", use_case.name, source.version())
+    } else {
+        conclusion(&[], &problems)
+    });
+    Ok(problems.is_empty())
 }
 
 /// What only compiling and linking finds: code that is not valid, an interface of another type than its name says.

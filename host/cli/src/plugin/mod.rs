@@ -1,14 +1,18 @@
 //! `postdate plugin …`: the workbench for plugins. It runs them as the server does, under the manifest's limits.
 
+mod build;
 mod call;
 pub mod cases;
 mod check;
 mod compare;
 mod compile;
 mod junit;
+mod new;
 mod progress;
 mod run;
+mod template;
 mod test;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +25,9 @@ use crate::{logging, output};
 
 const EXAMPLES: &str = "\
 Examples:
+  postdate plugin new reminders --lang js
+  postdate plugin build reminders
+  postdate plugin test reminders --watch
   postdate plugin check use-cases/orders/validate.wasm
   postdate plugin test use-cases/orders
   postdate plugin run validate use-cases/orders --body '{\"item\":\"book\",\"quantity\":2}'
@@ -38,7 +45,11 @@ pub struct PluginCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Say what a plugin file is, what it exports and imports, and what keeps it from being loaded
+    /// Write a new use case with sources in a language, that builds and whose cases pass
+    New(new::New),
+    /// Build the components of a bundle from its sources
+    Build(build::Build),
+    /// Say what a plugin file, or each of a bundle, exports and imports, and what keeps it from being loaded
     Check(check::Check),
     /// Run the test cases of a bundle
     Test(test::Test),
@@ -55,6 +66,8 @@ pub async fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
     logging::init("warn,postdate::plugin=off")?;
     let limits = command.limits;
     match command.action {
+        Action::New(arguments) => new::run(arguments),
+        Action::Build(arguments) => build::run(&arguments),
         Action::Check(arguments) => check::run(arguments, limits).await,
         Action::Test(arguments) => test::run(arguments, limits).await,
         Action::Compile(arguments) => compile::run(arguments, limits).await,

@@ -18,7 +18,7 @@ use postdate_runtime::{LoadError, LoadedBundle, LogLine, Outgoing, Runtime, read
 use super::call::{Call, Called};
 use super::cases::{self, Case, Expected};
 use super::compare::{Outcome, differences};
-use super::{junit, log_text};
+use super::{junit, log_text, watch};
 use crate::compiler::Limits;
 use crate::output::{indented, out, printable};
 
@@ -47,8 +47,22 @@ pub struct Test {
     /// Only cases with this in their name
     filter: Option<String>,
 
+    /// Take the cases of this directory instead: one set for bundles that do the same in several languages
+    #[arg(long, value_name = "DIR")]
+    cases: Option<PathBuf>,
+
+    /// Run them again whenever a file of the bundle or a case changes, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+
     #[arg(long, value_name = "FILE", help = "Also write the results to this file, as JUnit XML")]
     junit: Option<PathBuf>,
+}
+
+impl Test {
+    fn cases_dir(&self) -> PathBuf {
+        self.cases.clone().unwrap_or_else(|| self.dir.join(cases::DIR))
+    }
 }
 
 /// A case that has been run.
@@ -66,19 +80,31 @@ pub struct Ran {
 type Loaded = Result<LoadedBundle, LoadError>;
 
 pub async fn run(arguments: Test, limits: Limits) -> anyhow::Result<ExitCode> {
-    let Test { dir, filter, junit } = arguments;
-    let source = read_bundle_dir(&dir)?;
+    let runtime = super::runtime(limits)?;
+    if arguments.watch {
+        let places = [arguments.dir.clone(), arguments.cases_dir()];
+        match watch::again_and_again(&places, async || run_once(&runtime, &arguments).await.map(drop)).await {}
+    }
+    let passed = run_once(&runtime, &arguments).await?;
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether every case passed.
+async fn run_once(runtime: &Runtime, arguments: &Test) -> anyhow::Result<bool> {
+    let Test { dir, filter, junit, .. } = arguments;
+    let source = read_bundle_dir(dir)?;
     let use_case = source.use_case()?;
-    let all = cases::read_dir(&dir)?;
+    let cases_dir = arguments.cases_dir();
+    let all = cases::read_dir(&cases_dir)?;
     if all.is_empty() {
-        bail!("{} has no test cases: write one, such as {}", dir.display(), dir.join("cases/accepts.toml").display());
+        bail!("{} has no test cases: write one, such as {}", cases_dir.display(), cases_dir.join("accepts.toml").display());
     }
     let total = all.len();
     let chosen: Vec<Case> = all.into_iter().filter(|case| filter.as_deref().is_none_or(|part| case.name.contains(part))).collect();
     if chosen.is_empty() {
-        bail!("none of the {total} cases has {:?} in its name", filter.unwrap_or_default());
+        bail!("none of the {total} cases has {:?} in its name", filter.as_deref().unwrap_or_default());
     }
-    let loaded = load(&super::runtime(limits)?, &source, &chosen).await?;
+    let loaded = load(runtime, &source, &chosen).await?;
 
     out(&format!("\nrunning {} of use case {} (version {})\n", count(chosen.len()), use_case.name, source.version()));
     let begun = Instant::now();
@@ -91,16 +117,15 @@ pub async fn run(arguments: Test, limits: Limits) -> anyhow::Result<ExitCode> {
     }
     out(&summary(&ran, total - chosen.len(), begun.elapsed()));
     if let Some(file) = junit {
-        std::fs::write(&file, junit::document(&use_case.name, &ran)).with_context(|| format!("cannot write {}", file.display()))?;
+        std::fs::write(file, junit::document(&use_case.name, &ran)).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    let passed = ran.iter().all(|case| case.complaints.is_empty());
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(ran.iter().all(|case| case.complaints.is_empty()))
 }
 
 /// Runs every case of a bundle, without a word; none where it has none. A plugin that cannot be loaded is an error, unless a
 /// case expects it.
 pub async fn run_cases(runtime: &Runtime, dir: &Path, source: &BundleSource) -> anyhow::Result<Vec<Ran>> {
-    let (all, use_case) = (cases::read_dir(dir)?, source.use_case()?);
+    let (all, use_case) = (cases::read_dir(&dir.join(cases::DIR))?, source.use_case()?);
     let loaded = load(runtime, source, &all).await?;
     let mut ran = Vec::with_capacity(all.len());
     for case in &all {

@@ -86,7 +86,7 @@ fn example(use_cases: &Path) -> Option<(String, String)> {
 }
 
 fn accepted_body(bundle: &Path) -> Option<String> {
-    let cases = cases::read_dir(bundle).ok()?;
+    let cases = cases::read_dir(&bundle.join(cases::DIR)).ok()?;
     let case = cases.iter().find(|case| matches!(case.expect, Expected::Accepted(_)) && case.headers.is_empty())?;
     let mut body: Value = serde_json::from_str(&case.body).ok()?;
     let members = body.as_object_mut()?;

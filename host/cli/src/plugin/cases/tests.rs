@@ -80,8 +80,8 @@ fn faults_say_what_is_wrong() {
 #[test]
 fn a_directory_is_read_by_name_and_without_cases_is_empty() {
     let bundle = tempfile::tempdir().unwrap();
-    assert_eq!(read_dir(bundle.path()).unwrap(), []);
-    let cases = bundle.path().join("cases");
+    let cases = bundle.path().join(DIR);
+    assert_eq!(read_dir(&cases).unwrap(), []);
     std::fs::create_dir(&cases).unwrap();
     for (name, text) in [
         ("b.toml", "call='process'\nbody='{}'\n[expect]\nresult={}"),
@@ -90,8 +90,8 @@ fn a_directory_is_read_by_name_and_without_cases_is_empty() {
     ] {
         std::fs::write(cases.join(name), text).unwrap();
     }
-    let names: Vec<String> = read_dir(bundle.path()).unwrap().into_iter().map(|case| case.name).collect();
+    let names: Vec<String> = read_dir(&cases).unwrap().into_iter().map(|case| case.name).collect();
     assert_eq!(names, ["a", "b"]);
     std::fs::write(cases.join("c.toml"), "call = ").unwrap();
-    assert!(read_dir(bundle.path()).unwrap_err().to_string().contains("c.toml"));
+    assert!(read_dir(&cases).unwrap_err().to_string().contains("c.toml"));
 }

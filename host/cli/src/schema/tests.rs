@@ -1,0 +1,199 @@
+//! The schemas are written by hand, for what they say to a person in an editor. Here they are held to the types: the same
+//! keys in each table, the samples accepted, and what the types refuse refused.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use postdate_core::use_case::UseCase;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::plugin::cases;
+
+fn schema(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn validator(text: &str) -> jsonschema::Validator {
+    jsonschema::options().with_draft(jsonschema::Draft::Draft202012).build(&schema(text)).unwrap()
+}
+
+/// TOML as an editor sees it.
+fn document(toml: &str) -> Value {
+    serde_json::to_value(toml.parse::<toml::Table>().unwrap()).unwrap()
+}
+
+/// Every `*.toml` below a directory whose name passes.
+fn files(directory: &str, wanted: fn(&Path) -> bool) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(directory)];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && path.file_name().is_some_and(|name| name != "node_modules") {
+                directories.push(path);
+            } else if wanted(&path) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_manifest_and_case_of_the_repository_fits() {
+    let is_manifest = |path: &Path| path.file_name().is_some_and(|name| name == "use-case.toml");
+    let is_case =
+        |path: &Path| path.parent().is_some_and(|parent| parent.ends_with("cases")) && path.extension().is_some_and(|e| e == "toml");
+    for (text, wanted, least) in [(USE_CASE, is_manifest as fn(&Path) -> bool, 4), (CASE, is_case, 12)] {
+        let validator = validator(text);
+        let found: Vec<PathBuf> =
+            ["use-cases", "plugins/examples", "host/cli/templates"].iter().flat_map(|place| files(place, wanted)).collect();
+        assert!(found.len() >= least, "{found:?}");
+        for path in found {
+            let toml = std::fs::read_to_string(&path).unwrap().replace("{{name}}", "name").replace("{{limits}}", "");
+            let errors: Vec<String> = validator.iter_errors(&document(&toml)).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{}: {errors:?}", path.display());
+        }
+    }
+}
+
+/// The keys that a type takes, from serde's message about one that it does not.
+fn keys_of(error: &str) -> BTreeSet<String> {
+    let (_, list) = error.split_once("expected ").unwrap_or_else(|| panic!("no list of keys: {error}"));
+    let list = list.lines().next().unwrap_or_default();
+    list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn check_keys(text: &str, pointer: &str, error: &str) {
+    assert!(error.contains("unknown field `x`"), "{error}");
+    let schema = schema(text);
+    let table = schema.pointer(pointer).unwrap_or_else(|| panic!("nothing at {pointer}"));
+    assert_eq!(table["additionalProperties"], json!(false), "{pointer}");
+    let properties = table["properties"].as_object().unwrap().keys().filter(|key| *key != "kind").cloned().collect::<BTreeSet<_>>();
+    assert_eq!(properties, keys_of(error), "{pointer}");
+}
+
+#[test]
+fn every_table_of_the_manifest_has_the_keys_of_its_type() {
+    let arn = "arn = 'arn:aws:sqs:eu-central-1:1:q'";
+    let aws = format!("targets = {{ a = {{ kind = 'sqs', {arn}, x = 1 }} }}");
+    for (pointer, toml) in [
+        ("", "x = 1"),
+        ("/$defs/validate", "validate = { plugin = 'p', x = 1 }"),
+        ("/$defs/process", "process = { plugin = 'p', x = 1 }"),
+        ("/$defs/schedule", "schedule = { x = 1 }"),
+        ("/$defs/retry", "retry = { x = 1 }"),
+        ("/$defs/retry/properties/backoff", "retry = { backoff = { x = 1 } }"),
+        ("/$defs/on", "on = { x = 'a' }"),
+        ("/$defs/plugin-target", "targets = { a = { kind = 'plugin', x = 1 } }"),
+        ("/$defs/http-target", "targets = { a = { kind = 'http', url = 'http://h', x = 1 } }"),
+        ("/$defs/aws-target", &aws),
+    ] {
+        let toml = format!("name = 'a'\n{toml}\n");
+        check_keys(USE_CASE, pointer, &UseCase::parse(&toml).unwrap_err().to_string());
+        assert!(!validator(USE_CASE).is_valid(&document(&toml)), "{toml}");
+    }
+}
+
+#[test]
+fn every_table_of_a_case_has_the_keys_of_its_type() {
+    for (pointer, toml) in [
+        ("", "x = 1\n[expect]\nresult = ''"),
+        ("/$defs/exchange", "http = [{ status = 200, x = 1 }]\n[expect]\nresult = ''"),
+        ("/$defs/expect", "expect = { x = 1 }"),
+        ("/$defs/accepted", "expect = { accepted = { x = 1 } }"),
+        ("/$defs/problem", "expect = { problems = [{ pointer = '', code = 'c', x = 1 }] }"),
+        ("/$defs/failure", "expect = { failure = { x = 1 } }"),
+    ] {
+        let toml = format!("call = 'process'\nbody = '{{}}'\n{toml}\n");
+        check_keys(CASE, pointer, &format!("{:#}", cases::parse("a", &toml).unwrap_err()));
+        assert!(!validator(CASE).is_valid(&document(&toml)), "{toml}");
+    }
+}
+
+#[test]
+fn the_kinds_and_words_are_those_of_the_types() {
+    let error = UseCase::parse("name = 'a'\ntargets = { a = { kind = 'x' } }").unwrap_err().to_string();
+    let named = |pointer: &str, text: &str| {
+        let schema = schema(text);
+        let words = schema.pointer(pointer).and_then(Value::as_array).unwrap_or_else(|| panic!("nothing at {pointer}"));
+        words.iter().map(|word| word.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(named("/$defs/target/properties/kind/enum", USE_CASE), keys_of(&error));
+    assert_eq!(named("/$defs/expect/properties/error/enum", CASE), cases::ERRORS.map(str::to_owned).into());
+}
+
+#[track_caller]
+fn check_manifest(toml: &str, good: bool) {
+    let toml = format!("name = 'a'\n{toml}\n");
+    assert_eq!(UseCase::parse(&toml).is_ok(), good, "the types: {toml}");
+    assert_eq!(validator(USE_CASE).is_valid(&document(&toml)), good, "the schema: {toml}");
+}
+
+#[test]
+fn types_and_schema_agree_on_values() {
+    let plugin = |rest: &str| format!("[process]\nplugin = 'p.wasm'\n{rest}");
+    for memory in ["32MiB", "512 KiB", "1GiB"] {
+        check_manifest(&plugin(&format!("memory = '{memory}'")), true);
+    }
+    for memory in ["32", "32MB", "1.5GiB", "-1MiB", ""] {
+        check_manifest(&plugin(&format!("memory = '{memory}'")), false);
+    }
+    for timeout in ["200ms", "1m 30s", "1m30s", "10s", "1.5s"] {
+        check_manifest(&plugin(&format!("timeout = '{timeout}'")), true);
+    }
+    for timeout in ["'10'", "10", "'soon'", "''", "'-1s'"] {
+        check_manifest(&plugin(&format!("timeout = {timeout}")), false);
+    }
+    check_manifest(&plugin("allow-http = ['https://api.example.com', 'http://127.0.0.1:9000']"), true);
+    for origin in ["https://h/", "ftp://h", "https://u@h", "h"] {
+        check_manifest(&plugin(&format!("allow-http = ['{origin}']")), false);
+    }
+    check_manifest(&plugin("config = { a = 'b', c = 1, d = { e = [true] } }\nconfig-files = { s = 's.json' }\nsecrets = ['K']"), true);
+    check_manifest(&plugin("config-files = { s = '../s.json' }"), false);
+    check_manifest(&plugin("headers = ['x-a']"), false);
+    check_manifest("[validate]\nplugin = 'p'\nallow-http = ['https://h']\n[process]\nplugin = 'p'", false);
+    check_manifest("[process]\nplugin = 'a/b.wasm'", false);
+    check_manifest("[targets]\nA = { kind = 'http', url = 'http://h/' }", false);
+    check_manifest("[targets]\na = { kind = 'http' }", false);
+    check_manifest("[targets]\na = { kind = 'http', url = 'https://h/x', timeout = '2s' }", true);
+    check_manifest("[targets]\na = { kind = 'sqs', arn = 'q' }", false);
+    check_manifest("[targets]\na = { url = 'http://h/' }", false);
+    check_manifest(&plugin("[schedule]\nversion = 'newest'"), false);
+    check_manifest(&plugin("[retry]\nmax-attempts = 0"), false);
+    check_manifest(&plugin("[retry]\nbackoff = { factor = 11 }"), false);
+    check_manifest("[schedule]\nmax-ahead = '1y'\n[targets]\na = { kind = 'http', url = 'http://h/' }", true);
+}
+
+#[track_caller]
+fn check_case(toml: &str, good: bool) {
+    assert_eq!(cases::parse("a", toml).is_ok(), good, "the types: {toml}");
+    assert_eq!(validator(CASE).is_valid(&document(toml)), good, "the schema: {toml}");
+}
+
+#[test]
+fn types_and_schema_agree_on_cases() {
+    let process = |rest: &str| format!("call = 'process'\n{rest}");
+    let validate = |rest: &str| format!("call = 'validate'\n{rest}");
+    check_case(&process("body = '{}'\nattempt = 2\nnow = 2027-01-01T00:00:00Z\n[expect]\nresult = 'x'"), true);
+    check_case(&process("body = {}\nnow = '2027-01-01T00:00:00Z'\n[expect]\nresult = { a = 1 }"), true);
+    check_case(&process("body = 1\n[expect]\nresult = 'x'"), false);
+    check_case(&process("body = '{}'\nattempt = 0\n[expect]\nresult = 'x'"), false);
+    check_case(&process("body = '{}'\nheaders = { a = 'b' }\n[expect]\nresult = 'x'"), false);
+    check_case(&process("body = '{}'\n[expect]\nproblems = []"), false);
+    check_case(&process("body = '{}'\n[expect]\nresult = 'x'\nerror = 'trap'"), false);
+    check_case(&process("body = '{}'\n[expect]"), false);
+    check_case(&process("body = '{}'"), false);
+    check_case(&process("body = '{}'\n[expect]\nerror = 'bang'"), false);
+    check_case(&process("body = '{}'\nhttp = [{ status = 200, answer = 'a' }, { error = 'dns-error' }]\n[expect]\nerror = 'trap'"), true);
+    check_case(&process("body = '{}'\nhttp = [{ url = 'http://h' }]\n[expect]\nerror = 'trap'"), false);
+    check_case(&process("body = '{}'\nhttp = [{ status = 200, error = 'dns-error' }]\n[expect]\nerror = 'trap'"), false);
+    check_case(&process("body = '{}'\nhttp = [{ error = 'dns-error', answer = 'a' }]\n[expect]\nerror = 'trap'"), false);
+    check_case(&validate("body = '{}'\nheaders = { a = 'b' }\n[expect]\naccepted = {}"), true);
+    check_case(&validate("body = '{}'\n[expect]\nproblems = [{ pointer = '/a' }]"), false);
+    check_case(&validate("body = '{}'\nattempt = 1\n[expect]\naccepted = {}"), false);
+    check_case(&validate("body = '{}'\nhttp = [{ status = 200 }]\n[expect]\naccepted = {}"), false);
+    check_case(&validate("body = '{}'\n[expect]\nfailure = {}"), false);
+}

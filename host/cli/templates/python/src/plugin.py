@@ -1,0 +1,5 @@
+# The component's exports: both plugins of the use case in one.
+from process import Process
+from validate import Validate
+
+__all__ = ["Process", "Validate"]

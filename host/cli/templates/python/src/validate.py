@@ -1,0 +1,23 @@
+"""Says yes or no to a request, before it is acknowledged."""
+
+import json
+
+from componentize_py_types import Err
+from wit_world import exports
+from wit_world.imports import store
+from wit_world.imports.types import Acceptance, Problem, Request
+
+
+class Validate(exports.Validate):
+    def validate(self, request: Request) -> Acceptance:
+        message = json.loads(request.body).get("message")
+        longest = int(store.get("longest"))
+        # `Err` with problems is a no. Any other exception is a fault of the plugin, and told to its operator.
+        if not isinstance(message, str):
+            raise Err([Problem("/message", "invalid", "a string is expected")])
+        if not message.strip():
+            raise Err([Problem("/message", "required", "say what to be reminded of")])
+        if len(message.strip()) > longest:
+            raise Err([Problem("/message", "maximum", f"at most {longest} characters")])
+        # What is None stays as the request said.
+        return Acceptance(body=json.dumps({"message": message.strip()}), target=None, trigger_at=None)
