@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod authors;
 mod aws;
 mod changes;
 mod cli_plugin;

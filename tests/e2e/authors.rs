@@ -1,0 +1,229 @@
+//! The way of a plugin's author, in each language: a new project, built, tested; what an exception says; watching.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Instant;
+
+use crate::harness::{PATIENCE, Run, UseCases, binary, cli, cli_with, guest, root};
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+/// What `cargo xtask test` has installed.
+fn tools() -> PathBuf {
+    let tools = std::env::var_os("POSTDATE_PLUGIN_TOOLS").map_or_else(|| root().join("target/plugin-tools"), PathBuf::from);
+    assert!(tools.is_dir(), "{} is not there: run cargo xtask test", tools.display());
+    tools
+}
+
+/// Where the guests of the tests are built, so that no second standard library is.
+fn guests_target() -> PathBuf {
+    guest("puppet").ancestors().nth(2).expect("the guests' target directory").to_owned()
+}
+
+/// `plugin new`, `plugin build`, `plugin check`, `plugin test`, in a directory that was empty.
+async fn from_nothing_to_passing_cases(lang: &str) -> Run {
+    let place = tempfile::tempdir().unwrap();
+    let project = place.path().join("reminders");
+    let dir = path(&project);
+    cli(&["plugin", "new", "reminders", "--lang", lang, "--dir", dir]).await.expect(0).says(&["plugin build"]);
+    let (tools, target) = (tools(), guests_target());
+    let variables = [("POSTDATE_PLUGIN_TOOLS", path(&tools)), ("CARGO_TARGET_DIR", path(&target))];
+    cli_with(&variables, &["plugin", "build", dir]).await.expect(0).says(&["plugin.wasm is built", "plugin test"]);
+    let checked = cli(&["plugin", "check", dir]).await.expect(0);
+    checked.says(&["the validate plugin", "the process plugin", "wasi:config/store", "use case reminders", "has 5 cases"]);
+    // Nothing that was built is a file that one would commit.
+    let ignored = std::fs::read_to_string(project.join(".gitignore")).unwrap();
+    assert!(ignored.contains("*.wasm") && project.join("schemas/case.schema.json").is_file());
+    let run = cli(&["plugin", "test", dir]).await.expect(0);
+    run.says(&["test result: ok. 5 passed"]);
+
+    // Nothing is overwritten, and a second build has nothing to do.
+    let again = cli(&["plugin", "new", "reminders", "--lang", lang, "--dir", dir]).await.expect(1);
+    again.complains(&["is not empty, and nothing is overwritten"]);
+    let built = std::fs::metadata(project.join("plugin.wasm")).unwrap().modified().unwrap();
+    cli_with(&variables, &["plugin", "build", dir]).await.expect(0);
+    assert_eq!(std::fs::metadata(project.join("plugin.wasm")).unwrap().modified().unwrap(), built);
+    run
+}
+
+#[tokio::test]
+async fn a_new_project_in_rust_builds_and_its_cases_pass() {
+    from_nothing_to_passing_cases("rust").await;
+}
+
+#[tokio::test]
+async fn a_new_project_in_javascript_builds_and_its_cases_pass() {
+    from_nothing_to_passing_cases("js").await;
+}
+
+#[tokio::test]
+async fn a_new_project_in_python_builds_and_its_cases_pass() {
+    from_nothing_to_passing_cases("python").await;
+}
+
+const ORDERS_JS: &str = "plugins/examples/orders-js";
+const ORDERS_PYTHON: &str = "plugins/examples/orders-python";
+
+#[tokio::test]
+async fn the_same_cases_pass_in_javascript_and_in_python() {
+    let all = std::fs::read_dir(root().join("use-cases/orders/cases")).unwrap().count();
+    for example in [ORDERS_JS, ORDERS_PYTHON] {
+        let run = cli(&["plugin", "test", example, "--cases", "use-cases/orders/cases"]).await.expect(0);
+        run.says(&[&format!("test result: ok. {all} passed; 0 failed; 0 filtered out")]);
+    }
+}
+
+/// A copy of an example without its config: then its validator ends with an exception.
+fn without_config(example: &str) -> UseCases {
+    let use_cases = UseCases::new();
+    let bundle = use_cases.bundle("orders");
+    std::fs::create_dir(&bundle).unwrap();
+    std::fs::copy(root().join(example).join("plugin.wasm"), bundle.join("plugin.wasm"))
+        .expect("the example is built: run cargo xtask test");
+    let manifest = std::fs::read_to_string(root().join(example).join("use-case.toml")).unwrap();
+    use_cases.write_file("orders", "use-case.toml", manifest.replace("config = { currency = \"EUR\" }", ""));
+    use_cases
+}
+
+async fn exception(example: &str) -> Run {
+    let use_cases = without_config(example);
+    let body = r#"{"item":"book","quantity":2}"#;
+    cli(&["plugin", "run", "validate", path(&use_cases.bundle("orders")), "--body", body]).await.expect(1)
+}
+
+/// The line of a source that has this in it, from 1.
+fn line_of(source: &str, part: &str) -> usize {
+    let text = std::fs::read_to_string(root().join(source)).unwrap();
+    text.lines().position(|line| line.contains(part)).unwrap_or_else(|| panic!("{part:?} is not in {source}")) + 1
+}
+
+#[tokio::test]
+async fn an_exception_in_javascript_says_what_and_where() {
+    let run = exception(ORDERS_JS).await;
+    let line = line_of("plugins/examples/orders-js/src/validate.js", "throw new Error(");
+    run.says(&["no answer (trap)", "config `currency` is missing: set it in use-case.toml", &format!("validate.js:{line}:")]);
+}
+
+#[tokio::test]
+async fn an_exception_in_python_says_what_and_where() {
+    let run = exception(ORDERS_PYTHON).await;
+    let line = line_of("plugins/examples/orders-python/src/validate.py", "raise LookupError(");
+    run.says(&[
+        "no answer (trap)",
+        "LookupError: config `currency` is missing: set it in use-case.toml",
+        &format!("validate.py\", line {line}"),
+    ]);
+}
+
+#[tokio::test]
+async fn a_build_names_what_is_missing_and_how_to_get_it() {
+    let place = tempfile::tempdir().unwrap();
+    let nothing = place.path().join("bin");
+    std::fs::create_dir(&nothing).unwrap();
+    for (lang, missing) in [
+        ("rust", &["`cargo` cannot be started", "https://rustup.rs", "rustup target add wasm32-wasip2"][..]),
+        ("js", &["`node` cannot be started", "https://nodejs.org", "apt-get install"]),
+        ("python", &["Python 3.10 or later", "apt-get install", "python3-venv"]),
+    ] {
+        let project = place.path().join(lang);
+        cli(&["plugin", "new", "reminders", "--lang", lang, "--dir", path(&project)]).await.expect(0);
+        let nowhere = place.path().join("no-such-cargo");
+        let variables = [("PATH", path(&nothing)), ("CARGO", path(&nowhere)), ("PYTHON", "python3")];
+        cli_with(&variables, &["plugin", "build", path(&project)]).await.expect(1).complains(missing);
+    }
+    let empty = place.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    cli(&["plugin", "build", path(&empty)]).await.expect(1).complains(&["use-case.toml", "plugin new"]);
+    std::fs::write(empty.join("use-case.toml"), "name = 'a'\n[process]\nplugin = 'p.wasm'\n").unwrap();
+    cli(&["plugin", "build", path(&empty)]).await.expect(1).complains(&["none of Cargo.toml, package.json, requirements.txt"]);
+}
+
+#[tokio::test]
+async fn the_schemas_are_printed_as_they_lie_in_the_repository() {
+    for of in ["use-case", "case"] {
+        let run = cli(&["schema", of]).await.expect(0);
+        assert_eq!(run.stdout, std::fs::read_to_string(root().join(format!("schemas/{of}.schema.json"))).unwrap());
+    }
+}
+
+/// A process that is watched line by line, and killed at the end.
+struct Watched {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Watched {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(binary());
+        command.args(arguments).current_dir(root()).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the command starts");
+        let stdout = BufReader::new(child.stdout.take().expect("its stdout"));
+        let (send, lines) = mpsc::channel();
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+        Self { child, lines }
+    }
+
+    /// Everything up to the line with this in it.
+    #[track_caller]
+    fn until(&self, part: &str) -> String {
+        let (deadline, mut all) = (Instant::now() + PATIENCE, String::new());
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => all = all + &line + "\n",
+                Err(error) => panic!("{part:?} did not come ({error}): {all}"),
+            }
+            if all.lines().last().is_some_and(|line| line.contains(part)) {
+                return all;
+            }
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn watching_runs_the_cases_again_when_a_case_or_the_bundle_changes() {
+    let use_cases = UseCases::new();
+    use_cases.copy_sample("orders", 1);
+    let bundle = use_cases.bundle("orders");
+    let mut watched = Watched::start(&["plugin", "test", path(&bundle), "--watch"]);
+    assert!(watched.until("watching").contains("test result: ok. 6 passed"));
+
+    let case = bundle.join("cases/accepts-an-order.toml");
+    let good = std::fs::read_to_string(&case).unwrap();
+    std::fs::write(&case, good.replace("total = 2500", "total = 1")).unwrap();
+    let said = watched.until("watching");
+    assert!(said.contains("changed: ") && said.contains("accepts-an-order.toml"), "{said}");
+    assert!(said.contains("5 passed; 1 failed") && said.contains("body.total: expected 1, got 2500"), "{said}");
+
+    // An error does not end it.
+    std::fs::write(&case, "call = ").unwrap();
+    assert!(!watched.until("watching").contains("test result"));
+    std::fs::write(&case, good).unwrap();
+    assert!(watched.until("watching").contains("test result: ok. 6 passed"));
+
+    let manifest = std::fs::read_to_string(bundle.join("use-case.toml")).unwrap();
+    use_cases.write_file("orders", "use-case.toml", manifest.replace("EUR", "USD"));
+    let said = watched.until("watching");
+    assert!(said.contains("use-case.toml") && said.contains("5 passed; 1 failed"), "{said}");
+    // It is still there, and goes on until somebody ends it.
+    assert!(watched.child.try_wait().unwrap().is_none());
+    interrupt(&watched.child);
+    let ended = watched.child.wait().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(2), "{ended}");
+}
+
+/// Ctrl-C.
+fn interrupt(child: &Child) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("the signal is sent");
+}
