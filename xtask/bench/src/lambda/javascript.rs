@@ -4,16 +4,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
+use postdate_toolchains::javascript::{Component, Modules, install};
+
+use crate::fixture::root;
 
 /// Where the modules are, beside copies of the sources.
 pub struct JavaScript {
     pub node: PathBuf,
     directory: PathBuf,
+    /// What builds the guest: the examples' own.
+    builder: Modules,
 }
 
-const SOURCES: [(&str, &str); 4] = [
+const SOURCES: [(&str, &str); 3] = [
     ("package.json", include_str!("../../js/package.json")),
-    ("componentize.mjs", include_str!("../../js/componentize.mjs")),
     ("validate.js", include_str!("../../js/validate.js")),
     ("node-lambda.mjs", include_str!("../../js/node-lambda.mjs")),
 ];
@@ -42,7 +46,8 @@ impl JavaScript {
         if !directory.join("node_modules/@aws-sdk/client-eventbridge").is_dir() {
             run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(&directory))?;
         }
-        Ok(Self { node, directory })
+        let builder = install(&root().join("plugins/examples/orders-js"), &root().join("target/plugin-tools/javascript"))?;
+        Ok(Self { node, directory, builder })
     }
 
     /// The Lambda that is a baseline.
@@ -56,9 +61,8 @@ impl JavaScript {
     pub fn bundle(&self, wit: &Path, to: &Path) -> anyhow::Result<()> {
         let component = self.directory.join("validate.wasm");
         if !component.is_file() {
-            let mut node = Command::new(&self.node);
-            node.arg("componentize.mjs").arg("validate.js").arg(wit).arg(&component).current_dir(&self.directory);
-            run(&mut node)?;
+            let source = self.directory.join("validate.js");
+            self.builder.componentize(Component { source: &source, wit, world: "validator", http: false, to: &component })?;
         }
         std::fs::create_dir_all(to)?;
         std::fs::copy(&component, to.join("validate.wasm"))?;

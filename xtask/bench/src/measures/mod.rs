@@ -4,6 +4,7 @@ mod accepted_posts;
 mod lambda_start;
 mod lambda_warm;
 mod lambda_zip;
+mod languages;
 pub mod lateness;
 mod pending_million;
 mod signature;
@@ -21,6 +22,8 @@ use crate::row::Row;
 pub enum Measure {
     /// The host's whole validate call, beside bare wasmtime
     ValidateCall,
+    /// Calls and memory of the same plugins in Rust, JavaScript and Python
+    Languages,
     /// Accepted POSTs a second, validated by a plugin and fsynced
     AcceptedPosts,
     /// How late requests end that are due evenly over some seconds
@@ -46,6 +49,7 @@ impl Measure {
     pub async fn take(self, bench: &Bench) -> anyhow::Result<Vec<Row>> {
         match self {
             Self::ValidateCall => validate_call::measure(bench).await,
+            Self::Languages => languages::measure().await,
             Self::AcceptedPosts => accepted_posts::measure(bench).await,
             Self::Lateness => lateness::measure(bench).await,
             Self::PendingMillion => pending_million::measure(bench).await,

@@ -1,0 +1,143 @@
+//! What a plugin's language costs: the use case `orders` in each, held to the same cases, called in turn on one host.
+
+use anyhow::{Context, ensure};
+use postdate_core::plugin::{Job, PluginError, ValidateInput};
+use postdate_runtime::{CallOptions, LoadedBundle, Options, Report, Runtime, read_bundle_dir};
+
+use crate::fixture::root;
+use crate::row::Row;
+use crate::sample::Sample;
+
+/// The bundle, and the rows that it has; the first is the baseline.
+const RUST: &str = "use-cases/orders";
+const OTHERS: [(&str, Rows); 2] = [
+    (
+        "plugins/examples/orders-js",
+        Rows {
+            validate: ("language-js-validate", "validate call of a JavaScript guest, median"),
+            process: ("language-js-process", "  process call of the same"),
+            memory: ("language-js-memory", "  memory of the same, most of any call"),
+        },
+    ),
+    (
+        "plugins/examples/orders-python",
+        Rows {
+            validate: ("language-python-validate", "validate call of a Python guest, median"),
+            process: ("language-python-process", "  process call of the same"),
+            memory: ("language-python-memory", "  memory of the same, most of any call"),
+        },
+    ),
+];
+
+/// Id and words of each.
+struct Rows {
+    validate: (&'static str, &'static str),
+    process: (&'static str, &'static str),
+    memory: (&'static str, &'static str),
+}
+
+/// Calls of one guest before it is the other's turn, and turns. The first turn warms up.
+const BATCH: usize = 25;
+const ROUNDS: usize = 20;
+
+const ORDER: &str = r#"{"item":"book","quantity":2,"customer":"ada"}"#;
+const ACCEPTED: &str = r#"{"item":"book","quantity":2,"customer":"ada","total":2500,"currency":"EUR"}"#;
+
+/// Microseconds, and MiB.
+#[derive(Default)]
+struct Measured {
+    validate: Vec<f64>,
+    process: Vec<f64>,
+    memory: f64,
+}
+
+pub async fn measure() -> anyhow::Result<Vec<Row>> {
+    let runtime = Runtime::new(Options::default())?;
+    let mut guests = Vec::new();
+    for place in [RUST, OTHERS[0].0, OTHERS[1].0] {
+        let source = read_bundle_dir(&root().join(place)).with_context(|| format!("{place} is not built: run `cargo xtask bench`"))?;
+        guests.push((runtime.load(&source, &|_: &str| None).await?, Measured::default()));
+    }
+    for round in 0..=ROUNDS {
+        for (bundle, measured) in &mut guests {
+            let batch = batch(bundle).await.with_context(|| format!("in round {round}"))?;
+            if round > 0 {
+                measured.add(batch);
+            }
+        }
+    }
+    let mut measured = guests.into_iter().map(|(_, measured)| measured);
+    let rust = measured.next().context("the baseline was not measured")?;
+    let rows = OTHERS.iter().zip(measured).map(|((place, rows), other)| rows.of(place, &other, &rust));
+    Ok(rows.collect::<anyhow::Result<Vec<_>>>()?.concat())
+}
+
+async fn batch(bundle: &LoadedBundle) -> anyhow::Result<Measured> {
+    let mut measured = Measured::default();
+    for _ in 0..BATCH {
+        let report = bundle.call_validate(input(), CallOptions::default()).await;
+        measured.validate.push(measured_call(&report, &mut measured.memory));
+        ensure!(answer(report)?.is_ok(), "the validator said no");
+        let report = bundle.call_process(job(), CallOptions::default()).await;
+        measured.process.push(measured_call(&report, &mut measured.memory));
+        ensure!(answer(report)?.is_ok(), "the processor failed");
+    }
+    Ok(measured)
+}
+
+fn measured_call<T>(report: &Report<T>, memory: &mut f64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a gigabyte at the most")]
+    let mib = report.peak_memory as f64 / f64::from(1 << 20);
+    *memory = memory.max(mib);
+    report.elapsed.as_secs_f64() * 1e6
+}
+
+fn answer<T>(report: Report<T>) -> Result<T, PluginError> {
+    report.result
+}
+
+impl Measured {
+    fn add(&mut self, other: Self) {
+        self.validate.extend(other.validate);
+        self.process.extend(other.process);
+        self.memory = self.memory.max(other.memory);
+    }
+}
+
+impl Rows {
+    fn of(&self, place: &str, other: &Measured, rust: &Measured) -> anyhow::Result<Vec<Row>> {
+        let median = |values: &[f64]| Ok::<_, anyhow::Error>(Sample::new(place, values.to_vec())?.median());
+        let row = |(id, measure), value, unit, rust| Row { id, measure, value, unit, baseline: vec![("Rust guest", rust)], target: None };
+        Ok(vec![
+            row(self.validate, median(&other.validate)?, "µs", median(&rust.validate)?),
+            row(self.process, median(&other.process)?, "µs", median(&rust.process)?),
+            row(self.memory, other.memory, "MiB", rust.memory),
+        ])
+    }
+}
+
+fn input() -> ValidateInput {
+    ValidateInput {
+        id: ID.to_owned(),
+        use_case: "orders".to_owned(),
+        received_at: "2027-01-01T00:00:00.000Z".to_owned(),
+        trigger_at: "2027-01-02T00:00:00.000Z".to_owned(),
+        target: None,
+        caller: Vec::new(),
+        headers: Vec::new(),
+        body: ORDER.to_owned(),
+    }
+}
+
+fn job() -> Job {
+    Job {
+        id: ID.to_owned(),
+        use_case: "orders".to_owned(),
+        target: "here".to_owned(),
+        attempt: 1,
+        scheduled_for: "2027-01-02T00:00:00.000Z".to_owned(),
+        body: ACCEPTED.to_owned(),
+    }
+}
+
+const ID: &str = "019a0000-0000-7000-8000-000000000000";
