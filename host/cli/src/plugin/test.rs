@@ -42,6 +42,7 @@ The exit code is 0 only if every case passed, and there was one.";
 #[command(after_help = NOTES)]
 pub struct Test {
     /// The bundle: a directory with use-case.toml, its plugins and cases/*.toml
+    #[arg(default_value = ".")]
     dir: PathBuf,
 
     /// Only cases with this in their name
