@@ -24,7 +24,7 @@ fn child(limits: CompileLimits) -> Compiler {
 async fn load(runtime: &Runtime, wasm: Vec<u8>) -> Result<(), LoadError> {
     let manifest = "name = 'tested'\n[process]\nplugin = 'p.wasm'\n".to_owned();
     let files = [("use-case.toml".to_owned(), manifest.into()), ("p.wasm".to_owned(), wasm.into())];
-    runtime.load(&BundleSource { files: files.into() }, &|_: &str| None).await.map(drop)
+    runtime.load(&BundleSource { files: files.into() }, &postdate_runtime::Secrets::none()).await.map(drop)
 }
 
 #[track_caller]

@@ -28,6 +28,7 @@ mod reload;
 mod restart;
 mod retries;
 mod samples;
+mod secrets;
 mod stop;
 mod targets;
 mod test_clock;

@@ -84,6 +84,10 @@ impl Clients {
         aws_sdk_scheduler::Client::from_conf(client!(self, aws_sdk_scheduler, "SCHEDULER").build())
     }
 
+    pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
+        aws_sdk_secretsmanager::Client::from_conf(client!(self, aws_sdk_secretsmanager, "SECRETS_MANAGER").build())
+    }
+
     pub fn sfn(&self) -> aws_sdk_sfn::Client {
         aws_sdk_sfn::Client::from_conf(client!(self, aws_sdk_sfn, "SFN").build())
     }
@@ -94,6 +98,10 @@ impl Clients {
 
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::from_conf(client!(self, aws_sdk_sqs, "SQS").build())
+    }
+
+    pub fn ssm(&self) -> aws_sdk_ssm::Client {
+        aws_sdk_ssm::Client::from_conf(client!(self, aws_sdk_ssm, "SSM").build())
     }
 }
 

@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use postdate_runtime::trust::Trust;
-
 use check::Reader;
+use postdate_runtime::Lifetime;
+use postdate_runtime::trust::Trust;
 
 /// Looked at in this order where `POSTDATE_USE_CASES` is not set: a layer, then the package itself.
 const LAYER_DIR: &str = "/opt/use-cases";
 const PACKAGE_DIR: &str = "/var/task/use-cases";
 
 /// Services that have a client here, as `AWS_ENDPOINT_URL_<SERVICE>` calls them.
-pub const SERVICES: [&str; 8] = ["DYNAMODB", "EVENTBRIDGE", "LAMBDA", "S3", "SCHEDULER", "SFN", "SNS", "SQS"];
+pub const SERVICES: [&str; 10] = ["DYNAMODB", "EVENTBRIDGE", "LAMBDA", "S3", "SCHEDULER", "SECRETS_MANAGER", "SFN", "SNS", "SQS", "SSM"];
 
 /// What the environment says; empty variables count as not set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,10 @@ pub struct Config {
     pub trust: Trust,
     /// `POSTDATE_PREFETCH`: names of use cases of a bucket that are loaded before the first request. Those of a directory are all.
     pub prefetch: Vec<String>,
+    /// `POSTDATE_SECRETS`: where the secrets of use cases are.
+    pub secrets: SecretPlace,
+    /// `POSTDATE_SECRETS_LIFETIME`: the next call of a plugin after this sees a secret that has changed.
+    pub secrets_lifetime: Duration,
     /// `POSTDATE_TARGET_ARN`: where rules and schedules point.
     pub target_arn: String,
     /// `POSTDATE_QUEUE_URL`: the delay queue; without one, requests are fired on whole minutes.
@@ -68,6 +72,17 @@ pub enum Place {
         bucket: String,
         prefix: String,
     },
+}
+
+/// Where secrets are. In a service, that of a use case is `{prefix}{use case}/{name}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretPlace {
+    /// `env`: variables of the function.
+    Environment,
+    /// `ssm:/postdate-secrets/`: parameters of SSM Parameter Store.
+    Parameters { prefix: String },
+    /// `secretsmanager:postdate-secrets/`: secrets of Secrets Manager.
+    SecretsManager { prefix: String },
 }
 
 /// Another target host.
@@ -113,6 +128,10 @@ impl Config {
             use_cases: read.optional("POSTDATE_USE_CASES", check::place).unwrap_or_else(default_place),
             trust: read.optional("POSTDATE_TRUSTED_KEYS", check::trusted_keys).unwrap_or_default(),
             prefetch: read.optional("POSTDATE_PREFETCH", check::use_case_names).unwrap_or_default(),
+            secrets: read.optional("POSTDATE_SECRETS", check::secrets).unwrap_or(SecretPlace::Environment),
+            secrets_lifetime: read
+                .optional("POSTDATE_SECRETS_LIFETIME", check::secrets_lifetime)
+                .unwrap_or_else(|| Lifetime::default().fresh),
             target_arn: read.required("POSTDATE_TARGET_ARN", check::function_arn),
             queue_url: read.optional("POSTDATE_QUEUE_URL", check::queue_url),
             hosts: read.optional("POSTDATE_HOSTS", check::hosts).unwrap_or_default(),

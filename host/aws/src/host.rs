@@ -11,6 +11,7 @@ use crate::ledger::DynamoLedger;
 use crate::logs;
 use crate::metrics::Service;
 use crate::schedule::{AwsScheduler, ScheduleSettings};
+use crate::secrets;
 use crate::use_cases::{AwsUseCases, Place};
 
 /// Where bundles from a bucket are kept; Lambda gives each environment a `/tmp` of its own.
@@ -71,7 +72,7 @@ impl Host {
             config::Place::S3 { bucket, prefix } => AnyObjects::S3(S3::new(clients.s3(), bucket, prefix)),
         };
         let place = Place::new(objects, config.trust.clone(), CACHE_DIR.into());
-        let use_cases = AwsUseCases::new(place, runtime, service);
+        let use_cases = AwsUseCases::new(place, runtime, secrets::open(&config, &clients), service);
         let ledger = DynamoLedger::new(clients.dynamodb(), &config.table, config.retention);
         let scheduler = AwsScheduler::new(settings(&config), clients.eventbridge(), clients.scheduler(), clients.sqs(), now);
         Ok(Self { config, clients, use_cases, ledger, scheduler })

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod notify;
 pub mod processor;
 pub mod schedule;
+pub mod secrets;
 pub mod target;
 pub mod use_cases;
 pub mod wiring;

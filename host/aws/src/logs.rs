@@ -6,8 +6,8 @@ use chrono::{SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Record};
-use tracing::{Event, Id, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing::{Event, Id, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::fmt::format::{FormatEvent, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
@@ -22,7 +22,12 @@ fn subscriber(filter: &str, writer: impl for<'w> MakeWriter<'w> + Send + Sync + 
     // Not `EnvFilter`: that brings an engine for regular expressions, which a cold start would have to read.
     let filter = filter.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).event_format(Flat).with_writer(writer);
-    tracing_subscriber::registry().with(filter).with(Keep).with(lines)
+    tracing_subscriber::registry().with(filter).with(filter_fn(is_discreet)).with(Keep).with(lines)
+}
+
+/// At the level of traces, the SDK and hyper show whole requests and answers: payloads, and secrets.
+fn is_discreet(event: &Metadata<'_>) -> bool {
+    *event.level() != Level::TRACE || event.target().starts_with("postdate")
 }
 
 /// Fields by name, as JSON.
@@ -155,6 +160,16 @@ mod tests {
         assert_eq!((&first["message"], &first["attempt"]), (&json!("fired \"now\"\n"), &json!(2)));
         assert_eq!((&first["request_id"], &first["correlation_id"]), (&json!("r-1"), &json!("c-1")));
         assert_eq!((&lines[1]["correlation_id"], &lines[1]["level"]), (&json!("c-2"), &json!("WARN")));
+    }
+
+    #[test]
+    fn traces_of_libraries_are_never_shown() {
+        let lines = logged("trace", || {
+            tracing::trace!(target: "aws_smithy_runtime::client", "a body");
+            tracing::debug!(target: "aws_smithy_runtime::client", "a call");
+            tracing::trace!(target: "postdate_aws::ledger", "ours");
+        });
+        assert_eq!(lines.iter().map(|line| line["message"].clone()).collect::<Vec<_>>(), ["a call", "ours"]);
     }
 
     #[test]

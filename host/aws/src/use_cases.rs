@@ -17,7 +17,7 @@ use postdate_core::bundle::is_version;
 use postdate_core::plugin::Role;
 use postdate_core::ports::{Bundle as _, UseCaseInfo, UseCases};
 use postdate_core::use_case::{MANIFEST_FILE, UseCase, is_use_case_name};
-use postdate_runtime::{CompiledBundle, EnvSecrets, Runtime, read_compiled_dir};
+use postdate_runtime::{CompiledBundle, Runtime, Secrets, read_compiled_dir};
 
 pub use bundle::TimedBundle;
 pub use place::Place;
@@ -50,6 +50,7 @@ pub struct AwsUseCases {
 struct Inner {
     place: Place,
     runtime: Runtime,
+    secrets: Secrets,
     service: Service,
     entries: Mutex<HashMap<String, Entry>>,
     loaded: Mutex<HashMap<(String, String), Arc<TimedBundle>>>,
@@ -71,13 +72,14 @@ struct Entry {
 }
 
 impl AwsUseCases {
-    pub fn new(place: Place, runtime: Runtime, service: Service) -> Self {
-        Self::with_fresh(place, runtime, service, FRESH)
+    pub fn new(place: Place, runtime: Runtime, secrets: Secrets, service: Service) -> Self {
+        Self::with_fresh(place, runtime, secrets, service, FRESH)
     }
 
-    fn with_fresh(place: Place, runtime: Runtime, service: Service, fresh: Duration) -> Self {
+    fn with_fresh(place: Place, runtime: Runtime, secrets: Secrets, service: Service, fresh: Duration) -> Self {
         let (entries, loaded, listed) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { inner: Arc::new(Inner { place, runtime, service, entries, loaded, listed, loading: tokio::sync::Mutex::default(), fresh }) }
+        let loading = tokio::sync::Mutex::default();
+        Self { inner: Arc::new(Inner { place, runtime, secrets, service, entries, loaded, listed, loading, fresh }) }
     }
 
     /// Loads before the first request: all use cases of a directory, these ones of a bucket. A broken one is logged, and told to
@@ -178,7 +180,7 @@ impl AwsUseCases {
         if compiled.version() != version {
             return Err(format!("what is stored as version {version} of use case {name} is version {}", compiled.version()));
         }
-        self.inner.runtime.load_compiled(&compiled, &EnvSecrets).await.map_err(|error| error.to_string())
+        self.inner.runtime.load_compiled(&compiled, &self.inner.secrets).await.map_err(|error| error.to_string())
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {

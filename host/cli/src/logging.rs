@@ -3,8 +3,11 @@
 use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, bail};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// Variables that say what to log, the first that is set; each in the syntax of `tracing_subscriber::EnvFilter`.
 const VARIABLES: [&str; 2] = ["POSTDATE_LOG", "RUST_LOG"];
@@ -15,16 +18,21 @@ pub fn init(default: &str) -> anyhow::Result<()> {
     // A log line that cannot be written is lost; the subscriber would print that to the same stderr, and panic there.
     let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let started = if std::io::stderr().is_terminal() {
-        lines.with_ansi(std::env::var_os("NO_COLOR").is_none()).with_target(false).try_init()
+        lines.with_ansi(std::env::var_os("NO_COLOR").is_none()).with_target(false).finish().with(filter_fn(is_discreet)).try_init()
     } else {
         // Flattened, so that `correlation_id` is a member of the line itself. Without tracing's own target: a request's
         // target is a member of the same name, and one line cannot have both.
-        lines.json().flatten_event(true).with_span_list(false).with_target(false).try_init()
+        lines.json().flatten_event(true).with_span_list(false).with_target(false).finish().with(filter_fn(is_discreet)).try_init()
     };
     match started {
         Ok(()) => Ok(()),
         Err(error) => bail!("cannot start logging: {error}"),
     }
+}
+
+/// At the level of traces, libraries show whole requests and answers: payloads, and secrets.
+fn is_discreet(event: &Metadata<'_>) -> bool {
+    *event.level() != Level::TRACE || event.target().starts_with("postdate")
 }
 
 fn filter(default: &str) -> anyhow::Result<EnvFilter> {

@@ -14,6 +14,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use postdate_core::schedule::{parse_time, rfc3339};
 use postdate_local::{ServeOptions, TestClockStart};
+use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -83,6 +84,19 @@ pub struct Serve {
 
     #[command(flatten)]
     limits: Limits,
+
+    /// Secrets of use cases, as NAME = "value" lines that nobody else may read; without it they come from the environment
+    #[arg(long, env = "POSTDATE_SECRETS_FILE", value_name = "FILE")]
+    secrets_file: Option<PathBuf>,
+
+    /// How soon plugins see a secret that has changed, from 1s to 24h
+    #[arg(long, env = "POSTDATE_SECRETS_LIFETIME", value_name = "DURATION", default_value = "5m", value_parser = secrets_lifetime)]
+    secrets_lifetime: Duration,
+}
+
+fn secrets_lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = when::duration(text)?;
+    if Lifetime::FRESH.contains(&lifetime) { Ok(lifetime) } else { Err("it should be from 1s to 24h".to_owned()) }
 }
 
 /// An empty variable is one that is set for no other purpose than to say "yes".
@@ -127,6 +141,8 @@ impl Serve {
             concurrency: usize::from(self.concurrency),
             grace: self.grace,
             compiler: self.limits.compiler(),
+            secrets_file: self.secrets_file,
+            secrets_lifetime: self.secrets_lifetime,
         }
     }
 }

@@ -19,7 +19,7 @@ use postdate_core::bundle::BundleSource;
 use postdate_core::ports::{Bundle, UseCaseInfo, UseCases};
 use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 use postdate_runtime::trust::{Envelope, Trust};
-use postdate_runtime::{EnvSecrets, LoadError, LoadedBundle, Runtime, read_bundle_dir};
+use postdate_runtime::{LoadError, LoadedBundle, Runtime, Secrets, read_bundle_dir};
 use postdate_store::{By, Directory, Statement, StoreError, Versions};
 use tokio::sync::watch;
 use tokio::task::Id;
@@ -41,6 +41,7 @@ pub struct Catalog {
 
 struct Inner {
     runtime: Runtime,
+    secrets: Secrets,
     sources: Sources,
     /// Every version that served, and what was uploaded.
     store: Versions<Directory>,
@@ -93,7 +94,7 @@ impl Entry {
 
 impl Catalog {
     /// Finds the use cases of `directory` and of the store at `store`; [`Self::watch`] loads them.
-    pub fn open(runtime: Runtime, directory: PathBuf, store: PathBuf, trust: Trust) -> anyhow::Result<Self> {
+    pub fn open(runtime: Runtime, secrets: Secrets, directory: PathBuf, store: PathBuf, trust: Trust) -> anyhow::Result<Self> {
         anyhow::ensure!(
             directory.is_dir(),
             "the directory of use cases {} is not there; name it with --use-cases, with a directory per use case in it",
@@ -105,7 +106,7 @@ impl Catalog {
         let (settled, _) = watch::channel(false);
         let store = Versions::new(Directory::new(store));
         let (entries, pinned, uploads) = (RwLock::new(entries), Pinned::default(), AtomicU64::default());
-        let inner = Inner { runtime, sources, store, trust, entries, pinned, settled, uploads };
+        let inner = Inner { runtime, secrets, sources, store, trust, entries, pinned, settled, uploads };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -157,7 +158,9 @@ impl Catalog {
             // A directory that still changes is being written: wait until two looks see the same.
             let settled = found.is_whole() || entry.seen.as_ref() == Some(&found);
             if settled && entry.wants(&found) {
-                tracing::info!(use_case = name, "loading use case; plugins that are new are compiled first");
+                if entry.again.is_none() {
+                    tracing::info!(use_case = name, "loading use case; plugins that are new are compiled first");
+                }
                 entry.give_up();
                 let (catalog, of) = (self.clone(), found.clone());
                 entry.loading = Some(loads.start(found.clone(), async move { catalog.load(&name, &of).await }));
@@ -179,7 +182,10 @@ impl Catalog {
                 entry.again = is_transient(&error).then(|| Instant::now() + TRY_AGAIN);
                 let error = format!("{error:#}");
                 let serving = entry.serving.as_ref().map_or("none", |bundle| bundle.version());
-                tracing::error!(use_case = name, error, serving, "use case not loaded");
+                // Once, and not every few seconds.
+                if entry.error.as_ref() != Some(&error) {
+                    tracing::error!(use_case = name, error, serving, "use case not loaded");
+                }
                 entry.error = Some(error);
             }
         }
@@ -228,7 +234,7 @@ impl Catalog {
             manifest_name == name,
             "the use case is to be called {name:?}, and its {MANIFEST_FILE} says {manifest_name:?}: make them equal"
         );
-        Ok(self.inner.runtime.load(source, &EnvSecrets).await?)
+        Ok(self.inner.runtime.load(source, &self.inner.secrets).await?)
     }
 
     /// Keeps a version for the requests that will be pinned to it; durable before the first of them is accepted.

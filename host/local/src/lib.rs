@@ -7,6 +7,7 @@ mod clock;
 mod deliver;
 pub mod ledger;
 mod pinned;
+mod secrets;
 mod server;
 mod test_clock;
 mod timer;
@@ -65,6 +66,10 @@ pub struct ServeOptions {
     pub grace: Duration,
     /// Where plugins are compiled. A server should never do it in its own process.
     pub compiler: Compiler,
+    /// Secrets of use cases; in the environment where there is none.
+    pub secrets_file: Option<PathBuf>,
+    /// The next call of a plugin after this sees a secret that has changed.
+    pub secrets_lifetime: Duration,
 }
 
 /// Where a test clock begins.
@@ -88,6 +93,7 @@ pub async fn serve(
         "{} can be reached from other machines, and there is no API key: set POSTDATE_API_KEY, or say --allow-public",
         options.listen
     );
+    let secrets = secrets::open(options.secrets_file, options.secrets_lifetime)?;
     let _lock = lock(&options.data)?;
     // Bound first: a second server on the port should fail before it does anything else.
     let listener = tokio::net::TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
@@ -99,7 +105,7 @@ pub async fn serve(
     let slots = u32::try_from(concurrency).unwrap_or(u32::MAX).saturating_add(VALIDATOR_SLOTS);
     let cache = Some(options.data.join("compiled"));
     let runtime = Runtime::new(Options { slots, cache, compiler: options.compiler, ..Options::default() })?;
-    let catalog = Catalog::open(runtime, options.use_cases, options.data.join("store"), options.trust)?;
+    let catalog = Catalog::open(runtime, secrets, options.use_cases, options.data.join("store"), options.trust)?;
 
     let wake = Wake::default();
     let deliver = LocalDeliver::new(clock.clone())?;

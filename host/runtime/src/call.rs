@@ -69,6 +69,13 @@ impl LoadedBundle {
     async fn call<G: Guest>(&self, plugin: &Plugin<G>, id: String, input: G::Input, options: CallOptions) -> Report<G::Output> {
         let arrived = Instant::now();
         let timeout = options.deadline.map_or(plugin.timeout, |deadline| deadline.min(plugin.timeout));
+        // Before the slot: what may be waited for is the network, and no time of the plugin's own.
+        let patience = options.deadline.unwrap_or(Duration::MAX);
+        let config = match tokio::time::timeout(patience, plugin.config()).await {
+            Ok(Ok(config)) => config,
+            Ok(Err(error)) => return self.not_started(plugin.identity.role, format!("it is granted the secret {error}")),
+            Err(_) => return self.not_started(plugin.identity.role, "its secrets could not be read in time".to_owned()),
+        };
         let slot = match self.runtime.inner.slots.take(&plugin.identity, timeout).await {
             Ok(slot) => slot,
             Err(reason) => return self.not_started(plugin.identity.role, reason),
@@ -76,7 +83,7 @@ impl LoadedBundle {
         let started = Instant::now();
         // The plugin's own time starts now; the caller's is running already.
         let deadline = options.deadline.map_or(started + plugin.timeout, |all| (arrived + all).min(started + plugin.timeout));
-        let call = Call { plugin: plugin.clone(), id, input, outgoing: options.outgoing, started, deadline, slot };
+        let call = Call { plugin: plugin.clone(), config, id, input, outgoing: options.outgoing, started, deadline, slot };
         let call = call.run(self.runtime.inner.engine.clone());
         let Outcome { result, elapsed, peak_memory, lines, stderr } = self.runtime.inner.threads.drive(Box::pin(call)).await;
         let result = result.map_err(|reason| self.error(plugin.identity.role, reason, stderr));
@@ -131,6 +138,9 @@ pub(crate) trait Guest: Clone + Send + Sync + 'static {
     /// Bytes that the answer takes.
     fn size(answer: &Self::Output) -> u64;
 
+    /// Passes the answer's messages for people through `change`.
+    fn messages(answer: Self::Output, change: impl Fn(&mut String)) -> Self::Output;
+
     /// Whether the answer says that the plugin could not do its work.
     fn failed(answer: &Self::Output) -> bool;
 }
@@ -146,6 +156,13 @@ impl Guest for ValidatorPre<State> {
 
     fn size(answer: &Verdict) -> u64 {
         convert::verdict_size(answer)
+    }
+
+    fn messages(mut answer: Verdict, change: impl Fn(&mut String)) -> Verdict {
+        if let Err(problems) = &mut answer {
+            problems.iter_mut().for_each(|problem| change(&mut problem.message));
+        }
+        answer
     }
 
     /// A rejection is good work.
@@ -165,6 +182,13 @@ impl Guest for ProcessorPre<State> {
 
     fn size(answer: &JobResult) -> u64 {
         convert::job_result_size(answer)
+    }
+
+    fn messages(mut answer: JobResult, change: impl Fn(&mut String)) -> JobResult {
+        if let Err(failure) = &mut answer {
+            change(&mut failure.message);
+        }
+        answer
     }
 
     fn failed(answer: &JobResult) -> bool {

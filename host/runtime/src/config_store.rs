@@ -1,16 +1,11 @@
 //! `wasi:config/store`: a plugin's config and secrets. wasmtime's own would do, but for one thing: it does not tell which key a
 //! plugin asked for in vain, and that is what its author has to grant.
 
-use std::collections::BTreeMap;
-
 use postdate_core::plugin::Role;
 use wasmtime::component::{ComponentType, Linker, Lower};
 use wasmtime::{Result, StoreContextMut};
 
 use crate::store::State;
-
-/// Keys and values, secrets among them.
-pub type Config = BTreeMap<String, String>;
 
 /// Keys asked for in vain that are remembered, and how much of each.
 const MAX_MISSED: usize = 10;
@@ -34,7 +29,7 @@ pub fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
         Ok((Ok(store.data_mut().config_value(&key)),))
     })?;
     store.func_wrap("get-all", |store: StoreContextMut<'_, State>, (): ()| -> Result<Answer<Vec<(String, String)>>> {
-        Ok((Ok(store.data().config().iter().map(|(key, value)| (key.clone(), value.clone())).collect()),))
+        Ok((Ok(store.data().config_entries()),))
     })
 }
 

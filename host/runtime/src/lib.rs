@@ -50,4 +50,4 @@ pub use outgoing::Outgoing;
 #[cfg(feature = "compile")]
 pub use precompile::{Precompiled, WriteError, write_artifacts};
 pub use runtime::{Options, Runtime, RuntimeError, TICK};
-pub use secrets::{EnvSecrets, Secrets};
+pub use secrets::{EnvSecrets, Lifetime, SecretError, SecretSource, SecretValues, Secrets};

@@ -15,12 +15,11 @@ use crate::bindings::processor::ProcessorPre;
 use crate::bindings::validator::ValidatorPre;
 use crate::bundle_dir::MAX_FILE_BYTES;
 use crate::compile::{CompileError, Subject, blocking, component};
-use crate::config_store::Config;
 use crate::inspect::inspect;
 use crate::logs::Identity;
 use crate::outgoing::Origin;
 use crate::runtime::{Inner, Runtime};
-use crate::secrets::Secrets;
+use crate::secrets::{Config, SecretError, Secrets};
 use crate::signature;
 use crate::store::State;
 
@@ -40,14 +39,18 @@ pub enum LoadError {
     #[error("the {role} plugin of use case {use_case} ({file}) {reason}")]
     Compile { use_case: String, role: Role, file: String, reason: CompileError },
     /// The host's surroundings, not the bundle, are to be mended.
-    #[error("use case {use_case}: {role}.secrets names {name}, which is not set: set it in the environment of the host")]
-    MissingSecret { use_case: String, role: Role, name: String },
+    #[error("use case {use_case}: {role}.secrets names {error}")]
+    Secret { use_case: String, role: Role, error: SecretError },
 }
 
 impl LoadError {
     /// The bundle is not at fault, and the same may work a moment later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Compile { reason, .. } if reason.is_transient())
+        match self {
+            Self::Compile { reason, .. } => reason.is_transient(),
+            Self::Secret { .. } => true,
+            Self::Bundle(_) | Self::Plugin { .. } => false,
+        }
     }
 }
 
@@ -68,10 +71,9 @@ pub(crate) struct Plugin<P> {
     pub identity: Arc<Identity>,
     pub memory: u64,
     pub timeout: Duration,
-    /// Without the secrets, which may be resolved again.
     settings: Arc<BTreeMap<String, String>>,
-    /// With them.
-    pub config: Arc<Config>,
+    granted: Arc<[String]>,
+    secrets: Secrets,
     pub grants: Arc<[Origin]>,
 }
 
@@ -85,7 +87,7 @@ impl std::fmt::Debug for LoadedBundle {
 impl Runtime {
     /// Loads a bundle: compiles its plugins, or finds them in the cache, and checks all that can be checked without a
     /// call.
-    pub async fn load(&self, source: &BundleSource, secrets: &dyn Secrets) -> Result<LoadedBundle, LoadError> {
+    pub async fn load(&self, source: &BundleSource, secrets: &Secrets) -> Result<LoadedBundle, LoadError> {
         let use_case = Arc::new(source.use_case()?);
         let wasm = |role| {
             // `use_case()` has checked that the file is there.
@@ -101,7 +103,7 @@ impl Runtime {
         source: &BundleSource,
         use_case: Arc<UseCase>,
         version: &str,
-        secrets: &dyn Secrets,
+        secrets: &Secrets,
         code: impl Fn(Role) -> Option<Result<Code, String>>,
     ) -> Result<LoadedBundle, LoadError> {
         let validate = match self.load_plugin(source, &use_case, Role::Validate, secrets, &code).await? {
@@ -120,7 +122,7 @@ impl Runtime {
         source: &BundleSource,
         use_case: &UseCase,
         role: Role,
-        secrets: &dyn Secrets,
+        secrets: &Secrets,
         code: &impl Fn(Role) -> Option<Result<Code, String>>,
     ) -> Result<Option<Plugin<InstancePre<State>>>, LoadError> {
         let Some(spec) = use_case.plugin(role) else { return Ok(None) };
@@ -134,7 +136,9 @@ impl Runtime {
             )));
         }
         let settings = source.config(use_case, role)?;
-        let config = with_secrets(&settings, use_case, role, spec, secrets)?;
+        let granted: Arc<[String]> = spec.secrets.clone().into();
+        // They are asked for at each call; here it is found out in time that one is missing.
+        resolve(secrets, use_case, role, &granted).await?;
         let subject = Subject { use_case: &use_case.name, role };
         let pre = code.map_err(fault)?.link(&self.inner, subject).await.map_err(|refused| refused.into_error(subject, spec))?;
         Ok(Some(Plugin {
@@ -143,7 +147,8 @@ impl Runtime {
             memory: spec.memory,
             timeout: spec.timeout(role),
             settings: Arc::new(settings),
-            config: Arc::new(config),
+            granted,
+            secrets: secrets.clone(),
             // The manifest's own check has passed each of them.
             grants: spec.allow_http.iter().filter_map(|grant| Origin::parse(grant).ok()).collect(),
         }))
@@ -152,25 +157,33 @@ impl Runtime {
 
 impl LoadedBundle {
     /// The same plugins with other secrets, as for one test case. Compiles nothing.
-    pub fn with_secrets(&self, secrets: &dyn Secrets) -> Result<Self, LoadError> {
+    pub async fn with_secrets(&self, secrets: &Secrets) -> Result<Self, LoadError> {
         let mut bundle = self.clone();
         if let Some(plugin) = &mut bundle.validate {
-            plugin.resolve(&self.use_case, secrets)?;
+            plugin.take_secrets(&self.use_case, secrets).await?;
         }
         if let Some(plugin) = &mut bundle.process {
-            plugin.resolve(&self.use_case, secrets)?;
+            plugin.take_secrets(&self.use_case, secrets).await?;
         }
         Ok(bundle)
     }
 }
 
 impl<P> Plugin<P> {
-    fn resolve(&mut self, use_case: &UseCase, secrets: &dyn Secrets) -> Result<(), LoadError> {
-        let role = self.identity.role;
-        if let Some(spec) = use_case.plugin(role) {
-            self.config = Arc::new(with_secrets(&self.settings, use_case, role, spec, secrets)?);
-        }
+    async fn take_secrets(&mut self, use_case: &UseCase, secrets: &Secrets) -> Result<(), LoadError> {
+        resolve(secrets, use_case, self.identity.role, &self.granted).await?;
+        self.secrets = secrets.clone();
         Ok(())
+    }
+
+    /// What the plugin's `wasi:config/store` holds now. Waits for nobody while its secrets are fresh, or where it has none.
+    pub async fn config(&self) -> Result<Config, SecretError> {
+        let settings = Arc::clone(&self.settings);
+        if self.granted.is_empty() {
+            return Ok(Config { settings, ..Config::default() });
+        }
+        let secrets = self.secrets.get(&self.identity.use_case, &self.granted).await?;
+        Ok(Config { settings, secrets })
     }
 }
 
@@ -184,8 +197,8 @@ impl Plugin<InstancePre<State>> {
             file: use_case.plugin(role).map(|spec| spec.plugin.clone()).unwrap_or_default(),
             reason: format!("does not export what its interface says: {error:#}"),
         })?;
-        let Self { identity, memory, timeout, settings, config, grants, pre: _ } = self;
-        Ok(Plugin { pre, identity, memory, timeout, settings, config, grants })
+        let Self { identity, memory, timeout, settings, granted, secrets, grants, pre: _ } = self;
+        Ok(Plugin { pre, identity, memory, timeout, settings, granted, secrets, grants })
     }
 }
 
@@ -253,19 +266,12 @@ fn link(inner: &Inner, role: Role, component: &Component) -> Result<InstancePre<
     inner.linker.instantiate_pre(component).map_err(|error| format!("imports something of another type than the host has: {error:#}"))
 }
 
-fn with_secrets(
-    settings: &BTreeMap<String, String>,
-    use_case: &UseCase,
-    role: Role,
-    spec: &PluginSpec,
-    secrets: &dyn Secrets,
-) -> Result<Config, LoadError> {
-    let mut config = settings.clone();
-    for name in &spec.secrets {
-        let missing = || LoadError::MissingSecret { use_case: use_case.name.clone(), role, name: name.clone() };
-        config.insert(name.clone(), secrets.get(name).ok_or_else(missing)?);
+async fn resolve(secrets: &Secrets, use_case: &UseCase, role: Role, names: &[String]) -> Result<(), LoadError> {
+    if names.is_empty() {
+        return Ok(());
     }
-    Ok(config)
+    let fault = |error| LoadError::Secret { use_case: use_case.name.clone(), role, error };
+    secrets.get(&use_case.name, names).await.map(drop).map_err(fault)
 }
 
 fn plugin_fault(use_case: &UseCase, role: Role, spec: &PluginSpec, reason: String) -> LoadError {

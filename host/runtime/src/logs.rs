@@ -10,6 +10,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::limits::{Reached, WRITTEN_BYTES, WRITTEN_LINES};
+use crate::secrets::Mask;
 
 /// Bounds of one call's output. What is beyond them is dropped, and the last line kept says so.
 const MAX_BYTES: usize = 64 << 10;
@@ -58,6 +59,7 @@ pub struct Identity {
 pub struct CallLog {
     plugin: Arc<Identity>,
     correlation_id: String,
+    mask: Mask,
     output: Mutex<Output>,
 }
 
@@ -82,8 +84,9 @@ struct Partial {
 }
 
 impl CallLog {
-    pub fn new(plugin: Arc<Identity>, correlation_id: String) -> Arc<Self> {
-        Arc::new(Self { plugin, correlation_id, output: Mutex::default() })
+    /// `mask`: what no line may show.
+    pub fn new(plugin: Arc<Identity>, correlation_id: String, mask: Mask) -> Arc<Self> {
+        Arc::new(Self { plugin, correlation_id, mask, output: Mutex::default() })
     }
 
     /// Role of the plugin that is called.
@@ -92,9 +95,15 @@ impl CallLog {
     }
 
     /// A remark of the host.
-    pub fn note(&self, text: String) {
+    pub fn note(&self, mut text: String) {
+        self.mask.apply(&mut text);
         let mut output = self.lock();
         self.keep(&mut output, LogLine { stream: Stream::Host, text });
+    }
+
+    /// Blots out what no line may show, in a message that the plugin answered with.
+    pub fn mask(&self, message: &mut String) {
+        self.mask.apply(message);
     }
 
     /// All lines that were kept, and the last lines of stderr. Ends the lines that the guest did not end.
@@ -124,7 +133,8 @@ impl CallLog {
     }
 
     fn end_line(&self, output: &mut Output, stream: Stream) {
-        let text = output.partial(stream).take();
+        let mut text = output.partial(stream).take();
+        self.mask.apply(&mut text);
         if stream == Stream::Stderr {
             output.tail.push_back(text.clone());
             if output.tail.len() > TAIL_LINES {
@@ -265,7 +275,7 @@ mod tests {
     use super::*;
 
     fn log() -> Arc<CallLog> {
-        CallLog::new(Arc::new(Identity { use_case: "orders".into(), role: Role::Validate }), "id".into())
+        CallLog::new(Arc::new(Identity { use_case: "orders".into(), role: Role::Validate }), "id".into(), Mask::default())
     }
 
     #[test]

@@ -1,23 +1,73 @@
-//! Where the values of a use case's secrets come from.
+//! The values of the secrets that use cases are granted: where they come from is a [`SecretSource`]'s business, how long
+//! they are remembered that of [`Secrets`]. Nothing here, nor its `Debug`, shows a value.
 
-/// Resolves secrets by the names that manifests list.
-pub trait Secrets: Send + Sync {
-    /// The value, or `None` where there is no such secret.
-    fn get(&self, name: &str) -> Option<String>;
+mod cache;
+mod env;
+mod mask;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+pub use cache::{Lifetime, Secrets};
+pub use env::EnvSecrets;
+pub(crate) use mask::Mask;
+
+/// Values by name; cheap to clone.
+pub type SecretValues = BTreeMap<String, Arc<SecretString>>;
+
+/// A place where secrets are kept.
+#[async_trait]
+pub trait SecretSource: Send + Sync {
+    /// The values of these names, all for one use case. A name that does not exist is left out.
+    ///
+    /// # Errors
+    /// Where the place cannot be read, or will not be: the end of a sentence that begins with the names, such as "cannot be
+    /// read: …". It quotes no value.
+    async fn fetch(&self, use_case: &str, names: &[&str]) -> Result<BTreeMap<String, SecretString>, String>;
+
+    /// What to do about a name that does not exist: "set it in the environment of the host".
+    fn remedy(&self, use_case: &str, name: &str) -> String;
 }
 
-impl<F: Fn(&str) -> Option<String> + Send + Sync> Secrets for F {
-    fn get(&self, name: &str) -> Option<String> {
-        self(name)
+/// Why a secret cannot be given to a plugin. Names the secret, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// The place was read, and it is not there.
+    #[error("{name}, which is not set: {remedy}")]
+    Missing { name: String, remedy: String },
+    /// The place was not read.
+    #[error("{}, which {reason}", names.join(", "))]
+    Unavailable { names: Vec<String>, reason: String },
+}
+
+/// A source that is a function: the name's value, or none. For tests, and for values that are at hand.
+struct Function<F>(F);
+
+#[async_trait]
+impl<F: Fn(&str) -> Option<String> + Send + Sync> SecretSource for Function<F> {
+    async fn fetch(&self, _use_case: &str, names: &[&str]) -> Result<BTreeMap<String, SecretString>, String> {
+        Ok(names.iter().filter_map(|name| Some(((*name).to_owned(), (self.0)(name)?.into()))).collect())
+    }
+
+    fn remedy(&self, _use_case: &str, _name: &str) -> String {
+        "give it a value".to_owned()
     }
 }
 
-/// Secrets from the host's environment variables, of the same names.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct EnvSecrets;
+/// What a plugin's `config` is made of: what the bundle says, and the secrets that the host adds at each call.
+#[derive(Clone, Default)]
+pub(crate) struct Config {
+    pub settings: Arc<BTreeMap<String, String>>,
+    pub secrets: SecretValues,
+}
 
-impl Secrets for EnvSecrets {
-    fn get(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (settings, secrets) = (self.settings.keys(), self.secrets.keys());
+        f.debug_struct("Config").field("settings", &settings).field("secrets", &secrets).finish()
     }
 }

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use postdate_core::plugin::Stopped;
+use secrecy::ExposeSecret as _;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::config_store::{Config, Missed};
+use crate::config_store::Missed;
 use crate::limits::{FIELDS_BYTES, Limits, RANDOM_BYTES, RESOURCES, TRANSFER_BYTES};
 use crate::logs::{CallLog, Pipe, Stream};
 use crate::outgoing::Hooks;
+use crate::secrets::Config;
 
 /// Everything that the host functions of one call work on.
 pub struct State {
@@ -21,7 +23,7 @@ pub struct State {
     http: WasiHttpCtx,
     hooks: Hooks,
     table: ResourceTable,
-    config: Arc<Config>,
+    config: Config,
     missed: Missed,
     limits: Limits,
     log: Arc<CallLog>,
@@ -33,7 +35,7 @@ pub struct State {
 pub struct DeadlinePassed;
 
 /// Makes the store of one call. `memory` is bytes for all linear memories together.
-pub fn new_store(engine: &Engine, memory: u64, deadline: Instant, config: Arc<Config>, hooks: Hooks, log: Arc<CallLog>) -> Store<State> {
+pub fn new_store(engine: &Engine, memory: u64, deadline: Instant, config: Config, hooks: Hooks, log: Arc<CallLog>) -> Store<State> {
     let mut http = WasiHttpCtx::new();
     http.set_field_size_limit(FIELDS_BYTES);
     let mut table = ResourceTable::new();
@@ -52,13 +54,16 @@ pub fn new_store(engine: &Engine, memory: u64, deadline: Instant, config: Arc<Co
 }
 
 impl State {
-    pub fn config(&self) -> &Config {
-        &self.config
+    pub fn config_entries(&self) -> Vec<(String, String)> {
+        let settings = self.config.settings.iter().map(|(key, value)| (key.clone(), value.clone()));
+        let secrets = self.config.secrets.iter().map(|(key, value)| (key.clone(), value.expose_secret().to_owned()));
+        settings.chain(secrets).collect()
     }
 
     /// The guest asks for a key.
     pub fn config_value(&mut self, key: &str) -> Option<String> {
-        let value = self.config.get(key).cloned();
+        let secret = || self.config.secrets.get(key).map(|value| value.expose_secret().to_owned());
+        let value = self.config.settings.get(key).cloned().or_else(secret);
         if value.is_none() {
             self.missed.add(key);
         }

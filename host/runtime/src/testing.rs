@@ -8,7 +8,7 @@ use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::{Job, ValidateInput};
 use postdate_core::use_case::MANIFEST_FILE;
 
-use crate::{LoadError, LoadedBundle, Options, Runtime};
+use crate::{LoadError, LoadedBundle, Options, Runtime, Secrets};
 
 /// The bytes of a test guest. Fails, and says how to get there, where it has not been built.
 #[track_caller]
@@ -37,7 +37,7 @@ pub fn bundle(manifest: &str, guests: &[&str]) -> BundleSource {
 }
 
 pub async fn load(manifest: &str, guests: &[&str]) -> Result<LoadedBundle, LoadError> {
-    runtime().load(&bundle(manifest, guests), &|_: &str| None).await
+    runtime().load(&bundle(manifest, guests), &Secrets::none()).await
 }
 
 /// For a test that is not async itself, and for what one calls that is.

@@ -14,5 +14,6 @@ mod life;
 mod races;
 mod retries;
 mod scene;
+mod secrets;
 mod shapes;
 mod undo;

@@ -43,10 +43,19 @@ impl Scene {
 
     /// As [`Self::with`], for targets that are made in the stack's account first.
     pub async fn in_account(manifest: impl AsyncFnOnce(&Aws) -> String, options: Options) -> Self {
+        Self::made(async |aws| format!("{PUPPET}{RETRY}{}", manifest(aws).await), options).await
+    }
+
+    /// With this as the manifest of `puppet`.
+    pub async fn of(manifest: &str, options: Options) -> Self {
+        Self::made(async |_| manifest.to_owned(), options).await
+    }
+
+    async fn made(manifest: impl AsyncFnOnce(&Aws) -> String, options: Options) -> Self {
         let use_cases = UseCases::new();
         let stack = Stack::start(Options { use_cases: Some(use_cases.path().to_owned()), ..options }).await;
         let manifest = manifest(&stack.aws).await;
-        use_cases.write("puppet", &format!("{PUPPET}{RETRY}{manifest}"));
+        use_cases.write("puppet", &manifest);
         bundles::compile(&use_cases).await;
         let (processor, target) = tokio::join!(stack.processor(), stack.target());
         let api = Client::new(&processor.url(), None);

@@ -15,14 +15,17 @@ use crate::harness::root;
 const FUNCTIONS: [&str; 3] = ["processor", "target", "janitor"];
 
 /// Files whose calls only some functions make, although more of them reach the module; each with the reason.
-const ONLY: [(&str, &[&str], &str); 2] = [
+const ONLY: [(&str, &[&str], &str); 4] = [
     ("deliver.rs", &["target"], "the janitor is made of the same parts, and delivers nothing itself"),
+    ("secrets/parameters.rs", &["processor", "target"], "the janitor loads no plugin, and so no secret"),
+    ("secrets/secrets_manager.rs", &["processor", "target"], "the janitor loads no plugin, and so no secret"),
     ("schedule/list.rs", &["janitor"], "the others schedule, and look for nothing"),
 ];
 
 /// What AWS does in a function's name, or needs beside a call; there is no call for it in the code.
-const WITHOUT_CALL: [(&str, &str); 9] = [
+const WITHOUT_CALL: [(&str, &str); 10] = [
     ("iam:PassRole", "checked by EventBridge when a rule or schedule names a role"),
+    ("kms:Decrypt", "SSM and Secrets Manager decrypt under this role, and by way of them only"),
     ("logs:CreateLogStream", "Lambda writes the log"),
     ("logs:PutLogEvents", "Lambda writes the log"),
     ("xray:PutTraceSegments", "Lambda sends traces"),
@@ -34,15 +37,17 @@ const WITHOUT_CALL: [(&str, &str); 9] = [
 ];
 
 /// Crate of the SDK, prefix of its actions in IAM.
-const SERVICES: [(&str, &str); 8] = [
+const SERVICES: [(&str, &str); 10] = [
     ("aws-sdk-dynamodb", "dynamodb"),
     ("aws-sdk-eventbridge", "events"),
     ("aws-sdk-lambda", "lambda"),
     ("aws-sdk-s3", "s3"),
     ("aws-sdk-scheduler", "scheduler"),
+    ("aws-sdk-secretsmanager", "secretsmanager"),
     ("aws-sdk-sfn", "states"),
     ("aws-sdk-sns", "sns"),
     ("aws-sdk-sqs", "sqs"),
+    ("aws-sdk-ssm", "ssm"),
 ];
 
 /// The actions that an operation needs, where they are not called like the operation.

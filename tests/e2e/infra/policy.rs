@@ -22,11 +22,13 @@ const WITHOUT_RESOURCE: [(&str, &str); 3] = [
 ];
 
 /// How a resource that is a pattern may end, and so what it is limited to.
-const PATTERNS: [(&str, &str); 5] = [
+const PATTERNS: [(&str, &str); 7] = [
     (":rule/${Prefix}*", "rules of the prefix"),
     (":schedule/${ScheduleGroup}/${Prefix}*", "schedules of the prefix in our group"),
     (":role/${Prefix}direct-*", "roles that the operator made for direct targets"),
     ("arn:aws:s3:::${Bucket}/use-cases/*", "the use cases"),
+    (":parameter/${Prefix}secrets/*", "secrets of use cases"),
+    (":secret:${Prefix}secrets/*", "secrets of use cases"),
     (":*", "log streams, if it begins as a log group of ours"),
 ];
 
@@ -78,9 +80,10 @@ fn too_wide(statement: &Value) -> Option<String> {
             return Some(format!("{actions:?} on {resource}"));
         }
     }
-    let passes = actions.contains(&"iam:PassRole");
-    (passes && statement["Condition"]["StringEquals"].get("iam:PassedToService").is_none())
-        .then(|| "passes a role to any service".to_owned())
+    let conditions = [("iam:PassRole", "iam:PassedToService"), ("kms:Decrypt", "kms:ViaService")];
+    let unlimited =
+        |(action, condition): &(&str, &str)| actions.contains(action) && statement["Condition"]["StringEquals"].get(condition).is_none();
+    conditions.iter().find(|pair| unlimited(pair)).map(|(action, condition)| format!("{action} for any service, without {condition}"))
 }
 
 #[test]
@@ -132,6 +135,9 @@ fn wide_statements_are_found() {
     assert!(check("dynamodb:Query", "arn:aws:dynamodb:${Region}:${AccountId}:table/*"));
     assert!(check("sqs:SendMessage", "arn:aws:sqs:${Region}:${AccountId}:*"));
     assert!(check("iam:PassRole", "${SchedulerRoleArn}"));
+    assert!(check("kms:Decrypt", "${SecretsKeyArn}"));
+    assert!(check("ssm:GetParameters", "arn:aws:ssm:${Region}:${AccountId}:parameter/${Prefix}*"));
+    assert!(check("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:${Region}:${AccountId}:secret:*"));
     assert!(!check("events:PutRule", "arn:aws:events:${Region}:${AccountId}:rule/${Prefix}*"));
     assert!(!check("events:ListRules", "*"));
 }

@@ -52,6 +52,7 @@ fn functions_are_told_what_they_read() {
         assert_eq!(variables["POSTDATE_QUEUE_URL"], stack["resources"]["DelayQueue"], "{function}");
         assert_eq!(variables["POSTDATE_DEAD_LETTER_ARN"], stack["dead_letters"]["QueueArn"], "{function}");
         assert_eq!(variables["POSTDATE_PREFIX"], "other-", "{function}");
+        assert_eq!(variables["POSTDATE_SECRETS"], "ssm:/other-secrets/", "{function}");
         let arn = text(&variables["POSTDATE_TARGET_ARN"]);
         assert!(arn.starts_with("arn:aws:lambda:us-east-1:") && arn.ends_with(":function:other-target:live"), "{function}: {arn}");
         let use_cases = format!("s3://{}/use-cases", text(&stack["resources"]["UseCases"]));

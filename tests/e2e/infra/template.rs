@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::tools::translated;
 
 /// What the documents in `infra/policies` write for what only a deployment knows.
-const NAMES: [(&str, &str); 15] = [
+const NAMES: [(&str, &str); 16] = [
     ("AWS::Partition", "aws"),
     ("AWS::Region", "${Region}"),
     ("AWS::AccountId", "${AccountId}"),
@@ -17,6 +17,7 @@ const NAMES: [(&str, &str); 15] = [
     ("Notifications", "arn:aws:sns:${Region}:${AccountId}:${Notifications}"),
     ("ScheduleGroup", "${ScheduleGroup}"),
     ("SchedulerRole.Arn", "${SchedulerRoleArn}"),
+    ("SecretsKeyArn", "${SecretsKeyArn}"),
     ("TargetAliaslive", "arn:aws:lambda:${Region}:${AccountId}:function:${Prefix}target:live"),
     ("ProcessorLogs.Arn", "arn:aws:logs:${Region}:${AccountId}:log-group:/aws/lambda/${Prefix}processor:*"),
     ("TargetLogs.Arn", "arn:aws:logs:${Region}:${AccountId}:log-group:/aws/lambda/${Prefix}target:*"),

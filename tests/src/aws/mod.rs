@@ -5,6 +5,7 @@ mod dynamodb;
 mod events;
 mod messages;
 mod s3;
+mod secrets;
 
 use hyper::Method;
 use serde_json::Value;
@@ -44,7 +45,7 @@ impl Aws {
     }
 
     /// A call of a service that speaks AWS's JSON protocol: `json("events", "PutRule", …)`. Services: `dynamodb`,
-    /// `events`, `sqs`, `states`.
+    /// `events`, `secretsmanager`, `sqs`, `ssm`, `states`.
     ///
     /// # Errors
     /// Where the service refuses.
@@ -52,7 +53,9 @@ impl Aws {
         let prefix = match service {
             "dynamodb" => "DynamoDB_20120810",
             "events" => "AWSEvents",
+            "secretsmanager" => "secretsmanager",
             "sqs" => "AmazonSQS",
+            "ssm" => "AmazonSSM",
             "states" => "AWSStepFunctions",
             other => panic!("{other} has no JSON protocol here"),
         };

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use postdate_core::use_case::is_use_case_name;
+use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
-
 use tracing_subscriber::filter::Targets;
 
-use super::{Backend, Config, ConfigError, ConfigErrors, HostAddress, Place, SERVICES};
+use super::{Backend, Config, ConfigError, ConfigErrors, HostAddress, Place, SERVICES, SecretPlace};
 
 /// Most hours that EventBridge tries to deliver an event (`MaximumEventAgeInSeconds`: 60 to 86,400).
 const MAX_EVENT_AGE_HOURS: u64 = 24;
@@ -198,6 +198,23 @@ pub fn max_event_age(value: &str) -> Result<Duration, String> {
 
 pub fn retention(value: &str) -> Result<Duration, String> {
     duration(value, Duration::from_hours(1), Duration::from_hours(3650 * 24), "a duration from 1h to 3650d, such as 30d")
+}
+
+pub fn secrets(value: &str) -> Result<SecretPlace, String> {
+    // A prefix that does not end at a slash would reach into the names of others.
+    let good = |prefix: &str| is_of(prefix, 2..=512, "_.-/") && prefix.ends_with('/') && !prefix.contains("//");
+    match value.split_once(':') {
+        None if value == "env" => Ok(SecretPlace::Environment),
+        Some(("ssm", prefix)) if good(prefix) && prefix.starts_with('/') => Ok(SecretPlace::Parameters { prefix: prefix.to_owned() }),
+        Some(("secretsmanager", prefix)) if good(prefix) && !prefix.starts_with('/') => {
+            Ok(SecretPlace::SecretsManager { prefix: prefix.to_owned() })
+        }
+        _ => Err("it should be env, ssm:/some/prefix/, or secretsmanager:some/prefix/".to_owned()),
+    }
+}
+
+pub fn secrets_lifetime(value: &str) -> Result<Duration, String> {
+    duration(value, *Lifetime::FRESH.start(), *Lifetime::FRESH.end(), "a duration from 1s to 24h, such as 5m")
 }
 
 pub fn base_path(value: &str) -> Result<String, String> {

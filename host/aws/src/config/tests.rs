@@ -32,6 +32,8 @@ fn the_least_is_enough_and_the_rest_has_the_defaults_of_the_documentation() {
         table: "postdate".into(),
         use_cases: default_place(),
         prefetch: Vec::new(),
+        secrets: SecretPlace::Environment,
+        secrets_lifetime: Duration::from_mins(5),
         target_arn: TARGET.into(),
         queue_url: None,
         hosts: BTreeMap::new(),
@@ -50,6 +52,8 @@ fn the_least_is_enough_and_the_rest_has_the_defaults_of_the_documentation() {
         "POSTDATE_USE_CASES",
         "POSTDATE_TRUSTED_KEYS",
         "POSTDATE_PREFETCH",
+        "POSTDATE_SECRETS",
+        "POSTDATE_SECRETS_LIFETIME",
         "POSTDATE_QUEUE_URL",
         "POSTDATE_HOSTS",
         "POSTDATE_SCHEDULER",
@@ -73,6 +77,8 @@ fn everything_can_be_said() {
     let config = read(&[
         ("POSTDATE_USE_CASES", "s3://my-bucket/use-cases/"),
         ("POSTDATE_PREFETCH", "orders, webhook"),
+        ("POSTDATE_SECRETS", "ssm:/postdate/secrets/"),
+        ("POSTDATE_SECRETS_LIFETIME", "1m"),
         ("POSTDATE_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/delay"),
         ("POSTDATE_HOSTS", r#"{"big":{"arn":"arn:aws:lambda:eu-west-1:123456789012:function:big"}}"#),
         ("POSTDATE_SCHEDULER", "scheduler"),
@@ -86,6 +92,10 @@ fn everything_can_be_said() {
     .unwrap();
     assert_eq!(config.use_cases, Place::S3 { bucket: "my-bucket".into(), prefix: "use-cases".into() });
     assert_eq!(config.prefetch, ["orders", "webhook"]);
+    assert_eq!(config.secrets, SecretPlace::Parameters { prefix: "/postdate/secrets/".into() });
+    assert_eq!(config.secrets_lifetime, Duration::from_mins(1));
+    let in_manager = read(&[("POSTDATE_SECRETS", "secretsmanager:postdate/")]).unwrap();
+    assert_eq!(in_manager.secrets, SecretPlace::SecretsManager { prefix: "postdate/".into() });
     assert_eq!(config.hosts["big"].queue_url, None);
     assert_eq!(
         config.scheduler,
@@ -114,6 +124,14 @@ fn each_fault_names_its_variable_and_what_it_should_look_like() {
         ("POSTDATE_TRUSTED_KEYS", "ed25519:AAAA", "postdate key show"),
         ("POSTDATE_PREFETCH", "Orders", "names of use cases"),
         ("POSTDATE_PREFETCH", "orders,,webhook", "names of use cases"),
+        ("POSTDATE_SECRETS", "vault:postdate/", "env, ssm:/some/prefix/, or secretsmanager:"),
+        ("POSTDATE_SECRETS", "ssm:postdate/", "ssm:/some/prefix/"),
+        ("POSTDATE_SECRETS", "ssm:/postdate", "ssm:/some/prefix/"),
+        ("POSTDATE_SECRETS", "ssm:/", "ssm:/some/prefix/"),
+        ("POSTDATE_SECRETS", "secretsmanager:/postdate/", "secretsmanager:some/prefix/"),
+        ("POSTDATE_SECRETS", "secretsmanager:post*/", "secretsmanager:some/prefix/"),
+        ("POSTDATE_SECRETS_LIFETIME", "0s", "from 1s to 24h"),
+        ("POSTDATE_SECRETS_LIFETIME", "25h", "from 1s to 24h"),
         ("POSTDATE_TARGET_ARN", "postdate-target", "the ARN of a Lambda function"),
         ("POSTDATE_TARGET_ARN", "arn:aws:sqs:eu-west-1:123456789012:target", "the ARN of a Lambda function"),
         ("POSTDATE_TARGET_ARN", "arn:aws:lambda:eu-west-1:1:function:x", "the ARN of a Lambda function"),

@@ -29,7 +29,7 @@ fn in_directory(root: &Path) -> AwsUseCases {
 
 fn trusting(root: &Path, trust: Trust) -> AwsUseCases {
     let place = Place::directory(root.to_owned(), trust, root.with_extension("unpacked"));
-    AwsUseCases::new(place, runtime(), Service::Processor)
+    AwsUseCases::new(place, runtime(), Secrets::none(), Service::Processor)
 }
 
 async fn description(use_cases: &AwsUseCases, name: &str) -> Option<String> {
@@ -140,7 +140,7 @@ async fn with_trusted_keys_nothing_is_loaded_that_is_not_signed_with_one() {
 
 fn in_bucket(bucket: &Bucket, cache: &Path, fresh: Duration) -> AwsUseCases {
     let objects = AnyObjects::S3(S3::new(bucket.client(), "bucket", "use-cases"));
-    AwsUseCases::with_fresh(Place::new(objects, Trust::default(), cache.to_owned()), runtime(), Service::Processor, fresh)
+    AwsUseCases::with_fresh(Place::new(objects, Trust::default(), cache.to_owned()), runtime(), Secrets::none(), Service::Processor, fresh)
 }
 
 async fn upload(bucket: &Bucket, name: &str, description: &str) -> String {

@@ -13,7 +13,7 @@ use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::MANIFEST_FILE;
 use postdate_runtime::inspect::{Inspection, Kind, Verdict, inspect};
-use postdate_runtime::{LoadError, read_bundle_dir};
+use postdate_runtime::{LoadError, Secrets, read_bundle_dir};
 
 use super::{cases, size_text};
 use crate::compiler::Limits;
@@ -61,7 +61,7 @@ async fn check_bundle(dir: &Path, limits: Limits) -> anyhow::Result<bool> {
         out(&findings(&dir.join(file).display().to_string(), wasm.len() as u64, &inspect(wasm)));
     }
     // Its secrets are the host's business.
-    let loaded = super::runtime(limits)?.load(&source, &|_: &str| Some(String::new())).await;
+    let loaded = super::runtime(limits)?.load(&source, &Secrets::of(|_| Some(String::new()))).await;
     let mut problems: Vec<String> = loaded.err().map(|error| error.to_string()).into_iter().collect();
     let cases = match cases::read_dir(&dir.join(cases::DIR)) {
         Ok(cases) => cases.len(),
@@ -84,7 +84,7 @@ async fn load_problems(wasm: &Bytes, roles: &[Role], limits: Limits) -> anyhow::
     let runtime = super::runtime(limits)?;
     let mut problems = Vec::new();
     for role in roles {
-        match runtime.load(&bundle_for(*role, wasm), &|_: &str| None).await {
+        match runtime.load(&bundle_for(*role, wasm), &Secrets::none()).await {
             Ok(_) => {}
             Err(LoadError::Plugin { reason, .. }) => problems.push(reason),
             Err(other) => return Err(other.into()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use postdate_core::plugin::Role;
 use postdate_runtime::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Arch, Artifacts};
-use postdate_runtime::{Precompiled, read_bundle_dir, write_artifacts};
+use postdate_runtime::{Precompiled, Secrets, read_bundle_dir, write_artifacts};
 
 use crate::compiler::Limits;
 use crate::output::{columns, out};
@@ -45,7 +45,7 @@ pub async fn run(arguments: Compile, limits: Limits) -> anyhow::Result<ExitCode>
     // What a server would refuse is refused now, and not by a host that is far away. Only linking finds an interface of
     // another type than its name says, and only code for this machine can be linked.
     let runtime = super::runtime(limits)?;
-    runtime.load(&source, &|_: &str| Some(String::new())).await?;
+    runtime.load(&source, &Secrets::of(|_| Some(String::new()))).await?;
 
     let use_case = source.use_case()?;
     let mut compiled = Vec::new();

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use postdate_core::plugin::Role;
 use postdate_core::schedule::parse_time;
-use postdate_runtime::{EnvSecrets, Outgoing, Secrets, read_bundle_dir};
+use postdate_runtime::{EnvSecrets, Lifetime, Outgoing, SecretSource, Secrets, read_bundle_dir};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::call::{Call, Called};
@@ -88,7 +90,7 @@ pub async fn run(arguments: Run, limits: Limits) -> anyhow::Result<ExitCode> {
     };
     let granted = use_case.plugin(role).map(|spec| spec.secrets.clone()).unwrap_or_default();
     // The plugin that is not called needs none, so it shall not ask for any.
-    let secrets = move |name: &str| if granted.iter().any(|own| own == name) { EnvSecrets.get(name) } else { Some(String::new()) };
+    let secrets = Secrets::new(OnlyGranted(granted), Lifetime::default());
     let call = Call {
         role,
         id: uuid::Uuid::now_v7().to_string(),
@@ -104,6 +106,23 @@ pub async fn run(arguments: Run, limits: Limits) -> anyhow::Result<ExitCode> {
     out(&if arguments.json { format!("{}\n", document(&called)) } else { text(&called) });
     let yes = matches!(called.outcome, Outcome::Accepted(_) | Outcome::Result(_)) && called.unusable.is_none();
     Ok(if yes { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The environment, for the plugin that is called; of the other one's secrets nothing is asked and nothing said.
+struct OnlyGranted(Vec<String>);
+
+#[async_trait]
+impl SecretSource for OnlyGranted {
+    async fn fetch(&self, use_case: &str, names: &[&str]) -> Result<BTreeMap<String, SecretString>, String> {
+        let (own, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| self.0.iter().any(|own| own == *name));
+        let mut values = EnvSecrets.fetch(use_case, &own).await?;
+        values.extend(others.into_iter().map(|name| (name.to_owned(), SecretString::default())));
+        Ok(values)
+    }
+
+    fn remedy(&self, use_case: &str, name: &str) -> String {
+        EnvSecrets.remedy(use_case, name)
+    }
 }
 
 fn document(called: &Called) -> Value {

@@ -13,7 +13,7 @@ use postdate_core::id::CorrelationId;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::UseCase;
 use postdate_runtime::outgoing::Canned;
-use postdate_runtime::{LoadError, LoadedBundle, LogLine, Outgoing, Runtime, read_bundle_dir};
+use postdate_runtime::{LoadError, LoadedBundle, LogLine, Outgoing, Runtime, Secrets, read_bundle_dir};
 
 use super::call::{Call, Called};
 use super::cases::{self, Case, Expected};
@@ -137,7 +137,7 @@ pub async fn run_cases(runtime: &Runtime, dir: &Path, source: &BundleSource) -> 
 
 /// Compiles once; each case then brings its own secrets. A plugin that is refused is an outcome only where a case expects it.
 async fn load(runtime: &Runtime, source: &BundleSource, cases: &[Case]) -> anyhow::Result<Loaded> {
-    let anything = |_: &str| Some(String::new());
+    let anything = Secrets::of(|_| Some(String::new()));
     match runtime.load(source, &anything).await {
         Err(error @ LoadError::Plugin { .. }) if cases.iter().any(|case| case.expect == Expected::Error("refused".into())) => {
             Ok(Err(error))
@@ -159,7 +159,7 @@ async fn run_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> Ran {
 /// The complaints, and what the plugin wrote.
 async fn try_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> anyhow::Result<(Vec<String>, Vec<LogLine>)> {
     let bundle = match loaded {
-        Ok(bundle) => bundle.with_secrets(&secrets_of(use_case, case)?)?,
+        Ok(bundle) => bundle.with_secrets(&secrets_of(use_case, case)?).await?,
         Err(error) => {
             let refused = Outcome::Error { code: "refused", message: error.to_string() };
             return Ok((differences(&case.expect, &refused), Vec::new()));
@@ -185,7 +185,7 @@ async fn try_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> anyhow::R
 }
 
 /// The case's secrets, complete for the plugin that it calls; the other plugin's are left empty.
-fn secrets_of(use_case: &UseCase, case: &Case) -> anyhow::Result<impl Fn(&str) -> Option<String> + Send + Sync + use<>> {
+fn secrets_of(use_case: &UseCase, case: &Case) -> anyhow::Result<Secrets> {
     let granted = |role: Role| use_case.plugin(role).map(|spec| spec.secrets.as_slice()).unwrap_or_default();
     let (role, own) = (case.call, granted(case.call));
     if let Some(missing) = own.iter().find(|name| !case.secrets.contains_key(*name)) {
@@ -195,7 +195,7 @@ fn secrets_of(use_case: &UseCase, case: &Case) -> anyhow::Result<impl Fn(&str) -
         bail!("secrets: {unknown} is not granted to the {role} plugin: add it to {role}.secrets of the manifest, or leave it out");
     }
     let values: BTreeMap<String, String> = case.secrets.clone();
-    Ok(move |name: &str| Some(values.get(name).cloned().unwrap_or_default()))
+    Ok(Secrets::of(move |name| Some(values.get(name).cloned().unwrap_or_default())))
 }
 
 fn count(cases: usize) -> String {

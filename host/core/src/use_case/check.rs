@@ -12,6 +12,8 @@ const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..
 const MEMORY_BYTES: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 30);
 /// `triggerAt` and its ledgers stay within years of four digits.
 const MAX_AHEAD: Duration = Duration::from_hours(100 * 366 * 24);
+/// Secrets of a plugin; each is fetched while a call waits.
+const MAX_SECRETS: usize = 20;
 
 pub fn check(use_case: &UseCase) -> Result<(), ManifestError> {
     check_name("name", &use_case.name)?;
@@ -55,6 +57,12 @@ fn check_plugin(role: Role, spec: &PluginSpec) -> Result<(), ManifestError> {
     }
     for (key, file) in &spec.config_files {
         check_file(&format!("{role}.config-files.{key}"), file)?;
+    }
+    if spec.secrets.len() > MAX_SECRETS {
+        return fault(format!("{role}.secrets"), format!("are more than the {MAX_SECRETS} that a plugin may have"));
+    }
+    for (index, name) in spec.secrets.iter().enumerate() {
+        check_secret(&format!("{role}.secrets[{index}]"), name)?;
     }
     let mut keys: Vec<&String> = spec.config.keys().chain(spec.config_files.keys()).chain(&spec.secrets).collect();
     keys.sort();
@@ -184,6 +192,15 @@ pub fn is_use_case_name(name: &str) -> bool {
 fn check_name(key: &str, name: &str) -> Result<(), ManifestError> {
     if !is_use_case_name(name) {
         return fault(key, format!("{name:?} is not a name: 1 to 32 of a-z, 0-9 and \"-\""));
+    }
+    Ok(())
+}
+
+/// `[A-Za-z0-9_-]{1,64}`: it becomes part of a path where secrets are kept, which ends at the use case.
+fn check_secret(key: &str, name: &str) -> Result<(), ManifestError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() || name.len() > 64 || !name.chars().all(legal) {
+        return fault(key, format!("{name:?} is not the name of a secret: 1 to 64 of A-Z, a-z, 0-9, \"_\" and \"-\""));
     }
     Ok(())
 }

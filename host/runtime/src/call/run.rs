@@ -12,11 +12,13 @@ use crate::limits::MAX_OUTPUT_BYTES;
 use crate::load::Plugin;
 use crate::logs::{CallLog, LogLine};
 use crate::outgoing::{Hooks, Outgoing};
+use crate::secrets::{Config, Mask};
 use crate::slots::Slot;
 use crate::store::new_store;
 
 pub struct Call<G: Guest> {
     pub plugin: Plugin<G>,
+    pub config: Config,
     /// Correlation id.
     pub id: String,
     pub input: G::Input,
@@ -37,17 +39,17 @@ pub struct Outcome<T> {
 
 impl<G: Guest> Call<G> {
     pub async fn run(self, engine: Engine) -> Outcome<G::Output> {
-        let Self { plugin, id, input, outgoing, started, deadline, slot } = self;
-        let log = CallLog::new(Arc::clone(&plugin.identity), id);
+        let Self { plugin, config, id, input, outgoing, started, deadline, slot } = self;
+        let log = CallLog::new(Arc::clone(&plugin.identity), id, Mask::new(&config.secrets));
         let hooks = Hooks::new(outgoing, Arc::clone(&plugin.grants), Arc::clone(&log));
-        let mut store = new_store(&engine, plugin.memory, deadline, Arc::clone(&plugin.config), hooks, Arc::clone(&log));
+        let mut store = new_store(&engine, plugin.memory, deadline, config, hooks, Arc::clone(&log));
         // The epoch stops a guest that computes; this stops one that waits inside a host call.
         let given = deadline.saturating_duration_since(started);
         let answer = tokio::time::timeout(given, plugin.pre.call(&mut store, &input)).await;
         let result = match answer {
             Ok(Ok(answer)) => match G::size(&answer) {
                 size if size > MAX_OUTPUT_BYTES => Err(Stopped::Output { size, limit: MAX_OUTPUT_BYTES }),
-                _ => Ok(answer),
+                _ => Ok(G::messages(answer, |message| log.mask(message))),
             },
             Ok(Err(error)) => Err(stopped(&error, store.data(), given)),
             Err(_) => Err(Stopped::Timeout(given)),

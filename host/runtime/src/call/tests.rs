@@ -11,9 +11,10 @@ use wasmtime::Store;
 use crate::limits::{MAX_OUTPUT_BYTES, TRANSFER_BYTES};
 use crate::logs::{CallLog, Stream};
 use crate::outgoing::{Answer, Canned, Exchange, Hooks};
+use crate::secrets::Mask;
 use crate::store::new_store;
 use crate::testing::{bundle, input, job, load};
-use crate::{Options, Runtime};
+use crate::{Options, Runtime, Secrets};
 
 const PUPPET: &str = "[validate]\nplugin = 'puppet.wasm'\nmemory = '16MiB'\ntimeout = '300ms'\n\
      [process]\nplugin = 'puppet.wasm'\nmemory = '16MiB'\ntimeout = '300ms'\n";
@@ -264,7 +265,7 @@ async fn a_validator_has_no_network_even_if_its_component_could() {
 #[tokio::test]
 async fn instances_made_on_demand_are_held_to_the_same_limits() {
     let runtime = Runtime::on_demand(Options { slots: 1, ..Options::default() }).unwrap();
-    let loaded = runtime.load(&bundle(PUPPET, &["puppet"]), &|_: &str| None).await.unwrap();
+    let loaded = runtime.load(&bundle(PUPPET, &["puppet"]), &Secrets::none()).await.unwrap();
     for (script, code) in [(json!({ "do": "loop" }), "timeout"), (json!({ "do": "memory", "mib": 32 }), "memory")] {
         assert_eq!(stopped(process_in(&loaded, script, CallOptions::default()).await).reason.code(), code);
     }
@@ -289,10 +290,10 @@ async fn cost_of_a_call() {
         let empty = started.elapsed() / CALLS;
         let started = Instant::now();
         for _ in 0..CALLS {
-            let log = CallLog::new(Arc::clone(&plugin.identity), String::new());
+            let log = CallLog::new(Arc::clone(&plugin.identity), String::new(), Mask::default());
             let hooks = Hooks::new(Outgoing::Granted, Arc::clone(&plugin.grants), Arc::clone(&log));
             let deadline = Instant::now() + Duration::from_secs(1);
-            let mut store = new_store(plugin.pre.engine(), plugin.memory, deadline, Arc::clone(&plugin.config), hooks, log);
+            let mut store = new_store(plugin.pre.engine(), plugin.memory, deadline, plugin.config().await.unwrap(), hooks, log);
             plugin.pre.call(&mut store, &convert::request(input("{}"))).await.unwrap().unwrap();
         }
         let bare = started.elapsed() / CALLS;

@@ -31,7 +31,7 @@ pub(crate) struct Compiled {
 impl Runtime {
     /// Loads a bundle that was compiled ahead of time for this machine's architecture. Nothing is compiled, and what does
     /// not fit this host is refused: another wasmtime, other settings, bytes that are not those that the compiler wrote.
-    pub async fn load_compiled(&self, bundle: &CompiledBundle, secrets: &dyn Secrets) -> Result<LoadedBundle, LoadError> {
+    pub async fn load_compiled(&self, bundle: &CompiledBundle, secrets: &Secrets) -> Result<LoadedBundle, LoadError> {
         let use_case = Arc::clone(&bundle.use_case);
         let code = |role| bundle.roles.contains(&role).then(|| find(bundle, role).map(Code::Compiled));
         self.load_roles(&bundle.source, use_case, bundle.version(), secrets, code).await

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::testing::{bundle, guest, job, load, runtime};
-use crate::{Options, Runtime};
+use crate::{Options, Runtime, Secrets};
 
 async fn refused(manifest: &str, guests: &[&str]) -> String {
     load(manifest, guests).await.expect_err("it was loaded").to_string()
@@ -49,7 +49,7 @@ async fn files_that_are_no_components_are_refused() {
     ] {
         let mut source = bundle("[process]\nplugin = 'p.wasm'\n", &[]);
         source.files.insert("p.wasm".into(), content.into());
-        let error = runtime().load(&source, &|_: &str| None).await.unwrap_err().to_string();
+        let error = runtime().load(&source, &Secrets::none()).await.unwrap_err().to_string();
         assert!(error.contains(expected), "{expected}: {error}");
     }
 }
@@ -62,7 +62,7 @@ async fn damaged_code_is_refused_by_the_compiler() {
     code[at..at + 64].fill(0xff);
     let mut source = bundle("[process]\nplugin = 'p.wasm'\n", &[]);
     source.files.insert("p.wasm".into(), code.into());
-    let error = runtime().load(&source, &|_: &str| None).await.unwrap_err().to_string();
+    let error = runtime().load(&source, &Secrets::none()).await.unwrap_err().to_string();
     assert!(error.contains("is not valid") || error.contains("is damaged"), "{error}");
 }
 
@@ -72,14 +72,14 @@ async fn config_files_and_secrets_are_seen_by_the_plugin_and_by_nobody_else() {
                     config = { currency = 'EUR', limits = { max = 3 } }\n";
     let mut source = bundle(manifest, &["puppet"]);
     source.files.insert("s.json".into(), "{}".into());
-    let loaded = runtime().load(&source, &|name: &str| (name == "API_KEY").then(|| "hush".to_owned())).await.unwrap();
+    let loaded = runtime().load(&source, &Secrets::of(|name| (name == "API_KEY").then(|| "hush".to_owned()))).await.unwrap();
     for (key, value) in [("currency", "EUR"), ("limits", r#"{"max":3}"#), ("schema", "{}"), ("API_KEY", "hush")] {
         assert_eq!(config_of(&loaded, key).await.unwrap().as_deref(), Some(value), "{key}");
     }
     assert!(config_of(&loaded, "PATH").await.is_err());
     assert!(!format!("{loaded:?}").contains("hush"));
 
-    let other = loaded.with_secrets(&|_: &str| Some("other".to_owned())).unwrap();
+    let other = loaded.with_secrets(&Secrets::of(|_| Some("other".to_owned()))).await.unwrap();
     assert_eq!(config_of(&other, "API_KEY").await.unwrap().as_deref(), Some("other"));
     assert_eq!(config_of(&other, "currency").await.unwrap().as_deref(), Some("EUR"));
     assert_eq!(config_of(&loaded, "API_KEY").await.unwrap().as_deref(), Some("hush"), "the first one keeps its own");
@@ -88,14 +88,14 @@ async fn config_files_and_secrets_are_seen_by_the_plugin_and_by_nobody_else() {
 #[tokio::test]
 async fn a_missing_secret_is_named() {
     let error = refused("[process]\nplugin = 'minimal-process.wasm'\nsecrets = ['API_KEY']\n", &["minimal-process"]).await;
-    assert_eq!(error, "use case tested: process.secrets names API_KEY, which is not set: set it in the environment of the host");
+    assert_eq!(error, "use case tested: process.secrets names API_KEY, which is not set: give it a value");
 }
 
 #[tokio::test]
 async fn more_memory_than_the_host_gives_is_refused() {
     let runtime = Runtime::new(Options { slots: 1, max_memory: 32 << 20, ..Options::default() }).unwrap();
     let source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
-    let error = runtime.load(&source, &|_: &str| None).await.unwrap_err().to_string();
+    let error = runtime.load(&source, &Secrets::none()).await.unwrap_err().to_string();
     assert!(error.contains("asks for 64 MiB of memory, and this host gives 32 MiB"), "{error}");
 }
 
@@ -113,18 +113,18 @@ async fn a_second_start_finds_what_the_first_one_compiled() {
     };
 
     let first = Runtime::new(options.clone()).unwrap();
-    first.load(&source, &|_: &str| None).await.unwrap();
+    first.load(&source, &Secrets::none()).await.unwrap();
     let written = files();
     assert_eq!(written.len(), 2, "the code and its digest: {written:?}");
 
     let second = Runtime::new(options).unwrap();
-    let loaded = second.load(&source, &|_: &str| None).await.unwrap();
+    let loaded = second.load(&source, &Secrets::none()).await.unwrap();
     assert!(loaded.process(job("{}"), None).await.unwrap().is_ok());
     assert_eq!(files(), written, "nothing was compiled again");
 
     let code = written.iter().find(|(path, _)| path.extension().unwrap() == "cwasm").unwrap();
     fs::write(&code.0, "damaged").unwrap();
-    let loaded = second.load(&source, &|_: &str| None).await.unwrap();
+    let loaded = second.load(&source, &Secrets::none()).await.unwrap();
     assert!(loaded.process(job("{}"), None).await.unwrap().is_ok());
     assert!(fs::metadata(&code.0).unwrap().len() > 1000, "it was compiled again");
 }

@@ -147,9 +147,10 @@ mod tests {
 
     use super::*;
     use crate::logs::Identity;
+    use crate::secrets::Mask;
 
     fn log() -> Arc<CallLog> {
-        CallLog::new(Arc::new(Identity { use_case: "x".into(), role: Role::Process }), "id".into())
+        CallLog::new(Arc::new(Identity { use_case: "x".into(), role: Role::Process }), "id".into(), Mask::default())
     }
 
     fn get(url: &str) -> (Request<WasiBody>, Origin) {

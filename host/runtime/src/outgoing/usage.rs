@@ -122,9 +122,10 @@ mod tests {
 
     use super::*;
     use crate::logs::Identity;
+    use crate::secrets::Mask;
 
     fn usage() -> (Arc<Usage>, Arc<CallLog>) {
-        let log = CallLog::new(Arc::new(Identity { use_case: "x".into(), role: Role::Process }), "id".into());
+        let log = CallLog::new(Arc::new(Identity { use_case: "x".into(), role: Role::Process }), "id".into(), Mask::default());
         (Usage::new(Arc::clone(&log)), log)
     }
 

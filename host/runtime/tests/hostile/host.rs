@@ -8,7 +8,7 @@ use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::{Job, JobResult, PluginError, Role};
 use postdate_core::use_case::MANIFEST_FILE;
 use postdate_runtime::artifacts::{ARTIFACTS_DIR, Arch};
-use postdate_runtime::{CallOptions, LoadedBundle, Options, Report, Runtime, read_compiled_dir, write_artifacts};
+use postdate_runtime::{CallOptions, LoadedBundle, Options, Report, Runtime, Secrets, read_compiled_dir, write_artifacts};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::guest::{GOOD, Guest};
@@ -53,7 +53,7 @@ pub fn bundle(lines: &str, wasm: impl Into<Bytes>) -> BundleSource {
 
 impl Host {
     pub async fn load(&self, source: &BundleSource) -> Result<LoadedBundle, String> {
-        let none = |_: &str| None;
+        let none = Secrets::none();
         if !self.ahead {
             return self.runtime.load(source, &none).await.map_err(|error| error.to_string());
         }

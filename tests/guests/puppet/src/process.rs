@@ -15,13 +15,14 @@ pub fn process(job: Job) -> Result<Option<String>, Failure> {
     if script.act() {
         return Ok(script.text("result").map(str::to_owned));
     }
-    let message = || script.text("message").unwrap_or("told to fail");
+    let message = || script.message().unwrap_or_else(|| "told to fail".to_owned());
     match script.what("succeed") {
         "succeed" => Ok(script.text("result").map(str::to_owned)),
         "fail" => Err(Failure::permanent(message())),
-        "retry" => retry(&script, job.attempt, message()),
+        "retry" => retry(&script, job.attempt, &message()),
         "output" => Ok(Some(script.filler(0))),
         "http" => fetch(&script),
+        "flood" => flood(&script),
         "config" => {
             let key = script.must_text("key");
             config(key).map(Some).ok_or_else(|| Failure::permanent(format!("no config `{key}`")))
@@ -48,6 +49,20 @@ fn retry(script: &Script, attempt: u32, message: &str) -> Result<Option<String>,
         Some(seconds) => failure.after_seconds(seconds),
         None => failure,
     })
+}
+
+/// Sends the request again and again, and gives up where one fails.
+fn flood(script: &Script) -> Result<Option<String>, Failure> {
+    let request = http::Request {
+        method: "POST".to_owned(),
+        url: script.must_text("url").to_owned(),
+        headers: Vec::new(),
+        body: script.filler(0).into_bytes(),
+    };
+    for turn in 1..=script.must_number("times") {
+        http::send(&request, 8 << 20).unwrap_or_else(|error| panic!("request {turn}: {error}"));
+    }
+    Ok(None)
 }
 
 fn fetch(script: &Script) -> Result<Option<String>, Failure> {

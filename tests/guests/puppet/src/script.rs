@@ -2,7 +2,10 @@
 
 use std::{hint::black_box, thread, time::Duration};
 
-use postdate_plugin::serde_json::{self, Value};
+use postdate_plugin::{
+    config,
+    serde_json::{self, Value},
+};
 
 pub struct Script(Value);
 
@@ -23,6 +26,11 @@ impl Script {
 
     pub fn number(&self, name: &str) -> Option<u64> {
         self.0.get(name).and_then(Value::as_u64)
+    }
+
+    /// The argument `message`, or the value of the config key that `messageFrom` names.
+    pub fn message(&self) -> Option<String> {
+        self.text("messageFrom").and_then(config).or_else(|| self.text("message").map(str::to_owned))
     }
 
     /// The argument without which there is nothing to do: under its own name, or under `value`.
@@ -48,13 +56,13 @@ impl Script {
     /// Does what both interfaces know, and says whether that was it.
     pub fn act(&self) -> bool {
         match self.what("") {
-            "trap" => panic!("{}", self.text("message").unwrap_or("told to trap")),
+            "trap" => panic!("{}", self.message().unwrap_or_else(|| "told to trap".to_owned())),
             "loop" => loop {
                 black_box(());
             },
             "sleep" => thread::sleep(Duration::from_millis(self.must_number("ms"))),
             "memory" => touch(self.must_number("mib")),
-            "stderr" => (1..=self.must_number("lines")).for_each(|line| eprintln!("line {line}")),
+            "stderr" => (1..=self.must_number("lines")).for_each(|line| eprintln!("line {line}{}", self.message().unwrap_or_default())),
             _ => return false,
         }
         true

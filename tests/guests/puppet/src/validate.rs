@@ -17,7 +17,11 @@ pub fn validate(request: Request) -> Result<Acceptance, Vec<Problem>> {
         "accept" => yes,
         "reject" => {
             let text = |name, default| script.text(name).unwrap_or(default).to_owned();
-            return Err(vec![Problem::new(text("pointer", ""), text("code", "rejected"), text("message", "told to reject"))]);
+            return Err(vec![Problem::new(
+                text("pointer", ""),
+                text("code", "rejected"),
+                script.message().unwrap_or_else(|| "told to reject".to_owned()),
+            )]);
         }
         "target" => yes.with_target(script.must_text("target")),
         "trigger-at" => yes.with_trigger_at(script.must_text("trigger-at")),

@@ -56,7 +56,7 @@ pub async fn measure() -> anyhow::Result<Vec<Row>> {
     let mut guests = Vec::new();
     for place in [RUST, OTHERS[0].0, OTHERS[1].0] {
         let source = read_bundle_dir(&root().join(place)).with_context(|| format!("{place} is not built: run `cargo xtask bench`"))?;
-        guests.push((runtime.load(&source, &|_: &str| None).await?, Measured::default()));
+        guests.push((runtime.load(&source, &postdate_runtime::Secrets::none()).await?, Measured::default()));
     }
     for round in 0..=ROUNDS {
         for (bundle, measured) in &mut guests {

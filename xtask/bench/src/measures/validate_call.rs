@@ -6,7 +6,7 @@ use chrono::Utc;
 use postdate_core::plugin::ValidateInput;
 use postdate_core::ports::Bundle;
 use postdate_core::schedule::rfc3339;
-use postdate_runtime::{Allocation, LoadedBundle, Options, Runtime, engine_config, read_bundle_dir};
+use postdate_runtime::{Allocation, LoadedBundle, Options, Runtime, Secrets, engine_config, read_bundle_dir};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -35,7 +35,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let source = read_bundle_dir(&bench.use_cases(scratch.path())?.join(VALIDATED))?;
     let options = Options::default();
     let bare = Bare::new(&options, &source.files["validate.wasm"])?;
-    let host = Runtime::new(options)?.load(&source, &|_: &str| None).await?;
+    let host = Runtime::new(options)?.load(&source, &Secrets::none()).await?;
     let (mut host_us, mut bare_us) = (Vec::new(), Vec::new());
     for round in 0..=rounds {
         let (host_batch, bare_batch) = (host_batch(&host).await?, bare.batch().await?);

@@ -34,13 +34,15 @@ test result: FAILED. 0 passed; 1 failed; 0 filtered out; finished in 0.00s
     assert_eq!(summary(&[failed], 0, Duration::ZERO), expected);
 }
 
-#[test]
-fn a_case_brings_exactly_the_secrets_of_its_plugin() {
+#[tokio::test]
+async fn a_case_brings_exactly_the_secrets_of_its_plugin() {
     let use_case = UseCase::parse("name = 'a'\n[process]\nplugin = 'p.wasm'\nsecrets = ['KEY']").unwrap();
     let case = |secrets: &str| {
         cases::parse("c", &format!("call = 'process'\nbody = '{{}}'\nsecrets = {secrets}\n[expect]\nresult = {{}}")).unwrap()
     };
-    assert_eq!(secrets_of(&use_case, &case("{ KEY = 'v' }")).unwrap()("KEY").as_deref(), Some("v"));
+    let secrets = secrets_of(&use_case, &case("{ KEY = 'v' }")).unwrap();
+    let values = secrets.get("a", &["KEY".to_owned()]).await.unwrap();
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&*values["KEY"]), "v");
     let fault = |secrets| secrets_of(&use_case, &case(secrets)).err().unwrap().to_string();
     assert!(fault("{}").contains("secrets = { KEY = \"...\" }"), "{}", fault("{}"));
     assert!(fault("{ KEY = 'v', OTHER = 'x' }").contains("OTHER is not granted"));

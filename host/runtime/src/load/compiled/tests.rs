@@ -13,7 +13,7 @@ use crate::artifacts::{Artifacts, digest};
 use crate::config::{Allocation, engine_config};
 use crate::testing::{bundle, guest, input, job, runtime, wait};
 use crate::trust::{Envelope, SecretKey, Trust};
-use crate::{read_compiled_dir, write_artifacts};
+use crate::{Secrets, read_compiled_dir, write_artifacts};
 
 const HERE: Arch = Arch::HERE.unwrap();
 const OTHER: Arch = if matches!(HERE, Arch::X86_64) { Arch::Arm64 } else { Arch::X86_64 };
@@ -72,7 +72,7 @@ fn replace_code(dir: &TempDir, code: &[u8]) {
 fn check_refused(dir: &TempDir, expected: &str) {
     let load = async {
         let bundle = read_compiled_dir(dir.path(), &Trust::default()).map_err(|error| error.to_string())?;
-        runtime().load_compiled(&bundle, &|_: &str| None).await.map_err(|error| error.to_string())
+        runtime().load_compiled(&bundle, &Secrets::none()).await.map_err(|error| error.to_string())
     };
     let error = tokio::runtime::Runtime::new().unwrap().block_on(load).expect_err("it was loaded");
     assert!(error.contains(expected), "{expected:?} is not in: {error}");
@@ -85,7 +85,7 @@ fn check_refused(dir: &TempDir, expected: &str) {
 async fn a_compiled_bundle_answers_as_one_compiled_here_does() {
     let source = whole();
     let dir = compiled(&source, &[Arch::X86_64, Arch::Arm64]);
-    let secrets = |name: &str| (name == "KEY").then(|| "hush".to_owned());
+    let secrets = Secrets::of(|name| (name == "KEY").then(|| "hush".to_owned()));
     let runtime = runtime();
     let here = runtime.load(&source, &secrets).await.unwrap();
     let ahead = runtime.load_compiled(&read_compiled_dir(dir.path(), &Trust::default()).unwrap(), &secrets).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_host_loads_only_the_plugin_that_it_calls() {
     fs::remove_file(code_path(&dir)).unwrap();
     // Neither the code of the processor nor its secret is asked for.
     let bundle = read_compiled_dir(dir.path(), &Trust::default()).unwrap().only(Role::Validate);
-    let loaded = runtime().load_compiled(&bundle, &|_: &str| None).await.unwrap();
+    let loaded = runtime().load_compiled(&bundle, &Secrets::none()).await.unwrap();
     assert!(loaded.validate(input("{}")).await.is_ok());
     assert!(loaded.process(job("{}"), None).await.is_err());
 }
@@ -208,7 +208,7 @@ async fn only_what_a_trusted_key_signed_is_loaded_where_there_are_trusted_keys()
     let code = runtime.precompile(&source, &use_case, Role::Process, HERE).await.unwrap().unwrap();
     let place = dir.path().join(ARTIFACTS_DIR);
     write_artifacts(&place, &source, &use_case, &[code], Some(&key)).unwrap();
-    let none = |_: &str| None;
+    let none = Secrets::none();
     runtime.load_compiled(&read_compiled_dir(dir.path(), &trust).unwrap(), &none).await.unwrap();
     let other = Trust::new(vec![SecretKey::from_pem(&SecretKey::generate().unwrap()).unwrap().public()]);
     let error = read_compiled_dir(dir.path(), &other).unwrap_err().to_string();

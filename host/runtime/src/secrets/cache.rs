@@ -1,0 +1,177 @@
+//! Secrets remembered for a time, so that a call of a plugin asks nobody, and a rotated secret arrives without a restart.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use tokio::time::timeout;
+
+use super::{EnvSecrets, Function, SecretError, SecretSource, SecretValues};
+
+/// How long a source may take. It is asked at most this long while a call waits.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// After a failure, how long nobody asks again where there is a value to go on with.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// How long values are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime {
+    /// The next call after this asks the source again.
+    pub fresh: Duration,
+    /// How much longer the last good value is used while the source cannot be read.
+    pub stale: Duration,
+}
+
+impl Lifetime {
+    /// What a host may be told for `fresh`: less asks all the time, more is no rotation.
+    pub const FRESH: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
+}
+
+impl Default for Lifetime {
+    fn default() -> Self {
+        Self { fresh: Duration::from_mins(5), stale: Duration::from_hours(1) }
+    }
+}
+
+/// The secrets of a host; clones share what is remembered.
+#[derive(Clone)]
+pub struct Secrets {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    source: Box<dyn SecretSource>,
+    lifetime: Lifetime,
+    patience: Duration,
+    now: Box<dyn Fn() -> Instant + Send + Sync>,
+    known: Mutex<HashMap<(String, String), Known>>,
+    /// One fetch at a time: calls that come together ask once.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone)]
+struct Known {
+    value: Arc<SecretString>,
+    fetched: Instant,
+    /// Not asked for again before this.
+    next: Instant,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets").field("lifetime", &self.inner.lifetime).finish_non_exhaustive()
+    }
+}
+
+impl Secrets {
+    pub fn new(source: impl SecretSource + 'static, lifetime: Lifetime) -> Self {
+        Self::with_clock(source, lifetime, FETCH_TIMEOUT, Instant::now)
+    }
+
+    fn with_clock(
+        source: impl SecretSource + 'static,
+        lifetime: Lifetime,
+        patience: Duration,
+        now: impl Fn() -> Instant + Send + Sync + 'static,
+    ) -> Self {
+        let (known, fetching) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { inner: Arc::new(Inner { source: Box::new(source), lifetime, patience, now: Box::new(now), known, fetching }) }
+    }
+
+    /// From the environment of this process.
+    pub fn env() -> Self {
+        Self::new(EnvSecrets, Lifetime::default())
+    }
+
+    /// What a function says, the same for every use case.
+    pub fn of(values: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self::new(Function(values), Lifetime::default())
+    }
+
+    /// None at all.
+    pub fn none() -> Self {
+        Self::of(|_| None)
+    }
+
+    /// The values of all these names. While they are fresh nobody is asked, and nothing is waited for.
+    ///
+    /// # Errors
+    /// Where one of them does not exist, or its source cannot be read and there is no value to go on with.
+    pub async fn get(&self, use_case: &str, names: &[String]) -> Result<SecretValues, SecretError> {
+        if let Some(values) = self.fresh(use_case, names) {
+            return Ok(values);
+        }
+        let fetched = timeout(self.inner.patience, async {
+            let _one = self.inner.fetching.lock().await;
+            if let Some(values) = self.fresh(use_case, names) {
+                return Ok(Ok(values));
+            }
+            // All of them, and not those alone that are old: a user name and its password may have changed together.
+            let asked: Vec<&str> = names.iter().map(String::as_str).collect();
+            let values = self.inner.source.fetch(use_case, &asked).await?;
+            Ok(self.remember(use_case, names, values))
+        });
+        let no_answer = |_| Err(format!("cannot be read: no answer within {:?}", self.inner.patience));
+        fetched.await.unwrap_or_else(no_answer).unwrap_or_else(|reason| self.go_on(use_case, names, reason))
+    }
+
+    /// The values, where none of them is to be asked for.
+    fn fresh(&self, use_case: &str, names: &[String]) -> Option<SecretValues> {
+        let (now, known) = ((self.inner.now)(), self.known());
+        let value = |name: &String| {
+            let known = known.get(&key(use_case, name)).filter(|known| now < known.next)?;
+            Some((name.clone(), Arc::clone(&known.value)))
+        };
+        names.iter().map(value).collect()
+    }
+
+    fn remember(&self, use_case: &str, names: &[String], mut fetched: BTreeMap<String, SecretString>) -> Result<SecretValues, SecretError> {
+        let now = (self.inner.now)();
+        let mut values = SecretValues::new();
+        let mut known = self.known();
+        for name in names {
+            let Some(value) = fetched.remove(name) else {
+                // Whoever removes a secret means it: the last good value is for places that cannot be read.
+                known.remove(&key(use_case, name));
+                return Err(SecretError::Missing { name: name.clone(), remedy: self.inner.source.remedy(use_case, name) });
+            };
+            let value = Arc::new(value);
+            values.insert(name.clone(), Arc::clone(&value));
+            known.insert(key(use_case, name), Known { value, fetched: now, next: now + self.inner.lifetime.fresh });
+        }
+        Ok(values)
+    }
+
+    /// With the last good values, as long as that may be.
+    fn go_on(&self, use_case: &str, names: &[String], reason: String) -> Result<SecretValues, SecretError> {
+        let (now, Lifetime { fresh, stale }) = ((self.inner.now)(), self.inner.lifetime);
+        let mut known = self.known();
+        let usable = |name: &String| known.get(&key(use_case, name)).is_some_and(|known| now < known.fetched + fresh + stale);
+        if !names.iter().all(usable) {
+            return Err(SecretError::Unavailable { names: names.to_vec(), reason });
+        }
+        tracing::warn!(use_case, secrets = names.join(", "), error = reason, "secrets not refreshed; their last good values serve on");
+        let mut values = SecretValues::new();
+        for name in names {
+            if let Some(known) = known.get_mut(&key(use_case, name)) {
+                known.next = now + RETRY.min(fresh);
+                values.insert(name.clone(), Arc::clone(&known.value));
+            }
+        }
+        Ok(values)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<(String, String), Known>> {
+        self.inner.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(use_case: &str, name: &str) -> (String, String) {
+    (use_case.to_owned(), name.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

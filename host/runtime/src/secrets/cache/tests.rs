@@ -1,0 +1,136 @@
+//! On a clock that the test moves, so that hours take no time.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use secrecy::ExposeSecret as _;
+
+use super::*;
+
+/// What a test changes under a running host.
+#[derive(Default)]
+struct Place {
+    values: Mutex<BTreeMap<String, String>>,
+    broken: Mutex<Option<String>>,
+    hangs: Mutex<bool>,
+    passed: Mutex<Duration>,
+    fetches: AtomicUsize,
+}
+
+impl Place {
+    fn set(&self, name: &str, value: &str) {
+        self.values.lock().unwrap().insert(name.to_owned(), value.to_owned());
+    }
+
+    fn advance(&self, by: Duration) {
+        *self.passed.lock().unwrap() += by;
+    }
+
+    fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::SeqCst)
+    }
+}
+
+struct Source(Arc<Place>);
+
+#[async_trait]
+impl SecretSource for Source {
+    async fn fetch(&self, use_case: &str, names: &[&str]) -> Result<BTreeMap<String, SecretString>, String> {
+        self.0.fetches.fetch_add(1, Ordering::SeqCst);
+        if *self.0.hangs.lock().unwrap() {
+            std::future::pending::<()>().await;
+        }
+        if let Some(reason) = self.0.broken.lock().unwrap().clone() {
+            return Err(reason);
+        }
+        let values = self.0.values.lock().unwrap();
+        let found = |name: &&str| Some(((*name).to_owned(), values.get(*name)?.clone().into()));
+        assert_eq!(use_case, "orders");
+        Ok(names.iter().filter_map(found).collect())
+    }
+
+    fn remedy(&self, use_case: &str, name: &str) -> String {
+        format!("put it at {use_case}/{name}")
+    }
+}
+
+fn place() -> (Arc<Place>, Secrets) {
+    let place = Arc::new(Place::default());
+    place.set("KEY", "one");
+    let (begun, clock) = (Instant::now(), Arc::clone(&place));
+    let now = move || begun + *clock.passed.lock().unwrap();
+    let secrets = Secrets::with_clock(Source(Arc::clone(&place)), Lifetime::default(), Duration::from_millis(20), now);
+    (place, secrets)
+}
+
+async fn key_of(secrets: &Secrets) -> Result<String, SecretError> {
+    secrets.get("orders", &["KEY".to_owned()]).await.map(|values| values["KEY"].expose_secret().to_owned())
+}
+
+#[tokio::test]
+async fn a_fresh_value_is_fetched_once_and_a_rotated_one_arrives_after_the_lifetime() {
+    let (place, secrets) = place();
+    assert_eq!(key_of(&secrets).await.unwrap(), "one");
+    place.set("KEY", "two");
+    place.advance(Duration::from_secs(299));
+    assert_eq!((key_of(&secrets).await.unwrap().as_str(), place.fetches()), ("one", 1));
+    place.advance(Duration::from_secs(1));
+    assert_eq!((key_of(&secrets).await.unwrap().as_str(), place.fetches()), ("two", 2));
+}
+
+#[tokio::test]
+async fn calls_that_come_together_ask_once() {
+    let (place, secrets) = place();
+    let both = tokio::join!(key_of(&secrets), key_of(&secrets), key_of(&secrets));
+    assert_eq!((both.0.unwrap(), both.2.unwrap(), place.fetches()), ("one".to_owned(), "one".to_owned(), 1));
+}
+
+#[tokio::test]
+async fn while_the_place_cannot_be_read_the_last_good_value_serves_for_an_hour_and_is_asked_for_now_and_then() {
+    let (place, secrets) = place();
+    key_of(&secrets).await.unwrap();
+    *place.broken.lock().unwrap() = Some("cannot be read: it is down".to_owned());
+    place.advance(Duration::from_mins(5));
+    assert_eq!(key_of(&secrets).await.unwrap(), "one");
+    assert_eq!(key_of(&secrets).await.unwrap(), "one");
+    assert_eq!(place.fetches(), 2, "the second call waits for nobody");
+    place.advance(RETRY);
+    key_of(&secrets).await.unwrap();
+    assert_eq!(place.fetches(), 3);
+    place.advance(Duration::from_hours(1));
+    let error = key_of(&secrets).await.unwrap_err();
+    assert_eq!(error.to_string(), "KEY, which cannot be read: it is down");
+    *place.broken.lock().unwrap() = None;
+    place.set("KEY", "three");
+    assert_eq!(key_of(&secrets).await.unwrap(), "three", "it has recovered");
+}
+
+#[tokio::test]
+async fn a_place_that_does_not_answer_is_given_up() {
+    let (place, secrets) = place();
+    *place.hangs.lock().unwrap() = true;
+    assert_eq!(key_of(&secrets).await.unwrap_err().to_string(), "KEY, which cannot be read: no answer within 20ms");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_or_removed_is_named_with_its_remedy_and_found_once_it_is_there() {
+    let (place, secrets) = place();
+    key_of(&secrets).await.unwrap();
+    place.values.lock().unwrap().clear();
+    place.advance(Duration::from_mins(5));
+    let error = key_of(&secrets).await.unwrap_err();
+    assert_eq!(error.to_string(), "KEY, which is not set: put it at orders/KEY");
+    place.set("KEY", "back");
+    assert_eq!(key_of(&secrets).await.unwrap(), "back");
+}
+
+#[tokio::test]
+async fn no_dump_shows_a_value() {
+    let (place, secrets) = place();
+    place.set("KEY", "planted-value");
+    let values = secrets.get("orders", &["KEY".to_owned()]).await.unwrap();
+    let config = super::super::Config { settings: Arc::default(), secrets: values.clone() };
+    let dump = format!("{secrets:?} {values:?} {config:?} {config:#?}");
+    assert!(dump.contains("KEY") && !dump.contains("planted"), "{dump}");
+}

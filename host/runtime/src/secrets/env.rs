@@ -1,0 +1,56 @@
+//! Secrets from the environment of the host's process.
+
+use std::collections::BTreeMap;
+use std::env::VarError;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use super::SecretSource;
+
+/// What variables of the host itself begin with, its AWS credentials and its API key among them. A bundle names the secrets
+/// that it wants, and whoever uploads one shall not be able to ask for these.
+const RESERVED: [&str; 4] = ["AWS_", "LAMBDA_", "POSTDATE_", "_"];
+
+/// Secrets from the host's environment variables, of the same names, for every use case. Names of the host's own variables are
+/// refused.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EnvSecrets;
+
+#[async_trait]
+impl SecretSource for EnvSecrets {
+    async fn fetch(&self, _use_case: &str, names: &[&str]) -> Result<BTreeMap<String, SecretString>, String> {
+        let mut values = BTreeMap::new();
+        for name in names {
+            let upper = name.to_ascii_uppercase();
+            if let Some(start) = RESERVED.iter().find(|start| upper.starts_with(**start)) {
+                return Err(format!("is no secret of a plugin: variables that begin with {start} are the host's own: choose another name"));
+            }
+            match std::env::var(name) {
+                Ok(value) => _ = values.insert((*name).to_owned(), value.into()),
+                Err(VarError::NotPresent) => {}
+                Err(VarError::NotUnicode(_)) => return Err("is not UTF-8 in the environment of the host".to_owned()),
+            }
+        }
+        Ok(values)
+    }
+
+    fn remedy(&self, _use_case: &str, _name: &str) -> String {
+        "set it in the environment of the host".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_hosts_own_variables_are_given_to_nobody() {
+        for name in ["AWS_SECRET_ACCESS_KEY", "POSTDATE_API_KEY", "LAMBDA_TASK_ROOT", "_X_AMZN_TRACE_ID", "aws_session_token"] {
+            let error = EnvSecrets.fetch("orders", &[name]).await.unwrap_err();
+            assert!(error.contains("the host's own"), "{name}: {error}");
+        }
+        assert!(EnvSecrets.fetch("orders", &["THERE_IS_NO_SUCH_VARIABLE"]).await.unwrap().is_empty());
+        assert_eq!(EnvSecrets.fetch("orders", &["PATH"]).await.unwrap().len(), 1);
+    }
+}

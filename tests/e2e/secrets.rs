@@ -1,0 +1,143 @@
+//! Secrets on one machine: from the environment and from a file, when they change, and that nothing shows them.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{Answer, PUPPET, Receiver, SECRET, Server, eventually, text};
+
+/// The puppet, both roles granted the secret.
+fn granted() -> String {
+    PUPPET.replace("timeout", "secrets = ['GRANTED']\ntimeout")
+}
+
+/// A file of secrets that only its owner may read.
+struct SecretsFile(TempDir);
+
+impl SecretsFile {
+    fn new(text: &str) -> Self {
+        let file = Self(tempfile::tempdir().unwrap());
+        file.write(text);
+        file
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("secrets.toml")
+    }
+
+    /// Replaces it in one step.
+    fn write(&self, text: &str) {
+        let draft = self.0.path().join("draft");
+        std::fs::write(&draft, text).unwrap();
+        allow(&draft, 0o600);
+        std::fs::rename(draft, self.path()).unwrap();
+    }
+}
+
+fn allow(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn file_arguments(file: &SecretsFile) -> Vec<String> {
+    ["--secrets-file", &file.path().display().to_string(), "--secrets-lifetime", "1s"].map(str::to_owned).into()
+}
+
+/// What the puppet finds under the key.
+async fn seen(server: &Server, key: &str) -> Value {
+    server.api.run("puppet", json!({ "process": { "do": "config", "key": key } })).await["result"].clone()
+}
+
+#[tokio::test]
+async fn a_secret_of_the_file_reaches_the_plugin_and_a_rotated_one_without_a_restart() {
+    let file = SecretsFile::new(&format!("GRANTED = '{SECRET}-shared'\n[puppet]\nGRANTED = '{SECRET}-1'\n"));
+    let arguments = file_arguments(&file);
+    let builder = Server::builder().use_case("puppet", &granted()).test_clock();
+    let builder = builder.arguments(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).variable("GRANTED", "of the environment");
+    let server = builder.start().await;
+    assert_eq!(seen(&server, "GRANTED").await, format!("{SECRET}-1"));
+    file.write(&format!("GRANTED = '{SECRET}-2'\n"));
+    eventually("the rotated secret", async || (seen(&server, "GRANTED").await == format!("{SECRET}-2")).then_some(())).await;
+
+    // A slip of the hand: the last good value serves on, and the log says so without showing anything.
+    file.write(&format!("GRANTED = {SECRET}-3\n"));
+    let told = server.logged("about the refresh", |line| text(line, "message").contains("secrets not refreshed"));
+    let (line, ()) = tokio::join!(told, async {
+        eventually("the refresh", async || {
+            assert_eq!(seen(&server, "GRANTED").await, format!("{SECRET}-2"));
+            server.log.text().contains("secrets not refreshed").then_some(())
+        })
+        .await;
+    });
+    assert_eq!((text(&line, "use_case"), text(&line, "secrets")), ("puppet", "GRANTED"), "{line}");
+    assert!(text(&line, "error").contains("is not TOML at line 1"), "{line}");
+}
+
+#[tokio::test]
+async fn a_use_case_that_lacked_a_secret_serves_once_the_file_has_it() {
+    let file = SecretsFile::new("");
+    let arguments = file_arguments(&file);
+    let builder = Server::builder().use_case("puppet", &granted()).test_clock();
+    let server = builder.arguments(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).start().await;
+    let health = server.api.get("/health").await.expect(200);
+    let error = text(&health["brokenUseCases"][0], "error");
+    assert!(error.contains("GRANTED, which is not set: write GRANTED = \"...\" into the secrets file"), "{error}");
+    file.write(&format!("[puppet]\nGRANTED = '{SECRET}'\n"));
+    eventually("the use case to serve", async || {
+        (server.api.post("/requests/puppet", &json!({ "delay": "PT1S" })).await.status == 202).then_some(())
+    })
+    .await;
+    assert_eq!(seen(&server, "GRANTED").await, SECRET);
+}
+
+#[tokio::test]
+async fn a_file_that_others_may_read_is_refused_at_the_start() {
+    let file = SecretsFile::new(&format!("GRANTED = '{SECRET}'\n"));
+    allow(&file.path(), 0o644);
+    let path = file.path().display().to_string();
+    let said = Server::builder().arguments(&["--secrets-file", &path]).refused().await;
+    assert!(said.contains("may be read or written by others (mode 644): chmod 600"), "{said}");
+    allow(&file.path(), 0o600);
+    file.write(&format!("GRANTED = ['{SECRET}']\n"));
+    let said = Server::builder().variable("POSTDATE_SECRETS_FILE", &path).refused().await;
+    assert!(said.contains("has a list for GRANTED") && !said.contains(SECRET), "{said}");
+}
+
+#[tokio::test]
+async fn no_bundle_gets_the_hosts_own_variables() {
+    let manifest = granted().replace("GRANTED", "POSTDATE_API_KEY");
+    let server = Server::builder().use_case("puppet", &manifest).key(SECRET).start().await;
+    let health = server.api.with_key(Some(SECRET)).get("/use-cases").await.expect(200);
+    let error = text(&health["useCases"][0], "error").to_owned();
+    assert!(error.contains("POSTDATE_API_KEY, which is no secret of a plugin"), "{error}");
+}
+
+/// Whatever the server says while a plugin does its worst with its secret, the value is not in it. The harness searches the log.
+#[tokio::test]
+async fn nothing_that_the_server_says_shows_a_secret() {
+    let receiver = Receiver::accepting().await;
+    let builder = Server::builder().use_case("puppet", &granted()).test_clock().variable("GRANTED", SECRET);
+    let server = builder.variable("POSTDATE_LOG", "trace").start().await;
+    let check = |what: &str, answer: &Answer| assert!(!answer.body.to_string().contains(SECRET), "{what}: {}", answer.body);
+    for script in [
+        json!({ "do": "fail", "messageFrom": "GRANTED" }),
+        json!({ "do": "retry", "messageFrom": "GRANTED" }),
+        json!({ "do": "trap", "messageFrom": "GRANTED" }),
+        json!({ "do": "stderr", "lines": 3, "messageFrom": "GRANTED" }),
+        json!({ "do": "http", "url": receiver.url("/") }),
+        json!({ "do": "config", "key": "ANOTHER" }),
+    ] {
+        let rejected = server.api.post("/requests/puppet", &json!({ "delay": "PT1S", "validate": script })).await;
+        check("validate", &rejected);
+        let done = server.api.run("puppet", json!({ "process": script })).await;
+        assert!(!done.to_string().contains(SECRET), "{done}");
+        if script["do"] == "fail" {
+            assert_eq!(text(&done, "failure"), "[secret GRANTED]", "{done}");
+        }
+    }
+    for path in ["/requests?useCase=puppet&limit=100", "/use-cases", "/health"] {
+        check(path, &server.api.get(path).await);
+    }
+    server.logged("of the plugin, with the name in the secret's place", |line| text(line, "message").contains("[secret GRANTED]")).await;
+}
