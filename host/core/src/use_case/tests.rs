@@ -61,6 +61,8 @@ fn faults_name_their_key() {
     check_fault(("https://api.example.com", "https://api.example.com/v1"), "process.allow-http[0]");
     check_fault(("https://api.example.com", "https://user@api.example.com"), "process.allow-http[0]");
     check_fault(("\"ORDERS_API_KEY\"", "\"currency\""), "\"currency\" is given twice");
+    check_fault(("\"ORDERS_API_KEY\"", "\"../other/KEY\""), "process.secrets[0]: \"../other/KEY\" is not the name of a secret");
+    check_fault(("\"ORDERS_API_KEY\"", &"\"A\",".repeat(21)), "process.secrets: are more than the 20");
     check_fault(("30d", "0s"), "schedule.max-ahead");
     check_fault(("max-attempts = 3", "max-attempts = 0"), "retry.max-attempts");
     check_fault(("factor = 2", "factor = 0.5"), "retry.backoff.factor");

@@ -207,3 +207,46 @@ async fn a_server_that_says_more_than_it_promised() {
     let first = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nshort";
     check_server(Server::start(first, b"HTTP/1.1 500 Bad\r\n\r\n", Duration::ZERO).await, "2s", "\"short\"").await;
 }
+
+/// The puppet sends a request of so many bytes again and again. The call ends at the limit, by its name.
+async fn check_flood(server: Server, times: u32, bytes: u32, says: &str) {
+    let _turn = turn().await;
+    let origin = format!("http://{}", server.address);
+    let script = json!({ "process": { "do": "flood", "url": origin, "times": times, "bytes": bytes } }).to_string();
+    for host in hosts() {
+        let plugin = granted(host, std::slice::from_ref(&origin), "15s").await;
+        let before = crate::host::resident();
+        let error = crate::host::unanswered(host, run(&plugin, &script).await);
+        println!("{}: {error}", host.name);
+        assert_eq!(error.reason.code(), "limit", "{}: {error}", host.name);
+        assert!(error.to_string().contains(says), "{}: {error}", host.name);
+        assert!(crate::host::resident().saturating_sub(before) < 48 << 20, "{}", host.name);
+        server.is_left_alone().await;
+        host.serves().await;
+    }
+}
+
+const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_requests_than_a_call_has() {
+    check_flood(Server::start(EMPTY, b"", Duration::from_mins(1)).await, 257, 0, "its limit of 256 HTTP requests").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_bytes_sent_than_a_call_has() {
+    let server = Server::start(EMPTY, b"", Duration::from_mins(1)).await;
+    check_flood(server, 17, 1 << 20, "its limit of 16777216 bytes of HTTP request bodies").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_bytes_received_than_a_call_has() {
+    let server = Server::start(HEAD, &[b'x'; 65_536], Duration::ZERO).await;
+    check_flood(server, 9, 0, "its limit of 67108864 bytes of HTTP responses").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redirect_is_left_to_the_plugin_and_its_own_request_is_denied() {
+    let first = b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/latest/meta-data\r\ncontent-length: 0\r\n\r\n";
+    check_server(Server::start(first, b"", Duration::from_mins(1)).await, "2s", "{\"body\":\"\",\"status\":302}").await;
+}
