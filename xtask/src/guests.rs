@@ -33,6 +33,8 @@ const PLACES: &[(&str, &str)] = &[
     ("puppet", "target/guests/components/puppet.wasm"),
     ("minimal_validate", "target/guests/components/minimal-validate.wasm"),
     ("minimal_process", "target/guests/components/minimal-process.wasm"),
+    ("contract_validate", "target/guests/components/contract-validate.wasm"),
+    ("contract_process", "target/guests/components/contract-process.wasm"),
     ("wrong_version", "target/guests/components/wrong-version.wasm"),
 ];
 

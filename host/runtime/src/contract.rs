@@ -134,6 +134,9 @@ fn same_major(version: Option<&str>, ours: &str) -> bool {
     version.is_some_and(|version| major(version) == major(ours) && !version.contains('-'))
 }
 
+#[cfg(all(test, feature = "compile"))]
+mod compatibility;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,72 @@
+//! A plugin that was built against version 1.0.0 of the contract loads, and is called, on every later host.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use postdate_core::bundle::BundleSource;
+use postdate_core::plugin::{Acceptance, JobFailure, Problem, Role};
+use postdate_core::ports::Bundle as _;
+use postdate_core::use_case::MANIFEST_FILE;
+
+use crate::artifacts::{ARTIFACTS_DIR, Arch};
+use crate::testing::{input, job, runtime};
+use crate::{LoadedBundle, Secrets, precompile, read_compiled_dir, write_artifacts};
+
+const MANIFEST: &str = "name = 'tested'
+[validate]
+plugin = 'validate.wasm'
+config = { key = 'value' }
+[process]
+plugin = 'process.wasm'
+config = { key = 'value' }
+[targets]
+here = { kind = 'plugin' }
+";
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/contract-1.0.0");
+
+/// The fixtures on both kinds of host: compiled here, and ahead of time.
+async fn hosts() -> [LoadedBundle; 2] {
+    let mut source = BundleSource::default();
+    source.files.insert(MANIFEST_FILE.into(), MANIFEST.into());
+    for name in ["validate.wasm", "process.wasm"] {
+        source.files.insert(name.into(), Bytes::from(std::fs::read(Path::new(FIXTURES).join(name)).unwrap()));
+    }
+    let (runtime, secrets) = (runtime(), Secrets::none());
+    let here = runtime.load(&source, &secrets).await.unwrap();
+
+    let (dir, use_case) = (tempfile::tempdir().unwrap(), source.use_case().unwrap());
+    for (name, content) in &source.files {
+        std::fs::write(dir.path().join(name), content).unwrap();
+    }
+    let arch = Arch::HERE.unwrap();
+    let code = [Role::Validate, Role::Process].map(|role| precompile(&source, &use_case, role, arch).unwrap());
+    write_artifacts(&dir.path().join(ARTIFACTS_DIR), &source, &use_case, &Vec::from_iter(code.into_iter().flatten())).unwrap();
+    let ahead = runtime.load_compiled(&read_compiled_dir(dir.path()).unwrap(), &secrets).await.unwrap();
+    [here, ahead]
+}
+
+#[tokio::test]
+async fn a_plugin_of_1_0_0_is_told_everything_and_is_understood() {
+    let id = "0190a0a0-0000-7000-8000-000000000000";
+    let request = format!("{id}|tested|2027-01-01T00:00:00Z|2027-01-02T00:00:00Z|-|sub=me|x-a=b|value");
+    let told = format!("{id}|tested|here|1|2027-01-02T00:00:00Z|value");
+    for host in hosts().await {
+        let answer = async |answer: &str| host.validate(input(&format!("{{\"answer\":\"{answer}\"}}"))).await.unwrap();
+        assert_eq!(answer("unchanged").await, Ok(Acceptance::default()));
+        let changed =
+            Acceptance { body: Some(request.clone()), target: Some("other".into()), trigger_at: Some("2027-02-01T00:00:00Z".into()) };
+        assert_eq!(answer("changed").await, Ok(changed));
+        let problem =
+            |pointer: &str, code: &str, message: &str| Problem { pointer: pointer.into(), code: code.into(), message: message.into() };
+        let problems = vec![problem("/answer", "first", &request), problem("", "second", "{\"answer\":\"no\"}")];
+        assert_eq!(answer("no").await, Err(problems));
+
+        let answer = async |answer: &str| host.process(job(&format!("{{\"answer\":\"{answer}\"}}")), None).await.unwrap();
+        assert_eq!(answer("nothing").await, Ok(None));
+        assert_eq!(answer("text").await, Ok(Some(told.clone())));
+        let later = JobFailure { message: told.clone(), retry: true, retry_after: Some(std::time::Duration::from_secs(7)) };
+        assert_eq!(answer("later").await, Err(later));
+        assert_eq!(answer("no").await, Err(JobFailure { message: told.clone(), retry: false, retry_after: None }));
+    }
+}
