@@ -2,12 +2,15 @@
 
 mod aws_tools;
 mod bench;
+mod coverage;
 mod examples;
+mod fuzz;
 mod guests;
 mod lambda;
 mod serve;
 mod step;
 mod test;
+mod wrapper;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -23,6 +26,8 @@ Commands:
   lambda    build the AWS Lambda functions and write their zips
   torture   kill the server at random moments under load and count what is lost
   bench     measure, and write target/bench/
+  fuzz      feed plugin files and manifests with bytes that libFuzzer makes up
+  coverage  say which lines and branches of the runtime its tests run
 
 `cargo xtask COMMAND --help` says more.
 
@@ -30,10 +35,13 @@ Plugins are built for wasm32-wasip2. The toolchain for that is the one that rust
 POSTDATE_GUEST_TOOLCHAIN=distro or where rustup cannot add the target, Debian's packages.";
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    let command = arguments.next().unwrap_or_default();
-    let rest: Vec<OsString> = arguments.collect();
-    match run(&command.to_string_lossy(), rest) {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let program = if arguments.is_empty() { OsString::new() } else { arguments.remove(0) };
+    let outcome = wrapper::compile(&program, &arguments).unwrap_or_else(|| {
+        let command = if arguments.is_empty() { OsString::new() } else { arguments.remove(0) };
+        run(&command.to_string_lossy(), arguments)
+    });
+    match outcome {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -50,6 +58,8 @@ fn run(command: &str, arguments: Vec<OsString>) -> Result<ExitCode> {
         "lambda" => lambda::run(arguments),
         "torture" => test::torture(arguments),
         "bench" => bench::run(arguments),
+        "fuzz" => fuzz::run(arguments),
+        "coverage" => coverage::run(&arguments),
         "" | "help" | "-h" | "--help" => {
             println!("{HELP}");
             Ok(ExitCode::SUCCESS)

@@ -31,7 +31,7 @@ const DEFAULT_TORTURE_SECONDS: u64 = 60;
 
 /// All but the Lambdas. What builds them and what tests them select alike, with [`BUILT`]: so nothing is built twice,
 /// since cargo unites the features of all that it builds together.
-const HOSTS: [&str; 3] = ["--workspace", "--exclude", "postdate-aws"];
+pub const HOSTS: [&str; 3] = ["--workspace", "--exclude", "postdate-aws"];
 
 /// The Lambdas by themselves, so that they are without the compiler of plugins, as they ship.
 const LAMBDAS: [&str; 2] = ["--package", "postdate-aws"];
@@ -96,7 +96,7 @@ fn build_hosts() -> Result<()> {
 }
 
 /// Tells the tests where to find what was built for them.
-fn knowing_paths(command: &mut Command) -> &mut Command {
+pub fn knowing_paths(command: &mut Command) -> &mut Command {
     command.env("POSTDATE_BIN", host()).env("POSTDATE_GUESTS", guests::components()).env("POSTDATE_USE_CASES", root().join("use-cases"));
     command.env("POSTDATE_LAMBDAS", target().join("debug")).env("POSTDATE_AWS_USE_CASES", aws_tools::use_cases());
     command.env("POSTDATE_AWS_TOOLS", aws_tools::environment()).env("POSTDATE_PLUGIN_TOOLS", examples::tools())

@@ -1,0 +1,163 @@
+//! `cargo xtask coverage`: which lines and branches the tests of some packages run.
+//!
+//! The tests are built where `cargo xtask test` builds, by way of a [`wrapper`]: dependencies are neither counted nor compiled again.
+
+mod lcov;
+mod tools;
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    guests,
+    step::{asks_for_help, cargo, root, step, target},
+    test::{HOSTS, knowing_paths},
+    wrapper,
+};
+use tools::Tools;
+
+const HELP: &str = "\
+cargo xtask coverage [PACKAGE...]
+
+Runs the own tests of the packages (default: postdate-runtime and postdate-store), and says how many of their lines and
+branches were run. Writes target/coverage/lcov.info and target/coverage/html/.
+Needs llvm-profdata and llvm-cov of the LLVM that rustc has: `rustup component add llvm-tools`, or Debian's llvm-N.
+Where they are missing it says SKIPPED, and that is no failure.";
+
+/// What CI reports. One that is not in the workspace is passed over.
+const PACKAGES: [&str; 2] = ["postdate-runtime", "postdate-store"];
+
+/// Files of a package that are tests and nothing else.
+const TESTS: &str = r"(/tests/|/tests\.rs$|/testing\.rs$)";
+
+pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
+    if asks_for_help(arguments, HELP) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let asked: Vec<String> = arguments.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    let packages = packages(&asked)?;
+    let tools = match Tools::find() {
+        Ok(tools) => tools,
+        Err(reason) => {
+            println!("SKIPPED: {reason}");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    guests::build()?;
+    let programs = build(&packages)?;
+    let directory = target().join("coverage");
+    // Counters of an earlier run would be added to this one's.
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    for (package, program) in &programs {
+        let title = format!("Testing {} ({})", package.name, program.file_name().unwrap_or_default().to_string_lossy());
+        let mut tests = Command::new(program);
+        tests.current_dir(&package.directory).env("LLVM_PROFILE_FILE", directory.join("%m-%p.profraw"));
+        step(&title, knowing_paths(&mut tests))?;
+    }
+    let programs: Vec<&Path> = programs.iter().map(|(_, program)| program.as_path()).collect();
+    let sources: Vec<PathBuf> = packages.iter().map(|package| package.directory.join("src")).collect();
+    let report = tools.report(&directory, &programs, &sources, TESTS)?;
+    for package in &packages {
+        print!("{}", lcov::table(&package.name, &package.directory.join("src"), &report));
+    }
+    println!("line by line: {}", directory.join("html/index.html").display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A member of the workspace.
+struct Package {
+    name: String,
+    directory: PathBuf,
+}
+
+fn packages(asked: &[String]) -> Result<Vec<Package>> {
+    let hosts = fs::read_dir(root().join("host")).context("cannot read host/")?;
+    let members = hosts.filter_map(|entry| {
+        let directory = entry.ok()?.path();
+        let manifest = fs::read_to_string(directory.join("Cargo.toml")).ok()?;
+        let name = manifest.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))?.to_owned();
+        Some(Package { name, directory })
+    });
+    let members: Vec<Package> = members.collect();
+    if let Some(unknown) = asked.iter().find(|name| !members.iter().any(|member| member.name == **name)) {
+        bail!("there is no package `{unknown}` in host/");
+    }
+    let wanted = |member: &Package| if asked.is_empty() { PACKAGES.contains(&&*member.name) } else { asked.contains(&member.name) };
+    Ok(members.into_iter().filter(wanted).collect())
+}
+
+/// Builds the packages' tests with counters; returns the test programs. The libraries' tests of the other packages are built as
+/// well and not run: with another selection, cargo would compile dependencies again with other features.
+fn build(packages: &[Package]) -> Result<Vec<(&Package, PathBuf)>> {
+    let mut build = cargo("test");
+    build.args(HOSTS).args(["--locked", "--no-run", "--lib", "--message-format", "json-render-diagnostics"]);
+    for package in packages {
+        for name in integration_tests(&package.directory) {
+            build.arg("--test").arg(name);
+        }
+    }
+    build.env("RUSTC_WORKSPACE_WRAPPER", wrapper::install(wrapper::COVERAGE)?).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    eprintln!("==> Building the tests with counters");
+    let output = build.output().context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("building the tests with counters failed ({})", output.status);
+    }
+    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
+    let programs: Vec<(&Package, PathBuf)> = messages
+        .lines()
+        .filter_map(|message| {
+            let (manifest, program) = (text(message, "manifest_path")?, text(message, "executable")?);
+            let package = packages.iter().find(|package| Path::new(manifest) == package.directory.join("Cargo.toml"))?;
+            Some((package, PathBuf::from(program)))
+        })
+        .collect();
+    if programs.is_empty() {
+        bail!("cargo built no tests of these packages");
+    }
+    Ok(programs)
+}
+
+/// Names of a package's integration tests: `tests/NAME.rs` and `tests/NAME/main.rs`.
+fn integration_tests(package: &Path) -> Vec<String> {
+    let entries = fs::read_dir(package.join("tests")).into_iter().flatten().filter_map(Result::ok);
+    let paths = entries.map(|entry| entry.path());
+    let tests = paths.filter(|path| path.extension().is_some_and(|extension| extension == "rs") || path.join("main.rs").is_file());
+    tests.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect()
+}
+
+/// The value of a member that is text, in one of cargo's messages: a line of JSON, with paths that need no escapes.
+fn text<'a>(message: &'a str, member: &str) -> Option<&'a str> {
+    let (_, rest) = message.split_once(&format!("\"{member}\":\""))?;
+    rest.split_once('"').map(|(value, _)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_in_cargos_messages() {
+        let message = r#"{"reason":"compiler-artifact","manifest_path":"/a/Cargo.toml","executable":"/a/target/x-1"}"#;
+        assert_eq!((text(message, "manifest_path"), text(message, "executable")), (Some("/a/Cargo.toml"), Some("/a/target/x-1")));
+        assert_eq!(text(r#"{"executable":null}"#, "executable"), None);
+    }
+
+    #[test]
+    fn packages_are_those_of_the_workspace() {
+        let names = |asked: &[&str]| {
+            let asked: Vec<String> = asked.iter().map(|&name| name.to_owned()).collect();
+            packages(&asked).map(|found| found.into_iter().map(|package| package.name).collect::<Vec<_>>())
+        };
+        assert!(names(&[]).unwrap().contains(&"postdate-runtime".to_owned()));
+        assert_eq!(names(&["postdate-core"]).unwrap(), ["postdate-core"]);
+        assert!(names(&["postdate-nothing"]).is_err());
+        assert!(integration_tests(&root().join("host/runtime")).contains(&"hostile".to_owned()));
+    }
+}

@@ -1,0 +1,94 @@
+//! Sums of a report in the format of lcov: of each file, `SF:` its path, `LF:` and `LH:` lines that there are and that were run,
+//! `BRF:` and `BRH:` the same of branches.
+
+use std::{fmt::Write as _, path::Path};
+
+/// Files of a package that are named, those with the most lines that were not run.
+const NAMED: usize = 8;
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Sums {
+    lines: (u64, u64),
+    branches: (u64, u64),
+}
+
+impl Sums {
+    fn add(&mut self, other: Self) {
+        for (all, one) in [(&mut self.lines, other.lines), (&mut self.branches, other.branches)] {
+            *all = (all.0 + one.0, all.1 + one.1);
+        }
+    }
+
+    fn missed(&self) -> u64 {
+        self.lines.1 - self.lines.0
+    }
+}
+
+/// A table of a package whose sources are in `src`.
+pub fn table(package: &str, src: &Path, report: &str) -> String {
+    let mut files: Vec<(String, Sums)> = files(report)
+        .into_iter()
+        .filter_map(|(path, sums)| Some((Path::new(&path).strip_prefix(src).ok()?.to_string_lossy().into_owned(), sums)))
+        .collect();
+    let mut total = Sums::default();
+    files.iter().for_each(|(_, sums)| total.add(*sums));
+    files.sort_by_key(|(path, sums)| (std::cmp::Reverse(sums.missed()), path.clone()));
+    let mut text = format!("{:<32}{:>22}{:>22}\n", "coverage", "lines", "branches");
+    let mut row = |name: &str, sums: Sums| writeln!(text, "{name:<32}{:>22}{:>22}", part(sums.lines), part(sums.branches));
+    let _ = row(package, total);
+    for (path, sums) in files.iter().take(NAMED).filter(|(_, sums)| sums.missed() > 0) {
+        let _ = row(&format!("  {path}"), *sums);
+    }
+    text
+}
+
+/// `3201/3400  94.1 %`
+fn part((hit, all): (u64, u64)) -> String {
+    if all == 0 {
+        return "none".to_owned();
+    }
+    let per_mille = hit * 1000 / all;
+    format!("{hit}/{all} {:>3}.{} %", per_mille / 10, per_mille % 10)
+}
+
+fn files(report: &str) -> Vec<(String, Sums)> {
+    let mut files = Vec::new();
+    let (mut path, mut sums) = (String::new(), Sums::default());
+    for line in report.lines() {
+        let (key, value) = line.split_once(':').unwrap_or((line, ""));
+        let number = || value.parse().unwrap_or_default();
+        match key {
+            "SF" => value.clone_into(&mut path),
+            "LF" => sums.lines.1 = number(),
+            "LH" => sums.lines.0 = number(),
+            "BRF" => sums.branches.1 = number(),
+            "BRH" => sums.branches.0 = number(),
+            "end_of_record" => files.push((std::mem::take(&mut path), std::mem::take(&mut sums))),
+            _ => {}
+        }
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_of_one_package_and_the_worst_files_come_first() {
+        let report = "SF:/w/host/runtime/src/a.rs\nDA:1,5\nLF:10\nLH:9\nBRF:4\nBRH:2\nend_of_record\n\
+                      SF:/w/host/runtime/src/b/c.rs\nLF:20\nLH:10\nend_of_record\n\
+                      SF:/w/host/core/src/d.rs\nLF:7\nLH:0\nend_of_record\n";
+        let table = table("postdate-runtime", Path::new("/w/host/runtime/src"), report);
+        let lines: Vec<String> = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(
+            lines,
+            [
+                "coverage lines branches",
+                "postdate-runtime 19/30 63.3 % 2/4 50.0 %",
+                "b/c.rs 10/20 50.0 % none",
+                "a.rs 9/10 90.0 % 2/4 50.0 %"
+            ]
+        );
+    }
+}

@@ -1,0 +1,83 @@
+//! `cargo xtask fuzz`: the targets of `fuzz/` under libFuzzer, built with the stable compiler.
+
+use std::{
+    ffi::OsString,
+    fs,
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    step::{cargo, root, step, target},
+    test::HOSTS,
+    wrapper,
+};
+
+const HELP: &str = "\
+cargo xtask fuzz [--seconds N] [TARGET...]
+
+Feeds the fuzz targets (default: component and manifest) with bytes for N seconds each (default 60), guided by which code of the
+workspace they reach. What is new and reaches more is kept in target/fuzz/TARGET; what crashes a target, in fuzz/artifacts/TARGET.
+To keep an input for good, put it into fuzz/corpus/TARGET: the tests go through that.";
+
+const TARGETS: [&str; 2] = ["component", "manifest"];
+const DEFAULT_SECONDS: u64 = 60;
+/// One input: more is a hang.
+const INPUT_SECONDS: u32 = 20;
+const MAX_INPUT_BYTES: u32 = 64 << 10;
+
+pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
+    let (mut seconds, mut asked) = (DEFAULT_SECONDS, Vec::new());
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            lexopt::Arg::Long("seconds") => {
+                let value = parser.value()?.into_string().unwrap_or_default();
+                seconds = value.parse().with_context(|| format!("--seconds is `{value}`: it has to be a whole number"))?;
+            }
+            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
+                println!("{HELP}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            lexopt::Arg::Value(name) => {
+                let name = name.to_string_lossy().into_owned();
+                let known = TARGETS.iter().find(|target| **target == name);
+                asked.push(*known.with_context(|| format!("there is no fuzz target `{name}`: {}", TARGETS.join(", ")))?);
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if asked.is_empty() {
+        asked = TARGETS.to_vec();
+    }
+    // The selection of `cargo xtask test`, so that dependencies have the same features and are there already.
+    let mut build = cargo("build");
+    build
+        .args(HOSTS)
+        .args(["--locked", "--features", "postdate-fuzz/libfuzzer"])
+        .env("RUSTC_WORKSPACE_WRAPPER", wrapper::install(wrapper::FUZZ)?);
+    build.env("CARGO_TARGET_DIR", target());
+    asked.iter().for_each(|name| _ = build.args(["--bin", name]));
+    step("Building the fuzz targets", &mut build)?;
+    for name in asked {
+        fuzz(name, seconds)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fuzz(name: &str, seconds: u64) -> Result<()> {
+    let (found, artifacts) = (target().join("fuzz").join(name), root().join("fuzz/artifacts").join(name));
+    for directory in [&found, &artifacts] {
+        fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    let mut fuzzer = Command::new(target().join("debug").join(name));
+    fuzzer.arg(&found).arg(root().join("fuzz/corpus").join(name));
+    fuzzer.arg(format!("-max_total_time={seconds}")).arg(format!("-timeout={INPUT_SECONDS}")).arg(format!("-max_len={MAX_INPUT_BYTES}"));
+    // The host reserves address space for its instances; resident memory is bounded by `-rss_limit_mb`'s default of 2 GiB.
+    fuzzer.arg(format!("-artifact_prefix={}/", artifacts.display())).arg("-print_final_stats=1");
+    if let Err(error) = step(&format!("Fuzzing {name} for {seconds} s"), &mut fuzzer) {
+        bail!("{error}\nthe input is in {}", artifacts.display());
+    }
+    Ok(())
+}
