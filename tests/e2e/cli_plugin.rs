@@ -98,13 +98,14 @@ async fn a_bundle_without_cases_or_with_a_broken_one_fails() {
 async fn run_calls_a_plugin_once_and_shows_what_it_cost() {
     let body = r#"{"item":"book","quantity":2}"#;
     let accepted = cli(&["plugin", "run", "validate", "use-cases/orders", "--body", body]).await.expect(0);
-    accepted.says(&["accepted", "\"total\": 2500", "took", "peak memory"]);
+    accepted.says(&["accepted", "\"total\": 2500", "took", "peak memory", " instructions\n"]);
     let rejected = cli(&["plugin", "run", "validate", "use-cases/orders", "--body", r#"{"item":"tank","quantity":1}"#]).await.expect(1);
     rejected.says(&["rejected", "/item", "unknown-item"]);
     let placed = r#"{"total":2500,"currency":"EUR"}"#;
     let json = cli(&["plugin", "run", "process", "use-cases/orders", "--body", placed, "--attempt", "3", "--json"]).await.expect(0);
     let document: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(document["outcome"], "result");
+    assert!(document["instructions"].as_u64() > Some(1000), "{document}");
     assert!(document["peakMemoryBytes"].as_u64() > Some(0) && document["log"].to_string().contains("attempt 3"), "{document}");
 }
 

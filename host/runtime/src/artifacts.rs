@@ -13,7 +13,7 @@ use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{CODE_SETTINGS, WASMTIME_VERSION};
+use crate::config::{Metering, WASMTIME_VERSION, code_settings};
 use crate::trust::{Envelope, EnvelopeError, Trust};
 
 /// Where machine code is kept, inside a bundle's directory.
@@ -157,7 +157,12 @@ pub(crate) fn text_files(use_case: &UseCase) -> Vec<(String, String)> {
 /// The settings that shape machine code, as 16 hexadecimal digits; the same with and without a compiler. wasmtime's own
 /// hash of them cannot serve: only a compiler can tell it, and it tells machines apart that run the same code.
 pub fn engine_hash() -> String {
-    hex(&Sha256::digest(format!("{WASMTIME_VERSION} {CODE_SETTINGS:?}"))[..8])
+    engine_hash_with(Metering::Off)
+}
+
+/// The same for machine code that may count instructions.
+pub(crate) fn engine_hash_with(metering: Metering) -> String {
+    hex(&Sha256::digest(format!("{WASMTIME_VERSION} {:?}", code_settings(metering)))[..8])
 }
 
 /// The digest of these bytes, as `artifacts.json` has it: `blake3:` and 64 hexadecimal digits.
@@ -204,6 +209,12 @@ mod tests {
             let error = Artifacts::open(&wrong.into_envelope().unwrap(), &Trust::default()).unwrap_err().to_string();
             assert!(error.contains(to), "{error}");
         }
+    }
+
+    #[test]
+    fn code_that_counts_instructions_is_of_another_engine() {
+        assert_eq!(engine_hash_with(Metering::Off), engine_hash());
+        assert_ne!(engine_hash_with(Metering::On), engine_hash());
     }
 
     #[test]

@@ -154,11 +154,11 @@ impl Hasher for StableHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Allocation, engine_config};
+    use crate::config::{Allocation, Metering, engine_config};
     use crate::testing::guest;
 
     fn engine() -> Engine {
-        Engine::new(&engine_config(Allocation::OnDemand)).unwrap()
+        Engine::new(&engine_config(Allocation::OnDemand, Metering::Off)).unwrap()
     }
 
     fn only_file(dir: &Path, extension: &str) -> PathBuf {
@@ -204,6 +204,25 @@ mod tests {
         assert!(cache.get(&engine, b"other").is_none());
         let drafts = fs::read_dir(&dir).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
         assert_eq!(drafts.count(), 0, "what is not kept goes away");
+    }
+
+    #[test]
+    fn code_that_counts_instructions_lies_beside_code_that_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("cache");
+        let [plain, metered] =
+            [Metering::Off, Metering::On].map(|metering| Engine::new(&engine_config(Allocation::OnDemand, metering)).unwrap());
+        let wasm = guest("minimal-validate");
+        for (engine, other) in [(&plain, &metered), (&metered, &plain)] {
+            let cache = Cache::open(&dir, engine).unwrap();
+            assert!(cache.get(engine, &wasm).is_none(), "what is there is of the other kind");
+            let code = engine.precompile_component(&wasm).unwrap();
+            cache.keep(engine, &wasm, &code).unwrap().unwrap();
+            assert!(cache.keep(other, b"other", &code).unwrap().is_err());
+        }
+        for engine in [&plain, &metered] {
+            assert!(Cache::open(&dir, engine).unwrap().get(engine, &wasm).is_some(), "one has replaced the other");
+        }
     }
 
     #[test]

@@ -40,6 +40,10 @@ pub struct Report<T> {
     pub elapsed: Duration,
     /// Most bytes of linear memory at any time of the call.
     pub peak_memory: u64,
+    /// WebAssembly instructions that the guest executed, from its start to its answer, most of them counted as one and those
+    /// that only give code its structure as none. Host functions count nothing. `None` where the runtime does not count
+    /// ([`Options::metering`](crate::Options::metering)), or the guest was stopped before it answered.
+    pub instructions: Option<u64>,
     pub lines: Vec<LogLine>,
 }
 
@@ -84,10 +88,10 @@ impl LoadedBundle {
         // The plugin's own time starts now; the caller's is running already.
         let deadline = options.deadline.map_or(started + plugin.timeout, |all| (arrived + all).min(started + plugin.timeout));
         let call = Call { plugin: plugin.clone(), config, id, input, outgoing: options.outgoing, started, deadline, slot };
-        let call = call.run(self.runtime.inner.engine.clone());
-        let Outcome { result, elapsed, peak_memory, lines, stderr } = self.runtime.inner.threads.drive(Box::pin(call)).await;
+        let call = call.run(self.runtime.inner.engine.clone(), self.runtime.inner.options.metering);
+        let Outcome { result, elapsed, peak_memory, instructions, lines, stderr } = self.runtime.inner.threads.drive(Box::pin(call)).await;
         let result = result.map_err(|reason| self.error(plugin.identity.role, reason, stderr));
-        Report { result, elapsed, peak_memory, lines }
+        Report { result, elapsed, peak_memory, instructions, lines }
     }
 
     fn no_plugin<T>(&self, role: Role) -> Report<T> {
@@ -96,7 +100,7 @@ impl LoadedBundle {
 
     fn not_started<T>(&self, role: Role, reason: String) -> Report<T> {
         let error = self.error(role, Stopped::NotStarted(reason), Vec::new());
-        Report { result: Err(error), elapsed: Duration::ZERO, peak_memory: 0, lines: Vec::new() }
+        Report { result: Err(error), elapsed: Duration::ZERO, peak_memory: 0, instructions: None, lines: Vec::new() }
     }
 
     fn error(&self, role: Role, reason: Stopped, stderr: Vec<String>) -> PluginError {

@@ -23,6 +23,8 @@ use postdate_core::plugin::Role;
 use wasmtime::component::Component;
 
 pub use error::CompileError;
+#[cfg(feature = "compile")]
+use inside::Target;
 pub use limits::{CompileLimits, MEMORY_VARIABLE, TIME_VARIABLE};
 pub use progress::{Compiling, Progress};
 #[cfg(feature = "compile")]
@@ -82,7 +84,7 @@ pub(crate) async fn component(inner: &Arc<Inner>, subject: Subject<'_>, wasm: &B
     if let Some(component) = cached(inner, wasm).await? {
         return Ok(component);
     }
-    let code = machine_code(inner, subject, wasm, None).await?;
+    let code = machine_code(inner, subject, wasm, Target::Here(inner.options.metering)).await?;
     let (inner, wasm) = (Arc::clone(inner), wasm.clone());
     blocking(move || inside::load(&inner, &wasm, &code)).await?
 }
@@ -101,16 +103,11 @@ pub(crate) async fn ahead(
     arch: crate::artifacts::Arch,
 ) -> Result<Vec<u8>, CompileError> {
     let _turn = inner.compiling.lock().await;
-    machine_code(inner, subject, wasm, Some(arch)).await
+    machine_code(inner, subject, wasm, Target::Every(arch)).await
 }
 
 #[cfg(feature = "compile")]
-async fn machine_code(
-    inner: &Arc<Inner>,
-    subject: Subject<'_>,
-    wasm: &Bytes,
-    target: Option<crate::artifacts::Arch>,
-) -> Result<Vec<u8>, CompileError> {
+async fn machine_code(inner: &Arc<Inner>, subject: Subject<'_>, wasm: &Bytes, target: Target) -> Result<Vec<u8>, CompileError> {
     let compile = async {
         match &inner.options.compiler {
             Compiler::InProcess => {

@@ -1,7 +1,8 @@
 //! The one place where a wasmtime `Config` is made. What compiles ahead of time and what loads must agree on every
 //! setting that shapes machine code, so both ask here; only the allocation strategy, which shapes none, may differ.
 
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use serde::{Deserialize, Serialize};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OperatorCost, PoolingAllocationConfig, VariableOperatorCost};
 
 /// Address space set aside for one linear memory. All that 32-bit indices reach, so that compiled code needs no bounds
 /// checks; it costs no RAM.
@@ -28,6 +29,16 @@ const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 /// Full version of wasmtime: of two such, neither loads what the other compiled.
 pub const WASMTIME_VERSION: &str = wasmtime_environ::VERSION;
 
+/// Whether machine code counts the instructions that it executes. Such code is slower, and no server runs it; neither kind is
+/// ever taken for the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metering {
+    #[default]
+    Off,
+    On,
+}
+
 /// The settings that shape machine code. They are one value so that it can be told by a digest whether two hosts agree:
 /// see [`engine_hash`](crate::artifacts::engine_hash).
 #[derive(Debug)]
@@ -43,9 +54,10 @@ pub struct CodeSettings {
     relaxed_simd: bool,
     tail_call: bool,
     shared_memory: bool,
+    fuel: bool,
 }
 
-pub const CODE_SETTINGS: CodeSettings = CodeSettings {
+const CODE_SETTINGS: CodeSettings = CodeSettings {
     epoch_interruption: true,
     // Component-model async is not part of the contract; without it each call is cheaper.
     concurrency_support: false,
@@ -59,7 +71,12 @@ pub const CODE_SETTINGS: CodeSettings = CodeSettings {
     relaxed_simd: false,
     tail_call: false,
     shared_memory: false,
+    fuel: false,
 };
+
+pub fn code_settings(metering: Metering) -> CodeSettings {
+    CodeSettings { fuel: metering == Metering::On, ..CODE_SETTINGS }
+}
 
 /// Where instances come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,36 +93,57 @@ pub enum Allocation {
 }
 
 /// Every wasmtime `Config` of Postdate.
-pub fn engine_config(allocation: Allocation) -> Config {
+pub fn engine_config(allocation: Allocation, metering: Metering) -> Config {
+    let settings = code_settings(metering);
     let mut config = Config::new();
     config
-        .concurrency_support(CODE_SETTINGS.concurrency_support)
-        .epoch_interruption(CODE_SETTINGS.epoch_interruption)
-        .memory_reservation(CODE_SETTINGS.memory_reservation)
-        .memory_guard_size(CODE_SETTINGS.memory_guard)
-        .memory_init_cow(CODE_SETTINGS.memory_init_cow)
-        .native_unwind_info(CODE_SETTINGS.native_unwind_info)
-        .wasm_memory64(CODE_SETTINGS.memory64)
-        .wasm_relaxed_simd(CODE_SETTINGS.relaxed_simd)
-        .wasm_tail_call(CODE_SETTINGS.tail_call)
-        .shared_memory(CODE_SETTINGS.shared_memory)
+        .concurrency_support(settings.concurrency_support)
+        .epoch_interruption(settings.epoch_interruption)
+        .memory_reservation(settings.memory_reservation)
+        .memory_guard_size(settings.memory_guard)
+        .memory_init_cow(settings.memory_init_cow)
+        .native_unwind_info(settings.native_unwind_info)
+        .wasm_memory64(settings.memory64)
+        .wasm_relaxed_simd(settings.relaxed_simd)
+        .wasm_tail_call(settings.tail_call)
+        .shared_memory(settings.shared_memory)
+        .consume_fuel(settings.fuel)
         .max_wasm_stack(GUEST_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES)
         // What a plugin's author needs is on stderr; frames of wasm offsets are noise, and cost time at each trap.
         .wasm_backtrace_max_frames(None)
         // It serves those frames only, and is a tenth of the machine code's file.
         .generate_address_map(false);
+    if metering == Metering::On {
+        config.operator_cost(instruction_costs());
+    }
     if let Allocation::Pooling { slots, max_memory } = allocation {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots, max_memory)));
     }
     config
 }
 
+/// One each, however many bytes or elements it moves: wasmtime would count every one of them.
+fn instruction_costs() -> OperatorCost {
+    let mut costs = OperatorCost::new();
+    costs.variable = VariableOperatorCost {
+        memory_copy_per_byte: 0,
+        memory_fill_per_byte: 0,
+        memory_init_per_byte: 0,
+        table_copy_per_element: 0,
+        table_fill_per_element: 0,
+        table_init_per_element: 0,
+        table_grow_per_element: 0,
+        ..VariableOperatorCost::new()
+    };
+    costs
+}
+
 /// What compiles ahead of time for an architecture: no feature of this machine's processor is inferred, so that the code
 /// runs on every processor of that architecture. A host that infers its own features loads it.
 #[cfg(feature = "compile")]
 pub fn compiler_config(arch: crate::artifacts::Arch) -> wasmtime::Result<Config> {
-    let mut config = engine_config(Allocation::OnDemand);
+    let mut config = engine_config(Allocation::OnDemand, Metering::Off);
     config.target(arch.triple())?;
     Ok(config)
 }
@@ -137,8 +175,25 @@ mod tests {
     use crate::testing::guest;
 
     #[test]
+    fn an_instruction_counts_once_whatever_it_moves() {
+        let engine = Engine::new(&engine_config(Allocation::OnDemand, Metering::On)).unwrap();
+        let module = r#"(module (memory 1) (func (export "run") (param i32)
+            (memory.fill (i32.const 0) (i32.const 0) (local.get 0)) (memory.copy (i32.const 0) (i32.const 8) (local.get 0))))"#;
+        let module = wasmtime::Module::new(&engine, wat::parse_str(module).unwrap()).unwrap();
+        let count = |bytes: i32| {
+            let mut store = wasmtime::Store::new(&engine, ());
+            store.set_epoch_deadline(1);
+            store.set_fuel(1_000_000).unwrap();
+            let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
+            instance.get_typed_func::<i32, ()>(&mut store, "run").unwrap().call(&mut store, bytes).unwrap();
+            1_000_000 - store.get_fuel().unwrap()
+        };
+        assert_eq!((count(1), count(60_000)), (9, 9), "eight, and the function's start");
+    }
+
+    #[test]
     fn what_one_engine_compiled_another_loads() {
-        let engine = |allocation| Engine::new(&engine_config(allocation)).unwrap();
+        let engine = |allocation| Engine::new(&engine_config(allocation, Metering::Off)).unwrap();
         let engines = [
             engine(Allocation::OnDemand),
             engine(Allocation::Pooling { slots: 2, max_memory: 64 << 20 }),
@@ -152,7 +207,12 @@ mod tests {
                 crate::artifact::load_file(to, &std::fs::File::open(&path).unwrap()).unwrap();
             }
         }
-        // And an engine that was configured elsewhere does not.
+        // And an engine that was configured elsewhere does not, or one that counts instructions; nor does that take ours.
+        let metered = Engine::new(&engine_config(Allocation::OnDemand, Metering::On)).unwrap();
+        assert!(crate::artifact::load_file(&metered, &std::fs::File::open(&path).unwrap()).is_err());
+        std::fs::write(&path, metered.precompile_component(&guest("minimal-validate")).unwrap()).unwrap();
+        crate::artifact::load_file(&metered, &std::fs::File::open(&path).unwrap()).unwrap();
+        assert!(engines.iter().all(|to| crate::artifact::load_file(to, &std::fs::File::open(&path).unwrap()).is_err()));
         let stranger = Engine::default().precompile_component(&guest("minimal-validate")).unwrap();
         std::fs::write(&path, stranger).unwrap();
         assert!(crate::artifact::load_file(&engines[0], &std::fs::File::open(&path).unwrap()).is_err());

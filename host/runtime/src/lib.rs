@@ -42,7 +42,7 @@ pub use call::{CallOptions, Report};
 pub use compile::compile_worker;
 pub use compile::{CompileError, CompileLimits, Compiler, Compiling, MEMORY_VARIABLE, Progress, TIME_VARIABLE};
 pub use compiled_dir::{CompiledBundle, read_compiled_dir};
-pub use config::{Allocation, engine_config};
+pub use config::{Allocation, Metering, engine_config};
 pub use limits::MAX_OUTPUT_BYTES;
 pub use load::{LoadError, LoadedBundle};
 pub use logs::{LogLine, Stream};

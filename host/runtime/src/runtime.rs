@@ -8,7 +8,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Engine, EngineWeak};
 
 use crate::compile::{Cache, CacheError, Compiler, Progress};
-use crate::config::{Allocation, engine_config};
+use crate::config::{Allocation, Metering, engine_config};
 use crate::config_store;
 use crate::slots::Slots;
 use crate::store::State;
@@ -30,11 +30,20 @@ pub struct Options {
     pub compiler: Compiler,
     /// Who is told while one is compiled.
     pub progress: Progress,
+    /// Whether reports of calls have the number of instructions.
+    pub metering: Metering,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { slots: 64, max_memory: 1 << 30, cache: None, compiler: Compiler::default(), progress: Progress::default() }
+        Self {
+            slots: 64,
+            max_memory: 1 << 30,
+            cache: None,
+            compiler: Compiler::default(),
+            progress: Progress::default(),
+            metering: Metering::Off,
+        }
     }
 }
 
@@ -88,7 +97,8 @@ impl Runtime {
     /// What `new` falls back to.
     #[cfg(test)]
     pub(crate) fn on_demand(options: Options) -> Result<Self, RuntimeError> {
-        let engine = Engine::new(&engine_config(Allocation::OnDemand)).map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
+        let engine = Engine::new(&engine_config(Allocation::OnDemand, options.metering))
+            .map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
         Self::with_engine(engine, options)
     }
 
@@ -114,7 +124,7 @@ impl Runtime {
 /// The pooling allocator reserves its address space here, which is the probe: containers and Lambda may limit it.
 fn make_engine(options: &Options) -> Result<Engine, RuntimeError> {
     let pooling = Allocation::Pooling { slots: options.slots, max_memory: options.max_memory };
-    match Engine::new(&engine_config(pooling)) {
+    match Engine::new(&engine_config(pooling, options.metering)) {
         Ok(engine) => {
             tracing::debug!(slots = options.slots, "plugins run in pooled instances");
             Ok(engine)
@@ -124,7 +134,7 @@ fn make_engine(options: &Options) -> Result<Engine, RuntimeError> {
                 error = format!("{error:#}"),
                 "no address space for pooled instances; plugins run in instances made on demand, which is slower"
             );
-            Engine::new(&engine_config(Allocation::OnDemand)).map_err(|error| RuntimeError::Engine(format!("{error:#}")))
+            Engine::new(&engine_config(Allocation::OnDemand, options.metering)).map_err(|error| RuntimeError::Engine(format!("{error:#}")))
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct Called {
     pub elapsed: Duration,
     /// Bytes.
     pub peak_memory: u64,
+    /// `None` where they were not counted.
+    pub instructions: Option<u64>,
     pub lines: Vec<LogLine>,
 }
 
@@ -101,8 +103,8 @@ fn called<T>(report: Report<T>) -> Called
 where
     Outcome: From<Result<T, postdate_core::plugin::PluginError>>,
 {
-    let Report { result, elapsed, peak_memory, lines } = report;
-    Called { outcome: result.into(), unusable: None, elapsed, peak_memory, lines }
+    let Report { result, elapsed, peak_memory, instructions, lines } = report;
+    Called { outcome: result.into(), unusable: None, elapsed, peak_memory, instructions, lines }
 }
 
 /// What the host checks of an acceptance before it takes it.

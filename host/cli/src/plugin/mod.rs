@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use postdate_runtime::{LogLine, Options, Runtime, RuntimeError};
+use postdate_runtime::{LogLine, Metering, Options, Runtime, RuntimeError};
 
 use crate::compiler::Limits;
 use crate::{logging, output};
@@ -55,7 +55,7 @@ enum Action {
     Test(test::Test),
     /// Compile the plugins of a bundle ahead of time, for hosts that have no compiler
     Compile(compile::Compile),
-    /// Call a plugin once, and show its answer, time, memory and log
+    /// Call a plugin once, and show its answer, time, memory, instructions and log
     Run(run::Run),
 }
 
@@ -78,8 +78,18 @@ pub async fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
 /// A runtime for one call at a time, with a cache of compiled plugins that belongs to the user. What is compiled may be from
 /// anybody, so it is not done in this process; it shows how long that takes.
 pub fn runtime(limits: Limits) -> Result<Runtime, RuntimeError> {
-    let options =
-        Options { slots: 1, cache: cache_dir(), compiler: limits.compiler(), progress: progress::on_terminal(), ..Options::default() };
+    new_runtime(limits, Metering::Off)
+}
+
+fn new_runtime(limits: Limits, metering: Metering) -> Result<Runtime, RuntimeError> {
+    let options = Options {
+        slots: 1,
+        cache: cache_dir(),
+        compiler: limits.compiler(),
+        progress: progress::on_terminal(),
+        metering,
+        ..Options::default()
+    };
     match Runtime::new(options.clone()) {
         Err(RuntimeError::Cache(error)) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "plugins are compiled again each time");

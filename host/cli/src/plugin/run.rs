@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use postdate_core::plugin::Role;
 use postdate_core::schedule::parse_time;
-use postdate_runtime::{EnvSecrets, Lifetime, Outgoing, SecretSource, Secrets, read_bundle_dir};
+use postdate_runtime::{EnvSecrets, Lifetime, Metering, Outgoing, SecretSource, Secrets, read_bundle_dir};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -29,6 +29,8 @@ Examples:
   postdate plugin run process use-cases/webhook --body event.json --attempt 2
 
 A processor makes its requests for real, as far as allow-http grants them. Secrets come from the environment.
+Instructions are those of WebAssembly, from the plugin's start to its answer; what the host does for it is not among them.
+The time is that of code that counts them, which is slower than what a server runs.
 The exit code is 0 only if the answer is a yes.";
 
 #[derive(Debug, Args)]
@@ -101,7 +103,7 @@ pub async fn run(arguments: Run, limits: Limits) -> anyhow::Result<ExitCode> {
         body: body::read(&arguments.body)?,
         outgoing: Outgoing::Granted,
     };
-    let bundle = super::runtime(limits)?.load(&source, &secrets).await?;
+    let bundle = super::new_runtime(limits, Metering::On)?.load(&source, &secrets).await?;
     let called = call.make(&bundle, &use_case).await?;
     out(&if arguments.json { format!("{}\n", document(&called)) } else { text(&called) });
     let yes = matches!(called.outcome, Outcome::Accepted(_) | Outcome::Result(_)) && called.unusable.is_none();
@@ -132,6 +134,7 @@ fn document(called: &Called) -> Value {
     }
     document["elapsedMs"] = json!(called.elapsed.as_secs_f64() * 1000.0);
     document["peakMemoryBytes"] = json!(called.peak_memory);
+    document["instructions"] = json!(called.instructions);
     let line = |line: &postdate_runtime::LogLine| json!({ "stream": line.stream.to_string(), "text": line.text });
     document["log"] = called.lines.iter().map(line).collect();
     document
@@ -145,7 +148,8 @@ fn text(called: &Called) -> String {
     if !called.lines.is_empty() {
         let _ = write!(text, "log\n{}", log_text(&called.lines, "  "));
     }
-    text + &format!("took {}, peak memory {}\n", duration_text(called.elapsed), size_text(called.peak_memory))
+    let instructions = called.instructions.map(|count| format!(", {}", instructions_text(count))).unwrap_or_default();
+    text + &format!("took {}, peak memory {}{instructions}\n", duration_text(called.elapsed), size_text(called.peak_memory))
 }
 
 fn outcome_text(outcome: &Outcome) -> String {
@@ -183,6 +187,18 @@ fn outcome_text(outcome: &Outcome) -> String {
     }
 }
 
+fn instructions_text(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (place, digit) in (1..=digits.len()).rev().zip(digits.chars()) {
+        text.push(digit);
+        if place > 1 && place % 3 == 1 {
+            text.push(',');
+        }
+    }
+    text + if count == 1 { " instruction" } else { " instructions" }
+}
+
 fn duration_text(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {
         format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
@@ -199,7 +215,7 @@ mod tests {
 
     fn called(outcome: Outcome) -> Called {
         let lines = vec![LogLine { stream: Stream::Stderr, text: "hello".into() }];
-        Called { outcome, unusable: None, elapsed: Duration::from_micros(1234), peak_memory: 1_114_112, lines }
+        Called { outcome, unusable: None, elapsed: Duration::from_micros(1234), peak_memory: 1_114_112, instructions: Some(12_345), lines }
     }
 
     #[test]
@@ -213,9 +229,22 @@ mod tests {
     }
 log
   stderr  hello
-took 1.23 ms, peak memory 1.0 MiB
+took 1.23 ms, peak memory 1.0 MiB, 12,345 instructions
 ";
         assert_eq!(text(&called(Outcome::Accepted(acceptance))), expected);
+    }
+
+    #[test]
+    fn what_was_not_counted_is_not_shown() {
+        let stopped = Called { instructions: None, ..called(Outcome::Result(None)) };
+        assert!(text(&stopped).ends_with("took 1.23 ms, peak memory 1.0 MiB\n"));
+        assert_eq!(document(&stopped)["instructions"], Value::Null);
+    }
+
+    #[test]
+    fn large_counts_are_readable() {
+        let texts = [0, 1, 999, 1000, 1_234_567].map(instructions_text);
+        assert_eq!(texts, ["0 instructions", "1 instruction", "999 instructions", "1,000 instructions", "1,234,567 instructions"]);
     }
 
     #[test]
@@ -235,6 +264,7 @@ took 1.23 ms, peak memory 1.0 MiB
             (&document["outcome"], &document["result"], &document["peakMemoryBytes"]),
             (&json!("result"), &json!("ok"), &json!(1_114_112))
         );
+        assert_eq!(document["instructions"], json!(12_345));
         assert_eq!(document["log"], json!([{ "stream": "stderr", "text": "hello" }]));
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use wasmtime::Store;
 
+use crate::config::Metering;
 use crate::limits::{MAX_OUTPUT_BYTES, TRANSFER_BYTES};
 use crate::logs::{CallLog, Stream};
 use crate::outgoing::{Answer, Canned, Exchange, Hooks};
@@ -270,6 +271,47 @@ async fn instances_made_on_demand_are_held_to_the_same_limits() {
         assert_eq!(stopped(process_in(&loaded, script, CallOptions::default()).await).reason.code(), code);
     }
     assert!(process_in(&loaded, json!({}), CallOptions::default()).await.result.is_ok());
+}
+
+/// Counts instructions.
+async fn metered(cache: &std::path::Path) -> LoadedBundle {
+    let options = Options { slots: 1, cache: Some(cache.to_owned()), metering: Metering::On, ..Options::default() };
+    Runtime::new(options).unwrap().load(&bundle(PUPPET, &["puppet"]), &Secrets::none()).await.unwrap()
+}
+
+#[tokio::test]
+async fn instructions_are_counted_where_that_was_asked_for() {
+    let cache = tempfile::tempdir().unwrap();
+    let loaded = metered(cache.path()).await;
+    let count = async |script: Value| process_in(&loaded, script, CallOptions::default()).await.instructions;
+    let few = count(json!({ "do": "stderr", "lines": 10 })).await.unwrap();
+    assert!(few > 0);
+    assert_eq!(count(json!({ "do": "stderr", "lines": 10 })).await, Some(few), "the same work");
+    assert!(count(json!({ "do": "stderr", "lines": 100 })).await > Some(few), "more work");
+    assert!(count(json!({ "do": "fail" })).await > Some(0), "a failure is an answer");
+
+    let rejected = loaded.call_validate(input(r#"{"validate":{"do":"reject"}}"#), CallOptions::default()).await;
+    assert!(rejected.result.unwrap().is_err() && rejected.instructions > Some(0));
+    // What the machine code was at when it was stopped, nobody knows.
+    for (script, code) in [(json!({ "do": "loop" }), "timeout"), (json!({ "do": "trap" }), "trap")] {
+        let report = process_in(&loaded, script, CallOptions::default()).await;
+        assert_eq!((report.instructions, stopped(report).reason.code()), (None, code));
+    }
+
+    // From the cache that has the other kind.
+    let options = Options { slots: 1, cache: Some(cache.path().to_owned()), ..Options::default() };
+    let plain = Runtime::new(options).unwrap().load(&bundle(PUPPET, &["puppet"]), &Secrets::none()).await.unwrap();
+    let report = process_in(&plain, json!({}), CallOptions::default()).await;
+    assert!(report.result.is_ok());
+    assert_eq!(report.instructions, None);
+    assert_eq!(
+        metered(cache.path())
+            .await
+            .call_process(job(r#"{"process":{"do":"stderr","lines":10}}"#), CallOptions::default())
+            .await
+            .instructions,
+        Some(few)
+    );
 }
 
 /// Prints what a call costs beside a bare instantiation and call: `cargo test -p postdate-runtime -- --ignored --nocapture cost`.

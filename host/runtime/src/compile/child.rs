@@ -12,10 +12,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 use super::CompileError;
-use super::inside::Fault;
+use super::inside::{Fault, Target};
 use super::limits::CompileLimits;
 use super::worker::{self, Work};
-use crate::artifacts::Arch;
 
 /// What is kept of its stderr, in bytes; the rest is read and dropped.
 const SAID_BYTES: u64 = 16 << 10;
@@ -32,7 +31,7 @@ pub async fn compile(
     arguments: &[OsString],
     limits: &CompileLimits,
     wasm: &Bytes,
-    target: Option<Arch>,
+    target: Target,
 ) -> Result<Vec<u8>, CompileError> {
     let not_started = |reason| CompileError::NotStarted { program: program.display().to_string(), reason };
     let work = serde_json::to_string(&Work::new(wasm.len(), limits, target)).map_err(|error| not_started(error.to_string()))?;

@@ -11,7 +11,7 @@ use wasmtime::error::OutOfMemory;
 use super::CompileError;
 use crate::artifact;
 use crate::artifacts::Arch;
-use crate::config::{Allocation, compiler_config, engine_config};
+use crate::config::{Allocation, Metering, compiler_config, engine_config};
 use crate::runtime::Inner;
 
 /// What a compiler says when it does not do it: a worker's whole answer, as JSON.
@@ -35,9 +35,21 @@ impl Fault {
     }
 }
 
-/// `target`: every processor of that architecture; `None`: this very machine, all that its processor can.
-pub fn compile(wasm: &[u8], target: Option<Arch>) -> Result<Vec<u8>, Fault> {
-    let config = target.map_or_else(|| Ok(engine_config(Allocation::OnDemand)), compiler_config);
+/// Who shall run the machine code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// This very machine, with all that its processor can.
+    Here(Metering),
+    /// Every processor of that architecture.
+    Every(Arch),
+}
+
+pub fn compile(wasm: &[u8], target: Target) -> Result<Vec<u8>, Fault> {
+    let config = match target {
+        Target::Here(metering) => Ok(engine_config(Allocation::OnDemand, metering)),
+        Target::Every(arch) => compiler_config(arch),
+    };
     let engine = config.and_then(|config| Engine::new(&config)).map_err(|error| Fault::NoEngine(format!("{error:#}")))?;
     engine
         .precompile_component(wasm)

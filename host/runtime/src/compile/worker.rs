@@ -7,9 +7,8 @@ use std::process::ExitCode;
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use super::inside::{Fault, compile};
+use super::inside::{Fault, Target, compile};
 use super::limits::CompileLimits;
-use crate::artifacts::Arch;
 
 /// How it ends where there is no machine code: on stderr is a [`Fault`].
 pub const FAULT: u8 = 3;
@@ -35,11 +34,11 @@ pub struct Work {
     /// Bytes that may be allocated.
     pub memory: u64,
     pub cpu_seconds: u64,
-    pub target: Option<Arch>,
+    pub target: Target,
 }
 
 impl Work {
-    pub fn new(bytes: usize, limits: &CompileLimits, target: Option<Arch>) -> Self {
+    pub fn new(bytes: usize, limits: &CompileLimits, target: Target) -> Self {
         Self { bytes: bytes as u64, memory: limits.memory, cpu_seconds: limits.cpu.as_secs().max(1), target }
     }
 }
@@ -110,14 +109,15 @@ fn read(bytes: u64) -> Result<Vec<u8>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artifacts::Arch;
 
     #[test]
     fn what_is_wrong_with_the_work_is_said() {
         assert!(serde_json::from_str::<Work>("{}").unwrap_err().to_string().contains("bytes"));
         let limits = CompileLimits { memory: 1 << 30, cpu: std::time::Duration::from_millis(10), ..CompileLimits::default() };
-        let work = Work::new(12, &limits, Some(Arch::Arm64));
+        let work = Work::new(12, &limits, Target::Every(Arch::Arm64));
         let text = serde_json::to_string(&work).unwrap();
-        assert_eq!(text, r#"{"bytes":12,"memory":1073741824,"cpu_seconds":1,"target":"arm64"}"#);
+        assert_eq!(text, r#"{"bytes":12,"memory":1073741824,"cpu_seconds":1,"target":{"every":"arm64"}}"#);
         assert_eq!(serde_json::from_str::<Work>(&text).unwrap(), work);
     }
 }

@@ -10,10 +10,10 @@ use wasmtime::component::{Component, InstancePre};
 
 use super::{Code, LoadError, LoadedBundle, link};
 use crate::artifact;
-use crate::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Arch, Artifact, digest_of, engine_hash};
+use crate::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Arch, Artifact, digest_of, engine_hash_with};
 use crate::bundle_dir::{how_to_compile, open_file};
 use crate::compiled_dir::CompiledBundle;
-use crate::config::WASMTIME_VERSION;
+use crate::config::{Metering, WASMTIME_VERSION};
 use crate::inspect::{Inspection, inspect_names};
 use crate::runtime::{Inner, Runtime};
 use crate::secrets::Secrets;
@@ -53,7 +53,7 @@ impl Compiled {
     }
 
     fn checked(&self, inner: &Inner, role: Role) -> Result<InstancePre<State>, String> {
-        self.check_engine()?;
+        self.check_engine(inner.options.metering)?;
         let component = self.map(inner)?;
         // By name, as for a plugin that comes as WebAssembly: what it says is judged, not who compiled it.
         let problems = inspect_component(&inner.engine, &component).problems(Some(role));
@@ -63,12 +63,12 @@ impl Compiled {
         link(inner, role, &component)
     }
 
-    fn check_engine(&self) -> Result<(), String> {
+    fn check_engine(&self, metering: Metering) -> Result<(), String> {
         let Artifact { wasmtime, engine, .. } = &self.artifact;
         if wasmtime != WASMTIME_VERSION {
             return Err(format!("was compiled by wasmtime {wasmtime}, and this host runs {WASMTIME_VERSION}"));
         }
-        let ours = engine_hash();
+        let ours = engine_hash_with(metering);
         if *engine != ours {
             return Err(format!("was compiled by a Postdate with other engine settings ({engine}) than this host's ({ours})"));
         }

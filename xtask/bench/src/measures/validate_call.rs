@@ -6,7 +6,7 @@ use chrono::Utc;
 use postdate_core::plugin::ValidateInput;
 use postdate_core::ports::Bundle;
 use postdate_core::schedule::rfc3339;
-use postdate_runtime::{Allocation, LoadedBundle, Options, Runtime, Secrets, engine_config, read_bundle_dir};
+use postdate_runtime::{Allocation, LoadedBundle, Metering, Options, Runtime, Secrets, engine_config, read_bundle_dir};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -105,7 +105,7 @@ impl WasiView for State {
 
 impl Bare {
     fn new(options: &Options, wasm: &[u8]) -> anyhow::Result<Self> {
-        let config = engine_config(Allocation::Pooling { slots: options.slots, max_memory: options.max_memory });
+        let config = engine_config(Allocation::Pooling { slots: options.slots, max_memory: options.max_memory }, Metering::Off);
         Self::link(&config, wasm).map_err(|error| anyhow::anyhow!("bare wasmtime cannot load the guest: {error:#}"))
     }
 

@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::config::Metering;
 
 /// Far more than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
+const HERE: Target = Target::Here(Metering::On);
 
 fn limits() -> CompileLimits {
     CompileLimits { output: 1 << 20, ..CompileLimits::default() }.within(PATIENCE)
@@ -14,7 +16,7 @@ fn limits() -> CompileLimits {
 /// A shell in the compiler's place: its `$0` is the work.
 async fn shell(script: &str, limits: &CompileLimits) -> Result<Vec<u8>, CompileError> {
     let arguments = ["-c", script].map(OsString::from);
-    compile(Path::new("/bin/sh"), &arguments, limits, &Bytes::from_static(b"component"), None).await
+    compile(Path::new("/bin/sh"), &arguments, limits, &Bytes::from_static(b"component"), HERE).await
 }
 
 #[track_caller]
@@ -28,7 +30,7 @@ async fn it_gets_the_component_and_its_answer_is_the_code() {
     assert_eq!(shell("head -c 9", &limits()).await, Ok(b"component".to_vec()));
     let work = shell("printf %s \"$0\"", &limits()).await.unwrap();
     let work: Work = serde_json::from_slice(&work).unwrap();
-    assert_eq!(work, Work { bytes: 9, memory: 4 << 30, cpu_seconds: 120, target: None });
+    assert_eq!(work, Work { bytes: 9, memory: 4 << 30, cpu_seconds: 120, target: HERE });
 }
 
 #[tokio::test]
@@ -52,7 +54,7 @@ async fn what_takes_too_long_is_killed() {
     // Also where it does not take what it is given, nor ends when it could.
     let large = Bytes::from(vec![0; 4 << 20]);
     let arguments = ["-c", "exec sleep 1000"].map(OsString::from);
-    let error = compile(Path::new("/bin/sh"), &arguments, &limits, &large, None).await.unwrap_err();
+    let error = compile(Path::new("/bin/sh"), &arguments, &limits, &large, HERE).await.unwrap_err();
     assert_eq!(error, CompileError::Time { limit: limits.time });
 }
 
@@ -82,7 +84,7 @@ async fn each_end_has_its_name() {
     assert_eq!(crashed(shell("printf 'a\\033b' >&2; exit 101", &limits()).await.unwrap_err()), ("exit code 101".into(), "a b".into()));
     // What is no fault's text is shown as it is.
     assert_eq!(crashed(shell(&fault("nonsense"), &limits()).await.unwrap_err()), ("exit code 3".into(), "nonsense".into()));
-    let missing = compile(Path::new("/no/such/program"), &[], &limits(), &Bytes::new(), None).await.unwrap_err();
+    let missing = compile(Path::new("/no/such/program"), &[], &limits(), &Bytes::new(), HERE).await.unwrap_err();
     assert!(matches!(&missing, CompileError::NotStarted { program, .. } if program == "/no/such/program"), "{missing:?}");
 }
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::artifacts::{Artifacts, digest};
-use crate::config::{Allocation, engine_config};
+use crate::config::{Allocation, Metering, engine_config};
 use crate::testing::{bundle, guest, input, job, runtime, wait};
 use crate::trust::{Envelope, SecretKey, Trust};
 use crate::{Secrets, read_compiled_dir, write_artifacts};
@@ -125,7 +125,7 @@ fn code_for_any_processor_loads_on_this_one_and_the_reverse() {
     let path = dir.path().join("code");
     let baseline = wasmtime::Engine::new(&crate::config::compiler_config(HERE).unwrap()).unwrap();
     let native = [Allocation::OnDemand, Allocation::Pooling { slots: 1, max_memory: 64 << 20 }]
-        .map(|allocation| wasmtime::Engine::new(&engine_config(allocation)).unwrap());
+        .map(|allocation| wasmtime::Engine::new(&engine_config(allocation, Metering::Off)).unwrap());
     let load = |from: &wasmtime::Engine, to: &wasmtime::Engine| {
         fs::write(&path, from.precompile_component(&guest("puppet")).unwrap()).unwrap();
         artifact::load_file(to, &fs::File::open(&path).unwrap()).map(|_| ())
@@ -237,6 +237,14 @@ fn machine_code_is_judged_as_its_plugin_would_be() {
     check_refused(&dir, "does not export postdate:plugin/process@1.0.0; it exports postdate:plugin/validate@1.0.0");
     replace_code(&dir, &engine.precompile_component(&guest("wrong-version")).unwrap());
     check_refused(&dir, "does not export postdate:plugin/process@1.0.0");
+}
+
+#[tokio::test]
+async fn a_runtime_that_counts_instructions_refuses_code_that_does_not() {
+    let bundle = read_compiled_dir(small().path(), &Trust::default()).unwrap();
+    let runtime = crate::Runtime::new(crate::Options { slots: 1, metering: Metering::On, ..crate::Options::default() }).unwrap();
+    let error = runtime.load_compiled(&bundle, &Secrets::none()).await.unwrap_err().to_string();
+    assert!(error.contains("was compiled by a Postdate with other engine settings"), "{error}");
 }
 
 #[test]
