@@ -46,6 +46,17 @@ impl Bench {
         Ok(directory)
     }
 
+    /// Makes a bundle of the smallest validator in Rust.
+    pub fn validator(&self, directory: &Path, name: &str) -> anyhow::Result<()> {
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        self.guest("minimal-validate.wasm", &directory.join("validate.wasm"))?;
+        let manifest = format!(
+            "name = \"{name}\"\n[validate]\nplugin = \"validate.wasm\"\n[targets]\nout = {{ kind = \"http\", url = \"https://example.com/\" }}\n"
+        );
+        let path = directory.join("use-case.toml");
+        std::fs::write(&path, manifest).with_context(|| format!("cannot write {}", path.display()))
+    }
+
     fn use_case(&self, directory: &Path, name: &str, validated: bool) -> anyhow::Result<()> {
         std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let mut manifest = format!("name = \"{name}\"\n\n[process]\nplugin = \"process.wasm\"\n");

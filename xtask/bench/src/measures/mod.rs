@@ -6,6 +6,7 @@ mod lambda_warm;
 mod lambda_zip;
 mod languages;
 pub mod lateness;
+mod load_compiled;
 mod pending_million;
 mod signature;
 mod start;
@@ -30,6 +31,8 @@ pub enum Measure {
     Lateness,
     /// Memory and start with 1,000,000 requests pending
     PendingMillion,
+    /// Loading machine code that was compiled before, in Rust and JavaScript
+    LoadCompiled,
     /// From spawn to the first answer
     Start,
     /// A version that changes under load
@@ -53,6 +56,7 @@ impl Measure {
             Self::AcceptedPosts => accepted_posts::measure(bench).await,
             Self::Lateness => lateness::measure(bench).await,
             Self::PendingMillion => pending_million::measure(bench).await,
+            Self::LoadCompiled => load_compiled::measure(bench).await,
             Self::Start => start::measure(bench).await,
             Self::Switch => switch::measure(bench).await,
             Self::Signature => signature::measure(bench),

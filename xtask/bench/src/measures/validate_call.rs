@@ -56,7 +56,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 }
 
 /// As accepting a request makes it; not part of the time.
-fn input() -> ValidateInput {
+pub fn input() -> ValidateInput {
     ValidateInput {
         id: "019a0000-0000-7000-8000-000000000000".to_owned(),
         use_case: VALIDATED.to_owned(),

@@ -1,0 +1,178 @@
+//! What a host without a compiler does when it takes a use case: it reads the list, compares digests, maps machine code, links it.
+//! The files are in the page cache. And, of what was loaded, one call in a fresh instance.
+
+use std::fs::File;
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use postdate_core::ports::Bundle as _;
+use postdate_runtime::artifacts::ARTIFACTS_DIR;
+use postdate_runtime::{LoadedBundle, Options, Runtime, read_compiled_dir};
+
+use super::lambda_start::compile;
+use super::validate_call::input;
+use crate::fixture::{Bench, root};
+use crate::lambda::JavaScript;
+use crate::row::{Row, Target};
+use crate::sample::Sample;
+
+/// What the names of files of machine code end with.
+const MACHINE_CODE: &str = "cwasm";
+
+/// Medians; the guests in turns.
+pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let rounds = if bench.quick { 20 } else { 200 };
+    let scratch = bench.scratch()?;
+    let rust = scratch.path().join("rust");
+    bench.validator(&rust, "rust")?;
+    compile(bench, &rust)?;
+    let mut guests = vec![Guest::new(rust)?];
+    if let Some(javascript) = JavaScript::install(&bench.place) {
+        let bundle = scratch.path().join("js");
+        javascript.bundle(&root().join("wit"), &bundle)?;
+        compile(bench, &bundle)?;
+        guests.push(Guest::new(bundle)?);
+    }
+    let runtime = Runtime::new(Options::default())?;
+    for turn in 0..=rounds {
+        for guest in &mut guests {
+            let times = guest.turn(&runtime).await?;
+            // The first reads files that later ones find in memory.
+            if turn > 0 {
+                guest.times.push(times);
+            }
+        }
+    }
+    rows(&guests)
+}
+
+/// A bundle that was compiled ahead of time, with one plugin.
+struct Guest {
+    bundle: PathBuf,
+    code: PathBuf,
+    times: Vec<Times>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    load: Duration,
+    digest: Duration,
+    call: Duration,
+}
+
+impl Guest {
+    fn new(bundle: PathBuf) -> anyhow::Result<Self> {
+        let code = only_code(&bundle.join(ARTIFACTS_DIR))?;
+        Ok(Self { bundle, code, times: Vec::new() })
+    }
+
+    async fn turn(&self, runtime: &Runtime) -> anyhow::Result<Times> {
+        let digest = digest(&self.code)?;
+        let begun = Instant::now();
+        let compiled = read_compiled_dir(&self.bundle)?;
+        let loaded = runtime.load_compiled(&compiled, &|_: &str| None).await?;
+        let load = begun.elapsed();
+        // The first call also links memory to the file; what a host pays for each request is the next.
+        call(&loaded).await?;
+        Ok(Times { load, digest, call: call(&loaded).await? })
+    }
+
+    fn median(&self, what: &str, part: impl Fn(&Times) -> Duration) -> anyhow::Result<f64> {
+        Ok(Sample::of_durations(what, &self.times.iter().map(part).collect::<Vec<_>>())?.median())
+    }
+}
+
+/// What a load takes in any case that is to find every damage: the file is read, and its digest made. A bare
+/// `Component::deserialize_file` would be the better baseline, and is `unsafe`, which stands in one function of the host.
+fn digest(code: &Path) -> anyhow::Result<Duration> {
+    let begun = Instant::now();
+    let mut hasher = blake3::Hasher::new();
+    let file = File::open(code).with_context(|| format!("cannot open {}", code.display()))?;
+    hasher.update_reader(file).with_context(|| format!("cannot read {}", code.display()))?;
+    black_box(hasher.finalize());
+    Ok(begun.elapsed())
+}
+
+async fn call(bundle: &LoadedBundle) -> anyhow::Result<Duration> {
+    let input = input();
+    let begun = Instant::now();
+    let verdict = bundle.validate(input).await?;
+    let took = begun.elapsed();
+    ensure!(verdict.is_ok(), "the validator said no: {verdict:?}");
+    Ok(took)
+}
+
+fn only_code(dir: &Path) -> anyhow::Result<PathBuf> {
+    let entries = std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut code = paths.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == MACHINE_CODE));
+    match (code.next(), code.next()) {
+        (Some(path), None) => Ok(path),
+        _ => anyhow::bail!("{} has not one file of machine code", dir.display()),
+    }
+}
+
+/// `guests`: Rust, and JavaScript where there is one.
+fn rows(guests: &[Guest]) -> anyhow::Result<Vec<Row>> {
+    let load = |id, measure, guest: &Guest, most| {
+        let baseline = vec![("read and digest", guest.median("digest", |times| times.digest)?)];
+        let value = guest.median(id, |times| times.load)?;
+        Ok::<_, anyhow::Error>(Row { id, measure, value, unit: "ms", baseline, target: Some(Target::AtMost(most)) })
+    };
+    let mut rows = Vec::new();
+    if let Some(rust) = guests.first() {
+        rows.push(load("load-compiled-rust", "load of a compiled Rust guest, warm disk, median", rust, 1.0)?);
+    }
+    if let [rust, javascript] = guests {
+        rows.push(load("load-compiled-js", "  the same, JavaScript guest", javascript, 5.0)?);
+        rows.push(Row {
+            id: "call-js",
+            measure: "fresh JavaScript instance and call, median",
+            value: javascript.median("call-js", |times| times.call)?,
+            unit: "ms",
+            baseline: vec![("Rust guest", rust.median("call-rust", |times| times.call)?)],
+            target: None,
+        });
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guest(times: &[[u64; 3]]) -> Guest {
+        let millis = Duration::from_millis;
+        let times = times.iter().map(|[load, digest, call]| Times { load: millis(*load), digest: millis(*digest), call: millis(*call) });
+        Guest { bundle: PathBuf::new(), code: PathBuf::new(), times: times.collect() }
+    }
+
+    #[test]
+    fn rows_are_medians_beside_their_own_baseline() {
+        let rust = || guest(&[[3, 1, 2], [1, 1, 1], [1, 2, 1]]);
+        let js = guest(&[[6, 4, 7], [6, 4, 9], [90, 90, 8]]);
+        let found = rows(&[rust(), js]).unwrap();
+        let shown: Vec<_> = found.iter().map(|row| (row.id, row.value, row.baseline[0].1, row.met())).collect();
+        assert_eq!(
+            shown,
+            [("load-compiled-rust", 1.0, 1.0, Some(true)), ("load-compiled-js", 6.0, 4.0, Some(false)), ("call-js", 8.0, 1.0, None)]
+        );
+        assert_eq!(rows(&[rust()]).unwrap().len(), 1, "without Node.js");
+        assert!(rows(&[guest(&[])]).is_err());
+    }
+
+    #[test]
+    fn the_one_file_of_machine_code_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("artifacts.json"), "{}").unwrap();
+        assert!(only_code(dir.path()).is_err());
+        let code = dir.path().join("validate.x86_64.cwasm");
+        std::fs::write(&code, "code").unwrap();
+        assert_eq!(only_code(dir.path()).unwrap(), code);
+        assert!(digest(&code).is_ok() && digest(&dir.path().join("none")).is_err());
+        std::fs::write(dir.path().join("process.x86_64.cwasm"), "code").unwrap();
+        assert!(only_code(dir.path()).unwrap_err().to_string().contains("not one file"));
+    }
+}
