@@ -26,15 +26,15 @@ const HELP: &str = "\
 cargo xtask coverage [PACKAGE...]
 
 Runs the own tests of the packages (default: postdate-runtime and postdate-store), and says how many of their lines and
-branches were run. Writes target/coverage/lcov.info and target/coverage/html/.
+branches were run. Writes target/coverage/lcov.info.
 Needs llvm-profdata and llvm-cov of the LLVM that rustc has: `rustup component add llvm-tools`, or Debian's llvm-N.
 Where they are missing it says SKIPPED, and that is no failure.";
 
 /// What CI reports. One that is not in the workspace is passed over.
 const PACKAGES: [&str; 2] = ["postdate-runtime", "postdate-store"];
 
-/// Files of a package that are tests and nothing else.
-const TESTS: &str = r"(/tests/|/tests\.rs$|/testing\.rs$)";
+/// Names of files and directories that are tests and nothing else.
+const TESTS: [&str; 4] = ["tests", "tests.rs", "testing.rs", "compatibility.rs"];
 
 pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     if asks_for_help(arguments, HELP) {
@@ -62,13 +62,33 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
         step(&title, knowing_paths(&mut tests))?;
     }
     let programs: Vec<&Path> = programs.iter().map(|(_, program)| program.as_path()).collect();
-    let sources: Vec<PathBuf> = packages.iter().map(|package| package.directory.join("src")).collect();
-    let report = tools.report(&directory, &programs, &sources, TESTS)?;
+    let mut sources = Vec::new();
+    for package in &packages {
+        add_sources(&package.directory.join("src"), &mut sources)?;
+    }
+    let report = tools.report(&directory, &programs, &sources)?;
     for package in &packages {
         print!("{}", lcov::table(&package.name, &package.directory.join("src"), &report));
     }
-    println!("line by line: {}", directory.join("html/index.html").display());
+    println!("line by line: {}", directory.join("lcov.info").display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Adds the files with code that is not a test.
+fn add_sources(directory: &Path, sources: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        if path.file_name().is_some_and(|name| TESTS.iter().any(|tests| name == *tests)) {
+            continue;
+        }
+        if path.is_dir() {
+            add_sources(&path, sources)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push(path);
+        }
+    }
+    sources.sort();
+    Ok(())
 }
 
 /// A member of the workspace.

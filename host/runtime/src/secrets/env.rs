@@ -27,7 +27,9 @@ impl SecretSource for EnvSecrets {
                 return Err(format!("is no secret of a plugin: variables that begin with {start} are the host's own: choose another name"));
             }
             match std::env::var(name) {
-                Ok(value) => _ = values.insert((*name).to_owned(), value.into()),
+                Ok(value) => {
+                    values.insert((*name).to_owned(), value.into());
+                }
                 Err(VarError::NotPresent) => {}
                 Err(VarError::NotUnicode(_)) => return Err("is not UTF-8 in the environment of the host".to_owned()),
             }
