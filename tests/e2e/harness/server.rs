@@ -179,11 +179,6 @@ impl Server {
         self.process.as_ref().expect("it runs").0.id()
     }
 
-    /// Where it keeps its data.
-    pub fn data(&self) -> &Path {
-        self.builder.data.as_deref().unwrap_or(self.builder.temporary.path())
-    }
-
     /// Starts it again, on the same data, without waiting until it is ready.
     pub fn begin(&mut self) {
         assert!(self.process.is_none(), "it runs already");

@@ -9,13 +9,14 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use bytes::Bytes;
 use clap::Args;
+use postdate_cases::cases;
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::MANIFEST_FILE;
 use postdate_runtime::inspect::{Inspection, Kind, Verdict, inspect};
 use postdate_runtime::{LoadError, Secrets, read_bundle_dir};
 
-use super::{cases, size_text};
+use super::size_text;
 use crate::compiler::Limits;
 use crate::output::{columns, indented, out, printable};
 

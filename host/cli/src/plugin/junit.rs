@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::log_text;
-use super::test::Ran;
+use postdate_cases::Ran;
 
 pub fn document(suite: &str, ran: &[Ran]) -> String {
     let failures = ran.iter().filter(|case| !case.complaints.is_empty()).count();

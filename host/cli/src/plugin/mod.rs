@@ -1,10 +1,7 @@
 //! `postdate plugin …`: the workbench for plugins. It runs them as the server does, under the manifest's limits.
 
 mod build;
-mod call;
-pub mod cases;
 mod check;
-mod compare;
 mod compile;
 mod junit;
 mod new;
@@ -58,8 +55,6 @@ enum Action {
     /// Call a plugin once, and show its answer, time, memory, instructions and log
     Run(run::Run),
 }
-
-pub use test::{Ran, run_cases};
 
 pub async fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
     // What plugins write is shown with their results, not as log lines.

@@ -9,14 +9,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
+use postdate_cases::call::{Call, Called};
+use postdate_cases::compare::Outcome;
 use postdate_core::plugin::Role;
 use postdate_core::schedule::parse_time;
 use postdate_runtime::{EnvSecrets, Lifetime, Metering, Outgoing, SecretSource, Secrets, read_bundle_dir};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::call::{Call, Called};
-use super::compare::Outcome;
 use super::{log_text, size_text};
 use crate::body;
 use crate::compiler::Limits;

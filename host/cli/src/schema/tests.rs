@@ -8,7 +8,7 @@ use postdate_core::use_case::UseCase;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::plugin::cases;
+use postdate_cases::cases;
 
 fn schema(text: &str) -> Value {
     serde_json::from_str(text).unwrap()

@@ -9,8 +9,8 @@ use postdate_local::ServeOptions;
 use serde_json::{Value, json};
 
 use super::clock_text;
-use crate::plugin::cases::{self, Expected};
 use crate::request::client::DEFAULT_URL;
+use postdate_cases::cases::{self, Expected};
 
 /// The use case that is shown first, where there is one of this name.
 const FAVOURITE: &str = "orders";

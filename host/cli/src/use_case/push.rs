@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use postdate_cases::{Ran, cases};
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::UseCase;
@@ -158,10 +159,11 @@ async fn check(arguments: &Push, bundle: &Bundle) -> anyhow::Result<()> {
         Some(format!("{role} {}", size_text(source.files.get(&spec.plugin)?.len() as u64)))
     });
     let plugins: Vec<String> = plugins.collect();
-    let ran = plugin::run_cases(runtime, &arguments.dir, source).await?;
+    let cases = cases::of_bundle(source)?;
+    let ran = postdate_cases::run_all(&postdate_cases::load(runtime, source, &cases).await?, use_case, &cases).await;
     let what = if plugins.is_empty() { "no plugins".to_owned() } else { plugins.join(", ") };
     say("checked", &format!("{} version {version}: {what}", use_case.name));
-    let failed: Vec<&plugin::Ran> = ran.iter().filter(|ran| !ran.complaints.is_empty()).collect();
+    let failed: Vec<&Ran> = ran.iter().filter(|ran| !ran.complaints.is_empty()).collect();
     if let Some(first) = failed.first() {
         let complaint = printable(&first.complaints.join("; "));
         bail!(

@@ -2,17 +2,22 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use postdate_cases::cases;
 use postdate_core::bundle::BundleSource;
 use postdate_core::ports::Bundle as _;
+use postdate_runtime::LoadedBundle;
 use postdate_runtime::trust::{Envelope, Trust};
 use postdate_store::tarball::Upload;
 use postdate_store::{By, Look, Moved, Statement, StoreError};
 
 use super::Catalog;
 
+/// All cases of an upload together.
+const CASES_TIME: Duration = Duration::from_mins(1);
 /// Who is said to have pushed what nobody has signed.
 const UPLOADER: &str = "upload";
 
@@ -50,6 +55,7 @@ impl Catalog {
         let Upload { source, statement } = upload;
         let statement = checked_statement(name, &source, statement.as_ref(), &inner.trust, now)?;
         let bundle = self.load_source(name, &source).await.map_err(|error| UploadError::Refused(format!("{error:#}")))?;
+        let bundle = run_cases(bundle, &source).await?;
         self.keep(name, &source, &statement).await.map_err(|error| UploadError::Store(format!("{error:#}")))?;
         let by = By { name: UPLOADER, now };
         let moved = inner.store.move_current(name, bundle.version(), before, by).await.map_err(|error| match error {
@@ -62,6 +68,24 @@ impl Catalog {
         }
         Ok(moved)
     }
+}
+
+/// As `use-case push` does before it sends anything: what its author says of it must be so.
+async fn run_cases(bundle: LoadedBundle, source: &BundleSource) -> Result<LoadedBundle, UploadError> {
+    let cases = cases::of_bundle(source).map_err(|error| UploadError::Refused(format!("{error:#}")))?;
+    let use_case = Arc::new(bundle.use_case().clone());
+    let loaded = Ok(bundle);
+    let ran = tokio::time::timeout(CASES_TIME, postdate_cases::run_all(&loaded, &use_case, &cases)).await;
+    let ran = ran.map_err(|_| UploadError::Refused(format!("its {} cases did not end within {CASES_TIME:?}", cases.len())))?;
+    let failed: Vec<String> = ran
+        .iter()
+        .filter(|case| !case.complaints.is_empty())
+        .map(|case| format!("{}: {}", case.name, case.complaints.join("; ")))
+        .collect();
+    if !failed.is_empty() {
+        return Err(UploadError::Refused(format!("{} of its {} cases failed: {}", failed.len(), ran.len(), failed.join("; "))));
+    }
+    loaded.map_err(|error| UploadError::Refused(error.to_string()))
 }
 
 /// The statement that came with the bundle, if it is of these files and signed as it must be; else one of our own.

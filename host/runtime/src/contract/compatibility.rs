@@ -40,9 +40,12 @@ async fn hosts() -> [LoadedBundle; 2] {
         std::fs::write(dir.path().join(name), content).unwrap();
     }
     let arch = Arch::HERE.unwrap();
-    let code = [Role::Validate, Role::Process].map(|role| precompile(&source, &use_case, role, arch).unwrap());
-    write_artifacts(&dir.path().join(ARTIFACTS_DIR), &source, &use_case, &Vec::from_iter(code.into_iter().flatten())).unwrap();
-    let ahead = runtime.load_compiled(&read_compiled_dir(dir.path()).unwrap(), &secrets).await.unwrap();
+    let mut code = Vec::new();
+    for role in [Role::Validate, Role::Process] {
+        code.extend(runtime.precompile(&source, &use_case, role, arch).await.unwrap());
+    }
+    write_artifacts(&dir.path().join(ARTIFACTS_DIR), &source, &use_case, &code, None).unwrap();
+    let ahead = runtime.load_compiled(&read_compiled_dir(dir.path(), &Trust::default()).unwrap(), &secrets).await.unwrap();
     [here, ahead]
 }
 

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use postdate_core::ports::Bundle as _;
 use postdate_runtime::artifacts::ARTIFACTS_DIR;
-use postdate_runtime::{LoadedBundle, Options, Runtime, read_compiled_dir};
+use postdate_runtime::trust::Trust;
+use postdate_runtime::{LoadedBundle, Options, Runtime, Secrets, read_compiled_dir};
 
 use super::lambda_start::compile;
 use super::validate_call::input;
@@ -69,10 +70,10 @@ impl Guest {
     }
 
     async fn turn(&self, runtime: &Runtime) -> anyhow::Result<Times> {
-        let digest = digest(&self.code)?;
+        let (digest, trust) = (digest(&self.code)?, &Trust::default());
         let begun = Instant::now();
-        let compiled = read_compiled_dir(&self.bundle)?;
-        let loaded = runtime.load_compiled(&compiled, &|_: &str| None).await?;
+        let compiled = read_compiled_dir(&self.bundle, trust)?;
+        let loaded = runtime.load_compiled(&compiled, &Secrets::none()).await?;
         let load = begun.elapsed();
         // The first call also links memory to the file; what a host pays for each request is the next.
         call(&loaded).await?;

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use postdate_core::use_case::UseCase;
 
 use super::*;
-use crate::plugin::cases;
+use postdate_cases::cases;
 
 const ALL: [Language; 3] = [Language::Rust, Language::JavaScript, Language::Python];
 

@@ -4,7 +4,7 @@ use postdate_core::plugin::{Acceptance, JobFailure, JobResult, PluginError, Prob
 use postdate_core::schedule::parse_time;
 use serde_json::{Value, json};
 
-use super::cases::{Expected, ExpectedAcceptance, ExpectedFailure, ExpectedProblem};
+use crate::cases::{Expected, ExpectedAcceptance, ExpectedFailure, ExpectedProblem};
 
 /// What came back from one call.
 #[derive(Debug, Clone, PartialEq)]

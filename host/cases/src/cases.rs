@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::schedule::parse_time;
 use postdate_runtime::outgoing::{Answer, Exchange};
@@ -137,6 +139,16 @@ pub fn read_dir(dir: &Path) -> anyhow::Result<Vec<Case>> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     paths.sort();
     paths.iter().map(|path| read_file(path)).collect()
+}
+
+/// Every case that is among a bundle's files, by name.
+pub fn of_bundle(source: &BundleSource) -> anyhow::Result<Vec<Case>> {
+    let files = source.files.iter().filter_map(|(name, content)| Some((name, name.strip_prefix(DIR)?.strip_prefix('/')?, content)));
+    let read = |(file, name, content): (&String, &str, &Bytes)| {
+        let text = std::str::from_utf8(content).with_context(|| format!("{file} is not UTF-8"))?;
+        parse(name.trim_end_matches(".toml"), text).with_context(|| format!("{file} is not a test case"))
+    };
+    files.map(read).collect()
 }
 
 fn read_file(path: &Path) -> anyhow::Result<Case> {

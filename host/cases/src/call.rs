@@ -10,7 +10,7 @@ use postdate_core::schedule::{check_window, parse_time, rfc3339, trigger_of};
 use postdate_core::use_case::UseCase;
 use postdate_runtime::{CallOptions, LoadedBundle, LogLine, Outgoing, Report};
 
-use super::compare::Outcome;
+use crate::compare::Outcome;
 
 /// How far ahead a body that says no time is taken to be scheduled.
 const DEFAULT_AHEAD: TimeDelta = TimeDelta::hours(1);
