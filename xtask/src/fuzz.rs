@@ -51,14 +51,16 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     if asked.is_empty() {
         asked = TARGETS.to_vec();
     }
-    // The selection of `cargo xtask test`, so that dependencies have the same features and are there already.
+    // Of dependencies, those that the tests want with other features are compiled once for this; some minutes the first time.
     let mut build = cargo("build");
     build
         .args(HOSTS)
         .args(["--locked", "--features", "postdate-fuzz/libfuzzer"])
         .env("RUSTC_WORKSPACE_WRAPPER", wrapper::install(wrapper::FUZZ)?);
     build.env("CARGO_TARGET_DIR", target());
-    asked.iter().for_each(|name| _ = build.args(["--bin", name]));
+    for name in &asked {
+        build.args(["--bin", name]);
+    }
     step("Building the fuzz targets", &mut build)?;
     for name in asked {
         fuzz(name, seconds)?;

@@ -163,8 +163,8 @@ impl Guest for ValidatorPre<State> {
     }
 
     fn messages(mut answer: Verdict, change: impl Fn(&mut String)) -> Verdict {
-        if let Err(problems) = &mut answer {
-            problems.iter_mut().for_each(|problem| change(&mut problem.message));
+        for problem in answer.as_mut().err().into_iter().flatten() {
+            change(&mut problem.message);
         }
         answer
     }

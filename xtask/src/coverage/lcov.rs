@@ -31,7 +31,9 @@ pub fn table(package: &str, src: &Path, report: &str) -> String {
         .filter_map(|(path, sums)| Some((Path::new(&path).strip_prefix(src).ok()?.to_string_lossy().into_owned(), sums)))
         .collect();
     let mut total = Sums::default();
-    files.iter().for_each(|(_, sums)| total.add(*sums));
+    for (_, sums) in &files {
+        total.add(*sums);
+    }
     files.sort_by_key(|(path, sums)| (std::cmp::Reverse(sums.missed()), path.clone()));
     let mut text = format!("{:<32}{:>22}{:>22}\n", "coverage", "lines", "branches");
     let mut row = |name: &str, sums: Sums| writeln!(text, "{name:<32}{:>22}{:>22}", part(sums.lines), part(sums.branches));

@@ -10,7 +10,8 @@ use postdate_core::use_case::MANIFEST_FILE;
 
 use crate::artifacts::{ARTIFACTS_DIR, Arch};
 use crate::testing::{input, job, runtime};
-use crate::{LoadedBundle, Secrets, precompile, read_compiled_dir, write_artifacts};
+use crate::trust::Trust;
+use crate::{LoadedBundle, Secrets, read_compiled_dir, write_artifacts};
 
 const MANIFEST: &str = "name = 'tested'
 [validate]
