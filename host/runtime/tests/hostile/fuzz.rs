@@ -3,8 +3,7 @@
 //! A run of the suite takes the first few hundred damages of a fixed seed, so that it is the same each time. For a long one:
 //! `POSTDATE_FUZZ_SECONDS=600 POSTDATE_FUZZ_SEED=7 cargo test -p postdate-runtime --test hostile fuzz -- --nocapture`. What fails
 //! is written to `tests/hostile/corpus/`, and everything in there (`.wasm`, or `.wat` as a text) is tried in each run from then on.
-//! [`one`] is all that a coverage-guided fuzzer needs to call; cargo-fuzz itself asks for a nightly compiler, which this repository
-//! does not use.
+//! The same under libFuzzer, which looks at the code that an input reaches, is in `fuzz/`: `cargo xtask fuzz`.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
