@@ -84,13 +84,13 @@ pub struct Rollback {
 #[derive(Debug, Args)]
 pub struct Who {
     /// Who you are, for `list`
-    #[arg(long = "by", env = "POSTDATE_BY", value_name = "NAME", default_value_t = user_at_host())]
-    name: String,
+    #[arg(long, env = "POSTDATE_BY", value_name = "NAME", default_value_t = user_at_host())]
+    by: String,
 }
 
 impl Who {
     fn now(&self) -> By<'_> {
-        By { name: &self.name, now: chrono::Utc::now() }
+        By { name: &self.by, now: chrono::Utc::now() }
     }
 }
 

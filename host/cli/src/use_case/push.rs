@@ -126,12 +126,11 @@ async fn to_server(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, u
         bail!("--arch is for stores: a server compiles for itself");
     }
     check(arguments, bundle).await?;
-    let statement = key.map(|key| {
-        let mut envelope = Statement::new(&use_case.name, source, arguments.who.now()).to_envelope();
-        envelope.sign(key);
-        envelope.to_json()
-    });
-    let archive = tarball::write(source, statement.as_deref()).context("cannot make the archive")?;
+    let mut statement = Statement::new(&use_case.name, source, arguments.who.now()).to_envelope();
+    if let Some(key) = key {
+        statement.sign(key);
+    }
+    let archive = tarball::write(source, Some(&statement.to_json())).context("cannot make the archive")?;
     if arguments.dry_run {
         say("dry run", &format!("nothing was sent to {url}: {} as a tar archive", size_text(archive.len() as u64)));
         return Ok(());

@@ -53,11 +53,11 @@ impl Catalog {
             Look::Same | Look::NoSuchUseCase => None,
         };
         let Upload { source, statement } = upload;
-        let statement = checked_statement(name, &source, statement.as_ref(), &inner.trust, now)?;
+        let (statement, pushed_by) = checked_statement(name, &source, statement.as_ref(), &inner.trust, now)?;
         let bundle = self.load_source(name, &source).await.map_err(|error| UploadError::Refused(format!("{error:#}")))?;
         let bundle = run_cases(bundle, &source).await?;
         self.keep(name, &source, &statement).await.map_err(|error| UploadError::Store(format!("{error:#}")))?;
-        let by = By { name: UPLOADER, now };
+        let by = By { name: &pushed_by, now };
         let moved = inner.store.move_current(name, bundle.version(), before, by).await.map_err(|error| match error {
             StoreError::Moved { .. } => UploadError::Moved(error),
             other => store_failed(other),
@@ -88,23 +88,24 @@ async fn run_cases(bundle: LoadedBundle, source: &BundleSource) -> Result<Loaded
     loaded.map_err(|error| UploadError::Refused(error.to_string()))
 }
 
-/// The statement that came with the bundle, if it is of these files and signed as it must be; else one of our own.
+/// The statement that came with the bundle, if it is of these files and signed as it must be; else one of our own. And who is
+/// said to have made it.
 fn checked_statement(
     name: &str,
     source: &BundleSource,
     sent: Option<&Bytes>,
     trust: &Trust,
     now: DateTime<Utc>,
-) -> Result<Envelope, UploadError> {
+) -> Result<(Envelope, String), UploadError> {
     let Some(sent) = sent else {
         let own = Statement::new(name, source, By { name: UPLOADER, now }).to_envelope();
         Statement::open(&own, trust, name, &source.version()).map_err(UploadError::Signature)?;
-        return Ok(own);
+        return Ok((own, UPLOADER.to_owned()));
     };
     let envelope = Envelope::parse(sent).map_err(|error| UploadError::Signature(error.to_string()))?;
     let statement = Statement::open(&envelope, trust, name, &source.version()).map_err(UploadError::Signature)?;
     if statement.files != source.listing() {
         return Err(UploadError::Signature("is of other files than those of the archive".to_owned()));
     }
-    Ok(envelope)
+    Ok((envelope, statement.pushed_by))
 }
