@@ -194,6 +194,13 @@ async fn what_is_no_bundle_is_refused_with_the_reason_and_the_former_version_ser
     bundles.write_file("puppet", "use-case.toml", format!("name = 'other'\n{}", says("x")));
     refused(tar(&bundles), "make them equal").await;
     bundles.write("puppet", &says("x"));
+    std::fs::create_dir(bundles.bundle("puppet").join("cases")).unwrap();
+    let case = "call = 'process'\nbody = { process = { do = 'config', key = 'word' } }\nexpect = { result = 'another word' }\n";
+    std::fs::write(bundles.bundle("puppet").join("cases/says.toml"), case).unwrap();
+    refused(tar(&bundles), "1 of its 1 cases failed: says: ").await;
+    std::fs::write(bundles.bundle("puppet").join("cases/says.toml"), "call = 'dance'").unwrap();
+    refused(tar(&bundles), "cases/says.toml is not a test case").await;
+    std::fs::remove_dir_all(bundles.bundle("puppet").join("cases")).unwrap();
     bundles.write_file("puppet", "puppet.wasm", b"\x7fELF is what compiled plugins begin with");
     refused(tar(&bundles), "puppet.wasm").await;
     let mut outside = tar::Builder::new(Vec::new());
