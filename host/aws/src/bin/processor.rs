@@ -1,5 +1,7 @@
 //! The processor Lambda: answers the HTTP API.
 
+#![recursion_limit = "256"]
+
 use std::convert::Infallible;
 use std::sync::Arc;
 
