@@ -36,7 +36,7 @@ enum Action {
         #[arg(default_value = "postdate.key")]
         file: PathBuf,
     },
-    /// Print the public key of a private one, as hosts want it in POSTDATE_TRUSTED_KEYS
+    #[command(about = "Print the public key of a private one, as hosts want it in POSTDATE_TRUSTED_KEYS")]
     Show {
         #[arg(default_value = "postdate.key")]
         file: PathBuf,

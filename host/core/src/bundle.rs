@@ -1,6 +1,7 @@
 //! A bundle: the files of one use case, and the version that is their content hash.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,11 @@ pub fn is_version(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// Whether a file of [`CASES_DIR`] is a test case: `*.toml`, unless hidden.
+pub fn is_case_file(name: &str) -> bool {
+    !name.starts_with('.') && Path::new(name).extension().is_some_and(|extension| extension == "toml")
+}
+
 /// The name of a file beside the manifest, or of a test case; and no path that leads out of the bundle.
 pub fn is_file_name(name: &str) -> bool {
     let plain = |name: &str| {
@@ -64,7 +70,7 @@ pub fn is_file_name(name: &str) -> bool {
     };
     match name.split_once('/') {
         None => plain(name),
-        Some((directory, case)) => directory == CASES_DIR && plain(case) && case.ends_with(".toml"),
+        Some((directory, case)) => directory == CASES_DIR && plain(case) && is_case_file(case),
     }
 }
 

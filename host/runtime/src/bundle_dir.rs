@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use postdate_core::bundle::{BundleError, BundleSource, CASES_DIR, named_files};
+use postdate_core::bundle::{BundleError, BundleSource, CASES_DIR, is_case_file, named_files};
 use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 
 use crate::artifacts::{Arch, ArtifactsError};
@@ -83,7 +83,7 @@ fn case_names(dir: &Path) -> Result<Vec<String>, ReadBundleError> {
     let mut names = Vec::new();
     for entry in entries {
         let name = entry.map_err(io)?.file_name();
-        let Some(name) = name.to_str().filter(|name| name.ends_with(".toml") && !name.starts_with('.')) else { continue };
+        let Some(name) = name.to_str().filter(|name| is_case_file(name)) else { continue };
         if names.len() == MAX_CASES {
             return Err(ReadBundleError::TooManyCases { path });
         }

@@ -24,6 +24,7 @@ pub enum StoreError {
     NoFormerVersion(String),
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "whoever has the reason has no other use for it")]
 impl StoreError {
     pub(crate) fn unavailable(action: &'static str, place: impl Into<String>, reason: impl ToString) -> Self {
         Self::Unavailable { action, place: place.into(), reason: reason.to_string() }

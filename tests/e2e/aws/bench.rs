@@ -237,6 +237,8 @@ async fn bundles_are_compiled_and_put_into_s3() {
     };
     let artifacts = get("puppet/compiled/artifacts.json").await.text().await.unwrap();
     let artifacts: Value = serde_json::from_str(&artifacts).unwrap();
+    let payload = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, artifacts["payload"].as_str().unwrap()).unwrap();
+    let artifacts: Value = serde_json::from_slice(&payload).unwrap();
     assert_eq!(artifacts["artifacts"].as_array().unwrap().len(), 2, "{artifacts}");
     stack.proxy.fail_once("s3", "GetObject", Fault::Throttled);
     let slow = get("puppet/use-case.toml").await;

@@ -55,7 +55,7 @@ impl Place {
     }
 
     pub async fn names(&self) -> Result<Vec<String>, String> {
-        let mut names = self.versions.names().await.map_err(|error| error.to_string())?;
+        let mut names = Box::pin(self.versions.names()).await.map_err(|error| error.to_string())?;
         if let Some(root) = &self.root {
             // A directory beside the use cases is no fault.
             names.retain(|name| self.only(name).is_some() || root.join(name).join("current").is_file());
@@ -69,7 +69,7 @@ impl Place {
             let bundle = read_compiled_dir(&place, &self.trust).map_err(|error| error.to_string())?;
             return Ok(Looked::Version { version: bundle.version().to_owned(), etag: None });
         }
-        match self.versions.look(name, etag).await.map_err(|error| error.to_string())? {
+        match Box::pin(self.versions.look(name, etag)).await.map_err(|error| error.to_string())? {
             Look::Current { current, etag } => Ok(Looked::Version { version: current.version, etag: Some(etag) }),
             Look::Same => Ok(Looked::Same),
             Look::NoSuchUseCase => Ok(Looked::NoSuchUseCase),
@@ -83,7 +83,7 @@ impl Place {
             let use_case = self.versions.use_case(name, &current.version, &self.trust).await?;
             Ok::<_, postdate_store::StoreError>((current.version, use_case))
         };
-        described.await.map_err(|error| error.to_string())
+        Box::pin(described).await.map_err(|error| error.to_string())
     }
 
     /// The directory of a version, if it needs no fetching; an earlier process may have left it.
@@ -105,7 +105,8 @@ impl Place {
         let unwritable = |error: std::io::Error| format!("cannot write {}: {error}", partial.display());
         remove(&partial).map_err(unwritable)?;
         make_dir(&partial.join(ARTIFACTS_DIR)).map_err(unwritable)?;
-        if let Err(error) = self.versions.unpack_compiled(name, version, arch, roles, &self.trust, &partial).await {
+        // On the heap: rare, and so large that every call's future would be.
+        if let Err(error) = Box::pin(self.versions.unpack_compiled(name, version, arch, roles, &self.trust, &partial)).await {
             let _ = remove(&partial);
             return Err(error.to_string());
         }

@@ -51,15 +51,12 @@ fn text(old: &str, before: &BundleSource, new: &str, after: &BundleSource) -> an
             continue;
         }
         let as_text = |file: Option<&bytes::Bytes>| file.map_or(Some(String::new()), |file| String::from_utf8(file.to_vec()).ok());
-        match (as_text(old_file), as_text(new_file)) {
-            (Some(old_text), Some(new_text)) => {
-                let diff = TextDiff::from_lines(&old_text, &new_text);
-                text += &printable(&diff.unified_diff().header(&format!("{old}/{name}"), &format!("{new}/{name}")).to_string());
-            }
-            _ => {
-                let size = |file: Option<&bytes::Bytes>| file.map_or("not there".to_owned(), |file| format!("{} bytes", file.len()));
-                writeln!(text, "{}: {} → {}", printable(name), size(old_file), size(new_file))?;
-            }
+        if let (Some(old_text), Some(new_text)) = (as_text(old_file), as_text(new_file)) {
+            let diff = TextDiff::from_lines(&old_text, &new_text);
+            text += &printable(&diff.unified_diff().header(&format!("{old}/{name}"), &format!("{new}/{name}")).to_string());
+        } else {
+            let size = |file: Option<&bytes::Bytes>| file.map_or("not there".to_owned(), |file| format!("{} bytes", file.len()));
+            writeln!(text, "{}: {} → {}", printable(name), size(old_file), size(new_file))?;
         }
     }
     let (was, is) = (before.use_case().context(MANIFEST_FILE)?, after.use_case().context(MANIFEST_FILE)?);

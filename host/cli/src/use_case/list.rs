@@ -18,8 +18,7 @@ pub struct List {
     /// Of this use case, every version in the store
     name: Option<String>,
 
-    /// Where the versions are: s3://bucket/prefix, or a directory; without it, the server is asked for what it serves
-    #[arg(long = "store", env = "POSTDATE_STORE", value_name = "STORE", value_parser = place::store)]
+    #[arg(long = "store", env = "POSTDATE_STORE", value_name = "STORE", value_parser = place::store, help = "Where the versions are: s3://bucket/prefix, or a directory; without it, the server is asked for what it serves")]
     place: Option<Place>,
 
     /// Print the API's answer as it came

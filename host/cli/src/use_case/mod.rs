@@ -53,8 +53,7 @@ enum UseCaseAction {
 /// Where the versions are.
 #[derive(Debug, Args)]
 pub struct StoreArgument {
-    /// Where the versions are: s3://bucket/prefix, or a directory
-    #[arg(long = "store", env = "POSTDATE_STORE", value_name = "STORE", value_parser = place::store)]
+    #[arg(long = "store", env = "POSTDATE_STORE", value_name = "STORE", value_parser = place::store, help = "Where the versions are: s3://bucket/prefix, or a directory")]
     place: Place,
 }
 

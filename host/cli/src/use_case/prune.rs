@@ -21,7 +21,7 @@ const OPEN: [Status; 3] = [Status::Scheduled, Status::Running, Status::Failed];
 /// Requests that one call asks for.
 const A_PAGE: &str = "500";
 /// Hosts take a new version within seconds, and what they have accepted until then is in the lists a moment later.
-const LEAST_AGE: Duration = Duration::from_secs(300);
+const LEAST_AGE: Duration = Duration::from_mins(5);
 
 const NOTES: &str = "\
 Requests are pinned to the version that validated them, so those that are scheduled, running or

@@ -37,12 +37,15 @@ pub struct Push {
     /// The bundle: a directory with use-case.toml, its plugins and cases/*.toml
     dir: PathBuf,
 
-    /// Where to: s3://bucket/prefix, a directory, or the URL of a `postdate serve` with an API key
-    #[arg(long, env = "POSTDATE_STORE", value_name = "STORE")]
+    #[arg(
+        long,
+        env = "POSTDATE_STORE",
+        value_name = "STORE",
+        help = "Where to: s3://bucket/prefix, a directory, or the URL of a `postdate serve` with an API key"
+    )]
     to: Place,
 
-    /// Architecture of hosts without a compiler, as AWS Lambda calls it: x86_64 or arm64; may be given twice
-    #[arg(long)]
+    #[arg(long, help = "Architecture of hosts without a compiler, as AWS Lambda calls it: x86_64 or arm64; may be given twice")]
     arch: Vec<Arch>,
 
     /// Sign with this private key: see `postdate key new`

@@ -33,7 +33,7 @@ pub async fn put(app: &App, name: &str, request: Request<Body>) -> Result<Value,
     let files = upload.source.files.len();
     let Upload { source, statement } = upload;
     tracing::info!(use_case = name, files, signed = statement.is_some(), "a bundle was uploaded, and is checked");
-    let moved = app.api.use_cases.upload(name, Upload { source, statement }, Utc::now()).await.map_err(fault)?;
+    let moved = app.api.use_cases.upload(name, Upload { source, statement }, Utc::now()).await.map_err(|error| fault(&error))?;
     Ok(json!({ "useCase": name, "version": moved.to, "former": moved.from }))
 }
 
@@ -65,8 +65,8 @@ fn internal(error: &dyn std::error::Error) -> Fault {
     Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "upload-failed", format!("the upload could not be received: {error}"))
 }
 
-fn fault(error: UploadError) -> Fault {
-    let (status, code) = match &error {
+fn fault(error: &UploadError) -> Fault {
+    let (status, code) = match error {
         UploadError::Elsewhere { .. } => (StatusCode::CONFLICT, "served-from-directory"),
         UploadError::Moved(_) => (StatusCode::CONFLICT, "use-case-moved"),
         UploadError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bundle-refused"),

@@ -15,6 +15,9 @@ fn archive(entries: &[(&[u8], EntryType, &[u8])]) -> Vec<u8> {
         // As it stands: the library's own way refuses names that lead out.
         header.as_mut_bytes()[..name.len()].copy_from_slice(name);
         header.set_entry_type(*kind);
+        if let Some(gnu) = header.as_gnu_mut() {
+            gnu.set_real_size(content.len() as u64);
+        }
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
         header.set_cksum();
