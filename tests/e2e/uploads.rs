@@ -188,7 +188,7 @@ async fn what_is_no_bundle_is_refused_with_the_reason_and_the_former_version_ser
     };
     refused(b"not a tar archive".repeat(100), "not a tar archive").await;
     refused(Vec::new(), "no use-case.toml").await;
-    bundles.write_file("puppet", "use-case.toml", "name = 'puppet'\n[retry]\nmax-attempts = 0\n");
+    bundles.write("puppet", &says("x").replace("max-attempts = 1", "max-attempts = 0"));
     refused(tar(&bundles), "retry.max-attempts").await;
     bundles.write("puppet", &says("wrong name"));
     bundles.write_file("puppet", "use-case.toml", format!("name = 'other'\n{}", says("x")));
@@ -360,7 +360,10 @@ async fn machine_code_under_another_name_is_refused_before_it_is_pushed() {
     cli(&["plugin", "compile", &dir, "--arch", "x86_64"]).await.expect(0);
     std::fs::copy(bundles.bundle("puppet").join("compiled/process.x86_64.cwasm"), bundles.bundle("puppet").join("puppet.wasm")).unwrap();
     let to = bundles.path().join("store").display().to_string();
-    cli(&["use-case", "push", &dir, "--to", &to]).await.expect(1).complains(&["puppet.wasm", "compiled"]);
+    cli(&["use-case", "push", &dir, "--to", &to])
+        .await
+        .expect(1)
+        .complains(&["puppet.wasm", "is machine code, as of a plugin that was compiled"]);
     assert!(!bundles.path().join("store").exists(), "nothing was brought");
     let _ = guest("puppet");
 }

@@ -21,6 +21,8 @@ pub enum Kind {
     Damaged { offset: usize, message: String },
     /// A component that is small as a file, and that no compiler would get to the end of.
     Bomb { message: String },
+    /// An object file for a processor: what plugins are compiled to.
+    MachineCode,
     /// Not WebAssembly.
     Unknown,
 }
@@ -33,7 +35,11 @@ pub fn read(bytes: &[u8]) -> Kind {
     if !bytes.starts_with(b"\0asm") {
         let text = bytes.trim_ascii_start();
         let is_text = [&b"(component"[..], b"(module", b";;"].iter().any(|start| text.starts_with(start));
-        return if is_text { Kind::Text } else { Kind::Unknown };
+        return match is_text {
+            true => Kind::Text,
+            false if bytes.starts_with(b"\x7fELF") => Kind::MachineCode,
+            false => Kind::Unknown,
+        };
     }
     walk(bytes).unwrap_or_else(|error| Kind::Damaged { offset: error.offset(), message: error.message().to_owned() })
 }
@@ -161,6 +167,7 @@ mod tests {
         assert_eq!(read(b""), Kind::Empty);
         assert_eq!(read(b"  (component)"), Kind::Text);
         assert_eq!(read(b"#!/bin/sh\n"), Kind::Unknown);
+        assert_eq!(read(b"\x7fELF\x02\x01"), Kind::MachineCode);
         assert_eq!(read(b"\0asm\x01\0\0\0"), Kind::Module);
     }
 

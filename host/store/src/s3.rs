@@ -1,8 +1,9 @@
-//! A store under a prefix of a bucket. Conditional writes are S3's own (`If-None-Match: *`, `If-Match`).
+//! A store under a prefix of a bucket. What is here only reads, which is all that the functions on AWS do and may.
+
+mod write;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::put_object::PutObjectError;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata as _};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
 
@@ -72,29 +73,12 @@ impl Objects for S3 {
     }
 
     async fn put(&self, key: &str, content: Bytes, when: When<'_>) -> Result<Put, StoreError> {
-        let call = self.client.put_object().bucket(&self.bucket).key(self.key(key)).body(ByteStream::from(content));
-        let call = match when {
-            When::Absent => call.if_none_match("*"),
-            When::Is(etag) => call.if_match(etag),
-        };
-        match call.send().await {
-            Ok(_) => Ok(Put::Done),
-            Err(error) if was_refused(&error) => Ok(Put::Refused),
-            Err(error) => Err(StoreError::unavailable("write", self.place(key), DisplayErrorContext(error))),
-        }
+        self.write(key, content, when).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let deleted = self.client.delete_object().bucket(&self.bucket).key(self.key(key)).send().await;
-        deleted.map(drop).map_err(|error| StoreError::unavailable("delete", self.place(key), DisplayErrorContext(error)))
+        self.remove(key).await
     }
-}
-
-/// 412 where the condition does not hold, 409 where another write of the key came in between; 404 where there is nothing that
-/// `If-Match` could be compared with.
-fn was_refused(error: &SdkError<PutObjectError>) -> bool {
-    let status = error.raw_response().map(|response| response.status().as_u16());
-    matches!(status, Some(412 | 409)) || error.code() == Some("NoSuchKey")
 }
 
 impl S3 {

@@ -133,8 +133,26 @@ fn needed_by(function: &str, sources: &[Source]) -> BTreeMap<String, Vec<String>
     all
 }
 
+/// The functions' own files, and what of the store's they read a bucket with.
 fn hosts() -> Vec<Source> {
-    read(&root().join("host/aws/src"))
+    let mut sources = read(&root().join("host/aws/src"));
+    let store = read(&root().join("host/store/src"));
+    let reading = store.into_iter().find(|source| source.path == "s3.rs").expect("the store's S3");
+    let place = sources.iter_mut().find(|source| source.path == "use_cases/place.rs").expect("where use cases come from");
+    place.text.push_str(&reading.text);
+    sources
+}
+
+#[test]
+fn no_function_writes_to_a_store() {
+    let writing =
+        [".publish(", ".publish_as(", ".publish_compiled(", ".move_current(", ".roll_back(", ".objects().put(", ".objects().delete("];
+    for source in read(&root().join("host/aws/src")) {
+        for call in writing {
+            // SNS has a `publish` of its own, without arguments.
+            assert!(!source.text.replace(".publish()", "").contains(call), "{} calls {call}…)", source.path);
+        }
+    }
 }
 
 #[test]
