@@ -206,6 +206,7 @@ async fn what_is_no_bundle_is_refused_with_the_reason_and_the_former_version_ser
     let mut outside = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Symlink);
+    header.set_size(0);
     outside.append_link(&mut header, "use-case.toml", "/etc/passwd").unwrap();
     refused(outside.into_inner().unwrap(), "a symbolic link").await;
     assert_eq!(info(&server).await.unwrap()["error"], Value::Null, "what is refused leaves no trace");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use axum::body::Body;
 use chrono::Utc;
-use http::{Request, StatusCode};
+use http::StatusCode;
 use http_body_util::BodyExt as _;
 use postdate_core::api::Fault;
 use postdate_core::use_case::is_use_case_name;
@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use super::App;
 use crate::catalog::UploadError;
 
-/// Takes the body of an authorized call. The answer's document says what serves now.
-pub async fn put(app: &App, name: &str, request: Request<Body>) -> Result<Value, Fault> {
+/// Whether an authorized call may upload this use case.
+pub fn check(app: &App, name: &str) -> Result<(), Fault> {
     if app.api.key.is_none() {
         // A manifest may ask for any secret of the server: it is not everybody's who can reach the port.
         let detail = "uploads need an API key: start the server with POSTDATE_API_KEY, or copy the bundle to its directory of use cases";
@@ -27,7 +27,12 @@ pub async fn put(app: &App, name: &str, request: Request<Body>) -> Result<Value,
         let detail = format!("{name:?} is not the name of a use case: 1 to 32 of a-z, 0-9 and \"-\"");
         return Err(Fault::new(StatusCode::NOT_FOUND, "unknown-use-case", detail));
     }
-    let archive = receive(request.into_body(), app.scratch.clone()).await?;
+    Ok(())
+}
+
+/// Takes the body of a call that [`check`] has passed. The answer's document says what serves now.
+pub async fn put(app: &App, name: &str, body: Body) -> Result<Value, Fault> {
+    let archive = receive(body, app.scratch.clone()).await?;
     let upload = tokio::task::spawn_blocking(move || tarball::read(std::io::BufReader::new(archive)));
     let upload = upload.await.map_err(|error| internal(&error))?.map_err(|error| refused(&error))?;
     let files = upload.source.files.len();
