@@ -224,6 +224,8 @@ pub fn base_path(value: &str) -> Result<String, String> {
 }
 
 pub fn log_filter(value: &str) -> Result<String, String> {
-    let good = value.parse::<Targets>().is_ok();
+    // The parser takes an empty target for one.
+    let has_target = |part: &str| is_of(part.split('=').next().unwrap_or_default(), 1..=200, "_:");
+    let good = value.parse::<Targets>().is_ok() && value.split(',').all(|part| has_target(part.trim()));
     demand(good, value, "a filter such as info, or warn,postdate_aws=debug")
 }
