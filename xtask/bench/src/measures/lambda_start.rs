@@ -4,8 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::ensure;
-use postdate_runtime::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Artifacts};
+use anyhow::{Context as _, ensure};
 
 use crate::fixture::{Bench, root};
 use crate::lambda::{Environment, JavaScript, Stub, accepted, built, post};
@@ -41,7 +40,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         compile(bench, &bundle)?;
         let package = scratch.path().join("js").display().to_string();
         kinds.push(Kind { name: "js", program: processor.clone().into(), use_cases: package, event: post("js", r#"{"delay":"PT3H"}"#) });
-        publish(&bundle, &scratch.path().join("bucket/use-cases/js"))?;
+        push(bench, &bundle, &scratch.path().join("bucket/use-cases"))?;
         let bucket = "s3://bench/use-cases".to_owned();
         kinds.push(Kind { name: "js from s3", program: processor.into(), use_cases: bucket, event: post("js", r#"{"delay":"PT3H"}"#) });
         let node = Program::Node(javascript);
@@ -118,18 +117,19 @@ impl Kind<'_> {
 
 /// Ahead of time, for this machine.
 pub fn compile(bench: &Bench, bundle: &Path) -> anyhow::Result<()> {
-    let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH };
-    let output = Command::new(&bench.bin).args(["plugin", "compile"]).arg(bundle).args(["--arch", arch]).output()?;
-    ensure!(output.status.success(), "cannot compile {}: {}", bundle.display(), String::from_utf8_lossy(&output.stderr));
-    Ok(())
+    postdate(bench, Command::new(&bench.bin).args(["plugin", "compile"]).arg(bundle))
 }
 
-/// A version, and `current`, as a bucket has them.
-fn publish(bundle: &Path, to: &Path) -> anyhow::Result<()> {
-    let listed = std::fs::read_to_string(bundle.join(ARTIFACTS_DIR).join(ARTIFACTS_FILE))?;
-    let artifacts: Artifacts = serde_json::from_str(&listed)?;
-    copy(bundle, &to.join(&artifacts.version))?;
-    Ok(std::fs::write(to.join("current"), &artifacts.version)?)
+/// Into a store, compiled for this machine and compressed.
+fn push(bench: &Bench, bundle: &Path, to: &Path) -> anyhow::Result<()> {
+    postdate(bench, Command::new(&bench.bin).args(["use-case", "push"]).arg(bundle).arg("--to").arg(to))
+}
+
+fn postdate(bench: &Bench, command: &mut Command) -> anyhow::Result<()> {
+    let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH };
+    let output = command.args(["--arch", arch]).output().with_context(|| format!("cannot start {}", bench.bin.display()))?;
+    ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
