@@ -364,7 +364,7 @@ async fn machine_code_under_another_name_is_refused_before_it_is_pushed() {
     cli(&["use-case", "push", &dir, "--to", &to])
         .await
         .expect(1)
-        .complains(&["puppet.wasm", "is machine code, as of a plugin that was compiled"]);
+        .complains(&["puppet.wasm", "machine code, as of a plugin that was compiled"]);
     assert!(!bundles.path().join("store").exists(), "nothing was brought");
     let _ = guest("puppet");
 }

@@ -86,7 +86,7 @@ impl Inspection {
             Kind::Text => "is WebAssembly text: turn it into a binary with `wasm-tools parse`".into(),
             Kind::Damaged { offset, message } => format!("is damaged or cut short, at byte {offset} ({message}): copy the built component again"),
             Kind::Bomb { message } => format!("{message}: build it of fewer parts"),
-            Kind::MachineCode => "is machine code, as of a plugin that was compiled, and not WebAssembly: machine code is taken from nobody \
+            Kind::MachineCode => "is not WebAssembly, but machine code, as of a plugin that was compiled, which is taken from nobody \
                                   but who compiled it here or signed it; copy the .wasm file that it was made of"
                 .into(),
             Kind::Unknown => "is not WebAssembly: it does not start with the bytes 00 61 73 6d".into(),
