@@ -44,7 +44,7 @@ impl<S: Objects> Versions<S> {
 
     /// The current version; `etag` is that of an earlier look.
     pub async fn look(&self, name: &str, etag: Option<&str>) -> Result<Look, StoreError> {
-        let key = format!("{name}/{CURRENT_FILE}");
+        let key = current_key(name);
         match self.objects.get(&key, etag, MAX_CURRENT_BYTES).await? {
             Got::Same => Ok(Look::Same),
             Got::Missing => Ok(Look::NoSuchUseCase),
