@@ -1,12 +1,13 @@
 //! `postdate use-case …` and `PUT /use-cases/{name}` on one machine: versions that come, serve, go back and go.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, PUPPET, Run, Server, UseCases, cli, cli_with, eventually, guest, text};
+use crate::harness::{Answer, PUPPET, Run, Server, UseCases, aged, aged_statement, cli, cli_with, eventually, guest, text};
 
 const KEY: &str = "upload-key";
 
@@ -139,18 +140,10 @@ async fn versions_are_listed_compared_rolled_back_and_pruned() {
 /// As if every version had been pushed, and replaced, a year ago.
 fn make_old(server: &Server) {
     let root = server.data().join("store/puppet");
-    let year = chrono::Utc::now().format("%Y").to_string();
-    let age = |text: String| text.replace(&format!("\"{year}-"), "\"2001-");
-    let current = root.join("current");
-    std::fs::write(&current, age(std::fs::read_to_string(&current).unwrap())).unwrap();
+    let rewrite = |path: &Path, aged: fn(&str) -> String| std::fs::write(path, aged(&std::fs::read_to_string(path).unwrap())).unwrap();
+    rewrite(&root.join("current"), aged);
     for entry in std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
-        use base64::Engine as _;
-        let engine = base64::prelude::BASE64_STANDARD;
-        let path = entry.join("bundle.json");
-        let mut envelope: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        let payload = String::from_utf8(engine.decode(text(&envelope, "payload")).unwrap()).unwrap();
-        envelope["payload"] = json!(engine.encode(age(payload)));
-        std::fs::write(&path, envelope.to_string()).unwrap();
+        rewrite(&entry.join("bundle.json"), aged_statement);
     }
 }
 

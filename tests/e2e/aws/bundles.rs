@@ -17,11 +17,21 @@ pub async fn compile(use_cases: &UseCases) {
 
 /// Pushes a bundle, compiled for this machine, to the bucket that the stack's hosts read.
 pub async fn push(stack: &Stack, bundle: &Path, more: &[&str]) -> Run {
+    let (dir, to) = (bundle.display().to_string(), store(stack));
+    with_credentials(stack, &[&["use-case", "push", &dir, "--to", &to, "--arch", architecture()], more].concat()).await
+}
+
+/// Where the stack's hosts read use cases.
+pub fn store(stack: &Stack) -> String {
+    format!("s3://postdate-{}/use-cases", stack.aws.account)
+}
+
+/// A command as somebody runs it who may do anything in the stack's account.
+pub async fn with_credentials(stack: &Stack, arguments: &[&str]) -> Run {
     let url = stack.proxy.url();
     let variables =
         [("AWS_ENDPOINT_URL", url.as_str()), ("AWS_REGION", REGION), ("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")];
-    let (dir, to) = (bundle.display().to_string(), format!("s3://postdate-{}/use-cases", stack.aws.account));
-    cli_with(&variables, &[&["use-case", "push", &dir, "--to", &to, "--arch", architecture()], more].concat()).await
+    cli_with(&variables, arguments).await
 }
 
 /// This machine's, as AWS Lambda calls it.

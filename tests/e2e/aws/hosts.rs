@@ -2,12 +2,12 @@
 
 use chrono::TimeDelta;
 use postdate_tests::driver::Source;
-use postdate_tests::stack::Options;
+use postdate_tests::stack::{Options, TABLE};
 use serde_json::json;
 
 use super::bundles;
 use super::scene::{RETRY, Scene};
-use crate::harness::{PUPPET, UseCases, events, eventually, text};
+use crate::harness::{PUPPET, UseCases, aged, aged_statement, events, eventually, text};
 
 const BIG: &str = "[targets]\ndefault = 'heavy'\nheavy = { kind = 'plugin', host = 'big' }\n";
 
@@ -84,4 +84,48 @@ async fn use_cases_come_from_a_bucket_and_change_without_a_restart() {
         let request = scene.api.request(&id).await;
         assert_eq!((text(&request, "status"), text(&request, "version")), ("succeeded", version.as_str()), "{request}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_that_no_request_in_the_table_needs_are_pruned() {
+    let scene = Scene::start(Options { use_cases_in_s3: true, ..Options::default() }).await;
+    let manifest = |word: &str| format!("{PUPPET}{RETRY}[process.config]\nword = '{word}'\n");
+    let one = publish(&scene, &manifest("one")).await;
+    let asks = json!({ "delay": "PT1H", "process": { "do": "config", "key": "word" } });
+    let pinned = eventually("the use case to be there", async || {
+        let answer = scene.api.post("/requests/puppet", &asks).await;
+        (answer.status == 202).then(|| text(&answer.body, "correlationId").to_owned())
+    })
+    .await;
+    let two = publish(&scene, &manifest("two")).await;
+    let three = publish(&scene, &manifest("three")).await;
+
+    let (bucket, aws) = (format!("postdate-{}", scene.stack.aws.account), &scene.stack.aws);
+    let rewrite = async |key: &str, aged: fn(&str) -> String| {
+        let key = format!("use-cases/puppet/{key}");
+        let content = aged(&aws.get_object(&bucket, &key).await);
+        aws.put_object(&bucket, &key, content.into_bytes()).await;
+    };
+    rewrite("current", aged).await;
+    for version in [&one, &two, &three] {
+        rewrite(&format!("{version}/bundle.json"), aged_statement).await;
+    }
+    let store = bundles::store(&scene.stack);
+    let prune = async |more: &[&str]| {
+        let prune = ["use-case", "prune", "puppet", "--store", &store, "--table", TABLE, "--keep", "0"];
+        bundles::with_credentials(&scene.stack, &[&prune, more].concat()).await.expect(0)
+    };
+    let planned = prune(&["--dry-run"]).await;
+    planned.says(&[&format!("would be deleted  {two}"), "1 of the 2 other versions", "1 are needed by requests"]);
+    let done = prune(&[]).await;
+    done.says(&[&format!("deleted  {two}"), "1 of the 2 other versions"]);
+
+    // What a request is pinned to is there at its time; afterwards nobody needs it.
+    scene.settle().await;
+    let request = scene.api.request(&pinned).await;
+    assert_eq!((text(&request, "result"), text(&request, "version")), ("one", one.as_str()), "{request}");
+    prune(&[]).await.says(&[&format!("deleted  {one}"), "0 are needed by requests"]);
+    let listed = bundles::with_credentials(&scene.stack, &["use-case", "list", "puppet", "--store", &store]).await.expect(0);
+    listed.says(&[&format!("*  {three}")]);
+    assert!(!listed.stdout.contains(&one) && !listed.stdout.contains(&two), "{listed:?}");
 }

@@ -8,6 +8,7 @@ mod log;
 mod receiver;
 mod server;
 mod slow;
+mod versions;
 
 pub use bundle::{PUPPET, UseCases, guest, root};
 pub use cli::{Run, binary, cli, cli_with};
@@ -16,6 +17,7 @@ pub use postdate_tests::wait::{PATIENCE, eventually, sleep_until};
 pub use receiver::{Delivery, Receiver, Reply};
 pub use server::Server;
 pub use slow::{child_of, slow, with_module};
+pub use versions::{aged, aged_statement};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

@@ -18,6 +18,11 @@ impl Aws {
         expect("PutObject", self.send(call).await);
     }
 
+    /// An object that is text.
+    pub async fn get_object(&self, bucket: &str, key: &str) -> String {
+        expect("GetObject", self.send(self.call("s3", Method::GET, &format!("/{bucket}/{key}"))).await)
+    }
+
     pub async fn delete_object(&self, bucket: &str, key: &str) {
         let call = self.call("s3", Method::DELETE, &format!("/{bucket}/{key}"));
         expect("DeleteObject", self.send(call).await);
