@@ -1,5 +1,6 @@
 //! Compiling ahead of time, for this machine's architecture or another: the only side of `compiled/` that writes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,8 +22,9 @@ use crate::trust::{Envelope, SecretKey, Trust};
 /// A plugin's machine code, not written yet.
 pub struct Precompiled {
     pub artifact: Artifact,
+    /// Next to nothing where the code was there from the other role.
     pub elapsed: Duration,
-    pub code: Vec<u8>,
+    pub code: Bytes,
 }
 
 /// Why nothing, or not all, was written.
@@ -34,36 +36,40 @@ pub struct WriteError {
 }
 
 impl Runtime {
-    /// Compiles a plugin of a bundle for every processor of an architecture, with this runtime's compiler; `None` where the
-    /// bundle has no plugin of that role. It need not be one that this host would load: that is [`Runtime::load`]'s to say.
-    pub async fn precompile(
-        &self,
-        source: &BundleSource,
-        use_case: &UseCase,
-        role: Role,
-        arch: Arch,
-    ) -> Result<Option<Precompiled>, LoadError> {
-        let Some(spec) = use_case.plugin(role) else { return Ok(None) };
-        let wasm = source.files.get(&spec.plugin).cloned().unwrap_or_default();
-        let started = Instant::now();
-        let subject = Subject { use_case: &use_case.name, role };
-        let code = precompiled(&self.inner, subject, wasm, arch).await.map_err(|refused| refused.into_error(subject, spec))?;
-        let artifact = Artifact {
-            role,
-            arch,
-            wasmtime: WASMTIME_VERSION.to_owned(),
-            engine: engine_hash(),
-            file: file_name(role, arch),
-            bytes: code.len() as u64,
-            digest: digest(&code),
-        };
-        Ok(Some(Precompiled { artifact, elapsed: started.elapsed(), code }))
+    /// Compiles the plugins of a bundle for every processor of an architecture, with this runtime's compiler; a component that is
+    /// both plugins, once. They need not be what this host would load: that is [`Runtime::load`]'s to say.
+    pub async fn precompile(&self, source: &BundleSource, use_case: &UseCase, arch: Arch) -> Result<Vec<Precompiled>, LoadError> {
+        let mut all: Vec<Precompiled> = Vec::new();
+        let mut codes: BTreeMap<&str, Bytes> = BTreeMap::new();
+        for role in [Role::Validate, Role::Process] {
+            let Some(spec) = use_case.plugin(role) else { continue };
+            let wasm = source.files.get(&spec.plugin).cloned().unwrap_or_default();
+            let started = Instant::now();
+            let subject = Subject { use_case: &use_case.name, role };
+            let known = codes.get(&*spec.plugin).cloned();
+            let code = precompiled(&self.inner, subject, wasm, arch, known).await.map_err(|refused| refused.into_error(subject, spec))?;
+            let artifact = Artifact {
+                role,
+                arch,
+                wasmtime: WASMTIME_VERSION.to_owned(),
+                engine: engine_hash(),
+                file: file_name(role, arch),
+                bytes: code.len() as u64,
+                digest: digest(&code),
+            };
+            codes.insert(&spec.plugin, code.clone());
+            all.push(Precompiled { artifact, elapsed: started.elapsed(), code });
+        }
+        Ok(all)
     }
 }
 
-async fn precompiled(inner: &Arc<Inner>, subject: Subject<'_>, wasm: Bytes, arch: Arch) -> Result<Vec<u8>, Refused> {
+async fn precompiled(inner: &Arc<Inner>, subject: Subject<'_>, wasm: Bytes, arch: Arch, known: Option<Bytes>) -> Result<Bytes, Refused> {
     examine(&wasm, subject.role).await?;
-    Ok(ahead(inner, subject, &wasm, arch).await?)
+    match known {
+        Some(code) => Ok(code),
+        None => Ok(ahead(inner, subject, &wasm, arch).await?.into()),
+    }
 }
 
 /// Writes machine code into a directory, and last of all the list that makes it count, signed where there is a key. What the
@@ -137,8 +143,8 @@ mod tests {
 
     async fn compile_into(dir: &Path, source: &BundleSource, arch: Arch) -> Artifacts {
         let use_case = source.use_case().unwrap();
-        let compiled = runtime().precompile(source, &use_case, Role::Process, arch).await.unwrap().unwrap();
-        write_artifacts(dir, source, &use_case, &[compiled], None).unwrap()
+        let compiled = runtime().precompile(source, &use_case, arch).await.unwrap();
+        write_artifacts(dir, source, &use_case, &compiled, None).unwrap()
     }
 
     fn names(dir: &Path) -> Vec<String> {
@@ -178,9 +184,19 @@ mod tests {
     async fn what_could_not_be_loaded_is_not_compiled() {
         let source = bundle("[process]\nplugin = 'minimal-validate.wasm'\n", &["minimal-validate"]);
         let use_case = source.use_case().unwrap();
-        let error = runtime().precompile(&source, &use_case, Role::Process, Arch::Arm64).await.err().unwrap().to_string();
+        let error = runtime().precompile(&source, &use_case, Arch::Arm64).await.err().unwrap().to_string();
         assert!(error.contains("(minimal-validate.wasm) does not export postdate:plugin/process@1.0.0"), "{error}");
-        assert!(runtime().precompile(&source, &use_case, Role::Validate, Arch::Arm64).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_component_that_is_both_plugins_is_compiled_once() {
+        let source = bundle("[validate]\nplugin = 'puppet.wasm'\n[process]\nplugin = 'puppet.wasm'\n", &["puppet"]);
+        let compiled = runtime().precompile(&source, &source.use_case().unwrap(), Arch::Arm64).await.unwrap();
+        let [validate, process] = &compiled[..] else { panic!("{}", compiled.len()) };
+        assert_eq!((validate.artifact.role, process.artifact.role), (Role::Validate, Role::Process));
+        assert_eq!(validate.artifact.digest, process.artifact.digest);
+        // The very same bytes in memory, and not another compilation's.
+        assert_eq!(validate.code.as_ptr(), process.code.as_ptr());
     }
 
     #[test]

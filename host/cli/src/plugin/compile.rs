@@ -49,8 +49,8 @@ pub async fn run(arguments: Compile, limits: Limits) -> anyhow::Result<ExitCode>
 
     let use_case = source.use_case()?;
     let mut compiled = Vec::new();
-    for (role, arch) in arch.iter().flat_map(|arch| [Role::Validate, Role::Process].map(|role| (role, *arch))) {
-        compiled.extend(runtime.precompile(&source, &use_case, role, arch).await?);
+    for arch in arch {
+        compiled.extend(runtime.precompile(&source, &use_case, arch).await?);
     }
     let target = target.unwrap_or_else(|| dir.join(ARTIFACTS_DIR));
     let artifacts = write_artifacts(&target, &source, &use_case, &compiled, key.as_ref())?;

@@ -183,11 +183,9 @@ async fn check(arguments: &Push, bundle: &Bundle) -> anyhow::Result<()> {
 async fn compile(bundle: &Bundle, arch: Arch) -> anyhow::Result<Vec<CompiledCode>> {
     let mut compiled = Vec::new();
     let mut told = Vec::new();
-    for role in [Role::Validate, Role::Process] {
-        if let Some(new) = bundle.runtime.precompile(&bundle.source, &bundle.use_case, role, arch).await? {
-            told.push(format!("{role} {} in {} ms", size_text(new.artifact.bytes), new.elapsed.as_millis()));
-            compiled.push(CompiledCode { artifact: new.artifact, code: new.code.into() });
-        }
+    for new in bundle.runtime.precompile(&bundle.source, &bundle.use_case, arch).await? {
+        told.push(format!("{} {} in {} ms", new.artifact.role, size_text(new.artifact.bytes), new.elapsed.as_millis()));
+        compiled.push(CompiledCode { artifact: new.artifact, code: new.code });
     }
     say("compiled", &format!("{arch}: {}", if told.is_empty() { "no plugins".to_owned() } else { told.join(", ") }));
     Ok(compiled)

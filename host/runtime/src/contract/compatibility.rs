@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use postdate_core::bundle::BundleSource;
-use postdate_core::plugin::{Acceptance, JobFailure, Problem, Role};
+use postdate_core::plugin::{Acceptance, JobFailure, Problem};
 use postdate_core::ports::Bundle as _;
 use postdate_core::use_case::MANIFEST_FILE;
 
@@ -40,11 +40,7 @@ async fn hosts() -> [LoadedBundle; 2] {
     for (name, content) in &source.files {
         std::fs::write(dir.path().join(name), content).unwrap();
     }
-    let arch = Arch::HERE.unwrap();
-    let mut code = Vec::new();
-    for role in [Role::Validate, Role::Process] {
-        code.extend(runtime.precompile(&source, &use_case, role, arch).await.unwrap());
-    }
+    let code = runtime.precompile(&source, &use_case, Arch::HERE.unwrap()).await.unwrap();
     write_artifacts(&dir.path().join(ARTIFACTS_DIR), &source, &use_case, &code, None).unwrap();
     let ahead = runtime.load_compiled(&read_compiled_dir(dir.path(), &Trust::default()).unwrap(), &secrets).await.unwrap();
     [here, ahead]

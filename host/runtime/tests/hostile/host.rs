@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use postdate_core::bundle::BundleSource;
-use postdate_core::plugin::{Job, JobResult, PluginError, Role};
+use postdate_core::plugin::{Job, JobResult, PluginError};
 use postdate_core::use_case::MANIFEST_FILE;
 use postdate_runtime::artifacts::{ARTIFACTS_DIR, Arch};
 use postdate_runtime::{CallOptions, LoadedBundle, Options, Report, Runtime, Secrets, read_compiled_dir, write_artifacts};
@@ -60,8 +60,8 @@ impl Host {
         let arch = Arch::HERE.expect("an architecture of ours");
         let use_case = source.use_case().map_err(|error| error.to_string())?;
         let dir = tempfile::tempdir().expect("a directory");
-        let code = self.runtime.precompile(source, &use_case, Role::Process, arch).await.map_err(|error| error.to_string())?;
-        write_artifacts(&dir.path().join(ARTIFACTS_DIR), source, &use_case, &Vec::from_iter(code), None).expect("the artifacts");
+        let code = self.runtime.precompile(source, &use_case, arch).await.map_err(|error| error.to_string())?;
+        write_artifacts(&dir.path().join(ARTIFACTS_DIR), source, &use_case, &code, None).expect("the artifacts");
         for (name, content) in source.files.iter().filter(|(name, _)| *name != "p.wasm") {
             std::fs::write(dir.path().join(name), content).expect("a file");
         }

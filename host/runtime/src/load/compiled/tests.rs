@@ -24,9 +24,8 @@ const MANIFEST: &str = "[validate]\nplugin = 'minimal-validate.wasm'\n\
 fn compiled(source: &BundleSource, archs: &[Arch]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let use_case = source.use_case().unwrap();
-    let each = archs.iter().flat_map(|arch| [Role::Validate, Role::Process].map(|role| (role, *arch)));
     let runtime = runtime();
-    let code: Vec<_> = each.filter_map(|(role, arch)| wait(runtime.precompile(source, &use_case, role, arch)).unwrap()).collect();
+    let code: Vec<_> = archs.iter().flat_map(|arch| wait(runtime.precompile(source, &use_case, *arch)).unwrap()).collect();
     write_artifacts(&dir.path().join(ARTIFACTS_DIR), source, &use_case, &code, None).unwrap();
     let wasm = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "wasm");
     for (name, content) in source.files.iter().filter(|(name, _)| !wasm(name)) {
@@ -205,9 +204,9 @@ async fn only_what_a_trusted_key_signed_is_loaded_where_there_are_trusted_keys()
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(MANIFEST_FILE), &source.files[MANIFEST_FILE]).unwrap();
     let (runtime, use_case) = (runtime(), source.use_case().unwrap());
-    let code = runtime.precompile(&source, &use_case, Role::Process, HERE).await.unwrap().unwrap();
+    let code = runtime.precompile(&source, &use_case, HERE).await.unwrap();
     let place = dir.path().join(ARTIFACTS_DIR);
-    write_artifacts(&place, &source, &use_case, &[code], Some(&key)).unwrap();
+    write_artifacts(&place, &source, &use_case, &code, Some(&key)).unwrap();
     let none = Secrets::none();
     runtime.load_compiled(&read_compiled_dir(dir.path(), &trust).unwrap(), &none).await.unwrap();
     let other = Trust::new(vec![SecretKey::from_pem(&SecretKey::generate().unwrap()).unwrap().public()]);
