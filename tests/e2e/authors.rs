@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Instant;
 
-use crate::harness::{PATIENCE, Run, UseCases, binary, cli, cli_with, guest, root};
+use crate::harness::{PATIENCE, Receiver, Run, UseCases, binary, cli, cli_with, guest, root};
 
 fn path(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
@@ -63,6 +63,86 @@ async fn a_new_project_in_javascript_builds_and_its_cases_pass() {
 #[tokio::test]
 async fn a_new_project_in_python_builds_and_its_cases_pass() {
     from_nothing_to_passing_cases("python").await;
+}
+
+/// An origin where nobody listens.
+const NOBODY: &str = "http://127.0.0.1:1";
+
+/// A processor that calls out, as a component of its own, built from a new project of the language.
+async fn calling_out(lang: &str, extension: &str, source: &str, more: &str) -> (tempfile::TempDir, Receiver) {
+    let (place, receiver) = (tempfile::tempdir().unwrap(), Receiver::accepting().await);
+    let project = place.path().join("caller");
+    cli(&["plugin", "new", "caller", "--lang", lang, "--dir", path(&project)]).await.expect(0);
+    std::fs::remove_dir_all(project.join("cases")).unwrap();
+    let manifest =
+        format!("name = 'caller'\n{more}[process]\nplugin = 'process.wasm'\nallow-http = ['{}', '{NOBODY}']\n", receiver.url(""));
+    std::fs::write(project.join("use-case.toml"), manifest).unwrap();
+    std::fs::write(project.join(format!("src/process.{extension}")), source).unwrap();
+    let tools = tools();
+    let built = cli_with(&[("POSTDATE_PLUGIN_TOOLS", path(&tools))], &["plugin", "build", path(&project)]).await.expect(0);
+    built.says(&["process.wasm is built"]);
+    (place, receiver)
+}
+
+/// What the processor says of a POST to this URL; `code` is the program's.
+async fn calls(place: &tempfile::TempDir, url: &str, code: i32) -> Run {
+    let project = place.path().join("caller");
+    let body = serde_json::json!({ "url": url }).to_string();
+    cli(&["plugin", "run", "process", path(&project), "--body", &body]).await.expect(code)
+}
+
+#[tokio::test]
+async fn a_processor_in_javascript_calls_what_it_is_granted_and_nothing_else() {
+    let source = "
+        import { guarded } from './guarded.js';
+        export const process = { process: guarded(run) };
+        async function run(job) {
+          const answer = await fetch(JSON.parse(job.body).url, { method: 'POST', body: 'from JavaScript' });
+          return JSON.stringify({ status: answer.status, body: await answer.text() });
+        }";
+    let (place, receiver) = calling_out("js", "js", source, "").await;
+    calls(&place, &receiver.url("/in?x=1"), 0).await.says(&["\"status\": 200", "\"body\": \"done\""]);
+    let delivery = &receiver.deliveries()[0];
+    assert_eq!((delivery.path.as_str(), delivery.body.as_str()), ("/in?x=1", "from JavaScript"));
+    let other = Receiver::accepting().await;
+    calls(&place, &other.url("/"), 1).await.says(&[&format!("add \"http://127.0.0.1:{}\" to process.allow-http", other.port)]);
+    assert_eq!((receiver.count(), other.count()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_processor_in_python_calls_what_it_is_granted_and_nothing_else() {
+    let source = "
+import json
+from componentize_py_types import Err
+from postdate_http import HttpError, send
+from wit_world import exports
+from wit_world.imports.types import Failure, Job
+
+class Process(exports.Process):
+    def process(self, job: Job) -> str | None:
+        try:
+            answer = send('POST', json.loads(job.body)['url'], {'x-job': job.id}, b'from Python', limit=3)
+        except HttpError as error:
+            raise Err(Failure(str(error), not error.refused, None))
+        return json.dumps({'status': answer.status, 'body': answer.body.decode(), 'truncated': answer.truncated})
+";
+    // Its validator is the template's, a component of its own.
+    let (place, receiver) = calling_out("python", "py", source, "[validate]\nplugin = 'validate.wasm'\nconfig = { longest = 9 }\n").await;
+    calls(&place, &receiver.url("/in?x=1"), 0).await.says(&["\"status\": 200", "\"body\": \"don\"", "\"truncated\": true"]);
+    let delivery = &receiver.deliveries()[0];
+    assert_eq!((delivery.path.as_str(), delivery.body.as_str()), ("/in?x=1", "from Python"));
+    let other = Receiver::accepting().await;
+    calls(&place, &other.url("/"), 1).await.says(&[
+        "the host refused the request: http-request-denied",
+        "permanent",
+        &format!("add \"http://127.0.0.1:{}\" to process.allow-http", other.port),
+    ]);
+    assert_eq!((receiver.count(), other.count()), (1, 0));
+    calls(&place, NOBODY, 1).await.says(&["no answer: connection-refused", "it would be retried"]);
+
+    let project = place.path().join("caller");
+    let validated = cli(&["plugin", "run", "validate", path(&project), "--body", r#"{"message":"too long for it"}"#]).await.expect(1);
+    validated.says(&["/message  maximum  at most 9 characters"]);
 }
 
 const ORDERS_JS: &str = "plugins/examples/orders-js";
@@ -217,13 +297,13 @@ fn watching_runs_the_cases_again_when_a_case_or_the_bundle_changes() {
     assert!(said.contains("use-case.toml") && said.contains("5 passed; 1 failed"), "{said}");
     // It is still there, and goes on until somebody ends it.
     assert!(watched.child.try_wait().unwrap().is_none());
-    interrupt(&watched.child);
+    terminate(&watched.child);
     let ended = watched.child.wait().unwrap();
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(2), "{ended}");
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(15), "{ended}");
 }
 
-/// Ctrl-C.
-fn interrupt(child: &Child) {
+/// As Ctrl-C, but for tests that run in the background, where that is ignored.
+fn terminate(child: &Child) {
     let pid = rustix::process::Pid::from_child(child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("the signal is sent");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the signal is sent");
 }

@@ -18,6 +18,10 @@ use crate::{
 /// Holds the requirements that the environment was made for.
 const STAMP: &str = "requirements-installed.txt";
 
+/// Python's names of interfaces, whatever others there are: by itself, componentize-py calls `types` otherwise where another
+/// interface has that name, too.
+const INTERFACE_NAMES: [&str; 2] = ["postdate:plugin/types@1.0.0=types", "wasi:http/types@0.2.12=http_types"];
+
 /// An environment that is installed.
 #[derive(Debug, Clone)]
 pub struct Environment {
@@ -86,8 +90,9 @@ impl Environment {
         let mut command = self.program("componentize-py");
         // It would take modules from an environment that happens to be active.
         command.env_remove("VIRTUAL_ENV").stdin(Stdio::null()).stdout(Stdio::null());
-        command.arg("--quiet").arg("--wit-path").arg(component.wit).args(["--world", component.world, "componentize"]);
-        command.arg(component.module).arg("--python-path").arg(component.sources).arg("--output").arg(&temporary);
+        command.arg("--quiet").arg("--wit-path").arg(component.wit).args(["--world", component.world]);
+        command.args(INTERFACE_NAMES.into_iter().flat_map(|name| ["--import-interface-name", name]));
+        command.args(["componentize", component.module]).arg("--python-path").arg(component.sources).arg("--output").arg(&temporary);
         step(&format!("Building {}", component.to.display()), &mut command)?;
         rename_into(&temporary, component.to)
     }

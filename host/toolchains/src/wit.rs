@@ -4,17 +4,20 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 
-/// The world in [`FILES`] that guests with an interpreter in them are built for.
+/// The world in [`FILES`] of a component that is both plugins.
 pub const WORLD: &str = "bundle";
 
 /// The plugin contract.
 pub const CONTRACT: &str = include_str!("../../../wit/postdate.wit");
 
 /// Path inside the directory, and content.
-pub const FILES: [(&str, &str); 3] = [
+pub const FILES: [(&str, &str); 6] = [
     ("world.wit", include_str!("../wit/world.wit")),
     ("deps/postdate/postdate.wit", CONTRACT),
     ("deps/config/config.wit", include_str!("../../../plugins/sdk/wit/config.wit")),
+    ("deps/http/http.wit", include_str!("../wit/http.wit")),
+    ("deps/io/io.wit", include_str!("../wit/io.wit")),
+    ("deps/clocks/clocks.wit", include_str!("../wit/clocks.wit")),
 ];
 
 /// Writes the directory, leaving alone what is as it should be.

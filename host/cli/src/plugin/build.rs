@@ -51,13 +51,18 @@ impl Wanted {
         self.file.strip_suffix(".wasm").unwrap_or(&self.file)
     }
 
-    /// The world of [`wit::FILES`] that has these roles.
+    /// The world of [`wit::FILES`] that has these roles, without `wasi:http`.
     fn world(&self) -> &'static str {
         match self.roles.as_slice() {
             [Role::Validate] => "validator",
             [Role::Process] => "processor",
             _ => wit::WORLD,
         }
+    }
+
+    /// Whether it may send HTTP requests.
+    fn calls_out(&self, use_case: &UseCase) -> bool {
+        self.roles.contains(&Role::Process) && use_case.process.as_ref().is_some_and(|process| !process.allow_http.is_empty())
     }
 }
 
@@ -128,11 +133,11 @@ fn language(dir: &Path) -> anyhow::Result<Language> {
 impl Project<'_> {
     fn javascript(&self, wanted: &[Wanted]) -> anyhow::Result<()> {
         let modules = javascript::install(self.dir, &self.tools.map_or_else(|| self.dir.to_owned(), |tools| tools.join("javascript")))?;
-        let http = self.use_case.process.as_ref().is_some_and(|process| !process.allow_http.is_empty());
         for component in wanted {
             let (source, to) = (self.source(component, "js")?, self.dir.join(&component.file));
             if !self.is_current(&to, &self.dir.join("package-lock.json")) {
-                let http = http && component.roles.contains(&Role::Process);
+                // Its own `wasi:http` is what componentize-js adds to any world.
+                let http = component.calls_out(self.use_case);
                 modules.componentize(javascript::Component { source: &source, wit: self.wit, world: component.world(), http, to: &to })?;
             }
         }
@@ -148,13 +153,9 @@ impl Project<'_> {
             let to = self.dir.join(&component.file);
             if !self.is_current(&to, &requirements) {
                 let (sources, module) = (self.dir.join("src"), component.stem());
-                environment.componentize(python::Component {
-                    sources: &sources,
-                    module,
-                    wit: self.wit,
-                    world: component.world(),
-                    to: &to,
-                })?;
+                let http = if component.calls_out(self.use_case) { "-http" } else { "" };
+                let world = format!("{}{http}", component.world());
+                environment.componentize(python::Component { sources: &sources, module, wit: self.wit, world: &world, to: &to })?;
             }
         }
         Ok(())
@@ -209,9 +210,21 @@ mod tests {
     }
 
     #[test]
+    fn only_what_has_a_granted_processor_in_it_may_call_out() {
+        let calls_out = |text: &str| {
+            let use_case = UseCase::parse(&format!("name = 'a'\n{text}")).unwrap();
+            wanted(&use_case).iter().map(|one| one.calls_out(&use_case)).collect::<Vec<_>>()
+        };
+        let granted = "allow-http = ['https://example.com']";
+        assert_eq!(calls_out("[process]\nplugin = 'p.wasm'"), [false]);
+        assert_eq!(calls_out(&format!("[validate]\nplugin = 'v.wasm'\n[process]\nplugin = 'p.wasm'\n{granted}")), [true, false]);
+        assert_eq!(calls_out(&format!("[validate]\nplugin = 'p.wasm'\n[process]\nplugin = 'p.wasm'\n{granted}")), [true]);
+    }
+
+    #[test]
     fn the_worlds_are_those_of_the_wit() {
         let world = wit::FILES.iter().find(|(name, _)| *name == "world.wit").unwrap().1;
-        for name in ["validator", "processor", wit::WORLD] {
+        for name in ["validator", "processor", wit::WORLD, "processor-http", "bundle-http"] {
             assert!(world.contains(&format!("world {name} {{")), "{name}");
         }
     }

@@ -55,6 +55,7 @@ const JAVASCRIPT: Files = files! {
     // The example's own, so that the versions are those that Postdate is tested with.
     "package.json" = "../../plugins/examples/orders-js/package.json",
     "package-lock.json" = "../../plugins/examples/orders-js/package-lock.json",
+    "src/guarded.js" = "../../plugins/examples/orders-js/src/guarded.js",
     "src/plugin.js" = "../../plugins/examples/orders-js/src/plugin.js",
     "src/validate.js" = "templates/javascript/src/validate.js",
     "src/process.js" = "templates/javascript/src/process.js",
@@ -63,6 +64,7 @@ const JAVASCRIPT: Files = files! {
 const PYTHON: Files = files! {
     "requirements.txt" = "../../plugins/examples/orders-python/requirements.txt",
     "src/plugin.py" = "templates/python/src/plugin.py",
+    "src/postdate_http.py" = "../../plugins/sdk-python/postdate_http.py",
     "src/validate.py" = "templates/python/src/validate.py",
     "src/process.py" = "templates/python/src/process.py",
 };
@@ -89,9 +91,13 @@ impl Language {
             Self::JavaScript => {
                 ("JavaScript", "js", "", "| `wit/` | the plugin contract; `world.wit` says what the component exports and imports |")
             }
-            Self::Python => {
-                ("Python", "py", "", "| `wit/` | the plugin contract; `world.wit` says what the component exports and imports |")
-            }
+            Self::Python => (
+                "Python",
+                "py",
+                "",
+                "| `src/postdate_http.py` | HTTP requests, for processors with `allow-http` in the manifest |\n\
+                 | `wit/` | the plugin contract; `world.wit` says what the component exports and imports |",
+            ),
         };
         [("name", name), ("language", language), ("extension", extension), ("limits", limits), ("files", files)]
     }

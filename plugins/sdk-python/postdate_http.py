@@ -1,0 +1,138 @@
+"""One outgoing HTTP request over wasi:http, for processors whose use case grants `allow-http`.
+
+    from postdate_http import send
+
+    answer = send("POST", "https://api.example.com/orders", {"content-type": "application/json"}, job.body.encode())
+    answer.status, answer.headers, answer.body
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from componentize_py_types import Err, Ok
+from wit_world.imports import http_types, outgoing_handler
+from wit_world.imports.http_types import IncomingResponse, OutgoingBody
+
+# The most bytes that `blocking-write-and-flush` of wasi:io takes at once.
+WRITE_CHUNK_BYTES = 4_096
+READ_CHUNK_BYTES = 65_536
+
+# Codes of wasi:http that are no failure of the network.
+REFUSED = ("http-request-denied", "destination-ip-prohibited")
+
+
+@dataclass
+class Answer:
+    """What the server answered. Names of headers are in lower case; of several with one name, it is the last."""
+
+    status: int
+    headers: dict[str, str]
+    # At most as many bytes as `send` was told; `truncated` says whether the body went on after that.
+    body: bytes
+    truncated: bool
+
+
+class HttpError(Exception):
+    """There is no answer. `code` is that of wasi:http, such as `connection-refused`; `refused` says that it was the host who
+    refused, because the destination is not in `allow-http` or is a private address. A try later may help only where it was not.
+    """
+
+    def __init__(self, code: str):
+        super().__init__(f"the host refused the request: {code}" if code in REFUSED else f"no answer: {code}")
+        self.code = code
+        self.refused = code in REFUSED
+
+
+def send(method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"", limit: int = 1 << 20) -> Answer:
+    """Sends the request and reads the answer, at most `limit` bytes of its body. Redirects are not followed.
+
+    An answer is no error, whatever its status; without one, raises `HttpError`. Raises `ValueError` for a request that cannot
+    be sent: `url` has to be absolute, without user and password.
+    """
+    request = http_types.OutgoingRequest(fields(method, headers or {}, body))
+    scheme, authority, path = parts(url)
+    try:
+        request.set_method(http_types.Method_Other(method))
+        request.set_scheme(scheme)
+        request.set_authority(authority)
+        request.set_path_with_query(path)
+    except Err as error:
+        raise ValueError(f"the method {method!r} or the URL is not valid") from error
+    outgoing = request.body()
+    try:
+        pending = outgoing_handler.handle(request, None)
+    except Err as error:
+        raise HttpError(code(error.value)) from error
+    # A server may answer and hang up before it has read everything; then its answer counts, not the broken write.
+    try:
+        write(outgoing, body)
+    except Err:
+        pass
+    return read(wait(pending), limit)
+
+
+def parts(url: str) -> tuple[http_types.Scheme, str, str]:
+    """Scheme, authority, and path with query."""
+    if any(letter.isspace() or not letter.isprintable() for letter in url):
+        raise ValueError("the URL has a space or a control character in it: encode it")
+    split = urlsplit(url)
+    if split.scheme not in ("http", "https") or not split.netloc:
+        raise ValueError("the URL is not an absolute one with http or https")
+    if "@" in split.netloc:
+        raise ValueError("the URL carries a user name or password: send a header instead")
+    scheme = http_types.Scheme_Https() if split.scheme == "https" else http_types.Scheme_Http()
+    return scheme, split.netloc, (split.path or "/") + (f"?{split.query}" if split.query else "")
+
+
+def fields(method: str, headers: Mapping[str, str], body: bytes) -> http_types.Fields:
+    given = http_types.Fields()
+    # Without it the body would be sent in chunks, which some receivers of webhooks do not read.
+    length = {"content-length": str(len(body))} if body or method not in ("GET", "HEAD") else {}
+    for name, value in {**headers, **length}.items():
+        try:
+            given.append(name, value.encode())
+        except Err as error:
+            raise ValueError(f"header {name!r}: not valid, or one that the host sets itself") from error
+    return given
+
+
+def write(outgoing: OutgoingBody, body: bytes) -> None:
+    # The stream is a child of the body: it has to go before the body is finished.
+    with outgoing.write() as stream:
+        for start in range(0, len(body), WRITE_CHUNK_BYTES):
+            stream.blocking_write_and_flush(body[start : start + WRITE_CHUNK_BYTES])
+    OutgoingBody.finish(outgoing, None)
+
+
+def wait(pending: http_types.FutureIncomingResponse) -> IncomingResponse:
+    with pending.subscribe() as ready:
+        ready.block()
+    match pending.get():
+        case Ok(Ok(response)):
+            return response
+        case Ok(Err(error)):
+            raise HttpError(code(error))
+        # Ready without a value, or taken twice: neither happens with a host that keeps to wasi:http.
+        case _:
+            raise HttpError("internal-error")
+
+
+def read(response: IncomingResponse, limit: int) -> Answer:
+    headers = {name.lower(): value.decode(errors="replace") for name, value in response.headers().entries()}
+    content = bytearray()
+    with response.consume() as incoming, incoming.stream() as stream:
+        while len(content) <= limit:
+            try:
+                content += stream.blocking_read(READ_CHUNK_BYTES)
+            except Err as error:
+                if type(error.value).__name__ == "StreamError_Closed":
+                    break
+                raise HttpError("http-response-incomplete") from error
+    return Answer(response.status(), headers, bytes(content[:limit]), len(content) > limit)
+
+
+def code(error: http_types.ErrorCode) -> str:
+    """The code's name in the WIT: `ErrorCode_ConnectionRefused` is `connection-refused`."""
+    name = type(error).__name__.removeprefix("ErrorCode_")
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).removeprefix("-")
