@@ -14,8 +14,8 @@ use crate::schedule::{AwsScheduler, ScheduleSettings};
 use crate::secrets;
 use crate::use_cases::{AwsUseCases, Place};
 
-/// Where bundles from a bucket are kept; Lambda gives each environment a `/tmp` of its own.
-const CACHE_DIR: &str = "/tmp/postdate";
+/// Where bundles from a bucket are kept, below the directory for temporary files; Lambda gives each environment a `/tmp` of its own.
+const CACHE_DIR: &str = "postdate";
 /// Calls of plugins at the same time. Lambda sends one request at a time; a batch from the delay queue may run two.
 const SLOTS: u32 = 2;
 /// Most bytes of linear memory that a manifest may ask for.
@@ -71,7 +71,7 @@ impl Host {
             config::Place::Directory(root) => AnyObjects::Directory(Directory::new(root)),
             config::Place::S3 { bucket, prefix } => AnyObjects::S3(S3::new(clients.s3(), bucket, prefix)),
         };
-        let place = Place::new(objects, config.trust.clone(), CACHE_DIR.into());
+        let place = Place::new(objects, config.trust.clone(), std::env::temp_dir().join(CACHE_DIR));
         let use_cases = AwsUseCases::new(place, runtime, secrets::open(&config, &clients), service);
         let ledger = DynamoLedger::new(clients.dynamodb(), &config.table, config.retention);
         let scheduler = AwsScheduler::new(settings(&config), clients.eventbridge(), clients.scheduler(), clients.sqs(), now);

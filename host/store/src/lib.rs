@@ -33,4 +33,4 @@ pub use prune::Idle;
 pub use publish::{CompiledCode, Moved, Published};
 pub use s3::S3;
 pub use statement::{By, Statement};
-pub use versions::{Look, Versions};
+pub use versions::{CURRENT_FILE, Look, Versions};

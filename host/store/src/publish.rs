@@ -53,10 +53,7 @@ impl<S: Objects> Versions<S> {
     ) -> Result<Published, StoreError> {
         let new = Statement::new(use_case, source, by);
         let statement_key = statement_key(use_case, &new.version);
-        // Also where the version is known: what was damaged is mended.
-        for (file, content) in &source.files {
-            self.put_content(&format!("{use_case}/{}/{file}", new.version), content.clone()).await?;
-        }
+        self.put_files(use_case, &new.version, source).await?;
         for _ in 0..TRIES {
             let found = match self.objects.get(&statement_key, None, MAX_MANIFEST_BYTES).await? {
                 Got::Object(found) => Some(found),
@@ -88,9 +85,7 @@ impl<S: Objects> Versions<S> {
     pub async fn publish_as(&self, use_case: &str, source: &BundleSource, statement: &Envelope, trust: &Trust) -> Result<(), StoreError> {
         let version = source.version();
         let key = statement_key(use_case, &version);
-        for (file, content) in &source.files {
-            self.put_content(&format!("{use_case}/{version}/{file}"), content.clone()).await?;
-        }
+        self.put_files(use_case, &version, source).await?;
         match self.statement(use_case, &version, trust).await {
             Ok(_) => Ok(()),
             Err(StoreError::NoSuchVersion { .. } | StoreError::Damaged { .. }) => self.put_content(&key, statement.to_json().into()).await,
@@ -182,6 +177,14 @@ impl<S: Objects> Versions<S> {
         // It must be there whole: a rollback is done in a hurry.
         self.statement(name, &version, &Trust::default()).await?;
         self.move_current(name, &version, Some((current, etag)), by).await
+    }
+
+    /// Also where the version is known: what was damaged is mended.
+    async fn put_files(&self, use_case: &str, version: &str, source: &BundleSource) -> Result<(), StoreError> {
+        for (file, content) in &source.files {
+            self.put_content(&format!("{use_case}/{version}/{file}"), content.clone()).await?;
+        }
+        Ok(())
     }
 
     /// Writes an object that has one right content. What is there already is looked at, and mended if it is another.

@@ -10,7 +10,8 @@ use crate::{Current, Got, Objects, Statement, StoreError, Stored};
 
 pub(crate) const STATEMENT_FILE: &str = "bundle.json";
 pub(crate) const COMPILED_DIR: &str = "compiled";
-const CURRENT_FILE: &str = "current";
+/// Says which version of a use case serves.
+pub const CURRENT_FILE: &str = "current";
 const MAX_CURRENT_BYTES: u64 = 64 << 10;
 
 /// The versions of use cases in a store of objects. Names and versions are checked by who calls: see

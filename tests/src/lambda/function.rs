@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::Emulator;
 use crate::aws::REGION;
@@ -31,6 +32,8 @@ pub struct Function {
     timeout: Duration,
     process: Option<Process>,
     lines: Lines,
+    /// Its `/tmp`.
+    temporary: TempDir,
 }
 
 /// What a Lambda answers that failed, as the Runtime API has it.
@@ -43,7 +46,8 @@ pub struct Failure {
 impl Function {
     pub(super) fn new(emulator: &Emulator, name: &str, binary: &'static str, variables: HashMap<String, String>) -> Self {
         let (name, lines) = (name.to_owned(), Lines::default());
-        Self { emulator: emulator.clone(), name, binary, program: None, variables, timeout: TIMEOUT, process: None, lines }
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        Self { emulator: emulator.clone(), name, binary, program: None, variables, timeout: TIMEOUT, process: None, lines, temporary }
     }
 
     /// For the next start.
@@ -183,7 +187,7 @@ impl Function {
             .env("AWS_ACCESS_KEY_ID", "AKIAOFALAMBDA")
             .env("AWS_SECRET_ACCESS_KEY", "not-a-secret")
             .env("AWS_SESSION_TOKEN", "a-session");
-        command.env("LAMBDA_TASK_ROOT", "/var/task").envs(&self.variables);
+        command.env("TMPDIR", self.temporary.path()).env("LAMBDA_TASK_ROOT", "/var/task").envs(&self.variables);
         self.emulator.0.clock.show_to(&mut command);
         Process::start(&mut command, &self.lines)
     }

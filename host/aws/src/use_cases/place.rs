@@ -11,7 +11,7 @@ use postdate_core::use_case::{MANIFEST_FILE, UseCase, is_use_case_name};
 use postdate_runtime::artifacts::{ARTIFACTS_DIR, Arch};
 use postdate_runtime::read_compiled_dir;
 use postdate_runtime::trust::Trust;
-use postdate_store::{AnyObjects, Directory, Look, Versions};
+use postdate_store::{AnyObjects, CURRENT_FILE, Directory, Look, Versions};
 
 /// A place, whom this host believes, and where it unpacks: `{cache}/{name}/{version}/`.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Place {
         let mut names = Box::pin(self.versions.names()).await.map_err(|error| error.to_string())?;
         if let Some(root) = &self.root {
             // A directory beside the use cases is no fault.
-            names.retain(|name| self.only(name).is_some() || root.join(name).join("current").is_file());
+            names.retain(|name| self.only(name).is_some() || root.join(name).join(CURRENT_FILE).is_file());
         }
         Ok(names)
     }
@@ -117,7 +117,7 @@ impl Place {
     /// The one bundle of a use case in a directory without versions.
     fn only(&self, name: &str) -> Option<PathBuf> {
         let place = self.root.as_ref()?.join(name);
-        (is_use_case_name(name) && !place.join("current").is_file() && place.join(MANIFEST_FILE).is_file()).then_some(place)
+        (is_use_case_name(name) && !place.join(CURRENT_FILE).is_file() && place.join(MANIFEST_FILE).is_file()).then_some(place)
     }
 }
 

@@ -8,8 +8,7 @@ use std::time::SystemTime;
 use anyhow::Context;
 use postdate_core::bundle::CASES_DIR;
 use postdate_core::use_case::{MANIFEST_FILE, is_use_case_name};
-
-const CURRENT_FILE: &str = "current";
+use postdate_store::CURRENT_FILE;
 
 pub struct Sources {
     pub directory: PathBuf,
