@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    step::{cargo, root, step, target},
+    step::{cargo, root, seconds_of, step, target},
     test::HOSTS,
     wrapper,
 };
@@ -32,10 +32,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
-            lexopt::Arg::Long("seconds") => {
-                let value = parser.value()?.into_string().unwrap_or_default();
-                seconds = value.parse().with_context(|| format!("--seconds is `{value}`: it has to be a whole number"))?;
-            }
+            lexopt::Arg::Long("seconds") => seconds = seconds_of(&mut parser)?,
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
                 println!("{HELP}");
                 return Ok(ExitCode::SUCCESS);

@@ -6,6 +6,7 @@ use std::{
     process::Command,
 };
 
+use anyhow::{Context, Result};
 pub use postdate_toolchains::step::{output, step};
 
 /// The repository: where the workspace's Cargo.toml is.
@@ -32,6 +33,12 @@ pub fn asks_for_help(arguments: &[OsString], help: &str) -> bool {
         println!("{help}");
     }
     asks
+}
+
+/// The value of `--seconds`.
+pub fn seconds_of(parser: &mut lexopt::Parser) -> Result<u64> {
+    let value = parser.value()?.into_string().unwrap_or_default();
+    value.parse().with_context(|| format!("--seconds is `{value}`: it has to be a whole number"))
 }
 
 /// The arguments for another program, without the `--` that sets them apart from ours.

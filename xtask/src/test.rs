@@ -5,12 +5,12 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::{
     aws_tools, examples, guests,
     serve::{build_everything, host},
-    step::{asks_for_help, cargo, root, step, target},
+    step::{asks_for_help, cargo, root, seconds_of, step, target},
 };
 
 const HELP: &str = "\
@@ -72,10 +72,7 @@ pub fn torture(arguments: Vec<OsString>) -> Result<ExitCode> {
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
-            lexopt::Arg::Long("seconds") => {
-                let value = parser.value()?.into_string().unwrap_or_default();
-                seconds = value.parse().with_context(|| format!("--seconds is `{value}`: it has to be a whole number"))?;
-            }
+            lexopt::Arg::Long("seconds") => seconds = seconds_of(&mut parser)?,
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
                 println!("{TORTURE_HELP}");
                 return Ok(ExitCode::SUCCESS);
