@@ -1,6 +1,9 @@
 //! `cargo xtask bench`: release builds, then the measures.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{
+    ffi::OsString,
+    process::{Command, ExitCode},
+};
 
 use anyhow::Result;
 
@@ -21,12 +24,14 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     }
     guests::build()?;
     examples::build()?;
-    step("Building the host for release", cargo("build").args(["--release", "--package", "postdate"]))?;
+    // Both at once: their dependencies are the same, and are built once.
+    let packages = ["--package", "postdate", "--package", "postdate-bench"];
+    step("Building the host and the benchmark for release", cargo("build").args(["--release", "--locked"]).args(packages))?;
+    let release = |program: &str| target().join("release").join(format!("{program}{}", std::env::consts::EXE_SUFFIX));
     let lambdas = lambda::with_baselines(&target().join("bench/lambda"))?;
-    let mut bench = cargo("run");
-    bench.args(["--release", "--package", "postdate-bench", "--"]).args(passed_on(arguments));
-    bench.env("POSTDATE_BIN", target().join("release").join(format!("postdate{}", std::env::consts::EXE_SUFFIX)));
-    bench.env("POSTDATE_LAMBDAS", lambdas);
+    let mut bench = Command::new(release("postdate-bench"));
+    bench.current_dir(root()).args(passed_on(arguments));
+    bench.env("POSTDATE_BIN", release("postdate")).env("POSTDATE_LAMBDAS", lambdas);
     bench.env("POSTDATE_GUESTS", guests::components()).env("POSTDATE_USE_CASES", root().join("use-cases"));
     step("Measuring", &mut bench)?;
     Ok(ExitCode::SUCCESS)

@@ -38,7 +38,6 @@ impl Plain {
     async fn accept(&self, body: String) -> Result<(), Error> {
         let table = &self.config.table;
         let name = "postdate-plain-01a20c87-aa44-77fd-b97b-f8e3d9b8c691";
-        self.table.update_item().table_name(table).key("pk", text("x")).key("sk", text("x")).send().await?;
         let put = |sk: &str| {
             let put = Put::builder().table_name(table).item("pk", text(name)).item("sk", text(sk)).item("body", text(&body)).build();
             put.map(|put| TransactWriteItem::builder().put(put).build())

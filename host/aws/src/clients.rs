@@ -1,5 +1,7 @@
 //! The clients of AWS, made of one configuration and one HTTP client. Making them calls nothing.
 
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
@@ -7,10 +9,11 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::Builder as HttpClient;
+use aws_smithy_http_client::Builder as HttpClientBuilder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use crate::config::Config;
 
@@ -27,6 +30,36 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 pub struct Clients {
     sdk: SdkConfig,
     config: Config,
+}
+
+/// A client that is made when it is used first: making one takes a tenth of a millisecond, and a start makes none that its request does
+/// not need. Clones share it.
+#[derive(Debug)]
+pub struct Lazy<C>(Arc<LazyLock<C, Box<dyn FnOnce() -> C + Send>>>);
+
+impl<C> Lazy<C> {
+    pub fn new(make: impl FnOnce() -> C + Send + 'static) -> Self {
+        Self(Arc::new(LazyLock::new(Box::new(make))))
+    }
+
+    /// Makes it now.
+    pub fn prepare(&self) {
+        LazyLock::force(&self.0);
+    }
+}
+
+impl<C> Clone for Lazy<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<C> Deref for Lazy<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.0
+    }
 }
 
 /// A client of `$crate` at the endpoint of `$service`.
@@ -51,9 +84,15 @@ impl Clients {
             .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .timeout_config(timeouts)
-            .http_client(http_client(config))
+            .http_client(SharedHttpClient::new(Connections::new(config)))
             .build();
         Self { sdk, config: config.clone() }
+    }
+
+    /// One of the clients below, by its function's name.
+    pub fn lazy<C: 'static>(&self, make: fn(&Self) -> C) -> Lazy<C> {
+        let clients = self.clone();
+        Lazy::new(move || make(&clients))
     }
 
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
@@ -105,11 +144,32 @@ impl Clients {
     }
 }
 
-/// TLS, with its certificates to be read, only where there is somebody to speak it with.
-fn http_client(config: &Config) -> SharedHttpClient {
-    let all_local = config.endpoints.len() == crate::config::SERVICES.len();
-    if all_local && config.endpoints.values().all(|endpoint| endpoint.starts_with("http://")) {
-        return HttpClient::new().build_http();
+/// The one HTTP client, made when a connection is wanted: reading the certificates of TLS takes milliseconds, in which the functions
+/// do something else.
+#[derive(Debug)]
+struct Connections {
+    tls: bool,
+    client: OnceLock<SharedHttpClient>,
+}
+
+impl Connections {
+    /// TLS only where there is somebody to speak it with.
+    fn new(config: &Config) -> Self {
+        let all_local = config.endpoints.len() == crate::config::SERVICES.len();
+        let plain = all_local && config.endpoints.values().all(|endpoint| endpoint.starts_with("http://"));
+        Self { tls: !plain, client: OnceLock::new() }
     }
-    HttpClient::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+
+    fn client(&self) -> &SharedHttpClient {
+        self.client.get_or_init(|| match self.tls {
+            true => HttpClientBuilder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https(),
+            false => HttpClientBuilder::new().build_http(),
+        })
+    }
+}
+
+impl HttpClient for Connections {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        self.client().http_connector(settings, components)
+    }
 }

@@ -12,7 +12,7 @@ use postdate_core::use_case::{AwsTarget, Target};
 use postdate_deliver::HttpTarget;
 use serde_json::json;
 
-use crate::clients::Clients;
+use crate::clients::{Clients, Lazy};
 use crate::fault::{Class, Fault};
 
 /// A client for the region that an ARN names: one is made for the region of this host.
@@ -24,7 +24,7 @@ macro_rules! client_of {
                 let region = $krate::config::Region::new(region.to_owned());
                 $krate::Client::from_conf($client.config().to_builder().region(region).build())
             }
-            _ => $client.clone(),
+            _ => (*$client).clone(),
         }
     }};
 }
@@ -33,11 +33,11 @@ macro_rules! client_of {
 #[derive(Clone)]
 pub struct AwsDeliver {
     http: HttpTarget,
-    lambda: aws_sdk_lambda::Client,
-    queues: aws_sdk_sqs::Client,
-    topics: aws_sdk_sns::Client,
-    events: aws_sdk_eventbridge::Client,
-    executions: aws_sdk_sfn::Client,
+    lambda: Lazy<aws_sdk_lambda::Client>,
+    queues: Lazy<aws_sdk_sqs::Client>,
+    topics: Lazy<aws_sdk_sns::Client>,
+    events: Lazy<aws_sdk_eventbridge::Client>,
+    executions: Lazy<aws_sdk_sfn::Client>,
     now: fn() -> DateTime<Utc>,
 }
 
@@ -45,11 +45,11 @@ impl AwsDeliver {
     pub fn new(clients: &Clients, http: HttpTarget, now: fn() -> DateTime<Utc>) -> Self {
         Self {
             http,
-            lambda: clients.lambda(),
-            queues: clients.sqs(),
-            topics: clients.sns(),
-            events: clients.eventbridge(),
-            executions: clients.sfn(),
+            lambda: clients.lazy(Clients::lambda),
+            queues: clients.lazy(Clients::sqs),
+            topics: clients.lazy(Clients::sns),
+            events: clients.lazy(Clients::eventbridge),
+            executions: clients.lazy(Clients::sfn),
             now,
         }
     }

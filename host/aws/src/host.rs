@@ -47,6 +47,8 @@ pub enum HostError {
     Config(#[from] ConfigErrors),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    #[error("loading the use cases was cut off: {0}")]
+    Load(#[from] tokio::task::JoinError),
 }
 
 impl Host {
@@ -55,37 +57,51 @@ impl Host {
     pub async fn from_env(service: Service) -> Result<Self, HostError> {
         let config = Config::from_env(|name| std::env::var(name).ok());
         logs::start(config.as_ref().map_or("info", |config| &config.log));
-        let host = config.map_err(HostError::from).and_then(|config| Self::start(config, service).map_err(HostError::from));
-        match &host {
-            Ok(host) => host.warm().await,
-            Err(error) => tracing::error!(%error, "cannot start"),
+        let host = match config {
+            Ok(config) => Self::start(config, service).await,
+            Err(errors) => Err(errors.into()),
+        };
+        if let Err(error) = &host {
+            tracing::error!(%error, "cannot start");
         }
         host
     }
 
-    /// Calls nothing: neither AWS nor a plugin.
-    pub fn start(config: Config, service: Service) -> Result<Self, RuntimeError> {
+    /// Use cases are loaded, and the connection to the ledger is open. What fails of that is logged, and told to the request that
+    /// needs it.
+    async fn start(config: Config, service: Service) -> Result<Self, HostError> {
         let clients = Clients::new(&config);
-        let runtime = Runtime::new(Options { slots: SLOTS, max_memory: MAX_MEMORY_BYTES, ..Options::default() })?;
-        let objects = match &config.use_cases {
-            config::Place::Directory(root) => AnyObjects::Directory(Directory::new(root)),
-            config::Place::S3 { bucket, prefix } => AnyObjects::S3(S3::new(clients.s3(), bucket, prefix)),
-        };
-        let place = Place::new(objects, config.trust.clone(), std::env::temp_dir().join(CACHE_DIR));
-        let use_cases = AwsUseCases::new(place, runtime, secrets::open(&config, &clients), service);
         let ledger = DynamoLedger::new(clients.dynamodb(), &config.table, config.retention);
-        let scheduler = AwsScheduler::new(settings(&config), clients.eventbridge(), clients.scheduler(), clients.sqs(), now);
-        Ok(Self { config, clients, use_cases, ledger, scheduler })
-    }
-
-    /// In the init phase, before the first request: use cases are loaded, and the connection to the ledger is open. What fails is
-    /// logged, and told to the request that needs it.
-    pub async fn warm(&self) {
-        let (warmed, ()) = tokio::join!(self.ledger.warm(), self.use_cases.prefetch(&self.config.prefetch));
+        let (rules, schedules, queues) = (clients.lazy(Clients::eventbridge), clients.lazy(Clients::scheduler), clients.lazy(Clients::sqs));
+        let scheduler = AwsScheduler::new(settings(&config), rules, schedules, queues, now);
+        // Each takes a processor for milliseconds: the engine with the plugins, and the certificates for the first connection.
+        let loading = {
+            let (config, clients, scheduler) = (config.clone(), clients.clone(), scheduler.clone());
+            let tasks = tokio::runtime::Handle::current();
+            tokio::task::spawn_blocking(move || {
+                let use_cases = tasks.block_on(load(&config, &clients, service));
+                scheduler.prepare();
+                use_cases
+            })
+        };
+        let (warmed, use_cases) = tokio::join!(ledger.warm(), loading);
         if let Err(error) = warmed {
             tracing::warn!(%error, "the ledger cannot be reached yet");
         }
+        Ok(Self { use_cases: use_cases??, config, clients, ledger, scheduler })
     }
+}
+
+async fn load(config: &Config, clients: &Clients, service: Service) -> Result<AwsUseCases, RuntimeError> {
+    let runtime = Runtime::new(Options { slots: SLOTS, max_memory: MAX_MEMORY_BYTES, ..Options::default() })?;
+    let objects = match &config.use_cases {
+        config::Place::Directory(root) => AnyObjects::Directory(Directory::new(root)),
+        config::Place::S3 { bucket, prefix } => AnyObjects::S3(S3::new(clients.s3(), bucket, prefix)),
+    };
+    let place = Place::new(objects, config.trust.clone(), std::env::temp_dir().join(CACHE_DIR));
+    let use_cases = AwsUseCases::new(place, runtime, secrets::open(config, clients), service);
+    use_cases.prefetch(&config.prefetch).await;
+    Ok(use_cases)
 }
 
 fn settings(config: &Config) -> ScheduleSettings {

@@ -6,6 +6,7 @@ use postdate_core::request::Request;
 use postdate_core::schedule::rfc3339;
 use serde_json::{Value, json};
 
+use crate::clients::Lazy;
 use crate::fault::Fault;
 use crate::target::Notify;
 
@@ -18,8 +19,8 @@ const MAX_FAILURE: usize = 1_000;
 /// `{"v":1,"event":"rule-not-cleaned","rule","correlationId","reason","at"}`, with the message attribute `event`.
 #[derive(Clone)]
 pub struct Notifier {
-    pub topics: aws_sdk_sns::Client,
-    pub queues: aws_sdk_sqs::Client,
+    pub topics: Lazy<aws_sdk_sns::Client>,
+    pub queues: Lazy<aws_sdk_sqs::Client>,
     pub topic_arn: Option<String>,
     /// URL of the dead-letter queue.
     pub dead_letters: String,

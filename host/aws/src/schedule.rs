@@ -26,6 +26,7 @@ use postdate_core::use_case::Target;
 
 pub use plan::{MAX_DELAY, Plan, plan};
 
+use crate::clients::Lazy;
 use crate::config::{Backend, HostAddress};
 use crate::fault::{Class, Fault};
 use aim::{Aim, account_of, is_fifo};
@@ -89,19 +90,26 @@ pub struct AwsScheduler {
 
 impl AwsScheduler {
     /// Calls nothing.
-    #[expect(clippy::needless_pass_by_value, reason = "a client is a handle, and who makes a scheduler gives it away")]
     pub fn new(
         settings: ScheduleSettings,
-        eventbridge: aws_sdk_eventbridge::Client,
-        scheduler: aws_sdk_scheduler::Client,
-        sqs: aws_sdk_sqs::Client,
+        eventbridge: Lazy<aws_sdk_eventbridge::Client>,
+        scheduler: Lazy<aws_sdk_scheduler::Client>,
+        sqs: Lazy<aws_sdk_sqs::Client>,
         now: fn() -> DateTime<Utc>,
     ) -> Self {
         let by_schedule = match &settings.backend {
             Backend::Rules => None,
-            Backend::Schedules { group, role_arn } => Some(Schedules::new(&scheduler, group, role_arn)),
+            Backend::Schedules { group, role_arn } => Some(Schedules::new(scheduler, group, role_arn)),
         };
-        Self { settings, rules: Rules::new(&eventbridge), schedules: by_schedule, queue: DelayQueue::new(sqs), now, trace: None }
+        Self { settings, rules: Rules::new(eventbridge), schedules: by_schedule, queue: DelayQueue::new(sqs), now, trace: None }
+    }
+
+    /// Makes the client that most requests need, before one does. Calls nothing.
+    pub fn prepare(&self) {
+        match &self.schedules {
+            Some(schedules) => schedules.client.prepare(),
+            None => self.rules.client.prepare(),
+        }
     }
 
     pub fn settings(&self) -> &ScheduleSettings {

@@ -9,7 +9,7 @@ mod place;
 mod tests;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -147,12 +147,12 @@ impl AwsUseCases {
         }
         let (place, roles) = (&self.inner.place, roles(self.inner.service));
         let bundle = match place.kept(name, version) {
-            None => self.load_dir(name, version, place.fetch(name, version, roles).await?).await?,
-            Some(dir) => match self.load_dir(name, version, dir).await {
+            None => self.load_dir(name, version, &place.fetch(name, version, roles).await?).await?,
+            Some(dir) => match self.load_dir(name, version, &dir).await {
                 // What an earlier process left behind may be damaged, or for another host.
                 Err(error) if !place.is_only(name) => {
                     tracing::warn!(use_case = name, version, error, "fetching it once more");
-                    self.load_dir(name, version, place.fetch(name, version, roles).await?).await?
+                    self.load_dir(name, version, &place.fetch(name, version, roles).await?).await?
                 }
                 other => other?,
             },
@@ -167,12 +167,10 @@ impl AwsUseCases {
         Ok(bundle)
     }
 
-    async fn load_dir(&self, name: &str, version: &str, dir: PathBuf) -> Result<postdate_runtime::LoadedBundle, String> {
-        let (service, trust) = (self.inner.service, self.inner.place.trust.clone());
-        let compiled = tokio::task::spawn_blocking(move || read_compiled_dir(&dir, &trust).map(|bundle| only(bundle, service)))
-            .await
-            .map_err(|error| format!("reading the bundle was cut off: {error}"))?
-            .map_err(|error| error.to_string())?;
+    async fn load_dir(&self, name: &str, version: &str, dir: &Path) -> Result<postdate_runtime::LoadedBundle, String> {
+        // On this thread: it is a manifest, a list and what they name of text, which is read before another thread would start.
+        let compiled = read_compiled_dir(&dir, &self.inner.place.trust).map_err(|error| error.to_string())?;
+        let compiled = only(compiled, self.inner.service);
         let manifest_name = &compiled.use_case().name;
         if manifest_name != name {
             return Err(format!("it is stored as {name:?}, and its {MANIFEST_FILE} says {manifest_name:?}: make them equal"));

@@ -5,6 +5,7 @@ use postdate_core::id::CorrelationId;
 use postdate_core::ports::{Changed, LedgerError, ScheduleError};
 use postdate_deliver::HttpTarget;
 
+use crate::clients::Clients;
 use crate::deliver::AwsDeliver;
 use crate::host::{Host, new_id, now};
 use crate::janitor::{Book, Timer, Timers};
@@ -28,8 +29,8 @@ pub fn firing(host: &Host) -> anyhow::Result<AwsFiring> {
     // reqwest is built without a provider of its own. An error says that there is one already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let notifier = Notifier {
-        topics: host.clients.sns(),
-        queues: host.clients.sqs(),
+        topics: host.clients.lazy(Clients::sns),
+        queues: host.clients.lazy(Clients::sqs),
         topic_arn: host.config.topic_arn.clone(),
         dead_letters: crate::deliver::queue_url(&host.config.dead_letter_arn).unwrap_or_default(),
     };

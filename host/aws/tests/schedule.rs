@@ -11,6 +11,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use chrono::{DateTime, TimeDelta, Utc};
+use postdate_aws::clients::Lazy;
 use postdate_aws::config::{Backend, HostAddress};
 use postdate_aws::schedule::{AwsScheduler, ScheduleSettings};
 use postdate_core::envelope::Envelope;
@@ -71,8 +72,9 @@ async fn place(is_rules: bool, with_queue: bool) -> Place {
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(5)).build())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build();
-    let (events, schedules) = (aws_sdk_eventbridge::Client::new(&sdk), aws_sdk_scheduler::Client::new(&sdk));
-    let scheduler = AwsScheduler::new(settings, events, schedules, aws_sdk_sqs::Client::new(&sdk), moment);
+    let (events, schedules, queues) =
+        (aws_sdk_eventbridge::Client::new(&sdk), aws_sdk_scheduler::Client::new(&sdk), aws_sdk_sqs::Client::new(&sdk));
+    let scheduler = AwsScheduler::new(settings, Lazy::new(|| events), Lazy::new(|| schedules), Lazy::new(|| queues), moment);
     Place { scheduler, aws, proxy, queue, is_rules, _moto: moto }
 }
 

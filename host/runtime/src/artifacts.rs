@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
 use std::str::FromStr;
 
 use postdate_core::bundle::{BundleSource, hex, is_file_name, is_version};
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Metering, WASMTIME_VERSION, code_settings};
+pub use crate::digest::digest;
 use crate::trust::{Envelope, EnvelopeError, Trust};
 
 /// Where machine code is kept, inside a bundle's directory.
@@ -165,26 +165,6 @@ pub(crate) fn engine_hash_with(metering: Metering) -> String {
     hex(&Sha256::digest(format!("{WASMTIME_VERSION} {:?}", code_settings(metering)))[..8])
 }
 
-/// The digest of these bytes, as `artifacts.json` has it: `blake3:` and 64 hexadecimal digits.
-pub fn digest(bytes: &[u8]) -> String {
-    format!("blake3:{}", blake3::hash(bytes).to_hex())
-}
-
-/// The same of all that is left to read; with the number of bytes.
-pub(crate) fn digest_of(mut content: impl Read) -> std::io::Result<(String, u64)> {
-    let mut hasher = blake3::Hasher::new();
-    // Large enough that the system calls do not count, small enough to stay in the processor's cache.
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match content.read(&mut buffer) {
-            Ok(0) => return Ok((format!("blake3:{}", hasher.finalize().to_hex()), hasher.count())),
-            Ok(count) => hasher.update(&buffer[..count]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,14 +195,6 @@ mod tests {
     fn code_that_counts_instructions_is_of_another_engine() {
         assert_eq!(engine_hash_with(Metering::Off), engine_hash());
         assert_ne!(engine_hash_with(Metering::On), engine_hash());
-    }
-
-    #[test]
-    fn a_file_has_the_digest_of_its_bytes() {
-        let bytes = vec![7; 600_000];
-        assert_eq!(digest_of(&bytes[..]).unwrap(), (digest(&bytes), 600_000));
-        // From the specification of BLAKE3: the digest of nothing.
-        assert_eq!(digest(b""), "blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
     }
 
     #[test]

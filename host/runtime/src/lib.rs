@@ -18,6 +18,7 @@ mod config;
 mod config_store;
 mod contract;
 mod convert;
+mod digest;
 pub mod inspect;
 mod limits;
 mod load;

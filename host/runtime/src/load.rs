@@ -244,6 +244,8 @@ impl Code {
                 let component = component(inner, subject, &wasm).await?;
                 blocking(move || link(&shared, role, &component)).await?
             }
+            // It would take longer to start a thread.
+            Self::Compiled(compiled) if compiled.is_small() => compiled.link(inner, role),
             Self::Compiled(compiled) => blocking(move || compiled.link(&shared, role)).await?,
         };
         linked.map_err(Refused::Plugin)

@@ -40,6 +40,10 @@ impl HttpConnector for Canned {
     }
 }
 
+fn made<C: Send + 'static>(client: C) -> Lazy<C> {
+    Lazy::new(|| client)
+}
+
 fn deliver(canned: &Canned) -> AwsDeliver {
     let connector = SharedHttpConnector::new(canned.clone());
     let sdk = SdkConfig::builder()
@@ -53,11 +57,11 @@ fn deliver(canned: &Canned) -> AwsDeliver {
     let _ = rustls::crypto::ring::default_provider().install_default();
     AwsDeliver {
         http: HttpTarget::new().unwrap(),
-        lambda: aws_sdk_lambda::Client::new(&sdk),
-        queues: aws_sdk_sqs::Client::new(&sdk),
-        topics: aws_sdk_sns::Client::new(&sdk),
-        events: aws_sdk_eventbridge::Client::new(&sdk),
-        executions: aws_sdk_sfn::Client::new(&sdk),
+        lambda: made(aws_sdk_lambda::Client::new(&sdk)),
+        queues: made(aws_sdk_sqs::Client::new(&sdk)),
+        topics: made(aws_sdk_sns::Client::new(&sdk)),
+        events: made(aws_sdk_eventbridge::Client::new(&sdk)),
+        executions: made(aws_sdk_sfn::Client::new(&sdk)),
         now: moment,
     }
 }

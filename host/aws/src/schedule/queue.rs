@@ -4,15 +4,16 @@ use aws_sdk_sqs::Client;
 use postdate_core::ports::ScheduleError;
 
 use super::schedule_error;
+use crate::clients::Lazy;
 use crate::fault::Fault;
 
 #[derive(Debug, Clone)]
 pub struct DelayQueue {
-    client: Client,
+    client: Lazy<Client>,
 }
 
 impl DelayQueue {
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Lazy<Client>) -> Self {
         Self { client }
     }
 

@@ -13,6 +13,7 @@ use postdate_core::ports::ScheduleError;
 use super::aim::{Aim, Delivery};
 use super::retry::patiently;
 use super::{cron, limits, schedule_error};
+use crate::clients::Lazy;
 use crate::fault::{Class, Fault};
 
 /// The only target of a rule.
@@ -20,14 +21,14 @@ const TARGET_ID: &str = "postdate";
 
 #[derive(Debug, Clone)]
 pub struct Rules {
-    pub(super) client: Client,
+    pub(super) client: Lazy<Client>,
 }
 
 impl Rules {
     /// `client` with its tries taken from it: see [`super::retry`].
-    pub fn new(client: &Client) -> Self {
-        let config = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
-        Self { client: Client::from_conf(config) }
+    pub fn new(client: Lazy<Client>) -> Self {
+        let without_tries = move || client.config().to_builder().retry_config(RetryConfig::disabled()).build();
+        Self { client: Lazy::new(move || Client::from_conf(without_tries())) }
     }
 
     /// Makes the rule, or moves it.

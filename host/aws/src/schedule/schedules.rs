@@ -14,11 +14,12 @@ use postdate_core::ports::ScheduleError;
 use super::aim::{Aim, Delivery};
 use super::retry::patiently;
 use super::{cron, limits, schedule_error};
+use crate::clients::Lazy;
 use crate::fault::{Class, Fault};
 
 #[derive(Debug, Clone)]
 pub struct Schedules {
-    pub(super) client: Client,
+    pub(super) client: Lazy<Client>,
     pub(super) group: String,
     /// Assumed by the service to deliver, where a target has no role of its own.
     role_arn: String,
@@ -36,9 +37,9 @@ struct Plan<'a> {
 
 impl Schedules {
     /// `client` with its tries taken from it: see [`super::retry`].
-    pub fn new(client: &Client, group: &str, role_arn: &str) -> Self {
-        let config = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
-        Self { client: Client::from_conf(config), group: group.to_owned(), role_arn: role_arn.to_owned() }
+    pub fn new(client: Lazy<Client>, group: &str, role_arn: &str) -> Self {
+        let without_tries = move || client.config().to_builder().retry_config(RetryConfig::disabled()).build();
+        Self { client: Lazy::new(move || Client::from_conf(without_tries())), group: group.to_owned(), role_arn: role_arn.to_owned() }
     }
 
     /// Makes the schedule, or moves it. `token`, 1 to 64 of `[a-zA-Z0-9-_]`, is the same only for tries of one call.

@@ -10,10 +10,11 @@ use wasmtime::component::{Component, InstancePre};
 
 use super::{Code, LoadError, LoadedBundle, link};
 use crate::artifact;
-use crate::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Arch, Artifact, digest_of, engine_hash_with};
+use crate::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Arch, Artifact, engine_hash_with};
 use crate::bundle_dir::{how_to_compile, open_file};
 use crate::compiled_dir::CompiledBundle;
 use crate::config::{Metering, WASMTIME_VERSION};
+use crate::digest::digest_of;
 use crate::inspect::{Inspection, inspect_names};
 use crate::runtime::{Inner, Runtime};
 use crate::secrets::Secrets;
@@ -21,6 +22,9 @@ use crate::store::State;
 
 /// Largest file of machine code, in bytes. A Python plugin's is about 100 MiB; AWS Lambda takes 250 MiB of code in all.
 const MAX_ARTIFACT_BYTES: u64 = 512 << 20;
+
+/// Machine code that is read and linked within half a millisecond: that of a plugin without an interpreter in it.
+const SMALL_BYTES: u64 = 1 << 20;
 
 /// A plugin's machine code for this machine, as listed; not opened yet.
 pub(crate) struct Compiled {
@@ -47,6 +51,11 @@ fn find(bundle: &CompiledBundle, role: Role) -> Result<Compiled, String> {
 }
 
 impl Compiled {
+    /// Whether [`link`](Self::link) is soon done.
+    pub fn is_small(&self) -> bool {
+        self.artifact.bytes <= SMALL_BYTES
+    }
+
     /// Blocks: reads all of the file, some milliseconds for tens of megabytes.
     pub fn link(&self, inner: &Inner, role: Role) -> Result<InstancePre<State>, String> {
         self.checked(inner, role).map_err(|reason| format!("{reason}: {}", how_to_compile(&self.dir)))
@@ -81,10 +90,11 @@ impl Compiled {
         let unreadable = |error: std::io::Error| format!("cannot be read from {shown} ({error})");
         let opened = open_file(&self.dir, &shown, MAX_ARTIFACT_BYTES).map_err(|error| format!("cannot be read: {error}"))?;
         let file = opened.ok_or_else(|| unreadable(ErrorKind::NotFound.into()))?;
-        let (found, length) = digest_of(&file).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
         if length != *bytes {
             return Err(format!("is damaged: {shown} has {length} bytes, and not the {bytes} that were compiled"));
         }
+        let found = digest_of(&file, length).map_err(unreadable)?;
         if found != *digest {
             return Err(format!("is damaged: {shown} has the digest {found}, and not {digest}, that of what was compiled"));
         }
