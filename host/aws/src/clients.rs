@@ -161,9 +161,9 @@ impl Connections {
     }
 
     fn client(&self) -> &SharedHttpClient {
-        self.client.get_or_init(|| match self.tls {
-            true => HttpClientBuilder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https(),
-            false => HttpClientBuilder::new().build_http(),
+        self.client.get_or_init(|| {
+            let client = HttpClientBuilder::new();
+            if self.tls { client.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https() } else { client.build_http() }
         })
     }
 }

@@ -72,8 +72,8 @@ impl Host {
     async fn start(config: Config, service: Service) -> Result<Self, HostError> {
         let clients = Clients::new(&config);
         let ledger = DynamoLedger::new(clients.dynamodb(), &config.table, config.retention);
-        let (rules, schedules, queues) = (clients.lazy(Clients::eventbridge), clients.lazy(Clients::scheduler), clients.lazy(Clients::sqs));
-        let scheduler = AwsScheduler::new(settings(&config), rules, schedules, queues, now);
+        let (rules, queues) = (clients.lazy(Clients::eventbridge), clients.lazy(Clients::sqs));
+        let scheduler = AwsScheduler::new(settings(&config), rules, clients.lazy(Clients::scheduler), queues, now);
         // Each takes a processor for milliseconds: the engine with the plugins, and the certificates for the first connection.
         let loading = {
             let (config, clients, scheduler) = (config.clone(), clients.clone(), scheduler.clone());

@@ -169,7 +169,7 @@ impl AwsUseCases {
 
     async fn load_dir(&self, name: &str, version: &str, dir: &Path) -> Result<postdate_runtime::LoadedBundle, String> {
         // On this thread: it is a manifest, a list and what they name of text, which is read before another thread would start.
-        let compiled = read_compiled_dir(&dir, &self.inner.place.trust).map_err(|error| error.to_string())?;
+        let compiled = read_compiled_dir(dir, &self.inner.place.trust).map_err(|error| error.to_string())?;
         let compiled = only(compiled, self.inner.service);
         let manifest_name = &compiled.use_case().name;
         if manifest_name != name {
