@@ -238,8 +238,14 @@ struct Watched {
 
 impl Watched {
     fn start(arguments: &[&str]) -> Self {
-        let mut command = Command::new(binary());
-        command.args(arguments).current_dir(root()).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+        // Tests that run in the background of a shell ignore SIGINT, and so would this.
+        let mut command = Command::new("env");
+        command
+            .arg("--default-signal=INT")
+            .arg(binary())
+            .args(arguments)
+            .current_dir(root())
+            .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the command starts");
         let stdout = BufReader::new(child.stdout.take().expect("its stdout"));
         let (send, lines) = mpsc::channel();
@@ -297,13 +303,13 @@ fn watching_runs_the_cases_again_when_a_case_or_the_bundle_changes() {
     assert!(said.contains("use-case.toml") && said.contains("5 passed; 1 failed"), "{said}");
     // It is still there, and goes on until somebody ends it.
     assert!(watched.child.try_wait().unwrap().is_none());
-    terminate(&watched.child);
+    interrupt(&watched.child);
     let ended = watched.child.wait().unwrap();
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(15), "{ended}");
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(2), "{ended}");
 }
 
-/// As Ctrl-C, but for tests that run in the background, where that is ignored.
-fn terminate(child: &Child) {
+/// Ctrl-C.
+fn interrupt(child: &Child) {
     let pid = rustix::process::Pid::from_child(child);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the signal is sent");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("the signal is sent");
 }

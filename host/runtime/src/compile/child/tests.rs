@@ -77,9 +77,10 @@ async fn each_end_has_its_name() {
     assert_eq!(shell(&fault("\"out-of-memory\""), &limits()).await, memory);
     assert_eq!(shell("echo memory allocation of 8 bytes failed >&2; kill -ABRT $$", &limits()).await, memory);
     assert_eq!(shell("kill -XCPU $$", &limits()).await, Err(CompileError::Cpu { limit: 4 * PATIENCE }));
-    // Not those of a terminal, which a shell in the background is made to ignore, and its children with it.
-    for signal in [9, 15] {
-        assert_eq!(shell(&format!("kill -{signal} $$"), &limits()).await, Err(CompileError::Killed { signal }));
+    for signal in [9, 15, 2] {
+        // What runs in the background of a shell ignores SIGINT, and so do its children, unless they are told otherwise.
+        let script = format!("exec env --default-signal=INT sh -c 'kill -{signal} $$'");
+        assert_eq!(shell(&script, &limits()).await, Err(CompileError::Killed { signal }));
     }
     assert_eq!(crashed(shell("echo boo >&2; kill -SEGV $$", &limits()).await.unwrap_err()), ("signal 11".into(), "boo".into()));
     assert_eq!(crashed(shell("printf 'a\\033b' >&2; exit 101", &limits()).await.unwrap_err()), ("exit code 101".into(), "a b".into()));
