@@ -1,7 +1,7 @@
 //! The clients of AWS, made of one configuration and one HTTP client. Making them calls nothing.
 
 use std::ops::Deref;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
@@ -147,29 +147,21 @@ impl Clients {
 /// The one HTTP client, made when a connection is wanted: reading the certificates of TLS takes milliseconds, in which the functions
 /// do something else.
 #[derive(Debug)]
-struct Connections {
-    tls: bool,
-    client: OnceLock<SharedHttpClient>,
-}
+struct Connections(Lazy<SharedHttpClient>);
 
 impl Connections {
     /// TLS only where there is somebody to speak it with.
     fn new(config: &Config) -> Self {
         let all_local = config.endpoints.len() == crate::config::SERVICES.len();
-        let plain = all_local && config.endpoints.values().all(|endpoint| endpoint.starts_with("http://"));
-        Self { tls: !plain, client: OnceLock::new() }
-    }
-
-    fn client(&self) -> &SharedHttpClient {
-        self.client.get_or_init(|| {
-            let client = HttpClientBuilder::new();
-            if self.tls { client.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https() } else { client.build_http() }
-        })
+        if all_local && config.endpoints.values().all(|endpoint| endpoint.starts_with("http://")) {
+            return Self(Lazy::new(|| HttpClientBuilder::new().build_http()));
+        }
+        Self(Lazy::new(|| HttpClientBuilder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()))
     }
 }
 
 impl HttpClient for Connections {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        self.client().http_connector(settings, components)
+        self.0.http_connector(settings, components)
     }
 }

@@ -27,8 +27,8 @@ pub struct Rules {
 impl Rules {
     /// `client` with its tries taken from it: see [`super::retry`].
     pub fn new(client: Lazy<Client>) -> Self {
-        let without_tries = move || client.config().to_builder().retry_config(RetryConfig::disabled()).build();
-        Self { client: Lazy::new(move || Client::from_conf(without_tries())) }
+        let without_tries = move || Client::from_conf(client.config().to_builder().retry_config(RetryConfig::disabled()).build());
+        Self { client: Lazy::new(without_tries) }
     }
 
     /// Makes the rule, or moves it.

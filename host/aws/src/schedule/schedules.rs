@@ -38,8 +38,8 @@ struct Plan<'a> {
 impl Schedules {
     /// `client` with its tries taken from it: see [`super::retry`].
     pub fn new(client: Lazy<Client>, group: &str, role_arn: &str) -> Self {
-        let without_tries = move || client.config().to_builder().retry_config(RetryConfig::disabled()).build();
-        Self { client: Lazy::new(move || Client::from_conf(without_tries())), group: group.to_owned(), role_arn: role_arn.to_owned() }
+        let without_tries = move || Client::from_conf(client.config().to_builder().retry_config(RetryConfig::disabled()).build());
+        Self { client: Lazy::new(without_tries), group: group.to_owned(), role_arn: role_arn.to_owned() }
     }
 
     /// Makes the schedule, or moves it. `token`, 1 to 64 of `[a-zA-Z0-9-_]`, is the same only for tries of one call.

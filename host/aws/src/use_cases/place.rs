@@ -54,13 +54,13 @@ impl Place {
         self.root.is_some()
     }
 
-    /// Use cases that are there. Of a directory, whatever else is in it is no fault.
     pub async fn names(&self) -> Result<Vec<String>, String> {
-        let Some(root) = &self.root else {
-            return Box::pin(self.versions.names()).await.map_err(|error| error.to_string());
-        };
-        let names = directories(root).map_err(|error| format!("cannot list {}: {error}", root.display()))?;
-        Ok(names.into_iter().filter(|name| self.only(name).is_some() || root.join(name).join(CURRENT_FILE).is_file()).collect())
+        let mut names = Box::pin(self.versions.names()).await.map_err(|error| error.to_string())?;
+        if let Some(root) = &self.root {
+            // A directory beside the use cases is no fault.
+            names.retain(|name| self.only(name).is_some() || root.join(name).join(CURRENT_FILE).is_file());
+        }
+        Ok(names)
     }
 
     /// `etag` is that of an earlier look.
@@ -119,20 +119,6 @@ impl Place {
         let place = self.root.as_ref()?.join(name);
         (is_use_case_name(name) && !place.join(CURRENT_FILE).is_file() && place.join(MANIFEST_FILE).is_file()).then_some(place)
     }
-}
-
-/// In order, without those whose names are no use case's. On this thread: there are a few, and another would take longer to start.
-fn directories(root: &Path) -> std::io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(root)? {
-        let entry = entry?;
-        match entry.file_name().into_string() {
-            Ok(name) if is_use_case_name(&name) && entry.path().is_dir() => names.push(name),
-            _ => {}
-        }
-    }
-    names.sort();
-    Ok(names)
 }
 
 /// For this user alone: machine code is run from there.
