@@ -141,10 +141,10 @@ fn types_and_schema_agree_on_values() {
     for memory in ["32", "32MB", "1.5GiB", "-1MiB", ""] {
         check_manifest(&plugin(&format!("memory = '{memory}'")), false);
     }
-    for timeout in ["200ms", "1m 30s", "1m30s", "10s", "1.5s"] {
+    for timeout in ["200ms", "1m 30s", "1m30s", "10s", "1.5s", "20000µs", "2 mins"] {
         check_manifest(&plugin(&format!("timeout = '{timeout}'")), true);
     }
-    for timeout in ["'10'", "10", "'soon'", "''", "'-1s'"] {
+    for timeout in ["'10'", "10", "'soon'", "''", "'-1s'", "'5 x'"] {
         check_manifest(&plugin(&format!("timeout = {timeout}")), false);
     }
     check_manifest(&plugin("allow-http = ['https://api.example.com', 'http://127.0.0.1:9000']"), true);
@@ -152,7 +152,17 @@ fn types_and_schema_agree_on_values() {
         check_manifest(&plugin(&format!("allow-http = ['{origin}']")), false);
     }
     check_manifest(&plugin("config = { a = 'b', c = 1, d = { e = [true] } }\nconfig-files = { s = 's.json' }\nsecrets = ['K']"), true);
+    check_manifest(&plugin("[retry]\nbackoff = { initial = '0' }"), true);
     check_manifest(&plugin("config-files = { s = '../s.json' }"), false);
+    for file in ["bundle.json", "compiled", "cases"] {
+        check_manifest(&format!("process = {{ plugin = '{file}' }}"), false);
+    }
+    check_manifest(&plugin("secrets = ['a/b']"), false);
+    check_manifest(&plugin("secrets = ['K', 'K']"), false);
+    for (count, good) in [(20, true), (21, false)] {
+        let names: Vec<String> = (0..count).map(|n| format!("'S{n}'")).collect();
+        check_manifest(&plugin(&format!("secrets = [{}]", names.join(","))), good);
+    }
     check_manifest(&plugin("headers = ['x-a']"), false);
     check_manifest("[validate]\nplugin = 'p'\nallow-http = ['https://h']\n[process]\nplugin = 'p'", false);
     check_manifest("[process]\nplugin = 'a/b.wasm'", false);
@@ -165,6 +175,40 @@ fn types_and_schema_agree_on_values() {
     check_manifest(&plugin("[retry]\nmax-attempts = 0"), false);
     check_manifest(&plugin("[retry]\nbackoff = { factor = 11 }"), false);
     check_manifest("[schedule]\nmax-ahead = '1y'\n[targets]\na = { kind = 'http', url = 'http://h/' }", true);
+}
+
+#[test]
+fn types_and_schema_agree_on_targets_in_aws() {
+    let role = "role = 'arn:aws:iam::111122223333:role/r'";
+    let check = |kind: &str, service: &str, rest: &str, good| {
+        let arn = format!("arn = 'arn:aws:{service}:eu-central-1:111122223333:x'");
+        check_manifest(&format!("[targets]\na = {{ kind = '{kind}', {arn}{rest} }}"), good);
+    };
+    let kinds = [("lambda", "lambda"), ("sqs", "sqs"), ("sns", "sns"), ("event-bus", "events"), ("step-functions", "states")];
+    for (kind, service) in kinds {
+        check(kind, service, "", true);
+        check(kind, "s3", "", false);
+        check(kind, service, &format!(", {role}"), false);
+        check(kind, service, &format!(", direct = false, {role}"), false);
+        check(kind, service, &format!(", direct = true, {role}"), true);
+        check(kind, service, ", direct = true", !matches!(kind, "event-bus" | "step-functions"));
+        check(kind, service, ", group = 'g'", matches!(kind, "sqs" | "sns"));
+        check(kind, service, ", source = 's'", kind == "event-bus");
+        check(kind, service, ", detail-type = 'd'", kind == "event-bus");
+        check(kind, service, &format!(", direct = true, source = 's', {role}"), false);
+        check(kind, service, ", subnets = ['subnet-1']", false);
+        check(kind, service, ", subnets = []", true);
+    }
+    for (kind, service) in [("kinesis", "kinesis"), ("api-destination", "events")] {
+        check(kind, service, "", false);
+        check(kind, service, ", direct = true", false);
+        check(kind, service, &format!(", direct = true, {role}"), true);
+        check(kind, service, &format!(", direct = true, {role}, group = 'g'"), false);
+    }
+    let task = "task-definition = 'arn:aws:ecs:eu-central-1:111122223333:task-definition/t:1'";
+    check("ecs-task", "ecs", &format!(", direct = true, {role}"), false);
+    check("ecs-task", "ecs", &format!(", {role}, {task}"), false);
+    check("ecs-task", "ecs", &format!(", direct = true, {role}, {task}, subnets = ['subnet-1']"), true);
 }
 
 #[track_caller]
