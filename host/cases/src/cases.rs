@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::schedule::parse_time;
+use postdate_core::use_case::toml_to_json;
 use postdate_runtime::outgoing::{Answer, Exchange};
 use serde::Deserialize;
 use serde_json::Value;
@@ -197,7 +198,7 @@ pub fn parse(name: &str, text: &str) -> anyhow::Result<Case> {
 fn body_text(body: toml::Value) -> anyhow::Result<String> {
     match body {
         toml::Value::String(text) => Ok(text),
-        toml::Value::Table(_) => Ok(to_json(body)?.to_string()),
+        toml::Value::Table(_) => Ok(toml_to_json(body).map_err(anyhow::Error::msg)?.to_string()),
         _ => bail!("body: must be a table, or a string with the JSON text"),
     }
 }
@@ -233,23 +234,7 @@ impl FileExpect {
 
 fn json<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     let value = toml::Value::deserialize(deserializer)?;
-    to_json(value).map(Some).map_err(serde::de::Error::custom)
-}
-
-/// TOML as JSON; dates become text.
-fn to_json(value: toml::Value) -> anyhow::Result<Value> {
-    Ok(match value {
-        toml::Value::String(text) => Value::String(text),
-        toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) if number.is_finite() => number.into(),
-        toml::Value::Float(number) => bail!("{number} cannot be written in JSON"),
-        toml::Value::Boolean(truth) => Value::Bool(truth),
-        toml::Value::Datetime(at) => Value::String(at.to_string()),
-        toml::Value::Array(values) => Value::Array(values.into_iter().map(to_json).collect::<anyhow::Result<_>>()?),
-        toml::Value::Table(table) => {
-            Value::Object(table.into_iter().map(|(key, value)| Ok((key, to_json(value)?))).collect::<anyhow::Result<_>>()?)
-        }
-    })
+    toml_to_json(value).map(Some).map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AwsTarget, ManifestError, PluginSpec, Target, UseCase};
+use super::{AwsTarget, ManifestError, PluginSpec, Target, Targets, UseCase};
 use crate::bundle::{CASES_DIR, is_file_name};
 use crate::plugin::Role;
 
@@ -73,6 +73,9 @@ fn check_plugin(role: Role, spec: &PluginSpec) -> Result<(), ManifestError> {
 }
 
 fn check_targets(use_case: &UseCase) -> Result<(), ManifestError> {
+    if use_case.process.is_none() && use_case.targets == Targets::default() {
+        return fault("process", "is missing: requests go to its plugin, unless [targets] says where else");
+    }
     for (alias, target) in use_case.targets.iter() {
         check_name(&format!("targets.{alias}"), alias)?;
         match target {

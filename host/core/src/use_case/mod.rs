@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 pub use check::is_use_case_name;
 pub use target::{AwsTarget, Target, Targets};
-pub use values::parse_memory;
+pub use values::{parse_memory, toml_to_json};
 
 use crate::plugin::Role;
 
@@ -59,7 +59,7 @@ pub struct PluginSpec {
     /// Origins that the plugin may call, `scheme://host[:port]`. Processors only.
     #[serde(default)]
     pub allow_http: Vec<String>,
-    /// What `wasi:config/store` answers: text as it is, any other TOML value as JSON text.
+    /// What `wasi:config/store` answers: text as it is, a date as it is written, any other TOML value as JSON text.
     #[serde(default, deserialize_with = "values::config")]
     pub config: BTreeMap<String, String>,
     /// The same from files of the bundle: config key to file name.

@@ -115,6 +115,7 @@ pub struct Targets {
     aliases: BTreeMap<String, Target>,
 }
 
+/// The process plugin, under the alias `here`.
 impl Default for Targets {
     fn default() -> Self {
         Self { default: "here".to_owned(), aliases: BTreeMap::from([("here".to_owned(), Target::Plugin { host: None })]) }

@@ -98,6 +98,30 @@ fn faults_name_their_key() {
 fn the_least_manifest_needs_a_name_and_a_processor() {
     let least = UseCase::parse("name = 'a'\n[process]\nplugin = 'p.wasm'").unwrap();
     assert_eq!((least.targets.default.as_str(), least.retry.max_attempts), ("here", 5));
-    assert!(UseCase::parse("name = 'a'").unwrap_err().to_string().contains("targets.here: is a plugin target"));
+    assert!(UseCase::parse("name = 'a'").unwrap_err().to_string().contains("process: is missing: requests go to its plugin"));
+    let plugin = UseCase::parse("name = 'a'\n[targets]\nthere = { kind = 'plugin' }").unwrap_err().to_string();
+    assert!(plugin.contains("targets.there: is a plugin target, and there is no [process]"), "{plugin}");
     assert!(UseCase::parse("name = 'a'\n[targets]\nout = { kind = 'http', url = 'http://h/' }").is_ok());
+}
+
+#[test]
+fn config_arrives_as_text_or_json() {
+    let config = |value: &str| {
+        let use_case = UseCase::parse(&format!("name = 'a'\n[process]\nplugin = 'p.wasm'\nconfig = {{ k = {value} }}"));
+        use_case.map(|use_case| use_case.process.unwrap().config["k"].clone()).map_err(|error| error.to_string())
+    };
+    for (value, text) in [
+        ("'a \"b\"'", "a \"b\""),
+        ("5", "5"),
+        ("0.5", "0.5"),
+        ("true", "true"),
+        ("[1, 'x']", r#"[1,"x"]"#),
+        ("2027-03-01T09:00:00+01:00", "2027-03-01T09:00:00+01:00"),
+        ("2027-03-01", "2027-03-01"),
+        ("{ from = 09:00:00, days = [2027-03-01] }", r#"{"days":["2027-03-01"],"from":"09:00:00"}"#),
+    ] {
+        assert_eq!(config(value).as_deref(), Ok(text), "{value}");
+    }
+    let error = config("{ rate = inf }").unwrap_err();
+    assert!(error.contains("config.k: inf cannot be written in JSON"), "{error}");
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
 
@@ -44,14 +45,29 @@ pub fn parse_memory(text: &str) -> Option<u64> {
 }
 
 pub fn config<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let values = BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?;
-    Ok(values
-        .into_iter()
-        .map(|(key, value)| match value {
-            serde_json::Value::String(text) => (key, text),
-            other => (key, other.to_string()),
-        })
-        .collect())
+    let values = BTreeMap::<String, toml::Value>::deserialize(deserializer)?;
+    let text = |(key, value)| match toml_to_json(value) {
+        Ok(Value::String(text)) => Ok((key, text)),
+        Ok(other) => Ok((key, other.to_string())),
+        Err(error) => Err(D::Error::custom(format!("config.{key}: {error}"))),
+    };
+    values.into_iter().map(text).collect()
+}
+
+/// Dates become text. The error names a number that JSON does not have: `inf` or `nan`.
+pub fn toml_to_json(value: toml::Value) -> Result<Value, String> {
+    Ok(match value {
+        toml::Value::String(text) => Value::String(text),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) if number.is_finite() => number.into(),
+        toml::Value::Float(number) => return Err(format!("{number} cannot be written in JSON")),
+        toml::Value::Boolean(truth) => Value::Bool(truth),
+        toml::Value::Datetime(at) => Value::String(at.to_string()),
+        toml::Value::Array(values) => Value::Array(values.into_iter().map(toml_to_json).collect::<Result<_, _>>()?),
+        toml::Value::Table(table) => {
+            Value::Object(table.into_iter().map(|(key, value)| Ok((key, toml_to_json(value)?))).collect::<Result<_, String>>()?)
+        }
+    })
 }
 
 #[cfg(test)]
