@@ -8,7 +8,7 @@ use clap::Args;
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 
-use super::problem::Problem;
+use super::problem::{Asked, Problem};
 
 /// Where `postdate serve` listens unless it is told otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
@@ -94,6 +94,7 @@ impl Client {
 
     pub async fn call(&self, call: Call<'_>) -> anyhow::Result<Answer> {
         let url = self.url(call.path, call.query)?;
+        let asked = Asked::of(&call);
         let mut request = self.http.request(call.method, url);
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
@@ -104,7 +105,7 @@ impl Client {
         if let Some(body) = call.body {
             request = request.header("content-type", "application/json").body(body);
         }
-        self.send(request).await
+        self.send(request, asked).await
     }
 
     /// `PUT`. Every few seconds it says on stderr what it waits for.
@@ -114,7 +115,8 @@ impl Client {
             request = request.bearer_auth(key);
         }
         let begun = std::time::Instant::now();
-        let mut answer = std::pin::pin!(self.send(request.header("content-type", upload.content_type).body(upload.body)));
+        let request = request.header("content-type", upload.content_type).body(upload.body);
+        let mut answer = std::pin::pin!(self.send(request, Asked::ToUpload));
         loop {
             match tokio::time::timeout(PATIENCE, &mut answer).await {
                 Ok(answer) => return answer,
@@ -123,12 +125,12 @@ impl Client {
         }
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
+    async fn send(&self, request: reqwest::RequestBuilder, asked: Asked) -> anyhow::Result<Answer> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let text = response.text().await.map_err(|error| self.unreachable(&error))?;
-        read(status, retry_after, text)
+        read(asked, status, retry_after, text)
     }
 
     fn url(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Url> {
@@ -156,12 +158,12 @@ impl Client {
     }
 }
 
-fn read(status: StatusCode, retry_after: Option<String>, text: String) -> anyhow::Result<Answer> {
+fn read(asked: Asked, status: StatusCode, retry_after: Option<String>, text: String) -> anyhow::Result<Answer> {
     let json: Option<Value> = serde_json::from_str(&text).ok().filter(Value::is_object);
     match json {
         // Every answer of the API has one.
         Some(json) if status.is_success() && json["correlationId"].is_string() => Ok(Answer { text, json }),
-        Some(json) if json.get("code").is_some() => Err(Problem { status: status.as_u16(), retry_after, text, json }.into()),
+        Some(json) if json.get("code").is_some() => Err(Problem { asked, status: status.as_u16(), retry_after, text, json }.into()),
         _ => bail!("this is not an answer of a Postdate API (HTTP {status}): check the path of --url"),
     }
 }
@@ -206,11 +208,11 @@ mod tests {
 
     #[test]
     fn answers_of_others_are_not_taken_for_ours() {
-        let error = read(StatusCode::NOT_FOUND, None, "<html>".to_owned()).unwrap_err().to_string();
+        let error = read(Asked::Otherwise, StatusCode::NOT_FOUND, None, "<html>".to_owned()).unwrap_err().to_string();
         assert!(error.contains("not an answer of a Postdate API (HTTP 404"), "{error}");
-        let error = read(StatusCode::OK, None, r#"{"ok":true}"#.to_owned()).unwrap_err().to_string();
+        let error = read(Asked::Otherwise, StatusCode::OK, None, r#"{"ok":true}"#.to_owned()).unwrap_err().to_string();
         assert!(error.contains("not an answer of a Postdate API (HTTP 200"), "{error}");
-        let error = read(StatusCode::NOT_FOUND, None, r#"{"code":"x"}"#.to_owned()).unwrap_err();
+        let error = read(Asked::Otherwise, StatusCode::NOT_FOUND, None, r#"{"code":"x"}"#.to_owned()).unwrap_err();
         assert!(error.downcast_ref::<Problem>().is_some());
     }
 }
