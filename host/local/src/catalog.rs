@@ -207,9 +207,9 @@ impl Catalog {
             Found::Bundle { place, .. } => {
                 anyhow::ensure!(
                     !self.inner.trust.is_required(),
-                    "{} is a plain directory, and this server loads only what is signed by a key that it trusts: \
-                     postdate use-case push {name} --to STORE --key FILE",
-                    place.display()
+                    "{place} is a plain directory, and this server loads only what is signed by a key that it trusts: sign it with \
+                     `postdate use-case push {place} --to OTHER_DIR --key FILE`, and serve that with --use-cases OTHER_DIR",
+                    place = place.display()
                 );
                 let source = read_bundle_dir(place)?;
                 let by = By { name: "directory", now: Utc::now() };

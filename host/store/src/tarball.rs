@@ -42,7 +42,7 @@ pub enum TarballError {
     TooLarge { name: String, limit: u64 },
     #[error("the archive has more than {MAX_CASES} test cases")]
     TooManyCases,
-    #[error("{0}{hint}", hint = if *.0 == BundleError::NoManifest { ": make the archive with `tar -C BUNDLE_DIR -cf - .`" } else { "" })]
+    #[error("{0}{hint}", hint = if *.0 == BundleError::NoManifest { ": make the archive with `tar -C BUNDLE_DIR -cf - use-case.toml …`" } else { "" })]
     Bundle(BundleError),
 }
 
@@ -57,14 +57,14 @@ pub fn read(from: impl Read) -> Result<Upload, TarballError> {
         }
         let mut entry = entry.map_err(TarballError::NotTar)?;
         let name = entry_name(&entry.path_bytes())?;
+        // What lies deeper is none of a bundle's business, such as sources and the links of node_modules.
+        if !is_file_name(&name) {
+            continue;
+        }
         match entry.header().entry_type() {
             EntryType::Regular => {}
             EntryType::Directory | EntryType::XGlobalHeader => continue,
             other => return Err(TarballError::NotAFile(name, kind(other))),
-        }
-        // What lies deeper is none of a bundle's business, such as sources.
-        if !is_file_name(&name) {
-            continue;
         }
         let limit = if name == MANIFEST_FILE || name == STATEMENT_FILE || name.starts_with(CASES_DIR) {
             MAX_MANIFEST_BYTES

@@ -82,7 +82,7 @@ impl<S: Objects> Versions<S> {
                     place,
                     format!(
                         "has not been compiled for this host ({ours}), but for {there}: push the bundle again, with the version of \
-                         Postdate that the host has: postdate use-case push {name} --arch {arch} --to STORE"
+                         Postdate that the host has: postdate use-case push BUNDLE_DIR --arch {arch} --to STORE"
                     ),
                 )
             }

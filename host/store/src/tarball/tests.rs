@@ -60,6 +60,7 @@ fn only_the_bundle_is_kept_of_a_directory() {
         file("./README.md", "hello"),
         (b"./src/", EntryType::Directory, b""),
         file("./src/lib.rs", "fn main() {}"),
+        (b"./node_modules/.bin/tsc", EntryType::Symlink, b""),
         file("./cases/one.toml", ""),
     ]));
     let names: Vec<_> = upload.unwrap().source.files.into_keys().collect();
