@@ -17,6 +17,8 @@
 //! validator!(validate);
 //! ```
 //!
+//! The feature `http` brings the module `http`: requests to the origins that the use case grants to a processor (`allow-http`).
+//!
 //! Build it as a `cdylib` for `wasm32-wasip2`. A line on stderr (`eprintln!`) becomes a log line of the host, with the
 //! request's correlation id. A panic is a trap: the host reports it with the last lines of stderr.
 

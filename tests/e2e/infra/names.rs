@@ -43,6 +43,14 @@ fn the_template_sets_the_variables_that_the_code_reads() {
 }
 
 #[test]
+fn the_readme_has_a_line_for_each_variable_that_the_code_reads() {
+    let readme = std::fs::read_to_string(root().join("infra/README.md")).expect("infra/README.md");
+    let code = code();
+    let missing: Vec<&str> = words(&code, "POSTDATE_").into_iter().filter(|name| !readme.contains(&format!("| `{name}` |"))).collect();
+    assert!(missing.is_empty(), "no line for {missing:?}");
+}
+
+#[test]
 fn what_alarms_and_dashboard_show_is_written() {
     let code = code();
     let missing: Vec<String> = metrics().into_iter().filter(|name| !code.contains(&format!("\"{name}\""))).collect();
