@@ -38,7 +38,7 @@ fn version_1_0_0_of_the_contract_is_what_it_was() {
     );
 }
 
-/// What `wkg wit build` makes of `wit/` and `wkg.toml`, as far as it is about the contract.
+/// What `wkg build` makes of `wit/` and `wkg.toml`, as far as it is about the contract.
 #[test]
 fn the_contract_can_be_published_as_a_package() {
     let (resolve, package) = contract();
