@@ -52,7 +52,7 @@ enum Action {
         /// The requests to send again
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         ids: Vec<CorrelationId>,
-        /// Send all of them
+        /// Send all that were looked at: see --max, and repeat until none is left
         #[arg(long)]
         all: bool,
     },
