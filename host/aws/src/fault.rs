@@ -77,6 +77,10 @@ fn classify(code: &str, status: u16) -> Class {
     let name = code.rsplit('.').next().unwrap_or(code);
     match name {
         "ConcurrentModificationException" | "ConcurrentAccess" | "ConcurrentAccessException" => Class::Again,
+        // A function that has not been called for weeks wakes up first.
+        "ResourceConflictException" | "SnapStartNotReadyException" | "SnapStartTimeoutException" | "EFSMountTimeoutException" => {
+            Class::Again
+        }
         // Kept apart from throttling, whose names are much alike: a rate recovers by itself.
         "RequestLimitExceeded" | "SlowDown" | "RequestTimeout" | "RequestTimeoutException" | "TooManyRequestsException" => Class::Again,
         _ if name.contains("Throttl") => Class::Again,
@@ -133,6 +137,8 @@ mod tests {
             ("ConcurrentModificationException", 400, Class::Again),
             ("InternalException", 500, Class::Again),
             ("HTTP 502", 502, Class::Again),
+            ("ResourceConflictException", 409, Class::Again),
+            ("SnapStartNotReadyException", 409, Class::Again),
             ("HTTP 429", 429, Class::Again),
             ("ExpiredTokenException", 400, Class::Later),
             ("LimitExceededException", 400, Class::Full),

@@ -68,9 +68,11 @@ impl Notify for Notifier {
             MessageAttributeValue::builder().data_type("String").string_value(value).build().map_err(|error| error.to_string())
         };
         let reason = cut(request.failure.as_deref().filter(|text| !text.is_empty()).unwrap_or("no reason"));
+        // SQS refuses a message with control characters, such as those of coloured text.
+        let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let call = self.queues.send_message().queue_url(&self.dead_letters).message_body(envelope.to_json(None));
         let call = call.message_attributes("ERROR_CODE", text("REQUEST_FAILED".to_owned())?);
-        let call = call.message_attributes("ERROR_MESSAGE", text(reason.to_owned())?);
+        let call = call.message_attributes("ERROR_MESSAGE", text(reason)?);
         let call = call.message_attributes("RETRY_ATTEMPTS", text(request.attempts.to_string())?);
         call.send().await.map_err(|error| Fault::of("SendMessage", &error).to_string())?;
         Ok(())

@@ -235,17 +235,22 @@ impl UseCases for AwsUseCases {
         if let Some((_, infos)) = listed.filter(|(when, _)| when.elapsed() < self.inner.fresh) {
             return infos;
         }
-        let mut names = self.inner.place.names().await.unwrap_or_else(|error| {
-            tracing::error!(error, "cannot list the use cases; what is loaded is listed");
+        let found = self.inner.place.names().await;
+        let complete = found.is_ok();
+        let mut names = found.unwrap_or_else(|error| {
+            tracing::error!(error, "cannot list the use cases; what was asked for is listed");
             let entries = self.entries();
-            entries.iter().filter(|(_, entry)| entry.serving.is_some()).map(|(name, _)| name.clone()).collect()
+            let known = entries.iter().filter(|(_, entry)| entry.serving.is_some() || entry.error.is_some());
+            known.map(|(name, _)| name.clone()).collect()
         });
         names.sort();
         let mut infos = Vec::with_capacity(names.len());
         for name in names {
             infos.push(self.info(name).await);
         }
-        *self.inner.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), infos.clone()));
+        if complete {
+            *self.inner.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), infos.clone()));
+        }
         infos
     }
 }

@@ -187,6 +187,11 @@ async fn replay(
     if first.idempotency_hash.as_deref() != Some(hash) {
         return Err(Rejection::KeyReused { first: first.id });
     }
+    if first.status == Status::Cancelled && first.failure.is_some() {
+        // The first call is taking it back, and the key is free in a moment.
+        let message = "the first call with this Idempotency-Key is just being undone".to_owned();
+        return Err(ScheduleError::Unavailable { message, retry_after: None }.into());
+    }
     if first.status == Status::Scheduled && first.attempts == 0 {
         let armed = async {
             ledger.adopt(&first, key).await?;

@@ -23,6 +23,13 @@ pub struct Attempt<B> {
     result: JobResult,
 }
 
+impl<B> Attempt<B> {
+    /// The end of a request whose body is gone: the ledger forgets what has expired piece by piece.
+    pub fn without_body() -> Self {
+        Self { bundle: None, result: Err(permanent("its body is not on record any more".to_owned())) }
+    }
+}
+
 /// Runs one attempt of a claimed request. Whatever happens is a result: a plugin that traps, a target that is gone.
 /// It takes no longer than `deadline`, where the host has one.
 pub async fn attempt<U: UseCases>(

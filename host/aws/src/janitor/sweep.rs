@@ -135,7 +135,12 @@ where
                 if let Some((request, _)) = self.host.ledger.find(id).await.map_err(failed)?
                     && request.status == Status::Scheduled
                 {
-                    self.rearm(&request).await?;
+                    // Only its settling claims a direct one: it has been delivered.
+                    if self.is_direct(&request).await {
+                        self.settle(&request, now, report).await.map_err(failed)?;
+                    } else {
+                        self.rearm(&request).await?;
+                    }
                 }
                 Ok(())
             }
@@ -212,7 +217,7 @@ where
         Ok(())
     }
 
-    /// Its request is over, or was never there; or its own time is.
+    /// Its request is over; or its own time is.
     async fn is_left_over(&self, timer: &Timer, now: DateTime<Utc>) -> Result<bool, LedgerError> {
         let (Some(id), Some(at)) = (timer.id, timer.at) else { return Ok(false) };
         if at + self.event_age() < now {
@@ -220,8 +225,9 @@ where
         }
         match self.host.ledger.find(id).await? {
             Some((request, _)) => Ok(!matches!(request.status, Status::Scheduled | Status::Running)),
-            // The rule comes after the ledger's entry, so this one's entry has expired.
-            None => Ok(true),
+            // The rule comes after the ledger's entry, so this one's entry has expired; or it is that of another deployment,
+            // whose prefix begins with ours, and is not ours to remove before it has fired.
+            None => Ok(at + PATIENCE < now),
         }
     }
 

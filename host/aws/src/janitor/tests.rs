@@ -54,14 +54,40 @@ async fn a_request_of_a_direct_target_ends_when_its_event_can_no_longer_come() {
 }
 
 #[tokio::test]
+async fn the_settling_of_a_direct_request_that_was_cut_off_is_settled_and_not_delivered_again() {
+    let host = firing(Ok(None));
+    let new = new_request(sample_id(1), "orders", at(60));
+    let request = Request { target: "away".to_owned(), ..new.request.clone() };
+    host.ledger.0.insert(postdate_core::request::NewRequest { request, ..new }).await.unwrap();
+    host.ledger.0.change(sample_id(1), Change::Claim, at(2 * 3600)).await.unwrap();
+    assert_eq!(sweep(&host, 3 * 3600).await, Report { released: 1, settled: 1, ..Report::default() });
+    assert_eq!((host.status().await, host.timing()), (Status::Succeeded, Vec::<String>::new()));
+}
+
+#[tokio::test]
+async fn a_rule_of_a_request_that_is_not_on_record_stays_until_it_has_fired() {
+    let host = firing(Ok(None));
+    // Of a deployment whose prefix begins with this one's.
+    *host.scheduler.timers.lock().unwrap() = vec![timer("theirs", 8, 60)];
+    assert_eq!(sweep(&host, 30).await.cleaned, 0);
+    assert_eq!(sweep(&host, 60 + 200).await.cleaned, 1);
+}
+
+#[tokio::test]
 async fn only_rules_that_nobody_needs_are_removed() {
     let host = firing(Ok(None));
     accepted(&host).await;
     let foreign = Timer { id: None, ..timer("postdate-by-hand", 0, 0) };
     let unreadable = Timer { at: None, ..timer("rate", 9, 0) };
     let needed = timer("needed", 1, 60);
-    *host.scheduler.timers.lock().unwrap() =
-        vec![timer("past", 1, -7200), timer("orphan", 8, 60), foreign.clone(), unreadable.clone(), needed.clone(), timer("stuck", 7, 60)];
+    *host.scheduler.timers.lock().unwrap() = vec![
+        timer("past", 1, -7200),
+        timer("orphan", 8, -300),
+        foreign.clone(),
+        unreadable.clone(),
+        needed.clone(),
+        timer("stuck", 7, -300),
+    ];
     let mut cleaned = 0;
     for _ in 0..3 {
         let report = sweep(&host, 30).await;
@@ -70,7 +96,7 @@ async fn only_rules_that_nobody_needs_are_removed() {
     }
     assert_eq!(cleaned, 2);
     let left: Vec<Timer> = host.scheduler.timers.lock().unwrap().clone();
-    assert_eq!(left, [foreign, unreadable, needed, timer("stuck", 7, 60)]);
+    assert_eq!(left, [foreign, unreadable, needed, timer("stuck", 7, -300)]);
     let log = host.timing();
     assert!(log.contains(&"not cleaned stuck: the scheduler failed: access denied".to_owned()), "{log:?}");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::accept::{ArmError, arm};
 use postdate_core::envelope::Envelope;
-use postdate_core::fire;
+use postdate_core::fire::{self, Attempt};
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Change, Refusal};
 use postdate_core::ports::{Bundle, Changed, Changes, Deliver, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
@@ -143,15 +143,21 @@ where
         let id = request.id;
         let failed = |source| FireError::Ledger { id, source };
         let body = match body.or_else(|| envelope.body().map(str::to_owned)) {
-            Some(body) => body,
-            None => self.ledger.body(id).await.map_err(failed)?.unwrap_or_default(),
+            Some(body) => Some(body),
+            None => self.ledger.body(id).await.map_err(failed)?,
         };
         tracing::info!(correlation_id = %id, use_case = request.use_case, target = request.target, attempt = request.attempts, "fired");
-        let claimed = Claimed { request, body };
         let most = deadline.saturating_duration_since(Instant::now()).saturating_sub(MARGIN).max(LEAST);
-        let attempt = fire::attempt(&self.use_cases, &self.deliver, &claimed, Some(most)).await;
+        let (request, attempt) = match body {
+            Some(body) => {
+                let claimed = Claimed { request, body };
+                let attempt = fire::attempt(&self.use_cases, &self.deliver, &claimed, Some(most)).await;
+                (claimed.request, attempt)
+            }
+            None => (request, Attempt::without_body()),
+        };
         let now = (self.now)();
-        let change = fire::conclude(&claimed.request, attempt, (self.new_id)(now), now);
+        let change = fire::conclude(&request, attempt, (self.new_id)(now), now);
         let Some(request) = self.record(id, &change, now).await.map_err(failed)? else { return Ok(Fired::Lost) };
         self.follow(envelope, &request, lifecycle::notice(&change)).await;
         Ok(Fired::Ran { request: Box::new(request), started })

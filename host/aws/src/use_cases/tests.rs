@@ -214,6 +214,20 @@ async fn what_is_loaded_serves_on_while_the_bucket_is_wrong_or_away() {
 }
 
 #[tokio::test]
+async fn a_use_case_that_was_never_loaded_is_broken_and_not_missing_while_the_bucket_is_away() {
+    let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
+    upload(&bucket, "orders", "old").await;
+    let use_cases = in_bucket(&bucket, cache.path(), Duration::from_mins(1));
+    bucket.refuse(true);
+    assert_eq!(description(&use_cases, "orders").await, None);
+    let infos = use_cases.list().await;
+    assert!(infos.len() == 1 && infos[0].name == "orders" && infos[0].error.is_some(), "{infos:?}");
+    // Such a list is not kept.
+    bucket.refuse(false);
+    assert_eq!(use_cases.list().await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_damaged_copy_is_fetched_again() {
     let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
     let version = upload(&bucket, "orders", "whole").await;

@@ -471,3 +471,13 @@ fn what_may_have_been_stored_is_taken_back_or_told_to_be_uncertain() {
         assert_eq!(scheduler.scheduled(), []);
     }
 }
+
+/// A repeat that reads the key before the first call frees it, and the request after that call has cancelled it.
+#[test]
+fn a_request_that_is_being_undone_is_not_acknowledged_to_a_repeat() {
+    let world = World::new(FakeBundle::new("v1", ORDERS));
+    let mut first = crate::testing::new_request(sample_id(1), "orders", moment()).request;
+    (first.status, first.failure, first.idempotency_hash) = (Status::Cancelled, Some("no room".to_owned()), Some("h".to_owned()));
+    let answer = block_on(replay(&world.use_cases, &world.ledger, &world.scheduler, first, "key", "h"));
+    assert!(matches!(answer, Err(Rejection::Schedule(ScheduleError::Unavailable { .. }))), "{answer:?}");
+}

@@ -33,6 +33,9 @@ where
         }
         let to = schedule::trigger_of(&fields, now)?;
         let (found, _) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
+        if self.is_direct(&found).await {
+            not_handed_over(&found, now)?;
+        }
         let max_ahead = match self.use_cases.current(&found.use_case).await {
             Some(bundle) => bundle.use_case().schedule.max_ahead,
             None => Schedule::default().max_ahead,
@@ -45,18 +48,37 @@ where
         Ok(self.changed(StatusCode::OK, &moved))
     }
 
+    async fn is_direct(&self, request: &request::Request) -> bool {
+        let use_case = self.use_cases.manifest(&request.use_case, &request.version).await;
+        use_case.is_ok_and(|use_case| use_case.targets.get(&request.target).is_some_and(|(_, target)| target.is_direct()))
+    }
+
     /// No claim keeps a rule that points at the target itself from firing: it must be gone before anybody is told that
-    /// the request is cancelled.
-    async fn disarm_direct(&self, id: CorrelationId) -> Result<(), Fault> {
+    /// the request is cancelled. The request whose rule is gone, if it had such a one.
+    async fn disarm_direct(&self, id: CorrelationId, now: DateTime<Utc>) -> Result<Option<request::Request>, Fault> {
         let (request, _) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
-        if request.status != request::Status::Scheduled {
-            return Ok(());
+        if request.status != request::Status::Scheduled || !self.is_direct(&request).await {
+            return Ok(None);
         }
-        let Ok(use_case) = self.use_cases.manifest(&request.use_case, &request.version).await else { return Ok(()) };
-        if use_case.targets.get(&request.target).is_some_and(|(_, target)| target.is_direct()) {
-            self.scheduler.unschedule(&request).await?;
+        not_handed_over(&request, now)?;
+        if let Err(error) = self.scheduler.unschedule(&request).await {
+            // It may have come half-way.
+            return Err(self.arm_again(&request, error.into()).await);
         }
-        Ok(())
+        Ok(Some(request))
+    }
+
+    /// A direct request that is not cancelled after all must have its rule: nothing else brings it to its target.
+    /// Returns what to tell.
+    async fn arm_again(&self, request: &request::Request, fault: Fault) -> Fault {
+        let fault = fault.about(request.id);
+        match arm(&self.use_cases, &self.ledger, &self.scheduler, request).await {
+            Ok(()) => fault,
+            Err(error) => {
+                tracing::error!(correlation_id = %request.id, %error, "a direct request that could not be cancelled may have no rule");
+                fault.and("the request may not run, as its rule could not be made again: cancel it once more")
+            }
+        }
     }
 
     /// The client is told that the move failed, so the time is again what it was; what the request's timer is now is for
@@ -83,8 +105,11 @@ where
     }
 
     pub(super) async fn cancel_request(&self, now: DateTime<Utc>, id: CorrelationId) -> Result<Answer, Fault> {
-        self.disarm_direct(id).await?;
-        let cancelled = self.change(id, Change::Cancel, now).await?;
+        let disarmed = self.disarm_direct(id, now).await?;
+        let cancelled = match (self.ledger.change(id, Change::Cancel, now).await, disarmed) {
+            (Err(error), Some(request)) => return Err(self.arm_again(&request, error.into()).await),
+            (changed, _) => done(id, changed?)?,
+        };
         // It cannot run any more, whatever comes of this: the claim is refused.
         if let Err(error) = self.scheduler.unschedule(&cancelled).await {
             tracing::warn!(correlation_id = %id, %error, "a cancelled request is still scheduled");
@@ -104,17 +129,30 @@ where
     }
 
     async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<request::Request, Fault> {
-        match self.ledger.change(id, change, now).await? {
-            Changed::Done(request) => Ok(request),
-            Changed::NotFound => Err(unknown(id)),
-            Changed::Refused(request, refusal) => Err(refused(&request, refusal)),
-        }
+        done(id, self.ledger.change(id, change, now).await?)
     }
 
     fn changed(&self, status: StatusCode, request: &request::Request) -> Answer {
         tracing::info!(correlation_id = %request.id, use_case = request.use_case, status = %request.status, due_at = %request.due_at, "changed");
         Answer { status, id: request.id, body: document::summary(request, &self.path_of(request.id)), location: None }
     }
+}
+
+fn done(id: CorrelationId, changed: Changed) -> Result<request::Request, Fault> {
+    match changed {
+        Changed::Done(request) => Ok(request),
+        Changed::NotFound => Err(unknown(id)),
+        Changed::Refused(request, refusal) => Err(refused(&request, refusal)),
+    }
+}
+
+/// From its time on, a direct request is in the hands of EventBridge: moved, it would be delivered twice.
+fn not_handed_over(request: &request::Request, now: DateTime<Utc>) -> Result<(), Fault> {
+    if request.status != request::Status::Scheduled || now < request.due_at {
+        return Ok(());
+    }
+    let detail = "its time has come, and what a rule hands to its target directly cannot be called back";
+    Err(Fault::new(StatusCode::CONFLICT, "not-scheduled", detail).with("requestStatus", json!(request.status)).about(request.id))
 }
 
 fn refused(request: &request::Request, refusal: Refusal) -> Fault {

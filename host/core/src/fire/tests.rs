@@ -288,3 +288,11 @@ fn a_result_is_cut_at_a_character() {
     check_cut(&"é".repeat(MAX_RESULT_BYTES), MAX_RESULT_BYTES - 1, true);
     check_cut(&"😀".repeat(MAX_RESULT_BYTES), MAX_RESULT_BYTES - 3, true);
 }
+
+#[test]
+fn without_its_body_a_request_fails_for_good() {
+    let request = crate::testing::new_request(sample_id(1), "orders", at(60)).request;
+    let change = conclude(&request, Attempt::<crate::testing::FakeBundle>::without_body(), sample_id(900), at(61));
+    let Change::Finish { outcome: Outcome::Failed { failure, .. }, .. } = change else { panic!("{change:?}") };
+    assert!(failure.contains("not on record"), "{failure}");
+}

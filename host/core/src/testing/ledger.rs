@@ -19,6 +19,7 @@ struct Rows {
     by_id: BTreeMap<CorrelationId, Row>,
     by_key: BTreeMap<(String, String), CorrelationId>,
     broken: Option<LedgerError>,
+    unchangeable: Option<LedgerError>,
 }
 
 #[derive(Debug)]
@@ -33,6 +34,11 @@ impl MemoryLedger {
     /// From now on every call fails so.
     pub fn fail_with(&self, error: LedgerError) {
         self.lock().broken = Some(error);
+    }
+
+    /// From now on what changes a request fails so; with `None` it works again.
+    pub fn fail_changes_with(&self, error: impl Into<Option<LedgerError>>) {
+        self.lock().unchangeable = error.into();
     }
 
     /// Ids of all that it holds, notices included.
@@ -144,6 +150,9 @@ fn selects(query: &Query, request: &Request) -> bool {
 impl Changes for MemoryLedger {
     async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
         let mut rows = self.rows()?;
+        if let Some(error) = &rows.unchangeable {
+            return Err(error.clone());
+        }
         let Some(row) = rows.by_id.get_mut(&id) else { return Ok(Changed::NotFound) };
         if row.adopted && matches!(change, Change::Abort { .. }) {
             return Ok(Changed::Refused(row.request.clone(), Refusal::Acknowledged));

@@ -6,8 +6,9 @@ use insta::assert_json_snapshot;
 use super::{Client, ORDERS, Reply, request, with_header};
 use crate::id::CorrelationId;
 use crate::plugin::JobFailure;
-use crate::ports::ScheduleError;
-use crate::testing::{FakeBundle, moment, sample_id};
+use crate::ports::{Intake as _, LedgerError, ScheduleError};
+use crate::request::NewRequest;
+use crate::testing::{FakeBundle, block_on, moment, new_request, sample_id};
 
 /// A use case whose processor always fails, for good.
 fn failing() -> Client {
@@ -180,4 +181,42 @@ fn what_nobody_knows_cannot_be_changed() {
         let reply = client.call(method, &path, body);
         assert_eq!((reply.fault().as_str(), reply.id()), ("404 unknown-request", sample_id(client.calls.get())), "{method} {path}");
     }
+}
+
+const DIRECT: &str = r#"
+name = "orders"
+[targets]
+away = { kind = "sqs", arn = "arn:aws:sqs:eu-west-1:123456789012:q", direct = true }
+"#;
+
+/// A request that a rule hands to its target itself, due after a minute.
+fn direct() -> (Client, CorrelationId) {
+    let client = Client::new(FakeBundle::new("v1", DIRECT));
+    let new = new_request(sample_id(1), "orders", moment() + TimeDelta::seconds(60));
+    let request = crate::request::Request { version: "v1".to_owned(), target: "away".to_owned(), ..new.request.clone() };
+    block_on(client.api.ledger.insert(NewRequest { request, ..new })).unwrap();
+    (client, sample_id(1))
+}
+
+#[test]
+fn a_direct_request_is_neither_moved_nor_cancelled_from_its_time_on() {
+    let (client, id) = direct();
+    client.advance(60);
+    for (method, body) in [("PATCH", r#"{"delay":"PT60S"}"#), ("DELETE", "")] {
+        let reply = client.call(method, &path(id), body);
+        assert_eq!(reply.fault(), "409 not-scheduled");
+        assert!(reply.body["detail"].as_str().unwrap().contains("its time has come"), "{}", reply.body);
+    }
+    assert!(client.api.scheduler.scheduled().is_empty() && client.api.scheduler.unscheduled().is_empty());
+}
+
+#[test]
+fn a_direct_request_that_cannot_be_cancelled_has_its_rule_again() {
+    let (client, id) = direct();
+    client.api.ledger.fail_changes_with(LedgerError::Unavailable("busy".to_owned()));
+    assert_eq!(client.call("DELETE", &path(id), "").fault(), "503 ledger-unavailable");
+    assert_eq!(client.api.scheduler.unscheduled(), [id]);
+    assert_eq!(client.api.scheduler.scheduled(), [(id, moment() + TimeDelta::seconds(60))]);
+    client.api.ledger.fail_changes_with(None);
+    assert_eq!(client.call("DELETE", &path(id), "").status, 200);
 }
