@@ -125,12 +125,17 @@ async fn versions_are_listed_compared_rolled_back_and_pruned() {
         .complains(&["no version 0123456789abcdef", "use-case list puppet"]);
     store(&server, &["rollback", "nothing"]).await.expect(1).complains(&["no use case nothing"]);
 
+    let stranger = Server::builder().key(KEY).start().await;
+    let elsewhere = ["prune", "puppet", "--url", &stranger.api.url];
+    store(&server, &elsewhere).await.expect(1).complains(&["has no use case puppet", "--url"]);
+    let bucket = ["use-case", "prune", "puppet", "--store", "s3://bucket/use-cases"];
+    cli_with(&[], &bucket).await.expect(1).complains(&["name the table", "--table"]);
     // All of them are young.
     store(&server, &["prune", "puppet", "--keep", "0"]).await.expect(0).says(&["0 of the 2 other versions"]);
     store(&server, &["prune", "puppet", "--older-than", "1s"]).await.expect(1).complains(&["300 s at the least"]);
     make_old(&server);
     store(&server, &["prune", "puppet", "--keep", "0", "--dry-run"]).await.expect(0).says(&["would be deleted", one]);
-    store(&server, &["prune", "puppet", "--keep", "0"]).await.expect(0).says(&[&format!("deleted  {one}"), "1 are needed by requests"]);
+    store(&server, &["prune", "puppet", "--keep", "0"]).await.expect(0).says(&[&format!("deleted  {one}"), "2 are needed"]);
     let listed = store(&server, &["list", "puppet"]).await.expect(0);
     assert!(!listed.stdout.contains(one) && listed.stdout.contains(two) && listed.stdout.contains(three), "{listed:?}");
     server.api.advance("PT1H").await;

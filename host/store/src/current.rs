@@ -31,7 +31,7 @@ pub struct Former {
 
 impl Current {
     /// The error is a sentence's end.
-    pub(crate) fn parse(content: &[u8]) -> Result<Self, String> {
+    pub fn parse(content: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(content).map_err(|_| "is not UTF-8")?.trim();
         if is_version(text) {
             return Ok(Self { version: text.to_owned(), since: None, by: String::new(), former: Vec::new() });

@@ -18,7 +18,9 @@ pub enum StoreError {
     Moved { place: String, now: String, by: String },
     #[error("there is no use case {0} in the store")]
     NoSuchUseCase(String),
-    #[error("there is no version {version} of use case {name} in the store: `postdate use-case list {name}` lists those that there are")]
+    #[error(
+        "there is no version {version} of use case {name} in the store: `postdate use-case list {name} --store STORE` lists those that there are"
+    )]
     NoSuchVersion { name: String, version: String },
     #[error("use case {0} has served no version before this one")]
     NoFormerVersion(String),

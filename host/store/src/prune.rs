@@ -1,8 +1,10 @@
 //! Deleting versions that nobody needs.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use postdate_runtime::artifacts::ARTIFACTS_FILE;
 use postdate_runtime::trust::{Envelope, Trust};
 
 use crate::versions::statement_key;
@@ -17,32 +19,37 @@ pub struct Idle {
 }
 
 impl<S: Objects> Versions<S> {
-    /// The versions that are not current, and have neither been pushed nor served since `before`; without those `needed`. One
-    /// whose push was cut off is told by nothing, and listed only if it is not `needed` either.
-    pub async fn idle(&self, name: &str, before: DateTime<Utc>, needed: &BTreeSet<String>) -> Result<Vec<Idle>, StoreError> {
+    /// The versions that are not current, nor among the `keep` newest of the others, and have neither been pushed nor served
+    /// since `before`; without those `needed`. The newest first, and last those without a statement that can be read: their age is
+    /// not known, and their push may be under way.
+    pub async fn idle(&self, name: &str, before: DateTime<Utc>, keep: usize, needed: &BTreeSet<String>) -> Result<Vec<Idle>, StoreError> {
         let (current, _) = self.current(name).await?;
-        let served_since = |version: &str| current.former.iter().any(|former| former.version == version && former.until > before);
-        let mut idle = Vec::new();
-        for version in self.versions(name).await? {
-            if version == current.version || needed.contains(&version) || served_since(&version) {
-                continue;
-            }
+        let mut others = Vec::new();
+        for version in self.versions(name).await?.into_iter().filter(|version| *version != current.version) {
             let statement = match self.statement(name, &version, &Trust::default()).await {
                 Ok((statement, _)) => Some(statement),
                 Err(StoreError::NoSuchVersion { .. } | StoreError::Damaged { .. }) => None,
                 Err(error) => return Err(error),
             };
-            if statement.as_ref().is_none_or(|statement| statement.pushed_at <= before) {
-                idle.push(Idle { version, statement });
-            }
+            others.push(Idle { version, statement });
         }
-        Ok(idle)
+        others.sort_by_key(|other| Reverse(other.statement.as_ref().map(|statement| statement.pushed_at)));
+        let served_since = |version: &str| current.former.iter().any(|former| former.version == version && former.until > before);
+        let is_idle = |(newer, other): &(usize, Idle)| {
+            let is_old = other.statement.as_ref().is_none_or(|statement| *newer >= keep && statement.pushed_at <= before);
+            is_old && !needed.contains(&other.version) && !served_since(&other.version)
+        };
+        Ok(others.into_iter().enumerate().filter(is_idle).map(|(_, other)| other).collect())
     }
 
     /// Deletes a version, unless it has become current. Its statement goes first: from then on a push of the same files brings
     /// all of them again.
     pub async fn delete(&self, name: &str, version: &str) -> Result<(), StoreError> {
-        let kept: Option<Envelope> = self.statement(name, version, &Trust::default()).await.ok().map(|(_, envelope)| envelope);
+        let kept: Option<Envelope> = match self.statement(name, version, &Trust::default()).await {
+            Ok((_, envelope)) => Some(envelope),
+            Err(StoreError::NoSuchVersion { .. } | StoreError::Damaged { .. }) => None,
+            Err(error) => return Err(error),
+        };
         self.objects.delete(&statement_key(name, version)).await?;
         let (current, _) = self.current(name).await?;
         if current.version == version {
@@ -56,7 +63,10 @@ impl<S: Objects> Versions<S> {
         // Prefixes are followed one by one: there are few, and a listing of all keys would have no bound.
         let mut prefixes = vec![format!("{name}/{version}")];
         while let Some(prefix) = prefixes.pop() {
-            for child in self.objects.children(&prefix).await? {
+            let mut children = self.objects.children(&prefix).await?;
+            // The list before what it lists: cut off in between, a push sees that the machine code has to be brought again.
+            children.sort_by_key(|child| child.name != ARTIFACTS_FILE);
+            for child in children {
                 let key = format!("{prefix}/{}", child.name);
                 if child.is_prefix {
                     prefixes.push(key);

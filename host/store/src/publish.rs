@@ -144,25 +144,49 @@ impl<S: Objects> Versions<S> {
     ) -> Result<Moved, StoreError> {
         let (before, etag) = before.unzip();
         if before.as_ref().is_some_and(|before| before.version == version) {
-            return Ok(Moved { from: Some(version.to_owned()), to: version.to_owned() });
+            return match self.look(name, None).await? {
+                Look::Current { current, .. } if current.version == version => {
+                    Ok(Moved { from: Some(version.to_owned()), to: version.to_owned() })
+                }
+                _ => Err(self.moved(name).await?),
+            };
         }
         let from = before.as_ref().map(|before| before.version.clone());
-        let content = serde_json::to_vec_pretty(&Current::moved(before, version, by.name, by.now)).unwrap_or_default();
-        let key = current_key(name);
-        if self.objects.put(&key, content.into(), When::still(etag.as_deref())).await? == Put::Refused {
-            let (now, by) = match self.look(name, None).await? {
-                Look::Current { current, .. } => (current.version, current.by),
-                Look::Same | Look::NoSuchUseCase => ("none".to_owned(), String::new()),
-            };
-            let by = if by.is_empty() { "somebody".to_owned() } else { by };
-            return Err(StoreError::Moved { place: self.objects.place(&key), now, by });
+        let content = serde_json::to_vec_pretty(&Current::moved(before.clone(), version, by.name, by.now)).unwrap_or_default();
+        if self.objects.put(&current_key(name), content.into(), When::still(etag.as_deref())).await? == Put::Refused {
+            return Err(self.moved(name).await?);
         }
         // Whoever prunes deletes the statement before anything else, and then looks at what is current: one of the two sees
         // the other.
         match self.objects.get(&statement_key(name, version), None, MAX_MANIFEST_BYTES).await? {
-            Got::Missing => Err(StoreError::NoSuchVersion { name: name.to_owned(), version: version.to_owned() }),
+            Got::Missing => {
+                self.move_back(name, version, before).await?;
+                Err(StoreError::NoSuchVersion { name: name.to_owned(), version: version.to_owned() })
+            }
             Got::Object(_) | Got::Same => Ok(Moved { from, to: version.to_owned() }),
         }
+    }
+
+    /// What served before serves again, unless somebody has moved the use case on.
+    async fn move_back(&self, name: &str, version: &str, before: Option<Current>) -> Result<(), StoreError> {
+        let Look::Current { current, etag } = self.look(name, None).await? else { return Ok(()) };
+        match before {
+            Some(before) if current.version == version => {
+                let content = serde_json::to_vec_pretty(&before).unwrap_or_default();
+                self.objects.put(&current_key(name), content.into(), When::still(Some(&etag))).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What to tell whoever came second.
+    async fn moved(&self, name: &str) -> Result<StoreError, StoreError> {
+        let (now, by) = match self.look(name, None).await? {
+            Look::Current { current, .. } => (current.version, current.by),
+            Look::Same | Look::NoSuchUseCase => ("none".to_owned(), String::new()),
+        };
+        let by = if by.is_empty() { "somebody".to_owned() } else { by };
+        Ok(StoreError::Moved { place: self.objects.place(&current_key(name)), now, by })
     }
 
     /// Makes a former version current: this one, or the one that served before.

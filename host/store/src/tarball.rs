@@ -13,6 +13,9 @@ use crate::versions::STATEMENT_FILE;
 /// Largest archive, in bytes: two plugins and their texts.
 pub const MAX_ARCHIVE_BYTES: u64 = 160 << 20;
 const MAX_ENTRIES: usize = 10_000;
+/// Longest path of an entry (Linux, `PATH_MAX`), and what an error shows of a longer one.
+const MAX_NAME_BYTES: usize = 4096;
+const SHOWN_NAME_BYTES: usize = 100;
 
 /// What an archive holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub enum TarballError {
     Outside(String),
     #[error("the entry {0:?} of the archive is {1}; a bundle has regular files only")]
     NotAFile(String, &'static str),
+    #[error("the name of an entry of the archive has more than {MAX_NAME_BYTES} bytes: {0:?}…")]
+    LongName(String),
     #[error("the name of an entry of the archive is not UTF-8: {0:?}")]
     NotUtf8(String),
     #[error("the archive has {0:?} twice")]
@@ -56,7 +61,12 @@ pub fn read(from: impl Read) -> Result<Upload, TarballError> {
             return Err(TarballError::TooMany);
         }
         let mut entry = entry.map_err(TarballError::NotTar)?;
-        let name = entry_name(&entry.path_bytes())?;
+        let path = entry.path_bytes();
+        if path.len() > MAX_NAME_BYTES {
+            let start = String::from_utf8_lossy(&path[..SHOWN_NAME_BYTES]).into_owned();
+            return Err(TarballError::LongName(start));
+        }
+        let name = entry_name(&path)?;
         // What lies deeper is none of a bundle's business, such as sources and the links of node_modules.
         if !is_file_name(&name) {
             continue;

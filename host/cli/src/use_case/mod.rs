@@ -58,6 +58,10 @@ pub struct StoreArgument {
 }
 
 impl StoreArgument {
+    fn is_bucket(&self) -> bool {
+        matches!(self.place, Place::S3 { .. })
+    }
+
     async fn open(&self) -> anyhow::Result<Versions<AnyObjects>> {
         open(&self.place).await
     }

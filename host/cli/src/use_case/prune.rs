@@ -26,7 +26,8 @@ const LEAST_AGE: Duration = Duration::from_mins(5);
 const NOTES: &str = "\
 Requests are pinned to the version that validated them, so those that are scheduled, running or
 failed are asked for: at the server (--url, --api-key), or in the DynamoDB table of a deployment
-on AWS (--table). With --dry-run, what would be deleted is listed.";
+on AWS (--table). Not asked for are notices ([on]) of requests that have ended: they need their
+version until they are delivered. With --dry-run, what would be deleted is listed.";
 
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
@@ -47,6 +48,10 @@ pub struct Prune {
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = when::duration)]
     older_than: Duration,
 
+    /// Also delete what pushes that were cut off have left: only while nobody pushes
+    #[arg(long)]
+    unfinished: bool,
+
     /// Only say what would be deleted
     #[arg(long)]
     dry_run: bool,
@@ -60,19 +65,19 @@ pub async fn run(arguments: Prune, connection: &Connection) -> anyhow::Result<Ex
             LEAST_AGE.as_secs()
         );
     }
+    if arguments.store.is_bucket() && arguments.table.is_none() {
+        bail!("name the table of the deployment that serves from this bucket: --table");
+    }
     let store = arguments.store.open().await?;
     let needed = match &arguments.table {
         Some(table) => needed_in_table(table, name).await?,
         None => needed_on_server(&Client::new(connection)?, name).await?,
     };
     let before = chrono::Utc::now() - arguments.older_than;
-    let mut idle = store.idle(name, before, &needed).await?;
-    // Those that cannot be read first: there is nothing in them to go back to.
-    idle.sort_by_key(|idle| idle.statement.as_ref().map(|statement| statement.pushed_at));
+    let idle = store.idle(name, before, arguments.keep, &needed).await?;
     let beside = store.versions(name).await?.len().saturating_sub(1);
-    idle.truncate(beside.saturating_sub(arguments.keep));
     let mut rows = Vec::new();
-    for version in idle {
+    for version in idle.into_iter().filter(|idle| arguments.unfinished || idle.statement.is_some()) {
         let (pushed, size) =
             version.statement.map(|statement| (rfc3339(statement.pushed_at), size_text(statement.bytes()))).unwrap_or_default();
         if !arguments.dry_run {
@@ -82,13 +87,21 @@ pub async fn run(arguments: Prune, connection: &Connection) -> anyhow::Result<Ex
         rows.push(vec![done.to_owned(), version.version, pushed, size]);
     }
     out(&columns(&rows, ""));
-    out(&format!("{} of the {} other versions of {name}; {} are needed by requests\n", rows.len(), beside, needed.len()));
+    out(&format!("{} of the {} other versions of {name}; {} are needed\n", rows.len(), beside, needed.len()));
     Ok(ExitCode::SUCCESS)
 }
 
+/// The version that serves, and those of open requests.
 async fn needed_on_server(client: &Client, name: &str) -> anyhow::Result<BTreeSet<String>> {
-    let mut needed = BTreeSet::new();
-    for status in OPEN {
+    let use_cases = client.call(Call { path: &["use-cases"], ..Call::default() }).await;
+    let use_cases = use_cases.context("cannot ask which versions are needed: name a server with --url, or a table with --table")?.json;
+    let mut all = use_cases["useCases"].as_array().into_iter().flatten();
+    let Some(served) = all.find(|use_case| use_case["name"] == name) else {
+        bail!("the server that was asked has no use case {name}, so it is not the one that serves from this store: name it with --url");
+    };
+    let mut needed: BTreeSet<String> = served["version"].as_str().map(str::to_owned).into_iter().collect();
+    // The first once more, for a request that went back to it meanwhile.
+    for status in OPEN.into_iter().chain([Status::Scheduled]) {
         let mut cursor: Option<String> = None;
         loop {
             let mut query = vec![("useCase", name.to_owned()), ("status", status.to_string()), ("limit", A_PAGE.to_owned())];

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use anyhow::Context;
 use postdate_core::bundle::CASES_DIR;
 use postdate_core::use_case::{MANIFEST_FILE, is_use_case_name};
-use postdate_store::CURRENT_FILE;
+use postdate_store::{CURRENT_FILE, Current};
 
 pub struct Sources {
     pub directory: PathBuf,
@@ -29,6 +29,14 @@ pub enum Found {
 type Fingerprint = Vec<(String, u64, Option<SystemTime>)>;
 
 impl Found {
+    /// Which version is current, where a store says so.
+    pub fn version(&self) -> Option<String> {
+        match self {
+            Self::Bundle { .. } => None,
+            Self::Current { current, .. } => Current::parse(current).ok().map(|current| current.version),
+        }
+    }
+
     /// Whether it changes at once, so that one look sees all of it.
     pub fn is_whole(&self) -> bool {
         matches!(self, Self::Current { .. })

@@ -24,7 +24,7 @@ const UPLOADER: &str = "upload";
 /// Why an upload does not serve. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    #[error("use case {name} is served from {}, and is changed there: with `postdate use-case push`, or by copying", place.display())]
+    #[error("use case {name} is served from {}, and is changed there: copy the new bundle to it, or push to it where it is a store", place.display())]
     Elsewhere { name: String, place: PathBuf },
     /// What was sent is at fault.
     #[error("{0}")]
@@ -62,8 +62,10 @@ impl Catalog {
             StoreError::Moved { .. } => UploadError::Moved(error),
             other => store_failed(other),
         })?;
-        // Now, and not at the next look.
-        if let Ok(Some(found)) = inner.sources.in_store(name) {
+        // Now, and not at the next look; unless somebody has moved it on.
+        if let Ok(Some(found)) = inner.sources.in_store(name)
+            && found.version().as_deref() == Some(bundle.version())
+        {
             self.uploaded(name, found, Arc::new(bundle));
         }
         Ok(moved)

@@ -102,6 +102,16 @@ fn what_is_twice_or_too_much_or_missing_is_refused() {
 }
 
 #[test]
+fn a_name_without_end_is_not_looked_at() {
+    let mut builder = Builder::new(Vec::new());
+    let mut header = Header::new_gnu();
+    header.set_size(0);
+    builder.append_data(&mut header, "a/".repeat(MAX_NAME_BYTES) + "b", &[][..]).unwrap();
+    let error = read(&*builder.into_inner().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("more than 4096 bytes") && error.len() < 300, "{error}");
+}
+
+#[test]
 fn an_entry_that_says_it_is_huge_is_not_waited_for() {
     let mut header = Header::new_gnu();
     header.set_path("v.wasm").unwrap();

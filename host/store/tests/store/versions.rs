@@ -94,19 +94,34 @@ async fn life(objects: impl Objects) {
     assert_eq!(store.names().await.unwrap(), [NAME]);
 
     // Of the others, what served or came lately stays, and what is needed.
-    let idle = async |before: i64, needed: &[&String]| {
+    let idle_but = async |keep: usize, before: i64, needed: &[&String]| {
         let needed: BTreeSet<String> = needed.iter().map(|version| (*version).clone()).collect();
-        store.idle(NAME, at(before), &needed).await.unwrap().into_iter().map(|idle| idle.version).collect::<BTreeSet<_>>()
+        store.idle(NAME, at(before), keep, &needed).await.unwrap().into_iter().map(|idle| idle.version).collect::<BTreeSet<_>>()
     };
+    let idle = async |before: i64, needed: &[&String]| idle_but(0, before, needed).await;
     assert_eq!(idle(2, &[]).await, BTreeSet::new());
     assert_eq!(idle(4, &[]).await, BTreeSet::from([bundle("third").version()]), "{new} served until 6");
     assert_eq!(idle(100, &[]).await, BTreeSet::from([new.clone(), bundle("third").version()]));
     assert_eq!(idle(100, &[&new]).await, BTreeSet::from([bundle("third").version()]));
+    // The newest beside the one that serves, whether or not it is needed as well.
+    assert_eq!(idle_but(1, 100, &[]).await, BTreeSet::from([new.clone()]));
+    assert_eq!(idle_but(1, 100, &[&new]).await, BTreeSet::new());
     store.delete(NAME, &new).await.unwrap();
     assert!(!store.versions(NAME).await.unwrap().contains(&new));
     let current = store.delete(NAME, &old).await.unwrap_err();
     assert!(matches!(current, StoreError::Moved { .. }), "{current:?}");
     assert_eq!(store.source(NAME, &old, &Trust::default()).await.unwrap(), first, "what serves is not deleted");
+
+    // Pruned between the push and the move: what served before serves on.
+    let before = store.current(NAME).await.unwrap();
+    let gone = store.move_current(NAME, &new, Some(before.clone()), by("ann", 8)).await.unwrap_err();
+    assert!(matches!(gone, StoreError::NoSuchVersion { .. }), "{gone:?}");
+    assert_eq!(store.current(NAME).await.unwrap().0, before.0);
+    // The version that served is pushed again, and by then another serves.
+    let before = store.current(NAME).await.unwrap();
+    store.roll_back(NAME, Some(&bundle("third").version()), by("bob", 9)).await.unwrap();
+    let beaten = store.move_current(NAME, &old, Some(before), by("ann", 10)).await.unwrap_err();
+    assert!(matches!(beaten, StoreError::Moved { .. }), "{beaten:?}");
 }
 
 async fn many_at_once(objects: impl Objects) {
