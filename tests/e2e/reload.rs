@@ -94,6 +94,16 @@ async fn a_broken_upload_is_reported_and_the_old_version_goes_on_serving() {
     assert_eq!(server.api.get("/health").await.expect(200)["brokenUseCases"], json!([]));
 }
 
+/// A `current` that is no file is none; whoever runs as root can read any other.
+#[tokio::test]
+async fn a_current_that_is_no_file_keeps_no_other_use_case_from_following() {
+    let server = Server::builder().use_case("puppet", &says("old")).test_clock().start().await;
+    let before = version(&server, "puppet", "").await;
+    std::fs::create_dir_all(server.use_cases().bundle("puppet").with_file_name("other").join("current")).unwrap();
+    server.use_cases().write("puppet", &says("new"));
+    version(&server, "puppet", &before).await;
+}
+
 #[tokio::test]
 async fn an_upload_in_pieces_never_serves_half() {
     let server = Server::builder().use_case("puppet", &says("old")).test_clock().start().await;

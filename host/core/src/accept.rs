@@ -224,11 +224,28 @@ impl From<ArmError> for Rejection {
 
 /// Schedules a request that is in the ledger already: moved, retried, repeated, or found without a schedule.
 pub async fn arm(use_cases: &impl UseCases, ledger: &impl Requests, scheduler: &impl Scheduler, request: &Request) -> Result<(), ArmError> {
-    // Without the manifest the target is unknown, and the default host will say at its time what is the matter.
-    let use_case = use_cases.manifest(&request.use_case, &request.version).await.ok();
-    let target: Option<&Target> = use_case.as_ref().and_then(|use_case| use_case.targets.get(&request.target)).map(|(_, target)| target);
-    let body = if target.is_some_and(Target::is_direct) { ledger.body(request.id).await? } else { None };
-    Ok(scheduler.schedule(Arming { request, target, body: body.as_deref() }).await?)
+    // Where the target is not known any more, the default host will say at its time what is the matter.
+    let target = target_of(use_cases, request).await?;
+    let body = if target.as_ref().is_some_and(Target::is_direct) { ledger.body(request.id).await? } else { None };
+    Ok(scheduler.schedule(Arming { request, target: target.as_ref(), body: body.as_deref() }).await?)
+}
+
+/// The target of a request that is in the ledger; none where the use case does not know the alias, or is itself gone. A direct
+/// one must not be taken for another: where the version's manifest cannot be read, the current version's says what the alias
+/// is, and where that cannot be had either, though the use case is there, it is an error.
+pub async fn target_of(use_cases: &impl UseCases, request: &Request) -> Result<Option<Target>, ScheduleError> {
+    let of = |use_case: &UseCase| use_case.targets.get(&request.target).map(|(_, target)| target.clone());
+    let message = match use_cases.manifest(&request.use_case, &request.version).await {
+        Ok(use_case) => return Ok(of(&use_case)),
+        Err(message) => message,
+    };
+    if let Some(current) = use_cases.current(&request.use_case).await {
+        return Ok(of(current.use_case()));
+    }
+    if use_cases.list().await.iter().any(|info| info.name == request.use_case) {
+        return Err(ScheduleError::Unavailable { message, retry_after: None });
+    }
+    Ok(None)
 }
 
 /// What the host itself reads of a body.

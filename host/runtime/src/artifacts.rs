@@ -130,6 +130,9 @@ impl Artifacts {
         if let Some(artifact) = artifacts.artifacts.iter().find(|artifact| artifact.file.contains('/') || !is_file_name(&artifact.file)) {
             return Err(ArtifactsError::Malformed(format!("{:?} is not the name of a file", artifact.file)));
         }
+        if let Some(file) = artifacts.files.keys().find(|file| !is_file_name(file)) {
+            return Err(ArtifactsError::Malformed(format!("{file:?} is not the name of a file")));
+        }
         Ok(artifacts)
     }
 
@@ -168,6 +171,14 @@ pub(crate) fn engine_hash_with(metering: Metering) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_outside_of_the_bundle_are_refused() {
+        let artifacts =
+            Artifacts { version: "0123456789abcdef".to_owned(), files: [("../x".to_owned(), String::new())].into(), artifacts: Vec::new() };
+        let error = Artifacts::open(&artifacts.into_envelope().unwrap(), &Trust::default()).unwrap_err().to_string();
+        assert!(error.contains("\"../x\" is not the name of a file"), "{error}");
+    }
 
     #[test]
     fn the_document_is_as_it_is_documented() {

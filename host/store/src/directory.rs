@@ -1,7 +1,8 @@
 //! A store in a directory of this machine.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -121,7 +122,8 @@ fn children(path: &Path) -> io::Result<Vec<Child>> {
 fn write(root: &Path, path: &Path, content: &[u8], expected: Option<&str>) -> io::Result<Put> {
     let parent = path.parent().unwrap_or(root);
     make_directories(parent)?;
-    let mut draft = tempfile::Builder::new().prefix(".draft-").tempfile_in(parent)?;
+    // As any other file of this user: who serves the store may be somebody else.
+    let mut draft = tempfile::Builder::new().prefix(".draft-").permissions(Permissions::from_mode(0o644)).tempfile_in(parent)?;
     draft.write_all(content)?;
     draft.as_file().sync_all()?;
     let lock = File::options().create(true).truncate(false).write(true).open(root.join(LOCK))?;
@@ -165,4 +167,21 @@ fn delete(root: &Path, path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_serves_a_store_need_not_be_who_pushed_to_it() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("orders/current");
+        write(root.path(), &path, b"x", None).unwrap();
+        // Less the umask, as of any file.
+        let plain = root.path().join("plain");
+        fs::write(&plain, "x").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), mode(&plain) & 0o644);
+    }
 }

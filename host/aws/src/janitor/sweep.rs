@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postdate_core::accept::{ArmError, arm};
+use postdate_core::accept::{ArmError, arm, target_of};
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{Change, Outcome};
-use postdate_core::ports::{Bundle, Changed, Changes, Deliver, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
+use postdate_core::ports::{Changed, Changes, Deliver, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
 use postdate_core::request::{Request, Status};
-use postdate_core::use_case::Target;
 use serde_json::json;
 
 use crate::target::{Claims, FireError, Firing, Notify, Timing};
@@ -136,7 +135,7 @@ where
                     && request.status == Status::Scheduled
                 {
                     // Only its settling claims a direct one: it has been delivered.
-                    if self.is_direct(&request).await {
+                    if self.is_direct(&request).await? {
                         self.settle(&request, now, report).await.map_err(failed)?;
                     } else {
                         self.rearm(&request).await?;
@@ -144,7 +143,7 @@ where
                 }
                 Ok(())
             }
-            Status::Scheduled if request.due_at <= now - PATIENCE => match self.is_direct(&request).await {
+            Status::Scheduled if request.due_at <= now - PATIENCE => match self.is_direct(&request).await? {
                 true if now - request.due_at < self.event_age() => Ok(()),
                 true => self.settle(&request, now, report).await.map_err(failed),
                 false => {
@@ -167,9 +166,10 @@ where
         })
     }
 
-    async fn is_direct(&self, request: &Request) -> bool {
-        let bundle = self.host.use_cases.version(&request.use_case, &request.version).await;
-        bundle.is_ok_and(|bundle| bundle.use_case().targets.get(&request.target).is_some_and(|(_, target)| Target::is_direct(target)))
+    async fn is_direct(&self, request: &Request) -> Result<bool, FireError> {
+        let target = target_of(&self.host.use_cases, request).await;
+        let target = target.map_err(|source| FireError::Schedule { id: request.id, source })?;
+        Ok(target.is_some_and(|target| target.is_direct()))
     }
 
     fn event_age(&self) -> TimeDelta {

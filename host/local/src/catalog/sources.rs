@@ -2,6 +2,7 @@
 //! server's own store.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -58,7 +59,7 @@ impl Sources {
     }
 
     /// What the store has of a use case.
-    pub fn in_store(&self, name: &str) -> anyhow::Result<Option<Found>> {
+    pub fn in_store(&self, name: &str) -> Option<Found> {
         found_current(&self.store, name)
     }
 }
@@ -86,20 +87,21 @@ fn versions_in(root: &Path) -> anyhow::Result<BTreeMap<String, Found>> {
         return Ok(found);
     }
     for (name, _) in directories(root)?.into_iter().filter(|(name, _)| is_use_case_name(name)) {
-        if let Some(current) = found_current(root, &name)? {
+        if let Some(current) = found_current(root, &name) {
             found.insert(name, current);
         }
     }
     Ok(found)
 }
 
-fn found_current(root: &Path, name: &str) -> anyhow::Result<Option<Found>> {
-    let path = root.join(name).join(CURRENT_FILE);
-    match std::fs::read(&path) {
-        Ok(current) => Ok(Some(Found::Current { root: root.to_owned(), current })),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
-    }
+fn found_current(root: &Path, name: &str) -> Option<Found> {
+    let current = match std::fs::read(root.join(name).join(CURRENT_FILE)) {
+        Ok(current) => current,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory) => return None,
+        // One that cannot be read keeps no other use case from being looked at; loading it says why.
+        Err(_) => Vec::new(),
+    };
+    Some(Found::Current { root: root.to_owned(), current })
 }
 
 /// Those that are not hidden.

@@ -14,7 +14,7 @@ use postdate_runtime::trust::{Envelope, Trust};
 use postdate_store::tarball::Upload;
 use postdate_store::{By, Look, Moved, Statement, StoreError};
 
-use super::Catalog;
+use super::{Catalog, is_transient};
 
 /// All cases of an upload together.
 const CASES_TIME: Duration = Duration::from_mins(1);
@@ -33,6 +33,9 @@ pub enum UploadError {
     Signature(String),
     #[error(transparent)]
     Moved(StoreError),
+    /// The server is at fault: out of memory, or of secrets.
+    #[error("the bundle could not be loaded: {0}")]
+    NotNow(String),
     /// The server is at fault.
     #[error("the bundle could not be kept: {0}")]
     Store(String),
@@ -54,7 +57,10 @@ impl Catalog {
         };
         let Upload { source, statement } = upload;
         let (statement, pushed_by) = checked_statement(name, &source, statement.as_ref(), &inner.trust, now)?;
-        let bundle = self.load_source(name, &source).await.map_err(|error| UploadError::Refused(format!("{error:#}")))?;
+        let bundle = self.load_source(name, &source).await.map_err(|error| match is_transient(&error) {
+            true => UploadError::NotNow(format!("{error:#}")),
+            false => UploadError::Refused(format!("{error:#}")),
+        })?;
         let bundle = run_cases(bundle, &source).await?;
         self.keep(name, &source, &statement).await.map_err(|error| UploadError::Store(format!("{error:#}")))?;
         let by = By { name: &pushed_by, now };
@@ -63,7 +69,7 @@ impl Catalog {
             other => store_failed(other),
         })?;
         // Now, and not at the next look; unless somebody has moved it on.
-        if let Ok(Some(found)) = inner.sources.in_store(name)
+        if let Some(found) = inner.sources.in_store(name)
             && found.version().as_deref() == Some(bundle.version())
         {
             self.uploaded(name, found, Arc::new(bundle));

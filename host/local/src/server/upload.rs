@@ -76,6 +76,7 @@ fn fault(error: &UploadError) -> Fault {
         UploadError::Moved(_) => (StatusCode::CONFLICT, "use-case-moved"),
         UploadError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bundle-refused"),
         UploadError::Signature(_) => (StatusCode::FORBIDDEN, "signature-refused"),
+        UploadError::NotNow(_) => (StatusCode::SERVICE_UNAVAILABLE, "upload-failed"),
         UploadError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),
     };
     Fault::new(status, code, error.to_string())

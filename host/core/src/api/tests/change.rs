@@ -220,3 +220,15 @@ fn a_direct_request_that_cannot_be_cancelled_has_its_rule_again() {
     client.api.ledger.fail_changes_with(None);
     assert_eq!(client.call("DELETE", &path(id), "").status, 200);
 }
+
+/// The rule of a direct request must not be replaced by one that points at the default host.
+#[test]
+fn a_direct_request_whose_manifest_cannot_be_read_is_left_as_it_is() {
+    let (client, id) = direct();
+    client.api.use_cases.forget("orders");
+    client.api.use_cases.put_broken("orders", "the store is away");
+    for (method, body) in [("PATCH", r#"{"delay":"PT60S"}"#), ("DELETE", "")] {
+        assert_eq!(client.call(method, &path(id), body).fault(), "503 scheduler-unavailable", "{method}");
+    }
+    assert!(client.api.scheduler.scheduled().is_empty() && client.api.scheduler.unscheduled().is_empty());
+}
