@@ -57,9 +57,9 @@ impl Catalog {
         };
         let Upload { source, statement } = upload;
         let (statement, pushed_by) = checked_statement(name, &source, statement.as_ref(), &inner.trust, now)?;
-        let bundle = self.load_source(name, &source).await.map_err(|error| match is_transient(&error) {
-            true => UploadError::NotNow(format!("{error:#}")),
-            false => UploadError::Refused(format!("{error:#}")),
+        let bundle = self.load_source(name, &source).await.map_err(|error| {
+            let fault = if is_transient(&error) { UploadError::NotNow } else { UploadError::Refused };
+            fault(format!("{error:#}"))
         })?;
         let bundle = run_cases(bundle, &source).await?;
         self.keep(name, &source, &statement).await.map_err(|error| UploadError::Store(format!("{error:#}")))?;
