@@ -219,8 +219,9 @@ async fn what_the_directory_has_is_changed_there_and_the_directory_may_be_a_stor
     let before = serving(&server).await;
 
     // Pushed to the directory of use cases itself.
-    server.use_cases().remove("puppet");
     let (dir, to) = (bundles.bundle("puppet").display().to_string(), server.use_cases().path().display().to_string());
+    cli(&["use-case", "push", &dir, "--to", &to]).await.expect(1).complains(&["is a plain bundle"]);
+    server.use_cases().remove("puppet");
     cli(&["use-case", "push", &dir, "--to", &to]).await.expect(0).says(&["pushed     version ", "; before it nothing"]);
     eventually("the pushed version to serve", async || {
         let now = serving(&server).await;

@@ -1,5 +1,7 @@
 //! Bringing a version into a store, and making it the one that serves.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
@@ -96,12 +98,15 @@ impl<S: Objects> Versions<S> {
     /// Whether the plugins of a version are there as machine code for such a machine and this very program's engine, listed by
     /// whom is trusted.
     pub async fn is_compiled(&self, use_case: &UseCase, version: &str, arch: Arch, trust: &Trust) -> Result<bool, StoreError> {
-        let key = format!("{}/{ARTIFACTS_FILE}", compiled_dir(&use_case.name, version, arch));
-        let Got::Object(found) = self.objects.get(&key, None, MAX_MANIFEST_BYTES).await? else { return Ok(false) };
+        let dir = compiled_dir(&use_case.name, version, arch);
+        let Got::Object(found) = self.objects.get(&format!("{dir}/{ARTIFACTS_FILE}"), None, MAX_MANIFEST_BYTES).await? else {
+            return Ok(false);
+        };
         let opened = Envelope::parse(&found.content).ok().and_then(|envelope| Artifacts::open(&envelope, trust).ok());
-        let roles = [Role::Validate, Role::Process].into_iter().filter(|role| use_case.plugin(*role).is_some());
-        Ok(opened
-            .is_some_and(|artifacts| artifacts.version == version && roles.into_iter().all(|role| artifacts.find(role, arch).is_some())))
+        let Some(artifacts) = opened.filter(|artifacts| artifacts.version == version) else { return Ok(false) };
+        let there: BTreeSet<String> = self.objects.children(&dir).await?.into_iter().map(|child| format!("{dir}/{}", child.name)).collect();
+        let mut roles = [Role::Validate, Role::Process].into_iter().filter(|role| use_case.plugin(*role).is_some());
+        Ok(roles.all(|role| artifacts.find(role, arch).is_some_and(|artifact| there.contains(&packed_key(&dir, artifact)))))
     }
 
     /// Brings what a version's plugins were compiled to for an architecture, and last of all the list that says so. A list

@@ -18,7 +18,7 @@ async fn main() -> anyhow::Result<()> {
     let mut adapter = Adapter::from(service_fn(move |request| {
         let processor = Arc::clone(&processor);
         async move {
-            let response = processor.answer(request).await;
+            let response = Box::pin(processor.answer(request)).await;
             // Text, which is what the API speaks; anything else would be sent as base64.
             Ok::<_, Infallible>(response.map(|body| Body::from(String::from_utf8_lossy(&body).into_owned())))
         }

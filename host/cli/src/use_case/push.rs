@@ -8,7 +8,7 @@ use clap::Args;
 use postdate_cases::{Ran, cases};
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
-use postdate_core::use_case::UseCase;
+use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 use postdate_runtime::artifacts::Arch;
 use postdate_runtime::trust::{SecretKey, Trust};
 use postdate_runtime::{Runtime, read_bundle_dir};
@@ -78,6 +78,15 @@ pub async fn run(mut arguments: Push, connection: &Connection) -> anyhow::Result
     let source = read_bundle_dir(&arguments.dir)?;
     let use_case = source.use_case()?;
     let bundle = Bundle { version: source.version(), source, use_case, runtime: plugin::runtime(arguments.limits)? };
+    if let Place::Directory(store) = &arguments.to
+        && let plain = store.join(&bundle.use_case.name)
+        && plain.join(MANIFEST_FILE).exists()
+    {
+        bail!(
+            "{} is a plain bundle, which a server takes before any version: change it there, or push to another directory",
+            plain.display()
+        );
+    }
     match (arguments.to.open().await?, &arguments.to) {
         (Some(store), _) => to_store(&arguments, &bundle, key.as_ref(), &store).await?,
         (None, Place::Server(url)) => to_server(&arguments, &bundle, key.as_ref(), url, connection).await?,

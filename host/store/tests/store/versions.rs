@@ -9,7 +9,7 @@ use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::testing::join_all;
 use postdate_core::use_case::MANIFEST_FILE;
-use postdate_runtime::artifacts::{Arch, Artifact, digest, engine_hash};
+use postdate_runtime::artifacts::{ARTIFACTS_FILE, Arch, Artifact, digest, engine_hash};
 use postdate_runtime::read_compiled_dir;
 use postdate_runtime::trust::{SecretKey, Trust};
 use postdate_store::{By, CompiledCode, Look, Objects, Published, StoreError, Versions, When};
@@ -255,6 +255,13 @@ async fn compiled(objects: impl Objects) {
     assert!(!dir.path().join("process.wasm").exists(), "what only a compiler needs is not fetched");
     let bundle = read_compiled_dir(dir.path(), &only(&key)).unwrap();
     assert_eq!((bundle.version(), bundle.use_case().description.as_str()), (version.as_str(), "compiled"));
+
+    // The list is still there, and not all that it lists.
+    let place = format!("{NAME}/{version}/compiled/arm64-{}", engine_hash());
+    let files = store.objects().children(&place).await.unwrap();
+    let packed = files.iter().find(|file| file.name != ARTIFACTS_FILE).unwrap();
+    store.objects().delete(&format!("{place}/{}", packed.name)).await.unwrap();
+    assert!(!store.is_compiled(&use_case, &version, Arch::Arm64, &only(&key)).await.unwrap());
 }
 
 #[tokio::test]
