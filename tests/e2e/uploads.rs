@@ -135,7 +135,7 @@ async fn versions_are_listed_compared_rolled_back_and_pruned() {
     store(&server, &["prune", "puppet", "--older-than", "1s"]).await.expect(1).complains(&["300 s at the least"]);
     make_old(&server);
     store(&server, &["prune", "puppet", "--keep", "0", "--dry-run"]).await.expect(0).says(&["would be deleted", one]);
-    store(&server, &["prune", "puppet", "--keep", "0"]).await.expect(0).says(&[&format!("deleted  {one}"), "2 are needed"]);
+    store(&server, &["prune", "puppet", "--keep", "0"]).await.expect(0).says(&[&format!("deleted  {one}"), "1 are needed by requests"]);
     let listed = store(&server, &["list", "puppet"]).await.expect(0);
     assert!(!listed.stdout.contains(one) && listed.stdout.contains(two) && listed.stdout.contains(three), "{listed:?}");
     server.api.advance("PT1H").await;

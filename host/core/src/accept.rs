@@ -230,10 +230,15 @@ pub async fn arm(use_cases: &impl UseCases, ledger: &impl Requests, scheduler: &
     Ok(scheduler.schedule(Arming { request, target: target.as_ref(), body: body.as_deref() }).await?)
 }
 
+/// Whether a rule hands the request to its target itself.
+pub async fn is_direct(use_cases: &impl UseCases, request: &Request) -> Result<bool, ScheduleError> {
+    Ok(target_of(use_cases, request).await?.is_some_and(|target| target.is_direct()))
+}
+
 /// The target of a request that is in the ledger; none where the use case does not know the alias, or is itself gone. A direct
 /// one must not be taken for another: where the version's manifest cannot be read, the current version's says what the alias
 /// is, and where that cannot be had either, though the use case is there, it is an error.
-pub async fn target_of(use_cases: &impl UseCases, request: &Request) -> Result<Option<Target>, ScheduleError> {
+async fn target_of(use_cases: &impl UseCases, request: &Request) -> Result<Option<Target>, ScheduleError> {
     let of = |use_case: &UseCase| use_case.targets.get(&request.target).map(|(_, target)| target.clone());
     let message = match use_cases.manifest(&request.use_case, &request.version).await {
         Ok(use_case) => return Ok(of(&use_case)),

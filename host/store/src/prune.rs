@@ -26,11 +26,7 @@ impl<S: Objects> Versions<S> {
         let (current, _) = self.current(name).await?;
         let mut others = Vec::new();
         for version in self.versions(name).await?.into_iter().filter(|version| *version != current.version) {
-            let statement = match self.statement(name, &version, &Trust::default()).await {
-                Ok((statement, _)) => Some(statement),
-                Err(StoreError::NoSuchVersion { .. } | StoreError::Damaged { .. }) => None,
-                Err(error) => return Err(error),
-            };
+            let statement = self.readable_statement(name, &version).await?.map(|(statement, _)| statement);
             others.push(Idle { version, statement });
         }
         others.sort_by_key(|other| Reverse(other.statement.as_ref().map(|statement| statement.pushed_at)));
@@ -42,18 +38,23 @@ impl<S: Objects> Versions<S> {
         Ok(others.into_iter().enumerate().filter(is_idle).map(|(_, other)| other).collect())
     }
 
+    /// None where there is none, or what is there says nothing.
+    async fn readable_statement(&self, name: &str, version: &str) -> Result<Option<(Statement, Envelope)>, StoreError> {
+        match self.statement(name, version, &Trust::default()).await {
+            Ok(found) => Ok(Some(found)),
+            Err(StoreError::NoSuchVersion { .. } | StoreError::Damaged { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Deletes a version, unless it has become current. Its statement goes first: from then on a push of the same files brings
     /// all of them again.
     pub async fn delete(&self, name: &str, version: &str) -> Result<(), StoreError> {
-        let kept: Option<Envelope> = match self.statement(name, version, &Trust::default()).await {
-            Ok((_, envelope)) => Some(envelope),
-            Err(StoreError::NoSuchVersion { .. } | StoreError::Damaged { .. }) => None,
-            Err(error) => return Err(error),
-        };
+        let kept = self.readable_statement(name, version).await?;
         self.objects.delete(&statement_key(name, version)).await?;
         let (current, _) = self.current(name).await?;
         if current.version == version {
-            if let Some(envelope) = kept {
+            if let Some((_, envelope)) = kept {
                 // Where it is refused, the push that made it current has written it again.
                 self.objects.put(&statement_key(name, version), envelope.to_json().into(), When::Absent).await?;
             }

@@ -153,13 +153,13 @@ impl<S: Objects> Versions<S> {
                 Look::Current { current, .. } if current.version == version => {
                     Ok(Moved { from: Some(version.to_owned()), to: version.to_owned() })
                 }
-                _ => Err(self.moved(name).await?),
+                now => Err(self.moved(name, now)),
             };
         }
         let from = before.as_ref().map(|before| before.version.clone());
         let content = serde_json::to_vec_pretty(&Current::moved(before.clone(), version, by.name, by.now)).unwrap_or_default();
         if self.objects.put(&current_key(name), content.into(), When::still(etag.as_deref())).await? == Put::Refused {
-            return Err(self.moved(name).await?);
+            return Err(self.moved(name, self.look(name, None).await?));
         }
         // Whoever prunes deletes the statement before anything else, and then looks at what is current: one of the two sees
         // the other.
@@ -184,14 +184,14 @@ impl<S: Objects> Versions<S> {
         }
     }
 
-    /// What to tell whoever came second.
-    async fn moved(&self, name: &str) -> Result<StoreError, StoreError> {
-        let (now, by) = match self.look(name, None).await? {
+    /// What to tell whoever came second; `now` is what the use case is by then.
+    fn moved(&self, name: &str, now: Look) -> StoreError {
+        let (now, by) = match now {
             Look::Current { current, .. } => (current.version, current.by),
             Look::Same | Look::NoSuchUseCase => ("none".to_owned(), String::new()),
         };
         let by = if by.is_empty() { "somebody".to_owned() } else { by };
-        Ok(StoreError::Moved { place: self.objects.place(&current_key(name)), now, by })
+        StoreError::Moved { place: self.objects.place(&current_key(name)), now, by }
     }
 
     /// Makes a former version current: this one, or the one that served before.

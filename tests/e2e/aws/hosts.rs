@@ -116,7 +116,7 @@ async fn versions_that_no_request_in_the_table_needs_are_pruned() {
         bundles::with_credentials(&scene.stack, &[&prune, more].concat()).await.expect(0)
     };
     let planned = prune(&["--dry-run"]).await;
-    planned.says(&[&format!("would be deleted  {two}"), "1 of the 2 other versions", "1 are needed"]);
+    planned.says(&[&format!("would be deleted  {two}"), "1 of the 2 other versions", "1 are needed by requests"]);
     let done = prune(&[]).await;
     done.says(&[&format!("deleted  {two}"), "1 of the 2 other versions"]);
 
@@ -124,7 +124,7 @@ async fn versions_that_no_request_in_the_table_needs_are_pruned() {
     scene.settle().await;
     let request = scene.api.request(&pinned).await;
     assert_eq!((text(&request, "result"), text(&request, "version")), ("one", one.as_str()), "{request}");
-    prune(&[]).await.says(&[&format!("deleted  {one}"), "0 are needed"]);
+    prune(&[]).await.says(&[&format!("deleted  {one}"), "0 are needed by requests"]);
     let listed = bundles::with_credentials(&scene.stack, &["use-case", "list", "puppet", "--store", &store]).await.expect(0);
     listed.says(&[&format!("*  {three}")]);
     assert!(!listed.stdout.contains(&one) && !listed.stdout.contains(&two), "{listed:?}");

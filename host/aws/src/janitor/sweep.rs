@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postdate_core::accept::{ArmError, arm, target_of};
+use postdate_core::accept::{ArmError, arm, is_direct};
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{Change, Outcome};
 use postdate_core::ports::{Changed, Changes, Deliver, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
@@ -167,9 +167,7 @@ where
     }
 
     async fn is_direct(&self, request: &Request) -> Result<bool, FireError> {
-        let target = target_of(&self.host.use_cases, request).await;
-        let target = target.map_err(|source| FireError::Schedule { id: request.id, source })?;
-        Ok(target.is_some_and(|target| target.is_direct()))
+        is_direct(&self.host.use_cases, request).await.map_err(|source| FireError::Schedule { id: request.id, source })
     }
 
     fn event_age(&self) -> TimeDelta {

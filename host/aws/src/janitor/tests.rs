@@ -40,12 +40,17 @@ async fn a_request_whose_lease_ran_out_is_freed_and_fired_again() {
     assert_eq!((host.status().await, host.timing()), (Status::Scheduled, vec!["schedule here at 3660".to_owned()]));
 }
 
-#[tokio::test]
-async fn a_request_of_a_direct_target_ends_when_its_event_can_no_longer_come() {
-    let host = firing(Ok(None));
+/// A request that a rule hands to its target itself.
+async fn direct(host: &TestFiring) {
     let new = new_request(sample_id(1), "orders", at(60));
     let request = Request { target: "away".to_owned(), ..new.request.clone() };
     host.ledger.0.insert(postdate_core::request::NewRequest { request, ..new }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_of_a_direct_target_ends_when_its_event_can_no_longer_come() {
+    let host = firing(Ok(None));
+    direct(&host).await;
     assert_eq!(sweep(&host, 600).await, Report::default());
     assert_eq!(sweep(&host, 2 * 3600).await, Report { settled: 1, ..Report::default() });
     let (request, _) = host.ledger.find(sample_id(1)).await.unwrap().unwrap();
@@ -56,9 +61,7 @@ async fn a_request_of_a_direct_target_ends_when_its_event_can_no_longer_come() {
 #[tokio::test]
 async fn the_settling_of_a_direct_request_that_was_cut_off_is_settled_and_not_delivered_again() {
     let host = firing(Ok(None));
-    let new = new_request(sample_id(1), "orders", at(60));
-    let request = Request { target: "away".to_owned(), ..new.request.clone() };
-    host.ledger.0.insert(postdate_core::request::NewRequest { request, ..new }).await.unwrap();
+    direct(&host).await;
     host.ledger.0.change(sample_id(1), Change::Claim, at(2 * 3600)).await.unwrap();
     assert_eq!(sweep(&host, 3 * 3600).await, Report { released: 1, settled: 1, ..Report::default() });
     assert_eq!((host.status().await, host.timing()), (Status::Succeeded, Vec::<String>::new()));

@@ -69,12 +69,16 @@ pub async fn run(arguments: Prune, connection: &Connection) -> anyhow::Result<Ex
         bail!("name the table of the deployment that serves from this bucket: --table");
     }
     let store = arguments.store.open().await?;
-    let needed = match &arguments.table {
-        Some(table) => needed_in_table(table, name).await?,
-        None => needed_on_server(&Client::new(connection)?, name).await?,
+    let (needed, served) = if let Some(table) = &arguments.table {
+        (needed_in_table(table, name).await?, None)
+    } else {
+        let client = Client::new(connection)?;
+        let served = served_by(&client, name).await?;
+        (needed_on_server(&client, name).await?, served)
     };
+    let kept: BTreeSet<String> = needed.iter().cloned().chain(served).collect();
     let before = chrono::Utc::now() - arguments.older_than;
-    let idle = store.idle(name, before, arguments.keep, &needed).await?;
+    let idle = store.idle(name, before, arguments.keep, &kept).await?;
     let beside = store.versions(name).await?.len().saturating_sub(1);
     let mut rows = Vec::new();
     for version in idle.into_iter().filter(|idle| arguments.unfinished || idle.statement.is_some()) {
@@ -87,19 +91,23 @@ pub async fn run(arguments: Prune, connection: &Connection) -> anyhow::Result<Ex
         rows.push(vec![done.to_owned(), version.version, pushed, size]);
     }
     out(&columns(&rows, ""));
-    out(&format!("{} of the {} other versions of {name}; {} are needed\n", rows.len(), beside, needed.len()));
+    out(&format!("{} of the {} other versions of {name}; {} are needed by requests\n", rows.len(), beside, needed.len()));
     Ok(ExitCode::SUCCESS)
 }
 
-/// The version that serves, and those of open requests.
-async fn needed_on_server(client: &Client, name: &str) -> anyhow::Result<BTreeSet<String>> {
+/// The version that a server serves, if any; the server must know the use case.
+async fn served_by(client: &Client, name: &str) -> anyhow::Result<Option<String>> {
     let use_cases = client.call(Call { path: &["use-cases"], ..Call::default() }).await;
     let use_cases = use_cases.context("cannot ask which versions are needed: name a server with --url, or a table with --table")?.json;
     let mut all = use_cases["useCases"].as_array().into_iter().flatten();
     let Some(served) = all.find(|use_case| use_case["name"] == name) else {
         bail!("the server that was asked has no use case {name}, so it is not the one that serves from this store: name it with --url");
     };
-    let mut needed: BTreeSet<String> = served["version"].as_str().map(str::to_owned).into_iter().collect();
+    Ok(served["version"].as_str().map(str::to_owned))
+}
+
+async fn needed_on_server(client: &Client, name: &str) -> anyhow::Result<BTreeSet<String>> {
+    let mut needed = BTreeSet::new();
     // The first once more, for a request that went back to it meanwhile.
     for status in OPEN.into_iter().chain([Status::Scheduled]) {
         let mut cursor: Option<String> = None;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::read::unknown;
 use super::submit::check_body;
 use super::{Answer, Api, Fault, document};
-use crate::accept::{Rejection, arm, target_of};
+use crate::accept::{Rejection, arm, is_direct};
 use crate::id::CorrelationId;
 use crate::lifecycle::{Change, Refusal};
 use crate::ports::{Bundle, Changed, Changes, Intake, Requests, Scheduler, UseCases};
@@ -33,7 +33,7 @@ where
         }
         let to = schedule::trigger_of(&fields, now)?;
         let (found, _) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
-        if self.is_direct(&found).await? {
+        if is_direct(&self.use_cases, &found).await? {
             not_handed_over(&found, now)?;
         }
         let max_ahead = match self.use_cases.current(&found.use_case).await {
@@ -48,15 +48,11 @@ where
         Ok(self.changed(StatusCode::OK, &moved))
     }
 
-    async fn is_direct(&self, request: &request::Request) -> Result<bool, Fault> {
-        Ok(target_of(&self.use_cases, request).await?.is_some_and(|target| target.is_direct()))
-    }
-
     /// No claim keeps a rule that points at the target itself from firing: it must be gone before anybody is told that
     /// the request is cancelled. The request whose rule is gone, if it had such a one.
     async fn disarm_direct(&self, id: CorrelationId, now: DateTime<Utc>) -> Result<Option<request::Request>, Fault> {
         let (request, _) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
-        if request.status != request::Status::Scheduled || !self.is_direct(&request).await? {
+        if request.status != request::Status::Scheduled || !is_direct(&self.use_cases, &request).await? {
             return Ok(None);
         }
         not_handed_over(&request, now)?;
