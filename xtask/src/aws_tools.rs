@@ -118,30 +118,4 @@ fn place(from: &Path, files: &[PathBuf], to: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bundle_is_placed_without_wasm_and_without_what_it_had_before() {
-        let directory = tempfile::tempdir().unwrap();
-        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
-        for file in ["use-case.toml", "process.wasm", "cases/one.toml", "compiled/artifacts.json"] {
-            let file = from.join(file);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, "content").unwrap();
-        }
-        fs::create_dir_all(to.join("cases")).unwrap();
-        fs::write(to.join("cases/old.toml"), "old").unwrap();
-        place(&from, &files(&from).unwrap(), &to).unwrap();
-        let mut placed = files(&to).unwrap();
-        placed.sort();
-        assert_eq!(placed, [Path::new("cases/one.toml"), Path::new("use-case.toml")]);
-        assert!(!to.join("compiled").exists(), "what is compiled elsewhere is not copied");
-    }
-
-    #[test]
-    fn what_is_missing_is_not_current() {
-        let directory = tempfile::tempdir().unwrap();
-        assert!(!is_current(&directory.path().join("artifacts.json"), directory.path(), &[]));
-    }
-}
+mod tests;

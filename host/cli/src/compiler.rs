@@ -60,21 +60,4 @@ pub fn run(arguments: &CompilePlugin) -> ExitCode {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn limits(time: Option<&str>, memory: Option<&str>) -> Result<CompileLimits, String> {
-        let limits = Limits { compile_time: time.map(super::time).transpose()?, compile_memory: memory.map(super::memory).transpose()? };
-        let Compiler::Child { limits, .. } = limits.compiler() else { panic!("not in this process") };
-        Ok(limits)
-    }
-
-    #[test]
-    fn limits_are_finite_unless_said_otherwise() {
-        assert_eq!(limits(None, None), Ok(CompileLimits::default()));
-        let given = limits(Some("90s"), Some("256MiB")).unwrap();
-        assert_eq!((given.time, given.cpu, given.memory), (Duration::from_secs(90), Duration::from_mins(6), 256 << 20));
-        assert!(limits(Some("0s"), None).is_err());
-        assert!(limits(None, Some("4 gigs")).unwrap_err().contains("4GiB"));
-    }
-}
+mod tests;

@@ -101,24 +101,4 @@ fn is_of_interest(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statuses_come_in_order_and_the_last_stays() {
-        let receiver = Receiver { statuses: vec![503, 429, 200], received: AtomicUsize::new(0) };
-        let given: Vec<u16> = (0..5).map(|n| receiver.status_of(n).as_u16()).collect();
-        assert_eq!(given, [503, 429, 200, 200, 200]);
-    }
-
-    #[test]
-    fn a_request_is_shown_without_its_credentials() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [("authorization", "Bearer s3cret"), ("accept", "*/*"), ("webhook-id", "7")] {
-            headers.insert(name, value.parse().unwrap());
-        }
-        let text = shown("POST /x", &headers, br#"{"a":1}"#);
-        assert_eq!(text, "POST /x\n  authorization: (not shown)\n  webhook-id: 7\n    {\n      \"a\": 1\n    }\n\n");
-        assert_eq!(shown("POST /x", &HeaderMap::new(), b"\x1b[2J"), "POST /x\n    \\u{1b}[2J\n\n");
-    }
-}
+mod tests;

@@ -156,43 +156,4 @@ pub fn named_files(use_case: &UseCase) -> Vec<(String, String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bundle(files: &[(&str, &str)]) -> BundleSource {
-        BundleSource { files: files.iter().map(|(name, text)| ((*name).to_owned(), Bytes::copy_from_slice(text.as_bytes()))).collect() }
-    }
-
-    #[test]
-    fn the_version_is_of_names_and_contents() {
-        let one = bundle(&[("a", "bc")]);
-        assert_eq!(one.version().len(), 16);
-        assert_eq!(one.version(), bundle(&[("a", "bc")]).version());
-        assert_ne!(one.version(), bundle(&[("ab", "c")]).version());
-        assert_ne!(one.version(), bundle(&[("a", "bd")]).version());
-    }
-
-    #[test]
-    fn names_stay_in_the_bundle() {
-        for good in ["use-case.toml", "validate.wasm", "a b", "cases/one.toml", ".hidden", "é.json"] {
-            assert!(is_file_name(good), "{good}");
-        }
-        for wrong in
-            ["", ".", "..", "../a", "/a", "a/b", "cases/", "cases/..", "cases/../a.toml", "cases/a/b.toml", "cases/a.json", "a\\b", "a\n"]
-        {
-            assert!(!is_file_name(wrong), "{wrong:?}");
-        }
-        assert!(is_version("0123456789abcdef") && !is_version("0123456789ABCDEF") && !is_version("..") && !is_version(""));
-    }
-
-    #[test]
-    fn a_named_file_must_be_there() {
-        let manifest = "name = 'x'\n[process]\nplugin = 'p.wasm'\nconfig-files = { schema = 's.json' }\n";
-        let error = bundle(&[(MANIFEST_FILE, manifest), ("p.wasm", "")]).use_case().unwrap_err();
-        assert_eq!(error, BundleError::MissingFile { key: "process.config-files.schema".into(), file: "s.json".into() });
-        let whole = bundle(&[(MANIFEST_FILE, manifest), ("p.wasm", ""), ("s.json", "{}")]);
-        let use_case = whole.use_case().unwrap();
-        assert_eq!(whole.config(&use_case, Role::Process).unwrap()["schema"], "{}");
-        assert_eq!(bundle(&[]).use_case().unwrap_err(), BundleError::NoManifest);
-    }
-}
+mod tests;

@@ -103,44 +103,4 @@ impl Envelope {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{moment, new_request, sample_id};
-
-    fn envelope() -> Envelope {
-        Envelope::of(&new_request(sample_id(1), "orders", moment()).request, Some("postdate-orders-1".to_owned()), None)
-    }
-
-    #[test]
-    fn what_fits_goes_along_to_the_character_and_not_one_more() {
-        let envelope = envelope();
-        let frame = envelope.to_json(Some("\"\"")).chars().count();
-        let body = |characters: usize| format!("\"{}\"", "é".repeat(characters));
-        let fits = body(MAX_CHARACTERS - frame);
-        let whole = envelope.to_json(Some(&fits));
-        assert_eq!(whole.chars().count(), MAX_CHARACTERS);
-        assert_eq!(Envelope::parse(&whole).unwrap().body(), Some(fits.as_str()));
-        let bare = envelope.to_json(Some(&body(MAX_CHARACTERS - frame + 1)));
-        let read = Envelope::parse(&bare).unwrap();
-        assert_eq!((read.body(), read.correlation_id, read.attempt), (None, sample_id(1), 1));
-        assert_eq!(read.rule.as_deref(), Some("postdate-orders-1"));
-    }
-
-    #[test]
-    fn the_payload_is_the_text_that_was_accepted() {
-        let body = "{\"b\": 1.0, \"a\":  [1e2]}";
-        let text = envelope().to_json(Some(body));
-        assert_eq!(Envelope::parse(&text).unwrap().body(), Some(body));
-    }
-
-    #[test]
-    fn what_is_no_envelope_is_refused_without_being_quoted() {
-        let secret = "{\"v\":1,\"card\":\"4111-1111\"}";
-        let error = Envelope::parse(secret).unwrap_err().to_string();
-        assert!(error.contains("correlationId") && !error.contains("4111"), "{error}");
-        assert_eq!(Envelope::parse("{\"v\":2}").unwrap_err(), EnvelopeError::Version(2));
-        for foreign in ["", "null", "[]", "{\"source\":\"aws.events\"}", "{\"Records\":[]}"] {
-            assert!(matches!(Envelope::parse(foreign), Err(EnvelopeError::Malformed(_))), "{foreign}");
-        }
-    }
-}
+mod tests;

@@ -52,41 +52,4 @@ impl<B> Pinned<B> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use super::*;
-
-    async fn load(loads: &AtomicU32, result: Result<u32, &str>) -> Result<u32, String> {
-        loads.fetch_add(1, Ordering::SeqCst);
-        // The others come while it loads.
-        for _ in 0..10 {
-            tokio::task::yield_now().await;
-        }
-        result.map_err(str::to_owned)
-    }
-
-    #[tokio::test]
-    async fn those_who_want_the_same_share_one_load() {
-        for (result, expected) in [(Ok(7), Ok(Arc::new(7))), (Err("no"), Err("no".to_owned()))] {
-            let (pinned, loads) = (Pinned::default(), AtomicU32::new(0));
-            let get = || pinned.get("orders", "1", load(&loads, result));
-            let (a, b, c) = tokio::join!(get(), get(), get());
-            assert_eq!((&a, &b, &c), (&expected, &expected, &expected));
-            assert_eq!(get().await, expected);
-            assert_eq!(loads.load(Ordering::SeqCst), 1);
-            let _ = pinned.get("orders", "2", load(&loads, result)).await;
-            assert_eq!(loads.load(Ordering::SeqCst), 2, "another version is another load");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_load_that_is_given_up_is_the_next_ones() {
-        let (pinned, loads) = (Pinned::default(), AtomicU32::new(0));
-        {
-            let mut given_up = std::pin::pin!(pinned.get("orders", "1", load(&loads, Ok(1))));
-            assert!(std::future::poll_fn(|context| std::task::Poll::Ready(given_up.as_mut().poll(context).is_pending())).await);
-        }
-        assert_eq!(pinned.get("orders", "1", load(&loads, Ok(2))).await, Ok(Arc::new(2)));
-    }
-}
+mod tests;

@@ -118,25 +118,4 @@ impl ResourceLimiter for Limits {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_limit_is_for_all_memories_together() {
-        let mut limits = Limits::new(100);
-        assert!(limits.memory_growing(0, 60, None).unwrap());
-        assert!(limits.memory_growing(0, 40, None).unwrap());
-        assert_eq!(limits.refused(), None);
-        assert!(!limits.memory_growing(40, 41, None).unwrap());
-        assert_eq!(limits.refused(), Some(&Stopped::Memory(100)));
-        assert_eq!(limits.peak(), 100);
-    }
-
-    #[test]
-    fn what_was_refused_first_counts() {
-        let mut limits = Limits::new(100);
-        assert!(!limits.table_growing(0, TABLE_ELEMENTS + 1, None).unwrap());
-        assert!(!limits.memory_growing(0, 101, None).unwrap());
-        assert_eq!(limits.refused().map(Stopped::code), Some("limit"));
-    }
-}
+mod tests;

@@ -99,15 +99,4 @@ pub fn far_ahead() -> DateTime<Utc> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_is_json_of_a_realistic_size() {
-        let at = DateTime::from_timestamp_millis(1_800_000_000_250).unwrap();
-        let text = body(at, 41);
-        assert!((180..=240).contains(&text.len()), "{} bytes", text.len());
-        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["triggerAt"], "2027-01-15T08:00:00.250Z");
-    }
-}
+mod tests;

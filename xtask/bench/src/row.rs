@@ -102,35 +102,4 @@ fn rounded(value: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(value: f64, baseline: &[(&'static str, f64)], target: Option<Target>) -> Row {
-        Row { id: "x", measure: "x", value, unit: "ms", baseline: baseline.to_vec(), target }
-    }
-
-    #[test]
-    fn a_target_is_a_ceiling_a_floor_or_a_multiple() {
-        assert_eq!(row(2.0, &[], Some(Target::AtMost(2.0))).met(), Some(true));
-        assert_eq!(row(2.1, &[], Some(Target::AtMost(2.0))).met(), Some(false));
-        assert_eq!(row(2.1, &[], Some(Target::AtLeast(2.0))).met(), Some(true));
-        assert_eq!(row(1.9, &[], Some(Target::AtLeast(2.0))).met(), Some(false));
-        assert_eq!(row(13.1, &[("bare", 10.0)], Some(Target::TimesBaseline(1.3))).met(), Some(false));
-        assert_eq!(row(12.9, &[("bare", 10.0)], Some(Target::TimesBaseline(1.3))).met(), Some(true));
-        assert_eq!(row(1.0, &[], None).met(), None);
-    }
-
-    #[test]
-    fn the_summary_has_the_keys_that_are_promised() {
-        let one = row(1.0 / 3.0, &[("bare", 10.0)], Some(Target::TimesBaseline(1.3)));
-        assert_eq!(
-            serde_json::to_value(&one).unwrap(),
-            json!({ "id": "x", "value": 0.333, "unit": "ms", "baseline": 10.0, "target": 13.0, "met": true })
-        );
-        let several = serde_json::to_value(row(1.0, &[("a", 1.0), ("b", 2.0)], None)).unwrap();
-        assert_eq!(
-            several,
-            json!({ "id": "x", "value": 1.0, "unit": "ms", "baseline": { "a": 1.0, "b": 2.0 }, "target": null, "met": null })
-        );
-    }
-}
+mod tests;

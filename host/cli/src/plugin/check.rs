@@ -143,45 +143,4 @@ fn conclusion(roles: &[Role], problems: &[String]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use postdate_runtime::inspect::{Export, Import};
-
-    #[test]
-    fn each_import_has_its_answer() {
-        let import = |name: &str, verdict| Import { name: name.into(), verdict };
-        let inspection = Inspection {
-            kind: Kind::Component { imports: Vec::new(), exports: Vec::new() },
-            exports: vec![Export { name: "postdate:plugin/process@1.0.0".into(), role: Some(Role::Process), supported: true }],
-            imports: vec![
-                import("wasi:cli/stderr@0.2.3", Verdict::Given { note: "log" }),
-                import("wasi:http/types@0.2.4", Verdict::NeedsGrant { key: "allow-http", note: "or refused" }),
-                import("acme:x/y", Verdict::Refused { why: "is unknown".into(), fix: "remove it".into() }),
-            ],
-        };
-        let expected = "p.wasm: a component of 2.0 KiB
-exports
-  postdate:plugin/process@1.0.0  the process plugin
-imports
-  wasi:cli/stderr@0.2.3  given          log
-  wasi:http/types@0.2.4  needs a grant  allow-http: or refused
-  acme:x/y               refused        is unknown: remove it
-";
-        assert_eq!(findings("p.wasm", 2048, &inspection), expected);
-    }
-
-    #[test]
-    fn the_conclusion_lists_what_is_wrong() {
-        assert_eq!(conclusion(&[Role::Validate], &[]), "ok: it can be loaded as the validate plugin of a use case\n");
-        assert_eq!(conclusion(&[], &["is empty".into(), "x".into()]), "it cannot be loaded:\n  is empty\n  x\n");
-        let nothing = inspect(b"");
-        assert_eq!(findings("p.wasm", 0, &nothing), "p.wasm (0 bytes)\n");
-    }
-
-    #[test]
-    fn the_bundle_around_a_plugin_is_a_good_one() {
-        for role in [Role::Validate, Role::Process] {
-            assert!(bundle_for(role, &Bytes::new()).use_case().is_ok(), "{role}");
-        }
-    }
-}
+mod tests;

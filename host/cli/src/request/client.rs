@@ -174,45 +174,4 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn client(url: &str) -> Client {
-        Client { http: reqwest::Client::new(), base: base_url(url).unwrap(), key: None }
-    }
-
-    #[test]
-    fn paths_go_below_the_base_and_are_escaped() {
-        crate::install_tls_provider();
-        let query = [("from", "2027-01-01T00:00:00+01:00".to_owned())];
-        let url = client("https://api.example.com/prod/").url(&["requests", "a/b"], &query).unwrap();
-        assert_eq!(url.as_str(), "https://api.example.com/prod/requests/a%2Fb?from=2027-01-01T00%3A00%3A00%2B01%3A00");
-        assert_eq!(client("http://h:1").url(&["health"], &[]).unwrap().as_str(), "http://h:1/health");
-    }
-
-    #[test]
-    fn a_base_url_is_whole() {
-        for wrong in ["localhost:8080", "8080", "ftp://h", "/x"] {
-            assert!(base_url(wrong).unwrap_err().contains("http://"), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn only_loopback_goes_past_proxies() {
-        for (url, loopback) in
-            [("http://127.0.0.9:1", true), ("http://[::1]:1", true), ("http://LOCALHOST", true), ("http://10.0.0.1", false)]
-        {
-            assert_eq!(is_loopback(&Url::parse(url).unwrap()), loopback, "{url}");
-        }
-    }
-
-    #[test]
-    fn answers_of_others_are_not_taken_for_ours() {
-        let error = read(Asked::Otherwise, StatusCode::NOT_FOUND, None, "<html>".to_owned()).unwrap_err().to_string();
-        assert!(error.contains("not an answer of a Postdate API (HTTP 404"), "{error}");
-        let error = read(Asked::Otherwise, StatusCode::OK, None, r#"{"ok":true}"#.to_owned()).unwrap_err().to_string();
-        assert!(error.contains("not an answer of a Postdate API (HTTP 200"), "{error}");
-        let error = read(Asked::Otherwise, StatusCode::NOT_FOUND, None, r#"{"code":"x"}"#.to_owned()).unwrap_err();
-        assert!(error.downcast_ref::<Problem>().is_some());
-    }
-}
+mod tests;

@@ -1,0 +1,54 @@
+use std::panic::catch_unwind;
+
+use serde_json::Value;
+
+use super::*;
+
+fn event(file: &str) -> Value {
+    let path = format!("{}/tests/events/{file}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn read(event: &Value, tamed: bool) -> Option<lambda_http::Request> {
+    let mut event: LambdaRequest = serde_json::from_value(event.clone()).unwrap();
+    if tamed {
+        tame(&mut event);
+    }
+    catch_unwind(|| lambda_http::Request::from(event)).ok()
+}
+
+#[test]
+fn no_host_makes_a_panic_and_a_good_one_stays() {
+    let bad = ["a b", "[::1", "%zz", "", "a:b", "a:99999", "1.2.3.999", "xn--a", "a..b", "a@b@c", "#", "<script>", ":", "a:+1"];
+    let mut panics = 0;
+    for file in ["rest-iam.json", "http-jwt.json", "function-url.json", "alb.json"] {
+        let good = event(file);
+        let path = read(&good, false).unwrap().uri().path().to_owned();
+        for host in bad {
+            let mut event = good.clone();
+            event["headers"]["host"] = host.into();
+            panics += usize::from(read(&event, false).is_none());
+            let request = read(&event, true).unwrap_or_else(|| panic!("{file}: {host:?}"));
+            assert_eq!(request.uri().path(), path, "{file}: {host:?}");
+        }
+        for host in ["example.com", "127.0.0.1:9000", "localhost", "a-b.c_d.example:1"] {
+            let mut event = good.clone();
+            event["headers"]["host"] = host.into();
+            assert_eq!(read(&event, true).unwrap().headers()["host"], host, "{file}");
+        }
+    }
+    assert!(panics > 0, "the adapter needs this no more");
+}
+
+#[test]
+fn neither_does_a_scheme_a_path_or_a_query() {
+    let mut event = event("function-url.json");
+    event["headers"]["x-forwarded-proto"] = "ht tp".into();
+    event["rawQueryString"] = "useCase=a b&x=<\"é\">&y=%20#z".into();
+    event["rawPath"] = "requests/ü <x>".into();
+    event["requestContext"]["domainName"] = "no domain".into();
+    assert!(read(&event, false).is_none());
+    let request = read(&event, true).unwrap();
+    assert_eq!(request.uri().path(), "/requests/%C3%BC%20%3Cx%3E");
+    assert_eq!(request.uri().query().unwrap(), "useCase=a%20b&x=%3C%22%C3%A9%22%3E&y=%20%23z");
+}

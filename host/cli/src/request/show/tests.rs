@@ -1,0 +1,60 @@
+use super::*;
+use serde_json::json;
+
+#[test]
+fn a_request_is_shown_with_its_history() {
+    let document = json!({
+        "correlationId": "0198", "useCase": "orders", "version": "ab12", "status": "succeeded", "target": "here",
+        "receivedAt": "T0", "triggerAt": "T1", "attempts": 2, "finishedAt": "T3", "result": { "total": 5 },
+        "history": [
+            { "at": "T0", "event": "accepted", "status": "scheduled", "attempt": 0 },
+            { "at": "T1", "event": "attempt-failed", "status": "scheduled", "attempt": 1, "detail": "HTTP 503" },
+            { "at": "T3", "event": "succeeded", "status": "succeeded", "attempt": 2 },
+        ],
+    });
+    let expected = "request     0198
+use case    orders (version ab12)
+status      succeeded
+target      here
+received    T0
+trigger at  T1
+attempts    2
+finished    T3
+result
+  {
+\"total\": 5
+  }
+history
+  T0  accepted
+  T1  attempt-failed  attempt 1  HTTP 503
+  T3  succeeded       attempt 2
+";
+    assert_eq!(request(&document), expected);
+}
+
+#[test]
+fn a_change_says_what_it_came_to() {
+    assert_eq!(changed(&json!({ "correlationId": "1", "status": "cancelled" })), "1 is cancelled\n");
+    assert_eq!(changed(&json!({ "correlationId": "1", "status": "scheduled", "triggerAt": "T" })), "1 is scheduled for T\n");
+}
+
+#[test]
+fn lists_are_tables() {
+    let row = json!({ "correlationId": "1", "useCase": "orders", "status": "failed", "target": "here", "triggerAt": "T", "attempts": 5 });
+    let line = "1   orders        failed     here    T           5\n";
+    let heading = "ID  USE CASE      STATUS     TARGET  TRIGGER AT  ATTEMPTS\n";
+    assert_eq!(list(std::slice::from_ref(&row), true), format!("{heading}{line}"));
+    assert_eq!(list(&[row], false), line);
+    let cases = json!({ "useCases": [{ "name": "a", "description": "d", "version": null, "targets": [], "error": "no wasm" }] });
+    assert_eq!(
+        use_cases(&cases),
+        "NAME  VERSION  TARGETS  DESCRIPTION\na     none              d\n\na: its newest upload does not serve:\n  no wasm\n"
+    );
+    let update = json!({ "state": "loading", "since": "T" });
+    let loading = json!({ "useCases": [{ "name": "a", "description": "", "version": "1", "targets": [], "update": update }] });
+    assert!(
+        use_cases(&loading).ends_with("\n\na: its newest upload is loading, since T; new plugins are compiled first\n"),
+        "{}",
+        use_cases(&loading)
+    );
+}

@@ -1,0 +1,49 @@
+use super::*;
+
+#[test]
+fn the_example_is_of_the_bundles_own_cases() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(example(dir.path()), None);
+    for (name, item) in [("aaa", "a pen"), ("orders", "ada's book")] {
+        let cases = dir.path().join(name).join("cases");
+        std::fs::create_dir_all(&cases).unwrap();
+        std::fs::write(dir.path().join(name).join(MANIFEST_FILE), "").unwrap();
+        std::fs::write(cases.join("a.toml"), "call = 'validate'\nbody = '{}'\n[expect]\nproblems = []").unwrap();
+        let case = format!("call = 'validate'\n[body]\nitem = \"{item}\"\n[expect]\naccepted = {{}}");
+        std::fs::write(cases.join("b.toml"), case).unwrap();
+    }
+    let (use_case, body) = example(dir.path()).unwrap();
+    assert_eq!(use_case, "orders");
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), json!({ "delay": "PT5S", "item": "ada's book" }));
+}
+
+#[test]
+fn a_quote_does_not_end_the_shells_quoting() {
+    assert_eq!(quoted(r#"{"item":"ada's"}"#), r#"'{"item":"ada'\''s"}'"#);
+}
+
+#[test]
+fn the_banner_has_a_line_to_paste() {
+    let example = Some(("orders".to_owned(), "{}".to_owned()));
+    let banner = Banner { data: "d".into(), use_cases: "u".into(), clock: None, has_key: true, example };
+    let expected = "
+Postdate answers on http://127.0.0.1:9
+  data       d
+  use cases  u
+
+Try it:
+  curl http://127.0.0.1:9/requests/orders -H \"authorization: Bearer $POSTDATE_API_KEY\" -H 'content-type: application/json' -d '{}'
+  postdate request --url http://127.0.0.1:9 list
+
+Ctrl-C stops it.
+
+";
+    assert_eq!(banner.text("0.0.0.0:9".parse().unwrap()), expected);
+}
+
+#[test]
+fn an_address_that_is_everywhere_is_also_here() {
+    for (address, expected) in [("0.0.0.0:1", "http://127.0.0.1:1"), ("[::]:1", "http://[::1]:1"), ("10.0.0.1:1", "http://10.0.0.1:1")] {
+        assert_eq!(url(address.parse().unwrap()), expected);
+    }
+}

@@ -1,0 +1,32 @@
+use super::*;
+
+#[test]
+fn a_cursor_comes_back_as_it_went() {
+    let cursor = Cursor {
+        trigger_at: DateTime::from_timestamp_millis(1_800_000_000_123).unwrap(),
+        id: CorrelationId::new(DateTime::default(), [7; 10]),
+    };
+    assert_eq!(decode_cursor(&encode_cursor(cursor)), Some(cursor));
+    for wrong in ["", "x", "MTIz", "MS8y", "é"] {
+        assert_eq!(decode_cursor(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn a_query_is_read_or_refused_by_name() {
+    let query = parse_query("useCase=orders&status=failed&from=2027-01-01T00%3A00%3A00%2B01:00&limit=2").unwrap();
+    assert_eq!((query.use_case.as_deref(), query.status, query.limit), (Some("orders"), Some(Status::Failed), 2));
+    assert_eq!(query.from.map(crate::schedule::rfc3339).as_deref(), Some("2026-12-31T23:00:00.000Z"));
+    for (wrong, name) in [
+        ("status=done", "status"),
+        ("from=now", "from"),
+        ("limit=0", "limit"),
+        ("limit=501", "limit"),
+        ("cursor=x", "cursor"),
+        ("page=2", "page"),
+    ] {
+        let fault = parse_query(wrong).unwrap_err();
+        assert_eq!(fault.code(), "bad-query");
+        assert!(format!("{fault:?}").contains(name), "{fault:?}");
+    }
+}

@@ -1,0 +1,23 @@
+use super::*;
+
+#[track_caller]
+fn accepted(item: &str, quantity: u64, expected: (u64, Option<&str>)) {
+    assert_eq!(check(&Order { item: item.into(), quantity }), Ok(expected));
+}
+
+#[track_caller]
+fn rejected(item: &str, quantity: u64, expected: &[(&str, &str)]) {
+    let problems = check(&Order { item: item.into(), quantity }).unwrap_err();
+    let actual: Vec<_> = problems.iter().map(|p| (p.pointer.as_str(), p.code.as_str())).collect();
+    assert_eq!(actual, expected);
+}
+
+#[test]
+fn rules() {
+    accepted("book", 1, (1_250, None));
+    accepted("pen", 50, (300, None));
+    accepted("pen", 51, (300, Some("heavy")));
+    accepted("lamp", 100, (4_900, Some("heavy")));
+    rejected("lamp", 101, &[("/quantity", "maximum")]);
+    rejected("tank", 0, &[("/item", "unknown-item"), ("/quantity", "minimum")]);
+}

@@ -1,0 +1,71 @@
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::*;
+
+const ORIGIN: &str = "http://h:9000";
+
+fn judged(status: u16, headers: &[(&str, &str)], body: &str) -> Result<Option<String>, Failure> {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    judge(Ok(Answer { status, headers, body: body.into(), truncated: false }), ORIGIN, now())
+}
+
+/// 1994-11-06T08:49:30.5Z, seven and a half seconds before the date in RFC 9110.
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(784_111_770_500)
+}
+
+#[test]
+fn a_status_decides_between_success_retry_and_permanent() {
+    for status in [200, 201, 202, 204, 299] {
+        assert_eq!(judged(status, &[], "done"), Ok(Some("done".to_owned())), "{status}");
+    }
+    for status in [408, 425, 429, 500, 502, 503, 504, 599] {
+        let failure = judged(status, &[], "x").unwrap_err();
+        assert!(failure.retry && failure.retry_after_seconds.is_none(), "{status}");
+        assert_eq!(failure.message, format!("http://h:9000 answered {status}"));
+    }
+    for status in [301, 302, 400, 401, 404, 409, 410, 422, 600] {
+        let failure = judged(status, &[("retry-after", "1")], " why \n").unwrap_err();
+        assert!(!failure.retry && failure.retry_after_seconds.is_none(), "{status}");
+        assert_eq!(failure.message, format!("http://h:9000 answered {status}: why"));
+    }
+}
+
+#[test]
+fn retry_after_is_seconds_or_a_date() {
+    #[track_caller]
+    fn check(value: &str, expected: Option<u32>) {
+        let failure = judged(503, &[("retry-after", value)], "").unwrap_err();
+        assert_eq!(failure.retry_after_seconds, expected, "{value}");
+    }
+    check("7", Some(7));
+    check(" 0 ", Some(0));
+    check("99999999999", Some(u32::MAX));
+    check("Sun, 06 Nov 1994 08:49:37 GMT", Some(7));
+    check("Sun, 06 Nov 1994 08:49:38 GMT", Some(8));
+    check("Sun, 06 Nov 1994 08:00:00 GMT", Some(0));
+    check("-1", None);
+    check("soon", None);
+    check("", None);
+}
+
+#[test]
+fn no_answer_is_transient_and_a_refusal_is_not() {
+    let failure = judge(Err(Error::Failed("connection-refused".into())), ORIGIN, now()).unwrap_err();
+    assert!(failure.retry && failure.message.contains("no answer from http://h:9000: connection-refused"), "{failure:?}");
+    let failure = judge(Err(Error::Refused("http-request-denied".into())), ORIGIN, now()).unwrap_err();
+    assert!(!failure.retry && failure.message.contains(r#"allow-http = ["http://h:9000"]"#), "{failure:?}");
+}
+
+#[test]
+fn a_result_is_text_and_says_where_it_was_cut() {
+    assert_eq!(judged(204, &[], ""), Ok(None));
+    let cut = Answer { status: 200, headers: Vec::new(), body: vec![b'a', 0xff], truncated: true };
+    assert_eq!(judge(Ok(cut), ORIGIN, now()), Ok(Some("a\u{fffd}... [cut at 64 KiB]".to_owned())));
+}
+
+#[test]
+fn a_failure_quotes_the_start_of_the_answer() {
+    let failure = judged(400, &[], &"ä".repeat(500)).unwrap_err();
+    assert_eq!(failure.message, format!("http://h:9000 answered 400: {}", "ä".repeat(200)));
+}
