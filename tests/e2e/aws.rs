@@ -1,4 +1,4 @@
-//! The AWS deployment, end to end: the Lambdas as they ship, with moto as AWS.
+//! The AWS deployment, end to end: the Lambda binaries as they ship, against moto in place of AWS.
 
 mod bench;
 mod bench_lambda;

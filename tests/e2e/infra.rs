@@ -1,5 +1,5 @@
-//! `infra/`: the template is one that AWS would take, its roles say what the documents say, allow what the code calls, and
-//! nothing wider. Run with the programs of the Python environment that `cargo xtask test` makes.
+//! `infra/`: the template is valid, its roles equal the documents in `infra/policies`, and each role allows the calls of its
+//! function and no more. The tests run the programs of the Python environment that `cargo xtask test` installs.
 
 mod calls;
 mod names;

@@ -1,4 +1,4 @@
-//! The bench itself: a test that stands on it can only say what the bench can tell.
+//! Tests of the bench that the AWS tests run on: moto, the fault proxy, the driver and the stack.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{PUPPET, UseCases};
 
-/// A call as a Lambda makes it: through the proxy, recorded, checked, and failing where planned.
+/// Calls AWS as a Lambda does: through the proxy, which records and checks the call and injects planned faults.
 pub async fn call(stack: &Stack, service: &str, target: &str, body: &Value) -> reqwest::Result<(StatusCode, Value)> {
     call_at(&stack.proxy.url(), service, target, body).await
 }
@@ -27,7 +27,7 @@ fn cron(at: DateTime<Utc>) -> String {
     at.format("cron(%-M %-H %-d %-m ? %Y)").to_string()
 }
 
-/// Puts a rule with the target function, for the minute after next.
+/// Creates a rule that fires the target function two minutes from now. Returns that time.
 async fn put_rule(stack: &Stack, name: &str, input: &Value) -> DateTime<Utc> {
     let at = stack.clock.now() + TimeDelta::minutes(2);
     let rule = json!({ "Name": name, "ScheduleExpression": cron(at) });
@@ -40,7 +40,7 @@ async fn put_rule(stack: &Stack, name: &str, input: &Value) -> DateTime<Utc> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn moto_keeps_what_is_put_and_accounts_apart() {
+async fn moto_stores_rules_items_and_messages_per_account() {
     let (stack, other) = tokio::join!(Stack::new(), Stack::new());
     put_rule(&stack, "postdate-one", &json!({ "v": 1 })).await;
     assert_eq!(stack.aws.list_rules().await[0]["Name"], "postdate-one");
@@ -65,7 +65,7 @@ async fn moto_keeps_what_is_put_and_accounts_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_proxy_refuses_what_aws_would_refuse() {
+async fn the_proxy_refuses_calls_that_aws_would_refuse() {
     let stack = Stack::new().await;
     let rule = json!({ "Name": "a".repeat(65), "ScheduleExpression": "cron(61 99 99 99 ? 1800)" });
     let (status, answer) = call(&stack, "events", "AWSEvents.PutRule", &rule).await.unwrap();
@@ -76,7 +76,7 @@ async fn the_proxy_refuses_what_aws_would_refuse() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn faults_are_what_aws_answers_and_hit_the_calls_that_they_are_for() {
+async fn a_fault_answers_as_aws_does_and_hits_only_the_planned_call() {
     let stack = Stack::new().await;
     let rule = json!({ "Name": "postdate-one", "ScheduleExpression": "cron(0 0 1 1 ? 2100)" });
     let put = async || call(&stack, "events", "AWSEvents.PutRule", &rule).await;
@@ -92,11 +92,11 @@ async fn faults_are_what_aws_answers_and_hit_the_calls_that_they_are_for() {
         let (got, answer) = put().await.unwrap();
         assert_eq!((got.as_u16(), &answer["__type"]), (status, &json!(code)));
     }
-    assert_eq!(stack.aws.list_rules().await, Vec::<Value>::new(), "what failed had no effect");
+    assert_eq!(stack.aws.list_rules().await, Vec::<Value>::new(), "a failed call must have no effect");
 
     stack.proxy.fail_once("events", "PutRule", Fault::LostResponse);
     put().await.unwrap_err();
-    assert_eq!(stack.aws.list_rules().await.len(), 1, "what was answered to nobody had its effect");
+    assert_eq!(stack.aws.list_rules().await.len(), 1, "a call with a lost response must have its effect");
 
     stack.proxy.fail_once("events", "RemoveTargets", Fault::PartFailed);
     let remove = json!({ "Rule": "postdate-one", "Ids": ["host"] });
@@ -124,7 +124,7 @@ async fn faults_are_what_aws_answers_and_hit_the_calls_that_they_are_for() {
         drop(held);
     });
     answer.unwrap_err();
-    assert_eq!(stack.aws.list_rules().await.len(), 1, "what was lost on the way had no effect");
+    assert_eq!(stack.aws.list_rules().await.len(), 1, "a call dropped before it reached AWS must have no effect");
     let mut held = stack.proxy.hold("events", "DeleteRule", Moment::After);
     let (answer, ()) = tokio::join!(call(&stack, "events", "AWSEvents.DeleteRule", &delete), async {
         held.reached().await;
@@ -135,10 +135,10 @@ async fn faults_are_what_aws_answers_and_hit_the_calls_that_they_are_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_driver_fires_rules_and_messages_at_their_time_and_no_rule_that_came_too_late() {
+async fn the_driver_fires_each_rule_and_message_once_at_its_time_and_no_rule_put_too_late() {
     let stack = Stack::new().await;
     let at = put_rule(&stack, "postdate-one", &json!({ "n": "rule" })).await;
-    // As if somebody had put it when its minute had begun.
+    // A rule that is put within its own minute never fires.
     stack.clock.advance(TimeDelta::minutes(5));
     put_rule(&stack, "postdate-late", &json!({ "n": "late" })).await;
     stack.clock.advance(TimeDelta::minutes(-5));
@@ -147,7 +147,7 @@ async fn the_driver_fires_rules_and_messages_at_their_time_and_no_rule_that_came
     let message = json!({ "QueueUrl": stack.queue_url, "MessageBody": r#"{"n":"message"}"#, "DelaySeconds": 40 });
     assert_eq!(call(&stack, "sqs", "AmazonSQS.SendMessage", &message).await.unwrap().0, 200);
 
-    assert_eq!(stack.driver.run_due(&[]).await.len(), 0, "nothing is early");
+    assert_eq!(stack.driver.run_due(&[]).await.len(), 0, "nothing may fire early");
     let pending = stack.driver.pending().await;
     let seen: Vec<_> = pending.iter().map(|due| (due.source, due.event["n"].as_str().unwrap_or_default())).collect();
     assert_eq!(seen, [(Source::Message, "message"), (Source::Rule, "rule")]);
@@ -156,16 +156,16 @@ async fn the_driver_fires_rules_and_messages_at_their_time_and_no_rule_that_came
     let delivered = stack.driver.settle(&[]).await;
     assert_eq!(delivered.len(), 2);
     assert!(stack.clock.now() >= pending[1].at);
-    assert_eq!(stack.driver.settle(&[]).await.len(), 0, "each fires once");
+    assert_eq!(stack.driver.settle(&[]).await.len(), 0, "a rule or message must not fire twice");
 }
 
-/// moto by itself runs transactions beside each other, each on a copy of the table that it may put back: about every
-/// second run of this test, some failed that had no reason to.
+/// The proxy serializes transactions. moto alone runs them concurrently, each on a copy of the table that it may restore, and in
+/// about every second run of this test a valid transaction failed.
 #[tokio::test(flavor = "multi_thread")]
-async fn transactions_do_not_disturb_each_other() {
+async fn concurrent_transactions_on_different_items_do_not_conflict() {
     const PRESENT: usize = 200;
     let stack = Stack::new().await;
-    // Copying a table of some size takes moto long enough for others to write meanwhile.
+    // The larger the table, the longer moto's copy takes, and the likelier a conflict.
     for number in 0..PRESENT {
         let item = json!({ "pk": { "S": format!("present-{number}") }, "sk": { "S": "request" } });
         stack.aws.json("dynamodb", "PutItem", &json!({ "TableName": TABLE, "Item": item })).await;
@@ -187,7 +187,7 @@ async fn transactions_do_not_disturb_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_schedule_fires_at_its_second_and_is_gone() {
+async fn a_schedule_fires_once_at_its_time_and_is_deleted() {
     let stack = Stack::new().await;
     let at = stack.clock.now() + TimeDelta::days(3);
     let schedule = json!({

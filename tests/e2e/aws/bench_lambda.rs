@@ -1,4 +1,4 @@
-//! The bench's Lambdas: events in, answers out, a clock that moves, killed and frozen processes.
+//! Tests of the bench's Lambda runtime: invocation, deadline, simulated clock, killed and frozen processes, redelivery.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use postdate_tests::stack::Stack;
 use postdate_tests::tools;
 use serde_json::{Value, json};
 
-/// A Lambda that answers with what it sees, in the target's place.
+/// Starts `echo.py`, which returns the event and context that it gets, as the function `target`.
 async fn echo(stack: &Stack) -> Function {
     let script = tools::root().join("tests/e2e/aws/echo.py");
     stack.function("target").program(&tools::tool("python"), &[&script]).timeout(Duration::from_secs(20)).started().await
@@ -19,7 +19,7 @@ fn seconds(value: &Value) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lambda_gets_events_with_a_deadline_on_the_clock_that_the_test_moves() {
+async fn a_lambda_gets_events_with_a_deadline_on_the_simulated_clock() {
     let stack = Stack::new().await;
     let echo = echo(&stack).await;
     let answer = echo.invoke(&json!({ "n": 1 })).await.unwrap();
@@ -31,8 +31,8 @@ async fn a_lambda_gets_events_with_a_deadline_on_the_clock_that_the_test_moves()
     stack.clock.advance(TimeDelta::days(400));
     let later = echo.invoke(&json!({})).await.unwrap();
     let passed = seconds(&later["now"]) - seconds(&answer["now"]);
-    assert!((passed / 86_400.0 - 400.0).abs() < 0.01, "{passed} s in a running process");
-    assert!((seconds(&later["deadline"]) - seconds(&later["now"]) - left).abs() < 10.0, "the deadline is on the same clock");
+    assert!((passed / 86_400.0 - 400.0).abs() < 0.01, "the clock of a running process advanced by {passed} s, not by 400 days");
+    assert!((seconds(&later["deadline"]) - seconds(&later["now"]) - left).abs() < 10.0, "the deadline must be on the simulated clock");
 
     let failure = echo.invoke(&json!({ "fail": "on purpose" })).await.unwrap_err();
     assert_eq!((failure.kind.as_str(), failure.message.as_str()), ("ValueError", "on purpose"));
@@ -46,7 +46,7 @@ async fn a_lambda_gets_events_with_a_deadline_on_the_clock_that_the_test_moves()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_lambda_is_gone_and_another_takes_the_next_event() {
+async fn a_killed_lambda_answers_nothing_and_a_new_process_takes_the_next_event() {
     let stack = Stack::new().await;
     let mut echo = echo(&stack).await;
     for _ in 0..3 {
@@ -57,12 +57,12 @@ async fn a_killed_lambda_is_gone_and_another_takes_the_next_event() {
     echo.logged("of the lost event", |line| line["event"]["n"] == "lost").await;
     echo.kill_and_start().await;
     assert_eq!(echo.invoke(&json!({ "n": "again" })).await.unwrap()["event"]["n"], "again");
-    assert!(!lost.is_finished(), "nobody answers for it");
+    assert!(!lost.is_finished(), "the event of a killed process must stay unanswered");
     lost.abort();
 
     echo.freeze();
     let frozen = echo.invoke_beside(&json!({ "n": "frozen" }));
-    // Time for an answer that must not come.
+    // A frozen process must not answer; give a wrong answer time to arrive.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!frozen.is_finished());
     echo.thaw();
@@ -80,11 +80,11 @@ async fn several_processes_of_a_function_share_its_events() {
     }
     processes.sort_by_key(Value::as_u64);
     processes.dedup();
-    assert_eq!(processes.len(), 3, "each took one: {processes:?}");
+    assert_eq!(processes.len(), 3, "each process must take one event: {processes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_fails_comes_again_and_then_to_the_dead_letters() {
+async fn a_failing_message_is_redelivered_and_ends_in_the_dead_letter_queue() {
     let stack = Stack::new().await;
     let echo = echo(&stack).await;
     for (body, delay) in [(r#"{"n":"good"}"#, 3), (r#"{"fail":"bad"}"#, 0)] {

@@ -1,4 +1,4 @@
-//! Bundles as the Lambdas want them.
+//! Bundles for the Lambdas: compiled ahead of time, and pushed to the bucket.
 
 use std::path::Path;
 
@@ -21,12 +21,12 @@ pub async fn push(stack: &Stack, bundle: &Path, more: &[&str]) -> Run {
     with_credentials(stack, &[&["use-case", "push", &dir, "--to", &to, "--arch", architecture()], more].concat()).await
 }
 
-/// Where the stack's hosts read use cases.
+/// Returns the URL of the store that the stack's functions read use cases from.
 pub fn store(stack: &Stack) -> String {
     format!("s3://postdate-{}/use-cases", stack.aws.account)
 }
 
-/// A command as somebody runs it who may do anything in the stack's account.
+/// Runs `postdate` with credentials for the stack's account.
 pub async fn with_credentials(stack: &Stack, arguments: &[&str]) -> Run {
     let url = stack.proxy.url();
     let variables =
@@ -34,7 +34,7 @@ pub async fn with_credentials(stack: &Stack, arguments: &[&str]) -> Run {
     cli_with(&variables, arguments).await
 }
 
-/// This machine's, as AWS Lambda calls it.
+/// Returns this machine's architecture by its name in AWS Lambda.
 fn architecture() -> &'static str {
     if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH }
 }

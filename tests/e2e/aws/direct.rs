@@ -1,4 +1,4 @@
-//! Targets with `direct = true`: the rule or the schedule points at them itself, and no host sees the request again.
+//! Targets with `direct = true`: the rule or the schedule points at the target itself, and no target function sees the request.
 
 use chrono::TimeDelta;
 use postdate_tests::aws::Aws;
@@ -9,15 +9,20 @@ use serde_json::{Value, json};
 use super::scene::Scene;
 use crate::harness::{PAYLOAD, text, time};
 
-/// Alias, the service and the resource of its ARN, what its kind needs, and the members of a rule's and of a schedule's
-/// target that go with it.
+/// A kind of direct target, as the manifest states it and as a rule or a schedule must carry it.
 struct Kind {
     alias: &'static str,
+    /// Value of `kind` in the manifest.
     name: &'static str,
+    /// Service and resource of the ARN.
     arn: (&'static str, &'static str),
+    /// Whether the target needs `role`.
     role: bool,
+    /// Further keys of the target's table in the manifest.
     keys: &'static str,
+    /// Expected `…Parameters` members of a rule's target.
     by_rule: Value,
+    /// Expected `…Parameters` members of a schedule's target; `<id>` stands for the request's id.
     by_schedule: Value,
 }
 
@@ -39,7 +44,7 @@ fn kinds() -> Vec<Kind> {
             by_schedule: json!({ "EventBridgeParameters": { "Source": "postdate", "DetailType": "puppet" } }),
             ..kind("bus", "event-bus", ("events", "event-bus/orders"), true)
         },
-        // A rule has a path for the key, and none is needed: AWS takes the event's id.
+        // A rule needs no partition key: without a key path, EventBridge uses the id of the event.
         Kind {
             by_schedule: json!({ "KinesisParameters": { "PartitionKey": "<id>" } }),
             ..kind("stream", "kinesis", ("kinesis", "stream/orders"), true)
@@ -67,7 +72,7 @@ async fn scene(options: Options) -> Scene {
     Scene::in_account(manifest, options).await
 }
 
-/// The one target of the rule or the schedule that is the request's.
+/// Returns the only target of the request's rule or schedule.
 async fn target_of(scene: &Scene, id: &str) -> Value {
     let timers = scene.timers().await;
     let name = timers.iter().find(|name| name.contains(id)).unwrap_or_else(|| panic!("no timer of {id} among {timers:?}"));
@@ -97,7 +102,7 @@ async fn each_kind(options: Options) {
         let target = target_of(&scene, &id).await;
         assert_eq!(target["Arn"], aws.arn(service, resource), "{alias}");
         let input: Value = serde_json::from_str(text(&target, "Input")).unwrap();
-        assert_eq!(input, json!({ "target": alias, "delay": "PT2H", "note": PAYLOAD }), "the body, and no envelope");
+        assert_eq!(input, json!({ "target": alias, "delay": "PT2H", "note": PAYLOAD }), "the input is the body itself");
         assert_eq!(target["DeadLetterConfig"]["Arn"], aws.arn("sqs", "postdate-dead-letters"), "{alias}");
         assert_eq!(target["RetryPolicy"], json!({ "MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 185 }), "{alias}");
         let of_the_scheduler = is_scheduler.then(|| format!("arn:aws:iam::{}:role/postdate-scheduler", aws.account));
@@ -112,9 +117,9 @@ async fn each_kind(options: Options) {
         ids.push(id);
     }
     let delivered = scene.settle().await;
-    assert_eq!(delivered.len(), ids.len(), "and nothing came to a host");
+    assert_eq!(delivered.len(), ids.len(), "each timer must deliver once");
     assert!(delivered.iter().all(|one| one.due.target != scene.stack.target_arn), "{delivered:?}");
-    // EventBridge may try for an hour; after it nothing comes of the rule, and nobody knows what did.
+    // EventBridge retries for an hour. Until then the janitor waits; afterwards it ends the request with an unknown outcome.
     let early = scene.sweep(TimeDelta::minutes(30)).await;
     assert_eq!((&early["settled"], &early["cleaned"]), (&json!(0), &json!(0)), "{early}");
     let report = scene.sweep(TimeDelta::minutes(60)).await;
@@ -128,7 +133,7 @@ async fn each_kind(options: Options) {
     }
 }
 
-/// Every member of `expected` is in `found`; null stands for nothing at all.
+/// Returns whether `found` has every member of `expected`. A missing value equals null.
 fn holds(found: &Value, expected: &Value) -> bool {
     match (found, expected) {
         (Value::Object(found), Value::Object(expected)) => {
@@ -139,16 +144,16 @@ fn holds(found: &Value, expected: &Value) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_reach_each_kind_themselves() {
+async fn a_rule_delivers_to_each_kind_of_direct_target() {
     each_kind(Options::default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn schedules_reach_each_kind_themselves() {
+async fn a_schedule_delivers_to_each_kind_of_direct_target() {
     each_kind(Options { scheduler: true, ..Options::default() }).await;
 }
 
-/// No claim keeps such a rule from firing, so it has to be gone before anybody is told that the request is cancelled.
+/// Moves and cancels a direct request. No claim can stop a direct rule, so a cancel deletes the rule before it answers 200.
 async fn cancelled(options: Options) {
     let (service, delete) = if options.scheduler { ("scheduler", "DeleteSchedule") } else { ("events", "DeleteRule") };
     let scene = scene(options).await;
@@ -161,24 +166,24 @@ async fn cancelled(options: Options) {
 
     scene.stack.proxy.fail_always(service, delete, Fault::AccessDenied);
     scene.api.delete(&path).await.expect_fault(500, "scheduler-failed");
-    assert_eq!(scene.api.request(&id).await["status"], "scheduled", "what still fires is not cancelled");
+    assert_eq!(scene.api.request(&id).await["status"], "scheduled", "a request whose rule still exists is not cancelled");
     scene.stack.proxy.heal();
     assert_eq!(scene.api.delete(&path).await.expect(200)["status"], "cancelled");
     scene.assert_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rule_is_gone_before_its_request_is_cancelled() {
+async fn a_direct_request_is_cancelled_only_after_its_rule_is_deleted() {
     cancelled(Options::default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_schedule_is_gone_before_its_request_is_cancelled() {
+async fn a_direct_request_is_cancelled_only_after_its_schedule_is_deleted() {
     cancelled(Options { scheduler: true, ..Options::default() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_a_rule_cannot_carry_is_refused_and_leaves_nothing() {
+async fn a_body_too_large_for_a_direct_rule_is_a_413_and_leaves_nothing() {
     let scene = scene(Options::default()).await;
     let large = json!({ "delay": "PT2H", "target": "queue", "filler": "x".repeat(9000) });
     let refused = scene.api.post("/requests/puppet", &large).await.expect_fault(413, "payload-too-large");
@@ -186,7 +191,7 @@ async fn a_body_that_a_rule_cannot_carry_is_refused_and_leaves_nothing() {
     assert!(detail.contains("8192") && !detail.contains("xxx"), "{detail}");
     assert_eq!(scene.api.request(text(&refused, "correlationId")).await["status"], "cancelled");
     scene.assert_clean().await;
-    // A host reads it from the ledger.
+    // A target that is not direct has no such limit: the target function reads the body from the ledger.
     let (id, _) = scene.post(json!({ "filler": "x".repeat(9000) }), "PT2H").await;
     scene.settle().await;
     assert_eq!(scene.api.request(&id).await["status"], "succeeded");

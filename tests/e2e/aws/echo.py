@@ -1,6 +1,6 @@
-"""A Lambda for the tests of the bench: answers with what it was given and sees, or as the event says.
+"""A Lambda for the tests of the bench: returns the event with the clock, the deadline, the ARN and the process id.
 
-{"fail": "why"} fails, {"wait": seconds} takes that long; an SQS event fails for messages whose body has "fail".
+{"fail": "why"} raises an error, {"wait": seconds} sleeps first. An SQS event reports messages with "fail" in the body as failed.
 """
 
 import http.client
@@ -27,7 +27,7 @@ def handle(event, headers):
     seen["deadline"] = int(headers["lambda-runtime-deadline-ms"]) / 1000
     seen["arn"] = headers["lambda-runtime-invoked-function-arn"]
     if "requestContext" in event:
-        # With all members, as lambda_http writes it: cargo-lambda takes no less.
+        # All members, as lambda_http writes them: cargo-lambda refuses an answer that lacks one.
         answer = {"statusCode": 202, "headers": {"x-seen": "yes"}, "multiValueHeaders": {}, "cookies": []}
         return {**answer, "body": json.dumps(seen), "isBase64Encoded": False}
     if "Records" in event:

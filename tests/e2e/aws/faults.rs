@@ -1,5 +1,5 @@
-//! AWS fails at each call of accepting, of firing and of cleaning up: what was acknowledged runs, what was refused does
-//! not, and nothing is left behind.
+//! Every fault of every AWS call during accept, fire and clean-up. An acknowledged request runs, a refused one does not, and no
+//! rule, schedule or message is left.
 
 use chrono::TimeDelta;
 use postdate_tests::fault_proxy::Fault;
@@ -11,7 +11,7 @@ use crate::harness::{events, text};
 
 const COMMON: [Fault; 5] = [Fault::Throttled, Fault::Internal, Fault::AccessDenied, Fault::ExpiredToken, Fault::LostResponse];
 
-/// What AWS can answer to the call.
+/// Returns the faults with which AWS can answer the call.
 fn faults(call: &str) -> Vec<Fault> {
     let own: &[Fault] = match call {
         "events.PutRule" => &[Fault::ConcurrentModification, Fault::LimitExceeded],
@@ -24,7 +24,7 @@ fn faults(call: &str) -> Vec<Fault> {
     [&COMMON, own].concat()
 }
 
-/// One try with a fault: what the client was told.
+/// The answer to a POST that met a fault.
 struct Told {
     case: String,
     status: u16,
@@ -36,7 +36,7 @@ async fn post(scene: &Scene, case: String) -> Told {
     let body = json!({ "delay": "PT3H", "case": case });
     let call = scene.api.call(reqwest::Method::POST, "/requests/puppet").header("idempotency-key", key).json(&body);
     let answer = scene.api.send(call).await;
-    // `send` has seen to the correlation id, in header and body, and to the form of an error.
+    // `send` checks the correlation id in header and body, and the form of an error.
     if answer.status != 202 {
         assert!((500..=503).contains(&answer.status), "{case}: {}", answer.body);
         let detail = text(&answer.body, "detail");
@@ -46,12 +46,12 @@ async fn post(scene: &Scene, case: String) -> Told {
     Told { case, status: answer.status, id: text(&answer.body, "correlationId").to_owned() }
 }
 
-/// Whether one of the calls after the first `skip` met the fault.
+/// Returns whether a call after the first `skip` met the fault.
 fn was_met(scene: &Scene, skip: usize, fault: Fault) -> bool {
     scene.stack.proxy.records().iter().skip(skip).any(|call| call.fault == Some(fault))
 }
 
-/// The calls of one clean acceptance, each once.
+/// Returns the distinct AWS calls of accepting one request without faults.
 async fn calls_of_accepting(options: Options) -> Vec<String> {
     let scene = Scene::start(options).await;
     let skip = scene.stack.proxy.records().len();
@@ -62,7 +62,8 @@ async fn calls_of_accepting(options: Options) -> Vec<String> {
     calls
 }
 
-/// Faults of one call of accepting, one after the other, each once or lasting; then everything heals, and time passes.
+/// Posts once per case, while `call` meets the case's fault once (`false`) or always (`true`). Then removes the faults, lets time
+/// pass, and checks every request.
 async fn accepting(call: String, cases: Vec<(Fault, bool)>, options: Options) {
     let scene = Scene::start(options).await;
     let proxy = &scene.stack.proxy;
@@ -78,11 +79,11 @@ async fn accepting(call: String, cases: Vec<(Fault, bool)>, options: Options) {
         let told = post(&scene, format!("{call} {fault:?} {}", if lasting { "always" } else { "once" })).await;
         proxy.heal();
         assert!(was_met(&scene, skip, fault), "{}", told.case);
-        // A fault that passes within the tries of the SDK is not even noticed.
+        // The retries of the SDK hide a transient fault that occurs once.
         let passes = !lasting && [Fault::Throttled, Fault::Internal, Fault::ConcurrentModification].contains(&fault);
         assert!(!passes || told.status == 202, "{}", told.case);
         assert!(!lasting || fault != Fault::LimitExceeded || told.status == 503, "{}", told.case);
-        // A client that was told to come back, comes back.
+        // A client repeats the call after a 503.
         if told.status == 503 {
             let again = post(&scene, told.case.clone()).await;
             assert_eq!(again.status, 202, "{}", told.case);
@@ -106,7 +107,7 @@ async fn accepting(call: String, cases: Vec<(Fault, bool)>, options: Options) {
     let mut ids: Vec<&str> = acknowledged.iter().map(|told| told.id.as_str()).collect();
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ran, ids.len(), "nothing else ran: {call}");
+    assert_eq!(ran, ids.len(), "a refused request ran: {call}");
     scene.sweep(TimeDelta::hours(2)).await;
     scene.assert_clean().await;
 }
@@ -117,14 +118,14 @@ async fn accepting_all(options: Options) {
     let mut tests = Vec::new();
     for call in calls {
         let cases: Vec<_> = faults(&call).into_iter().flat_map(|fault| [(fault, false), (fault, true)]).collect();
-        // Made only for a use case that the table has not seen: a table for each fault.
+        // Only the first request of a use case makes this call, so each fault needs a table of its own.
         let tables = if call == "dynamodb.UpdateItem" { cases.chunks(1) } else { cases.chunks(cases.len()) };
         tests.extend(tables.map(|cases| accepting(call.clone(), cases.to_vec(), options.clone())));
     }
     beside(tests).await;
 }
 
-/// All at once: most of the time they wait.
+/// Runs the tests concurrently, because each spends most of its time waiting.
 async fn beside<F: Future<Output = ()> + 'static>(tests: Vec<F>) {
     let beside = tokio::task::LocalSet::new();
     let running: Vec<_> = tests.into_iter().map(|test| beside.spawn_local(test)).collect();
@@ -144,7 +145,7 @@ async fn accepting_by_a_schedule_survives_faults_at_each_call() {
     accepting_all(Options { scheduler: true, ..Options::default() }).await;
 }
 
-/// The calls of firing and cleaning up, each once.
+/// Returns the distinct AWS calls of firing and cleaning up one request without faults.
 async fn calls_of_firing(options: Options) -> Vec<String> {
     let scene = Scene::start(options).await;
     scene.post(json!({}), "PT1H").await;
@@ -156,7 +157,7 @@ async fn calls_of_firing(options: Options) -> Vec<String> {
     calls
 }
 
-/// Each fault of one call of firing, once and lasting for the first deliveries.
+/// Fires one request per fault, while `call` meets that fault once, or always during the first two deliveries.
 async fn firing(call: String, options: Options) {
     let scene = Scene::start(options).await;
     let proxy = &scene.stack.proxy;
@@ -173,7 +174,7 @@ async fn firing(call: String, options: Options) {
         let first = scene.stack.driver.pending().await.remove(0);
         scene.stack.clock.set(first.at);
         scene.stack.driver.run_due(&[&scene.target]).await;
-        // A message counts its whole seconds from when it was sent, which is a moment after they were reckoned.
+        // The delay of a message starts when SQS receives it, which is later than the moment for which it was computed.
         scene.stack.clock.set(due + TimeDelta::seconds(2));
         scene.stack.driver.run_due(&[&scene.target]).await;
         proxy.heal();
@@ -183,7 +184,7 @@ async fn firing(call: String, options: Options) {
         scene.settle().await;
         let request = scene.api.request(&id).await;
         assert_eq!(text(&request, "status"), "succeeded", "{case}: {request}");
-        // A second run is only there where the first was cut off before its end was on record, and the history says so.
+        // A second attempt is allowed only after an interruption that the history shows.
         let count = |event: &str| events(&request).iter().filter(|&&other| other == event).count();
         assert_eq!(count("started"), 1 + count("interrupted"), "{case}: {request}");
         assert_eq!(count("succeeded"), 1, "{case}: {request}");
@@ -209,7 +210,7 @@ async fn firing_by_a_schedule_survives_faults_at_each_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repeat_that_cannot_be_scheduled_does_not_undo_the_first() {
+async fn a_repeat_that_cannot_be_scheduled_does_not_undo_the_acknowledged_request() {
     let scene = Scene::new().await;
     let first = post(&scene, "repeated".to_owned()).await;
     assert_eq!(first.status, 202);
@@ -224,7 +225,7 @@ async fn a_repeat_that_cannot_be_scheduled_does_not_undo_the_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_move_that_cannot_be_scheduled_is_taken_back() {
+async fn a_move_that_cannot_be_scheduled_is_rolled_back() {
     let scene = Scene::new().await;
     let (id, due) = scene.post(json!({}), "PT1H").await;
     scene.stack.proxy.fail_always("events", "PutRule", Fault::LimitExceeded);

@@ -1,5 +1,5 @@
-//! What a client is told of a fault of AWS, in time and without what is not for it; and what the delay queue makes of
-//! faults. Beside [`super::faults`], where each fault of each call is gone through for what becomes of the request.
+//! The API's answers to faults of AWS: status, code, `Retry-After`, no confidential detail, and in time. Also faults of the delay
+//! queue and calls that hang. [`super::faults`] tests the effect of every fault of every call on the request.
 
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use super::scene::Scene;
 use crate::harness::{Answer, events, text};
 
-/// API Gateway gives up after 30 s, the processor's own time-out is 29 s.
+/// Timeout of the processor function. API Gateway's own timeout is 30 s.
 const GATEWAY: Duration = Duration::from_secs(29);
 
 fn post(scene: &Scene, delay: &str) -> reqwest::RequestBuilder {
     scene.api.call(Method::POST, "/requests/puppet").json(&json!({ "delay": delay }))
 }
 
-/// Fails if the answer says who or what was refused: ARNs, the account, credentials.
+/// Fails if the answer contains an ARN, the account, a credential or an address.
 #[track_caller]
 fn assert_discreet(answer: &Answer) {
     let shown = answer.body.to_string();
@@ -28,7 +28,7 @@ fn assert_discreet(answer: &Answer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_fault_is_told_as_what_it_is() {
+async fn a_fault_of_aws_has_its_own_status_and_code_and_shows_nothing_confidential() {
     let scene = Scene::new().await;
     let (id, _) = scene.post(json!({}), "PT2H").await;
     let path = format!("/requests/{id}");
@@ -62,14 +62,14 @@ async fn every_fault_is_told_as_what_it_is() {
             assert!(line.to_string().contains(&id), "{what}: {line}");
         }
     }
-    // A quota is not free again in a second.
+    // A quota is not free again within seconds, so `Retry-After` is a minute.
     for (call, service, action) in [(far(), "events", "PutRule"), (far(), "events", "PutTargets"), (near(), "sqs", "SendMessage")] {
         scene.stack.proxy.fail_always(service, action, Fault::LimitExceeded);
         let answer = scene.api.send(call).await;
         scene.stack.proxy.heal();
         assert_eq!((answer.status, answer.header("retry-after")), (503, "60"), "{action}: {}", answer.body);
     }
-    assert_eq!(scene.timers().await.len(), 1, "of all these, only the first is there");
+    assert_eq!(scene.timers().await.len(), 1, "only the first request may have a rule");
     scene.settle().await;
     assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"]);
     let all = scene.api.get("/requests?useCase=puppet&limit=100").await.expect(200);
@@ -79,7 +79,7 @@ async fn every_fault_is_told_as_what_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_is_sent_twice_or_for_nobody_runs_nothing_more() {
+async fn a_duplicate_or_orphaned_message_runs_nothing() {
     let scene = Scene::new().await;
     for fault in [Fault::Throttled, Fault::Internal, Fault::LostResponse] {
         scene.stack.proxy.fail_once("sqs", "SendMessage", fault);
@@ -91,7 +91,7 @@ async fn a_message_that_is_sent_twice_or_for_nobody_runs_nothing_more() {
         assert!(delivered.iter().all(|one| one.outcome.is_ok()), "{delivered:?}");
         assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"], "{fault:?}");
     }
-    // Sent, though no answer ever said so: the client was told that it was not accepted.
+    // The message is sent but its reply is lost each time: the client gets an error, and the message is orphaned.
     scene.stack.proxy.fail_always("sqs", "SendMessage", Fault::LostResponse);
     let told = scene.api.send(post(&scene, "PT1M")).await.expect_fault(503, "scheduler-unavailable");
     scene.stack.proxy.heal();
@@ -101,15 +101,15 @@ async fn a_message_that_is_sent_twice_or_for_nobody_runs_nothing_more() {
     assert_eq!(events(&scene.api.request(text(&told, "correlationId")).await), ["accepted", "cancelled"]);
 }
 
-/// Waits until as many calls have met a time-out.
+/// Waits until `calls` calls have met the fault `Timeout`.
 async fn hanging(scene: &Scene, calls: usize) {
     let met = || scene.stack.proxy.records().iter().filter(|call| call.fault == Some(Fault::Timeout)).count();
     crate::harness::eventually("the call to hang", async || (met() >= calls).then_some(())).await;
 }
 
-/// Each call hangs once, all of them at the same time, in processes of their own.
+/// Each kind of call hangs once. The hanging calls run concurrently, each in a process of its own, to save time.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_without_an_answer_is_made_again() {
+async fn an_aws_call_without_a_reply_is_retried() {
     let scene = Scene::new().await;
     let (proxy, driver) = (&scene.stack.proxy, &scene.stack.driver);
     let accepting = [
@@ -136,7 +136,7 @@ async fn a_call_without_an_answer_is_made_again() {
     }
     drop(beside);
 
-    // Those of the rules; one more for the sixth call. Their minute is over, and their time has come.
+    // The four requests with rules, and one more for the fifth call. Set the clock to their time, so that they run at once.
     let (last, due) = scene.post(json!({}), "PT2H").await;
     let of_the_queue = ids.pop().unwrap();
     ids.push(last);
@@ -171,15 +171,15 @@ async fn a_call_without_an_answer_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nothing_answers_the_client_is_told_before_the_gateway_gives_up() {
+async fn a_client_gets_a_503_before_the_gateways_timeout_if_aws_does_not_reply() {
     let scene = Scene::new().await;
     scene.stack.proxy.fail_always("*", "*", Fault::Timeout);
     let begun = Instant::now();
     let told = scene.api.send(post(&scene, "PT2H")).await.expect_fault(503, "ledger-unavailable");
     assert!(begun.elapsed() < GATEWAY, "{:?}", begun.elapsed());
-    assert_eq!(told["mayRun"], true, "whether it is stored, nobody can tell: {told}");
+    assert_eq!(told["mayRun"], true, "the request may be stored: {told}");
     scene.stack.proxy.heal();
-    // The time-out was before the call's effect.
+    // The fault `Timeout` holds the call back, so nothing was stored.
     scene.api.get(&format!("/requests/{}", text(&told, "correlationId"))).await.expect_fault(404, "unknown-request");
     scene.assert_clean().await;
 }

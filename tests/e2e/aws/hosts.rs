@@ -1,4 +1,4 @@
-//! A second target host, and use cases from a bucket.
+//! A second target function, and use cases read from a bucket.
 
 use chrono::TimeDelta;
 use postdate_tests::driver::Source;
@@ -12,7 +12,7 @@ use crate::harness::{PUPPET, UseCases, aged, aged_statement, events, eventually,
 const BIG: &str = "[targets]\ndefault = 'heavy'\nheavy = { kind = 'plugin', host = 'big' }\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_host_that_a_target_names_runs_it_from_its_own_queue_on_retries_too() {
+async fn a_target_with_a_host_runs_on_that_host_for_every_attempt() {
     let scene = Scene::with(BIG, Options::default()).await;
     let big = scene.stack.big().await;
     let script = json!({ "do": "retry", "untilAttempt": 2 });
@@ -24,17 +24,17 @@ async fn the_host_that_a_target_names_runs_it_from_its_own_queue_on_retries_too(
     for id in [far, near] {
         assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "attempt-failed", "started", "succeeded"]);
     }
-    assert!(!scene.target.log().text().contains("fired"), "the default host has nothing to do with it");
+    assert!(!scene.target.log().text().contains("fired"), "the default host must not fire the request");
     scene.assert_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_janitor_finds_goes_to_the_host_that_it_is_for() {
+async fn the_janitor_rearms_a_request_on_the_host_of_its_target() {
     let scene = Scene::with(BIG, Options::default()).await;
     let big = scene.stack.big().await;
     let (id, due) = scene.post(json!({}), "PT2H").await;
     let rule = scene.stack.driver.pending().await.remove(0);
-    // The event is lost, as after the longest age of an event.
+    // EventBridge gives the event up, as it does after the maximum event age.
     scene.stack.driver.undeliverable(&rule, "THROTTLING").await;
     scene.stack.clock.set(due);
     assert_eq!(scene.sweep(TimeDelta::minutes(4)).await["rearmed"], 1);
@@ -45,7 +45,7 @@ async fn what_the_janitor_finds_goes_to_the_host_that_it_is_for() {
     scene.assert_clean().await;
 }
 
-/// Pushes the bundle to the bucket, as its author would.
+/// Pushes `puppet` with this manifest to the bucket by `postdate use-case push`. Returns the version.
 async fn publish(scene: &Scene, manifest: &str) -> String {
     let use_cases = UseCases::new();
     use_cases.write("puppet", manifest);
@@ -62,7 +62,7 @@ async fn use_cases_come_from_a_bucket_and_change_without_a_restart() {
     assert_eq!((nothing.status, text(&nothing.body, "code")), (404, "unknown-use-case"), "{}", nothing.body);
 
     let first = publish(&scene, &format!("{PUPPET}{RETRY}[schedule]\nmax-ahead = '2h'\n")).await;
-    // Looked for again some seconds after it was not there.
+    // The processor looks for an unknown use case again after some seconds.
     let pinned = eventually("the use case to be there", async || {
         let answer = scene.api.post("/requests/puppet", &json!({ "delay": "PT1H", "validate": { "do": "accept" } })).await;
         (answer.status == 202).then(|| text(&answer.body, "correlationId").to_owned())
@@ -87,7 +87,7 @@ async fn use_cases_come_from_a_bucket_and_change_without_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn versions_that_no_request_in_the_table_needs_are_pruned() {
+async fn prune_deletes_versions_that_no_request_in_the_table_is_pinned_to() {
     let scene = Scene::start(Options { use_cases_in_s3: true, ..Options::default() }).await;
     let manifest = |word: &str| format!("{PUPPET}{RETRY}[process.config]\nword = '{word}'\n");
     let one = publish(&scene, &manifest("one")).await;
@@ -120,7 +120,7 @@ async fn versions_that_no_request_in_the_table_needs_are_pruned() {
     let done = prune(&[]).await;
     done.says(&[&format!("deleted  {two}"), "1 of the 2 other versions"]);
 
-    // What a request is pinned to is there at its time; afterwards nobody needs it.
+    // The pinned version is kept until its request has run, and can be pruned afterwards.
     scene.settle().await;
     let request = scene.api.request(&pinned).await;
     assert_eq!((text(&request, "result"), text(&request, "version")), ("one", one.as_str()), "{request}");

@@ -1,4 +1,4 @@
-//! What the janitor removes, what it leaves alone, and what it brings back to work.
+//! The janitor: it removes orphaned rules, leaves other rules alone, and reschedules requests whose event was lost.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_tests::fault_proxy::Fault;
@@ -15,17 +15,17 @@ async fn put_rule(scene: &Scene, name: &str, at: DateTime<Utc>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_rules_of_this_deployment_whose_time_or_request_is_over_are_removed() {
+async fn the_janitor_removes_only_past_rules_of_this_deployment() {
     let scene = Scene::new().await;
     let (id, _) = scene.post(json!({}), "P2D").await;
     let needed = scene.timers().await.remove(0);
     let (past, future) = (scene.stack.clock.now() - TimeDelta::hours(2), scene.stack.clock.now() + TimeDelta::days(1));
     let unknown = "01a20c87-aa44-77fd-b97b-f8e3d9b8c691";
-    // Of a request that is not on record here: it may be that of a deployment whose prefix begins with this one's.
+    // A future rule of an unknown request may belong to a deployment whose prefix starts with this one's, so it stays.
     let foreign = format!("postdate-puppet-{unknown}");
     put_rule(&scene, &foreign, future).await;
     put_rule(&scene, "postdate-puppet-01a20c87-aa44-77fd-b97b-000000000000", past).await;
-    // By hand, with our prefix; another deployment's; somebody else's.
+    // A hand-made rule with our prefix, a rule of another deployment, and a rule of another application.
     let others = ["postdate-nightly", &format!("other-puppet-{unknown}"), "nightly"];
     for name in others {
         put_rule(&scene, name, past).await;
@@ -38,12 +38,12 @@ async fn only_rules_of_this_deployment_whose_time_or_request_is_over_are_removed
     expected.sort();
     assert_eq!(left, expected);
     let report = scene.sweep(TimeDelta::days(1) + TimeDelta::minutes(10)).await;
-    assert_eq!(report["cleaned"], 1, "it has fired: {report}");
+    assert_eq!(report["cleaned"], 1, "the rule is past its time: {report}");
     assert_eq!(text(&scene.api.request(&id).await, "status"), "scheduled");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rule_that_cannot_be_removed_is_told_of_and_removed_later() {
+async fn a_rule_that_cannot_be_removed_is_reported_and_removed_by_a_later_run() {
     let scene = Scene::new().await;
     let (id, _) = scene.post(json!({}), "PT1H").await;
     scene.stack.proxy.fail_always("events", "DeleteRule", Fault::AccessDenied);
@@ -62,15 +62,15 @@ async fn a_rule_that_cannot_be_removed_is_told_of_and_removed_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_whose_event_was_lost_runs_all_the_same() {
+async fn a_request_whose_event_was_lost_is_rearmed_and_runs() {
     let scene = Scene::new().await;
     let (id, due) = scene.post(json!({}), "PT1H").await;
-    // Somebody deleted the rule by hand.
+    // Delete the rule, as an operator could by hand.
     let rule = scene.timers().await.remove(0);
     scene.stack.aws.json("events", "RemoveTargets", &json!({ "Rule": rule, "Ids": ["postdate"] })).await;
     scene.stack.aws.json("events", "DeleteRule", &json!({ "Name": rule })).await;
     scene.stack.clock.set(due);
-    assert_eq!(scene.sweep(TimeDelta::minutes(1)).await["rearmed"], 0, "its event may be on its way");
+    assert_eq!(scene.sweep(TimeDelta::minutes(1)).await["rearmed"], 0, "the event may still be in flight");
     assert_eq!(scene.sweep(TimeDelta::minutes(4)).await["rearmed"], 1);
     scene.settle().await;
     assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"]);
@@ -78,7 +78,7 @@ async fn a_request_whose_event_was_lost_runs_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_janitors_beside_a_running_target_do_no_harm() {
+async fn two_concurrent_janitors_do_not_disturb_running_attempts() {
     let scene = Scene::new().await;
     let mut ids = Vec::new();
     for _ in 0..5 {

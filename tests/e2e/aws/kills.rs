@@ -1,5 +1,5 @@
-//! A Lambda is gone in the middle: killed before or after each of its calls, or frozen past its lease. The event comes
-//! again, as AWS sends it, or the janitor finds what is left.
+//! Lambdas killed before or after each of their AWS calls, or frozen beyond the lease of a claim. AWS redelivers the event, or
+//! the janitor finds the request.
 
 use chrono::TimeDelta;
 use postdate_tests::fault_proxy::Moment;
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::scene::Scene;
 use crate::harness::{events, text};
 
-/// `Service.Action` of each call since `skip`, with which of its kind it is, from 1.
+/// Returns `service.Action` of each call after the first `skip`, with its number among the calls of that name, from 1.
 fn numbered(scene: &Scene, skip: usize) -> Vec<(String, usize)> {
     let names = scene.stack.proxy.names(skip);
     let nth = |index: usize| names[..=index].iter().filter(|&name| *name == names[index]).count();
@@ -22,7 +22,7 @@ fn keyed(scene: &Scene, key: &str) -> reqwest::RequestBuilder {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_processor_killed_at_each_call_leaves_nothing_that_was_not_asked_for() {
+async fn a_processor_killed_at_any_call_leaves_one_request_per_key() {
     let mut scene = Scene::new().await;
     scene.post(json!({}), "PT3H").await;
     let skip = scene.stack.proxy.records().len();
@@ -51,11 +51,11 @@ async fn a_processor_killed_at_each_call_leaves_nothing_that_was_not_asked_for()
     let items = scene.stack.aws.items(TABLE).await;
     let runs: Vec<&str> =
         items.iter().filter(|item| item["sk"]["S"] == "request").filter_map(|item| item["status"]["S"].as_str()).collect();
-    assert_eq!(runs, vec!["succeeded"; keys.len() + 1], "each key once, and the one without");
+    assert_eq!(runs, vec!["succeeded"; keys.len() + 1], "each key must run once, and the request without a key once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_target_killed_at_each_call_is_made_up_for() {
+async fn a_request_whose_target_is_killed_at_any_call_still_succeeds_once() {
     let mut scene = Scene::new().await;
     scene.post(json!({}), "PT1H").await;
     let skip = scene.stack.proxy.records().len();
@@ -67,7 +67,7 @@ async fn a_target_killed_at_each_call_is_made_up_for() {
         let (service, action) = call.split_once('.').unwrap();
         let (id, due) = scene.post(json!({}), "PT1H").await;
         let mut held = scene.stack.proxy.hold_nth(service, action, *nth, moment);
-        // Until the call that is held: the rule's delivery, then the message's.
+        // The held call belongs to the first delivery, which parks the request in the queue, or to the second, which runs it.
         let rule = scene.stack.driver.pending().await.remove(0);
         scene.stack.clock.set(rule.at);
         let mut delivery = scene.target.invoke_beside(&rule.event);
@@ -85,7 +85,7 @@ async fn a_target_killed_at_each_call_is_made_up_for() {
         drop(held);
         scene.stack.proxy.heal();
         scene.target.start().await;
-        // All that is still pending comes, the rule's own event among it: Lambda repeats what was cut off.
+        // Deliver everything that is pending, the rule's event included, as Lambda retries an interrupted invocation.
         scene.settle().await;
         scene.sweep(TimeDelta::minutes(10)).await;
         scene.settle().await;
@@ -99,7 +99,7 @@ async fn a_target_killed_at_each_call_is_made_up_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_target_frozen_past_its_lease_does_not_overwrite_who_took_over() {
+async fn a_target_frozen_beyond_its_lease_does_not_overwrite_the_attempt_that_took_over() {
     let scene = Scene::new().await;
     let (id, due) = scene.post(json!({ "process": { "do": "sleep", "ms": 1000 } }), "PT1H").await;
     let rule = scene.stack.driver.pending().await.remove(0);
@@ -110,12 +110,12 @@ async fn a_target_frozen_past_its_lease_does_not_overwrite_who_took_over() {
     let second = scene.stack.function("target");
     scene.stack.clock.advance(TimeDelta::minutes(10));
     let second = second.started().await;
-    // The lease has run out: whoever gets the event next takes over.
+    // The lease has expired, so the next delivery takes the request over.
     assert!(second.invoke(&rule.event).await.is_ok());
     let request = scene.api.reaches(&id, "succeeded").await;
     assert_eq!(events(&request), ["accepted", "started", "interrupted", "started", "succeeded"]);
     scene.target.thaw();
-    assert!(first.await.unwrap().is_ok(), "it is told that its claim was lost, and leaves it at that");
+    assert!(first.await.unwrap().is_ok(), "a target that lost its claim must return success");
     assert_eq!(scene.api.request(&id).await, request);
     scene.settle().await;
     scene.sweep(TimeDelta::hours(2)).await;

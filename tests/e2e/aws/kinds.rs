@@ -1,4 +1,4 @@
-//! Each kind of target that the target host delivers to: what arrives there, and what the request says of it.
+//! Each kind of target that the target host delivers to: the delivery as it arrives, and the result in the request.
 
 use postdate_tests::aws::Aws;
 use postdate_tests::fault_proxy::Fault;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::scene::Scene;
 use crate::harness::{Receiver, Reply, events, text};
 
-/// Makes a bus, and a queue that gets each of its events; returns the bus's ARN.
+/// Creates an event bus whose events all go to the queue `of-the-bus`. Returns the bus's ARN.
 async fn bus(aws: &Aws) -> String {
     aws.create_queue("of-the-bus").await;
     aws.json("events", "CreateEventBus", &json!({ "Name": "orders" })).await;
@@ -27,12 +27,12 @@ async fn state_machine(aws: &Aws) -> String {
     text(&aws.json("states", "CreateStateMachine", &machine).await, "stateMachineArn").to_owned()
 }
 
-/// A body whose spaces, numbers and order say whether it came as it was.
+/// Returns a body whose spaces, number format and member order show whether delivery changed a byte.
 fn body(target: &str) -> String {
     format!("{{ \"z\": 1.0, \"delay\":\"PT1S\", \"target\": \"{target}\", \"a\": \"\\u00e4\u{1F4EC}\" }}")
 }
 
-/// Posts and lets it run; returns its id and its result.
+/// Posts a request and lets it run. Returns its id and its result.
 async fn run(scene: &Scene, target: &str) -> (String, Value) {
     let call = scene.api.call(Method::POST, "/requests/puppet").header("content-type", "application/json").body(body(target));
     let id = text(&scene.api.send(call).await.expect(202), "correlationId").to_owned();
@@ -100,9 +100,9 @@ async fn queues_topics_buses_and_state_machines_get_the_body() {
 
     let (id, result) = run(&scene, "flow").await;
     let execution = aws.json("states", "DescribeExecution", &json!({ "executionArn": result["executionArn"] })).await;
-    assert_eq!((&execution["name"], &execution["input"]), (&json!(id), &json!(body("flow"))), "named after the request");
+    assert_eq!((&execution["name"], &execution["input"]), (&json!(id), &json!(body("flow"))), "the execution is named after the request");
 
-    // Where a request goes is the operator's to say: an alias, and never an address.
+    // A request names an alias of the manifest. An ARN is refused, because the operator decides about destinations.
     let arn = aws.arn("sqs", "orders");
     let refused = scene.api.post("/requests/puppet", &json!({ "delay": "PT1S", "target": arn })).await;
     let refused = refused.expect_fault(422, "unknown-target");
@@ -113,7 +113,7 @@ async fn queues_topics_buses_and_state_machines_get_the_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_is_invoked_with_the_body_and_its_answer_is_the_result() {
+async fn a_lambda_target_gets_the_body_and_its_answer_is_the_result() {
     let functions = Receiver::start(|call, count| match count {
         0 => Reply::ok(r#"{ "order": 7 }"#),
         1 => Reply::ok(r#"{"errorType":"OutOfStock","errorMessage":"payload"}"#).header("x-amz-function-error", "Unhandled"),
@@ -138,7 +138,7 @@ async fn a_function_is_invoked_with_the_body_and_its_answer_is_the_result() {
     let arn = scene.stack.aws.arn("lambda", "function:orders:live");
     assert_eq!(calls[0].path.replace("%3A", ":"), format!("/2015-03-31/functions/{arn}/invocations"));
 
-    // An error of the function is tried again; what it says may quote the body, and is not kept.
+    // An error of the function is retried. Its message may quote the body, so the history keeps the error type only.
     let id = scene.api.submit("puppet", json!({ "delay": "PT1S" })).await;
     scene.settle().await;
     let request = scene.api.request(&id).await;
@@ -154,14 +154,14 @@ async fn a_function_is_invoked_with_the_body_and_its_answer_is_the_result() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_service_refuses_is_tried_again_only_where_it_may_help() {
+async fn transient_errors_of_a_service_are_retried_and_permanent_ones_fail_at_once() {
     let manifest = async |aws: &Aws| {
         let bus = bus(aws).await;
         let gone = aws.arn("sqs", "gone");
         format!("[targets]\ndefault = 'bus'\nbus = {{ kind = 'event-bus', arn = '{bus}' }}\ngone = {{ kind = 'sqs', arn = '{gone}' }}\n")
     };
     let scene = Scene::in_account(manifest, Options::default()).await;
-    // 200, and the one event in it failed.
+    // The call answers 200, and its only entry failed.
     scene.stack.proxy.fail_once("events", "PutEvents", Fault::PartFailed);
     let (id, _) = scene.post(json!({}), "PT1S").await;
     scene.settle().await;
@@ -176,6 +176,6 @@ async fn what_a_service_refuses_is_tried_again_only_where_it_may_help() {
     let (id, _) = scene.post(json!({ "target": "gone" }), "PT1S").await;
     scene.settle().await;
     let request = scene.api.request(&id).await;
-    assert_eq!(events(&request), ["accepted", "started", "failed"], "no queue is made by asking again: {request}");
+    assert_eq!(events(&request), ["accepted", "started", "failed"], "a missing queue is a permanent failure: {request}");
     scene.assert_clean().await;
 }

@@ -1,4 +1,4 @@
-//! The whole life of a request, on rules, on EventBridge Scheduler, and in the delay queue alone.
+//! The lifecycle of a request on AWS: scheduled by a rule, by EventBridge Scheduler, and by the delay queue alone.
 
 use chrono::{DurationRound, TimeDelta};
 use postdate_tests::driver::Source;
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::scene::Scene;
 use crate::harness::{PAYLOAD, events, time};
 
-/// Accepted, fired in the minute before, parked for the rest, processed, cleaned up.
+/// Follows one request: accepted, fired in the minute before its time, parked in the delay queue, processed, cleaned up.
 async fn lives(options: Options, source: Source) {
     let scene = Scene::start(options).await;
     let (id, due) = scene.post(json!({ "process": { "do": "succeed", "result": "done" } }), "PT2H30M10S").await;
@@ -27,44 +27,44 @@ async fn lives(options: Options, source: Source) {
     let delivered = scene.settle().await;
     assert!(delivered.iter().all(|one| one.outcome.is_ok()), "{delivered:?}");
     let sources: Vec<Source> = delivered.iter().map(|one| one.due.source).collect();
-    assert_eq!(sources, [source, Source::Message], "early in its minute, then the rest in the queue");
+    assert_eq!(sources, [source, Source::Message], "the timer fires early in its minute, then the delay queue delivers");
 
     let request = scene.api.request(&id).await;
     assert_eq!((&request["status"], &request["result"], &request["attempts"]), (&json!("succeeded"), &json!("done"), &json!(1)));
     assert_eq!(events(&request), ["accepted", "started", "succeeded"]);
-    assert!(time(&request["history"][1]["at"]) >= due, "never early: {request}");
+    assert!(time(&request["history"][1]["at"]) >= due, "started early: {request}");
     scene.assert_clean().await;
-    // No payload in a log.
+    // No log shows the payload, and each function logs the id.
     for function in [&scene.processor, &scene.target] {
         assert!(!function.log().text().contains(PAYLOAD), "{}", function.log().text());
-        assert!(function.log_lines().iter().any(|line| line.to_string().contains(&id)), "{} says the id", function.name);
+        assert!(function.log_lines().iter().any(|line| line.to_string().contains(&id)), "the log of {} lacks the id", function.name);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_rules() {
+async fn a_request_scheduled_by_a_rule_runs_once_and_is_cleaned_up() {
     lives(Options::default(), Source::Rule).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_eventbridge_scheduler() {
+async fn a_request_scheduled_by_eventbridge_scheduler_runs_once_and_is_cleaned_up() {
     lives(Options { scheduler: true, ..Options::default() }, Source::Schedule).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn near_times_take_the_queue_alone() {
+async fn a_request_due_soon_is_scheduled_by_the_delay_queue_alone() {
     let scene = Scene::new().await;
     let (id, due) = scene.post(json!({}), "PT30S").await;
     assert_eq!(scene.timers().await, Vec::<String>::new());
     let delivered = scene.settle().await;
     assert_eq!(delivered.len(), 1, "{delivered:?}");
     let request = scene.api.reaches(&id, "succeeded").await;
-    assert!(time(&request["history"][1]["at"]) >= due, "never early: {request}");
+    assert!(time(&request["history"][1]["at"]) >= due, "started early: {request}");
     scene.assert_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_queue_it_is_the_next_whole_minute() {
+async fn a_request_without_a_delay_queue_runs_at_the_next_whole_minute() {
     let scene = Scene::start(Options { without_queue: true, ..Options::default() }).await;
     let (id, due) = scene.post(json!({}), "PT30S").await;
     let pending = scene.stack.driver.pending().await;

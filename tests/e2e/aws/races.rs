@@ -1,4 +1,4 @@
-//! Deliveries that come twice, late, or for a request that was cancelled or moved.
+//! Deliveries that arrive twice, late, or for a cancelled or moved request.
 
 use chrono::TimeDelta;
 use postdate_tests::stack::Options;
@@ -7,13 +7,13 @@ use serde_json::json;
 use super::scene::Scene;
 use crate::harness::{events, text, time};
 
-/// Entries of the history with which an attempt begins.
+/// Returns the number of attempts that the history shows.
 fn runs(request: &serde_json::Value) -> usize {
     events(request).iter().filter(|&&event| event == "started").count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_ten_deliveries_at_once_one_runs() {
+async fn ten_concurrent_deliveries_run_a_request_once() {
     let scene = Scene::new().await;
     let (id, due) = scene.post(json!({ "process": { "do": "sleep", "ms": 300 } }), "PT1H").await;
     let rule = scene.stack.driver.pending().await.remove(0);
@@ -21,17 +21,17 @@ async fn of_ten_deliveries_at_once_one_runs() {
     let (_two, _three) = tokio::join!(scene.stack.target(), scene.stack.target());
     let all: Vec<_> = (0..10).map(|_| scene.target.invoke_beside(&rule.event)).collect();
     for delivery in all {
-        assert!(delivery.await.unwrap().is_ok(), "a delivery too many is no failure");
+        assert!(delivery.await.unwrap().is_ok(), "a duplicate delivery must not be an error");
     }
     let request = scene.api.reaches(&id, "succeeded").await;
     assert_eq!((runs(&request), &request["attempts"]), (1, &json!(1)), "{request}");
-    // Those that met the running one look again when its lease would have ended.
+    // A delivery that met the running attempt is parked until that attempt's lease ends.
     scene.settle().await;
     assert_eq!(scene.api.request(&id).await, request);
     scene.assert_clean().await;
 }
 
-/// Cancelled: the timer is gone, and its event, should it be on its way already, runs nothing.
+/// Cancels a request: its timer is deleted, and a timer event that is already in flight runs nothing.
 async fn cancelled(options: Options) {
     let scene = Scene::start(options).await;
     let (id, due) = scene.post(json!({}), "PT1H").await;
@@ -47,16 +47,16 @@ async fn cancelled(options: Options) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_request_never_runs_by_a_rule() {
+async fn a_cancelled_request_of_a_rule_never_runs() {
     cancelled(Options::default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_request_never_runs_by_a_schedule() {
+async fn a_cancelled_request_of_a_schedule_never_runs() {
     cancelled(Options { scheduler: true, ..Options::default() }).await;
 }
 
-/// Moved from an hour to `delay`: runs once, then, though the first event comes as well.
+/// Moves a request from one hour to `delay`. The request runs once, at its new time, although the former timer fires too.
 async fn moved(options: Options, delay: &str) {
     let scene = Scene::start(options).await;
     let (id, _) = scene.post(json!({}), "PT1H").await;
@@ -67,7 +67,7 @@ async fn moved(options: Options, delay: &str) {
     if due > first.at {
         scene.stack.clock.set(first.at);
         assert!(scene.stack.driver.deliver(&first, &[&scene.target]).await.outcome.is_ok());
-        assert_eq!(text(&scene.api.request(&id).await, "status"), "scheduled", "not at the old time");
+        assert_eq!(text(&scene.api.request(&id).await, "status"), "scheduled", "a moved request must not run at its former time");
     }
     scene.settle().await;
     let request = scene.api.request(&id).await;
@@ -82,16 +82,16 @@ async fn moved(options: Options, delay: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_moved_to_later_runs_then_by_a_rule() {
+async fn a_request_moved_to_a_later_rule_runs_once_at_its_new_time() {
     moved(Options::default(), "PT3H").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_moved_to_later_runs_then_by_a_schedule() {
+async fn a_request_moved_to_a_later_schedule_runs_once_at_its_new_time() {
     moved(Options { scheduler: true, ..Options::default() }, "PT3H").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_moved_to_soon_runs_then() {
+async fn a_request_moved_from_a_rule_to_the_delay_queue_runs_once_at_its_new_time() {
     moved(Options::default(), "PT20S").await;
 }

@@ -1,4 +1,4 @@
-//! Attempts that fail on AWS: the back-off, the last failure, who is told, and once more.
+//! Failed attempts on AWS: back-off, the final failure, its notice, the dead letter and the redrive.
 
 use chrono::TimeDelta;
 use postdate_tests::aws::REGION;
@@ -21,19 +21,19 @@ async fn dead_letter(scene: &Scene, arguments: &[&str]) -> String {
     cli_with(&variables, &[&["dead-letter"], arguments].concat()).await.expect(0).stdout
 }
 
-/// A request that has used up its three attempts, and would succeed at the next.
+/// Runs a request until its three attempts have failed; a fourth would succeed. Returns its id and document.
 async fn failed(scene: &Scene) -> (String, Value) {
     let script = json!({ "do": "retry", "untilAttempt": 4, "message": "the shop is closed" });
     let (id, _) = scene.post(json!({ "process": script }), "PT1H").await;
     let delivered = scene.settle().await;
-    assert!(delivered.iter().all(|one| one.outcome.is_ok()), "a failed attempt is no failed delivery: {delivered:?}");
+    assert!(delivered.iter().all(|one| one.outcome.is_ok()), "a failed attempt must not fail the delivery: {delivered:?}");
     let request = scene.api.request(&id).await;
     assert_eq!(text(&request, "status"), "failed", "{request}");
     (id, request)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failing_request_backs_off_fails_is_told_of_and_is_redriven() {
+async fn a_failing_request_backs_off_then_sends_a_notice_and_can_be_redriven() {
     let scene = Scene::new().await;
     let (id, request) = failed(&scene).await;
     assert_eq!(events(&request), ["accepted", "started", "attempt-failed", "started", "attempt-failed", "started", "failed"]);
@@ -46,7 +46,7 @@ async fn a_failing_request_backs_off_fails_is_told_of_and_is_redriven() {
 
     let notices = scene.stack.aws.take_messages(&scene.stack.notices_url).await;
     let notices: Vec<Value> = notices.iter().map(postdate_tests::aws::Message::json).collect();
-    assert_eq!(notices.len(), 1, "told once, of the end: {notices:?}");
+    assert_eq!(notices.len(), 1, "the failure must be notified once: {notices:?}");
     let expected = json!({
         "v": 1, "event": "request-failed", "correlationId": id, "useCase": "puppet", "target": "here", "attempts": 3,
         "failure": "the shop is closed, attempt 3", "at": request["finishedAt"],
@@ -65,7 +65,7 @@ async fn a_failing_request_backs_off_fails_is_told_of_and_is_redriven() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_request_is_retried_by_the_api() {
+async fn a_failed_request_can_be_retried_by_the_api() {
     let scene = Scene::new().await;
     let (id, _) = failed(&scene).await;
     let answer = scene.api.post(&format!("/requests/{id}/retry"), &json!({})).await;
@@ -77,7 +77,7 @@ async fn a_failed_request_is_retried_by_the_api() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_eventbridge_could_not_deliver_is_redriven() {
+async fn an_event_that_eventbridge_could_not_deliver_can_be_redriven() {
     let scene = Scene::new().await;
     let (id, due) = scene.post(json!({}), "PT1H").await;
     let pending = scene.stack.driver.pending().await;

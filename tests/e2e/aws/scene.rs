@@ -1,4 +1,4 @@
-//! A stack with its processor and target running, and bundles made for the test.
+//! A stack with running processor and target functions, and the test's own bundle `puppet`.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_tests::aws::Aws;
@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use super::bundles;
 use crate::harness::{Client, PUPPET, UseCases, time};
 
-/// What the tests' bundle `puppet` has beside its plugins: three attempts, quick retries.
+/// The retry policy of the bundle `puppet`: three attempts, back-off of 30 s and 60 s.
 pub const RETRY: &str = "
 [retry]
 max-attempts = 3
 backoff = { initial = '30s', factor = 2, max = '1h' }
 ";
 
-/// Dropped in this order: the functions first.
+/// The fields are dropped in this order, the functions first.
 pub struct Scene {
     pub processor: Function,
     pub target: Function,
@@ -27,7 +27,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// With rules, the queue, and the bundle `puppet`.
+    /// Starts a scene with EventBridge rules, the delay queue, and the bundle `puppet`.
     pub async fn new() -> Self {
         Self::start(Options::default()).await
     }
@@ -36,17 +36,17 @@ impl Scene {
         Self::with("", options).await
     }
 
-    /// More of the manifest of `puppet`: its targets.
+    /// Starts a scene with these lines, such as targets, added to the manifest of `puppet`.
     pub async fn with(manifest: &str, options: Options) -> Self {
         Self::in_account(async |_| manifest.to_owned(), options).await
     }
 
-    /// As [`Self::with`], for targets that are made in the stack's account first.
+    /// As [`Self::with`]; the closure can create the targets in the stack's account first.
     pub async fn in_account(manifest: impl AsyncFnOnce(&Aws) -> String, options: Options) -> Self {
         Self::made(async |aws| format!("{PUPPET}{RETRY}{}", manifest(aws).await), options).await
     }
 
-    /// With this as the manifest of `puppet`.
+    /// Starts a scene with this as the whole manifest of `puppet`.
     pub async fn of(manifest: &str, options: Options) -> Self {
         Self::made(async |_| manifest.to_owned(), options).await
     }
@@ -62,7 +62,7 @@ impl Scene {
         Self { processor, target, api, stack, _use_cases: use_cases }
     }
 
-    /// Posts to `puppet`; returns the id and the time that it is due.
+    /// Posts to `puppet`. Returns the request's id and its `triggerAt`.
     pub async fn post(&self, mut body: Value, delay: &str) -> (String, DateTime<Utc>) {
         body["delay"] = json!(delay);
         let id = self.api.submit("puppet", body).await;
@@ -70,19 +70,19 @@ impl Scene {
         (id, due)
     }
 
-    /// Lets time pass until nothing is pending.
+    /// Advances the clock and delivers until nothing is pending. Returns the deliveries.
     pub async fn settle(&self) -> Vec<Delivered> {
         self.stack.driver.settle(&[&self.target]).await
     }
 
-    /// One run of the janitor at `after` from now; returns its report.
+    /// Advances the clock by `after` and runs the janitor once. Returns its report.
     pub async fn sweep(&self, after: TimeDelta) -> Value {
         self.stack.clock.advance(after);
         let janitor = self.stack.janitor().await;
         janitor.invoke(&json!({})).await.expect("the janitor's report")
     }
 
-    /// Names of the rules and schedules that there are.
+    /// Returns the names of all rules and schedules.
     pub async fn timers(&self) -> Vec<String> {
         let rules = self.stack.aws.list_rules().await;
         let mut names: Vec<String> = rules.iter().filter_map(|rule| rule["Name"].as_str().map(str::to_owned)).collect();
@@ -90,7 +90,7 @@ impl Scene {
         names
     }
 
-    /// No rule, no schedule, no message that is still to come.
+    /// Fails if a rule, a schedule or a pending message is left.
     pub async fn assert_clean(&self) {
         assert_eq!(self.timers().await, Vec::<String>::new());
         let pending = self.stack.driver.pending().await;

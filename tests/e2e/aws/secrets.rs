@@ -1,4 +1,4 @@
-//! Secrets of the Lambdas: from Parameter Store, Secrets Manager and the environment; and that nothing shows them.
+//! Secrets on AWS: read from Parameter Store, Secrets Manager or the environment, rotated, shown in no answer and no log line.
 
 use postdate_tests::fault_proxy::Fault;
 use postdate_tests::stack::Options;
@@ -10,18 +10,19 @@ use crate::harness::{PUPPET, SECRET, eventually, text};
 const SSM: &str = "/postdate-secrets/";
 const MANAGER: &str = "postdate-secrets/";
 
-/// The Lambdas with secrets from that place, as much as possible in their logs, and the puppet with a granted secret.
+/// Returns options for Lambdas that read secrets from `place`, refresh them every second, and log at level trace.
 fn options(place: &str) -> Options {
     let variables = [
         ("POSTDATE_SECRETS", place),
         ("POSTDATE_SECRETS_LIFETIME", "1s"),
-        // The SDK's own events as well.
+        // Trace includes the log events of the SDK.
         ("POSTDATE_LOG", "trace"),
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     Options { variables, ..Options::default() }
 }
 
+/// Returns the puppet's manifest with the secret `GRANTED` granted to both roles.
 fn granted() -> String {
     PUPPET.replace("timeout", "secrets = ['GRANTED']\ntimeout")
 }
@@ -80,13 +81,13 @@ async fn place_is_used(place: &str, service: &str, action: &str, put: impl Async
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parameters_reach_plugins_rotate_and_are_shown_nowhere() {
+async fn parameters_reach_plugins_are_rotated_and_shown_nowhere() {
     let put = async |aws: &postdate_tests::aws::Aws, value: &str| aws.put_parameter(&format!("{SSM}puppet/GRANTED"), value).await;
     place_is_used("ssm:/postdate-secrets/", "ssm", "GetParameters", put).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secrets_of_secrets_manager_reach_plugins_rotate_and_are_shown_nowhere() {
+async fn secrets_of_secrets_manager_reach_plugins_are_rotated_and_shown_nowhere() {
     let put = async |aws: &postdate_tests::aws::Aws, value: &str| aws.put_secret(&format!("{MANAGER}puppet/GRANTED"), value).await;
     place_is_used("secretsmanager:postdate-secrets/", "secretsmanager", "GetSecretValue", put).await;
 }

@@ -1,4 +1,4 @@
-//! Each shape of event that AWS has for the processor and the target, and what is neither.
+//! Every shape of event that AWS sends to the processor and the target, and foreign events.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,7 +14,7 @@ use super::bench::call;
 use super::scene::Scene;
 use crate::harness::{PAYLOAD, events, text};
 
-/// A sample event, see `host/aws/tests/events/README.md`, with an idempotency key that no other has.
+/// Returns a sample event (see `host/aws/tests/events/README.md`) with a unique idempotency key.
 fn sample(file: &str) -> Value {
     static KEYS: AtomicU32 = AtomicU32::new(0);
     let path = tools::root().join("host/aws/tests/events").join(file);
@@ -23,7 +23,7 @@ fn sample(file: &str) -> Value {
     serde_json::from_str(&event).expect("JSON")
 }
 
-/// The sample as a POST of this body to `puppet`, by the same caller through the same gateway.
+/// Returns the sample as a POST of `body` to `puppet`, with the sample's caller and gateway.
 fn post(file: &str, body: &Value) -> Value {
     let mut event = sample(file);
     let moved = |path: &Value| {
@@ -53,13 +53,13 @@ fn post(file: &str, body: &Value) -> Value {
     event
 }
 
-/// A header of an answer to AWS, which has either one value each or several.
+/// Returns a header of an answer, from `headers` or `multiValueHeaders`; empty if missing.
 fn header<'a>(answer: &'a Value, name: &str) -> &'a str {
     let one = answer["headers"][name].as_str();
     one.or_else(|| answer["multiValueHeaders"][name][0].as_str()).unwrap_or_default()
 }
 
-/// The body of an answer; checks that the correlation id is in body and header.
+/// Returns the body of an answer. Fails unless body and header carry the same correlation id.
 #[track_caller]
 fn document(answer: &Value) -> Value {
     assert_eq!(answer["isBase64Encoded"], false, "{answer}");
@@ -70,7 +70,7 @@ fn document(answer: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_gateway_gets_an_answer_and_its_caller_reaches_the_validator() {
+async fn the_caller_of_every_gateway_and_authorizer_reaches_the_validator() {
     let scene = Scene::new().await;
     let iam = |user: &'static str, id: &'static str| vec![("iam:accountId", "123456789012"), ("iam:callerId", id), ("iam:userArn", user)];
     let role = || iam("arn:aws:sts::123456789012:assumed-role/client/client", "AROAEXAMPLE:client");
@@ -91,8 +91,8 @@ async fn every_gateway_gets_an_answer_and_its_caller_reaches_the_validator() {
     }
 }
 
-/// The events that AWS publishes, as they are but for path and body: with headers in any case, numbers in an authorizer's context,
-/// a client's certificate, no `host`, and whatever else the ones of our own do not think of.
+/// Published events, unchanged except for path and body. They cover headers in any case, numbers in an authorizer's context, a
+/// client certificate and a missing `host`, which our own samples may lack.
 #[tokio::test(flavor = "multi_thread")]
 async fn published_sample_events_are_understood() {
     let scene = Scene::new().await;
@@ -134,7 +134,8 @@ async fn published_sample_events_are_understood() {
     assert!(failure.message.contains("not an envelope of Postdate"), "{failure:?}");
 }
 
-/// Posts by this gateway: the request is accepted, its validator sees the caller, and the answer has the gateway's form.
+/// Posts through the gateway of the sample. Checks that the request is accepted, that the validator sees `caller`, and that the
+/// answer has the gateway's form.
 async fn accepts(scene: &Scene, file: &str, base: &str, caller: &[(&str, &str)]) {
     let event = post(file, &json!({ "delay": "PT2H", "validate": { "do": "request" } }));
     let answer = scene.processor.invoke(&event).await.unwrap_or_else(|failure| panic!("{file}: {failure:?}"));
@@ -144,9 +145,9 @@ async fn accepts(scene: &Scene, file: &str, base: &str, caller: &[(&str, &str)])
     assert_eq!(header(&answer, "location"), format!("{base}/requests/{id}"), "{file}");
     assert_eq!(header(&answer, "content-type"), "application/json", "{file}");
     if event["multiValueHeaders"].is_object() && event["headers"].is_null() {
-        assert!(answer["multiValueHeaders"].is_object(), "a load balancer takes only the form that it sends: {answer}");
+        assert!(answer["multiValueHeaders"].is_object(), "a load balancer accepts an answer only in the form of its event: {answer}");
     }
-    // The validator has put into the body what it saw.
+    // The validator put the request that it saw into the body.
     let item = scene.stack.aws.item(TABLE, id, "body").await.unwrap();
     let body: Value = serde_json::from_str(text(&item["body"], "S")).unwrap();
     assert_eq!(body["seen"]["caller"], json!(caller), "{file}");
@@ -154,11 +155,11 @@ async fn accepts(scene: &Scene, file: &str, base: &str, caller: &[(&str, &str)])
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_host_of_a_call_takes_its_answer_away() {
+async fn an_invalid_host_protocol_or_query_still_gets_an_answer() {
     let scene = Scene::new().await;
     for host in ["[::1", "a..b", "%zz", "a b", "xn--a", "1.2.3.999", "a:99999"] {
         let call = scene.api.call(reqwest::Method::GET, "/use-cases").header("host", host);
-        // `send` sees to the correlation id.
+        // `send` checks the correlation id.
         assert_eq!(scene.api.send(call).await.status, 200, "{host}");
         for file in ["rest-iam.json", "http-jwt.json", "function-url.json", "alb.json"] {
             let mut event = post(file, &json!({ "delay": "PT2H" }));
@@ -177,7 +178,7 @@ async fn no_host_of_a_call_takes_its_answer_away() {
     assert!(!scene.processor.log().text().contains("panicked"), "{}", scene.processor.log().text());
 }
 
-/// An SQS event of these bodies; ids are `m0`, `m1`, …
+/// Returns an SQS event with these bodies and the message ids `m0`, `m1`, …
 fn batch(bodies: &[&str]) -> Value {
     let record = |(index, body): (usize, &&str)| {
         json!({
@@ -189,7 +190,7 @@ fn batch(bodies: &[&str]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_batch_only_what_failed_comes_again() {
+async fn only_failed_messages_of_a_batch_are_redelivered() {
     let scene = Scene::new().await;
     let (one, _) = scene.post(json!({}), "PT1S").await;
     let (two, due) = scene.post(json!({}), "PT2S").await;
@@ -205,8 +206,8 @@ async fn of_a_batch_only_what_failed_comes_again() {
         assert_eq!(events(&scene.api.request(id).await), ["accepted", "started", "succeeded"]);
     }
     let told = scene.target.logged("about a foreign message", |line| line.to_string().contains("\"m2\"")).await.to_string();
-    assert!(told.contains("correlationId") && !told.contains(PAYLOAD), "it says what was expected: {told}");
-    // One whose ledger cannot be reached fails alone, and is told by its id.
+    assert!(told.contains("correlationId") && !told.contains(PAYLOAD), "the log line names the missing member and not the payload: {told}");
+    // A message whose ledger is unreachable is reported as failed by its id.
     let (three, due) = scene.post(json!({}), "PT1S").await;
     let pending = scene.stack.driver.pending().await;
     let last = pending.iter().find(|due| due.event["correlationId"] == json!(three)).unwrap().event.to_string();
@@ -219,7 +220,7 @@ async fn of_a_batch_only_what_failed_comes_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn foreign_events_are_refused_in_words_that_quote_nothing() {
+async fn foreign_events_are_refused_without_quoting_their_content() {
     let scene = Scene::new().await;
     let of_a_rule = json!({
         "version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "account": "500000000001",
@@ -239,21 +240,21 @@ async fn foreign_events_are_refused_in_words_that_quote_nothing() {
     ] {
         let failure = scene.target.invoke(event).await.expect_err("an error");
         assert!(failure.message.contains(expected) && !failure.message.contains(PAYLOAD), "{event}: {failure:?}");
-        // The janitor takes any event for its hour; the processor, only calls.
+        // The janitor accepts any event as its trigger. The processor accepts HTTP events only.
         let failure = scene.processor.invoke(event).await.expect_err("an error");
         assert!(failure.message.contains("API Gateway") && !failure.message.contains(PAYLOAD), "{event}: {failure:?}");
     }
     for function in [&scene.processor, &scene.target] {
         assert!(!function.log().text().contains(PAYLOAD), "{}", function.log().text());
     }
-    // Of a request that is long gone: nothing to do, and nothing to try again.
+    // An envelope of an unknown request is no error: there is nothing to run and nothing to retry.
     let (id, _) = scene.post(json!({}), "PT1S").await;
     let mut envelope = scene.stack.driver.pending().await.remove(0).event;
     envelope["correlationId"] = json!("01890a5d-ac96-774b-bcce-b302099a8057");
     scene.stack.clock.advance(TimeDelta::seconds(2));
     assert_eq!(scene.target.invoke(&envelope).await.unwrap()["outcome"], "unknown");
     scene.settle().await;
-    assert_eq!(scene.api.request(&id).await["status"], "succeeded", "both functions go on");
+    assert_eq!(scene.api.request(&id).await["status"], "succeeded", "the functions serve after foreign events");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -271,7 +272,7 @@ async fn foreign_events_end_in_the_dead_letter_queue() {
 
     let delivered = scene.settle().await;
     assert!(delivered.iter().all(|one| one.outcome.is_err()), "{delivered:?}");
-    // The queue's redrive policy, and Lambda's tries of an asynchronous event: what stops them is AWS, given an error.
+    // AWS stops the redeliveries: the queue's redrive policy after 5, Lambda after 3 attempts of an asynchronous event.
     let count = |source| delivered.iter().filter(|one| one.due.source == source).count();
     assert_eq!((count(Source::Message), count(Source::Rule)), (5, 3));
     let dead = stack.aws.take_messages(&stack.dead_letters_url).await;

@@ -1,4 +1,4 @@
-//! What a call that fails takes back, what it leaves, and that it says which.
+//! Roll-back of a failed API call: the state that it undoes, the state that remains, and the answer that names it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_tests::fault_proxy::{Fault, Moment};
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::scene::Scene;
 use crate::harness::{events, text, time};
 
-/// A POST for in two hours, under a key.
+/// Returns a POST with a delay of two hours under an idempotency key.
 fn keyed(scene: &Scene, key: &str) -> RequestBuilder {
     scene.api.call(Method::POST, "/requests/puppet").header("idempotency-key", key).json(&json!({ "delay": "PT2H" }))
 }
 
-/// When its only attempt began.
+/// Returns the start of the request's only attempt.
 #[track_caller]
 fn started(request: &Value) -> DateTime<Utc> {
     let history = request["history"].as_array().unwrap();
@@ -24,7 +24,7 @@ fn started(request: &Value) -> DateTime<Utc> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_repeat_has_acknowledged_is_not_undone_by_the_first_call() {
+async fn a_request_acknowledged_to_a_repeat_is_not_undone_by_the_first_call() {
     let scene = Scene::new().await;
     let _beside = scene.stack.processor().await;
     let proxy = &scene.stack.proxy;
@@ -32,7 +32,7 @@ async fn what_a_repeat_has_acknowledged_is_not_undone_by_the_first_call() {
     let (first, again) = tokio::join!(scene.api.send(keyed(&scene, "k")), async {
         held.reached().await;
         let again = scene.api.send(keyed(&scene, "k")).await;
-        // Its connection breaks, and all that it tries from now on is refused.
+        // The first call's `PutTargets` loses its connection, and its retries are refused.
         proxy.fail_always("events", "PutTargets", Fault::AccessDenied);
         drop(held);
         again
@@ -55,7 +55,7 @@ async fn a_transaction_whose_answer_is_lost_stores_once() {
     let answer = scene.api.send(keyed(&scene, "k")).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
     let id = text(&answer.body, "correlationId").to_owned();
-    assert!(scene.stack.proxy.calls("dynamodb", "TransactWriteItems").len() > 1, "it was tried again");
+    assert!(scene.stack.proxy.calls("dynamodb", "TransactWriteItems").len() > 1, "the transaction must be retried");
     let items = scene.stack.aws.items(TABLE).await;
     let kinds = |kind: &str| items.iter().filter(|item| item["sk"]["S"] == kind).count();
     assert_eq!((kinds("request"), kinds("body"), kinds("key")), (1, 1, 1), "{items:?}");
@@ -65,12 +65,12 @@ async fn a_transaction_whose_answer_is_lost_stores_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_stored_without_an_answer_is_taken_back_and_the_key_is_free() {
+async fn a_request_whose_insert_was_not_confirmed_is_aborted_and_its_key_is_free() {
     let scene = Scene::new().await;
     scene.stack.proxy.fail_always("dynamodb", "TransactWriteItems", Fault::LostResponse);
     let refused = scene.api.send(keyed(&scene, "k")).await.expect_fault(503, "ledger-unavailable");
     scene.stack.proxy.heal();
-    // That it was taken back was not answered either.
+    // The reply to the abort was lost as well, so the answer must say that the request may run.
     assert_eq!(refused["mayRun"], true, "{refused}");
     let first = scene.api.request(text(&refused, "correlationId")).await;
     assert_eq!(events(&first), ["accepted", "cancelled"]);
@@ -84,7 +84,7 @@ async fn what_was_stored_without_an_answer_is_taken_back_and_the_key_is_free() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_could_not_be_taken_back_runs_as_was_told() {
+async fn a_request_whose_abort_failed_runs_and_its_answer_says_may_run() {
     let scene = Scene::new().await;
     scene.stack.proxy.fail_always("events", "PutRule", Fault::AccessDenied);
     scene.stack.proxy.fail_nth("dynamodb", "TransactWriteItems", 2, Fault::AccessDenied);
@@ -101,7 +101,7 @@ async fn what_could_not_be_taken_back_runs_as_was_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rule_that_was_moved_without_its_target_is_moved_back() {
+async fn a_failed_move_restores_the_rule_and_the_request_keeps_its_time() {
     let scene = Scene::new().await;
     let (id, due) = scene.post(json!({}), "PT2H").await;
     let before = scene.stack.driver.pending().await.remove(0);
@@ -120,7 +120,7 @@ async fn a_rule_that_was_moved_without_its_target_is_moved_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rule_that_stays_at_the_wrong_time_makes_its_request_some_minutes_late() {
+async fn a_rule_that_could_not_be_restored_delays_its_request_by_minutes_at_most() {
     let scene = Scene::new().await;
     let (id, due) = scene.post(json!({}), "PT2H").await;
     scene.stack.proxy.fail_always("events", "PutTargets", Fault::AccessDenied);
@@ -134,16 +134,16 @@ async fn a_rule_that_stays_at_the_wrong_time_makes_its_request_some_minutes_late
     scene.stack.driver.run_due(&[&scene.target]).await;
     let request = scene.api.reaches(&id, "succeeded").await;
     assert!(started(&request) < due + TimeDelta::minutes(6), "{request}");
-    // The rule goes with the end, or else when it fires.
+    // The rule is deleted at the end of the request, or when it fires.
     scene.settle().await;
     assert_eq!(scene.api.request(&id).await, request);
     scene.assert_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_that_cannot_be_started_at_once_is_started_by_the_clean_up() {
+async fn a_retry_that_cannot_be_queued_is_started_by_the_janitor() {
     let scene = Scene::new().await;
-    // Three attempts are its policy's.
+    // The retry policy allows three attempts; the fourth would succeed.
     let (id, _) = scene.post(json!({ "process": { "do": "retry", "untilAttempt": 4 } }), "PT1S").await;
     scene.settle().await;
     assert_eq!(scene.api.request(&id).await["status"], "failed");

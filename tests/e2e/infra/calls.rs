@@ -1,5 +1,5 @@
-//! The calls to AWS in the code of each function, against what its role allows. Read from the source: `.put_rule()` in a
-//! module that `bin/processor.rs` reaches is a call of the processor's.
+//! Compares the AWS calls in the code of each function with the actions that its role allows. The calls are read from the source:
+//! `.put_rule()` in a module that `bin/processor.rs` reaches counts as a call of the processor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,15 +14,15 @@ use crate::harness::root;
 
 const FUNCTIONS: [&str; 3] = ["processor", "target", "janitor"];
 
-/// Files whose calls only some functions make, although more of them reach the module; each with the reason.
+/// Files whose calls only the listed functions make, although other functions reach the module. Each with the reason.
 const ONLY: [(&str, &[&str], &str); 4] = [
-    ("deliver.rs", &["target"], "the janitor is made of the same parts, and delivers nothing itself"),
+    ("deliver.rs", &["target"], "the janitor shares the adapters and delivers nothing"),
     ("secrets/parameters.rs", &["processor", "target"], "the janitor loads no plugin, and so no secret"),
     ("secrets/secrets_manager.rs", &["processor", "target"], "the janitor loads no plugin, and so no secret"),
-    ("schedule/list.rs", &["janitor"], "the others schedule, and look for nothing"),
+    ("schedule/list.rs", &["janitor"], "processor and target schedule, and list nothing"),
 ];
 
-/// What AWS does in a function's name, or needs beside a call; there is no call for it in the code.
+/// Actions that AWS performs with the function's role, or requires beside a call. The code has no call for them.
 const WITHOUT_CALL: [(&str, &str); 10] = [
     ("iam:PassRole", "checked by EventBridge when a rule or schedule names a role"),
     ("kms:Decrypt", "SSM and Secrets Manager decrypt under this role, and by way of them only"),
@@ -36,7 +36,7 @@ const WITHOUT_CALL: [(&str, &str); 10] = [
     ("s3:ListBucket", "without it, a missing object is 403 and not 404"),
 ];
 
-/// Crate of the SDK, prefix of its actions in IAM.
+/// SDK crate, and the prefix of its actions in IAM.
 const SERVICES: [(&str, &str); 10] = [
     ("aws-sdk-dynamodb", "dynamodb"),
     ("aws-sdk-eventbridge", "events"),
@@ -50,11 +50,11 @@ const SERVICES: [(&str, &str); 10] = [
     ("aws-sdk-ssm", "ssm"),
 ];
 
-/// The actions that an operation needs, where they are not called like the operation.
+/// Returns the IAM actions that an SDK operation needs. Most actions have the name of the operation.
 /// Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/>.
 fn actions(service: &str, operation: &str) -> Vec<String> {
     let named: &[&str] = match (service, operation) {
-        // By the kinds of its items; ours put, update, delete and check.
+        // One action per kind of item. Our transactions put, update, delete and check.
         ("dynamodb", "transact_write_items") => &["PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"],
         ("dynamodb", "transact_get_items") => &["GetItem"],
         ("lambda", "invoke") => &["InvokeFunction"],
@@ -72,11 +72,11 @@ fn camel_case(operation: &str) -> String {
     operation.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
 }
 
-/// Every operation of each SDK crate that the functions are built with, by its method's name.
+/// Returns the operations of each SDK crate in use, by the name of the client's method.
 fn operations() -> &'static BTreeMap<&'static str, BTreeSet<String>> {
     static OPERATIONS: OnceLock<BTreeMap<&str, BTreeSet<String>>> = OnceLock::new();
     OPERATIONS.get_or_init(|| {
-        // Only what this machine builds has been downloaded.
+        // Offline, only the crates for this platform are downloaded.
         let arguments = ["metadata", "--offline", "--locked", "--format-version", "1", "--filter-platform", &host()];
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo).args(arguments).current_dir(root()).output().expect("cargo runs");
@@ -92,21 +92,21 @@ fn operations() -> &'static BTreeMap<&'static str, BTreeSet<String>> {
     })
 }
 
-/// This machine, as rustc calls it.
+/// Returns the host's target triple, from `rustc -vV`.
 fn host() -> String {
     let output = Command::new("rustc").arg("-vV").current_dir(root()).output().expect("rustc runs");
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host").to_owned()
 }
 
-/// One file each, beside `customize.rs`.
+/// Returns the operations of an SDK crate, which has one file for each in `src/client`, beside `customize.rs`.
 fn methods(clients: &PathBuf) -> BTreeSet<String> {
     let files = std::fs::read_dir(clients).unwrap_or_else(|error| panic!("{}: {error}", clients.display()));
     let names = files.map(|file| file.expect("a file").path().file_stem().expect("a name").to_string_lossy().into_owned());
     names.filter(|name| name != "customize").collect()
 }
 
-/// The actions that the calls in a file need. Crates are written with `_` there.
+/// Returns the actions that the calls in a source file need. A source file writes crate names with `_`.
 fn needed(text: &str) -> BTreeSet<String> {
     let mut needed = BTreeSet::new();
     for (name, service) in SERVICES {
@@ -119,7 +119,7 @@ fn needed(text: &str) -> BTreeSet<String> {
     needed
 }
 
-/// Which actions a function needs, and for each the files that need it.
+/// Returns the actions that a function needs, each with the files that need it.
 fn needed_by(function: &str, sources: &[Source]) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for source in reachable(&format!("bin/{function}.rs"), sources) {
@@ -133,7 +133,7 @@ fn needed_by(function: &str, sources: &[Source]) -> BTreeMap<String, Vec<String>
     all
 }
 
-/// The functions' own files, and what of the store's they read a bucket with.
+/// Returns the sources of `host/aws`. The store's S3 adapter counts as part of the file that reads use cases from a bucket.
 fn hosts() -> Vec<Source> {
     let mut sources = read(&root().join("host/aws/src"));
     let store = read(&root().join("host/store/src"));
@@ -162,24 +162,24 @@ fn no_function_writes_to_a_store() {
 }
 
 #[test]
-fn every_call_is_allowed_by_the_role_of_the_function_that_makes_it() {
+fn every_call_is_allowed_by_the_role_of_its_function() {
     let sources = hosts();
     for function in FUNCTIONS {
         let allowed = allowed(function);
         for (action, files) in needed_by(function, &sources) {
-            assert!(allowed.contains(&action), "{function} calls {action} in {files:?}, and its role does not allow it");
+            assert!(allowed.contains(&action), "{function} calls {action} in {files:?}: allow it in the role, or remove the call");
         }
     }
 }
 
 #[test]
-fn every_allowed_action_is_needed() {
+fn every_allowed_action_is_called_or_listed_with_a_reason() {
     let sources = hosts();
     for function in FUNCTIONS {
         let needed = needed_by(function, &sources);
         for action in allowed(function) {
             let needed = needed.contains_key(&action) || WITHOUT_CALL.iter().any(|(known, _)| *known == action);
-            assert!(needed, "{function} never calls {action}, and its role allows it");
+            assert!(needed, "{function} never calls {action}: remove it from the role, or state it in WITHOUT_CALL");
         }
     }
 }
@@ -191,5 +191,5 @@ fn operations_are_found_in_chains_and_named_as_iam_names_them() {
     assert_eq!(found, ["dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]);
     assert_eq!(needed("aws_sdk_s3 .list_objects_v2() aws_sdk_sfn .start_execution()").len(), 2);
     assert_eq!(actions("events", "list_targets_by_rule"), ["events:ListTargetsByRule"]);
-    assert!(needed("client.put_rule()").is_empty(), "of a crate that the file does not use");
+    assert!(needed("client.put_rule()").is_empty(), "a method of a crate that the file does not use is no call");
 }

@@ -1,4 +1,4 @@
-//! The roles of the template and the documents in `infra/policies`: the same, and no wider than they have to be.
+//! The roles of the template equal the documents in `infra/policies`, and no statement is wider than necessary.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ const ROLES: [(&str, &str); 4] = [
     ("SchedulerRole", "scheduler-role"),
 ];
 
-/// Actions for which IAM knows no resource: every one needs `*`.
+/// Actions without resource types in IAM, which need the resource `*`. Each with the reason.
 /// Source: the "Resource types" columns of <https://docs.aws.amazon.com/service-authorization/latest/reference/>.
 const WITHOUT_RESOURCE: [(&str, &str); 3] = [
     ("events:ListRules", "finds rules to clean; reads names and times, changes nothing"),
@@ -21,7 +21,7 @@ const WITHOUT_RESOURCE: [(&str, &str); 3] = [
     ("xray:PutTelemetryRecords", "sends traces"),
 ];
 
-/// How a resource that is a pattern may end, and so what it is limited to.
+/// Allowed endings of a resource with a wildcard, and the resources to which each is limited.
 const PATTERNS: [(&str, &str); 7] = [
     (":rule/${Prefix}*", "rules of the prefix"),
     (":schedule/${ScheduleGroup}/${Prefix}*", "schedules of the prefix in our group"),
@@ -38,7 +38,7 @@ pub fn document(name: &str) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// One or many, as IAM allows to write either.
+/// Returns the texts of a member that IAM allows as a string or as a list.
 fn texts(value: &Value) -> Vec<&str> {
     match value {
         Value::String(text) => vec![text],
@@ -51,16 +51,16 @@ fn statements(document: &Value) -> &[Value] {
     document["Statement"].as_array().expect("a list of statements")
 }
 
-/// The actions that a function's role (`processor`, `target`, `janitor`) allows on something.
+/// Returns all actions that the role of a function (`processor`, `target`, `janitor`) allows.
 pub fn allowed(function: &str) -> Vec<String> {
     let document = document(&format!("{function}-execution-role"));
     statements(&document).iter().flat_map(|statement| texts(&statement["Action"])).map(str::to_owned).collect()
 }
 
-/// What is wrong with a statement, if anything.
+/// Returns the fault of a statement that is wider than necessary, or `None`.
 fn too_wide(statement: &Value) -> Option<String> {
     if statement["Effect"] != "Allow" || statement.get("NotAction").is_some() || statement.get("NotResource").is_some() {
-        return Some("says what is not allowed, where it should say what is".to_owned());
+        return Some("has another effect than Allow, or NotAction or NotResource: list what is allowed".to_owned());
     }
     let actions = texts(&statement["Action"]);
     if let Some(action) = actions.iter().find(|action| action.contains('*')) {
@@ -87,7 +87,7 @@ fn too_wide(statement: &Value) -> Option<String> {
 }
 
 #[test]
-fn the_templates_roles_and_the_documents_agree() {
+fn the_roles_of_the_template_equal_the_documents() {
     for (role, name) in ROLES {
         let properties = properties(role);
         let policies = properties["Policies"].as_array().expect("policies");
@@ -102,7 +102,7 @@ fn the_templates_roles_and_the_documents_agree() {
 }
 
 #[test]
-fn the_targets_resource_policy_is_the_permission_of_the_template() {
+fn the_documented_resource_policy_equals_the_target_permission_of_the_template() {
     let permission = properties("TargetPermission");
     let document = document("target-resource-policy");
     let [statement] = statements(&document) else { panic!("one statement for all rules, not {document}") };
@@ -115,7 +115,7 @@ fn the_targets_resource_policy_is_the_permission_of_the_template() {
 }
 
 #[test]
-fn no_statement_is_wider_than_it_has_to_be() {
+fn no_statement_is_wider_than_necessary() {
     for (_, name) in ROLES {
         for statement in statements(&document(name)) {
             assert_eq!(too_wide(statement), None, "{name}.json: {statement}");

@@ -1,18 +1,18 @@
-//! Which files of a crate a program is made of, by the paths that they write: `crate::ledger::Ledger`, `mod rules;`. Wider
-//! than the truth at times (whole files, not functions), never narrower.
+//! Finds the source files of a crate that a binary uses, by the paths in the code: `crate::ledger::Ledger`, `mod rules;`. The
+//! result may contain files that the binary does not use (the unit is a file, not a function), but it misses none.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A file of the crate, without its tests and comments.
 pub struct Source {
-    /// From `src`, as `ledger/claim.rs`.
+    /// Path relative to `src`, such as `ledger/claim.rs`.
     pub path: String,
     module: Vec<String>,
     pub text: String,
 }
 
-/// Every file under `src` but those of tests.
+/// Reads every Rust file under `src` except test modules, sorted by path.
 pub fn read(src: &Path) -> Vec<Source> {
     let mut sources = Vec::new();
     let mut directories = vec![src.to_path_buf()];
@@ -43,14 +43,14 @@ fn source(path: &str, text: &str) -> Source {
     Source { path: path.to_owned(), module, text: lines.join("\n") }
 }
 
-/// The file and those that it refers to, and so on.
+/// Returns the file `start` and every file that it refers to, directly or indirectly.
 pub fn reachable<'a>(start: &str, sources: &'a [Source]) -> Vec<&'a Source> {
     let first = sources.iter().position(|source| source.path == start).unwrap_or_else(|| panic!("no {start}"));
     let mut found = BTreeSet::from([first]);
     let mut waiting = vec![first];
     while let Some(index) = waiting.pop() {
         for path in references(&sources[index]) {
-            // The longest part of the path that is a module; the rest is an item in it.
+            // The longest prefix of the path that is a module. The rest names an item in it.
             let module = (1..=path.len()).rev().find_map(|length| sources.iter().position(|source| source.module == path[..length]));
             waiting.extend(module.filter(|&module| found.insert(module)));
         }
@@ -58,7 +58,7 @@ pub fn reachable<'a>(start: &str, sources: &'a [Source]) -> Vec<&'a Source> {
     found.into_iter().map(|index| &sources[index]).collect()
 }
 
-/// Paths from the crate's root that a file writes, and its child modules.
+/// Returns every module path in the file, from the crate's root, and its child modules.
 fn references(source: &Source) -> Vec<Vec<String>> {
     let parent = &source.module[..source.module.len().saturating_sub(1)];
     let roots: [(&str, &[String]); 4] = [("crate::", &[]), ("postdate_aws::", &[]), ("super::", parent), ("self::", &source.module)];
@@ -72,7 +72,7 @@ fn references(source: &Source) -> Vec<Vec<String>> {
     }
     for line in source.text.lines() {
         let declared = line.trim().trim_start_matches("pub ").trim_start_matches("pub(crate) ").strip_prefix("mod ");
-        // lib.rs declares everything, and stands for nothing that a program does.
+        // `lib.rs` declares every module, so its declarations are no use of them.
         if let Some(name) = declared.and_then(|rest| rest.strip_suffix(';')).filter(|_| !source.module.is_empty()) {
             paths.push([source.module.as_slice(), &[name.to_owned()]].concat());
         }
@@ -80,7 +80,7 @@ fn references(source: &Source) -> Vec<Vec<String>> {
     paths
 }
 
-/// Adds every path of a use tree, `a::{b, c::d}`, or of a plain path; returns what follows it.
+/// Adds every path of a use tree such as `a::{b, c::d}`, or a single path. Returns the text after it.
 fn tree<'a>(text: &'a str, base: &[String], paths: &mut Vec<Vec<String>>) -> &'a str {
     let text = text.trim_start();
     if let Some(mut rest) = text.strip_prefix('{') {
@@ -90,7 +90,7 @@ fn tree<'a>(text: &'a str, base: &[String], paths: &mut Vec<Vec<String>>) -> &'a
                 return after;
             }
             let after = tree(rest, base, paths);
-            // An alias, `a as b`, is passed over; so is what is no use tree at all.
+            // Skip an alias (`as b`), and any text that is no use tree.
             rest = after.find([',', '}']).map_or("", |at| &after[at..]);
             if rest.is_empty() {
                 return rest;

@@ -1,10 +1,10 @@
-//! The stack, created in moto as far as moto goes.
+//! The stack, created in moto as far as moto supports its resources.
 
 use serde_json::{Value, json};
 
 use super::tools::created;
 
-/// What moto 5 cannot create as part of a stack. These are checked by cfn-lint only; a shorter list is a reason to look.
+/// Resource types that moto 5 cannot create in a stack; only cfn-lint checks them. If the list in moto gets shorter, test more here.
 const UNKNOWN_TO_MOTO: [&str; 10] = [
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Integration",
@@ -43,7 +43,7 @@ fn moto_creates_the_stack() {
 }
 
 #[test]
-fn functions_are_told_what_they_read() {
+fn every_function_gets_the_environment_variables_that_it_reads() {
     let stack =
         created(&["Authorizer=JWT", "JwtIssuer=https://issuer.example", "JwtAudience=postdate", "Prefix=other-", "TargetTimeout=300"]);
     for function in ["Processor", "Target", "Janitor"] {
@@ -57,7 +57,7 @@ fn functions_are_told_what_they_read() {
         assert!(arn.starts_with("arn:aws:lambda:us-east-1:") && arn.ends_with(":function:other-target:live"), "{function}: {arn}");
         let use_cases = format!("s3://{}/use-cases", text(&stack["resources"]["UseCases"]));
         assert_eq!(variables["POSTDATE_USE_CASES"], json!(use_cases), "{function}");
-        // An empty variable would be one that cannot be read.
+        // The functions treat an empty variable as unset.
         assert!(variables.as_object().expect("variables").values().all(|value| !text(value).is_empty()), "{variables}");
         let topic = if function == "Processor" { &Value::Null } else { &stack["resources"]["Notifications"] };
         assert_eq!(&variables["POSTDATE_TOPIC_ARN"], topic, "{function}");

@@ -1,10 +1,10 @@
-//! The translated template, with its references put in.
+//! The translated template with its references resolved, and tests of its resources.
 
 use serde_json::{Map, Value, json};
 
 use super::tools::translated;
 
-/// What the documents in `infra/policies` write for what only a deployment knows.
+/// References of the template, and the placeholders that the documents in `infra/policies` use for them.
 const NAMES: [(&str, &str); 16] = [
     ("AWS::Partition", "aws"),
     ("AWS::Region", "${Region}"),
@@ -24,7 +24,7 @@ const NAMES: [(&str, &str); 16] = [
     ("JanitorLogs.Arn", "arn:aws:logs:${Region}:${AccountId}:log-group:/aws/lambda/${Prefix}janitor:*"),
 ];
 
-/// A resource's properties with references put in and every condition taken as true, so that nothing is passed over.
+/// Returns a resource's properties with references resolved. Every condition counts as true, so that no part is skipped.
 #[track_caller]
 pub fn properties(resource: &str) -> Value {
     let found = &translated()["Resources"][resource];
@@ -32,7 +32,7 @@ pub fn properties(resource: &str) -> Value {
     resolve(&found["Properties"])
 }
 
-/// `AWS::NoValue` becomes null, and goes where it is an item of a list.
+/// Resolves references in a value. `AWS::NoValue` becomes null, and is removed from lists.
 fn resolve(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(resolve).filter(|item| !item.is_null()).collect(),
@@ -62,7 +62,7 @@ fn reference(name: &str) -> Value {
     }
 }
 
-/// Left to right, so that what is put in is not looked at again.
+/// Resolves `${…}` from left to right. A substituted text is not resolved again.
 fn substitute(text: &str) -> String {
     let mut done = String::new();
     let mut rest = text;
@@ -78,17 +78,17 @@ fn substitute(text: &str) -> String {
     done + rest
 }
 
-/// The resources of a type, by name.
+/// Returns name and definition of every resource of a type.
 pub fn resources_of(kind: &str) -> Vec<(&'static str, &'static Value)> {
     let all = translated()["Resources"].as_object().expect("resources");
     all.iter().filter(|(_, resource)| resource["Type"] == kind).map(|(name, resource)| (name.as_str(), resource)).collect()
 }
 
 #[test]
-fn there_is_no_open_api_and_no_default_that_could_be_one() {
+fn every_route_needs_an_authorizer_and_the_choice_has_no_default() {
     let authorizer = &translated()["Parameters"]["Authorizer"];
     assert_eq!(authorizer["AllowedValues"], json!(["IAM", "JWT"]));
-    assert_eq!(authorizer.get("Default"), None, "a deployment without a choice must fail");
+    assert_eq!(authorizer.get("Default"), None, "a deployment without an authorizer must fail");
 
     let routes = resources_of("AWS::ApiGatewayV2::Route");
     assert!(!routes.is_empty());
@@ -113,15 +113,15 @@ fn messages_stay_hidden_for_six_times_the_targets_timeout() {
 }
 
 #[test]
-fn the_stacks_own_rule_is_not_taken_for_a_request() {
+fn the_stacks_own_rule_does_not_have_the_prefix_of_request_rules() {
     for (name, _) in resources_of("AWS::Events::Rule") {
         let own = properties(name)["Name"].as_str().expect("a name of its own").to_owned();
-        assert!(!own.starts_with("${Prefix}"), "{name} is called {own}: the janitor would remove it");
+        assert!(!own.starts_with("${Prefix}"), "{name} is called {own}: rename it, or the janitor removes it");
     }
 }
 
 #[test]
-fn what_holds_requests_and_plugins_outlives_the_stack() {
+fn resources_with_requests_and_plugins_are_retained_when_the_stack_is_deleted() {
     for name in ["Table", "UseCases", "DeadLetters", "ScheduleGroup"] {
         let resource = &translated()["Resources"][name];
         assert_eq!((&resource["DeletionPolicy"], &resource["UpdateReplacePolicy"]), (&json!("Retain"), &json!("Retain")), "{name}");
@@ -129,7 +129,7 @@ fn what_holds_requests_and_plugins_outlives_the_stack() {
 }
 
 #[test]
-fn references_are_put_in_and_conditions_taken() {
+fn references_are_resolved_and_conditions_count_as_true() {
     let value = json!({ "a": { "Fn::Sub": "${AWS::Region}/${Prefix}*/${Other}" }, "b": [{ "Fn::If": ["X", { "Ref": "Prefix" }, 1] }, { "Ref": "AWS::NoValue" }] });
     assert_eq!(resolve(&value), json!({ "a": "${Region}/${Prefix}*/${Other}", "b": ["${Prefix}"] }));
 }

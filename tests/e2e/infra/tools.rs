@@ -1,4 +1,4 @@
-//! The AWS tools: cfn-lint, sam, the SAM translator, moto.
+//! The AWS tools for the template: cfn-lint, sam, the SAM translator, moto.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use crate::harness::root;
 
-/// A program of the environment; `POSTDATE_AWS_TOOLS` names another than `target/aws-tools`.
+/// Returns a command for a program of the Python environment: `target/aws-tools`, or the directory in `POSTDATE_AWS_TOOLS`.
 fn program(name: &str) -> Command {
     let tools = std::env::var_os("POSTDATE_AWS_TOOLS").map_or_else(|| root().join("target/aws-tools"), PathBuf::from);
     let program = tools.join("bin").join(name);
-    assert!(program.exists(), "{} is missing: `cargo xtask test` installs it", program.display());
+    assert!(program.exists(), "{} is missing: run `cargo xtask test`, which installs it", program.display());
     let mut command = Command::new(program);
-    // No credentials, no usage reports: nothing here speaks to AWS.
+    // The checks are local: no profile, no telemetry.
     command.current_dir(root()).env("AWS_DEFAULT_REGION", "us-east-1").env("SAM_CLI_TELEMETRY", "0").env_remove("AWS_PROFILE");
     command
 }
@@ -32,13 +32,13 @@ fn json(command: &mut Command) -> Value {
     serde_json::from_slice(&run(command).stdout).expect("a JSON document")
 }
 
-/// The template as it is deployed, after the SAM transform.
+/// Returns the template after the SAM transform.
 pub fn translated() -> &'static Value {
     static TRANSLATED: OnceLock<Value> = OnceLock::new();
     TRANSLATED.get_or_init(|| json(program("python").args(["infra/checks/translate.py", "infra/template.yaml"])))
 }
 
-/// What moto made of the template.
+/// Creates the stack in moto with these parameters, each as `Name=value`. Returns a report of the stack.
 #[track_caller]
 pub fn created(parameters: &[&str]) -> Value {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
@@ -47,7 +47,7 @@ pub fn created(parameters: &[&str]) -> Value {
 }
 
 #[test]
-fn cfn_lint_has_no_complaint() {
+fn cfn_lint_reports_nothing_on_the_template() {
     let output = run(program("cfn-lint").args(["--non-zero-exit-code", "informational", "infra/template.yaml"]));
     assert_eq!(String::from_utf8_lossy(&output.stdout), "");
 }

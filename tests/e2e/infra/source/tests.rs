@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn files_are_reached_by_the_paths_that_are_written() {
+fn files_are_reached_by_the_module_paths_in_the_code() {
     let sources = [
         source("lib.rs", "pub mod ledger;\npub mod rules;\npub mod unused;"),
         source("bin/one.rs", "use postdate_aws::{ledger::{self, Ledger}, other as x, rules};\nfn main() {}"),
