@@ -1,4 +1,4 @@
-//! The way of a plugin's author, in each language: a new project, built, tested; what an exception says; watching.
+//! The commands of a plugin author, in each language: create, build, check and test a project, read an exception, watch.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ fn path(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
 }
 
-/// What `cargo xtask test` has installed.
+/// Returns the directory of the JavaScript and Python tools. Panics if `cargo xtask test` has not installed them.
 fn tools() -> PathBuf {
     let tools = std::env::var_os("POSTDATE_PLUGIN_TOOLS").map_or_else(|| root().join("target/plugin-tools"), PathBuf::from);
     assert!(tools.is_dir(), "{} is not there: run cargo xtask test", tools.display());
     tools
 }
 
-/// Where the guests of the tests are built, so that no second standard library is.
+/// Returns the target directory of the tests' guests. Sharing it saves a second build of the standard library.
 fn guests_target() -> PathBuf {
     guest("puppet").ancestors().nth(2).expect("the guests' target directory").to_owned()
 }
 
-/// `plugin new`, `plugin build`, `plugin check`, `plugin test`, in a directory that was empty.
+/// Runs `plugin new`, `plugin build`, `plugin check` and `plugin test` in an empty directory. Returns the test run.
 async fn from_nothing_to_passing_cases(lang: &str) -> Run {
     let place = tempfile::tempdir().unwrap();
     let project = place.path().join("reminders");
@@ -35,13 +35,13 @@ async fn from_nothing_to_passing_cases(lang: &str) -> Run {
     cli_with(&variables, &["plugin", "build", dir]).await.expect(0).says(&["plugin.wasm is built", "plugin test"]);
     let checked = cli(&["plugin", "check", dir]).await.expect(0);
     checked.says(&["the validate plugin", "the process plugin", "wasi:config/store", "use case reminders", "has 5 cases"]);
-    // Nothing that was built is a file that one would commit.
+    // The project's `.gitignore` excludes the build output.
     let ignored = std::fs::read_to_string(project.join(".gitignore")).unwrap();
     assert!(ignored.contains("*.wasm") && project.join("schemas/case.schema.json").is_file());
     let run = cli(&["plugin", "test", dir]).await.expect(0);
     run.says(&["test result: ok. 5 passed"]);
 
-    // Nothing is overwritten, and a second build has nothing to do.
+    // A second `plugin new` refuses to overwrite the files, and a second build changes none.
     let again = cli(&["plugin", "new", "reminders", "--lang", lang, "--dir", dir]).await.expect(1);
     again.complains(&["is not empty, and nothing is overwritten"]);
     let built = std::fs::metadata(project.join("plugin.wasm")).unwrap().modified().unwrap();
@@ -65,10 +65,11 @@ async fn a_new_project_in_python_builds_and_its_cases_pass() {
     from_nothing_to_passing_cases("python").await;
 }
 
-/// An origin where nobody listens.
+/// An origin that refuses connections.
 const NOBODY: &str = "http://127.0.0.1:1";
 
-/// A processor that calls out, as a component of its own, built from a new project of the language.
+/// Creates and builds a project whose processor, from `source`, makes HTTP calls. The manifest grants it the returned receiver
+/// and `NOBODY`. `more` is added to the manifest.
 async fn calling_out(lang: &str, extension: &str, source: &str, more: &str) -> (tempfile::TempDir, Receiver) {
     let (place, receiver) = (tempfile::tempdir().unwrap(), Receiver::accepting().await);
     let project = place.path().join("caller");
@@ -84,7 +85,7 @@ async fn calling_out(lang: &str, extension: &str, source: &str, more: &str) -> (
     (place, receiver)
 }
 
-/// What the processor says of a POST to this URL; `code` is the program's.
+/// Runs the processor on a POST to `url` and expects the exit code `code`.
 async fn calls(place: &tempfile::TempDir, url: &str, code: i32) -> Run {
     let project = place.path().join("caller");
     let body = serde_json::json!({ "url": url }).to_string();
@@ -92,7 +93,7 @@ async fn calls(place: &tempfile::TempDir, url: &str, code: i32) -> Run {
 }
 
 #[tokio::test]
-async fn a_processor_in_javascript_calls_what_it_is_granted_and_nothing_else() {
+async fn a_processor_in_javascript_reaches_granted_origins_only() {
     let source = "
         import { guarded } from './guarded.js';
         export const process = { process: guarded(run) };
@@ -110,7 +111,7 @@ async fn a_processor_in_javascript_calls_what_it_is_granted_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_processor_in_python_calls_what_it_is_granted_and_nothing_else() {
+async fn a_processor_in_python_reaches_granted_origins_only() {
     let source = "
 import json
 from componentize_py_types import Err
@@ -126,7 +127,7 @@ class Process(exports.Process):
             raise Err(Failure(str(error), not error.refused, None))
         return json.dumps({'status': answer.status, 'body': answer.body.decode(), 'truncated': answer.truncated})
 ";
-    // Its validator is the template's, a component of its own.
+    // The validator is the template's, built as a second component.
     let (place, receiver) = calling_out("python", "py", source, "[validate]\nplugin = 'validate.wasm'\nconfig = { longest = 9 }\n").await;
     calls(&place, &receiver.url("/in?x=1"), 0).await.says(&["\"status\": 200", "\"body\": \"don\"", "\"truncated\": true"]);
     let delivery = &receiver.deliveries()[0];
@@ -149,7 +150,7 @@ const ORDERS_JS: &str = "plugins/examples/orders-js";
 const ORDERS_PYTHON: &str = "plugins/examples/orders-python";
 
 #[tokio::test]
-async fn the_same_cases_pass_in_javascript_and_in_python() {
+async fn the_cases_of_the_orders_sample_pass_in_javascript_and_in_python() {
     let all = std::fs::read_dir(root().join("use-cases/orders/cases")).unwrap().count();
     for example in [ORDERS_JS, ORDERS_PYTHON] {
         let run = cli(&["plugin", "test", example, "--cases", "use-cases/orders/cases"]).await.expect(0);
@@ -157,7 +158,7 @@ async fn the_same_cases_pass_in_javascript_and_in_python() {
     }
 }
 
-/// A copy of an example without its config: then its validator ends with an exception.
+/// Returns a copy of an example without its config, whose validator therefore throws an exception.
 fn without_config(example: &str) -> UseCases {
     let use_cases = UseCases::new();
     let bundle = use_cases.bundle("orders");
@@ -175,21 +176,21 @@ async fn exception(example: &str) -> Run {
     cli(&["plugin", "run", "validate", path(&use_cases.bundle("orders")), "--body", body]).await.expect(1)
 }
 
-/// The line of a source that has this in it, from 1.
+/// Returns the number, from 1, of the first line of `source` that contains `part`.
 fn line_of(source: &str, part: &str) -> usize {
     let text = std::fs::read_to_string(root().join(source)).unwrap();
     text.lines().position(|line| line.contains(part)).unwrap_or_else(|| panic!("{part:?} is not in {source}")) + 1
 }
 
 #[tokio::test]
-async fn an_exception_in_javascript_says_what_and_where() {
+async fn an_exception_in_javascript_is_reported_with_message_file_and_line() {
     let run = exception(ORDERS_JS).await;
     let line = line_of("plugins/examples/orders-js/src/validate.js", "throw new Error(");
     run.says(&["no answer (trap)", "config `currency` is missing: set it in use-case.toml", &format!("validate.js:{line}:")]);
 }
 
 #[tokio::test]
-async fn an_exception_in_python_says_what_and_where() {
+async fn an_exception_in_python_is_reported_with_message_file_and_line() {
     let run = exception(ORDERS_PYTHON).await;
     let line = line_of("plugins/examples/orders-python/src/validate.py", "raise LookupError(");
     run.says(&[
@@ -200,7 +201,7 @@ async fn an_exception_in_python_says_what_and_where() {
 }
 
 #[tokio::test]
-async fn a_build_names_what_is_missing_and_how_to_get_it() {
+async fn a_build_names_a_missing_tool_and_how_to_install_it() {
     let place = tempfile::tempdir().unwrap();
     let nothing = place.path().join("bin");
     std::fs::create_dir(&nothing).unwrap();
@@ -223,14 +224,14 @@ async fn a_build_names_what_is_missing_and_how_to_get_it() {
 }
 
 #[tokio::test]
-async fn the_schemas_are_printed_as_they_lie_in_the_repository() {
+async fn the_printed_schemas_equal_the_files_in_the_repository() {
     for of in ["use-case", "case"] {
         let run = cli(&["schema", of]).await.expect(0);
         assert_eq!(run.stdout, std::fs::read_to_string(root().join(format!("schemas/{of}.schema.json"))).unwrap());
     }
 }
 
-/// A process that is watched line by line, and killed at the end.
+/// A child process whose stdout is read line by line; killed when dropped.
 struct Watched {
     child: Child,
     lines: mpsc::Receiver<String>,
@@ -238,7 +239,7 @@ struct Watched {
 
 impl Watched {
     fn start(arguments: &[&str]) -> Self {
-        // Tests that run in the background of a shell ignore SIGINT, and so would this.
+        // A background job of a shell ignores SIGINT, and a child inherits that. `env` restores the default action.
         let mut command = Command::new("env");
         command
             .arg("--default-signal=INT")
@@ -253,7 +254,7 @@ impl Watched {
         Self { child, lines }
     }
 
-    /// Everything up to the line with this in it.
+    /// Returns all output up to and including the first line that contains `part`. Panics after `PATIENCE`.
     #[track_caller]
     fn until(&self, part: &str) -> String {
         let (deadline, mut all) = (Instant::now() + PATIENCE, String::new());
@@ -291,7 +292,7 @@ fn watching_runs_the_cases_again_when_a_case_or_the_bundle_changes() {
     assert!(said.contains("changed: ") && said.contains("accepts-an-order.toml"), "{said}");
     assert!(said.contains("5 passed; 1 failed") && said.contains("body.total: expected 1, got 2500"), "{said}");
 
-    // An error does not end it.
+    // An invalid case does not end the watch.
     std::fs::write(&case, "call = ").unwrap();
     assert!(!watched.until("watching").contains("test result"));
     std::fs::write(&case, good).unwrap();
@@ -301,14 +302,14 @@ fn watching_runs_the_cases_again_when_a_case_or_the_bundle_changes() {
     use_cases.write_file("orders", "use-case.toml", manifest.replace("EUR", "USD"));
     let said = watched.until("watching");
     assert!(said.contains("use-case.toml") && said.contains("5 passed; 1 failed"), "{said}");
-    // It is still there, and goes on until somebody ends it.
+    // The watch goes on until SIGINT ends it.
     assert!(watched.child.try_wait().unwrap().is_none());
     interrupt(&watched.child);
     let ended = watched.child.wait().unwrap();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(2), "{ended}");
 }
 
-/// Ctrl-C.
+/// Sends SIGINT, as Ctrl-C does.
 fn interrupt(child: &Child) {
     let pid = rustix::process::Pid::from_child(child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("the signal is sent");

@@ -1,4 +1,4 @@
-//! PATCH, DELETE and retry: what they do, and when they are refused.
+//! `PATCH`, `DELETE` and retry of a request: their effects, and the states in which each is refused.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn a_request_can_be_moved_to_an_earlier_and_to_a_later_time() {
     assert_eq!((text(&moved, "triggerAt"), text(&moved, "status")), ("2027-01-01T01:00:00.000Z", "scheduled"));
     server.api.patch(&path, &json!({ "delay": "PT3H" })).await.expect(200);
     server.api.advance("PT2H").await;
-    assert_eq!(events(&server.api.request(&id).await), ["accepted", "moved", "moved"], "its first time has passed");
+    assert_eq!(events(&server.api.request(&id).await), ["accepted", "moved", "moved"], "the request does not run at its former time");
     server.api.patch(&path, &json!({ "delay": "PT1M" })).await.expect(200);
     server.api.advance("PT1M").await;
     let done = server.api.request(&id).await;
@@ -43,7 +43,7 @@ async fn a_cancelled_request_never_runs_and_is_not_changed_again() {
     assert_eq!(text(&cancelled, "status"), "cancelled");
     let fault = server.api.delete(&path).await.expect_fault(409, "not-scheduled");
     assert_eq!(fault["requestStatus"], "cancelled");
-    assert_eq!(text(&fault, "correlationId"), id, "the error is about that request");
+    assert_eq!(text(&fault, "correlationId"), id, "the error carries the id of the request");
     server.api.patch(&path, &json!({ "delay": "PT2H" })).await.expect_fault(409, "not-scheduled");
     server.api.post(&format!("{path}/retry"), &json!({})).await.expect_fault(409, "not-failed");
     server.api.advance("P7D").await;
@@ -51,7 +51,7 @@ async fn a_cancelled_request_never_runs_and_is_not_changed_again() {
 }
 
 #[tokio::test]
-async fn a_request_that_runs_or_has_ended_is_not_changed() {
+async fn a_request_that_runs_or_has_ended_cannot_be_changed() {
     let receiver = Receiver::start(|_, _| Reply::ok("").after(Duration::from_secs(3))).await;
     let hook = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}", receiver.url("/"));
     let server = Server::builder().use_case("hook", &hook).start().await;
@@ -71,7 +71,7 @@ async fn a_request_that_runs_or_has_ended_is_not_changed() {
 }
 
 #[tokio::test]
-async fn a_failed_request_can_be_retried_with_its_attempts_counted_anew() {
+async fn a_failed_request_can_be_retried_with_a_fresh_attempt_budget() {
     let manifest = format!("{PUPPET}[retry]\nmax-attempts = 2\nbackoff = {{ initial = '10s', factor = 1, max = '10s' }}\n");
     let server = Server::builder().use_case("puppet", &manifest).test_clock().start().await;
     let script = json!({ "do": "retry", "untilAttempt": 4, "result": "at last" });
@@ -88,5 +88,5 @@ async fn a_failed_request_can_be_retried_with_its_attempts_counted_anew() {
     let expected =
         ["accepted", "started", "attempt-failed", "started", "failed", "retried", "started", "attempt-failed", "started", "succeeded"];
     assert_eq!(events(&done), expected);
-    assert_eq!(done["failure"], json!(null), "a success leaves no failure behind");
+    assert_eq!(done["failure"], json!(null), "a success clears the failure");
 }

@@ -1,4 +1,4 @@
-//! `postdate plugin check|test|run`: the workbench.
+//! `postdate plugin check`, `plugin test` and `plugin run`.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ fn path(path: &Path) -> &str {
 }
 
 #[tokio::test]
-async fn check_says_what_a_plugin_is_and_what_it_needs() {
+async fn check_lists_the_exports_imports_and_grants_of_a_plugin() {
     let good = cli(&["plugin", "check", path(&guest("minimal-validate"))]).await.expect(0);
     good.says(&["postdate:plugin/validate@1.0.0"]);
     let both = cli(&["plugin", "check", path(&guest("puppet"))]).await.expect(0);
@@ -19,7 +19,7 @@ async fn check_says_what_a_plugin_is_and_what_it_needs() {
 }
 
 #[tokio::test]
-async fn check_refuses_what_cannot_be_loaded_and_says_why() {
+async fn check_refuses_a_file_that_cannot_be_loaded_and_names_the_reason() {
     let wrong = cli(&["plugin", "check", path(&guest("wrong-version"))]).await.expect(1);
     let said = format!("{}{}", wrong.stdout, wrong.stderr);
     assert!(said.contains("2.0.0") && said.contains("1.0.0"), "{said}");
@@ -35,7 +35,7 @@ async fn check_refuses_what_cannot_be_loaded_and_says_why() {
     cli(&["plugin", "check", path(&directory.path().join("nothing.wasm"))]).await.expect(1).complains(&["nothing.wasm"]);
 }
 
-/// A bundle of puppets with these cases.
+/// Returns use cases with the bundle `puppet` and these test cases: name without `.toml`, text.
 fn bundle(cases: &[(&str, &str)]) -> UseCases {
     let use_cases = UseCases::new();
     use_cases.write("puppet", PUPPET);
@@ -95,7 +95,7 @@ async fn a_bundle_without_cases_or_with_a_broken_one_fails() {
 }
 
 #[tokio::test]
-async fn run_calls_a_plugin_once_and_shows_what_it_cost() {
+async fn run_calls_a_plugin_once_and_shows_time_memory_and_instructions() {
     let body = r#"{"item":"book","quantity":2}"#;
     let accepted = cli(&["plugin", "run", "validate", "use-cases/orders", "--body", body]).await.expect(0);
     accepted.says(&["accepted", "\"total\": 2500", "took", "peak memory", " instructions\n"]);
@@ -110,7 +110,7 @@ async fn run_calls_a_plugin_once_and_shows_what_it_cost() {
 }
 
 #[tokio::test]
-async fn run_makes_real_requests_under_the_grants_with_secrets_of_the_environment() {
+async fn run_sends_real_http_requests_within_the_grants_and_takes_secrets_from_the_environment() {
     let receiver = Receiver::accepting().await;
     let use_cases = UseCases::new();
     use_cases.copy_sample("webhook", receiver.port);

@@ -1,4 +1,4 @@
-//! `postdate request …` and `postdate use-case list`: a client of the API.
+//! `postdate request …` and `postdate use-case list`, the command-line client of the API.
 
 use serde_json::{Value, json};
 
@@ -65,14 +65,14 @@ async fn problems_are_shown_with_their_pointers_and_a_next_step() {
     let raw = cli(&["request", "--url", &url, "--json", "post", "puppet", "--in", "1h", "--body", body]).await.expect(1);
     assert_eq!(json_of(&raw.stdout)["problems"][0]["pointer"], "/quantity");
 
-    // What the client itself can know to be wrong never leaves it.
+    // The client refuses arguments that it can check itself, without a call.
     for wrong in [&["puppet", "--at", "2027-03-01T09:00:00"][..], &["puppet", "--in", "soon"], &["puppet", "--in", "1h", "--body", "[1]"]] {
         assert_ne!(post(wrong).await.code, 0, "{wrong:?}");
     }
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_or_wants_a_key_is_said_with_the_next_step() {
+async fn an_unreachable_server_or_a_missing_key_is_reported_with_the_next_step() {
     cli(&["request", "--url", NOWHERE, "list"]).await.expect(1).complains(&[NOWHERE, "postdate serve"]);
     let server = Server::builder().use_case("puppet", PUPPET).key(SECRET).start().await;
     let url = server.api.url.as_str();
@@ -83,7 +83,7 @@ async fn a_server_that_is_not_there_or_wants_a_key_is_said_with_the_next_step() 
 }
 
 #[tokio::test]
-async fn help_and_completions_are_there() {
+async fn every_command_has_help_and_completions_and_help_shows_no_secret() {
     let help = cli(&["--help"]).await.expect(0);
     help.says(&["serve", "plugin", "request", "use-case", "completions", "Examples:"]);
     for command in ["serve", "plugin", "request", "use-case", "listen"] {

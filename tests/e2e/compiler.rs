@@ -1,5 +1,5 @@
-//! The compiler's process, as a runtime uses it: whatever is given to it, it ends within its limits, the error has a name, and the
-//! next component is compiled.
+//! The compiler process (`Compiler::Child`), as a runtime uses it. The process ends within its limits on any input, the error
+//! names the limit, and the next component compiles.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{binary, child_of, cli_with, eventually, guest, slow, with_module};
 
-/// Minutes of work for two processors.
+/// Number of functions in the slow component: minutes of compile time on two processors.
 const ENDLESS: usize = 400;
 
 fn runtime(compiler: Compiler) -> Runtime {
@@ -47,7 +47,7 @@ fn processor(functions: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_component_that_takes_too_long_is_stopped_and_the_next_one_is_compiled() {
+async fn a_component_beyond_the_time_limit_is_refused_and_the_next_one_compiles() {
     let limit = Duration::from_secs(2);
     let runtime = runtime(child(CompileLimits::default().within(limit)));
     assert_eq!(reason(load(&runtime, processor(ENDLESS)).await), CompileError::Time { limit });
@@ -55,7 +55,7 @@ async fn a_component_that_takes_too_long_is_stopped_and_the_next_one_is_compiled
 }
 
 #[tokio::test]
-async fn so_is_one_that_takes_too_much_of_the_processors() {
+async fn a_component_beyond_the_processor_time_limit_is_refused_and_the_next_one_compiles() {
     let limit = Duration::from_secs(1);
     let runtime = runtime(child(CompileLimits { cpu: limit, ..CompileLimits::default() }));
     assert_eq!(reason(load(&runtime, processor(ENDLESS + 1)).await), CompileError::Cpu { limit });
@@ -63,7 +63,7 @@ async fn so_is_one_that_takes_too_much_of_the_processors() {
 }
 
 #[tokio::test]
-async fn so_is_one_that_takes_too_much_memory() {
+async fn a_component_beyond_the_memory_limit_is_refused_and_the_next_one_compiles() {
     let limit = 64 << 20;
     let runtime = runtime(child(CompileLimits { memory: limit, ..CompileLimits::default() }));
     assert_eq!(reason(load(&runtime, processor(8)).await), CompileError::Memory { limit });
@@ -71,14 +71,14 @@ async fn so_is_one_that_takes_too_much_memory() {
 }
 
 #[tokio::test]
-async fn machine_code_beyond_the_limit_is_not_taken() {
+async fn machine_code_beyond_the_output_limit_is_refused() {
     let limit = 10_000;
     let runtime = runtime(child(CompileLimits { output: limit, ..CompileLimits::default() }));
     assert_eq!(reason(load(&runtime, std::fs::read(guest("minimal-process")).unwrap()).await), CompileError::Output { limit });
 }
 
 #[tokio::test]
-async fn a_compiler_that_is_killed_from_outside_is_told_apart() {
+async fn a_compiler_killed_from_outside_is_a_transient_error_of_its_own() {
     let runtime = runtime(child(CompileLimits::default()));
     let wasm = processor(ENDLESS + 2);
     let length = wasm.len();
@@ -89,7 +89,7 @@ async fn a_compiler_that_is_killed_from_outside_is_told_apart() {
     let place = eventually("the compiler's process", async || child_of(std::process::id(), length)).await;
 
     let read = |file: &str| std::fs::read_to_string(place.join(file)).unwrap_or_default();
-    // The shell of limits comes first of all; then it is at work.
+    // The process sets its own limits before it reads the component. Wait until they are in place.
     eventually("its limits", async || read("limits").contains("Max data size             4294967296           4294967296").then_some(()))
         .await;
     for limit in ["Max core file size        0", "Max file size             0", "Max cpu time              1200"] {
@@ -99,16 +99,16 @@ async fn a_compiler_that_is_killed_from_outside_is_told_apart() {
     assert!(environment.starts_with("RAYON_NUM_THREADS=") && environment.matches('\0').count() == 1, "{environment:?}");
 
     let pid: i32 = place.file_name().and_then(|name| name.to_str()?.parse().ok()).expect("a process id");
-    kill_process(Pid::from_raw(pid).expect("a process id"), Signal::KILL).expect("it can be killed");
+    kill_process(Pid::from_raw(pid).expect("a process id"), Signal::KILL).expect("the compiler's process is killed");
     let error = reason(loading.await.expect("no panic"));
     assert_eq!((&error, error.is_transient()), (&CompileError::Killed { signal: 9 }, true));
     compiles_good_ones(&runtime).await;
 }
 
 #[tokio::test]
-async fn what_is_not_valid_is_refused_in_the_same_words_as_in_this_process() {
+async fn an_invalid_component_is_refused_with_the_same_error_as_in_process() {
     let (here, there) = (runtime(Compiler::InProcess), runtime(child(CompileLimits::default())));
-    // A function that leaves nothing where a number is promised.
+    // A function that declares an `i32` result and leaves no value.
     let untrue = [&[1, 5, 1, 0x60, 0, 1, 0x7f][..], &[3, 2, 1, 0], &[10, 4, 1, 2, 0, 0x0b]].concat();
     let wasm = with_module("minimal-process", &untrue);
     let error = load(&there, wasm.clone()).await.unwrap_err().to_string();
@@ -118,7 +118,7 @@ async fn what_is_not_valid_is_refused_in_the_same_words_as_in_this_process() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_is_named() {
+async fn a_missing_compiler_program_is_a_transient_error_with_its_path() {
     let program = PathBuf::from("/no/such/program");
     let runtime = runtime(Compiler::Child { program, arguments: Vec::new(), limits: CompileLimits::default() });
     let error = reason(load(&runtime, std::fs::read(guest("minimal-process")).unwrap()).await);
@@ -126,7 +126,7 @@ async fn a_program_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
-async fn the_workbench_keeps_to_the_limits_and_says_how_to_raise_them() {
+async fn plugin_check_applies_the_compile_limits_and_names_the_variable_that_raises_each() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("slow.wasm");
     std::fs::write(&file, processor(ENDLESS + 3)).unwrap();

@@ -1,10 +1,10 @@
-//! The server while a plugin is compiled: it answers, and the version before serves.
+//! The server while it compiles a plugin: the server answers, and the former version serves.
 
 use serde_json::{Value, json};
 
 use crate::harness::{PUPPET, Server, child_of, eventually, slow, text};
 
-/// Minutes of work for two processors.
+/// Number of functions in the slow component: minutes of compile time on two processors.
 const ENDLESS: usize = 400;
 
 async fn info(server: &Server, name: &str) -> Option<Value> {
@@ -12,7 +12,8 @@ async fn info(server: &Server, name: &str) -> Option<Value> {
     list["useCases"].as_array().unwrap().iter().find(|info| info["name"] == name).cloned()
 }
 
-/// Replaces a bundle by one that takes more than a minute to compile, and waits until that has begun. Returns its length.
+/// Replaces a bundle with one that takes more than a minute to compile, and waits until the compile has begun. Returns the
+/// length of the component in bytes.
 async fn upload_slow(server: &Server, name: &str) -> usize {
     let wasm = slow("puppet", ENDLESS);
     let length = wasm.len();
@@ -32,7 +33,7 @@ async fn gone(parent: u32, length: usize) {
 }
 
 #[tokio::test]
-async fn the_version_before_serves_while_the_next_one_is_compiled() {
+async fn the_former_version_serves_while_the_next_one_is_compiled() {
     let server = Server::builder().use_case("puppet", PUPPET).test_clock().start().await;
     let before = text(&info(&server, "puppet").await.unwrap(), "version").to_owned();
     let length = upload_slow(&server, "puppet").await;
@@ -45,11 +46,11 @@ async fn the_version_before_serves_while_the_next_one_is_compiled() {
     assert_eq!((&listed["update"]["state"], text(&listed, "version")), (&json!("loading"), &*before), "{listed}");
     assert!(text(&listed["update"], "since").ends_with('Z') && listed["error"].is_null(), "{listed}");
     assert_eq!(server.api.get("/health").await.expect(200)["brokenUseCases"], json!([]));
-    server.logged("of the beginning", |line| line["message"] == "compiling a plugin" && line["bytes"] == length).await;
-    server.logged("of the progress", |line| line["message"] == "still compiling a plugin" && line["bytes"] == length).await;
-    assert!(child_of(server.pid(), length).is_some(), "it goes on all the while");
+    server.logged("of the start of the compile", |line| line["message"] == "compiling a plugin" && line["bytes"] == length).await;
+    server.logged("of the progress of the compile", |line| line["message"] == "still compiling a plugin" && line["bytes"] == length).await;
+    assert!(child_of(server.pid(), length).is_some(), "the compile ended too early");
 
-    // A newer upload makes the one that is on its way out of date.
+    // A newer upload cancels the compile of the older one.
     server.use_cases().write("puppet", &format!("{PUPPET}config = {{ word = 'newer' }}\n"));
     gone(server.pid(), length).await;
     eventually("the newer version to serve", async || {
@@ -59,7 +60,7 @@ async fn the_version_before_serves_while_the_next_one_is_compiled() {
 }
 
 #[tokio::test]
-async fn a_use_case_without_a_version_before_asks_for_patience_and_the_others_load() {
+async fn a_new_use_case_answers_503_with_retry_after_while_it_compiles_and_others_load() {
     let server = Server::puppet().await;
     upload_slow(&server, "fresh").await;
     let answer = server.api.post("/requests/fresh", &json!({ "delay": "PT1S" })).await;
@@ -67,7 +68,7 @@ async fn a_use_case_without_a_version_before_asks_for_patience_and_the_others_lo
     answer.expect_fault(503, "use-case-loading");
     let listed = info(&server, "fresh").await.unwrap();
     assert_eq!((&listed["version"], &listed["update"]["state"]), (&Value::Null, &json!("loading")), "{listed}");
-    // Of compiled plugins, so that it need not wait for its turn.
+    // The plugins of this use case are in the cache, so it does not queue behind the running compile.
     server.use_cases().write("other", &format!("{PUPPET}config = {{ word = 'other' }}\n"));
     eventually("the other use case", async || info(&server, "other").await.filter(|info| !info["version"].is_null())).await;
     assert_eq!(text(&server.api.run("other", json!({})).await, "status"), "succeeded");
@@ -78,7 +79,7 @@ async fn a_use_case_without_a_version_before_asks_for_patience_and_the_others_lo
 }
 
 #[tokio::test]
-async fn what_reaches_a_limit_is_reported_and_the_version_before_goes_on_serving() {
+async fn a_compile_beyond_its_time_limit_is_reported_and_the_former_version_serves() {
     let server = Server::builder().use_case("puppet", PUPPET).arguments(&["--compile-time", "2s"]).test_clock().start().await;
     let before = text(&info(&server, "puppet").await.unwrap(), "version").to_owned();
     let length = upload_slow(&server, "puppet").await;
@@ -91,18 +92,19 @@ async fn what_reaches_a_limit_is_reported_and_the_version_before_goes_on_serving
 }
 
 #[tokio::test]
-async fn a_compiler_ends_with_its_server_however_that_ends() {
+async fn a_compiler_process_ends_with_its_server_after_a_stop_and_after_a_kill() {
     let mut server = Server::puppet().await;
     let length = upload_slow(&server, "fresh").await;
     let pid = server.pid();
     server.stop().await;
     gone(pid, length).await;
 
-    // Nobody tells it anything after a SIGKILL: it is its stdin that ends. Whose child it is then, the kernel decides.
+    // After SIGKILL the server cannot signal the compiler. The compiler ends because its stdin is closed. By then the process
+    // has another parent, so look it up by its `/proc` entry.
     server.set_arguments(&["--test-clock"]);
     server.begin();
     compiler(&server, length).await;
-    let place = child_of(server.pid(), length).expect("it was there");
+    let place = child_of(server.pid(), length).expect("the compiler's process");
     server.kill();
     eventually("the orphan to end", async || {
         (!std::fs::read_to_string(place.join("cmdline")).unwrap_or_default().contains("compile-plugin")).then_some(())
@@ -111,7 +113,7 @@ async fn a_compiler_ends_with_its_server_however_that_ends() {
 }
 
 #[tokio::test]
-async fn a_pinned_version_whose_code_is_gone_is_compiled_once_and_no_call_waits_for_it() {
+async fn a_pinned_version_without_machine_code_is_compiled_once_and_no_api_call_waits_for_it() {
     let mut server = Server::puppet().await;
     let before = text(&info(&server, "puppet").await.unwrap(), "version").to_owned();
     let mut ids = Vec::new();
@@ -127,10 +129,10 @@ async fn a_pinned_version_whose_code_is_gone_is_compiled_once_and_no_call_waits_
     server.start().await;
     let compiled = |server: &Server| server.log.lines(lines).iter().filter(|line| line["message"] == "compiled a plugin").count();
 
-    // Its manifest says where it goes.
+    // Move and cancel read the manifest only, so they do not compile the pinned version.
     server.api.patch(&format!("/requests/{}", ids[0]), &json!({ "delay": "PT30M" })).await.expect(200);
     server.api.delete(&format!("/requests/{}", ids[1])).await.expect(200);
-    assert_eq!(compiled(&server), 1, "the one that serves");
+    assert_eq!(compiled(&server), 1, "only the serving version is compiled");
     ids.remove(1);
     server.api.advance("PT1H").await;
     for id in &ids {
@@ -138,5 +140,5 @@ async fn a_pinned_version_whose_code_is_gone_is_compiled_once_and_no_call_waits_
         assert_eq!((text(&done, "result"), text(&done, "version")), ("ok", &*before), "{done}");
     }
     eventually("the log", async || (compiled(&server) >= 2).then_some(())).await;
-    assert_eq!(compiled(&server), 2, "the pinned one once, for both of its roles and all of its jobs");
+    assert_eq!(compiled(&server), 2, "the pinned version is compiled once, for both roles and all jobs");
 }

@@ -1,4 +1,4 @@
-//! Every error answer of the API. The client checks of each that it is problem+json with its correlation id.
+//! Every error answer of the API. The harness's client checks that each is `application/problem+json` with a correlation id.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ async fn a_body_that_is_not_a_json_object_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_a_404_that_says_so() {
+async fn an_unknown_path_use_case_or_request_is_a_404_with_its_own_code() {
     let server = Server::puppet().await;
     let body = json!({ "delay": "PT1S" });
     let fault = server.api.post("/requests/nothing", &body).await.expect_fault(404, "unknown-use-case");
@@ -60,7 +60,7 @@ async fn a_wrong_method_is_a_405_that_lists_the_right_ones() {
         let call = server.api.call(method.clone(), path);
         let answer = server.api.send(call).await;
         if method == Method::DELETE && path == "/requests/puppet" {
-            // A name is read as an id where ids are deleted.
+            // DELETE expects an id here, so it reads `puppet` as an unknown id.
             answer.expect_fault(404, "unknown-request");
             continue;
         }
@@ -93,7 +93,7 @@ async fn a_body_of_more_than_256_kib_is_a_413() {
 async fn a_body_of_20_mib_is_refused_without_harm_to_the_server() {
     let server = Server::puppet().await;
     let call = server.api.call(Method::POST, "/requests/puppet").header("content-type", "application/json").body(vec![b'x'; 20 << 20]);
-    // The server hangs up rather than read it all: then the sender may see the end of the connection instead.
+    // The server closes the connection without reading the whole body, so the sender may see a connection error instead.
     match server.api.try_send(call).await {
         Ok(answer) => drop(answer.expect_fault(413, "payload-too-large")),
         Err(error) => assert!(!error.is_timeout(), "{error:?}"),
@@ -117,7 +117,7 @@ async fn another_content_type_is_a_415() {
 }
 
 #[tokio::test]
-async fn with_a_key_set_every_call_but_health_needs_it() {
+async fn every_call_but_get_health_needs_the_api_key_where_one_is_set() {
     let server = Server::builder().use_case("puppet", PUPPET).test_clock().key(SECRET).start().await;
     let id = server.api.submit("puppet", json!({ "delay": "PT1S" })).await;
     let request = format!("/requests/{id}");
@@ -145,7 +145,7 @@ async fn with_a_key_set_every_call_but_health_needs_it() {
     }
     let basic = server.api.with_key(None).call(Method::GET, "/requests").basic_auth("user", Some(SECRET));
     server.api.send(basic).await.expect_fault(401, "unauthorized");
-    assert_eq!(events(&server.api.request(&id).await), ["accepted"], "nothing came of the calls without the key");
+    assert_eq!(events(&server.api.request(&id).await), ["accepted"], "calls without the key change nothing");
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn an_unknown_target_is_a_422_that_lists_the_known_ones() {
     for target in [json!(1), json!(null), json!(["here"])] {
         server.api.post("/requests/puppet", &json!({ "delay": "PT1S", "target": target })).await.expect_fault(422, "target-malformed");
     }
-    // The validator may be at fault as well as the client.
+    // The target may also come from the validator.
     let validate = json!({ "do": "target", "value": "elsewhere" });
     server.api.post("/requests/puppet", &json!({ "delay": "PT1S", "validate": validate })).await.expect_fault(422, "unknown-target");
 }

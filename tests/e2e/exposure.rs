@@ -1,4 +1,4 @@
-//! What a server lets out: addresses that it binds, and what it writes into its log.
+//! Exposure of a server: the addresses it binds, the permissions of its data directory, the content of its log.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ async fn a_public_address_without_a_key_is_refused() {
         assert!(said.contains("POSTDATE_API_KEY") && said.contains("--allow-public"), "{said}");
     }
     let said = Server::builder().use_case("puppet", PUPPET).listen("0.0.0.0:0").key("  ").refused().await;
-    assert!(said.contains("POSTDATE_API_KEY"), "an empty key is none: {said}");
+    assert!(said.contains("POSTDATE_API_KEY"), "a blank key counts as no key: {said}");
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn a_public_address_is_allowed_with_a_key_or_on_request() {
 }
 
 #[tokio::test]
-async fn the_data_directory_is_for_its_user_alone() {
+async fn the_data_directory_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let temporary = tempfile::tempdir().unwrap();
     let data = temporary.path().join("made/by/serve");
@@ -45,10 +45,10 @@ async fn the_data_directory_is_for_its_user_alone() {
     }
 }
 
-/// Whether something that a request goes through puts its payload or a secret into the log. The harness searches every
-/// server's log at its end; this test makes a server say as much as it can.
+/// Drives a server through every kind of success, failure and refusal, each with the payload mark and a secret in its input.
+/// The harness searches the log of every server for both when the server ends; this test fills the log.
 #[tokio::test]
-async fn no_payload_and_no_secret_is_ever_logged_and_lines_about_requests_have_their_id() {
+async fn the_log_shows_no_payload_and_no_secret_and_each_line_has_a_correlation_id() {
     let receiver = Receiver::start(|_, before| crate::harness::Reply::status([500, 404, 200][before % 3])).await;
     let manifest = format!(
         "{PUPPET}secrets = ['GRANTED']\n[retry]\nmax-attempts = 3\nbackoff = {{ initial = '1s', factor = 1, max = '1s' }}\n\

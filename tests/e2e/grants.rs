@@ -1,28 +1,28 @@
-//! What a plugin may reach: nothing that its manifest does not grant.
+//! Grants: a plugin reaches only the origins, config keys and secrets that its manifest grants.
 
 use serde_json::{Value, json};
 
 use crate::harness::{PUPPET, Receiver, SECRET, Server, text};
 
-/// The puppet as processor only, with these lines in `[process]`.
+/// Returns a manifest with the puppet as processor, without a validator, and with these lines in `[process]`.
 fn processor(lines: &str) -> String {
     format!("[process]\nplugin = 'puppet.wasm'\n{lines}\n")
 }
 
 #[tokio::test]
-async fn without_a_grant_no_request_leaves_the_host_and_the_refusal_says_how_to_grant_it() {
+async fn a_request_without_a_grant_does_not_leave_the_host_and_the_log_names_the_missing_grant() {
     let receiver = Receiver::accepting().await;
     let server = Server::puppet().await;
     let done = server.api.run("puppet", json!({ "process": { "do": "http", "url": receiver.url("/secret") } })).await;
     assert_eq!((text(&done, "status"), receiver.count()), ("failed", 0), "{done}");
     assert!(text(&done, "failure").to_lowercase().contains("request-denied"), "{done}");
     let grant = format!("add \"http://127.0.0.1:{}\" to process.allow-http", receiver.port);
-    let line = server.logged("that says what to add", |line| text(line, "message").contains(&grant)).await;
+    let line = server.logged("that names the missing grant", |line| text(line, "message").contains(&grant)).await;
     assert_eq!(line["correlation_id"], done["correlationId"]);
 }
 
 #[tokio::test]
-async fn a_grant_is_for_one_scheme_host_and_port() {
+async fn a_grant_covers_exactly_one_scheme_host_and_port() {
     let (granted, other) = (Receiver::accepting().await, Receiver::accepting().await);
     let manifest = processor(&format!("allow-http = ['{}']", granted.url("")));
     let server = Server::builder().use_case("puppet", &manifest).test_clock().start().await;
@@ -45,7 +45,7 @@ async fn a_grant_is_for_one_scheme_host_and_port() {
 }
 
 #[tokio::test]
-async fn a_redirect_does_not_lead_past_a_grant() {
+async fn a_redirect_to_an_ungranted_origin_is_not_followed() {
     let outside = Receiver::accepting().await;
     let location = outside.url("/");
     let receiver = Receiver::start(move |_, _| crate::harness::Reply::status(302).header("location", &location)).await;
@@ -69,7 +69,7 @@ async fn a_plugin_sees_no_environment_no_files_and_no_network() {
 }
 
 #[tokio::test]
-async fn config_files_and_granted_secrets_reach_the_plugin_and_nothing_else_does() {
+async fn config_config_files_and_granted_secrets_reach_the_plugin_and_nothing_else_does() {
     let manifest = processor(
         "config = { plain = 'text', number = 7, table = { a = [1, 2] } }\nconfig-files = { file = 'text.txt' }\nsecrets = ['GRANTED']",
     );
@@ -93,7 +93,7 @@ async fn config_files_and_granted_secrets_reach_the_plugin_and_nothing_else_does
 }
 
 #[tokio::test]
-async fn a_use_case_whose_secret_is_not_set_is_listed_with_its_name_and_the_others_serve() {
+async fn a_use_case_with_an_unset_secret_is_reported_as_broken_and_the_others_serve() {
     let manifest = processor("secrets = ['MISSING_ONE']");
     let server = Server::builder().use_case("broken", &manifest).use_case("puppet", PUPPET).test_clock().start().await;
     let health = server.api.get("/health").await.expect(200);
@@ -104,7 +104,7 @@ async fn a_use_case_whose_secret_is_not_set_is_listed_with_its_name_and_the_othe
 }
 
 #[tokio::test]
-async fn a_plugin_of_another_version_or_kind_is_refused_by_name() {
+async fn a_use_case_with_an_unusable_plugin_is_listed_with_the_reason() {
     let builder = Server::builder()
         .use_case("version", "[validate]\nplugin = 'wrong-version.wasm'\n[process]\nplugin = 'minimal-process.wasm'\n")
         .use_case("role", "[process]\nplugin = 'minimal-validate.wasm'\n")

@@ -1,4 +1,4 @@
-//! The server while every place for plugins is taken by one that means harm.
+//! The server while the plugins of one use case loop in every slot that the use case may take.
 
 use std::time::Duration;
 
@@ -7,15 +7,16 @@ use tokio::task::JoinSet;
 
 use crate::harness::{Client, Server, eventually};
 
-/// More calls than there are places: 64 for validators, and those of the processors.
+/// Number of concurrent calls; more than the slots: 64 for validators, and `PROCESSORS`.
 const ATTACKERS: usize = 80;
 const PROCESSORS: usize = 4;
-/// How long an answer is waited for. The hostile validators hold their places for longer than that, so an answer that needed
-/// one of theirs would not come.
+/// Longest wait for an answer. The hostile validators hold their slots for longer, so an answer that needs one of those slots
+/// does not come in time.
 const BOUND: Duration = Duration::from_secs(20);
 const ROUNDS: usize = 20;
 
-/// Both plugins loop until they are stopped. The other use case's are honest and small.
+/// Starts a server with two use cases: `hostile`, whose plugins loop until their timeout, and `honest`, whose plugins return
+/// at once.
 async fn server() -> Server {
     let hostile = "[validate]\nplugin = 'puppet.wasm'\ntimeout = '1m'\n[process]\nplugin = 'puppet.wasm'\ntimeout = '1s'\n[retry]\nmax-attempts = 1\n";
     let honest = "[validate]\nplugin = 'minimal-validate.wasm'\n[process]\nplugin = 'minimal-process.wasm'\n";
@@ -23,7 +24,7 @@ async fn server() -> Server {
     Server::builder().use_case("hostile", hostile).use_case("honest", honest).arguments(&["--concurrency", &concurrency]).start().await
 }
 
-/// Calls that take all the places that one use case's validators may have, until they are dropped.
+/// Starts calls that hold every validator slot that one use case may take, until the returned set is dropped.
 fn attack(api: &Client) -> JoinSet<()> {
     let mut calls = JoinSet::new();
     for _ in 0..ATTACKERS {
@@ -41,13 +42,13 @@ async fn soon<T>(what: &str, answer: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_server_answers_while_every_place_is_taken() {
+async fn the_server_answers_while_a_hostile_use_case_holds_all_its_slots() {
     let server = server().await;
     for _ in 0..2 * PROCESSORS {
         server.api.submit("hostile", json!({ "delay": "PT0S", "process": { "do": "loop" } })).await;
     }
     let mut attack = attack(&server.api);
-    eventually("all places to be taken", async || {
+    eventually("all processor slots to be in use", async || {
         let running = server.api.get("/requests?status=running").await.body;
         (running["requests"].as_array().is_some_and(|running| running.len() == PROCESSORS)).then_some(())
     })
@@ -56,11 +57,11 @@ async fn the_server_answers_while_every_place_is_taken() {
     let mut ids = Vec::new();
     for _ in 0..ROUNDS {
         soon("health", server.api.get("/health")).await.expect(200);
-        // Its validator gets a place all the same: one use case may not take all of them.
+        // The honest validator still gets a slot, because one use case cannot take them all.
         ids.push(soon("a request", server.api.submit("honest", json!({ "delay": "PT0S" }))).await);
         soon("a list", server.api.get("/requests?useCase=honest")).await.expect(200);
     }
-    assert!(attack.try_join_next().is_none(), "a part of the attack is over");
+    assert!(attack.try_join_next().is_none(), "a hostile call ended too early");
     attack.shutdown().await;
     for id in ids {
         server.api.reaches(&id, "succeeded").await;

@@ -1,11 +1,11 @@
-//! `Idempotency-Key`: the same key and body again are answered with the first answer.
+//! `Idempotency-Key`: a repeated key and body returns the first answer.
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::{Answer, Client, PUPPET, Server, text};
 
-/// Posts text, so that the bytes are the test's own.
+/// Posts the body as text, because the key is bound to the exact bytes.
 async fn post(api: &Client, use_case: &str, key: &str, body: &str) -> Answer {
     let call = api.call(Method::POST, &format!("/requests/{use_case}")).header("content-type", "application/json");
     api.send(call.header("idempotency-key", key).body(body.to_owned())).await
@@ -14,7 +14,7 @@ async fn post(api: &Client, use_case: &str, key: &str, body: &str) -> Answer {
 const BODY: &str = r#"{"delay":"PT1H","n":1}"#;
 
 #[tokio::test]
-async fn the_same_key_and_body_get_the_first_answer_whatever_has_happened_since() {
+async fn a_repeated_key_and_body_return_the_first_answer_after_any_later_change() {
     let mut server = Server::puppet().await;
     let first = post(&server.api, "puppet", "key", BODY).await;
     assert_eq!(first.status, 202);
@@ -25,12 +25,12 @@ async fn the_same_key_and_body_get_the_first_answer_whatever_has_happened_since(
     };
     same(&server, "at once").await;
     server.api.advance("PT10M").await;
-    same(&server, "later: the delay would mean another time now").await;
+    same(&server, "later, when the delay would yield another time").await;
     server.api.patch(first.header("location"), &json!({ "delay": "PT5H" })).await.expect(200);
-    same(&server, "after it was moved").await;
+    same(&server, "after the request was moved").await;
     server.api.advance("P1D").await;
     assert_eq!(server.api.request(text(&first.body, "correlationId")).await["status"], "succeeded");
-    same(&server, "after it ran, its time being past").await;
+    same(&server, "after the request ran").await;
     server.kill();
     server.set_arguments(&["--test-clock"]);
     server.start().await;
@@ -40,7 +40,7 @@ async fn the_same_key_and_body_get_the_first_answer_whatever_has_happened_since(
 }
 
 #[tokio::test]
-async fn a_triggerat_that_has_passed_is_no_error_for_a_repetition() {
+async fn a_repeat_is_accepted_after_its_trigger_at_has_passed() {
     let server = Server::puppet().await;
     let body = r#"{"triggerAt":"2027-01-01T00:00:01Z"}"#;
     let first = post(&server.api, "puppet", "key", body).await.expect(202);
@@ -60,7 +60,7 @@ async fn another_body_under_the_same_key_is_a_409_that_names_the_first_request()
 }
 
 #[tokio::test]
-async fn a_key_belongs_to_its_use_case_and_is_not_taken_by_a_refused_request() {
+async fn a_key_is_scoped_to_its_use_case_and_a_refused_request_does_not_claim_it() {
     let server = Server::builder().use_case("one", PUPPET).use_case("two", PUPPET).test_clock().start().await;
     let one = post(&server.api, "one", "key", BODY).await.expect(202);
     let two = post(&server.api, "two", "key", BODY).await.expect(202);
@@ -70,7 +70,7 @@ async fn a_key_belongs_to_its_use_case_and_is_not_taken_by_a_refused_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_posts_at_once_under_one_key_are_one_request() {
+async fn twenty_concurrent_posts_with_one_key_create_one_request() {
     let server = Server::puppet().await;
     for round in 0..5 {
         let key = format!("key-{round}");

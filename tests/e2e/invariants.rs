@@ -1,4 +1,4 @@
-//! What the architecture promises and a command can test.
+//! Invariants of ARCHITECTURE.md that a test can check on the source tree.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::harness::{cli, root};
 
-/// Crates that a package's own code and dependencies bring into a program.
+/// Returns the names of a package and its normal dependencies, direct and indirect, from `cargo tree`.
 fn dependencies(package: &str) -> BTreeSet<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -20,7 +20,7 @@ fn dependencies(package: &str) -> BTreeSet<String> {
 #[test]
 fn the_core_depends_on_no_runtime_no_cloud_and_no_engine() {
     let crates = dependencies("postdate-core");
-    assert!(crates.contains("serde_json"), "the list makes no sense: {crates:?}");
+    assert!(crates.contains("serde_json"), "cargo tree lists no serde_json: {crates:?}");
     let foreign: Vec<&String> = crates
         .iter()
         .filter(|name| {
@@ -74,13 +74,13 @@ async fn the_commands_that_the_readme_shows_exist() {
     assert!(seen >= 2, "the README shows {seen} commands of this project");
 }
 
-/// Lines inside the README's code blocks that look like commands, without a prompt.
+/// Returns every line of the README's code blocks, without indentation and prompt.
 fn commands(readme: &str) -> Vec<&str> {
     let blocks = readme.split("```").skip(1).step_by(2);
     blocks.flat_map(str::lines).map(|line| line.trim().trim_start_matches("$ ")).collect()
 }
 
-/// Every Rust file below a directory.
+/// Returns path and text of every Rust file below a directory.
 fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).expect("a directory of sources") {

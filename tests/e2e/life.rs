@@ -1,4 +1,4 @@
-//! The life of a request, from its POST to its result, on the machine's clock.
+//! The lifecycle of a request on the system clock, from `POST` to result.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn a_request_is_acknowledged_processed_at_its_time_and_recorded() {
 }
 
 #[tokio::test]
-async fn a_request_is_running_while_its_target_works_and_never_begins_early() {
+async fn a_request_is_running_while_its_target_works_and_never_starts_early() {
     let receiver = Receiver::start(|_, _| Reply::ok("").after(Duration::from_secs(3))).await;
     let hook = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}", receiver.url("/"));
     let server = Server::builder().use_case("hook", &hook).start().await;
@@ -75,7 +75,7 @@ async fn every_call_starts_in_a_fresh_instance() {
 }
 
 #[tokio::test]
-async fn a_plugin_sees_the_job_as_the_contract_says() {
+async fn a_processor_sees_every_field_of_its_job() {
     let server = Server::puppet().await;
     let done = server.api.run("puppet", json!({ "process": { "do": "job" }, "n": 1 })).await;
     let job = &done["result"];

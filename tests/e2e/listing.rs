@@ -1,4 +1,4 @@
-//! `GET /requests`: filters and pages.
+//! `GET /requests`: filters and pagination.
 
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ async fn filters_narrow_the_list() {
     server.api.advance("PT10S").await;
 
     let all = [&done, &failed, &cancelled, &waiting];
-    assert_eq!(ids(&server, "").await.iter().collect::<Vec<_>>(), all, "in the order of their time");
+    assert_eq!(ids(&server, "").await.iter().collect::<Vec<_>>(), all, "requests are listed in order of triggerAt");
     assert_eq!(ids(&server, "useCase=one").await.iter().collect::<Vec<_>>(), [&done, &cancelled]);
     assert_eq!(ids(&server, "useCase=none").await, Vec::<String>::new());
     for (status, id) in [("succeeded", &done), ("failed", &failed), ("cancelled", &cancelled), ("scheduled", &waiting)] {
@@ -30,7 +30,7 @@ async fn filters_narrow_the_list() {
     }
     assert_eq!(ids(&server, "status=running").await, Vec::<String>::new());
     assert_eq!(ids(&server, "useCase=two&status=scheduled").await.as_slice(), std::slice::from_ref(&waiting));
-    // From is included, to is not; an offset's plus sign need not be escaped.
+    // `from` is inclusive, `to` is exclusive. The plus sign of an offset may be unescaped.
     assert_eq!(ids(&server, "from=2027-01-01T00:00:02Z&to=2027-01-01T02:00:00Z").await.iter().collect::<Vec<_>>(), [&failed, &cancelled]);
     assert_eq!(ids(&server, "from=2027-01-01T03:00:00+01:00").await, [waiting]);
     let one = server.api.get("/requests?useCase=one&limit=1").await.expect(200);
@@ -42,11 +42,11 @@ async fn filters_narrow_the_list() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_hundred_requests_come_page_by_page_each_once() {
+async fn three_hundred_requests_are_paged_through_each_exactly_once() {
     let server = Server::puppet().await;
     let mut posted = HashSet::new();
     for n in 0..300 {
-        // Many share a time: the pages must not lose or repeat those.
+        // About 43 requests share each time. No page may lose or repeat one of them.
         posted.insert(server.api.submit("puppet", json!({ "delay": format!("PT{}S", 10 + n % 7) })).await);
     }
     for limit in [500, 300, 299, 70, 1] {

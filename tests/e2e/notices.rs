@@ -1,4 +1,4 @@
-//! `[on]`: targets that are told how a request ended.
+//! `[on]`: notices of the end of a request, delivered to the targets of `success` and `failure`.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ fn manifest(receiver: &Receiver) -> String {
 }
 
 #[tokio::test]
-async fn success_and_failure_are_told_to_their_targets() {
+async fn success_and_failure_each_send_a_notice_to_their_target() {
     let receiver = Receiver::accepting().await;
     let server = Server::builder().use_case("puppet", &manifest(&receiver)).test_clock().start().await;
     let done = server.api.run("puppet", json!({ "process": { "do": "succeed", "result": "{\"n\":1}" } })).await;
@@ -32,12 +32,12 @@ async fn success_and_failure_are_told_to_their_targets() {
     assert_eq!((&yes["result"], &no["failure"]), (&json!({ "n": 1 }), &json!("no such customer")));
     assert_eq!(told[0].header("x-correlation-id"), text(&done, "correlationId"));
     assert_eq!(told[1].header("x-correlation-id"), text(&failed, "correlationId"));
-    assert_ne!(told[0].header("idempotency-key"), text(&done, "correlationId"), "a notice has an identity of its own");
+    assert_ne!(told[0].header("idempotency-key"), text(&done, "correlationId"), "a notice has an id of its own");
     assert!(!told[1].body.contains(crate::harness::PAYLOAD), "the payload is not part of a notice");
 }
 
 #[tokio::test]
-async fn nothing_is_told_before_the_end_or_of_a_cancelled_request() {
+async fn no_notice_is_sent_before_the_end_or_for_a_cancelled_request() {
     let receiver = Receiver::accepting().await;
     let server = Server::builder().use_case("puppet", &manifest(&receiver)).test_clock().start().await;
     let retried = server.api.run("puppet", json!({ "process": { "do": "retry" } })).await;
@@ -48,7 +48,7 @@ async fn nothing_is_told_before_the_end_or_of_a_cancelled_request() {
 }
 
 #[tokio::test]
-async fn a_notice_is_a_request_with_retries_of_its_own_and_its_end_is_told_to_nobody() {
+async fn a_notice_is_a_request_with_its_own_retries_and_sends_no_notice_itself() {
     let receiver = Receiver::start(|_, before| if before == 0 { Reply::status(503) } else { Reply::status(400) }).await;
     let server = Server::builder().use_case("puppet", &manifest(&receiver)).test_clock().start().await;
     let done = server.api.run("puppet", json!({})).await;
@@ -60,5 +60,5 @@ async fn a_notice_is_a_request_with_retries_of_its_own_and_its_end_is_told_to_no
     let notice = server.api.request(told[0].header("idempotency-key")).await;
     assert_eq!(notice["noticeOf"], done["correlationId"]);
     assert_eq!(events(&notice), ["accepted", "started", "attempt-failed", "started", "failed"]);
-    assert_eq!(text(&server.api.request(text(&done, "correlationId")).await, "status"), "succeeded", "the request itself is not touched");
+    assert_eq!(text(&server.api.request(text(&done, "correlationId")).await, "status"), "succeeded", "the request keeps its status");
 }

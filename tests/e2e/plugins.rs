@@ -1,11 +1,11 @@
-//! What plugins may do wrong, and what the API and the history say of it.
+//! Misbehaving plugins: the API's answers and the history's entries for each fault.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{PUPPET, Receiver, SECRET, Server, events, text};
 
-/// Short timeouts, small memory, one attempt.
+/// A manifest with short timeouts, little memory and two attempts.
 const STRICT: &str = "
 [validate]
 plugin = 'puppet.wasm'
@@ -31,11 +31,11 @@ async fn a_rejection_lists_the_validators_problems() {
     let reject = json!({ "do": "reject", "pointer": "/quantity", "code": "maximum", "message": "too many" });
     let fault = server.api.post("/requests/puppet", &json!({ "delay": "PT1S", "validate": reject })).await.expect_fault(422, "rejected");
     assert_eq!(fault["problems"], json!([{ "pointer": "/quantity", "code": "maximum", "message": "too many" }]));
-    assert_eq!(server.api.get("/requests").await.expect(200)["requests"], json!([]), "nothing is stored");
+    assert_eq!(server.api.get("/requests").await.expect(200)["requests"], json!([]), "a rejected request is not stored");
 }
 
 #[tokio::test]
-async fn a_validator_that_does_not_answer_is_named_with_its_reason() {
+async fn a_failing_validator_is_a_500_that_names_the_plugin_and_the_reason() {
     let server = strict().await;
     for (script, reason, hint) in [
         (json!({ "do": "trap" }), "trap", "trapped"),
@@ -54,7 +54,7 @@ async fn a_validator_that_does_not_answer_is_named_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_validators_last_words_are_in_the_log_and_not_in_the_answer() {
+async fn a_validators_panic_message_is_in_the_log_and_not_in_the_answer() {
     let server = strict().await;
     let trap = json!({ "do": "trap", "message": "last words of the validator" });
     let fault =
@@ -65,7 +65,7 @@ async fn a_validators_last_words_are_in_the_log_and_not_in_the_answer() {
 }
 
 #[tokio::test]
-async fn an_answer_of_a_validator_that_cannot_be_used_is_a_500() {
+async fn an_unusable_answer_of_a_validator_is_a_500() {
     let server = Server::puppet().await;
     for script in [
         json!({ "do": "body", "value": "not json" }),
@@ -96,7 +96,7 @@ async fn a_validator_may_change_body_time_and_target() {
 }
 
 #[tokio::test]
-async fn a_validator_sees_the_request_and_only_the_headers_that_are_listed() {
+async fn a_validator_sees_the_request_and_only_the_listed_headers() {
     let receiver = Receiver::accepting().await;
     let hook = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}", receiver.url("/"));
     let server = Server::builder().use_case("puppet", &format!("{STRICT}{hook}")).test_clock().start().await;
@@ -106,7 +106,7 @@ async fn a_validator_sees_the_request_and_only_the_headers_that_are_listed() {
     let answer = server.api.send(call).await.expect(202);
     server.api.advance("PT1S").await;
 
-    // The puppet makes what it saw the body, which the target gets.
+    // The puppet puts the request that it saw into the body, and the target receives that body.
     let seen = &receiver.deliveries()[0].json()["seen"];
     assert_eq!(seen["id"], answer["correlationId"]);
     assert_eq!(seen["headers"], json!([["x-signature", "s1"]]));
@@ -117,7 +117,7 @@ async fn a_validator_sees_the_request_and_only_the_headers_that_are_listed() {
 }
 
 #[tokio::test]
-async fn a_processor_that_does_not_answer_fails_with_its_reason_and_last_words() {
+async fn a_failing_processor_is_retried_and_the_failure_names_the_reason_and_the_panic_message() {
     let server = strict().await;
     for (script, reason) in [
         (json!({ "do": "trap", "message": "no stock" }), ": no stock"),
@@ -149,10 +149,10 @@ async fn a_large_result_is_cut_and_marked() {
 }
 
 #[tokio::test]
-async fn a_plugins_lines_are_log_lines_with_its_correlation_id_and_bounded() {
+async fn a_plugins_output_lines_are_bounded_log_lines_with_the_correlation_id() {
     let server = Server::puppet().await;
     let done = server.api.run("puppet", json!({ "process": { "do": "stderr", "lines": 5_000 } })).await;
-    server.logged("of the end", |line| line["message"] == "ended").await;
+    server.logged("of the end of the attempt", |line| line["message"] == "ended").await;
     let lines: Vec<Value> = server.log.lines(0).into_iter().filter(|line| !line["stream"].is_null()).collect();
     assert_eq!((text(&lines[0], "message"), text(&lines[0], "stream")), ("line 1", "stderr"));
     assert!((100..=1_001).contains(&lines.len()), "{} lines", lines.len());
@@ -161,7 +161,7 @@ async fn a_plugins_lines_are_log_lines_with_its_correlation_id_and_bounded() {
 }
 
 #[tokio::test]
-async fn without_a_validator_any_object_with_a_good_time_is_accepted() {
+async fn a_use_case_without_a_validator_accepts_any_object_with_a_valid_time() {
     let server = Server::builder().use_case("open", "[process]\nplugin = 'minimal-process.wasm'\n").test_clock().start().await;
     let done = server.api.run("open", json!({ "anything": [1, 2, 3] })).await;
     assert_eq!(text(&done, "status"), "succeeded", "{done}");

@@ -1,5 +1,5 @@
-//! Cancelling and moving against the timer, over real HTTP: a cancelled request never runs, a moved one not before the
-//! time that was promised last, and each of the others runs exactly once.
+//! Races of `DELETE` and `PATCH` with the timer, over HTTP. A cancelled request never runs, a moved one runs no earlier than
+//! its last confirmed time, and every request that is not cancelled runs exactly once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::harness::{Client, Receiver, Server, sleep_until, text, time};
 
 const RACES: usize = 1_000;
-/// Races at the same time.
+/// Number of concurrent races.
 const LANES: usize = 25;
 
 async fn hook(receiver: &Receiver) -> Server {
@@ -19,7 +19,7 @@ async fn hook(receiver: &Receiver) -> Server {
     Server::builder().use_case("hook", &hook).variable("POSTDATE_LOG", "warn,postdate=info").start().await
 }
 
-/// Runs `race` so often, a few at a time, and returns what each came to.
+/// Runs `race` `RACES` times, `LANES` at a time, and returns the outcomes.
 async fn run<T: Send + 'static, F: Future<Output = T> + Send>(api: &Client, race: impl Fn(Client) -> F + Send + Sync + 'static) -> Vec<T> {
     let race = Arc::new(race);
     let lanes: Vec<_> = (0..LANES)
@@ -41,7 +41,7 @@ async fn run<T: Send + 'static, F: Future<Output = T> + Send>(api: &Client, race
     outcomes
 }
 
-/// Posts a request that is due in a moment, and waits until about that moment.
+/// Posts a request that is due in 10 to 60 ms, and waits until about its time. Returns its id and `triggerAt`.
 async fn post_and_wait(api: &Client) -> (String, DateTime<Utc>) {
     let (millis, jitter) = {
         let mut random = rand::rng();
@@ -53,7 +53,7 @@ async fn post_and_wait(api: &Client) -> (String, DateTime<Utc>) {
     (text(&answer, "correlationId").to_owned(), trigger_at)
 }
 
-/// When each request ran, by its id.
+/// Returns the times at which each request ran, by id.
 fn runs(receiver: &Receiver) -> HashMap<String, Vec<DateTime<Utc>>> {
     let mut runs: HashMap<String, Vec<DateTime<Utc>>> = HashMap::new();
     for delivery in receiver.deliveries() {
@@ -63,7 +63,7 @@ fn runs(receiver: &Receiver) -> HashMap<String, Vec<DateTime<Utc>>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_thousand_cancels_each_wins_or_loses_whole() {
+async fn a_cancel_that_races_the_timer_either_prevents_the_run_or_answers_409() {
     let receiver = Receiver::accepting().await;
     let server = hook(&receiver).await;
     let outcomes = run(&server.api, |api| async move {
@@ -87,11 +87,11 @@ async fn of_a_thousand_cancels_each_wins_or_loses_whole() {
     }
     let won = outcomes.iter().filter(|(_, _, cancelled)| *cancelled).count();
     println!("{won} of {RACES} were cancelled, {} ran", RACES - won);
-    assert!(won > 0 && won < RACES, "no race at all: {won} of {RACES} were cancelled");
+    assert!(won > 0 && won < RACES, "no race took place: {won} of {RACES} requests were cancelled");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_thousand_moves_none_runs_twice_or_before_the_time_promised_last() {
+async fn a_request_moved_close_to_its_time_runs_once_and_not_before_its_confirmed_time() {
     let receiver = Receiver::accepting().await;
     let server = hook(&receiver).await;
     let outcomes = run(&server.api, |api| async move {
@@ -117,5 +117,5 @@ async fn of_a_thousand_moves_none_runs_twice_or_before_the_time_promised_last() 
     }
     let moved = outcomes.iter().filter(|(_, _, moved)| *moved).count();
     println!("{moved} of {RACES} were moved");
-    assert!(moved > 0 && moved < RACES, "no race at all: {moved} of {RACES} were moved");
+    assert!(moved > 0 && moved < RACES, "no race took place: {moved} of {RACES} requests were moved");
 }

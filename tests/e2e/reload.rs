@@ -1,10 +1,10 @@
-//! Uploads while the server runs: a changed bundle is picked up whole or not at all.
+//! Changes in the directory of use cases while the server runs: a changed bundle is loaded whole or not at all.
 
 use serde_json::{Value, json};
 
 use crate::harness::{PUPPET, Server, eventually, guest, text};
 
-/// A processor that can tell which version of the bundle it is.
+/// Returns a manifest whose processor can return `word`, so that a test can tell the versions apart.
 fn says(word: &str) -> String {
     format!("{PUPPET}config = {{ word = '{word}' }}\n")
 }
@@ -18,7 +18,7 @@ async fn info(server: &Server, name: &str) -> Option<Value> {
     list["useCases"].as_array().unwrap().iter().find(|info| info["name"] == name).cloned()
 }
 
-/// The version that serves; waits until it is another than `not`.
+/// Waits until a version other than `not` serves, and returns that version.
 async fn version(server: &Server, name: &str, not: &str) -> String {
     eventually("another version to serve", async || {
         let info = info(server, name).await?;
@@ -27,7 +27,7 @@ async fn version(server: &Server, name: &str, not: &str) -> String {
     .await
 }
 
-/// Waits until the use case has an error that holds the text.
+/// Waits until the use case has an error that contains `hint`, and returns its entry of `GET /use-cases`.
 async fn broken(server: &Server, name: &str, hint: &str) -> Value {
     eventually(&format!("{name} to be reported with {hint:?}"), async || {
         info(server, name).await.filter(|info| info["error"].as_str().is_some_and(|error| error.contains(hint)))
@@ -36,7 +36,7 @@ async fn broken(server: &Server, name: &str, hint: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_changed_bundle_serves_new_requests_and_the_old_version_serves_those_pinned_to_it() {
+async fn a_changed_bundle_serves_new_requests_and_pinned_requests_run_their_version() {
     let mut server = Server::builder().use_case("puppet", &says("old")).test_clock().start().await;
     let before = version(&server, "puppet", "").await;
     let old = server.api.submit("puppet", asks()).await;
@@ -55,11 +55,11 @@ async fn a_changed_bundle_serves_new_requests_and_the_old_version_serves_those_p
     server.start().await;
     server.api.advance("PT1H").await;
     let late = server.api.request(&old_after_restart).await;
-    assert_eq!(text(&late, "result"), "old", "the old version outlives a restart: {late}");
+    assert_eq!(text(&late, "result"), "old", "a pinned version survives a restart: {late}");
 }
 
 #[tokio::test]
-async fn with_the_latest_policy_waiting_requests_run_the_new_version() {
+async fn requests_of_the_latest_policy_run_the_newest_version() {
     let latest = |word: &str| format!("{}[schedule]\nversion = 'latest'\n", says(word));
     let server = Server::builder().use_case("puppet", &latest("old")).test_clock().start().await;
     let before = version(&server, "puppet", "").await;
@@ -71,7 +71,7 @@ async fn with_the_latest_policy_waiting_requests_run_the_new_version() {
 }
 
 #[tokio::test]
-async fn a_broken_upload_is_reported_and_the_old_version_goes_on_serving() {
+async fn a_broken_bundle_is_reported_and_the_former_version_serves() {
     let server = Server::builder().use_case("puppet", &says("old")).test_clock().start().await;
     let before = version(&server, "puppet", "").await;
     for (manifest, hint) in [
@@ -94,9 +94,9 @@ async fn a_broken_upload_is_reported_and_the_old_version_goes_on_serving() {
     assert_eq!(server.api.get("/health").await.expect(200)["brokenUseCases"], json!([]));
 }
 
-/// A `current` that is no file is none; whoever runs as root can read any other.
+/// A directory named `current` is the fault here, because a test that runs as root can read any file.
 #[tokio::test]
-async fn a_current_that_is_no_file_keeps_no_other_use_case_from_following() {
+async fn an_unreadable_current_does_not_stop_the_reload_of_other_use_cases() {
     let server = Server::builder().use_case("puppet", &says("old")).test_clock().start().await;
     let before = version(&server, "puppet", "").await;
     std::fs::create_dir_all(server.use_cases().bundle("puppet").with_file_name("other").join("current")).unwrap();
@@ -105,7 +105,7 @@ async fn a_current_that_is_no_file_keeps_no_other_use_case_from_following() {
 }
 
 #[tokio::test]
-async fn an_upload_in_pieces_never_serves_half() {
+async fn a_bundle_copied_in_pieces_never_serves_incomplete() {
     let server = Server::builder().use_case("puppet", &says("old")).test_clock().start().await;
     let before = version(&server, "puppet", "").await;
     // The manifest first, then its plugin in pieces, as a slow copy would do it.
@@ -121,7 +121,7 @@ async fn an_upload_in_pieces_never_serves_half() {
         if part < 8 {
             let done = server.api.run("puppet", asks()).await;
             assert_eq!((text(&done, "result"), text(&done, "version")), ("old", &*before), "{part}/8: {done}");
-            // The time that the copy takes: the server is to look at some of the pieces.
+            // The duration of a slow copy: long enough for the server to look at some of the pieces.
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         }
     }
@@ -131,7 +131,7 @@ async fn an_upload_in_pieces_never_serves_half() {
 }
 
 #[tokio::test]
-async fn a_removed_use_case_takes_no_more_requests_but_its_pending_ones_run() {
+async fn a_removed_use_case_accepts_no_requests_and_its_pending_ones_still_run() {
     let server = Server::builder().use_case("puppet", &says("old")).test_clock().start().await;
     let id = server.api.submit("puppet", asks()).await;
     server.use_cases().remove("puppet");
@@ -144,7 +144,7 @@ async fn a_removed_use_case_takes_no_more_requests_but_its_pending_ones_run() {
 }
 
 #[tokio::test]
-async fn a_new_directory_is_a_new_use_case_if_its_name_fits() {
+async fn a_new_directory_is_a_new_use_case_if_its_name_equals_the_manifests() {
     let server = Server::builder().use_case("puppet", PUPPET).test_clock().start().await;
     server.use_cases().write("fresh", &says("fresh"));
     version(&server, "fresh", "").await;

@@ -1,4 +1,4 @@
-//! After `kill -9`: nothing that was acknowledged is lost, nothing is stuck.
+//! Restart after `kill -9`: no acknowledged request is lost, and none stays in status `running`.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ fn hook(receiver: &Receiver) -> String {
 }
 
 #[tokio::test]
-async fn what_fell_due_while_the_server_was_down_runs_at_once_oldest_first() {
+async fn requests_that_fell_due_while_the_server_was_down_run_at_once_oldest_first() {
     let receiver = Receiver::accepting().await;
     let mut server = Server::builder().use_case("hook", &hook(&receiver)).arguments(&["--concurrency", "1"]).start().await;
     let mut last = DateTime::<Utc>::MIN_UTC;
     for n in 0..20 {
-        // From 4 s on, in steps of 20 ms, scrambled: all are to be accepted before the first is due.
+        // Due 4 s from now and later, 20 ms apart, in scrambled order. All must be accepted before the first is due.
         let delay = format!("PT4.{:03}S", 20 * (n * 7 % 20));
         let answer = server.api.post("/requests/hook", &json!({ "delay": delay })).await.expect(202);
         last = last.max(time(&answer["triggerAt"]));
     }
     server.kill();
-    assert_eq!(receiver.count(), 0, "the machine was too slow for this test");
+    assert_eq!(receiver.count(), 0, "a request fell due before the kill: the machine is too slow for this test");
     sleep_until(last).await;
     server.start().await;
-    eventually("all of them to be delivered", async || (receiver.count() == 20).then_some(())).await;
+    eventually("the delivery of all 20 requests", async || (receiver.count() == 20).then_some(())).await;
 
     let mut due = Vec::new();
     for delivery in receiver.deliveries() {
@@ -39,7 +39,7 @@ async fn what_fell_due_while_the_server_was_down_runs_at_once_oldest_first() {
 }
 
 #[tokio::test]
-async fn what_ran_at_the_kill_is_interrupted_and_run_a_second_time() {
+async fn a_request_that_runs_during_a_kill_is_interrupted_and_runs_again() {
     let receiver =
         Receiver::start(|_, before| if before == 0 { Reply::ok("never heard").after(Duration::from_mins(1)) } else { Reply::ok("done") })
             .await;
@@ -56,12 +56,12 @@ async fn what_ran_at_the_kill_is_interrupted_and_run_a_second_time() {
     assert!(text(&done["history"][2], "detail").contains("server"), "{done}");
     let deliveries = receiver.deliveries();
     assert_eq!(deliveries.iter().map(|delivery| delivery.header("x-postdate-attempt")).collect::<Vec<_>>(), ["1", "2"]);
-    assert_eq!(deliveries[0].header("idempotency-key"), deliveries[1].header("idempotency-key"), "the receiver can tell the repetition");
+    assert_eq!(deliveries[0].header("idempotency-key"), deliveries[1].header("idempotency-key"), "both attempts carry the same key");
     assert_eq!(events(&server.api.request(&later).await), ["accepted"]);
 }
 
 #[tokio::test]
-async fn a_request_that_is_cut_off_again_and_again_is_given_up_with_the_reason() {
+async fn a_request_fails_after_five_interruptions_and_names_the_reason() {
     let receiver = Receiver::start(|_, _| Reply::ok("never heard").after(Duration::from_mins(1))).await;
     let mut server = Server::builder().use_case("hook", &hook(&receiver)).start().await;
     let id = server.api.submit("hook", json!({ "delay": "PT0S" })).await;

@@ -1,4 +1,4 @@
-//! The retry policy: back-off, `Retry-After`, exhaustion, permanent failures.
+//! The retry policy: back-off, `Retry-After`, exhausted attempts, permanent failures.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ async fn server() -> Server {
     Server::builder().use_case("puppet", &format!("{PUPPET}{POLICY}")).test_clock().start().await
 }
 
-/// Seconds from one attempt's end to the next one's beginning.
+/// Returns the seconds between the end of each failed attempt and the start of the next.
 fn waits(request: &Value) -> Vec<i64> {
     let history = request["history"].as_array().unwrap();
     let pairs = history.windows(2).filter(|pair| pair[0]["event"] == "attempt-failed");
@@ -18,7 +18,7 @@ fn waits(request: &Value) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn attempts_are_made_with_growing_waits_until_one_succeeds() {
+async fn retries_back_off_exponentially_up_to_the_maximum_until_one_succeeds() {
     let server = server().await;
     let script = json!({ "do": "retry", "untilAttempt": 4, "message": "not yet" });
     let id = server.api.submit("puppet", json!({ "delay": "PT1S", "process": script })).await;
@@ -27,7 +27,7 @@ async fn attempts_are_made_with_growing_waits_until_one_succeeds() {
     assert_eq!((text(&waiting, "status"), text(&waiting, "failure")), ("scheduled", "not yet, attempt 1"));
     assert_eq!(text(&waiting, "nextAttemptAt"), "2027-01-01T00:00:11.000Z");
     server.api.advance("PT9.999S").await;
-    assert_eq!(server.api.request(&id).await["attempts"], 1, "not before the back-off is over");
+    assert_eq!(server.api.request(&id).await["attempts"], 1, "no attempt starts before the back-off is over");
     server.api.advance("PT10M").await;
     let done = server.api.request(&id).await;
     assert_eq!(text(&done, "status"), "succeeded", "{done}");
@@ -36,7 +36,7 @@ async fn attempts_are_made_with_growing_waits_until_one_succeeds() {
 }
 
 #[tokio::test]
-async fn a_plugin_may_ask_for_a_longer_wait() {
+async fn a_plugin_may_extend_the_back_off_but_not_shorten_it() {
     let server = server().await;
     let script = json!({ "do": "retry", "untilAttempt": 3, "retryAfterSeconds": 100 });
     let id = server.api.submit("puppet", json!({ "delay": "PT1S", "process": script })).await;
@@ -45,11 +45,11 @@ async fn a_plugin_may_ask_for_a_longer_wait() {
     let script = json!({ "do": "retry", "untilAttempt": 3, "retryAfterSeconds": 1 });
     let id = server.api.submit("puppet", json!({ "delay": "PT1S", "process": script })).await;
     server.api.advance("PT10M").await;
-    assert_eq!(waits(&server.api.request(&id).await), [10, 20], "never a shorter one");
+    assert_eq!(waits(&server.api.request(&id).await), [10, 20], "a plugin cannot shorten the back-off");
 }
 
 #[tokio::test]
-async fn when_the_attempts_are_used_up_the_request_has_failed_with_the_reason() {
+async fn a_request_fails_with_the_last_reason_after_its_last_attempt() {
     let server = server().await;
     let script = json!({ "do": "retry", "message": "the shop is closed" });
     let id = server.api.submit("puppet", json!({ "delay": "PT1S", "process": script })).await;
@@ -60,11 +60,11 @@ async fn when_the_attempts_are_used_up_the_request_has_failed_with_the_reason() 
     assert_eq!(events(&failed)[6..], ["attempt-failed", "started", "failed"]);
     assert_eq!(failed["nextAttemptAt"], json!(null));
     server.api.advance("P7D").await;
-    assert_eq!(server.api.request(&id).await["attempts"], 4, "and that was the last one");
+    assert_eq!(server.api.request(&id).await["attempts"], 4, "a failed request is not attempted again");
 }
 
 #[tokio::test]
-async fn a_permanent_failure_is_not_tried_again() {
+async fn a_permanent_failure_is_not_retried() {
     let server = server().await;
     let done = server.api.run("puppet", json!({ "process": { "do": "fail", "message": "no such customer" } })).await;
     assert_eq!((text(&done, "status"), text(&done, "failure")), ("failed", "no such customer"));
@@ -86,7 +86,7 @@ async fn retry_after_of_an_http_target_is_honoured_as_seconds_and_as_a_date() {
     server.api.advance("PT2H").await;
     let done = server.api.request(&id).await;
     assert_eq!((text(&done, "status"), text(&done, "result")), ("succeeded", "done"), "{done}");
-    // 120 s after 00:00:01; then at 01:00:00; then what the policy says of a third failure.
+    // First 120 s after 00:00:01, then at 01:00:00, then the policy's back-off after a third failure.
     assert_eq!(waits(&done), [120, 3600 - 121, 30]);
     assert_eq!(
         receiver.deliveries().iter().map(|delivery| delivery.header("x-postdate-attempt").to_owned()).collect::<Vec<_>>(),

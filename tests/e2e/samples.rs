@@ -1,4 +1,4 @@
-//! The sample use cases, as a new user finds them.
+//! The sample use cases `webhook` and `orders`, unchanged except for the receiver's port.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -43,7 +43,7 @@ async fn the_webhook_sample_sends_a_signed_request_at_its_time() {
 }
 
 #[tokio::test]
-async fn the_webhook_sample_tries_again_as_its_receiver_asks() {
+async fn the_webhook_sample_retries_after_the_back_off_or_the_receivers_retry_after() {
     let receiver = Receiver::start(|_, before| match before {
         0 => Reply::status(500),
         1 => Reply::status(429).header("retry-after", "600"),
@@ -63,12 +63,12 @@ async fn the_webhook_sample_tries_again_as_its_receiver_asks() {
     assert_eq!(deliveries.iter().map(|delivery| delivery.header("x-postdate-attempt")).collect::<Vec<_>>(), ["1", "2", "3"]);
     for delivery in &deliveries {
         assert_signed(delivery);
-        assert_eq!(delivery.header("webhook-id"), id, "the same at every attempt");
+        assert_eq!(delivery.header("webhook-id"), id, "the webhook id is the same at every attempt");
     }
 }
 
 #[tokio::test]
-async fn the_webhook_sample_fails_at_once_where_trying_again_is_no_use() {
+async fn the_webhook_sample_fails_at_once_on_a_permanent_error() {
     let receiver = Receiver::start(|_, _| Reply::status(404)).await;
     let server = webhook(&receiver).await;
     let done = server.api.run("webhook", json!({ "event": "invoice.due", "data": { "customer": PAYLOAD } })).await;
@@ -77,7 +77,7 @@ async fn the_webhook_sample_fails_at_once_where_trying_again_is_no_use() {
 }
 
 #[tokio::test]
-async fn the_webhook_sample_says_which_grant_is_missing() {
+async fn the_webhook_sample_names_the_missing_grant() {
     let receiver = Receiver::accepting().await;
     let builder = Server::builder().sample("webhook", receiver.port).variable("WEBHOOK_SECRET", SECRET).test_clock();
     let path = builder.use_cases.bundle("webhook").join("use-case.toml");
@@ -102,7 +102,7 @@ async fn the_webhook_sample_checks_bodies_against_its_schema() {
 }
 
 #[tokio::test]
-async fn the_webhook_samples_direct_target_gets_the_body_as_it_is() {
+async fn the_webhook_samples_direct_target_gets_the_body_unchanged() {
     let receiver = Receiver::accepting().await;
     let server = webhook(&receiver).await;
     let done = server.api.run("webhook", json!({ "event": "invoice.due", "data": { "customer": PAYLOAD }, "target": "direct" })).await;

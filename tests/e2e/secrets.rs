@@ -1,4 +1,4 @@
-//! Secrets on one machine: from the environment and from a file, when they change, and that nothing shows them.
+//! Secrets on one machine: read from the environment or a file, rotated without a restart, shown in no answer and no log line.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use tempfile::TempDir;
 
 use crate::harness::{Answer, PUPPET, Receiver, SECRET, Server, eventually, text};
 
-/// The puppet, both roles granted the secret.
+/// Returns the puppet's manifest with the secret `GRANTED` granted to both roles.
 fn granted() -> String {
     PUPPET.replace("timeout", "secrets = ['GRANTED']\ntimeout")
 }
 
-/// A file of secrets that only its owner may read.
+/// A secrets file with mode 600 in a temporary directory.
 struct SecretsFile(TempDir);
 
 impl SecretsFile {
@@ -27,7 +27,7 @@ impl SecretsFile {
         self.0.path().join("secrets.toml")
     }
 
-    /// Replaces it in one step.
+    /// Replaces the file atomically.
     fn write(&self, text: &str) {
         let draft = self.0.path().join("draft");
         std::fs::write(&draft, text).unwrap();
@@ -44,13 +44,13 @@ fn file_arguments(file: &SecretsFile) -> Vec<String> {
     ["--secrets-file", &file.path().display().to_string(), "--secrets-lifetime", "1s"].map(str::to_owned).into()
 }
 
-/// What the puppet finds under the key.
+/// Returns the value that the puppet reads under the config key.
 async fn seen(server: &Server, key: &str) -> Value {
     server.api.run("puppet", json!({ "process": { "do": "config", "key": key } })).await["result"].clone()
 }
 
 #[tokio::test]
-async fn a_secret_of_the_file_reaches_the_plugin_and_a_rotated_one_without_a_restart() {
+async fn a_secret_from_the_file_reaches_the_plugin_and_is_rotated_without_a_restart() {
     let file = SecretsFile::new(&format!("GRANTED = '{SECRET}-shared'\n[puppet]\nGRANTED = '{SECRET}-1'\n"));
     let arguments = file_arguments(&file);
     let builder = Server::builder().use_case("puppet", &granted()).test_clock();
@@ -60,7 +60,7 @@ async fn a_secret_of_the_file_reaches_the_plugin_and_a_rotated_one_without_a_res
     file.write(&format!("GRANTED = '{SECRET}-2'\n"));
     eventually("the rotated secret", async || (seen(&server, "GRANTED").await == format!("{SECRET}-2")).then_some(())).await;
 
-    // A slip of the hand: the last good value serves on, and the log says so without showing anything.
+    // Invalid TOML in the file: the last good value stays in use, and the log reports the failed refresh without a value.
     file.write(&format!("GRANTED = {SECRET}-3\n"));
     let told = server.logged("about the refresh", |line| text(line, "message").contains("secrets not refreshed"));
     let (line, ()) = tokio::join!(told, async {
@@ -75,7 +75,7 @@ async fn a_secret_of_the_file_reaches_the_plugin_and_a_rotated_one_without_a_res
 }
 
 #[tokio::test]
-async fn a_use_case_that_lacked_a_secret_serves_once_the_file_has_it() {
+async fn a_use_case_with_a_missing_secret_serves_once_the_file_has_it() {
     let file = SecretsFile::new("");
     let arguments = file_arguments(&file);
     let builder = Server::builder().use_case("puppet", &granted()).test_clock();
@@ -92,7 +92,7 @@ async fn a_use_case_that_lacked_a_secret_serves_once_the_file_has_it() {
 }
 
 #[tokio::test]
-async fn a_file_that_others_may_read_is_refused_at_the_start() {
+async fn a_secrets_file_that_others_may_read_is_refused_at_start() {
     let file = SecretsFile::new(&format!("GRANTED = '{SECRET}'\n"));
     allow(&file.path(), 0o644);
     let path = file.path().display().to_string();
@@ -105,7 +105,7 @@ async fn a_file_that_others_may_read_is_refused_at_the_start() {
 }
 
 #[tokio::test]
-async fn no_bundle_gets_the_hosts_own_variables() {
+async fn a_manifest_cannot_name_the_hosts_own_variables_as_secrets() {
     let manifest = granted().replace("GRANTED", "POSTDATE_API_KEY");
     let server = Server::builder().use_case("puppet", &manifest).key(SECRET).start().await;
     let health = server.api.with_key(Some(SECRET)).get("/use-cases").await.expect(200);
@@ -113,9 +113,9 @@ async fn no_bundle_gets_the_hosts_own_variables() {
     assert!(error.contains("POSTDATE_API_KEY, which is no secret of a plugin"), "{error}");
 }
 
-/// Whatever the server says while a plugin does its worst with its secret, the value is not in it. The harness searches the log.
+/// Has a plugin write its secret into every message it can. No API answer may contain the value. The harness searches the log.
 #[tokio::test]
-async fn nothing_that_the_server_says_shows_a_secret() {
+async fn no_answer_and_no_log_line_shows_a_secret() {
     let receiver = Receiver::accepting().await;
     let builder = Server::builder().use_case("puppet", &granted()).test_clock().variable("GRANTED", SECRET);
     let server = builder.variable("POSTDATE_LOG", "trace").start().await;
@@ -139,5 +139,5 @@ async fn nothing_that_the_server_says_shows_a_secret() {
     for path in ["/requests?useCase=puppet&limit=100", "/use-cases", "/health"] {
         check(path, &server.api.get(path).await);
     }
-    server.logged("of the plugin, with the name in the secret's place", |line| text(line, "message").contains("[secret GRANTED]")).await;
+    server.logged("of the plugin, with the secret's name for its value", |line| text(line, "message").contains("[secret GRANTED]")).await;
 }

@@ -1,4 +1,4 @@
-//! SIGTERM: no new work, what runs may finish, everything else stays for the next start.
+//! SIGTERM: the server starts no new attempt, lets running ones finish within the grace period, and keeps the rest scheduled.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::harness::{Receiver, Reply, Server, events, eventually, text};
 
+/// Starts a server with one running and one scheduled request. Returns the server and both ids.
 async fn running(receiver: &Receiver, grace: &str) -> (Server, String, String) {
     let hook = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}', timeout = '1m' }}\n", receiver.url("/"));
     let server = Server::builder().use_case("hook", &hook).arguments(&["--grace", grace]).start().await;
@@ -17,7 +18,7 @@ async fn running(receiver: &Receiver, grace: &str) -> (Server, String, String) {
 }
 
 #[tokio::test]
-async fn what_runs_finishes_within_the_grace() {
+async fn a_running_attempt_finishes_within_the_grace_period() {
     let receiver = Receiver::start(|_, _| Reply::ok("in time").after(Duration::from_secs(2))).await;
     let (mut server, id, later) = running(&receiver, "30s").await;
     server.stop().await;
@@ -29,13 +30,13 @@ async fn what_runs_finishes_within_the_grace() {
 }
 
 #[tokio::test]
-async fn what_does_not_finish_is_released_for_the_next_start() {
+async fn an_attempt_beyond_the_grace_period_is_released_for_the_next_start() {
     let receiver =
         Receiver::start(|_, before| if before == 0 { Reply::ok("too late").after(Duration::from_mins(1)) } else { Reply::ok("done") })
             .await;
     let (mut server, id, _) = running(&receiver, "200ms").await;
     server.stop().await;
-    assert_eq!(receiver.count(), 1, "nothing is begun while it stops");
+    assert_eq!(receiver.count(), 1, "a stopping server must start no attempt");
     server.start().await;
     let done = server.api.reaches(&id, "succeeded").await;
     assert_eq!(events(&done), ["accepted", "started", "interrupted", "started", "succeeded"], "{done}");
@@ -43,7 +44,7 @@ async fn what_does_not_finish_is_released_for_the_next_start() {
 }
 
 #[tokio::test]
-async fn a_stopping_server_begins_nothing_that_falls_due_meanwhile() {
+async fn a_stopping_server_starts_no_request_that_falls_due() {
     let receiver = Receiver::start(|_, _| Reply::ok("in time").after(Duration::from_secs(5))).await;
     let (mut server, _, _) = running(&receiver, "30s").await;
     let due_soon = server.api.submit("hook", json!({ "delay": "PT3S" })).await;

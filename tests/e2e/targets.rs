@@ -1,4 +1,4 @@
-//! Targets: the kind `http`, and who chooses.
+//! Targets: delivery by the kind `http`, and the choice of the target by client and validator.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ fn hook(receiver: &Receiver) -> String {
 }
 
 #[tokio::test]
-async fn an_http_target_gets_the_body_as_it_came_with_the_headers_of_the_request() {
+async fn an_http_target_gets_the_body_unchanged_with_the_delivery_headers() {
     let receiver = Receiver::start(|_, _| Reply::status(201)).await;
     let server = Server::builder().use_case("hook", &hook(&receiver)).test_clock().start().await;
-    // Spaces, an escape and the order of members: nothing of it may change on the way.
+    // Delivery must keep the spaces, the escape and the order of the members.
     let body = "{ \"z\": 1.0,  \"delay\":\"PT1S\",\n \"a\": \"\\u00e4\u{1F4EC}\" }";
     let call = server.api.call(Method::POST, "/requests/hook").header("content-type", "application/json").body(body);
     let id = text(&server.api.send(call).await.expect(202), "correlationId").to_owned();
@@ -35,11 +35,11 @@ async fn an_http_target_gets_the_body_as_it_came_with_the_headers_of_the_request
         assert_eq!(deliveries[0].header(name), value, "{name}");
     }
     let done = server.api.request(&id).await;
-    assert_eq!((text(&done, "status"), &done["result"]), ("succeeded", &json!(null)), "an empty answer is no result");
+    assert_eq!((text(&done, "status"), &done["result"]), ("succeeded", &json!(null)), "an empty response body gives no result");
 }
 
 #[tokio::test]
-async fn what_an_http_target_answers_decides_about_another_attempt() {
+async fn the_status_of_an_http_target_decides_between_retry_and_failure() {
     let receiver = Receiver::start(|delivery, _| match delivery.header("x-postdate-attempt") {
         "1" => {
             let status = delivery.json()["status"].as_u64().unwrap();
@@ -67,7 +67,7 @@ async fn what_an_http_target_answers_decides_about_another_attempt() {
 }
 
 #[tokio::test]
-async fn an_http_target_that_is_slow_or_gone_is_tried_again() {
+async fn an_http_target_that_times_out_or_refuses_the_connection_is_retried() {
     let receiver =
         Receiver::start(|_, before| if before == 0 { Reply::ok("late").after(Duration::from_secs(20)) } else { Reply::ok("ok") }).await;
     let server = Server::builder().use_case("hook", &hook(&receiver)).test_clock().start().await;

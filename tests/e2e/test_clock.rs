@@ -1,4 +1,4 @@
-//! The test clock: a week in a second, in order.
+//! The test clock: time passes only when a test advances it, and due requests then run in the order of their times.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn hook(receiver: &Receiver) -> String {
 async fn a_week_passes_in_the_order_of_the_due_times() {
     let receiver = Receiver::accepting().await;
     let server = Server::builder().use_case("hook", &hook(&receiver)).test_clock().start().await;
-    // Scrambled on purpose; 13 and 22 have no common divisor, so each hour comes once.
+    // Every seventh hour of the week in scrambled order. 13 and 22 have no common divisor, so each hour occurs once.
     let hours: Vec<u64> = (0..22).map(|n| 7 * (n * 13 % 22 + 1)).collect();
     for hour in &hours {
         server.api.submit("hook", json!({ "delay": format!("PT{hour}H"), "hour": hour })).await;
@@ -31,12 +31,12 @@ async fn a_week_passes_in_the_order_of_the_due_times() {
     let all = server.api.get("/requests?status=succeeded&limit=100").await.expect(200);
     for request in all["requests"].as_array().unwrap() {
         let whole = server.api.request(text(request, "correlationId")).await;
-        assert_eq!(whole["history"][1]["at"], whole["triggerAt"], "fired at its time exactly: {whole}");
+        assert_eq!(whole["history"][1]["at"], whole["triggerAt"], "a request starts exactly at its time: {whole}");
     }
 }
 
 #[tokio::test]
-async fn back_off_passes_on_the_same_clock() {
+async fn the_back_off_of_a_retry_runs_on_the_test_clock() {
     let manifest = format!("{PUPPET}[retry]\nmax-attempts = 5\nbackoff = {{ initial = '1d', factor = 2, max = '10d' }}\n");
     let server = Server::builder().use_case("puppet", &manifest).test_clock().start().await;
     let script = json!({ "do": "retry", "untilAttempt": 4 });
@@ -51,7 +51,7 @@ async fn back_off_passes_on_the_same_clock() {
 }
 
 #[tokio::test]
-async fn time_stands_still_until_it_is_moved_and_goes_on_where_it_stood_after_a_restart() {
+async fn the_test_clock_stands_still_until_it_is_advanced_and_keeps_its_time_over_a_restart() {
     let mut server = Server::puppet().await;
     let id = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
     assert_eq!(server.api.get("/test-clock").await.expect(200)["now"], START);
@@ -69,7 +69,7 @@ async fn time_stands_still_until_it_is_moved_and_goes_on_where_it_stood_after_a_
 }
 
 #[tokio::test]
-async fn a_data_directory_of_one_clock_is_refused_by_a_server_on_the_other() {
+async fn a_data_directory_of_one_kind_of_clock_is_refused_on_the_other() {
     let mut server = Server::puppet().await;
     server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
     server.stop().await;

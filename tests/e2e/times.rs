@@ -1,11 +1,11 @@
-//! The time rules over HTTP. Every row of them is tested in `postdate_core::schedule`; here, that the API keeps them.
+//! The time rules over HTTP: the API applies the rules of `postdate_core::schedule`, whose own tests cover each of them.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{PUPPET, Server, text};
 
-/// Posts a body to a server whose clock stands at 2027-01-01T00:00:00Z: the time it gets, or the error's code.
+/// Posts a body and returns its `triggerAt`, or the `code` of the error.
 async fn outcome(server: &Server, body: &Value) -> String {
     let answer = server.api.post("/requests/puppet", body).await;
     let member = if answer.status == 202 { "triggerAt" } else { "code" };
@@ -13,6 +13,7 @@ async fn outcome(server: &Server, body: &Value) -> String {
     text(&answer.body, member).to_owned()
 }
 
+/// Posts each row's value under `member`, at 2027-01-01T00:00:00Z, and compares the outcome with the row's second column.
 async fn check(member: &str, rows: &[(&str, &str)]) {
     let server = Server::puppet().await;
     for (given, expected) in rows {
@@ -36,7 +37,7 @@ async fn an_offset_is_required_and_the_answer_is_in_utc() {
 }
 
 #[tokio::test]
-async fn the_past_and_what_is_too_far_ahead_are_refused_never_moved() {
+async fn a_time_in_the_past_or_beyond_max_ahead_is_refused_and_not_adjusted() {
     let rows = [
         ("2026-12-31T23:59:59.999Z", "trigger-in-past"),
         ("2026-03-01T09:00:00Z", "trigger-in-past"),
@@ -50,21 +51,21 @@ async fn the_past_and_what_is_too_far_ahead_are_refused_never_moved() {
     let server = Server::puppet().await;
     let fault =
         server.api.post("/requests/puppet", &json!({ "triggerAt": "2026-12-31T23:00:00Z" })).await.expect_fault(422, "trigger-in-past");
-    assert!(text(&fault, "detail").contains("2027-01-01T00:00:00.000Z"), "it says what time it is: {fault}");
+    assert!(text(&fault, "detail").contains("2027-01-01T00:00:00.000Z"), "the detail names the current time: {fault}");
 }
 
 #[tokio::test]
-async fn a_use_case_says_how_far_ahead_is_too_far() {
+async fn max_ahead_of_the_manifest_limits_the_time_of_a_request() {
     let week = format!("{PUPPET}[schedule]\nmax-ahead = '7d'\n");
     let server = Server::builder().use_case("puppet", &week).test_clock().start().await;
     assert_eq!(outcome(&server, &json!({ "delay": "P7D" })).await, "2027-01-08T00:00:00.000Z");
     assert_eq!(outcome(&server, &json!({ "delay": "P7DT0.001S" })).await, "trigger-too-far");
     let fault = server.api.post("/requests/puppet", &json!({ "delay": "P8D" })).await.expect_fault(422, "trigger-too-far");
-    assert!(text(&fault, "detail").contains("2027-01-08T00:00:00.000Z"), "it says up to when: {fault}");
+    assert!(text(&fault, "detail").contains("2027-01-08T00:00:00.000Z"), "the detail names the latest allowed time: {fault}");
 }
 
 #[tokio::test]
-async fn the_calendar_is_kept_on_leap_days_and_leap_seconds() {
+async fn leap_days_and_leap_seconds_follow_the_calendar() {
     let rows = [
         ("2027-02-29T00:00:00Z", "trigger-malformed"),
         ("2027-04-31T00:00:00Z", "trigger-malformed"),
@@ -79,8 +80,8 @@ async fn the_calendar_is_kept_on_leap_days_and_leap_seconds() {
 }
 
 #[tokio::test]
-async fn an_offset_tells_the_two_hours_of_a_clock_change_apart() {
-    // Europe/Berlin: 02:30 comes twice on 2027-10-31, and never on 2027-03-28; with an offset, each is one moment.
+async fn an_offset_distinguishes_the_repeated_hour_of_a_clock_change() {
+    // Europe/Berlin: local time 02:30 occurs twice on 2027-10-31 and never on 2027-03-28. With an offset each is one moment.
     let rows = [
         ("2027-10-31T02:30:00+02:00", "2027-10-31T00:30:00.000Z"),
         ("2027-10-31T02:30:00+01:00", "2027-10-31T01:30:00.000Z"),
@@ -91,7 +92,7 @@ async fn an_offset_tells_the_two_hours_of_a_clock_change_apart() {
 }
 
 #[tokio::test]
-async fn nanoseconds_are_rounded_up() {
+async fn times_are_rounded_up_to_whole_milliseconds() {
     let rows = [
         ("2027-03-01T09:00:00.000000001Z", "2027-03-01T09:00:00.001Z"),
         ("2027-03-01T09:00:00.123Z", "2027-03-01T09:00:00.123Z"),
@@ -125,7 +126,7 @@ async fn delays_are_iso_8601_durations_from_now() {
 }
 
 #[tokio::test]
-async fn one_of_trigger_at_and_delay_is_needed_as_text() {
+async fn exactly_one_of_trigger_at_and_delay_is_required_as_a_string() {
     let server = Server::puppet().await;
     for (body, code) in [
         (json!({}), "trigger-missing"),
@@ -142,7 +143,7 @@ async fn one_of_trigger_at_and_delay_is_needed_as_text() {
 }
 
 #[tokio::test]
-async fn a_moved_request_is_held_to_the_same_rules() {
+async fn patch_applies_the_same_time_rules_as_post() {
     let server = Server::puppet().await;
     let id = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
     let path = format!("/requests/{id}");

@@ -1,9 +1,9 @@
-//! The crash test: `kill -9` at random moments under load, and a start on the same data after each.
+//! The crash test: `kill -9` at random moments under load, each followed by a start on the same data.
 //!
-//! Runs are counted outside the server, by the receiver that the requests are delivered to. At the end every
-//! acknowledged request has succeeded, none ran twice except those whose run a kill cut off, and none ran early.
+//! The receiver of the deliveries counts the runs, outside the server. At the end every acknowledged request must have
+//! succeeded, none may have run early, and none may have run twice unless a kill interrupted its first run.
 //!
-//! `POSTDATE_TORTURE_SECONDS` says how long (default 10), `POSTDATE_TORTURE_SEED` repeats the moments of a run.
+//! `POSTDATE_TORTURE_SECONDS` sets the duration (default 10 s). `POSTDATE_TORTURE_SEED` repeats the kill times of a run.
 
 mod load;
 mod verdict;
@@ -17,17 +17,17 @@ use serde_json::Value;
 use crate::harness::{Receiver, Reply, Server, eventually};
 use load::Load;
 
-/// A receiver takes up to so long to answer, so that kills find requests in the middle of their run.
+/// Upper bound of the receiver's response time, in milliseconds. Slow answers make kills hit requests that run.
 const SLOWEST_ANSWER_MILLIS: u64 = 40;
-/// How long the server lives between two kills.
+/// Range of the server's lifetime between two kills, in milliseconds.
 const LIFE_MILLIS: std::ops::Range<u64> = 50..1_200;
 
 fn variable(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}: it has to be a whole number")))
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}: set a whole number")))
 }
 
-/// The same load by both ways out of the server: an `http` target, and a plugin that makes a request.
+/// Returns a manifest whose requests reach the receiver in two ways: by an `http` target and by a plugin's HTTP call.
 fn manifest(receiver: &Receiver) -> String {
     format!(
         "[process]\nplugin = 'puppet.wasm'\nallow-http = ['{}']\n\
@@ -39,19 +39,19 @@ fn manifest(receiver: &Receiver) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn torture() {
+async fn acknowledged_requests_survive_kills_under_load() {
     let seconds = variable("POSTDATE_TORTURE_SECONDS").unwrap_or(10);
     let seed = variable("POSTDATE_TORTURE_SEED").unwrap_or_else(|| rand::rng().random());
     println!("torture: {seconds} s, POSTDATE_TORTURE_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
 
     let receiver = Receiver::start(|delivery, before| {
-        // Spread without a generator of its own: the answers come in any order anyway.
+        // A multiplicative hash spreads the response times; a random generator would need a lock here.
         let millis = (before as u64).wrapping_mul(0x9e37_79b9) % SLOWEST_ANSWER_MILLIS;
         Reply::ok(delivery.header("x-postdate-attempt")).after(Duration::from_millis(millis))
     })
     .await;
-    // Only what is wrong is logged: a line a request would be most of the memory of a long run.
+    // The harness keeps the log in memory. Other crates log errors only, so that a long run does not fill it.
     let builder = Server::builder().use_case("torture", &manifest(&receiver)).variable("POSTDATE_LOG", "error,postdate=info");
     let mut server = builder.start().await;
     let load = Load::start(&server.api, &receiver, random.random());
@@ -60,7 +60,7 @@ async fn torture() {
     let mut kills = 0;
     while Instant::now() < end {
         let life = Duration::from_millis(random.random_range(LIFE_MILLIS));
-        // Not to wait for anything: the moment of the kill is what is random.
+        // The sleep waits for no event: it makes the moment of the kill random.
         tokio::time::sleep(life.min(end.saturating_duration_since(Instant::now()))).await;
         server.kill();
         kills += 1;
@@ -82,9 +82,9 @@ async fn torture() {
 /// Waits until nothing is scheduled or running any more.
 async fn drain(server: &Server) {
     let mut left = u64::MAX;
-    // Progress is what is waited for, each time with a bound: a long run leaves a long queue.
+    // A long run leaves a long backlog. Wait for progress, with a timeout for each step, not for the end.
     while left > 0 {
-        left = eventually("the queue to become shorter", async || {
+        left = eventually("the backlog to shrink", async || {
             let now = unfinished(server).await;
             (now < left).then_some(now)
         })

@@ -1,4 +1,4 @@
-//! `postdate use-case …` and `PUT /use-cases/{name}` on one machine: versions that come, serve, go back and go.
+//! `postdate use-case …` and `PUT /use-cases/{name}` on one machine: versions are pushed, served, rolled back and pruned.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::harness::{Answer, PUPPET, Run, Server, UseCases, aged, aged_statement
 
 const KEY: &str = "upload-key";
 
-/// A processor that can tell which version of the bundle it is.
+/// Returns a manifest whose processor can return `word`, so that a test can tell the versions apart.
 fn says(word: &str) -> String {
     format!("{PUPPET}config = {{ word = '{word}' }}\n[retry]\nmax-attempts = 1\n")
 }
@@ -20,12 +20,12 @@ fn asks() -> Value {
     json!({ "delay": "PT1H", "process": { "do": "config", "key": "word" } })
 }
 
-/// A server that takes uploads, and where bundles are made to be uploaded.
+/// Starts a server with an API key, which uploads require. Returns the server and a directory for the bundles to push.
 async fn taking_uploads() -> (Server, UseCases) {
     (Server::builder().key(KEY).test_clock().start().await, UseCases::new())
 }
 
-/// `postdate use-case push` of the bundle as it is now.
+/// Runs `postdate use-case push` on the bundle `puppet`.
 async fn push(server: &Server, bundles: &UseCases, more: &[&str]) -> Run {
     let dir = bundles.bundle("puppet").display().to_string();
     cli_with(&[("POSTDATE_API_KEY", KEY)], &[&["use-case", "push", &dir, "--to", &server.api.url], more].concat()).await
@@ -37,7 +37,7 @@ async fn store(server: &Server, arguments: &[&str]) -> Run {
     cli_with(&variables, &[&["use-case"], arguments, &["--store", &store]].concat()).await
 }
 
-/// What `GET /use-cases` says of the puppet.
+/// Returns the entry of `puppet` in `GET /use-cases`.
 async fn info(server: &Server) -> Option<Value> {
     let list = server.api.get("/use-cases").await.expect(200);
     list["useCases"].as_array().unwrap().iter().find(|info| info["name"] == "puppet").cloned()
@@ -51,7 +51,7 @@ async fn put(server: &Server, name: &str, archive: Vec<u8>) -> Answer {
     server.api.send(server.api.call(Method::PUT, &format!("/use-cases/{name}")).body(archive)).await
 }
 
-/// As `tar -C DIR -cf - .` makes it.
+/// Returns the bundle `puppet` as a tar archive, as `tar -C DIR -cf - .` writes it.
 fn tar(bundles: &UseCases) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     archive.append_dir_all(".", bundles.bundle("puppet")).unwrap();
@@ -59,7 +59,7 @@ fn tar(bundles: &UseCases) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_pushed_serves_at_once_and_what_was_accepted_keeps_its_version() {
+async fn a_pushed_version_serves_at_once_and_accepted_requests_keep_their_version() {
     let (mut server, bundles) = taking_uploads().await;
     assert_eq!(info(&server).await, None);
     bundles.write("puppet", &says("old"));
@@ -67,7 +67,7 @@ async fn what_is_pushed_serves_at_once_and_what_was_accepted_keeps_its_version()
     let case = "call = 'process'\nbody = { process = { do = 'config', key = 'word' } }\nexpect = { result = 'old' }\n";
     std::fs::write(bundles.bundle("puppet").join("cases/says.toml"), case).unwrap();
     push(&server, &bundles, &[]).await.expect(0).says(&["cases      1 passed", "serves     puppet serves ", "; before it nothing"]);
-    // No wait: it serves when the command has ended.
+    // No wait: the version serves as soon as the command has ended.
     let old = serving(&server).await;
     let pinned = server.api.submit("puppet", asks()).await;
 
@@ -82,7 +82,7 @@ async fn what_is_pushed_serves_at_once_and_what_was_accepted_keeps_its_version()
     let new = serving(&server).await;
     let latest = server.api.submit("puppet", asks()).await;
 
-    // Uploaded versions outlive a kill, and so do the requests that are pinned to them.
+    // Uploaded versions and the requests pinned to them survive a kill.
     server.kill();
     server.set_arguments(&["--test-clock"]);
     server.start().await;
@@ -130,7 +130,7 @@ async fn versions_are_listed_compared_rolled_back_and_pruned() {
     store(&server, &elsewhere).await.expect(1).complains(&["has no use case puppet", "--url"]);
     let bucket = ["use-case", "prune", "puppet", "--store", "s3://bucket/use-cases"];
     cli_with(&[], &bucket).await.expect(1).complains(&["name the table", "--table"]);
-    // All of them are young.
+    // Every version is younger than the default minimum age, so prune keeps them all.
     store(&server, &["prune", "puppet", "--keep", "0"]).await.expect(0).says(&["0 of the 2 other versions"]);
     store(&server, &["prune", "puppet", "--older-than", "1s"]).await.expect(1).complains(&["300 s at the least"]);
     make_old(&server);
@@ -139,10 +139,10 @@ async fn versions_are_listed_compared_rolled_back_and_pruned() {
     let listed = store(&server, &["list", "puppet"]).await.expect(0);
     assert!(!listed.stdout.contains(one) && listed.stdout.contains(two) && listed.stdout.contains(three), "{listed:?}");
     server.api.advance("PT1H").await;
-    assert_eq!(text(&server.api.request(&pinned).await, "result"), "three", "the version that a request is pinned to is kept");
+    assert_eq!(text(&server.api.request(&pinned).await, "result"), "three", "prune keeps a version that a request is pinned to");
 }
 
-/// As if every version had been pushed, and replaced, a year ago.
+/// Rewrites the store so that every version was pushed, and replaced, a year ago.
 fn make_old(server: &Server) {
     let root = server.data().join("store/puppet");
     let rewrite = |path: &Path, aged: fn(&str) -> String| std::fs::write(path, aged(&std::fs::read_to_string(path).unwrap())).unwrap();
@@ -153,7 +153,7 @@ fn make_old(server: &Server) {
 }
 
 #[tokio::test]
-async fn who_may_not_upload_is_told_and_nothing_changes() {
+async fn an_upload_without_the_key_or_under_a_bad_name_is_refused_and_changes_nothing() {
     let bundles = UseCases::new();
     bundles.write("puppet", &says("x"));
     let open = Server::builder().test_clock().start().await;
@@ -171,7 +171,7 @@ async fn who_may_not_upload_is_told_and_nothing_changes() {
 }
 
 #[tokio::test]
-async fn what_is_no_bundle_is_refused_with_the_reason_and_the_former_version_serves() {
+async fn an_invalid_bundle_is_refused_with_the_reason_and_the_former_version_serves() {
     let (server, bundles) = taking_uploads().await;
     bundles.write("puppet", &says("good"));
     let answer = put(&server, "puppet", tar(&bundles)).await;
@@ -207,18 +207,18 @@ async fn what_is_no_bundle_is_refused_with_the_reason_and_the_former_version_ser
     header.set_size(0);
     outside.append_link(&mut header, "use-case.toml", "/etc/passwd").unwrap();
     refused(outside.into_inner().unwrap(), "a symbolic link").await;
-    assert_eq!(info(&server).await.unwrap()["error"], Value::Null, "what is refused leaves no trace");
+    assert_eq!(info(&server).await.unwrap()["error"], Value::Null, "a refused upload leaves no error behind");
 }
 
 #[tokio::test]
-async fn what_the_directory_has_is_changed_there_and_the_directory_may_be_a_store() {
+async fn a_use_case_of_the_directory_cannot_be_uploaded_and_the_directory_may_be_a_store() {
     let server = Server::builder().use_case("puppet", &says("in the directory")).key(KEY).test_clock().start().await;
     let bundles = UseCases::new();
     bundles.write("puppet", &says("uploaded"));
     put(&server, "puppet", tar(&bundles)).await.expect_fault(409, "served-from-directory");
     let before = serving(&server).await;
 
-    // Pushed to the directory of use cases itself.
+    // Push to the directory of use cases itself.
     let (dir, to) = (bundles.bundle("puppet").display().to_string(), server.use_cases().path().display().to_string());
     cli(&["use-case", "push", &dir, "--to", &to]).await.expect(1).complains(&["is a plain bundle"]);
     server.use_cases().remove("puppet");
@@ -230,7 +230,7 @@ async fn what_the_directory_has_is_changed_there_and_the_directory_may_be_a_stor
     .await;
     put(&server, "puppet", tar(&bundles)).await.expect_fault(409, "served-from-directory");
     let id = server.api.submit("puppet", asks()).await;
-    // The version goes from the directory; the server has kept it.
+    // The version is removed from the directory. The server keeps a copy for pinned requests.
     server.use_cases().remove("puppet");
     eventually("the use case to be gone", async || info(&server).await.is_none().then_some(())).await;
     server.api.advance("PT1H").await;
@@ -238,7 +238,7 @@ async fn what_the_directory_has_is_changed_there_and_the_directory_may_be_a_stor
 }
 
 #[tokio::test]
-async fn with_trusted_keys_only_what_they_signed_is_loaded() {
+async fn trusted_keys_limit_loading_to_bundles_that_they_signed() {
     let scratch = tempfile::tempdir().unwrap();
     let path = |name: &str| scratch.path().join(name).display().to_string();
     let (ours, theirs) = (path("ours.key"), path("theirs.key"));
@@ -262,7 +262,7 @@ async fn with_trusted_keys_only_what_they_signed_is_loaded() {
     let good = serving(&server).await;
     store(&server, &["show", "puppet", "--trusted-keys", public.trim()]).await.expect(0).says(&["a trusted key is among them"]);
 
-    // A signed bundle with one byte changed.
+    // A signed bundle whose manifest was changed after signing.
     let statement = std::fs::read(server.data().join("store/puppet").join(&good).join("bundle.json")).unwrap();
     bundles.write_file("puppet", "bundle.json", &statement);
     put(&server, "puppet", tar(&bundles)).await.expect(200);
@@ -270,7 +270,7 @@ async fn with_trusted_keys_only_what_they_signed_is_loaded() {
     put(&server, "puppet", tar(&bundles)).await.expect_fault(403, "signature-refused");
     assert_eq!(serving(&server).await, good);
 
-    // The same in the store, behind the server's back.
+    // The same change, made in the store while the server is down.
     server.kill();
     let manifest = server.data().join("store/puppet").join(&good).join("use-case.toml");
     let changed = std::fs::read_to_string(&manifest).unwrap().replace("signed", "forged");
@@ -298,7 +298,7 @@ async fn a_key_that_others_can_read_is_refused() {
 }
 
 #[tokio::test]
-async fn of_two_pushes_at_once_one_wins_and_the_other_is_told() {
+async fn two_concurrent_pushes_have_one_winner_and_the_other_answers_409() {
     let (server, bundles) = taking_uploads().await;
     let other = UseCases::new();
     for round in 0..4 {
@@ -310,14 +310,14 @@ async fn of_two_pushes_at_once_one_wins_and_the_other_is_told() {
         assert_eq!(won.len() + lost.len(), 2, "{mine:?} {theirs:?}");
         assert!(!won.is_empty());
         assert!(lost.iter().all(|answer| text(&answer.body, "code") == "use-case-moved"), "{lost:?}");
-        // Where they did not meet, the second came after the first.
+        // Both succeed where the two pushes did not overlap.
         let now = serving(&server).await;
         assert!(won.iter().any(|answer| text(&answer.body, "version") == now), "{now}: {won:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_versions_change_under_load_no_request_fails() {
+async fn no_request_fails_while_versions_change_under_load() {
     let (server, bundles) = taking_uploads().await;
     bundles.write("puppet", &says("0"));
     put(&server, "puppet", tar(&bundles)).await.expect(200);
@@ -339,11 +339,11 @@ async fn while_versions_change_under_load_no_request_fails() {
         bundles.write("puppet", &says(&n.to_string()));
         let answer = put(&server, "puppet", tar(&bundles)).await;
         versions.insert(text(&answer.body, "version").to_owned());
-        eventually("requests of this version", async || (accepted.load(Ordering::Relaxed) > before + 8).then_some(())).await;
+        eventually("requests that this version accepted", async || (accepted.load(Ordering::Relaxed) > before + 8).then_some(())).await;
     }
     stop.store(true, Ordering::Relaxed);
     for client in clients {
-        // `submit` fails the test where an answer is not 202.
+        // `submit` panics on any answer but 202.
         client.await.unwrap();
     }
     assert_eq!(versions.len(), 10);
@@ -353,7 +353,7 @@ async fn while_versions_change_under_load_no_request_fails() {
 }
 
 #[tokio::test]
-async fn machine_code_under_another_name_is_refused_before_it_is_pushed() {
+async fn machine_code_under_the_name_of_a_component_is_refused_before_the_push() {
     let bundles = UseCases::new();
     bundles.write("puppet", &says("x"));
     let dir = bundles.bundle("puppet").display().to_string();
@@ -364,6 +364,6 @@ async fn machine_code_under_another_name_is_refused_before_it_is_pushed() {
         .await
         .expect(1)
         .complains(&["puppet.wasm", "machine code, as of a plugin that was compiled"]);
-    assert!(!bundles.path().join("store").exists(), "nothing was brought");
+    assert!(!bundles.path().join("store").exists(), "a refused push must not create the store");
     let _ = guest("puppet");
 }

@@ -1,4 +1,4 @@
-//! Clients that go on posting whatever happens to the server, and remember what was acknowledged.
+//! Clients that keep posting while the server is killed and restarted, and record the acknowledged requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,18 +14,18 @@ use tokio::task::JoinHandle;
 
 use crate::harness::{Client, Receiver, text, time};
 
-/// Clients at the same time.
+/// Number of concurrent clients.
 const CLIENTS: u64 = 16;
-/// Requests are due within so long from their post.
+/// Upper bound of a request's delay, in milliseconds.
 const LATEST_MILLIS: u64 = 2_000;
-/// A client's pause after an answer: the load is to be heavy, not to be more than the machine can run.
+/// Pause of a client after each answer. The pause keeps the load below the machine's capacity, so that the backlog drains.
 const PAUSE: Duration = Duration::from_millis(60);
 
 /// A request that the server acknowledged.
 #[derive(Debug, Clone)]
 pub struct Acknowledged {
     pub id: String,
-    /// What its body says, and what the receiver sees: unique to each.
+    /// Name in the request's body, which the receiver sees again. Unique in a run.
     pub name: String,
     pub trigger_at: DateTime<Utc>,
 }
@@ -54,12 +54,12 @@ impl Load {
         Self { server, stop, clients }
     }
 
-    /// The server has been started again, on another port.
+    /// Points every client at the restarted server, whose port is new.
     pub fn server_is_at(&self, api: &Client) {
         self.server.send_replace(api.clone());
     }
 
-    /// Stops posting; what was acknowledged.
+    /// Stops the clients and returns every acknowledged request.
     pub async fn finish(self) -> Vec<Acknowledged> {
         self.stop.store(true, Ordering::SeqCst);
         let mut all = Vec::new();
@@ -72,7 +72,7 @@ impl Load {
 
 struct Poster {
     server: watch::Receiver<Client>,
-    /// Where the plugin is to report.
+    /// URL of the receiver that the plugin calls.
     url: String,
     random: StdRng,
     client: u64,
@@ -97,8 +97,8 @@ impl Poster {
         acknowledged
     }
 
-    /// Posts until there is an answer. The server may have been killed before or after it stored the request: with the
-    /// key, the post can be made again, and is one request.
+    /// Posts until the server answers. A kill may come before or after the server stored the request. The idempotency key
+    /// deduplicates the repeated posts.
     async fn post(&mut self, name: &str, body: &Value) -> Acknowledged {
         loop {
             let api = self.server.borrow_and_update().clone();
@@ -109,7 +109,7 @@ impl Poster {
                     let id = text(&answer, "correlationId").to_owned();
                     return Acknowledged { id, name: name.to_owned(), trigger_at: time(&answer["triggerAt"]) };
                 }
-                // Until the next start, no post can succeed; the bound is for one that came just before this wait.
+                // Wait for the next start. The timeout covers a start that was announced just before this wait began.
                 Err(_) => drop(tokio::time::timeout(Duration::from_millis(200), self.server.changed()).await),
             }
         }

@@ -1,4 +1,4 @@
-//! What the run came to: each acknowledged request against the runs that the receiver saw.
+//! The verdict on a run: compares each acknowledged request with the runs that the receiver counted.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ pub struct Summary {
     pub repeated: usize,
 }
 
-/// Fails with every request that was lost, ran twice without a kill in its run, or ran early.
+/// Counts the runs. Fails, and lists the requests, if any was lost, ran early, or ran twice without an interruption.
 pub async fn check(api: &Client, acknowledged: &[Acknowledged], deliveries: &[Delivery]) -> Summary {
     let mut runs: HashMap<String, Vec<&Delivery>> = HashMap::new();
     for run in deliveries {
@@ -33,7 +33,7 @@ pub async fn check(api: &Client, acknowledged: &[Acknowledged], deliveries: &[De
     Summary { runs: deliveries.len(), repeated }
 }
 
-/// What is wrong with a request that ran at these times, by the receiver's clock.
+/// Returns the fault of a request that ran at these times (receiver's clock), or `None`.
 fn fault_of(document: &Value, trigger_at: DateTime<Utc>, runs: &[DateTime<Utc>]) -> Option<&'static str> {
     if text(document, "status") != "succeeded" {
         return Some("did not succeed");
@@ -44,7 +44,7 @@ fn fault_of(document: &Value, trigger_at: DateTime<Utc>, runs: &[DateTime<Utc>])
     if runs.iter().any(|run| *run < trigger_at) {
         return Some("ran early");
     }
-    // A run that a kill cut off may have come as far as the receiver, or not.
+    // An interrupted run may or may not have reached the receiver.
     let events = events(document);
     let count = |name: &str| events.iter().filter(|event| **event == name).count();
     let cut_off = count("interrupted");
@@ -57,7 +57,7 @@ fn fault_of(document: &Value, trigger_at: DateTime<Utc>, runs: &[DateTime<Utc>])
     None
 }
 
-/// The name in what a target or a plugin sent.
+/// Returns the request's name: from the query string of a plugin's call, else from the body of an `http` delivery.
 fn name_of(run: &Delivery) -> String {
     match run.path.split_once("?name=") {
         Some((_, name)) => name.to_owned(),
@@ -66,7 +66,7 @@ fn name_of(run: &Delivery) -> String {
 }
 
 #[test]
-fn the_verdict_finds_what_is_lost_repeated_or_early() {
+fn the_verdict_finds_lost_repeated_and_early_requests() {
     let at = |millis: i64| DateTime::from_timestamp_millis(1_800_000_000_000 + millis).unwrap();
     let document = |status: &str, attempts: usize, events: &[&str]| {
         let history: Vec<Value> = events.iter().map(|event| json!({ "event": event })).collect();
