@@ -1,4 +1,4 @@
-//! The DynamoDB ledger against a server of its API: the contract that every ledger is held to.
+//! The DynamoDB ledger against moto: the contract of all ledgers, and the ledger's own rules.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ struct Place {
     aws: Aws,
     table: String,
     _moto: std::sync::Arc<Moto>,
-    /// moto's own transactions are not atomic when two meet.
+    /// Makes transactions atomic, which moto does not when two overlap.
     _proxy: FaultProxy,
 }
 
-/// A ledger over a table that no other test uses.
+/// Creates a ledger over a table of its own.
 async fn place() -> Place {
     let moto = Moto::shared().await;
     let account = new_account();
@@ -45,7 +45,7 @@ async fn place() -> Place {
 }
 
 #[tokio::test]
-async fn it_keeps_the_contract() {
+async fn the_dynamodb_ledger_keeps_the_ledger_contract() {
     let place = place().await;
     let ledger = &place.ledger;
     ledger_contract(ledger).await;
@@ -53,7 +53,7 @@ async fn it_keeps_the_contract() {
 }
 
 #[tokio::test]
-async fn a_claim_brings_the_body_and_the_end_lets_everything_expire() {
+async fn a_claim_returns_the_body_and_an_ended_request_gets_an_expiry_time() {
     let place = place().await;
     let ledger = &place.ledger;
     let new = new_request(sample_id(1), "orders", moment());
@@ -76,7 +76,7 @@ async fn a_claim_brings_the_body_and_the_end_lets_everything_expire() {
 }
 
 #[tokio::test]
-async fn what_is_overdue_is_found_oldest_first_until_it_has_ended() {
+async fn overdue_requests_are_found_oldest_first_unless_claimed_or_ended() {
     let place = place().await;
     let ledger = &place.ledger;
     for n in 1..=9 {
@@ -86,17 +86,17 @@ async fn what_is_overdue_is_found_oldest_first_until_it_has_ended() {
     ledger.change(sample_id(9), Change::Cancel, moment()).await.unwrap();
     let late = moment() + TimeDelta::seconds(8);
     assert_eq!(ledger.overdue(late, 3).await.unwrap(), [sample_id(8), sample_id(7), sample_id(6)]);
-    assert_eq!(ledger.overdue(late, 100).await.unwrap().len(), 6, "those due later are not overdue");
+    assert_eq!(ledger.overdue(late, 100).await.unwrap().len(), 6, "requests that are due later are not overdue");
     let claimed = match ledger.claim(sample_id(8), late).await.unwrap().0 {
         Changed::Done(request) => request,
         other => panic!("{other:?}"),
     };
-    assert!(!ledger.overdue(late, 100).await.unwrap().contains(&sample_id(8)), "it is being worked on");
+    assert!(!ledger.overdue(late, 100).await.unwrap().contains(&sample_id(8)), "a claimed request is not overdue before its lease ends");
     assert!(ledger.overdue(late + claimed.lease + TimeDelta::seconds(1), 100).await.unwrap().contains(&sample_id(8)));
 }
 
 #[tokio::test]
-async fn a_body_that_no_item_can_hold_is_refused_by_its_size() {
+async fn a_body_larger_than_an_item_is_refused_with_its_size_and_the_limit() {
     let place = place().await;
     let ledger = &place.ledger;
     let new = NewRequest { body: "x".repeat(MAX_BODY_BYTES + 1), ..new_request(sample_id(1), "orders", moment()) };
@@ -108,7 +108,7 @@ async fn a_body_that_no_item_can_hold_is_refused_by_its_size() {
 }
 
 #[tokio::test]
-async fn the_janitors_place_is_kept() {
+async fn the_janitors_cursor_is_stored() {
     let place = place().await;
     let ledger = &place.ledger;
     assert_eq!(ledger.cursor().await.unwrap(), "");

@@ -1,4 +1,5 @@
-//! One contract for rules and for schedules, against servers of their APIs that refuse what AWS would refuse.
+//! The scheduler with rules and with schedules, held to one contract, against moto behind a proxy that refuses calls which AWS
+//! would refuse.
 
 #![expect(clippy::similar_names, reason = "a scheduler makes schedules")]
 
@@ -36,7 +37,7 @@ struct Place {
     _moto: Arc<Moto>,
 }
 
-/// A rule or a schedule, in the terms of both.
+/// A rule or a schedule, in one form for both.
 #[derive(Debug)]
 struct Timer {
     name: String,
@@ -128,7 +129,7 @@ async fn contract(is_rules: bool) {
     let with_trace = place.scheduler.with_trace(Some("Root=1-2-3".to_owned()));
     with_trace.schedule(Arming { request: &first, target: None, body: Some(r#"{"n":1}"#) }).await.unwrap();
 
-    // 424 days after 2027-01-01 is 2028-02-29, and the rule is for the minute before.
+    // 424 days after 2027-01-01 is 2028-02-29. The timer fires in the minute before.
     let timer = place.only_timer().await;
     assert_eq!(timer.expression, place.expression("cron(59 23 28 2 ? 2028)", "at(2028-02-28T23:59:00)"));
     assert_eq!(timer.target["Arn"], place.aws.arn("lambda", "function:target:live"));
@@ -152,7 +153,7 @@ async fn contract(is_rules: bool) {
     place.scheduler.unschedule(&later).await.unwrap();
     place.scheduler.clean_rule(&timer.name).await.unwrap();
 
-    // What is near goes to the queue, and to the queue alone.
+    // A request that is due soon goes to the delay queue only.
     place.schedule(&request(2, TimeDelta::seconds(0))).await.unwrap();
     place.schedule(&request(3, TimeDelta::milliseconds(90_900))).await.unwrap();
     assert!(place.timers().await.is_empty());
@@ -175,7 +176,7 @@ async fn schedules_keep_the_contract() {
 }
 
 #[tokio::test]
-async fn a_message_comes_from_the_queue_again_if_it_is_not_too_far_away() {
+async fn an_envelope_can_be_parked_in_the_queue_for_up_to_900_seconds() {
     let place = place(true, true).await;
     let envelope = Envelope::of(&request(1, TimeDelta::hours(1)), Some("a-rule".to_owned()), None);
     let park = |due_in| place.scheduler.park(&envelope, moment() + due_in, moment());
@@ -189,7 +190,7 @@ async fn a_message_comes_from_the_queue_again_if_it_is_not_too_far_away() {
 }
 
 #[tokio::test]
-async fn without_a_queue_it_is_the_next_whole_minute() {
+async fn a_request_without_a_delay_queue_is_scheduled_at_the_next_whole_minute() {
     for is_rules in [true, false] {
         let place = place(is_rules, false).await;
         place.schedule(&request(1, TimeDelta::milliseconds(61_001))).await.unwrap();
@@ -214,7 +215,7 @@ async fn a_direct_target_gets_the_body_from_the_rule_itself() {
         let near = request(1, TimeDelta::seconds(90));
         place.scheduler.schedule(Arming { request: &near, target: Some(&fifo), body: Some(body) }).await.unwrap();
         let timer = place.only_timer().await;
-        assert_eq!(timer.expression, place.expression("cron(2 0 1 1 ? 2027)", "at(2027-01-01T00:02:00)"), "no queue, though it is near");
+        assert_eq!(timer.expression, place.expression("cron(2 0 1 1 ? 2027)", "at(2027-01-01T00:02:00)"), "direct, so never queued");
         assert_eq!(timer.target["Arn"], place.aws.arn("sqs", "orders.fifo"));
         assert_eq!(timer.target["Input"], body);
         assert_eq!(timer.target["SqsParameters"]["MessageGroupId"], "g");
@@ -238,14 +239,14 @@ async fn a_direct_target_gets_the_body_from_the_rule_itself() {
 }
 
 #[tokio::test]
-async fn another_host_has_its_own_address_and_an_unknown_one_is_refused() {
+async fn a_target_with_a_host_is_scheduled_on_that_host_and_an_unknown_host_is_refused() {
     let place = place(true, true).await;
     let request = request(1, TimeDelta::seconds(90));
     let big = Target::Plugin { host: Some("big".to_owned()) };
     place.scheduler.schedule(Arming { request: &request, target: Some(&big), body: None }).await.unwrap();
     let timer = place.only_timer().await;
     assert_eq!(timer.target["Arn"], place.aws.arn("lambda", "function:big"));
-    assert_eq!(timer.expression, "cron(2 0 1 1 ? 2027)", "it has no queue");
+    assert_eq!(timer.expression, "cron(2 0 1 1 ? 2027)", "the host `big` has no queue");
     let lost = Target::Plugin { host: Some("lost".to_owned()) };
     assert!(place.scheduler.serves(&big).is_ok());
     assert!(place.scheduler.serves(&lost).unwrap_err().contains("big"));
@@ -271,11 +272,11 @@ async fn direct_targets_that_a_backend_cannot_reach_are_not_served() {
     assert!(rules.scheduler.serves(&delivered).is_ok());
 }
 
-/// Calls of a scheduling, in order, where one of them meets a fault again and again or once.
+/// A delay that needs a rule or a schedule.
 const FAR: TimeDelta = TimeDelta::days(10);
 
 #[tokio::test]
-async fn what_passes_is_tried_again() {
+async fn a_transient_fault_of_a_scheduling_call_is_retried() {
     for (is_rules, service, action) in [(true, "events", "PutRule"), (true, "events", "PutTargets"), (false, "scheduler", "CreateSchedule")]
     {
         for fault in [Fault::Throttled, Fault::Internal, Fault::ConcurrentModification, Fault::LostResponse] {
@@ -297,7 +298,7 @@ async fn what_passes_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_lasts_is_told_and_what_is_half_made_can_be_undone() {
+async fn a_lasting_fault_is_returned_and_a_partly_created_rule_can_be_removed() {
     for (fault, passing) in [
         (Fault::Throttled, true),
         (Fault::Internal, true),
@@ -321,7 +322,7 @@ async fn what_lasts_is_told_and_what_is_half_made_can_be_undone() {
 }
 
 #[tokio::test]
-async fn a_rule_that_was_there_is_not_undone() {
+async fn a_failed_rescheduling_does_not_remove_the_existing_rule() {
     let place = place(true, true).await;
     let first = request(1, FAR);
     place.schedule(&first).await.unwrap();
@@ -334,18 +335,18 @@ async fn a_rule_that_was_there_is_not_undone() {
 }
 
 #[tokio::test]
-async fn only_our_own_rules_are_cleaned() {
+async fn only_rules_named_after_a_request_of_this_deployment_are_cleaned() {
     let place = place(true, true).await;
     for name in ["postdate-janitor", "other-orders-01941f29-7c00-7000-8000-000000000001", "postdate-*", ""] {
         place.scheduler.clean_rule(name).await.unwrap_err();
     }
-    assert!(place.proxy.records().is_empty(), "nothing was called");
+    assert!(place.proxy.records().is_empty(), "a refused name must cause no call");
     place.schedule(&request(1, FAR)).await.unwrap();
     place.schedule(&request(2, FAR)).await.unwrap();
     let page = place.scheduler.list_rules(None, 1).await.unwrap();
     assert_eq!((page.listed.len(), page.next_token.is_some()), (1, true));
     assert_eq!(place.scheduler.rules().await.unwrap().len(), 2);
-    // A rule without its target, as a clean-up that stopped half-way leaves it.
+    // A clean-up that fails after `RemoveTargets` leaves a rule without a target, which a later clean-up deletes.
     let name = page.listed[0].name.clone();
     place.proxy.fail_always("events", "DeleteRule", Fault::AccessDenied);
     place.scheduler.clean_rule(&name).await.unwrap_err();

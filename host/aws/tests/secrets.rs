@@ -1,4 +1,4 @@
-//! Secrets in SSM Parameter Store and in Secrets Manager, by the SDK, against a server of their APIs.
+//! Secrets in SSM Parameter Store and in Secrets Manager, read by the SDK from moto.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn place() -> Place {
     Place { proxy, aws, _moto: moto }
 }
 
-/// A client of `$krate` that asks the place.
+/// Makes a client of the SDK crate `$krate` whose endpoint is the place's proxy.
 macro_rules! client {
     ($krate:ident, $place:expr) => {
         $krate::Client::from_conf(
@@ -59,7 +59,7 @@ async fn value(secrets: &Secrets, use_case: &str, name: &str) -> Result<String, 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_names_than_a_call_takes_are_all_found_and_those_of_another_use_case_are_not() {
+async fn more_secrets_than_one_call_can_fetch_are_all_found_and_only_for_their_use_case() {
     let place = place().await;
     let names: Vec<String> = (0..20).map(|n| format!("KEY_{n}")).collect();
     for name in &names {
@@ -106,7 +106,7 @@ async fn a_rotated_secret_arrives_after_the_lifetime_and_a_removed_one_is_missin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_fresh_no_call_is_made() {
+async fn a_fresh_secret_is_served_from_the_cache() {
     let place = place().await;
     place.aws.put_parameter(&format!("{SSM}orders/KEY"), "one").await;
     let secrets = Secrets::new(parameters(&place), Lifetime::default());
@@ -117,7 +117,7 @@ async fn while_fresh_no_call_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_denied_call_names_the_place_and_the_permission_and_a_known_value_serves_on() {
+async fn a_denied_call_names_the_permission_and_the_last_good_value_stays_in_use() {
     let place = place().await;
     place.aws.put_parameter(&format!("{SSM}orders/KEY"), "one").await;
     place.aws.put_secret(&format!("{MANAGER}orders/KEY"), "one").await;

@@ -1,5 +1,5 @@
-//! Both stores, held to one contract: a directory, and S3 as moto answers for it, behind a proxy that makes its conditional
-//! writes atomic.
+//! The two stores of objects, held to one contract: a directory, and S3. moto stands in for S3, behind a proxy that makes
+//! conditional writes atomic.
 
 mod places;
 mod versions;
@@ -8,6 +8,7 @@ use bytes::Bytes;
 use postdate_core::testing::join_all;
 use postdate_store::{Child, Got, Objects, Put, StoreError, Stored, When};
 
+/// Size limit of a read, in bytes.
 const MOST: u64 = 1000;
 
 fn content(text: &'static str) -> Bytes {
@@ -21,10 +22,10 @@ async fn read(objects: &impl Objects, key: &str) -> Stored {
     }
 }
 
-/// What every store of objects does.
+/// The contract of every store of objects. Panics if the store breaks it.
 async fn contract(objects: &impl Objects) {
     assert_eq!(objects.get("a/b", None, MOST).await.unwrap(), Got::Missing);
-    assert_eq!(objects.put("a/b", content("x"), When::Is("tag")).await.unwrap(), Put::Refused, "there is nothing that has this tag");
+    assert_eq!(objects.put("a/b", content("x"), When::Is("tag")).await.unwrap(), Put::Refused, "no object has this tag");
     assert_eq!(objects.put("a/b", content("one"), When::Absent).await.unwrap(), Put::Done);
     assert_eq!(objects.put("a/b", content("two"), When::Absent).await.unwrap(), Put::Refused);
     let one = read(objects, "a/b").await;
@@ -33,7 +34,7 @@ async fn contract(objects: &impl Objects) {
 
     assert_eq!(objects.put("a/b", content("two"), When::Is("tag")).await.unwrap(), Put::Refused);
     assert_eq!(objects.put("a/b", content("two"), When::Is(&one.etag)).await.unwrap(), Put::Done);
-    assert_eq!(objects.put("a/b", content("three"), When::Is(&one.etag)).await.unwrap(), Put::Refused, "it has another tag now");
+    assert_eq!(objects.put("a/b", content("three"), When::Is(&one.etag)).await.unwrap(), Put::Refused, "a write changes the tag");
     let two = read(objects, "a/b").await;
     assert_eq!((&two.content[..], two.etag == one.etag), (&b"two"[..], false));
     assert_eq!(objects.get("a/b", Some(&one.etag), MOST).await.unwrap(), Got::Object(two));
@@ -45,7 +46,7 @@ async fn contract(objects: &impl Objects) {
     assert_eq!(children, [Child { name: "b".into(), is_prefix: false }, Child { name: "c".into(), is_prefix: true }]);
     assert_eq!(objects.children("").await.unwrap(), [Child { name: "a".into(), is_prefix: true }]);
     assert_eq!(objects.children("nothing").await.unwrap(), []);
-    assert_eq!(objects.get("a", None, MOST).await.unwrap(), Got::Missing, "what is above objects is none");
+    assert_eq!(objects.get("a", None, MOST).await.unwrap(), Got::Missing, "a prefix of keys is no object");
 
     let large = vec![7; usize::try_from(MOST).unwrap() + 1];
     objects.put("a/large", large.into(), When::Absent).await.unwrap();
@@ -53,11 +54,11 @@ async fn contract(objects: &impl Objects) {
     assert!(objects.place("a/large").ends_with("/a/large"), "{}", objects.place("a/large"));
 
     let racing = join_all((0..16).map(|_| objects.put("race", content("new"), When::Absent))).await;
-    assert_eq!(racing.into_iter().filter(|put| *put == Ok(Put::Done)).count(), 1, "of many who write a new object, one does");
+    assert_eq!(racing.into_iter().filter(|put| *put == Ok(Put::Done)).count(), 1, "one of the concurrent creations succeeds");
     let before = read(objects, "race").await.etag;
     let words = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let racing = join_all(words.map(|word| objects.put("race", content(word), When::Is(&before)))).await;
-    assert_eq!(racing.into_iter().filter(|put| *put == Ok(Put::Done)).count(), 1, "of many who replace an object, one does");
+    assert_eq!(racing.into_iter().filter(|put| *put == Ok(Put::Done)).count(), 1, "one of the concurrent replacements succeeds");
 
     for key in ["a/b", "a/c/d", "a/c/e", "a/large", "race", "race"] {
         objects.delete(key).await.unwrap();
@@ -66,19 +67,19 @@ async fn contract(objects: &impl Objects) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_directory_keeps_the_contract() {
+async fn a_directory_keeps_the_contract_of_stores() {
     contract(&places::directory().objects).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_keeps_the_contract() {
+async fn a_bucket_keeps_the_contract_of_stores() {
     for prefix in ["", "some/prefix"] {
         Box::pin(contract(&places::bucket(prefix).await.objects)).await;
     }
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_directory_is_no_store() {
+async fn a_store_whose_path_is_a_file_is_empty_and_a_write_names_the_path() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let directory = postdate_store::Directory::new(file.path());
     assert_eq!(directory.children("").await.unwrap(), []);
@@ -87,7 +88,7 @@ async fn a_file_that_is_no_directory_is_no_store() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_refuses_is_named() {
+async fn a_bucket_that_denies_access_is_named_in_the_error() {
     let place = places::bucket("use-cases").await;
     place.refuse();
     let error = place.objects.get("orders/current", None, MOST).await.unwrap_err();

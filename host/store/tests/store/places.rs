@@ -1,4 +1,4 @@
-//! Stores of one test each.
+//! Stores for tests, each used by one test: a directory, and a bucket in moto.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct InBucket {
 }
 
 impl InBucket {
-    /// From now on the account may do nothing.
+    /// Makes S3 answer `AccessDenied` to every read and write from now on.
     pub fn refuse(&self) {
         for action in ["GetObject", "PutObject"] {
             self.proxy.fail_always("s3", action, Fault::AccessDenied);

@@ -1,4 +1,4 @@
-//! Versions: pushed, moved, rolled back, signed, unpacked and deleted, in both stores.
+//! Versions: pushed, made current, rolled back, signed, unpacked and deleted, in both stores.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn by(name: &str, seconds: i64) -> By<'_> {
     By { name, now: at(seconds) }
 }
 
-/// A bundle whose plugin is never looked at.
+/// Returns a bundle whose plugin is not valid, because no test here loads it.
 fn bundle(description: &str) -> BundleSource {
     let manifest = format!(
         "name = '{NAME}'\ndescription = '{description}'\n[process]\nplugin = 'process.wasm'\nconfig-files = {{ schema = 'schema.json' }}\n"
@@ -67,7 +67,7 @@ async fn life(objects: impl Objects) {
     assert_eq!(store.source(NAME, &old, &Trust::default()).await.unwrap(), first);
     assert_eq!(store.use_case(NAME, &old, &Trust::default()).await.unwrap().description, "first");
 
-    // Two who began with the same: one wins, and the other is told by whom it was beaten.
+    // Two pushers saw the same current version: the first moves it, and the second gets the name of the first.
     store.publish(NAME, &second, by("bob", 2), None).await.unwrap();
     let new = second.version();
     store.move_current(NAME, &new, Some((current.clone(), etag.clone())), by("bob", 2)).await.unwrap();
@@ -76,13 +76,13 @@ async fn life(objects: impl Objects) {
     assert!(matches!(&beaten, StoreError::Moved { now, by, .. } if *now == new && by == "bob"), "{beaten:?}");
     assert_eq!(store.current(NAME).await.unwrap().0.version, new);
 
-    // Pushed again: nothing new, by whoever.
+    // A push of a known version changes nothing, not even the pusher's name.
     assert_eq!(store.publish(NAME, &second, by("eve", 9), None).await.unwrap(), Published::Known);
     assert_eq!(store.statement(NAME, &new, &Trust::default()).await.unwrap().0.pushed_by, "bob");
 
     let moved = store.roll_back(NAME, None, by("ann", 4)).await.unwrap();
     assert_eq!((moved.from.as_deref(), moved.to.as_str()), (Some(new.as_str()), old.as_str()));
-    assert_eq!(store.roll_back(NAME, None, by("ann", 5)).await.unwrap().to, new, "back and forth");
+    assert_eq!(store.roll_back(NAME, None, by("ann", 5)).await.unwrap().to, new, "a second rollback undoes the first");
     assert_eq!(store.roll_back(NAME, Some(&old), by("ann", 6)).await.unwrap().to, old);
     let unknown = store.roll_back(NAME, Some("0123456789abcdef"), by("ann", 7)).await.unwrap_err();
     assert!(matches!(unknown, StoreError::NoSuchVersion { .. }), "{unknown:?}");
@@ -93,31 +93,31 @@ async fn life(objects: impl Objects) {
     assert_eq!(store.versions(NAME).await.unwrap(), versions);
     assert_eq!(store.names().await.unwrap(), [NAME]);
 
-    // Of the others, what served or came lately stays, and what is needed.
+    // `idle` lists the versions that do not serve, except those pushed or replaced recently and those that are needed.
     let idle_but = async |keep: usize, before: i64, needed: &[&String]| {
         let needed: BTreeSet<String> = needed.iter().map(|version| (*version).clone()).collect();
         store.idle(NAME, at(before), keep, &needed).await.unwrap().into_iter().map(|idle| idle.version).collect::<BTreeSet<_>>()
     };
     let idle = async |before: i64, needed: &[&String]| idle_but(0, before, needed).await;
     assert_eq!(idle(2, &[]).await, BTreeSet::new());
-    assert_eq!(idle(4, &[]).await, BTreeSet::from([bundle("third").version()]), "{new} served until 6");
+    assert_eq!(idle(4, &[]).await, BTreeSet::from([bundle("third").version()]), "{new} served until second 6");
     assert_eq!(idle(100, &[]).await, BTreeSet::from([new.clone(), bundle("third").version()]));
     assert_eq!(idle(100, &[&new]).await, BTreeSet::from([bundle("third").version()]));
-    // The newest beside the one that serves, whether or not it is needed as well.
+    // `keep` counts the newest versions beside the serving one, needed or not.
     assert_eq!(idle_but(1, 100, &[]).await, BTreeSet::from([new.clone()]));
     assert_eq!(idle_but(1, 100, &[&new]).await, BTreeSet::new());
     store.delete(NAME, &new).await.unwrap();
     assert!(!store.versions(NAME).await.unwrap().contains(&new));
     let current = store.delete(NAME, &old).await.unwrap_err();
     assert!(matches!(current, StoreError::Moved { .. }), "{current:?}");
-    assert_eq!(store.source(NAME, &old, &Trust::default()).await.unwrap(), first, "what serves is not deleted");
+    assert_eq!(store.source(NAME, &old, &Trust::default()).await.unwrap(), first, "the serving version cannot be deleted");
 
-    // Pruned between the push and the move: what served before serves on.
+    // If a version is deleted between its push and the move, the former version keeps serving.
     let before = store.current(NAME).await.unwrap();
     let gone = store.move_current(NAME, &new, Some(before.clone()), by("ann", 8)).await.unwrap_err();
     assert!(matches!(gone, StoreError::NoSuchVersion { .. }), "{gone:?}");
     assert_eq!(store.current(NAME).await.unwrap().0, before.0);
-    // The version that served is pushed again, and by then another serves.
+    // A push of the version that the pusher saw as current fails if another version serves by then.
     let before = store.current(NAME).await.unwrap();
     store.roll_back(NAME, Some(&bundle("third").version()), by("bob", 9)).await.unwrap();
     let beaten = store.move_current(NAME, &old, Some(before), by("ann", 10)).await.unwrap_err();
@@ -138,7 +138,7 @@ async fn many_at_once(objects: impl Objects) {
     assert_eq!(won.len(), 1, "{ended:?}");
     assert!(ended.iter().all(|push| push.is_ok() || matches!(push, Err(StoreError::Moved { .. }))), "{ended:?}");
     assert_eq!(store.current(NAME).await.unwrap().0.version, won[0].to);
-    // The same bundle by many: whole in the end.
+    // Concurrent pushes of one bundle leave a complete version.
     let same = bundle("same");
     for published in join_all((0..6).map(|_| store.publish(NAME, &same, by("bob", 2), None))).await {
         published.unwrap();
@@ -147,19 +147,19 @@ async fn many_at_once(objects: impl Objects) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_directory() {
+async fn versions_in_a_directory_are_pushed_moved_rolled_back_and_deleted() {
     life(places::directory().objects.clone()).await;
     many_at_once(places::directory().objects.clone()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_bucket() {
+async fn versions_in_a_bucket_are_pushed_moved_rolled_back_and_deleted() {
     life(places::bucket("use-cases").await.objects.clone()).await;
     many_at_once(places::bucket("").await.objects.clone()).await;
 }
 
 #[tokio::test]
-async fn what_is_signed_is_believed_and_nothing_else() {
+async fn a_store_with_trusted_keys_returns_only_files_that_match_a_signed_list() {
     let place = places::directory();
     let store = Versions::new(place.objects.clone());
     let (source, ours, theirs) = (bundle("signed"), key(), key());
@@ -172,14 +172,14 @@ async fn what_is_signed_is_believed_and_nothing_else() {
     refused(&only(&ours), "is not signed").await;
     store.publish(NAME, &source, by("bob", 1), Some(&theirs)).await.unwrap();
     refused(&only(&ours), &theirs.public().id()).await;
-    // The version that is there gets the signature; it is the same version, as it was pushed first.
+    // A push with a key adds its signature to the known version and keeps the first pusher's name.
     assert_eq!(store.publish(NAME, &source, by("cyd", 2), Some(&ours)).await.unwrap(), Published::Known);
     for trust in [only(&ours), only(&theirs), Trust::default()] {
         assert_eq!(store.source(NAME, &version, &trust).await.unwrap(), source);
     }
     assert_eq!(store.statement(NAME, &version, &only(&ours)).await.unwrap().0.pushed_by, "ann");
 
-    // A signed statement under another name, or of another version, is not believed there.
+    // A signed list is refused under another use case and under another version.
     let other = bundle("other").version();
     let root = place.path().join("store");
     copy(&root.join(NAME).join(&version), &root.join(NAME).join(&other));
@@ -189,12 +189,12 @@ async fn what_is_signed_is_believed_and_nothing_else() {
     let error = store.source("refunds", &version, &only(&ours)).await.unwrap_err().to_string();
     assert!(error.contains("is of use case \"orders\""), "{error}");
 
-    // Bytes that are not those that were signed.
+    // A file that was changed after signing.
     std::fs::write(root.join(NAME).join(&version).join("process.wasm"), "\0asm!").unwrap();
     refused(&only(&ours), "is not what was pushed").await;
     refused(&Trust::default(), "is not what was pushed").await;
     store.publish(NAME, &source, by("ann", 3), None).await.unwrap();
-    assert_eq!(store.source(NAME, &version, &only(&ours)).await.unwrap(), source, "a push mends what is damaged");
+    assert_eq!(store.source(NAME, &version, &only(&ours)).await.unwrap(), source, "a push repairs a damaged version");
     std::fs::write(root.join(NAME).join(&version).join("bundle.json"), "{}").unwrap();
     refused(&Trust::default(), "is not a signed document").await;
     store.publish(NAME, &source, by("ann", 4), Some(&ours)).await.unwrap();
@@ -209,7 +209,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Not machine code: what is stored is never looked into.
+/// Returns text in place of machine code, because a store does not inspect the content.
 fn code(text: &str, arch: Arch) -> CompiledCode {
     let code = Bytes::copy_from_slice(text.repeat(1000).as_bytes());
     let artifact = Artifact {
@@ -242,7 +242,7 @@ async fn compiled(objects: impl Objects) {
     let arm = code("arm", Arch::Arm64);
     store.publish_compiled(&use_case, &source, Arch::Arm64, std::slice::from_ref(&arm), None).await.unwrap();
     assert!(store.is_compiled(&use_case, &version, Arch::Arm64, &Trust::default()).await.unwrap());
-    assert!(!store.is_compiled(&use_case, &version, Arch::Arm64, &only(&key)).await.unwrap(), "not by who has the key");
+    assert!(!store.is_compiled(&use_case, &version, Arch::Arm64, &only(&key)).await.unwrap(), "an unsigned list counts as not compiled");
     let error = unpacked(&store, &version, Arch::Arm64, &only(&key)).await.unwrap_err().to_string();
     assert!(error.contains("is not signed"), "{error}");
 
@@ -252,11 +252,11 @@ async fn compiled(objects: impl Objects) {
     assert_eq!(machines, [format!("arm64-{}", engine_hash()), format!("x86_64-{}", engine_hash())]);
     let dir = unpacked(&store, &version, Arch::Arm64, &only(&key)).await.unwrap();
     assert_eq!(std::fs::read(dir.path().join("compiled/process.arm64.cwasm")).unwrap(), arm.code);
-    assert!(!dir.path().join("process.wasm").exists(), "what only a compiler needs is not fetched");
+    assert!(!dir.path().join("process.wasm").exists(), "the component is not fetched, since only a compiler needs it");
     let bundle = read_compiled_dir(dir.path(), &only(&key)).unwrap();
     assert_eq!((bundle.version(), bundle.use_case().description.as_str()), (version.as_str(), "compiled"));
 
-    // The list is still there, and not all that it lists.
+    // A version whose list exists but misses a listed file counts as not compiled.
     let place = format!("{NAME}/{version}/compiled/arm64-{}", engine_hash());
     let files = store.objects().children(&place).await.unwrap();
     let packed = files.iter().find(|file| file.name != ARTIFACTS_FILE).unwrap();
@@ -265,13 +265,13 @@ async fn compiled(objects: impl Objects) {
 }
 
 #[tokio::test]
-async fn machine_code_is_unpacked_as_it_was() {
+async fn machine_code_is_unpacked_unchanged() {
     compiled(places::directory().objects.clone()).await;
     compiled(places::bucket("use-cases").await.objects.clone()).await;
 }
 
 #[tokio::test]
-async fn machine_code_that_unpacks_to_more_than_it_says_is_cut_off() {
+async fn machine_code_that_unpacks_beyond_its_stated_size_is_refused() {
     let store = Versions::new(places::directory().objects.clone());
     let source = bundle("bomb");
     let mut bomb = code("x", Arch::Arm64);
@@ -283,7 +283,7 @@ async fn machine_code_that_unpacks_to_more_than_it_says_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_current_that_says_nonsense_is_named() {
+async fn an_invalid_current_is_named_in_the_error() {
     let place = places::directory();
     let store = Versions::new(place.objects.clone());
     store.objects().put("orders/current", Bytes::from_static(b"../../etc"), When::Absent).await.unwrap();

@@ -1,5 +1,6 @@
-//! Hands back everything that a processor is told, in each way that it can answer. `tests/fixtures/contract-1.0.0/process.wasm` is
-//! this, built against version 1.0.0 of the contract, and never built again.
+//! A processor that returns every field of its job, through each kind of answer. The fixture
+//! `tests/fixtures/contract-1.0.0/process.wasm` was built from this source against version 1.0.0 of the contract. Do not rebuild
+//! the fixture: it shows that hosts still load a plugin of version 1.0.0.
 
 use postdate_plugin::{Failure, Job, config, processor};
 

@@ -1,5 +1,6 @@
-//! Hands back everything that a validator is told, in each way that it can answer. `tests/fixtures/contract-1.0.0/validate.wasm`
-//! is this, built against version 1.0.0 of the contract, and never built again.
+//! A validator that returns every field of its request, through each kind of answer. The fixture
+//! `tests/fixtures/contract-1.0.0/validate.wasm` was built from this source against version 1.0.0 of the contract. Do not rebuild
+//! the fixture: it shows that hosts still load a plugin of version 1.0.0.
 
 use postdate_plugin::{Acceptance, Problem, Request, config, validator};
 

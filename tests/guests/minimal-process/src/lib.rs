@@ -1,4 +1,4 @@
-//! Succeeds at once, with no result.
+//! A processor that succeeds at once without a result.
 
 use postdate_plugin::{Failure, Job, processor};
 

@@ -1,4 +1,4 @@
-//! Accepts everything, changes nothing.
+//! A validator that accepts every request unchanged.
 
 use postdate_plugin::{Acceptance, Problem, Request, validator};
 

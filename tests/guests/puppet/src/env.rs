@@ -1,4 +1,4 @@
-//! What a guest can see of the host. A test wants nothing: no variables, no directories, no network.
+//! The host's environment as a guest sees it. Tests expect none: no variables, no directories, no network.
 
 use postdate_plugin::serde_json::{Value, json};
 use wasip2::{
@@ -20,7 +20,7 @@ pub fn seen() -> Value {
     })
 }
 
-/// Tries a TCP connection to this machine: `connected` or the error's name.
+/// Tries a TCP connection to port 80 of this machine. Returns `connected` or the name of the error.
 fn connect() -> String {
     let address = IpSocketAddress::Ipv4(Ipv4SocketAddress { port: 80, address: (127, 0, 0, 1) });
     let attempt = || -> Result<(), wasip2::sockets::network::ErrorCode> {

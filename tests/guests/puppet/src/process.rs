@@ -1,4 +1,4 @@
-//! The processor's part of the script.
+//! The actions of the processor.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -6,7 +6,7 @@ use postdate_plugin::{Failure, Job, config, http, serde_json::json};
 
 use crate::{env, script::Script};
 
-/// How many calls this instance has seen: more than one means that the host used it twice.
+/// Number of calls of this instance. More than 1 means that the host used the instance twice.
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
 pub fn process(job: Job) -> Result<Option<String>, Failure> {
@@ -51,7 +51,7 @@ fn retry(script: &Script, attempt: u32, message: &str) -> Result<Option<String>,
     })
 }
 
-/// Sends the request again and again, and gives up where one fails.
+/// Sends the request `times` times. Panics if one fails.
 fn flood(script: &Script) -> Result<Option<String>, Failure> {
     let request = http::Request {
         method: "POST".to_owned(),

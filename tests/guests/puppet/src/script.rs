@@ -1,4 +1,4 @@
-//! The script: what to do, and what validator and processor do alike.
+//! The script in the body, and the actions that validator and processor share.
 
 use std::{hint::black_box, thread, time::Duration};
 
@@ -10,7 +10,7 @@ use postdate_plugin::{
 pub struct Script(Value);
 
 impl Script {
-    /// The script under `interface` in the body; an empty one where there is none.
+    /// Returns the script under `interface` in the body, or an empty script.
     pub fn of(body: &str, interface: &str) -> Self {
         let body: Value = serde_json::from_str(body).expect("the host hands over JSON");
         Self(body.get(interface).cloned().unwrap_or_default())
@@ -28,12 +28,12 @@ impl Script {
         self.0.get(name).and_then(Value::as_u64)
     }
 
-    /// The argument `message`, or the value of the config key that `messageFrom` names.
+    /// Returns the value of the config key that `messageFrom` names, or else the argument `message`.
     pub fn message(&self) -> Option<String> {
         self.text("messageFrom").and_then(config).or_else(|| self.text("message").map(str::to_owned))
     }
 
-    /// The argument without which there is nothing to do: under its own name, or under `value`.
+    /// Returns a required argument, under its own name or under `value`. Panics if it is missing.
     pub fn must(&self, name: &str) -> &Value {
         let argument = self.0.get(name).or_else(|| self.0.get("value"));
         argument.unwrap_or_else(|| panic!("puppet: `{}` needs `{name}`", self.what("")))
@@ -47,13 +47,13 @@ impl Script {
         self.must(name).as_u64().unwrap_or_else(|| panic!("puppet: `{name}` must be a whole number"))
     }
 
-    /// As many bytes as the argument `bytes` says.
+    /// Returns a text of the length in the argument `bytes`, less `around`.
     pub fn filler(&self, around: usize) -> String {
         let bytes = usize::try_from(self.must_number("bytes")).expect("puppet: `bytes` is too large");
         "x".repeat(bytes.saturating_sub(around))
     }
 
-    /// Does what both interfaces know, and says whether that was it.
+    /// Runs an action that both roles share. Returns false if the script's action is none of these.
     pub fn act(&self) -> bool {
         match self.what("") {
             "trap" => panic!("{}", self.message().unwrap_or_else(|| "told to trap".to_owned())),
@@ -71,6 +71,6 @@ impl Script {
 
 fn touch(mib: u64) {
     let bytes = usize::try_from(mib).ok().and_then(|mib| mib.checked_mul(1 << 20)).expect("puppet: `mib` is too large to count");
-    // A page is resident only once it is written to.
+    // A page becomes resident only when it is written.
     black_box(vec![1_u8; bytes]);
 }

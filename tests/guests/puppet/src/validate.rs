@@ -1,4 +1,4 @@
-//! The validator's part of the script.
+//! The actions of the validator.
 
 use postdate_plugin::{
     Acceptance, Problem, Request, config,
@@ -29,7 +29,7 @@ pub fn validate(request: Request) -> Result<Acceptance, Vec<Problem>> {
             Value::String(text) => Acceptance { body: Some(text.clone()), ..yes },
             body => yes.with_body(body),
         },
-        // `{"x":""}` is eight bytes.
+        // 8 is the length of `{"x":""}`.
         "output" => Acceptance { body: Some(format!(r#"{{"x":"{}"}}"#, script.filler(8))), ..yes },
         "config" => yes.with_body(&json!({ "config": config(script.must_text("key")) })),
         "request" => yes.with_body(&json!({ "seen": seen(&request) })),

@@ -1,4 +1,4 @@
-//! Exports `postdate:plugin/validate@2.0.0`: the host must refuse it by name before any of it runs.
+//! A validator that exports `postdate:plugin/validate@2.0.0`. The host must refuse it by version before it runs.
 #![allow(unsafe_code, clippy::all, clippy::pedantic, reason = "the canonical ABI; generated")]
 
 wit_bindgen::generate!({ path: "wit", world: "validator" });
