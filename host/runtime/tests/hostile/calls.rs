@@ -1,57 +1,60 @@
-//! Guests that load, and do harm when they are called.
+//! Guests that load, and exceed a limit or trap when they are called.
 
 use std::time::Duration;
 
 use crate::guest::{CLOCK, CLOCK_FIELDS, GOOD, Guest, RANDOM, RANDOM_FIELDS, STDERR, STDERR_FIELDS, WITH_HOST, computes};
 use crate::host::stopped;
 
-/// The timeout of most guests here, and the latest moment at which it has to have taken effect on a busy machine.
+/// Limits of a guest that must end by its timeout.
 const SHORT: &str = "timeout = '100ms'\nmemory = '16MiB'\n";
+/// Longest duration of a call under `SHORT`, on a busy machine.
 const SOON: Duration = Duration::from_millis(1500);
+/// Limits of a guest that must end before its timeout.
 const PATIENT: &str = "timeout = '15s'\nmemory = '16MiB'\n";
+/// Longest duration of a call under `PATIENT`.
 const LATER: Duration = Duration::from_secs(15);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_loop() {
+async fn an_endless_loop_ends_at_the_timeout() {
     stopped(SHORT, computes("(loop $for-ever (br $for-ever)) unreachable"), SOON, "timeout", "its timeout of 100ms").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_loop_while_it_is_instantiated() {
+async fn an_endless_start_function_ends_at_the_timeout() {
     let guest = Guest { fields: "(func $start (loop $for-ever (br $for-ever))) (start $start)", ..GOOD };
     stopped(SHORT, guest, SOON, "timeout", "its timeout of 100ms").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_wait_in_the_host() {
+async fn a_long_wait_in_the_host_ends_at_the_timeout() {
     let code = "(call $block (call $after (i64.const 3600000000000))) (i32.const 0)";
     let guest = Guest { imports: CLOCK, with: WITH_HOST, fields: CLOCK_FIELDS, code, ..GOOD };
     stopped(SHORT, guest, SOON, "timeout", "its timeout of 100ms").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_loop_of_short_waits_in_the_host() {
+async fn an_endless_loop_of_short_waits_in_the_host_ends_at_the_timeout() {
     let code = "(loop $again (local.set $n (call $after (i64.const 0))) (call $block (local.get $n)) (call $drop (local.get $n)) (br $again)) unreachable";
     let guest = Guest { imports: CLOCK, with: WITH_HOST, fields: CLOCK_FIELDS, code, ..GOOD };
     stopped(SHORT, guest, SOON, "timeout", "its timeout of 100ms").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_loop_of_clock_readings() {
+async fn an_endless_loop_of_clock_readings_ends_at_the_timeout() {
     let code = "(loop $again (drop (call $now)) (br $again)) unreachable";
     let guest = Guest { imports: CLOCK, with: WITH_HOST, fields: CLOCK_FIELDS, code, ..GOOD };
     stopped(SHORT, guest, SOON, "timeout", "its timeout of 100ms").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn timers_without_end() {
+async fn timers_without_end_reach_the_resource_limit() {
     let code = "(loop $again (drop (call $after (i64.const 3600000000000))) (br $again)) unreachable";
     let guest = Guest { imports: CLOCK, with: WITH_HOST, fields: CLOCK_FIELDS, code, ..GOOD };
     stopped(PATIENT, guest, LATER, "limit", "its limit of 1000 resources at once").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_loop_of_random_numbers() {
+async fn an_endless_loop_of_random_numbers_ends_at_the_timeout() {
     for code in [
         "(loop $again (call $random-bytes (i64.const 1048576) (i32.const 64)) (br $again)) unreachable",
         "(loop $again (drop (call $random)) (br $again)) unreachable",
@@ -62,7 +65,7 @@ async fn an_endless_loop_of_random_numbers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_randomness_at_once_than_there_is_memory() {
+async fn random_bytes_beyond_the_limit_of_one_request_end_the_call() {
     for bytes in ["1048577", "1099511627776", "-1"] {
         let code = format!("(call $random-bytes (i64.const {bytes}) (i32.const 64)) (i32.const 0)");
         let guest = Guest { imports: RANDOM, with: WITH_HOST, fields: RANDOM_FIELDS, pages: 32, code: &code, ..GOOD };
@@ -70,9 +73,9 @@ async fn more_randomness_at_once_than_there_is_memory() {
     }
 }
 
-/// 256 MiB to copy, a thousand times, with no loop in between in which the clock could be looked at.
+/// Copies 128 MiB or fills 256 MiB, a thousand times. The code has no loop, and wasmtime checks the deadline in loops.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn huge_copies() {
+async fn huge_memory_copies_and_fills_end_at_the_timeout() {
     let copy = "(memory.copy (i32.const 0) (i32.const 134217728) (i32.const 134217728))".repeat(1000) + "(i32.const 0)";
     let guest = Guest { pages: 4096, code: &copy, ..GOOD };
     stopped("timeout = '300ms'\nmemory = '256MiB'\n", guest, Duration::from_secs(3), "timeout", "its timeout of 300ms").await;
@@ -82,14 +85,14 @@ async fn huge_copies() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copy_past_the_end() {
+async fn a_copy_past_the_end_of_memory_traps() {
     stopped(PATIENT, computes("(memory.copy (i32.const 0) (i32.const 1) (i32.const -1)) (i32.const 0)"), LATER, "trap", "out of bounds")
         .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_without_end() {
-    // Grows page by page, and writes to each, until it is refused.
+async fn memory_growth_reaches_the_memory_limit() {
+    // Grows page by page, and writes to each page, until the host refuses.
     let code = "(loop $again
         (local.set $n (memory.grow (i32.const 1)))
         (if (i32.eq (local.get $n) (i32.const -1)) (then unreachable))
@@ -100,7 +103,7 @@ async fn memory_without_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tables_without_end() {
+async fn table_growth_reaches_the_element_limit() {
     let code = "(loop $again
         (if (i32.eq (table.grow $t (ref.null func) (i32.const 10000)) (i32.const -1)) (then unreachable))
         (br $again)) unreachable";
@@ -108,9 +111,9 @@ async fn tables_without_end() {
     stopped(PATIENT, guest, LATER, "limit", "its limit of 100000 elements of a table").await;
 }
 
-/// Handles of a resource type of the guest's own, which cost the host a table's entry each.
+/// Creates handles of a resource type of the guest's own. Each takes an entry in a table of the host.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn handles_without_end() {
+async fn handles_without_end_reach_the_resource_limit() {
     let imports = "(type $thing (resource (rep i32))) (core func $new (canon resource.new $thing))
         (core instance $host (export \"new\" (func $new)))";
     let code = "(loop $again (drop (call $new (i32.const 7))) (br $again)) unreachable";
@@ -119,20 +122,20 @@ async fn handles_without_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn recursion_without_end() {
+async fn endless_recursion_traps_with_an_exhausted_stack() {
     let fields = "(func $deep (param i64) (result i64) (i64.add (i64.const 1) (call $deep (i64.add (local.get 0) (i64.const 1)))))";
     let guest = Guest { fields, code: "(drop (call $deep (i64.const 0))) (i32.const 0)", ..GOOD };
     stopped(PATIENT, guest, LATER, "trap", "call stack exhausted").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trap_while_it_is_instantiated() {
+async fn a_trap_in_the_start_function_ends_the_call() {
     stopped(PATIENT, Guest { fields: "(func $start unreachable) (start $start)", ..GOOD }, LATER, "trap", "unreachable").await;
 }
 
-/// Each trap is followed by a good call; here on the same plugin, too: its next call finds nothing of the one that trapped.
+/// `stopped` calls the same plugin three times, so a call must also work after a call of the same plugin that trapped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn traps_of_each_kind() {
+async fn each_kind_of_trap_is_named_in_the_error() {
     for (code, says) in [
         ("unreachable", "unreachable"),
         ("(i32.div_u (i32.const 1) (i32.const 0))", "divide by zero"),
@@ -145,22 +148,22 @@ async fn traps_of_each_kind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_of_a_gibibyte() {
-    // An answer at 64: "succeeded", with a text of almost 1 GiB.
+async fn an_answer_beyond_the_output_limit_or_beyond_memory_is_refused() {
+    // The answer at address 64 is "succeeded", with a text of almost 1 GiB.
     let code = "(i32.store8 (i32.const 68) (i32.const 1)) (i32.store (i32.const 72) (i32.const 1024))
         (i32.store (i32.const 76) (i32.const 0x3ff00000)) (i32.const 64)";
     stopped("memory = '1GiB'\n", Guest { pages: 16_384, code, ..GOOD }, LATER, "output", "more than the 1048576 that are taken").await;
-    // And one that the memory does not hold.
+    // The same answer from a memory of 1 MiB lies out of bounds.
     stopped("", Guest { pages: 16, code, ..GOOD }, LATER, "trap", "out of bounds").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_is_no_answer() {
+async fn a_malformed_answer_is_a_trap() {
     for (code, says) in [
         ("(i32.const -4)", "pointer"),
         ("(i32.const 3)", "aligned"),
         ("(i32.store8 (i32.const 64) (i32.const 7)) (i32.const 64)", "discriminant"),
-        // A text that is not UTF-8.
+        // A result text that is not UTF-8.
         (
             "(i32.store8 (i32.const 68) (i32.const 1)) (i32.store (i32.const 72) (i32.const 128)) (i32.store (i32.const 76) (i32.const 1))
              (i32.store8 (i32.const 128) (i32.const 0xff)) (i32.const 64)",
@@ -171,9 +174,9 @@ async fn an_answer_that_is_no_answer() {
     }
 }
 
-/// 1,048,576 empty lines, 4,096 at a time; then 4 KiB lines without end.
+/// Writes 1,048,576 empty lines, 4,096 at a time. The second guest writes 4 KiB without a line break in an endless loop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_million_log_lines() {
+async fn log_output_beyond_the_line_limit_or_the_byte_limit_ends_the_call() {
     let code = "(memory.fill (i32.const 4096) (i32.const 10) (i32.const 4096))
         (local.set $n (call $stderr)) (local.set $long (i64.const 256))
         (loop $again

@@ -1,4 +1,5 @@
-//! Files that are no plugins, or more than a plugin may be: refused by name before anything of them runs.
+//! Files that are no plugin or exceed a limit, and hostile manifests and bundles. Each is refused before any of its code runs, with
+//! the reason.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::guest::{GOOD, Guest, component};
 use crate::host::{hosts, refused, stopped, turn};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_import_that_is_not_declared() {
+async fn an_import_that_the_host_does_not_have_is_refused() {
     let guest = |imports| Guest { imports, ..GOOD }.wasm();
     let bank = guest(r#"(import "acme:bank/ledger@1.0.0" (instance (export "pay" (func))))"#);
     refused(bank, "imports acme:bank/ledger@1.0.0, which is not an interface that this host has").await;
@@ -19,7 +20,7 @@ async fn an_import_that_is_not_declared() {
     refused(function, "imports do-it, which is not an interface of WASI 0.2").await;
     let values = guest(r#"(import "wasi:keyvalue/store@0.2.0" (instance))"#);
     refused(values, "imports wasi:keyvalue/store@0.2.0, which is not an interface that this host has").await;
-    // Of a name that is given, and a type that is not.
+    // A known interface with a function of another type.
     let typed = guest(r#"(import "wasi:random/random@0.2.0" (instance (export "get-random-u64" (func (result string)))))"#);
     refused(typed, "imports something of another type than the host has").await;
     let invented = guest(r#"(import "wasi:random/random@0.2.0" (instance (export "get-root-shell" (func))))"#);
@@ -27,13 +28,13 @@ async fn an_import_that_is_not_declared() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_version_of_the_contract() {
+async fn another_version_of_the_contract_is_refused() {
     let text = GOOD.text();
     for version in ["2.0.0", "0.9.0", "1.0.0-rc.1", "11.0.0"] {
         let wasm = component(&text.replace("process@1.0.0", &format!("process@{version}")));
         refused(wasm, &format!("exports postdate:plugin/process@{version}; this host speaks 1.0.0")).await;
     }
-    // The right name, and another function behind it.
+    // The right interface name, and a function of another type.
     refused(
         component(&text.replace("\"attempt\" u32", "\"attempt\" u64").replacen(
             "i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32",
@@ -46,7 +47,7 @@ async fn another_version_of_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_component() {
+async fn a_file_that_is_no_component_is_refused() {
     refused(component("(module (func (export \"_start\")))"), "is a core WebAssembly module, not a component").await;
     refused(Vec::new(), "is empty").await;
     refused(GOOD.text().into_bytes(), "is WebAssembly text").await;
@@ -55,11 +56,11 @@ async fn what_is_no_component() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_cut_short() {
+async fn a_truncated_component_is_refused() {
     let whole = GOOD.wasm();
     for length in (1..whole.len()).step_by(97) {
         let cut = whole[..length].to_vec();
-        // At the end of a section it is well-formed, and exports nothing.
+        // A component cut at the end of a section is well-formed, and exports nothing.
         let says = match length {
             ..4 => "is not WebAssembly",
             _ if wasmparser_accepts(&cut) => "exports nothing",
@@ -73,23 +74,23 @@ fn wasmparser_accepts(bytes: &[u8]) -> bool {
     wasmparser::Parser::new(0).parse_all(bytes).all(|payload| payload.is_ok())
 }
 
-/// As many core instances as fit a file: refused by their number.
+/// Core instances beyond the limit of 100, up to as many as fit into a file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousands_of_instances() {
+async fn more_core_instances_than_the_limit_are_refused() {
     for (count, says) in [(101, "exceeds the configured maximum of 100"), (900, "100"), (5000, "instances")] {
         let ballast = "(core module $many)".to_owned() + &"(core instance (instantiate $many))".repeat(count);
         refused(Guest { ballast: &ballast, ..GOOD }.wasm(), says).await;
     }
 }
 
-/// A component of ten of a component of ten of…: a few hundred bytes, and ten to the twelfth instances if somebody counts them out.
+/// Nested components that each instantiate the next one ten times: a few hundred bytes that expand to 10^12 instances.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn instances_that_multiply() {
+async fn nested_components_that_expand_to_too_many_instances_are_refused() {
     for (levels, leaf) in [(12, "(core module $leaf) (core instance (instantiate $leaf))"), (20, "")] {
         let mut ballast = format!("(component $c0 {leaf})");
         for level in 1..=levels {
             let instances = format!("(instance (instantiate $c{}))", level - 1).repeat(10);
-            // Each level is inside the next one, as it may not refer to its brother.
+            // Each level contains the one below, because a component cannot refer to its sibling.
             ballast = format!("(component $c{level} {ballast} {instances})");
         }
         let _ = write!(ballast, "(instance (instantiate $c{levels}))");
@@ -98,7 +99,7 @@ async fn instances_that_multiply() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_tables_and_memories_than_a_plugin_needs() {
+async fn tables_and_memories_beyond_the_limits_are_refused() {
     refused(Guest { fields: "(table 1000000 funcref)", ..GOOD }.wasm(), "table").await;
     refused(
         Guest { fields: &"(table 1 funcref)".repeat(21), ..GOOD }.wasm(),
@@ -106,23 +107,23 @@ async fn more_tables_and_memories_than_a_plugin_needs() {
     )
     .await;
     refused(Guest { fields: "(memory 1) (memory 1)", ..GOOD }.wasm(), "exceeds the per-instance limit of 1").await;
-    // More than the host gives to any plugin.
+    // More memory than the host grants to any plugin: 4 GiB.
     refused(Guest { pages: 65_536, ..GOOD }.wasm(), "memory").await;
 }
 
-/// What would be counted out only elsewhere.
+/// The host cannot count the instances of a component that it does not see.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn components_from_elsewhere() {
+async fn a_component_that_imports_a_component_is_refused() {
     let imported = "(component $c (import \"inner\" (component $inner)) (instance (instantiate $inner)))";
     refused(Guest { ballast: imported, ..GOOD }.wasm(), "takes a whole component from an import").await;
 }
 
-/// Deeper than any compiler nests, and wider.
+/// A function with too many locals, and components nested too deeply.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn code_that_is_hard_to_compile() {
+async fn too_many_locals_and_too_deep_nesting_are_refused() {
     let locals = format!("(func {})", "(local i64)".repeat(60_000));
     refused(Guest { fields: &locals, ..GOOD }.wasm(), "is not valid").await;
-    // Nested by hand: the text format's own parser gives up sooner.
+    // Nested in the binary format, because the parser of the text format has a lower limit.
     let mut nested = component("(component)");
     for _ in 0..2000 {
         let mut length = Vec::new();
@@ -145,7 +146,7 @@ fn check_manifest(manifest: impl AsRef<[u8]>, says: &str) {
     let error = source.use_case().expect_err(says).to_string();
     assert!(error.contains(says), "{says:?} is not in: {}", error.chars().take(500).collect::<String>());
     assert!(error.len() < 10_000, "the error is {} bytes", error.len());
-    // The same from a directory.
+    // A directory with the same files is refused as well.
     let dir = tempfile::tempdir().unwrap();
     for (name, content) in &source.files {
         std::fs::write(dir.path().join(name), content).unwrap();
@@ -154,7 +155,7 @@ fn check_manifest(manifest: impl AsRef<[u8]>, says: &str) {
 }
 
 #[test]
-fn manifests_that_reach_out_of_the_bundle() {
+fn manifests_with_a_path_outside_the_bundle_or_a_bad_name_are_refused() {
     for path in ["../p.wasm", "/etc/passwd", "a/../../p.wasm", "a/p.wasm", "..", ".", "", "p.wasm\\u0000.txt", "..\\\\p.wasm"] {
         check_manifest(format!("name = 'x'\n[process]\nplugin = \"{path}\"\n"), "process.plugin");
         let config = format!("name = 'x'\n[process]\nplugin = 'p.wasm'\nconfig-files = {{ key = \"{path}\" }}\n");
@@ -166,7 +167,7 @@ fn manifests_that_reach_out_of_the_bundle() {
 }
 
 #[test]
-fn manifests_that_say_things_twice() {
+fn manifests_with_duplicate_or_unknown_keys_are_refused() {
     let process = "name = 'x'\n[process]\nplugin = 'p.wasm'\n";
     check_manifest(format!("{process}plugin = 'q.wasm'\n"), "duplicate key");
     check_manifest(format!("{process}[process]\nplugin = 'q.wasm'\n"), "duplicate key");
@@ -178,12 +179,12 @@ fn manifests_that_say_things_twice() {
 }
 
 #[test]
-fn manifests_that_are_no_text_or_too_much_of_it() {
+fn manifests_that_are_no_utf8_too_large_or_too_deep_are_refused() {
     check_manifest(b"name = '\xff'\n", "is not UTF-8");
     check_manifest([0; 64], "cannot be read");
     let ten_megabytes = "# nothing\n".repeat(1 << 20);
     check_manifest(ten_megabytes, "the most");
-    // Deep, and within the size.
+    // Too deep, and within the size limit.
     check_manifest(format!("a = {}", "[".repeat(400_000)), "cannot be read");
     check_manifest(format!("a = {}{}", "[".repeat(400_000), "]".repeat(400_000)), "cannot be read");
     check_manifest(format!("a = {}", "{ a = ".repeat(100_000)), "cannot be read");
@@ -193,7 +194,7 @@ fn manifests_that_are_no_text_or_too_much_of_it() {
 }
 
 #[test]
-fn a_bundle_of_links_pipes_and_huge_files() {
+fn links_directories_and_huge_files_in_a_bundle_are_refused() {
     let manifest = "name = 'x'\n[process]\nplugin = 'p.wasm'\n";
     let check = |prepare: &dyn Fn(&std::path::Path), says: &str| {
         let dir = tempfile::tempdir().unwrap();
@@ -206,14 +207,14 @@ fn a_bundle_of_links_pipes_and_huge_files() {
     check(&|path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(), "is a link to a file outside the bundle");
     check(&|path| std::os::unix::fs::symlink("p.wasm", path).unwrap(), "cannot be read");
     check(&|path| std::fs::create_dir(path).unwrap(), "is not a regular file");
-    // Sparse: 1 TiB that takes no room.
+    // A sparse file of 1 TiB takes no disk space.
     check(&|path| std::fs::File::create(path).unwrap().set_len(1 << 40).unwrap(), "more than the");
 }
 
-/// What a call leaves behind in memory, globals and tables is not there for the next one, of the same or of another plugin,
-/// though both get the same slot.
+/// A call must not see the memory, globals or tables of an earlier call of the same or of another plugin, although the calls
+/// share a slot.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn state_left_from_a_former_call_or_another_use_case() {
+async fn no_state_of_a_call_is_visible_to_a_later_call() {
     let dirty = Guest {
         fields: "(global $calls (mut i32) (i32.const 0)) (table $t 8 funcref) (elem declare func $f) (func $f)",
         code: "(memory.fill (i32.const 4096) (i32.const 90) (i32.const 61440))
@@ -224,7 +225,7 @@ async fn state_left_from_a_former_call_or_another_use_case() {
             (if (i32.ne (global.get $calls) (i32.const 1)) (then unreachable))",
         ..GOOD
     };
-    // Looks at all of its memory but the part that its own job is written to.
+    // Reads all of its memory except the part that holds its own job.
     let looks = "(drop (memory.grow (i32.const 15)))
         (local.set $n (i32.const 4096))
         (loop $again
@@ -244,7 +245,7 @@ async fn state_left_from_a_former_call_or_another_use_case() {
         for host in hosts() {
             for _ in 0..2 {
                 let dirty = host.call("timeout = '50ms'\n", &Guest { code: &code, ..dirty }).await;
-                // A division by zero would be the second call in one instance.
+                // The end `(i32.const 0)` must succeed: an error would mean that a call found the globals of an earlier one.
                 assert!(
                     dirty.result.as_ref().err().is_none_or(|error| !end.starts_with("(i32") && error.reason.code() != "memory"),
                     "{dirty:?}"
@@ -256,9 +257,9 @@ async fn state_left_from_a_former_call_or_another_use_case() {
     }
 }
 
-/// The guests of this suite would be worth little if `stopped` took any end for a good one.
+/// `stopped` must fail on a call that succeeds, or the other tests would prove nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[should_panic(expected = "one machine")]
-async fn a_good_call_is_no_hostile_one() {
+async fn the_check_for_hostile_guests_fails_on_a_successful_call() {
     stopped("", GOOD, Duration::from_secs(15), "trap", "").await;
 }

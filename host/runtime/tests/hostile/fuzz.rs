@@ -1,9 +1,10 @@
-//! Damaged components: whatever the bytes are, a host says no, or loads them and keeps its limits. Nothing panics, nothing hangs.
+//! Damaged components and manifests. For any bytes, a host refuses the component, or loads it and enforces its limits. No input
+//! may cause a panic or a hang.
 //!
-//! A run of the suite takes the first few hundred damages of a fixed seed, so that it is the same each time. For a long one:
-//! `POSTDATE_FUZZ_SECONDS=600 POSTDATE_FUZZ_SEED=7 cargo test -p postdate-runtime --test hostile fuzz -- --nocapture`. What fails
-//! is written to `tests/hostile/corpus/`, and everything in there (`.wasm`, or `.wat` as a text) is tried in each run from then on.
-//! The same under libFuzzer, which looks at the code that an input reaches, is in `fuzz/`: `cargo xtask fuzz`.
+//! By default a run tries 3000 mutations of a fixed seed, so that every run is the same. For a longer run:
+//! `POSTDATE_FUZZ_SECONDS=600 POSTDATE_FUZZ_SEED=7 cargo test -p postdate-runtime --test hostile fuzz -- --nocapture`. A failing
+//! input is written to `tests/hostile/corpus/`, whose files (`.wasm`, or `.wat` as text) every later run tries first.
+//! `cargo xtask fuzz` runs the targets in `fuzz/` under libFuzzer, which is guided by code coverage.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,26 +15,26 @@ use postdate_runtime::inspect::inspect;
 use crate::guest::{CLOCK, CLOCK_FIELDS, GOOD, Guest, RANDOM, RANDOM_FIELDS, STDERR, STDERR_FIELDS, WITH_HOST};
 use crate::host::{Host, bundle, hosts, run, turn};
 
-/// Far longer than the compiler takes for the largest of the corpus.
+/// Longest duration of a load, far longer than the compile of the largest input of the corpus.
 const MOST: Duration = Duration::from_secs(10);
 
-/// What became of an input.
+/// The outcome of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Refused,
     Loaded,
 }
 
-/// Tries one input. Panics where a host does, or where it says that its compiler did.
+/// Loads and calls one input. Panics if the host or its compiler panics, or if the load takes longer than `MOST`.
 async fn one(host: &Host, bytes: &[u8]) -> Outcome {
     let started = Instant::now();
     let problems = inspect(bytes).problems(None);
-    assert!(problems.iter().all(|problem| !problem.is_empty()), "a problem without words");
+    assert!(problems.iter().all(|problem| !problem.is_empty()), "a problem without a text");
     let loaded = host.load(&bundle("timeout = '50ms'\nmemory = '1MiB'\n", bytes.to_vec())).await;
-    assert!(started.elapsed() < MOST, "it took {:?}", started.elapsed());
+    assert!(started.elapsed() < MOST, "the load took {:?}", started.elapsed());
     match loaded {
         Ok(loaded) => {
-            // Whatever it answers: it ends.
+            // Any answer is fine, as long as the call ends.
             let _ = run(&loaded, "{}").await;
             Outcome::Loaded
         }
@@ -48,7 +49,7 @@ fn corpus_dir() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/corpus")
 }
 
-/// Valid components to be damaged, and what was found before.
+/// Returns valid components to mutate, and the inputs that failed in former runs.
 fn corpus() -> Vec<Vec<u8>> {
     let host = |imports, fields| Guest { imports, fields, with: WITH_HOST, ..GOOD };
     let fields = "(table $t 4 funcref) (elem (i32.const 0) $f) (func $f) (global (mut i64) (i64.const 7)) (data (i32.const 128) \"data\")";
@@ -74,7 +75,7 @@ fn corpus() -> Vec<Vec<u8>> {
     corpus
 }
 
-/// Small, good enough, and the same everywhere: xorshift64*.
+/// The generator xorshift64*: small, and reproducible on every platform.
 struct Random(u64);
 
 impl Random {
@@ -90,12 +91,12 @@ impl Random {
     }
 
     fn byte(&mut self) -> u8 {
-        // The bytes that mean something in WebAssembly come more often than others.
+        // Half of the bytes are ones with a meaning in WebAssembly, such as opcodes, types and lengths.
         const TELLING: [u8; 12] = [0, 1, 4, 0x0b, 0x40, 0x60, 0x70, 0x7f, 0x80, 0xfc, 0xfe, 0xff];
         if self.below(2) == 0 { TELLING[self.below(TELLING.len())] } else { self.next().to_le_bytes()[0] }
     }
 
-    /// One to four damages of different kinds.
+    /// Returns an input of the corpus with one to four random mutations.
     fn damage(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = corpus[self.below(corpus.len())].clone();
         for _ in 0..=self.below(4) {
@@ -124,11 +125,11 @@ impl Random {
 }
 
 fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text}")))
+    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is {text:?}: set a whole number")))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn damaged_components() {
+async fn damaged_components_are_refused_or_run_within_their_limits() {
     let _turn = turn().await;
     let corpus = corpus();
     for bytes in &corpus {
@@ -141,22 +142,22 @@ async fn damaged_components() {
     let (started, mut count, mut loaded) = (Instant::now(), 0, 0);
     while seconds.map_or(count < 3000, |seconds| started.elapsed() < Duration::from_secs(seconds)) {
         let bytes = random.damage(&corpus);
-        // The other host compiles with the same compiler; it differs in what it does with the result.
+        // The hosts share the compiler and differ in the loading of its output, so one of them gets three inputs of four.
         let host = &hosts()[usize::from(count % 4 == 0)];
         let input = bytes.clone();
-        // In a task of its own, so that its panic is caught and the input kept.
+        // A task of its own catches a panic, so that the input can be saved.
         match tokio::spawn(async move { one(host, &input).await }).await {
             Ok(outcome) => loaded += usize::from(outcome == Outcome::Loaded),
             Err(error) => {
                 let path = corpus_dir().join(format!("found-{count}.wasm"));
                 let kept = std::fs::create_dir_all(corpus_dir()).and_then(|()| std::fs::write(&path, &bytes));
-                panic!("input {count}, kept at {} ({kept:?}): {error}", path.display());
+                panic!("input {count}, saved to {} ({kept:?}): {error}", path.display());
             }
         }
         count += 1;
     }
     println!("{count} inputs, {loaded} loaded, in {:?}", started.elapsed());
-    // Damages that are all refused at the first look would test nothing behind it.
+    // Some mutations must load. If all were refused at the first check, nothing behind that check would be tested.
     assert!(loaded > 0 && loaded < count, "{loaded} of {count} were loaded");
     for host in hosts() {
         host.serves().await;
@@ -164,7 +165,7 @@ async fn damaged_components() {
 }
 
 #[test]
-fn damaged_manifests() {
+fn damaged_manifests_do_not_make_the_parser_panic() {
     let sample = include_str!("../../../../use-cases/orders/use-case.toml");
     let corpus = [sample.as_bytes().to_vec(), b"name = 'x'\n[process]\nplugin = 'p.wasm'\nmemory = '1MiB'\ntimeout = '1s'\n".to_vec()];
     let mut random = Random(1);
@@ -173,5 +174,5 @@ fn damaged_manifests() {
         let bytes = random.damage(&corpus);
         good += usize::from(UseCase::parse(&String::from_utf8_lossy(&bytes)).is_ok());
     }
-    assert!(good > 0, "none was a manifest any more");
+    assert!(good > 0, "no mutated manifest was valid");
 }

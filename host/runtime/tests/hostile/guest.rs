@@ -1,7 +1,7 @@
-//! Hostile guests as WebAssembly text: processors whose core code a test writes, with the little around it that makes a component.
+//! Hostile guests as WebAssembly text: a test writes a processor's core code, and [`Guest`] wraps it into a component.
 
-/// What a processor is made of. The core code imports its memory and what `with` hands over; its exported function
-/// `process` takes the eleven numbers of a job and returns where its answer lies: at 0, where nothing was written, lies
+/// The parts of a processor. The core code imports its memory and the instances in `with`. Its exported function `process` takes
+/// the eleven numbers of a lowered job and returns the address of its answer. Memory of zeros, as at address 0, is the answer
 /// "succeeded, without a result".
 #[derive(Clone, Copy)]
 pub struct Guest<'a> {
@@ -9,11 +9,11 @@ pub struct Guest<'a> {
     pub imports: &'a str,
     /// Arguments of the core instance, such as `(with "host" (instance $host))`.
     pub with: &'a str,
-    /// Pages of 64 KiB that the memory begins with.
+    /// Initial size of the memory in pages of 64 KiB.
     pub pages: u32,
     /// Fields of the core module beside `process`.
     pub fields: &'a str,
-    /// The body of `process`, which leaves an address.
+    /// Body of `process`, which leaves the address of the answer on the stack.
     pub code: &'a str,
     /// Component-level definitions that nothing uses.
     pub ballast: &'a str,
@@ -31,8 +31,8 @@ impl Guest<'_> {
         let Self { imports, with, pages, fields, code, ballast } = self;
         format!(
             r#"(component
-  ;; Memory and allocation, apart from the code: what is lowered needs them first. Small things lie one behind the other, a
-  ;; large one always at the same place.
+  ;; Memory and allocator are a module of their own, because lowered functions need them before the code exists. The allocator
+  ;; places small blocks one after the other, and every large block at the same address.
   (core module $libc
     (memory (export "memory") {pages})
     (global $next (mut i32) (i32.const 1024))
@@ -86,7 +86,7 @@ pub fn component(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap_or_else(|error| panic!("the guest's text is wrong: {error}"))
 }
 
-/// `(call $random-bytes (i64 length) (i32 where the list's address and length go))`, `(call $random (result i64))`.
+/// `(call $random-bytes (i64 length) (i32 address for the list's address and length))`, `(call $random (result i64))`.
 pub const RANDOM: &str = r#"
   (import "wasi:random/random@0.2.0" (instance $random
     (export "get-random-bytes" (func (param "len" u64) (result (list u8))))
@@ -120,7 +120,7 @@ pub const CLOCK_FIELDS: &str = r#"
     (import "host" "block" (func $block (param i32)))
     (import "host" "drop" (func $drop (param i32)))"#;
 
-/// `(call $stderr (result i32))`, `(call $write (i32 stream) (i32 address) (i32 length) (i32 where the result goes))`.
+/// `(call $stderr (result i32))`, `(call $write (i32 stream) (i32 address) (i32 length) (i32 address for the result))`.
 pub const STDERR: &str = r#"
   (import "wasi:io/error@0.2.0" (instance $errors (export "error" (type (sub resource)))))
   (alias export $errors "error" (type $error))
@@ -144,5 +144,5 @@ pub const STDERR_FIELDS: &str = r#"
     (import "host" "stderr" (func $stderr (result i32)))
     (import "host" "write" (func $write (param i32 i32 i32 i32)))"#;
 
-/// What hands `$host` over.
+/// Passes the instance `$host` to the core code as the import `host`.
 pub const WITH_HOST: &str = r#"(with "host" (instance $host))"#;

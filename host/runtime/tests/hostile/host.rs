@@ -1,4 +1,5 @@
-//! The runtimes of both deployments, and how they are held to account: an error by name, a good call right after, memory back.
+//! The runtimes of both deployments, and the checks after each hostile guest: a named error, a successful next call, no leaked
+//! memory.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -13,16 +14,16 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::guest::{GOOD, Guest};
 
-/// Far more than any guest here is given; what takes longer is not held by its limits.
+/// Longest wait for a call or a load, far above every timeout here. A call that takes longer has escaped its limits.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What allocators may keep of a call that took tens or hundreds of MiB.
+/// Bytes that allocators may retain after a call that used tens or hundreds of MiB.
 const KEPT_BYTES: u64 = 48 << 20;
 
-/// A host that has been told of many bad guests already.
+/// A runtime that every test of the suite shares, so that it has run many hostile guests before.
 pub struct Host {
     pub name: &'static str,
     pub runtime: Runtime,
-    /// Like the one on AWS: it loads what was compiled ahead of time, and compiles nothing.
+    /// True for the host as on AWS, which loads machine code that was compiled ahead of time, and compiles nothing.
     ahead: bool,
 }
 
@@ -31,19 +32,19 @@ static HOSTS: LazyLock<[Host; 2]> = LazyLock::new(|| {
     [Host { name: "one machine", runtime: runtime(), ahead: false }, Host { name: "AWS", runtime: runtime(), ahead: true }]
 });
 
-/// One test at a time, so that what memory one takes is not another's.
+/// Serializes the tests, because each measures the memory of the whole process.
 static TURN: Mutex<()> = Mutex::const_new(());
 
 pub async fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().await
 }
 
-/// Both, one after the other.
+/// Returns the hosts of both deployments.
 pub fn hosts() -> &'static [Host; 2] {
     &HOSTS
 }
 
-/// A use case `hostile` with this processor. `lines` go into `[process]`.
+/// Returns a bundle of the use case `hostile` with this processor and these `lines` in `[process]`.
 pub fn bundle(lines: &str, wasm: impl Into<Bytes>) -> BundleSource {
     let mut source = BundleSource::default();
     source.files.insert(MANIFEST_FILE.into(), format!("name = 'hostile'\n[process]\nplugin = 'p.wasm'\n{lines}").into());
@@ -69,14 +70,14 @@ impl Host {
         self.runtime.load_compiled(&bundle, &none).await.map_err(|error| error.to_string())
     }
 
-    /// Loads it, which works, and calls it.
+    /// Loads the guest, which must succeed, and calls it.
     pub async fn call(&self, lines: &str, guest: &Guest<'_>) -> Report<JobResult> {
         let loaded = self.load(&bundle(lines, guest.wasm())).await;
         let loaded = loaded.unwrap_or_else(|error| panic!("{}: {error}", self.name));
         run(&loaded, "{}").await
     }
 
-    /// The host does its work as ever.
+    /// Fails unless the host loads and calls a harmless plugin.
     pub async fn serves(&self) {
         let report = self.call("", &GOOD).await;
         assert_eq!(report.result.unwrap_or_else(|error| panic!("{}: {error}", self.name)), Ok(None));
@@ -96,8 +97,8 @@ pub async fn run(loaded: &LoadedBundle, body: &str) -> Report<JobResult> {
     call.await.unwrap_or_else(|_| panic!("the call did not end within {PATIENCE:?}"))
 }
 
-/// Calls the guest three times on each host. Each call has to end with an error of this code whose text has `says`, not later
-/// than `within`; the next call is a good one; and memory comes back.
+/// Calls the guest three times on each host. Each call must end within `within`, with an error of this code whose text contains
+/// `says`. After each, the host must serve a harmless plugin, and in the end the memory must be released.
 pub async fn stopped(lines: &str, guest: Guest<'_>, within: Duration, code: &str, says: &str) {
     let _turn = turn().await;
     for host in hosts() {
@@ -114,33 +115,34 @@ pub async fn stopped(lines: &str, guest: Guest<'_>, within: Duration, code: &str
             host.serves().await;
         }
         let kept = resident().saturating_sub(before);
-        assert!(kept < KEPT_BYTES, "{}: {} MiB have not come back", host.name, kept >> 20);
+        assert!(kept < KEPT_BYTES, "{}: {} MiB were not released", host.name, kept >> 20);
     }
 }
 
-/// Each host refuses to load it, with a text that has `says`, and loads and calls a good one.
+/// Fails unless each host refuses to load the component, with an error that contains `says`, and then serves a harmless plugin.
 pub async fn refused(wasm: impl Into<Bytes>, says: &str) {
     let wasm = wasm.into();
     let _turn = turn().await;
     for host in hosts() {
         let before = resident();
         let started = Instant::now();
-        let error = host.load(&bundle("", wasm.clone())).await.expect_err("it was loaded");
+        let error = host.load(&bundle("", wasm.clone())).await.expect_err("the host loaded a hostile component");
         println!("{}: refused after {:?}: {error}", host.name, started.elapsed());
         assert!(error.contains(says), "{}: {says:?} is not in: {error}", host.name);
         assert!(started.elapsed() < PATIENCE, "{}: it took {:?}", host.name, started.elapsed());
         host.serves().await;
         let kept = resident().saturating_sub(before);
-        assert!(kept < KEPT_BYTES, "{}: {} MiB have not come back", host.name, kept >> 20);
+        assert!(kept < KEPT_BYTES, "{}: {} MiB were not released", host.name, kept >> 20);
     }
 }
 
+/// Returns the error of a call. Panics if the call succeeded.
 pub fn unanswered(host: &Host, report: Report<JobResult>) -> PluginError {
     report.result.expect_err(host.name)
 }
 
-/// Bytes of this process's memory that are in RAM.
+/// Returns this process's resident memory in bytes.
 pub fn resident() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").ok().and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
-    pages.expect("the kernel tells") * rustix::param::page_size() as u64
+    pages.expect("the second field of /proc/self/statm") * rustix::param::page_size() as u64
 }

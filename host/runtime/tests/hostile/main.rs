@@ -1,5 +1,5 @@
-//! Plugins that mean harm, against the runtimes of both deployments: the one that compiles, and the one that loads what was
-//! compiled ahead of time. Each ends with an error by name; the next call on the same host is a good one; memory comes back.
+//! Hostile plugins, run by the runtimes of both deployments: the one that compiles, and the one that loads machine code compiled
+//! ahead of time. Each test expects an error of a named kind, a successful call right after on the same host, and no leaked memory.
 
 mod calls;
 mod files;

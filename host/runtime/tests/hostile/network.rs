@@ -1,4 +1,4 @@
-//! Processors that reach for what `allow-http` does not grant, and servers that mean harm to those that it grants.
+//! HTTP from processors: requests to origins that `allow-http` does not grant, and hostile servers at granted origins.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::host::{Host, bundle, hosts, run, turn};
 
-/// A server on this machine that counts who connects.
+/// A server on this machine that counts its connections.
 struct Server {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
-    /// Those that the other side has closed.
+    /// Number of connections that the host has closed.
     closed: Arc<AtomicUsize>,
 }
 
 impl Server {
-    /// Writes the first part, and then the second one for ever, after a pause each time.
+    /// Starts a server that answers each connection with `first`, and then with `again` in an endless loop, `pause` apart.
     async fn start(first: &'static [u8], again: &'static [u8], pause: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -50,7 +50,7 @@ impl Server {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// The host has let go of every connection, soon.
+    /// Fails unless the host closes every connection within 5 s.
     async fn is_left_alone(&self) {
         let until = Instant::now() + Duration::from_secs(5);
         while self.closed.load(Ordering::SeqCst) < self.connections() {
@@ -62,9 +62,9 @@ impl Server {
 
 async fn talk(stream: TcpStream, first: &[u8], again: &[u8], pause: Duration) -> std::io::Result<()> {
     let (mut from, mut to) = stream.into_split();
-    // The request first: an answer to nothing is another fault.
+    // Read the request first: an answer before the request would be another fault.
     let _ = from.read(&mut [0; 1024]).await?;
-    // Reads to the end: that is how the other side's leaving is noticed.
+    // The read ends when the other side closes the connection.
     let left = async { tokio::io::copy(&mut from, &mut tokio::io::sink()).await.map(drop) };
     let writes = async {
         to.write_all(first).await?;
@@ -76,7 +76,7 @@ async fn talk(stream: TcpStream, first: &[u8], again: &[u8], pause: Duration) ->
     tokio::select! { left = left => left, written = writes => written }
 }
 
-/// The puppet as a processor, granted these origins.
+/// Loads the puppet as a processor with these granted origins.
 async fn granted(host: &Host, origins: &[String], timeout: &str) -> LoadedBundle {
     let built = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/guests/components").into();
     let dir = std::env::var_os("POSTDATE_GUESTS").unwrap_or_else(built);
@@ -90,7 +90,7 @@ async fn get(plugin: &LoadedBundle, url: &str) -> Report<JobResult> {
     run(plugin, &json!({ "process": { "do": "http", "url": url } }).to_string()).await
 }
 
-/// The failure that the plugin reports, and what the host said about it on the call's log.
+/// Returns the message of the plugin's failure, and the log lines of the call.
 #[track_caller]
 fn failure(report: Report<JobResult>, url: &str) -> (String, String) {
     let lines: Vec<_> = report.lines.into_iter().map(|line| line.text).collect();
@@ -99,7 +99,7 @@ fn failure(report: Report<JobResult>, url: &str) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_past_its_grant_is_denied_and_the_grant_is_named() {
+async fn a_request_to_an_ungranted_origin_is_denied_and_the_missing_grant_is_named() {
     let _turn = turn().await;
     let granted_server = Server::start(b"", b"", Duration::from_mins(1)).await;
     let server = Server::start(b"", b"", Duration::from_mins(1)).await;
@@ -123,19 +123,19 @@ async fn a_request_past_its_grant_is_denied_and_the_grant_is_named() {
             assert!(message.contains("refused the request: http-request-denied"), "{url}: {message}");
             assert!(notes.contains(&names), "{url}: {names:?} is not in {notes:?}");
         }
-        // Whoever is named before the @, no request goes anywhere.
+        // User information before the `@` must not change the origin that is checked.
         for url in [format!("{grant}@127.0.0.1:{port}/"), format!("http://127.0.0.1:{port}@{}/", granted_server.address)] {
             let (message, _) = failure(get(&plugin, &url).await, &url);
             assert!(message.contains("denied") || message.contains("cannot be sent"), "{url}: {message}");
         }
         host.serves().await;
     }
-    assert_eq!((granted_server.connections(), server.connections()), (0, 0), "somebody connected");
+    assert_eq!((granted_server.connections(), server.connections()), (0, 0), "a denied request reached a server");
 }
 
-/// Other spellings of an address are names, and what they resolve to is this machine's own network.
+/// Other notations of an IP address count as host names, and these resolve to the loopback address.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_granted_name_of_a_private_address_is_refused() {
+async fn a_granted_name_that_resolves_to_a_private_address_is_refused() {
     let _turn = turn().await;
     let server = Server::start(b"", b"", Duration::from_mins(1)).await;
     let port = server.port();
@@ -145,15 +145,16 @@ async fn a_granted_name_of_a_private_address_is_refused() {
         for url in &origins {
             let (message, notes) = failure(get(&plugin, url).await, url);
             let refused = message.contains("destination-ip-prohibited") && notes.contains("name the address itself in process.allow-http");
-            // Some name services do not take such spellings at all.
+            // Some resolvers refuse such names.
             assert!(refused || message.contains("dns-error"), "{url}: {message}: {notes}");
         }
         host.serves().await;
     }
-    assert_eq!(server.connections(), 0, "somebody connected");
+    assert_eq!(server.connections(), 0, "a refused request reached the server");
 }
 
-/// The call ends as `says`, and with it the connection.
+/// Calls the server from the puppet on each host. The call must end within 3 s with an outcome that contains `says`, release its
+/// memory, and close its connection.
 async fn check_server(server: Server, timeout: &str, says: &str) {
     let _turn = turn().await;
     let origin = format!("http://{}", server.address);
@@ -181,34 +182,35 @@ async fn check_server(server: Server, timeout: &str, says: &str) {
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_says_nothing() {
+async fn a_call_to_a_silent_server_ends_at_its_timeout() {
     check_server(Server::start(b"", b"", Duration::from_mins(1)).await, "300ms", "its timeout of 300ms").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_talks_slowly_for_ever() {
+async fn a_call_to_a_server_with_a_slow_endless_body_ends_at_its_timeout() {
     check_server(Server::start(HEAD, b"x", Duration::from_millis(20)).await, "300ms", "its timeout of 300ms").await;
 }
 
-/// The puppet takes 64 KiB and drops the rest.
+/// The puppet reads 64 KiB of the body and drops the rest.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_talks_fast_for_ever() {
+async fn a_plugin_can_drop_the_rest_of_a_fast_endless_body() {
     check_server(Server::start(HEAD, &[b'x'; 16_384], Duration::ZERO).await, "2s", "{\"body\":\"xxxx").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_head_has_no_end() {
+async fn endless_response_headers_fail_the_request() {
     let lines = "x-more: and more and more and more\r\n".repeat(1000).into_bytes().leak();
     check_server(Server::start(b"HTTP/1.1 200 OK\r\n", lines, Duration::ZERO).await, "2s", "no answer").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_says_more_than_it_promised() {
+async fn bytes_beyond_the_content_length_are_ignored() {
     let first = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nshort";
     check_server(Server::start(first, b"HTTP/1.1 500 Bad\r\n\r\n", Duration::ZERO).await, "2s", "\"short\"").await;
 }
 
-/// The puppet sends a request of so many bytes again and again. The call ends at the limit, by its name.
+/// Has the puppet send `times` requests with a body of `bytes` bytes on each host. The call must end with a `limit` error that
+/// contains `says`.
 async fn check_flood(server: Server, times: u32, bytes: u32, says: &str) {
     let _turn = turn().await;
     let origin = format!("http://{}", server.address);
@@ -229,24 +231,24 @@ async fn check_flood(server: Server, times: u32, bytes: u32, says: &str) {
 const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_requests_than_a_call_has() {
+async fn http_requests_beyond_the_limit_of_a_call_end_it() {
     check_flood(Server::start(EMPTY, b"", Duration::from_mins(1)).await, 257, 0, "its limit of 256 HTTP requests").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_bytes_sent_than_a_call_has() {
+async fn http_request_bytes_beyond_the_limit_of_a_call_end_it() {
     let server = Server::start(EMPTY, b"", Duration::from_mins(1)).await;
     check_flood(server, 17, 1 << 20, "its limit of 16777216 bytes of HTTP request bodies").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_bytes_received_than_a_call_has() {
+async fn http_response_bytes_beyond_the_limit_of_a_call_end_it() {
     let server = Server::start(HEAD, &[b'x'; 16_384], Duration::ZERO).await;
     check_flood(server, 9, 0, "its limit of 67108864 bytes of HTTP responses").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redirect_is_left_to_the_plugin_and_its_own_request_is_denied() {
+async fn a_redirect_is_returned_to_the_plugin_and_not_followed() {
     let first = b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/latest/meta-data\r\ncontent-length: 0\r\n\r\n";
     check_server(Server::start(first, b"", Duration::from_mins(1)).await, "2s", "{\"body\":\"\",\"status\":302}").await;
 }
