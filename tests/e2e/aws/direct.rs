@@ -16,7 +16,7 @@ struct Kind {
     name: &'static str,
     /// Service and resource of the ARN.
     arn: (&'static str, &'static str),
-    /// Whether the target needs `role`.
+    /// True if the target needs `role`.
     role: bool,
     /// Further keys of the target's table in the manifest.
     keys: &'static str,
