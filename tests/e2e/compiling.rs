@@ -12,8 +12,7 @@ async fn info(server: &Server, name: &str) -> Option<Value> {
     list["useCases"].as_array().unwrap().iter().find(|info| info["name"] == name).cloned()
 }
 
-/// Replaces a bundle with one that takes more than a minute to compile, and waits until the compile has begun. Returns the
-/// length of the component in bytes.
+/// Replaces a bundle with one that compiles for minutes, and waits until the compile begins. Returns the component's bytes.
 async fn upload_slow(server: &Server, name: &str) -> usize {
     let wasm = slow("puppet", ENDLESS);
     let length = wasm.len();
@@ -99,8 +98,7 @@ async fn a_compiler_process_ends_with_its_server_after_a_stop_and_after_a_kill()
     server.stop().await;
     gone(pid, length).await;
 
-    // After SIGKILL the server cannot signal the compiler. The compiler ends because its stdin is closed. By then the process
-    // has another parent, so look it up by its `/proc` entry.
+    // A killed server cannot signal its compiler, which ends when its stdin closes. Its parent changes, so look into `/proc`.
     server.set_arguments(&["--test-clock"]);
     server.begin();
     compiler(&server, length).await;

@@ -15,8 +15,7 @@ const PROCESSORS: usize = 4;
 const BOUND: Duration = Duration::from_secs(20);
 const ROUNDS: usize = 20;
 
-/// Starts a server with two use cases: `hostile`, whose plugins loop until their timeout, and `honest`, whose plugins return
-/// at once.
+/// Starts a server with the use cases `hostile`, whose plugins loop if told to, and `honest`, whose plugins return at once.
 async fn server() -> Server {
     let hostile = "[validate]\nplugin = 'puppet.wasm'\ntimeout = '1m'\n[process]\nplugin = 'puppet.wasm'\ntimeout = '1s'\n[retry]\nmax-attempts = 1\n";
     let honest = "[validate]\nplugin = 'minimal-validate.wasm'\n[process]\nplugin = 'minimal-process.wasm'\n";

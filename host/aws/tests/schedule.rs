@@ -1,5 +1,4 @@
-//! The scheduler with rules and with schedules, held to one contract, against moto behind a proxy that refuses calls which AWS
-//! would refuse.
+//! The scheduler with rules and with schedules, held to one contract, against moto behind a proxy with the limits of AWS.
 
 #![expect(clippy::similar_names, reason = "a scheduler makes schedules")]
 

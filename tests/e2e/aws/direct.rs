@@ -16,13 +16,11 @@ struct Kind {
     name: &'static str,
     /// Service and resource of the ARN.
     arn: (&'static str, &'static str),
-    /// True if the target needs `role`.
     role: bool,
     /// Further keys of the target's table in the manifest.
     keys: &'static str,
-    /// Expected `…Parameters` members of a rule's target.
+    /// Expected `…Parameters` of a rule's target and of a schedule's target; `<id>` stands for the request's id.
     by_rule: Value,
-    /// Expected `…Parameters` members of a schedule's target; `<id>` stands for the request's id.
     by_schedule: Value,
 }
 

@@ -62,8 +62,7 @@ async fn calls_of_accepting(options: Options) -> Vec<String> {
     calls
 }
 
-/// Posts once per case, while `call` meets the case's fault once (`false`) or always (`true`). Then removes the faults, lets time
-/// pass, and checks every request.
+/// Posts once per case, while `call` meets the fault once (`false`) or always (`true`). Then heals AWS and checks every request.
 async fn accepting(call: String, cases: Vec<(Fault, bool)>, options: Options) {
     let scene = Scene::start(options).await;
     let proxy = &scene.stack.proxy;

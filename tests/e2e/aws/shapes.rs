@@ -134,8 +134,7 @@ async fn published_sample_events_are_understood() {
     assert!(failure.message.contains("not an envelope of Postdate"), "{failure:?}");
 }
 
-/// Posts through the gateway of the sample. Checks that the request is accepted, that the validator sees `caller`, and that the
-/// answer has the gateway's form.
+/// Posts through the sample's gateway. Fails unless the validator sees `caller` and the answer is a 202 of the gateway's form.
 async fn accepts(scene: &Scene, file: &str, base: &str, caller: &[(&str, &str)]) {
     let event = post(file, &json!({ "delay": "PT2H", "validate": { "do": "request" } }));
     let answer = scene.processor.invoke(&event).await.unwrap_or_else(|failure| panic!("{file}: {failure:?}"));

@@ -1,5 +1,4 @@
-//! Files that are no plugin or exceed a limit, and hostile manifests and bundles. Each is refused before any of its code runs, with
-//! the reason.
+//! Files that are no plugin or exceed a limit, and hostile manifests and bundles. Each is refused before any of its code runs.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! The runtimes of both deployments, and the checks after each hostile guest: a named error, a successful next call, no leaked
-//! memory.
+//! The runtimes of both deployments, and the checks after each hostile guest: named error, successful next call, no leaked memory.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};

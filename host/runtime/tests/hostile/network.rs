@@ -153,8 +153,7 @@ async fn a_granted_name_that_resolves_to_a_private_address_is_refused() {
     assert_eq!(server.connections(), 0, "a refused request reached the server");
 }
 
-/// Calls the server from the puppet on each host. The call must end within 3 s with an outcome that contains `says`, release its
-/// memory, and close its connection.
+/// Calls the server from each host. The call must end within 3 s as `says`, release its memory, and close its connection.
 async fn check_server(server: Server, timeout: &str, says: &str) {
     let _turn = turn().await;
     let origin = format!("http://{}", server.address);
@@ -209,8 +208,7 @@ async fn bytes_beyond_the_content_length_are_ignored() {
     check_server(Server::start(first, b"HTTP/1.1 500 Bad\r\n\r\n", Duration::ZERO).await, "2s", "\"short\"").await;
 }
 
-/// Has the puppet send `times` requests with a body of `bytes` bytes on each host. The call must end with a `limit` error that
-/// contains `says`.
+/// Sends `times` requests of `bytes` bytes from each host. The call must end with a `limit` error that contains `says`.
 async fn check_flood(server: Server, times: u32, bytes: u32, says: &str) {
     let _turn = turn().await;
     let origin = format!("http://{}", server.address);

@@ -1,6 +1,5 @@
-//! A processor that returns every field of its job, through each kind of answer. The fixture
-//! `tests/fixtures/contract-1.0.0/process.wasm` was built from this source against version 1.0.0 of the contract. Do not rebuild
-//! the fixture: it shows that hosts still load a plugin of version 1.0.0.
+//! A processor that returns every field of its job, through each kind of answer. Built once against version 1.0.0 of the contract,
+//! it is the fixture `tests/fixtures/contract-1.0.0/process.wasm`. Do not rebuild the fixture: hosts must load it for ever.
 
 use postdate_plugin::{Failure, Job, config, processor};
 

@@ -1,6 +1,5 @@
-//! A validator that returns every field of its request, through each kind of answer. The fixture
-//! `tests/fixtures/contract-1.0.0/validate.wasm` was built from this source against version 1.0.0 of the contract. Do not rebuild
-//! the fixture: it shows that hosts still load a plugin of version 1.0.0.
+//! A validator that returns every field of its request, through each kind of answer. Built once against version 1.0.0 of the
+//! contract, it is the fixture `tests/fixtures/contract-1.0.0/validate.wasm`. Do not rebuild the fixture: hosts must load it for ever.
 
 use postdate_plugin::{Acceptance, Problem, Request, config, validator};
 
