@@ -9,7 +9,7 @@
 //! fn validate(request: Request) -> Result<Acceptance, Vec<Problem>> {
 //!     let order: Order = request.json()?;
 //!     if order.quantity == 0 {
-//!         return Err(vec![Problem::new("/quantity", "minimum", "order one at the least")]);
+//!         return Err(vec![Problem::new("/quantity", "minimum", "order at least 1")]);
 //!     }
 //!     Ok(Acceptance::unchanged())
 //! }

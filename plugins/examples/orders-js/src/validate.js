@@ -34,8 +34,8 @@ function* check({ item, quantity }) {
   if (!Object.hasOwn(PRICES, item)) {
     yield { pointer: '/item', code: 'unknown-item', message: `the shop sells ${Object.keys(PRICES).join(', ')}` };
   }
-  if (quantity < 1) yield { pointer: '/quantity', code: 'minimum', message: 'order one at the least' };
-  if (quantity > 100) yield { pointer: '/quantity', code: 'maximum', message: 'order 100 at the most' };
+  if (quantity < 1) yield { pointer: '/quantity', code: 'minimum', message: 'order at least 1' };
+  if (quantity > 100) yield { pointer: '/quantity', code: 'maximum', message: 'order at most 100' };
 }
 
 // Returns a value of the use case's config. A missing value is an Error and not a problem, since the operator has to correct it.

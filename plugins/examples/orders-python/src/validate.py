@@ -48,9 +48,9 @@ def check(item: str, quantity: int) -> Iterator[Problem]:
     if item not in PRICES:
         yield Problem("/item", "unknown-item", f"the shop sells {', '.join(PRICES)}")
     if quantity < 1:
-        yield Problem("/quantity", "minimum", "order one at the least")
+        yield Problem("/quantity", "minimum", "order at least 1")
     if quantity > 100:
-        yield Problem("/quantity", "maximum", "order 100 at the most")
+        yield Problem("/quantity", "maximum", "order at most 100")
 
 
 def required(key: str) -> str:

@@ -39,10 +39,10 @@ fn check(order: &Order) -> Result<(u64, Option<&'static str>), Vec<Problem>> {
         problems.push(Problem::new("/item", "unknown-item", format!("the shop sells {}", items.join(", "))));
     }
     if order.quantity < 1 {
-        problems.push(Problem::new("/quantity", "minimum", "order one at the least"));
+        problems.push(Problem::new("/quantity", "minimum", "order at least 1"));
     }
     if order.quantity > 100 {
-        problems.push(Problem::new("/quantity", "maximum", "order 100 at the most"));
+        problems.push(Problem::new("/quantity", "maximum", "order at most 100"));
     }
     match price {
         Some(price) if problems.is_empty() => Ok((price, (order.quantity > 50).then_some("heavy"))),
