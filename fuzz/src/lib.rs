@@ -43,7 +43,7 @@ pub fn manifest(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     match UseCase::parse(&text) {
         Ok(use_case) => assert_eq!(UseCase::parse(&text).ok().map(|again| again.name), Some(use_case.name)),
-        Err(error) => assert!((1..10_000).contains(&error.to_string().len()), "an error has no text, or 10,000 bytes of it"),
+        Err(error) => assert!((1..10_000).contains(&error.to_string().len()), "an error has no text, or 10,000 bytes or more"),
     }
 }
 
