@@ -68,7 +68,7 @@ pub struct AwsTarget {
     /// ARN of the ECS task definition; `arn` is the cluster's.
     #[serde(default)]
     pub task_definition: Option<String>,
-    /// Subnets of an ECS task with the network mode `awsvpc`; required by Fargate.
+    /// Subnets of an ECS task. With subnets the task runs on Fargate; without them the cluster chooses the launch type.
     #[serde(default)]
     pub subnets: Vec<String>,
 }
