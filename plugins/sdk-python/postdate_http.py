@@ -95,7 +95,7 @@ def fields(method: str, headers: Mapping[str, str], body: bytes) -> http_types.F
         try:
             given.append(name, value.encode())
         except Err as error:
-            raise ValueError(f"header {name!r}: not valid, or one that the host sets itself") from error
+            raise ValueError(f"header {name!r}: the name or value is not valid, or the host sets this header itself") from error
     return given
 
 

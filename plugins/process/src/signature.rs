@@ -13,13 +13,13 @@ use sha2::Sha256;
 /// Fails if the key is empty, or not Base64 after the prefix. The text does not contain the secret.
 pub fn headers(secret: &str, id: &str, timestamp: u64, body: &[u8]) -> Result<[(String, String); 3], &'static str> {
     let key = match secret.strip_prefix("whsec_") {
-        Some(encoded) => STANDARD.decode(encoded).map_err(|_| "what follows `whsec_` is not Base64")?,
+        Some(encoded) => STANDARD.decode(encoded).map_err(|_| "the text after `whsec_` is not Base64")?,
         None => secret.as_bytes().to_vec(),
     };
     if key.is_empty() {
-        return Err("it is empty");
+        return Err("the key is empty");
     }
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| "it is no key for HMAC-SHA256")?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| "the key does not fit HMAC-SHA256")?;
     mac.update(format!("{id}.{timestamp}.").as_bytes());
     mac.update(body);
     let signature = STANDARD.encode(mac.finalize().into_bytes());

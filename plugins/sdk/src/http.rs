@@ -188,7 +188,7 @@ fn fields(request: &Request) -> Result<Fields, Error> {
 }
 
 fn header_fault(debug: &str) -> &'static str {
-    if debug.ends_with("Forbidden") { "the host sets this one itself" } else { "not a valid name or value" }
+    if debug.ends_with("Forbidden") { "the host sets this header itself" } else { "the name or value is not valid" }
 }
 
 fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), Error> {

@@ -19,6 +19,6 @@ fn the_bytes_of_a_secret_without_prefix_are_the_key() {
 
 #[test]
 fn an_error_about_a_bad_secret_does_not_contain_it() {
-    assert_eq!(headers("whsec_%%%", "i", 1, b""), Err("what follows `whsec_` is not Base64"));
-    assert_eq!(headers("", "i", 1, b""), Err("it is empty"));
+    assert_eq!(headers("whsec_%%%", "i", 1, b""), Err("the text after `whsec_` is not Base64"));
+    assert_eq!(headers("", "i", 1, b""), Err("the key is empty"));
 }
