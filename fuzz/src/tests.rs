@@ -11,11 +11,11 @@ fn each(target: &str, check: fn(&[u8])) {
 }
 
 #[test]
-fn components_of_the_corpus() {
+fn plugin_files_of_the_corpus_pass() {
     each("component", component);
 }
 
 #[test]
-fn manifests_of_the_corpus() {
+fn manifests_of_the_corpus_pass() {
     each("manifest", manifest);
 }

@@ -1,7 +1,7 @@
-"""Creates the translated template as a stack in moto and prints what is there: create_in_moto.py TRANSLATED NAME=VALUE…
+"""Creates the translated template as a stack in moto and prints the result: create_in_moto.py TRANSLATED NAME=VALUE…
 
-moto runs in this process. Prints {"resources": {logical id: physical id}, ...} and, read back through the services' own
-API, what the tests look at. What moto cannot create is taken out first, and named in "left_out".
+moto runs in this process. Prints {"resources": {logical id: physical id}, ...} and the attributes that the tests check, read
+back through the services' APIs. Removes resources that moto does not support, and lists them under "left_out".
 """
 
 import io
@@ -16,7 +16,7 @@ os.environ.update(AWS_DEFAULT_REGION="us-east-1", AWS_ACCESS_KEY_ID="test", AWS_
 import boto3
 import moto
 
-# moto knows the resources of the services that are loaded.
+# moto supports only the resources of services that are imported.
 import moto.apigatewayv2.models
 import moto.cloudwatch.models
 import moto.scheduler.models
@@ -24,7 +24,7 @@ from moto.cloudformation.parsing import get_model_map
 
 
 def artifacts():
-    """The zips that the template refers to: moto wants them there, and does not look inside."""
+    """Creates the zips that the template refers to. moto requires that they exist, and does not read them."""
     boto3.client("s3").create_bucket(Bucket="artifacts")
     for name in ("processor", "target", "janitor"):
         file = io.BytesIO()
@@ -34,21 +34,22 @@ def artifacts():
 
 
 def names(value):
-    """Logical ids and parameters that a piece of a template refers to."""
+    """Returns the logical ids and parameters that a part of a template refers to."""
     text = json.dumps(value)
     return set(re.findall(r'"(?:Ref|Fn::GetAtt)": \[?"(\w+)', text)) | set(re.findall(r"\$\{(\w+)[.}]", text))
 
 
 def without_unknown(template):
-    """Takes out what moto does not know, and then what refers to that; returns both kinds, by type and by name."""
+    """Removes resources that moto does not support, then all that refer to them. Returns the types of the first, and the names of
+    the others with what each refers to."""
     known = get_model_map()
     resources = template["Resources"]
-    # An alias stands for its function; moto has no such resource, and everything points at aliases.
+    # moto does not support aliases, but most resources refer to one. Replace each alias with its function.
     for name in [name for name in resources if name.endswith("Aliaslive") and resources[name]["Type"] not in known]:
         function = {"Fn::GetAtt": [name.removesuffix("Aliaslive"), "Arn"]}
         everything = json.dumps([resources, template["Outputs"]]).replace(json.dumps({"Ref": name}), json.dumps(function))
         resources, template["Outputs"] = json.loads(everything)
-    # What has a condition is left to moto: what is not created need not be known.
+    # Keep resources with a condition: moto does not need to support one that it does not create.
     gone = {name: item["Type"] for name, item in resources.items() if item["Type"] not in known and "Condition" not in item}
     because = {}
     while True:

@@ -1,6 +1,6 @@
-"""Prints the SAM template as the CloudFormation template that AWS makes of it: translate.py TEMPLATE
+"""Translates the SAM template to a CloudFormation template, as AWS does, and prints it: translate.py TEMPLATE
 
-The translator asks AWS only for the ARNs of managed policies. The template names none, so the stub has none.
+The translator asks AWS only for the ARNs of managed policies. The template uses none, so a stub returns none.
 """
 
 import json
@@ -24,7 +24,7 @@ def translate(path):
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     with open(path, encoding="utf-8") as file:
         template = yaml_parse(file)
-    # `sam deploy` uploads the zips and writes where; nothing is uploaded here.
+    # `sam deploy` uploads the zips and inserts their URLs. Nothing is uploaded here, so insert invented URLs.
     for resource in template["Resources"].values():
         code = resource["Properties"].get("CodeUri") if resource["Type"] == "AWS::Serverless::Function" else None
         if code and not code.startswith("s3://"):

@@ -1,4 +1,4 @@
-//! A bundle: the files of one use case, and the version that is their content hash.
+//! A bundle: the files of one use case. Its version is the hash of their contents.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,24 +10,24 @@ use sha2::{Digest, Sha256};
 use crate::plugin::Role;
 use crate::use_case::{MANIFEST_FILE, ManifestError, UseCase};
 
-/// Where a bundle has its test cases: `cases/*.toml`.
+/// Directory of a bundle's test cases, `cases/*.toml`.
 pub const CASES_DIR: &str = "cases";
 
-/// The files that make a use case, by name: the manifest, its components, its config files, its test cases. Names are those of
-/// files beside the manifest; only a test case's has a directory in it, [`CASES_DIR`].
+/// The files of a use case by name: the manifest, components, config files and test cases. A name has no directory, except that of
+/// a test case, which begins with [`CASES_DIR`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BundleSource {
     pub files: BTreeMap<String, Bytes>,
 }
 
-/// What is known of a bundle's files without having them, by name.
+/// Sizes and hashes of a bundle's files, by name.
 pub type Listing = BTreeMap<String, FileEntry>;
 
 /// One file of a [`Listing`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
     pub bytes: u64,
-    /// Of the content: 64 lower-case hexadecimal digits.
+    /// SHA-256 of the content: 64 lower-case hexadecimal digits.
     pub sha256: String,
 }
 
@@ -37,13 +37,12 @@ impl FileEntry {
     }
 }
 
-/// Content hash of a bundle with these files: lower-case hexadecimal SHA-256 over their names, sizes and hashes, cut to 16
-/// digits. That is what history and errors show, and 64 bits tell the versions of one use case apart; what must not be forged
-/// is signed with the whole hashes.
+/// Returns the version of a bundle with these files: the first 16 lower-case hexadecimal digits of a SHA-256 over the files' names,
+/// sizes and hashes. 64 bits are enough to distinguish the versions of one use case. A signature covers the full hashes instead.
 pub fn version_of(listing: &Listing) -> String {
     let mut hash = Sha256::new();
     for (name, entry) in listing {
-        // The length first, so that no two lists of files run together to the same bytes.
+        // The length before each text, so that two different listings never give the same bytes.
         hash.update((name.len() as u64).to_le_bytes());
         hash.update(name.as_bytes());
         hash.update(entry.bytes.to_le_bytes());
@@ -53,17 +52,17 @@ pub fn version_of(listing: &Listing) -> String {
     hex(&hash.finalize()[..8])
 }
 
-/// Whether this is a version as [`version_of`] makes them: versions become parts of paths.
+/// Returns true if the text has the form of a version, as [`version_of`] returns it. Check a version before it becomes part of a path.
 pub fn is_version(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Whether a file of [`CASES_DIR`] is a test case: `*.toml`, unless hidden.
+/// Returns true if a file of [`CASES_DIR`] is a test case: `*.toml` and not hidden.
 pub fn is_case_file(name: &str) -> bool {
     !name.starts_with('.') && Path::new(name).extension().is_some_and(|extension| extension == "toml")
 }
 
-/// The name of a file beside the manifest, or of a test case; and no path that leads out of the bundle.
+/// Returns true for the name of a file beside the manifest and of a test case, and false for a path that leads out of the bundle.
 pub fn is_file_name(name: &str) -> bool {
     let plain = |name: &str| {
         !matches!(name, "" | "." | "..") && name.len() <= 255 && !name.contains(['/', '\\', '\0']) && !name.chars().any(char::is_control)
@@ -74,15 +73,15 @@ pub fn is_file_name(name: &str) -> bool {
     }
 }
 
-/// Largest manifest, in bytes.
+/// Limit of a manifest.
 pub const MAX_MANIFEST_BYTES: usize = 1 << 20;
 
-/// Why files are not a bundle.
+/// The reason why files are not a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
     #[error("the bundle has no {MANIFEST_FILE}")]
     NoManifest,
-    #[error("{MANIFEST_FILE} is {0} bytes, and {MAX_MANIFEST_BYTES} are the most")]
+    #[error("{MANIFEST_FILE} has {0} bytes; the limit is {MAX_MANIFEST_BYTES} bytes")]
     TooLarge(usize),
     #[error("{MANIFEST_FILE} is not UTF-8")]
     NotUtf8,
@@ -95,17 +94,17 @@ pub enum BundleError {
 }
 
 impl BundleSource {
-    /// What a signature or a store says of the files.
+    /// Returns the listing of the files, which stores keep and signatures cover.
     pub fn listing(&self) -> Listing {
         self.files.iter().map(|(name, content)| (name.clone(), FileEntry::of(content))).collect()
     }
 
-    /// See [`version_of`].
+    /// Returns the bundle's version; see [`version_of`].
     pub fn version(&self) -> String {
         version_of(&self.listing())
     }
 
-    /// Reads the manifest, and checks that each file that it names is there.
+    /// Parses and checks the manifest. Fails if it is missing, too large or not valid, or if it names a file that is not in the bundle.
     pub fn use_case(&self) -> Result<UseCase, BundleError> {
         let manifest = self.files.get(MANIFEST_FILE).ok_or(BundleError::NoManifest)?;
         if manifest.len() > MAX_MANIFEST_BYTES {
@@ -120,7 +119,7 @@ impl BundleSource {
         Ok(use_case)
     }
 
-    /// Config of a plugin: what the manifest says, with the text of `config-files`. Secrets are the host's to add.
+    /// Returns the config of a plugin: `config` of the manifest with the texts of `config-files`. The host adds the secrets.
     pub fn config(&self, use_case: &UseCase, role: Role) -> Result<BTreeMap<String, String>, BundleError> {
         let Some(spec) = use_case.plugin(role) else { return Ok(BTreeMap::new()) };
         let mut config = spec.config.clone();
@@ -134,7 +133,7 @@ impl BundleSource {
     }
 }
 
-/// Lower-case hexadecimal.
+/// Returns the bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
@@ -144,7 +143,7 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Every file that a manifest names, with the key that names it.
+/// Returns each key of a manifest that names a file, and the file's name.
 pub fn named_files(use_case: &UseCase) -> Vec<(String, String)> {
     let mut files = Vec::new();
     for role in [Role::Validate, Role::Process] {

@@ -1,4 +1,4 @@
-//! Hand-written fakes of the ports, and the contract that every ledger is held to. For tests, of the hosts too.
+//! Hand-written fakes of the ports, and the contract test that every ledger must pass. For the tests of the core and of the hosts.
 
 mod bundle;
 mod contract;
@@ -20,18 +20,18 @@ pub use samples::{moment, new_request, sample_id};
 pub use scheduler::RecordingScheduler;
 pub use use_cases::FakeUseCases;
 
-/// The output of a future that never waits: fakes answer at once.
+/// Returns the output of a future that is ready at the first poll, as those of the fakes are.
 ///
 /// # Panics
-/// Where the future waits for something after all.
+/// If the future is pending.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     match pin!(future).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("the future waits for something, and only fakes were expected here"),
+        Poll::Pending => panic!("the future is pending: block_on takes only futures of fakes, which are ready at once"),
     }
 }
 
-/// All the outputs, in order; the futures are under way at the same time.
+/// Runs the futures concurrently and returns their outputs in the order of the futures.
 pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut slots: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     poll_fn(move |context| {

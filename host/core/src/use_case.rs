@@ -1,4 +1,4 @@
-//! A use case: what its manifest, `use-case.toml`, says. Parsed and checked whole, so that what is loaded is right.
+//! The manifest of a use case, `use-case.toml`: parsed and checked as a whole before the use case is loaded.
 
 mod check;
 mod target;
@@ -18,17 +18,17 @@ use crate::plugin::Role;
 /// Name of the manifest inside a bundle.
 pub const MANIFEST_FILE: &str = "use-case.toml";
 
-/// A manifest as it stands in a bundle.
+/// A manifest.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct UseCase {
-    /// `[a-z0-9-]{1,32}`: the path segment of `POST /requests/{name}`.
+    /// `[a-z0-9-]{1,32}`; the last segment of the path `/requests/{name}`.
     pub name: String,
     #[serde(default)]
     pub description: String,
-    /// Without it, any JSON object with a good time is accepted.
+    /// The validator. Without one, any JSON object with a valid time is accepted.
     pub validate: Option<PluginSpec>,
-    /// Needed where a target is of the kind `plugin`.
+    /// The processor. Required if a target has the kind `plugin`.
     pub process: Option<PluginSpec>,
     #[serde(default)]
     pub schedule: Schedule,
@@ -36,7 +36,7 @@ pub struct UseCase {
     pub retry: Retry,
     #[serde(default)]
     pub targets: Targets,
-    /// Who is told of the end of a request.
+    /// Targets that get a notice of a request's end.
     #[serde(default)]
     pub on: On,
 }
@@ -47,25 +47,26 @@ pub struct UseCase {
 pub struct PluginSpec {
     /// File name of the component inside the bundle.
     pub plugin: String,
-    /// Bytes of linear memory; `32MiB` in the manifest, 64 MiB by default.
+    /// Limit of the linear memory in bytes, from 64 KiB to 1 GiB; written as `32MiB`; by default 64 MiB.
     #[serde(default = "values::default_memory", deserialize_with = "values::memory")]
     pub memory: u64,
-    /// Wall-clock time for one call; by default 1 s to validate, 10 s to process.
+    /// Wall-clock limit of one call, from 10 ms to 15 min; by default 1 s for a validator, 10 s for a processor.
     #[serde(default, deserialize_with = "values::optional_duration")]
     timeout: Option<Duration>,
-    /// Request headers that the plugin sees, lower-case. Validators only.
+    /// Names, in lower case, of the request headers that the validator gets. Empty for a processor.
     #[serde(default)]
     pub headers: Vec<String>,
-    /// Origins that the plugin may call, `scheme://host[:port]`. Processors only.
+    /// Origins, `scheme://host[:port]`, that the processor may call. Empty for a validator.
     #[serde(default)]
     pub allow_http: Vec<String>,
-    /// What `wasi:config/store` answers: text as it is, a date as it is written, any other TOML value as JSON text.
+    /// Values that the plugin reads through `wasi:config/store`: a text unchanged, a date as it is written, any other TOML value as JSON
+    /// text.
     #[serde(default, deserialize_with = "values::config")]
     pub config: BTreeMap<String, String>,
-    /// The same from files of the bundle: config key to file name.
+    /// Further config values: the key, and the name of the file in the bundle that holds the value.
     #[serde(default)]
     pub config_files: BTreeMap<String, String>,
-    /// Names of secrets that the host resolves; each is a config key of that name to the plugin.
+    /// Names of secrets, at most 20. The plugin reads each as a config value of that name; the host has the values.
     #[serde(default)]
     pub secrets: Vec<String>,
 }
@@ -82,7 +83,7 @@ impl PluginSpec {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Schedule {
-    /// How far ahead a `triggerAt` may be.
+    /// Longest time from now to a request's `triggerAt`, at most 100 years; by default 365 days.
     #[serde(deserialize_with = "values::duration")]
     pub max_ahead: Duration,
     pub version: VersionPolicy,
@@ -94,20 +95,20 @@ impl Default for Schedule {
     }
 }
 
-/// Which version of the bundle processes a request.
+/// The version of the bundle that processes a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VersionPolicy {
-    /// The one that validated it.
+    /// The version that validated the request.
     Pinned,
-    /// The one that is current at its time.
+    /// The version that is current when the request is due.
     Latest,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Retry {
-    /// Attempts in all, the first included.
+    /// Limit of attempts, the first included, from 1 to 100; by default 5.
     pub max_attempts: u32,
     pub backoff: Backoff,
 }
@@ -118,7 +119,7 @@ impl Default for Retry {
     }
 }
 
-/// Wait before attempt n + 1: `initial * factor^(n - 1)`, at most `max`.
+/// The wait before attempt n + 1: `initial * factor^(n - 1)`, at most `max`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Backoff {
@@ -135,7 +136,7 @@ impl Default for Backoff {
     }
 }
 
-/// Aliases of targets that are told how a request ended.
+/// Aliases of the targets that get a notice when a request succeeded or failed.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct On {
@@ -143,26 +144,26 @@ pub struct On {
     pub failure: Option<String>,
 }
 
-/// What is wrong with a manifest, and where.
+/// The reason why a manifest is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// TOML's own message, with line and column.
+    /// Message of the TOML parser, with line and column.
     #[error("{MANIFEST_FILE} cannot be read: {0}")]
     Syntax(String),
-    /// `key` is the dotted path of the faulty value.
+    /// `key` is the dotted path of the value that is not valid.
     #[error("{MANIFEST_FILE}: {key}: {message}")]
     Value { key: String, message: String },
 }
 
 impl UseCase {
-    /// Parses and checks a manifest.
+    /// Parses and checks a manifest. Fails with the first error.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let use_case: Self = toml::from_str(text).map_err(|error| ManifestError::Syntax(shortened(error.to_string().trim_end())))?;
         check::check(&use_case)?;
         Ok(use_case)
     }
 
-    /// The plugin of that role, if the use case has one.
+    /// Returns the plugin of a role, if the use case has one.
     pub fn plugin(&self, role: Role) -> Option<&PluginSpec> {
         match role {
             Role::Validate => self.validate.as_ref(),
@@ -170,12 +171,12 @@ impl UseCase {
         }
     }
 
-    /// The target of an alias, or of the default where none is given.
+    /// Returns the target with this alias, or the default target for `None`, with its alias. Returns `None` for an unknown alias.
     pub fn target<'a>(&'a self, alias: Option<&'a str>) -> Option<(&'a str, &'a Target)> {
         self.targets.get(alias.unwrap_or(&self.targets.default))
     }
 
-    /// How long one attempt at a target may take, wall clock.
+    /// Returns the wall-clock limit of one attempt at a target.
     pub fn attempt_timeout(&self, target: &Target) -> Duration {
         match (target, target.aws(), &self.process) {
             (Target::Http { timeout, .. }, ..) => *timeout,
@@ -186,7 +187,7 @@ impl UseCase {
     }
 }
 
-/// TOML's message shows the faulty line, which may be as long as the file.
+/// Cuts each line of the parser's message to 200 characters: it quotes a line of the manifest, which may be as long as the file.
 fn shortened(message: &str) -> String {
     const MAX_LINE_CHARS: usize = 200;
     let line = |line: &str| match line.char_indices().nth(MAX_LINE_CHARS) {

@@ -1,23 +1,23 @@
-//! The reference processor: the scheduled API call. From its config it makes one HTTP request.
+//! The reference processor. Sends one HTTP request, built from templates in the use case's config.
 //!
 //! | config | default | |
 //! |---|---|---|
-//! | `url` | | template; must be inside `allow-http` |
+//! | `url` | | template; its origin must be in `allow-http` |
 //! | `method` | `POST` | template |
-//! | `headers` | | a table of names and templates |
-//! | `body` | the job's body as it is | template |
+//! | `headers` | none | a table of names and templates |
+//! | `body` | the job's body, unchanged | template |
 //! | `signing-secret` | no signature | the name of a secret that the use case lists under `secrets` |
 //!
-//! A template (Jinja, by the crate minijinja) sees `job` (`id`, `useCase`, `target`, `attempt`, `scheduledFor`) and
-//! `body`, the job's body. An undefined variable is an error. `{{ x|urlencode }}` encodes a value for one segment of a
-//! path or one value of a query, slashes included; `{{ x|tojson }}` makes JSON of it.
+//! Templates are Jinja, rendered by the crate minijinja. A template can use `job` (`id`, `useCase`, `target`, `attempt`,
+//! `scheduledFor`) and `body`, the job's body. An undefined variable is an error. `{{ x|urlencode }}` encodes a value for one
+//! segment of a path or one value of a query, slashes included; `{{ x|tojson }}` writes a value as JSON.
 //!
-//! Sent with it: `content-type: application/json` unless `headers` says otherwise, `x-correlation-id`,
+//! The request has the headers `content-type: application/json` (unless `headers` sets another), `x-correlation-id`,
 //! `x-postdate-attempt` and, with a secret, the signature of Standard Webhooks (<https://www.standardwebhooks.com>):
 //! `webhook-id`, `webhook-timestamp`, `webhook-signature`.
 //!
-//! 2xx is success, and the answer's body the result (64 KiB at the most, then cut with a note). 408, 425, 429, 5xx and a
-//! broken connection ask for another attempt, after `Retry-After` where the answer has one. All else is permanent.
+//! An answer with 2xx is a success; its body is the result, cut with a note after 64 KiB. 408, 425, 429, 5xx and a broken
+//! connection ask for another attempt, after `Retry-After` if the answer has that header. Any other status is a permanent failure.
 
 mod outcome;
 mod request;
@@ -31,7 +31,7 @@ use postdate_plugin::{Failure, Job, config, http, processor};
 fn process(job: Job) -> Result<Option<String>, Failure> {
     let request = request::build(&job, &config, SystemTime::now())?;
     let answer = http::send(&request, outcome::RESULT_LIMIT_BYTES);
-    // The path may carry what the body says, so the log has the origin only.
+    // Log the origin only: a template may have put parts of the body into the path.
     let origin = http::origin(&request.url).unwrap_or_default();
     match &answer {
         Ok(answer) => eprintln!("{} {origin}: status {}", request.method, answer.status),

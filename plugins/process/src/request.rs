@@ -1,4 +1,4 @@
-//! From config and job to the one request.
+//! Builds the HTTP request from the config and the job.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,10 +9,10 @@ use postdate_plugin::{
 
 use crate::{signature, template::Templates};
 
-/// Builds the request; `config` looks a key up, `now` is the time of the signature.
+/// Builds the request. `config` returns the value of a key, `now` is the time of the signature.
 ///
 /// # Errors
-/// A permanent failure that names the config key: another attempt would find the same config and the same body.
+/// A permanent failure that names the config key: another attempt would have the same config and the same body.
 pub fn build(job: &Job, config: &dyn Fn(&str) -> Option<String>, now: SystemTime) -> Result<http::Request, Failure> {
     let templates = Templates::over(job)?;
     let url = config("url").ok_or_else(|| Failure::permanent("config `url` is missing: set it in use-case.toml"))?;
@@ -49,7 +49,7 @@ pub fn build(job: &Job, config: &dyn Fn(&str) -> Option<String>, now: SystemTime
     Ok(http::Request { method, url, headers, body: body.into_bytes() })
 }
 
-/// `text` is a JSON object of names and templates.
+/// Renders the headers. `text` is a JSON object of names and templates.
 fn render_headers(templates: &Templates, text: &str) -> Result<Vec<(String, String)>, Failure> {
     let table: Map<String, Value> =
         serde_json::from_str(text).map_err(|error| Failure::permanent(format!("config `headers` is not a table: {error}")))?;
@@ -62,13 +62,14 @@ fn render_headers(templates: &Templates, text: &str) -> Result<Vec<(String, Stri
     Ok(headers)
 }
 
-/// A header that is ours: whatever the config says under that name gives way.
+/// Sets a header, and replaces one of that name from the config.
 fn set(headers: &mut Vec<(String, String)>, name: &str, value: &str) {
     headers.retain(|(existing, _)| existing != name);
     headers.push((name.to_owned(), value.to_owned()));
 }
 
-/// `..` from a body could lead out of the path that the operator wrote: servers resolve it, and `%2e` as well.
+/// Fails if the URL's path has a segment `.` or `..`, also if it is written as `%2e`. Servers resolve these, so a body could reach
+/// another path than the one that the operator wrote.
 fn refuse_dot_segments(url: &str) -> Result<(), Failure> {
     let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
     if path.split('/').skip(3).any(|segment| matches!(segment, "." | "..")) {

@@ -1,13 +1,13 @@
-//! What the use case grants by `config`, `config-files` and `secrets`, by name.
+//! Reads the values that the use case grants with `config`, `config-files` and `secrets`.
 
 use crate::bindings::imports::wasi::config::store;
 
-/// The value of `key` in the use case's config (a granted secret stands under its own name), or none.
+/// Returns the value of `key` in the use case's config, or `None` if it is not set. A granted secret has its own name as the key.
 ///
-/// A value that is not a string in `use-case.toml` (a table, a number, a boolean) arrives as JSON text.
+/// A string or a date arrives as it is written in `use-case.toml`; a table, number or boolean arrives as JSON text.
 ///
 /// # Panics
-/// Where the host cannot read its config at all: the trap names the key, never a value.
+/// If the host cannot read the config. The message names the key, never a value.
 pub fn config(key: &str) -> Option<String> {
     match store::get(key) {
         Ok(value) => value,
@@ -17,10 +17,10 @@ pub fn config(key: &str) -> Option<String> {
     }
 }
 
-/// Like [`config`], for a value that the plugin cannot do without.
+/// Returns the value of `key` like [`config`], for a value that the plugin needs.
 ///
 /// # Panics
-/// Where the key is missing. That is the operator's fault and not the client's, so it is a trap and not a problem.
+/// If the key is missing. The operator has to correct that, not the client, so it is a trap and not a problem.
 pub fn required_config(key: &str) -> String {
     config(key).unwrap_or_else(|| panic!("config `{key}` is missing: set it in use-case.toml"))
 }

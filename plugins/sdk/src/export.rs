@@ -1,10 +1,10 @@
-//! The macros that turn a function into a plugin.
+//! Macros that export a function as a plugin.
 
 /// Exports `fn(Request) -> Result<Acceptance, Vec<Problem>>` as the plugin's validator.
 #[macro_export]
 macro_rules! validator {
     ($validate:path) => {
-        // Checked on every target, so that the crate's own tests run natively; exported only from a component.
+        // The type is checked on every target, so that a plugin's tests can run natively. Only wasm32 exports the function.
         const _: fn($crate::Request) -> Result<$crate::Acceptance, Vec<$crate::Problem>> = $validate;
 
         #[cfg(target_arch = "wasm32")]

@@ -1,4 +1,4 @@
-//! One outgoing HTTP request over `wasi:http`, for processors whose use case grants `allow-http`.
+//! Sends one HTTP request over `wasi:http`, for processors whose use case grants `allow-http`.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use wasip2::http::{
 };
 use wasip2::io::streams::StreamError;
 
-/// The most bytes that `blocking-write-and-flush` of wasi:io takes at once.
+/// Limit of one call of `blocking-write-and-flush` in wasi:io, in bytes.
 const WRITE_CHUNK_BYTES: usize = 4_096;
 
 /// A request to send.
@@ -16,40 +16,41 @@ const WRITE_CHUNK_BYTES: usize = 4_096;
 pub struct Request {
     /// `GET`, `POST` and so on, in capitals.
     pub method: String,
-    /// Absolute, `http` or `https`.
+    /// Absolute URL with the scheme `http` or `https`.
     pub url: String,
-    /// Name and value. `content-length` is added by [`send`].
+    /// Names and values. [`send`] adds `content-length`.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-/// What the server answered.
+/// The server's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// Lower-case name and value.
+    /// Names, in lower case, and values.
     pub headers: Vec<(String, String)>,
-    /// At most as many bytes as [`send`] was told.
+    /// At most `limit` bytes, the argument of [`send`].
     pub body: Vec<u8>,
-    /// Whether the body went on after that.
+    /// True if the body was longer than `limit`.
     pub truncated: bool,
 }
 
 impl Answer {
-    /// The first header of that lower-case name.
+    /// Returns the value of the first header with this name, given in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// The request cannot be sent as it is: what is wrong with it.
+    /// The request is not valid and was not sent; the text says why.
     Invalid(String),
-    /// The host refuses this destination: it is not in `allow-http`, or a private address.
+    /// The host refused the destination: it is not in `allow-http`, or it is a private address that `allow-http` does not name.
+    /// The text is the name of wasi:http's error code.
     Refused(String),
-    /// The network or the server failed: the name of wasi:http's error code, such as `connection-refused`.
+    /// The network or the server failed. The text is the name of wasi:http's error code, such as `connection-refused`.
     Failed(String),
 }
 
@@ -78,7 +79,7 @@ impl From<ErrorCode> for Error {
     }
 }
 
-/// The code's name in the WIT: `ErrorCode::ConnectionRefused` is `connection-refused`.
+/// Returns the code's name in the WIT: `connection-refused` for `ErrorCode::ConnectionRefused`.
 fn code_name(code: &ErrorCode) -> String {
     let debug = format!("{code:?}");
     let variant = debug.trim_start_matches("ErrorCode::").split('(').next().unwrap_or_default();
@@ -92,10 +93,10 @@ fn code_name(code: &ErrorCode) -> String {
     name
 }
 
-/// Sends the request and reads the answer, at most `limit` bytes of its body. Redirects are not followed.
+/// Sends the request and returns the answer with at most `limit` bytes of its body. Does not follow redirects.
 ///
 /// # Errors
-/// See [`Error`]. An answer is no error, whatever its status.
+/// See [`Error`]. An answer with an error status is not an error.
 pub fn send(request: &Request, limit: usize) -> Result<Answer, Error> {
     let url = Url::parse(&request.url)?;
     let outgoing = OutgoingRequest::new(fields(request)?);
@@ -106,13 +107,13 @@ pub fn send(request: &Request, limit: usize) -> Result<Answer, Error> {
     outgoing.set_path_with_query(Some(&url.path)).map_err(|()| invalid("path"))?;
     let body = outgoing.body().map_err(|()| invalid("body"))?;
     let pending = outgoing_handler::handle(outgoing, None)?;
-    // A server may answer and hang up before it has read everything; then its answer counts, not the broken write.
-    // Where the write broke and there is no answer either, waiting tells why.
+    // A server may answer and close the connection before it has read the whole body. Ignore a broken write: if there is no
+    // answer either, `wait` returns the reason.
     let _ = write(body, &request.body);
     read(&wait(&pending)?, limit)
 }
 
-/// An absolute URL in the parts that wasi:http wants.
+/// An absolute URL, split into the parts that wasi:http takes.
 #[derive(Debug, PartialEq, Eq)]
 struct Url<'a> {
     https: bool,
@@ -132,7 +133,7 @@ impl<'a> Url<'a> {
             "http" => false,
             _ => return Err(invalid("is neither http nor https")),
         };
-        // A fragment is the client's own business (RFC 9110, 7.1) and is not sent.
+        // A client does not send the fragment (RFC 9110, section 7.1).
         let rest = rest.split('#').next().unwrap_or_default();
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if authority.is_empty() {
@@ -150,10 +151,10 @@ impl<'a> Url<'a> {
     }
 }
 
-/// Scheme, host and port of a URL: what an `allow-http` grant names.
+/// Returns the scheme, host and port of a URL, in the form of an `allow-http` grant.
 ///
 /// # Errors
-/// [`Error::Invalid`] for what is not an absolute `http` or `https` URL.
+/// [`Error::Invalid`] if the URL is not absolute or has another scheme than `http` or `https`.
 pub fn origin(url: &str) -> Result<String, Error> {
     Url::parse(url).map(|url| url.origin())
 }
@@ -178,7 +179,7 @@ fn fields(request: &Request) -> Result<Fields, Error> {
             .append(name, value.as_bytes())
             .map_err(|cause| Error::Invalid(format!("header `{name}`: {}", header_fault(&format!("{cause:?}")))))?;
     }
-    // Without it the body would be sent in chunks, which some receivers of webhooks do not read.
+    // Without a content-length the host sends the body in chunks. Some webhook receivers cannot read chunks.
     if !request.body.is_empty() || !matches!(request.method.as_str(), "GET" | "HEAD") {
         let length = request.body.len().to_string();
         fields.append("content-length", length.as_bytes()).map_err(|_| Error::Invalid("content-length".to_owned()))?;
@@ -187,13 +188,13 @@ fn fields(request: &Request) -> Result<Fields, Error> {
 }
 
 fn header_fault(debug: &str) -> &'static str {
-    if debug.ends_with("Forbidden") { "the host sets this one itself" } else { "not a valid name or value" }
+    if debug.ends_with("Forbidden") { "the host sets this header itself" } else { "the name or value is not valid" }
 }
 
 fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), Error> {
     let broken = || Error::Failed("connection-terminated".to_owned());
     {
-        // The stream is a child of the body: it has to go before the body is finished.
+        // The stream is a child resource of the body. Drop it before the body is finished.
         let stream = body.write().map_err(|()| broken())?;
         for chunk in bytes.chunks(WRITE_CHUNK_BYTES) {
             stream.blocking_write_and_flush(chunk).map_err(|_| broken())?;
@@ -206,7 +207,7 @@ fn wait(pending: &FutureIncomingResponse) -> Result<IncomingResponse, Error> {
     pending.subscribe().block();
     match pending.get() {
         Some(Ok(result)) => result.map_err(Error::from),
-        // Ready without a value, or taken twice: neither happens with a host that keeps to wasi:http.
+        // The future is ready without a value, or its value was taken before. A host that conforms to wasi:http does neither.
         None | Some(Err(())) => Err(Error::Failed("internal-error".to_owned())),
     }
 }
@@ -219,7 +220,7 @@ fn read(response: &IncomingResponse, limit: usize) -> Result<Answer, Error> {
     Ok(Answer { status: response.status(), headers, body, truncated })
 }
 
-/// At most `limit` bytes and whether there was more; none where the connection broke.
+/// Returns at most `limit` bytes, and true if there were more. Returns `None` if the connection broke.
 fn read_body(incoming: &IncomingBody, limit: usize) -> Option<(Vec<u8>, bool)> {
     let stream = incoming.stream().ok()?;
     let mut body = Vec::new();

@@ -9,7 +9,7 @@
 //! fn validate(request: Request) -> Result<Acceptance, Vec<Problem>> {
 //!     let order: Order = request.json()?;
 //!     if order.quantity == 0 {
-//!         return Err(vec![Problem::new("/quantity", "minimum", "order one at the least")]);
+//!         return Err(vec![Problem::new("/quantity", "minimum", "order at least 1")]);
 //!     }
 //!     Ok(Acceptance::unchanged())
 //! }
@@ -17,10 +17,11 @@
 //! validator!(validate);
 //! ```
 //!
-//! The feature `http` brings the module `http`: requests to the origins that the use case grants to a processor (`allow-http`).
+//! The feature `http` adds the module `http`, which sends requests to the origins that the use case grants a processor with
+//! `allow-http`.
 //!
-//! Build it as a `cdylib` for `wasm32-wasip2`. A line on stderr (`eprintln!`) becomes a log line of the host, with the
-//! request's correlation id. A panic is a trap: the host reports it with the last lines of stderr.
+//! Build the crate as a `cdylib` for `wasm32-wasip2`. The host logs each line on stderr (`eprintln!`) with the request's
+//! correlation id. A panic is a trap: the host reports it with the last lines of stderr.
 
 mod bindings;
 mod config;

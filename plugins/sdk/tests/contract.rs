@@ -1,4 +1,4 @@
-//! The contract as a WIT package: version 1.0.0 is what it was, it can be published, and every line of it is documented.
+//! Tests of the contract as a WIT package: version 1.0.0 is unchanged, it can be published, and each item has a comment.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ fn contract() -> (Resolve, PackageId) {
     (resolve, package)
 }
 
-/// Types and functions of a package, without its comments.
+/// Prints the types and functions of a package, without its comments.
 fn printed(resolve: &Resolve, package: PackageId) -> String {
     let mut printer = WitPrinter::default();
     printer.emit_docs(false);
@@ -26,25 +26,25 @@ fn printed(resolve: &Resolve, package: PackageId) -> String {
 }
 
 #[test]
-fn version_1_0_0_of_the_contract_is_what_it_was() {
+fn version_1_0_0_of_the_contract_is_unchanged() {
     let (resolve, package) = contract();
     assert_eq!(resolve.packages[package].name.to_string(), NAME);
     let now = printed(&resolve, package);
     let then = std::fs::read_to_string(repository().join("tests/fixtures/contract-1.0.0/contract.wit")).unwrap_or_default();
     assert!(
         now == then,
-        "wit/postdate.wit says something else than it did when {NAME} was released. Plugins that were built against it would \
-         not link any more, even if only a record got another field: give what is new another version, beside this one. It is now:\n{now}"
+        "wit/postdate.wit differs from {NAME} as it was released. Plugins that were built against the release would not link any \
+         more, even if only a record gets another field. Add another version beside this one instead. The file is now:\n{now}"
     );
 }
 
-/// What `wkg build` makes of `wit/` and `wkg.toml`, as far as it is about the contract.
+/// Encodes `wit/` as `wkg build` does, and checks the keys of `wkg.toml`.
 #[test]
 fn the_contract_can_be_published_as_a_package() {
     let (resolve, package) = contract();
     let binary = wit_component::encode(&resolve, package).unwrap();
     let wit_component::DecodedWasm::WitPackage(decoded, id) = wit_component::decode(&binary).unwrap() else {
-        panic!("it is not a WIT package")
+        panic!("the encoded contract is not a WIT package")
     };
     assert_eq!(printed(&decoded, id), printed(&resolve, package));
     let metadata = std::fs::read_to_string(repository().join("wkg.toml")).unwrap();
@@ -53,9 +53,9 @@ fn the_contract_can_be_published_as_a_package() {
     }
 }
 
-/// Every interface, type, field, function and world says what it is.
+/// Requires a comment at each interface, type, field, function and world.
 #[test]
-fn every_line_of_the_contract_is_documented() {
+fn each_item_of_the_contract_has_a_comment() {
     let text = std::fs::read_to_string(repository().join("wit/postdate.wit")).unwrap();
     let mut documented = false;
     for (number, line) in text.lines().enumerate() {

@@ -1,22 +1,21 @@
-//! The reference validator: a use case without a line of code.
+//! The reference validator. Checks the body against the JSON Schema (2020-12) in its config.
 //!
-//! It holds the body against the JSON Schema (2020-12) in its config and answers with one problem for each violation:
-//! the JSON Pointer of the member, the schema keyword as the code, a sentence.
+//! Each violation becomes one problem: the JSON Pointer of the member, the schema keyword as the code, and a sentence.
 //!
 //! | config | |
 //! |---|---|
-//! | `schema` | The schema, JSON text. Must stand alone: `$ref` reaches within it, never to a network or a file. |
+//! | `schema` | The schema, JSON text. A `$ref` can only point into the schema itself, not to a URL or a file. |
 //!
-//! The host's own members (`triggerAt`, `delay`, `target`) are taken away before the check, so a schema need not know
-//! them, not even with `additionalProperties: false`. A missing or broken schema is the operator's fault and not the
-//! client's: the plugin traps and says what is wrong.
+//! The plugin removes the host's members (`triggerAt`, `delay`, `target`) before the check, so a schema does not need to list
+//! them, even with `additionalProperties: false`. If the schema is missing or broken, the plugin traps with a message for the
+//! operator: the client cannot correct it.
 
 mod problems;
 mod schema;
 
 use postdate_plugin::{Acceptance, Problem, Request, required_config, serde_json::Value, validator};
 
-/// Members of the request that are the host's business.
+/// Members of the request body that the host reads.
 const HOST_MEMBERS: [&str; 3] = ["triggerAt", "delay", "target"];
 
 fn validate(request: Request) -> Result<Acceptance, Vec<Problem>> {

@@ -1,12 +1,12 @@
-//! A schema violation as the contract's problems.
+//! Converts a schema violation to problems of the contract.
 
 use jsonschema::{ValidationError, error::ValidationErrorKind};
 use postdate_plugin::{Problem, serde_json::Value};
 
-/// What a message says in place of the offending value: values may be long or private, and the pointer names the member.
+/// Stands for the wrong value in a message. Values may be long or private, and the pointer identifies the member.
 const VALUE: &str = "the value";
 
-/// One problem, or one for each name where the violation is about several members.
+/// Returns one problem, or one for each name if the violation is about several members.
 pub fn of(error: &ValidationError) -> Vec<Problem> {
     let place = error.instance_path().as_str();
     let code = error.kind().keyword();
@@ -20,7 +20,7 @@ pub fn of(error: &ValidationError) -> Vec<Problem> {
     }
 }
 
-/// One token of a JSON Pointer (RFC 6901).
+/// Escapes one token of a JSON Pointer (RFC 6901).
 fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

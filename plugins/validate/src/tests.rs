@@ -26,18 +26,18 @@ fn check_body(body: &str, expected: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_body_that_fits_has_no_problem() {
+fn a_valid_body_has_no_problem() {
     check_body(r#"{"event":"a.b","data":{}}"#, &[]);
     check_body(r#"{"event":"a.b","data":{},"mail":"a@example.com","at":"2027-01-01T00:00:00Z","kind":"a"}"#, &[]);
 }
 
 #[test]
-fn the_members_of_the_host_are_not_the_schemas_business() {
+fn members_of_the_host_are_not_checked() {
     check_body(r#"{"event":"a","data":{},"triggerAt":"x","delay":"PT1S","target":"here"}"#, &[]);
 }
 
 #[test]
-fn every_violation_is_a_problem_with_its_place_and_keyword() {
+fn each_violation_is_a_problem_with_its_pointer_and_keyword() {
     check_body("{}", &[("/data", "required"), ("/event", "required")]);
     check_body(r#"{"event":7,"data":{}}"#, &[("/event", "type")]);
     check_body(r#"{"event":"NOT FITTING","data":{}}"#, &[("/event", "maxLength"), ("/event", "pattern")]);
@@ -46,13 +46,13 @@ fn every_violation_is_a_problem_with_its_place_and_keyword() {
 }
 
 #[test]
-fn a_name_is_pointed_at_and_escaped() {
+fn pointers_to_unexpected_members_are_escaped() {
     let expected = &[("/data/p~1q", "unevaluatedProperties"), ("/data/x~1y", "maxLength"), ("/o~0o", "additionalProperties")];
     check_body(r#"{"event":"a","data":{"x/y":"long","p/q":1},"o~o":1}"#, expected);
 }
 
 #[test]
-fn a_message_does_not_repeat_the_value() {
+fn a_message_does_not_contain_the_value() {
     let schema = schema::compile(SCHEMA).unwrap();
     let mut body = postdate_plugin::serde_json::json!({"event": "SECRET", "data": {}, "kind": "SECRET"});
     let problems = check(&schema, &mut body).unwrap_err();

@@ -5,7 +5,7 @@ fn bundle(files: &[(&str, &str)]) -> BundleSource {
 }
 
 #[test]
-fn the_version_is_of_names_and_contents() {
+fn the_version_depends_on_names_and_contents() {
     let one = bundle(&[("a", "bc")]);
     assert_eq!(one.version().len(), 16);
     assert_eq!(one.version(), bundle(&[("a", "bc")]).version());
@@ -14,7 +14,7 @@ fn the_version_is_of_names_and_contents() {
 }
 
 #[test]
-fn names_stay_in_the_bundle() {
+fn file_names_and_versions_cannot_lead_out_of_the_bundle() {
     for good in ["use-case.toml", "validate.wasm", "a b", "cases/one.toml", ".hidden", "é.json"] {
         assert!(is_file_name(good), "{good}");
     }
@@ -27,7 +27,7 @@ fn names_stay_in_the_bundle() {
 }
 
 #[test]
-fn a_named_file_must_be_there() {
+fn a_file_that_the_manifest_names_must_exist() {
     let manifest = "name = 'x'\n[process]\nplugin = 'p.wasm'\nconfig-files = { schema = 's.json' }\n";
     let error = bundle(&[(MANIFEST_FILE, manifest), ("p.wasm", "")]).use_case().unwrap_err();
     assert_eq!(error, BundleError::MissingFile { key: "process.config-files.schema".into(), file: "s.json".into() });

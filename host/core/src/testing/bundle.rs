@@ -1,4 +1,4 @@
-//! A use case whose plugins are closures.
+//! Fake of a loaded use case: its plugins are closures.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::use_case::UseCase;
 type Validate = dyn Fn(ValidateInput) -> Result<Verdict, PluginError> + Send + Sync;
 type Process = dyn Fn(Job) -> Result<JobResult, PluginError> + Send + Sync;
 
-/// A loaded use case: a real manifest, with closures for its plugins. Unless told otherwise they say yes.
+/// A loaded use case with a real manifest and closures as plugins. By default the validator accepts and the processor succeeds.
 pub struct FakeBundle {
     use_case: UseCase,
     version: String,
@@ -18,10 +18,12 @@ pub struct FakeBundle {
 }
 
 impl FakeBundle {
+    /// Creates a bundle from the text of a manifest.
+    ///
     /// # Panics
-    /// Where the manifest is faulty: the test that wrote it is.
+    /// If the manifest is not valid.
     pub fn new(version: &str, manifest: &str) -> Self {
-        let use_case = UseCase::parse(manifest).unwrap_or_else(|error| panic!("the test's manifest is faulty: {error}"));
+        let use_case = UseCase::parse(manifest).unwrap_or_else(|error| panic!("the test's manifest is not valid: {error}"));
         Self {
             use_case,
             version: version.to_owned(),
@@ -42,7 +44,7 @@ impl FakeBundle {
         self
     }
 
-    /// What a call of this bundle ends with when it is stopped, with the guest's last lines on stderr.
+    /// Returns the error of a call that the host stopped, with the guest's last lines on stderr.
     pub fn stopped(&self, role: Role, reason: Stopped, stderr: &[&str]) -> PluginError {
         PluginError {
             use_case: self.use_case.name.clone(),
@@ -64,12 +66,12 @@ impl Bundle for FakeBundle {
     }
 
     async fn validate(&self, input: ValidateInput) -> Result<Verdict, PluginError> {
-        assert!(self.use_case.validate.is_some(), "there is no validate plugin to call");
+        assert!(self.use_case.validate.is_some(), "the use case has no validate plugin");
         (self.validate)(input)
     }
 
     async fn process(&self, job: Job, _deadline: Option<Duration>) -> Result<JobResult, PluginError> {
-        assert!(self.use_case.process.is_some(), "there is no process plugin to call");
+        assert!(self.use_case.process.is_some(), "the use case has no process plugin");
         (self.process)(job)
     }
 }

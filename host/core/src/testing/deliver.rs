@@ -1,4 +1,4 @@
-//! Deliveries that go nowhere.
+//! Fake of the port `Deliver`.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use crate::plugin::JobResult;
 use crate::ports::{Deliver, Delivery};
 use crate::use_case::Target;
 
-/// What would have been sent.
+/// A recorded delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
-    /// The URL, or the ARN.
+    /// URL or ARN of the target.
     pub url: String,
     pub timeout: Duration,
     pub id: CorrelationId,
@@ -19,7 +19,7 @@ pub struct Delivered {
     pub body: String,
 }
 
-/// Remembers what it was given, and answers always the same.
+/// Records each delivery and always returns the same answer.
 pub struct FakeDeliver {
     answer: JobResult,
     delivered: Mutex<Vec<Delivered>>,

@@ -1,4 +1,4 @@
-//! A ledger in memory.
+//! Fake of the ledger's ports.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use crate::lifecycle::{self, Change, Refusal};
 use crate::ports::{Changed, Changes, Inserted, Intake, LedgerError, Requests};
 use crate::request::{Claimed, Cursor, HistoryEntry, NewRequest, Page, Query, Request};
 
-/// Keeps what it is given, as long as it lives. Can be told to fail.
+/// A ledger in memory. Can be made to fail.
 #[derive(Debug, Default)]
 pub struct MemoryLedger(Mutex<Rows>);
 
@@ -31,27 +31,28 @@ struct Row {
 }
 
 impl MemoryLedger {
-    /// From now on every call fails so.
+    /// Makes every following call fail with `error`.
     pub fn fail_with(&self, error: LedgerError) {
         self.lock().broken = Some(error);
     }
 
-    /// From now on what changes a request fails so; with `None` it works again.
+    /// Makes every following change of a request fail with `error`; `None` ends that.
     pub fn fail_changes_with(&self, error: impl Into<Option<LedgerError>>) {
         self.lock().unchangeable = error.into();
     }
 
-    /// Ids of all that it holds, notices included.
+    /// Returns the ids of all requests, notices included.
     pub fn ids(&self) -> Vec<CorrelationId> {
         self.lock().by_id.keys().copied().collect()
     }
 
-    /// The accepted body of a request.
+    /// Returns the accepted body of a request.
     pub fn body(&self, id: CorrelationId) -> Option<String> {
         self.lock().by_id.get(&id).map(|row| row.body.clone())
     }
 
-    /// Claims a request for its next attempt, as a host does at its time.
+    /// Claims a request for its next attempt. Returns `None` if there is no such request or the claim is
+    /// refused.
     pub async fn claim(&self, id: CorrelationId, now: DateTime<Utc>) -> Result<Option<Claimed>, LedgerError> {
         match self.change(id, Change::Claim, now).await? {
             Changed::Done(request) => Ok(self.body(id).map(|body| Claimed { request, body })),
@@ -161,7 +162,7 @@ impl Changes for MemoryLedger {
             Ok(applied) => applied,
             Err(refusal) => return Ok(Changed::Refused(row.request.clone(), refusal)),
         };
-        // First what can fail, so that it is both or neither.
+        // Insert the notice first, since this can fail: then neither the notice nor the change is stored.
         if let Some(notice) = lifecycle::notice(&change) {
             rows.insert(notice)?;
         }

@@ -1,4 +1,4 @@
-//! Values to test with.
+//! Sample values for tests.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use chrono::{DateTime, Utc};
 use crate::id::CorrelationId;
 use crate::request::{NewRequest, Request, Status};
 
-/// The time at which tests begin: 2027-01-01T00:00:00Z.
+/// Returns the start time of tests: 2027-01-01T00:00:00Z.
 pub fn moment() -> DateTime<Utc> {
     DateTime::from_timestamp_millis(1_798_761_600_000).unwrap_or_default()
 }
 
-/// The n-th of a row of correlation ids, all of [`moment`].
+/// Returns the `n`-th correlation id with the time [`moment`]. Ids are in the order of `n`.
 pub fn sample_id(n: u64) -> CorrelationId {
     let mut random = [0; 10];
     random[2..].copy_from_slice(&n.to_be_bytes());
     CorrelationId::new(moment(), random)
 }
 
-/// A request of [`moment`] at the beginning of its life; its lease is one minute.
+/// Returns a request that was received at [`moment`] and is scheduled for `trigger_at`, with a lease of one minute.
 pub fn new_request(id: CorrelationId, use_case: &str, trigger_at: DateTime<Utc>) -> NewRequest {
     let request = Request {
         id,

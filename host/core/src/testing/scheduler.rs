@@ -1,4 +1,4 @@
-//! A scheduler that only remembers.
+//! Fake of the port `Scheduler`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use crate::ports::{Arming, ScheduleError, Scheduler};
 use crate::request::Request;
 use crate::use_case::Target;
 
-/// Remembers what it was asked for; can be told to fail.
+/// Records its calls and schedules nothing. Can be made to fail.
 #[derive(Debug, Default)]
 pub struct RecordingScheduler(Mutex<Record>);
 
@@ -21,12 +21,12 @@ struct Record {
 }
 
 impl RecordingScheduler {
-    /// From now on every call fails so, and is not remembered; with `None` it works again.
+    /// Makes every following call fail with `error` and leave no record; `None` ends that.
     pub fn fail_with(&self, error: impl Into<Option<ScheduleError>>) {
         self.lock().broken = error.into();
     }
 
-    /// What was scheduled, and for when, in order.
+    /// Returns the requests that were scheduled, with their times, in the order of the calls.
     pub fn scheduled(&self) -> Vec<(CorrelationId, DateTime<Utc>)> {
         self.lock().scheduled.clone()
     }
@@ -50,9 +50,9 @@ impl RecordingScheduler {
 }
 
 impl Scheduler for RecordingScheduler {
-    /// Everything but what is direct.
+    /// Accepts all targets except direct ones.
     fn serves(&self, target: &Target) -> Result<(), String> {
-        if target.is_direct() { Err("nothing here reaches a direct target".to_owned()) } else { Ok(()) }
+        if target.is_direct() { Err("this scheduler has no direct targets".to_owned()) } else { Ok(()) }
     }
 
     async fn schedule(&self, Arming { request, .. }: Arming<'_>) -> Result<(), ScheduleError> {

@@ -10,8 +10,8 @@ fn the_memory_ledger_keeps_the_contract() {
 }
 
 #[test]
-fn joined_futures_are_under_way_together_and_keep_their_order() {
-    // The first is ready only when the second has run.
+fn joined_futures_run_concurrently_and_keep_their_order() {
+    // The first future is ready only after the second has run.
     let stage = &Cell::new(0);
     let wait_for = |wanted: u32| {
         poll_fn(move |context| {

@@ -1,4 +1,4 @@
-//! Use cases that a test uploads, changes and takes away.
+//! Fake of the port `UseCases`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::FakeBundle;
 use crate::ports::{Bundle, Update, UpdateState, UseCaseInfo, UseCases};
 
-/// Every version that was ever put, until it is forgotten.
+/// Use cases that a test puts and removes. Keeps every version until `forget`.
 #[derive(Default)]
 pub struct FakeUseCases(Mutex<Held>);
 
@@ -25,7 +25,7 @@ impl FakeUseCases {
         use_cases
     }
 
-    /// An upload: what is current from now on.
+    /// Stores a version and makes it current, like an upload.
     pub fn put(&self, bundle: FakeBundle) {
         let bundle = Arc::new(bundle);
         let name = bundle.use_case().name.clone();
@@ -34,23 +34,23 @@ impl FakeUseCases {
         held.current.insert(name, bundle);
     }
 
-    /// The use case takes no more requests; its versions can still be had.
+    /// Removes the current version. The use case accepts no requests then; its versions can still be loaded.
     pub fn remove(&self, name: &str) {
         self.lock().current.remove(name);
     }
 
-    /// Nothing of the use case can be had any more.
+    /// Removes all versions of the use case.
     pub fn forget(&self, name: &str) {
         self.remove(name);
         self.lock().versions.retain(|(of, _), _| of != name);
     }
 
-    /// A broken upload.
+    /// Records an upload that failed with `error`.
     pub fn put_broken(&self, name: &str, error: &str) {
         self.lock().errors.insert(name.to_owned(), error.to_owned());
     }
 
-    /// An upload that is not through.
+    /// Records an upload that is still loading.
     pub fn put_loading(&self, name: &str, since: &str) {
         self.lock().loading.insert(name.to_owned(), Update { state: UpdateState::Loading, since: since.to_owned() });
     }

@@ -1,4 +1,4 @@
-//! What a manifest's types cannot say: checked once, each error naming its key.
+//! Checks the rules of a manifest that its types do not express. Each error names its key.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use super::{AwsTarget, ManifestError, PluginSpec, Target, Targets, UseCase};
 use crate::bundle::{CASES_DIR, is_file_name};
 use crate::plugin::Role;
 
-/// A plugin's timeout may not be shorter than one tick of the host's deadline clock, nor longer than a Lambda lives.
+/// Range of timeouts: from one tick of the host's deadline clock to the longest run of a Lambda function.
 const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(15);
-/// Less than a wasm page cannot hold a program; more than this is no plugin.
+/// Range of memory limits: at least one page of WebAssembly memory.
 const MEMORY_BYTES: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 30);
-/// `triggerAt` and its ledgers stay within years of four digits.
+/// Limit of `max-ahead`. It keeps every `triggerAt` in a year of four digits.
 const MAX_AHEAD: Duration = Duration::from_hours(100 * 366 * 24);
-/// Secrets of a plugin; each is fetched while a call waits.
+/// Limit of secrets for one plugin. The host may have to fetch each while a call waits.
 const MAX_SECRETS: usize = 20;
 
 pub fn check(use_case: &UseCase) -> Result<(), ManifestError> {
@@ -24,7 +24,7 @@ pub fn check(use_case: &UseCase) -> Result<(), ManifestError> {
     }
     check_targets(use_case)?;
     if use_case.schedule.max_ahead.is_zero() || use_case.schedule.max_ahead > MAX_AHEAD {
-        return fault("schedule.max-ahead", "must be more than nothing and at most 100 years");
+        return fault("schedule.max-ahead", "must be more than 0s and at most 100 years");
     }
     if use_case.retry.max_attempts == 0 || use_case.retry.max_attempts > 100 {
         return fault("retry.max-attempts", "must be from 1 to 100");
@@ -44,7 +44,7 @@ fn check_plugin(role: Role, spec: &PluginSpec) -> Result<(), ManifestError> {
         return fault(format!("{role}.memory"), "must be from 64KiB to 1GiB");
     }
     if role == Role::Validate && !spec.allow_http.is_empty() {
-        return fault("validate.allow-http", "a validator has no network: only a processor may be granted it");
+        return fault("validate.allow-http", "a validator has no network: allow-http belongs to [process]");
     }
     if role == Role::Process && !spec.headers.is_empty() {
         return fault("process.headers", "only a validator sees request headers");
@@ -59,7 +59,7 @@ fn check_plugin(role: Role, spec: &PluginSpec) -> Result<(), ManifestError> {
         check_file(&format!("{role}.config-files.{key}"), file)?;
     }
     if spec.secrets.len() > MAX_SECRETS {
-        return fault(format!("{role}.secrets"), format!("are more than the {MAX_SECRETS} that a plugin may have"));
+        return fault(format!("{role}.secrets"), format!("a plugin may have at most {MAX_SECRETS} secrets"));
     }
     for (index, name) in spec.secrets.iter().enumerate() {
         check_secret(&format!("{role}.secrets[{index}]"), name)?;
@@ -67,20 +67,20 @@ fn check_plugin(role: Role, spec: &PluginSpec) -> Result<(), ManifestError> {
     let mut keys: Vec<&String> = spec.config.keys().chain(spec.config_files.keys()).chain(&spec.secrets).collect();
     keys.sort();
     if let Some([twice, _]) = keys.array_windows().find(|[one, next]| one == next) {
-        return fault(format!("{role}.config"), format!("{twice:?} is given twice among config, config-files and secrets"));
+        return fault(format!("{role}.config"), format!("{twice:?} is given twice among config, config-files and secrets: remove one"));
     }
     Ok(())
 }
 
 fn check_targets(use_case: &UseCase) -> Result<(), ManifestError> {
     if use_case.process.is_none() && use_case.targets == Targets::default() {
-        return fault("process", "is missing: requests go to its plugin, unless [targets] says where else");
+        return fault("process", "is missing: requests go to its plugin by default; add [process], or name other targets in [targets]");
     }
     for (alias, target) in use_case.targets.iter() {
         check_name(&format!("targets.{alias}"), alias)?;
         match target {
             Target::Plugin { .. } if use_case.process.is_none() => {
-                return fault(format!("targets.{alias}"), "is a plugin target, and there is no [process] with the plugin");
+                return fault(format!("targets.{alias}"), "is a plugin target, and there is no [process]: add it, with the plugin");
             }
             Target::Plugin { host: Some(host) } => check_name(&format!("targets.{alias}.host"), host)?,
             Target::Plugin { host: None } => {}
@@ -111,10 +111,10 @@ fn check_targets(use_case: &UseCase) -> Result<(), ManifestError> {
         match use_case.targets.get(alias) {
             None => return fault(key, format!("{alias:?} is not among the targets: {known}")),
             Some((_, Target::Plugin { .. })) => {
-                return fault(key, format!("{alias:?} is a plugin; only a target that delivers, such as http, can be told"));
+                return fault(key, format!("{alias:?} is a plugin; name a target that a host delivers to, such as one of the kind http"));
             }
             Some((_, target)) if target.is_direct() => {
-                return fault(key, format!("{alias:?} is direct; only a target that a host delivers to can be told"));
+                return fault(key, format!("{alias:?} is direct; name a target that a host delivers to"));
             }
             Some(_) => {}
         }
@@ -122,7 +122,7 @@ fn check_targets(use_case: &UseCase) -> Result<(), ManifestError> {
     Ok(())
 }
 
-/// An ARN of the right service, and no key that the kind does not take.
+/// Checks that the ARN names the service of the target's kind, and that the target has all keys of its kind and no others.
 fn check_aws(key: &str, target: &Target, aws: &AwsTarget) -> Result<(), ManifestError> {
     let service = match target {
         Target::Lambda(_) => "lambda",
@@ -143,14 +143,14 @@ fn check_aws(key: &str, target: &Target, aws: &AwsTarget) -> Result<(), Manifest
     }
     let only_direct = matches!(target, Target::Kinesis(_) | Target::EcsTask(_) | Target::ApiDestination(_));
     if only_direct && !aws.direct {
-        return fault(format!("{key}.direct"), format!("a target of the kind {kind} must be `direct = true`: no host delivers to it"));
+        return fault(format!("{key}.direct"), format!("a target of the kind {kind} must be direct: add `direct = true`"));
     }
     let needs_role = only_direct || matches!(target, Target::StepFunctions(_) | Target::EventBus(_));
     if aws.direct && needs_role && aws.role.is_none() {
-        return fault(format!("{key}.role"), format!("is missing: EventBridge assumes it to reach a target of the kind {kind}"));
+        return fault(format!("{key}.role"), format!("is missing: EventBridge needs a role to reach a target of the kind {kind}"));
     }
     if !aws.direct && aws.role.is_some() {
-        return fault(format!("{key}.role"), "only a direct target has a role: the host delivers with its own");
+        return fault(format!("{key}.role"), "only a direct target takes a role: the host delivers to others with its own role");
     }
     let foreign = [
         ("group", aws.group.is_some(), matches!(target, Target::Sqs(_) | Target::Sns(_))),
@@ -164,12 +164,12 @@ fn check_aws(key: &str, target: &Target, aws: &AwsTarget) -> Result<(), Manifest
         return fault(format!("{key}.{name}"), format!("a {way} of the kind {kind} has no such key"));
     }
     if matches!(target, Target::EcsTask(_)) && aws.task_definition.is_none() {
-        return fault(format!("{key}.task-definition"), "is missing: the ARN of the task definition that is run");
+        return fault(format!("{key}.task-definition"), "is missing: name the ARN of the task definition to run");
     }
     Ok(())
 }
 
-/// `arn:partition:service:region:account:resource`.
+/// Checks an ARN of the form `arn:partition:service:region:account:resource`.
 fn check_arn(key: &str, arn: &str, service: &str) -> Result<(), ManifestError> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let good = parts.len() == 6
@@ -186,7 +186,7 @@ fn check_arn(key: &str, arn: &str, service: &str) -> Result<(), ManifestError> {
     }
 }
 
-/// `[a-z0-9-]{1,32}`: what may become a part of a path.
+/// Returns true if the name matches `[a-z0-9-]{1,32}`. Such a name is safe as part of a path.
 pub fn is_use_case_name(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=32).contains(&name.len()) && name.chars().all(legal)
@@ -199,7 +199,8 @@ fn check_name(key: &str, name: &str) -> Result<(), ManifestError> {
     Ok(())
 }
 
-/// `[A-Za-z0-9_-]{1,64}`: it becomes part of a path where secrets are kept, which ends at the use case.
+/// Checks that a secret's name matches `[A-Za-z0-9_-]{1,64}`. The name becomes part of a path in the store of secrets, and must not
+/// lead to those of another use case.
 fn check_secret(key: &str, name: &str) -> Result<(), ManifestError> {
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if name.is_empty() || name.len() > 64 || !name.chars().all(legal) {
@@ -208,21 +209,21 @@ fn check_secret(key: &str, name: &str) -> Result<(), ManifestError> {
     Ok(())
 }
 
-/// Names that something else has beside a bundle's files: a store, `plugin compile`.
+/// Names that a store, `plugin compile` or the test cases use beside a bundle's files.
 const RESERVED_FILES: [&str; 3] = ["bundle.json", "compiled", CASES_DIR];
 
-/// A plain file name: nothing outside the bundle.
+/// Checks that a file name is neither hidden, nor reserved, nor a path out of the bundle.
 fn check_file(key: &str, file: &str) -> Result<(), ManifestError> {
     if file.starts_with('.') || file.contains('/') || !is_file_name(file) {
         return fault(key, format!("{file:?} is not the name of a file in the bundle"));
     }
     if RESERVED_FILES.contains(&file) {
-        return fault(key, format!("{file:?} is the name of something else in a bundle: choose another"));
+        return fault(key, format!("{file:?} is a reserved name in a bundle: choose another"));
     }
     Ok(())
 }
 
-/// `scheme://host[:port]` and nothing behind it: a grant is an origin (RFC 6454), not a path.
+/// Checks an origin (RFC 6454): `scheme://host[:port]` and nothing after it.
 fn check_origin(key: &str, origin: &str) -> Result<(), ManifestError> {
     let uri = origin.parse::<http::Uri>().ok();
     let good = uri.is_some_and(|uri| {

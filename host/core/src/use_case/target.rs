@@ -1,4 +1,4 @@
-//! Where an accepted request goes at its time: aliases that the operator named, never an address from a request.
+//! Targets of requests. The manifest gives each an alias; a request can name an alias, but never an address.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,67 +11,70 @@ use super::values;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Target {
-    /// The use case's process plugin.
+    /// The use case's processor runs the request.
     Plugin {
-        /// Another deployed target host, by the name that the operator gave it; none: the default one.
+        /// Name of another deployed target host, in which the processor runs; none for the default host.
         #[serde(default)]
         host: Option<String>,
     },
-    /// The accepted body, as it is, posted to one URL by the host. Loopback and private addresses included: the
-    /// operator named it.
+    /// The host posts the accepted body unchanged to a URL. Loopback and private addresses are allowed, since the operator names the
+    /// URL.
     Http {
         url: String,
         #[serde(default = "values::default_http_timeout", deserialize_with = "values::duration")]
         timeout: Duration,
     },
-    /// Invoked with the body as its event; its answer is the request's result.
+    /// A function, invoked with the body as its event. The function's answer is the request's result.
     Lambda(AwsTarget),
-    /// The body as one message; a FIFO queue's needs no more than its ARN.
+    /// A queue, standard or FIFO, gets the body as one message.
     Sqs(AwsTarget),
+    /// A topic, standard or FIFO, gets the body as one message.
     Sns(AwsTarget),
-    /// The body as the `detail` of one event.
+    /// An event bus gets one event with the body as `detail`.
     EventBus(AwsTarget),
-    /// The body as the input of one execution, named after the request.
+    /// A state machine gets one execution, named after the request, with the body as input.
     StepFunctions(AwsTarget),
-    /// Only `direct`, as are the two that follow.
+    /// A stream; only with `direct`.
     Kinesis(AwsTarget),
+    /// A task; only with `direct`.
     EcsTask(AwsTarget),
+    /// An API destination; only with `direct`.
     ApiDestination(AwsTarget),
 }
 
-/// A target by its Amazon Resource Name. Which of the optional keys a kind takes is checked with the manifest.
+/// A target with an Amazon Resource Name. The check of the manifest refuses keys that the target's kind does not take.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AwsTarget {
     pub arn: String,
     #[serde(default = "values::default_http_timeout", deserialize_with = "values::duration")]
     pub timeout: Duration,
-    /// The rule points at the ARN itself: no host of ours sees the request at its time, so there is neither a retry
-    /// policy of ours nor a result.
+    /// True if the rule points at the ARN itself. No host sees the request when it is due, so neither the use case's retry policy nor
+    /// a result applies.
     #[serde(default)]
     pub direct: bool,
-    /// ARN of the role that EventBridge assumes for a direct target that has no resource policy.
+    /// ARN of the role that EventBridge assumes to reach a direct target whose service has no resource policy.
     #[serde(default)]
     pub role: Option<String>,
-    /// FIFO queues and topics: message group; by default the use case's name.
+    /// Message group of a FIFO queue or topic; by default the use case's name.
     #[serde(default)]
     pub group: Option<String>,
-    /// Event buses: the event's source; by default `postdate`.
+    /// Source of the event on an event bus; by default `postdate`.
     #[serde(default)]
     pub source: Option<String>,
-    /// Event buses: the event's detail type; by default the use case's name.
+    /// Detail type of the event on an event bus; by default the use case's name.
     #[serde(default)]
     pub detail_type: Option<String>,
-    /// ECS tasks: ARN of the task definition, where `arn` is the cluster's.
+    /// ARN of the ECS task definition; `arn` is the cluster's.
     #[serde(default)]
     pub task_definition: Option<String>,
-    /// ECS tasks on Fargate: subnets of the task.
+    /// Subnets of an ECS task. With subnets the task runs on Fargate; without them the cluster chooses the launch type.
     #[serde(default)]
     pub subnets: Vec<String>,
 }
 
 impl Target {
-    /// The kind as a manifest writes it.
+    /// Returns the kind as a manifest writes it.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Plugin { .. } => "plugin",
@@ -87,7 +90,7 @@ impl Target {
         }
     }
 
-    /// What it is on AWS; none for a plugin and for HTTP.
+    /// Returns the AWS part of the target; `None` for the kinds `plugin` and `http`.
     pub fn aws(&self) -> Option<&AwsTarget> {
         match self {
             Self::Plugin { .. } | Self::Http { .. } => None,
@@ -102,20 +105,20 @@ impl Target {
         }
     }
 
-    /// Whether the schedule itself reaches it, past every host of ours.
+    /// Returns true if the schedule reaches the target itself, without a host.
     pub fn is_direct(&self) -> bool {
         self.aws().is_some_and(|aws| aws.direct)
     }
 }
 
-/// The table `[targets]`: aliases, and which of them is the default.
+/// The table `[targets]`: targets by alias, and the default alias.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Targets {
     pub default: String,
     aliases: BTreeMap<String, Target>,
 }
 
-/// The process plugin, under the alias `here`.
+/// The processor, with the alias `here`.
 impl Default for Targets {
     fn default() -> Self {
         Self { default: "here".to_owned(), aliases: BTreeMap::from([("here".to_owned(), Target::Plugin { host: None })]) }
@@ -131,14 +134,14 @@ impl Targets {
         self.aliases.iter().map(|(alias, target)| (alias.as_str(), target))
     }
 
-    /// The known aliases, for an error that lists them.
+    /// Returns all aliases.
     pub fn aliases(&self) -> Vec<String> {
         self.aliases.keys().cloned().collect()
     }
 }
 
 impl<'de> Deserialize<'de> for Targets {
-    /// `default` is a key among the aliases, which serde's derived forms cannot say with good messages.
+    /// Written by hand: `default` is a key beside the aliases, and serde's derived code gives poor messages for such a table.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error as _;
         let mut table = BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?;
@@ -156,7 +159,7 @@ impl<'de> Deserialize<'de> for Targets {
             Some(alias) => alias,
             None if aliases.is_empty() => return Ok(Self::default()),
             None if aliases.len() == 1 => aliases.keys().next().cloned().unwrap_or_default(),
-            None => return Err(D::Error::custom("targets.default is missing: say which alias a request goes to when it names none")),
+            None => return Err(D::Error::custom("targets.default is missing: name the alias for requests that name no target")),
         };
         Ok(Self { default, aliases })
     }

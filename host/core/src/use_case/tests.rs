@@ -27,7 +27,7 @@ failure = "hook"
 "#;
 
 #[test]
-fn reads_every_key() {
+fn each_key_of_a_manifest_is_read() {
     let use_case = UseCase::parse(ORDERS).unwrap();
     let validate = use_case.validate.as_ref().unwrap();
     assert_eq!((validate.memory, validate.timeout(Role::Validate)), (32 << 20, Duration::from_millis(200)));
@@ -49,7 +49,7 @@ fn check_fault(change: (&str, &str), expected: &str) {
 }
 
 #[test]
-fn faults_name_their_key() {
+fn an_error_names_its_key() {
     check_fault(("\"orders\"", "\"Orders\""), "name: \"Orders\" is not a name");
     check_fault(("32MiB", "32 megs"), "\"32 megs\" is not a size");
     check_fault(("32MiB", "2GiB"), "validate.memory: must be");
@@ -62,7 +62,7 @@ fn faults_name_their_key() {
     check_fault(("https://api.example.com", "https://user@api.example.com"), "process.allow-http[0]");
     check_fault(("\"ORDERS_API_KEY\"", "\"currency\""), "\"currency\" is given twice");
     check_fault(("\"ORDERS_API_KEY\"", "\"../other/KEY\""), "process.secrets[0]: \"../other/KEY\" is not the name of a secret");
-    check_fault(("\"ORDERS_API_KEY\"", &"\"A\",".repeat(21)), "process.secrets: are more than the 20");
+    check_fault(("\"ORDERS_API_KEY\"", &"\"A\",".repeat(21)), "process.secrets: a plugin may have at most 20");
     check_fault(("30d", "0s"), "schedule.max-ahead");
     check_fault(("max-attempts = 3", "max-attempts = 0"), "retry.max-attempts");
     check_fault(("factor = 2", "factor = 0.5"), "retry.backoff.factor");
@@ -95,7 +95,7 @@ fn faults_name_their_key() {
 }
 
 #[test]
-fn the_least_manifest_needs_a_name_and_a_processor() {
+fn the_smallest_manifest_has_a_name_and_a_processor_or_a_target() {
     let least = UseCase::parse("name = 'a'\n[process]\nplugin = 'p.wasm'").unwrap();
     assert_eq!((least.targets.default.as_str(), least.retry.max_attempts), ("here", 5));
     assert!(UseCase::parse("name = 'a'").unwrap_err().to_string().contains("process: is missing: requests go to its plugin"));

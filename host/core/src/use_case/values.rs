@@ -1,4 +1,4 @@
-//! How values are written in a manifest: `200ms`, `32MiB`, config as text or as any TOML value.
+//! Parses the values of a manifest: durations (`200ms`), sizes (`32MiB`), and config, which is text or any TOML value.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Erro
     parse_memory(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is not a size; write it as \"512KiB\", \"32MiB\" or \"1GiB\"")))
 }
 
-/// `512KiB`, `32MiB` or `1GiB`, in bytes.
+/// Parses a size such as `512KiB`, `32MiB` or `1GiB`. Returns the number of bytes, or `None` if the text is not a size.
 pub fn parse_memory(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let unit = match text[digits..].trim_start() {
@@ -54,7 +54,7 @@ pub fn config<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Str
     values.into_iter().map(text).collect()
 }
 
-/// Dates become text. The error names a number that JSON does not have: `inf` or `nan`.
+/// Converts a TOML value to JSON; a date becomes text. Fails for the numbers `inf` and `nan`, which JSON does not have.
 pub fn toml_to_json(value: toml::Value) -> Result<Value, String> {
     Ok(match value {
         toml::Value::String(text) => Value::String(text),

@@ -1,5 +1,5 @@
-// componentize-js takes whatever is thrown for the contract's "no", and so an Error for one without a reason. But an Error
-// is a fault of the plugin, and no answer: say what it is and where, and end the call.
+// componentize-js turns each thrown value into the contract's error: a thrown Error would become a rejection without a reason.
+// But an Error is a fault of the plugin, not an answer. Logs it with its stack, and ends the call with a trap.
 export function guarded(plugin) {
   return async (input) => {
     try {

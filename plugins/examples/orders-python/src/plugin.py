@@ -1,4 +1,4 @@
-# The component's exports: both plugins in one, since each component carries a whole Python interpreter.
+# The component's exports. One component holds both plugins, since each component includes a whole Python interpreter.
 from process import Process
 from validate import Validate
 

@@ -9,7 +9,7 @@ fn judged(status: u16, headers: &[(&str, &str)], body: &str) -> Result<Option<St
     judge(Ok(Answer { status, headers, body: body.into(), truncated: false }), ORIGIN, now())
 }
 
-/// 1994-11-06T08:49:30.5Z, seven and a half seconds before the date in RFC 9110.
+/// 1994-11-06T08:49:30.5Z: 6.5 seconds before the example date in RFC 9110.
 fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(784_111_770_500)
 }
@@ -32,7 +32,7 @@ fn a_status_decides_between_success_retry_and_permanent() {
 }
 
 #[test]
-fn retry_after_is_seconds_or_a_date() {
+fn retry_after_is_seconds_or_a_date_rounded_up_to_seconds() {
     #[track_caller]
     fn check(value: &str, expected: Option<u32>) {
         let failure = judged(503, &[("retry-after", value)], "").unwrap_err();
@@ -50,7 +50,7 @@ fn retry_after_is_seconds_or_a_date() {
 }
 
 #[test]
-fn no_answer_is_transient_and_a_refusal_is_not() {
+fn a_missing_answer_is_retried_and_a_refusal_is_permanent() {
     let failure = judge(Err(Error::Failed("connection-refused".into())), ORIGIN, now()).unwrap_err();
     assert!(failure.retry && failure.message.contains("no answer from http://h:9000: connection-refused"), "{failure:?}");
     let failure = judge(Err(Error::Refused("http-request-denied".into())), ORIGIN, now()).unwrap_err();
@@ -58,14 +58,14 @@ fn no_answer_is_transient_and_a_refusal_is_not() {
 }
 
 #[test]
-fn a_result_is_text_and_says_where_it_was_cut() {
+fn a_result_is_text_and_a_cut_result_says_that_it_was_cut() {
     assert_eq!(judged(204, &[], ""), Ok(None));
     let cut = Answer { status: 200, headers: Vec::new(), body: vec![b'a', 0xff], truncated: true };
     assert_eq!(judge(Ok(cut), ORIGIN, now()), Ok(Some("a\u{fffd}... [cut at 64 KiB]".to_owned())));
 }
 
 #[test]
-fn a_failure_quotes_the_start_of_the_answer() {
+fn a_permanent_failure_quotes_the_first_200_characters_of_the_answer() {
     let failure = judged(400, &[], &"ä".repeat(500)).unwrap_err();
     assert_eq!(failure.message, format!("http://h:9000 answered 400: {}", "ä".repeat(200)));
 }

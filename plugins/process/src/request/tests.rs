@@ -19,16 +19,16 @@ fn pairs(headers: &[(String, String)]) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn a_url_is_enough() {
+fn a_config_with_only_a_url_posts_the_body_unchanged() {
     let request = built(r#"{"a": 1}"#, &[("url", "http://h/x")]).unwrap();
     assert_eq!((request.method.as_str(), request.url.as_str()), ("POST", "http://h/x"));
-    assert_eq!(request.body, br#"{"a": 1}"#, "the body goes out as it came, byte for byte");
+    assert_eq!(request.body, br#"{"a": 1}"#, "the body is not changed");
     let expected = [("content-type", "application/json"), ("x-correlation-id", "id-1"), ("x-postdate-attempt", "3")];
     assert_eq!(pairs(&request.headers), expected);
 }
 
 #[test]
-fn each_part_is_a_template() {
+fn url_method_headers_and_body_are_templates() {
     let headers = r#"{"Content-Type": "text/plain", "X-Event": "{{ body.e }}", "X-Correlation-ID": "forged"}"#;
     let config = [("url", "http://h/{{ body.e|urlencode }}"), ("method", "{{ body.m }}"), ("headers", headers), ("body", "e={{ body.e }}")];
     let request = built(r#"{"e":"a/b","m":"put"}"#, &config).unwrap();
@@ -39,7 +39,7 @@ fn each_part_is_a_template() {
 }
 
 #[test]
-fn a_secret_signs_what_is_sent() {
+fn the_signature_is_over_the_rendered_body() {
     let config = [("url", "http://h/"), ("body", "B"), ("signing-secret", "KEY"), ("KEY", "secret")];
     let request = built("{}", &config).unwrap();
     let signed = signature::headers("secret", "id-1", NOW_SECONDS, b"B").unwrap();
@@ -47,7 +47,7 @@ fn a_secret_signs_what_is_sent() {
 }
 
 #[test]
-fn what_is_wrong_with_the_config_is_named() {
+fn a_failure_names_the_wrong_config_key() {
     refused("{}", &[], "config `url` is missing");
     refused("{}", &[("url", "/hooks")], "config `url`: the request cannot be sent: the URL is not absolute");
     refused("{}", &[("url", "http://h/{{ body.x }}")], "config `url`, line 1");
@@ -60,7 +60,7 @@ fn what_is_wrong_with_the_config_is_named() {
 }
 
 #[test]
-fn a_body_cannot_lead_out_of_the_path() {
+fn dot_segments_from_a_body_are_refused() {
     let config = [("url", "http://h/hooks/{{ body.e|urlencode }}")];
     refused(r#"{"e":".."}"#, &config, "`..`");
     refused(r#"{"e":"%2E."}"#, &[("url", "http://h/hooks/{{ body.e }}")], "`..`");

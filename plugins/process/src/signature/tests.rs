@@ -1,8 +1,8 @@
 use super::headers;
 
 #[test]
-fn signs_the_example_of_the_scheme() {
-    // The example of the Svix and Standard Webhooks documents.
+fn the_published_example_gets_its_published_signature() {
+    // From the documents of Svix and Standard Webhooks.
     let body = br#"{"test": 2432232314}"#;
     let signed = headers("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body).unwrap();
     assert_eq!(signed[0].1, "msg_p5jXN8AQM9LWM0D4loKWxJek");
@@ -11,14 +11,14 @@ fn signs_the_example_of_the_scheme() {
 }
 
 #[test]
-fn a_secret_without_prefix_is_its_own_bytes() {
+fn the_bytes_of_a_secret_without_prefix_are_the_key() {
     // `secret` is `c2VjcmV0` in Base64.
     assert_eq!(headers("secret", "i", 1, b"{}"), headers("whsec_c2VjcmV0", "i", 1, b"{}"));
     assert_ne!(headers("secret", "i", 1, b"{}"), headers("secret", "i", 2, b"{}"));
 }
 
 #[test]
-fn a_secret_that_is_none_is_an_error_that_does_not_repeat_it() {
-    assert_eq!(headers("whsec_%%%", "i", 1, b""), Err("what follows `whsec_` is not Base64"));
-    assert_eq!(headers("", "i", 1, b""), Err("it is empty"));
+fn an_error_about_a_bad_secret_does_not_contain_it() {
+    assert_eq!(headers("whsec_%%%", "i", 1, b""), Err("the text after `whsec_` is not Base64"));
+    assert_eq!(headers("", "i", 1, b""), Err("the key is empty"));
 }

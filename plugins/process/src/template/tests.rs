@@ -22,7 +22,7 @@ fn check(template: &str, expected: Result<&str, &str>) {
 }
 
 #[test]
-fn a_template_sees_job_and_body() {
+fn a_template_can_use_job_and_body() {
     check("{{ job.id }} {{ job.useCase }} {{ job.attempt }}", Ok("id-1 webhook 2"));
     check("{{ body.event|urlencode }}/{{ body.n|urlencode }}", Ok("a%2Fb%20c/7"));
     check("{{ body.data|tojson }}", Ok(r#"{"x": [1, "\""]}"#));
@@ -30,7 +30,7 @@ fn a_template_sees_job_and_body() {
 }
 
 #[test]
-fn what_a_template_cannot_find_is_an_error() {
+fn an_undefined_value_or_a_syntax_error_is_a_permanent_failure() {
     check("{{ body.typo }}", Err("undefined value"));
     check("{{ body.typo|urlencode }}", Err("undefined value"));
     check("{{ body.data|urlencode }}", Err("not a map"));
@@ -38,7 +38,7 @@ fn what_a_template_cannot_find_is_an_error() {
 }
 
 #[test]
-fn an_error_does_not_repeat_the_body() {
+fn an_error_does_not_contain_the_body() {
     let job = Job { body: r#"{"event":"SECRET"}"#.into(), ..Job::default() };
     let failure = Templates::over(&job).unwrap().render("body", "{{ body.event + 1 }}").unwrap_err();
     assert!(!failure.message.contains("SECRET"), "{}", failure.message);

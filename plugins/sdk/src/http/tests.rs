@@ -10,7 +10,7 @@ fn check(url: &str, expected: Result<(&str, &str), &str>) {
 }
 
 #[test]
-fn urls() {
+fn a_url_is_absolute_http_or_https_without_user_and_spaces() {
     check("https://api.example.com/a?b=c#d", Ok(("https://api.example.com", "/a?b=c")));
     check("HTTP://127.0.0.1:9000", Ok(("http://127.0.0.1:9000", "/")));
     check("http://h?q", Ok(("http://h", "/?q")));
@@ -23,7 +23,7 @@ fn urls() {
 }
 
 #[test]
-fn codes_have_their_wit_names_and_a_refusal_is_told_from_a_failure() {
+fn error_codes_keep_their_wit_names_and_a_refusal_differs_from_a_failure() {
     assert_eq!(Error::from(ErrorCode::ConnectionRefused), Error::Failed("connection-refused".into()));
     assert_eq!(Error::from(ErrorCode::HttpRequestDenied), Error::Refused("http-request-denied".into()));
     assert_eq!(Error::from(ErrorCode::InternalError(Some("x(y".into()))), Error::Failed("internal-error".into()));

@@ -25,7 +25,7 @@ fn check(body: &str, expected: Result<Order, (&str, &str)>) {
 }
 
 #[test]
-fn a_body_that_does_not_fit_is_a_problem_that_points_at_the_member() {
+fn a_parse_error_is_a_problem_that_points_at_the_member() {
     check(r#"{"lines":[{"quantity":2}],"more":1}"#, Ok(Order { lines: vec![Line { quantity: 2 }] }));
     check(r#"{"lines":[{"quantity":2},{"quantity":"x"}]}"#, Err(("/lines/1/quantity", "expected u32")));
     check(r#"{"lines":[{}]}"#, Err(("/lines/0", "missing field `quantity`")));
@@ -33,7 +33,7 @@ fn a_body_that_does_not_fit_is_a_problem_that_points_at_the_member() {
 }
 
 #[test]
-fn a_name_with_a_slash_or_a_tilde_is_escaped() {
+fn slash_and_tilde_are_escaped_in_a_pointer() {
     let job = Job { body: r#"{"a/b~c":"x"}"#.into(), ..Job::default() };
     let failure = job.json::<std::collections::BTreeMap<String, u32>>().unwrap_err();
     assert!(failure.message.starts_with("body at `/a~1b~0c`: invalid type"), "{}", failure.message);
@@ -41,7 +41,7 @@ fn a_name_with_a_slash_or_a_tilde_is_escaped() {
 }
 
 #[test]
-fn one_problem_ends_a_validator() {
+fn question_mark_ends_a_validator_with_one_problem() {
     fn validate() -> Result<(), Vec<Problem>> {
         Err(Problem::new("/item", "unknown-item", "no such item"))?;
         Ok(())

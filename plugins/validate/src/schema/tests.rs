@@ -7,7 +7,7 @@ fn check(text: &str, part: &str) {
 }
 
 #[test]
-fn what_is_wrong_with_a_schema_is_said() {
+fn an_error_names_the_broken_part_of_the_schema() {
     check("{", "not JSON: EOF");
     check(r#"{"properties":{"a":{"type":"strin"}}}"#, "at /properties/a/type");
     check(r#"{"pattern":"("}"#, "(");

@@ -1,4 +1,4 @@
-# The component's exports: both plugins of the use case in one.
+# The component's exports: both plugins of the use case.
 from process import Process
 from validate import Validate
 

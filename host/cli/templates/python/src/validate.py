@@ -1,4 +1,4 @@
-"""Says yes or no to a request, before it is acknowledged."""
+"""Accepts or rejects a request before it is acknowledged."""
 
 import json
 
@@ -12,12 +12,12 @@ class Validate(exports.Validate):
     def validate(self, request: Request) -> Acceptance:
         message = json.loads(request.body).get("message")
         longest = int(store.get("longest"))
-        # `Err` with problems is a no. Any other exception is a fault of the plugin, and told to its operator.
+        # `Err` with a list of problems rejects the request. Any other exception is a fault of the plugin: the host logs it.
         if not isinstance(message, str):
             raise Err([Problem("/message", "invalid", "a string is expected")])
         if not message.strip():
-            raise Err([Problem("/message", "required", "say what to be reminded of")])
+            raise Err([Problem("/message", "required", "the message is empty")])
         if len(message.strip()) > longest:
             raise Err([Problem("/message", "maximum", f"at most {longest} characters")])
-        # What is None stays as the request said.
+        # None keeps the request's value.
         return Acceptance(body=json.dumps({"message": message.strip()}), target=None, trigger_at=None)

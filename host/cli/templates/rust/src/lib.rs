@@ -1,4 +1,4 @@
-//! Both plugins of the use case, in one component.
+//! Both plugins of the use case in one component.
 
 mod process;
 mod validate;

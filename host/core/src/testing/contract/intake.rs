@@ -1,4 +1,4 @@
-//! Inserting and finding.
+//! Cases about inserting and finding requests.
 
 use super::{at, find, insert, make, stored};
 use crate::lifecycle::{self, Change, Refusal};
@@ -6,7 +6,7 @@ use crate::ports::{Changed, Changes, Inserted, Intake, Requests};
 use crate::request::{NewRequest, Query, Request, Status};
 use crate::testing::{join_all, new_request, sample_id};
 
-/// Ids from here on are of this part of the contract.
+/// First id of the cases in this module; the modules' ids do not overlap.
 const IDS: u64 = 1000;
 
 fn keyed(n: u64, use_case: &str, key: &str) -> NewRequest {
@@ -15,8 +15,8 @@ fn keyed(n: u64, use_case: &str, key: &str) -> NewRequest {
     NewRequest { request, idempotency_key: Some(key.to_owned()), ..new }
 }
 
-pub async fn what_is_inserted_is_found_with_its_history(ledger: &(impl Intake + Requests)) {
-    // Every field away from its default, so that none is forgotten.
+pub async fn an_inserted_request_is_found_with_its_history(ledger: &(impl Intake + Requests)) {
+    // Each field has a value of its own, so that a ledger that drops one fails.
     let new = keyed(1, "intake-fields", "k");
     let request = Request {
         version: "0123456789abcdef".to_owned(),
@@ -48,7 +48,7 @@ pub async fn an_id_is_taken_once(ledger: &(impl Intake + Requests)) {
     let first = new_request(sample_id(IDS + 10), "intake-ids", at(60));
     insert(ledger, &first).await;
     let second = new_request(first.request.id, "intake-ids", at(120));
-    assert!(ledger.insert(second).await.is_err(), "a second request under one id was taken");
+    assert!(ledger.insert(second).await.is_err(), "the ledger inserted a second request with the same id");
     let (found, history) = find(ledger, first.request.id).await;
     assert_eq!((found, history.len()), (first.request, 1));
 }
@@ -58,15 +58,15 @@ pub async fn an_idempotency_key_is_taken_once_a_use_case(ledger: &(impl Intake +
     insert(ledger, &first).await;
     let second = keyed(21, "intake-keys", "k");
     assert_eq!(ledger.insert(second.clone()).await.unwrap(), Inserted::Taken(first.request.clone()));
-    assert_eq!(ledger.find(second.request.id).await.unwrap(), None, "an insert under a taken key left a request behind");
+    assert_eq!(ledger.find(second.request.id).await.unwrap(), None, "an insert with a taken key stored its request");
     assert_eq!(ledger.find_by_key("intake-keys", "k").await.unwrap(), Some(first.request));
-    // Keys are bytes, and of one use case.
+    // Keys are compared byte by byte, and belong to one use case.
     for (n, use_case, key) in [(22, "intake-keys", "K"), (23, "intake-keys", "k "), (24, "intake-keys-2", "k")] {
         let other = keyed(n, use_case, key);
         assert_eq!(insert(ledger, &other).await, other.request);
         assert_eq!(ledger.find_by_key(use_case, key).await.unwrap(), Some(other.request));
     }
-    // No key is no key: it is never taken.
+    // Requests without a key never collide.
     for n in [25, 26] {
         insert(ledger, &new_request(sample_id(IDS + n), "intake-keys", at(60))).await;
     }
@@ -89,13 +89,13 @@ pub async fn an_idempotency_key_is_free_again_when_its_request_was_aborted(ledge
     assert_eq!(ledger.find_by_key("intake-aborted", "k").await.unwrap(), None);
     let second = keyed(41, "intake-aborted", "k");
     assert_eq!(insert(ledger, &second).await, second.request);
-    // A refused one frees nothing.
+    // An abort that is refused does not free the key.
     make(ledger, second.request.id, Change::Claim, at(60)).await;
     ledger.change(second.request.id, Change::Abort { reason: String::new() }, at(61)).await.unwrap();
     assert!(ledger.find_by_key("intake-aborted", "k").await.unwrap().is_some());
 }
 
-/// For ledgers of hosts whose scheduler can fail; elsewhere nothing is ever aborted.
+/// Part of [`super::adoption_contract`]: only hosts whose scheduler can fail abort requests.
 pub async fn an_acknowledged_request_is_not_aborted(ledger: &(impl Intake + Requests + Changes)) {
     let first = keyed(50, "intake-adopted", "k");
     insert(ledger, &first).await;
@@ -105,14 +105,14 @@ pub async fn an_acknowledged_request_is_not_aborted(ledger: &(impl Intake + Requ
     assert_eq!(answer, Changed::Refused(first.request.clone(), Refusal::Acknowledged));
     assert_eq!(ledger.find_by_key("intake-adopted", "k").await.unwrap(), Some(first.request.clone()));
     let cancelled = make(ledger, first.request.id, Change::Cancel, at(6)).await;
-    assert_eq!(cancelled.status, Status::Cancelled, "its client may still take it back");
+    assert_eq!(cancelled.status, Status::Cancelled, "the client can still cancel an acknowledged request");
 }
 
-pub async fn of_concurrent_inserts_under_one_key_one_is_stored(ledger: &(impl Intake + Requests)) {
+pub async fn concurrent_inserts_under_one_key_store_one_request(ledger: &(impl Intake + Requests)) {
     let inserts = (0..32).map(|n| ledger.insert(keyed(100 + n, "intake-race", "k")));
     let answers: Vec<Inserted> = join_all(inserts).await.into_iter().map(|answer| answer.unwrap()).collect();
     let (new, taken): (Vec<Inserted>, Vec<Inserted>) = answers.into_iter().partition(|answer| matches!(answer, Inserted::New(_)));
-    assert_eq!(new.len(), 1, "one key, and not one request");
+    assert_eq!(new.len(), 1, "one insert must win");
     let winner = stored(new[0].clone());
     assert!(taken.iter().all(|answer| *answer == Inserted::Taken(winner.clone())), "{taken:?}");
     let query = Query { use_case: Some("intake-race".to_owned()), limit: 100, ..Query::default() };

@@ -1,4 +1,4 @@
-//! Lists: filters, order, pages.
+//! Cases about lists: filters, order, pages.
 
 use super::{at, insert, make};
 use crate::id::CorrelationId;
@@ -7,9 +7,10 @@ use crate::ports::{Changes, Intake, Requests};
 use crate::request::{NewRequest, Page, Query, Request, Status};
 use crate::testing::{new_request, sample_id};
 
-/// Ids from here on are of this part of the contract.
+/// First id of the cases in this module; the modules' ids do not overlap.
 const IDS: u64 = 3000;
-/// Seconds: after all that the other parts trigger, so that a list from here on is of this part.
+/// Seconds after `moment`. Later than the trigger times of the other modules, so that a list from here on has only requests of this
+/// module.
 const START: i64 = 1_000_000;
 
 fn of(use_case: &str, from: i64, to: i64) -> Query {
@@ -22,7 +23,7 @@ async fn ids(ledger: &impl Requests, query: Query) -> Vec<CorrelationId> {
 
 pub async fn an_empty_ledger_lists_nothing(ledger: &impl Requests) {
     let page = ledger.list(Query { limit: 10, ..Query::default() }).await.unwrap();
-    assert_eq!(page, Page::default(), "the contract is for an empty ledger");
+    assert_eq!(page, Page::default(), "the contract test needs an empty ledger");
 }
 
 pub async fn filters_select(ledger: &(impl Intake + Requests + Changes)) {
@@ -52,7 +53,7 @@ pub async fn filters_select(ledger: &(impl Intake + Requests + Changes)) {
 }
 
 pub async fn pages_are_in_order_without_gaps_or_repeats(ledger: &(impl Intake + Requests + Changes)) {
-    // Equal times, ids against the order of insertion, two use cases mixed; every third cancelled.
+    // Several requests for each time, ids in reverse order of insertion, two use cases in turn, every third request cancelled.
     let from = START + 1000;
     let mut expected: Vec<(i64, u64, &str, Status)> = Vec::new();
     for n in (0..24).rev() {
@@ -85,14 +86,14 @@ pub async fn pages_are_in_order_without_gaps_or_repeats(ledger: &(impl Intake + 
     }
 }
 
-/// All pages, one after the other, each full but the last.
+/// Reads all pages and returns their ids. Checks that each page except the last is full.
 async fn walk(ledger: &impl Requests, mut query: Query, total: usize) -> Vec<CorrelationId> {
     let mut ids = Vec::new();
     loop {
         let Page { requests, next } = ledger.list(query.clone()).await.unwrap();
         ids.extend(requests.iter().map(|request| request.id));
-        assert!(requests.len() == query.limit || next.is_none(), "a page that is not full says that there is another");
-        assert_eq!(next.is_some(), ids.len() < total, "after {} of {total}: is there a next page?", ids.len());
+        assert!(requests.len() == query.limit || next.is_none(), "a page that is not full has a next page");
+        assert_eq!(next.is_some(), ids.len() < total, "after {} of {total}: wrong answer about a next page", ids.len());
         if next.is_none() {
             return ids;
         }
@@ -118,5 +119,5 @@ pub async fn notices_are_not_listed(ledger: &(impl Intake + Requests + Changes))
     make(ledger, id, Change::Finish { attempt: 1, outcome }, at(from + 1)).await;
     assert_eq!(ids(ledger, of("lists-notices", from, from + 100)).await, [id]);
     let (_, history) = super::find(ledger, notice.request.id).await;
-    assert_eq!(history.len(), 1, "the notice is there all the same");
+    assert_eq!(history.len(), 1, "the notice is stored although it is not listed");
 }

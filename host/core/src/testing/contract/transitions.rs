@@ -1,4 +1,4 @@
-//! Changes: made by the rules, or refused; with their history and their notice, or not at all.
+//! Cases about changes: a change is made with its history and its notice, or refused without a trace.
 
 use chrono::{DateTime, Utc};
 
@@ -8,9 +8,9 @@ use crate::ports::{Changed, Changes, Intake, Requests};
 use crate::request::{Event, NewRequest, Request, Status};
 use crate::testing::{join_all, new_request, sample_id};
 
-/// Ids from here on are of this part of the contract.
+/// First id of the cases in this module; the modules' ids do not overlap.
 const IDS: u64 = 2000;
-/// When requests of this part are due.
+/// Due time of the requests in this module, in seconds after `moment`.
 const DUE: i64 = 60;
 
 fn due(n: u64, use_case: &str) -> NewRequest {
@@ -38,13 +38,13 @@ fn released(attempt: u32) -> Change {
     Change::Release { attempt, reason: "the host stopped".to_owned() }
 }
 
-/// What to call it, and the changes with their times.
+/// A name, and the changes with their times.
 type Life = (&'static str, Vec<(Change, DateTime<Utc>)>);
 
-/// Ways through a life, each ending in another state.
+/// Returns sequences of changes, each of which ends in another state.
 fn lives() -> Vec<Life> {
     let claim = || (Change::Claim, at(DUE));
-    // Each claim and release a second after the one before.
+    // One second between a claim, its release, and the next claim.
     let cut_off = (1..=MAX_INTERRUPTIONS).flat_map(|n| {
         let seconds = DUE + 2 * i64::from(n);
         [(Change::Claim, at(seconds)), (released(n), at(seconds + 1))]
@@ -69,7 +69,7 @@ fn lives() -> Vec<Life> {
     ]
 }
 
-/// What is tried at the end of each life.
+/// Returns the changes that are tried at the end of each life.
 fn tries() -> Vec<(&'static str, Change, DateTime<Utc>)> {
     vec![
         ("cancel", Change::Cancel, at(DUE + 100)),
@@ -128,14 +128,14 @@ pub async fn a_change_whose_notice_cannot_be_stored_is_not_made(ledger: &(impl I
     let request = insert(ledger, &due(520, "transitions-notices")).await;
     let running = make(ledger, request.id, Change::Claim, at(DUE)).await;
     let before = find(ledger, request.id).await;
-    // Its id is that of the request itself.
+    // The notice has the request's own id.
     let impossible = notice_of(520, &request);
     assert!(ledger.change(request.id, succeeded(1, Some(impossible)), at(DUE + 1)).await.is_err());
     assert_eq!(find(ledger, request.id).await, before);
     assert_eq!(running.status, Status::Running);
 }
 
-pub async fn of_concurrent_changes_that_exclude_each_other_one_is_made(ledger: &(impl Intake + Requests + Changes)) {
+pub async fn concurrent_changes_that_exclude_each_other_make_one(ledger: &(impl Intake + Requests + Changes)) {
     let contests: [(u64, Vec<Change>, Change); 3] =
         [(600, vec![], Change::Claim), (601, vec![], Change::Cancel), (602, vec![Change::Claim], succeeded(1, None))];
     for (n, before, change) in contests {
@@ -143,7 +143,7 @@ pub async fn of_concurrent_changes_that_exclude_each_other_one_is_made(ledger: &
         for change in before {
             make(ledger, request.id, change, at(DUE)).await;
         }
-        // Every second one is a claim, which all of the three exclude.
+        // Every second change is a claim, which excludes each of the three.
         let attempts = (0..32).map(|i| ledger.change(request.id, if i % 2 == 0 { change.clone() } else { Change::Claim }, at(DUE)));
         let answers = join_all(attempts).await;
         let made = answers.iter().filter(|answer| matches!(answer, Ok(Changed::Done(_)))).count();

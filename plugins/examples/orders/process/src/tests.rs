@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn an_order_becomes_the_same_receipt_at_every_attempt() {
+fn each_attempt_of_an_order_returns_the_same_receipt() {
     let body = r#"{"item":"book","quantity":2,"total":2500,"currency":"EUR"}"#;
     let job = |attempt| Job { id: "0190b5a4-7e1c-7cc0-8000-00000000002a".into(), attempt, body: body.into(), ..Job::default() };
     let first = process(job(1)).unwrap();

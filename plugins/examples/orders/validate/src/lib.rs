@@ -1,11 +1,11 @@
-//! Example validator: decides whether an order can be taken, what it costs, and who handles it.
+//! Example validator: accepts or rejects an order, and sets its price and its target.
 
 use postdate_plugin::{Acceptance, Problem, Request, required_config, serde_json, validator};
 
-/// What the shop sells, and the price of one in cents. Money is counted in whole cents: fractions round wrongly.
+/// Price of each item, in whole cents: fractions would bring rounding errors.
 const PRICES: [(&str, u64); 3] = [("book", 1_250), ("pen", 300), ("lamp", 4_900)];
 
-/// The part of the body that the rules read. Whatever else the client sends is kept for the processor.
+/// The members of the body that the rules use. The processor gets the other members as well.
 #[derive(serde::Deserialize)]
 struct Order {
     item: String,
@@ -13,11 +13,11 @@ struct Order {
 }
 
 fn validate(request: Request) -> Result<Acceptance, Vec<Problem>> {
-    // `?` answers a body that does not fit with one problem that points at the wrong member.
+    // If the body does not fit, `?` rejects it with one problem that points at the wrong member.
     let order: Order = request.json()?;
     let (price, target) = check(&order)?;
 
-    // An accepted body may say more than the request did: here, what the order costs.
+    // The processor gets this body instead of the request's: here, with the price of the order.
     let mut body: serde_json::Value = request.json()?;
     body["total"] = (price * order.quantity).into();
     body["currency"] = required_config("currency").into();
@@ -29,7 +29,8 @@ fn validate(request: Request) -> Result<Acceptance, Vec<Problem>> {
     })
 }
 
-/// The price of one, and the target that big orders go to; or every reason to say no, so that a client mends all at once.
+/// Returns the price of one item, and the target for big orders. Fails with all reasons to reject the order, so that the client can
+/// correct all of them at once.
 fn check(order: &Order) -> Result<(u64, Option<&'static str>), Vec<Problem>> {
     let price = PRICES.iter().find(|(item, _)| *item == order.item).map(|(_, price)| *price);
     let mut problems = Vec::new();
@@ -38,10 +39,10 @@ fn check(order: &Order) -> Result<(u64, Option<&'static str>), Vec<Problem>> {
         problems.push(Problem::new("/item", "unknown-item", format!("the shop sells {}", items.join(", "))));
     }
     if order.quantity < 1 {
-        problems.push(Problem::new("/quantity", "minimum", "order one at the least"));
+        problems.push(Problem::new("/quantity", "minimum", "order at least 1"));
     }
     if order.quantity > 100 {
-        problems.push(Problem::new("/quantity", "maximum", "order 100 at the most"));
+        problems.push(Problem::new("/quantity", "maximum", "order at most 100"));
     }
     match price {
         Some(price) if problems.is_empty() => Ok((price, (order.quantity > 50).then_some("heavy"))),

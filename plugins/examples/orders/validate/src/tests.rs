@@ -13,7 +13,7 @@ fn rejected(item: &str, quantity: u64, expected: &[(&str, &str)]) {
 }
 
 #[test]
-fn rules() {
+fn big_orders_go_to_heavy_and_bad_orders_get_all_problems() {
     accepted("book", 1, (1_250, None));
     accepted("pen", 50, (300, None));
     accepted("pen", 51, (300, Some("heavy")));
