@@ -76,20 +76,3 @@ fn the_vendored_sdk_needs_what_the_sdk_needs() {
     assert_eq!(vendored["package"]["version"], workspace["workspace"]["package"]["version"]);
     assert_eq!(vendored["package"]["edition"], workspace["workspace"]["package"]["edition"]);
 }
-
-/// Returns the lines of code of a text, without comments and blank lines.
-fn code(text: &str) -> String {
-    let is_comment = |line: &str| ["//", "# ", "\"\"\""].iter().any(|mark| line.trim_start().starts_with(mark));
-    text.lines().filter(|line| !line.trim().is_empty() && !is_comment(line)).collect::<Vec<_>>().join("\n")
-}
-
-#[test]
-fn the_tutorial_shows_the_validators_of_new_projects() {
-    let page = code(include_str!("../../../../../docs/plugins.md"));
-    for (language, path) in
-        [(Language::Rust, "src/validate.rs"), (Language::JavaScript, "src/validate.js"), (Language::Python, "src/validate.py")]
-    {
-        let validator = code(file(&project("reminders", language), path));
-        assert!(page.contains(&validator), "docs/plugins.md shows another {path}");
-    }
-}
