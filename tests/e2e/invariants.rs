@@ -51,32 +51,46 @@ fn one_function_builds_the_engines_configuration() {
 }
 
 #[tokio::test]
-async fn the_commands_that_the_readme_shows_exist() {
-    let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
+async fn the_commands_that_the_documents_show_exist() {
     let tasks = std::fs::read_to_string(root().join("xtask/src/main.rs")).expect("the tasks");
-    let mut seen = 0;
-    for line in commands(&readme) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match words.as_slice() {
-            ["cargo", "xtask", task, ..] => assert!(tasks.contains(&format!("\"{task}\" =>")), "{line}"),
-            ["postdate" | "target/debug/postdate", rest @ ..] => {
-                // Names of commands are plain words; the first option or argument ends them.
-                let plain = |word: &&&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
-                let names: Vec<&str> = rest.iter().take(2).take_while(plain).copied().collect();
-                let group = names.first().is_some_and(|name| ["plugin", "request", "use-case"].contains(name));
-                let names = if group { &names[..] } else { &names[..names.len().min(1)] };
-                cli(&[names, &["--help"]].concat()).await.expect(0);
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).expect("a document");
+        let mut seen = 0;
+        for line in commands(&text) {
+            // Variables that are set for the command come first.
+            let words: Vec<&str> = line.split_whitespace().skip_while(|word| word.contains('=')).collect();
+            match words.as_slice() {
+                ["cargo", "xtask", task, ..] => assert!(tasks.contains(&format!("\"{task}\" =>")), "{}: {line}", document.display()),
+                ["postdate" | "target/debug/postdate", rest @ ..] => {
+                    // Names of commands are plain words; the first option or argument ends them.
+                    let plain = |word: &&&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
+                    let names: Vec<&str> = rest.iter().take(2).take_while(plain).copied().collect();
+                    let group = names.first().is_some_and(|name| ["plugin", "request", "use-case", "key", "dead-letter"].contains(name));
+                    let names = if group { &names[..] } else { &names[..names.len().min(1)] };
+                    cli(&[names, &["--help"]].concat()).await.expect(0);
+                }
+                _ => continue,
             }
-            _ => continue,
+            seen += 1;
         }
-        seen += 1;
+        let least = if SHOWS_NO_COMMAND.iter().any(|name| document.ends_with(name)) { 0 } else { 2 };
+        assert!(seen >= least, "{} shows {seen} commands of this project", document.display());
     }
-    assert!(seen >= 2, "the README shows {seen} commands of this project");
 }
 
-/// Returns every line of the README's code blocks, without indentation and prompt.
-fn commands(readme: &str) -> Vec<&str> {
-    let blocks = readme.split("```").skip(1).step_by(2);
+/// Pages that show files and calls, and no command.
+const SHOWS_NO_COMMAND: [&str; 3] = ["docs/api.md", "docs/manifest.md", "docs/security.md"];
+
+/// Returns README, CONTRIBUTING and each page of `docs/`.
+fn documents() -> Vec<PathBuf> {
+    let pages = std::fs::read_dir(root().join("docs")).expect("docs/").map(|entry| entry.expect("an entry").path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    [root().join("README.md"), root().join("CONTRIBUTING.md")].into_iter().chain(pages).collect()
+}
+
+/// Returns every line of a document's code blocks, without indentation and prompt.
+fn commands(document: &str) -> Vec<&str> {
+    let blocks = document.split("```").skip(1).step_by(2);
     blocks.flat_map(str::lines).map(|line| line.trim().trim_start_matches("$ ")).collect()
 }
 

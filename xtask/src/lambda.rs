@@ -82,7 +82,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     for (function, size) in packed {
         println!("{function:<10} {:>14} {:>14}", size.program, size.zip);
     }
-    println!("In {}. Deploy with --parameter-overrides Architecture={arch} (see infra/README.md)", out.display());
+    println!("In {}. Deploy with --parameter-overrides Architecture={arch} (see docs/aws.md)", out.display());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -43,11 +43,11 @@ fn the_template_sets_exactly_the_variables_that_the_code_reads() {
 }
 
 #[test]
-fn the_readme_documents_each_variable_that_the_code_reads() {
-    let readme = std::fs::read_to_string(root().join("infra/README.md")).expect("infra/README.md");
+fn the_aws_page_documents_each_variable_that_the_code_reads() {
+    let page = std::fs::read_to_string(root().join("docs/aws.md")).expect("docs/aws.md");
     let code = code();
-    let missing: Vec<&str> = words(&code, "POSTDATE_").into_iter().filter(|name| !readme.contains(&format!("| `{name}` |"))).collect();
-    assert!(missing.is_empty(), "infra/README.md has no table row for {missing:?}");
+    let missing: Vec<&str> = words(&code, "POSTDATE_").into_iter().filter(|name| !page.contains(&format!("| `{name}` |"))).collect();
+    assert!(missing.is_empty(), "docs/aws.md has no table row for {missing:?}");
 }
 
 #[test]
