@@ -1,4 +1,4 @@
-"""One outgoing HTTP request over wasi:http, for processors whose use case grants `allow-http`.
+"""Outgoing HTTP requests over wasi:http, for processors whose use case grants `allow-http`.
 
     from postdate_http import send
 
@@ -14,28 +14,28 @@ from componentize_py_types import Err, Ok
 from wit_world.imports import http_types, outgoing_handler
 from wit_world.imports.http_types import IncomingResponse, OutgoingBody
 
-# The most bytes that `blocking-write-and-flush` of wasi:io takes at once.
+# Most bytes that `blocking-write-and-flush` of wasi:io accepts at once.
 WRITE_CHUNK_BYTES = 4_096
 READ_CHUNK_BYTES = 65_536
 
-# Codes of wasi:http that are no failure of the network.
+# Codes of wasi:http for a request that the host refuses.
 REFUSED = ("http-request-denied", "destination-ip-prohibited")
 
 
 @dataclass
 class Answer:
-    """What the server answered. Names of headers are in lower case; of several with one name, it is the last."""
+    """An answer of the server. Names of headers are in lower case; of several headers with one name, only the last is kept."""
 
     status: int
     headers: dict[str, str]
-    # At most as many bytes as `send` was told; `truncated` says whether the body went on after that.
+    # At most `limit` bytes: see `send`. `truncated` is true if the body is longer.
     body: bytes
     truncated: bool
 
 
 class HttpError(Exception):
-    """There is no answer. `code` is that of wasi:http, such as `connection-refused`; `refused` says that it was the host who
-    refused, because the destination is not in `allow-http` or is a private address. A try later may help only where it was not.
+    """There is no answer. `code` is the error code of wasi:http, such as `connection-refused`. `refused` is true if the host
+    refuses the destination, which is not in `allow-http` or is a private address; another attempt does not help then.
     """
 
     def __init__(self, code: str):
@@ -45,10 +45,10 @@ class HttpError(Exception):
 
 
 def send(method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"", limit: int = 1 << 20) -> Answer:
-    """Sends the request and reads the answer, at most `limit` bytes of its body. Redirects are not followed.
+    """Sends a request, and reads the answer with at most `limit` bytes of its body. Does not follow redirects.
 
-    An answer is no error, whatever its status; without one, raises `HttpError`. Raises `ValueError` for a request that cannot
-    be sent: `url` has to be absolute, without user and password.
+    Returns an answer with any status. Raises `HttpError` if there is no answer, and `ValueError` if the request is not valid:
+    `url` must be absolute, without user name and password.
     """
     request = http_types.OutgoingRequest(fields(method, headers or {}, body))
     scheme, authority, path = parts(url)
@@ -64,7 +64,7 @@ def send(method: str, url: str, headers: Mapping[str, str] | None = None, body: 
         pending = outgoing_handler.handle(request, None)
     except Err as error:
         raise HttpError(code(error.value)) from error
-    # A server may answer and hang up before it has read everything; then its answer counts, not the broken write.
+    # A server may answer and close the connection before it has read the body; its answer counts then.
     try:
         write(outgoing, body)
     except Err:
@@ -73,32 +73,32 @@ def send(method: str, url: str, headers: Mapping[str, str] | None = None, body: 
 
 
 def parts(url: str) -> tuple[http_types.Scheme, str, str]:
-    """Scheme, authority, and path with query."""
+    """Returns scheme, authority, and path with query. Raises `ValueError` if the URL is not valid."""
     if any(letter.isspace() or not letter.isprintable() for letter in url):
-        raise ValueError("the URL has a space or a control character in it: encode it")
+        raise ValueError("the URL has a space or a control character: encode it")
     split = urlsplit(url)
     if split.scheme not in ("http", "https") or not split.netloc:
-        raise ValueError("the URL is not an absolute one with http or https")
+        raise ValueError("the URL is not absolute with http or https")
     if "@" in split.netloc:
-        raise ValueError("the URL carries a user name or password: send a header instead")
+        raise ValueError("the URL has a user name or password: send a header instead")
     scheme = http_types.Scheme_Https() if split.scheme == "https" else http_types.Scheme_Http()
     return scheme, split.netloc, (split.path or "/") + (f"?{split.query}" if split.query else "")
 
 
 def fields(method: str, headers: Mapping[str, str], body: bytes) -> http_types.Fields:
     given = http_types.Fields()
-    # Without it the body would be sent in chunks, which some receivers of webhooks do not read.
+    # Without `content-length`, the body is sent in chunks, which some receivers of webhooks do not read.
     length = {"content-length": str(len(body))} if body or method not in ("GET", "HEAD") else {}
     for name, value in {**headers, **length}.items():
         try:
             given.append(name, value.encode())
         except Err as error:
-            raise ValueError(f"header {name!r}: not valid, or one that the host sets itself") from error
+            raise ValueError(f"header {name!r} is not valid, or the host sets it itself") from error
     return given
 
 
 def write(outgoing: OutgoingBody, body: bytes) -> None:
-    # The stream is a child of the body: it has to go before the body is finished.
+    # The stream is a child resource of the body, and must be closed before the body is finished.
     with outgoing.write() as stream:
         for start in range(0, len(body), WRITE_CHUNK_BYTES):
             stream.blocking_write_and_flush(body[start : start + WRITE_CHUNK_BYTES])
@@ -113,7 +113,7 @@ def wait(pending: http_types.FutureIncomingResponse) -> IncomingResponse:
             return response
         case Ok(Err(error)):
             raise HttpError(code(error))
-        # Ready without a value, or taken twice: neither happens with a host that keeps to wasi:http.
+        # A conforming host is never ready without a value, and `get` is called once.
         case _:
             raise HttpError("internal-error")
 
@@ -133,6 +133,6 @@ def read(response: IncomingResponse, limit: int) -> Answer:
 
 
 def code(error: http_types.ErrorCode) -> str:
-    """The code's name in the WIT: `ErrorCode_ConnectionRefused` is `connection-refused`."""
+    """Returns the code's name in the WIT: `connection-refused` for `ErrorCode_ConnectionRefused`."""
     name = type(error).__name__.removeprefix("ErrorCode_")
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).removeprefix("-")

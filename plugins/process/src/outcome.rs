@@ -1,4 +1,4 @@
-//! What an answer means for the job.
+//! Turns an HTTP answer into the result or the failure of the job.
 
 use std::time::SystemTime;
 
@@ -7,13 +7,13 @@ use postdate_plugin::{
     http::{Answer, Error},
 };
 
-/// The most of an answer that is kept as the result.
+/// Largest part of an answer that becomes the result.
 pub const RESULT_LIMIT_BYTES: usize = 64 * 1_024;
 
-/// The most of an answer that a permanent failure quotes, in characters.
+/// Largest part of an answer that a permanent failure quotes.
 const QUOTE_CHARACTERS: usize = 200;
 
-/// Success with the result, or the failure that says whether to try again.
+/// Returns the result of a 2xx answer, or else a failure with or without another attempt.
 pub fn judge(answer: Result<Answer, Error>, origin: &str, now: SystemTime) -> Result<Option<String>, Failure> {
     match answer {
         Ok(answer) if (200..300).contains(&answer.status) => Ok(result(&answer)),
@@ -33,7 +33,7 @@ pub fn judge(answer: Result<Answer, Error>, origin: &str, now: SystemTime) -> Re
     }
 }
 
-/// Whether the same request may succeed later: time-out, too early, too many requests, a fault of the server.
+/// Returns `true` if the same request may succeed later: time-out, too early, too many requests, server error.
 fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 425 | 429 | 500..=599)
 }
@@ -52,14 +52,14 @@ fn quote(answer: &Answer) -> String {
     if start.is_empty() { String::new() } else { format!(": {start}") }
 }
 
-/// `Retry-After`, which is seconds or a date (RFC 9110, 10.2.3), in seconds from now; none where it is neither.
+/// Returns the seconds from now that `Retry-After` names, as seconds or as a date (RFC 9110, 10.2.3); `None` if it is neither.
 fn retry_after_seconds(value: &str, now: SystemTime) -> Option<u32> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(value.parse().unwrap_or(u32::MAX));
     }
     let date = httpdate::parse_http_date(value).ok()?;
-    // Rounded up, since a part of a second less would be too early. A date in the past means at once.
+    // Rounded up, so that the next attempt is not too early. A date in the past means zero seconds.
     let wait = date.duration_since(now).unwrap_or_default();
     Some(u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX))
 }

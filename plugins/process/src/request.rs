@@ -1,4 +1,4 @@
-//! From config and job to the one request.
+//! Builds the request from config and job.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,10 +9,10 @@ use postdate_plugin::{
 
 use crate::{signature, template::Templates};
 
-/// Builds the request; `config` looks a key up, `now` is the time of the signature.
+/// Builds the request. `config` looks up a key; `now` is the time of the signature.
 ///
 /// # Errors
-/// A permanent failure that names the config key: another attempt would find the same config and the same body.
+/// A permanent failure that names the config key, since another attempt has the same config and the same body.
 pub fn build(job: &Job, config: &dyn Fn(&str) -> Option<String>, now: SystemTime) -> Result<http::Request, Failure> {
     let templates = Templates::over(job)?;
     let url = config("url").ok_or_else(|| Failure::permanent("config `url` is missing: set it in use-case.toml"))?;
@@ -41,7 +41,7 @@ pub fn build(job: &Job, config: &dyn Fn(&str) -> Option<String>, now: SystemTime
             .ok_or_else(|| Failure::permanent(format!("config `signing-secret`: `{name}` is not granted: list it under `secrets`")))?;
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
         let signed = signature::headers(&secret, &job.id, seconds, body.as_bytes())
-            .map_err(|why| Failure::permanent(format!("secret `{name}` cannot sign: {why}")))?;
+            .map_err(|reason| Failure::permanent(format!("secret `{name}` cannot sign: {reason}")))?;
         for (name, value) in signed {
             set(&mut headers, &name, &value);
         }
@@ -49,7 +49,7 @@ pub fn build(job: &Job, config: &dyn Fn(&str) -> Option<String>, now: SystemTime
     Ok(http::Request { method, url, headers, body: body.into_bytes() })
 }
 
-/// `text` is a JSON object of names and templates.
+/// Renders the headers of `text`, a JSON object of names and templates.
 fn render_headers(templates: &Templates, text: &str) -> Result<Vec<(String, String)>, Failure> {
     let table: Map<String, Value> =
         serde_json::from_str(text).map_err(|error| Failure::permanent(format!("config `headers` is not a table: {error}")))?;
@@ -62,13 +62,14 @@ fn render_headers(templates: &Templates, text: &str) -> Result<Vec<(String, Stri
     Ok(headers)
 }
 
-/// A header that is ours: whatever the config says under that name gives way.
+/// Sets a header, and replaces one of the same name from the config.
 fn set(headers: &mut Vec<(String, String)>, name: &str, value: &str) {
     headers.retain(|(existing, _)| existing != name);
     headers.push((name.to_owned(), value.to_owned()));
 }
 
-/// `..` from a body could lead out of the path that the operator wrote: servers resolve it, and `%2e` as well.
+/// Fails if the path has a segment `.` or `..`, also written with `%2e`. Servers resolve such a segment, so that a value from the
+/// body could leave the path of the config.
 fn refuse_dot_segments(url: &str) -> Result<(), Failure> {
     let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
     if path.split('/').skip(3).any(|segment| matches!(segment, "." | "..")) {

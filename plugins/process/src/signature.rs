@@ -1,19 +1,19 @@
-//! The signature of Standard Webhooks: how a receiver knows who sent a request, and that nobody changed or replayed it.
+//! The signature of Standard Webhooks, by which a receiver authenticates a request and detects a change or a replay.
 //! Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// The three headers for a request with this id and body at this time (Unix seconds).
+/// Returns the three headers for a request with this id and body at this time (Unix seconds).
 ///
-/// `secret` is `whsec_` and Base64, as the scheme has it; without the prefix its bytes are the key.
+/// `secret` is `whsec_` and the key in Base64, as in the specification; without the prefix, its bytes are the key.
 ///
 /// # Errors
-/// Where the secret has the prefix and no Base64 behind it. The text does not repeat it.
+/// If the text after the prefix is not Base64, or the secret is empty. The error does not contain the secret.
 pub fn headers(secret: &str, id: &str, timestamp: u64, body: &[u8]) -> Result<[(String, String); 3], &'static str> {
     let key = match secret.strip_prefix("whsec_") {
-        Some(encoded) => STANDARD.decode(encoded).map_err(|_| "what follows `whsec_` is not Base64")?,
+        Some(encoded) => STANDARD.decode(encoded).map_err(|_| "the text after `whsec_` is not Base64")?,
         None => secret.as_bytes().to_vec(),
     };
     if key.is_empty() {

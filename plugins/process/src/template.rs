@@ -1,4 +1,4 @@
-//! Rendering the templates of the config.
+//! Renders the templates of the config.
 
 use minijinja::{
     Environment, Error, ErrorKind, UndefinedBehavior, Value,
@@ -10,22 +10,24 @@ use postdate_plugin::{
     serde_json::{self, json},
 };
 
-/// All but the unreserved characters of RFC 3986, section 2.3.
+/// All characters but the unreserved ones of RFC 3986, section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Templates over one job.
+/// The environment and the variables of the templates for one job.
 pub struct Templates {
     environment: Environment<'static>,
     context: Value,
 }
 
 impl Templates {
+    /// Returns the templates with the variables of `job`.
+    ///
     /// # Errors
-    /// A permanent failure where the job's body is not JSON.
+    /// A permanent failure if the job's body is not JSON.
     pub fn over(job: &Job) -> Result<Self, Failure> {
         let body: serde_json::Value = job.json()?;
         let mut environment = Environment::new();
-        // A typo must not quietly send half a URL.
+        // A typo in a template must not send an incomplete URL.
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.add_filter("urlencode", urlencode);
         let context = json!({
@@ -38,10 +40,10 @@ impl Templates {
         Ok(Self { environment, context: Value::from(Serde(context)) })
     }
 
-    /// Renders the template that stands under `key` in the config.
+    /// Renders the template of a config key.
     ///
     /// # Errors
-    /// A permanent failure that names the key; it never repeats what the template or the body says.
+    /// A permanent failure that names the key. It contains no text of the template or the body.
     pub fn render(&self, key: &str, template: &str) -> Result<String, Failure> {
         self.environment.render_str(template, self.context.clone()).map_err(|error| {
             let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
@@ -50,8 +52,8 @@ impl Templates {
     }
 }
 
-/// Stricter than the filter that minijinja has: a slash is encoded as well, so that a value cannot reach another path,
-/// and an undefined value is an error instead of nothing.
+/// Encodes a value for a URL. In contrast to minijinja's filter, it encodes slashes, so that a value cannot change the path, and
+/// fails on an undefined value.
 fn urlencode(value: &Value) -> Result<String, Error> {
     match value.kind() {
         ValueKind::String | ValueKind::Number | ValueKind::Bool => Ok(utf8_percent_encode(&value.to_string(), RESERVED).to_string()),

@@ -1,6 +1,6 @@
-//! What `wit-bindgen` makes of `wit/postdate.wit`: one module a world, since a plugin exports one or the other.
+//! Bindings that `wit-bindgen` generates from `wit/postdate.wit`, one module for each world.
 
-// Off wasm32 the bindings hold less unsafe code, so this cannot be an `expect`.
+// Not `expect`, since the bindings for other targets than wasm32 have less unsafe code.
 #![allow(unsafe_code, reason = "the canonical ABI; generated")]
 #![allow(clippy::pedantic, reason = "generated")]
 #![allow(missing_docs, reason = "documented in the WIT")]
@@ -29,7 +29,7 @@ pub mod processor {
     });
 }
 
-/// What a plugin may import. The component names only the imports that its code reaches.
+/// The imports of plugins. A component has only the imports that its code reaches.
 pub mod imports {
     wit_bindgen::generate!({ path: "wit", world: "imports" });
 }

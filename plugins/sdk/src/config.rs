@@ -1,13 +1,13 @@
-//! What the use case grants by `config`, `config-files` and `secrets`, by name.
+//! Values of `config`, `config-files` and `secrets` in the manifest.
 
 use crate::bindings::imports::wasi::config::store;
 
-/// The value of `key` in the use case's config (a granted secret stands under its own name), or none.
+/// Returns the value of `key` in the use case's config, or `None`. The key of a granted secret is the secret's name.
 ///
-/// A value that is not a string in `use-case.toml` (a table, a number, a boolean) arrives as JSON text.
+/// A value that is not a string in `use-case.toml` (a table, a number, a boolean) is JSON text.
 ///
 /// # Panics
-/// Where the host cannot read its config at all: the trap names the key, never a value.
+/// If the host cannot read its config. The message contains the key and no value.
 pub fn config(key: &str) -> Option<String> {
     match store::get(key) {
         Ok(value) => value,
@@ -17,10 +17,10 @@ pub fn config(key: &str) -> Option<String> {
     }
 }
 
-/// Like [`config`], for a value that the plugin cannot do without.
+/// Returns the value of `key`, as [`config`] does.
 ///
 /// # Panics
-/// Where the key is missing. That is the operator's fault and not the client's, so it is a trap and not a problem.
+/// If the key is missing. A missing key is an error of the operator, not of the client, and so a trap and not a problem.
 pub fn required_config(key: &str) -> String {
     config(key).unwrap_or_else(|| panic!("config `{key}` is missing: set it in use-case.toml"))
 }

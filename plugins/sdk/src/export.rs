@@ -4,7 +4,7 @@
 #[macro_export]
 macro_rules! validator {
     ($validate:path) => {
-        // Checked on every target, so that the crate's own tests run natively; exported only from a component.
+        // The type is checked on every target, so that tests run natively; the export exists only in a component.
         const _: fn($crate::Request) -> Result<$crate::Acceptance, Vec<$crate::Problem>> = $validate;
 
         #[cfg(target_arch = "wasm32")]

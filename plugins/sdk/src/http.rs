@@ -1,4 +1,4 @@
-//! One outgoing HTTP request over `wasi:http`, for processors whose use case grants `allow-http`.
+//! Outgoing HTTP requests over `wasi:http`, for processors whose use case grants `allow-http`.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use wasip2::http::{
 };
 use wasip2::io::streams::StreamError;
 
-/// The most bytes that `blocking-write-and-flush` of wasi:io takes at once.
+/// Most bytes that `blocking-write-and-flush` of wasi:io accepts at once.
 const WRITE_CHUNK_BYTES: usize = 4_096;
 
 /// A request to send.
@@ -18,45 +18,45 @@ pub struct Request {
     pub method: String,
     /// Absolute, `http` or `https`.
     pub url: String,
-    /// Name and value. `content-length` is added by [`send`].
+    /// Names and values. [`send`] adds `content-length`.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-/// What the server answered.
+/// An answer of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// Lower-case name and value.
+    /// Lower-case names and values.
     pub headers: Vec<(String, String)>,
-    /// At most as many bytes as [`send`] was told.
+    /// At most `limit` bytes: see [`send`].
     pub body: Vec<u8>,
-    /// Whether the body went on after that.
+    /// `true` if the body is longer than `limit`.
     pub truncated: bool,
 }
 
 impl Answer {
-    /// The first header of that lower-case name.
+    /// Returns the value of the first header with this lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// The request cannot be sent as it is: what is wrong with it.
+    /// The request is invalid, for this reason.
     Invalid(String),
-    /// The host refuses this destination: it is not in `allow-http`, or a private address.
+    /// The host refuses the destination, which is not in `allow-http`, or is a private address; with the error code of wasi:http.
     Refused(String),
-    /// The network or the server failed: the name of wasi:http's error code, such as `connection-refused`.
+    /// The network or the server failed; with the error code of wasi:http, such as `connection-refused`.
     Failed(String),
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Invalid(what) => write!(f, "the request cannot be sent: {what}"),
+            Self::Invalid(reason) => write!(f, "the request cannot be sent: {reason}"),
             Self::Refused(code) => write!(f, "the host refused the request: {code}"),
             Self::Failed(code) => write!(f, "no answer: {code}"),
         }
@@ -78,7 +78,7 @@ impl From<ErrorCode> for Error {
     }
 }
 
-/// The code's name in the WIT: `ErrorCode::ConnectionRefused` is `connection-refused`.
+/// Returns the code's name in the WIT: `connection-refused` for `ErrorCode::ConnectionRefused`.
 fn code_name(code: &ErrorCode) -> String {
     let debug = format!("{code:?}");
     let variant = debug.trim_start_matches("ErrorCode::").split('(').next().unwrap_or_default();
@@ -92,10 +92,10 @@ fn code_name(code: &ErrorCode) -> String {
     name
 }
 
-/// Sends the request and reads the answer, at most `limit` bytes of its body. Redirects are not followed.
+/// Sends a request, and reads the answer with at most `limit` bytes of its body. Does not follow redirects.
 ///
 /// # Errors
-/// See [`Error`]. An answer is no error, whatever its status.
+/// If there is no answer: see [`Error`]. An answer with any status is a success.
 pub fn send(request: &Request, limit: usize) -> Result<Answer, Error> {
     let url = Url::parse(&request.url)?;
     let outgoing = OutgoingRequest::new(fields(request)?);
@@ -106,13 +106,13 @@ pub fn send(request: &Request, limit: usize) -> Result<Answer, Error> {
     outgoing.set_path_with_query(Some(&url.path)).map_err(|()| invalid("path"))?;
     let body = outgoing.body().map_err(|()| invalid("body"))?;
     let pending = outgoing_handler::handle(outgoing, None)?;
-    // A server may answer and hang up before it has read everything; then its answer counts, not the broken write.
-    // Where the write broke and there is no answer either, waiting tells why.
+    // A server may answer and close the connection before it has read the body; its answer counts then. If there is no
+    // answer either, `wait` returns the reason.
     let _ = write(body, &request.body);
     read(&wait(&pending)?, limit)
 }
 
-/// An absolute URL in the parts that wasi:http wants.
+/// The parts of an absolute URL that wasi:http takes.
 #[derive(Debug, PartialEq, Eq)]
 struct Url<'a> {
     https: bool,
@@ -122,9 +122,9 @@ struct Url<'a> {
 
 impl<'a> Url<'a> {
     fn parse(url: &'a str) -> Result<Self, Error> {
-        let invalid = |why: &str| Error::Invalid(format!("the URL {why}"));
+        let invalid = |reason: &str| Error::Invalid(format!("the URL {reason}"));
         if url.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err(invalid("has a space or a control character in it: encode it"));
+            return Err(invalid("has a space or a control character: encode it"));
         }
         let (scheme, rest) = url.split_once("://").ok_or_else(|| invalid("is not absolute"))?;
         let https = match scheme.to_ascii_lowercase().as_str() {
@@ -132,14 +132,14 @@ impl<'a> Url<'a> {
             "http" => false,
             _ => return Err(invalid("is neither http nor https")),
         };
-        // A fragment is the client's own business (RFC 9110, 7.1) and is not sent.
+        // The fragment is not sent (RFC 9110, 7.1).
         let rest = rest.split('#').next().unwrap_or_default();
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if authority.is_empty() {
             return Err(invalid("has no host"));
         }
         if authority.contains('@') {
-            return Err(invalid("carries a user name or password: send a header instead"));
+            return Err(invalid("has a user name or password: send a header instead"));
         }
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         Ok(Self { https, authority, path })
@@ -150,10 +150,10 @@ impl<'a> Url<'a> {
     }
 }
 
-/// Scheme, host and port of a URL: what an `allow-http` grant names.
+/// Returns scheme, host and port of a URL, in the form of `allow-http`.
 ///
 /// # Errors
-/// [`Error::Invalid`] for what is not an absolute `http` or `https` URL.
+/// [`Error::Invalid`] unless the URL is absolute with `http` or `https`.
 pub fn origin(url: &str) -> Result<String, Error> {
     Url::parse(url).map(|url| url.origin())
 }
@@ -176,9 +176,9 @@ fn fields(request: &Request) -> Result<Fields, Error> {
     for (name, value) in &request.headers {
         fields
             .append(name, value.as_bytes())
-            .map_err(|cause| Error::Invalid(format!("header `{name}`: {}", header_fault(&format!("{cause:?}")))))?;
+            .map_err(|cause| Error::Invalid(format!("header `{name}`: {}", header_problem(&format!("{cause:?}")))))?;
     }
-    // Without it the body would be sent in chunks, which some receivers of webhooks do not read.
+    // Without `content-length`, the body is sent in chunks, which some receivers of webhooks do not read.
     if !request.body.is_empty() || !matches!(request.method.as_str(), "GET" | "HEAD") {
         let length = request.body.len().to_string();
         fields.append("content-length", length.as_bytes()).map_err(|_| Error::Invalid("content-length".to_owned()))?;
@@ -186,14 +186,14 @@ fn fields(request: &Request) -> Result<Fields, Error> {
     Ok(fields)
 }
 
-fn header_fault(debug: &str) -> &'static str {
-    if debug.ends_with("Forbidden") { "the host sets this one itself" } else { "not a valid name or value" }
+fn header_problem(debug: &str) -> &'static str {
+    if debug.ends_with("Forbidden") { "the host sets this header itself" } else { "not a valid name or value" }
 }
 
 fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), Error> {
     let broken = || Error::Failed("connection-terminated".to_owned());
     {
-        // The stream is a child of the body: it has to go before the body is finished.
+        // The stream is a child resource of the body, and must be dropped before the body is finished.
         let stream = body.write().map_err(|()| broken())?;
         for chunk in bytes.chunks(WRITE_CHUNK_BYTES) {
             stream.blocking_write_and_flush(chunk).map_err(|_| broken())?;
@@ -206,7 +206,7 @@ fn wait(pending: &FutureIncomingResponse) -> Result<IncomingResponse, Error> {
     pending.subscribe().block();
     match pending.get() {
         Some(Ok(result)) => result.map_err(Error::from),
-        // Ready without a value, or taken twice: neither happens with a host that keeps to wasi:http.
+        // A conforming host is never ready without a value, and `get` is called once.
         None | Some(Err(())) => Err(Error::Failed("internal-error".to_owned())),
     }
 }
@@ -219,7 +219,7 @@ fn read(response: &IncomingResponse, limit: usize) -> Result<Answer, Error> {
     Ok(Answer { status: response.status(), headers, body, truncated })
 }
 
-/// At most `limit` bytes and whether there was more; none where the connection broke.
+/// Returns at most `limit` bytes, and `true` if there are more. `None` if the connection fails.
 fn read_body(incoming: &IncomingBody, limit: usize) -> Option<(Vec<u8>, bool)> {
     let stream = incoming.stream().ok()?;
     let mut body = Vec::new();

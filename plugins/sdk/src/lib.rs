@@ -1,4 +1,4 @@
-//! Write a Postdate plugin in Rust: a plain function, and one macro that exports it.
+//! SDK for Postdate plugins in Rust: a plugin is a function, and a macro that exports it.
 //!
 //! ```
 //! use postdate_plugin::{Acceptance, Problem, Request, validator};
@@ -9,7 +9,7 @@
 //! fn validate(request: Request) -> Result<Acceptance, Vec<Problem>> {
 //!     let order: Order = request.json()?;
 //!     if order.quantity == 0 {
-//!         return Err(vec![Problem::new("/quantity", "minimum", "order one at the least")]);
+//!         return Err(vec![Problem::new("/quantity", "minimum", "order at least one")]);
 //!     }
 //!     Ok(Acceptance::unchanged())
 //! }
@@ -17,10 +17,10 @@
 //! validator!(validate);
 //! ```
 //!
-//! The feature `http` brings the module `http`: requests to the origins that the use case grants to a processor (`allow-http`).
+//! The feature `http` adds the module `http`: requests of a processor to the origins in `allow-http`.
 //!
-//! Build it as a `cdylib` for `wasm32-wasip2`. A line on stderr (`eprintln!`) becomes a log line of the host, with the
-//! request's correlation id. A panic is a trap: the host reports it with the last lines of stderr.
+//! Build a plugin as a `cdylib` for `wasm32-wasip2`. The host logs each line on stderr (`eprintln!`) with the request's
+//! correlation id. A panic is a trap, which the host reports with the last lines of stderr.
 
 mod bindings;
 mod config;

@@ -1,36 +1,36 @@
-//! Short ways to read and make the contract's records.
+//! Constructors and parsers for the records of the contract.
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Acceptance, Failure, Job, Problem, Request};
 
 impl Request {
-    /// The body as `T`; unknown members are ignored unless `T` says otherwise.
+    /// Parses the body. Ignores unknown members, unless `T` denies them.
     ///
     /// # Errors
-    /// A problem with code `invalid` that points at the member that does not fit.
+    /// A problem with code `invalid` and the pointer of the invalid member.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         parse(&self.body).map_err(|(pointer, message)| Problem::new(pointer, "invalid", message))
     }
 }
 
 impl Job {
-    /// The accepted body as `T`.
+    /// Parses the accepted body.
     ///
     /// # Errors
-    /// A permanent failure: the same body will not parse at another attempt either.
+    /// A permanent failure, since another attempt has the same body.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         parse(&self.body).map_err(|(pointer, message)| Failure::permanent(format!("body at `{pointer}`: {message}")))
     }
 }
 
-/// `Err` is a JSON Pointer and a sentence.
+/// Parses a body. `Err` has a JSON Pointer and a message.
 fn parse<T: DeserializeOwned>(body: &str) -> Result<T, (String, String)> {
     let mut deserializer = serde_json::Deserializer::from_str(body);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| (pointer(error.path()), error.inner().to_string()))
 }
 
-/// A path of member names and indexes as a JSON Pointer (RFC 6901).
+/// Converts a path of member names and indexes to a JSON Pointer (RFC 6901).
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter()
@@ -42,19 +42,20 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         .collect()
 }
 
-/// One token of a JSON Pointer.
+/// Escapes one token of a JSON Pointer.
 fn escape(token: &str) -> String {
     token.replace('~', "~0").replace('/', "~1")
 }
 
 impl Problem {
-    /// `pointer` is a JSON Pointer (RFC 6901) into the body, `code` a stable word, `message` a sentence.
+    /// Returns a problem. `pointer` is a JSON Pointer (RFC 6901) into the body, `code` a stable word for programs, `message` a
+    /// text for people.
     pub fn new(pointer: impl Into<String>, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), code: code.into(), message: message.into() }
     }
 }
 
-/// Lets `?` end a validator with one problem.
+/// Lets a validator return one problem with `?`.
 impl From<Problem> for Vec<Problem> {
     fn from(problem: Problem) -> Self {
         vec![problem]
@@ -62,27 +63,27 @@ impl From<Problem> for Vec<Problem> {
 }
 
 impl Acceptance {
-    /// Yes, to just what the request said.
+    /// Accepts the request unchanged.
     pub fn unchanged() -> Self {
         Self::default()
     }
 
-    /// Yes, but the processor sees this body.
+    /// Replaces the body that the processor gets.
     #[must_use]
     pub fn with_body(mut self, body: &impl Serialize) -> Self {
-        // Cannot fail for what plugins build: it does for a map whose keys are no strings, and that is a bug to see.
-        self.body = Some(serde_json::to_string(body).expect("a body that is JSON"));
+        // Fails only for a map whose keys are not strings, which is a bug of the plugin.
+        self.body = Some(serde_json::to_string(body).expect("the body is serializable as JSON"));
         self
     }
 
-    /// Yes, but send it to this target: an alias of the use case.
+    /// Replaces the target with another alias of the use case.
     #[must_use]
     pub fn with_target(mut self, alias: impl Into<String>) -> Self {
         self.target = Some(alias.into());
         self
     }
 
-    /// Yes, but at this time: RFC 3339 with an explicit offset.
+    /// Replaces the trigger time: RFC 3339 with an offset.
     #[must_use]
     pub fn with_trigger_at(mut self, trigger_at: impl Into<String>) -> Self {
         self.trigger_at = Some(trigger_at.into());
@@ -91,17 +92,17 @@ impl Acceptance {
 }
 
 impl Failure {
-    /// Trying again would not help.
+    /// Returns a failure without another attempt.
     pub fn permanent(message: impl Into<String>) -> Self {
         Self { message: message.into(), retry: false, retry_after_seconds: None }
     }
 
-    /// Trying again may help, after the use case's back-off.
+    /// Returns a failure with another attempt after the use case's back-off.
     pub fn retry(message: impl Into<String>) -> Self {
         Self { message: message.into(), retry: true, retry_after_seconds: None }
     }
 
-    /// Asks the host to wait that long at the least.
+    /// Makes the host wait at least this long before the next attempt.
     #[must_use]
     pub fn after_seconds(mut self, seconds: u32) -> Self {
         self.retry_after_seconds = Some(seconds);

@@ -1,22 +1,22 @@
-//! The reference validator: a use case without a line of code.
+//! The reference validator, for use cases without code of their own.
 //!
-//! It holds the body against the JSON Schema (2020-12) in its config and answers with one problem for each violation:
-//! the JSON Pointer of the member, the schema keyword as the code, a sentence.
+//! Validates the body against the JSON Schema (2020-12) in its config. Returns one problem for each violation, with the JSON
+//! Pointer of the member, the schema keyword as the code, and a message.
 //!
 //! | config | |
 //! |---|---|
-//! | `schema` | The schema, JSON text. Must stand alone: `$ref` reaches within it, never to a network or a file. |
+//! | `schema` | The schema, JSON text. `$ref` resolves only within the schema, not to a URL or a file. |
 //!
-//! The host's own members (`triggerAt`, `delay`, `target`) are taken away before the check, so a schema need not know
-//! them, not even with `additionalProperties: false`. A missing or broken schema is the operator's fault and not the
-//! client's: the plugin traps and says what is wrong.
+//! The host's own members (`triggerAt`, `delay`, `target`) are removed before the validation, so that a schema with
+//! `additionalProperties: false` need not name them. A missing or invalid schema is an error of the operator, not of the client:
+//! the plugin traps with a message.
 
 mod problems;
 mod schema;
 
 use postdate_plugin::{Acceptance, Problem, Request, required_config, serde_json::Value, validator};
 
-/// Members of the request that are the host's business.
+/// Members of the request that only the host reads.
 const HOST_MEMBERS: [&str; 3] = ["triggerAt", "delay", "target"];
 
 fn validate(request: Request) -> Result<Acceptance, Vec<Problem>> {

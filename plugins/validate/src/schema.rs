@@ -1,4 +1,4 @@
-//! Reading and compiling the schema.
+//! Parses and compiles the schema.
 
 use jsonschema::{Draft, Validator};
 use postdate_plugin::serde_json::{self, Value};
@@ -6,18 +6,18 @@ use postdate_plugin::serde_json::{self, Value};
 /// Compiles the schema's text.
 ///
 /// # Errors
-/// A sentence that says what is wrong with the schema, and where in it.
+/// A message with the reason and the path in the schema.
 pub fn compile(text: &str) -> Result<Validator, String> {
     let schema: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     jsonschema::options()
         .with_draft(Draft::Draft202012)
-        // In 2020-12 `format` only informs unless an implementation says otherwise. Whoever writes it here wants the check.
+        // In 2020-12, `format` is only an annotation by default; a schema here means it as a check.
         .should_validate_formats(true)
         .should_ignore_unknown_formats(false)
         .build(&schema)
         .map_err(|error| match error.instance_path().as_str() {
             "" => format!("not a valid schema: {error}"),
-            place => format!("not a valid schema, at {place}: {error}"),
+            path => format!("not a valid schema, at {path}: {error}"),
         })
 }
 

@@ -1,5 +1,5 @@
-// componentize-js takes whatever is thrown for the contract's "no", and so an Error for one without a reason. But an Error
-// is a fault of the plugin, and no answer: say what it is and where, and end the call.
+// componentize-js converts a thrown value to the contract's rejection or failure, and an Error to an empty one. An Error is a
+// failure of the plugin, not an answer: this wrapper logs its message and stack, and ends the call with a trap.
 export function guarded(plugin) {
   return async (input) => {
     try {

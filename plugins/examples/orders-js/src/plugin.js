@@ -1,4 +1,4 @@
-// The component's exports: both plugins in one, since each component carries a whole JavaScript engine.
+// Exports both plugins from one component, since each component contains a whole JavaScript engine.
 import { guarded } from './guarded.js';
 import { process as processJob } from './process.js';
 import { validate as validateRequest } from './validate.js';

@@ -1,23 +1,23 @@
-// Example validator: decides whether an order can be taken, what it costs, and who handles it.
+// Example validator: accepts or rejects an order, and computes its price and its target.
 import { get } from 'wasi:config/store@0.2.0-rc.1';
 
-// What the shop sells, and the price of one in cents. Money is counted in whole cents: fractions round wrongly.
+// Items of the shop, with the price of one in cents. Amounts are whole cents, since fractions have rounding errors.
 const PRICES = { book: 1250, pen: 300, lamp: 4900 };
 
-// Returns the acceptance; what it throws as a list of problems is the rejection. An Error is a fault of the plugin: the host
-// reports it with its message and place, and the client learns only that it was not its mistake.
+// Returns the acceptance, or throws a list of problems as the rejection. An Error is a failure of the plugin: the host reports
+// its message and stack, and the client gets a server error.
 export function validate(request) {
   const order = read(request.body);
   const problems = [...check(order)];
   if (problems.length > 0) throw problems;
 
-  // An accepted body may say more than the request did: here, what the order costs.
+  // An accepted body may have more members than the request: here, the price.
   const body = JSON.stringify({ ...order, total: PRICES[order.item] * order.quantity, currency: required('currency') });
-  // What is left out stays as the request said.
+  // Members of the acceptance that are left out do not change the request.
   return { body, target: order.quantity > 50 ? 'heavy' : undefined };
 }
 
-// The order, if its members are of the right types. What else the client sends is kept for the processor.
+// Returns the order, or throws the problem of a member with a wrong type. Keeps other members for the processor.
 function read(body) {
   const order = JSON.parse(body);
   const invalid = (pointer, message) => [{ pointer, code: 'invalid', message }];
@@ -29,7 +29,7 @@ function read(body) {
   return order;
 }
 
-// Every reason to say no, so that a client mends all at once.
+// Yields every problem, so that a client can correct all at once.
 function* check({ item, quantity }) {
   if (!Object.hasOwn(PRICES, item)) {
     yield { pointer: '/item', code: 'unknown-item', message: `the shop sells ${Object.keys(PRICES).join(', ')}` };
@@ -38,8 +38,7 @@ function* check({ item, quantity }) {
   if (quantity > 100) yield { pointer: '/quantity', code: 'maximum', message: 'order 100 at the most' };
 }
 
-// A value of the use case's config. That it is missing is the operator's fault and not the client's, so it is no problem
-// of the request.
+// Returns a value of the use case's config. A missing value is an error of the operator, not a problem of the request.
 function required(key) {
   const value = get(key);
   if (value === undefined) throw new Error(`config \`${key}\` is missing: set it in use-case.toml`);

@@ -1,4 +1,4 @@
-# The component's exports: both plugins in one, since each component carries a whole Python interpreter.
+# Exports both plugins from one component, since each component contains a whole Python interpreter.
 from process import Process
 from validate import Validate
 

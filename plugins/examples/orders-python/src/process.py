@@ -1,4 +1,4 @@
-"""Example processor: places the order and returns a receipt."""
+"""Example processor: returns a receipt for the order."""
 
 import json
 import sys
@@ -9,19 +9,19 @@ from wit_world.imports.types import Failure, Job
 
 
 class Process(exports.Process):
-    # Returns the result; `Err` with a failure is the failure.
+    # Returns the result, or raises `Err` with the failure.
     def process(self, job: Job) -> str | None:
         order = json.loads(job.body)
         for member in ("total", "currency"):
             if member not in order:
-                # Permanent: the next attempt would see the same body.
+                # Permanent, since the next attempt has the same body.
                 raise Err(Failure(message=f"body: missing field `{member}`", retry=False, retry_after_seconds=None))
 
-        # Each line becomes a log line of the host with the correlation id. Log ids, never the customer's data.
+        # The host logs each line with the correlation id. Log ids, never data of a customer.
         print(f"placing order {job.id}, attempt {job.attempt}", file=sys.stderr)
 
-        # A job may run more than once (a crash in the middle of it), always with the same id. A receipt number made from
-        # the id is the same each time; a real shop would hand the id to its database as the key that makes placing
+        # A job may run more than once, for example after a crash, always with the same id. The receipt number is derived from
+        # the id, so it is the same in each run. A real shop would store the id as a unique key, which makes the order
         # idempotent.
         receipt = f"R-{job.id.rsplit('-')[-1]}"
         return json.dumps({"receipt": receipt, "total": order["total"], "currency": order["currency"]})

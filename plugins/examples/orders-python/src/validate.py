@@ -1,4 +1,4 @@
-"""Example validator: decides whether an order can be taken, what it costs, and who handles it."""
+"""Example validator: accepts or rejects an order, and computes its price and its target."""
 
 import json
 from collections.abc import Iterator
@@ -8,35 +8,35 @@ from wit_world import exports
 from wit_world.imports import store
 from wit_world.imports.types import Acceptance, Problem, Request
 
-# What the shop sells, and the price of one in cents. Money is counted in whole cents: fractions round wrongly.
+# Items of the shop, with the price of one in cents. Amounts are whole cents, since fractions have rounding errors.
 PRICES = {"book": 1_250, "pen": 300, "lamp": 4_900}
 
 
 class Validate(exports.Validate):
-    # Returns the acceptance; `Err` with a list of problems is the rejection. Any other exception is a fault of the plugin:
-    # the host reports it with its message and place, and the client learns only that it was not its mistake.
+    # Returns the acceptance, or raises `Err` with a list of problems as the rejection. Any other exception is a failure of the
+    # plugin: the host reports its message and traceback, and the client gets a server error.
     def validate(self, request: Request) -> Acceptance:
         order = read(request.body)
         if problems := list(check(order["item"], order["quantity"])):
             raise Err(problems)
 
-        # An accepted body may say more than the request did: here, what the order costs.
+        # An accepted body may have more members than the request: here, the price.
         order["total"] = PRICES[order["item"]] * order["quantity"]
         order["currency"] = required("currency")
-        # What is None stays as the request said.
+        # Members of the acceptance that are None do not change the request.
         target = "heavy" if order["quantity"] > 50 else None
         return Acceptance(body=json.dumps(order), target=target, trigger_at=None)
 
 
 def read(body: str) -> dict:
-    """The order, if its members are of the right types. What else the client sends is kept for the processor."""
+    """Returns the order, or raises the problem of a member with a wrong type. Keeps other members for the processor."""
     order = json.loads(body)
     for member in ("item", "quantity"):
         if member not in order:
             raise Err([Problem("", "invalid", f"missing field `{member}`")])
     if not isinstance(order["item"], str):
         raise Err([Problem("/item", "invalid", "a string is expected")])
-    # A boolean is an integer to Python.
+    # In Python, a boolean is an integer as well.
     quantity = order["quantity"]
     if not isinstance(quantity, int) or isinstance(quantity, bool) or quantity < 0:
         raise Err([Problem("/quantity", "invalid", "a whole number is expected")])
@@ -44,7 +44,7 @@ def read(body: str) -> dict:
 
 
 def check(item: str, quantity: int) -> Iterator[Problem]:
-    """Every reason to say no, so that a client mends all at once."""
+    """Yields every problem, so that a client can correct all at once."""
     if item not in PRICES:
         yield Problem("/item", "unknown-item", f"the shop sells {', '.join(PRICES)}")
     if quantity < 1:
@@ -54,8 +54,7 @@ def check(item: str, quantity: int) -> Iterator[Problem]:
 
 
 def required(key: str) -> str:
-    """A value of the use case's config. That it is missing is the operator's fault and not the client's, so it is no
-    problem of the request."""
+    """Returns a value of the use case's config. A missing value is an error of the operator, not a problem of the request."""
     value = store.get(key)
     if value is None:
         raise LookupError(f"config `{key}` is missing: set it in use-case.toml")

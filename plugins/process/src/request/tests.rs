@@ -47,7 +47,7 @@ fn a_secret_signs_what_is_sent() {
 }
 
 #[test]
-fn what_is_wrong_with_the_config_is_named() {
+fn an_error_names_the_config_key() {
     refused("{}", &[], "config `url` is missing");
     refused("{}", &[("url", "/hooks")], "config `url`: the request cannot be sent: the URL is not absolute");
     refused("{}", &[("url", "http://h/{{ body.x }}")], "config `url`, line 1");

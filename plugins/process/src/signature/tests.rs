@@ -19,6 +19,6 @@ fn a_secret_without_prefix_is_its_own_bytes() {
 
 #[test]
 fn a_secret_that_is_none_is_an_error_that_does_not_repeat_it() {
-    assert_eq!(headers("whsec_%%%", "i", 1, b""), Err("what follows `whsec_` is not Base64"));
+    assert_eq!(headers("whsec_%%%", "i", 1, b""), Err("the text after `whsec_` is not Base64"));
     assert_eq!(headers("", "i", 1, b""), Err("it is empty"));
 }

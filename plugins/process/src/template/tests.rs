@@ -30,7 +30,7 @@ fn a_template_sees_job_and_body() {
 }
 
 #[test]
-fn what_a_template_cannot_find_is_an_error() {
+fn an_undefined_variable_is_an_error() {
     check("{{ body.typo }}", Err("undefined value"));
     check("{{ body.typo|urlencode }}", Err("undefined value"));
     check("{{ body.data|urlencode }}", Err("not a map"));

@@ -7,7 +7,7 @@ fn check(text: &str, part: &str) {
 }
 
 #[test]
-fn what_is_wrong_with_a_schema_is_said() {
+fn an_invalid_schema_is_an_error_with_its_path() {
     check("{", "not JSON: EOF");
     check(r#"{"properties":{"a":{"type":"strin"}}}"#, "at /properties/a/type");
     check(r#"{"pattern":"("}"#, "(");

@@ -1,7 +1,7 @@
-// Says yes or no to a request, before it is acknowledged.
+// Accepts or rejects a request before the host acknowledges it.
 import { get } from 'wasi:config/store@0.2.0-rc.1';
 
-// A list of problems, thrown, is a no. An Error is a fault of the plugin, and told to its operator with its place.
+// Throws a list of problems to reject the request. An Error is a failure of the plugin, which the host logs with its stack.
 export function validate(request) {
   const message = JSON.parse(request.body).message;
   const longest = Number(get('longest'));
@@ -10,6 +10,6 @@ export function validate(request) {
   if (typeof message !== 'string') throw no('invalid', 'a string is expected');
   if (message.trim() === '') throw no('required', 'say what to be reminded of');
   if ([...message.trim()].length > longest) throw no('maximum', `at most ${longest} characters`);
-  // What is left out (target, triggerAt) stays as the request said.
+  // Members that are left out (target, triggerAt) do not change the request.
   return { body: JSON.stringify({ message: message.trim() }) };
 }

@@ -1,4 +1,4 @@
-# The component's exports: both plugins of the use case in one.
+# Exports both plugins of the use case from one component.
 from process import Process
 from validate import Validate
 

@@ -1,4 +1,4 @@
-"""Does the work, at the request's time."""
+"""Does the work at the trigger time of the request."""
 
 import json
 import sys
@@ -11,10 +11,10 @@ from wit_world.imports.types import Failure, Job
 class Process(exports.Process):
     def process(self, job: Job) -> str | None:
         message = json.loads(job.body).get("message")
-        # `Err` with a failure; `retry=True` would ask for another attempt.
+        # Raises `Err` with a failure; with `retry=True`, the host makes another attempt.
         if not isinstance(message, str):
             raise Err(Failure(message="the body has no message", retry=False, retry_after_seconds=None))
-        # Each line is a log line of the host with the correlation id. It is kept: log ids, never the customer's data.
+        # The host logs each line with the correlation id, and keeps its log. Log ids, never data of a customer.
         print(f"reminding of {job.id}, attempt {job.attempt}", file=sys.stderr)
-        # A job may run more than once, always with the same id: hand it on as the key that makes the work idempotent.
+        # A job may run more than once, always with the same id: use it as the key that makes the work idempotent.
         return json.dumps({"reminded": message, "attempt": job.attempt})

@@ -1,4 +1,4 @@
-//! Both plugins of the use case, in one component.
+//! Exports both plugins of the use case from one component.
 
 mod process;
 mod validate;

@@ -1,4 +1,4 @@
-//! Does the work, at the request's time.
+//! Does the work at the trigger time of the request.
 
 use postdate_plugin::{Failure, Job, processor, serde_json::json};
 
@@ -8,11 +8,11 @@ struct Reminder {
 }
 
 fn process(job: Job) -> Result<Option<String>, Failure> {
-    // `?` ends a job whose body does not fit, for good; `Failure::retry("...")` would ask for another attempt.
+    // `?` fails the job permanently for an invalid body; with `Failure::retry("...")`, the host makes another attempt.
     let reminder: Reminder = job.json()?;
-    // Each line is a log line of the host with the correlation id. It is kept: log ids, never the customer's data.
+    // The host logs each line with the correlation id, and keeps its log. Log ids, never data of a customer.
     eprintln!("reminding of {}, attempt {}", job.id, job.attempt);
-    // A job may run more than once, always with the same id: hand it on as the key that makes the work idempotent.
+    // A job may run more than once, always with the same id: use it as the key that makes the work idempotent.
     Ok(Some(json!({ "reminded": reminder.message, "attempt": job.attempt }).to_string()))
 }
 

@@ -1,4 +1,4 @@
-//! Says yes or no to a request, before it is acknowledged.
+//! Accepts or rejects a request before the host acknowledges it.
 
 use postdate_plugin::{Acceptance, Problem, Request, required_config, serde_json::json, validator};
 
@@ -8,7 +8,7 @@ struct Reminder {
 }
 
 fn validate(request: Request) -> Result<Acceptance, Vec<Problem>> {
-    // `?` answers a body that does not fit with a problem that points at the wrong member.
+    // `?` rejects an invalid body with one problem, which has the pointer of the member.
     let reminder: Reminder = request.json()?;
     let message = reminder.message.trim();
     let longest: usize = required_config("longest").parse().expect("config `longest` is a number");

@@ -1,8 +1,8 @@
-//! Example processor: places the order and returns a receipt.
+//! Example processor: returns a receipt for the order.
 
 use postdate_plugin::{Failure, Job, processor, serde_json::json};
 
-/// What the validator accepted: the client's order, and the total that the validator added.
+/// The members of the accepted body that the receipt needs; the validator has added them.
 #[derive(serde::Deserialize)]
 struct Order {
     total: u64,
@@ -10,14 +10,14 @@ struct Order {
 }
 
 fn process(job: Job) -> Result<Option<String>, Failure> {
-    // `?` ends a job whose body does not fit: that is permanent, the next attempt would see the same body.
+    // `?` fails the job for an invalid body; the failure is permanent, since the next attempt has the same body.
     let order: Order = job.json()?;
 
-    // Each line on stderr becomes a log line of the host with the correlation id. Log ids, never the customer's data.
+    // The host logs each line on stderr with the correlation id. Log ids, never data of a customer.
     eprintln!("placing order {}, attempt {}", job.id, job.attempt);
 
-    // A job may run more than once (a crash in the middle of it), always with the same id. A receipt number made from
-    // the id is the same each time; a real shop would hand the id to its database as the key that makes placing idempotent.
+    // A job may run more than once, for example after a crash, always with the same id. The receipt number is derived from the
+    // id, so it is the same in each run. A real shop would store the id as a unique key, which makes the order idempotent.
     let receipt = format!("R-{}", job.id.rsplit('-').next().unwrap_or_default());
     Ok(Some(json!({ "receipt": receipt, "total": order.total, "currency": order.currency }).to_string()))
 }

@@ -1,11 +1,11 @@
-//! Example validator: decides whether an order can be taken, what it costs, and who handles it.
+//! Example validator: accepts or rejects an order, and computes its price and its target.
 
 use postdate_plugin::{Acceptance, Problem, Request, required_config, serde_json, validator};
 
-/// What the shop sells, and the price of one in cents. Money is counted in whole cents: fractions round wrongly.
+/// Items of the shop, with the price of one in cents. Amounts are whole cents, since fractions have rounding errors.
 const PRICES: [(&str, u64); 3] = [("book", 1_250), ("pen", 300), ("lamp", 4_900)];
 
-/// The part of the body that the rules read. Whatever else the client sends is kept for the processor.
+/// The members of the body that the rules read. Other members are kept for the processor.
 #[derive(serde::Deserialize)]
 struct Order {
     item: String,
@@ -13,11 +13,11 @@ struct Order {
 }
 
 fn validate(request: Request) -> Result<Acceptance, Vec<Problem>> {
-    // `?` answers a body that does not fit with one problem that points at the wrong member.
+    // `?` rejects an invalid body with one problem, which has the pointer of the member.
     let order: Order = request.json()?;
     let (price, target) = check(&order)?;
 
-    // An accepted body may say more than the request did: here, what the order costs.
+    // An accepted body may have more members than the request: here, the price.
     let mut body: serde_json::Value = request.json()?;
     body["total"] = (price * order.quantity).into();
     body["currency"] = required_config("currency").into();
@@ -29,7 +29,7 @@ fn validate(request: Request) -> Result<Acceptance, Vec<Problem>> {
     })
 }
 
-/// The price of one, and the target that big orders go to; or every reason to say no, so that a client mends all at once.
+/// Returns the price of one, and the target of a big order; or every problem, so that a client can correct all at once.
 fn check(order: &Order) -> Result<(u64, Option<&'static str>), Vec<Problem>> {
     let price = PRICES.iter().find(|(item, _)| *item == order.item).map(|(_, price)| *price);
     let mut problems = Vec::new();
