@@ -40,7 +40,7 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 fn memory(text: &str) -> Result<u64, &'static str> {
-    parse_memory(text).ok_or_else(|| "write it as 512MiB or 4GiB")
+    parse_memory(text).ok_or("write it as 512MiB or 4GiB")
 }
 
 /// Returns the path of the running program, even after its file has been replaced by a newer version, whose machine code this

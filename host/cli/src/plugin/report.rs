@@ -1,4 +1,4 @@
-//! Results of test cases: as text in the form of `cargo test`, and as JUnit XML for CI servers.
+//! Results of test cases: as text in the form of `cargo test`, and as `JUnit` XML for CI servers.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -49,7 +49,7 @@ fn failure(case: &Ran) -> String {
     text
 }
 
-/// Returns a JUnit document with one suite, named after the use case.
+/// Returns a `JUnit` document with one suite, named after the use case.
 pub fn junit(use_case: &str, ran: &[Ran]) -> Result<String, quick_junit::SerializeError> {
     let mut suite = TestSuite::new(use_case);
     suite.add_test_cases(ran.iter().map(|case| {

@@ -62,8 +62,13 @@ impl StoreLocation {
 /// The required argument `--store`.
 #[derive(Debug, Args)]
 pub struct StoreArgument {
-    /// Store with the versions: s3://bucket/prefix, or a directory
-    #[arg(long = "store", env = "POSTDATE_STORE", value_name = "STORE", value_parser = store)]
+    #[arg(
+        long = "store",
+        env = "POSTDATE_STORE",
+        value_name = "STORE",
+        value_parser = store,
+        help = "Store with the versions: s3://bucket/prefix, or a directory"
+    )]
     pub location: StoreLocation,
 }
 

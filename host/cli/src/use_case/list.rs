@@ -18,8 +18,13 @@ pub struct List {
     /// Use case whose versions to list, from the store
     name: Option<String>,
 
-    /// Store with the versions: s3://bucket/prefix, or a directory; without it, the server's API lists its use cases
-    #[arg(long = "store", env = "POSTDATE_STORE", value_name = "STORE", value_parser = store)]
+    #[arg(
+        long = "store",
+        env = "POSTDATE_STORE",
+        value_name = "STORE",
+        value_parser = store,
+        help = "Store with the versions: s3://bucket/prefix, or a directory; without it, the server's API lists its use cases"
+    )]
     location: Option<StoreLocation>,
 
     /// Print the API's answer unchanged

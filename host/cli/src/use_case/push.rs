@@ -35,8 +35,12 @@ pub struct Push {
     /// The bundle: a directory with use-case.toml, its plugins and cases/*.toml
     dir: PathBuf,
 
-    /// Destination: s3://bucket/prefix, a directory, or the URL of a `postdate serve` with an API key
-    #[arg(long, env = "POSTDATE_STORE", value_name = "STORE")]
+    #[arg(
+        long,
+        env = "POSTDATE_STORE",
+        value_name = "STORE",
+        help = "Destination: s3://bucket/prefix, a directory, or the URL of a `postdate serve` with an API key"
+    )]
     to: StoreLocation,
 
     #[arg(long, help = "Architecture of hosts without a compiler, as AWS Lambda names it: x86_64 or arm64; may be given twice")]
@@ -142,7 +146,7 @@ async fn to_server(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, u
     }
     say("sending", &format!("{} to {url}{}", size_text(archive.len() as u64), signed_by(key)));
     let upload = Upload { path: &["use-cases", &use_case.name], content_type: "application/x-tar", body: archive };
-    let answer = Client::of(url.clone(), connection)?.upload(upload, "the server checks and compiles").await?;
+    let answer = Client::for_url(url.clone(), connection)?.upload(upload, "the server checks and compiles").await?;
     let former = answer.json["former"].as_str().unwrap_or("nothing");
     say(
         "serves",

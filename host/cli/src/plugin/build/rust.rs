@@ -47,7 +47,7 @@ fn built(messages: &str) -> Vec<Built> {
 /// Returns the only component for the only file, or the component whose name ends with the file's.
 fn choose<'a>(file: &PluginFile, files: usize, built: &'a [Built]) -> anyhow::Result<&'a Path> {
     let stem = file.stem().replace('-', "_");
-    let matches = |(name, _): &&Made| {
+    let matches = |(name, _): &&Built| {
         let name = name.replace('-', "_");
         name == stem || name.ends_with(&format!("_{stem}"))
     };
