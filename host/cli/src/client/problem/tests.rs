@@ -21,8 +21,8 @@ fn a_rejection_lists_each_problem() {
     let expected = "the request was rejected
   code: rejected (HTTP 422)
   problems:
-/quantity     maximum  at most 100
-(whole body)  x        all of it\\u{7}
+    /quantity     maximum  at most 100
+    (whole body)  x        all of it\\u{7}
   correlation id: 0198
   next: nothing was scheduled: correct the problems, and post again";
     assert_eq!(shown, expected);

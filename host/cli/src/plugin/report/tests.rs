@@ -39,9 +39,8 @@ fn a_junit_document_has_each_failure_inside_its_case() {
     let failed = Ran { name: "<b>".into(), complaints: vec!["x & \"y\"\u{1}".into(), "z".into()], ..Ran::default() };
     let expected = r#"<?xml version="1.0" encoding="UTF-8"?>
 <testsuites tests="2" skipped="0" failures="1" errors="0">
-    <testsuite name="orders" tests="2" disabled="0" errors="0" failures="1" time="0.005">
-        <testcase name="a" classname="orders" time="0.005">
-        </testcase>
+    <testsuite name="orders" tests="2" skipped="0" errors="0" failures="1" time="0.005">
+        <testcase name="a" classname="orders" time="0.005"/>
         <testcase name="&lt;b&gt;" classname="orders" time="0.000">
             <failure message="x &amp; &quot;y&quot;">x &amp; &quot;y&quot;
 z

@@ -13,9 +13,9 @@ fn an_acceptance_is_shown_with_its_cost() {
     let expected = "accepted
   target  heavy
   body
-{
-  \"total\": 5
-}
+    {
+      \"total\": 5
+    }
 log
   stderr  hello
 took 1.23 ms, peak memory 1.0 MiB, 12,345 instructions

@@ -22,7 +22,7 @@ attempts    2
 finished    T3
 result
   {
-\"total\": 5
+    \"total\": 5
   }
 history
   T0  accepted
