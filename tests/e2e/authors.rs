@@ -32,7 +32,7 @@ async fn from_nothing_to_passing_cases(lang: &str) -> Run {
     cli(&["plugin", "new", "reminders", "--lang", lang, "--dir", dir]).await.expect(0).says(&["plugin build"]);
     let (tools, target) = (tools(), guests_target());
     let variables = [("POSTDATE_PLUGIN_TOOLS", path(&tools)), ("CARGO_TARGET_DIR", path(&target))];
-    cli_with(&variables, &["plugin", "build", dir]).await.expect(0).says(&["plugin.wasm is built", "plugin test"]);
+    cli_with(&variables, &["plugin", "build", dir]).await.expect(0).says(&["built ", "plugin.wasm: ", "plugin test"]);
     let checked = cli(&["plugin", "check", dir]).await.expect(0);
     checked.says(&["the validate plugin", "the process plugin", "wasi:config/store", "use case reminders", "has 5 cases"]);
     // The project's `.gitignore` excludes the build output.
@@ -43,7 +43,7 @@ async fn from_nothing_to_passing_cases(lang: &str) -> Run {
 
     // A second `plugin new` refuses to overwrite the files, and a second build changes none.
     let again = cli(&["plugin", "new", "reminders", "--lang", lang, "--dir", dir]).await.expect(1);
-    again.complains(&["is not empty, and nothing is overwritten"]);
+    again.complains(&["is not empty, and no file is overwritten"]);
     let built = std::fs::metadata(project.join("plugin.wasm")).unwrap().modified().unwrap();
     cli_with(&variables, &["plugin", "build", dir]).await.expect(0);
     assert_eq!(std::fs::metadata(project.join("plugin.wasm")).unwrap().modified().unwrap(), built);
@@ -81,7 +81,7 @@ async fn calling_out(lang: &str, extension: &str, source: &str, more: &str) -> (
     std::fs::write(project.join(format!("src/process.{extension}")), source).unwrap();
     let tools = tools();
     let built = cli_with(&[("POSTDATE_PLUGIN_TOOLS", path(&tools))], &["plugin", "build", path(&project)]).await.expect(0);
-    built.says(&["process.wasm is built"]);
+    built.says(&["built ", "process.wasm: "]);
     (place, receiver)
 }
 
@@ -139,7 +139,7 @@ class Process(exports.Process):
         &format!("add \"http://127.0.0.1:{}\" to process.allow-http", other.port),
     ]);
     assert_eq!((receiver.count(), other.count()), (1, 0));
-    calls(&place, NOBODY, 1).await.says(&["no answer: connection-refused", "it would be retried"]);
+    calls(&place, NOBODY, 1).await.says(&["no answer: connection-refused", "a host would retry it"]);
 
     let project = place.path().join("caller");
     let validated = cli(&["plugin", "run", "validate", path(&project), "--body", r#"{"message":"too long for it"}"#]).await.expect(1);
@@ -206,7 +206,7 @@ async fn a_build_names_a_missing_tool_and_how_to_install_it() {
     let nothing = place.path().join("bin");
     std::fs::create_dir(&nothing).unwrap();
     for (lang, missing) in [
-        ("rust", &["`cargo` cannot be started", "https://rustup.rs", "rustup target add wasm32-wasip2"][..]),
+        ("rust", &["`cargo` cannot be started", "https://rustup.rs", "rustup target add wasm32-wasip2", "cargo-web rustc-web"][..]),
         ("js", &["`node` cannot be started", "https://nodejs.org", "apt-get install"]),
         ("python", &["Python 3.10 or later", "apt-get install", "python3-venv"]),
     ] {

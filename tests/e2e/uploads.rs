@@ -73,7 +73,7 @@ async fn a_pushed_version_serves_at_once_and_accepted_requests_keep_their_versio
 
     bundles.write("puppet", &says("new"));
     let failed = push(&server, &bundles, &[]).await.expect(1);
-    failed.complains(&["1 of 1 cases failed, and nothing was pushed", "postdate plugin test"]);
+    failed.complains(&["1 of 1 cases failed, so nothing was pushed", "postdate plugin test"]);
     assert_eq!(serving(&server).await, old);
     std::fs::write(bundles.bundle("puppet").join("cases/says.toml"), case.replace("'old'", "'new'")).unwrap();
     push(&server, &bundles, &["--dry-run"]).await.expect(0).says(&["nothing was sent"]);
@@ -107,7 +107,7 @@ async fn versions_are_listed_compared_rolled_back_and_pruned() {
     listed.says(&[one, two, &format!("*  {three}"), "* serves"]);
     store(&server, &["list"]).await.expect(0).says(&["puppet", three]);
     store(&server, &["show", "puppet"]).await.expect(0).says(&[
-        &format!("{three}, which serves"),
+        &format!("{three} (current)"),
         "signed by",
         "nobody",
         "may call",
@@ -117,7 +117,7 @@ async fn versions_are_listed_compared_rolled_back_and_pruned() {
     store(&server, &["diff", "puppet", one, one]).await.expect(0).says(&["are the same"]);
 
     let pinned = server.api.submit("puppet", asks()).await;
-    store(&server, &["rollback", "puppet"]).await.expect(0).says(&[&format!("puppet serves version {two} again; it was {three}")]);
+    store(&server, &["rollback", "puppet"]).await.expect(0).says(&[&format!("puppet serves version {two} again, instead of {three}")]);
     eventually("the server to serve the former version", async || (serving(&server).await == *two).then_some(())).await;
     store(&server, &["rollback", "puppet", "0123456789abcdef"])
         .await
@@ -131,11 +131,11 @@ async fn versions_are_listed_compared_rolled_back_and_pruned() {
     let bucket = ["use-case", "prune", "puppet", "--store", "s3://bucket/use-cases"];
     cli_with(&[], &bucket).await.expect(1).complains(&["name the table", "--table"]);
     // Every version is younger than the default minimum age, so prune keeps them all.
-    store(&server, &["prune", "puppet", "--keep", "0"]).await.expect(0).says(&["0 of the 2 other versions"]);
-    store(&server, &["prune", "puppet", "--older-than", "1s"]).await.expect(1).complains(&["300 s at the least"]);
+    store(&server, &["prune", "puppet", "--keep", "0"]).await.expect(0).says(&["0 of the 2 versions of"]);
+    store(&server, &["prune", "puppet", "--older-than", "1s"]).await.expect(1).complains(&["at least 300 s"]);
     make_old(&server);
     store(&server, &["prune", "puppet", "--keep", "0", "--dry-run"]).await.expect(0).says(&["would be deleted", one]);
-    store(&server, &["prune", "puppet", "--keep", "0"]).await.expect(0).says(&[&format!("deleted  {one}"), "1 are needed by requests"]);
+    store(&server, &["prune", "puppet", "--keep", "0"]).await.expect(0).says(&[&format!("deleted  {one}"), "requests need 1 versions"]);
     let listed = store(&server, &["list", "puppet"]).await.expect(0);
     assert!(!listed.stdout.contains(one) && listed.stdout.contains(two) && listed.stdout.contains(three), "{listed:?}");
     server.api.advance("PT1H").await;
@@ -260,7 +260,7 @@ async fn trusted_keys_limit_loading_to_bundles_that_they_signed() {
     assert_eq!(info(&server).await, None);
     push(&server, &bundles, &["--key", &ours]).await.expect(0).says(&["signed by"]);
     let good = serving(&server).await;
-    store(&server, &["show", "puppet", "--trusted-keys", public.trim()]).await.expect(0).says(&["a trusted key is among them"]);
+    store(&server, &["show", "puppet", "--trusted-keys", public.trim()]).await.expect(0).says(&["one of them is trusted"]);
 
     // A signed bundle whose manifest was changed after signing.
     let statement = std::fs::read(server.data().join("store/puppet").join(&good).join("bundle.json")).unwrap();
@@ -289,7 +289,7 @@ async fn a_key_that_others_can_read_is_refused() {
     cli(&["key", "new", &name]).await.expect(0);
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
-    cli(&["key", "show", &name]).await.expect(1).complains(&["can be read or changed by other users", "chmod 600"]);
+    cli(&["key", "show", &name]).await.expect(1).complains(&["other users can read or write", "chmod 600"]);
     std::fs::write(&key, "nonsense").unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     let said = cli(&["key", "show", &name]).await.expect(1);

@@ -28,7 +28,7 @@ pub fn build() -> Result<()> {
 
     let (project, to) = place(JAVASCRIPT);
     let modules = javascript::install(&project, &tools().join("javascript"))?;
-    if !is_current(&to, &[&project.join("src"), &project.join("package-lock.json"), &wit]) {
+    if !is_current(&to, [&project.join("src"), &project.join("package-lock.json"), &wit]) {
         let source = project.join("src/plugin.js");
         modules.componentize(javascript::Component { source: &source, wit: &wit, world: wit::WORLD, http: false, to: &to })?;
     }
@@ -37,7 +37,7 @@ pub fn build() -> Result<()> {
     install_venv()?;
     let requirements = project.join("requirements.txt");
     let environment = python::environment(&tools().join("python"), &requirements)?;
-    if !is_current(&to, &[&project.join("src"), &requirements, &wit]) {
+    if !is_current(&to, [&project.join("src"), &requirements, &wit]) {
         let sources = project.join("src");
         environment.componentize(python::Component { sources: &sources, module: "plugin", wit: &wit, world: wit::WORLD, to: &to })?;
     }

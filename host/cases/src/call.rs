@@ -1,4 +1,4 @@
-//! One call of a plugin outside a server: what the host would hand it, made of a case or of the command line.
+//! One call of a plugin outside a server, with the input that a host would give it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,42 +10,47 @@ use postdate_core::schedule::{check_window, parse_time, rfc3339, trigger_of};
 use postdate_core::use_case::UseCase;
 use postdate_runtime::{CallOptions, LoadedBundle, LogLine, Outgoing, Report};
 
-use crate::compare::Outcome;
+use crate::compare::PluginAnswer;
 
-/// How far ahead a body that says no time is taken to be scheduled.
+/// Time from `now` to the trigger time of a body that names no time.
 const DEFAULT_AHEAD: TimeDelta = TimeDelta::hours(1);
 
-/// What goes into a call.
+/// The input of a call, from a test case or from the command line.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct CaseCall {
     pub role: Role,
+    /// Correlation id.
     pub id: String,
-    /// When the request was received, or the job was due.
+    /// Time at which the request was received, or the job was due.
     pub now: DateTime<Utc>,
     pub target: Option<String>,
-    /// Lower-case name to value.
+    /// Values by lower-case name.
     pub headers: BTreeMap<String, String>,
+    /// From 1.
     pub attempt: u32,
+    /// JSON text, or any text that a test case gives a processor.
     pub body: String,
     pub outgoing: Outgoing,
 }
 
-/// What came of it.
+/// The answer of a call, and its cost.
 #[derive(Debug)]
 pub struct Called {
-    pub outcome: Outcome,
-    /// Why the host would not take this acceptance, if it is one.
+    pub answer: PluginAnswer,
+    /// Reason why a host would refuse this acceptance.
     pub unusable: Option<String>,
     pub elapsed: Duration,
-    /// Bytes.
+    /// Bytes of linear memory.
     pub peak_memory: u64,
-    /// `None` where they were not counted.
+    /// `None` if the runtime does not count them.
     pub instructions: Option<u64>,
+    /// Output of the plugin to stdout and stderr.
     pub lines: Vec<LogLine>,
 }
 
-impl Call {
-    /// Fails where a host would not call the plugin at all.
+impl CaseCall {
+    /// Calls the plugin. Fails if a host would not call it: no such plugin or target, a header that is not granted, or a body
+    /// that is no JSON object for a validator.
     pub async fn make(self, bundle: &LoadedBundle, use_case: &UseCase) -> anyhow::Result<Called> {
         let role = self.role;
         let Some(spec) = use_case.plugin(role) else { bail!("the use case {} has no {role} plugin", use_case.name) };
@@ -53,7 +58,7 @@ impl Call {
             bail!("target: {unknown:?} is not among the targets of the use case: {}", use_case.targets.aliases().join(", "));
         }
         if let Some(unlisted) = self.headers.keys().find(|name| !spec.headers.contains(name)) {
-            bail!("headers: the validator would not see {unlisted:?}: add it to validate.headers of the manifest");
+            bail!("headers: a host does not pass {unlisted:?} to the validator: add it to validate.headers in the manifest");
         }
         let options = CallOptions { deadline: None, outgoing: self.outgoing.clone() };
         match role {
@@ -61,8 +66,8 @@ impl Call {
                 let now = self.now;
                 let input = self.into_input(use_case)?;
                 let called = called(bundle.call_validate(input, options).await);
-                let unusable = match &called.outcome {
-                    Outcome::Accepted(acceptance) => unusable(use_case, acceptance, now),
+                let unusable = match &called.answer {
+                    PluginAnswer::Accepted(acceptance) => unusable(use_case, acceptance, now),
                     _ => None,
                 };
                 Ok(Called { unusable, ..called })
@@ -72,7 +77,8 @@ impl Call {
     }
 
     fn into_input(self, use_case: &UseCase) -> anyhow::Result<ValidateInput> {
-        let fields = serde_json::from_str(&self.body).context("the body must be a JSON object: the host hands a validator nothing else")?;
+        let fields =
+            serde_json::from_str(&self.body).context("the body must be a JSON object: a host passes no other body to a validator")?;
         let has_time = |fields: &serde_json::Map<_, _>| fields.contains_key("triggerAt") || fields.contains_key("delay");
         let trigger_at = if has_time(&fields) { trigger_of(&fields, self.now)? } else { self.now + DEFAULT_AHEAD };
         Ok(ValidateInput {
@@ -101,13 +107,13 @@ impl Call {
 
 fn called<T>(report: Report<T>) -> Called
 where
-    Outcome: From<Result<T, postdate_core::plugin::PluginError>>,
+    PluginAnswer: From<Result<T, postdate_core::plugin::PluginError>>,
 {
     let Report { result, elapsed, peak_memory, instructions, lines } = report;
-    Called { outcome: result.into(), unusable: None, elapsed, peak_memory, instructions, lines }
+    Called { answer: result.into(), unusable: None, elapsed, peak_memory, instructions, lines }
 }
 
-/// What the host checks of an acceptance before it takes it.
+/// Returns the reason why a host would refuse an acceptance, if any.
 fn unusable(use_case: &UseCase, acceptance: &Acceptance, now: DateTime<Utc>) -> Option<String> {
     if let Some(alias) = acceptance.target.as_deref().filter(|alias| use_case.targets.get(alias).is_none()) {
         return Some(format!("target: {alias:?} is not among the targets of the use case: {}", use_case.targets.aliases().join(", ")));
@@ -115,7 +121,7 @@ fn unusable(use_case: &UseCase, acceptance: &Acceptance, now: DateTime<Utc>) -> 
     if let Some(body) = &acceptance.body
         && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(body)
     {
-        return Some(format!("body: it is not JSON: {error}"));
+        return Some(format!("body: not JSON: {error}"));
     }
     let at = acceptance.trigger_at.as_deref()?;
     let window = parse_time(at).and_then(|at| check_window(at, now, use_case.schedule.max_ahead));

@@ -1,4 +1,4 @@
-//! Test cases of a bundle, `cases/*.toml`: what goes into a plugin, and what must come back.
+//! Reads the test cases of a bundle, `cases/*.toml`: the input of a plugin, and the expected answer.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,45 +14,48 @@ use postdate_runtime::outgoing::{Answer, Exchange};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// `now` of a case that names none.
+/// `now` of a case without one.
 const DEFAULT_NOW: &str = "2027-01-01T00:00:00Z";
 
-/// One case, checked.
+/// A valid test case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
     /// The file's name without `.toml`.
     pub name: String,
     pub description: String,
     pub call: Role,
-    /// When the request was received, or the job was due.
+    /// Time at which the request was received, or the job was due.
     pub now: DateTime<Utc>,
     pub target: Option<String>,
+    /// Values by lower-case name.
     pub headers: BTreeMap<String, String>,
+    /// From 1.
     pub attempt: u32,
     pub secrets: BTreeMap<String, String>,
-    /// JSON text, or whatever the case wants the plugin to see.
+    /// JSON text, or any other text to pass to the plugin.
     pub body: String,
+    /// Expected requests of a processor, in order, and their answers.
     pub http: Vec<Exchange>,
     pub expect: Expected,
 }
 
-/// What must come back.
+/// The expected answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expected {
     Accepted(ExpectedAcceptance),
-    /// Exactly these, in any order.
+    /// Exactly these problems, in any order.
     Problems(Vec<ExpectedProblem>),
-    /// A string is the text itself; a table is a subset of the JSON that the text is.
+    /// A string: the same text. A table: a subset of the result's JSON.
     Result(Value),
     Failure(ExpectedFailure),
-    /// The host stopped the call: a word of [`ERRORS`].
+    /// The host ends the call, with this word of [`ERRORS`].
     Error(String),
 }
 
-/// What `error` may be: the words of `Stopped::code`, and `refused` for a plugin that the host does not load.
+/// The values of `error`: those of `Stopped::code`, and `refused` for a plugin that a host does not load.
 pub const ERRORS: [&str; 7] = ["trap", "timeout", "memory", "output", "limit", "not-started", "refused"];
 
-/// Each `None` is not looked at.
+/// A `None` matches any value.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ExpectedAcceptance {
@@ -70,7 +73,7 @@ pub struct ExpectedProblem {
     pub message: Option<String>,
 }
 
-/// Each `None` is not looked at.
+/// A `None` matches any value.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ExpectedFailure {
@@ -79,7 +82,7 @@ pub struct ExpectedFailure {
     pub message_contains: Option<String>,
 }
 
-/// The file as it is written.
+/// The TOML of a test case.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
@@ -125,10 +128,10 @@ struct FileExpect {
     error: Option<String>,
 }
 
-/// Directory of a bundle's cases, in the bundle.
+/// Directory of the test cases in a bundle.
 pub const DIR: &str = "cases";
 
-/// Every case of a directory, by name.
+/// Reads the test cases of a directory, sorted by name. A missing directory has none. Fails if a case is not valid.
 pub fn read_dir(dir: &Path) -> anyhow::Result<Vec<Case>> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -142,7 +145,7 @@ pub fn read_dir(dir: &Path) -> anyhow::Result<Vec<Case>> {
     paths.iter().map(|path| read_file(path)).collect()
 }
 
-/// Every case that is among a bundle's files, by name.
+/// Reads the test cases among a bundle's files, sorted by name. Fails if a case is not valid.
 pub fn of_bundle(source: &BundleSource) -> anyhow::Result<Vec<Case>> {
     let files = source.files.iter().filter_map(|(name, content)| Some((name, name.strip_prefix(DIR)?.strip_prefix('/')?, content)));
     let read = |(file, name, content): (&String, &str, &Bytes)| {
@@ -158,13 +161,13 @@ fn read_file(path: &Path) -> anyhow::Result<Case> {
     parse(&name, &text).with_context(|| format!("{} is not a test case", path.display()))
 }
 
-/// Reads a case. The error says what is wrong; the caller says in which file.
+/// Reads a test case. The error does not name the file; the caller adds it.
 pub fn parse(name: &str, text: &str) -> anyhow::Result<Case> {
     let file: File = toml::from_str(text)?;
     let now = match &file.now {
         None => DEFAULT_NOW.to_owned(),
         Some(toml::Value::String(text)) => text.clone(),
-        // Without quotes it is TOML's own date, written in the same way.
+        // A time without quotes is a TOML date, in the same format.
         Some(toml::Value::Datetime(at)) => at.to_string(),
         Some(_) => bail!("now: must be an RFC 3339 time"),
     };
@@ -172,7 +175,7 @@ pub fn parse(name: &str, text: &str) -> anyhow::Result<Case> {
         Role::Validate if file.attempt.is_some() || !file.http.is_empty() => {
             bail!("attempt and [[http]] are for call = \"process\": a validator has no attempts and no network")
         }
-        Role::Process if !file.headers.is_empty() => bail!("headers are for call = \"validate\": a processor sees none"),
+        Role::Process if !file.headers.is_empty() => bail!("headers are for call = \"validate\": a processor gets no headers"),
         _ => {}
     }
     if file.attempt == Some(0) {
@@ -194,7 +197,7 @@ pub fn parse(name: &str, text: &str) -> anyhow::Result<Case> {
     })
 }
 
-/// A table is JSON written in TOML; a string is the text itself, so that a case can also send what is no JSON.
+/// Converts a table to JSON. A string is the text itself, so that a case can pass text that is no JSON.
 fn body_text(body: toml::Value) -> anyhow::Result<String> {
     match body {
         toml::Value::String(text) => Ok(text),
@@ -208,7 +211,7 @@ impl FileExchange {
         let answer = match (self.status, self.error) {
             (Some(status), None) => Answer::Response { status, headers: self.answer_headers, body: self.answer.unwrap_or_default() },
             (None, Some(error)) if self.answer.is_none() && self.answer_headers.is_empty() => Answer::Error(error),
-            _ => bail!("http[{index}]: needs status (with answer and answer-headers, if any) or error, and not both"),
+            _ => bail!("http[{index}]: needs either status (with optional answer and answer-headers) or error"),
         };
         Ok(Exchange { method: self.method, url: self.url, headers: self.headers, body: self.body, answer })
     }
@@ -227,7 +230,7 @@ impl FileExpect {
         let mut given: Vec<Expected> = own.into_iter().chain([error]).flatten().collect();
         match (given.pop(), given.is_empty()) {
             (Some(expected), true) => Ok(expected),
-            _ => bail!("expect: a {call} case says exactly one of {own_words}, error"),
+            _ => bail!("expect: a {call} case needs exactly one of {own_words}, error"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether what a plugin answered is what its case expects. Pure: each difference is a sentence.
+//! Compares the answer of a plugin with the expected one. Pure; each difference is a line of text.
 
 use postdate_core::plugin::{Acceptance, JobFailure, JobResult, PluginError, Problem, Verdict};
 use postdate_core::schedule::parse_time;
@@ -6,21 +6,22 @@ use serde_json::{Value, json};
 
 use crate::cases::{Expected, ExpectedAcceptance, ExpectedFailure, ExpectedProblem};
 
-/// What came back from one call.
+/// The answer of one call.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum PluginAnswer {
     Accepted(Acceptance),
     Problems(Vec<Problem>),
     Result(Option<String>),
     Failure(JobFailure),
-    /// There was no answer: the word for why, and the sentence.
+    /// The call ended without an answer.
     Error {
+        /// A word of [`ERRORS`](crate::cases::ERRORS).
         code: &'static str,
         message: String,
     },
 }
 
-impl From<Result<Verdict, PluginError>> for Outcome {
+impl From<Result<Verdict, PluginError>> for PluginAnswer {
     fn from(result: Result<Verdict, PluginError>) -> Self {
         match result {
             Ok(Ok(acceptance)) => Self::Accepted(acceptance),
@@ -30,7 +31,7 @@ impl From<Result<Verdict, PluginError>> for Outcome {
     }
 }
 
-impl From<Result<JobResult, PluginError>> for Outcome {
+impl From<Result<JobResult, PluginError>> for PluginAnswer {
     fn from(result: Result<JobResult, PluginError>) -> Self {
         match result {
             Ok(Ok(result)) => Self::Result(result),
@@ -40,14 +41,14 @@ impl From<Result<JobResult, PluginError>> for Outcome {
     }
 }
 
-impl From<PluginError> for Outcome {
+impl From<PluginError> for PluginAnswer {
     fn from(error: PluginError) -> Self {
         Self::Error { code: error.reason.code(), message: error.to_string() }
     }
 }
 
-impl Outcome {
-    /// The outcome as a JSON document, with `outcome` saying which it is.
+impl PluginAnswer {
+    /// Returns the answer as a JSON document, whose member `outcome` names the variant.
     pub fn document(&self) -> Value {
         match self {
             Self::Accepted(acceptance) => json!({
@@ -69,22 +70,22 @@ impl Outcome {
     }
 }
 
-/// Every difference between the two; none means that the case holds.
-pub fn differences(expected: &Expected, got: &Outcome) -> Vec<String> {
+/// Returns the differences between the two; none if the case passes.
+pub fn differences(expected: &Expected, got: &PluginAnswer) -> Vec<String> {
     match (expected, got) {
-        (Expected::Accepted(expected), Outcome::Accepted(got)) => acceptance(expected, got),
-        (Expected::Problems(expected), Outcome::Problems(got)) => problems(expected, got),
-        (Expected::Result(expected), Outcome::Result(got)) => result(expected, got.as_deref()),
-        (Expected::Failure(expected), Outcome::Failure(got)) => failure(expected, got),
-        (Expected::Error(expected), Outcome::Error { code, .. }) if expected == code => Vec::new(),
+        (Expected::Accepted(expected), PluginAnswer::Accepted(got)) => acceptance(expected, got),
+        (Expected::Problems(expected), PluginAnswer::Problems(got)) => problems(expected, got),
+        (Expected::Result(expected), PluginAnswer::Result(got)) => result(expected, got.as_deref()),
+        (Expected::Failure(expected), PluginAnswer::Failure(got)) => failure(expected, got),
+        (Expected::Error(expected), PluginAnswer::Error { code, .. }) if expected == code => Vec::new(),
         (expected, got) => vec![format!("expected {}, got {}", name_of(expected), got.document())],
     }
 }
 
 fn name_of(expected: &Expected) -> String {
     match expected {
-        Expected::Accepted(_) => "that it is accepted".to_owned(),
-        Expected::Problems(_) => "that it is rejected".to_owned(),
+        Expected::Accepted(_) => "an acceptance".to_owned(),
+        Expected::Problems(_) => "a rejection".to_owned(),
         Expected::Result(_) => "a result".to_owned(),
         Expected::Failure(_) => "a failure".to_owned(),
         Expected::Error(code) => format!("the error {code:?}"),
@@ -96,7 +97,7 @@ fn acceptance(expected: &ExpectedAcceptance, got: &Acceptance) -> Vec<String> {
     if let Some(body) = &expected.body {
         match &got.body {
             Some(text) => subset(body, &json_or_text(text), "body", &mut differences),
-            None => differences.push("body: expected one, but the validator keeps the request's".to_owned()),
+            None => differences.push("body: expected a new body, but the validator keeps the request's".to_owned()),
         }
     }
     if expected.target.is_some() && expected.target != got.target {
@@ -110,7 +111,7 @@ fn acceptance(expected: &ExpectedAcceptance, got: &Acceptance) -> Vec<String> {
     differences
 }
 
-/// `…+01:00` and `…Z` may be the same moment.
+/// Returns `true` for the same instant, also with different offsets.
 fn same_time(one: &str, other: &str) -> bool {
     one == other || matches!((parse_time(one), parse_time(other)), (Ok(one), Ok(other)) if one == other)
 }
@@ -118,12 +119,12 @@ fn same_time(one: &str, other: &str) -> bool {
 fn problems(expected: &[ExpectedProblem], got: &[Problem]) -> Vec<String> {
     let mut rest: Vec<&Problem> = got.iter().collect();
     let mut differences = Vec::new();
-    // Those with a message first: they fit fewer, and another may not take their place.
+    // Problems with a message come first: they match fewer problems than those without.
     let (with_message, without): (Vec<_>, Vec<_>) = expected.iter().partition(|problem| problem.message.is_some());
     for problem in with_message.into_iter().chain(without) {
-        match rest.iter().position(|got| fits(problem, got)) {
+        match rest.iter().position(|got| matches(problem, got)) {
             Some(index) => drop(rest.remove(index)),
-            None => differences.push(format!("expected the problem {} at {:?}{}", problem.code, problem.pointer, message_of(problem))),
+            None => differences.push(format!("expected the problem {} at {:?}{}", problem.code, problem.pointer, message_text(problem))),
         }
     }
     differences
@@ -131,11 +132,11 @@ fn problems(expected: &[ExpectedProblem], got: &[Problem]) -> Vec<String> {
     differences
 }
 
-fn message_of(problem: &ExpectedProblem) -> String {
+fn message_text(problem: &ExpectedProblem) -> String {
     problem.message.as_ref().map(|message| format!(": {message:?}")).unwrap_or_default()
 }
 
-fn fits(expected: &ExpectedProblem, got: &Problem) -> bool {
+fn matches(expected: &ExpectedProblem, got: &Problem) -> bool {
     expected.pointer == got.pointer && expected.code == got.code && expected.message.as_ref().is_none_or(|message| *message == got.message)
 }
 
@@ -173,37 +174,37 @@ fn failure(expected: &ExpectedFailure, got: &JobFailure) -> Vec<String> {
     differences
 }
 
-/// `expected` may leave out members of objects, at any depth; everything else must be equal.
-fn subset(expected: &Value, got: &Value, place: &str, differences: &mut Vec<String>) {
+/// Adds the differences between two JSON values. `expected` may leave out members of objects at any depth.
+fn subset(expected: &Value, got: &Value, path: &str, differences: &mut Vec<String>) {
     match (expected, got) {
         (Value::Object(members), Value::Object(others)) => {
             for (name, member) in members {
-                let place = format!("{place}.{name}");
+                let path = format!("{path}.{name}");
                 match others.get(name) {
-                    Some(other) => subset(member, other, &place, differences),
-                    None => differences.push(format!("{place}: expected {member}, but it is not there")),
+                    Some(other) => subset(member, other, &path, differences),
+                    None => differences.push(format!("{path}: expected {member}, got none")),
                 }
             }
         }
         (Value::Array(values), Value::Array(others)) if values.len() == others.len() => {
             for (index, (value, other)) in values.iter().zip(others).enumerate() {
-                subset(value, other, &format!("{place}[{index}]"), differences);
+                subset(value, other, &format!("{path}[{index}]"), differences);
             }
         }
         (expected, got) if same(expected, got) => {}
-        (expected, got) => differences.push(format!("{place}: expected {expected}, got {got}")),
+        (expected, got) => differences.push(format!("{path}: expected {expected}, got {got}")),
     }
 }
 
-/// JSON has one kind of number: 12 and 12.0 are the same.
+/// Compares JSON values; the numbers 12 and 12.0 are equal.
 fn same(one: &Value, other: &Value) -> bool {
     one == other
         || matches!((one, other), (Value::Number(one), Value::Number(other)) if one.is_f64() != other.is_f64() && one.as_f64() == other.as_f64())
 }
 
-fn unequal(place: &str, expected: Option<&str>, got: Option<&str>) -> String {
+fn unequal(path: &str, expected: Option<&str>, got: Option<&str>) -> String {
     let quoted = |text: Option<&str>| text.map_or("none".to_owned(), |text| format!("{text:?}"));
-    format!("{place}: expected {}, got {}", quoted(expected), quoted(got))
+    format!("{path}: expected {}, got {}", quoted(expected), quoted(got))
 }
 
 fn json_or_text(text: &str) -> Value {

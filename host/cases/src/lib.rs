@@ -1,4 +1,5 @@
-//! Test cases of a bundle, `cases/*.toml`: read, run as a host would run the plugins, and judged. Nothing of it uses the network.
+//! Test cases of a bundle, `cases/*.toml`: reads them, calls the plugins as a host does but without the network, and compares
+//! the answers with the expected ones.
 
 pub mod call;
 pub mod cases;

@@ -1,4 +1,4 @@
-//! Running cases.
+//! Runs test cases.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,28 +11,30 @@ use postdate_core::use_case::UseCase;
 use postdate_runtime::outgoing::Canned;
 use postdate_runtime::{LoadError, LoadedBundle, LogLine, Outgoing, Runtime, Secrets};
 
-use crate::call::{Call, Called};
+use crate::call::{Called, CaseCall};
 use crate::cases::{Case, Expected};
-use crate::compare::{Outcome, differences};
+use crate::compare::{PluginAnswer, differences};
 
-/// A case that has been run.
+/// The result of a test case.
 #[derive(Debug, Default)]
 pub struct Ran {
     pub name: String,
     pub description: String,
     pub elapsed: Duration,
-    /// None: it passed.
+    /// Empty if the case passed.
     pub complaints: Vec<String>,
+    /// Output of the plugin to stdout and stderr.
     pub lines: Vec<LogLine>,
 }
 
-/// What the cases are run on: a loaded bundle, or why it could not be loaded.
+/// A loaded bundle, or the error of a plugin that a host would refuse.
 pub type Loaded = Result<LoadedBundle, LoadError>;
 
-/// Compiles once; each case then brings its own secrets. A plugin that is refused is an outcome only where a case expects it.
+/// Loads a bundle once for all cases; each case replaces the secrets. Fails if the bundle cannot be loaded, unless a plugin is
+/// refused and a case expects it.
 pub async fn load(runtime: &Runtime, source: &BundleSource, cases: &[Case]) -> anyhow::Result<Loaded> {
-    let anything = Secrets::of(|_| Some(String::new()));
-    match runtime.load(source, &anything).await {
+    let empty = Secrets::of(|_| Some(String::new()));
+    match runtime.load(source, &empty).await {
         Err(error @ LoadError::Plugin { .. }) if cases.iter().any(|case| case.expect == Expected::Error("refused".into())) => {
             Ok(Err(error))
         }
@@ -41,7 +43,7 @@ pub async fn load(runtime: &Runtime, source: &BundleSource, cases: &[Case]) -> a
     }
 }
 
-/// Runs every case of a bundle, one after the other; none where it has none.
+/// Runs the cases one after the other.
 pub async fn run_all(loaded: &Loaded, use_case: &UseCase, cases: &[Case]) -> Vec<Ran> {
     let mut ran = Vec::with_capacity(cases.len());
     for case in cases {
@@ -50,7 +52,7 @@ pub async fn run_all(loaded: &Loaded, use_case: &UseCase, cases: &[Case]) -> Vec
     ran
 }
 
-/// Runs one.
+/// Runs one case.
 pub async fn run_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> Ran {
     let begun = Instant::now();
     let (complaints, lines) = match try_case(loaded, use_case, case).await {
@@ -60,19 +62,19 @@ pub async fn run_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> Ran {
     Ran { name: case.name.clone(), description: case.description.clone(), elapsed: begun.elapsed(), complaints, lines }
 }
 
-/// The complaints, and what the plugin wrote.
+/// Returns the complaints, and the output of the plugin.
 async fn try_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> anyhow::Result<(Vec<String>, Vec<LogLine>)> {
     let bundle = match loaded {
         Ok(bundle) => bundle.with_secrets(&secrets_of(use_case, case)?).await?,
         Err(error) => {
-            let refused = Outcome::Error { code: "refused", message: error.to_string() };
+            let refused = PluginAnswer::Error { code: "refused", message: error.to_string() };
             return Ok((differences(&case.expect, &refused), Vec::new()));
         }
     };
     let canned = Canned::new(case.http.clone())?;
-    let call = Call {
+    let call = CaseCall {
         role: case.call,
-        // The same in each run, so that what a plugin derives of it can be expected.
+        // The same in every run, so that a case can expect values that a plugin derives from it.
         id: CorrelationId::new(case.now, [0; 10]).to_string(),
         now: case.now,
         target: case.target.clone(),
@@ -81,22 +83,26 @@ async fn try_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> anyhow::R
         body: case.body.clone(),
         outgoing: Outgoing::Canned(canned.clone()),
     };
-    let Called { outcome, unusable, lines, .. } = call.make(&bundle, use_case).await?;
-    let mut complaints = differences(&case.expect, &outcome);
-    complaints.extend(unusable.map(|reason| format!("the host would not take the validator's answer: {reason}")));
+    let Called { answer, unusable, lines, .. } = call.make(&bundle, use_case).await?;
+    let mut complaints = differences(&case.expect, &answer);
+    complaints.extend(unusable.map(|reason| format!("a host would refuse the validator's answer: {reason}")));
     complaints.extend(canned.complaints());
     Ok((complaints, lines))
 }
 
-/// The case's secrets, complete for the plugin that it calls; the other plugin's are left empty.
+/// Returns the secrets of a case. Fails unless they are exactly those of the plugin that it calls; the other plugin's are empty.
 fn secrets_of(use_case: &UseCase, case: &Case) -> anyhow::Result<Secrets> {
     let granted = |role: Role| use_case.plugin(role).map(|spec| spec.secrets.as_slice()).unwrap_or_default();
     let (role, own) = (case.call, granted(case.call));
     if let Some(missing) = own.iter().find(|name| !case.secrets.contains_key(*name)) {
-        bail!("secrets: the manifest grants the {role} plugin {missing}: give the case a value, as in secrets = {{ {missing} = \"...\" }}");
+        bail!(
+            "secrets: the manifest grants {missing} to the {role} plugin: add a value to the case, such as secrets = {{ {missing} = \"...\" }}"
+        );
     }
     if let Some(unknown) = case.secrets.keys().find(|name| !own.contains(name)) {
-        bail!("secrets: {unknown} is not granted to the {role} plugin: add it to {role}.secrets of the manifest, or leave it out");
+        bail!(
+            "secrets: {unknown} is not granted to the {role} plugin: add it to {role}.secrets in the manifest, or remove it from the case"
+        );
     }
     let values: BTreeMap<String, String> = case.secrets.clone();
     Ok(Secrets::of(move |name| Some(values.get(name).cloned().unwrap_or_default())))

@@ -1,4 +1,4 @@
-//! A JSON body from the command line: text, a file, or stdin.
+//! Reads a JSON body from the command line, a file or stdin, and adds trigger time and target.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -6,10 +6,10 @@ use std::io::Read as _;
 use anyhow::{Context as _, bail};
 use serde_json::value::RawValue;
 
-/// Members of a body by name, each value as it was written: numbers keep their digits.
+/// Members of a body by name. Raw values keep all digits of numbers.
 type Members = BTreeMap<String, Box<RawValue>>;
 
-/// The text that `--body` names: itself where it begins like JSON, stdin for `-`, else the file of that name.
+/// Returns the text that `--body` names: the argument itself if it starts like JSON, stdin for `-`, or else the file.
 pub fn read(argument: &str) -> anyhow::Result<String> {
     if argument == "-" {
         let mut text = String::new();
@@ -24,7 +24,7 @@ pub fn read(argument: &str) -> anyhow::Result<String> {
     })
 }
 
-/// What the command line says of a request besides its body; each wins over the member of the same meaning.
+/// Arguments of the command line that replace members of the body.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Overrides<'a> {
     pub trigger_at: Option<&'a str>,
@@ -32,11 +32,11 @@ pub struct Overrides<'a> {
     pub target: Option<&'a str>,
 }
 
-/// The body to post.
+/// Returns the body with the overrides. Fails if it is no JSON object, or has neither trigger time nor delay.
 pub fn compose(body: &str, overrides: Overrides<'_>) -> anyhow::Result<String> {
     let mut members: Members = serde_json::from_str(body).context("the body must be a JSON object such as {\"item\":\"book\"}")?;
     if overrides.trigger_at.is_some() || overrides.delay.is_some() {
-        // The two say the same thing, and the API refuses a body with both.
+        // The API refuses a body with both.
         members.remove("triggerAt");
         members.remove("delay");
     }
@@ -46,7 +46,9 @@ pub fn compose(body: &str, overrides: Overrides<'_>) -> anyhow::Result<String> {
         }
     }
     if !members.contains_key("triggerAt") && !members.contains_key("delay") {
-        bail!("say when: --at with a time such as 2027-03-01T09:00:00+01:00, --in with a delay such as 90s, or \"triggerAt\" in the body");
+        bail!(
+            "the request has no time: give --at with a time such as 2027-03-01T09:00:00+01:00, --in with a delay such as 90s, or \"triggerAt\" in the body"
+        );
     }
     Ok(serde_json::to_string(&members)?)
 }

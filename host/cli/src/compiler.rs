@@ -1,4 +1,4 @@
-//! Where plugins are compiled: in processes of this very program, under limits; and `postdate compile-plugin`, which they run.
+//! Compiles plugins in child processes under limits; the child runs this program's hidden command `compile-plugin`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,17 +10,17 @@ use postdate_runtime::{CompileLimits, Compiler, MEMORY_VARIABLE, TIME_VARIABLE, 
 
 use crate::when;
 
-/// The subcommand that compiles one plugin.
+/// Name of the hidden command that compiles one plugin.
 pub const COMMAND: &str = "compile-plugin";
 
-/// What compiling a plugin may use up.
+/// Limits for compiling one plugin.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Limits {
-    /// How long compiling a plugin may take; more processors may work on it at once [default: 5m]
+    /// Longest wall-clock time for compiling a plugin, with any number of processors [default: 5m]
     #[arg(long, env = TIME_VARIABLE, value_name = "DURATION", value_parser = time)]
     compile_time: Option<Duration>,
 
-    /// Memory that compiling a plugin may take [default: 4GiB]
+    /// Most memory for compiling a plugin [default: 4GiB]
     #[arg(long, env = MEMORY_VARIABLE, value_name = "SIZE", value_parser = memory)]
     compile_memory: Option<u64>,
 }
@@ -36,14 +36,15 @@ impl Limits {
 
 fn time(text: &str) -> Result<Duration, String> {
     let time = when::duration(text)?;
-    if time < Duration::from_secs(1) { Err("nothing is compiled in less than 1s".to_owned()) } else { Ok(time) }
+    if time < Duration::from_secs(1) { Err("must be at least 1s".to_owned()) } else { Ok(time) }
 }
 
-fn memory(text: &str) -> Result<u64, String> {
-    parse_memory(text).ok_or_else(|| "write it as 512MiB or 4GiB".to_owned())
+fn memory(text: &str) -> Result<u64, &'static str> {
+    parse_memory(text).ok_or("write it as 512MiB or 4GiB")
 }
 
-/// This program, also when its file has been replaced by a newer one since: the two would not take each other's code.
+/// Returns the path of the running program, even after its file has been replaced by a newer version, whose machine code this
+/// one could not load.
 fn program() -> PathBuf {
     let running = PathBuf::from("/proc/self/exe");
     if running.exists() { running } else { std::env::current_exe().unwrap_or(running) }

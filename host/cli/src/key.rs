@@ -1,4 +1,4 @@
-//! `postdate key …`: keys that sign what is pushed.
+//! `postdate key …`: makes and reads the keys that sign bundles and machine code.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -14,30 +14,31 @@ use crate::output::{err, out};
 
 const NOTES: &str = "\
 Examples:
-  postdate key new postdate.key                       the private key; the public one is printed
+  postdate key new postdate.key                       writes the private key, prints the public key
   postdate use-case push use-cases/orders --to s3://bucket/use-cases --arch arm64 --key postdate.key
-  POSTDATE_TRUSTED_KEYS=ed25519:... postdate serve    loads only what is signed with that key
+  POSTDATE_TRUSTED_KEYS=ed25519:... postdate serve    loads only bundles that this key signed
 
-Whoever has the private key decides what runs on the hosts that trust it. Keep it where it is used
-to push, such as a CI's secrets, and nowhere else.";
+The owner of the private key decides what runs on the hosts that trust it. Keep it only where it
+is used to push, such as in the secrets of a CI.";
 
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 pub struct KeyCommand {
     #[command(subcommand)]
-    action: Action,
+    action: KeyAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
-    /// Make a key: write the private one to a file, and print the public one
+enum KeyAction {
+    /// Make a key pair: write the private key to a file, and print the public key
     New {
-        /// Where to write the private key; a file that is there is left alone
+        /// File for the private key, which must not exist yet
         #[arg(default_value = "postdate.key")]
         file: PathBuf,
     },
-    #[command(about = "Print the public key of a private one, as hosts want it in POSTDATE_TRUSTED_KEYS")]
+    #[command(about = "Print the public key of a private key, in the form of POSTDATE_TRUSTED_KEYS")]
     Show {
+        /// File with the private key
         #[arg(default_value = "postdate.key")]
         file: PathBuf,
     },
@@ -45,23 +46,23 @@ enum Action {
 
 pub fn run(command: KeyCommand) -> anyhow::Result<ExitCode> {
     match command.action {
-        Action::New { file } => {
+        KeyAction::New { file } => {
             let text = SecretKey::generate()?;
             write_new(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
             let key = SecretKey::from_pem(&text)?.public();
             err(&format!("wrote the private key to {} (key id {})\n", file.display(), key.id()));
             out(&format!("{key}\n"));
         }
-        Action::Show { file } => out(&format!("{}\n", read(&file)?.public())),
+        KeyAction::Show { file } => out(&format!("{}\n", read(&file)?.public())),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads a private key, which nobody else may be able to read.
+/// Reads a private key. Fails if other users can read or write the file.
 pub fn read(file: &Path) -> anyhow::Result<SecretKey> {
     let metadata = std::fs::metadata(file).with_context(|| format!("cannot read the key {}", file.display()))?;
     if metadata.mode() & 0o077 != 0 {
-        bail!("the key {} can be read or changed by other users: chmod 600 {}", file.display(), file.display());
+        bail!("other users can read or write the key {}: run chmod 600 {}", file.display(), file.display());
     }
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the key {}", file.display()))?;
     SecretKey::from_pem(&text).with_context(|| file.display().to_string())

@@ -1,7 +1,8 @@
-//! `postdate`: the server, the workbench for plugins, and a client of the API, in one binary.
+//! `postdate`: the server, the tools for plugins, and a client of the API, in one binary.
 
 mod aws;
 mod body;
+mod client;
 mod compiler;
 mod dead_letter;
 mod key;
@@ -25,10 +26,10 @@ Examples:
   postdate serve                                    start a server on http://127.0.0.1:8080
   postdate request post orders --in 5s --body '{\"item\":\"book\",\"quantity\":2}'
   postdate request list --status failed
-  postdate plugin new reminders --lang js           a use case with sources; or rust, python
+  postdate plugin new reminders --lang js           a use case with sources; also rust, python
   postdate plugin test use-cases/orders
   postdate use-case push use-cases/orders --to s3://bucket/use-cases --arch arm64
-  postdate listen --port 9000                       see what a webhook would send
+  postdate listen --port 9000                       print the requests of a webhook
 
 Each command has its own --help.";
 
@@ -46,22 +47,22 @@ enum Command {
     Serve(serve::Serve),
     /// Check, test and try plugins, without a server
     Plugin(plugin::PluginCommand),
-    /// Post, follow, list, cancel, move and retry requests of a server
+    /// Post, follow, list, cancel, move and retry requests
     Request(request::RequestCommand),
-    /// Push use cases, list their versions, compare them and roll back
+    /// Push use cases, and list, compare, roll back and delete their versions
     UseCase(use_case::UseCaseCommand),
-    /// Make keys to sign what is pushed
+    /// Make keys that sign bundles
     Key(key::KeyCommand),
-    /// Look at what failed on AWS, and send it again
+    /// List the dead letters of a deployment on AWS, and send them again
     DeadLetter(dead_letter::DeadLetterCommand),
-    /// Receive and print HTTP requests on this machine, to try webhooks
+    /// Receive HTTP requests on this machine and print them, to try webhooks
     Listen(listen::Listen),
-    /// What this program starts to compile a plugin under limits
+    /// Compile a plugin under limits; started by this program only
     #[command(name = compiler::COMMAND, hide = true)]
     CompilePlugin(compiler::CompilePlugin),
     /// Print the JSON Schema of use-case.toml or of a test case, for an editor
     Schema(schema::Schema),
-    /// Print a completion script, such as for `source <(postdate completions bash)`
+    /// Print a completion script for a shell, as in `source <(postdate completions bash)`
     Completions { shell: clap_complete::Shell },
 }
 
@@ -97,9 +98,9 @@ fn async_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the async runtime")
 }
 
-/// reqwest is built without a TLS provider of its own, so that the process has one only.
+/// Makes rustls with ring the TLS provider of the whole process; reqwest is built without one.
 fn install_tls_provider() {
-    // An error says that there is one already, which is as good.
+    // The only error is that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 

@@ -1,20 +1,23 @@
-//! Writing for people: stdout that may go away, text from others that may not move the cursor, columns, error chains.
+//! Output for people: stdout that a reader may close, escaped text of foreign origin, columns, JSON, sizes, error chains.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-/// Writes to stdout at once. A reader that has gone (`| head`) is no error of ours, and no panic as `print!` makes of it.
+use postdate_runtime::LogLine;
+use serde_json::Value;
+
+/// Writes to stdout and flushes. A closed stdout (`| head`) is ignored; `print!` would panic.
 pub fn out(text: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
-/// The same to stderr.
+/// Writes to stderr. A closed stderr is ignored.
 pub fn err(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// The chain of an error, one cause a line; a cause that the line above already says is left out.
+/// Returns the chain of an error, one cause a line. A cause that an earlier line already contains is left out.
 pub fn error_text(error: &anyhow::Error) -> String {
     let mut text = format!("error: {error}\n");
     for cause in error.chain().skip(1) {
@@ -26,7 +29,7 @@ pub fn error_text(error: &anyhow::Error) -> String {
     text
 }
 
-/// Text that came from elsewhere, with its control characters escaped: it may not steer the terminal. Line ends stay.
+/// Escapes the control characters of text of foreign origin, so that it cannot steer the terminal. Line ends and tabs stay.
 pub fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut printable, c| {
         if c.is_control() && c != '\n' && c != '\t' {
@@ -38,7 +41,7 @@ pub fn printable(text: &str) -> String {
     })
 }
 
-/// Rows as columns of equal width, two spaces apart; each row on a line that begins with `indent`.
+/// Returns rows as columns of equal width, two spaces apart; each row on a line that begins with `indent`.
 pub fn columns(rows: &[Vec<String>], indent: &str) -> String {
     let widths = rows.iter().fold(Vec::new(), |mut widths: Vec<usize>, row| {
         widths.resize(widths.len().max(row.len()), 0);
@@ -53,12 +56,44 @@ pub fn columns(rows: &[Vec<String>], indent: &str) -> String {
     text
 }
 
-/// Every line of `text` after `indent`.
+/// Returns `text` with `indent` before each line.
 pub fn indented(text: &str, indent: &str) -> String {
     text.lines().fold(String::new(), |mut all, line| {
         let _ = writeln!(all, "{indent}{line}");
         all
     })
+}
+
+/// Returns a member of a JSON document as text: a string without quotes, another value as JSON, "" for a missing member.
+pub fn text_of(document: &Value, member: &str) -> String {
+    match &document[member] {
+        Value::Null => String::new(),
+        Value::String(text) => printable(text),
+        other => other.to_string(),
+    }
+}
+
+/// Returns JSON over several lines; a string without quotes.
+pub fn pretty(value: &Value) -> String {
+    match value {
+        Value::String(text) => printable(text),
+        other => printable(&serde_json::to_string_pretty(other).unwrap_or_default()),
+    }
+}
+
+/// Returns a plugin's log, one line for each of its lines, with the stream's name.
+pub fn log_text(lines: &[LogLine], indent: &str) -> String {
+    let rows: Vec<Vec<String>> = lines.iter().map(|line| vec![line.stream.to_string(), printable(&line.text)]).collect();
+    columns(&rows, indent)
+}
+
+/// Returns a number of bytes with a unit, cut to one decimal.
+pub fn size_text(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..0x10_0000 => format!("{}.{} KiB", bytes >> 10, ((bytes & 0x3ff) * 10) >> 10),
+        _ => format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20),
+    }
 }
 
 #[cfg(test)]

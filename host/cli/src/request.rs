@@ -1,9 +1,7 @@
-//! `postdate request …`: a client for any Postdate API.
+//! `postdate request …`: posts, follows, lists and changes requests through the API of any deployment.
 
 mod arguments;
-pub mod client;
-mod problem;
-pub mod show;
+mod show;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -12,21 +10,19 @@ use anyhow::bail;
 use reqwest::Method;
 
 use crate::body::{self, Overrides};
-use crate::output::out;
+use crate::client::{Answer, Client, Connection, DEFAULT_URL, HttpCall, ProblemReport};
+use crate::output::{out, text_of};
 pub use arguments::RequestCommand;
-use arguments::{Action, Get, List, Post};
-use client::{Answer, Call, Client, Connection};
-use problem::Problem;
+use arguments::{Get, List, Post, RequestAction};
 
 pub async fn run(command: RequestCommand) -> anyhow::Result<ExitCode> {
     let json = command.json;
     match act(command).await {
-        Err(error) if json && error.downcast_ref::<Problem>().is_some() => {
-            let problem = error.downcast_ref::<Problem>().map(|problem| problem.text.as_str()).unwrap_or_default();
-            out(&format!("{problem}\n"));
+        Err(error) if json => {
+            out(&format!("{}\n", error.downcast::<ProblemReport>()?.text));
             Ok(ExitCode::FAILURE)
         }
-        other => other,
+        done => done,
     }
 }
 
@@ -34,30 +30,30 @@ async fn act(command: RequestCommand) -> anyhow::Result<ExitCode> {
     let client = Client::new(&command.connection)?;
     let print = |answer: &Answer, human: String| out(&if command.json { format!("{}\n", answer.text) } else { human });
     match command.action {
-        Action::Post(arguments) => {
+        RequestAction::Post(arguments) => {
             let answer = post(&client, &arguments).await?;
             print(&answer, show::acknowledgement(&answer.json, &get_command(&command.connection)));
         }
-        Action::Get(arguments) => {
+        RequestAction::Get(arguments) => {
             let answer = get(&client, &arguments).await?;
             print(&answer, show::request(&answer.json));
             if arguments.wait && answer.json["status"] != "succeeded" {
                 return Ok(ExitCode::FAILURE);
             }
         }
-        Action::List(arguments) => list(&client, &arguments, command.json).await?,
-        Action::Cancel { id } => {
-            let answer = client.call(Call { method: Method::DELETE, path: &["requests", &id], ..Call::default() }).await?;
+        RequestAction::List(arguments) => list(&client, &arguments, command.json).await?,
+        RequestAction::Cancel { id } => {
+            let answer = client.call(HttpCall { method: Method::DELETE, path: &["requests", &id], ..HttpCall::default() }).await?;
             print(&answer, show::changed(&answer.json));
         }
-        Action::Move { id, to } => {
+        RequestAction::Move { id, to } => {
             let overrides = Overrides { trigger_at: to.at.as_deref(), delay: to.delay.as_deref(), target: None };
             let body = Some(body::compose("{}", overrides)?);
-            let answer = client.call(Call { method: Method::PATCH, path: &["requests", &id], body, ..Call::default() }).await?;
+            let answer = client.call(HttpCall { method: Method::PATCH, path: &["requests", &id], body, ..HttpCall::default() }).await?;
             print(&answer, show::changed(&answer.json));
         }
-        Action::Retry { id } => {
-            let answer = client.call(Call { method: Method::POST, path: &["requests", &id, "retry"], ..Call::default() }).await?;
+        RequestAction::Retry { id } => {
+            let answer = client.call(HttpCall { method: Method::POST, path: &["requests", &id, "retry"], ..HttpCall::default() }).await?;
             print(&answer, show::changed(&answer.json));
         }
     }
@@ -70,14 +66,14 @@ async fn post(client: &Client, arguments: &Post) -> anyhow::Result<Answer> {
     let body = body::compose(&body::read(&arguments.body)?, overrides)?;
     let path = &["requests", arguments.use_case.as_str()];
     let idempotency_key = arguments.idempotency_key.as_deref();
-    client.call(Call { method: Method::POST, path, body: Some(body), idempotency_key, ..Call::default() }).await
+    client.call(HttpCall { method: Method::POST, path, body: Some(body), idempotency_key, ..HttpCall::default() }).await
 }
 
-/// The command that shows a request of this server.
+/// Returns the command line that shows a request of this server, without the request's id.
 fn get_command(connection: &Connection) -> String {
     let url = connection.url.as_str().trim_end_matches('/');
-    // The variable is set for the next command too, as far as we can know.
-    if url == client::DEFAULT_URL || std::env::var_os("POSTDATE_URL").is_some() {
+    // A variable that is set now is set for the next command of the same shell.
+    if url == DEFAULT_URL || std::env::var_os("POSTDATE_URL").is_some() {
         "postdate request get".to_owned()
     } else {
         format!("postdate request --url {url} get")
@@ -85,13 +81,13 @@ fn get_command(connection: &Connection) -> String {
 }
 
 async fn get(client: &Client, arguments: &Get) -> anyhow::Result<Answer> {
-    /// Longest pause between two looks.
+    /// Longest pause between two polls.
     const MAX_PAUSE: Duration = Duration::from_secs(2);
     let begun = Instant::now();
     let mut pause = Duration::from_millis(100);
     loop {
-        let answer = client.call(Call { path: &["requests", &arguments.id], ..Call::default() }).await?;
-        let status = show::text_of(&answer.json, "status");
+        let answer = client.call(HttpCall { path: &["requests", &arguments.id], ..HttpCall::default() }).await?;
+        let status = text_of(&answer.json, "status");
         if !arguments.wait || ["succeeded", "failed", "cancelled"].contains(&status.as_str()) {
             return Ok(answer);
         }
@@ -101,7 +97,7 @@ async fn get(client: &Client, arguments: &Get) -> anyhow::Result<Answer> {
                 "request {} is still {status} after {} (trigger at {}): wait longer with --timeout",
                 arguments.id,
                 humantime::format_duration(arguments.timeout),
-                show::text_of(&answer.json, "triggerAt"),
+                text_of(&answer.json, "triggerAt"),
             );
         }
         tokio::time::sleep(pause.min(left)).await;
@@ -117,7 +113,7 @@ async fn list(client: &Client, arguments: &List, json: bool) -> anyhow::Result<(
     let mut first = true;
     loop {
         let page: Vec<_> = query.iter().cloned().chain(cursor.map(|cursor| ("cursor", cursor))).collect();
-        let answer = client.call(Call { path: &["requests"], query: &page, ..Call::default() }).await?;
+        let answer = client.call(HttpCall { path: &["requests"], query: &page, ..HttpCall::default() }).await?;
         let requests = answer.json["requests"].as_array().map(Vec::as_slice).unwrap_or_default();
         if json {
             out(&format!("{}\n", answer.text));

@@ -1,4 +1,4 @@
-//! `postdate schema use-case|case`: JSON Schemas of what authors write, for their editors.
+//! `postdate schema use-case|case`: prints the JSON Schema of a manifest or a test case, for editors.
 
 use std::process::ExitCode;
 
@@ -9,12 +9,12 @@ use crate::output::out;
 const USE_CASE: &str = include_str!("../../../schemas/use-case.schema.json");
 const CASE: &str = include_str!("../../../schemas/case.schema.json");
 
-/// File names beside a project, and content.
+/// File names in a project, and contents.
 pub const FILES: [(&str, &str); 2] = [("use-case.schema.json", USE_CASE), ("case.schema.json", CASE)];
 
 #[derive(Debug, Args)]
 pub struct Schema {
-    /// Of what: the manifest, or a test case
+    /// File that the schema describes: the manifest, or a test case
     #[arg(value_enum)]
     of: Of,
 }

@@ -1,4 +1,4 @@
-//! `postdate serve`: flags and variables, signals, and the banner around the server of `postdate-local`.
+//! `postdate serve`: runs the server of `postdate-local`, with flags, variables, signals and a banner.
 
 mod banner;
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use clap::builder::BoolishValueParser;
-use postdate_core::schedule::{parse_time, rfc3339};
+use postdate_core::schedule::{TimeError, parse_time};
 use postdate_local::{ServeOptions, TestClockStart};
 use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use crate::compiler::Limits;
 use crate::{logging, output, when};
 
-/// Exit code of a process that an interrupt ended at once: 128 and the signal's number, as shells have it.
+/// Exit code after a second SIGINT: 128 plus the signal's number, as in shells.
 const INTERRUPTED: i32 = 130;
 
 const EXAMPLES: &str = "\
@@ -32,30 +32,30 @@ Examples:
   postdate serve --data /tmp/try --test-clock 2027-01-01T00:00:00Z
   curl http://127.0.0.1:8080/test-clock --json '{\"advance\":\"P7D\"}'
 
-Stop it with Ctrl-C or SIGTERM: what runs may finish, everything else stays for the next start.
-Log lines go to stderr, as JSON unless it is a terminal. POSTDATE_LOG says which, such as \"warn\"
-or \"info,postdate_local=debug\".";
+Ctrl-C or SIGTERM stops the server: running requests may finish, all others wait for the next start.
+Log lines go to stderr, as JSON unless stderr is a terminal. POSTDATE_LOG filters them, with values
+such as \"warn\" or \"info,postdate_local=debug\".";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Serve {
-    /// Address and port; port 0 is any that is free
+    /// Address and port; 0 for any free port
     #[arg(long, env = "POSTDATE_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
-    /// Directory for everything that is kept: the ledger, compiled plugins
+    /// Directory for the ledger, versions of use cases, and compiled plugins
     #[arg(long, env = "POSTDATE_DATA", value_name = "DIR", default_value = ".postdate")]
     data: PathBuf,
 
-    /// Directory with a bundle, or versions of one, in each of its directories; changes are picked up
+    /// Directory with one directory for each use case: a bundle, or versions of one; changes are loaded at once
     #[arg(long, env = "POSTDATE_USE_CASES", value_name = "DIR", default_value = "use-cases")]
     use_cases: PathBuf,
 
-    /// Public keys whose bundles are loaded, as `postdate key show` prints them, with commas between; without any, every bundle
+    /// Public keys, separated by commas, that bundles must be signed with, as `postdate key show` prints them; without any, every bundle is loaded
     #[arg(long, env = "POSTDATE_TRUSTED_KEYS", value_name = "KEYS", value_parser = Trust::parse)]
     trusted_keys: Option<Trust>,
 
-    /// Run on a clock that stands still until POST /test-clock moves it, from this time, or else from where it stood
+    /// Run on a clock that only POST /test-clock moves; it starts at this time, or continues where it stopped
     #[arg(
         long,
         env = "POSTDATE_TEST_CLOCK",
@@ -66,44 +66,44 @@ pub struct Serve {
     )]
     test_clock: Option<TestClockStart>,
 
-    /// Key that every call must bring as a bearer token; better set as the variable, where `ps` does not show it
+    /// Key that every call needs as a bearer token. Prefer the variable: `ps` shows arguments to other users
     #[arg(long, env = "POSTDATE_API_KEY", hide_env_values = true, value_name = "KEY")]
     api_key: Option<String>,
 
-    /// Listen beyond this machine without a key
+    /// Allow an address that other machines can reach without a key
     #[arg(long, env = "POSTDATE_ALLOW_PUBLIC", value_parser = BoolishValueParser::new())]
     allow_public: bool,
 
-    /// Requests that are processed at the same time
+    /// Requests that run at the same time, at most
     #[arg(long, env = "POSTDATE_CONCURRENCY", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     concurrency: u16,
 
-    /// How long a stop waits for what is running
+    /// Longest time that a stop waits for running requests
     #[arg(long, env = "POSTDATE_GRACE", value_name = "DURATION", default_value = "10s", value_parser = when::duration)]
     grace: Duration,
 
     #[command(flatten)]
     limits: Limits,
 
-    /// Secrets of use cases, as NAME = "value" lines that nobody else may read; without it they come from the environment
+    /// TOML file with the secrets of use cases, which only its owner may read; without it, secrets come from the environment
     #[arg(long, env = "POSTDATE_SECRETS_FILE", value_name = "FILE")]
     secrets_file: Option<PathBuf>,
 
-    /// How soon plugins see a secret that has changed, from 1s to 24h
+    /// Longest time until plugins see a changed secret, from 1s to 24h
     #[arg(long, env = "POSTDATE_SECRETS_LIFETIME", value_name = "DURATION", default_value = "5m", value_parser = secrets_lifetime)]
     secrets_lifetime: Duration,
 }
 
 fn secrets_lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = when::duration(text)?;
-    if Lifetime::FRESH.contains(&lifetime) { Ok(lifetime) } else { Err("it should be from 1s to 24h".to_owned()) }
+    if Lifetime::FRESH.contains(&lifetime) { Ok(lifetime) } else { Err("must be from 1s to 24h".to_owned()) }
 }
 
-/// An empty variable is one that is set for no other purpose than to say "yes".
-fn test_clock(text: &str) -> Result<TestClockStart, String> {
+/// Parses the value of `--test-clock`. The empty value of a variable resumes the clock.
+fn test_clock(text: &str) -> Result<TestClockStart, TimeError> {
     match text {
         "" | "resume" => Ok(TestClockStart::Resume),
-        text => parse_time(text).map(TestClockStart::At).map_err(|error| error.to_string()),
+        text => parse_time(text).map(TestClockStart::At),
     }
 }
 
@@ -122,7 +122,7 @@ pub async fn run(arguments: Serve) -> anyhow::Result<ExitCode> {
     match postdate_local::serve(options, on_ready, shutdown).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) if is_port_taken(&error) => {
-            Err(anyhow!("{error:#}\n  next: stop what listens there, or take another port with --listen"))
+            Err(anyhow!("{error:#}\n  next: stop the program that listens there, or choose another port with --listen"))
         }
         Err(error) => Err(error),
     }
@@ -151,7 +151,7 @@ fn is_port_taken(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| cause.kind() == io::ErrorKind::AddrInUse)
 }
 
-/// Ends with the first SIGINT or SIGTERM. From then on a SIGINT ends the process at once.
+/// Returns a future that ends with the first SIGINT or SIGTERM. A SIGINT after that ends the process at once.
 fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()> + Send + use<>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
@@ -162,26 +162,18 @@ fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()> + Send + use<>> 
             _ = terminate.recv() => {}
         }
         if std::io::stderr().is_terminal() {
-            output::err("(Ctrl-C once more stops at once; what runs then is run again after the next start)\n");
+            output::err("(Ctrl-C again stops at once; the next start then repeats the requests that are running now)\n");
         }
-        // The server may have failed and gone already.
+        // The receiver is gone if the server has failed already.
         let _ = stop.send(());
         interrupt.recv().await;
-        tracing::warn!("interrupted again: stopped at once");
+        tracing::warn!("second interrupt: stopping at once");
         std::process::exit(INTERRUPTED);
     });
     Ok(async move {
-        // A sender that is gone means that the task above was torn down with the runtime: stop as well.
+        // The sender is dropped if the runtime shuts down: stop then as well.
         let _ = stopped.await;
     })
-}
-
-/// The clock as the banner says it.
-fn clock_text(start: TestClockStart) -> String {
-    match start {
-        TestClockStart::Resume => "a test clock, from where it stood".to_owned(),
-        TestClockStart::At(at) => format!("a test clock, from {}", rfc3339(at)),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::*;
 
 #[test]
-fn the_command_line_is_consistent() {
+fn clap_accepts_the_command_line() {
     Cli::command().debug_assert();
 }

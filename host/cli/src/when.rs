@@ -1,15 +1,15 @@
-//! Times on the command line: `--at` and `--in`, checked here so that a slip is told before anything is sent.
+//! Parses times and durations of the command line, before a request is sent.
 
 use std::time::Duration;
 
-use postdate_core::schedule::{parse_delay, parse_time};
+use postdate_core::schedule::{TimeError, parse_delay, parse_time};
 
-/// An RFC 3339 time with an offset, as it was typed.
-pub fn at(text: &str) -> Result<String, String> {
-    parse_time(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+/// Checks an RFC 3339 time with an offset, and returns it unchanged.
+pub fn at(text: &str) -> Result<String, TimeError> {
+    parse_time(text).map(|_| text.to_owned())
 }
 
-/// A delay, `PT90S` or `90s` or `1h30m`, as ISO 8601.
+/// Converts a delay such as `90s` or `1h30m` to ISO 8601; a delay in ISO 8601 stays unchanged.
 pub fn delay(text: &str) -> Result<String, String> {
     if text.starts_with('P') {
         return parse_delay(text).map(|_| text.to_owned()).map_err(|error| error.to_string());
@@ -17,10 +17,10 @@ pub fn delay(text: &str) -> Result<String, String> {
     duration(text).map(iso8601)
 }
 
-/// A duration such as `90s`, `500ms` or `1h 30m`.
+/// Parses a duration such as `90s`, `500ms` or `1h 30m`. Refuses months and years.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let units = || text.split(|c: char| !c.is_alphabetic()).filter(|unit| !unit.is_empty());
-    // humantime knows them, as averages; nobody who writes "1month" means 30.44 days.
+    // humantime takes averages for them: "1month" would be 30.44 days.
     if units().any(|unit| unit.starts_with("mo") || unit == "M" || unit.starts_with('y')) {
         return Err("months and years have no fixed length: give days, or a time with --at".to_owned());
     }

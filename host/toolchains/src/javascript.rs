@@ -1,54 +1,54 @@
-//! JavaScript: Node.js, and what a project's `package-lock.json` names, installed in a directory and nowhere else.
+//! JavaScript: Node.js, and the packages of a project's `package-lock.json`, installed into one directory.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context as _, Result, bail};
 
-use crate::{
-    rename_into,
-    step::{output, step},
-};
+use crate::files::{replace, temporary};
+use crate::step::{output, step};
 
-/// What componentize-js asks for.
+/// Oldest major version of Node.js that componentize-js supports.
 const NODE_MAJOR: u32 = 20;
 
-/// Holds the lock file that the modules were installed from.
+/// Copy of the lock file that the packages were installed from.
 const STAMP: &str = "node_modules/.installed-package-lock.json";
 
-/// Modules that are installed.
+/// Installed packages.
 #[derive(Debug, Clone)]
 pub struct Modules {
+    /// Absolute.
     directory: PathBuf,
 }
 
-/// What is made of sources: see [`Modules::componentize`].
+/// The input of [`Modules::componentize`].
 #[derive(Debug, Clone, Copy)]
 pub struct Component<'a> {
     /// The module that exports `validate` and `process`.
     pub source: &'a Path,
     /// Directory of WIT files.
     pub wit: &'a Path,
+    /// World of the component, without `wasi:http`.
     pub world: &'a str,
-    /// Whether `fetch` works; without it the component does not import `wasi:http`.
+    /// `true` adds `fetch` and the imports of `wasi:http`.
     pub http: bool,
+    /// File to write.
     pub to: &'a Path,
 }
 
-/// Installs what the lock file of `project` names into `directory`, which may be the project itself; quick where that has
-/// been done.
+/// Installs the packages of the lock file of `project` into `directory`, which may be the project itself. Does nothing if the
+/// same lock file is installed.
 ///
 /// # Errors
-/// Where Node.js or npm is missing or too old: says what to install.
+/// If Node.js or npm is missing or too old; the error names the packages to install.
 pub fn install(project: &Path, directory: &Path) -> Result<Modules> {
     check_node()?;
     let lock = project.join("package-lock.json");
     let locked = fs::read_to_string(&lock)
-        .with_context(|| format!("cannot read {}: it says which versions to install; `npm install` writes one", lock.display()))?;
-    let modules = Modules { directory: absolute(directory)? };
+        .with_context(|| format!("cannot read {}, which lists the packages to install: write it with `npm install`", lock.display()))?;
+    let absolute = std::path::absolute(directory).with_context(|| format!("cannot make the path of {} absolute", directory.display()))?;
+    let modules = Modules { directory: absolute };
     if fs::read_to_string(directory.join(STAMP)).is_ok_and(|installed| installed == locked) {
         return Ok(modules);
     }
@@ -60,29 +60,29 @@ pub fn install(project: &Path, directory: &Path) -> Result<Modules> {
     }
     let mut npm = Command::new("npm");
     npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(directory).stdin(Stdio::null());
-    step("Installing what package-lock.json names", &mut npm)?;
+    step("Installing the packages of package-lock.json", &mut npm)?;
     let stamp = directory.join(STAMP);
     fs::write(&stamp, locked).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(modules)
 }
 
 impl Modules {
-    /// Makes a component with componentize-js, which has to be among the modules.
+    /// Builds a component with componentize-js. Fails if componentize-js is not among the packages.
     pub fn componentize(&self, component: Component) -> Result<()> {
         let script = self.directory.join("node_modules/.bin/componentize-js");
         if !script.exists() {
             bail!(
-                "@bytecodealliance/componentize-js is not among the dependencies of package.json: npm install --save-dev @bytecodealliance/componentize-js"
+                "package.json has no dependency on @bytecodealliance/componentize-js: add it with `npm install --save-dev @bytecodealliance/componentize-js`"
             );
         }
-        let temporary = component.to.with_extension("wasm.tmp");
+        let temporary = temporary(component.to);
         let mut command = Command::new("node");
         command.arg(script).arg(component.source).arg("--wit").arg(component.wit).args(["--world-name", component.world]);
-        // A plugin serves no requests itself, and may send some only where its use case grants it.
+        // A plugin serves no requests, and sends requests only with a grant of its use case.
         command.args(if component.http { &["--disable", "fetch-event"][..] } else { &["--disable", "http", "fetch-event"] });
         command.arg("--out").arg(&temporary).stdin(Stdio::null()).stdout(Stdio::null());
         step(&format!("Building {}", component.to.display()), &mut command)?;
-        rename_into(&temporary, component.to)
+        replace(&temporary, component.to)
     }
 }
 
@@ -100,11 +100,7 @@ fn check_node() -> Result<()> {
         (_, None) => "`node` cannot be started".to_owned(),
     };
     bail!(
-        "plugins in JavaScript are built with Node.js {NODE_MAJOR} or later and npm, and {found}. Install it from \
-         https://nodejs.org, or on Debian: sudo apt-get install --no-install-recommends nodejs npm"
+        "plugins in JavaScript need Node.js {NODE_MAJOR} or later and npm, but {found}. Install them from https://nodejs.org, \
+         or on Debian: sudo apt-get install --no-install-recommends nodejs npm"
     );
-}
-
-fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).with_context(|| format!("cannot tell where {} is", path.display()))
 }

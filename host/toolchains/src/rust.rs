@@ -1,108 +1,124 @@
-//! Which toolchain builds the guests: the rustup target, or Debian's packages with a standard library built on the spot.
+//! Rust: the compiler's own target from rustup, or Debian's packages with a standard library that cargo builds from source.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::step::{output, step};
 
-/// The one target of all guests.
+/// The target of all plugins.
 pub const TARGET: &str = "wasm32-wasip2";
 
-/// `distro` here means: take Debian's toolchain unless the target is installed already, and leave rustup alone.
+/// Variable that selects the toolchain. `distro`: Debian's, unless the target is installed; rustup is not called.
 const CHOICE: &str = "POSTDATE_GUEST_TOOLCHAIN";
 
-/// What Debian calls a rustc that can build for WebAssembly, its library's source, a linker and a libc.
+/// The minor version of the first cargo 1.x that knows edition 2024.
+const MIN_CARGO_MINOR: u32 = 85;
+
+/// Debian's cargo of the same version as its `rustc-web`. It conflicts with Debian's older package `cargo`.
+const DEBIAN_CARGO: &str = "cargo-web";
+/// Debian's rustc for WebAssembly, its library's source, a linker and a libc.
 const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "rust-web-src", "rust-web-llvm", "lld-22", "wasi-libc"];
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_LINKER: &str = "/usr/bin/wasm-ld-22";
 const DEBIAN_LIBC: &str = "/usr/lib/wasm32-wasi";
 
-/// A way to compile guests that is installed.
+/// An installed toolchain that can build plugins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Toolchain {
-    /// The toolchain that runs cargo has the target.
+    /// The default rustc, which has the target.
     Installed,
-    /// Debian's rustc; it has no standard library for the target, so cargo builds one from source.
+    /// Debian's rustc, without a standard library for the target: cargo builds the library from source.
     Debian,
 }
 
 impl Toolchain {
-    /// Finds one for the project in `directory`, whose `rust-toolchain.toml`, if any, has a say.
+    /// Finds a toolchain for the project in `directory`, which may have a `rust-toolchain.toml`.
     ///
     /// # Errors
-    /// Where there is none: says what to install, and how.
+    /// If there is none; the error names the commands that install one.
     pub fn find(directory: &Path) -> Result<Self> {
-        if output(cargo().current_dir(directory).arg("--version")).is_none() {
-            bail!("there is no Rust: `cargo` cannot be started. Install it from https://rustup.rs, then: rustup target add {TARGET}");
+        let version = output(cargo().current_dir(directory).arg("--version"));
+        if let Some(problem) = cargo_problem(version.as_deref()) {
+            return Err(unavailable(&problem, true));
         }
         if target_is_installed(directory) {
-            return Ok(Self::Installed);
+            Ok(Self::Installed)
+        } else if debian_is_installed() {
+            Ok(Self::Debian)
+        } else {
+            Err(missing())
         }
-        if debian_is_installed() {
-            return Ok(Self::Debian);
-        }
-        Err(missing())
     }
 
-    /// Finds one, or installs one.
+    /// Finds a toolchain, or installs one.
     ///
     /// # Errors
-    /// Where none can be had: says what to install.
+    /// If none can be installed; the error names the commands that install one.
     pub fn find_or_install(directory: &Path) -> Result<Self> {
         let choice = env::var(CHOICE).unwrap_or_default();
         if !matches!(choice.as_str(), "" | "distro") {
-            bail!("{CHOICE} is `{choice}`: it can be `distro`, or unset");
+            bail!("{CHOICE} is `{choice}`: set it to `distro`, or unset it");
         }
-        if target_is_installed(directory) {
-            return Ok(Self::Installed);
+        if target_is_installed(directory) || (choice.is_empty() && rustup_adds_target(directory)) {
+            Ok(Self::Installed)
+        } else if debian_is_installed() || install_debian()? {
+            Ok(Self::Debian)
+        } else {
+            Err(missing())
         }
-        if choice.is_empty() && rustup_adds_target(directory) {
-            return Ok(Self::Installed);
-        }
-        if debian_is_installed() || install_debian()? {
-            return Ok(Self::Debian);
-        }
-        Err(missing())
     }
 
-    /// `cargo SUBCOMMAND` with this toolchain, for the target.
+    /// Returns `cargo SUBCOMMAND` for the target, with this toolchain.
     pub fn cargo(self, directory: &Path, subcommand: &str) -> Command {
         let mut cargo = cargo();
         cargo.current_dir(directory).arg(subcommand);
-        // What the caller set for the hosts' compiler (flags, a cache in front of it) does not fit this one.
+        // Flags and wrappers of the host's compiler do not fit this one.
         for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET"] {
             cargo.env_remove(name);
         }
         cargo.args(["--target", TARGET]);
         if self == Self::Debian {
             let flags = format!("-Clink-arg=--wasm-ld-path={DEBIAN_LINKER} -Clink-self-contained=no -Lnative={DEBIAN_LIBC}");
-            // RUSTC_BOOTSTRAP: -Zbuild-std is not stable yet, and Debian ships one compiler only.
+            // RUSTC_BOOTSTRAP allows -Zbuild-std, which is unstable, with Debian's stable compiler.
             cargo.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags).arg("-Zbuild-std=std,panic_abort");
         }
         cargo
     }
 }
 
-/// The cargo that runs us, if one does.
+/// Returns the cargo that started this process, or the one in `PATH`.
 fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// Returns the reason why cargo, which prints this version, cannot build plugins.
+fn cargo_problem(version: Option<&str>) -> Option<String> {
+    let Some(version) = version else { return Some("`cargo` cannot be started".to_owned()) };
+    let number = version.strip_prefix("cargo ")?.split(' ').next()?;
+    let mut parts = number.split('.').map_while(|part| part.parse::<u32>().ok());
+    let is_old = (parts.next()?, parts.next()?) < (1, MIN_CARGO_MINOR);
+    is_old.then(|| format!("`cargo` is {number}, older than 1.{MIN_CARGO_MINOR}"))
+}
+
 fn missing() -> anyhow::Error {
-    anyhow::anyhow!(
-        "no toolchain can build plugins for {TARGET}. Do one of these, then run this again:\n\
-         \x20 rustup target add {TARGET}\n\
-         \x20 sudo apt-get update && sudo apt-get install --no-install-recommends {}    (Debian)",
-        DEBIAN_PACKAGES.join(" ")
+    unavailable("neither the Rust compiler's target nor Debian's toolchain is installed", false)
+}
+
+fn unavailable(reason: &str, needs_cargo: bool) -> anyhow::Error {
+    let cargo = needs_cargo.then_some(DEBIAN_CARGO);
+    let packages: Vec<&str> = cargo.into_iter().chain(DEBIAN_PACKAGES.iter().copied()).collect();
+    anyhow!(
+        "cannot build plugins for {TARGET}: {reason}. Install one of these, then run the command again:\n\
+         \x20 with rustup (https://rustup.rs): rustup target add {TARGET}\n\
+         \x20 on Debian: sudo apt-get update && sudo apt-get install --no-install-recommends {}",
+        packages.join(" ")
     )
 }
 
-/// Looks beside the compiler, and beside the cargo that runs us, instead of asking rustup: right without rustup as well.
+/// Looks for the target beside cargo and beside rustc. Does not call rustup, so that it works without rustup.
 fn target_is_installed(directory: &Path) -> bool {
     let beside_cargo = || env::var_os("CARGO").map(PathBuf::from)?.parent()?.parent().map(Path::to_owned);
     let rustc = || output(Command::new("rustc").current_dir(directory).args(["--print", "sysroot"])).map(PathBuf::from);
@@ -118,7 +134,7 @@ fn rustup_adds_target(directory: &Path) -> bool {
         Command::new("rustup").current_dir(directory).args(["target", "add", TARGET]),
     );
     if let Err(error) = &added {
-        eprintln!("    {error:#}\n    trying the distribution's toolchain instead");
+        eprintln!("    {error:#}\n    trying Debian's toolchain instead");
     }
     added.is_ok()
 }
@@ -129,14 +145,10 @@ fn debian_is_installed() -> bool {
     source && Path::new(DEBIAN_LINKER).exists() && Path::new(DEBIAN_LIBC).join("libc.a").exists()
 }
 
-/// Whether it is installed now; false where this is no Debian.
+/// Installs Debian's packages as root. Returns `false` on another system, and for another user, whose password `sudo` needs.
 fn install_debian() -> Result<bool> {
-    let Some(user) = output(Command::new("id").arg("-u")) else { return Ok(false) };
-    if output(Command::new("apt-get").arg("--version")).is_none() {
-        return Ok(false);
-    }
-    if user != "0" {
-        // Installing system packages is the user's decision where it takes the user's password.
+    let is_root = output(Command::new("id").arg("-u")).is_some_and(|user| user == "0");
+    if !is_root || output(Command::new("apt-get").arg("--version")).is_none() {
         return Ok(false);
     }
     let apt = || {
@@ -149,3 +161,6 @@ fn install_debian() -> Result<bool> {
     step("Installing Debian's toolchain for WebAssembly", apt().args(install).args(DEBIAN_PACKAGES))?;
     Ok(debian_is_installed())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,15 @@
-//! Running other programs, with a title for the person who waits.
+//! Runs other programs, with a title and the elapsed time on stderr.
 
-use std::{ffi::OsStr, process::Command, time::Instant};
+use std::ffi::OsStr;
+use std::process::Command;
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context as _, Result, bail};
 
-/// Runs one step, its output straight through.
+/// Runs a program with this process's stdout and stderr.
 ///
 /// # Errors
-/// Where the program cannot be started, or ends with anything but success: names the program and its arguments.
+/// If the program cannot be started, or fails; the error names the program and its arguments.
 pub fn step(title: &str, command: &mut Command) -> Result<()> {
     let started = Instant::now();
     eprintln!("==> {title}");
@@ -20,7 +22,7 @@ pub fn step(title: &str, command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// What a program prints, or none where it is missing or fails.
+/// Returns a program's stdout without surrounding white space, or `None` if it is missing or fails.
 pub fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -1,16 +1,17 @@
-//! The interfaces that plugins are built against, as a directory that component toolchains read.
+//! The WIT interfaces of plugins, as a directory that component toolchains read.
 
-use std::{fs, path::Path};
+use std::fs;
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 
-/// The world in [`FILES`] of a component that is both plugins.
+/// World in [`FILES`] of a component that is both validator and processor.
 pub const WORLD: &str = "bundle";
 
 /// The plugin contract.
 pub const CONTRACT: &str = include_str!("../../../wit/postdate.wit");
 
-/// Path inside the directory, and content.
+/// Paths inside the directory, and contents.
 pub const FILES: [(&str, &str); 6] = [
     ("world.wit", include_str!("../wit/world.wit")),
     ("deps/postdate/postdate.wit", CONTRACT),
@@ -20,7 +21,7 @@ pub const FILES: [(&str, &str); 6] = [
     ("deps/clocks/clocks.wit", include_str!("../wit/clocks.wit")),
 ];
 
-/// Writes the directory, leaving alone what is as it should be.
+/// Writes the directory. Does not touch a file whose content is the same.
 pub fn write(directory: &Path) -> Result<()> {
     for (name, content) in FILES {
         let path = directory.join(name);

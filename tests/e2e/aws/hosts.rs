@@ -116,15 +116,15 @@ async fn prune_deletes_versions_that_no_request_in_the_table_is_pinned_to() {
         bundles::with_credentials(&scene.stack, &[&prune, more].concat()).await.expect(0)
     };
     let planned = prune(&["--dry-run"]).await;
-    planned.says(&[&format!("would be deleted  {two}"), "1 of the 2 other versions", "1 are needed by requests"]);
+    planned.says(&[&format!("would be deleted  {two}"), "1 of the 2 versions of", "requests need 1 versions"]);
     let done = prune(&[]).await;
-    done.says(&[&format!("deleted  {two}"), "1 of the 2 other versions"]);
+    done.says(&[&format!("deleted  {two}"), "1 of the 2 versions of"]);
 
     // The pinned version is kept until its request has run, and can be pruned afterwards.
     scene.settle().await;
     let request = scene.api.request(&pinned).await;
     assert_eq!((text(&request, "result"), text(&request, "version")), ("one", one.as_str()), "{request}");
-    prune(&[]).await.says(&[&format!("deleted  {one}"), "0 are needed by requests"]);
+    prune(&[]).await.says(&[&format!("deleted  {one}"), "requests need 0 versions"]);
     let listed = bundles::with_credentials(&scene.stack, &["use-case", "list", "puppet", "--store", &store]).await.expect(0);
     listed.says(&[&format!("*  {three}")]);
     assert!(!listed.stdout.contains(&one) && !listed.stdout.contains(&two), "{listed:?}");

@@ -4,14 +4,14 @@ fn use_case() -> UseCase {
     UseCase::parse("name = 'a'\n[validate]\nplugin = 'v.wasm'\n[targets]\nout = { kind = 'http', url = 'http://h/' }").unwrap()
 }
 
-fn call(body: &str) -> Call {
+fn call(body: &str) -> CaseCall {
     let now = parse_time("2027-01-01T00:00:00Z").unwrap();
     let (role, id, outgoing) = (Role::Validate, "id".to_owned(), Outgoing::Granted);
-    Call { role, id, now, target: None, headers: BTreeMap::new(), attempt: 1, body: body.to_owned(), outgoing }
+    CaseCall { role, id, now, target: None, headers: BTreeMap::new(), attempt: 1, body: body.to_owned(), outgoing }
 }
 
 #[test]
-fn the_time_is_the_bodys_or_an_hour_ahead() {
+fn a_body_without_a_time_is_due_in_an_hour() {
     let at = |body| call(body).into_input(&use_case()).map(|input| input.trigger_at);
     assert_eq!(at("{}").unwrap(), "2027-01-01T01:00:00.000Z");
     assert_eq!(at(r#"{"delay":"PT5S"}"#).unwrap(), "2027-01-01T00:00:05.000Z");
@@ -20,7 +20,7 @@ fn the_time_is_the_bodys_or_an_hour_ahead() {
 }
 
 #[test]
-fn an_acceptance_that_the_host_would_not_take_says_why() {
+fn the_reason_for_an_unusable_acceptance_is_returned() {
     let now = call("{}").now;
     let check = |target: Option<&str>, body: Option<&str>, at: Option<&str>| {
         let acceptance = Acceptance { body: body.map(Into::into), target: target.map(Into::into), trigger_at: at.map(Into::into) };
@@ -28,7 +28,7 @@ fn an_acceptance_that_the_host_would_not_take_says_why() {
     };
     assert_eq!(check(Some("out"), Some("{}"), Some("2027-01-02T00:00:00Z")), None);
     assert!(check(Some("in"), None, None).unwrap().contains("among the targets of the use case: out"));
-    assert!(check(None, Some("{"), None).unwrap().starts_with("body: it is not JSON"));
+    assert!(check(None, Some("{"), None).unwrap().starts_with("body: not JSON"));
     assert!(check(None, None, Some("2026-01-01T00:00:00Z")).unwrap().contains("in the past"));
     assert!(check(None, None, Some("2029-01-01T00:00:00Z")).unwrap().contains("too far ahead"));
 }

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 #[test]
-fn reads_every_key_of_a_process_case() {
+fn every_key_of_a_process_case_is_read() {
     let case = parse(
         "sends",
         r#"
@@ -39,7 +39,7 @@ failure = { retry = true, retry-after-seconds = 7, message-contains = "429" }
 }
 
 #[test]
-fn a_body_in_toml_becomes_json() {
+fn a_body_in_toml_is_converted_to_json() {
     let case = parse(
         "a",
         "call = 'validate'\nheaders = { X-Sig = 's' }\n[body]\nitem = 'book'\nat = 2027-01-01T00:00:00Z\nn = 1.5\nof = [{ a = true }]\n[expect]\naccepted = { body = { n = 1 } }",
@@ -55,30 +55,30 @@ fn a_body_in_toml_becomes_json() {
 }
 
 #[track_caller]
-fn check_fault(text: &str, expected: &str) {
+fn check_error(text: &str, expected: &str) {
     let error = format!("{:#}", parse("a", text).unwrap_err());
     assert!(error.contains(expected), "{error:?} does not say {expected:?}");
 }
 
 #[test]
-fn faults_say_what_is_wrong() {
+fn an_error_names_the_key_that_is_wrong() {
     let good = "call = 'process'\nbody = '{}'\n";
-    check_fault(good, "missing field `expect`");
-    check_fault(&format!("{good}[expect]\n"), "exactly one of result, failure, error");
-    check_fault(&format!("{good}[expect]\nresult = {{}}\nerror = 'trap'"), "exactly one of");
-    check_fault(&format!("{good}[expect]\naccepted = {{}}"), "exactly one of result, failure, error");
-    check_fault(&format!("{good}[expect]\nerror = 'boom'"), "\"boom\" is not one of trap, timeout");
-    check_fault(&format!("{good}[expect]\nresults = 1"), "unknown field `results`");
-    check_fault(&format!("attempt = 0\n{good}[expect]\nresult = {{}}"), "the first attempt is 1");
-    check_fault(&format!("now = 'today'\n{good}[expect]\nresult = {{}}"), "now: \"today\"");
-    check_fault(&format!("{good}[[http]]\nurl = 'http://h'\n[expect]\nresult = {{}}"), "http[0]: needs status");
-    check_fault("call = 'validate'\nbody = 1\n[expect]\nerror = 'trap'", "body: must be a table");
-    check_fault("call = 'validate'\nattempt = 2\nbody = '{}'\n[expect]\nerror = 'trap'", "are for call = \"process\"");
-    check_fault("call = 'guess'\nbody = '{}'", "unknown variant `guess`");
+    check_error(good, "missing field `expect`");
+    check_error(&format!("{good}[expect]\n"), "exactly one of result, failure, error");
+    check_error(&format!("{good}[expect]\nresult = {{}}\nerror = 'trap'"), "exactly one of");
+    check_error(&format!("{good}[expect]\naccepted = {{}}"), "exactly one of result, failure, error");
+    check_error(&format!("{good}[expect]\nerror = 'boom'"), "\"boom\" is not one of trap, timeout");
+    check_error(&format!("{good}[expect]\nresults = 1"), "unknown field `results`");
+    check_error(&format!("attempt = 0\n{good}[expect]\nresult = {{}}"), "the first attempt is 1");
+    check_error(&format!("now = 'today'\n{good}[expect]\nresult = {{}}"), "now: \"today\"");
+    check_error(&format!("{good}[[http]]\nurl = 'http://h'\n[expect]\nresult = {{}}"), "http[0]: needs either status");
+    check_error("call = 'validate'\nbody = 1\n[expect]\nerror = 'trap'", "body: must be a table");
+    check_error("call = 'validate'\nattempt = 2\nbody = '{}'\n[expect]\nerror = 'trap'", "are for call = \"process\"");
+    check_error("call = 'guess'\nbody = '{}'", "unknown variant `guess`");
 }
 
 #[test]
-fn a_directory_is_read_by_name_and_without_cases_is_empty() {
+fn a_directory_is_read_in_order_of_names_and_a_missing_one_is_empty() {
     let bundle = tempfile::tempdir().unwrap();
     let cases = bundle.path().join(DIR);
     assert_eq!(read_dir(&cases).unwrap(), []);

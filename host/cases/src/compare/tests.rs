@@ -5,8 +5,8 @@ use postdate_core::plugin::{Role, Stopped};
 use super::*;
 
 #[track_caller]
-fn check(expected: &Expected, got: &Outcome, differences_expected: &[&str]) {
-    // The order of an object's members is not the point.
+fn check(expected: &Expected, got: &PluginAnswer, differences_expected: &[&str]) {
+    // Members of an object are compared in no fixed order.
     let mut differences = differences(expected, got);
     differences.sort();
     let mut differences_expected = differences_expected.to_vec();
@@ -14,8 +14,8 @@ fn check(expected: &Expected, got: &Outcome, differences_expected: &[&str]) {
     assert_eq!(differences, differences_expected);
 }
 
-fn accepted(body: &str) -> Outcome {
-    Outcome::Accepted(Acceptance {
+fn accepted(body: &str) -> PluginAnswer {
+    PluginAnswer::Accepted(Acceptance {
         body: Some(body.into()),
         target: Some("heavy".into()),
         trigger_at: Some("2027-01-01T01:00:00+01:00".into()),
@@ -31,21 +31,17 @@ fn a_body_is_compared_as_a_subset_at_any_depth() {
     check(
         &expect(json!({ "total": 13, "of": { "b": [1] }, "y": null })),
         &got,
-        &[
-            r#"body.of.b: expected [1], got [1,{"c":2,"d":3}]"#,
-            "body.total: expected 13, got 12",
-            "body.y: expected null, but it is not there",
-        ],
+        &[r#"body.of.b: expected [1], got [1,{"c":2,"d":3}]"#, "body.total: expected 13, got 12", "body.y: expected null, got none"],
     );
     check(
         &expect(json!({ "a": 1 })),
-        &Outcome::Accepted(Acceptance::default()),
-        &["body: expected one, but the validator keeps the request's"],
+        &PluginAnswer::Accepted(Acceptance::default()),
+        &["body: expected a new body, but the validator keeps the request's"],
     );
 }
 
 #[test]
-fn target_and_time_are_compared_where_they_are_named() {
+fn target_and_time_are_compared_only_if_expected() {
     let expect = |target: &str, at: &str| {
         Expected::Accepted(ExpectedAcceptance { target: Some(target.into()), trigger_at: Some(at.into()), body: None })
     };
@@ -58,14 +54,14 @@ fn target_and_time_are_compared_where_they_are_named() {
 }
 
 #[test]
-fn problems_are_exactly_these_in_any_order() {
+fn problems_match_exactly_in_any_order() {
     let expected = |pointer: &str, message: Option<&str>| ExpectedProblem {
         pointer: pointer.into(),
         code: "c".into(),
         message: message.map(Into::into),
     };
     let got = |pointer: &str, message: &str| Problem { pointer: pointer.into(), code: "c".into(), message: message.into() };
-    let both = Outcome::Problems(vec![got("/a", "one"), got("/a", "two")]);
+    let both = PluginAnswer::Problems(vec![got("/a", "one"), got("/a", "two")]);
     check(&Expected::Problems(vec![expected("/a", None), expected("/a", Some("one"))]), &both, &[]);
     check(&Expected::Problems(vec![expected("/a", None)]), &both, &[r#"got the problem c at "/a": "two""#]);
     check(
@@ -76,19 +72,19 @@ fn problems_are_exactly_these_in_any_order() {
 }
 
 #[test]
-fn results_are_text_or_a_subset() {
-    let got = |text: &str| Outcome::Result(Some(text.into()));
-    check(&Expected::Result(json!({})), &Outcome::Result(None), &[]);
+fn a_result_is_equal_text_or_a_superset() {
+    let got = |text: &str| PluginAnswer::Result(Some(text.into()));
+    check(&Expected::Result(json!({})), &PluginAnswer::Result(None), &[]);
     check(&Expected::Result(json!("ok")), &got("ok"), &[]);
     check(&Expected::Result(json!("ok")), &got("\"ok\""), &[r#"result: expected "ok", got "\"ok\"""#]);
     check(&Expected::Result(json!({ "a": 1 })), &got(r#"{"a":1,"b":2}"#), &[]);
     check(&Expected::Result(json!({ "a": 1 })), &got("no json"), &[r#"result: expected {"a":1}, got "no json""#]);
-    check(&Expected::Result(json!({ "a": 1 })), &Outcome::Result(None), &[r#"result: expected {"a":1}, got none"#]);
+    check(&Expected::Result(json!({ "a": 1 })), &PluginAnswer::Result(None), &[r#"result: expected {"a":1}, got none"#]);
 }
 
 #[test]
-fn failures_are_compared_where_they_are_named() {
-    let got = Outcome::Failure(JobFailure { message: "HTTP 429".into(), retry: true, retry_after: Some(Duration::from_secs(7)) });
+fn members_of_a_failure_are_compared_only_if_expected() {
+    let got = PluginAnswer::Failure(JobFailure { message: "HTTP 429".into(), retry: true, retry_after: Some(Duration::from_secs(7)) });
     let expect = |retry, seconds, part: &str| {
         Expected::Failure(ExpectedFailure { retry: Some(retry), retry_after_seconds: Some(seconds), message_contains: Some(part.into()) })
     };
@@ -98,7 +94,7 @@ fn failures_are_compared_where_they_are_named() {
 }
 
 #[test]
-fn another_kind_of_outcome_is_shown_whole() {
+fn an_answer_of_another_kind_is_shown_whole() {
     let stopped = PluginError {
         use_case: "a".into(),
         role: Role::Process,
@@ -106,14 +102,14 @@ fn another_kind_of_outcome_is_shown_whole() {
         reason: Stopped::Memory(1 << 20),
         stderr: Vec::new(),
     };
-    let got: Outcome = stopped.into();
+    let got: PluginAnswer = stopped.into();
     check(&Expected::Error("memory".into()), &got, &[]);
     let differences = differences(&Expected::Error("trap".into()), &got);
     let shown = |difference: &str, start: &str| serde_json::from_str::<Value>(difference.strip_prefix(start).unwrap()).unwrap();
     let document = shown(&differences[0], r#"expected the error "trap", got "#);
     assert_eq!((&document["error"], &document["outcome"]), (&json!("memory"), &json!("error")));
 
-    let failed = Outcome::Failure(JobFailure { message: "m".into(), retry: false, retry_after: None });
+    let failed = PluginAnswer::Failure(JobFailure { message: "m".into(), retry: false, retry_after: None });
     let differences = self::differences(&Expected::Result(json!({})), &failed);
     let document = json!({ "outcome": "failure", "message": "m", "retry": false, "retryAfterSeconds": null });
     assert_eq!(shown(&differences[0], "expected a result, got "), document);

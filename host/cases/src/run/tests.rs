@@ -7,7 +7,7 @@ use super::*;
 use crate::cases;
 
 #[tokio::test]
-async fn a_case_brings_exactly_the_secrets_of_its_plugin() {
+async fn a_case_needs_exactly_the_secrets_of_its_plugin() {
     let use_case = UseCase::parse("name = 'a'\n[process]\nplugin = 'p.wasm'\nsecrets = ['KEY']").unwrap();
     let case = |secrets: &str| {
         cases::parse("c", &format!("call = 'process'\nbody = '{{}}'\nsecrets = {secrets}\n[expect]\nresult = {{}}")).unwrap()
@@ -15,12 +15,12 @@ async fn a_case_brings_exactly_the_secrets_of_its_plugin() {
     let secrets = secrets_of(&use_case, &case("{ KEY = 'v' }")).unwrap();
     let values = secrets.get("a", &["KEY".to_owned()]).await.unwrap();
     assert_eq!(secrecy::ExposeSecret::expose_secret(&*values["KEY"]), "v");
-    let fault = |secrets| secrets_of(&use_case, &case(secrets)).err().unwrap().to_string();
-    assert!(fault("{}").contains("secrets = { KEY = \"...\" }"), "{}", fault("{}"));
-    assert!(fault("{ KEY = 'v', OTHER = 'x' }").contains("OTHER is not granted"));
+    let error = |secrets| secrets_of(&use_case, &case(secrets)).err().unwrap().to_string();
+    assert!(error("{}").contains("secrets = { KEY = \"...\" }"), "{}", error("{}"));
+    assert!(error("{ KEY = 'v', OTHER = 'x' }").contains("OTHER is not granted"));
 }
 
-/// A bundle around one of the test guests, which does what the body says.
+/// Returns a bundle with a test guest, which the body controls.
 fn bundle(guest: &str) -> BundleSource {
     let dir = std::env::var_os("POSTDATE_GUESTS")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/components"), PathBuf::from);
@@ -52,7 +52,7 @@ async fn run_texts(guest: &str, texts: &[&str]) -> Vec<Ran> {
 }
 
 #[tokio::test]
-async fn cases_that_hold_pass() {
+async fn a_case_with_the_expected_answer_passes() {
     let ran = run_texts(
         "puppet",
         &[
@@ -71,7 +71,7 @@ async fn cases_that_hold_pass() {
 }
 
 #[tokio::test]
-async fn cases_that_do_not_hold_say_why() {
+async fn a_case_with_another_answer_has_a_complaint() {
     let ran = run_texts(
         "puppet",
         &[
@@ -85,8 +85,8 @@ async fn cases_that_do_not_hold_say_why() {
     )
     .await;
     let expected = [
-        "expected that it is rejected, got {",
-        "the host would not take the validator's answer: target: \"nowhere\" is not among",
+        "expected a rejection, got {",
+        "a host would refuse the validator's answer: target: \"nowhere\" is not among",
         "target: \"nowhere\" is not among the targets of the use case: here",
         "add it to validate.headers",
         "the body must be a JSON object",
@@ -98,7 +98,7 @@ async fn cases_that_do_not_hold_say_why() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_is_refused_is_an_outcome_only_where_it_is_expected() {
+async fn a_refused_plugin_is_an_answer_only_if_a_case_expects_it() {
     let refused = "call = 'validate'\nbody = '{}'\n[expect]\nerror = 'refused'";
     assert_eq!(run_texts("wrong-version", &[refused]).await[0].complaints, Vec::<String>::new());
     let source = bundle("wrong-version");

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn the_command_line_wins_over_the_body() {
+fn the_command_line_overrides_the_body() {
     let overrides = Overrides { delay: Some("PT5S"), target: Some("heavy"), ..Overrides::default() };
     let composed = compose(r#"{"triggerAt":"2027-01-01T00:00:00Z","item":"a","target":"here"}"#, overrides).unwrap();
     assert_eq!(composed, r#"{"delay":"PT5S","item":"a","target":"heavy"}"#);
@@ -14,7 +14,7 @@ fn numbers_keep_their_digits() {
 }
 
 #[test]
-fn what_cannot_be_posted_says_why() {
+fn the_error_for_an_invalid_body_names_the_reason() {
     let at = Overrides { trigger_at: Some("2027-01-01T00:00:00Z"), ..Overrides::default() };
     assert!(compose("[1]", at).unwrap_err().to_string().contains("must be a JSON object"));
     assert!(compose("{}", Overrides::default()).unwrap_err().to_string().contains("--at"));

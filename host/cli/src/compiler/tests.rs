@@ -7,7 +7,7 @@ fn limits(time: Option<&str>, memory: Option<&str>) -> Result<CompileLimits, Str
 }
 
 #[test]
-fn limits_are_finite_unless_said_otherwise() {
+fn limits_have_defaults() {
     assert_eq!(limits(None, None), Ok(CompileLimits::default()));
     let given = limits(Some("90s"), Some("256MiB")).unwrap();
     assert_eq!((given.time, given.cpu, given.memory), (Duration::from_secs(90), Duration::from_mins(6), 256 << 20));

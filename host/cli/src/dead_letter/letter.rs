@@ -1,4 +1,4 @@
-//! One message of a dead-letter queue: which request it is about, and why it is there. Three services write them.
+//! A message of a dead-letter queue, which SQS, EventBridge or Lambda has written: its request, and the reason.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::output::{columns, printable};
 
-/// Length of a correlation id, with which names of rules and schedules end or nearly end.
+/// Length of a correlation id, which is at or near the end of the name of a rule or schedule.
 const ID_LENGTH: usize = 36;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,11 +16,12 @@ pub struct Letter {
     pub message_id: String,
     pub receipt: String,
     pub body: String,
-    /// Message attributes: EventBridge's are `ERROR_CODE`, `ERROR_MESSAGE`, `RULE_ARN`, `TARGET_ARN`,
+    /// Message attributes. EventBridge sets `ERROR_CODE`, `ERROR_MESSAGE`, `RULE_ARN`, `TARGET_ARN`,
     /// `EXHAUSTED_RETRY_CONDITION`, `RETRY_ATTEMPTS`.
     pub attributes: BTreeMap<String, String>,
-    /// When it was sent: RFC 3339.
+    /// Time at which it was sent: RFC 3339.
     pub sent: String,
+    /// `None` if the message names no request.
     pub id: Option<CorrelationId>,
 }
 
@@ -31,7 +32,7 @@ impl Letter {
         letter
     }
 
-    /// What to send again. From the body, from the request of Lambda's failure record, or from the rule's name.
+    /// Returns the envelope to send again, from the body, the request in Lambda's failure record, or the rule's name.
     pub fn envelope(&self) -> Option<Envelope> {
         let lambda_request = || Some(serde_json::from_str::<Value>(&self.body).ok()?.get("requestPayload")?.to_string());
         let found = Envelope::parse(&self.body).ok().or_else(|| Envelope::parse(&lambda_request()?).ok()).or_else(|| self.of_rule())?;
@@ -55,7 +56,7 @@ impl Letter {
         })
     }
 
-    /// Why it is here, in the words of who put it here.
+    /// Returns the reason, in the words of the service that wrote the message.
     pub fn reason(&self) -> String {
         let attribute = |name: &str| self.attributes.get(name).map(String::as_str);
         if let Some(code) = attribute("ERROR_CODE") {
@@ -71,13 +72,14 @@ impl Letter {
         "received too often from the delay queue".to_owned()
     }
 
+    /// Returns the row of `list`.
     pub fn row(&self) -> Vec<String> {
         let id = self.id.map_or_else(|| "none".to_owned(), |id| id.to_string());
         let use_case = self.envelope().map(|envelope| envelope.use_case).unwrap_or_default();
         vec![id, printable(&use_case), self.sent.clone(), printable(&self.reason()).replace('\n', " ")]
     }
 
-    /// Everything but the payload, which stays in the ledger: `postdate request get`.
+    /// Returns everything but the payload, which `postdate request get` shows.
     pub fn whole(&self) -> String {
         let mut rows = vec![
             vec!["request".to_owned(), self.row()[0].clone()],

@@ -1,4 +1,4 @@
-//! SQS, as these commands need it.
+//! The operations on SQS that these commands need.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use postdate_core::schedule::rfc3339;
 
 use super::letter::Letter;
 
-/// How long a message is kept from others while it is looked at, in seconds.
+/// Visibility timeout of a received message, in seconds.
 const HIDDEN_SECONDS: i32 = 60;
-/// What one call returns at the most (SQS, `ReceiveMessage`).
-const A_CALL: i32 = 10;
+/// Most messages that one `ReceiveMessage` of SQS returns.
+const MAX_PER_CALL: i32 = 10;
 
 pub struct Queue {
     client: Client,
@@ -27,7 +27,8 @@ impl Queue {
         Ok(Self { client: Client::new(&config), url: url.to_owned() })
     }
 
-    /// Up to `most` messages, each once; they are hidden from others until they are put back.
+    /// Receives up to `most` messages, each once. They are invisible to others until they are put back, for up to
+    /// [`HIDDEN_SECONDS`].
     pub async fn receive(&self, most: usize) -> anyhow::Result<Vec<Letter>> {
         let mut letters: Vec<Letter> = Vec::new();
         while letters.len() < most {
@@ -35,11 +36,11 @@ impl Queue {
                 .client
                 .receive_message()
                 .queue_url(&self.url)
-                .max_number_of_messages(A_CALL)
+                .max_number_of_messages(MAX_PER_CALL)
                 .visibility_timeout(HIDDEN_SECONDS)
                 .message_attribute_names("All")
                 .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
-            let messages = call.send().await.map_err(|error| told(&error))?.messages.unwrap_or_default();
+            let messages = call.send().await.map_err(|error| sqs_error(&error))?.messages.unwrap_or_default();
             if messages.is_empty() {
                 break;
             }
@@ -52,27 +53,34 @@ impl Queue {
         Ok(letters)
     }
 
+    /// Makes a message visible to others. Logs an error, since the visibility timeout has the same effect.
     pub async fn put_back(&self, letter: &Letter) {
         let call = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(&letter.receipt).visibility_timeout(0);
         if let Err(error) = call.send().await {
-            tracing::warn!(error = %DisplayErrorContext(&error), "a message stays hidden for up to {HIDDEN_SECONDS} s");
+            tracing::warn!(error = %DisplayErrorContext(&error), "cannot put a message back; it stays invisible for up to {HIDDEN_SECONDS} s");
         }
     }
 
     pub async fn send(&self, to: &str, envelope: &Envelope) -> anyhow::Result<()> {
         let body = envelope.to_json(None);
-        self.client.send_message().queue_url(to).message_body(body).send().await.map_err(|error| told(&error))?;
+        self.client.send_message().queue_url(to).message_body(body).send().await.map_err(|error| sqs_error(&error))?;
         Ok(())
     }
 
     pub async fn remove(&self, letter: &Letter) -> anyhow::Result<()> {
-        self.client.delete_message().queue_url(&self.url).receipt_handle(&letter.receipt).send().await.map_err(|error| told(&error))?;
+        self.client
+            .delete_message()
+            .queue_url(&self.url)
+            .receipt_handle(&letter.receipt)
+            .send()
+            .await
+            .map_err(|error| sqs_error(&error))?;
         Ok(())
     }
 }
 
-/// The SDK's errors say what happened only along their chain.
-fn told(error: &impl std::error::Error) -> anyhow::Error {
+/// Returns an error with the whole chain of the SDK's error.
+fn sqs_error(error: &impl std::error::Error) -> anyhow::Error {
     anyhow::anyhow!("SQS: {}", DisplayErrorContext(error))
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn statuses_come_in_order_and_the_last_stays() {
+fn the_last_status_is_repeated() {
     let receiver = Receiver { statuses: vec![503, 429, 200], received: AtomicUsize::new(0) };
     let given: Vec<u16> = (0..5).map(|n| receiver.status_of(n).as_u16()).collect();
     assert_eq!(given, [503, 429, 200, 200, 200]);
@@ -13,7 +13,7 @@ fn a_request_is_shown_without_its_credentials() {
     for (name, value) in [("authorization", "Bearer s3cret"), ("accept", "*/*"), ("webhook-id", "7")] {
         headers.insert(name, value.parse().unwrap());
     }
-    let text = shown("POST /x", &headers, br#"{"a":1}"#);
+    let text = request_text("POST /x", &headers, br#"{"a":1}"#);
     assert_eq!(text, "POST /x\n  authorization: (not shown)\n  webhook-id: 7\n    {\n      \"a\": 1\n    }\n\n");
-    assert_eq!(shown("POST /x", &HeaderMap::new(), b"\x1b[2J"), "POST /x\n    \\u{1b}[2J\n\n");
+    assert_eq!(request_text("POST /x", &HeaderMap::new(), b"\x1b[2J"), "POST /x\n    \\u{1b}[2J\n\n");
 }

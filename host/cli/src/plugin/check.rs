@@ -1,5 +1,5 @@
-//! `postdate plugin check FILE|DIR`: what a plugin file is, what it exports and imports, and what keeps it from being
-//! loaded; of a bundle, that of each of its plugins, and whether manifest and cases are right.
+//! `postdate plugin check FILE|DIR`: shows the exports and imports of a plugin, or of each plugin of a bundle, and the reasons
+//! why a host would refuse it. For a bundle, it checks the manifest and the test cases as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,30 +16,33 @@ use postdate_core::use_case::MANIFEST_FILE;
 use postdate_runtime::inspect::{Inspection, Kind, Verdict, inspect};
 use postdate_runtime::{LoadError, Secrets, read_bundle_dir};
 
-use super::size_text;
+use super::runtime::runtime;
 use crate::compiler::Limits;
-use crate::output::{columns, indented, out, printable};
+use crate::output::{columns, indented, out, printable, size_text};
 
 const NOTES: &str = "\
-Each import is one of: given (always there), needs a grant (add the key to the plugin's table in
-use-case.toml, or it is of no use), refused (with what to do about it).
-Of a bundle, the manifest, its grants and its cases are looked at as well.
-The exit code is 0 only if the plugin, or the bundle, can be loaded.";
+An import is one of
+  given          every host provides it
+  needs a grant  works only with this key in the plugin's table of use-case.toml
+  refused        no host provides it; the text says how to avoid it
+For a bundle, the manifest, its grants and its test cases are checked as well.
+The exit code is 0 only if a host can load the plugin or the bundle.";
 
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 pub struct Check {
-    /// The component, or the bundle, to look at
+    /// The component or the bundle to check
     #[arg(value_name = "FILE|DIR")]
-    place: PathBuf,
+    path: PathBuf,
 }
 
 pub async fn run(arguments: Check, limits: Limits) -> anyhow::Result<ExitCode> {
-    let place = arguments.place;
-    let good = if place.is_dir() { check_bundle(&place, limits).await? } else { check_file(&place, limits).await? };
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let path = arguments.path;
+    let loads = if path.is_dir() { check_bundle(&path, limits).await? } else { check_file(&path, limits).await? };
+    Ok(if loads { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Prints the findings of a component. Returns `true` if a host can load it.
 async fn check_file(file: &Path, limits: Limits) -> anyhow::Result<bool> {
     let wasm = Bytes::from(std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?);
     let inspection = inspect(&wasm);
@@ -52,6 +55,7 @@ async fn check_file(file: &Path, limits: Limits) -> anyhow::Result<bool> {
     Ok(problems.is_empty())
 }
 
+/// Prints the findings of a bundle. Returns `true` if a host can load it.
 async fn check_bundle(dir: &Path, limits: Limits) -> anyhow::Result<bool> {
     let source = read_bundle_dir(dir)?;
     let use_case = source.use_case()?;
@@ -61,9 +65,9 @@ async fn check_bundle(dir: &Path, limits: Limits) -> anyhow::Result<bool> {
         let wasm = &source.files[file];
         out(&findings(&dir.join(file).display().to_string(), wasm.len() as u64, &inspect(wasm)));
     }
-    // Its secrets are the host's business.
-    let loaded = super::runtime(limits)?.load(&source, &Secrets::of(|_| Some(String::new()))).await;
-    let mut problems: Vec<String> = loaded.err().map(|error| error.to_string()).into_iter().collect();
+    // Every secret has an empty value, since only the host has the real values.
+    let loaded = runtime(limits)?.load(&source, &Secrets::of(|_| Some(String::new()))).await;
+    let mut problems: Vec<String> = loaded.err().map(|error| format!("{:#}", anyhow::Error::from(error))).into_iter().collect();
     let cases = match cases::read_dir(&dir.join(cases::DIR)) {
         Ok(cases) => cases.len(),
         Err(error) => {
@@ -73,16 +77,16 @@ async fn check_bundle(dir: &Path, limits: Limits) -> anyhow::Result<bool> {
     };
     out(&if problems.is_empty() {
         let plural = if cases == 1 { "" } else { "s" };
-        format!("ok: it can be loaded as the use case {} (version {}), and has {cases} case{plural}\n", use_case.name, source.version())
+        format!("ok: a host can load the use case {} (version {}); it has {cases} case{plural}\n", use_case.name, source.version())
     } else {
         conclusion(&[], &problems)
     });
     Ok(problems.is_empty())
 }
 
-/// What only compiling and linking finds: code that is not valid, an interface of another type than its name says.
+/// Returns the problems that only compiling and linking find: invalid code, and an interface whose type does not fit its name.
 async fn load_problems(wasm: &Bytes, roles: &[Role], limits: Limits) -> anyhow::Result<Vec<String>> {
-    let runtime = super::runtime(limits)?;
+    let runtime = runtime(limits)?;
     let mut problems = Vec::new();
     for role in roles {
         match runtime.load(&bundle_for(*role, wasm), &Secrets::none()).await {
@@ -94,7 +98,7 @@ async fn load_problems(wasm: &Bytes, roles: &[Role], limits: Limits) -> anyhow::
     Ok(problems)
 }
 
-/// The least bundle around a plugin.
+/// Returns the smallest bundle with this plugin.
 fn bundle_for(role: Role, wasm: &Bytes) -> BundleSource {
     let manifest =
         format!("name = 'check'\n[{role}]\nplugin = 'plugin.wasm'\n[targets]\nout = {{ kind = 'http', url = 'http://localhost/' }}\n");
@@ -110,7 +114,7 @@ fn findings(file: &str, size: u64, inspection: &Inspection) -> String {
         .map(|export| {
             let role = match (export.role, export.supported) {
                 (Some(role), true) => format!("the {role} plugin"),
-                (Some(role), false) => format!("a {role} plugin of a version that this host does not speak"),
+                (Some(role), false) => format!("a {role} plugin for a version of the contract that this host does not support"),
                 (None, _) => "not used by Postdate".to_owned(),
             };
             vec![printable(&export.name), role]
@@ -137,9 +141,9 @@ fn findings(file: &str, size: u64, inspection: &Inspection) -> String {
 fn conclusion(roles: &[Role], problems: &[String]) -> String {
     if problems.is_empty() {
         let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
-        return format!("ok: it can be loaded as the {} plugin of a use case\n", roles.join(" and as the "));
+        return format!("ok: a host can load it as the {} plugin of a use case\n", roles.join(" and as the "));
     }
-    problems.iter().fold("it cannot be loaded:\n".to_owned(), |text, problem| text + &indented(&printable(problem), "  "))
+    problems.iter().fold("no host can load it:\n".to_owned(), |text, problem| text + &indented(&printable(problem), "  "))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `postdate plugin compile BUNDLE_DIR --arch ARCH`: machine code for hosts that have no compiler, such as AWS Lambda.
+//! `postdate plugin compile BUNDLE_DIR --arch ARCH`: compiles for hosts without a compiler, such as AWS Lambda.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,14 +9,16 @@ use postdate_core::plugin::Role;
 use postdate_runtime::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Arch, Artifacts};
 use postdate_runtime::{Precompiled, Secrets, read_bundle_dir, write_artifacts};
 
+use super::runtime::runtime;
 use crate::compiler::Limits;
+use crate::key;
 use crate::output::{columns, out};
 
 const NOTES: &str = "\
-The machine code runs on every processor of its architecture, and only in hosts with the very
-version of wasmtime that is in this program: compile again after an update of Postdate. It is not
-part of the bundle's version. A host that trusts no keys in particular loads what is in this
-directory without asking who compiled it: give it none from strangers.";
+The machine code runs on every processor of its architecture, but only in hosts with exactly this
+program's version of wasmtime: compile again after an update of Postdate. Machine code is not part
+of the bundle's version. A host without trusted keys loads any machine code in this directory:
+never give it machine code from a stranger.";
 
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
@@ -25,26 +27,25 @@ pub struct Compile {
     #[arg(value_name = "BUNDLE_DIR")]
     dir: PathBuf,
 
-    #[arg(long, required = true, help = "Architecture of the hosts, as AWS Lambda calls it: x86_64 or arm64; may be given twice")]
+    #[arg(long, required = true, help = "Architecture of the hosts, as AWS Lambda names it: x86_64 or arm64; may be given twice")]
     arch: Vec<Arch>,
 
-    #[arg(long, value_name = "DIR", help = "Where to write machine code and artifacts.json [default: BUNDLE_DIR/compiled]")]
+    #[arg(long, value_name = "DIR", help = "Directory to write machine code and artifacts.json to [default: BUNDLE_DIR/compiled]")]
     out: Option<PathBuf>,
 
-    /// Sign the list of what was compiled with this private key: see `postdate key new`
+    /// Sign the list of machine code with this private key: see `postdate key new`
     #[arg(long, env = "POSTDATE_KEY_FILE", value_name = "FILE")]
     key: Option<PathBuf>,
 }
 
 pub async fn run(arguments: Compile, limits: Limits) -> anyhow::Result<ExitCode> {
     let Compile { dir, mut arch, out: target, key } = arguments;
-    let key = key.as_deref().map(crate::key::read).transpose()?;
+    let key = key.as_deref().map(key::read).transpose()?;
     arch.sort_unstable();
     arch.dedup();
     let source = read_bundle_dir(&dir)?;
-    // What a server would refuse is refused now, and not by a host that is far away. Only linking finds an interface of
-    // another type than its name says, and only code for this machine can be linked.
-    let runtime = super::runtime(limits)?;
+    // Loads the bundle on this machine first, since only linking finds an interface whose type does not fit its name.
+    let runtime = runtime(limits)?;
     runtime.load(&source, &Secrets::of(|_| Some(String::new()))).await?;
 
     let use_case = source.use_case()?;

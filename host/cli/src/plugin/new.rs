@@ -1,4 +1,4 @@
-//! `postdate plugin new NAME --lang LANGUAGE`: a bundle with sources, that builds and whose cases pass.
+//! `postdate plugin new NAME --lang LANGUAGE`: writes a project that builds, with test cases that pass.
 
 use std::fs;
 use std::io::Write as _;
@@ -21,7 +21,7 @@ pub struct New {
     #[arg(long, value_enum)]
     lang: Language,
 
-    /// Where to write it; it must not be there yet, or be empty [default: NAME]
+    /// Directory of the project, which must be new or empty [default: NAME]
     #[arg(long)]
     dir: Option<PathBuf>,
 }
@@ -30,7 +30,7 @@ pub fn run(arguments: New) -> anyhow::Result<ExitCode> {
     let New { name, lang, dir } = arguments;
     let files = project(&name, lang);
     let manifest = files.iter().find(|(path, _)| path == "use-case.toml").map(|(_, text)| text.as_str()).unwrap_or_default();
-    // The rules of a name are the manifest's.
+    // The parser of the manifest knows the rules of a name.
     UseCase::parse(manifest).with_context(|| format!("{name:?} cannot be the name of a use case"))?;
     let dir = dir.unwrap_or_else(|| PathBuf::from(&name));
     check_free(&dir)?;
@@ -41,19 +41,20 @@ pub fn run(arguments: New) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Fails unless the directory is missing or empty.
 fn check_free(dir: &Path) -> anyhow::Result<()> {
-    let occupied = match fs::read_dir(dir) {
+    let has_entries = match fs::read_dir(dir) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-        Err(error) => return Err(error).with_context(|| format!("cannot make a project in {}", dir.display())),
+        Err(error) => return Err(error).with_context(|| format!("cannot write a project to {}", dir.display())),
     };
-    if occupied {
-        bail!("{} is not empty, and nothing is overwritten: name another directory with --dir", dir.display());
+    if has_entries {
+        bail!("{} is not empty, and no file is overwritten: name another directory with --dir", dir.display());
     }
     Ok(())
 }
 
-/// Fails where the file is there already, also where it came a moment ago.
+/// Writes a file. Fails if the file exists, even if it was created a moment ago.
 fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     let write = || {
         fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;

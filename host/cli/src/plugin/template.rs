@@ -1,11 +1,11 @@
-//! What `postdate plugin new` writes: files of this repository, compiled in.
+//! The files that `postdate plugin new` writes, which are compiled in from this repository.
 
 use clap::ValueEnum;
 use postdate_toolchains::wit;
 
 use crate::schema;
 
-/// A language that there are templates and a toolchain for.
+/// A language with templates and a toolchain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Language {
     Rust,
@@ -25,7 +25,7 @@ const COMMON: Files = files! {
     "use-case.toml" = "templates/common/use-case.toml",
     "schema.json" = "templates/common/schema.json",
     "README.md" = "templates/common/README.md",
-    // Under another name in the repository, where it would be one.
+    // Renamed in the repository, where git would obey it.
     ".gitignore" = "templates/common/gitignore",
     "cases/accepts-a-message.toml" = "templates/common/cases/accepts-a-message.toml",
     "cases/fails-without-a-message.toml" = "templates/common/cases/fails-without-a-message.toml",
@@ -36,7 +36,7 @@ const COMMON: Files = files! {
 
 const RUST: Files = files! {
     "Cargo.toml" = "templates/rust/Cargo.toml",
-    // The plugins' own: cargo takes out what is not needed, and keeps the versions that Postdate is tested with.
+    // The lock file of plugins/ has the tested versions; cargo removes the packages that the project does not need.
     "Cargo.lock" = "../../plugins/Cargo.lock",
     "src/lib.rs" = "templates/rust/src/lib.rs",
     "src/validate.rs" = "templates/rust/src/validate.rs",
@@ -52,7 +52,7 @@ const RUST: Files = files! {
 };
 
 const JAVASCRIPT: Files = files! {
-    // The example's own, so that the versions are those that Postdate is tested with.
+    // The lock file of the example has the tested versions.
     "package.json" = "../../plugins/examples/orders-js/package.json",
     "package-lock.json" = "../../plugins/examples/orders-js/package-lock.json",
     "src/guarded.js" = "../../plugins/examples/orders-js/src/guarded.js",
@@ -78,37 +78,36 @@ impl Language {
         }
     }
 
-    /// What stands for each `{{word}}` of a template.
+    /// Returns the value of each `{{word}}` of a template.
     fn words(self, name: &str) -> [(&'static str, &str); 5] {
         let (language, extension, limits, files) = match self {
             Self::Rust => (
                 "Rust",
                 "rs",
-                // Enough for it, and little else: the defaults are generous.
+                // Tight limits that the template meets; the defaults are larger.
                 "memory = \"16MiB\"\ntimeout = \"200ms\"\n",
-                "| `vendor/`, `wit/` | the SDK and the plugin contract, as of the `postdate` that made this project |",
+                "| `vendor/`, `wit/` | the SDK and the plugin contract, in the version of the `postdate` that wrote this project |",
             ),
             Self::JavaScript => {
-                ("JavaScript", "js", "", "| `wit/` | the plugin contract; `world.wit` says what the component exports and imports |")
+                ("JavaScript", "js", "", "| `wit/` | the plugin contract; `world.wit` lists the exports and imports of the component |")
             }
             Self::Python => (
                 "Python",
                 "py",
                 "",
                 "| `src/postdate_http.py` | HTTP requests, for processors with `allow-http` in the manifest |\n\
-                 | `wit/` | the plugin contract; `world.wit` says what the component exports and imports |",
+                 | `wit/` | the plugin contract; `world.wit` lists the exports and imports of the component |",
             ),
         };
         [("name", name), ("language", language), ("extension", extension), ("limits", limits), ("files", files)]
     }
 }
 
-/// Every file of a new project, by its path inside it.
+/// Returns the files of a new project: path inside it, and content.
 pub fn project(name: &str, language: Language) -> Vec<(String, String)> {
     let words = language.words(name);
     let filled = |text: &str| words.iter().fold(text.to_owned(), |text, (word, value)| text.replace(&format!("{{{{{word}}}}}"), value));
-    // The files of this language are templates only where they come from the templates' directory, but none of the others
-    // holds such a word.
+    // Files from outside templates/ contain no `{{word}}`, so filling them changes nothing.
     let own = COMMON.iter().chain(language.files()).map(|(path, text)| ((*path).to_owned(), filled(text)));
     let wit = match language {
         Language::Rust => vec![("wit/postdate.wit".to_owned(), wit::CONTRACT.to_owned())],

@@ -1,35 +1,34 @@
-//! `postdate plugin test DIR`: runs the cases of a bundle; output as of `cargo test`.
+//! `postdate plugin test DIR`: runs the test cases of a bundle, with output in the form of `cargo test`.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use postdate_cases::Ran;
 use postdate_cases::cases::{self, Case};
 use postdate_runtime::{Runtime, read_bundle_dir};
 
-use super::{junit, log_text, watch};
+use super::runtime::runtime;
+use super::{report, watch};
 use crate::compiler::Limits;
-use crate::output::{indented, out, printable};
+use crate::output::{out, printable};
 
 const NOTES: &str = "\
 A case is a file such as cases/rejects-nothing.toml:
 
   call = \"validate\"                    # or \"process\"
-  [body]                               # TOML as JSON; or body = '{\"json\": \"text\"}'
+  [body]                               # converted to JSON; or body = '{\"json\": \"text\"}'
   item = \"book\"
   quantity = 0
   [expect]                             # exactly one of: accepted, problems, result, failure, error
   problems = [{ pointer = \"/quantity\", code = \"minimum\" }]
 
-It may also have: description, now, target, headers, attempt, secrets; and for a processor
-[[http]] tables (method, url, headers, body, then status, answer-headers and answer, or error):
-the answers to its requests in their order. A case never uses the network.
-accepted.body, and a table as result, are compared as subsets; problems in any order.
-The exit code is 0 only if every case passed, and there was one.";
+Optional keys are description, now, target, headers, attempt and secrets. A case for a processor may
+have [[http]] tables, one for each request in order: method, url, headers and body of the expected
+request, and status, answer-headers and answer, or error, of its answer. No case uses the network.
+accepted.body, and a table as result, match any superset; problems match in any order.
+The exit code is 0 only if there is a case, and every case passed.";
 
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
@@ -38,18 +37,18 @@ pub struct Test {
     #[arg(default_value = ".")]
     dir: PathBuf,
 
-    /// Only cases with this in their name
+    /// Run only the cases whose names contain this text
     filter: Option<String>,
 
-    /// Take the cases of this directory instead: one set for bundles that do the same in several languages
+    /// Take the cases of this directory instead, such as one set for the same plugins in several languages
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
 
-    /// Run them again whenever a file of the bundle or a case changes, until Ctrl-C
+    /// Run the cases again whenever a file of the bundle or a case changes, until Ctrl-C
     #[arg(long)]
     watch: bool,
 
-    #[arg(long, value_name = "FILE", help = "Also write the results to this file, as JUnit XML")]
+    #[arg(long, value_name = "FILE", help = "Also write the results to this file as JUnit XML")]
     junit: Option<PathBuf>,
 }
 
@@ -60,16 +59,16 @@ impl Test {
 }
 
 pub async fn run(arguments: Test, limits: Limits) -> anyhow::Result<ExitCode> {
-    let runtime = super::runtime(limits)?;
+    let runtime = runtime(limits)?;
     if arguments.watch {
-        let places = [arguments.dir.clone(), arguments.cases_dir()];
-        match watch::again_and_again(&places, async || run_once(&runtime, &arguments).await.map(drop)).await {}
+        let directories = [arguments.dir.clone(), arguments.cases_dir()];
+        match watch::run_on_changes(&directories, async || run_once(&runtime, &arguments).await.map(drop)).await {}
     }
     let passed = run_once(&runtime, &arguments).await?;
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Whether every case passed.
+/// Runs the chosen cases once. Returns `true` if every case passed.
 async fn run_once(runtime: &Runtime, arguments: &Test) -> anyhow::Result<bool> {
     let Test { dir, filter, junit, .. } = arguments;
     let source = read_bundle_dir(dir)?;
@@ -77,12 +76,12 @@ async fn run_once(runtime: &Runtime, arguments: &Test) -> anyhow::Result<bool> {
     let cases_dir = arguments.cases_dir();
     let all = cases::read_dir(&cases_dir)?;
     if all.is_empty() {
-        bail!("{} has no test cases: write one, such as {}", cases_dir.display(), cases_dir.join("accepts.toml").display());
+        bail!("{} has no test cases: write one, for example {}", cases_dir.display(), cases_dir.join("accepts.toml").display());
     }
     let total = all.len();
     let chosen: Vec<Case> = all.into_iter().filter(|case| filter.as_deref().is_none_or(|part| case.name.contains(part))).collect();
     if chosen.is_empty() {
-        bail!("none of the {total} cases has {:?} in its name", filter.as_deref().unwrap_or_default());
+        bail!("no name of the {total} cases contains {:?}", filter.as_deref().unwrap_or_default());
     }
     let loaded = postdate_cases::load(runtime, &source, &chosen).await?;
 
@@ -95,9 +94,9 @@ async fn run_once(runtime: &Runtime, arguments: &Test) -> anyhow::Result<bool> {
         out(if result.complaints.is_empty() { "ok\n" } else { "FAILED\n" });
         ran.push(result);
     }
-    out(&summary(&ran, total - chosen.len(), begun.elapsed()));
+    out(&report::summary(&ran, total - chosen.len(), begun.elapsed()));
     if let Some(file) = junit {
-        std::fs::write(file, junit::document(&use_case.name, &ran)).with_context(|| format!("cannot write {}", file.display()))?;
+        std::fs::write(file, report::junit(&use_case.name, &ran)?).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(ran.iter().all(|case| case.complaints.is_empty()))
 }
@@ -105,46 +104,3 @@ async fn run_once(runtime: &Runtime, arguments: &Test) -> anyhow::Result<bool> {
 fn count(cases: usize) -> String {
     if cases == 1 { "1 test".to_owned() } else { format!("{cases} tests") }
 }
-
-fn summary(ran: &[Ran], filtered_out: usize, elapsed: Duration) -> String {
-    let failed: Vec<&Ran> = ran.iter().filter(|case| !case.complaints.is_empty()).collect();
-    let mut text = String::from("\n");
-    if !failed.is_empty() {
-        text.push_str("failures:\n\n");
-        for case in &failed {
-            text.push_str(&failure(case));
-        }
-        text.push_str("failures:\n");
-        for case in &failed {
-            let _ = writeln!(text, "    {}", printable(&case.name));
-        }
-        text.push('\n');
-    }
-    let _ = writeln!(
-        text,
-        "test result: {}. {} passed; {} failed; {filtered_out} filtered out; finished in {:.2}s\n",
-        if failed.is_empty() { "ok" } else { "FAILED" },
-        ran.len() - failed.len(),
-        failed.len(),
-        elapsed.as_secs_f64(),
-    );
-    text
-}
-
-fn failure(case: &Ran) -> String {
-    let mut text = format!("---- {} ----\n", printable(&case.name));
-    if !case.description.is_empty() {
-        let _ = writeln!(text, "{}", printable(&case.description));
-    }
-    for complaint in &case.complaints {
-        text.push_str(&indented(&printable(complaint), "  "));
-    }
-    if !case.lines.is_empty() {
-        let _ = write!(text, "the plugin wrote:\n{}", log_text(&case.lines, "  "));
-    }
-    text.push('\n');
-    text
-}
-
-#[cfg(test)]
-mod tests;

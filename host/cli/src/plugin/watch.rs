@@ -1,7 +1,7 @@
-//! Doing something again whenever files change.
+//! Runs an action again whenever files change.
 //!
-//! The files are looked at a few times a second: they are few, and so it works where the kernel tells of no changes, such as
-//! on network file systems and in some containers.
+//! The files are polled, because a poll of a few files is cheap, and network file systems and some containers report no change
+//! to the kernel's watchers.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -10,32 +10,32 @@ use std::time::{Duration, SystemTime};
 
 use crate::output::{err, error_text, out};
 
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What is seen of each file: length in bytes, and when it was written.
-type Seen = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
+/// Length in bytes and modification time of each file.
+type Snapshot = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
-/// Does it, and again whenever the files right inside these directories have changed; Ctrl-C ends the process. An error is
-/// told, and changes nothing: the next change may mend it.
-pub async fn again_and_again(places: &[PathBuf], mut act: impl AsyncFnMut() -> anyhow::Result<()>) -> Infallible {
+/// Runs the action, and again after each change of a file directly inside one of the directories, until Ctrl-C ends the
+/// process. Prints an error and goes on, since the next change may correct it.
+pub async fn run_on_changes(directories: &[PathBuf], mut act: impl AsyncFnMut() -> anyhow::Result<()>) -> Infallible {
     loop {
-        // Before it acts, so that a change in the meantime is a change.
-        let seen = look(places);
+        // Before the action, so that a change during the action counts.
+        let seen = snapshot(directories);
         if let Err(error) = act().await {
             err(&error_text(&error));
         }
         out(&format!("watching {} files; Ctrl-C ends\n", seen.len()));
-        let now = changed(places, &seen).await;
+        let now = changed(directories, &seen).await;
         out(&format!("\nchanged: {}\n", names(&seen, &now).join(", ")));
     }
 }
 
-/// Waits until the files differ from what was seen, and then until whoever changes them has come to an end.
-async fn changed(places: &[PathBuf], seen: &Seen) -> Seen {
-    let mut last = look(places);
+/// Waits until the files differ from `seen`, and then stay the same for one interval.
+async fn changed(directories: &[PathBuf], seen: &Snapshot) -> Snapshot {
+    let mut last = snapshot(directories);
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        let now = look(places);
+        tokio::time::sleep(POLL_INTERVAL).await;
+        let now = snapshot(directories);
         if now != *seen && now == last {
             return now;
         }
@@ -43,28 +43,28 @@ async fn changed(places: &[PathBuf], seen: &Seen) -> Seen {
     }
 }
 
-/// What cannot be read is not seen; who reads it next says why.
-fn look(places: &[PathBuf]) -> Seen {
-    let entries = places.iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten().flatten();
+/// Leaves out files that cannot be read: the action reports them.
+fn snapshot(directories: &[PathBuf]) -> Snapshot {
+    let entries = directories.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten().flatten();
     entries
         .filter_map(|entry| {
             let file = std::fs::metadata(entry.path()).ok().filter(std::fs::Metadata::is_file)?;
-            (!is_passing(&entry.path())).then(|| (entry.path(), (file.len(), file.modified().ok())))
+            (!is_temporary(&entry.path())).then(|| (entry.path(), (file.len(), file.modified().ok())))
         })
         .collect()
 }
 
-/// Files that builds and editors write beside the real one.
-fn is_passing(path: &Path) -> bool {
+/// Returns `true` for files that builds and editors write beside the real one.
+fn is_temporary(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with('.') || name.ends_with('~') || name.ends_with(".tmp") || name.ends_with(".swp")
 }
 
-/// The files that came, went or changed.
-fn names(before: &Seen, after: &Seen) -> Vec<String> {
-    let came_or_changed = after.iter().filter(|(path, file)| before.get(*path) != Some(*file));
-    let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
-    came_or_changed.chain(gone).map(|(path, _)| path.display().to_string()).collect()
+/// Returns the files that were added, changed or removed.
+fn names(before: &Snapshot, after: &Snapshot) -> Vec<String> {
+    let added_or_changed = after.iter().filter(|(path, file)| before.get(*path) != Some(*file));
+    let removed = before.iter().filter(|(path, _)| !after.contains_key(*path));
+    added_or_changed.chain(removed).map(|(path, _)| path.display().to_string()).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::client::Connection;
+use crate::client::Connection;
 use crate::when;
 
 const EXAMPLES: &str = "\
@@ -15,12 +15,12 @@ Examples:
   postdate request list --use-case orders --status failed --all
   postdate request move 01980000-0000-7000-8000-000000000000 --in 1h
 
-With --json the API's answer is printed as it came, also when it is an error; the exit code is 1 then.";
+With --json, the API's answer is printed unchanged. An error answer is printed as well, with exit code 1.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RequestCommand {
-    /// Print the API's answer as it came
+    /// Print the API's answer unchanged
     #[arg(long, global = true)]
     pub json: bool,
 
@@ -28,18 +28,18 @@ pub struct RequestCommand {
     pub connection: Connection,
 
     #[command(subcommand)]
-    pub action: Action,
+    pub action: RequestAction,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Action {
-    /// Send a request to be processed later
+pub enum RequestAction {
+    /// Post a request, to be processed later
     Post(Post),
     /// Show one request with its history
     Get(Get),
-    /// List requests in order of their time
+    /// List requests, ordered by trigger time
     List(List),
-    /// Cancel a scheduled request: it will not run
+    /// Cancel a scheduled request: it never runs
     Cancel {
         /// Correlation id of the request
         id: String,
@@ -58,15 +58,15 @@ pub enum Action {
     },
 }
 
-/// Exactly one of the two.
+/// The new time: exactly one of the two.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct To {
-    /// The time: RFC 3339 with an offset
+    /// New time: RFC 3339 with an offset
     #[arg(long, value_name = "TIME", value_parser = when::at)]
     pub at: Option<String>,
 
-    /// The time from now: 90s, 1h30m or ISO 8601 such as P7D
+    /// Delay from now: 90s, 1h30m, or ISO 8601 such as P7D
     #[arg(long = "in", value_name = "DELAY", value_parser = when::delay)]
     pub delay: Option<String>,
 }
@@ -76,11 +76,11 @@ pub struct Post {
     /// Name of the use case
     pub use_case: String,
 
-    /// When: RFC 3339 with an offset, such as 2027-03-01T09:00:00+01:00. Wins over "triggerAt" in the body
+    /// Trigger time: RFC 3339 with an offset, such as 2027-03-01T09:00:00+01:00. Overrides "triggerAt" in the body
     #[arg(long, value_name = "TIME", value_parser = when::at, conflicts_with = "delay")]
     pub at: Option<String>,
 
-    /// How long from now: 90s, 1h30m, or ISO 8601 such as PT90S. Wins over "delay" in the body
+    /// Delay from now: 90s, 1h30m, or ISO 8601 such as PT90S. Overrides "delay" in the body
     #[arg(long = "in", value_name = "DELAY", value_parser = when::delay)]
     pub delay: Option<String>,
 
@@ -88,11 +88,11 @@ pub struct Post {
     #[arg(long, value_name = "FILE|-|JSON", default_value = "{}")]
     pub body: String,
 
-    /// Alias of the target, if not the use case's default
+    /// Alias of the target; without it, the use case's default
     #[arg(long)]
     pub target: Option<String>,
 
-    /// Makes a repeat of this post safe: the same key and body give the first answer again
+    /// Makes the post idempotent: a repeat with the same key and body returns the first answer
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
 }
@@ -102,42 +102,42 @@ pub struct Get {
     /// Correlation id of the request
     pub id: String,
 
-    /// Wait until the request has ended. The exit code is 0 only if it succeeded
+    /// Wait until the request has ended; the exit code is 0 only if it succeeded
     #[arg(long)]
     pub wait: bool,
 
-    /// How long to wait
+    /// Longest wait
     #[arg(long, default_value = "60s", value_parser = when::duration, requires = "wait")]
     pub timeout: Duration,
 }
 
 #[derive(Debug, Args)]
 pub struct List {
-    /// Only those of this use case
+    /// Only requests of this use case
     #[arg(long, value_name = "NAME")]
     pub use_case: Option<String>,
 
-    /// Only those of this status
+    /// Only requests with this status
     #[arg(long, value_parser = ["scheduled", "running", "succeeded", "failed", "cancelled"])]
     pub status: Option<String>,
 
-    /// Due at this time or later: RFC 3339
+    /// Only requests due at this time or later: RFC 3339
     #[arg(long, value_name = "TIME", value_parser = when::at)]
     pub from: Option<String>,
 
-    /// Due before this time: RFC 3339
+    /// Only requests due before this time: RFC 3339
     #[arg(long, value_name = "TIME", value_parser = when::at)]
     pub to: Option<String>,
 
-    /// Requests a page
+    /// Requests per page
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
     pub limit: u16,
 
-    /// Where a page begins: what the page before it ended with
+    /// Cursor that the previous page ended with
     #[arg(long)]
     pub cursor: Option<String>,
 
-    /// Every page, one after the other; with --json an answer a line
+    /// Print all pages; with --json, one answer per line
     #[arg(long)]
     pub all: bool,
 }

@@ -1,20 +1,20 @@
-//! What a server says once it answers: where it is, and a line to paste that tries it.
+//! The text that a server prints once it is ready: its URL and directories, and command lines to try it.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
+use postdate_cases::cases::{self, Expected};
+use postdate_core::schedule::rfc3339;
 use postdate_core::use_case::MANIFEST_FILE;
-use postdate_local::ServeOptions;
+use postdate_local::{ServeOptions, TestClockStart};
 use serde_json::{Value, json};
 
-use super::clock_text;
-use crate::request::client::DEFAULT_URL;
-use postdate_cases::cases::{self, Expected};
+use crate::client::DEFAULT_URL;
 
-/// The use case that is shown first, where there is one of this name.
-const FAVOURITE: &str = "orders";
-/// When the example is to be processed, from its post.
+/// Name of the use case that the example prefers.
+const PREFERRED: &str = "orders";
+/// Delay of the example.
 const DELAY: &str = "PT5S";
 
 pub struct Banner {
@@ -22,12 +22,12 @@ pub struct Banner {
     use_cases: String,
     clock: Option<String>,
     has_key: bool,
-    /// A use case and a body that it takes.
+    /// Name of a use case, and a body that it accepts.
     example: Option<(String, String)>,
 }
 
 impl Banner {
-    /// Reads the directory of use cases for an example; that there is none is no fault.
+    /// Looks for an example in the directory of use cases, which may have none.
     pub fn new(options: &ServeOptions) -> Self {
         Self {
             data: options.data.display().to_string(),
@@ -38,7 +38,7 @@ impl Banner {
         }
     }
 
-    /// For a terminal.
+    /// Returns the text for a terminal.
     pub fn text(&self, address: SocketAddr) -> String {
         let url = url(address);
         let mut text = format!("\nPostdate answers on {url}\n  data       {}\n  use cases  {}\n", self.data, self.use_cases);
@@ -55,19 +55,27 @@ impl Banner {
         text + "\nCtrl-C stops it.\n\n"
     }
 
-    /// For a log.
+    /// Writes the log line.
     pub fn log(&self, address: SocketAddr) {
         tracing::info!(url = url(address), data = self.data, use_cases = self.use_cases, test_clock = self.clock, "ready");
     }
 
     fn curl(&self, url: &str, body: &str) -> String {
         let key = if self.has_key { " -H \"authorization: Bearer $POSTDATE_API_KEY\"" } else { "" };
-        // Not --json, which curls of 2021 and before do not have.
+        // Not --json, which needs curl 7.82 of 2022.
         format!("curl {url}{key} -H 'content-type: application/json' -d {}", quoted(body))
     }
 }
 
-/// Where a client on this machine finds the server.
+/// Returns the clock's description.
+fn clock_text(start: TestClockStart) -> String {
+    match start {
+        TestClockStart::Resume => "a test clock, from where it stopped".to_owned(),
+        TestClockStart::At(at) => format!("a test clock, from {}", rfc3339(at)),
+    }
+}
+
+/// Returns the server's URL for a client on this machine.
 fn url(address: SocketAddr) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -77,11 +85,11 @@ fn url(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
-/// A body that a use case takes, according to its own test cases: the first that is accepted as it is.
+/// Returns a use case and a body that it accepts, from the first of its test cases that expects an acceptance.
 fn example(use_cases: &Path) -> Option<(String, String)> {
     let entries = std::fs::read_dir(use_cases).ok()?.filter_map(Result::ok);
     let mut bundles: Vec<_> = entries.map(|entry| entry.path()).filter(|dir| dir.join(MANIFEST_FILE).is_file()).collect();
-    bundles.sort_by_key(|dir| (dir.file_name().is_none_or(|name| name != FAVOURITE), dir.clone()));
+    bundles.sort_by_key(|dir| (dir.file_name().is_none_or(|name| name != PREFERRED), dir.clone()));
     bundles.iter().find_map(|dir| Some((dir.file_name()?.to_str()?.to_owned(), accepted_body(dir)?)))
 }
 
@@ -95,7 +103,7 @@ fn accepted_body(bundle: &Path) -> Option<String> {
     Some(body.to_string())
 }
 
-/// Safe inside a shell's command line.
+/// Quotes text for a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -20,7 +20,7 @@ fn defaults_are_safe() {
 }
 
 #[test]
-fn a_test_clock_may_have_a_time() {
+fn a_test_clock_resumes_or_starts_at_a_time() {
     assert_eq!(options(&["--test-clock"]).unwrap().test_clock, Some(TestClockStart::Resume));
     let at = parse_time("2027-01-01T00:00:00Z").unwrap();
     assert_eq!(options(&["--test-clock", "2027-01-01T00:00:00Z", "--grace", "1s"]).unwrap().test_clock, Some(TestClockStart::At(at)));

@@ -1,4 +1,4 @@
-//! `postdate use-case diff NAME [OLD] [NEW]`.
+//! `postdate use-case diff NAME [OLD] [NEW]`: compares two versions by file, and by the imports of their plugins.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,15 +13,16 @@ use postdate_runtime::inspect::inspect;
 use postdate_runtime::trust::Trust;
 use similar::TextDiff;
 
-use super::StoreArgument;
+use super::arguments::StoreArgument;
 use crate::output::{out, printable};
 
 #[derive(Debug, Args)]
 pub struct Diff {
+    /// Name of the use case
     name: String,
-    /// By default the version that served before the one that serves
+    /// Older version [default: the one that served before the current one]
     old: Option<String>,
-    /// By default the version that serves
+    /// Newer version [default: the current one]
     new: Option<String>,
     #[command(flatten)]
     store: StoreArgument,
@@ -32,7 +33,7 @@ pub async fn run(arguments: Diff) -> anyhow::Result<ExitCode> {
     let name = &arguments.name;
     let (current, _) = store.current(name).await?;
     let former = current.former.first().map(|former| former.version.clone());
-    let old = arguments.old.or(former).context("nothing served before this version: name the versions to compare")?;
+    let old = arguments.old.or(former).context("no version served before the current one: name two versions to compare")?;
     let new = arguments.new.unwrap_or(current.version);
     let (before, after) = (store.source(name, &old, &Trust::default()).await?, store.source(name, &new, &Trust::default()).await?);
     out(&text(&old, &before, &new, &after)?);
@@ -69,12 +70,13 @@ fn text(old: &str, before: &BundleSource, new: &str, after: &BundleSource) -> an
     Ok(text)
 }
 
-/// What a plugin imports, by name.
+/// Returns the names of a plugin's imports.
 pub fn imports(source: &BundleSource, use_case: &UseCase, role: Role) -> Vec<String> {
     let file = use_case.plugin(role).and_then(|spec| source.files.get(&spec.plugin));
     file.map(|wasm| inspect(wasm).imports.into_iter().map(|import| import.name).collect()).unwrap_or_default()
 }
 
+/// Returns each import that only one of the two has: `-` for the old one, `+` for the new one.
 fn changes(was: &[String], is: &[String]) -> BTreeMap<String, char> {
     let gone = was.iter().filter(|import| !is.contains(import)).map(|import| (import.clone(), '-'));
     let new = is.iter().filter(|import| !was.contains(import)).map(|import| (import.clone(), '+'));

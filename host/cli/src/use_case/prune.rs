@@ -1,4 +1,4 @@
-//! `postdate use-case prune NAME`: a version goes only if it does not serve, has not for a while, and no request needs it.
+//! `postdate use-case prune NAME`: deletes versions that do not serve, have not served for a while, and that no request needs.
 
 use std::collections::{BTreeSet, HashMap};
 use std::process::ExitCode;
@@ -10,62 +10,64 @@ use clap::Args;
 use postdate_core::request::Status;
 use postdate_core::schedule::rfc3339;
 
-use super::StoreArgument;
-use crate::output::{columns, out, printable};
-use crate::plugin::size_text;
-use crate::request::client::{Call, Client, Connection};
+use super::arguments::{StoreArgument, StoreLocation};
+use crate::client::{Client, Connection, HttpCall};
+use crate::output::{columns, out, printable, size_text};
 use crate::when;
 
-/// Requests of these may still run: one that failed may be retried.
+/// Requests with one of these may still run: a failed one may be retried.
 const OPEN: [Status; 3] = [Status::Scheduled, Status::Running, Status::Failed];
-/// Requests that one call asks for.
-const A_PAGE: &str = "500";
-/// Hosts take a new version within seconds, and what they have accepted until then is in the lists a moment later.
-const LEAST_AGE: Duration = Duration::from_mins(5);
+/// Requests per page of the API's list.
+const PAGE_LIMIT: &str = "500";
+/// Longer than a host keeps an old version loaded and a list lags behind the ledger, which is seconds.
+const MIN_AGE: Duration = Duration::from_mins(5);
+
+const CANNOT_READ: &str = "cannot read which versions requests need: name a server with --url, or a table with --table";
 
 const NOTES: &str = "\
-Requests are pinned to the version that validated them, so those that are scheduled, running or
-failed are asked for: at the server (--url, --api-key), or in the DynamoDB table of a deployment
-on AWS (--table). Not asked for are notices ([on]) of requests that have ended: they need their
-version until they are delivered. With --dry-run, what would be deleted is listed.";
+A request is pinned to the version that validated it. `prune` keeps each version that a scheduled,
+running or failed request is pinned to. It reads these requests from the server (--url, --api-key),
+or from the DynamoDB table of a deployment on AWS (--table). It does not read notices ([on]) of
+requests that have ended, which need their version until they are delivered.";
 
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 pub struct Prune {
+    /// Name of the use case
     name: String,
     #[command(flatten)]
     store: StoreArgument,
 
-    /// DynamoDB table of the deployment, in place of a server
+    /// DynamoDB table of the deployment, instead of a server
     #[arg(long, value_name = "TABLE")]
     table: Option<String>,
 
-    /// Versions beside the one that serves that are kept in any case, the newest
+    /// Number of the newest versions to keep, beside the current one
     #[arg(long, value_name = "N", default_value_t = 5)]
     keep: usize,
 
-    /// Keep what was pushed, or served, within this time
+    /// Keep versions that were pushed, or served, within this time
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = when::duration)]
     older_than: Duration,
 
-    /// Also delete what pushes that were cut off have left: only while nobody pushes
+    /// Also delete the files of interrupted pushes; use it only while nobody pushes
     #[arg(long)]
     unfinished: bool,
 
-    /// Only say what would be deleted
+    /// List the versions that would be deleted, and delete none
     #[arg(long)]
     dry_run: bool,
 }
 
 pub async fn run(arguments: Prune, connection: &Connection) -> anyhow::Result<ExitCode> {
     let name = &arguments.name;
-    if arguments.older_than < LEAST_AGE {
+    if arguments.older_than < MIN_AGE {
         bail!(
-            "--older-than must be {} s at the least: hosts may still accept requests with a version that they have loaded",
-            LEAST_AGE.as_secs()
+            "--older-than must be at least {} s: a host may still accept requests with an old version that it has loaded",
+            MIN_AGE.as_secs()
         );
     }
-    if arguments.store.is_bucket() && arguments.table.is_none() {
+    if matches!(arguments.store.location, StoreLocation::S3 { .. }) && arguments.table.is_none() {
         bail!("name the table of the deployment that serves from this bucket: --table");
     }
     let store = arguments.store.open().await?;
@@ -91,33 +93,34 @@ pub async fn run(arguments: Prune, connection: &Connection) -> anyhow::Result<Ex
         rows.push(vec![done.to_owned(), version.version, pushed, size]);
     }
     out(&columns(&rows, ""));
-    out(&format!("{} of the {} other versions of {name}; {} are needed by requests\n", rows.len(), beside, needed.len()));
+    out(&format!("{} of the {} versions of {name} beside the current one; requests need {} versions\n", rows.len(), beside, needed.len()));
     Ok(ExitCode::SUCCESS)
 }
 
-/// The version that a server serves, if any; the server must know the use case.
+/// Returns the version that a server serves, if any. Fails if the server does not know the use case.
 async fn served_by(client: &Client, name: &str) -> anyhow::Result<Option<String>> {
-    let use_cases = client.call(Call { path: &["use-cases"], ..Call::default() }).await;
-    let use_cases = use_cases.context("cannot ask which versions are needed: name a server with --url, or a table with --table")?.json;
+    let use_cases = client.call(HttpCall { path: &["use-cases"], ..HttpCall::default() }).await;
+    let use_cases = use_cases.context(CANNOT_READ)?.json;
     let mut all = use_cases["useCases"].as_array().into_iter().flatten();
     let Some(served) = all.find(|use_case| use_case["name"] == name) else {
-        bail!("the server that was asked has no use case {name}, so it is not the one that serves from this store: name it with --url");
+        bail!("the server has no use case {name}, so it does not serve from this store: name the server that does with --url");
     };
     Ok(served["version"].as_str().map(str::to_owned))
 }
 
+/// Returns the versions that open requests on a server are pinned to.
 async fn needed_on_server(client: &Client, name: &str) -> anyhow::Result<BTreeSet<String>> {
     let mut needed = BTreeSet::new();
-    // The first once more, for a request that went back to it meanwhile.
+    // Scheduled once more: a running request may have gone back to the queue after the first query.
     for status in OPEN.into_iter().chain([Status::Scheduled]) {
         let mut cursor: Option<String> = None;
         loop {
-            let mut query = vec![("useCase", name.to_owned()), ("status", status.to_string()), ("limit", A_PAGE.to_owned())];
+            let mut query = vec![("useCase", name.to_owned()), ("status", status.to_string()), ("limit", PAGE_LIMIT.to_owned())];
             query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-            let answer = client.call(Call { path: &["requests"], query: &query, ..Call::default() }).await;
-            let page = answer.context("cannot ask which versions are needed: name a server with --url, or a table with --table")?.json;
+            let answer = client.call(HttpCall { path: &["requests"], query: &query, ..HttpCall::default() }).await;
+            let page = answer.context(CANNOT_READ)?.json;
             for request in page["requests"].as_array().into_iter().flatten() {
-                let version = request["version"].as_str().context("the server does not say which version a request is pinned to")?;
+                let version = request["version"].as_str().context("the server's list of requests has no versions")?;
                 needed.insert(version.to_owned());
             }
             match page["nextCursor"].as_str() {
@@ -129,6 +132,7 @@ async fn needed_on_server(client: &Client, name: &str) -> anyhow::Result<BTreeSe
     Ok(needed)
 }
 
+/// Returns the versions that open requests in a table are pinned to.
 async fn needed_in_table(table: &str, name: &str) -> anyhow::Result<BTreeSet<String>> {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let mut values = HashMap::from([(":use_case".to_owned(), text(name))]);
@@ -140,8 +144,8 @@ async fn needed_in_table(table: &str, name: &str) -> anyhow::Result<BTreeSet<Str
     let mut pages = call.set_expression_attribute_values(Some(values)).into_paginator().send();
     let mut needed = BTreeSet::new();
     while let Some(page) = pages.next().await {
-        let page =
-            page.map_err(|error| anyhow::anyhow!("cannot ask the table {table}: {}", aws_sdk_dynamodb::error::DisplayErrorContext(error)))?;
+        let page = page
+            .map_err(|error| anyhow::anyhow!("cannot read the table {table}: {}", aws_sdk_dynamodb::error::DisplayErrorContext(error)))?;
         for item in page.items() {
             let version = item.get("version").and_then(|version| version.as_s().ok());
             needed.insert(printable(version.context("an item of the table has no version")?));

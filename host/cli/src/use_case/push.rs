@@ -1,4 +1,4 @@
-//! `postdate use-case push DIR --to STORE`: nothing is visible before all of it is there, and right.
+//! `postdate use-case push DIR --to STORE`: checks a bundle, copies it, and only then makes it the current version.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,21 +15,19 @@ use postdate_runtime::{Runtime, read_bundle_dir};
 use postdate_store::{AnyObjects, CompiledCode, Look, Published, Statement, Versions, tarball};
 use reqwest::Url;
 
-use super::Who;
-use super::place::Place;
+use super::arguments::{ByArgument, StoreLocation};
+use crate::client::{Client, Connection, Upload};
 use crate::compiler::Limits;
-use crate::output::{out, printable};
-use crate::plugin::size_text;
-use crate::request::client::{Client, Connection, Upload};
-use crate::{key, plugin};
+use crate::key;
+use crate::output::{out, printable, size_text};
+use crate::plugin::runtime::runtime;
 
 const NOTES: &str = "\
-What is done, in this order: the plugins are checked and loaded as a host would; the cases are run;
-the plugins are compiled for each --arch; all files are brought to the store; and the use case is
-moved to the new version, if nobody has moved it meanwhile. A host on AWS takes it within 10 s and
-needs --arch; `postdate serve` takes it within a second and compiles for itself.
-With --key, what was pushed and compiled is signed. Without cases there is nothing to run, and that
-is said.";
+A push checks and loads the plugins as a host does, runs the test cases, compiles the plugins for
+each --arch, copies all files to the store, and then makes the new version the current one, unless
+another push has changed the current version meanwhile. Hosts on AWS need --arch, and serve the new
+version within 10 s; `postdate serve` compiles by itself, and serves it within a second.
+With --key, the files and the machine code are signed. A bundle without test cases is pushed as well.";
 
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
@@ -41,11 +39,11 @@ pub struct Push {
         long,
         env = "POSTDATE_STORE",
         value_name = "STORE",
-        help = "Where to: s3://bucket/prefix, a directory, or the URL of a `postdate serve` with an API key"
+        help = "Destination: s3://bucket/prefix, a directory, or the URL of a `postdate serve` with an API key"
     )]
-    to: Place,
+    to: StoreLocation,
 
-    #[arg(long, help = "Architecture of hosts without a compiler, as AWS Lambda calls it: x86_64 or arm64; may be given twice")]
+    #[arg(long, help = "Architecture of hosts without a compiler, as AWS Lambda names it: x86_64 or arm64; may be given twice")]
     arch: Vec<Arch>,
 
     /// Sign with this private key: see `postdate key new`
@@ -53,17 +51,17 @@ pub struct Push {
     key: Option<PathBuf>,
 
     #[command(flatten)]
-    who: Who,
+    by: ByArgument,
 
     #[command(flatten)]
     limits: Limits,
 
-    /// Do all of it but the last: bring nothing, move nothing
+    /// Check, test and compile only: copy nothing, and leave the current version
     #[arg(long)]
     dry_run: bool,
 }
 
-/// What is pushed, and what it is tried on.
+/// The bundle to push, and the runtime that its test cases run in.
 struct Bundle {
     source: BundleSource,
     use_case: UseCase,
@@ -77,20 +75,19 @@ pub async fn run(mut arguments: Push, connection: &Connection) -> anyhow::Result
     let key = arguments.key.as_deref().map(key::read).transpose()?;
     let source = read_bundle_dir(&arguments.dir)?;
     let use_case = source.use_case()?;
-    let bundle = Bundle { version: source.version(), source, use_case, runtime: plugin::runtime(arguments.limits)? };
-    if let Place::Directory(store) = &arguments.to
+    let bundle = Bundle { version: source.version(), source, use_case, runtime: runtime(arguments.limits)? };
+    if let StoreLocation::Directory(store) = &arguments.to
         && let plain = store.join(&bundle.use_case.name)
         && plain.join(MANIFEST_FILE).exists()
     {
         bail!(
-            "{} is a plain bundle, which a server takes before any version: change it there, or push to another directory",
+            "{} is a plain bundle, and a server prefers it to any version in a store: change the bundle there, or push to another directory",
             plain.display()
         );
     }
-    match (arguments.to.open().await?, &arguments.to) {
-        (Some(store), _) => to_store(&arguments, &bundle, key.as_ref(), &store).await?,
-        (None, Place::Server(url)) => to_server(&arguments, &bundle, key.as_ref(), url, connection).await?,
-        (None, _) => bail!("{:?} is neither a store nor a server", arguments.to),
+    match &arguments.to {
+        StoreLocation::Server(url) => to_server(&arguments, &bundle, key.as_ref(), url, connection).await?,
+        store => to_store(&arguments, &bundle, key.as_ref(), &store.open().await?).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -98,7 +95,7 @@ pub async fn run(mut arguments: Push, connection: &Connection) -> anyhow::Result
 async fn to_store(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, store: &Versions<AnyObjects>) -> anyhow::Result<()> {
     let Bundle { source, use_case, version, .. } = bundle;
     let name = &use_case.name;
-    // Before anything that takes time: who pushes meanwhile is noticed.
+    // First of all, so that a push by somebody else is detected, however long the next steps take.
     let before = match store.look(name, None).await? {
         Look::Current { current, etag } => Some((current, etag)),
         Look::Same | Look::NoSuchUseCase => None,
@@ -108,23 +105,23 @@ async fn to_store(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, st
     let mut compiled = Vec::new();
     for arch in &arguments.arch {
         if store.is_compiled(use_case, version, *arch, &trust).await? {
-            say("compiled", &format!("{arch}: is there already"));
+            say("compiled", &format!("{arch}: the store has it already"));
         } else {
             compiled.push((*arch, compile(bundle, *arch).await?));
         }
     }
     let was = before.as_ref().map_or_else(|| "nothing".to_owned(), |(current, _)| current.version.clone());
     if arguments.dry_run {
-        say("dry run", &format!("nothing was brought to the store; {name} serves {was}, and would serve {version}"));
+        say("dry run", &format!("nothing was copied; {name} serves {was}, and would serve {version}"));
         return Ok(());
     }
-    let published = store.publish(name, source, arguments.who.now(), key).await?;
+    let published = store.publish(name, source, arguments.by.now(), key).await?;
     for (arch, code) in &compiled {
         store.publish_compiled(use_case, source, *arch, code, key).await?;
     }
-    let known = if published == Published::Known { ", which the store had" } else { "" };
+    let known = if published == Published::Known { ", which the store had already" } else { "" };
     say("pushed", &format!("version {version}{known}{}", signed_by(key)));
-    let moved = store.move_current(name, version, before, arguments.who.now()).await?;
+    let moved = store.move_current(name, version, before, arguments.by.now()).await?;
     match moved.from {
         Some(from) if from == moved.to => say("serves", &format!("{name} serves {from} already")),
         _ => say("serves", &format!("{name} serves {version}; before it {was}")),
@@ -135,10 +132,10 @@ async fn to_store(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, st
 async fn to_server(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, url: &Url, connection: &Connection) -> anyhow::Result<()> {
     let Bundle { source, use_case, version, .. } = bundle;
     if !arguments.arch.is_empty() {
-        bail!("--arch is for stores: a server compiles for itself");
+        bail!("--arch is for stores: a server compiles by itself");
     }
     check(arguments, bundle).await?;
-    let mut statement = Statement::new(&use_case.name, source, arguments.who.now()).to_envelope();
+    let mut statement = Statement::new(&use_case.name, source, arguments.by.now()).to_envelope();
     if let Some(key) = key {
         statement.sign(key);
     }
@@ -149,7 +146,7 @@ async fn to_server(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, u
     }
     say("sending", &format!("{} to {url}{}", size_text(archive.len() as u64), signed_by(key)));
     let upload = Upload { path: &["use-cases", &use_case.name], content_type: "application/x-tar", body: archive };
-    let answer = Client::of(url.clone(), connection)?.upload(upload, "the server checks and compiles").await?;
+    let answer = Client::for_url(url.clone(), connection)?.upload(upload, "the server checks and compiles").await?;
     let former = answer.json["former"].as_str().unwrap_or("nothing");
     say(
         "serves",
@@ -162,7 +159,7 @@ async fn to_server(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, u
     Ok(())
 }
 
-/// As a host would load it, and as its author says that it answers.
+/// Loads the bundle as a host does, and runs its test cases. Fails if a case fails.
 async fn check(arguments: &Push, bundle: &Bundle) -> anyhow::Result<()> {
     let Bundle { source, use_case, version, runtime } = bundle;
     let plugins = [Role::Validate, Role::Process].into_iter().filter_map(|role| {
@@ -178,25 +175,25 @@ async fn check(arguments: &Push, bundle: &Bundle) -> anyhow::Result<()> {
     if let Some(first) = failed.first() {
         let complaint = printable(&first.complaints.join("; "));
         bail!(
-            "{} of {} cases failed, and nothing was pushed; {}: {complaint}\n  next: postdate plugin test {}",
+            "{} of {} cases failed, so nothing was pushed; {}: {complaint}\n  next: postdate plugin test {}",
             failed.len(),
             ran.len(),
             printable(&first.name),
             arguments.dir.display()
         );
     }
-    say("cases", &if ran.is_empty() { "there are none".to_owned() } else { format!("{} passed", ran.len()) });
+    say("cases", &if ran.is_empty() { "none".to_owned() } else { format!("{} passed", ran.len()) });
     Ok(())
 }
 
 async fn compile(bundle: &Bundle, arch: Arch) -> anyhow::Result<Vec<CompiledCode>> {
     let mut compiled = Vec::new();
-    let mut told = Vec::new();
+    let mut sizes = Vec::new();
     for new in bundle.runtime.precompile(&bundle.source, &bundle.use_case, arch).await? {
-        told.push(format!("{} {} in {} ms", new.artifact.role, size_text(new.artifact.bytes), new.elapsed.as_millis()));
+        sizes.push(format!("{} {} in {} ms", new.artifact.role, size_text(new.artifact.bytes), new.elapsed.as_millis()));
         compiled.push(CompiledCode { artifact: new.artifact, code: new.code });
     }
-    say("compiled", &format!("{arch}: {}", if told.is_empty() { "no plugins".to_owned() } else { told.join(", ") }));
+    say("compiled", &format!("{arch}: {}", if sizes.is_empty() { "no plugins".to_owned() } else { sizes.join(", ") }));
     Ok(compiled)
 }
 
@@ -204,7 +201,7 @@ fn signed_by(key: Option<&SecretKey>) -> String {
     key.map_or_else(String::new, |key| format!(", signed by {}", key.public().id()))
 }
 
-/// One step, done.
+/// Prints a step that is done.
 fn say(step: &str, what: &str) {
     out(&format!("{step:<9}  {what}\n"));
 }

@@ -1,4 +1,4 @@
-//! `postdate use-case show NAME [VERSION]`: what a version is, may do, and who answers for it.
+//! `postdate use-case show NAME [VERSION]`: shows a version's files, plugins, grants and signatures.
 
 use std::process::ExitCode;
 
@@ -10,18 +10,19 @@ use postdate_core::use_case::UseCase;
 use postdate_runtime::trust::Trust;
 use postdate_store::{AnyObjects, Versions};
 
-use super::StoreArgument;
-use crate::output::{columns, out, printable};
-use crate::plugin::size_text;
+use super::arguments::StoreArgument;
+use super::diff::imports;
+use crate::output::{columns, out, printable, size_text};
 
 #[derive(Debug, Args)]
 pub struct Show {
+    /// Name of the use case
     name: String,
-    /// By default the one that serves
+    /// Version to show [default: the current one]
     version: Option<String>,
     #[command(flatten)]
     store: StoreArgument,
-    /// Public keys that must have signed it, with commas between; without, signatures are shown, not checked
+    /// Public keys, separated by commas, one of which must have signed the version; without, signatures are shown, not checked
     #[arg(long, env = "POSTDATE_TRUSTED_KEYS", value_name = "KEYS", value_parser = Trust::parse)]
     trusted_keys: Option<Trust>,
 }
@@ -43,14 +44,14 @@ async fn text(store: &Versions<AnyObjects>, name: &str, version: Option<String>,
     let row = |label: &str, text: String| vec![label.to_owned(), printable(&text)];
     let mut rows = vec![
         row("use case", name.to_owned()),
-        row("version", if version == current.version { format!("{version}, which serves") } else { version.clone() }),
+        row("version", if version == current.version { format!("{version} (current)") } else { version.clone() }),
         row("description", use_case.description.clone()),
         row("pushed", format!("{} by {}", rfc3339(statement.pushed_at), statement.pushed_by)),
         row(
             "signed by",
             match (signers.as_slice(), trust.is_required()) {
                 ([], _) => "nobody".to_owned(),
-                (keys, true) => format!("{}; a trusted key is among them", keys.join(", ")),
+                (keys, true) => format!("{}; one of them is trusted", keys.join(", ")),
                 (keys, false) => format!("{} (not checked: no --trusted-keys)", keys.join(", ")),
             },
         ),
@@ -63,7 +64,7 @@ async fn text(store: &Versions<AnyObjects>, name: &str, version: Option<String>,
     Ok(format!("{}files\n{}", columns(&rows, ""), columns(&files, "  ")))
 }
 
-/// What a plugin may do, and what it asks for.
+/// Returns a plugin's limits, grants and imports.
 fn plugin_rows(source: &BundleSource, use_case: &UseCase, role: Role) -> Vec<Vec<String>> {
     let Some(spec) = use_case.plugin(role) else { return Vec::new() };
     let none = |list: &[String]| if list.is_empty() { "nothing".to_owned() } else { list.join(", ") };
@@ -71,7 +72,7 @@ fn plugin_rows(source: &BundleSource, use_case: &UseCase, role: Role) -> Vec<Vec
     vec![
         vec![role.to_string(), printable(&limits)],
         vec!["  may call".to_owned(), printable(&none(&spec.allow_http))],
-        vec!["  is told".to_owned(), printable(&none(&spec.secrets))],
-        vec!["  imports".to_owned(), printable(&none(&super::diff::imports(source, use_case, role)))],
+        vec!["  secrets".to_owned(), printable(&none(&spec.secrets))],
+        vec!["  imports".to_owned(), printable(&none(&imports(source, use_case, role)))],
     ]
 }

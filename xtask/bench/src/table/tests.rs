@@ -11,7 +11,7 @@ fn columns_are_aligned_and_every_baseline_is_shown() {
     let expected = "\
 measure  value  unit  baseline               ratio  target  met
 posts     9000  /s    11000 (no validator)  0.82 ×  ≥ 8000  yes
-                  60000 (SQLite)
+                      60000 (SQLite)
 late      1.50  ms    -                          -       -  -
 ";
     assert_eq!(table(&rows), expected);

@@ -22,7 +22,7 @@ fn check(letter: &Letter, use_case: &str, reason: &str) {
 }
 
 #[test]
-fn what_each_service_writes_is_read() {
+fn the_messages_of_every_service_are_read() {
     let arn = format!("arn:aws:events:eu-west-1:123456789012:rule/postdate-orders-{ID}");
     let rule = [("ERROR_CODE", "NO_PERMISSIONS"), ("ERROR_MESSAGE", "not authorized"), ("RULE_ARN", &arn)];
     check(&letter(&envelope(), &rule), "orders", "NO_PERMISSIONS: not authorized");
@@ -38,7 +38,7 @@ fn what_each_service_writes_is_read() {
 }
 
 #[test]
-fn what_is_of_no_request_is_listed_and_never_sent() {
+fn a_message_without_a_request_has_no_envelope() {
     for body in ["", "hello", "{}", "é".repeat(40).as_str()] {
         let letter = letter(body, &[("RULE_ARN", "arn:aws:events:eu-west-1:123456789012:rule/éééééééééééééééééééééééééééééééééééé")]);
         assert_eq!((letter.id, letter.envelope().is_none()), (None, true));

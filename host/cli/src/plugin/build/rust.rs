@@ -1,36 +1,37 @@
-//! Rust: cargo says which files it made.
+//! Builds a Rust project, and copies the components that cargo reports.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
 use postdate_core::use_case::MANIFEST_FILE;
+use postdate_toolchains::copy_if_changed;
 use postdate_toolchains::rust::{TARGET, Toolchain};
 use serde_json::Value;
 
-use super::Wanted;
+use super::plugin_file::PluginFile;
 use crate::output::err;
 
-/// A component that cargo made: the target's name, and the file.
-type Made = (String, PathBuf);
+/// A component that cargo built: the target's name, and the file.
+type Built = (String, PathBuf);
 
-pub fn build(dir: &Path, wanted: &[Wanted]) -> anyhow::Result<()> {
+pub fn build(dir: &Path, files: &[PluginFile]) -> anyhow::Result<()> {
     let mut cargo = Toolchain::find(dir)?.cargo(dir, "build");
     cargo.args(["--release", "--message-format=json-render-diagnostics"]).stdin(Stdio::null()).stderr(Stdio::inherit());
     err(&format!("==> Building {} for {TARGET}\n", dir.display()));
     let output = cargo.output().context("cannot start cargo")?;
     if !output.status.success() {
-        bail!("cargo could not build {}: see above", dir.display());
+        bail!("cargo cannot build {}: see the messages above", dir.display());
     }
-    let made = made(&String::from_utf8_lossy(&output.stdout));
-    for component in wanted {
-        place(choose(component, wanted.len(), &made)?, &dir.join(&component.file))?;
+    let built = built(&String::from_utf8_lossy(&output.stdout));
+    for file in files {
+        copy_if_changed(choose(file, files.len(), &built)?, &dir.join(&file.name))?;
     }
     Ok(())
 }
 
-/// From cargo's messages, one JSON document a line.
-fn made(messages: &str) -> Vec<Made> {
+/// Reads cargo's messages, one JSON document a line.
+fn built(messages: &str) -> Vec<Built> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     messages
         .filter(|message| message["reason"] == "compiler-artifact")
@@ -43,33 +44,21 @@ fn made(messages: &str) -> Vec<Made> {
         .collect()
 }
 
-/// The only component for the only file, or the one that is named alike.
-fn choose<'a>(component: &Wanted, files: usize, made: &'a [Made]) -> anyhow::Result<&'a Path> {
-    let stem = component.stem().replace('-', "_");
-    let alike = |(name, _): &&Made| {
+/// Returns the only component for the only file, or the component whose name ends with the file's.
+fn choose<'a>(file: &PluginFile, files: usize, built: &'a [Built]) -> anyhow::Result<&'a Path> {
+    let stem = file.stem().replace('-', "_");
+    let matches = |(name, _): &&Built| {
         let name = name.replace('-', "_");
         name == stem || name.ends_with(&format!("_{stem}"))
     };
-    match (made, files) {
-        ([], _) => bail!("no crate is a component: give one the line crate-type = [\"cdylib\"] under [lib] in its Cargo.toml"),
+    match (built, files) {
+        ([], _) => bail!("no crate builds a component: add crate-type = [\"cdylib\"] under [lib] to its Cargo.toml"),
         ([(_, only)], 1) => Ok(only),
-        _ => made.iter().find(alike).map(|(_, file)| file.as_path()).with_context(|| {
-            let names: Vec<&str> = made.iter().map(|(name, _)| name.as_str()).collect();
-            format!("{MANIFEST_FILE} names {}, and of what cargo made none is called like that: {}", component.file, names.join(", "))
+        _ => built.iter().find(matches).map(|(_, path)| path.as_path()).with_context(|| {
+            let names: Vec<&str> = built.iter().map(|(name, _)| name.as_str()).collect();
+            format!("{MANIFEST_FILE} names {}, but no crate has such a name; cargo built {}", file.name, names.join(", "))
         }),
     }
-}
-
-/// Copies where the content differs: a server, or `--watch`, is told of changes only.
-fn place(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let content = std::fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
-    if std::fs::read(to).is_ok_and(|existing| existing == content) {
-        return Ok(());
-    }
-    let temporary = to.with_extension("wasm.tmp");
-    std::fs::write(&temporary, content)
-        .and_then(|()| std::fs::rename(&temporary, to))
-        .with_context(|| format!("cannot write {}", to.display()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use super::*;
 use postdate_runtime::inspect::{Export, Import};
 
 #[test]
-fn each_import_has_its_answer() {
+fn each_import_is_listed_with_its_verdict() {
     let import = |name: &str, verdict| Import { name: name.into(), verdict };
     let inspection = Inspection {
         kind: Kind::Component { imports: Vec::new(), exports: Vec::new() },
@@ -25,15 +25,15 @@ imports
 }
 
 #[test]
-fn the_conclusion_lists_what_is_wrong() {
-    assert_eq!(conclusion(&[Role::Validate], &[]), "ok: it can be loaded as the validate plugin of a use case\n");
-    assert_eq!(conclusion(&[], &["is empty".into(), "x".into()]), "it cannot be loaded:\n  is empty\n  x\n");
+fn the_conclusion_lists_the_problems() {
+    assert_eq!(conclusion(&[Role::Validate], &[]), "ok: a host can load it as the validate plugin of a use case\n");
+    assert_eq!(conclusion(&[], &["is empty".into(), "x".into()]), "no host can load it:\n  is empty\n  x\n");
     let nothing = inspect(b"");
     assert_eq!(findings("p.wasm", 0, &nothing), "p.wasm (0 bytes)\n");
 }
 
 #[test]
-fn the_bundle_around_a_plugin_is_a_good_one() {
+fn the_bundle_around_a_plugin_is_valid() {
     for role in [Role::Validate, Role::Process] {
         assert!(bundle_for(role, &Bytes::new()).use_case().is_ok(), "{role}");
     }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn the_conclusion_says_what_else_is_listed() {
+fn the_conclusion_counts_machine_code_of_earlier_runs() {
     let mut artifacts = Artifacts { version: "0123456789abcdef".into(), files: [].into(), artifacts: Vec::new() };
     assert_eq!(
         conclusion(Path::new("x/compiled"), &artifacts, 0),
@@ -17,6 +17,6 @@ fn the_conclusion_says_what_else_is_listed() {
 }
 
 #[test]
-fn rows_have_whole_milliseconds() {
+fn a_row_shows_whole_milliseconds() {
     assert_eq!(row(Role::Validate, Arch::Arm64, 123_456, Duration::from_micros(7_900)), ["validate", "arm64", "123456", "7 ms"]);
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn the_example_is_of_the_bundles_own_cases() {
+fn the_example_comes_from_the_test_cases_of_a_bundle() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(example(dir.path()), None);
     for (name, item) in [("aaa", "a pen"), ("orders", "ada's book")] {
@@ -18,12 +18,12 @@ fn the_example_is_of_the_bundles_own_cases() {
 }
 
 #[test]
-fn a_quote_does_not_end_the_shells_quoting() {
+fn a_quote_is_escaped_for_the_shell() {
     assert_eq!(quoted(r#"{"item":"ada's"}"#), r#"'{"item":"ada'\''s"}'"#);
 }
 
 #[test]
-fn the_banner_has_a_line_to_paste() {
+fn the_banner_has_command_lines_to_try_the_server() {
     let example = Some(("orders".to_owned(), "{}".to_owned()));
     let banner = Banner { data: "d".into(), use_cases: "u".into(), clock: None, has_key: true, example };
     let expected = "
@@ -42,7 +42,7 @@ Ctrl-C stops it.
 }
 
 #[test]
-fn an_address_that_is_everywhere_is_also_here() {
+fn an_unspecified_address_becomes_loopback_in_the_url() {
     for (address, expected) in [("0.0.0.0:1", "http://127.0.0.1:1"), ("[::]:1", "http://[::1]:1"), ("10.0.0.1:1", "http://10.0.0.1:1")] {
         assert_eq!(url(address.parse().unwrap()), expected);
     }

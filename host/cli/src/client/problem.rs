@@ -1,54 +1,53 @@
-//! An error answer of the API (RFC 9457) for people: what, code, each problem, correlation id, and what to do next.
+//! An error answer of the API (RFC 9457) as text: detail, code, problems, correlation id, and the next step.
 
 use std::fmt;
 
 use reqwest::Method;
 use serde_json::Value;
 
-use super::client::Call;
-use super::show::text_of;
-use crate::output::{columns, printable};
+use crate::output::{columns, printable, text_of};
 
-/// What the server was asked to do, as far as the advice depends on it.
+/// The kinds of calls that the next step depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    /// To accept a request: the one call that a repeat may do twice, but for an idempotency key.
-    ToAccept,
-    ToUpload,
-    Otherwise,
+pub enum Action {
+    /// Posts a request: the one call that is not idempotent without an idempotency key.
+    Post,
+    Upload,
+    Other,
 }
 
-impl Asked {
-    pub fn of(call: &Call<'_>) -> Self {
-        match (&call.method, call.path) {
-            (&Method::POST, ["requests", _use_case]) => Self::ToAccept,
-            _ => Self::Otherwise,
+impl Action {
+    pub fn of(method: &Method, path: &[&str]) -> Self {
+        match (method, path) {
+            (&Method::POST, ["requests", _use_case]) => Self::Post,
+            _ => Self::Other,
         }
     }
 }
 
 /// An `application/problem+json` answer.
 #[derive(Debug)]
-pub struct Problem {
-    pub asked: Asked,
+pub struct ProblemReport {
+    pub action: Action,
     pub status: u16,
-    /// Seconds or a date, as the header said it.
+    /// Value of the header `Retry-After`: seconds or a date.
     pub retry_after: Option<String>,
-    /// The answer as it came.
+    /// The body, unchanged.
     pub text: String,
+    /// The body, parsed.
     pub json: Value,
 }
 
-impl std::error::Error for Problem {}
+impl std::error::Error for ProblemReport {}
 
-impl fmt::Display for Problem {
+impl fmt::Display for ProblemReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = text_of(&self.json, "code");
-        let what = match text_of(&self.json, "detail") {
+        let detail = match text_of(&self.json, "detail") {
             detail if detail.is_empty() => text_of(&self.json, "title"),
             detail => detail,
         };
-        write!(f, "{what}\n  code: {code} (HTTP {})", self.status)?;
+        write!(f, "{detail}\n  code: {code} (HTTP {})", self.status)?;
         let problems: Vec<Vec<String>> = self.json["problems"].as_array().into_iter().flatten().map(problem_row).collect();
         if !problems.is_empty() {
             write!(f, "\n  problems:\n{}", columns(&problems, "    ").trim_end())?;
@@ -71,16 +70,17 @@ fn problem_row(problem: &Value) -> Vec<String> {
     vec![pointer, text_of(problem, "code"), text_of(problem, "message")]
 }
 
-impl Problem {
+impl ProblemReport {
+    /// Returns the advice for an error code, or `None` where the detail says everything.
     fn next_step(&self, code: &str) -> Option<String> {
         let id = text_of(&self.json, "correlationId");
         Some(match code {
-            "unauthorized" => "give the key of the server with POSTDATE_API_KEY or --api-key".to_owned(),
+            "unauthorized" => "give the server's key with POSTDATE_API_KEY or --api-key".to_owned(),
             "unknown-use-case" => "see the names with `postdate use-case list`".to_owned(),
-            "use-case-broken" => "see what is wrong with it with `postdate use-case list`".to_owned(),
+            "use-case-broken" => "see the reason with `postdate use-case list`".to_owned(),
             "unknown-request" => "see the ids with `postdate request list`".to_owned(),
-            "unknown-target" => "name one of them with --target, or none for the use case's default".to_owned(),
-            "rejected" => "nothing was scheduled: correct what the problems point at, and post again".to_owned(),
+            "unknown-target" => "name one of these with --target, or leave --target out for the use case's default".to_owned(),
+            "rejected" => "nothing was scheduled: correct the problems, and post again".to_owned(),
             "trigger-missing" | "trigger-ambiguous" | "trigger-malformed" | "trigger-without-offset" => {
                 "give --at 2027-03-01T09:00:00+01:00, or --in 90s".to_owned()
             }
@@ -88,21 +88,24 @@ impl Problem {
             "trigger-too-far" => "give an earlier time, or raise schedule.max-ahead in the use case's manifest".to_owned(),
             "validator-failed" | "validator-answer-unusable" if self.status != 503 => {
                 format!(
-                    "the plugin is at fault: look for {id} in the server's log, and try it with `postdate plugin run validate DIR --body FILE`"
+                    "the plugin failed: search the server's log for {id}, and try the plugin with `postdate plugin run validate DIR --body FILE`"
                 )
             }
-            "not-scheduled" | "not-failed" => format!("see how it stands with `postdate request get {id}`"),
+            "not-scheduled" | "not-failed" => format!("see the request's status with `postdate request get {id}`"),
             "idempotency-key-reused" => {
-                format!("take a new key for a new request; the first one is `postdate request get {}`", text_of(&self.json, "first"))
+                format!(
+                    "use a new key for a new request; see the first request with `postdate request get {}`",
+                    text_of(&self.json, "first")
+                )
             }
-            "payload-too-large" if self.asked == Asked::ToUpload => "make the bundle's files smaller".to_owned(),
-            "payload-too-large" => "send less: put large content elsewhere and name it in the body".to_owned(),
+            "payload-too-large" if self.action == Action::Upload => "make the bundle's files smaller".to_owned(),
+            "payload-too-large" => "send a smaller body: store large content elsewhere, and put its URL into the body".to_owned(),
             _ if self.status == 503 => {
                 let wait = self.retry_after.as_ref().map_or_else(|| "a moment".to_owned(), |seconds| format!("{} s", printable(seconds)));
-                let safely = if self.asked == Asked::ToAccept { "; with --idempotency-key a repeat is safe" } else { "" };
-                format!("try again in {wait}{safely}")
+                let idempotent = if self.action == Action::Post { "; with --idempotency-key a repeat is safe" } else { "" };
+                format!("try again in {wait}{idempotent}")
             }
-            _ if self.status >= 500 => format!("look for {id} in the server's log"),
+            _ if self.status >= 500 => format!("search the server's log for {id}"),
             _ => return None,
         })
     }

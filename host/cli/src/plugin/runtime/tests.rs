@@ -5,10 +5,10 @@ use postdate_core::plugin::Role;
 use super::*;
 
 #[test]
-fn the_line_is_rewritten_and_wiped() {
+fn the_progress_line_is_rewritten_and_cleared() {
     let line = |millis, ended| {
         let elapsed = Duration::from_millis(millis);
-        text(Compiling { use_case: "orders", role: Role::Validate, bytes: 12_687_770, elapsed, ended })
+        progress_line(Compiling { use_case: "orders", role: Role::Validate, bytes: 12_687_770, elapsed, ended })
     };
     assert_eq!(line(4100, false), "\r\x1b[Kcompiling validate (12.1 MiB)… 4 s");
     assert_eq!(line(4200, true), "\r\x1b[K");

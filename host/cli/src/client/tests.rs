@@ -5,7 +5,7 @@ fn client(url: &str) -> Client {
 }
 
 #[test]
-fn paths_go_below_the_base_and_are_escaped() {
+fn a_path_is_escaped_and_appended_to_the_base_url() {
     crate::install_tls_provider();
     let query = [("from", "2027-01-01T00:00:00+01:00".to_owned())];
     let url = client("https://api.example.com/prod/").url(&["requests", "a/b"], &query).unwrap();
@@ -14,14 +14,14 @@ fn paths_go_below_the_base_and_are_escaped() {
 }
 
 #[test]
-fn a_base_url_is_whole() {
+fn a_base_url_needs_scheme_and_host() {
     for wrong in ["localhost:8080", "8080", "ftp://h", "/x"] {
         assert!(base_url(wrong).unwrap_err().contains("http://"), "{wrong}");
     }
 }
 
 #[test]
-fn only_loopback_goes_past_proxies() {
+fn only_loopback_bypasses_proxies() {
     for (url, loopback) in [("http://127.0.0.9:1", true), ("http://[::1]:1", true), ("http://LOCALHOST", true), ("http://10.0.0.1", false)]
     {
         assert_eq!(is_loopback(&Url::parse(url).unwrap()), loopback, "{url}");
@@ -29,11 +29,11 @@ fn only_loopback_goes_past_proxies() {
 }
 
 #[test]
-fn answers_of_others_are_not_taken_for_ours() {
-    let error = read(Asked::Otherwise, StatusCode::NOT_FOUND, None, "<html>".to_owned()).unwrap_err().to_string();
-    assert!(error.contains("not an answer of a Postdate API (HTTP 404"), "{error}");
-    let error = read(Asked::Otherwise, StatusCode::OK, None, r#"{"ok":true}"#.to_owned()).unwrap_err().to_string();
-    assert!(error.contains("not an answer of a Postdate API (HTTP 200"), "{error}");
-    let error = read(Asked::Otherwise, StatusCode::NOT_FOUND, None, r#"{"code":"x"}"#.to_owned()).unwrap_err();
-    assert!(error.downcast_ref::<Problem>().is_some());
+fn an_answer_of_another_server_is_an_error() {
+    let error = read(Action::Other, StatusCode::NOT_FOUND, None, "<html>".to_owned()).unwrap_err().to_string();
+    assert!(error.contains("the answer does not come from a Postdate API (HTTP 404"), "{error}");
+    let error = read(Action::Other, StatusCode::OK, None, r#"{"ok":true}"#.to_owned()).unwrap_err().to_string();
+    assert!(error.contains("the answer does not come from a Postdate API (HTTP 200"), "{error}");
+    let error = read(Action::Other, StatusCode::NOT_FOUND, None, r#"{"code":"x"}"#.to_owned()).unwrap_err();
+    assert!(error.downcast_ref::<ProblemReport>().is_some());
 }

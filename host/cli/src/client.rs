@@ -1,0 +1,186 @@
+//! A client of the API: makes one call, and returns its answer or an error with the API's problem report.
+
+mod problem;
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::Args;
+use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use serde_json::Value;
+
+use crate::output;
+use problem::Action;
+pub use problem::ProblemReport;
+
+/// Base URL of `postdate serve` with its default address.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than [`ANSWER_TIMEOUT`]: a server compiles an upload before it answers.
+const UPLOAD_TIMEOUT: Duration = Duration::from_mins(15);
+/// Time between two progress lines of an upload.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
+
+/// The API's URL and key.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct Connection {
+    /// Base URL of the API
+    #[arg(long, env = "POSTDATE_URL", default_value = DEFAULT_URL, value_parser = base_url, global = true)]
+    pub url: Url,
+
+    /// Key of the API, sent as a bearer token. Prefer the variable: `ps` shows arguments to other users
+    #[arg(long, env = "POSTDATE_API_KEY", hide_env_values = true, value_name = "KEY", global = true)]
+    pub api_key: Option<String>,
+}
+
+fn base_url(text: &str) -> Result<Url, &'static str> {
+    // An empty variable counts as unset.
+    match Url::parse(if text.is_empty() { DEFAULT_URL } else { text }) {
+        Ok(url) if ["http", "https"].contains(&url.scheme()) && url.has_host() => Ok(url),
+        _ => Err("write a URL with scheme and host, such as http://127.0.0.1:8080"),
+    }
+}
+
+/// The answer of a call that succeeded.
+#[derive(Debug)]
+pub struct Answer {
+    /// The body, unchanged.
+    pub text: String,
+    /// The body, parsed; an object.
+    pub json: Value,
+}
+
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    key: Option<String>,
+}
+
+/// One call of the API.
+#[derive(Debug, Default)]
+pub struct HttpCall<'a> {
+    pub method: Method,
+    /// Segments of the path below the base URL.
+    pub path: &'a [&'a str],
+    pub query: &'a [(&'a str, String)],
+    /// JSON text.
+    pub body: Option<String>,
+    pub idempotency_key: Option<&'a str>,
+}
+
+/// A `PUT` with a large body.
+pub struct Upload<'a> {
+    pub path: &'a [&'a str],
+    pub content_type: &'static str,
+    pub body: Vec<u8>,
+}
+
+impl Client {
+    pub fn new(connection: &Connection) -> anyhow::Result<Self> {
+        Self::for_url(connection.url.clone(), connection)
+    }
+
+    /// Returns a client for the server at `base`, with the key of `connection`.
+    pub fn for_url(base: Url, connection: &Connection) -> anyhow::Result<Self> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("postdate/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            // The API does not redirect. Following a redirect would send the key to another server.
+            .redirect(reqwest::redirect::Policy::none());
+        if is_loopback(&base) {
+            builder = builder.no_proxy();
+        }
+        let key = connection.api_key.clone().filter(|key| !key.is_empty());
+        Ok(Self { http: builder.build().context("cannot set up an HTTP client")?, base, key })
+    }
+
+    /// Makes a call. Fails with a [`ProblemReport`] if the API answers with an error.
+    pub async fn call(&self, call: HttpCall<'_>) -> anyhow::Result<Answer> {
+        let action = Action::of(&call.method, call.path);
+        let mut request = self.request(call.method, call.path, call.query)?;
+        if let Some(key) = call.idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(body) = call.body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        self.send(request, action).await
+    }
+
+    /// Uploads, and writes `progress` with the elapsed seconds to stderr every [`PROGRESS_INTERVAL`]. Fails as
+    /// [`Client::call`] does.
+    pub async fn upload(&self, upload: Upload<'_>, progress: &str) -> anyhow::Result<Answer> {
+        let begun = Instant::now();
+        let request = self.request(Method::PUT, upload.path, &[])?.timeout(UPLOAD_TIMEOUT);
+        let request = request.header("content-type", upload.content_type).body(upload.body);
+        let mut answer = std::pin::pin!(self.send(request, Action::Upload));
+        loop {
+            match tokio::time::timeout(PROGRESS_INTERVAL, &mut answer).await {
+                Ok(answer) => return answer,
+                Err(_) => output::err(&format!("{progress}: {} s\n", begun.elapsed().as_secs())),
+            }
+        }
+    }
+
+    fn request(&self, method: Method, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<RequestBuilder> {
+        let request = self.http.request(method, self.url(path, query)?);
+        Ok(match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        })
+    }
+
+    fn url(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Url> {
+        let mut url = self.base.clone();
+        url.path_segments_mut().map_err(|()| anyhow!("{} cannot be a base URL", self.base))?.pop_if_empty().extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
+    }
+
+    async fn send(&self, request: RequestBuilder, action: Action) -> anyhow::Result<Answer> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let text = response.text().await.map_err(|error| self.unreachable(&error))?;
+        read(action, status, retry_after, text)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
+        let base = &self.base;
+        let next = if error.is_timeout() {
+            "the answer took too long: check whether the server is busy, or whether another program listens there"
+        } else {
+            "check that `postdate serve` runs there, or name another server with --url or POSTDATE_URL"
+        };
+        // Only the innermost cause tells the reason, such as "Connection refused".
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        anyhow!("cannot reach {base}: {cause}\n  next: {next}")
+    }
+}
+
+fn read(action: Action, status: StatusCode, retry_after: Option<String>, text: String) -> anyhow::Result<Answer> {
+    let json: Option<Value> = serde_json::from_str(&text).ok().filter(Value::is_object);
+    match json {
+        // Every answer of the API has a correlation id.
+        Some(json) if status.is_success() && json["correlationId"].is_string() => Ok(Answer { text, json }),
+        Some(json) if json.get("code").is_some() => Err(ProblemReport { action, status: status.as_u16(), retry_after, text, json }.into()),
+        _ => bail!("the answer does not come from a Postdate API (HTTP {status}): check the path of --url"),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+use super::*;
+use serde_json::json;
+
+fn answer(action: Action, status: u16, json: Value) -> String {
+    ProblemReport { action, status, retry_after: Some("2".to_owned()), text: json.to_string(), json }.to_string()
+}
+
+fn problem(status: u16, json: Value) -> String {
+    answer(Action::Post, status, json)
+}
+
+#[test]
+fn a_rejection_lists_each_problem() {
+    let shown = problem(
+        422,
+        json!({ "detail": "the request was rejected", "code": "rejected", "correlationId": "0198", "problems": [
+            { "pointer": "/quantity", "code": "maximum", "message": "at most 100" },
+            { "pointer": "", "code": "x", "message": "all of it\u{7}" },
+        ]}),
+    );
+    let expected = "the request was rejected
+  code: rejected (HTTP 422)
+  problems:
+    /quantity     maximum  at most 100
+    (whole body)  x        all of it\\u{7}
+  correlation id: 0198
+  next: nothing was scheduled: correct the problems, and post again";
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn a_transient_error_says_when_to_try_again() {
+    assert!(
+        problem(503, json!({ "code": "ledger-unavailable", "title": "busy" }))
+            .ends_with("again in 2 s; with --idempotency-key a repeat is safe")
+    );
+    let busy = json!({ "code": "validator-failed", "reason": "not-started", "correlationId": "77" });
+    assert!(problem(503, busy).ends_with("next: try again in 2 s; with --idempotency-key a repeat is safe"));
+    let to_move = answer(Action::Other, 503, json!({ "code": "scheduler-unavailable" }));
+    assert!(to_move.ends_with("next: try again in 2 s"), "{to_move}");
+    assert!(problem(500, json!({ "code": "ledger-failed", "correlationId": "77" })).ends_with("search the server's log for 77"));
+    assert!(!problem(400, json!({ "code": "bad-query", "detail": "query parameter" })).contains("next:"));
+}
+
+#[test]
+fn a_permanent_error_says_where_to_look() {
+    let broken = problem(503, json!({ "code": "use-case-broken" }));
+    assert!(broken.ends_with("next: see the reason with `postdate use-case list`"), "{broken}");
+    let trap = problem(500, json!({ "code": "validator-failed", "reason": "trap", "correlationId": "77" }));
+    assert!(trap.contains("next: the plugin failed: search the server's log for 77"), "{trap}");
+    let large = json!({ "code": "payload-too-large" });
+    assert!(problem(413, large.clone()).contains("put its URL into the body"));
+    assert!(answer(Action::Upload, 413, large).ends_with("next: make the bundle's files smaller"));
+}
+
+#[test]
+fn only_a_post_of_a_request_is_the_action_post() {
+    let action = |method: Method, path: &[&str]| Action::of(&method, path);
+    assert_eq!(action(Method::POST, &["requests", "orders"]), Action::Post);
+    assert_eq!(action(Method::POST, &["requests", "0198", "retry"]), Action::Other);
+    assert_eq!(action(Method::PATCH, &["requests", "0198"]), Action::Other);
+}
