@@ -1,4 +1,4 @@
-//! One call of a plugin outside a server: what the host would hand it, made of a case or of the command line.
+//! One call of a plugin outside a server, with the input that a server would pass.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use postdate_core::schedule::{check_window, parse_time, rfc3339, trigger_of};
 use postdate_core::use_case::UseCase;
 use postdate_runtime::{CallOptions, LoadedBundle, LogLine, Outgoing, Report};
 
-use crate::compare::Outcome;
+use crate::compare::Reply;
 
-/// How far ahead a body that says no time is taken to be scheduled.
+/// The delay of a body that names no time.
 const DEFAULT_AHEAD: TimeDelta = TimeDelta::hours(1);
 
-/// What goes into a call.
+/// The input of a call.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct CaseCall {
     pub role: Role,
     pub id: String,
     /// When the request was received, or the job was due.
@@ -30,11 +30,11 @@ pub struct Call {
     pub outgoing: Outgoing,
 }
 
-/// What came of it.
+/// The result of a call.
 #[derive(Debug)]
 pub struct Called {
-    pub outcome: Outcome,
-    /// Why the host would not take this acceptance, if it is one.
+    pub reply: Reply,
+    /// Why a server would refuse this acceptance, if the reply is one.
     pub unusable: Option<String>,
     pub elapsed: Duration,
     /// Bytes.
@@ -44,8 +44,8 @@ pub struct Called {
     pub lines: Vec<LogLine>,
 }
 
-impl Call {
-    /// Fails where a host would not call the plugin at all.
+impl CaseCall {
+    /// Calls the plugin. Fails where a server would not call it.
     pub async fn make(self, bundle: &LoadedBundle, use_case: &UseCase) -> anyhow::Result<Called> {
         let role = self.role;
         let Some(spec) = use_case.plugin(role) else { bail!("the use case {} has no {role} plugin", use_case.name) };
@@ -61,8 +61,8 @@ impl Call {
                 let now = self.now;
                 let input = self.into_input(use_case)?;
                 let called = called(bundle.call_validate(input, options).await);
-                let unusable = match &called.outcome {
-                    Outcome::Accepted(acceptance) => unusable(use_case, acceptance, now),
+                let unusable = match &called.reply {
+                    Reply::Accepted(acceptance) => unusable(use_case, acceptance, now),
                     _ => None,
                 };
                 Ok(Called { unusable, ..called })
@@ -101,13 +101,13 @@ impl Call {
 
 fn called<T>(report: Report<T>) -> Called
 where
-    Outcome: From<Result<T, postdate_core::plugin::PluginError>>,
+    Reply: From<Result<T, postdate_core::plugin::PluginError>>,
 {
     let Report { result, elapsed, peak_memory, instructions, lines } = report;
-    Called { outcome: result.into(), unusable: None, elapsed, peak_memory, instructions, lines }
+    Called { reply: result.into(), unusable: None, elapsed, peak_memory, instructions, lines }
 }
 
-/// What the host checks of an acceptance before it takes it.
+/// Makes a server's checks of an acceptance; returns why it would be refused.
 fn unusable(use_case: &UseCase, acceptance: &Acceptance, now: DateTime<Utc>) -> Option<String> {
     if let Some(alias) = acceptance.target.as_deref().filter(|alias| use_case.targets.get(alias).is_none()) {
         return Some(format!("target: {alias:?} is not among the targets of the use case: {}", use_case.targets.aliases().join(", ")));

@@ -1,4 +1,4 @@
-//! Canned answers for `postdate plugin test`: what the plugin's requests must look like, in order, and what they get.
+//! Canned answers of a test case, `[[http]]`: the requests that the plugin must make, in order, and the answer to each.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,16 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
-use wasmtime_wasi_http::{Error, WasiBody};
+use postdate_runtime::outgoing::{HttpError, Origin, Responder};
 
-use super::grant::Origin;
-use super::{Io, Sent};
-
-/// Largest request body that is compared.
-const MAX_BODY_BYTES: usize = 8 << 20;
-
-/// One expected request, and what comes back. What is `None` is not compared.
+/// One expected request, and its answer. A field that is `None` is not compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
     pub method: Option<String>,
@@ -51,7 +44,7 @@ struct Progress {
     mismatches: Vec<String>,
 }
 
-/// What is wrong with an exchange of a test case; `index` is from 0.
+/// An exchange of a test case that cannot be used; `index` counts from 0.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("http[{index}]: {message}")]
 pub struct CannedError {
@@ -60,7 +53,7 @@ pub struct CannedError {
 }
 
 impl Canned {
-    /// What an answer's `error` may be: the error codes of `wasi:http` that a plugin may want to see.
+    /// The names that an answer's `error` may have: error codes of `wasi:http` that a plugin may have to handle.
     pub const ERRORS: [&'static str; 10] = [
         "connection-refused",
         "connection-terminated",
@@ -74,7 +67,7 @@ impl Canned {
         "tls-protocol-error",
     ];
 
-    /// Checks the answers, so that a slip in a test case is not taken for a fault of the plugin.
+    /// Checks the answers first, so that a mistake in a test case does not look like a fault of the plugin.
     pub fn new(exchanges: Vec<Exchange>) -> Result<Arc<Self>, CannedError> {
         for (index, exchange) in exchanges.iter().enumerate() {
             let fault = |message| CannedError { index, message };
@@ -83,7 +76,7 @@ impl Canned {
         Ok(Arc::new(Self { exchanges, progress: Mutex::default() }))
     }
 
-    /// What the plugin's requests had wrong so far, one sentence each, and each exchange that was not asked for.
+    /// Returns a sentence for each request that differed, and for each exchange that was not requested.
     pub fn complaints(&self) -> Vec<String> {
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let unused = self
@@ -112,42 +105,38 @@ impl Canned {
     }
 }
 
-/// Answers a request from the next exchange; a mismatch, or one request too many, is an internal error to the plugin.
-pub async fn answer(canned: Arc<Canned>, request: Request<WasiBody>) -> Sent {
-    let (parts, body) = request.into_parts();
-    let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|_| Error::HttpRequestBodySize(None))?.to_bytes();
-    let request = Request::from_parts(parts, body);
-    match canned.next(&request) {
-        Ok(Answer::Response { status, headers, body }) => respond(*status, headers, body),
-        Ok(Answer::Error(name)) => Err(error(name).unwrap_or(Error::ConfigurationError)),
-        Err(mismatch) => Err(Error::InternalError(Some(mismatch))),
+/// Answers from the next exchange. The plugin gets an internal error for a request that differs, and for one too many.
+impl Responder for Canned {
+    fn respond(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        match self.next(&request) {
+            Ok(Answer::Response { status, headers, body }) => response(*status, headers, body),
+            Ok(Answer::Error(name)) => Err(error(name).unwrap_or(HttpError::ConfigurationError)),
+            Err(mismatch) => Err(HttpError::InternalError(Some(mismatch))),
+        }
     }
 }
 
-fn respond(status: u16, headers: &BTreeMap<String, String>, body: &str) -> Sent {
+fn response(status: u16, headers: &BTreeMap<String, String>, body: &str) -> Result<Response<Bytes>, HttpError> {
     let mut response = Response::builder().status(status);
     for (name, value) in headers {
         response = response.header(name, value);
     }
-    let body = Full::new(Bytes::copy_from_slice(body.as_bytes())).map_err(|never| match never {}).boxed_unsync();
-    // `Exchange::check` has seen status and headers already.
-    let response = response.body(body).map_err(|error| Error::InternalError(Some(error.to_string())))?;
-    let io: Io = Box::new(std::future::ready(Ok(())));
-    Ok((response, io))
+    // `Exchange::check` has checked status and headers.
+    response.body(Bytes::copy_from_slice(body.as_bytes())).map_err(|error| HttpError::InternalError(Some(error.to_string())))
 }
 
-fn error(name: &str) -> Option<Error> {
+fn error(name: &str) -> Option<HttpError> {
     Some(match name {
-        "connection-refused" => Error::ConnectionRefused,
-        "connection-terminated" => Error::ConnectionTerminated,
-        "connection-timeout" => Error::ConnectionTimeout,
-        "connection-read-timeout" => Error::ConnectionReadTimeout,
-        "destination-unavailable" => Error::DestinationUnavailable,
-        "dns-error" => Error::DnsError { rcode: None, info_code: None },
-        "http-protocol-error" => Error::HttpProtocolError,
-        "http-response-incomplete" => Error::HttpResponseIncomplete,
-        "tls-certificate-error" => Error::TlsCertificateError,
-        "tls-protocol-error" => Error::TlsProtocolError,
+        "connection-refused" => HttpError::ConnectionRefused,
+        "connection-terminated" => HttpError::ConnectionTerminated,
+        "connection-timeout" => HttpError::ConnectionTimeout,
+        "connection-read-timeout" => HttpError::ConnectionReadTimeout,
+        "destination-unavailable" => HttpError::DestinationUnavailable,
+        "dns-error" => HttpError::DnsError { rcode: None, info_code: None },
+        "http-protocol-error" => HttpError::HttpProtocolError,
+        "http-response-incomplete" => HttpError::HttpResponseIncomplete,
+        "tls-certificate-error" => HttpError::TlsCertificateError,
+        "tls-protocol-error" => HttpError::TlsProtocolError,
         _ => return None,
     })
 }
@@ -176,7 +165,7 @@ impl Exchange {
         }
     }
 
-    /// The first difference, if any. Never shows a header's value: it may be a secret.
+    /// Fails with the first difference. Never shows a header's value, which may be a secret.
     fn compare(&self, request: &Request<Bytes>) -> Result<(), String> {
         if let Some(method) = &self.method
             && !method.eq_ignore_ascii_case(request.method().as_str())
@@ -212,7 +201,7 @@ impl fmt::Display for Exchange {
     }
 }
 
-/// Whether both lead to the same place, however host and port are written.
+/// Returns whether both are the same URL, however host and port are written.
 fn same_url(expected: &str, got: &http::Uri) -> bool {
     let path = |uri: &http::Uri| uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
     expected.parse::<http::Uri>().is_ok_and(|expected| Origin::of(&expected) == Origin::of(got) && path(&expected) == path(got))

@@ -1,4 +1,4 @@
-//! Whether what a plugin answered is what its case expects. Pure: each difference is a sentence.
+//! Compares a plugin's reply with the one that its case expects. Pure: each difference is a sentence.
 
 use postdate_core::plugin::{Acceptance, JobFailure, JobResult, PluginError, Problem, Verdict};
 use postdate_core::schedule::parse_time;
@@ -6,21 +6,21 @@ use serde_json::{Value, json};
 
 use crate::cases::{Expected, ExpectedAcceptance, ExpectedFailure, ExpectedProblem};
 
-/// What came back from one call.
+/// The reply of one call.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum Reply {
     Accepted(Acceptance),
     Problems(Vec<Problem>),
     Result(Option<String>),
     Failure(JobFailure),
-    /// There was no answer: the word for why, and the sentence.
+    /// The plugin did not answer: the reason as a stable word, and as a sentence.
     Error {
         code: &'static str,
         message: String,
     },
 }
 
-impl From<Result<Verdict, PluginError>> for Outcome {
+impl From<Result<Verdict, PluginError>> for Reply {
     fn from(result: Result<Verdict, PluginError>) -> Self {
         match result {
             Ok(Ok(acceptance)) => Self::Accepted(acceptance),
@@ -30,7 +30,7 @@ impl From<Result<Verdict, PluginError>> for Outcome {
     }
 }
 
-impl From<Result<JobResult, PluginError>> for Outcome {
+impl From<Result<JobResult, PluginError>> for Reply {
     fn from(result: Result<JobResult, PluginError>) -> Self {
         match result {
             Ok(Ok(result)) => Self::Result(result),
@@ -40,14 +40,14 @@ impl From<Result<JobResult, PluginError>> for Outcome {
     }
 }
 
-impl From<PluginError> for Outcome {
+impl From<PluginError> for Reply {
     fn from(error: PluginError) -> Self {
         Self::Error { code: error.reason.code(), message: error.to_string() }
     }
 }
 
-impl Outcome {
-    /// The outcome as a JSON document, with `outcome` saying which it is.
+impl Reply {
+    /// Returns the reply as a JSON document; its member `outcome` names the kind.
     pub fn document(&self) -> Value {
         match self {
             Self::Accepted(acceptance) => json!({
@@ -69,14 +69,14 @@ impl Outcome {
     }
 }
 
-/// Every difference between the two; none means that the case holds.
-pub fn differences(expected: &Expected, got: &Outcome) -> Vec<String> {
+/// Returns every difference; none means that the case passes.
+pub fn differences(expected: &Expected, got: &Reply) -> Vec<String> {
     match (expected, got) {
-        (Expected::Accepted(expected), Outcome::Accepted(got)) => acceptance(expected, got),
-        (Expected::Problems(expected), Outcome::Problems(got)) => problems(expected, got),
-        (Expected::Result(expected), Outcome::Result(got)) => result(expected, got.as_deref()),
-        (Expected::Failure(expected), Outcome::Failure(got)) => failure(expected, got),
-        (Expected::Error(expected), Outcome::Error { code, .. }) if expected == code => Vec::new(),
+        (Expected::Accepted(expected), Reply::Accepted(got)) => acceptance(expected, got),
+        (Expected::Problems(expected), Reply::Problems(got)) => problems(expected, got),
+        (Expected::Result(expected), Reply::Result(got)) => result(expected, got.as_deref()),
+        (Expected::Failure(expected), Reply::Failure(got)) => failure(expected, got),
+        (Expected::Error(expected), Reply::Error { code, .. }) if expected == code => Vec::new(),
         (expected, got) => vec![format!("expected {}, got {}", name_of(expected), got.document())],
     }
 }

@@ -8,12 +8,12 @@ use postdate_core::bundle::BundleSource;
 use postdate_core::id::CorrelationId;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::UseCase;
-use postdate_runtime::outgoing::Canned;
 use postdate_runtime::{LoadError, LoadedBundle, LogLine, Outgoing, Runtime, Secrets};
 
-use crate::call::{Call, Called};
+use crate::call::{Called, CaseCall};
+use crate::canned::Canned;
 use crate::cases::{Case, Expected};
-use crate::compare::{Outcome, differences};
+use crate::compare::{Reply, differences};
 
 /// A case that has been run.
 #[derive(Debug, Default)]
@@ -65,12 +65,12 @@ async fn try_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> anyhow::R
     let bundle = match loaded {
         Ok(bundle) => bundle.with_secrets(&secrets_of(use_case, case)?).await?,
         Err(error) => {
-            let refused = Outcome::Error { code: "refused", message: error.to_string() };
+            let refused = Reply::Error { code: "refused", message: error.to_string() };
             return Ok((differences(&case.expect, &refused), Vec::new()));
         }
     };
     let canned = Canned::new(case.http.clone())?;
-    let call = Call {
+    let call = CaseCall {
         role: case.call,
         // The same in each run, so that what a plugin derives of it can be expected.
         id: CorrelationId::new(case.now, [0; 10]).to_string(),
@@ -79,10 +79,10 @@ async fn try_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> anyhow::R
         headers: case.headers.clone(),
         attempt: case.attempt,
         body: case.body.clone(),
-        outgoing: Outgoing::Canned(canned.clone()),
+        outgoing: Outgoing::Responder(canned.clone()),
     };
-    let Called { outcome, unusable, lines, .. } = call.make(&bundle, use_case).await?;
-    let mut complaints = differences(&case.expect, &outcome);
+    let Called { reply, unusable, lines, .. } = call.make(&bundle, use_case).await?;
+    let mut complaints = differences(&case.expect, &reply);
     complaints.extend(unusable.map(|reason| format!("the host would not take the validator's answer: {reason}")));
     complaints.extend(canned.complaints());
     Ok((complaints, lines))

@@ -4,7 +4,7 @@
 use postdate_core::plugin::Stopped;
 use wasmtime::ResourceLimiter;
 
-use crate::config::{CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLE_ELEMENTS, TABLES_PER_COMPONENT};
+use crate::engine::config::{CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLE_ELEMENTS, TABLES_PER_COMPONENT};
 
 /// Most bytes that a plugin may answer.
 pub const MAX_OUTPUT_BYTES: u64 = 1 << 20;

@@ -58,16 +58,16 @@ impl<F: Fn(&str) -> Option<String> + Send + Sync> SecretSource for Function<F> {
     }
 }
 
-/// What a plugin's `config` is made of: what the bundle says, and the secrets that the host adds at each call.
+/// The keys of a plugin's `wasi:config/store`: the bundle's settings, and the secrets that the host adds at each call.
 #[derive(Clone, Default)]
-pub(crate) struct Config {
+pub(crate) struct PluginConfig {
     pub settings: Arc<BTreeMap<String, String>>,
     pub secrets: SecretValues,
 }
 
-impl fmt::Debug for Config {
+impl fmt::Debug for PluginConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (settings, secrets) = (self.settings.keys(), self.secrets.keys());
-        f.debug_struct("Config").field("settings", &settings).field("secrets", &secrets).finish()
+        f.debug_struct("PluginConfig").field("settings", &settings).field("secrets", &secrets).finish()
     }
 }

@@ -12,25 +12,28 @@
 //! by who has seen what it was before. What is read is compared with the digests that `bundle.json` or `artifacts.json` has,
 //! and these are believed if whom the host trusts has signed them.
 
+mod any_objects;
 mod compress;
 mod current;
 mod directory;
 mod error;
 mod objects;
+mod precompiled;
 mod prune;
 mod publish;
 mod s3;
 mod statement;
 pub mod tarball;
-mod unpack;
 mod versions;
 
+pub use any_objects::AnyObjects;
 pub use current::{Current, Former};
 pub use directory::Directory;
 pub use error::StoreError;
-pub use objects::{AnyObjects, Child, Got, Objects, Put, Stored, When};
+pub use objects::{Child, Got, Objects, Put, Stored, When};
+pub use precompiled::PrecompiledCode;
 pub use prune::Idle;
-pub use publish::{CompiledCode, Moved, Published};
+pub use publish::{Moved, Published};
 pub use s3::S3;
-pub use statement::{By, Statement};
+pub use statement::{By, Statement, StatementError};
 pub use versions::{CURRENT_FILE, Look, Versions};

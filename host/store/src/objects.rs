@@ -4,12 +4,12 @@ use std::future::Future;
 
 use bytes::Bytes;
 
-use crate::StoreError;
+use crate::error::StoreError;
 
 /// Keys have `/` between their parts, and are made of names that were checked: none leads out of the store.
 pub trait Objects: Send + Sync {
     /// The store, or what is at a key, as people name it: a path, or an `s3://` address.
-    fn place(&self, key: &str) -> String;
+    fn describe(&self, key: &str) -> String;
 
     /// Reads at most `most` bytes; more is an error. With `unless`, an object that still has this tag is not read.
     fn get(&self, key: &str, unless: Option<&str>, most: u64) -> impl Future<Output = Result<Got, StoreError>> + Send;
@@ -69,43 +69,4 @@ pub enum Put {
     Done,
     /// `when` did not hold, and nothing was written.
     Refused,
-}
-
-/// A store of whichever kind.
-#[derive(Debug, Clone)]
-pub enum AnyObjects {
-    Directory(crate::Directory),
-    S3(crate::S3),
-}
-
-/// Calls the store that it is.
-macro_rules! each {
-    ($any:expr, $objects:ident => $call:expr) => {
-        match $any {
-            AnyObjects::Directory($objects) => $call,
-            AnyObjects::S3($objects) => $call,
-        }
-    };
-}
-
-impl Objects for AnyObjects {
-    fn place(&self, key: &str) -> String {
-        each!(self, objects => objects.place(key))
-    }
-
-    async fn get(&self, key: &str, unless: Option<&str>, most: u64) -> Result<Got, StoreError> {
-        each!(self, objects => objects.get(key, unless, most).await)
-    }
-
-    async fn children(&self, prefix: &str) -> Result<Vec<Child>, StoreError> {
-        each!(self, objects => objects.children(prefix).await)
-    }
-
-    async fn put(&self, key: &str, content: Bytes, when: When<'_>) -> Result<Put, StoreError> {
-        each!(self, objects => objects.put(key, content, when).await)
-    }
-
-    async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        each!(self, objects => objects.delete(key).await)
-    }
 }

@@ -7,8 +7,10 @@ use chrono::{DateTime, Utc};
 use postdate_runtime::artifacts::ARTIFACTS_FILE;
 use postdate_runtime::trust::{Envelope, Trust};
 
-use crate::versions::statement_key;
-use crate::{Objects, Statement, StoreError, Versions, When};
+use crate::error::StoreError;
+use crate::objects::{Objects, When};
+use crate::statement::Statement;
+use crate::versions::{Versions, statement_key};
 
 /// A version that may be deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +60,8 @@ impl<S: Objects> Versions<S> {
                 // Where it is refused, the push that made it current has written it again.
                 self.objects.put(&statement_key(name, version), envelope.to_json().into(), When::Absent).await?;
             }
-            let place = self.objects.place(name);
-            return Err(StoreError::Moved { place, now: current.version, by: current.by });
+            let location = self.objects.describe(name);
+            return Err(StoreError::Moved { location, now: current.version, by: current.by });
         }
         // Prefixes are followed one by one: there are few, and a listing of all keys would have no bound.
         let mut prefixes = vec![format!("{name}/{version}")];

@@ -1,31 +1,18 @@
 //! Bringing a version into a store, and making it the one that serves.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use postdate_core::bundle::BundleSource;
-use postdate_core::plugin::Role;
-use postdate_core::use_case::UseCase;
 use postdate_runtime::MAX_MANIFEST_BYTES;
-use postdate_runtime::artifacts::{ARTIFACTS_FILE, Arch, Artifact, Artifacts, engine_hash};
 use postdate_runtime::trust::{Envelope, SecretKey, Trust};
 
-use crate::compress::pack;
 use crate::current::Current;
-use crate::statement::By;
-use crate::unpack::MAX_PACKED_BYTES;
-use crate::versions::{COMPILED_DIR, current_key, statement_key};
-use crate::{Got, Look, Objects, Put, Statement, StoreError, Stored, Versions, When};
+use crate::error::StoreError;
+use crate::objects::{Got, Objects, Put, Stored, When};
+use crate::statement::{By, Statement};
+use crate::versions::{Look, Versions, current_key, statement_key};
 
 /// Times that an object is written anew because somebody else wrote it in between.
 const TRIES: usize = 5;
-
-/// A plugin as machine code, as it is to be kept.
-#[derive(Debug, Clone)]
-pub struct CompiledCode {
-    pub artifact: Artifact,
-    pub code: Bytes,
-}
 
 /// What [`Versions::publish`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,50 +82,6 @@ impl<S: Objects> Versions<S> {
         }
     }
 
-    /// Whether the plugins of a version are there as machine code for such a machine and this very program's engine, listed by
-    /// whom is trusted.
-    pub async fn is_compiled(&self, use_case: &UseCase, version: &str, arch: Arch, trust: &Trust) -> Result<bool, StoreError> {
-        let dir = compiled_dir(&use_case.name, version, arch);
-        let Got::Object(found) = self.objects.get(&format!("{dir}/{ARTIFACTS_FILE}"), None, MAX_MANIFEST_BYTES).await? else {
-            return Ok(false);
-        };
-        let opened = Envelope::parse(&found.content).ok().and_then(|envelope| Artifacts::open(&envelope, trust).ok());
-        let Some(artifacts) = opened.filter(|artifacts| artifacts.version == version) else { return Ok(false) };
-        let there: BTreeSet<String> = self.objects.children(&dir).await?.into_iter().map(|child| format!("{dir}/{}", child.name)).collect();
-        let mut roles = [Role::Validate, Role::Process].into_iter().filter(|role| use_case.plugin(*role).is_some());
-        Ok(roles.all(|role| artifacts.find(role, arch).is_some_and(|artifact| there.contains(&packed_key(&dir, artifact)))))
-    }
-
-    /// Brings what a version's plugins were compiled to for an architecture, and last of all the list that says so. A list
-    /// that is there is replaced: nobody signs what somebody else has compiled.
-    pub async fn publish_compiled(
-        &self,
-        use_case: &UseCase,
-        source: &BundleSource,
-        arch: Arch,
-        compiled: &[CompiledCode],
-        key: Option<&SecretKey>,
-    ) -> Result<(), StoreError> {
-        let mut artifacts = Artifacts::new(source, use_case);
-        let dir = compiled_dir(&use_case.name, &artifacts.version, arch);
-        for CompiledCode { artifact, code } in compiled {
-            let code = code.clone();
-            let packed = tokio::task::spawn_blocking(move || pack(&code)).await.map_err(std::io::Error::other).flatten();
-            let packed = packed.map_err(|error| StoreError::unavailable("compress", &artifact.file, error))?;
-            if packed.len() as u64 > MAX_PACKED_BYTES {
-                return Err(StoreError::TooLarge { place: artifact.file.clone(), limit: MAX_PACKED_BYTES });
-            }
-            self.put_content(&packed_key(&dir, artifact), packed.into()).await?;
-            artifacts.artifacts.push(artifact.clone());
-        }
-        let list = format!("{dir}/{ARTIFACTS_FILE}");
-        let mut envelope = artifacts.into_envelope().map_err(|error| StoreError::unavailable("write", &list, error))?;
-        if let Some(key) = key {
-            envelope.sign(key);
-        }
-        self.put_content(&list, envelope.to_json().into()).await
-    }
-
     /// Makes a version current, if the use case still is what a look at it said: `None` where there was none.
     pub async fn move_current(
         &self,
@@ -191,7 +134,7 @@ impl<S: Objects> Versions<S> {
             Look::Same | Look::NoSuchUseCase => ("none".to_owned(), String::new()),
         };
         let by = if by.is_empty() { "somebody".to_owned() } else { by };
-        StoreError::Moved { place: self.objects.place(&current_key(name)), now, by }
+        StoreError::Moved { location: self.objects.describe(&current_key(name)), now, by }
     }
 
     /// Makes a former version current: this one, or the one that served before.
@@ -217,7 +160,7 @@ impl<S: Objects> Versions<S> {
     }
 
     /// Writes an object that has one right content. What is there already is looked at, and mended if it is another.
-    async fn put_content(&self, key: &str, content: Bytes) -> Result<(), StoreError> {
+    pub(crate) async fn put_content(&self, key: &str, content: Bytes) -> Result<(), StoreError> {
         let mut etag = None;
         for _ in 0..TRIES {
             if self.objects.put(key, content.clone(), When::still(etag.as_deref())).await? == Put::Done {
@@ -239,16 +182,6 @@ impl<S: Objects> Versions<S> {
     }
 
     fn contended(&self, key: &str) -> StoreError {
-        StoreError::unavailable("write", self.objects.place(key), "others write it at the same time")
+        StoreError::unavailable("write", self.objects.describe(key), "others write it at the same time")
     }
-}
-
-/// Where a version has machine code for such a machine and this very program's engine.
-pub(crate) fn compiled_dir(name: &str, version: &str, arch: Arch) -> String {
-    format!("{name}/{version}/{COMPILED_DIR}/{arch}-{}", engine_hash())
-}
-
-/// Named after what it unpacks to, so that two who compile the same plugin do not mix.
-pub(crate) fn packed_key(dir: &str, artifact: &Artifact) -> String {
-    format!("{dir}/{}.zst", artifact.digest.trim_start_matches("blake3:"))
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use postdate_core::bundle::{BundleSource, Listing, is_file_name, version_of};
-use postdate_runtime::trust::{Envelope, Trust};
+use postdate_runtime::trust::{Envelope, EnvelopeError, Trust};
 use serde::{Deserialize, Serialize};
 
 /// The type of a [`Statement`] in an [`Envelope`].
@@ -18,6 +18,21 @@ pub struct Statement {
     pub pushed_at: DateTime<Utc>,
     /// As they called themselves.
     pub pushed_by: String,
+}
+
+/// Why a statement is not believed. Each ends a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StatementError {
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    #[error("does not say what a bundle's files are: {0}")]
+    Malformed(String),
+    #[error("is of use case {found:?}, and not of {expected:?}")]
+    OtherUseCase { found: String, expected: String },
+    #[error("is of version {found}, and not of {expected}")]
+    OtherVersion { found: String, expected: String },
+    #[error("lists {0:?}, which is not the name of a bundle's file")]
+    NotAFileName(String),
 }
 
 /// Who does something, and when.
@@ -39,20 +54,19 @@ impl Statement {
         Envelope::new(STATEMENT_TYPE, serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// What it says, if it is signed by whom is trusted and is of this version of this use case. The error is a sentence's end.
-    pub fn open(envelope: &Envelope, trust: &Trust, use_case: &str, version: &str) -> Result<Self, String> {
-        let payload = envelope.open(STATEMENT_TYPE, trust).map_err(|error| error.to_string())?;
-        let statement: Self =
-            serde_json::from_slice(payload).map_err(|error| format!("does not say what a bundle's files are: {error}"))?;
+    /// Returns the statement, if `trust` believes it and it is of this version of this use case.
+    pub fn open(envelope: &Envelope, trust: &Trust, use_case: &str, version: &str) -> Result<Self, StatementError> {
+        let payload = envelope.open(STATEMENT_TYPE, trust)?;
+        let statement: Self = serde_json::from_slice(payload).map_err(|error| StatementError::Malformed(error.to_string()))?;
         if statement.use_case != use_case {
-            return Err(format!("is of use case {:?}, and not of {use_case:?}", statement.use_case));
+            return Err(StatementError::OtherUseCase { found: statement.use_case, expected: use_case.to_owned() });
         }
         let real = version_of(&statement.files);
         if statement.version != version || real != version {
-            return Err(format!("is of version {real}, and not of {version}"));
+            return Err(StatementError::OtherVersion { found: real, expected: version.to_owned() });
         }
         if let Some(wrong) = statement.files.keys().find(|name| !is_file_name(name)) {
-            return Err(format!("lists {wrong:?}, which is not the name of a bundle's file"));
+            return Err(StatementError::NotAFileName(wrong.clone()));
         }
         Ok(statement)
     }

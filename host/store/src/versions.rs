@@ -6,10 +6,12 @@ use postdate_core::use_case::{MANIFEST_FILE, UseCase, is_use_case_name};
 use postdate_runtime::trust::{Envelope, Trust};
 use postdate_runtime::{MAX_FILE_BYTES, MAX_MANIFEST_BYTES};
 
-use crate::{Current, Got, Objects, Statement, StoreError, Stored};
+use crate::current::Current;
+use crate::error::StoreError;
+use crate::objects::{Got, Objects, Stored};
+use crate::statement::{Statement, StatementError};
 
 pub(crate) const STATEMENT_FILE: &str = "bundle.json";
-pub(crate) const COMPILED_DIR: &str = "compiled";
 /// Says which version of a use case serves.
 pub const CURRENT_FILE: &str = "current";
 const MAX_CURRENT_BYTES: u64 = 64 << 10;
@@ -50,7 +52,7 @@ impl<S: Objects> Versions<S> {
             Got::Same => Ok(Look::Same),
             Got::Missing => Ok(Look::NoSuchUseCase),
             Got::Object(Stored { content, etag }) => {
-                let current = Current::parse(&content).map_err(|reason| StoreError::damaged(self.objects.place(&key), reason))?;
+                let current = Current::parse(&content).map_err(|reason| StoreError::damaged(self.objects.describe(&key), reason))?;
                 Ok(Look::Current { current, etag })
             }
         }
@@ -89,9 +91,9 @@ impl<S: Objects> Versions<S> {
             return Err(StoreError::NoSuchVersion { name: name.to_owned(), version: version.to_owned() });
         };
         let opened = Envelope::parse(&stored.content)
-            .map_err(|error| error.to_string())
+            .map_err(StatementError::from)
             .and_then(|envelope| Ok((Statement::open(&envelope, trust, name, version)?, envelope)));
-        opened.map_err(|reason| StoreError::damaged(self.objects.place(&key), reason))
+        opened.map_err(|reason| StoreError::damaged(self.objects.describe(&key), reason))
     }
 
     /// All files of a version, each compared with what the statement says.
@@ -107,11 +109,11 @@ impl<S: Objects> Versions<S> {
     /// The manifest of a version, compared with what the statement says.
     pub async fn use_case(&self, name: &str, version: &str, trust: &Trust) -> Result<UseCase, StoreError> {
         let (statement, _) = self.statement(name, version, trust).await?;
-        let place = || self.objects.place(&format!("{name}/{version}/{MANIFEST_FILE}"));
-        let entry = statement.files.get(MANIFEST_FILE).ok_or_else(|| StoreError::Missing { place: place() })?;
+        let location = || self.objects.describe(&format!("{name}/{version}/{MANIFEST_FILE}"));
+        let entry = statement.files.get(MANIFEST_FILE).ok_or_else(|| StoreError::Missing { location: location() })?;
         let content = self.file(name, version, MANIFEST_FILE, entry).await?;
-        let text = std::str::from_utf8(&content).map_err(|_| StoreError::damaged(place(), "is not UTF-8"))?;
-        UseCase::parse(text).map_err(|error| StoreError::damaged(place(), format!("is not a manifest: {error}")))
+        let text = std::str::from_utf8(&content).map_err(|_| StoreError::damaged(location(), "is not UTF-8"))?;
+        UseCase::parse(text).map_err(|error| StoreError::damaged(location(), format!("is not a manifest: {error}")))
     }
 
     /// A file, which has to be as its statement says.
@@ -119,24 +121,15 @@ impl<S: Objects> Versions<S> {
         let key = format!("{name}/{version}/{file}");
         let content = self.existing(&key, MAX_FILE_BYTES).await?.content;
         if FileEntry::of(&content) != *entry {
-            return Err(StoreError::damaged(self.objects.place(&key), "is not what was pushed: push the bundle again to mend it"));
+            return Err(StoreError::damaged(self.objects.describe(&key), "is not what was pushed: push the bundle again to mend it"));
         }
         Ok(content)
-    }
-
-    /// What a version was compiled for: an architecture and [`engine_hash`](postdate_runtime::artifacts::engine_hash), with a
-    /// dash between them.
-    pub async fn compiled_for(&self, name: &str, version: &str) -> Result<Vec<String>, StoreError> {
-        let children = self.objects.children(&format!("{name}/{version}/{COMPILED_DIR}")).await?;
-        let mut machines: Vec<_> = children.into_iter().filter(|child| child.is_prefix).map(|child| child.name).collect();
-        machines.sort();
-        Ok(machines)
     }
 
     pub(crate) async fn existing(&self, key: &str, most: u64) -> Result<Stored, StoreError> {
         match self.objects.get(key, None, most).await? {
             Got::Object(stored) => Ok(stored),
-            Got::Same | Got::Missing => Err(StoreError::Missing { place: self.objects.place(key) }),
+            Got::Same | Got::Missing => Err(StoreError::Missing { location: self.objects.describe(key) }),
         }
     }
 }

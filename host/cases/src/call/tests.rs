@@ -4,10 +4,10 @@ fn use_case() -> UseCase {
     UseCase::parse("name = 'a'\n[validate]\nplugin = 'v.wasm'\n[targets]\nout = { kind = 'http', url = 'http://h/' }").unwrap()
 }
 
-fn call(body: &str) -> Call {
+fn call(body: &str) -> CaseCall {
     let now = parse_time("2027-01-01T00:00:00Z").unwrap();
     let (role, id, outgoing) = (Role::Validate, "id".to_owned(), Outgoing::Granted);
-    Call { role, id, now, target: None, headers: BTreeMap::new(), attempt: 1, body: body.to_owned(), outgoing }
+    CaseCall { role, id, now, target: None, headers: BTreeMap::new(), attempt: 1, body: body.to_owned(), outgoing }
 }
 
 #[test]

@@ -10,23 +10,22 @@ fn exchange(url: &str) -> Exchange {
     }
 }
 
-fn post(url: &str, attempt: &str, body: &'static str) -> Request<WasiBody> {
-    let body = Full::new(Bytes::from_static(body.as_bytes())).map_err(|never| match never {}).boxed_unsync();
-    Request::post(url).header("x-attempt", attempt).body(body).unwrap()
+fn post(url: &str, attempt: &str, body: &'static str) -> Request<Bytes> {
+    Request::post(url).header("x-attempt", attempt).body(body.into()).unwrap()
 }
 
-#[tokio::test]
-async fn a_request_that_fits_gets_its_answer() {
+#[test]
+fn a_request_that_fits_gets_its_answer() {
     let canned = Canned::new(vec![exchange("http://a.example:80/x")]).unwrap();
     assert_eq!(canned.complaints(), ["http[0]: POST http://a.example:80/x was not requested"]);
-    let (response, _) = answer(Arc::clone(&canned), post("http://A.example/x", "1", r#"{"b":[2],"a":1}"#)).await.unwrap();
+    let response = canned.respond(post("http://A.example/x", "1", r#"{"b":[2],"a":1}"#)).unwrap();
     assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (200, &HeaderValue::from_static("7")));
-    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "ok");
+    assert_eq!(response.into_body(), "ok");
     assert_eq!(canned.complaints(), Vec::<String>::new());
 }
 
-#[tokio::test]
-async fn every_difference_is_an_error_and_a_complaint() {
+#[test]
+fn every_difference_is_an_error_and_a_complaint() {
     let good = r#"{"a":1,"b":[2]}"#;
     for (request, complaint) in [
         (post("http://a.example/y", "1", good), "expected the URL"),
@@ -35,22 +34,22 @@ async fn every_difference_is_an_error_and_a_complaint() {
         (post("http://a.example/x", "1", r#"{"a":2}"#), "expected the body"),
     ] {
         let canned = Canned::new(vec![exchange("http://a.example/x")]).unwrap();
-        assert!(matches!(answer(Arc::clone(&canned), request).await, Err(Error::InternalError(_))));
+        assert!(matches!(canned.respond(request), Err(HttpError::InternalError(_))));
         let complaints = canned.complaints();
         assert!(complaints.len() == 1 && complaints[0].contains(complaint), "{complaints:?}");
     }
     let canned = Canned::new(Vec::new()).unwrap();
-    assert!(answer(Arc::clone(&canned), post("http://a.example/x", "1", good)).await.is_err());
+    assert!(canned.respond(post("http://a.example/x", "1", good)).is_err());
     assert_eq!(canned.complaints(), ["request 1 (POST http://a.example/x) is one more than there are answers for"]);
 }
 
-#[tokio::test]
-async fn errors_are_answered_by_name() {
+#[test]
+fn errors_are_answered_by_name() {
     for name in Canned::ERRORS {
         let exchange = Exchange { method: None, url: None, headers: BTreeMap::new(), body: None, answer: Answer::Error(name.into()) };
         let canned = Canned::new(vec![exchange]).unwrap();
-        let error = answer(canned, post("http://a.example/", "1", "")).await.err().unwrap();
-        assert!(!matches!(error, Error::ConfigurationError | Error::InternalError(_)), "{name}: {error}");
+        let error = canned.respond(post("http://a.example/", "1", "")).unwrap_err();
+        assert!(!matches!(error, HttpError::ConfigurationError | HttpError::InternalError(_)), "{name}: {error}");
     }
     let mut wrong = exchange("http://a.example/");
     wrong.answer = Answer::Error("oops".into());

@@ -5,7 +5,7 @@ use postdate_core::plugin::{Role, Stopped};
 use super::*;
 
 #[track_caller]
-fn check(expected: &Expected, got: &Outcome, differences_expected: &[&str]) {
+fn check(expected: &Expected, got: &Reply, differences_expected: &[&str]) {
     // The order of an object's members is not the point.
     let mut differences = differences(expected, got);
     differences.sort();
@@ -14,8 +14,8 @@ fn check(expected: &Expected, got: &Outcome, differences_expected: &[&str]) {
     assert_eq!(differences, differences_expected);
 }
 
-fn accepted(body: &str) -> Outcome {
-    Outcome::Accepted(Acceptance {
+fn accepted(body: &str) -> Reply {
+    Reply::Accepted(Acceptance {
         body: Some(body.into()),
         target: Some("heavy".into()),
         trigger_at: Some("2027-01-01T01:00:00+01:00".into()),
@@ -39,7 +39,7 @@ fn a_body_is_compared_as_a_subset_at_any_depth() {
     );
     check(
         &expect(json!({ "a": 1 })),
-        &Outcome::Accepted(Acceptance::default()),
+        &Reply::Accepted(Acceptance::default()),
         &["body: expected one, but the validator keeps the request's"],
     );
 }
@@ -65,7 +65,7 @@ fn problems_are_exactly_these_in_any_order() {
         message: message.map(Into::into),
     };
     let got = |pointer: &str, message: &str| Problem { pointer: pointer.into(), code: "c".into(), message: message.into() };
-    let both = Outcome::Problems(vec![got("/a", "one"), got("/a", "two")]);
+    let both = Reply::Problems(vec![got("/a", "one"), got("/a", "two")]);
     check(&Expected::Problems(vec![expected("/a", None), expected("/a", Some("one"))]), &both, &[]);
     check(&Expected::Problems(vec![expected("/a", None)]), &both, &[r#"got the problem c at "/a": "two""#]);
     check(
@@ -77,18 +77,18 @@ fn problems_are_exactly_these_in_any_order() {
 
 #[test]
 fn results_are_text_or_a_subset() {
-    let got = |text: &str| Outcome::Result(Some(text.into()));
-    check(&Expected::Result(json!({})), &Outcome::Result(None), &[]);
+    let got = |text: &str| Reply::Result(Some(text.into()));
+    check(&Expected::Result(json!({})), &Reply::Result(None), &[]);
     check(&Expected::Result(json!("ok")), &got("ok"), &[]);
     check(&Expected::Result(json!("ok")), &got("\"ok\""), &[r#"result: expected "ok", got "\"ok\"""#]);
     check(&Expected::Result(json!({ "a": 1 })), &got(r#"{"a":1,"b":2}"#), &[]);
     check(&Expected::Result(json!({ "a": 1 })), &got("no json"), &[r#"result: expected {"a":1}, got "no json""#]);
-    check(&Expected::Result(json!({ "a": 1 })), &Outcome::Result(None), &[r#"result: expected {"a":1}, got none"#]);
+    check(&Expected::Result(json!({ "a": 1 })), &Reply::Result(None), &[r#"result: expected {"a":1}, got none"#]);
 }
 
 #[test]
 fn failures_are_compared_where_they_are_named() {
-    let got = Outcome::Failure(JobFailure { message: "HTTP 429".into(), retry: true, retry_after: Some(Duration::from_secs(7)) });
+    let got = Reply::Failure(JobFailure { message: "HTTP 429".into(), retry: true, retry_after: Some(Duration::from_secs(7)) });
     let expect = |retry, seconds, part: &str| {
         Expected::Failure(ExpectedFailure { retry: Some(retry), retry_after_seconds: Some(seconds), message_contains: Some(part.into()) })
     };
@@ -106,14 +106,14 @@ fn another_kind_of_outcome_is_shown_whole() {
         reason: Stopped::Memory(1 << 20),
         stderr: Vec::new(),
     };
-    let got: Outcome = stopped.into();
+    let got: Reply = stopped.into();
     check(&Expected::Error("memory".into()), &got, &[]);
     let differences = differences(&Expected::Error("trap".into()), &got);
     let shown = |difference: &str, start: &str| serde_json::from_str::<Value>(difference.strip_prefix(start).unwrap()).unwrap();
     let document = shown(&differences[0], r#"expected the error "trap", got "#);
     assert_eq!((&document["error"], &document["outcome"]), (&json!("memory"), &json!("error")));
 
-    let failed = Outcome::Failure(JobFailure { message: "m".into(), retry: false, retry_after: None });
+    let failed = Reply::Failure(JobFailure { message: "m".into(), retry: false, retry_after: None });
     let differences = self::differences(&Expected::Result(json!({})), &failed);
     let document = json!({ "outcome": "failure", "message": "m", "retry": false, "retryAfterSeconds": null });
     assert_eq!(shown(&differences[0], "expected a result, got "), document);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
-use postdate_cases::call::{Call, Called};
-use postdate_cases::compare::Outcome;
+use postdate_cases::call::{Called, CaseCall};
+use postdate_cases::compare::Reply;
 use postdate_core::plugin::Role;
 use postdate_core::schedule::parse_time;
 use postdate_runtime::{EnvSecrets, Lifetime, Metering, Outgoing, SecretSource, Secrets, read_bundle_dir};
@@ -93,7 +93,7 @@ pub async fn run(arguments: Run, limits: Limits) -> anyhow::Result<ExitCode> {
     let granted = use_case.plugin(role).map(|spec| spec.secrets.clone()).unwrap_or_default();
     // The plugin that is not called needs none, so it shall not ask for any.
     let secrets = Secrets::new(OnlyGranted(granted), Lifetime::default());
-    let call = Call {
+    let call = CaseCall {
         role,
         id: uuid::Uuid::now_v7().to_string(),
         now: arguments.now.unwrap_or_else(Utc::now),
@@ -106,7 +106,7 @@ pub async fn run(arguments: Run, limits: Limits) -> anyhow::Result<ExitCode> {
     let bundle = super::new_runtime(limits, Metering::On)?.load(&source, &secrets).await?;
     let called = call.make(&bundle, &use_case).await?;
     out(&if arguments.json { format!("{}\n", document(&called)) } else { text(&called) });
-    let yes = matches!(called.outcome, Outcome::Accepted(_) | Outcome::Result(_)) && called.unusable.is_none();
+    let yes = matches!(called.reply, Reply::Accepted(_) | Reply::Result(_)) && called.unusable.is_none();
     Ok(if yes { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -128,7 +128,7 @@ impl SecretSource for OnlyGranted {
 }
 
 fn document(called: &Called) -> Value {
-    let mut document = called.outcome.document();
+    let mut document = called.reply.document();
     if let Some(reason) = &called.unusable {
         document["unusable"] = json!(reason);
     }
@@ -141,7 +141,7 @@ fn document(called: &Called) -> Value {
 }
 
 fn text(called: &Called) -> String {
-    let mut text = outcome_text(&called.outcome);
+    let mut text = reply_text(&called.reply);
     if let Some(reason) = &called.unusable {
         let _ = writeln!(text, "the host would not take this answer: {}", printable(reason));
     }
@@ -152,10 +152,10 @@ fn text(called: &Called) -> String {
     text + &format!("took {}, peak memory {}{instructions}\n", duration_text(called.elapsed), size_text(called.peak_memory))
 }
 
-fn outcome_text(outcome: &Outcome) -> String {
-    let document = outcome.document();
-    match outcome {
-        Outcome::Accepted(acceptance) => {
+fn reply_text(reply: &Reply) -> String {
+    let document = reply.document();
+    match reply {
+        Reply::Accepted(acceptance) => {
             let mut rows = Vec::new();
             for (label, value) in [("target", &acceptance.target), ("trigger at", &acceptance.trigger_at)] {
                 rows.extend(value.as_ref().map(|value| vec![label.to_owned(), printable(value)]));
@@ -166,16 +166,16 @@ fn outcome_text(outcome: &Outcome) -> String {
             };
             format!("accepted\n{}{body}", columns(&rows, "  "))
         }
-        Outcome::Problems(problems) => {
+        Reply::Problems(problems) => {
             let row = |problem: &postdate_core::plugin::Problem| {
                 let pointer = if problem.pointer.is_empty() { "(whole body)" } else { &problem.pointer };
                 [pointer, &problem.code, &problem.message].map(printable).to_vec()
             };
             format!("rejected\n{}", columns(&problems.iter().map(row).collect::<Vec<_>>(), "  "))
         }
-        Outcome::Result(None) => "succeeded, without a result\n".to_owned(),
-        Outcome::Result(Some(_)) => format!("succeeded\n{}", indented(&pretty(&document["result"]), "  ")),
-        Outcome::Failure(failure) => {
+        Reply::Result(None) => "succeeded, without a result\n".to_owned(),
+        Reply::Result(Some(_)) => format!("succeeded\n{}", indented(&pretty(&document["result"]), "  ")),
+        Reply::Failure(failure) => {
             let next = match (failure.retry, failure.retry_after) {
                 (false, _) => "permanent: it would not be retried".to_owned(),
                 (true, None) => "it would be retried after the use case's back-off".to_owned(),
@@ -183,7 +183,7 @@ fn outcome_text(outcome: &Outcome) -> String {
             };
             format!("failed\n  {}\n  {next}\n", printable(&failure.message))
         }
-        Outcome::Error { code, message } => format!("no answer ({code})\n{}", indented(&printable(message), "  ")),
+        Reply::Error { code, message } => format!("no answer ({code})\n{}", indented(&printable(message), "  ")),
     }
 }
 

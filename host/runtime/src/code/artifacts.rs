@@ -12,8 +12,8 @@ use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{Metering, WASMTIME_VERSION, code_settings};
-pub use crate::digest::digest;
+pub use crate::code::digest::digest;
+use crate::engine::config::{Metering, WASMTIME_VERSION, code_settings};
 use crate::trust::{Envelope, EnvelopeError, Trust};
 
 /// Where machine code is kept, inside a bundle's directory.

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::artifact;
+use crate::code::deserialize;
 
 /// A cache directory that was found to be private.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Cache {
             tracing::warn!(path = %path.display(), "a compiled plugin in the cache is damaged, and is compiled again");
             return None;
         }
-        match artifact::load_file(engine, &file) {
+        match deserialize::load_file(engine, &file) {
             Ok(component) => Some(component),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "a compiled plugin in the cache cannot be loaded, and is compiled again");
@@ -89,7 +89,7 @@ impl Cache {
     pub fn keep(&self, engine: &Engine, wasm: &[u8], code: &[u8]) -> std::io::Result<wasmtime::Result<Component>> {
         let path = self.path(wasm);
         let draft = self.draft(code)?;
-        let component = match artifact::load_file(engine, &fs::File::open(&draft.0)?) {
+        let component = match deserialize::load_file(engine, &fs::File::open(&draft.0)?) {
             Ok(component) => component,
             Err(error) => return Ok(Err(error)),
         };

@@ -1,10 +1,9 @@
-//! Compiling ahead of time, for this machine's architecture or another: the only side of `compiled/` that writes.
+//! Compiling ahead of time, for this machine's architecture or another: the only writer of `compiled/`.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,11 +11,11 @@ use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::UseCase;
 
-use crate::artifacts::{ARTIFACTS_FILE, Arch, Artifact, Artifacts, digest, engine_hash};
-use crate::compile::{Subject, ahead};
-use crate::config::WASMTIME_VERSION;
+use super::artifacts::{ARTIFACTS_FILE, Arch, Artifact, Artifacts, digest, engine_hash};
+use super::compile::{Compiler, Subject};
+use crate::engine::config::WASMTIME_VERSION;
+use crate::engine::runtime::Runtime;
 use crate::load::{LoadError, Refused, examine};
-use crate::runtime::{Inner, Runtime};
 use crate::trust::{Envelope, SecretKey, Trust};
 
 /// A plugin's machine code, not written yet.
@@ -47,7 +46,8 @@ impl Runtime {
             let started = Instant::now();
             let subject = Subject { use_case: &use_case.name, role };
             let known = codes.get(&*spec.plugin).cloned();
-            let code = precompiled(&self.inner, subject, wasm, arch, known).await.map_err(|refused| refused.into_error(subject, spec))?;
+            let code = precompiled(&self.inner.compiler, subject, wasm, arch, known).await;
+            let code = code.map_err(|refused| refused.into_error(subject, spec))?;
             let artifact = Artifact {
                 role,
                 arch,
@@ -64,11 +64,11 @@ impl Runtime {
     }
 }
 
-async fn precompiled(inner: &Arc<Inner>, subject: Subject<'_>, wasm: Bytes, arch: Arch, known: Option<Bytes>) -> Result<Bytes, Refused> {
+async fn precompiled(compiler: &Compiler, subject: Subject<'_>, wasm: Bytes, arch: Arch, known: Option<Bytes>) -> Result<Bytes, Refused> {
     examine(&wasm, subject.role).await?;
     match known {
         Some(code) => Ok(code),
-        None => Ok(ahead(inner, subject, &wasm, arch).await?.into()),
+        None => Ok(compiler.ahead(subject, &wasm, arch).await?.into()),
     }
 }
 

@@ -5,8 +5,8 @@ use postdate_core::plugin::Role;
 
 pub use crate::contract::Verdict;
 use crate::contract::{self, required_export};
-use crate::surface;
-pub use crate::surface::Kind;
+use crate::contract::surface;
+pub use crate::contract::surface::Kind;
 
 /// The findings about one file.
 #[derive(Debug, Clone, PartialEq, Eq)]

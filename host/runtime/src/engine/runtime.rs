@@ -1,4 +1,4 @@
-//! The engine with everything that is made once: linker, deadline clock, slots, compile cache.
+//! The engine with everything that is made once: linker, deadline clock, slots, compiler.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,12 +7,12 @@ use std::time::Duration;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, EngineWeak};
 
-use crate::compile::{Cache, CacheError, Compiler, Progress};
-use crate::config::{Allocation, Metering, engine_config};
-use crate::config_store;
-use crate::slots::Slots;
-use crate::store::State;
-use crate::threads::Threads;
+use super::config::{Allocation, Metering, engine_config};
+use super::slots::Slots;
+use super::threads::Threads;
+use crate::call::guest::GuestState;
+use crate::call::wasi_config;
+use crate::code::compile::{CacheError, CompileWith, Compiler, Progress};
 
 /// How often deadlines are looked at, and how long a busy guest holds its thread at a time.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -26,8 +26,8 @@ pub struct Options {
     pub max_memory: u64,
     /// Directory for compiled components; none: they are compiled at each start.
     pub cache: Option<PathBuf>,
-    /// Where plugins that are new are compiled. Of no use to a host that is built without a compiler.
-    pub compiler: Compiler,
+    /// Where new plugins are compiled. Not used by a host that is built without a compiler.
+    pub compiler: CompileWith,
     /// Who is told while one is compiled.
     pub progress: Progress,
     /// Whether reports of calls have the number of instructions.
@@ -40,7 +40,7 @@ impl Default for Options {
             slots: 64,
             max_memory: 1 << 30,
             cache: None,
-            compiler: Compiler::default(),
+            compiler: CompileWith::default(),
             progress: Progress::default(),
             metering: Metering::Off,
         }
@@ -68,15 +68,11 @@ pub struct Runtime {
 
 pub(crate) struct Inner {
     pub engine: Engine,
-    pub linker: Linker<State>,
+    pub linker: Linker<GuestState>,
     pub slots: Slots,
     pub threads: Threads,
     pub options: Options,
-    #[cfg_attr(not(feature = "compile"), expect(dead_code, reason = "there is nothing to keep"))]
-    pub cache: Option<Cache>,
-    /// Held by who compiles: one plugin at a time.
-    #[cfg_attr(not(feature = "compile"), expect(dead_code, reason = "nothing is compiled"))]
-    pub compiling: tokio::sync::Mutex<()>,
+    pub compiler: Compiler,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -104,20 +100,11 @@ impl Runtime {
 
     fn with_engine(engine: Engine, options: Options) -> Result<Self, RuntimeError> {
         let linker = make_linker(&engine).map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
-        let cache = options.cache.as_deref().map(|dir| Cache::open(dir, &engine)).transpose()?;
+        let Options { metering, compiler, progress, cache, .. } = options.clone();
+        let compiler = Compiler::new(&engine, metering, compiler, progress, cache.as_deref())?;
         start_clock(engine.weak()).map_err(RuntimeError::Clock)?;
         let slots = Slots::new(options.slots);
-        Ok(Self {
-            inner: Arc::new(Inner {
-                engine,
-                linker,
-                slots,
-                threads: Threads::default(),
-                options,
-                cache,
-                compiling: tokio::sync::Mutex::default(),
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { engine, linker, slots, threads: Threads::default(), options, compiler }) })
     }
 }
 
@@ -140,7 +127,7 @@ fn make_engine(options: &Options) -> Result<Engine, RuntimeError> {
 }
 
 /// Everything that any plugin may import. Which plugin may import what is decided by name when it is loaded.
-fn make_linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+fn make_linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     config_store::add_to_linker(&mut linker)?;

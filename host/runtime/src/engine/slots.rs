@@ -1,5 +1,5 @@
-//! Places for calls. A validator is called while a client waits, so no use case may keep those of others from running: its
-//! validators get half of all places at the most. Processors are held to a number by who starts them.
+//! Slots for calls. A client waits while its validator runs, so the validators of one use case must not block those of the
+//! others: they get at most half of all slots. The caller bounds the number of processors.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,20 +9,29 @@ use postdate_core::plugin::Role;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use crate::logs::Identity;
+use crate::call::logs::Identity;
 
 pub struct Slots {
     all: Arc<Semaphore>,
     count: u32,
-    /// What one use case's validators may take.
+    /// The most slots that the validators of one use case may take.
     share: u32,
     /// By use case, whatever its version.
     shares: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
-/// A place, for as long as it is held.
+/// A call waited for a slot until its deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoSlot {
+    #[error("all {slots} slots for plugins were busy")]
+    All { slots: u32 },
+    #[error("all {slots} slots that the validators of one use case may take were busy")]
+    Share { slots: u32 },
+}
+
+/// A slot, taken until this is dropped.
 pub struct Slot {
-    _place: OwnedSemaphorePermit,
+    _slot: OwnedSemaphorePermit,
     _share: Option<OwnedSemaphorePermit>,
 }
 
@@ -31,20 +40,20 @@ impl Slots {
         Self { all: Arc::new(Semaphore::new(count as usize)), count, share: count.div_ceil(2), shares: Mutex::default() }
     }
 
-    /// Waits for a place, so long at the most; otherwise says what there was none of.
-    pub async fn take(&self, plugin: &Identity, wait: Duration) -> Result<Slot, String> {
+    /// Waits for a slot for at most `wait`.
+    pub async fn take(&self, plugin: &Identity, wait: Duration) -> Result<Slot, NoSlot> {
         let until = Instant::now() + wait;
         let share = match plugin.role {
             Role::Process => None,
-            // Before the place: who waits for its share takes nothing from others.
+            // Before the slot: a call that waits for its share takes nothing from others.
             Role::Validate => match timeout_at(until, self.share_of(&plugin.use_case).acquire_owned()).await {
                 Ok(Ok(share)) => Some(share),
-                _ => return Err(format!("all {} slots that the validators of one use case may take were busy", self.share)),
+                _ => return Err(NoSlot::Share { slots: self.share }),
             },
         };
         match timeout_at(until, Arc::clone(&self.all).acquire_owned()).await {
-            Ok(Ok(place)) => Ok(Slot { _place: place, _share: share }),
-            _ => Err(format!("all {} slots for plugins were busy", self.count)),
+            Ok(Ok(slot)) => Ok(Slot { _slot: slot, _share: share }),
+            _ => Err(NoSlot::All { slots: self.count }),
         }
     }
 

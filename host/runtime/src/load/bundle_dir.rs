@@ -9,7 +9,7 @@ use bytes::Bytes;
 use postdate_core::bundle::{BundleError, BundleSource, CASES_DIR, is_case_file, named_files};
 use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 
-use crate::artifacts::{Arch, ArtifactsError};
+use crate::code::artifacts::{Arch, ArtifactsError};
 
 /// Largest manifest, and largest of the other files, in bytes. A Python plugin, interpreter and library included, is about 40 MiB.
 pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
@@ -33,7 +33,7 @@ pub enum ReadBundleError {
     #[error("{}: {reason}", dir.display())]
     Bundle { dir: PathBuf, reason: BundleError },
     #[error("{} has not been compiled: {}", dir.display(), how_to_compile(dir))]
-    NotCompiled { dir: PathBuf },
+    NotPrecompiled { dir: PathBuf },
     #[error("{} {reason}: {}", path.display(), how_to_compile(dir))]
     Artifacts { path: PathBuf, dir: PathBuf, reason: ArtifactsError },
     #[error("{} has changed since its bundle was compiled: {}", path.display(), how_to_compile(dir))]

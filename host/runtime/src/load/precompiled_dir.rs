@@ -1,5 +1,5 @@
-//! Reads a bundle that was compiled ahead of time: its manifest, its config files, and what `compiled/` has. The `.wasm`
-//! files need not be there.
+//! Reads a precompiled bundle: its manifest, its config files, and the list of its machine code. The `.wasm` files need not be
+//! there.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use postdate_core::bundle::{BundleError, BundleSource};
 use postdate_core::plugin::Role;
 use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 
-use crate::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Artifacts, ArtifactsError, digest, text_files};
-use crate::bundle_dir::{MAX_FILE_BYTES, MAX_MANIFEST_BYTES, ReadBundleError, read_file};
+use super::bundle_dir::{MAX_FILE_BYTES, MAX_MANIFEST_BYTES, ReadBundleError, read_file};
+use crate::code::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Artifacts, ArtifactsError, digest, text_files};
 use crate::trust::{Envelope, Trust};
 
-/// A bundle with machine code, for [`Runtime::load_compiled`](crate::Runtime::load_compiled). The machine code itself is
+/// A bundle with machine code, for [`Runtime::load_precompiled`](crate::Runtime::load_precompiled). The machine code itself is
 /// still in the directory, which must not go away before it is loaded.
 #[derive(Debug, Clone)]
-pub struct CompiledBundle {
+pub struct PrecompiledBundle {
     pub(crate) dir: PathBuf,
     /// Without the plugins.
     pub(crate) source: BundleSource,
@@ -24,7 +24,7 @@ pub struct CompiledBundle {
     pub(crate) roles: Vec<Role>,
 }
 
-impl CompiledBundle {
+impl PrecompiledBundle {
     pub fn use_case(&self) -> &UseCase {
         &self.use_case
     }
@@ -45,7 +45,7 @@ impl CompiledBundle {
 
 /// Reads what a bundle's directory has beside machine code, and which machine code it has, as the list says that is signed by
 /// whom `trust` names. Blocks on the file system.
-pub fn read_compiled_dir(dir: &Path, trust: &Trust) -> Result<CompiledBundle, ReadBundleError> {
+pub fn read_precompiled_dir(dir: &Path, trust: &Trust) -> Result<PrecompiledBundle, ReadBundleError> {
     let bundle = |reason| ReadBundleError::Bundle { dir: dir.to_owned(), reason };
     let manifest = read_file(dir, MANIFEST_FILE, MAX_MANIFEST_BYTES)?.ok_or_else(|| bundle(BundleError::NoManifest))?;
     let text = std::str::from_utf8(&manifest).map_err(|_| bundle(BundleError::NotUtf8))?;
@@ -62,12 +62,18 @@ pub fn read_compiled_dir(dir: &Path, trust: &Trust) -> Result<CompiledBundle, Re
         }
         source.files.insert(file, content);
     }
-    Ok(CompiledBundle { dir: dir.to_owned(), source, use_case: Arc::new(use_case), artifacts, roles: vec![Role::Validate, Role::Process] })
+    Ok(PrecompiledBundle {
+        dir: dir.to_owned(),
+        source,
+        use_case: Arc::new(use_case),
+        artifacts,
+        roles: vec![Role::Validate, Role::Process],
+    })
 }
 
 fn read_artifacts(dir: &Path, trust: &Trust) -> Result<Artifacts, ReadBundleError> {
     let name = format!("{ARTIFACTS_DIR}/{ARTIFACTS_FILE}");
-    let content = read_file(dir, &name, MAX_MANIFEST_BYTES)?.ok_or_else(|| ReadBundleError::NotCompiled { dir: dir.to_owned() })?;
+    let content = read_file(dir, &name, MAX_MANIFEST_BYTES)?.ok_or_else(|| ReadBundleError::NotPrecompiled { dir: dir.to_owned() })?;
     let opened = Envelope::parse(&content).map_err(ArtifactsError::from).and_then(|envelope| Artifacts::open(&envelope, trust));
     opened.map_err(|reason| ReadBundleError::Artifacts { path: dir.join(name), dir: dir.to_owned(), reason })
 }

@@ -18,12 +18,15 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-use super::Io;
 use super::address;
 use super::grant::{Host, Origin};
-use crate::logs::CallLog;
+use crate::call::logs::CallLog;
 
-/// Where the plugin does not say: soon enough for it to report the failure before its own deadline.
+/// A response, and what drives its connection until the body has been read. Dropping the connection closes it.
+pub type Exchange = (Response<WasiBody>, Connection);
+pub type Connection = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+/// Used if the plugin sets none: soon enough for it to report the failure before its own deadline.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 static TLS: LazyLock<Result<Arc<ClientConfig>, rustls::Error>> = LazyLock::new(|| {
@@ -34,14 +37,8 @@ static TLS: LazyLock<Result<Arc<ClientConfig>, rustls::Error>> = LazyLock::new(|
     Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 });
 
-/// Sends a request whose origin is granted. The second part of the answer drives the connection until the body has
-/// been read; dropping it closes the connection.
-pub async fn send(
-    request: Request<WasiBody>,
-    options: RequestOptions,
-    origin: &Origin,
-    log: &CallLog,
-) -> Result<(Response<WasiBody>, Io), Error> {
+/// Sends a request whose origin is granted.
+pub async fn send(request: Request<WasiBody>, options: RequestOptions, origin: &Origin, log: &CallLog) -> Result<Exchange, Error> {
     let connecting = async {
         let stream = connect(origin, log, look_up).await?;
         if origin.https { secure(stream, origin, log).await } else { Ok(Box::new(stream) as Box<dyn Stream>) }
@@ -114,11 +111,7 @@ async fn secure(stream: TcpStream, origin: &Origin, log: &CallLog) -> Result<Box
     }
 }
 
-async fn exchange(
-    stream: Box<dyn Stream>,
-    mut request: Request<WasiBody>,
-    first_byte: Option<Duration>,
-) -> Result<(Response<WasiBody>, Io), Error> {
+async fn exchange(stream: Box<dyn Stream>, mut request: Request<WasiBody>, first_byte: Option<Duration>) -> Result<Exchange, Error> {
     // Scheme and authority go into the request line for proxies only; the authority is in the Host header.
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = Uri::builder().path_and_query(path).build().map_err(|_| Error::HttpRequestUriInvalid)?;
@@ -129,7 +122,7 @@ async fn exchange(
         Some(limit) => timeout(limit, sender.send_request(request)).await.map_err(|_| Error::ConnectionReadTimeout)??,
         None => sender.send_request(request).await?,
     };
-    let io: Io = Box::new(async move { connection.await.map_err(Error::from) });
+    let io: Connection = Box::new(async move { connection.await.map_err(Error::from) });
     Ok((response.map(|body| body.map_err(Error::from).boxed_unsync()), io))
 }
 

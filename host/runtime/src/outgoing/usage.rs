@@ -12,8 +12,8 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{Error, WasiBody};
 
+use crate::call::logs::CallLog;
 use crate::limits::{CONNECTIONS, RECEIVED_BYTES, REQUESTS, Reached, SENT_BYTES};
-use crate::logs::CallLog;
 
 /// Of one call. The guest gets an error of wasi:http at the limit; the call's log says which limit it was.
 pub struct Usage {

@@ -50,7 +50,7 @@ async fn contract(objects: &impl Objects) {
     let large = vec![7; usize::try_from(MOST).unwrap() + 1];
     objects.put("a/large", large.into(), When::Absent).await.unwrap();
     assert!(matches!(objects.get("a/large", None, MOST).await, Err(StoreError::TooLarge { limit: MOST, .. })));
-    assert!(objects.place("a/large").ends_with("/a/large"), "{}", objects.place("a/large"));
+    assert!(objects.describe("a/large").ends_with("/a/large"), "{}", objects.describe("a/large"));
 
     let racing = join_all((0..16).map(|_| objects.put("race", content("new"), When::Absent))).await;
     assert_eq!(racing.into_iter().filter(|put| *put == Ok(Put::Done)).count(), 1, "of many who write a new object, one does");
@@ -88,12 +88,12 @@ async fn a_file_that_is_no_directory_is_no_store() {
 
 #[tokio::test]
 async fn a_bucket_that_refuses_is_named() {
-    let place = places::bucket("use-cases").await;
-    place.refuse();
-    let error = place.objects.get("orders/current", None, MOST).await.unwrap_err();
+    let location = places::bucket("use-cases").await;
+    location.refuse();
+    let error = location.objects.get("orders/current", None, MOST).await.unwrap_err();
     assert!(
-        matches!(&error, StoreError::Unavailable { place, reason, .. } if place.ends_with("/use-cases/orders/current") && reason.contains("AccessDenied")),
+        matches!(&error, StoreError::Unavailable { location, reason, .. } if location.ends_with("/use-cases/orders/current") && reason.contains("AccessDenied")),
         "{error:?}"
     );
-    assert!(matches!(place.objects.put("x", content("x"), When::Absent).await, Err(StoreError::Unavailable { .. })));
+    assert!(matches!(location.objects.put("x", content("x"), When::Absent).await, Err(StoreError::Unavailable { .. })));
 }

@@ -2,9 +2,9 @@ use super::*;
 use postdate_core::plugin::{Acceptance, JobFailure};
 use postdate_runtime::{LogLine, Stream};
 
-fn called(outcome: Outcome) -> Called {
+fn called(reply: Reply) -> Called {
     let lines = vec![LogLine { stream: Stream::Stderr, text: "hello".into() }];
-    Called { outcome, unusable: None, elapsed: Duration::from_micros(1234), peak_memory: 1_114_112, instructions: Some(12_345), lines }
+    Called { reply, unusable: None, elapsed: Duration::from_micros(1234), peak_memory: 1_114_112, instructions: Some(12_345), lines }
 }
 
 #[test]
@@ -20,12 +20,12 @@ log
   stderr  hello
 took 1.23 ms, peak memory 1.0 MiB, 12,345 instructions
 ";
-    assert_eq!(text(&called(Outcome::Accepted(acceptance))), expected);
+    assert_eq!(text(&called(Reply::Accepted(acceptance))), expected);
 }
 
 #[test]
 fn what_was_not_counted_is_not_shown() {
-    let stopped = Called { instructions: None, ..called(Outcome::Result(None)) };
+    let stopped = Called { instructions: None, ..called(Reply::Result(None)) };
     assert!(text(&stopped).ends_with("took 1.23 ms, peak memory 1.0 MiB\n"));
     assert_eq!(document(&stopped)["instructions"], Value::Null);
 }
@@ -40,7 +40,7 @@ fn large_counts_are_readable() {
 fn a_failure_says_whether_it_would_be_retried() {
     let failure = |retry, after| {
         let failure = JobFailure { message: "HTTP 429".into(), retry, retry_after: after };
-        outcome_text(&Outcome::Failure(failure))
+        reply_text(&Reply::Failure(failure))
     };
     assert_eq!(failure(true, Some(Duration::from_secs(7))), "failed\n  HTTP 429\n  it would be retried after 7s or more\n");
     assert!(failure(false, None).contains("permanent"));
@@ -48,7 +48,7 @@ fn a_failure_says_whether_it_would_be_retried() {
 
 #[test]
 fn json_has_the_outcome_and_the_cost() {
-    let document = document(&called(Outcome::Result(Some("ok".into()))));
+    let document = document(&called(Reply::Result(Some("ok".into()))));
     assert_eq!(
         (&document["outcome"], &document["result"], &document["peakMemoryBytes"]),
         (&json!("result"), &json!("ok"), &json!(1_114_112))

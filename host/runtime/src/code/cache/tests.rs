@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{Allocation, Metering, engine_config};
+use crate::engine::config::{Allocation, Metering, engine_config};
 use crate::testing::guest;
 
 fn engine() -> Engine {

@@ -11,9 +11,9 @@ use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
-use super::CompileError;
-use super::inside::{Fault, Target};
-use super::limits::CompileLimits;
+use super::cranelift::{CompileFailure, Target};
+use super::error::CompileError;
+use super::settings::CompileLimits;
 use super::worker::{self, Work};
 
 /// What is kept of its stderr, in bytes; the rest is read and dropped.
@@ -110,11 +110,11 @@ fn judge(status: ExitStatus, code: Vec<u8>, said: &[u8], limits: &CompileLimits)
         return Ok(code);
     }
     let text = String::from_utf8_lossy(said);
-    let fault = || serde_json::from_slice::<Fault>(said).ok();
-    if status.code() == Some(worker::FAULT.into())
-        && let Some(fault) = fault()
+    let failure = || serde_json::from_slice::<CompileFailure>(said).ok();
+    if status.code() == Some(worker::FAILED.into())
+        && let Some(failure) = failure()
     {
-        return Err(fault.into_error(memory));
+        return Err(failure.into_error(memory));
     }
     let is = |signal: Signal| status.signal() == Some(signal.as_raw());
     if is(Signal::XCPU) {

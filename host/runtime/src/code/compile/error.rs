@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::limits::{MEMORY_VARIABLE, TIME_VARIABLE};
+use super::settings::{MEMORY_VARIABLE, TIME_VARIABLE};
 
 /// Each reads on after a plugin's name. What is the plugin's fault is told apart from what is not: see
 /// [`Self::is_transient`].
@@ -43,6 +43,18 @@ impl CompileError {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Killed { .. } | Self::NotStarted { .. } | Self::NotKept(_))
     }
+}
+
+/// Runs what blocks away from the threads that answer requests. A panic is a defect, and becomes [`CompileError::Crashed`].
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, CompileError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| CompileError::Crashed { how: "it panicked".into(), said: panic_text(error) })
+}
+
+fn panic_text(error: tokio::task::JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else { return String::new() };
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or_default().to_owned()
 }
 
 fn shown(said: &str) -> String {

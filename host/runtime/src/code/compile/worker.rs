@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use super::inside::{Fault, Target, compile};
-use super::limits::CompileLimits;
+use super::cranelift::{CompileFailure, Target, compile};
+use super::settings::CompileLimits;
 
-/// How it ends where there is no machine code: on stderr is a [`Fault`].
-pub const FAULT: u8 = 3;
+/// How it ends where there is no machine code: on stderr is a [`CompileFailure`].
+pub const FAILED: u8 = 3;
 /// How it ends where it could not be given its limits, and has read nothing.
 pub const NOT_CONFINED: u8 = 4;
 /// How it ends where whoever started it has gone.
@@ -43,7 +43,7 @@ impl Work {
     }
 }
 
-/// What a program does that is started as [`Compiler::Child`](super::Compiler::Child) says. `work`: its last argument.
+/// What a program does that is started as [`CompileWith::Child`](super::CompileWith::Child) says. `work`: its last argument.
 pub fn compile_worker(work: &str) -> ExitCode {
     let confined = serde_json::from_str::<Work>(work).map_err(io::Error::other).and_then(|work| confine(&work).map(|()| work));
     let work = match confined {
@@ -58,7 +58,7 @@ pub fn compile_worker(work: &str) -> ExitCode {
                 Err(error) => end(UNWRITTEN, &error.to_string()),
             }
         }
-        Err(fault) => end(FAULT, &serde_json::to_string(&fault).unwrap_or_default()),
+        Err(failure) => end(FAILED, &serde_json::to_string(&failure).unwrap_or_default()),
     }
 }
 
@@ -90,9 +90,9 @@ fn limit(resource: Resource, wanted: u64) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(maximum) })?)
 }
 
-fn read(bytes: u64) -> Result<Vec<u8>, Fault> {
+fn read(bytes: u64) -> Result<Vec<u8>, CompileFailure> {
     let mut wasm = Vec::new();
-    let cut_short = |error: io::Error| Fault::NoEngine(format!("the component did not arrive whole: {error}"));
+    let cut_short = |error: io::Error| CompileFailure::NoEngine(format!("the component did not arrive whole: {error}"));
     io::stdin().take(bytes).read_to_end(&mut wasm).map_err(cut_short)?;
     if wasm.len() as u64 != bytes {
         return Err(cut_short(io::ErrorKind::UnexpectedEof.into()));

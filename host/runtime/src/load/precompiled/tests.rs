@@ -9,11 +9,12 @@ use postdate_core::use_case::MANIFEST_FILE;
 use tempfile::TempDir;
 
 use super::*;
-use crate::artifacts::{Artifacts, digest};
-use crate::config::{Allocation, Metering, engine_config};
+use crate::code::artifacts::{ARTIFACTS_FILE, Artifacts, digest};
+use crate::code::compile::ahead_config;
+use crate::engine::config::{Allocation, Metering, engine_config};
 use crate::testing::{bundle, guest, input, job, runtime, wait};
 use crate::trust::{Envelope, SecretKey, Trust};
-use crate::{Secrets, read_compiled_dir, write_artifacts};
+use crate::{Secrets, read_precompiled_dir, write_artifacts};
 
 const HERE: Arch = Arch::HERE.unwrap();
 const OTHER: Arch = if matches!(HERE, Arch::X86_64) { Arch::Arm64 } else { Arch::X86_64 };
@@ -70,8 +71,8 @@ fn replace_code(dir: &TempDir, code: &[u8]) {
 #[track_caller]
 fn check_refused(dir: &TempDir, expected: &str) {
     let load = async {
-        let bundle = read_compiled_dir(dir.path(), &Trust::default()).map_err(|error| error.to_string())?;
-        runtime().load_compiled(&bundle, &Secrets::none()).await.map_err(|error| error.to_string())
+        let bundle = read_precompiled_dir(dir.path(), &Trust::default()).map_err(|error| error.to_string())?;
+        runtime().load_precompiled(&bundle, &Secrets::none()).await.map_err(|error| error.to_string())
     };
     let error = tokio::runtime::Runtime::new().unwrap().block_on(load).expect_err("it was loaded");
     assert!(error.contains(expected), "{expected:?} is not in: {error}");
@@ -87,7 +88,7 @@ async fn a_compiled_bundle_answers_as_one_compiled_here_does() {
     let secrets = Secrets::of(|name| (name == "KEY").then(|| "hush".to_owned()));
     let runtime = runtime();
     let here = runtime.load(&source, &secrets).await.unwrap();
-    let ahead = runtime.load_compiled(&read_compiled_dir(dir.path(), &Trust::default()).unwrap(), &secrets).await.unwrap();
+    let ahead = runtime.load_precompiled(&read_precompiled_dir(dir.path(), &Trust::default()).unwrap(), &secrets).await.unwrap();
     assert_eq!(ahead.version(), source.version());
     assert_eq!(ahead.version(), here.version());
     for body in ["{}", r#"{"quantity":0}"#, "[1,2]"] {
@@ -111,8 +112,8 @@ async fn a_host_loads_only_the_plugin_that_it_calls() {
     let dir = compiled(&whole(), &[HERE]);
     fs::remove_file(code_path(&dir)).unwrap();
     // Neither the code of the processor nor its secret is asked for.
-    let bundle = read_compiled_dir(dir.path(), &Trust::default()).unwrap().only(Role::Validate);
-    let loaded = runtime().load_compiled(&bundle, &Secrets::none()).await.unwrap();
+    let bundle = read_precompiled_dir(dir.path(), &Trust::default()).unwrap().only(Role::Validate);
+    let loaded = runtime().load_precompiled(&bundle, &Secrets::none()).await.unwrap();
     assert!(loaded.validate(input("{}")).await.is_ok());
     assert!(loaded.process(job("{}"), None).await.is_err());
 }
@@ -122,12 +123,12 @@ async fn a_host_loads_only_the_plugin_that_it_calls() {
 fn code_for_any_processor_loads_on_this_one_and_the_reverse() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("code");
-    let baseline = wasmtime::Engine::new(&crate::config::compiler_config(HERE).unwrap()).unwrap();
+    let baseline = wasmtime::Engine::new(&ahead_config(HERE).unwrap()).unwrap();
     let native = [Allocation::OnDemand, Allocation::Pooling { slots: 1, max_memory: 64 << 20 }]
         .map(|allocation| wasmtime::Engine::new(&engine_config(allocation, Metering::Off)).unwrap());
     let load = |from: &wasmtime::Engine, to: &wasmtime::Engine| {
         fs::write(&path, from.precompile_component(&guest("puppet")).unwrap()).unwrap();
-        artifact::load_file(to, &fs::File::open(&path).unwrap()).map(|_| ())
+        deserialize::load_file(to, &fs::File::open(&path).unwrap()).map(|_| ())
     };
     for host in &native {
         load(&baseline, host).unwrap();
@@ -208,22 +209,22 @@ async fn only_what_a_trusted_key_signed_is_loaded_where_there_are_trusted_keys()
     let place = dir.path().join(ARTIFACTS_DIR);
     write_artifacts(&place, &source, &use_case, &code, Some(&key)).unwrap();
     let none = Secrets::none();
-    runtime.load_compiled(&read_compiled_dir(dir.path(), &trust).unwrap(), &none).await.unwrap();
+    runtime.load_precompiled(&read_precompiled_dir(dir.path(), &trust).unwrap(), &none).await.unwrap();
     let other = Trust::new(vec![SecretKey::from_pem(&SecretKey::generate().unwrap()).unwrap().public()]);
-    let error = read_compiled_dir(dir.path(), &other).unwrap_err().to_string();
+    let error = read_precompiled_dir(dir.path(), &other).unwrap_err().to_string();
     assert!(error.contains(&format!("is signed by the key {}", key.public().id())), "{error}");
 
     // One bit of the code: the list is still believed, and what it lists is not there.
-    let bundle = read_compiled_dir(dir.path(), &trust).unwrap();
+    let bundle = read_precompiled_dir(dir.path(), &trust).unwrap();
     let mut bytes = fs::read(code_path(&dir)).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(code_path(&dir), &bytes).unwrap();
-    let error = runtime.load_compiled(&bundle, &none).await.unwrap_err().to_string();
+    let error = runtime.load_precompiled(&bundle, &none).await.unwrap_err().to_string();
     assert!(error.contains("is damaged"), "{error}");
     // The list made to fit: by somebody who has no key.
     replace_code(&dir, &bytes);
-    assert!(read_compiled_dir(dir.path(), &trust).unwrap_err().to_string().contains("is not signed"));
+    assert!(read_precompiled_dir(dir.path(), &trust).unwrap_err().to_string().contains("is not signed"));
 }
 
 #[test]
@@ -231,7 +232,7 @@ fn machine_code_is_judged_as_its_plugin_would_be() {
     // Whatever the list says that it is.
     let source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
     let dir = compiled(&source, &[HERE]);
-    let engine = wasmtime::Engine::new(&crate::config::compiler_config(HERE).unwrap()).unwrap();
+    let engine = wasmtime::Engine::new(&ahead_config(HERE).unwrap()).unwrap();
     replace_code(&dir, &engine.precompile_component(&guest("minimal-validate")).unwrap());
     check_refused(&dir, "does not export postdate:plugin/process@1.0.0; it exports postdate:plugin/validate@1.0.0");
     replace_code(&dir, &engine.precompile_component(&guest("wrong-version")).unwrap());
@@ -240,9 +241,9 @@ fn machine_code_is_judged_as_its_plugin_would_be() {
 
 #[tokio::test]
 async fn a_runtime_that_counts_instructions_refuses_code_that_does_not() {
-    let bundle = read_compiled_dir(small().path(), &Trust::default()).unwrap();
+    let bundle = read_precompiled_dir(small().path(), &Trust::default()).unwrap();
     let runtime = crate::Runtime::new(crate::Options { slots: 1, metering: Metering::On, ..crate::Options::default() }).unwrap();
-    let error = runtime.load_compiled(&bundle, &Secrets::none()).await.unwrap_err().to_string();
+    let error = runtime.load_precompiled(&bundle, &Secrets::none()).await.unwrap_err().to_string();
     assert!(error.contains("was compiled by a Postdate with other engine settings"), "{error}");
 }
 
@@ -275,9 +276,9 @@ async fn names_in_machine_code_are_those_of_the_component() {
     let dir = compiled(&whole(), &[HERE]);
     let runtime = runtime();
     let code = fs::File::open(code_path(&dir)).unwrap();
-    let component = artifact::load_file(&runtime.inner.engine, &code).unwrap();
+    let component = deserialize::load_file(&runtime.inner.engine, &code).unwrap();
     let mut from_code = inspect_component(&runtime.inner.engine, &component);
-    let mut from_wasm = crate::inspect::inspect(&guest("puppet"));
+    let mut from_wasm = crate::contract::inspect::inspect(&guest("puppet"));
     for inspection in [&mut from_code, &mut from_wasm] {
         inspection.imports.sort_by(|a, b| a.name.cmp(&b.name));
         inspection.exports.sort_by(|a, b| a.name.cmp(&b.name));

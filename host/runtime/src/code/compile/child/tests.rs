@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::Metering;
+use crate::engine::config::Metering;
 
 /// Far more than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -70,7 +70,7 @@ async fn what_writes_too_much_is_cut_off() {
 
 #[tokio::test]
 async fn each_end_has_its_name() {
-    let fault = |text: &str| format!("printf %s '{text}' >&2; exit {}", worker::FAULT);
+    let fault = |text: &str| format!("printf %s '{text}' >&2; exit {}", worker::FAILED);
     let invalid = shell(&fault(r#"{"invalid":"no \"good\""}"#), &limits()).await;
     assert_eq!(invalid, Err(CompileError::Invalid("no \"good\"".into())));
     let memory = Err(CompileError::Memory { limit: 4 << 30 });

@@ -1,5 +1,5 @@
 use super::*;
-use crate::artifacts::Arch;
+use crate::code::artifacts::Arch;
 
 #[test]
 fn what_is_wrong_with_the_work_is_said() {

@@ -1,10 +1,27 @@
-//! What compiling one plugin may use up.
+//! How a host compiles plugins, and what compiling one plugin may use up.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// Variables that set the limits, where a host's operator may: named in what is said of a limit that was reached.
+/// Environment variables that set the limits, where the operator may. The error about a limit names its variable.
 pub const TIME_VARIABLE: &str = "POSTDATE_COMPILE_TIME";
 pub const MEMORY_VARIABLE: &str = "POSTDATE_COMPILE_MEMORY";
+
+/// Where a host compiles plugins.
+#[derive(Debug, Clone, Default)]
+pub enum CompileWith {
+    /// In this process, without limits: for tests and benchmarks, whose plugins are their own.
+    #[default]
+    InProcess,
+    /// In a process of its own for each plugin. The process is stopped when it passes a limit.
+    Child {
+        /// An absolute path. The program gets one argument after `arguments`, and passes it to `compile_worker`.
+        program: PathBuf,
+        arguments: Vec<OsString>,
+        limits: CompileLimits,
+    },
+}
 
 /// Processor time may be this many times the wall clock's: compiling uses several processors.
 const CPU_FACTOR: u32 = 4;
