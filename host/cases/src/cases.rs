@@ -1,4 +1,4 @@
-//! Test cases of a bundle, `cases/*.toml`: what goes into a plugin, and what must come back.
+//! Test cases of a bundle, `cases/*.toml`: a plugin's input, and the expected reply.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub struct Case {
     pub expect: Expected,
 }
 
-/// What must come back.
+/// The expected reply.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expected {
     Accepted(ExpectedAcceptance),
@@ -50,7 +50,7 @@ pub enum Expected {
     Error(String),
 }
 
-/// What `error` may be: the words of `Stopped::code`, and `refused` for a plugin that the host does not load.
+/// The values of `error`: the words of `Stopped::code`, and `refused` for a plugin that the host does not load.
 pub const ERRORS: [&str; 7] = ["trap", "timeout", "memory", "output", "limit", "not-started", "refused"];
 
 /// Each `None` is not looked at.

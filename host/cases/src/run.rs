@@ -26,7 +26,7 @@ pub struct Ran {
     pub lines: Vec<LogLine>,
 }
 
-/// What the cases are run on: a loaded bundle, or why it could not be loaded.
+/// The subject of the cases: a loaded bundle, or the reason why it could not be loaded.
 pub type Loaded = Result<LoadedBundle, LoadError>;
 
 /// Compiles once; each case then brings its own secrets. A plugin that is refused is an outcome only where a case expects it.

@@ -23,31 +23,31 @@ use run::{PluginCall, Returned};
 use stopped::NotStarted;
 use world::PluginWorld;
 
-/// What a caller decides about one call.
+/// A caller's settings for one call.
 #[derive(Debug, Clone, Default)]
 pub struct CallOptions {
-    /// Wall-clock time for all of it, the wait for a slot included, if that is less than the manifest's timeout.
+    /// Wall-clock time for the call and its wait for a slot, if that is less than the manifest's timeout.
     pub deadline: Option<Duration>,
     pub outgoing: Outgoing,
 }
 
-/// What came of one call.
+/// The result of one call, and what it used.
 #[derive(Debug)]
 pub struct Report<T> {
     pub result: Result<T, PluginError>,
-    /// From the slot to the answer.
+    /// Time from the slot to the answer.
     pub elapsed: Duration,
     /// Most bytes of linear memory at any time of the call.
     pub peak_memory: u64,
-    /// WebAssembly instructions that the guest executed, from its start to its answer, most of them counted as one and those
-    /// that only give code its structure as none. Host functions count nothing. `None` where the runtime does not count
-    /// ([`Options::metering`](crate::Options::metering)), or the guest was stopped before it answered.
+    /// WebAssembly instructions that the guest executed, from its start to its answer. Instructions that only structure the code, and
+    /// host functions, do not count. `None` if the runtime does not count ([`Options::metering`](crate::Options::metering)), or if the
+    /// guest was stopped before it answered.
     pub instructions: Option<u64>,
     pub lines: Vec<LogLine>,
 }
 
 impl LoadedBundle {
-    /// Calls the validate plugin, with all the details.
+    /// Calls the validate plugin, and returns the full report.
     pub async fn call_validate(&self, input: ValidateInput, options: CallOptions) -> Report<Verdict> {
         match &self.validate {
             Some(plugin) => {
@@ -58,7 +58,7 @@ impl LoadedBundle {
         }
     }
 
-    /// Calls the process plugin, with all the details.
+    /// Calls the process plugin, and returns the full report.
     pub async fn call_process(&self, job: Job, options: CallOptions) -> Report<JobResult> {
         match &self.process {
             Some(plugin) => {
@@ -84,7 +84,7 @@ impl LoadedBundle {
             Err(error) => return self.not_started(plugin.identity.role, NotStarted::Slot(error)),
         };
         let started = Instant::now();
-        // The plugin's own time starts now; the caller's is running already.
+        // The plugin's own time starts now; the caller's deadline is running already.
         let deadline = options.deadline.map_or(started + plugin.timeout, |all| (arrived + all).min(started + plugin.timeout));
         let call = PluginCall { plugin: plugin.clone(), config, id, input, outgoing: options.outgoing, started, deadline, slot };
         let call = call.run(self.runtime.inner.engine.clone(), self.runtime.inner.options.metering);
@@ -106,7 +106,7 @@ impl LoadedBundle {
         PluginError { use_case: self.use_case.name.clone(), role, version: self.version.to_string(), reason, stderr }
     }
 
-    /// The runtime that it was loaded into.
+    /// Returns the runtime that it was loaded into.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }

@@ -11,7 +11,7 @@ pub const VERSION: &str = "1.0.0";
 /// The interface for outgoing HTTP, without its version.
 const HTTP: &str = "wasi:http";
 
-/// What the host says to an import.
+/// The host's decision about an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Always there.

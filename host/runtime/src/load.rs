@@ -28,7 +28,7 @@ pub use error::{LoadError, PrecompiledError, Refused};
 pub use link::examine;
 pub use plugin::{LoadedBundle, Plugin};
 
-/// What a plugin is loaded from.
+/// The source of a plugin's machine code.
 enum Code {
     Wasm(Bytes),
     Precompiled(precompiled::ListedCode),

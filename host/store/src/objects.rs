@@ -1,4 +1,4 @@
-//! What a store stands on: named objects, each read and written whole.
+//! The port of a store: named objects, each read and written whole.
 
 use std::future::Future;
 
@@ -8,7 +8,7 @@ use crate::error::StoreError;
 
 /// Keys have `/` between their parts, and are made of names that were checked: none leads out of the store.
 pub trait Objects: Send + Sync {
-    /// The store, or what is at a key, as people name it: a path, or an `s3://` address.
+    /// Returns the path or `s3://` address of a key, or of the store if the key is empty.
     fn describe(&self, key: &str) -> String;
 
     /// Reads at most `most` bytes; more is an error. With `unless`, an object that still has this tag is not read.
@@ -28,7 +28,7 @@ pub trait Objects: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Got {
     Object(Stored),
-    /// It has the tag that was given.
+    /// The object has the tag that was given.
     Same,
     Missing,
 }
@@ -40,11 +40,11 @@ pub struct Stored {
     pub etag: String,
 }
 
-/// What is beneath a prefix.
+/// A name directly beneath a prefix.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Child {
     pub name: String,
-    /// More is beneath it; else it is an object.
+    /// True for a prefix of further names, false for an object.
     pub is_prefix: bool,
 }
 
@@ -58,7 +58,7 @@ pub enum When<'a> {
 }
 
 impl<'a> When<'a> {
-    /// It is still what it was when it had this tag; or was not there.
+    /// The object has not changed since it had this tag, or since it was not there.
     pub fn still(etag: Option<&'a str>) -> Self {
         etag.map_or(Self::Absent, Self::Is)
     }

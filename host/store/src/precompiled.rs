@@ -147,7 +147,7 @@ impl<S: Objects> Versions<S> {
     }
 }
 
-/// This program's machine code for an architecture, as a part of a key.
+/// Names the machines that run this program's machine code for an architecture, as a part of a key.
 fn machine(arch: Arch) -> String {
     format!("{arch}-{}", engine_hash())
 }

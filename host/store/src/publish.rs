@@ -1,4 +1,4 @@
-//! Bringing a version into a store, and making it the one that serves.
+//! Writes a version into a store, and makes it current.
 
 use bytes::Bytes;
 use postdate_core::bundle::BundleSource;
@@ -11,10 +11,10 @@ use crate::objects::{Got, Objects, Put, Stored, When};
 use crate::statement::{By, Statement};
 use crate::versions::{Look, Versions, current_key, statement_key};
 
-/// Times that an object is written anew because somebody else wrote it in between.
+/// Attempts to write an object that other writers change.
 const TRIES: usize = 5;
 
-/// What [`Versions::publish`] did.
+/// The result of [`Versions::publish`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Published {
     New,
@@ -22,17 +22,16 @@ pub enum Published {
     Known,
 }
 
-/// What [`Versions::move_current`] did.
+/// The result of [`Versions::move_current`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
-    /// What served before.
+    /// The version that served before.
     pub from: Option<String>,
     pub to: String,
 }
 
 impl<S: Objects> Versions<S> {
-    /// Brings the files of a version, and last of all the statement that says that they are there. With a key, the statement
-    /// is signed; one that is there already gets the signature as well.
+    /// Writes the files of a version, and its statement last. With a key, signs the statement, also one that is there already.
     pub async fn publish(
         &self,
         use_case: &str,
@@ -49,7 +48,7 @@ impl<S: Objects> Versions<S> {
                 Got::Same | Got::Missing => None,
             };
             let known = found.as_ref().and_then(|found| Envelope::parse(&found.content).ok());
-            // What is there is signed only if it says the same of the same files.
+            // An existing statement is signed only if it lists the same files.
             let known = known.filter(|known| {
                 Statement::open(known, &Trust::default(), use_case, &new.version).is_ok_and(|statement| statement.files == new.files)
             });
@@ -69,8 +68,8 @@ impl<S: Objects> Versions<S> {
         Err(self.contended(&statement_key))
     }
 
-    /// Brings the files of a version with a statement that somebody else has made of them, and that `trust` has been found to
-    /// believe. One that is there already stays if it is believed as well.
+    /// Writes the files of a version with a statement that somebody else made, and that `trust` believes. Keeps an existing statement
+    /// if `trust` believes that as well.
     pub async fn publish_as(&self, use_case: &str, source: &BundleSource, statement: &Envelope, trust: &Trust) -> Result<(), StoreError> {
         let version = source.version();
         let key = statement_key(use_case, &version);
@@ -82,7 +81,7 @@ impl<S: Objects> Versions<S> {
         }
     }
 
-    /// Makes a version current, if the use case still is what a look at it said: `None` where there was none.
+    /// Makes a version current, if the use case has not changed since `before`: `None` if it had no current version.
     pub async fn move_current(
         &self,
         name: &str,
@@ -104,8 +103,7 @@ impl<S: Objects> Versions<S> {
         if self.objects.put(&current_key(name), content.into(), When::still(etag.as_deref())).await? == Put::Refused {
             return Err(self.moved(name, self.look(name, None).await?));
         }
-        // Whoever prunes deletes the statement before anything else, and then looks at what is current: one of the two sees
-        // the other.
+        // `delete` removes the statement first, and then reads `current`: one of the two sees the other.
         match self.objects.get(&statement_key(name, version), None, MAX_MANIFEST_BYTES).await? {
             Got::Missing => {
                 self.move_back(name, version, before).await?;
@@ -115,7 +113,7 @@ impl<S: Objects> Versions<S> {
         }
     }
 
-    /// What served before serves again, unless somebody has moved the use case on.
+    /// Makes the version before current again, unless another writer has moved the use case since.
     async fn move_back(&self, name: &str, version: &str, before: Option<Current>) -> Result<(), StoreError> {
         let Look::Current { current, etag } = self.look(name, None).await? else { return Ok(()) };
         match before {
@@ -127,7 +125,7 @@ impl<S: Objects> Versions<S> {
         }
     }
 
-    /// What to tell whoever came second; `now` is what the use case is by then.
+    /// Returns the error for the second of two writers; `now` is the state that the first one made.
     fn moved(&self, name: &str, now: Look) -> StoreError {
         let (now, by) = match now {
             Look::Current { current, .. } => (current.version, current.by),
@@ -137,7 +135,7 @@ impl<S: Objects> Versions<S> {
         StoreError::Moved { location: self.objects.describe(&current_key(name)), now, by }
     }
 
-    /// Makes a former version current: this one, or the one that served before.
+    /// Makes a former version current: `version`, or the one that served before.
     pub async fn roll_back(&self, name: &str, version: Option<&str>, by: By<'_>) -> Result<Moved, StoreError> {
         let (current, etag) = self.current(name).await?;
         let version = match version {
@@ -146,12 +144,12 @@ impl<S: Objects> Versions<S> {
                 current.former.first().map(|former| former.version.clone()).ok_or_else(|| StoreError::NoFormerVersion(name.to_owned()))?
             }
         };
-        // It must be there whole: a rollback is done in a hurry.
+        // Checked first, because a rollback is done in a hurry.
         self.statement(name, &version, &Trust::default()).await?;
         self.move_current(name, &version, Some((current, etag)), by).await
     }
 
-    /// Also where the version is known: what was damaged is mended.
+    /// Also writes the files of a known version, which repairs damaged ones.
     async fn put_files(&self, use_case: &str, version: &str, source: &BundleSource) -> Result<(), StoreError> {
         for (file, content) in &source.files {
             self.put_content(&format!("{use_case}/{version}/{file}"), content.clone()).await?;
@@ -159,7 +157,7 @@ impl<S: Objects> Versions<S> {
         Ok(())
     }
 
-    /// Writes an object that has one right content. What is there already is looked at, and mended if it is another.
+    /// Writes an object that can have only this content. Replaces another content.
     pub(crate) async fn put_content(&self, key: &str, content: Bytes) -> Result<(), StoreError> {
         let mut etag = None;
         for _ in 0..TRIES {
@@ -170,7 +168,7 @@ impl<S: Objects> Versions<S> {
                 Ok(Got::Object(Stored { content: found, .. })) if found == content => return Ok(()),
                 Ok(Got::Object(Stored { etag: found, .. })) => etag = Some(found),
                 Ok(Got::Missing | Got::Same) => etag = None,
-                // Another content, which need not be read.
+                // Larger, so another content.
                 Err(StoreError::TooLarge { .. }) => {
                     self.objects.delete(key).await?;
                     etag = None;

@@ -1,4 +1,4 @@
-//! What `bundle.json` says of a version, in an envelope that may be signed.
+//! The content of `bundle.json`: a version's files, in an envelope that may be signed.
 
 use chrono::{DateTime, Utc};
 use postdate_core::bundle::{BundleSource, Listing, is_file_name, version_of};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The type of a [`Statement`] in an [`Envelope`].
 const STATEMENT_TYPE: &str = "application/vnd.postdate.bundle+json";
 
-/// A version's files, and who brought them.
+/// A version's files, and the person or program that pushed them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Statement {
@@ -16,7 +16,7 @@ pub struct Statement {
     pub version: String,
     pub files: Listing,
     pub pushed_at: DateTime<Utc>,
-    /// As they called themselves.
+    /// The name that they gave.
     pub pushed_by: String,
 }
 
@@ -35,7 +35,7 @@ pub enum StatementError {
     NotAFileName(String),
 }
 
-/// Who does something, and when.
+/// The author of a change, and its time.
 #[derive(Debug, Clone, Copy)]
 pub struct By<'a> {
     pub name: &'a str,
@@ -48,9 +48,9 @@ impl Statement {
         Self { use_case: use_case.to_owned(), version: version_of(&files), files, pushed_at: by.now, pushed_by: by.name.to_owned() }
     }
 
-    /// Not signed yet.
+    /// Returns the statement in an envelope without signatures.
     pub fn to_envelope(&self) -> Envelope {
-        // Strings and numbers: there is nothing in it that cannot be written.
+        // Strings and numbers can always be written.
         Envelope::new(STATEMENT_TYPE, serde_json::to_vec(self).unwrap_or_default())
     }
 
@@ -71,7 +71,7 @@ impl Statement {
         Ok(statement)
     }
 
-    /// Of all files, in bytes.
+    /// Returns the size of all files in bytes.
     pub fn bytes(&self) -> u64 {
         self.files.values().fold(0, |sum, entry| sum.saturating_add(entry.bytes))
     }

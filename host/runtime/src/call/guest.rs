@@ -32,7 +32,7 @@ pub struct GuestState {
 #[error("the deadline has passed")]
 pub struct DeadlinePassed;
 
-/// So much that no call runs out of it: fuel counts here, and limits nothing.
+/// More than any call can use: fuel counts here, and limits nothing.
 const FUEL: u64 = u64::MAX;
 
 /// Makes the store of one call. `memory` is bytes for all linear memories together.

@@ -1,4 +1,4 @@
-//! What a guest writes to stdout and stderr: lines, bounded, each one a log event with the correlation id.
+//! A guest's stdout and stderr: bounded lines, each a log event with the correlation id.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,21 +12,21 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use crate::limits::{Reached, WRITTEN_BYTES, WRITTEN_LINES};
 use crate::secrets::Mask;
 
-/// Bounds of one call's output. What is beyond them is dropped, and the last line kept says so.
+/// Bounds of one call's output. Further output is dropped, and the last line says so.
 const MAX_BYTES: usize = 64 << 10;
 const MAX_LINES: usize = 1000;
 const MAX_LINE_BYTES: usize = 4 << 10;
-/// Lines of stderr that an error carries. They are kept apart from the bounds above: a panic's message comes last.
+/// Last lines of stderr that an error carries, since a panic's message comes last. The bounds above do not apply to them.
 const TAIL_LINES: usize = 20;
 /// Bytes that a guest may hand over in one write.
 const WRITE_BYTES: usize = 64 << 10;
 
-/// Where a line came from.
+/// The source of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     Stdout,
     Stderr,
-    /// Said by the host about the call, such as a request that was refused and the grant that would allow it.
+    /// A remark of the host about the call, such as a refused request and the grant that would allow it.
     Host,
 }
 
@@ -47,14 +47,14 @@ pub struct LogLine {
     pub text: String,
 }
 
-/// Which plugin is talking; the same for all calls of it.
+/// The plugin of a line; the same for all its calls.
 #[derive(Debug)]
 pub struct Identity {
     pub use_case: String,
     pub role: Role,
 }
 
-/// The output of one call. Shared by the guest's streams and by the host's own remarks.
+/// The output of one call: the guest's streams and the host's remarks.
 #[derive(Debug)]
 pub struct CallLog {
     plugin: Arc<Identity>,
@@ -76,7 +76,7 @@ struct Output {
     tail: VecDeque<String>,
 }
 
-/// A line whose end has not come yet.
+/// A line that has not ended.
 #[derive(Debug, Default)]
 struct Partial {
     text: Vec<u8>,
@@ -84,7 +84,7 @@ struct Partial {
 }
 
 impl CallLog {
-    /// `mask`: what no line may show.
+    /// `mask` hides the call's secrets in each line.
     pub fn new(plugin: Arc<Identity>, correlation_id: String, mask: Mask) -> Arc<Self> {
         Arc::new(Self { plugin, correlation_id, mask, output: Mutex::default() })
     }
@@ -94,19 +94,19 @@ impl CallLog {
         self.plugin.role
     }
 
-    /// A remark of the host.
+    /// Adds a remark of the host.
     pub fn note(&self, mut text: String) {
         self.mask.apply(&mut text);
         let mut output = self.lock();
         self.keep(&mut output, LogLine { stream: Stream::Host, text });
     }
 
-    /// Blots out what no line may show, in a message that the plugin answered with.
+    /// Hides secrets in a message of the plugin's answer.
     pub fn mask(&self, message: &mut String) {
         self.mask.apply(message);
     }
 
-    /// All lines that were kept, and the last lines of stderr. Ends the lines that the guest did not end.
+    /// Returns the kept lines, and the last lines of stderr. Ends lines that the guest left open.
     pub fn finish(&self) -> (Vec<LogLine>, Vec<String>) {
         let mut output = self.lock();
         for stream in [Stream::Stdout, Stream::Stderr] {
@@ -169,13 +169,13 @@ impl CallLog {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Output> {
-        // Lines are whole or not there at all, so what a panicking holder left behind is sound.
+        // A line is added whole or not at all, so the state is sound even after a panic of its holder.
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Output {
-    /// Before what is written is kept: the lines that it makes count against the next write.
+    /// Counts a write before it is kept; its lines count against the next write.
     fn count(&mut self, bytes: &[u8]) -> Result<(), Reached> {
         self.written_bytes += bytes.len() as u64;
         if self.written_lines > WRITTEN_LINES {
@@ -241,7 +241,7 @@ impl IsTerminal for Pipe {
 
 impl StdoutStream for Pipe {
     fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
-        // Only WASI 0.3 asks for it, which is not linked; what it writes is dropped.
+        // Only WASI 0.3 uses it, which is not linked; its output is dropped.
         Box::new(tokio::io::sink())
     }
 

@@ -1,6 +1,5 @@
-//! What `postdate plugin compile` writes beside a bundle: machine code, and `compiled/artifacts.json`, an
-//! [`Envelope`] that says what of it is for which plugin, which machine and which engine. The directory is not part of the
-//! bundle's version.
+//! The list of a bundle's machine code, `compiled/artifacts.json`: an [`Envelope`] that names, for each file, the plugin, the
+//! architecture and the engine. `postdate plugin compile` writes it. The directory is not part of the bundle's version.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,9 +15,9 @@ pub use crate::code::digest::digest;
 use crate::engine::config::{Metering, WASMTIME_VERSION, code_settings};
 use crate::trust::{Envelope, EnvelopeError, Trust};
 
-/// Where machine code is kept, inside a bundle's directory.
+/// Directory of machine code, inside a bundle's directory.
 pub const ARTIFACTS_DIR: &str = "compiled";
-/// What lists it, inside [`ARTIFACTS_DIR`].
+/// The list of machine code, inside [`ARTIFACTS_DIR`].
 pub const ARTIFACTS_FILE: &str = "artifacts.json";
 /// The type of [`Artifacts`] in an [`Envelope`].
 const ARTIFACTS_TYPE: &str = "application/vnd.postdate.artifacts+json";
@@ -32,13 +31,13 @@ pub enum Arch {
     Arm64,
 }
 
-/// A name that is no architecture of ours.
+/// A name of none of these architectures.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an architecture that plugins are compiled for: x86_64 or arm64")]
 pub struct UnknownArch(String);
 
 impl Arch {
-    /// This machine's; `None` on one that plugins are not compiled for ahead of time.
+    /// The architecture of this machine; `None` if plugins are not compiled ahead of time for it.
     pub const HERE: Option<Self> = if cfg!(target_arch = "x86_64") {
         Some(Self::X86_64)
     } else if cfg!(target_arch = "aarch64") {
@@ -47,7 +46,7 @@ impl Arch {
         None
     };
 
-    /// The machine that Cranelift is told to compile for.
+    /// The target triple for Cranelift.
     #[cfg(feature = "compile")]
     pub(crate) fn triple(self) -> &'static str {
         match self {
@@ -74,7 +73,7 @@ impl FromStr for Arch {
     }
 }
 
-/// Why a document is not a list of machine code that this host goes by. Each is a sentence's end.
+/// Why a host does not use a list of machine code. Each ends a sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactsError {
     #[error(transparent)]
@@ -86,10 +85,10 @@ pub enum ArtifactsError {
 /// The content of `artifacts.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifacts {
-    /// Of the bundle that was compiled: see [`BundleSource::version`].
+    /// Version of the bundle that was compiled: see [`BundleSource::version`].
     pub version: String,
-    /// Digests of the manifest and the config files as they were then, by name. A host that has no `.wasm` files cannot
-    /// compute the version; by these it sees that another manifest does not go by the old version's name.
+    /// Digests of the manifest and the config files at that time, by name. A host without the `.wasm` files cannot compute the
+    /// version; these digests show it that a manifest was changed.
     pub files: BTreeMap<String, String>,
     pub artifacts: Vec<Artifact>,
 }
@@ -111,7 +110,7 @@ pub struct Artifact {
 }
 
 impl Artifacts {
-    /// None for any architecture yet.
+    /// Makes a list without artifacts.
     pub fn new(source: &BundleSource, use_case: &UseCase) -> Self {
         let files = text_files(use_case).into_iter().filter_map(|(_, name)| {
             let content = source.files.get(&name)?;
@@ -120,7 +119,7 @@ impl Artifacts {
         Self { version: source.version(), files: files.collect(), artifacts: Vec::new() }
     }
 
-    /// Signed by whom the host trusts, where it trusts not everybody.
+    /// Opens a list. Fails if `trust` does not believe it.
     pub fn open(envelope: &Envelope, trust: &Trust) -> Result<Self, ArtifactsError> {
         let artifacts: Self =
             serde_json::from_slice(envelope.open(ARTIFACTS_TYPE, trust)?).map_err(|error| ArtifactsError::Malformed(error.to_string()))?;
@@ -136,18 +135,18 @@ impl Artifacts {
         Ok(artifacts)
     }
 
-    /// Not signed yet.
+    /// Returns the list in an envelope without signatures.
     pub fn into_envelope(self) -> serde_json::Result<Envelope> {
         Ok(Envelope::new(ARTIFACTS_TYPE, serde_json::to_vec(&self)?))
     }
 
-    /// The machine code of a plugin for an architecture.
+    /// Returns the machine code of a plugin for an architecture.
     pub fn find(&self, role: Role, arch: Arch) -> Option<&Artifact> {
         self.artifacts.iter().find(|artifact| artifact.role == role && artifact.arch == arch)
     }
 }
 
-/// The files that a host needs beside machine code, each with the manifest's key that names it.
+/// Returns the files that a host needs beside machine code, each with the manifest's key that names it.
 pub(crate) fn text_files(use_case: &UseCase) -> Vec<(String, String)> {
     let mut files = vec![("the manifest".to_owned(), MANIFEST_FILE.to_owned())];
     for role in [Role::Validate, Role::Process] {
@@ -157,13 +156,13 @@ pub(crate) fn text_files(use_case: &UseCase) -> Vec<(String, String)> {
     files
 }
 
-/// The settings that shape machine code, as 16 hexadecimal digits; the same with and without a compiler. wasmtime's own
-/// hash of them cannot serve: only a compiler can tell it, and it tells machines apart that run the same code.
+/// Returns the digest of the settings that shape machine code, as 16 hexadecimal digits; the same with and without a compiler.
+/// wasmtime's own hash cannot serve: only a compiler can compute it, and it differs between machines that run the same code.
 pub fn engine_hash() -> String {
     engine_hash_with(Metering::Off)
 }
 
-/// The same for machine code that may count instructions.
+/// Returns the same for machine code that may count instructions.
 pub(crate) fn engine_hash_with(metering: Metering) -> String {
     hex(&Sha256::digest(format!("{WASMTIME_VERSION} {:?}", code_settings(metering)))[..8])
 }

@@ -1,8 +1,8 @@
 //! Compiled components on disk, so that a restart compiles nothing.
 //!
-//! What is in the directory is machine code that the host runs, so nobody but the host's user may write to it: it is
-//! made with mode 0700, and refused when others can write. The digest kept beside each file finds accidents, such as a
-//! full disk or a bad block; against malice it is no help, for who can change the one can change the other.
+//! The host runs the machine code in this directory, so only the host's user may write to it: the directory is made with mode 0700,
+//! and refused when others can write. The digest beside each file detects accidents, such as a full disk or a bad block. It does not
+//! protect against malice: whoever can change the file can change the digest.
 
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -18,7 +18,7 @@ use wasmtime::component::Component;
 
 use crate::code::deserialize;
 
-/// A cache directory that was found to be private.
+/// A cache in a directory that is private.
 #[derive(Debug)]
 pub struct Cache {
     dir: PathBuf,
@@ -43,7 +43,7 @@ pub enum CacheError {
 }
 
 impl Cache {
-    /// Makes the directory, or checks the one that is there.
+    /// Creates the directory, or checks the existing one.
     pub fn open(dir: &Path, engine: &Engine) -> Result<Self, CacheError> {
         let io = |reason| CacheError::Io { dir: dir.to_owned(), reason };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
@@ -64,7 +64,7 @@ impl Cache {
         Ok(Self { dir: dir.to_owned(), engine: hasher.0.finalize().into() })
     }
 
-    /// The component that these bytes compile to, if it is there and whole.
+    /// Returns the component that these bytes compile to, if it is cached and undamaged.
     pub fn get(&self, engine: &Engine, wasm: &[u8]) -> Option<Component> {
         let path = self.path(wasm);
         let mut file = fs::File::open(&path).ok()?;
@@ -84,8 +84,8 @@ impl Cache {
         }
     }
 
-    /// Loads what these bytes have just been compiled to, and keeps it if it can be loaded. The compiler's process never has the
-    /// file open: the code came from it through a pipe.
+    /// Loads the code that these bytes were just compiled to, and keeps it if it loads. The compiler's process never has the file
+    /// open: the code came through a pipe.
     pub fn keep(&self, engine: &Engine, wasm: &[u8], code: &[u8]) -> std::io::Result<wasmtime::Result<Component>> {
         let path = self.path(wasm);
         let draft = self.draft(code)?;
@@ -94,12 +94,12 @@ impl Cache {
             Err(error) => return Ok(Err(error)),
         };
         draft.place(&path)?;
-        // The digest last: without it, the code does not count.
+        // The digest last: without it, the code is ignored.
         self.draft(hex(&Sha256::digest(code)).as_bytes())?.place(&digest_path(&path))?;
         Ok(Ok(component))
     }
 
-    /// Writes under another name, so that no reader sees half a file, and one who has the old one mapped keeps it.
+    /// Writes under another name, so that no reader sees half a file, and a process that has the old file mapped keeps it.
     fn draft(&self, content: &[u8]) -> std::io::Result<Draft> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -117,7 +117,7 @@ impl Cache {
     }
 }
 
-/// A file that goes away unless it gets its place.
+/// A file that is deleted unless it is renamed into its place.
 struct Draft(PathBuf);
 
 impl Draft {
@@ -128,7 +128,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Where it has its place, there is nothing here any more.
+        // After the rename there is nothing to delete.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -137,7 +137,7 @@ fn digest_path(path: &Path) -> PathBuf {
     path.with_extension("sha256")
 }
 
-/// Feeds what is hashed to SHA-256: unlike the standard library's hasher it is the same in every Rust release.
+/// Hashes with SHA-256, which, unlike the standard library's hasher, is the same in every Rust release.
 struct StableHasher(Sha256);
 
 impl Hasher for StableHasher {

@@ -8,24 +8,28 @@ use std::os::fd::AsRawFd;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Where a process finds its open files by number. `/dev/fd` is a link to it that a small container may lack.
+/// The directory of a process's open files by number. `/dev/fd` is a link to it that a small container may lack.
 const OPEN_FILES: &str = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+
+/// Returns a path that opens this very file again, whatever stands at its former name.
+pub fn path_of(file: &File) -> String {
+    format!("{OPEN_FILES}/{}", file.as_raw_fd())
+}
 
 /// Maps a compiled component into memory.
 ///
 /// wasmtime checks that it was made by the same major version of wasmtime, with settings and for a processor that fit.
-/// It does not, and cannot, check that the machine code in it is what a compiler made.
+/// wasmtime cannot check that the machine code is what a compiler made.
 ///
 /// # Trust
 ///
-/// The caller vouches that the file came from [`Engine::precompile_component`] or [`Component::serialize`], unchanged,
-/// and that nobody else can write to it. Whoever can put a file there runs code in the host.
+/// The caller guarantees that the file came unchanged from [`Engine::precompile_component`] or [`Component::serialize`], and that
+/// nobody else can write to it. Whoever can put a file there runs code in the host.
 ///
-/// It takes an open file, and not a path, so that what is mapped is the file whose digest the caller has compared, even if
-/// another has been put in its place since.
+/// The argument is an open file, and not a path: the file that is mapped is the one whose digest the caller compared, even if another
+/// file has taken its place since.
 #[expect(unsafe_code, reason = "machine code is trusted, not checked: see the SAFETY comment")]
 pub fn load_file(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
-    let path = format!("{OPEN_FILES}/{}", file.as_raw_fd());
     // SAFETY: `deserialize_file` requires that the file was made by wasmtime and does not change while it is mapped.
     // There are three callers.
     // 1. The disk cache (`code/cache.rs`), whose directory only the host's own user can write to, whose files are written once
@@ -42,8 +46,8 @@ pub fn load_file(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
     //    directory or the bucket decide what the host runs.
     // 3. `load_bytes` below, for code that cannot be cached: of the same origin as in 1, in a file of memory that has no name
     //    and is sealed against every change.
-    // Opening the path opens the same file again, not another of its former name.
-    unsafe { Component::deserialize_file(engine, path) }
+    // `path_of` opens the same file again.
+    unsafe { Component::deserialize_file(engine, path_of(file)) }
 }
 
 /// Loads machine code that a compiler has just made and that is in no file. The outer error means that the code could not be

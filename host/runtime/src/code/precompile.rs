@@ -21,12 +21,12 @@ use crate::trust::{Envelope, SecretKey, Trust};
 /// A plugin's machine code, not written yet.
 pub struct Precompiled {
     pub artifact: Artifact,
-    /// Next to nothing where the code was there from the other role.
+    /// Close to zero if the other role had the same component.
     pub elapsed: Duration,
     pub code: Bytes,
 }
 
-/// Why nothing, or not all, was written.
+/// Why machine code was not written, or not all of it.
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be written: {reason}", path.display())]
 pub struct WriteError {
@@ -35,8 +35,8 @@ pub struct WriteError {
 }
 
 impl Runtime {
-    /// Compiles the plugins of a bundle for every processor of an architecture, with this runtime's compiler; a component that is
-    /// both plugins, once. They need not be what this host would load: that is [`Runtime::load`]'s to say.
+    /// Compiles the plugins of a bundle for every processor of an architecture. Compiles a component that is both plugins once. Does
+    /// not check that this host would load them, which [`Runtime::load`] does.
     pub async fn precompile(&self, source: &BundleSource, use_case: &UseCase, arch: Arch) -> Result<Vec<Precompiled>, LoadError> {
         let mut all: Vec<Precompiled> = Vec::new();
         let mut codes: BTreeMap<&str, Bytes> = BTreeMap::new();
@@ -72,9 +72,9 @@ async fn precompiled(compiler: &Compiler, subject: Subject<'_>, wasm: Bytes, arc
     }
 }
 
-/// Writes machine code into a directory, and last of all the list that makes it count, signed where there is a key. What the
-/// list had for other architectures stays if it is of the same bundle and, with a key, was signed with that; else it goes:
-/// nobody signs what somebody else has compiled. Blocks on the file system.
+/// Writes machine code into a directory, and its list last, signed if there is a key. Entries of an earlier list for other
+/// architectures stay if they are of the same bundle and, with a key, were signed with it. Otherwise they are dropped: nobody signs
+/// code that somebody else compiled. Blocks on the file system.
 pub fn write_artifacts(
     dir: &Path,
     source: &BundleSource,
@@ -86,7 +86,7 @@ pub fn write_artifacts(
     fs::create_dir_all(dir).map_err(|reason| error(dir, reason))?;
     let list = dir.join(ARTIFACTS_FILE);
     let mut artifacts = Artifacts::new(source, use_case);
-    // A list that cannot be read lists nothing that is worth keeping.
+    // A list that cannot be read is dropped.
     let trust = Trust::new(key.map(SecretKey::public).into_iter().collect());
     let earlier = fs::read(&list).ok().and_then(|content| Artifacts::open(&Envelope::parse(&content).ok()?, &trust).ok());
     let earlier = earlier.filter(|earlier| earlier.version == artifacts.version);
@@ -106,7 +106,7 @@ pub fn write_artifacts(
     Ok(artifacts)
 }
 
-/// Through another name, so that no reader sees half a file, and one who has the old one mapped keeps it.
+/// Writes under another name and renames, so that no reader sees half a file, and a process that has the old file mapped keeps it.
 fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
     let temporary = path.with_added_extension(format!("tmp-{}", std::process::id()));
     let written = fs::write(&temporary, content).and_then(|()| fs::rename(&temporary, path));
@@ -116,7 +116,7 @@ fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
     })
 }
 
-/// Machine code of an earlier version would only make packages larger.
+/// Deletes machine code of an earlier version, which would only make packages larger.
 fn remove_unlisted(dir: &Path, artifacts: &Artifacts) -> Result<(), WriteError> {
     for (role, arch) in [Role::Validate, Role::Process].into_iter().flat_map(|role| [Arch::X86_64, Arch::Arm64].map(|arch| (role, arch))) {
         let name = file_name(role, arch);

@@ -1,5 +1,5 @@
-//! What a plugin file is, for which role and version, what it imports, and what is wrong with it: for
-//! `postdate plugin check`, and for the host before it loads one. Nothing is compiled or run.
+//! Inspects a plugin file: its kind, roles, versions, imports, and problems. For `postdate plugin check`, and for the host before it
+//! loads a plugin. Compiles and runs nothing.
 
 use postdate_core::plugin::Role;
 
@@ -22,7 +22,7 @@ pub struct Export {
     pub name: String,
     /// The plugin role that it fills; `None` for an export that Postdate does not use.
     pub role: Option<Role>,
-    /// Whether it is of a version that this host speaks.
+    /// This host speaks its version.
     pub supported: bool,
 }
 
@@ -38,7 +38,7 @@ pub fn inspect(wasm: &[u8]) -> Inspection {
     inspect_kind(surface::read(wasm))
 }
 
-/// Inspects a component of which only the names of its imports and exports are left, as of a compiled one.
+/// Inspects a compiled component, of which only the names of imports and exports are known.
 pub(crate) fn inspect_names(imports: Vec<String>, exports: Vec<String>) -> Inspection {
     inspect_kind(Kind::Component { imports, exports })
 }
@@ -58,13 +58,12 @@ fn inspect_kind(kind: Kind) -> Inspection {
 }
 
 impl Inspection {
-    /// The roles that this host could load it for, as far as its exports go.
+    /// Returns the roles that its exports fill.
     pub fn roles(&self) -> Vec<Role> {
         self.exports.iter().filter(|export| export.supported).filter_map(|export| export.role).collect()
     }
 
-    /// Everything that keeps it from being loaded, each a sentence that says what to do. `role`: the one that it is
-    /// wanted for, or `None` for any.
+    /// Returns every problem that keeps it from being loaded for `role`, or for any role, each with the remedy.
     pub fn problems(&self, role: Option<Role>) -> Vec<String> {
         if let Some(problem) = self.kind_problem() {
             return vec![problem];

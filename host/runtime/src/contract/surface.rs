@@ -1,4 +1,4 @@
-//! Reads what a file is and, of a component, what it imports and exports: by name, from the bytes, without compiling.
+//! Reads the kind of a file and the names of a component's imports and exports from its bytes, without compiling.
 
 use wasmparser::{
     ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentInstanceSectionReader, ComponentTypeRef, Encoding, Parser, Payload,
@@ -6,12 +6,12 @@ use wasmparser::{
 
 use crate::limits::{COMPONENT_INSTANCES, NESTED_COMPONENTS};
 
-/// What a plugin file turned out to be.
+/// The kind of a plugin file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A component, with the names of its imports and exports in their order.
     Component { imports: Vec<String>, exports: Vec<String> },
-    /// A core module: what a compiler makes for targets such as `wasm32-wasip1`.
+    /// A core module, as compilers make for targets such as `wasm32-wasip1`.
     Module,
     /// Zero bytes.
     Empty,
@@ -19,15 +19,15 @@ pub enum Kind {
     Text,
     /// Starts like WebAssembly and goes wrong at the byte `offset`.
     Damaged { offset: usize, message: String },
-    /// A component that is small as a file, and that no compiler would get to the end of.
+    /// A small file that expands to more than a compiler could finish.
     Bomb { message: String },
-    /// An object file for a processor: what plugins are compiled to.
+    /// An object file for a processor, as plugins are compiled to.
     MachineCode,
     /// Not WebAssembly.
     Unknown,
 }
 
-/// Reads the outermost structure; the code inside is checked when it is compiled.
+/// Reads the outermost structure. The compiler checks the code inside.
 pub fn read(bytes: &[u8]) -> Kind {
     if bytes.is_empty() {
         return Kind::Empty;
@@ -47,7 +47,7 @@ pub fn read(bytes: &[u8]) -> Kind {
 fn walk(bytes: &[u8]) -> Result<Kind, wasmparser::BinaryReaderError> {
     let mut kind = Kind::Unknown;
     let mut instances = Instances::default();
-    // How many components, or modules, deep the parser is: only the outermost one's imports and exports count.
+    // The depth of components and modules: only the imports and exports of the outermost one count.
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload? {
@@ -106,14 +106,14 @@ fn walk(bytes: &[u8]) -> Result<Kind, wasmparser::BinaryReaderError> {
     Ok(kind)
 }
 
-/// How many instances a component comes to, at the most. The compiler writes them out one by one, each of an inner
-/// component with all that it consists of, so that a component of ten of a component of ten of... would keep it busy for ever.
+/// An upper bound of the instances in a component. The compiler expands each instance of an inner component with all its parts, so a
+/// component of ten components of ten components, and so on, would never end.
 struct Instances {
-    /// Of the components that the parser is in, outermost first.
+    /// The instances of each open component, outermost first.
     open: Vec<u64>,
-    /// The most of any component that has ended. What is instantiated is one of those.
+    /// The most instances of any closed component. Each instance is of a closed component.
     most: u64,
-    /// A component comes from elsewhere, so that its instances cannot be counted here.
+    /// A component comes from outside, so its instances cannot be counted.
     lent: bool,
 }
 

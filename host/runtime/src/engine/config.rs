@@ -1,16 +1,16 @@
-//! The one place where a wasmtime `Config` is made. What compiles ahead of time and what loads must agree on every
-//! setting that shapes machine code, so both ask here; only the allocation strategy, which shapes none, may differ.
+//! Makes every wasmtime `Config`. A host that compiles ahead of time and one that loads must agree on each setting that shapes
+//! machine code; only the allocation strategy, which shapes none, may differ.
 
 use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OperatorCost, PoolingAllocationConfig, VariableOperatorCost};
 
-/// Address space set aside for one linear memory. All that 32-bit indices reach, so that compiled code needs no bounds
-/// checks; it costs no RAM.
+/// Address space reserved for one linear memory: all that 32-bit indices reach, so that compiled code needs no bounds checks. It
+/// costs no RAM.
 const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
 /// Catches the constant offsets that reach past the reservation.
 const MEMORY_GUARD_BYTES: u64 = 32 << 20;
-/// Stack of a guest, and of the fiber that it runs on together with the host calls that it makes. Interpreters of
-/// other languages recurse deeper than Rust does, hence more than wasmtime's 512 KiB.
+/// Stack of a guest, and of the fiber that runs the guest and its host calls. More than wasmtime's 512 KiB, because interpreters of
+/// other languages recurse deeper than Rust.
 const GUEST_STACK_BYTES: usize = 1 << 20;
 const FIBER_STACK_BYTES: usize = 2 << 20;
 
@@ -22,15 +22,15 @@ pub const TABLES_PER_COMPONENT: u32 = 20;
 /// Functions reachable through pointers; the interpreter of componentize-py has some 20,000.
 pub const TABLE_ELEMENTS: usize = 100_000;
 
-/// Bytes of a linear memory that stay mapped between two calls, to be wiped by `memset` and not by unmapping: more than a small
-/// plugin dirties, and 64 slots of it are 16 MiB.
+/// Bytes of a linear memory that stay mapped between two calls, and are cleared by `memset` instead of unmapping. More than a small
+/// plugin writes; 64 slots of it are 16 MiB.
 const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 
-/// Full version of wasmtime: of two such, neither loads what the other compiled.
+/// Full version of wasmtime. No version loads code of another.
 pub const WASMTIME_VERSION: &str = wasmtime_environ::VERSION;
 
-/// Whether machine code counts the instructions that it executes. Such code is slower, and no server runs it; neither kind is
-/// ever taken for the other.
+/// Makes machine code count the instructions that it executes. Such code is slower, and no server runs it. Neither kind is ever
+/// taken for the other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metering {
@@ -39,8 +39,7 @@ pub enum Metering {
     On,
 }
 
-/// The settings that shape machine code. They are one value so that it can be told by a digest whether two hosts agree:
-/// see [`engine_hash`](crate::artifacts::engine_hash).
+/// The settings that shape machine code. As one value they have one digest, which shows whether two hosts agree: see [`engine_hash`](crate::artifacts::engine_hash).
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "they are wasmtime's switches, one each")]
 pub struct CodeSettings {
@@ -78,21 +77,21 @@ pub fn code_settings(metering: Metering) -> CodeSettings {
     CodeSettings { fuel: metering == Metering::On, ..CODE_SETTINGS }
 }
 
-/// Where instances come from.
+/// The source of instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allocation {
-    /// From `slots` places that are set aside at start; instantiation takes tens of microseconds.
+    /// From `slots` places that are reserved at start; instantiation takes tens of microseconds.
     Pooling {
         /// Calls at the same time.
         slots: u32,
         /// Bytes, for each linear memory.
         max_memory: u64,
     },
-    /// From the operating system, each time. For machines that do not let us reserve the address space.
+    /// From the operating system, each time: for machines that do not let a process reserve the address space.
     OnDemand,
 }
 
-/// Every wasmtime `Config` of Postdate.
+/// Returns the `Config` of an engine.
 pub fn engine_config(allocation: Allocation, metering: Metering) -> Config {
     let settings = code_settings(metering);
     let mut config = Config::new();
@@ -110,9 +109,9 @@ pub fn engine_config(allocation: Allocation, metering: Metering) -> Config {
         .consume_fuel(settings.fuel)
         .max_wasm_stack(GUEST_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES)
-        // What a plugin's author needs is on stderr; frames of wasm offsets are noise, and cost time at each trap.
+        // A plugin's author needs its stderr; frames of wasm offsets are noise, and cost time at each trap.
         .wasm_backtrace_max_frames(None)
-        // It serves those frames only, and is a tenth of the machine code's file.
+        // The address map serves those frames only, and is a tenth of the machine code's file.
         .generate_address_map(false);
     if metering == Metering::On {
         config.operator_cost(instruction_costs());
@@ -123,7 +122,7 @@ pub fn engine_config(allocation: Allocation, metering: Metering) -> Config {
     config
 }
 
-/// One each, however many bytes or elements it moves: wasmtime would count every one of them.
+/// Counts one for each instruction, however many bytes or elements it moves; wasmtime would count each of them.
 fn instruction_costs() -> OperatorCost {
     let mut costs = OperatorCost::new();
     costs.variable = VariableOperatorCost {

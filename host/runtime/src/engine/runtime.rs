@@ -14,23 +14,23 @@ use crate::call::guest::GuestState;
 use crate::call::wasi_config;
 use crate::code::compile::{CacheError, CompileWith, Compiler, Progress};
 
-/// How often deadlines are looked at, and how long a busy guest holds its thread at a time.
+/// The period at which deadlines are checked, and at which a busy guest yields its thread.
 pub const TICK: Duration = Duration::from_millis(10);
 
-/// What a host decides about its runtime.
+/// A host's settings of its runtime.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Calls at the same time; the others wait. At least 1.
+    /// Calls at the same time, at least 1. Further calls wait.
     pub slots: u32,
     /// Most bytes of linear memory that a manifest may ask for.
     pub max_memory: u64,
-    /// Directory for compiled components; none: they are compiled at each start.
+    /// Directory for compiled components. Without it, they are compiled at each start.
     pub cache: Option<PathBuf>,
     /// Where new plugins are compiled. Not used by a host that is built without a compiler.
     pub compiler: CompileWith,
-    /// Who is told while one is compiled.
+    /// Notified while a plugin is compiled.
     pub progress: Progress,
-    /// Whether reports of calls have the number of instructions.
+    /// On: each call reports its number of instructions.
     pub metering: Metering,
 }
 
@@ -47,7 +47,7 @@ impl Default for Options {
     }
 }
 
-/// Why there is no runtime.
+/// Why a runtime could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     #[error("the number of slots must be at least 1")]
@@ -90,7 +90,7 @@ impl Runtime {
         Self::with_engine(engine, options)
     }
 
-    /// What `new` falls back to.
+    /// Makes the runtime that `new` falls back to.
     #[cfg(test)]
     pub(crate) fn on_demand(options: Options) -> Result<Self, RuntimeError> {
         let engine = Engine::new(&engine_config(Allocation::OnDemand, options.metering))
@@ -108,7 +108,8 @@ impl Runtime {
     }
 }
 
-/// The pooling allocator reserves its address space here, which is the probe: containers and Lambda may limit it.
+/// Probes for the address space of the pooling allocator, which containers and Lambda may limit, and falls back to instances on
+/// demand.
 fn make_engine(options: &Options) -> Result<Engine, RuntimeError> {
     let pooling = Allocation::Pooling { slots: options.slots, max_memory: options.max_memory };
     match Engine::new(&engine_config(pooling, options.metering)) {
@@ -126,7 +127,7 @@ fn make_engine(options: &Options) -> Result<Engine, RuntimeError> {
     }
 }
 
-/// Everything that any plugin may import. Which plugin may import what is decided by name when it is loaded.
+/// Links everything that any plugin may import. Loading a plugin decides, by name, about each of its imports.
 fn make_linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -135,8 +136,8 @@ fn make_linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
     Ok(linker)
 }
 
-/// A thread and not a task: busy guests may hold every thread that runs tasks. Ends when the last user of the engine
-/// is gone.
+/// Starts a thread, and not a task: busy guests may hold every thread that runs tasks. The thread ends with the last user of the
+/// engine.
 fn start_clock(engine: EngineWeak) -> std::io::Result<()> {
     std::thread::Builder::new().name("plugin-deadlines".into()).spawn(move || {
         loop {

@@ -1,6 +1,6 @@
-//! Threads for guests that take their time. A call begins where it was asked for, and most end there, within microseconds. One
-//! that has not ended after its first turn goes on over here: dozens of guests that compute for ever would otherwise take turns
-//! with the requests that the host answers, ten milliseconds each.
+//! Threads for slow guests. A call begins on its caller's thread, and most end there, within microseconds. A call that has not ended
+//! after its first poll continues on these threads. Otherwise dozens of guests in endless loops would delay the requests that the
+//! host answers, by ten milliseconds each.
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 pub struct Threads(OnceLock<Option<Runtime>>);
 
 impl Threads {
-    /// Waits for the call, which stops where this is dropped.
+    /// Waits for the call. Dropping this future stops the call.
     pub async fn drive<T: Send + 'static>(&self, mut call: Pin<Box<dyn Future<Output = T> + Send>>) -> T {
         if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
             return output;
@@ -25,7 +25,7 @@ impl Threads {
             Ok(output) => output,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // Only the end of the runtime cancels it, and that comes after this.
+                // Only the end of the runtime cancels the task, and that comes later.
                 Err(_) => pending().await,
             },
         }
@@ -34,20 +34,20 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        // To wait for the threads is not allowed here, and none of them has anything left to do.
+        // Waiting for the threads is not allowed here, and they have nothing left to do.
         if let Some(runtime) = self.0.take().flatten() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// Without threads of its own a call goes on where it began.
+/// Returns `None` if there are no threads to be had: calls then continue where they began.
 fn start() -> Option<Runtime> {
     let started = Builder::new_multi_thread().thread_name("plugins").enable_all().build();
     started.inspect_err(|error| tracing::warn!(%error, "no threads for plugins; they share those of the host")).ok()
 }
 
-/// A task that ends with whoever waits for it.
+/// A task that is aborted when its waiter is dropped.
 struct Task<T>(JoinHandle<T>);
 
 impl<T> Task<T> {

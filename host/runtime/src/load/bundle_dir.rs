@@ -11,13 +11,13 @@ use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 
 use crate::code::artifacts::{Arch, ArtifactsError};
 
-/// Largest manifest, and largest of the other files, in bytes. A Python plugin, interpreter and library included, is about 40 MiB.
+/// Largest manifest, and largest other file, in bytes. A Python plugin with its interpreter and library is about 40 MiB.
 pub const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
 /// Most test cases of a bundle.
 pub const MAX_CASES: usize = 1000;
 
-/// Why a directory is not read as a bundle.
+/// Why a directory could not be read as a bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadBundleError {
     #[error("{} cannot be read: {reason}", path.display())]
@@ -40,9 +40,9 @@ pub enum ReadBundleError {
     ChangedSince { path: PathBuf, dir: PathBuf },
 }
 
-/// What to do about plugins that were not compiled for this host.
+/// Returns the advice for plugins that were not compiled for this host.
 pub(crate) fn how_to_compile(dir: &Path) -> String {
-    // The last part of the path only: where a host keeps its use cases says nothing to who compiles them elsewhere.
+    // Only the last part of the path: the plugins are compiled elsewhere, where this host's directories mean nothing.
     let name = dir.file_name().map_or_else(|| "BUNDLE_DIR".into(), |name| name.to_string_lossy());
     let arch = Arch::HERE.map_or_else(|| "ARCH".to_owned(), |arch| arch.to_string());
     format!("compile it with: postdate plugin compile {name} --arch {arch}")
@@ -50,8 +50,8 @@ pub(crate) fn how_to_compile(dir: &Path) -> String {
 
 /// Reads a bundle. Blocks on the file system.
 ///
-/// The manifest must parse and what it names must be there; whether the plugins can be loaded is
-/// [`Runtime::load`](crate::Runtime::load)'s to say.
+/// Fails if the manifest does not parse, or names a file that is not there. Does not look into the plugins, which
+/// [`Runtime::load`](crate::Runtime::load) does.
 pub fn read_bundle_dir(dir: &Path) -> Result<BundleSource, ReadBundleError> {
     let bundle = |reason| ReadBundleError::Bundle { dir: dir.to_owned(), reason };
     let manifest = read_file(dir, MANIFEST_FILE, MAX_MANIFEST_BYTES)?.ok_or_else(|| bundle(BundleError::NoManifest))?;
@@ -71,7 +71,7 @@ pub fn read_bundle_dir(dir: &Path) -> Result<BundleSource, ReadBundleError> {
     Ok(BundleSource { files })
 }
 
-/// `cases/*.toml`, unless hidden; in any order.
+/// Returns the names `cases/*.toml` without hidden files, in any order.
 fn case_names(dir: &Path) -> Result<Vec<String>, ReadBundleError> {
     let path = dir.join(CASES_DIR);
     let io = |reason| ReadBundleError::Io { path: path.clone(), reason };
@@ -92,12 +92,12 @@ fn case_names(dir: &Path) -> Result<Vec<String>, ReadBundleError> {
     Ok(names)
 }
 
-/// `None` where there is no such file.
+/// Returns `None` if there is no such file.
 pub(crate) fn read_file(dir: &Path, name: &str, limit: u64) -> Result<Option<Bytes>, ReadBundleError> {
     let Some(file) = open_file(dir, name, limit)? else { return Ok(None) };
     let path = dir.join(name);
     let mut content = Vec::new();
-    // One more than the limit: a file that is growing is found out.
+    // One byte more than the limit, to notice a file that grows.
     file.take(limit + 1).read_to_end(&mut content).map_err(|reason| ReadBundleError::Io { path: path.clone(), reason })?;
     let size = content.len() as u64;
     if size > limit {
@@ -106,7 +106,7 @@ pub(crate) fn read_file(dir: &Path, name: &str, limit: u64) -> Result<Option<Byt
     Ok(Some(content.into()))
 }
 
-/// Opens a regular file of the directory. `None` where there is none.
+/// Opens a regular file of the directory. Returns `None` if there is none.
 pub(crate) fn open_file(dir: &Path, name: &str, limit: u64) -> Result<Option<File>, ReadBundleError> {
     let path = dir.join(name);
     let io = |reason| ReadBundleError::Io { path: path.clone(), reason };
@@ -118,7 +118,7 @@ pub(crate) fn open_file(dir: &Path, name: &str, limit: u64) -> Result<Option<Fil
     if !real.starts_with(dir.canonicalize().map_err(io)?) {
         return Err(ReadBundleError::Outside { path });
     }
-    // Looked at before it is opened: opening a named pipe would wait for its other end.
+    // Checked before it is opened: opening a named pipe would wait for its other end.
     let metadata = std::fs::metadata(&real).map_err(io)?;
     if !metadata.is_file() {
         return Err(ReadBundleError::NotAFile { path });

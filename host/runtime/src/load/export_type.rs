@@ -1,4 +1,4 @@
-//! Whether a plugin's function is of the contract's type. wasmtime would find out at the first call; this is before.
+//! Checks that a plugin's function has the contract's type. wasmtime would check it only at the first call.
 
 use postdate_core::plugin::Role;
 use wasmtime::Engine;
@@ -14,13 +14,13 @@ const VALIDATE: &str = "func({id: string, use-case: string, received-at: string,
 const PROCESS: &str = "func({id: string, use-case: string, target: string, attempt: u32, scheduled-for: string, body: string}) -> \
      result<option<string>, {message: string, retry: bool, retry-after-seconds: option<u32>}>";
 
-/// `Err`: a sentence's end, with both types.
+/// Fails with the end of a sentence that names both types.
 pub fn check(engine: &Engine, component: &Component, role: Role) -> Result<(), String> {
     let expected = match role {
         Role::Validate => VALIDATE,
         Role::Process => PROCESS,
     };
-    // That there is such an export, inspection has seen.
+    // Inspection has checked that the export is there.
     let Some((interface, function)) = find(engine, component, role) else { return Ok(()) };
     let Some(function) = function else { return Err(format!("exports {interface} without its function {role}")) };
     let found = show(&function);
@@ -30,7 +30,7 @@ pub fn check(engine: &Engine, component: &Component, role: Role) -> Result<(), S
     Err(format!("does not export what its interface says: {role} of {interface} is {found}, and has to be {expected}"))
 }
 
-/// The interface's name as it is exported, and its function.
+/// Returns the exported name of the interface, and its function.
 fn find(engine: &Engine, component: &Component, role: Role) -> Option<(String, Option<ComponentFunc>)> {
     let ty = component.component_type();
     let (name, export) = ty.exports(engine).find(|(name, _)| role_of_export(name) == Some((role, true)))?;
@@ -49,7 +49,7 @@ fn show(function: &ComponentFunc) -> String {
     format!("{asynchronous}func({}) -> {results}", types(function.params().map(|(_, ty)| ty).collect()))
 }
 
-/// As WIT has it, with a record's fields in place of its name, which wasmtime does not look at either.
+/// Returns the type in WIT's syntax, with a record's fields in place of its name, which wasmtime does not compare either.
 fn show_type(ty: &Type) -> String {
     let list = |types: &mut dyn Iterator<Item = Type>| types.map(|ty| show_type(&ty)).collect::<Vec<_>>().join(", ");
     match ty {
@@ -69,7 +69,7 @@ fn show_type(ty: &Type) -> String {
         Type::U64 => "u64".to_owned(),
         Type::String => "string".to_owned(),
         Type::S8 | Type::U8 | Type::S16 | Type::U16 | Type::S32 | Type::S64 => "another integer".to_owned(),
-        // None of the others is in the contract, so it is enough to tell them apart from what is.
+        // The contract has none of the others, so one word for all of them is enough.
         _ => "another type".to_owned(),
     }
 }

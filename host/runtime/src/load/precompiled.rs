@@ -68,7 +68,7 @@ impl ListedCode {
         if length != *bytes {
             return Err(PrecompiledError::Damaged(format!("{shown} has {length} bytes, and not the {bytes} that were compiled")));
         }
-        let found = digest_of(&file, length).map_err(unreadable)?;
+        let found = digest_of(&file).map_err(unreadable)?;
         if found != *digest {
             let reason = format!("{shown} has the digest {found}, and not {digest}, that of what was compiled");
             return Err(PrecompiledError::Damaged(reason));

@@ -29,13 +29,13 @@ impl PrecompiledBundle {
         &self.use_case
     }
 
-    /// Of the bundle that was compiled.
+    /// The version of the bundle that was compiled.
     pub fn version(&self) -> &str {
         &self.artifacts.version
     }
 
-    /// To be loaded with this plugin only, for a host that calls no other: the other's code is not looked at, nor are its
-    /// secrets resolved.
+    /// Restricts the bundle to one plugin, for a host that calls no other. The other's code is not read, and its secrets are not
+    /// asked for.
     #[must_use]
     pub fn only(mut self, role: Role) -> Self {
         self.roles.retain(|other| *other == role);
@@ -43,8 +43,8 @@ impl PrecompiledBundle {
     }
 }
 
-/// Reads what a bundle's directory has beside machine code, and which machine code it has, as the list says that is signed by
-/// whom `trust` names. Blocks on the file system.
+/// Reads a bundle's manifest, config files, and list of machine code. Fails if `trust` does not believe the list, or if a file is not
+/// as the list says. Blocks on the file system.
 pub fn read_precompiled_dir(dir: &Path, trust: &Trust) -> Result<PrecompiledBundle, ReadBundleError> {
     let bundle = |reason| ReadBundleError::Bundle { dir: dir.to_owned(), reason };
     let manifest = read_file(dir, MANIFEST_FILE, MAX_MANIFEST_BYTES)?.ok_or_else(|| bundle(BundleError::NoManifest))?;

@@ -30,7 +30,7 @@ pub type Connection = Box<dyn Future<Output = Result<(), Error>> + Send>;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 static TLS: LazyLock<Result<Arc<ClientConfig>, rustls::Error>> = LazyLock::new(|| {
-    // Given here and not as the process's default: a library does not decide for its program.
+    // Set here and not as the process's default, which a library must not choose.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
@@ -47,8 +47,8 @@ pub async fn send(request: Request<WasiBody>, options: RequestOptions, origin: &
     exchange(stream, request, options.first_byte_timeout).await
 }
 
-/// Connects to the first address that answers. The addresses are looked up once, and what was checked is what is
-/// connected to, so that a second look-up cannot give another answer.
+/// Connects to the first address that answers. Resolves the name once, and connects only to addresses of that answer that were
+/// checked: a second look-up could return another.
 async fn connect<F>(origin: &Origin, log: &CallLog, look_up: impl Fn(String, u16) -> F) -> Result<TcpStream, Error>
 where
     F: Future<Output = io::Result<Vec<SocketAddr>>>,
@@ -71,7 +71,7 @@ where
     for address in allowed {
         match TcpStream::connect(address).await {
             Ok(stream) => {
-                // Small requests should not wait for more to come.
+                // Without delay: small requests must not wait for more data.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
@@ -116,7 +116,7 @@ async fn exchange(stream: Box<dyn Stream>, mut request: Request<WasiBody>, first
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = Uri::builder().path_and_query(path).build().map_err(|_| Error::HttpRequestUriInvalid)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    // A task, because connection and response must make progress together; it ends with its handle.
+    // A task, because connection and response must make progress together. It ends with its handle.
     let connection = wasmtime_wasi::runtime::spawn(connection);
     let response = match first_byte {
         Some(limit) => timeout(limit, sender.send_request(request)).await.map_err(|_| Error::ConnectionReadTimeout)??,

@@ -21,7 +21,7 @@ async fn read(objects: &impl Objects, key: &str) -> Stored {
     }
 }
 
-/// What every store of objects does.
+/// The contract of every store of objects.
 async fn contract(objects: &impl Objects) {
     assert_eq!(objects.get("a/b", None, MOST).await.unwrap(), Got::Missing);
     assert_eq!(objects.put("a/b", content("x"), When::Is("tag")).await.unwrap(), Put::Refused, "there is nothing that has this tag");

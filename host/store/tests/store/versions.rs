@@ -159,7 +159,7 @@ async fn in_a_bucket() {
 }
 
 #[tokio::test]
-async fn what_is_signed_is_believed_and_nothing_else() {
+async fn only_signed_files_are_believed() {
     let location = places::directory();
     let store = Versions::new(location.objects.clone());
     let (source, ours, theirs) = (bundle("signed"), key(), key());

@@ -15,7 +15,7 @@ fn only_file(dir: &Path, extension: &str) -> PathBuf {
 }
 
 #[test]
-fn what_was_put_is_found_until_it_is_damaged() {
+fn kept_code_is_found_until_it_is_damaged() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("made/by/open");
     let engine = engine();

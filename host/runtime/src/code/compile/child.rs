@@ -1,4 +1,4 @@
-//! The compiler's process, from outside: started, fed, waited for, and stopped where it takes too long.
+//! The compiler's process, seen by its parent, which starts it, feeds it, waits for it, and stops it when it takes too long.
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
@@ -16,16 +16,16 @@ use super::error::CompileError;
 use super::settings::CompileLimits;
 use super::worker::{self, Work};
 
-/// What is kept of its stderr, in bytes; the rest is read and dropped.
+/// The most bytes of its stderr that are kept; the rest is dropped.
 const SAID_BYTES: u64 = 16 << 10;
-/// What is shown of it, in characters, from its end.
+/// The last characters of its stderr that an error shows.
 const SHOWN_CHARS: usize = 400;
-/// Each thread costs memory, and more than this many are no faster.
+/// The most threads; each costs memory, and more are no faster.
 const MAX_THREADS: usize = 8;
-/// What the standard library writes before it gives up for want of memory.
+/// The standard library's message before it aborts for lack of memory.
 const NO_MEMORY: &str = "memory allocation of ";
 
-/// Compiles in a process of its own. It is killed where this is dropped.
+/// Compiles in a process of its own. Dropping this future kills the process.
 pub async fn compile(
     program: &Path,
     arguments: &[OsString],
@@ -40,7 +40,7 @@ pub async fn compile(
     if let Ok(Ok((status, code, said))) = ended {
         return judge(status, code, &said, limits);
     }
-    // SIGKILL, and its end is waited for; an error says that it has ended already.
+    // Sends SIGKILL and waits; an error means that the process has ended already.
     let _ = child.kill().await;
     match ended {
         Err(_) => Err(CompileError::Time { limit: limits.time }),
@@ -50,8 +50,8 @@ pub async fn compile(
     }
 }
 
-/// Without this process's environment, in which secrets are, and its directory; and not of its group, so that a Ctrl-C reaches it
-/// through us only.
+/// Returns the command without this process's environment, which has secrets, and outside its directory and process group: Ctrl-C
+/// reaches only this process, which then stops the child.
 fn command(program: &Path, arguments: &[OsString], work: &str) -> Command {
     let threads = available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
     let mut command = Command::new(program);
@@ -61,7 +61,7 @@ fn command(program: &Path, arguments: &[OsString], work: &str) -> Command {
     command
 }
 
-/// Why it is not waited for.
+/// Why the parent stopped waiting.
 enum Cut {
     Output,
     Io(std::io::Error),
@@ -73,15 +73,15 @@ impl From<std::io::Error> for Cut {
     }
 }
 
-/// How it ended, and all that it wrote to stdout and stderr.
+/// Returns the process's exit status, stdout and stderr.
 async fn talk(child: &mut Child, wasm: &Bytes, output: u64) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), Cut> {
     let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
         return Err(Cut::Io(std::io::ErrorKind::BrokenPipe.into()));
     };
     let give = async {
-        // Where it ends before it has read all, its end says why.
+        // If the process ends before it has read everything, its exit status says why.
         let _ = stdin.write_all(wasm).await;
-        // Left open until the process has ended: it takes the end of it for ours.
+        // Left open until the process has ended: it takes the end of stdin for the end of its parent.
         Ok(stdin)
     };
     let take = async {
@@ -124,7 +124,7 @@ fn judge(status: ExitStatus, code: Vec<u8>, said: &[u8], limits: &CompileLimits)
         return Err(CompileError::Memory { limit: memory });
     }
     match status.signal() {
-        // These come from outside. What a defect leads to has other numbers.
+        // These signals come from outside. A defect ends a process by other signals.
         Some(signal)
             if [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].iter().any(|outside| outside.as_raw() == signal) =>
         {

@@ -14,12 +14,12 @@ use crate::engine::config::{Allocation, Metering, engine_config};
 pub enum CompileFailure {
     Invalid(String),
     OutOfMemory,
-    /// This program cannot compile at all, or not for that architecture.
+    /// The program has no compiler, or none for that architecture.
     NoEngine(String),
 }
 
 impl CompileFailure {
-    /// `memory`: what the compiler was given, in bytes.
+    /// `memory` is the compiler's limit in bytes.
     pub fn into_error(self, memory: u64) -> CompileError {
         match self {
             Self::Invalid(reason) => CompileError::Invalid(reason),
@@ -33,7 +33,7 @@ impl CompileFailure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
-    /// This machine, with every feature of its processor.
+    /// The machine that compiles, with every feature of its processor.
     Here(Metering),
     /// Every processor of the architecture.
     Every(Arch),

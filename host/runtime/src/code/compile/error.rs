@@ -1,11 +1,10 @@
-//! Why there is no machine code of a component.
+//! Why a component was not compiled.
 
 use std::time::Duration;
 
 use super::settings::{MEMORY_VARIABLE, TIME_VARIABLE};
 
-/// Each reads on after a plugin's name. What is the plugin's fault is told apart from what is not: see
-/// [`Self::is_transient`].
+/// Each ends a sentence that begins with a plugin's name. [`Self::is_transient`] separates the machine's faults from the plugin's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CompileError {
     #[error("is not valid: {0}")]
@@ -23,7 +22,7 @@ pub enum CompileError {
     Memory { limit: u64 },
     #[error("compiles to more than {limit} bytes of machine code, the most that is taken: make it smaller")]
     Output { limit: u64 },
-    /// By whom, nobody can tell: a person, or a machine that has run out of memory.
+    /// By a person, or by a machine that has run out of memory; the signal does not tell.
     #[error("was not compiled: the compiler's process was killed (signal {signal}); if nobody did it, the machine may be short of memory")]
     Killed { signal: i32 },
     #[error("made the compiler crash ({how}), which is a defect of the host: please report it with the plugin{}", shown(said))]
@@ -39,7 +38,7 @@ pub enum CompileError {
 }
 
 impl CompileError {
-    /// It came of the machine's state, and may not come again.
+    /// Returns whether the machine's state is the cause, so that another try may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Killed { .. } | Self::NotStarted { .. } | Self::NotKept(_))
     }

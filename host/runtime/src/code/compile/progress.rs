@@ -1,4 +1,4 @@
-//! Tells how long a plugin has been compiling: to the log, and to whoever wants to show it.
+//! Reports for how long a plugin has been compiling, to the log and to an observer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use postdate_core::plugin::Role;
 
-/// How often an observer is told, and after how many of that there is a line in the log.
+/// The period of reports to an observer, and the number of such periods between two lines in the log.
 #[cfg(feature = "compile")]
 const TELL: Duration = Duration::from_secs(1);
 #[cfg(feature = "compile")]
@@ -26,14 +26,14 @@ pub struct Subject<'a> {
 pub struct Compiling<'a> {
     pub use_case: &'a str,
     pub role: Role,
-    /// Of the component.
+    /// Size of the component.
     pub bytes: u64,
     pub elapsed: Duration,
-    /// No more will be told of it.
+    /// This is the last report.
     pub ended: bool,
 }
 
-/// Who is told, once a second and at the end.
+/// The observer, notified once a second and at the end.
 #[derive(Clone, Default)]
 pub struct Progress(Option<Arc<Observer>>);
 
@@ -58,7 +58,7 @@ impl fmt::Debug for Progress {
     }
 }
 
-/// Waits for `work`, which compiles, and tells of it meanwhile.
+/// Waits for `work`, which compiles, and reports meanwhile.
 #[cfg(feature = "compile")]
 pub(super) async fn watched<T, E: fmt::Display>(
     progress: &Progress,

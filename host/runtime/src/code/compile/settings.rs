@@ -8,7 +8,7 @@ use std::time::Duration;
 pub const TIME_VARIABLE: &str = "POSTDATE_COMPILE_TIME";
 pub const MEMORY_VARIABLE: &str = "POSTDATE_COMPILE_MEMORY";
 
-/// Where a host compiles plugins.
+/// The process that compiles plugins.
 #[derive(Debug, Clone, Default)]
 pub enum CompileWith {
     /// In this process, without limits: for tests and benchmarks, whose plugins are their own.
@@ -23,7 +23,7 @@ pub enum CompileWith {
     },
 }
 
-/// Processor time may be this many times the wall clock's: compiling uses several processors.
+/// Processor time may be this many times the wall clock's, since compiling uses several processors.
 const CPU_FACTOR: u32 = 4;
 
 /// The limits of one compile. The defaults are several times what a JavaScript or Python plugin, its interpreter included,
@@ -32,7 +32,7 @@ const CPU_FACTOR: u32 = 4;
 pub struct CompileLimits {
     /// Wall clock.
     pub time: Duration,
-    /// Of all threads together; counted in whole seconds, at least one.
+    /// Processor time of all threads together; counted in whole seconds, at least one.
     pub cpu: Duration,
     /// Bytes that the compiler may allocate.
     pub memory: u64,
@@ -41,7 +41,7 @@ pub struct CompileLimits {
 }
 
 impl CompileLimits {
-    /// Processor time goes with the wall clock.
+    /// Sets the wall clock's limit, and that of processor time in proportion.
     #[must_use]
     pub fn within(self, time: Duration) -> Self {
         Self { time, cpu: time.saturating_mul(CPU_FACTOR), ..self }

@@ -1,5 +1,5 @@
-//! The compiler's process, from inside: it limits itself before it looks at a byte, compiles one component from stdin to
-//! stdout, and ends. It opens no file and no connection, has an empty environment, and gives way to every other process.
+//! The main function of the compiler's process. The process limits itself before it reads a byte, compiles one component from stdin
+//! to stdout, and ends. It opens no file and no connection, has an empty environment, and a low priority.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
@@ -10,18 +10,18 @@ use serde::{Deserialize, Serialize};
 use super::cranelift::{CompileFailure, Target, compile};
 use super::settings::CompileLimits;
 
-/// How it ends where there is no machine code: on stderr is a [`CompileFailure`].
+/// Exit code: there is no machine code; a [`CompileFailure`] is on stderr.
 pub const FAILED: u8 = 3;
-/// How it ends where it could not be given its limits, and has read nothing.
+/// Exit code: the limits could not be set, and nothing was read.
 pub const NOT_CONFINED: u8 = 4;
-/// How it ends where whoever started it has gone.
+/// Exit code: the parent has ended.
 const LEFT_ALONE: i32 = 5;
-/// How it ends where nobody takes the machine code.
+/// Exit code: nobody reads the machine code.
 const UNWRITTEN: u8 = 6;
 
-/// The lowest but for those that only ever run on idle processors.
+/// A low priority that still runs on a busy machine.
 const NICENESS: i32 = 15;
-/// Three streams, and some for the standard library's own look at the machine.
+/// Three streams, and a few for the standard library.
 const OPEN_FILES: u64 = 16;
 /// Address space beyond what may be allocated: this program, stacks, and what the C library sets aside for each thread.
 const ADDRESS_SPACE_SLACK_BYTES: u64 = 4 << 30;
@@ -29,7 +29,7 @@ const ADDRESS_SPACE_SLACK_BYTES: u64 = 4 << 30;
 /// The one argument of a compiler's process, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
-    /// Length of the component on stdin, which stays open after it: its end says that nobody waits any more.
+    /// Length of the component on stdin. Stdin stays open after the component; its end means that the parent has ended.
     pub bytes: u64,
     /// Bytes that may be allocated.
     pub memory: u64,
@@ -43,7 +43,7 @@ impl Work {
     }
 }
 
-/// What a program does that is started as [`CompileWith::Child`](super::CompileWith::Child) says. `work`: its last argument.
+/// The main function of the program of a [`CompileWith::Child`](super::CompileWith::Child). `work` is the program's last argument.
 pub fn compile_worker(work: &str) -> ExitCode {
     let confined = serde_json::from_str::<Work>(work).map_err(io::Error::other).and_then(|work| confine(&work).map(|()| work));
     let work = match confined {
@@ -63,29 +63,29 @@ pub fn compile_worker(work: &str) -> ExitCode {
 }
 
 fn end(code: u8, said: &str) -> ExitCode {
-    // Nobody may be there to read it.
+    // There may be no reader.
     let _ = io::stderr().write_all(said.as_bytes());
     ExitCode::from(code)
 }
 
 fn confine(work: &Work) -> io::Result<()> {
     limit(Resource::Core, 0)?;
-    // Neither of what it writes is a file.
+    // It writes to pipes only.
     limit(Resource::Fsize, 0)?;
     limit(Resource::Nofile, OPEN_FILES)?;
     limit(Resource::Cpu, work.cpu_seconds)?;
-    // What is allocated. The address space bounds it too, for kernels that do not count every mapping as data.
+    // Allocated memory. Address space is limited as well, for kernels that do not count every mapping as data.
     limit(Resource::Data, work.memory)?;
     limit(Resource::As, work.memory.saturating_add(ADDRESS_SPACE_SLACK_BYTES))?;
-    // Threads that are started later inherit it. Where it is refused, the compiler is only in the way.
+    // Threads that start later inherit it. If it is refused, the compiler only slows others down.
     let _ = nice(NICENESS);
     Ok(())
 }
 
-/// Never more than there was: a limit can be lowered by anybody, and raised by few.
+/// Lowers a limit; never raises it, which few processes may.
 fn limit(resource: Resource, wanted: u64) -> io::Result<()> {
     let most = getrlimit(resource).maximum.map_or(wanted, |maximum| wanted.min(maximum));
-    // The processor time's second limit kills what does not end at the first one's signal.
+    // The hard limit of processor time kills a process that ignores the signal of the soft limit.
     let maximum = if resource == Resource::Cpu { most.saturating_add(1) } else { most };
     Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(maximum) })?)
 }
@@ -97,7 +97,7 @@ fn read(bytes: u64) -> Result<Vec<u8>, CompileFailure> {
     if wasm.len() as u64 != bytes {
         return Err(cut_short(io::ErrorKind::UnexpectedEof.into()));
     }
-    // Whoever waits for the code holds the other end of stdin, and leaves it open.
+    // The parent holds the other end of stdin, and leaves it open.
     let watch = || {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         std::process::exit(LEFT_ALONE);

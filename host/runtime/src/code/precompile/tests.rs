@@ -41,7 +41,7 @@ async fn another_architecture_is_kept_while_the_version_is_the_same() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_loaded_is_not_compiled() {
+async fn a_plugin_that_could_not_be_loaded_is_not_compiled() {
     let source = bundle("[process]\nplugin = 'minimal-validate.wasm'\n", &["minimal-validate"]);
     let use_case = source.use_case().unwrap();
     let error = runtime().precompile(&source, &use_case, Arch::Arm64).await.err().unwrap().to_string();

@@ -21,7 +21,7 @@ fn an_instruction_counts_once_whatever_it_moves() {
 }
 
 #[test]
-fn what_one_engine_compiled_another_loads() {
+fn code_of_one_engine_loads_in_another() {
     let engine = |allocation| Engine::new(&engine_config(allocation, Metering::Off)).unwrap();
     let engines = [
         engine(Allocation::OnDemand),
@@ -36,7 +36,7 @@ fn what_one_engine_compiled_another_loads() {
             crate::code::deserialize::load_file(to, &std::fs::File::open(&path).unwrap()).unwrap();
         }
     }
-    // And an engine that was configured elsewhere does not, or one that counts instructions; nor does that take ours.
+    // Code of an engine with other settings does not load, nor code that counts instructions in an engine that does not.
     let metered = Engine::new(&engine_config(Allocation::OnDemand, Metering::On)).unwrap();
     assert!(crate::code::deserialize::load_file(&metered, &std::fs::File::open(&path).unwrap()).is_err());
     std::fs::write(&path, metered.precompile_component(&guest("minimal-validate")).unwrap()).unwrap();

@@ -9,7 +9,7 @@ fn here() -> Option<String> {
 }
 
 #[tokio::test]
-async fn what_ends_at_once_stays_and_the_rest_moves() {
+async fn only_a_call_that_does_not_end_at_once_moves() {
     let threads = Threads::default();
     assert_eq!(threads.drive(Box::pin(async { here() })).await, here());
     assert!(threads.0.get().is_none(), "threads were started for nothing");
@@ -21,7 +21,7 @@ async fn what_ends_at_once_stays_and_the_rest_moves() {
 }
 
 #[tokio::test]
-async fn what_nobody_waits_for_is_dropped() {
+async fn a_call_without_waiter_is_dropped() {
     struct Told(Arc<AtomicBool>);
     impl Drop for Told {
         fn drop(&mut self) {

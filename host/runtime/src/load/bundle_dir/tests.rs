@@ -25,7 +25,7 @@ fn only_cases_and_what_the_manifest_names_is_read() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn a_missing_file_is_named() {
     let dir = bundle();
     std::fs::remove_file(dir.path().join("s.json")).unwrap();
     let error = read_bundle_dir(dir.path()).unwrap_err().to_string();

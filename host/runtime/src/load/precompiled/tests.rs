@@ -175,7 +175,7 @@ fn another_engine_is_refused() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_machine_code_or_list_is_named() {
     let dir = small();
     fs::remove_file(code_path(&dir)).unwrap();
     check_refused(&dir, &format!("cannot be read from compiled/process.{HERE}.cwasm (entity not found)"));

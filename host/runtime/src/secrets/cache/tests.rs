@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 
-/// What a test changes under a running host.
+/// The state that a test changes under a running host.
 #[derive(Default)]
 struct Place {
     values: Mutex<BTreeMap<String, String>>,

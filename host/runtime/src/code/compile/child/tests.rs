@@ -1,4 +1,4 @@
-//! With programs that every Linux has in the place of the compiler's; what it does itself, `tests/e2e` tests with the real one.
+//! Tests with programs that every Linux has in the place of the compiler; `tests/e2e` tests the real compiler.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ fn crashed(error: CompileError) -> (String, String) {
 }
 
 #[tokio::test]
-async fn it_gets_the_component_and_its_answer_is_the_code() {
+async fn the_child_gets_the_component_and_its_answer_is_the_code() {
     assert_eq!(shell("head -c 9", &limits()).await, Ok(b"component".to_vec()));
     let work = shell("printf %s \"$0\"", &limits()).await.unwrap();
     let work: Work = serde_json::from_slice(&work).unwrap();
@@ -34,7 +34,7 @@ async fn it_gets_the_component_and_its_answer_is_the_code() {
 }
 
 #[tokio::test]
-async fn it_gets_nothing_of_this_process() {
+async fn the_child_gets_nothing_of_this_process() {
     assert!(std::env::vars_os().count() > 1, "there is something to hide");
     let file = tempfile::NamedTempFile::new().unwrap();
     let environment = shell("cat /proc/$$/environ; pwd; ls -l /proc/$$/fd", &limits()).await;
@@ -46,7 +46,7 @@ async fn it_gets_nothing_of_this_process() {
 }
 
 #[tokio::test]
-async fn what_takes_too_long_is_killed() {
+async fn a_child_that_takes_too_long_is_killed() {
     let limits = CompileLimits { time: Duration::from_millis(300), ..limits() };
     let begun = Instant::now();
     assert_eq!(shell("echo $$ > /dev/null; sleep 1000", &limits).await, Err(CompileError::Time { limit: limits.time }));
@@ -59,7 +59,7 @@ async fn what_takes_too_long_is_killed() {
 }
 
 #[tokio::test]
-async fn what_writes_too_much_is_cut_off() {
+async fn a_child_that_writes_too_much_is_stopped() {
     let limit = limits().output;
     assert_eq!(shell("exec cat /dev/zero", &limits()).await, Err(CompileError::Output { limit }));
     let whole = shell(&format!("head -c {limit} /dev/zero"), &limits()).await.unwrap();
@@ -91,7 +91,7 @@ async fn each_end_has_its_name() {
 }
 
 #[tokio::test]
-async fn it_ends_with_whoever_waits_for_it() {
+async fn a_child_ends_with_its_waiter() {
     let dir = tempfile::tempdir().unwrap();
     let pid_file = dir.path().join("pid");
     let script = format!("echo $$ > {}; exec sleep 1000", pid_file.display());

@@ -3,14 +3,14 @@ use std::sync::Mutex;
 use super::*;
 
 #[tokio::test]
-async fn it_is_told_until_it_ends() {
+async fn an_observer_is_notified_until_the_compile_ends() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let progress = {
         let told = Arc::clone(&told);
         Progress::to(move |compiling| told.lock().unwrap().push((compiling.use_case.to_owned(), compiling.bytes, compiling.ended)))
     };
     let subject = Subject { use_case: "orders", role: Role::Validate };
-    // Ends once it has been told of twice.
+    // Ends after two reports.
     let work = async {
         while told.lock().unwrap().len() < 2 {
             tokio::time::sleep(Duration::from_millis(10)).await;

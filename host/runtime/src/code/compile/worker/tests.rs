@@ -2,7 +2,7 @@ use super::*;
 use crate::code::artifacts::Arch;
 
 #[test]
-fn what_is_wrong_with_the_work_is_said() {
+fn a_fault_in_the_work_is_named() {
     assert!(serde_json::from_str::<Work>("{}").unwrap_err().to_string().contains("bytes"));
     let limits = CompileLimits { memory: 1 << 30, cpu: std::time::Duration::from_millis(10), ..CompileLimits::default() };
     let work = Work::new(12, &limits, Target::Every(Arch::Arm64));
