@@ -1,6 +1,9 @@
 //! The contract between host and plugin, as names: which interface a plugin must export, what it may import, and what
 //! to do about an import that it may not have.
 
+pub mod inspect;
+mod surface;
+
 use std::fmt;
 
 use postdate_core::plugin::Role;

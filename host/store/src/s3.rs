@@ -81,13 +81,13 @@ impl Objects for S3 {
         match call.send().await {
             Ok(_) => Ok(Put::Done),
             Err(error) if was_refused(&error) => Ok(Put::Refused),
-            Err(error) => Err(StoreError::unavailable("write", self.place(key), DisplayErrorContext(error))),
+            Err(error) => Err(StoreError::unavailable("write", self.describe(key), DisplayErrorContext(error))),
         }
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         let deleted = self.client.delete_object().bucket(&self.bucket).key(self.key(key)).send().await;
-        deleted.map(drop).map_err(|error| StoreError::unavailable("delete", self.place(key), DisplayErrorContext(error)))
+        deleted.map(drop).map_err(|error| StoreError::unavailable("delete", self.describe(key), DisplayErrorContext(error)))
     }
 }
 

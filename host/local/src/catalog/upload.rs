@@ -111,7 +111,8 @@ fn checked_statement(
         return Ok((own, UPLOADER.to_owned()));
     };
     let envelope = Envelope::parse(sent).map_err(|error| UploadError::Signature(error.to_string()))?;
-    let statement = Statement::open(&envelope, trust, name, &source.version()).map_err(|error| UploadError::Signature(error.to_string()))?;
+    let statement =
+        Statement::open(&envelope, trust, name, &source.version()).map_err(|error| UploadError::Signature(error.to_string()))?;
     if statement.files != source.listing() {
         return Err(UploadError::Signature("is of other files than those of the archive".to_owned()));
     }

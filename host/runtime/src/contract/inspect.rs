@@ -4,9 +4,9 @@
 use postdate_core::plugin::Role;
 
 pub use crate::contract::Verdict;
-use crate::contract::{self, required_export};
 use crate::contract::surface;
 pub use crate::contract::surface::Kind;
+use crate::contract::{self, required_export};
 
 /// The findings about one file.
 #[derive(Debug, Clone, PartialEq, Eq)]

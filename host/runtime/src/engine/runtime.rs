@@ -131,7 +131,7 @@ fn make_engine(options: &Options) -> Result<Engine, RuntimeError> {
 fn make_linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    config_store::add_to_linker(&mut linker)?;
+    wasi_config::add_to_linker(&mut linker, GuestState::config)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Ok(linker)
 }

@@ -19,7 +19,7 @@ pub enum LoadError {
     Plugin { use_case: String, role: Role, file: String, reason: String },
     /// Its machine code, made ahead of time, is missing, or is not for this host. `fix` says how to make it.
     #[error("the {role} plugin of use case {use_case} ({file}) {reason}: {fix}")]
-    Precompiled { use_case: String, role: Role, file: String, reason: PrecompiledError, fix: String },
+    Precompiled { use_case: String, role: Role, file: String, reason: Box<PrecompiledError>, fix: String },
     /// The compiler failed, and not because the plugin is not valid, which is [`Self::Plugin`].
     #[error("the {role} plugin of use case {use_case} ({file}) {reason}")]
     Compile { use_case: String, role: Role, file: String, reason: CompileError },
@@ -86,7 +86,7 @@ impl Refused {
         let (use_case, file) = (use_case.to_owned(), spec.plugin.clone());
         match self {
             Self::Plugin(reason) => LoadError::Plugin { use_case, role, file, reason },
-            Self::Precompiled { reason, fix } => LoadError::Precompiled { use_case, role, file, reason, fix },
+            Self::Precompiled { reason, fix } => LoadError::Precompiled { use_case, role, file, reason: Box::new(reason), fix },
             Self::Compile(reason) => LoadError::Compile { use_case, role, file, reason },
         }
     }
