@@ -1,11 +1,11 @@
-//! The compiler process (`Compiler::Child`), as a runtime uses it. The process ends within its limits on any input, the error
+//! The compiler process (`CompileWith::Child`), as a runtime uses it. The process ends within its limits on any input, the error
 //! names the limit, and the next component compiles.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use postdate_core::bundle::BundleSource;
-use postdate_runtime::{CompileError, CompileLimits, Compiler, LoadError, Options, Runtime};
+use postdate_runtime::{CompileError, CompileLimits, CompileWith, LoadError, Options, Runtime};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{binary, child_of, cli_with, eventually, guest, slow, with_module};
@@ -13,12 +13,12 @@ use crate::harness::{binary, child_of, cli_with, eventually, guest, slow, with_m
 /// Number of functions in the slow component: minutes of compile time on two processors.
 const ENDLESS: usize = 400;
 
-fn runtime(compiler: Compiler) -> Runtime {
+fn runtime(compiler: CompileWith) -> Runtime {
     Runtime::new(Options { slots: 1, compiler, ..Options::default() }).expect("a runtime")
 }
 
-fn child(limits: CompileLimits) -> Compiler {
-    Compiler::Child { program: binary(), arguments: vec!["compile-plugin".into()], limits }
+fn child(limits: CompileLimits) -> CompileWith {
+    CompileWith::Child { program: binary(), arguments: vec!["compile-plugin".into()], limits }
 }
 
 async fn load(runtime: &Runtime, wasm: Vec<u8>) -> Result<(), LoadError> {
@@ -107,7 +107,7 @@ async fn a_compiler_killed_from_outside_is_a_transient_error_of_its_own() {
 
 #[tokio::test]
 async fn an_invalid_component_is_refused_with_the_same_error_as_in_process() {
-    let (here, there) = (runtime(Compiler::InProcess), runtime(child(CompileLimits::default())));
+    let (here, there) = (runtime(CompileWith::InProcess), runtime(child(CompileLimits::default())));
     // A function that declares an `i32` result and leaves no value.
     let untrue = [&[1, 5, 1, 0x60, 0, 1, 0x7f][..], &[3, 2, 1, 0], &[10, 4, 1, 2, 0, 0x0b]].concat();
     let wasm = with_module("minimal-process", &untrue);
@@ -120,7 +120,7 @@ async fn an_invalid_component_is_refused_with_the_same_error_as_in_process() {
 #[tokio::test]
 async fn a_missing_compiler_program_is_a_transient_error_with_its_path() {
     let program = PathBuf::from("/no/such/program");
-    let runtime = runtime(Compiler::Child { program, arguments: Vec::new(), limits: CompileLimits::default() });
+    let runtime = runtime(CompileWith::Child { program, arguments: Vec::new(), limits: CompileLimits::default() });
     let error = reason(load(&runtime, std::fs::read(guest("minimal-process")).unwrap()).await);
     assert!(error.to_string().contains("/no/such/program") && error.is_transient(), "{error}");
 }

@@ -47,7 +47,7 @@ fn one_function_builds_the_engines_configuration() {
         .filter(|(_, text)| text.contains("wasmtime") && text.contains("= Config::new()"))
         .map(|(path, _)| path)
         .collect();
-    assert_eq!(makers, [root().join("host/runtime/src/config.rs")]);
+    assert_eq!(makers, [root().join("host/runtime/src/engine/config.rs")]);
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ fn commands(document: &str) -> Vec<&str> {
 }
 
 /// Returns path and text of every Rust file below a directory.
-fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
+pub fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).expect("a directory of sources") {
         let path = entry.expect("an entry").path();

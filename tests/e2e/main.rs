@@ -21,6 +21,7 @@ mod infra;
 mod invariants;
 mod life;
 mod listing;
+mod modules;
 mod notices;
 mod plugins;
 mod races;

@@ -17,7 +17,7 @@ use postdate_core::bundle::is_version;
 use postdate_core::plugin::Role;
 use postdate_core::ports::{Bundle as _, UseCaseInfo, UseCases};
 use postdate_core::use_case::{MANIFEST_FILE, UseCase, is_use_case_name};
-use postdate_runtime::{CompiledBundle, Runtime, Secrets, read_compiled_dir};
+use postdate_runtime::{PrecompiledBundle, Runtime, Secrets, read_precompiled_dir};
 
 pub use bundle::TimedBundle;
 pub use place::Place;
@@ -169,7 +169,7 @@ impl AwsUseCases {
 
     async fn load_dir(&self, name: &str, version: &str, dir: &Path) -> Result<postdate_runtime::LoadedBundle, String> {
         // On this thread: it is a manifest, a list and what they name of text, which is read before another thread would start.
-        let compiled = read_compiled_dir(dir, &self.inner.place.trust).map_err(|error| error.to_string())?;
+        let compiled = read_precompiled_dir(dir, &self.inner.place.trust).map_err(|error| error.to_string())?;
         let compiled = only(compiled, self.inner.service);
         let manifest_name = &compiled.use_case().name;
         if manifest_name != name {
@@ -178,7 +178,7 @@ impl AwsUseCases {
         if compiled.version() != version {
             return Err(format!("what is stored as version {version} of use case {name} is version {}", compiled.version()));
         }
-        self.inner.runtime.load_compiled(&compiled, &self.inner.secrets).await.map_err(|error| error.to_string())
+        self.inner.runtime.load_precompiled(&compiled, &self.inner.secrets).await.map_err(|error| error.to_string())
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
@@ -198,7 +198,7 @@ impl Entry {
     }
 }
 
-fn only(bundle: CompiledBundle, service: Service) -> CompiledBundle {
+fn only(bundle: PrecompiledBundle, service: Service) -> PrecompiledBundle {
     match service {
         Service::Processor => bundle.only(Role::Validate),
         Service::Target => bundle.only(Role::Process),

@@ -10,9 +10,10 @@ use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::schedule::parse_time;
 use postdate_core::use_case::toml_to_json;
-use postdate_runtime::outgoing::{Answer, Exchange};
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::canned::{Answer, Exchange};
 
 /// `now` of a case without one.
 const DEFAULT_NOW: &str = "2027-01-01T00:00:00Z";

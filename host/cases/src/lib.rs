@@ -2,6 +2,7 @@
 //! the answers with the expected ones.
 
 pub mod call;
+pub mod canned;
 pub mod cases;
 pub mod compare;
 mod run;

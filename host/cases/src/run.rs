@@ -8,10 +8,10 @@ use postdate_core::bundle::BundleSource;
 use postdate_core::id::CorrelationId;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::UseCase;
-use postdate_runtime::outgoing::Canned;
 use postdate_runtime::{LoadError, LoadedBundle, LogLine, Outgoing, Runtime, Secrets};
 
 use crate::call::{Called, CaseCall};
+use crate::canned::Canned;
 use crate::cases::{Case, Expected};
 use crate::compare::{PluginAnswer, differences};
 
@@ -81,7 +81,7 @@ async fn try_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> anyhow::R
         headers: case.headers.clone(),
         attempt: case.attempt,
         body: case.body.clone(),
-        outgoing: Outgoing::Canned(canned.clone()),
+        outgoing: Outgoing::Responder(canned.clone()),
     };
     let Called { answer, unusable, lines, .. } = call.make(&bundle, use_case).await?;
     let mut complaints = differences(&case.expect, &answer);

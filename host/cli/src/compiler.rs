@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use postdate_core::use_case::parse_memory;
-use postdate_runtime::{CompileLimits, Compiler, MEMORY_VARIABLE, TIME_VARIABLE, compile_worker};
+use postdate_runtime::{CompileLimits, CompileWith, MEMORY_VARIABLE, TIME_VARIABLE, compile_worker};
 
 use crate::when;
 
@@ -26,11 +26,11 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub fn compiler(self) -> Compiler {
+    pub fn compiler(self) -> CompileWith {
         let limits = CompileLimits::default();
         let limits = CompileLimits { memory: self.compile_memory.unwrap_or(limits.memory), ..limits };
         let limits = self.compile_time.map_or(limits, |time| limits.within(time));
-        Compiler::Child { program: program(), arguments: vec![COMMAND.into()], limits }
+        CompileWith::Child { program: program(), arguments: vec![COMMAND.into()], limits }
     }
 }
 

@@ -24,7 +24,7 @@ use postdate_core::api::{Api, ApiKey};
 use postdate_core::id::CorrelationId;
 use postdate_core::schedule;
 use postdate_runtime::trust::Trust;
-use postdate_runtime::{Compiler, Options, Runtime};
+use postdate_runtime::{CompileWith, Options, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use catalog::Catalog;
@@ -65,7 +65,7 @@ pub struct ServeOptions {
     /// How long a stop waits for what is running.
     pub grace: Duration,
     /// Where plugins are compiled. A server should never do it in its own process.
-    pub compiler: Compiler,
+    pub compiler: CompileWith,
     /// Secrets of use cases; in the environment where there is none.
     pub secrets_file: Option<PathBuf>,
     /// The next call of a plugin after this sees a secret that has changed.

@@ -1,54 +1,53 @@
 //! One call: a slot, a fresh instance, the answer or the reason why there is none.
 
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use postdate_core::plugin::{Job, JobResult, PluginError, Role, Stopped, ValidateInput, Verdict};
 use postdate_core::ports::Bundle;
 use postdate_core::use_case::UseCase;
-use wasmtime::Store;
 
-use crate::bindings::processor::ProcessorPre;
-use crate::bindings::processor::exports::postdate::plugin::process as wit_process;
-use crate::bindings::validator::ValidatorPre;
-use crate::bindings::validator::exports::postdate::plugin::validate as wit_validate;
-use crate::convert;
+use crate::engine::runtime::Runtime;
 use crate::load::{LoadedBundle, Plugin};
-use crate::logs::LogLine;
 use crate::outgoing::Outgoing;
-use crate::runtime::Runtime;
-use crate::store::State;
 
-use self::run::{Call, Outcome};
-
+mod convert;
+pub mod guest;
+pub mod logs;
 mod run;
 mod stopped;
+pub mod wasi_config;
+mod world;
 
-/// What a caller decides about one call.
+use logs::LogLine;
+use run::{PluginCall, Returned};
+use stopped::NotStarted;
+use world::PluginWorld;
+
+/// A caller's settings for one call.
 #[derive(Debug, Clone, Default)]
 pub struct CallOptions {
-    /// Wall-clock time for all of it, the wait for a slot included, if that is less than the manifest's timeout.
+    /// Wall-clock time for the call and its wait for a slot, if that is less than the manifest's timeout.
     pub deadline: Option<Duration>,
     pub outgoing: Outgoing,
 }
 
-/// What came of one call.
+/// The result of one call, and what it used.
 #[derive(Debug)]
 pub struct Report<T> {
     pub result: Result<T, PluginError>,
-    /// From the slot to the answer.
+    /// Time from the slot to the answer.
     pub elapsed: Duration,
     /// Most bytes of linear memory at any time of the call.
     pub peak_memory: u64,
-    /// WebAssembly instructions that the guest executed, from its start to its answer, most of them counted as one and those
-    /// that only give code its structure as none. Host functions count nothing. `None` where the runtime does not count
-    /// ([`Options::metering`](crate::Options::metering)), or the guest was stopped before it answered.
+    /// WebAssembly instructions that the guest executed, from its start to its answer. Instructions that only structure the code, and
+    /// host functions, do not count. `None` if the runtime does not count ([`Options::metering`](crate::Options::metering)), or if the
+    /// guest was stopped before it answered.
     pub instructions: Option<u64>,
     pub lines: Vec<LogLine>,
 }
 
 impl LoadedBundle {
-    /// Calls the validate plugin, with all the details.
+    /// Calls the validate plugin, and returns the full report.
     pub async fn call_validate(&self, input: ValidateInput, options: CallOptions) -> Report<Verdict> {
         match &self.validate {
             Some(plugin) => {
@@ -59,7 +58,7 @@ impl LoadedBundle {
         }
     }
 
-    /// Calls the process plugin, with all the details.
+    /// Calls the process plugin, and returns the full report.
     pub async fn call_process(&self, job: Job, options: CallOptions) -> Report<JobResult> {
         match &self.process {
             Some(plugin) => {
@@ -70,36 +69,36 @@ impl LoadedBundle {
         }
     }
 
-    async fn call<G: Guest>(&self, plugin: &Plugin<G>, id: String, input: G::Input, options: CallOptions) -> Report<G::Output> {
+    async fn call<W: PluginWorld>(&self, plugin: &Plugin<W>, id: String, input: W::Input, options: CallOptions) -> Report<W::Output> {
         let arrived = Instant::now();
         let timeout = options.deadline.map_or(plugin.timeout, |deadline| deadline.min(plugin.timeout));
-        // Before the slot: what may be waited for is the network, and no time of the plugin's own.
+        // Before the slot: secrets may come over the network, and that wait is no time of the plugin's own.
         let patience = options.deadline.unwrap_or(Duration::MAX);
         let config = match tokio::time::timeout(patience, plugin.config()).await {
             Ok(Ok(config)) => config,
-            Ok(Err(error)) => return self.not_started(plugin.identity.role, format!("it is granted the secret {error}")),
-            Err(_) => return self.not_started(plugin.identity.role, "its secrets could not be read in time".to_owned()),
+            Ok(Err(error)) => return self.not_started(plugin.identity.role, NotStarted::Secrets(error)),
+            Err(_) => return self.not_started(plugin.identity.role, NotStarted::SecretsLate),
         };
         let slot = match self.runtime.inner.slots.take(&plugin.identity, timeout).await {
             Ok(slot) => slot,
-            Err(reason) => return self.not_started(plugin.identity.role, reason),
+            Err(error) => return self.not_started(plugin.identity.role, NotStarted::Slot(error)),
         };
         let started = Instant::now();
-        // The plugin's own time starts now; the caller's is running already.
+        // The plugin's own time starts now; the caller's deadline is running already.
         let deadline = options.deadline.map_or(started + plugin.timeout, |all| (arrived + all).min(started + plugin.timeout));
-        let call = Call { plugin: plugin.clone(), config, id, input, outgoing: options.outgoing, started, deadline, slot };
+        let call = PluginCall { plugin: plugin.clone(), config, id, input, outgoing: options.outgoing, started, deadline, slot };
         let call = call.run(self.runtime.inner.engine.clone(), self.runtime.inner.options.metering);
-        let Outcome { result, elapsed, peak_memory, instructions, lines, stderr } = self.runtime.inner.threads.drive(Box::pin(call)).await;
+        let Returned { result, elapsed, peak_memory, instructions, lines, stderr } = self.runtime.inner.threads.drive(Box::pin(call)).await;
         let result = result.map_err(|reason| self.error(plugin.identity.role, reason, stderr));
         Report { result, elapsed, peak_memory, instructions, lines }
     }
 
     fn no_plugin<T>(&self, role: Role) -> Report<T> {
-        self.not_started(role, format!("the use case has no {role} plugin"))
+        self.not_started(role, NotStarted::NoPlugin(role))
     }
 
-    fn not_started<T>(&self, role: Role, reason: String) -> Report<T> {
-        let error = self.error(role, Stopped::NotStarted(reason), Vec::new());
+    fn not_started<T>(&self, role: Role, reason: NotStarted) -> Report<T> {
+        let error = self.error(role, reason.into(), Vec::new());
         Report { result: Err(error), elapsed: Duration::ZERO, peak_memory: 0, instructions: None, lines: Vec::new() }
     }
 
@@ -107,7 +106,7 @@ impl LoadedBundle {
         PluginError { use_case: self.use_case.name.clone(), role, version: self.version.to_string(), reason, stderr }
     }
 
-    /// The runtime that it was loaded into.
+    /// Returns the runtime that it was loaded into.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
@@ -128,75 +127,6 @@ impl Bundle for LoadedBundle {
 
     async fn process(&self, job: Job, deadline: Option<Duration>) -> Result<JobResult, PluginError> {
         self.call_process(job, CallOptions { deadline, outgoing: Outgoing::Granted }).await.result
-    }
-}
-
-/// What differs between the two worlds.
-pub(crate) trait Guest: Clone + Send + Sync + 'static {
-    type Input: Send + Sync + 'static;
-    type Output: Send + 'static;
-
-    /// Instantiates and calls.
-    fn call(&self, store: &mut Store<State>, input: &Self::Input) -> impl Future<Output = wasmtime::Result<Self::Output>> + Send;
-
-    /// Bytes that the answer takes.
-    fn size(answer: &Self::Output) -> u64;
-
-    /// Passes the answer's messages for people through `change`.
-    fn messages(answer: Self::Output, change: impl Fn(&mut String)) -> Self::Output;
-
-    /// Whether the answer says that the plugin could not do its work.
-    fn failed(answer: &Self::Output) -> bool;
-}
-
-impl Guest for ValidatorPre<State> {
-    type Input = wit_validate::Request;
-    type Output = Verdict;
-
-    async fn call(&self, store: &mut Store<State>, input: &Self::Input) -> wasmtime::Result<Verdict> {
-        let instance = self.instantiate_async(&mut *store).await?;
-        instance.postdate_plugin_validate().call_validate(store, input).await.map(convert::verdict)
-    }
-
-    fn size(answer: &Verdict) -> u64 {
-        convert::verdict_size(answer)
-    }
-
-    fn messages(mut answer: Verdict, change: impl Fn(&mut String)) -> Verdict {
-        for problem in answer.as_mut().err().into_iter().flatten() {
-            change(&mut problem.message);
-        }
-        answer
-    }
-
-    /// A rejection is good work.
-    fn failed(_: &Verdict) -> bool {
-        false
-    }
-}
-
-impl Guest for ProcessorPre<State> {
-    type Input = wit_process::Job;
-    type Output = JobResult;
-
-    async fn call(&self, store: &mut Store<State>, input: &Self::Input) -> wasmtime::Result<JobResult> {
-        let instance = self.instantiate_async(&mut *store).await?;
-        instance.postdate_plugin_process().call_process(store, input).await.map(convert::job_result)
-    }
-
-    fn size(answer: &JobResult) -> u64 {
-        convert::job_result_size(answer)
-    }
-
-    fn messages(mut answer: JobResult, change: impl Fn(&mut String)) -> JobResult {
-        if let Err(failure) = &mut answer {
-            change(&mut failure.message);
-        }
-        answer
-    }
-
-    fn failed(answer: &JobResult) -> bool {
-        answer.is_err()
     }
 }
 

@@ -1,6 +1,9 @@
 //! The contract between host and plugin, as names: which interface a plugin must export, what it may import, and what
 //! to do about an import that it may not have.
 
+pub mod inspect;
+mod surface;
+
 use std::fmt;
 
 use postdate_core::plugin::Role;
@@ -11,7 +14,7 @@ pub const VERSION: &str = "1.0.0";
 /// The interface for outgoing HTTP, without its version.
 const HTTP: &str = "wasi:http";
 
-/// What the host says to an import.
+/// The host's decision about an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Always there.

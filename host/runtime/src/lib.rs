@@ -2,53 +2,36 @@
 //! fresh instance under a memory limit and a deadline.
 //!
 //! [`Runtime::load`] turns a bundle into a [`LoadedBundle`], which is the core's
-//! [`Bundle`](postdate_core::ports::Bundle); [`Runtime::load_compiled`] does the same with what was compiled ahead of time,
-//! and needs no compiler; [`inspect`](inspect::inspect) says what a plugin file is without loading it.
+//! [`Bundle`](postdate_core::ports::Bundle). [`Runtime::load_precompiled`] does the same with machine code that was made ahead
+//! of time, and needs no compiler. [`inspect`](inspect::inspect) describes a plugin file without loading it.
 
-mod artifact;
-pub mod artifacts;
 mod bindings;
-mod bundle_dir;
-#[cfg(feature = "compile")]
-mod cache;
 mod call;
-mod compile;
-mod compiled_dir;
-mod config;
-mod config_store;
+mod code;
 mod contract;
-mod convert;
-mod digest;
-pub mod inspect;
+mod engine;
 mod limits;
 mod load;
-mod logs;
 pub mod outgoing;
-#[cfg(feature = "compile")]
-mod precompile;
-mod runtime;
 mod secrets;
-mod signature;
-mod slots;
-mod store;
-mod surface;
 #[cfg(test)]
 mod testing;
-mod threads;
 pub mod trust;
 
-pub use bundle_dir::{MAX_CASES, MAX_FILE_BYTES, MAX_MANIFEST_BYTES, ReadBundleError, read_bundle_dir};
+pub use call::logs::{LogLine, Stream};
 pub use call::{CallOptions, Report};
+pub use code::artifacts;
 #[cfg(feature = "compile")]
-pub use compile::compile_worker;
-pub use compile::{CompileError, CompileLimits, Compiler, Compiling, MEMORY_VARIABLE, Progress, TIME_VARIABLE};
-pub use compiled_dir::{CompiledBundle, read_compiled_dir};
-pub use config::{Allocation, Metering, engine_config};
+pub use code::compile::compile_worker;
+pub use code::compile::{CompileError, CompileLimits, CompileWith, Compiling, MEMORY_VARIABLE, Progress, TIME_VARIABLE};
+#[cfg(feature = "compile")]
+pub use code::precompile::{Precompiled, WriteError, write_artifacts};
+pub use contract::inspect;
+pub use engine::config::{Allocation, Metering, engine_config};
+pub use engine::runtime::{Options, Runtime, RuntimeError, TICK};
 pub use limits::MAX_OUTPUT_BYTES;
-pub use load::{LoadError, LoadedBundle};
-pub use logs::{LogLine, Stream};
+pub use load::bundle_dir::{MAX_CASES, MAX_FILE_BYTES, MAX_MANIFEST_BYTES, ReadBundleError, read_bundle_dir};
+pub use load::precompiled_dir::{PrecompiledBundle, read_precompiled_dir};
+pub use load::{LoadError, LoadedBundle, PrecompiledError};
 pub use outgoing::Outgoing;
-#[cfg(feature = "compile")]
-pub use precompile::{Precompiled, WriteError, write_artifacts};
-pub use runtime::{Options, Runtime, RuntimeError, TICK};
 pub use secrets::{EnvSecrets, Lifetime, SecretError, SecretSource, SecretValues, Secrets};

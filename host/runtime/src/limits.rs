@@ -1,15 +1,15 @@
-//! What one call may use up, and how a call that wanted more is told by name. Memory and time are the manifest's to say; the
-//! rest is the same for every plugin, and far above what an honest one needs.
+//! The limits of one call, each with a name for errors. The manifest sets memory and time; the others are the same for every plugin,
+//! and far above the needs of an honest one.
 
 use postdate_core::plugin::Stopped;
 use wasmtime::ResourceLimiter;
 
-use crate::config::{CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLE_ELEMENTS, TABLES_PER_COMPONENT};
+use crate::engine::config::{CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLE_ELEMENTS, TABLES_PER_COMPONENT};
 
 /// Most bytes that a plugin may answer.
 pub const MAX_OUTPUT_BYTES: u64 = 1 << 20;
-/// Bytes that a guest may hand to the host at a time, as its answer or as the arguments of a host function. Without it, a
-/// list whose items all share one long text would become far more memory here than the guest has.
+/// Bytes that a guest may pass to the host at once, as its answer or as arguments of a host function. Without this limit, a list
+/// whose items share one long text would take far more memory here than the guest has.
 pub const TRANSFER_BYTES: usize = 4 << 20;
 /// Resources, such as streams and header maps, that a guest may hold at once. Each costs the host memory.
 pub const RESOURCES: usize = 1_000;
@@ -17,12 +17,11 @@ pub const RESOURCES: usize = 1_000;
 pub const FIELDS_BYTES: usize = 32 << 10;
 /// Bytes of one draw from `wasi:random`.
 pub const RANDOM_BYTES: u64 = 1 << 20;
-/// Instances of any kind that a component comes to, all levels multiplied, and levels of components inside each other. For the
-/// compiler's sake: those that hold code are bounded more tightly.
+/// Instances of any kind in a component, all levels multiplied, and levels of nested components. These protect the compiler;
+/// instances with code have a lower limit.
 pub const COMPONENT_INSTANCES: u64 = 10_000;
 pub const NESTED_COMPONENTS: u32 = 100;
-/// What a guest may write to stdout and stderr. Of that, what is kept is bounded more tightly, and the rest is dropped; a guest
-/// that goes on to this point has lost itself in a loop.
+/// Output to stdout and stderr that ends the call: a guest that writes so much is in an endless loop. Far less is kept.
 pub const WRITTEN_LINES: u64 = 100_000;
 pub const WRITTEN_BYTES: u64 = 16 << 20;
 /// HTTP requests, and how many of them at once.
@@ -32,11 +31,11 @@ pub const CONNECTIONS: usize = 16;
 pub const SENT_BYTES: u64 = 16 << 20;
 pub const RECEIVED_BYTES: u64 = 64 << 20;
 
-/// A limit that a call ran into.
+/// A limit that a call reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more than the limit of {limit} {what}")]
 pub struct Reached {
-    /// Reads on after the number.
+    /// Follows the number in a sentence.
     pub what: &'static str,
     pub limit: u64,
 }
@@ -47,29 +46,28 @@ impl From<Reached> for Stopped {
     }
 }
 
-/// Holds a call to its memory, tables and instances.
+/// Enforces a call's limits of memory, tables and instances.
 pub struct Limits {
     max: u64,
     current: u64,
     peak: u64,
-    /// What was granted last; taken back if the growth fails after all.
+    /// The last growth that was granted; subtracted again if it fails.
     granted: u64,
     refused: Option<Stopped>,
 }
 
 impl Limits {
-    /// `max`: bytes for all linear memories together.
+    /// `max` is in bytes, for all linear memories together.
     pub fn new(max: u64) -> Self {
         Self { max, current: 0, peak: 0, granted: 0, refused: None }
     }
 
-    /// Most bytes of linear memory at any time.
+    /// Returns the most bytes of linear memory at any time.
     pub fn peak(&self) -> u64 {
         self.peak
     }
 
-    /// What the guest wanted first of all that it could not have. It was only told so: whether that ends the call is its own
-    /// business.
+    /// Returns the first limit that the guest reached. The guest got an error, and may have continued.
     pub fn refused(&self) -> Option<&Stopped> {
         self.refused.as_ref()
     }

@@ -1,5 +1,5 @@
-//! The values of the secrets that use cases are granted: where they come from is a [`SecretSource`]'s business, how long
-//! they are remembered that of [`Secrets`]. Nothing here, nor its `Debug`, shows a value.
+//! The values of the secrets that use cases are granted. A [`SecretSource`] reads them; [`Secrets`] caches them. No `Debug` here shows
+//! a value.
 
 mod cache;
 mod env;
@@ -19,32 +19,32 @@ pub(crate) use mask::Mask;
 /// Values by name; cheap to clone.
 pub type SecretValues = BTreeMap<String, Arc<SecretString>>;
 
-/// A place where secrets are kept.
+/// A service or file that keeps secrets.
 #[async_trait]
 pub trait SecretSource: Send + Sync {
-    /// The values of these names, all for one use case. A name that does not exist is left out.
+    /// Returns the values of these names, all for one use case, without names that do not exist.
     ///
     /// # Errors
-    /// Where the place cannot be read, or will not be: the end of a sentence that begins with the names, such as "cannot be
-    /// read: …". It quotes no value.
+    /// If the source cannot or will not be read. The text ends a sentence that begins with the names, such as "cannot be read: …", and
+    /// quotes no value.
     async fn fetch(&self, use_case: &str, names: &[&str]) -> Result<BTreeMap<String, SecretString>, String>;
 
-    /// What to do about a name that does not exist: "set it in the environment of the host".
+    /// Returns the remedy for a name that does not exist, such as "set it in the environment of the host".
     fn remedy(&self, use_case: &str, name: &str) -> String;
 }
 
 /// Why a secret cannot be given to a plugin. Names the secret, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// The place was read, and it is not there.
+    /// The source was read, and does not have it.
     #[error("{name}, which is not set: {remedy}")]
     Missing { name: String, remedy: String },
-    /// The place was not read.
+    /// The source was not read.
     #[error("{}, which {reason}", names.join(", "))]
     Unavailable { names: Vec<String>, reason: String },
 }
 
-/// A source that is a function: the name's value, or none. For tests, and for values that are at hand.
+/// A function as a source, which returns the name's value, if it exists: for tests, and for values that are at hand.
 struct Function<F>(F);
 
 #[async_trait]
@@ -58,16 +58,16 @@ impl<F: Fn(&str) -> Option<String> + Send + Sync> SecretSource for Function<F> {
     }
 }
 
-/// What a plugin's `config` is made of: what the bundle says, and the secrets that the host adds at each call.
+/// The keys of a plugin's `wasi:config/store`: the bundle's settings, and the secrets that the host adds at each call.
 #[derive(Clone, Default)]
-pub(crate) struct Config {
+pub(crate) struct PluginConfig {
     pub settings: Arc<BTreeMap<String, String>>,
     pub secrets: SecretValues,
 }
 
-impl fmt::Debug for Config {
+impl fmt::Debug for PluginConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (settings, secrets) = (self.settings.keys(), self.secrets.keys());
-        f.debug_struct("Config").field("settings", &settings).field("secrets", &secrets).finish()
+        f.debug_struct("PluginConfig").field("settings", &settings).field("secrets", &secrets).finish()
     }
 }

@@ -1,4 +1,4 @@
-//! Whom a host believes: ed25519 keys, and envelopes that say what was signed by whom.
+//! Signatures: the ed25519 keys that a host trusts, and signed envelopes.
 //!
 //! An [`Envelope`] is a DSSE envelope (<https://github.com/secure-systems-lab/dsse>, version 1): the signature covers the
 //! payload's very bytes and its type. What is signed are lists of digests, of a bundle's files and of machine code; a host
@@ -10,20 +10,19 @@ mod key;
 pub use envelope::{Envelope, EnvelopeError};
 pub use key::{KeyError, PublicKey, SecretKey};
 
-/// The public keys that a host believes. Without any, it believes everybody: what is in its store, or its package, is then
-/// protected by who can write there, and by nothing else.
+/// The public keys that a host trusts. Without keys it trusts everybody: only write permission then protects its store or package.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trust {
     keys: Vec<PublicKey>,
 }
 
 impl Trust {
-    /// Believes these keys; everybody, where there are none.
+    /// Trusts these keys; everybody, if there are none.
     pub fn new(keys: Vec<PublicKey>) -> Self {
         Self { keys }
     }
 
-    /// Whether what is not signed is refused.
+    /// Returns whether unsigned documents are refused.
     pub fn is_required(&self) -> bool {
         !self.keys.is_empty()
     }

@@ -1,15 +1,15 @@
-//! Machine code is kept compressed, and unpacked with a bound: what says that it becomes so many bytes becomes no more.
+//! Compresses machine code, and unpacks it up to a known size.
 
 use std::io::{self, Read as _, Write};
 
-/// Twice as fast to make as the next that is noticeably smaller; how fast it is unpacked does not depend on it.
+/// Compresses twice as fast as the next level that is noticeably smaller. The level does not change the speed of unpacking.
 const LEVEL: i32 = 9;
 
 pub fn pack(content: &[u8]) -> io::Result<Vec<u8>> {
     zstd::encode_all(content, LEVEL)
 }
 
-/// Writes exactly `bytes` bytes to `to`; anything else is an error, and not much more than that is ever unpacked.
+/// Writes exactly `bytes` bytes to `to`, and fails otherwise. Never unpacks much more than that.
 pub fn unpack(packed: &[u8], bytes: u64, to: &mut impl Write) -> io::Result<()> {
     let mut decoder = zstd::Decoder::with_buffer(packed)?.take(bytes.saturating_add(1));
     let written = io::copy(&mut decoder, to)?;

@@ -1,4 +1,4 @@
-//! Which version of a use case serves, and which did before.
+//! The version of a use case that serves, and those that served before.
 
 use chrono::{DateTime, Utc};
 use postdate_core::bundle::is_version;
@@ -11,13 +11,13 @@ const MAX_FORMER: usize = 50;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Current {
     pub version: String,
-    /// When it began to serve; unknown where a person wrote the file.
+    /// Start of its service; unknown if a person wrote the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
-    /// Who moved it here, as they called themselves.
+    /// The name of the person or program that made it current.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
-    /// What served before, the last first.
+    /// Versions that served before, latest first.
     #[serde(default)]
     pub former: Vec<Former>,
 }
@@ -30,7 +30,7 @@ pub struct Former {
 }
 
 impl Current {
-    /// The error is a sentence's end.
+    /// Fails with the end of a sentence.
     pub fn parse(content: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(content).map_err(|_| "is not UTF-8")?.trim();
         if is_version(text) {
@@ -45,7 +45,7 @@ impl Current {
         Ok(current)
     }
 
-    /// What it becomes when another version is made current; `before` is what it was.
+    /// Returns the content after another version is made current; `before` is the content until then.
     pub(crate) fn moved(before: Option<Self>, version: &str, by: &str, now: DateTime<Utc>) -> Self {
         let former = match before {
             None => Vec::new(),

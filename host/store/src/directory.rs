@@ -9,7 +9,8 @@ use bytes::Bytes;
 use postdate_core::bundle::hex;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Child, Got, Objects, Put, StoreError, Stored, When};
+use crate::error::StoreError;
+use crate::objects::{Child, Got, Objects, Put, Stored, When};
 
 /// Held while an object is replaced, by any process. Its name is no use case's.
 const LOCK: &str = ".lock";
@@ -40,21 +41,21 @@ impl Directory {
         key: &str,
         work: impl FnOnce(&Path, &Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (root, path, place) = (self.root.clone(), self.path(key), self.place(key));
+        let (root, path, location) = (self.root.clone(), self.path(key), self.describe(key));
         let done = tokio::task::spawn_blocking(move || work(&root, &path)).await;
-        done.map_err(io::Error::other).flatten().map_err(|error| StoreError::unavailable(action, place, error))
+        done.map_err(io::Error::other).flatten().map_err(|error| StoreError::unavailable(action, location, error))
     }
 }
 
 impl Objects for Directory {
-    fn place(&self, key: &str) -> String {
+    fn describe(&self, key: &str) -> String {
         self.path(key).display().to_string()
     }
 
     async fn get(&self, key: &str, unless: Option<&str>, most: u64) -> Result<Got, StoreError> {
         let Some(content) = self.blocking("read", key, move |_, path| read(path, most)).await? else { return Ok(Got::Missing) };
         if content.len() as u64 > most {
-            return Err(StoreError::TooLarge { place: self.place(key), limit: most });
+            return Err(StoreError::TooLarge { location: self.describe(key), limit: most });
         }
         let etag = etag(&content);
         if unless == Some(etag.as_str()) {

@@ -1,21 +1,29 @@
-//! What goes wrong with a store.
+//! Errors of a store.
 
-/// Why a store did not do it. Each names the place: a path, or an `s3://` address.
+/// Why an operation on a store failed. `location` is a path or an `s3://` address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// May succeed if tried again, or once somebody has given permission: a disk, a network, an account.
-    #[error("cannot {action} {place}: {reason}")]
-    Unavailable { action: &'static str, place: String, reason: String },
-    #[error("{place} is not there")]
-    Missing { place: String },
-    /// It is there, and is not what it should be. `reason` is a sentence's end.
-    #[error("{place} {reason}")]
-    Damaged { place: String, reason: String },
-    #[error("{place} has more than {limit} bytes")]
-    TooLarge { place: String, limit: u64 },
-    /// Somebody else was first.
-    #[error("{place} was moved by somebody else meanwhile, to version {now} by {by}: look at what it is now, and try again")]
-    Moved { place: String, now: String, by: String },
+    /// The disk, the network or the account does not answer or refuses. May succeed if tried again, or with a permission more.
+    #[error("cannot {action} {location}: {reason}")]
+    Unavailable { action: &'static str, location: String, reason: String },
+    #[error("{location} is not there")]
+    Missing { location: String },
+    /// The object is there, and is not what it should be. `reason` ends the sentence.
+    #[error("{location} {reason}")]
+    Damaged { location: String, reason: String },
+    /// The version has no machine code for this host.
+    #[error(
+        "{location} has not been compiled for this host ({ours}), but for {}: push the bundle again, with the version of Postdate \
+         that the host has: postdate use-case push BUNDLE_DIR --arch {} --to STORE",
+        if machines.is_empty() { "nothing".to_owned() } else { machines.join(", ") },
+        ours.split('-').next().unwrap_or_default()
+    )]
+    NotPrecompiled { location: String, ours: String, machines: Vec<String> },
+    #[error("{location} has more than {limit} bytes")]
+    TooLarge { location: String, limit: u64 },
+    /// Another writer was first.
+    #[error("{location} was moved by somebody else meanwhile, to version {now} by {by}: look at what it is now, and try again")]
+    Moved { location: String, now: String, by: String },
     #[error("there is no use case {0} in the store")]
     NoSuchUseCase(String),
     #[error(
@@ -28,11 +36,11 @@ pub enum StoreError {
 
 #[expect(clippy::needless_pass_by_value, reason = "whoever has the reason has no other use for it")]
 impl StoreError {
-    pub(crate) fn unavailable(action: &'static str, place: impl Into<String>, reason: impl ToString) -> Self {
-        Self::Unavailable { action, place: place.into(), reason: reason.to_string() }
+    pub(crate) fn unavailable(action: &'static str, location: impl Into<String>, reason: impl ToString) -> Self {
+        Self::Unavailable { action, location: location.into(), reason: reason.to_string() }
     }
 
-    pub(crate) fn damaged(place: impl Into<String>, reason: impl ToString) -> Self {
-        Self::Damaged { place: place.into(), reason: reason.to_string() }
+    pub(crate) fn damaged(location: impl Into<String>, reason: impl ToString) -> Self {
+        Self::Damaged { location: location.into(), reason: reason.to_string() }
     }
 }

@@ -1,36 +1,39 @@
-//! Where use cases are kept, in versions, for every host: a directory, or a prefix of an S3 bucket.
+//! The versioned store of use cases, for every host: a directory, or a prefix of an S3 bucket.
 //!
 //! ```text
-//! orders/current                              which version serves, and which did before: the only thing that changes
-//! orders/{version}/bundle.json                what the bundle's files are, signed: see Statement
+//! orders/current                              the version that serves, and those before: the only object that changes
+//! orders/{version}/bundle.json                the list of the bundle's files, signed: see Statement
 //! orders/{version}/use-case.toml, validate.wasm, cases/…
-//! orders/{version}/compiled/{arch}-{engine}/artifacts.json    what was compiled for such a machine, signed
+//! orders/{version}/compiled/{arch}-{engine}/artifacts.json    the list of machine code for such a machine, signed
 //! orders/{version}/compiled/{arch}-{engine}/{digest}.zst      machine code, compressed
 //! ```
 //!
-//! A version is the hash of its files and never changes; `current` is moved last, when all that it means is there, and only
-//! by who has seen what it was before. What is read is compared with the digests that `bundle.json` or `artifacts.json` has,
-//! and these are believed if whom the host trusts has signed them.
+//! A version is the hash of its files and never changes. `current` is moved last, when everything that it names is there, and only if
+//! it has not changed since it was read. Files are compared with the digests in `bundle.json` or `artifacts.json`, which are believed
+//! if a key that the host trusts has signed them.
 
+mod any_objects;
 mod compress;
 mod current;
 mod directory;
 mod error;
 mod objects;
+mod precompiled;
 mod prune;
 mod publish;
 mod s3;
 mod statement;
 pub mod tarball;
-mod unpack;
 mod versions;
 
+pub use any_objects::AnyObjects;
 pub use current::{Current, Former};
 pub use directory::Directory;
 pub use error::StoreError;
-pub use objects::{AnyObjects, Child, Got, Objects, Put, Stored, When};
+pub use objects::{Child, Got, Objects, Put, Stored, When};
+pub use precompiled::PrecompiledCode;
 pub use prune::Idle;
-pub use publish::{CompiledCode, Moved, Published};
+pub use publish::{Moved, Published};
 pub use s3::S3;
-pub use statement::{By, Statement};
+pub use statement::{By, Statement, StatementError};
 pub use versions::{CURRENT_FILE, Look, Versions};

@@ -1,15 +1,15 @@
-//! What a store stands on: named objects, each read and written whole.
+//! The port of a store: named objects, each read and written whole.
 
 use std::future::Future;
 
 use bytes::Bytes;
 
-use crate::StoreError;
+use crate::error::StoreError;
 
 /// Keys have `/` between their parts, and are made of names that were checked: none leads out of the store.
 pub trait Objects: Send + Sync {
-    /// The store, or what is at a key, as people name it: a path, or an `s3://` address.
-    fn place(&self, key: &str) -> String;
+    /// Returns the path or `s3://` address of a key, or of the store if the key is empty.
+    fn describe(&self, key: &str) -> String;
 
     /// Reads at most `most` bytes; more is an error. With `unless`, an object that still has this tag is not read.
     fn get(&self, key: &str, unless: Option<&str>, most: u64) -> impl Future<Output = Result<Got, StoreError>> + Send;
@@ -28,7 +28,7 @@ pub trait Objects: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Got {
     Object(Stored),
-    /// It has the tag that was given.
+    /// The object has the tag that was given.
     Same,
     Missing,
 }
@@ -40,11 +40,11 @@ pub struct Stored {
     pub etag: String,
 }
 
-/// What is beneath a prefix.
+/// A name directly beneath a prefix.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Child {
     pub name: String,
-    /// More is beneath it; else it is an object.
+    /// True for a prefix of further names, false for an object.
     pub is_prefix: bool,
 }
 
@@ -58,7 +58,7 @@ pub enum When<'a> {
 }
 
 impl<'a> When<'a> {
-    /// It is still what it was when it had this tag; or was not there.
+    /// The object has not changed since it had this tag, or since it was not there.
     pub fn still(etag: Option<&'a str>) -> Self {
         etag.map_or(Self::Absent, Self::Is)
     }
@@ -69,43 +69,4 @@ pub enum Put {
     Done,
     /// `when` did not hold, and nothing was written.
     Refused,
-}
-
-/// A store of whichever kind.
-#[derive(Debug, Clone)]
-pub enum AnyObjects {
-    Directory(crate::Directory),
-    S3(crate::S3),
-}
-
-/// Calls the store that it is.
-macro_rules! each {
-    ($any:expr, $objects:ident => $call:expr) => {
-        match $any {
-            AnyObjects::Directory($objects) => $call,
-            AnyObjects::S3($objects) => $call,
-        }
-    };
-}
-
-impl Objects for AnyObjects {
-    fn place(&self, key: &str) -> String {
-        each!(self, objects => objects.place(key))
-    }
-
-    async fn get(&self, key: &str, unless: Option<&str>, most: u64) -> Result<Got, StoreError> {
-        each!(self, objects => objects.get(key, unless, most).await)
-    }
-
-    async fn children(&self, prefix: &str) -> Result<Vec<Child>, StoreError> {
-        each!(self, objects => objects.children(prefix).await)
-    }
-
-    async fn put(&self, key: &str, content: Bytes, when: When<'_>) -> Result<Put, StoreError> {
-        each!(self, objects => objects.put(key, content, when).await)
-    }
-
-    async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        each!(self, objects => objects.delete(key).await)
-    }
 }

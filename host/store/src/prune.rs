@@ -1,4 +1,4 @@
-//! Deleting versions that nobody needs.
+//! Deletes versions that are not needed.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -7,14 +7,16 @@ use chrono::{DateTime, Utc};
 use postdate_runtime::artifacts::ARTIFACTS_FILE;
 use postdate_runtime::trust::{Envelope, Trust};
 
-use crate::versions::statement_key;
-use crate::{Objects, Statement, StoreError, Versions, When};
+use crate::error::StoreError;
+use crate::objects::{Objects, When};
+use crate::statement::Statement;
+use crate::versions::{Versions, statement_key};
 
 /// A version that may be deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idle {
     pub version: String,
-    /// None where the statement cannot be read, as of an upload that was cut off.
+    /// `None` if the statement cannot be read, as of an upload that was interrupted.
     pub statement: Option<Statement>,
 }
 
@@ -38,7 +40,7 @@ impl<S: Objects> Versions<S> {
         Ok(others.into_iter().enumerate().filter(is_idle).map(|(_, other)| other).collect())
     }
 
-    /// None where there is none, or what is there says nothing.
+    /// Returns `None` if there is no statement, or if it cannot be read.
     async fn readable_statement(&self, name: &str, version: &str) -> Result<Option<(Statement, Envelope)>, StoreError> {
         match self.statement(name, version, &Trust::default()).await {
             Ok(found) => Ok(Some(found)),
@@ -47,25 +49,25 @@ impl<S: Objects> Versions<S> {
         }
     }
 
-    /// Deletes a version, unless it has become current. Its statement goes first: from then on a push of the same files brings
-    /// all of them again.
+    /// Deletes a version, unless it has become current. Deletes its statement first: from then on, a push of the same files writes all
+    /// of them again.
     pub async fn delete(&self, name: &str, version: &str) -> Result<(), StoreError> {
         let kept = self.readable_statement(name, version).await?;
         self.objects.delete(&statement_key(name, version)).await?;
         let (current, _) = self.current(name).await?;
         if current.version == version {
             if let Some((_, envelope)) = kept {
-                // Where it is refused, the push that made it current has written it again.
+                // Refused if the push that made the version current has written it again.
                 self.objects.put(&statement_key(name, version), envelope.to_json().into(), When::Absent).await?;
             }
-            let place = self.objects.place(name);
-            return Err(StoreError::Moved { place, now: current.version, by: current.by });
+            let location = self.objects.describe(name);
+            return Err(StoreError::Moved { location, now: current.version, by: current.by });
         }
-        // Prefixes are followed one by one: there are few, and a listing of all keys would have no bound.
+        // Listed one by one: there are few prefixes, and a list of all keys would have no bound.
         let mut prefixes = vec![format!("{name}/{version}")];
         while let Some(prefix) = prefixes.pop() {
             let mut children = self.objects.children(&prefix).await?;
-            // The list before what it lists: cut off in between, a push sees that the machine code has to be brought again.
+            // The list before its files: after an interruption, a push sees that the machine code is missing.
             children.sort_by_key(|child| child.name != ARTIFACTS_FILE);
             for child in children {
                 let key = format!("{prefix}/{}", child.name);

@@ -1,13 +1,13 @@
-//! A store under a prefix of a bucket. What is here only reads, which is all that the functions on AWS do and may.
-
-mod write;
+//! A store under a prefix of a bucket. Writes are conditional by S3's own means (`If-None-Match: *`, `If-Match`).
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata as _};
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata as _, SdkError};
+use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
 
-use crate::{Child, Got, Objects, Put, StoreError, Stored, When};
+use crate::error::StoreError;
+use crate::objects::{Child, Got, Objects, Put, Stored, When};
 
 /// A prefix of a bucket.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ impl S3 {
 }
 
 impl Objects for S3 {
-    fn place(&self, key: &str) -> String {
+    fn describe(&self, key: &str) -> String {
         format!("s3://{}/{}", self.bucket, self.key(key))
     }
 
@@ -46,7 +46,7 @@ impl Objects for S3 {
                 return match (status, error.code()) {
                     (Some(304), _) => Ok(Got::Same),
                     (_, Some("NoSuchKey")) => Ok(Got::Missing),
-                    _ => Err(StoreError::unavailable("read", self.place(key), DisplayErrorContext(error))),
+                    _ => Err(StoreError::unavailable("read", self.describe(key), DisplayErrorContext(error))),
                 };
             }
         };
@@ -63,7 +63,7 @@ impl Objects for S3 {
         let mut pages = self.client.list_objects_v2().bucket(&self.bucket).prefix(&under).delimiter("/").into_paginator().send();
         let mut children = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| StoreError::unavailable("list", self.place(prefix), DisplayErrorContext(error)))?;
+            let page = page.map_err(|error| StoreError::unavailable("list", self.describe(prefix), DisplayErrorContext(error)))?;
             let prefixes = page.common_prefixes().iter().filter_map(|common| common.prefix()?.strip_prefix(&under)?.strip_suffix('/'));
             children.extend(prefixes.map(|name| Child { name: name.to_owned(), is_prefix: true }));
             let objects = page.contents().iter().filter_map(|object| object.key()?.strip_prefix(&under));
@@ -73,11 +73,21 @@ impl Objects for S3 {
     }
 
     async fn put(&self, key: &str, content: Bytes, when: When<'_>) -> Result<Put, StoreError> {
-        self.write(key, content, when).await
+        let call = self.client.put_object().bucket(&self.bucket).key(self.key(key)).body(ByteStream::from(content));
+        let call = match when {
+            When::Absent => call.if_none_match("*"),
+            When::Is(etag) => call.if_match(etag),
+        };
+        match call.send().await {
+            Ok(_) => Ok(Put::Done),
+            Err(error) if was_refused(&error) => Ok(Put::Refused),
+            Err(error) => Err(StoreError::unavailable("write", self.describe(key), DisplayErrorContext(error))),
+        }
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        self.remove(key).await
+        let deleted = self.client.delete_object().bucket(&self.bucket).key(self.key(key)).send().await;
+        deleted.map(drop).map_err(|error| StoreError::unavailable("delete", self.describe(key), DisplayErrorContext(error)))
     }
 }
 
@@ -85,12 +95,19 @@ impl S3 {
     async fn collect(&self, key: &str, mut body: ByteStream, most: u64) -> Result<Bytes, StoreError> {
         let mut content = BytesMut::new();
         while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| StoreError::unavailable("read all of", self.place(key), error))?;
+            let chunk = chunk.map_err(|error| StoreError::unavailable("read all of", self.describe(key), error))?;
             if (content.len() + chunk.len()) as u64 > most {
-                return Err(StoreError::TooLarge { place: self.place(key), limit: most });
+                return Err(StoreError::TooLarge { location: self.describe(key), limit: most });
             }
             content.extend_from_slice(&chunk);
         }
         Ok(content.freeze())
     }
+}
+
+/// Returns whether a write was refused by its condition: 412 if it does not hold, 409 if another write of the key came in between,
+/// 404 if there is no object that `If-Match` could be compared with.
+fn was_refused(error: &SdkError<PutObjectError>) -> bool {
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    matches!(status, Some(412 | 409)) || error.code() == Some("NoSuchKey")
 }

@@ -1,14 +1,14 @@
-//! What `bundle.json` says of a version, in an envelope that may be signed.
+//! The content of `bundle.json`: a version's files, in an envelope that may be signed.
 
 use chrono::{DateTime, Utc};
 use postdate_core::bundle::{BundleSource, Listing, is_file_name, version_of};
-use postdate_runtime::trust::{Envelope, Trust};
+use postdate_runtime::trust::{Envelope, EnvelopeError, Trust};
 use serde::{Deserialize, Serialize};
 
 /// The type of a [`Statement`] in an [`Envelope`].
 const STATEMENT_TYPE: &str = "application/vnd.postdate.bundle+json";
 
-/// A version's files, and who brought them.
+/// A version's files, and the person or program that pushed them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Statement {
@@ -16,11 +16,26 @@ pub struct Statement {
     pub version: String,
     pub files: Listing,
     pub pushed_at: DateTime<Utc>,
-    /// As they called themselves.
+    /// The name that they gave.
     pub pushed_by: String,
 }
 
-/// Who does something, and when.
+/// Why a statement is not believed. Each ends a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StatementError {
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    #[error("does not say what a bundle's files are: {0}")]
+    Malformed(String),
+    #[error("is of use case {found:?}, and not of {expected:?}")]
+    OtherUseCase { found: String, expected: String },
+    #[error("is of version {found}, and not of {expected}")]
+    OtherVersion { found: String, expected: String },
+    #[error("lists {0:?}, which is not the name of a bundle's file")]
+    NotAFileName(String),
+}
+
+/// The author of a change, and its time.
 #[derive(Debug, Clone, Copy)]
 pub struct By<'a> {
     pub name: &'a str,
@@ -33,31 +48,30 @@ impl Statement {
         Self { use_case: use_case.to_owned(), version: version_of(&files), files, pushed_at: by.now, pushed_by: by.name.to_owned() }
     }
 
-    /// Not signed yet.
+    /// Returns the statement in an envelope without signatures.
     pub fn to_envelope(&self) -> Envelope {
-        // Strings and numbers: there is nothing in it that cannot be written.
+        // Strings and numbers can always be written.
         Envelope::new(STATEMENT_TYPE, serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// What it says, if it is signed by whom is trusted and is of this version of this use case. The error is a sentence's end.
-    pub fn open(envelope: &Envelope, trust: &Trust, use_case: &str, version: &str) -> Result<Self, String> {
-        let payload = envelope.open(STATEMENT_TYPE, trust).map_err(|error| error.to_string())?;
-        let statement: Self =
-            serde_json::from_slice(payload).map_err(|error| format!("does not say what a bundle's files are: {error}"))?;
+    /// Returns the statement, if `trust` believes it and it is of this version of this use case.
+    pub fn open(envelope: &Envelope, trust: &Trust, use_case: &str, version: &str) -> Result<Self, StatementError> {
+        let payload = envelope.open(STATEMENT_TYPE, trust)?;
+        let statement: Self = serde_json::from_slice(payload).map_err(|error| StatementError::Malformed(error.to_string()))?;
         if statement.use_case != use_case {
-            return Err(format!("is of use case {:?}, and not of {use_case:?}", statement.use_case));
+            return Err(StatementError::OtherUseCase { found: statement.use_case, expected: use_case.to_owned() });
         }
         let real = version_of(&statement.files);
         if statement.version != version || real != version {
-            return Err(format!("is of version {real}, and not of {version}"));
+            return Err(StatementError::OtherVersion { found: real, expected: version.to_owned() });
         }
         if let Some(wrong) = statement.files.keys().find(|name| !is_file_name(name)) {
-            return Err(format!("lists {wrong:?}, which is not the name of a bundle's file"));
+            return Err(StatementError::NotAFileName(wrong.clone()));
         }
         Ok(statement)
     }
 
-    /// Of all files, in bytes.
+    /// Returns the size of all files in bytes.
     pub fn bytes(&self) -> u64 {
         self.files.values().fold(0, |sum, entry| sum.saturating_add(entry.bytes))
     }

@@ -1,4 +1,4 @@
-//! A bundle as a tar archive, as `PUT /use-cases/{name}` takes it. What comes in is judged name by name before it is kept.
+//! A bundle as a tar archive, for `PUT /use-cases/{name}`. Each name is checked before its content is kept.
 
 use std::io::{self, Read};
 
@@ -17,16 +17,16 @@ const MAX_ENTRIES: usize = 10_000;
 const MAX_NAME_BYTES: usize = 4096;
 const SHOWN_NAME_BYTES: usize = 100;
 
-/// What an archive holds.
+/// The content of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
-    /// The manifest, what it names, and test cases; nothing else that the archive had.
+    /// The manifest, the files that it names, and the test cases; other entries are dropped.
     pub source: BundleSource,
-    /// `bundle.json`, if it is there: what was signed of these files.
+    /// `bundle.json`, if the archive has it.
     pub statement: Option<Bytes>,
 }
 
-/// Why an archive is not taken. Each names the entry.
+/// Why an archive is refused. Each names the entry.
 #[derive(Debug, thiserror::Error)]
 pub enum TarballError {
     #[error("the body is not a tar archive, or was cut off: {0}")]
@@ -51,7 +51,7 @@ pub enum TarballError {
     Bundle(BundleError),
 }
 
-/// Reads an archive. Blocks on `from`, which has [`MAX_ARCHIVE_BYTES`] at the most.
+/// Reads an archive. Blocks on `from`, which the caller limits to [`MAX_ARCHIVE_BYTES`].
 pub fn read(from: impl Read) -> Result<Upload, TarballError> {
     let mut source = BundleSource::default();
     let mut statement = None;
@@ -67,7 +67,7 @@ pub fn read(from: impl Read) -> Result<Upload, TarballError> {
             return Err(TarballError::LongName(start));
         }
         let name = entry_name(&path)?;
-        // What lies deeper is none of a bundle's business, such as sources and the links of node_modules.
+        // A bundle has no deeper files; sources and the links of node_modules are skipped.
         if !is_file_name(&name) {
             continue;
         }
@@ -101,7 +101,7 @@ pub fn read(from: impl Read) -> Result<Upload, TarballError> {
     Ok(Upload { source, statement })
 }
 
-/// Without `./` before it and `/` behind it.
+/// Returns the name without a leading `./` and a trailing `/`.
 fn entry_name(bytes: &[u8]) -> Result<String, TarballError> {
     let name = std::str::from_utf8(bytes).map_err(|_| TarballError::NotUtf8(String::from_utf8_lossy(bytes).into_owned()))?;
     if name.starts_with('/') || name.split('/').any(|part| part == "..") {

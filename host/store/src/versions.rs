@@ -1,4 +1,4 @@
-//! Reading a store: which version serves, which there are, and what is in them.
+//! Reads a store: the current version, all versions, and their files.
 
 use bytes::Bytes;
 use postdate_core::bundle::{BundleSource, FileEntry, is_version};
@@ -6,30 +6,32 @@ use postdate_core::use_case::{MANIFEST_FILE, UseCase, is_use_case_name};
 use postdate_runtime::trust::{Envelope, Trust};
 use postdate_runtime::{MAX_FILE_BYTES, MAX_MANIFEST_BYTES};
 
-use crate::{Current, Got, Objects, Statement, StoreError, Stored};
+use crate::current::Current;
+use crate::error::StoreError;
+use crate::objects::{Got, Objects, Stored};
+use crate::statement::{Statement, StatementError};
 
 pub(crate) const STATEMENT_FILE: &str = "bundle.json";
-pub(crate) const COMPILED_DIR: &str = "compiled";
-/// Says which version of a use case serves.
+/// The object that names the current version of a use case.
 pub const CURRENT_FILE: &str = "current";
 const MAX_CURRENT_BYTES: u64 = 64 << 10;
 
-/// The versions of use cases in a store of objects. Names and versions are checked by who calls: see
-/// [`is_use_case_name`] and [`is_version`].
+/// The versions of use cases in a store of objects. The caller checks names and versions: see [`is_use_case_name`] and
+/// [`is_version`].
 #[derive(Debug, Clone)]
 pub struct Versions<S> {
     pub(crate) objects: S,
 }
 
-/// What a look for a use case's current version found.
+/// The result of [`Versions::look`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look {
-    /// And the tag by which to ask whether that has changed.
+    /// `etag` is the tag for the next look.
     Current {
         current: Current,
         etag: String,
     },
-    /// As it was when it had the tag that was given.
+    /// The object still has the tag that was given.
     Same,
     NoSuchUseCase,
 }
@@ -43,20 +45,20 @@ impl<S: Objects> Versions<S> {
         &self.objects
     }
 
-    /// The current version; `etag` is that of an earlier look.
+    /// Returns the current version; `etag` is that of an earlier look.
     pub async fn look(&self, name: &str, etag: Option<&str>) -> Result<Look, StoreError> {
         let key = current_key(name);
         match self.objects.get(&key, etag, MAX_CURRENT_BYTES).await? {
             Got::Same => Ok(Look::Same),
             Got::Missing => Ok(Look::NoSuchUseCase),
             Got::Object(Stored { content, etag }) => {
-                let current = Current::parse(&content).map_err(|reason| StoreError::damaged(self.objects.place(&key), reason))?;
+                let current = Current::parse(&content).map_err(|reason| StoreError::damaged(self.objects.describe(&key), reason))?;
                 Ok(Look::Current { current, etag })
             }
         }
     }
 
-    /// The current version of a use case that should be there.
+    /// Returns the current version of a use case. Fails if there is none.
     pub async fn current(&self, name: &str) -> Result<(Current, String), StoreError> {
         match self.look(name, None).await? {
             Look::Current { current, etag } => Ok((current, etag)),
@@ -64,7 +66,7 @@ impl<S: Objects> Versions<S> {
         }
     }
 
-    /// The use cases of the store, in order.
+    /// Returns the use cases of the store, sorted.
     pub async fn names(&self) -> Result<Vec<String>, StoreError> {
         let children = self.objects.children("").await?;
         let mut names: Vec<_> =
@@ -73,7 +75,7 @@ impl<S: Objects> Versions<S> {
         Ok(names)
     }
 
-    /// The versions of a use case, in no order that means anything. One that is being pushed is among them.
+    /// Returns the versions of a use case, sorted by hash, including a version whose push is not complete.
     pub async fn versions(&self, name: &str) -> Result<Vec<String>, StoreError> {
         let children = self.objects.children(name).await?;
         let mut versions: Vec<_> =
@@ -82,19 +84,19 @@ impl<S: Objects> Versions<S> {
         Ok(versions)
     }
 
-    /// What a version's files are, if that is signed by whom is trusted; with the signatures.
+    /// Returns the list of a version's files, if `trust` believes it, and its envelope.
     pub async fn statement(&self, name: &str, version: &str, trust: &Trust) -> Result<(Statement, Envelope), StoreError> {
         let key = statement_key(name, version);
         let Got::Object(stored) = self.objects.get(&key, None, MAX_MANIFEST_BYTES).await? else {
             return Err(StoreError::NoSuchVersion { name: name.to_owned(), version: version.to_owned() });
         };
         let opened = Envelope::parse(&stored.content)
-            .map_err(|error| error.to_string())
+            .map_err(StatementError::from)
             .and_then(|envelope| Ok((Statement::open(&envelope, trust, name, version)?, envelope)));
-        opened.map_err(|reason| StoreError::damaged(self.objects.place(&key), reason))
+        opened.map_err(|reason| StoreError::damaged(self.objects.describe(&key), reason))
     }
 
-    /// All files of a version, each compared with what the statement says.
+    /// Returns all files of a version, each compared with the statement.
     pub async fn source(&self, name: &str, version: &str, trust: &Trust) -> Result<BundleSource, StoreError> {
         let (statement, _) = self.statement(name, version, trust).await?;
         let mut source = BundleSource::default();
@@ -104,39 +106,30 @@ impl<S: Objects> Versions<S> {
         Ok(source)
     }
 
-    /// The manifest of a version, compared with what the statement says.
+    /// Returns the manifest of a version, compared with the statement.
     pub async fn use_case(&self, name: &str, version: &str, trust: &Trust) -> Result<UseCase, StoreError> {
         let (statement, _) = self.statement(name, version, trust).await?;
-        let place = || self.objects.place(&format!("{name}/{version}/{MANIFEST_FILE}"));
-        let entry = statement.files.get(MANIFEST_FILE).ok_or_else(|| StoreError::Missing { place: place() })?;
+        let location = || self.objects.describe(&format!("{name}/{version}/{MANIFEST_FILE}"));
+        let entry = statement.files.get(MANIFEST_FILE).ok_or_else(|| StoreError::Missing { location: location() })?;
         let content = self.file(name, version, MANIFEST_FILE, entry).await?;
-        let text = std::str::from_utf8(&content).map_err(|_| StoreError::damaged(place(), "is not UTF-8"))?;
-        UseCase::parse(text).map_err(|error| StoreError::damaged(place(), format!("is not a manifest: {error}")))
+        let text = std::str::from_utf8(&content).map_err(|_| StoreError::damaged(location(), "is not UTF-8"))?;
+        UseCase::parse(text).map_err(|error| StoreError::damaged(location(), format!("is not a manifest: {error}")))
     }
 
-    /// A file, which has to be as its statement says.
+    /// Returns a file. Fails if it is not as its statement says.
     pub async fn file(&self, name: &str, version: &str, file: &str, entry: &FileEntry) -> Result<Bytes, StoreError> {
         let key = format!("{name}/{version}/{file}");
         let content = self.existing(&key, MAX_FILE_BYTES).await?.content;
         if FileEntry::of(&content) != *entry {
-            return Err(StoreError::damaged(self.objects.place(&key), "is not what was pushed: push the bundle again to mend it"));
+            return Err(StoreError::damaged(self.objects.describe(&key), "is not what was pushed: push the bundle again to mend it"));
         }
         Ok(content)
-    }
-
-    /// What a version was compiled for: an architecture and [`engine_hash`](postdate_runtime::artifacts::engine_hash), with a
-    /// dash between them.
-    pub async fn compiled_for(&self, name: &str, version: &str) -> Result<Vec<String>, StoreError> {
-        let children = self.objects.children(&format!("{name}/{version}/{COMPILED_DIR}")).await?;
-        let mut machines: Vec<_> = children.into_iter().filter(|child| child.is_prefix).map(|child| child.name).collect();
-        machines.sort();
-        Ok(machines)
     }
 
     pub(crate) async fn existing(&self, key: &str, most: u64) -> Result<Stored, StoreError> {
         match self.objects.get(key, None, most).await? {
             Got::Object(stored) => Ok(stored),
-            Got::Same | Got::Missing => Err(StoreError::Missing { place: self.objects.place(key) }),
+            Got::Same | Got::Missing => Err(StoreError::Missing { location: self.objects.describe(key) }),
         }
     }
 }

@@ -148,7 +148,7 @@ fn no_function_writes_to_a_store() {
     let writing = [
         "versions.publish(",
         ".publish_as(",
-        ".publish_compiled(",
+        ".publish_precompiled(",
         ".move_current(",
         ".roll_back(",
         ".objects().put(",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use postdate_core::plugin::Role;
 use postdate_core::use_case::{MANIFEST_FILE, UseCase, is_use_case_name};
 use postdate_runtime::artifacts::{ARTIFACTS_DIR, Arch};
-use postdate_runtime::read_compiled_dir;
+use postdate_runtime::read_precompiled_dir;
 use postdate_runtime::trust::Trust;
 use postdate_store::{AnyObjects, CURRENT_FILE, Directory, Look, Versions};
 
@@ -66,7 +66,7 @@ impl Place {
     /// `etag` is that of an earlier look.
     pub async fn look(&self, name: &str, etag: Option<&str>) -> Result<Looked, String> {
         if let Some(place) = self.only(name) {
-            let bundle = read_compiled_dir(&place, &self.trust).map_err(|error| error.to_string())?;
+            let bundle = read_precompiled_dir(&place, &self.trust).map_err(|error| error.to_string())?;
             return Ok(Looked::Version { version: bundle.version().to_owned(), etag: None });
         }
         match Box::pin(self.versions.look(name, etag)).await.map_err(|error| error.to_string())? {
@@ -106,7 +106,7 @@ impl Place {
         remove(&partial).map_err(unwritable)?;
         make_dir(&partial.join(ARTIFACTS_DIR)).map_err(unwritable)?;
         // On the heap: rare, and so large that every call's future would be.
-        if let Err(error) = Box::pin(self.versions.unpack_compiled(name, version, arch, roles, &self.trust, &partial)).await {
+        if let Err(error) = Box::pin(self.versions.unpack_precompiled(name, version, arch, roles, &self.trust, &partial)).await {
             let _ = remove(&partial);
             return Err(error.to_string());
         }

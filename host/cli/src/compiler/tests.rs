@@ -2,7 +2,7 @@ use super::*;
 
 fn limits(time: Option<&str>, memory: Option<&str>) -> Result<CompileLimits, String> {
     let limits = Limits { compile_time: time.map(super::time).transpose()?, compile_memory: memory.map(super::memory).transpose()? };
-    let Compiler::Child { limits, .. } = limits.compiler() else { panic!("not in this process") };
+    let CompileWith::Child { limits, .. } = limits.compiler() else { panic!("not in this process") };
     Ok(limits)
 }
 

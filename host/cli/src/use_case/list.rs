@@ -82,7 +82,7 @@ async fn versions(store: &Versions<AnyObjects>, name: &str) -> anyhow::Result<St
         let mark = if version == current.version { "*" } else { "" }.to_owned();
         rows.push(match read {
             Ok((statement, envelope)) => {
-                let machines = store.compiled_for(name, &version).await?.join(" ");
+                let machines = store.precompiled_for(name, &version).await?.join(" ");
                 let signers = envelope.signers().join(" ");
                 vec![
                     mark,

@@ -12,7 +12,7 @@ use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 use postdate_runtime::artifacts::Arch;
 use postdate_runtime::trust::{SecretKey, Trust};
 use postdate_runtime::{Runtime, read_bundle_dir};
-use postdate_store::{AnyObjects, CompiledCode, Look, Published, Statement, Versions, tarball};
+use postdate_store::{AnyObjects, Look, PrecompiledCode, Published, Statement, Versions, tarball};
 use reqwest::Url;
 
 use super::arguments::{ByArgument, StoreLocation};
@@ -104,7 +104,7 @@ async fn to_store(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, st
     let trust = Trust::new(key.map(SecretKey::public).into_iter().collect());
     let mut compiled = Vec::new();
     for arch in &arguments.arch {
-        if store.is_compiled(use_case, version, *arch, &trust).await? {
+        if store.is_precompiled(use_case, version, *arch, &trust).await? {
             say("compiled", &format!("{arch}: the store has it already"));
         } else {
             compiled.push((*arch, compile(bundle, *arch).await?));
@@ -117,7 +117,7 @@ async fn to_store(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, st
     }
     let published = store.publish(name, source, arguments.by.now(), key).await?;
     for (arch, code) in &compiled {
-        store.publish_compiled(use_case, source, *arch, code, key).await?;
+        store.publish_precompiled(use_case, source, *arch, code, key).await?;
     }
     let known = if published == Published::Known { ", which the store had already" } else { "" };
     say("pushed", &format!("version {version}{known}{}", signed_by(key)));
@@ -186,12 +186,12 @@ async fn check(arguments: &Push, bundle: &Bundle) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn compile(bundle: &Bundle, arch: Arch) -> anyhow::Result<Vec<CompiledCode>> {
+async fn compile(bundle: &Bundle, arch: Arch) -> anyhow::Result<Vec<PrecompiledCode>> {
     let mut compiled = Vec::new();
     let mut sizes = Vec::new();
     for new in bundle.runtime.precompile(&bundle.source, &bundle.use_case, arch).await? {
         sizes.push(format!("{} {} in {} ms", new.artifact.role, size_text(new.artifact.bytes), new.elapsed.as_millis()));
-        compiled.push(CompiledCode { artifact: new.artifact, code: new.code });
+        compiled.push(PrecompiledCode { artifact: new.artifact, code: new.code });
     }
     say("compiled", &format!("{arch}: {}", if sizes.is_empty() { "no plugins".to_owned() } else { sizes.join(", ") }));
     Ok(compiled)

@@ -55,7 +55,7 @@ async fn text(store: &Versions<AnyObjects>, name: &str, version: Option<String>,
                 (keys, false) => format!("{} (not checked: no --trusted-keys)", keys.join(", ")),
             },
         ),
-        row("compiled for", store.compiled_for(name, &version).await?.join(", ")),
+        row("compiled for", store.precompiled_for(name, &version).await?.join(", ")),
         row("targets", use_case.targets.aliases().join(", ")),
     ];
     rows.extend([Role::Validate, Role::Process].into_iter().flat_map(|role| plugin_rows(&source, &use_case, role)));

@@ -107,11 +107,12 @@ fn checked_statement(
 ) -> Result<(Envelope, String), UploadError> {
     let Some(sent) = sent else {
         let own = Statement::new(name, source, By { name: UPLOADER, now }).to_envelope();
-        Statement::open(&own, trust, name, &source.version()).map_err(UploadError::Signature)?;
+        Statement::open(&own, trust, name, &source.version()).map_err(|error| UploadError::Signature(error.to_string()))?;
         return Ok((own, UPLOADER.to_owned()));
     };
     let envelope = Envelope::parse(sent).map_err(|error| UploadError::Signature(error.to_string()))?;
-    let statement = Statement::open(&envelope, trust, name, &source.version()).map_err(UploadError::Signature)?;
+    let statement =
+        Statement::open(&envelope, trust, name, &source.version()).map_err(|error| UploadError::Signature(error.to_string()))?;
     if statement.files != source.listing() {
         return Err(UploadError::Signature("is of other files than those of the archive".to_owned()));
     }

@@ -1,18 +1,46 @@
-//! From wasmtime's error to the reason why a call ended without an answer.
+//! Why a call did not begin, or ended without an answer.
 
+use std::io;
 use std::time::Duration;
 
-use postdate_core::plugin::Stopped;
+use postdate_core::plugin::{Role, Stopped};
+use rustix::io::Errno;
 use wasmtime::component::ResourceTableError;
+use wasmtime::error::OutOfMemory;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::I32Exit;
 
-use crate::config::{CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT};
+use super::guest::{DeadlinePassed, GuestState};
+use crate::engine::config::{CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT};
+use crate::engine::slots::NoSlot;
 use crate::limits::{MAX_OUTPUT_BYTES, RANDOM_BYTES, RESOURCES, Reached, TRANSFER_BYTES};
-use crate::store::{DeadlinePassed, State};
+use crate::secrets::SecretError;
 
-/// Why wasmtime ended the call. `timeout` is what the call had.
-pub fn stopped(error: &wasmtime::Error, state: &State, timeout: Duration) -> Stopped {
+/// Why a call did not begin. Each is the host's fault and none the request's, except [`Self::NoPlugin`].
+#[derive(Debug, thiserror::Error)]
+pub enum NotStarted {
+    #[error(transparent)]
+    Slot(NoSlot),
+    /// A secret is missing or cannot be read.
+    #[error("it is granted the secret {0}")]
+    Secrets(SecretError),
+    #[error("its secrets could not be read in time")]
+    SecretsLate,
+    /// The machine has no memory or no instance for the call.
+    #[error("{0}")]
+    Resources(String),
+    #[error("the use case has no {0} plugin")]
+    NoPlugin(Role),
+}
+
+impl From<NotStarted> for Stopped {
+    fn from(reason: NotStarted) -> Self {
+        Self::NotStarted(reason.to_string())
+    }
+}
+
+/// Returns why wasmtime ended the call. `timeout` is what the call had.
+pub fn stopped(error: &wasmtime::Error, state: &GuestState, timeout: Duration) -> Stopped {
     if error.is::<DeadlinePassed>() {
         return Stopped::Timeout(timeout);
     }
@@ -23,8 +51,8 @@ pub fn stopped(error: &wasmtime::Error, state: &State, timeout: Duration) -> Sto
     if let Some(refused) = state.refused() {
         return refused;
     }
-    if error.is::<PoolConcurrencyLimitError>() {
-        return Stopped::NotStarted(error.root_cause().to_string());
+    if lacks_resources(error) {
+        return NotStarted::Resources(error.root_cause().to_string()).into();
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Stopped::Trap(format!("it exited with status {}", exit.0));
@@ -37,6 +65,14 @@ pub fn stopped(error: &wasmtime::Error, state: &State, timeout: Duration) -> Sto
         return stopped;
     }
     Stopped::Trap(cause.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Returns whether the host, and not the guest, ran out of something.
+fn lacks_resources(error: &wasmtime::Error) -> bool {
+    error.is::<PoolConcurrencyLimitError>()
+        || error.is::<OutOfMemory>()
+        || error.downcast_ref::<Errno>() == Some(&Errno::NOMEM)
+        || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::OutOfMemory)
 }
 
 /// Errors whose types are wasmtime's own affair. The hostile suite holds on to their texts.

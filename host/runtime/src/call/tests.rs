@@ -6,14 +6,16 @@ use serde_json::{Value, json};
 use super::*;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::{Request, Response};
 use wasmtime::Store;
 
-use crate::config::Metering;
+use super::guest::new_store;
+use super::logs::{CallLog, Stream};
+use crate::engine::config::Metering;
 use crate::limits::{MAX_OUTPUT_BYTES, TRANSFER_BYTES};
-use crate::logs::{CallLog, Stream};
-use crate::outgoing::{Answer, Canned, Exchange, Hooks};
+use crate::outgoing::{Hooks, HttpError, Responder};
 use crate::secrets::Mask;
-use crate::store::new_store;
 use crate::testing::{bundle, input, job, load};
 use crate::{Options, Runtime, Secrets};
 
@@ -237,22 +239,39 @@ async fn a_granted_request_reaches_a_server() {
     assert_eq!(answer, json!({ "status": 418, "body": "short" }));
 }
 
+/// Answers the first request, and no other.
+#[derive(Debug, Default)]
+struct Once(std::sync::Mutex<Vec<Request<Bytes>>>);
+
+impl Responder for Once {
+    fn respond(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let mut seen = self.0.lock().unwrap();
+        seen.push(request);
+        let answer = Response::builder().status(201).header("x-a", "b").body("made".into()).unwrap();
+        if seen.len() == 1 { Ok(answer) } else { Err(HttpError::ConnectionRefused) }
+    }
+}
+
 #[tokio::test]
-async fn canned_answers_take_the_networks_place() {
+async fn a_responder_takes_the_networks_place() {
     let bundle = puppet("allow-http = ['https://api.example.com']\n").await;
-    let answer = Answer::Response { status: 201, headers: [("x-a".to_owned(), "b".to_owned())].into(), body: "made".into() };
     let url = "https://api.example.com/things";
-    let exchange = Exchange { method: Some("POST".into()), url: Some(url.into()), headers: [].into(), body: Some("{}".into()), answer };
-    let canned = Canned::new(vec![exchange]).unwrap();
-    let options = CallOptions { outgoing: Outgoing::Canned(Arc::clone(&canned)), ..CallOptions::default() };
+    let once = Arc::new(Once::default());
+    let options = CallOptions { outgoing: Outgoing::Responder(Arc::clone(&once) as _), ..CallOptions::default() };
     let script = json!({ "do": "http", "url": url, "method": "POST", "body": "{ }" });
     let report = process_in(&bundle, script.clone(), options.clone()).await;
     let answer: Value = serde_json::from_str(&report.result.unwrap().unwrap().unwrap()).unwrap();
     assert_eq!(answer, json!({ "status": 201, "body": "made" }));
-    assert_eq!(canned.complaints(), Vec::<String>::new());
+    let seen = |request: &Request<Bytes>| (request.method().to_string(), request.uri().to_string(), request.body().clone());
+    assert_eq!(seen(&once.0.lock().unwrap()[0]), ("POST".into(), url.into(), "{ }".into()));
 
+    assert!(process_in(&bundle, script.clone(), options.clone()).await.result.unwrap().is_err());
+
+    // An origin that is not granted never reaches the responder.
+    once.0.lock().unwrap().clear();
+    let script = json!({ "do": "http", "url": "https://elsewhere.example/" });
     assert!(process_in(&bundle, script, options).await.result.unwrap().is_err());
-    assert!(canned.complaints()[0].contains("one more than there are answers for"));
+    assert!(once.0.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -8,10 +8,10 @@ use postdate_core::plugin::{Acceptance, JobFailure, Problem};
 use postdate_core::ports::Bundle as _;
 use postdate_core::use_case::MANIFEST_FILE;
 
-use crate::artifacts::{ARTIFACTS_DIR, Arch};
+use crate::code::artifacts::{ARTIFACTS_DIR, Arch};
 use crate::testing::{input, job, runtime};
 use crate::trust::Trust;
-use crate::{LoadedBundle, Secrets, read_compiled_dir, write_artifacts};
+use crate::{LoadedBundle, Secrets, read_precompiled_dir, write_artifacts};
 
 const MANIFEST: &str = "name = 'tested'
 [validate]
@@ -42,7 +42,7 @@ async fn hosts() -> [LoadedBundle; 2] {
     }
     let code = runtime.precompile(&source, &use_case, Arch::HERE.unwrap()).await.unwrap();
     write_artifacts(&dir.path().join(ARTIFACTS_DIR), &source, &use_case, &code, None).unwrap();
-    let ahead = runtime.load_compiled(&read_compiled_dir(dir.path(), &Trust::default()).unwrap(), &secrets).await.unwrap();
+    let ahead = runtime.load_precompiled(&read_precompiled_dir(dir.path(), &Trust::default()).unwrap(), &secrets).await.unwrap();
     [here, ahead]
 }
 

@@ -12,7 +12,7 @@ fn the_limit_is_for_all_memories_together() {
 }
 
 #[test]
-fn what_was_refused_first_counts() {
+fn the_first_refusal_counts() {
     let mut limits = Limits::new(100);
     assert!(!limits.table_growing(0, TABLE_ELEMENTS + 1, None).unwrap());
     assert!(!limits.memory_growing(0, 101, None).unwrap());

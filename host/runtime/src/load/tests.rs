@@ -6,6 +6,7 @@ use postdate_core::plugin::{Job, JobResult};
 use postdate_core::ports::Bundle;
 use serde_json::json;
 
+use super::bundle_dir::MAX_FILE_BYTES;
 use super::*;
 use crate::testing::{bundle, guest, job, load, runtime};
 use crate::{Options, Runtime, Secrets};

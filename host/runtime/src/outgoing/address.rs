@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::grant::Host;
 
-/// Whether a request to `host`, which is granted, may go to `address`.
+/// Returns whether a request to `host`, which is granted, may go to `address`.
 pub fn allowed(host: &Host, address: IpAddr) -> bool {
     match host {
         // The manifest names this very address.

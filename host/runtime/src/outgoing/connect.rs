@@ -18,30 +18,27 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-use super::Io;
 use super::address;
 use super::grant::{Host, Origin};
-use crate::logs::CallLog;
+use crate::call::logs::CallLog;
 
-/// Where the plugin does not say: soon enough for it to report the failure before its own deadline.
+/// A response, and what drives its connection until the body has been read. Dropping the connection closes it.
+pub type Exchange = (Response<WasiBody>, Connection);
+pub type Connection = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+/// Used if the plugin sets none: soon enough for it to report the failure before its own deadline.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 static TLS: LazyLock<Result<Arc<ClientConfig>, rustls::Error>> = LazyLock::new(|| {
-    // Given here and not as the process's default: a library does not decide for its program.
+    // Set here and not as the process's default, which a library must not choose.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 });
 
-/// Sends a request whose origin is granted. The second part of the answer drives the connection until the body has
-/// been read; dropping it closes the connection.
-pub async fn send(
-    request: Request<WasiBody>,
-    options: RequestOptions,
-    origin: &Origin,
-    log: &CallLog,
-) -> Result<(Response<WasiBody>, Io), Error> {
+/// Sends a request whose origin is granted.
+pub async fn send(request: Request<WasiBody>, options: RequestOptions, origin: &Origin, log: &CallLog) -> Result<Exchange, Error> {
     let connecting = async {
         let stream = connect(origin, log, look_up).await?;
         if origin.https { secure(stream, origin, log).await } else { Ok(Box::new(stream) as Box<dyn Stream>) }
@@ -50,8 +47,8 @@ pub async fn send(
     exchange(stream, request, options.first_byte_timeout).await
 }
 
-/// Connects to the first address that answers. The addresses are looked up once, and what was checked is what is
-/// connected to, so that a second look-up cannot give another answer.
+/// Connects to the first address that answers. Resolves the name once, and connects only to addresses of that answer that were
+/// checked: a second look-up could return another.
 async fn connect<F>(origin: &Origin, log: &CallLog, look_up: impl Fn(String, u16) -> F) -> Result<TcpStream, Error>
 where
     F: Future<Output = io::Result<Vec<SocketAddr>>>,
@@ -74,7 +71,7 @@ where
     for address in allowed {
         match TcpStream::connect(address).await {
             Ok(stream) => {
-                // Small requests should not wait for more to come.
+                // Without delay: small requests must not wait for more data.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
@@ -114,22 +111,18 @@ async fn secure(stream: TcpStream, origin: &Origin, log: &CallLog) -> Result<Box
     }
 }
 
-async fn exchange(
-    stream: Box<dyn Stream>,
-    mut request: Request<WasiBody>,
-    first_byte: Option<Duration>,
-) -> Result<(Response<WasiBody>, Io), Error> {
+async fn exchange(stream: Box<dyn Stream>, mut request: Request<WasiBody>, first_byte: Option<Duration>) -> Result<Exchange, Error> {
     // Scheme and authority go into the request line for proxies only; the authority is in the Host header.
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = Uri::builder().path_and_query(path).build().map_err(|_| Error::HttpRequestUriInvalid)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    // A task, because connection and response must make progress together; it ends with its handle.
+    // A task, because connection and response must make progress together. It ends with its handle.
     let connection = wasmtime_wasi::runtime::spawn(connection);
     let response = match first_byte {
         Some(limit) => timeout(limit, sender.send_request(request)).await.map_err(|_| Error::ConnectionReadTimeout)??,
         None => sender.send_request(request).await?,
     };
-    let io: Io = Box::new(async move { connection.await.map_err(Error::from) });
+    let io: Connection = Box::new(async move { connection.await.map_err(Error::from) });
     Ok((response.map(|body| body.map_err(Error::from).boxed_unsync()), io))
 }
 

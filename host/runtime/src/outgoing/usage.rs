@@ -1,4 +1,4 @@
-//! How much of the network one call uses, and the bodies that count it.
+//! Counts one call's use of the network.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,10 +12,10 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{Error, WasiBody};
 
+use crate::call::logs::CallLog;
 use crate::limits::{CONNECTIONS, RECEIVED_BYTES, REQUESTS, Reached, SENT_BYTES};
-use crate::logs::CallLog;
 
-/// Of one call. The guest gets an error of wasi:http at the limit; the call's log says which limit it was.
+/// One call's use of the network. At a limit, the guest gets an error of wasi:http, and the call's log names the limit.
 pub struct Usage {
     connections: Arc<Semaphore>,
     requests: AtomicU64,
@@ -32,12 +32,12 @@ impl Usage {
         Arc::new(Self { connections, requests: zero(), sent: zero(), received: zero(), reached: OnceLock::new(), log })
     }
 
-    /// The first limit that the call has reached.
+    /// Returns the first limit that the call reached.
     pub fn reached(&self) -> Option<Reached> {
         self.reached.get().copied()
     }
 
-    /// One more request, for as long as the permit is held.
+    /// Counts one more request, open while the permit is held.
     pub fn request(&self) -> Result<OwnedSemaphorePermit, Error> {
         self.take(&self.requests, 1, Reached { what: "HTTP requests", limit: REQUESTS }).map_err(|_| Error::ConnectionLimitReached)?;
         let permit = Arc::clone(&self.connections).try_acquire_owned();
@@ -47,12 +47,12 @@ impl Usage {
         })
     }
 
-    /// The same request, its body counted.
+    /// Returns the request with a body that is counted.
     pub fn count_request(self: &Arc<Self>, request: Request<WasiBody>) -> Request<WasiBody> {
         request.map(|body| Counted { body, usage: Arc::clone(self), sends: true }.boxed_unsync())
     }
 
-    /// The same response, counted with its head.
+    /// Counts the head of a response, and returns it with a body that is counted.
     pub fn count_response(self: &Arc<Self>, response: Response<WasiBody>) -> Result<Response<WasiBody>, Error> {
         self.receive(size(response.headers()))?;
         Ok(response.map(|body| Counted { body, usage: Arc::clone(self), sends: false }.boxed_unsync()))
@@ -76,7 +76,7 @@ impl Usage {
         Err(limit)
     }
 
-    /// Once: a guest that goes on asking would fill its log with it.
+    /// Notes only the first limit: a guest that goes on would fill its log.
     fn note(&self, limit: Reached) {
         if self.reached.set(limit).is_ok() {
             self.log.note(format!("refused {limit} that a call has"));

@@ -1,4 +1,4 @@
-//! Secrets remembered for a time, so that a call of a plugin asks nobody, and a rotated secret arrives without a restart.
+//! Caches secrets for a time, so that a call of a plugin asks no source, and a rotated secret arrives without a restart.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -11,22 +11,22 @@ use tokio::time::timeout;
 
 use super::{EnvSecrets, Function, SecretError, SecretSource, SecretValues};
 
-/// How long a source may take. It is asked at most this long while a call waits.
+/// The longest that a call waits for a source.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// After a failure, how long nobody asks again where there is a value to go on with.
+/// Time without another fetch after a failure, if there is a last good value.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// How long values are used.
+/// The lifetime of cached values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {
-    /// The next call after this asks the source again.
+    /// After this, the next call asks the source again.
     pub fresh: Duration,
-    /// How much longer the last good value is used while the source cannot be read.
+    /// The additional time for which the last good value serves while the source cannot be read.
     pub stale: Duration,
 }
 
 impl Lifetime {
-    /// What a host may be told for `fresh`: less asks all the time, more is no rotation.
+    /// The values that a host accepts for `fresh`. Less would ask all the time, and more would not notice a rotation.
     pub const FRESH: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
 }
 
@@ -36,7 +36,7 @@ impl Default for Lifetime {
     }
 }
 
-/// The secrets of a host; clones share what is remembered.
+/// The secrets of a host; clones share the cache.
 #[derive(Clone)]
 pub struct Secrets {
     inner: Arc<Inner>,
@@ -48,7 +48,7 @@ struct Inner {
     patience: Duration,
     now: Box<dyn Fn() -> Instant + Send + Sync>,
     known: Mutex<HashMap<(String, String), Known>>,
-    /// One fetch at a time: calls that come together ask once.
+    /// Held during a fetch: calls that come together share it.
     fetching: tokio::sync::Mutex<()>,
 }
 
@@ -56,7 +56,7 @@ struct Inner {
 struct Known {
     value: Arc<SecretString>,
     fetched: Instant,
-    /// Not asked for again before this.
+    /// Not fetched again before this.
     next: Instant,
 }
 
@@ -81,25 +81,25 @@ impl Secrets {
         Self { inner: Arc::new(Inner { source: Box::new(source), lifetime, patience, now: Box::new(now), known, fetching }) }
     }
 
-    /// From the environment of this process.
+    /// Secrets from the environment of this process.
     pub fn env() -> Self {
         Self::new(EnvSecrets, Lifetime::default())
     }
 
-    /// What a function says, the same for every use case.
+    /// Secrets from a function, the same for every use case.
     pub fn of(values: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self::new(Function(values), Lifetime::default())
     }
 
-    /// None at all.
+    /// No secrets.
     pub fn none() -> Self {
         Self::of(|_| None)
     }
 
-    /// The values of all these names. While they are fresh nobody is asked, and nothing is waited for.
+    /// Returns the values of all these names. While they are fresh, this asks no source and does not wait.
     ///
     /// # Errors
-    /// Where one of them does not exist, or its source cannot be read and there is no value to go on with.
+    /// Fails if one of them does not exist, or if the source cannot be read and there is no last good value.
     pub async fn get(&self, use_case: &str, names: &[String]) -> Result<SecretValues, SecretError> {
         if let Some(values) = self.fresh(use_case, names) {
             return Ok(values);
@@ -109,7 +109,7 @@ impl Secrets {
             if let Some(values) = self.fresh(use_case, names) {
                 return Ok(Ok(values));
             }
-            // All of them, and not those alone that are old: a user name and its password may have changed together.
+            // All of them, not only the old ones: a user name and its password may have changed together.
             let asked: Vec<&str> = names.iter().map(String::as_str).collect();
             let values = self.inner.source.fetch(use_case, &asked).await?;
             Ok(self.remember(use_case, names, values))
@@ -118,7 +118,7 @@ impl Secrets {
         fetched.await.unwrap_or_else(no_answer).unwrap_or_else(|reason| self.go_on(use_case, names, reason))
     }
 
-    /// The values, where none of them is to be asked for.
+    /// Returns the values if all of them are fresh.
     fn fresh(&self, use_case: &str, names: &[String]) -> Option<SecretValues> {
         let (now, known) = ((self.inner.now)(), self.known());
         let value = |name: &String| {
@@ -134,7 +134,7 @@ impl Secrets {
         let mut known = self.known();
         for name in names {
             let Some(value) = fetched.remove(name) else {
-                // Whoever removes a secret means it: the last good value is for places that cannot be read.
+                // A removed secret is gone: the last good value only bridges failures of the source.
                 known.remove(&key(use_case, name));
                 return Err(SecretError::Missing { name: name.clone(), remedy: self.inner.source.remedy(use_case, name) });
             };
@@ -145,7 +145,7 @@ impl Secrets {
         Ok(values)
     }
 
-    /// With the last good values, as long as that may be.
+    /// Returns the last good values, unless they are too old.
     fn go_on(&self, use_case: &str, names: &[String], reason: String) -> Result<SecretValues, SecretError> {
         let (now, Lifetime { fresh, stale }) = ((self.inner.now)(), self.inner.lifetime);
         let mut known = self.known();

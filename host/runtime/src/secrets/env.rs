@@ -8,12 +8,11 @@ use secrecy::SecretString;
 
 use super::SecretSource;
 
-/// What variables of the host itself begin with, its AWS credentials and its API key among them. A bundle names the secrets
-/// that it wants, and whoever uploads one shall not be able to ask for these.
+/// Prefixes of the host's own variables, such as its AWS credentials and its API key. A bundle names the secrets that it wants, and
+/// its author must not get these.
 const RESERVED: [&str; 4] = ["AWS_", "LAMBDA_", "POSTDATE_", "_"];
 
-/// Secrets from the host's environment variables, of the same names, for every use case. Names of the host's own variables are
-/// refused.
+/// Secrets from the host's environment variables of the same names, for every use case. Refuses the host's own variables.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EnvSecrets;
 

@@ -1,5 +1,5 @@
-//! A plugin may write what it was given: into its log, or into the message of an error. There its secrets are blotted out. Not in
-//! results and bodies, which are the use case's own business.
+//! Hides a plugin's secrets in its log and in the messages of its errors. Results and bodies stay as they are: they belong to the use
+//! case.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::SecretValues;
 
-/// Shorter ones are found in any text.
+/// Shorter lines occur in any text.
 const LEAST_BYTES: usize = 6;
 
 /// The secrets of one call.
@@ -17,12 +17,12 @@ pub struct Mask(Vec<(String, Arc<SecretString>)>);
 impl Mask {
     pub fn new(secrets: &SecretValues) -> Self {
         let mut all: Vec<_> = secrets.iter().map(|(name, value)| (name.clone(), Arc::clone(value))).collect();
-        // One that holds another goes first, or its rest would stay.
+        // A secret that contains another goes first, or the rest of it would stay.
         all.sort_by_key(|(_, value)| std::cmp::Reverse(value.expose_secret().len()));
         Self(all)
     }
 
-    /// The text with `[secret NAME]` for each secret. A log has lines, so each line of a secret is one.
+    /// Replaces each secret by `[secret NAME]`. A log has lines, so each line of a secret is replaced by itself.
     pub fn apply(&self, text: &mut String) {
         for (name, value) in &self.0 {
             for line in value.expose_secret().lines().map(str::trim).filter(|line| line.len() >= LEAST_BYTES) {

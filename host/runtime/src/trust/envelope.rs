@@ -1,4 +1,4 @@
-//! What was signed, and by whom.
+//! Signed documents (DSSE).
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{SecretKey, Trust};
 
-/// More is no list of a bundle's files, whose manifest names each.
+/// The most signatures of an envelope.
 const MAX_SIGNATURES: usize = 100;
 
-/// Why an envelope is not believed. Each is a sentence's end.
+/// Why an envelope is not believed. Each ends a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     #[error("is not a signed document: {0}")]
@@ -27,8 +27,7 @@ pub enum EnvelopeError {
     Forged(String),
 }
 
-/// The payload's bytes with their type and signatures. As a file it is JSON, the payload in base64; without signatures it is
-/// the same, and says what is there, but not whether to believe it.
+/// A payload with its type and signatures. As a file it is JSON, with the payload in base64. It may have no signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     payload_type: String,

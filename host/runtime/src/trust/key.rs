@@ -5,15 +5,14 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use pem::{EncodeConfig, LineEnding, Pem, PemError};
 use postdate_core::bundle::hex;
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use sha2::{Digest as _, Sha256};
 
 const PREFIX: &str = "ed25519:";
-const PEM_BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
-const PEM_END: &str = "-----END PRIVATE KEY-----";
-const PEM_LINE: usize = 64;
+const PEM_TAG: &str = "PRIVATE KEY";
 
 /// Why a text is no key. It never quotes the text, which may be a secret in the wrong place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +32,7 @@ pub enum KeyError {
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// What signatures name a key by: the first 16 hexadecimal digits of its SHA-256.
+    /// Returns the key's name in signatures: the first 16 hexadecimal digits of its SHA-256.
     pub fn id(&self) -> String {
         hex(&Sha256::digest(self.0)[..8])
     }
@@ -77,25 +76,21 @@ impl SecretKey {
     /// A new key, as the text of its file.
     pub fn generate() -> Result<String, KeyError> {
         let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::Random)?;
-        let encoded = BASE64_STANDARD.encode(document.as_ref());
-        let mut pem = format!("{PEM_BEGIN}\n");
-        for line in encoded.as_bytes().chunks(PEM_LINE) {
-            pem.push_str(&String::from_utf8_lossy(line));
-            pem.push('\n');
-        }
-        pem.push_str(PEM_END);
-        pem.push('\n');
-        Ok(pem)
+        let pem = Pem::new(PEM_TAG, document.as_ref());
+        Ok(pem::encode_config(&pem, EncodeConfig::new().set_line_ending(LineEnding::LF)))
     }
 
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         let fault = |what: &str| KeyError::Private(what.to_owned());
-        let body = text.trim().strip_prefix(PEM_BEGIN).ok_or_else(|| fault("it does not begin with BEGIN PRIVATE KEY"))?;
-        let body = body.strip_suffix(PEM_END).ok_or_else(|| fault("it does not end with END PRIVATE KEY"))?;
-        let encoded: String = body.split_whitespace().collect();
-        let document = BASE64_STANDARD.decode(encoded).map_err(|_| fault("its text is not base64"))?;
+        let document = pem::parse(text).map_err(|error| match error {
+            PemError::InvalidData(_) => fault("its text is not base64"),
+            _ => fault("it has no text between BEGIN and END PRIVATE KEY"),
+        })?;
+        if document.tag() != PEM_TAG {
+            return Err(fault("it is not a PRIVATE KEY"));
+        }
         // Not every tool writes the public key into the document as well.
-        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&document).map_err(|error| KeyError::Private(error.to_string()))?;
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(document.contents()).map_err(|error| KeyError::Private(error.to_string()))?;
         Ok(Self { pair })
     }
 

@@ -8,7 +8,7 @@ use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::{Job, JobResult, PluginError};
 use postdate_core::use_case::MANIFEST_FILE;
 use postdate_runtime::artifacts::{ARTIFACTS_DIR, Arch};
-use postdate_runtime::{CallOptions, LoadedBundle, Options, Report, Runtime, Secrets, read_compiled_dir, write_artifacts};
+use postdate_runtime::{CallOptions, LoadedBundle, Options, Report, Runtime, Secrets, read_precompiled_dir, write_artifacts};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::guest::{GOOD, Guest};
@@ -65,8 +65,8 @@ impl Host {
         for (name, content) in source.files.iter().filter(|(name, _)| *name != "p.wasm") {
             std::fs::write(dir.path().join(name), content).expect("a file");
         }
-        let bundle = read_compiled_dir(dir.path(), &postdate_runtime::trust::Trust::default()).map_err(|error| error.to_string())?;
-        self.runtime.load_compiled(&bundle, &none).await.map_err(|error| error.to_string())
+        let bundle = read_precompiled_dir(dir.path(), &postdate_runtime::trust::Trust::default()).map_err(|error| error.to_string())?;
+        self.runtime.load_precompiled(&bundle, &none).await.map_err(|error| error.to_string())
     }
 
     /// Loads the guest, which must succeed, and calls it.

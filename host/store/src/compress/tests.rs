@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_was_packed_comes_back_and_nothing_larger() {
+fn unpacking_returns_the_packed_bytes_and_never_more() {
     let content: Vec<u8> = (0..200_000_u32).flat_map(|n| (n / 100).to_le_bytes()).collect();
     let packed = pack(&content).unwrap();
     assert!(packed.len() < content.len() / 10);

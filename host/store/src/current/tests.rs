@@ -4,7 +4,7 @@ const A: &str = "0123456789abcdef";
 const B: &str = "fedcba9876543210";
 
 #[test]
-fn it_is_json_or_a_version_alone() {
+fn current_is_json_or_a_version_alone() {
     let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
     let first = Current::parse(format!("{A}\n").as_bytes()).unwrap();
     assert_eq!(first.version, A);

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn who_serves_a_store_need_not_be_who_pushed_to_it() {
+fn another_user_can_serve_a_store_than_the_one_who_pushed() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("orders/current");
     write(root.path(), &path, b"x", None).unwrap();

@@ -40,7 +40,7 @@ fn check_refused(entries: &[(&[u8], EntryType, &[u8])], expected: &str) {
 }
 
 #[test]
-fn what_was_written_is_read() {
+fn a_written_archive_is_read() {
     let mut source = BundleSource::default();
     for (name, content) in [("use-case.toml", MANIFEST), ("v.wasm", "\0asm"), ("cases/one.toml", "call = 'validate'")] {
         source.files.insert(name.to_owned(), Bytes::copy_from_slice(content.as_bytes()));
@@ -68,7 +68,7 @@ fn only_the_bundle_is_kept_of_a_directory() {
 }
 
 #[test]
-fn what_leads_out_of_the_bundle_is_refused() {
+fn an_entry_outside_the_bundle_is_refused() {
     for name in ["../use-case.toml", "/etc/passwd", "cases/../../x.toml", "a/.."] {
         check_refused(&[file("use-case.toml", MANIFEST), file(name, "")], "leads out of the bundle");
     }
@@ -85,7 +85,7 @@ fn what_leads_out_of_the_bundle_is_refused() {
 }
 
 #[test]
-fn what_is_twice_or_too_much_or_missing_is_refused() {
+fn duplicate_excess_or_missing_entries_are_refused() {
     check_refused(&[file("use-case.toml", MANIFEST), file("v.wasm", "a"), file("./v.wasm", "b")], "\"v.wasm\" twice");
     let long = "#".repeat(usize::try_from(MAX_MANIFEST_BYTES).unwrap() + 1);
     check_refused(&[file("use-case.toml", &long)], "more than 1048576 bytes");
@@ -123,7 +123,7 @@ fn an_entry_that_says_it_is_huge_is_not_waited_for() {
 }
 
 #[test]
-fn what_is_cut_off_or_no_archive_is_refused() {
+fn a_truncated_archive_or_no_archive_is_refused() {
     let whole = archive(&[file("use-case.toml", MANIFEST), file("v.wasm", &"x".repeat(2000))]);
     assert!(read(&whole[..1500]).is_err());
     assert!(read(&b"PK\x03\x04 this is a zip"[..]).is_err());

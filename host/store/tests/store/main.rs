@@ -51,7 +51,7 @@ async fn contract(objects: &impl Objects) {
     let large = vec![7; usize::try_from(MOST).unwrap() + 1];
     objects.put("a/large", large.into(), When::Absent).await.unwrap();
     assert!(matches!(objects.get("a/large", None, MOST).await, Err(StoreError::TooLarge { limit: MOST, .. })));
-    assert!(objects.place("a/large").ends_with("/a/large"), "{}", objects.place("a/large"));
+    assert!(objects.describe("a/large").ends_with("/a/large"), "{}", objects.describe("a/large"));
 
     let racing = join_all((0..16).map(|_| objects.put("race", content("new"), When::Absent))).await;
     assert_eq!(racing.into_iter().filter(|put| *put == Ok(Put::Done)).count(), 1, "one of the concurrent creations succeeds");
@@ -89,12 +89,12 @@ async fn a_store_whose_path_is_a_file_is_empty_and_a_write_names_the_path() {
 
 #[tokio::test]
 async fn a_bucket_that_denies_access_is_named_in_the_error() {
-    let place = places::bucket("use-cases").await;
-    place.refuse();
-    let error = place.objects.get("orders/current", None, MOST).await.unwrap_err();
+    let location = places::bucket("use-cases").await;
+    location.refuse();
+    let error = location.objects.get("orders/current", None, MOST).await.unwrap_err();
     assert!(
-        matches!(&error, StoreError::Unavailable { place, reason, .. } if place.ends_with("/use-cases/orders/current") && reason.contains("AccessDenied")),
+        matches!(&error, StoreError::Unavailable { location, reason, .. } if location.ends_with("/use-cases/orders/current") && reason.contains("AccessDenied")),
         "{error:?}"
     );
-    assert!(matches!(place.objects.put("x", content("x"), When::Absent).await, Err(StoreError::Unavailable { .. })));
+    assert!(matches!(location.objects.put("x", content("x"), When::Absent).await, Err(StoreError::Unavailable { .. })));
 }

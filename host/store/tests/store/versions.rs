@@ -10,9 +10,9 @@ use postdate_core::plugin::Role;
 use postdate_core::testing::join_all;
 use postdate_core::use_case::MANIFEST_FILE;
 use postdate_runtime::artifacts::{ARTIFACTS_FILE, Arch, Artifact, digest, engine_hash};
-use postdate_runtime::read_compiled_dir;
+use postdate_runtime::read_precompiled_dir;
 use postdate_runtime::trust::{SecretKey, Trust};
-use postdate_store::{By, CompiledCode, Look, Objects, Published, StoreError, Versions, When};
+use postdate_store::{By, Look, Objects, PrecompiledCode, Published, StoreError, Versions, When};
 
 use super::places;
 
@@ -160,8 +160,8 @@ async fn versions_in_a_bucket_are_pushed_moved_rolled_back_and_deleted() {
 
 #[tokio::test]
 async fn a_store_with_trusted_keys_returns_only_files_that_match_a_signed_list() {
-    let place = places::directory();
-    let store = Versions::new(place.objects.clone());
+    let location = places::directory();
+    let store = Versions::new(location.objects.clone());
     let (source, ours, theirs) = (bundle("signed"), key(), key());
     let version = source.version();
     store.publish(NAME, &source, by("ann", 0), None).await.unwrap();
@@ -181,7 +181,7 @@ async fn a_store_with_trusted_keys_returns_only_files_that_match_a_signed_list()
 
     // A signed list is refused under another use case and under another version.
     let other = bundle("other").version();
-    let root = place.path().join("store");
+    let root = location.path().join("store");
     copy(&root.join(NAME).join(&version), &root.join(NAME).join(&other));
     copy(&root.join(NAME).join(&version), &root.join("refunds").join(&version));
     let error = store.source(NAME, &other, &only(&ours)).await.unwrap_err().to_string();
@@ -209,8 +209,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Returns text in place of machine code, because a store does not inspect the content.
-fn code(text: &str, arch: Arch) -> CompiledCode {
+/// Returns text in location of machine code, because a store does not inspect the content.
+fn code(text: &str, arch: Arch) -> PrecompiledCode {
     let code = Bytes::copy_from_slice(text.repeat(1000).as_bytes());
     let artifact = Artifact {
         role: Role::Process,
@@ -221,12 +221,12 @@ fn code(text: &str, arch: Arch) -> CompiledCode {
         bytes: code.len() as u64,
         digest: digest(&code),
     };
-    CompiledCode { artifact, code }
+    PrecompiledCode { artifact, code }
 }
 
 async fn unpacked(store: &Versions<impl Objects>, version: &str, arch: Arch, trust: &Trust) -> Result<tempfile::TempDir, StoreError> {
     let dir = tempfile::tempdir().unwrap();
-    store.unpack_compiled(NAME, version, arch, &[Role::Validate, Role::Process], trust, dir.path()).await?;
+    store.unpack_precompiled(NAME, version, arch, &[Role::Validate, Role::Process], trust, dir.path()).await?;
     Ok(dir)
 }
 
@@ -235,33 +235,33 @@ async fn compiled(objects: impl Objects) {
     let (source, key) = (bundle("compiled"), key());
     let (use_case, version) = (source.use_case().unwrap(), source.version());
     store.publish(NAME, &source, by("ann", 0), Some(&key)).await.unwrap();
-    assert!(!store.is_compiled(&use_case, &version, Arch::Arm64, &Trust::default()).await.unwrap());
+    assert!(!store.is_precompiled(&use_case, &version, Arch::Arm64, &Trust::default()).await.unwrap());
     let error = unpacked(&store, &version, Arch::Arm64, &Trust::default()).await.unwrap_err().to_string();
     assert!(error.contains("but for nothing: push the bundle again") && error.contains("--arch arm64"), "{error}");
 
     let arm = code("arm", Arch::Arm64);
-    store.publish_compiled(&use_case, &source, Arch::Arm64, std::slice::from_ref(&arm), None).await.unwrap();
-    assert!(store.is_compiled(&use_case, &version, Arch::Arm64, &Trust::default()).await.unwrap());
-    assert!(!store.is_compiled(&use_case, &version, Arch::Arm64, &only(&key)).await.unwrap(), "an unsigned list counts as not compiled");
+    store.publish_precompiled(&use_case, &source, Arch::Arm64, std::slice::from_ref(&arm), None).await.unwrap();
+    assert!(store.is_precompiled(&use_case, &version, Arch::Arm64, &Trust::default()).await.unwrap());
+    assert!(!store.is_precompiled(&use_case, &version, Arch::Arm64, &only(&key)).await.unwrap(), "an unsigned list counts as not compiled");
     let error = unpacked(&store, &version, Arch::Arm64, &only(&key)).await.unwrap_err().to_string();
     assert!(error.contains("is not signed"), "{error}");
 
-    store.publish_compiled(&use_case, &source, Arch::Arm64, std::slice::from_ref(&arm), Some(&key)).await.unwrap();
-    store.publish_compiled(&use_case, &source, Arch::X86_64, &[code("intel", Arch::X86_64)], Some(&key)).await.unwrap();
-    let machines = store.compiled_for(NAME, &version).await.unwrap();
+    store.publish_precompiled(&use_case, &source, Arch::Arm64, std::slice::from_ref(&arm), Some(&key)).await.unwrap();
+    store.publish_precompiled(&use_case, &source, Arch::X86_64, &[code("intel", Arch::X86_64)], Some(&key)).await.unwrap();
+    let machines = store.precompiled_for(NAME, &version).await.unwrap();
     assert_eq!(machines, [format!("arm64-{}", engine_hash()), format!("x86_64-{}", engine_hash())]);
     let dir = unpacked(&store, &version, Arch::Arm64, &only(&key)).await.unwrap();
     assert_eq!(std::fs::read(dir.path().join("compiled/process.arm64.cwasm")).unwrap(), arm.code);
     assert!(!dir.path().join("process.wasm").exists(), "the component is not fetched, since only a compiler needs it");
-    let bundle = read_compiled_dir(dir.path(), &only(&key)).unwrap();
+    let bundle = read_precompiled_dir(dir.path(), &only(&key)).unwrap();
     assert_eq!((bundle.version(), bundle.use_case().description.as_str()), (version.as_str(), "compiled"));
 
     // A version whose list exists but misses a listed file counts as not compiled.
-    let place = format!("{NAME}/{version}/compiled/arm64-{}", engine_hash());
-    let files = store.objects().children(&place).await.unwrap();
+    let location = format!("{NAME}/{version}/compiled/arm64-{}", engine_hash());
+    let files = store.objects().children(&location).await.unwrap();
     let packed = files.iter().find(|file| file.name != ARTIFACTS_FILE).unwrap();
-    store.objects().delete(&format!("{place}/{}", packed.name)).await.unwrap();
-    assert!(!store.is_compiled(&use_case, &version, Arch::Arm64, &only(&key)).await.unwrap());
+    store.objects().delete(&format!("{location}/{}", packed.name)).await.unwrap();
+    assert!(!store.is_precompiled(&use_case, &version, Arch::Arm64, &only(&key)).await.unwrap());
 }
 
 #[tokio::test]
@@ -277,15 +277,15 @@ async fn machine_code_that_unpacks_beyond_its_stated_size_is_refused() {
     let mut bomb = code("x", Arch::Arm64);
     bomb.artifact.bytes = 10;
     store.publish(NAME, &source, by("ann", 0), None).await.unwrap();
-    store.publish_compiled(&source.use_case().unwrap(), &source, Arch::Arm64, &[bomb], None).await.unwrap();
+    store.publish_precompiled(&source.use_case().unwrap(), &source, Arch::Arm64, &[bomb], None).await.unwrap();
     let error = unpacked(&store, &source.version(), Arch::Arm64, &Trust::default()).await.unwrap_err().to_string();
     assert!(error.contains("more than the 10 bytes"), "{error}");
 }
 
 #[tokio::test]
 async fn an_invalid_current_is_named_in_the_error() {
-    let place = places::directory();
-    let store = Versions::new(place.objects.clone());
+    let location = places::directory();
+    let store = Versions::new(location.objects.clone());
     store.objects().put("orders/current", Bytes::from_static(b"../../etc"), When::Absent).await.unwrap();
     let error = store.look(NAME, None).await.unwrap_err().to_string();
     assert!(error.contains("orders/current should hold a version"), "{error}");

@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use postdate_core::ports::Bundle as _;
 use postdate_runtime::artifacts::ARTIFACTS_DIR;
 use postdate_runtime::trust::Trust;
-use postdate_runtime::{LoadedBundle, Options, Runtime, Secrets, read_compiled_dir};
+use postdate_runtime::{LoadedBundle, Options, Runtime, Secrets, read_precompiled_dir};
 
 use super::lambda_start::compile;
 use super::validate_call::input;
@@ -72,8 +72,8 @@ impl Guest {
     async fn turn(&self, runtime: &Runtime) -> anyhow::Result<Times> {
         let (digest, trust) = (digest(&self.code)?, &Trust::default());
         let begun = Instant::now();
-        let compiled = read_compiled_dir(&self.bundle, trust)?;
-        let loaded = runtime.load_compiled(&compiled, &Secrets::none()).await?;
+        let compiled = read_precompiled_dir(&self.bundle, trust)?;
+        let loaded = runtime.load_precompiled(&compiled, &Secrets::none()).await?;
         let load = begun.elapsed();
         // The first call also links memory to the file; what a host pays for each request is the next.
         call(&loaded).await?;

@@ -38,7 +38,7 @@ pub fn write_flat(dir: &Path, name: &str, key: Option<&SecretKey>) -> String {
 pub async fn publish(root: &Path, name: &str, description: &str, key: Option<&SecretKey>) -> String {
     let (store, source) = (Versions::new(Directory::new(root)), source(name, description));
     store.publish(name, &source, By { name: "test", now: DateTime::default() }, key).await.unwrap();
-    store.publish_compiled(&source.use_case().unwrap(), &source, Arch::HERE.unwrap(), &[], key).await.unwrap();
+    store.publish_precompiled(&source.use_case().unwrap(), &source, Arch::HERE.unwrap(), &[], key).await.unwrap();
     source.version()
 }
 

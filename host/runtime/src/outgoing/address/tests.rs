@@ -53,7 +53,7 @@ fn only_public_addresses_are_public() {
 }
 
 #[test]
-fn what_is_named_is_allowed() {
+fn a_named_address_is_allowed() {
     let name = |text: &str| Host::Name(text.to_owned());
     let ip = |text: &str| text.parse::<IpAddr>().unwrap();
     assert!(allowed(&Host::Ip(ip("10.0.0.1")), ip("10.0.0.1")));

@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::logs::Identity;
+use crate::call::logs::Identity;
 use crate::secrets::Mask;
 
 fn log() -> Arc<CallLog> {
@@ -117,7 +117,7 @@ async fn a_name_that_leads_to_a_private_address_is_refused_and_nothing_is_connec
 }
 
 #[tokio::test]
-async fn what_was_checked_is_what_is_connected_to() {
+async fn the_checked_address_is_the_one_connected_to() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = listener.local_addr().unwrap().to_string();
     // A second look-up would lead elsewhere.

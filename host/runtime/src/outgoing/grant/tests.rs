@@ -28,7 +28,7 @@ fn a_grant_is_scheme_host_and_port() {
 }
 
 #[test]
-fn what_has_no_origin_says_why() {
+fn a_text_without_origin_is_refused_with_the_reason() {
     assert_eq!(Origin::parse("ftp://a.example"), Err(OriginError::Scheme));
     assert_eq!(Origin::parse("/path"), Err(OriginError::Scheme));
     assert_eq!(Origin::parse("http://u:p@a.example"), Err(OriginError::UserInfo));

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 
-/// What a test changes under a running host.
+/// The state that a test changes under a running host.
 #[derive(Default)]
 struct Place {
     values: Mutex<BTreeMap<String, String>>,
@@ -130,7 +130,7 @@ async fn no_dump_shows_a_value() {
     let (place, secrets) = place();
     place.set("KEY", "planted-value");
     let values = secrets.get("orders", &["KEY".to_owned()]).await.unwrap();
-    let config = super::super::Config { settings: Arc::default(), secrets: values.clone() };
+    let config = super::super::PluginConfig { settings: Arc::default(), secrets: values.clone() };
     let dump = format!("{secrets:?} {values:?} {config:?} {config:#?}");
     assert!(dump.contains("KEY") && !dump.contains("planted"), "{dump}");
 }

@@ -37,7 +37,7 @@ fn one_trusted_signature_is_enough_and_none_is_asked_for_without_keys() {
 }
 
 #[test]
-fn what_was_changed_is_not_believed() {
+fn a_changed_envelope_is_not_believed() {
     let key = key();
     let mut envelope = Envelope::new(TYPE, b"{\"a\":1}".to_vec());
     envelope.sign(&key);
@@ -57,7 +57,7 @@ fn what_was_changed_is_not_believed() {
 }
 
 #[test]
-fn what_is_no_envelope_is_refused() {
+fn a_document_that_is_no_envelope_is_refused() {
     for wrong in ["", "{}", "[]", "{\"payloadType\":\"\",\"payload\":\"?\",\"signatures\":[]}"] {
         assert!(matches!(Envelope::parse(wrong.as_bytes()), Err(EnvelopeError::Malformed(_))), "{wrong}");
     }

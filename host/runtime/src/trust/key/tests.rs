@@ -22,7 +22,7 @@ fn a_key_of_another_tool_is_read() {
 }
 
 #[test]
-fn what_is_no_key_is_said_without_quoting_it() {
+fn a_text_that_is_no_key_is_refused_without_quoting_it() {
     let private = SecretKey::generate().unwrap();
     for wrong in ["", "ed25519:", "ed25519:AAAA", "rsa:AAAA", &private] {
         let error = wrong.parse::<PublicKey>().unwrap_err().to_string();

@@ -1,0 +1,115 @@
+//! The state of one guest, and the one function that makes a `Store`: never without a memory limit and a deadline.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use postdate_core::plugin::Stopped;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use super::logs::{CallLog, Pipe, Stream};
+use super::wasi_config::WasiConfig;
+use crate::limits::{FIELDS_BYTES, Limits, RANDOM_BYTES, RESOURCES, TRANSFER_BYTES};
+use crate::outgoing::Hooks;
+use crate::secrets::PluginConfig;
+
+/// The state that the host functions of one call work on.
+pub struct GuestState {
+    /// Made at first use: many validators never need it, and making it costs about twenty allocations.
+    wasi: Option<WasiCtx>,
+    http: WasiHttpCtx,
+    hooks: Hooks,
+    table: ResourceTable,
+    config: WasiConfig,
+    limits: Limits,
+    log: Arc<CallLog>,
+}
+
+/// The deadline passed while the guest was computing.
+#[derive(Debug, thiserror::Error)]
+#[error("the deadline has passed")]
+pub struct DeadlinePassed;
+
+/// More than any call can use: fuel counts here, and limits nothing.
+const FUEL: u64 = u64::MAX;
+
+/// Makes the store of one call. `memory` is bytes for all linear memories together.
+pub fn new_store(
+    engine: &Engine,
+    memory: u64,
+    deadline: Instant,
+    config: PluginConfig,
+    hooks: Hooks,
+    log: Arc<CallLog>,
+) -> Store<GuestState> {
+    let mut http = WasiHttpCtx::new();
+    http.set_field_size_limit(FIELDS_BYTES);
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(RESOURCES);
+    let state = GuestState { wasi: None, http, hooks, table, config: WasiConfig::new(config), limits: Limits::new(memory), log };
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.limits);
+    store.set_hostcall_fuel(TRANSFER_BYTES);
+    store.set_max_component_handles(RESOURCES);
+    // At each tick the guest yields to other tasks, so that a busy guest does not hold a thread, and the deadline is checked.
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(
+        move |_| if Instant::now() < deadline { Ok(UpdateDeadline::Yield(1)) } else { Err(DeadlinePassed.into()) },
+    );
+    store
+}
+
+/// Starts counting instructions. Fails on an engine whose code does not count.
+pub fn start_counting(store: &mut Store<GuestState>) -> wasmtime::Result<()> {
+    store.set_fuel(FUEL)
+}
+
+/// Returns the instructions that the guest has executed since [`start_counting`].
+pub fn counted(store: &Store<GuestState>) -> wasmtime::Result<u64> {
+    Ok(FUEL - store.get_fuel()?)
+}
+
+impl GuestState {
+    /// The state of `wasi:config/store`.
+    pub fn config(&mut self) -> &mut WasiConfig {
+        &mut self.config
+    }
+
+    /// Most bytes of linear memory at any time of the call.
+    pub fn peak_memory(&self) -> u64 {
+        self.limits.peak()
+    }
+
+    /// Returns the first limit that the guest reached, if it reached one.
+    pub fn refused(&self) -> Option<Stopped> {
+        self.limits.refused().cloned().or_else(|| self.hooks.reached().map(Stopped::from))
+    }
+}
+
+impl WasiView for GuestState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let ctx = self.wasi.get_or_insert_with(|| wasi(&self.log));
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for GuestState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// Clocks, randomness, and two streams to write to. No environment, no arguments, no files, no network: standard
+/// libraries import the interfaces for those, and find nothing behind them.
+fn wasi(log: &Arc<CallLog>) -> WasiCtx {
+    WasiCtx::builder()
+        .stdout(Pipe { log: Arc::clone(log), stream: Stream::Stdout })
+        .stderr(Pipe { log: Arc::clone(log), stream: Stream::Stderr })
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .max_random_size(RANDOM_BYTES)
+        .build()
+}

@@ -1,0 +1,77 @@
+//! The interface `wasi:config/store`: a plugin's config and secrets. wasmtime's own implementation does not report which key a
+//! plugin asked for in vain, and that key is what the plugin's author has to grant.
+
+use postdate_core::plugin::Role;
+use secrecy::ExposeSecret as _;
+use wasmtime::component::{ComponentType, Linker, Lower};
+use wasmtime::{Result, StoreContextMut};
+
+use crate::secrets::PluginConfig;
+
+/// Bounds of what is remembered about keys asked for in vain.
+const MAX_MISSED: usize = 10;
+const MAX_KEY_CHARS: usize = 64;
+
+/// The interface's `error`, which this host has no use for.
+#[derive(ComponentType, Lower)]
+#[component(variant)]
+enum ConfigError {
+    #[component(name = "upstream")]
+    _Upstream(String),
+    #[component(name = "io")]
+    _Io(String),
+}
+
+type Answer<T> = (std::result::Result<T, ConfigError>,);
+
+/// Adds the interface; `config` finds its state in the store's data.
+pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, config: fn(&mut T) -> &mut WasiConfig) -> Result<()> {
+    let mut store = linker.instance("wasi:config/store@0.2.0-rc.1")?;
+    store.func_wrap("get", move |mut store: StoreContextMut<'_, T>, (key,): (String,)| -> Result<Answer<Option<String>>> {
+        Ok((Ok(config(store.data_mut()).get(&key)),))
+    })?;
+    store.func_wrap("get-all", move |mut store: StoreContextMut<'_, T>, (): ()| -> Result<Answer<Vec<(String, String)>>> {
+        Ok((Ok(config(store.data_mut()).get_all()),))
+    })
+}
+
+/// The interface's state during one call.
+pub struct WasiConfig {
+    config: PluginConfig,
+    /// Keys without a value, in the order in which the guest asked for them.
+    missed: Vec<String>,
+}
+
+impl WasiConfig {
+    pub fn new(config: PluginConfig) -> Self {
+        Self { config, missed: Vec::new() }
+    }
+
+    fn get(&mut self, key: &str) -> Option<String> {
+        let secret = || self.config.secrets.get(key).map(|value| value.expose_secret().to_owned());
+        let value = self.config.settings.get(key).cloned().or_else(secret);
+        if value.is_none() {
+            let key: String = key.chars().take(MAX_KEY_CHARS).collect();
+            if self.missed.len() < MAX_MISSED && !self.missed.contains(&key) {
+                self.missed.push(key);
+            }
+        }
+        value
+    }
+
+    fn get_all(&self) -> Vec<(String, String)> {
+        let settings = self.config.settings.iter().map(|(key, value)| (key.clone(), value.clone()));
+        let secrets = self.config.secrets.iter().map(|(key, value)| (key.clone(), value.expose_secret().to_owned()));
+        settings.chain(secrets).collect()
+    }
+
+    /// Returns a remark for the call's log on each key that had no value.
+    pub fn notes(&self, role: Role) -> impl Iterator<Item = String> {
+        self.missed.iter().map(move |key| {
+            format!("the plugin asked for the config {key:?}, which it is not granted; to grant it, add it to {role}.config, {role}.config-files or {role}.secrets")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

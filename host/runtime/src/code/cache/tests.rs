@@ -1,0 +1,84 @@
+use super::*;
+use crate::engine::config::{Allocation, Metering, engine_config};
+use crate::testing::guest;
+
+fn engine() -> Engine {
+    Engine::new(&engine_config(Allocation::OnDemand, Metering::Off)).unwrap()
+}
+
+fn only_file(dir: &Path, extension: &str) -> PathBuf {
+    let paths: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut fitting = paths.iter().filter(|path| path.extension().is_some_and(|found| found == extension));
+    let found = fitting.next().unwrap_or_else(|| panic!("no .{extension} among {paths:?}")).clone();
+    assert_eq!(fitting.next(), None);
+    found
+}
+
+#[test]
+fn kept_code_is_found_until_it_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("made/by/open");
+    let engine = engine();
+    let cache = Cache::open(&dir, &engine).unwrap();
+    assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+
+    let wasm = guest("minimal-validate");
+    assert!(cache.get(&engine, &wasm).is_none());
+    let code = engine.precompile_component(&wasm).unwrap();
+    cache.keep(&engine, &wasm, &code).unwrap().unwrap();
+    assert!(cache.get(&engine, &wasm).is_some());
+    assert!(cache.get(&engine, &guest("minimal-process")).is_none(), "another plugin has another key");
+
+    let file = only_file(&dir, "cwasm");
+    let mut bytes = fs::read(&file).unwrap();
+    assert_eq!(bytes, code);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    assert!(cache.get(&engine, &wasm).is_none(), "one bit is wrong");
+
+    // Damage that the digest does not tell, because it matches: wasmtime's own check refuses it.
+    fs::write(&file, b"nonsense").unwrap();
+    fs::write(digest_path(&file), hex(&Sha256::digest(b"nonsense"))).unwrap();
+    assert!(cache.get(&engine, &wasm).is_none());
+
+    cache.keep(&engine, &wasm, &code).unwrap().unwrap();
+    assert!(cache.get(&engine, &wasm).is_some(), "to keep it again mends it");
+
+    assert!(cache.keep(&engine, b"other", b"nonsense").unwrap().is_err());
+    assert!(cache.get(&engine, b"other").is_none());
+    let drafts = fs::read_dir(&dir).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(drafts.count(), 0, "what is not kept goes away");
+}
+
+#[test]
+fn code_that_counts_instructions_lies_beside_code_that_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("cache");
+    let [plain, metered] =
+        [Metering::Off, Metering::On].map(|metering| Engine::new(&engine_config(Allocation::OnDemand, metering)).unwrap());
+    let wasm = guest("minimal-validate");
+    for (engine, other) in [(&plain, &metered), (&metered, &plain)] {
+        let cache = Cache::open(&dir, engine).unwrap();
+        assert!(cache.get(engine, &wasm).is_none(), "what is there is of the other kind");
+        let code = engine.precompile_component(&wasm).unwrap();
+        cache.keep(engine, &wasm, &code).unwrap().unwrap();
+        assert!(cache.keep(other, b"other", &code).unwrap().is_err());
+    }
+    for engine in [&plain, &metered] {
+        assert!(Cache::open(&dir, engine).unwrap().get(engine, &wasm).is_some(), "one has replaced the other");
+    }
+}
+
+#[test]
+fn a_directory_that_others_can_write_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for (mode, good) in [(0o700, true), (0o755, true), (0o770, false), (0o777, false), (0o1777, false)] {
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let opened = Cache::open(dir.path(), &engine());
+        assert_eq!(opened.is_ok(), good, "{mode:o}: {opened:?}");
+    }
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(matches!(Cache::open(&file, &engine()), Err(CacheError::Io { .. } | CacheError::NotADirectory { .. })));
+}

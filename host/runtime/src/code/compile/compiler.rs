@@ -1,0 +1,98 @@
+//! The compiler of a host: its disk cache, and the lock that lets it compile one component at a time.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::Mutex;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::child;
+use super::cranelift::{self, Target};
+use super::error::{CompileError, blocking};
+use super::progress::{Progress, Subject, watched};
+use super::settings::CompileWith;
+use crate::code::artifacts::Arch;
+use crate::code::cache::Cache;
+pub use crate::code::cache::CacheError;
+use crate::code::deserialize;
+use crate::engine::config::Metering;
+
+/// Compiles components for one engine, or finds them compiled.
+pub struct Compiler {
+    engine: Engine,
+    metering: Metering,
+    with: CompileWith,
+    progress: Progress,
+    cache: Option<Arc<Cache>>,
+    /// Held while a component is compiled, so that many at once do not take the machine.
+    turn: Mutex<()>,
+}
+
+impl Compiler {
+    /// Opens the cache, if there is to be one. Fails if its directory cannot be used.
+    pub fn new(
+        engine: &Engine,
+        metering: Metering,
+        with: CompileWith,
+        progress: Progress,
+        cache: Option<&Path>,
+    ) -> Result<Self, CacheError> {
+        let cache = cache.map(|dir| Cache::open(dir, engine)).transpose()?.map(Arc::new);
+        Ok(Self { engine: engine.clone(), metering, with, progress, cache, turn: Mutex::default() })
+    }
+
+    /// Returns the component, compiled for this machine.
+    pub async fn component(&self, subject: Subject<'_>, wasm: &Bytes) -> Result<Component, CompileError> {
+        if let Some(component) = self.cached(wasm).await? {
+            return Ok(component);
+        }
+        let _turn = self.turn.lock().await;
+        // A caller that waited for the same component finds it compiled.
+        if let Some(component) = self.cached(wasm).await? {
+            return Ok(component);
+        }
+        let code = self.machine_code(subject, wasm, Target::Here(self.metering)).await?;
+        let (engine, cache, wasm) = (self.engine.clone(), self.cache.clone(), wasm.clone());
+        blocking(move || load(&engine, cache.as_deref(), &wasm, &code)).await?
+    }
+
+    /// Returns the component's machine code for every processor of an architecture.
+    pub async fn ahead(&self, subject: Subject<'_>, wasm: &Bytes, arch: Arch) -> Result<Vec<u8>, CompileError> {
+        let _turn = self.turn.lock().await;
+        self.machine_code(subject, wasm, Target::Every(arch)).await
+    }
+
+    async fn machine_code(&self, subject: Subject<'_>, wasm: &Bytes, target: Target) -> Result<Vec<u8>, CompileError> {
+        let compile = async {
+            match &self.with {
+                CompileWith::InProcess => {
+                    let wasm = wasm.clone();
+                    blocking(move || cranelift::compile(&wasm, target)).await?.map_err(|failure| failure.into_error(u64::MAX))
+                }
+                CompileWith::Child { program, arguments, limits } => child::compile(program, arguments, limits, wasm, target).await,
+            }
+        };
+        watched(&self.progress, subject, wasm.len(), compile).await
+    }
+
+    async fn cached(&self, wasm: &Bytes) -> Result<Option<Component>, CompileError> {
+        let Some(cache) = self.cache.clone() else { return Ok(None) };
+        let (engine, wasm) = (self.engine.clone(), wasm.clone());
+        blocking(move || cache.get(&engine, &wasm)).await
+    }
+}
+
+/// Loads machine code that was just compiled, and keeps it in the cache if there is one. Blocks on the file system.
+fn load(engine: &Engine, cache: Option<&Cache>, wasm: &[u8], code: &[u8]) -> Result<Component, CompileError> {
+    let invalid = |error| CompileError::Invalid(format!("{error:#}"));
+    if let Some(cache) = cache {
+        match cache.keep(engine, wasm, code) {
+            Ok(loaded) => return loaded.map_err(invalid),
+            // A cache that cannot be written only costs time.
+            Err(error) => tracing::warn!(%error, "a compiled plugin could not be cached"),
+        }
+    }
+    deserialize::load_bytes(engine, code).map_err(|error| CompileError::NotKept(error.to_string()))?.map_err(invalid)
+}

@@ -1,0 +1,155 @@
+//! The engine with everything that is made once: linker, deadline clock, slots, compiler.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::Linker;
+use wasmtime::{Engine, EngineWeak};
+
+use super::config::{Allocation, Metering, engine_config};
+use super::slots::Slots;
+use super::threads::Threads;
+use crate::call::guest::GuestState;
+use crate::call::wasi_config;
+use crate::code::compile::{CacheError, CompileWith, Compiler, Progress};
+
+/// The period at which deadlines are checked, and at which a busy guest yields its thread.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// A host's settings of its runtime.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Calls at the same time, at least 1. Further calls wait.
+    pub slots: u32,
+    /// Most bytes of linear memory that a manifest may ask for.
+    pub max_memory: u64,
+    /// Directory for compiled components. Without it, they are compiled at each start.
+    pub cache: Option<PathBuf>,
+    /// Where new plugins are compiled. Not used by a host that is built without a compiler.
+    pub compiler: CompileWith,
+    /// Notified while a plugin is compiled.
+    pub progress: Progress,
+    /// On: each call reports its number of instructions.
+    pub metering: Metering,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            slots: 64,
+            max_memory: 1 << 30,
+            cache: None,
+            compiler: CompileWith::default(),
+            progress: Progress::default(),
+            metering: Metering::Off,
+        }
+    }
+}
+
+/// Why a runtime could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    #[error("the number of slots must be at least 1")]
+    NoSlots,
+    #[error("the WebAssembly engine cannot be made: {0}")]
+    Engine(String),
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error("the thread of the deadline clock cannot be started: {0}")]
+    Clock(std::io::Error),
+}
+
+/// Loads use cases and calls their plugins. Cheap to clone: all clones are one runtime.
+#[derive(Clone)]
+pub struct Runtime {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub engine: Engine,
+    pub linker: Linker<GuestState>,
+    pub slots: Slots,
+    pub threads: Threads,
+    pub options: Options,
+    pub compiler: Compiler,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    pub fn new(options: Options) -> Result<Self, RuntimeError> {
+        if options.slots == 0 {
+            return Err(RuntimeError::NoSlots);
+        }
+        let engine = make_engine(&options)?;
+        Self::with_engine(engine, options)
+    }
+
+    /// Makes the runtime that `new` falls back to.
+    #[cfg(test)]
+    pub(crate) fn on_demand(options: Options) -> Result<Self, RuntimeError> {
+        let engine = Engine::new(&engine_config(Allocation::OnDemand, options.metering))
+            .map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
+        Self::with_engine(engine, options)
+    }
+
+    fn with_engine(engine: Engine, options: Options) -> Result<Self, RuntimeError> {
+        let linker = make_linker(&engine).map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
+        let Options { metering, compiler, progress, cache, .. } = options.clone();
+        let compiler = Compiler::new(&engine, metering, compiler, progress, cache.as_deref())?;
+        start_clock(engine.weak()).map_err(RuntimeError::Clock)?;
+        let slots = Slots::new(options.slots);
+        Ok(Self { inner: Arc::new(Inner { engine, linker, slots, threads: Threads::default(), options, compiler }) })
+    }
+}
+
+/// Probes for the address space of the pooling allocator, which containers and Lambda may limit, and falls back to instances on
+/// demand.
+fn make_engine(options: &Options) -> Result<Engine, RuntimeError> {
+    let pooling = Allocation::Pooling { slots: options.slots, max_memory: options.max_memory };
+    match Engine::new(&engine_config(pooling, options.metering)) {
+        Ok(engine) => {
+            tracing::debug!(slots = options.slots, "plugins run in pooled instances");
+            Ok(engine)
+        }
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "no address space for pooled instances; plugins run in instances made on demand, which is slower"
+            );
+            Engine::new(&engine_config(Allocation::OnDemand, options.metering)).map_err(|error| RuntimeError::Engine(format!("{error:#}")))
+        }
+    }
+}
+
+/// Links everything that any plugin may import. Loading a plugin decides, by name, about each of its imports.
+fn make_linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasi_config::add_to_linker(&mut linker, GuestState::config)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    Ok(linker)
+}
+
+/// Starts a thread, and not a task: busy guests may hold every thread that runs tasks. The thread ends with the last user of the
+/// engine.
+fn start_clock(engine: EngineWeak) -> std::io::Result<()> {
+    std::thread::Builder::new().name("plugin-deadlines".into()).spawn(move || {
+        loop {
+            std::thread::sleep(TICK);
+            match engine.upgrade() {
+                Some(engine) => engine.increment_epoch(),
+                None => return,
+            }
+        }
+    })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

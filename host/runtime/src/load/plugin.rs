@@ -1,0 +1,129 @@
+//! A loaded bundle and its plugins.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postdate_core::plugin::Role;
+use postdate_core::use_case::{PluginSpec, UseCase};
+use wasmtime::component::InstancePre;
+
+use super::error::LoadError;
+use crate::bindings::processor::ProcessorPre;
+use crate::bindings::validator::ValidatorPre;
+use crate::call::guest::GuestState;
+use crate::call::logs::Identity;
+use crate::engine::runtime::Runtime;
+use crate::outgoing::Origin;
+use crate::secrets::{PluginConfig, SecretError, Secrets};
+
+/// A use case whose plugins are compiled, checked and linked.
+#[derive(Clone)]
+pub struct LoadedBundle {
+    pub(crate) runtime: Runtime,
+    pub(crate) use_case: Arc<UseCase>,
+    pub(crate) version: Arc<str>,
+    pub(crate) validate: Option<Plugin<ValidatorPre<GuestState>>>,
+    pub(crate) process: Option<Plugin<ProcessorPre<GuestState>>>,
+}
+
+/// One plugin: `pre` has its imports linked and its exports looked up.
+#[derive(Clone)]
+pub struct Plugin<P> {
+    pub pre: P,
+    pub identity: Arc<Identity>,
+    pub memory: u64,
+    pub timeout: Duration,
+    settings: Arc<BTreeMap<String, String>>,
+    granted: Arc<[String]>,
+    secrets: Secrets,
+    pub grants: Arc<[Origin]>,
+}
+
+impl std::fmt::Debug for LoadedBundle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Neither config nor secrets.
+        f.debug_struct("LoadedBundle").field("use_case", &self.use_case.name).field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+impl LoadedBundle {
+    /// Returns the same plugins with other secrets, as for one test case. Compiles nothing.
+    pub async fn with_secrets(&self, secrets: &Secrets) -> Result<Self, LoadError> {
+        let mut bundle = self.clone();
+        if let Some(plugin) = &mut bundle.validate {
+            plugin.take_secrets(&self.use_case, secrets).await?;
+        }
+        if let Some(plugin) = &mut bundle.process {
+            plugin.take_secrets(&self.use_case, secrets).await?;
+        }
+        Ok(bundle)
+    }
+}
+
+impl<P> Plugin<P> {
+    async fn take_secrets(&mut self, use_case: &UseCase, secrets: &Secrets) -> Result<(), LoadError> {
+        check_secrets(secrets, use_case, self.identity.role, &self.granted).await?;
+        self.secrets = secrets.clone();
+        Ok(())
+    }
+
+    /// Returns the current content of the plugin's `wasi:config/store`. Waits for nothing while the secrets are fresh.
+    pub async fn config(&self) -> Result<PluginConfig, SecretError> {
+        let settings = Arc::clone(&self.settings);
+        if self.granted.is_empty() {
+            return Ok(PluginConfig { settings, ..PluginConfig::default() });
+        }
+        let secrets = self.secrets.get(&self.identity.use_case, &self.granted).await?;
+        Ok(PluginConfig { settings, secrets })
+    }
+}
+
+impl Plugin<InstancePre<GuestState>> {
+    pub fn new(
+        pre: InstancePre<GuestState>,
+        use_case: &UseCase,
+        role: Role,
+        spec: &PluginSpec,
+        settings: BTreeMap<String, String>,
+        secrets: &Secrets,
+    ) -> Self {
+        Self {
+            pre,
+            identity: Arc::new(Identity { use_case: use_case.name.clone(), role }),
+            memory: spec.memory,
+            timeout: spec.timeout(role),
+            settings: Arc::new(settings),
+            granted: spec.secrets.clone().into(),
+            secrets: secrets.clone(),
+            // The manifest's own check has passed each of them.
+            grants: spec.allow_http.iter().filter_map(|grant| Origin::parse(grant).ok()).collect(),
+        }
+    }
+
+    /// Looks the exports up, once for all calls, and checks their types.
+    pub fn with_exports<P>(
+        self,
+        use_case: &UseCase,
+        exports: fn(InstancePre<GuestState>) -> wasmtime::Result<P>,
+    ) -> Result<Plugin<P>, LoadError> {
+        let role = self.identity.role;
+        let pre = exports(self.pre).map_err(|error| LoadError::Plugin {
+            use_case: use_case.name.clone(),
+            role,
+            file: use_case.plugin(role).map(|spec| spec.plugin.clone()).unwrap_or_default(),
+            reason: format!("does not export what its interface says: {error:#}"),
+        })?;
+        let Self { identity, memory, timeout, settings, granted, secrets, grants, pre: _ } = self;
+        Ok(Plugin { pre, identity, memory, timeout, settings, granted, secrets, grants })
+    }
+}
+
+/// Fails if one of these secrets cannot be had. Each call reads its secrets anew; this check finds a missing one before that.
+pub async fn check_secrets(secrets: &Secrets, use_case: &UseCase, role: Role, names: &[String]) -> Result<(), LoadError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let fault = |error| LoadError::Secret { use_case: use_case.name.clone(), role, error };
+    secrets.get(&use_case.name, names).await.map(drop).map_err(fault)
+}
