@@ -166,7 +166,7 @@ fn migrate(connection: &Connection) -> Result<(), LedgerError> {
     match version {
         SCHEMA_VERSION => Ok(()),
         0 => connection
-            .execute_batch(&format!("BEGIN; {} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;", include_str!("schema.sql")))
+            .execute_batch(&format!("BEGIN; {} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;", include_str!("ledger/schema.sql")))
             .map_err(|error| failed(&error)),
         other => Err(LedgerError::Failed(format!("the ledger has schema version {other}; this program knows {SCHEMA_VERSION}"))),
     }
