@@ -5,6 +5,7 @@
 
 pub mod javascript;
 pub mod python;
+pub mod repository;
 pub mod rust;
 pub mod step;
 pub mod wit;
