@@ -8,7 +8,7 @@ use postdate_core::bundle::BundleSource;
 use postdate_runtime::{CompileError, CompileLimits, Compiler, LoadError, Options, Runtime};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{binary, child_of, cli_with, eventually, guest, slow, with_module};
+use crate::harness::{child_of, cli_with, eventually, guest, host, slow, with_module};
 
 /// Minutes of work for two processors.
 const ENDLESS: usize = 400;
@@ -18,7 +18,7 @@ fn runtime(compiler: Compiler) -> Runtime {
 }
 
 fn child(limits: CompileLimits) -> Compiler {
-    Compiler::Child { program: binary(), arguments: vec!["compile-plugin".into()], limits }
+    Compiler::Child { program: host(), arguments: vec!["compile-plugin".into()], limits }
 }
 
 async fn load(runtime: &Runtime, wasm: Vec<u8>) -> Result<(), LoadError> {

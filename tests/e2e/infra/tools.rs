@@ -1,19 +1,14 @@
 //! The AWS tools: cfn-lint, sam, the SAM translator, moto.
 
-use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use postdate_tests::tools::{root, tool};
 use serde_json::Value;
 
-use crate::harness::root;
-
-/// A program of the environment; `POSTDATE_AWS_TOOLS` names another than `target/aws-tools`.
+/// A command of a program of the AWS tools' environment.
 fn program(name: &str) -> Command {
-    let tools = std::env::var_os("POSTDATE_AWS_TOOLS").map_or_else(|| root().join("target/aws-tools"), PathBuf::from);
-    let program = tools.join("bin").join(name);
-    assert!(program.exists(), "{} is missing: `cargo xtask test` installs it", program.display());
-    let mut command = Command::new(program);
+    let mut command = Command::new(tool(name));
     // No credentials, no usage reports: nothing here speaks to AWS.
     command.current_dir(root()).env("AWS_DEFAULT_REGION", "us-east-1").env("SAM_CLI_TELEMETRY", "0").env_remove("AWS_PROFILE");
     command
