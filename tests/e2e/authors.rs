@@ -1,22 +1,16 @@
 //! The commands of a plugin author, in each language: create, build, check and test a project, read an exception, watch.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::Instant;
+use std::process::Command;
 
-use crate::harness::{PATIENCE, Receiver, Run, UseCases, binary, cli, cli_with, guest, root};
+use postdate_tests::process::{Lines, Process};
+use postdate_tests::tools::plugin_tools as tools;
+use rustix::process::Signal;
+
+use crate::harness::{Receiver, Run, UseCases, cli, cli_with, eventually, guest, host, root, scratch};
 
 fn path(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
-}
-
-/// Returns the directory of the JavaScript and Python tools. Panics if `cargo xtask test` has not installed them.
-fn tools() -> PathBuf {
-    let tools = std::env::var_os("POSTDATE_PLUGIN_TOOLS").map_or_else(|| root().join("target/plugin-tools"), PathBuf::from);
-    assert!(tools.is_dir(), "{} is not there: run cargo xtask test", tools.display());
-    tools
 }
 
 /// Returns the target directory of the tests' guests. Sharing it saves a second build of the standard library.
@@ -233,84 +227,63 @@ async fn the_printed_schemas_equal_the_files_in_the_repository() {
 
 /// A child process whose stdout is read line by line; killed when dropped.
 struct Watched {
-    child: Child,
-    lines: mpsc::Receiver<String>,
+    process: Process,
+    lines: Lines,
+    seen: usize,
 }
 
 impl Watched {
     fn start(arguments: &[&str]) -> Self {
+        let lines = Lines::default();
         // A background job of a shell ignores SIGINT, and a child inherits that. `env` restores the default action.
         let mut command = Command::new("env");
-        command
-            .arg("--default-signal=INT")
-            .arg(binary())
-            .args(arguments)
-            .current_dir(root())
-            .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the command starts");
-        let stdout = BufReader::new(child.stdout.take().expect("its stdout"));
-        let (send, lines) = mpsc::channel();
-        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
-        Self { child, lines }
+        command.arg("--default-signal=INT").arg(host()).args(arguments).current_dir(root()).env("XDG_CACHE_HOME", scratch());
+        Self { process: Process::start(&mut command, &lines), lines, seen: 0 }
     }
 
     /// Returns all output up to and including the first line that contains `part`. Panics after `PATIENCE`.
-    #[track_caller]
-    fn until(&self, part: &str) -> String {
-        let (deadline, mut all) = (Instant::now() + PATIENCE, String::new());
-        loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => all = all + &line + "\n",
-                Err(error) => panic!("{part:?} did not come ({error}): {all}"),
-            }
-            if all.lines().last().is_some_and(|line| line.contains(part)) {
-                return all;
-            }
-        }
+    async fn until(&mut self, part: &str) -> String {
+        let (lines, seen) = (&self.lines, self.seen);
+        let (all, more) = eventually(&format!("a line with {part:?}"), async || {
+            let all = lines.all();
+            let at = all[seen..].iter().position(|line| line.contains(part))?;
+            Some((all, at + 1))
+        })
+        .await;
+        self.seen += more;
+        all[seen..self.seen].join("\n")
     }
 }
 
-impl Drop for Watched {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[test]
-fn watching_runs_the_cases_again_when_a_case_or_the_bundle_changes() {
+#[tokio::test]
+async fn watching_runs_the_cases_again_when_a_case_or_the_bundle_changes() {
     let use_cases = UseCases::new();
     use_cases.copy_sample("orders", 1);
     let bundle = use_cases.bundle("orders");
     let mut watched = Watched::start(&["plugin", "test", path(&bundle), "--watch"]);
-    assert!(watched.until("watching").contains("test result: ok. 6 passed"));
+    assert!(watched.until("watching").await.contains("test result: ok. 6 passed"));
 
     let case = bundle.join("cases/accepts-an-order.toml");
     let good = std::fs::read_to_string(&case).unwrap();
     std::fs::write(&case, good.replace("total = 2500", "total = 1")).unwrap();
-    let said = watched.until("watching");
+    let said = watched.until("watching").await;
     assert!(said.contains("changed: ") && said.contains("accepts-an-order.toml"), "{said}");
     assert!(said.contains("5 passed; 1 failed") && said.contains("body.total: expected 1, got 2500"), "{said}");
 
     // An invalid case does not end the watch.
     std::fs::write(&case, "call = ").unwrap();
-    assert!(!watched.until("watching").contains("test result"));
+    assert!(!watched.until("watching").await.contains("test result"));
     std::fs::write(&case, good).unwrap();
-    assert!(watched.until("watching").contains("test result: ok. 6 passed"));
+    assert!(watched.until("watching").await.contains("test result: ok. 6 passed"));
 
     let manifest = std::fs::read_to_string(bundle.join("use-case.toml")).unwrap();
     use_cases.write_file("orders", "use-case.toml", manifest.replace("EUR", "USD"));
-    let said = watched.until("watching");
+    let said = watched.until("watching").await;
     assert!(said.contains("use-case.toml") && said.contains("5 passed; 1 failed"), "{said}");
     // The watch goes on until SIGINT ends it.
-    assert!(watched.child.try_wait().unwrap().is_none());
-    interrupt(&watched.child);
-    let ended = watched.child.wait().unwrap();
+    assert!(watched.process.exited().is_none());
+    // Ctrl-C.
+    watched.process.signal(Signal::INT);
+    let ended = eventually("the end of the command", async || watched.process.exited()).await;
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(2), "{ended}");
-}
-
-/// Sends SIGINT, as Ctrl-C does.
-fn interrupt(child: &Child) {
-    let pid = rustix::process::Pid::from_child(child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("the signal is sent");
 }

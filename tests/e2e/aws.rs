@@ -2,7 +2,6 @@
 
 mod bench;
 mod bench_lambda;
-mod bundles;
 mod direct;
 mod faults;
 mod faults_told;

@@ -8,7 +8,7 @@ use postdate_core::bundle::BundleSource;
 use postdate_runtime::{CompileError, CompileLimits, CompileWith, LoadError, Options, Runtime};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{binary, child_of, cli_with, eventually, guest, slow, with_module};
+use crate::harness::{child_of, cli_with, eventually, guest, host, slow, with_module};
 
 /// Number of functions in the slow component: minutes of compile time on two processors.
 const ENDLESS: usize = 400;
@@ -18,7 +18,7 @@ fn runtime(compiler: CompileWith) -> Runtime {
 }
 
 fn child(limits: CompileLimits) -> CompileWith {
-    CompileWith::Child { program: binary(), arguments: vec!["compile-plugin".into()], limits }
+    CompileWith::Child { program: host(), arguments: vec!["compile-plugin".into()], limits }
 }
 
 async fn load(runtime: &Runtime, wasm: Vec<u8>) -> Result<(), LoadError> {

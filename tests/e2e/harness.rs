@@ -4,20 +4,18 @@ mod bundle;
 mod cli;
 mod client;
 mod compiled;
-mod log;
 mod receiver;
 mod server;
 mod slow;
-mod versions;
 
-pub use bundle::{PUPPET, UseCases, guest, root};
-pub use cli::{Run, binary, cli, cli_with};
+pub use bundle::{PUPPET, UseCases, aged, aged_statement};
+pub use cli::{Run, cli, cli_with};
 pub use client::{Answer, Client};
+pub use postdate_tests::tools::{guest, host, root, scratch};
 pub use postdate_tests::wait::{PATIENCE, eventually, sleep_until};
 pub use receiver::{Delivery, Receiver, Reply};
 pub use server::Server;
 pub use slow::{child_of, slow, with_module};
-pub use versions::{aged, aged_statement};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

@@ -1,8 +1,10 @@
 //! Invariants of ARCHITECTURE.md that a test can check on the source tree.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+
+use postdate_tests::files::texts;
 
 use crate::harness::{cli, root};
 
@@ -33,7 +35,7 @@ fn the_core_depends_on_no_runtime_no_cloud_and_no_engine() {
 
 #[test]
 fn the_core_reads_no_clock_and_draws_no_random_number() {
-    for (path, text) in sources(&root().join("host/core/src")) {
+    for (path, text) in texts(&root().join("host/core/src"), &["rs"]) {
         for call in ["Utc::now", "Local::now", "SystemTime::now", "Instant::now", "rand::", "getrandom", "now_v7", "new_v4"] {
             assert!(!text.contains(call), "{} has {call}", path.display());
         }
@@ -42,7 +44,7 @@ fn the_core_reads_no_clock_and_draws_no_random_number() {
 
 #[test]
 fn one_function_builds_the_engines_configuration() {
-    let makers: Vec<PathBuf> = sources(&root().join("host"))
+    let makers: Vec<PathBuf> = texts(&root().join("host"), &["rs"])
         .into_iter()
         .filter(|(_, text)| text.contains("wasmtime") && text.contains("= Config::new()"))
         .map(|(path, _)| path)
@@ -92,19 +94,4 @@ fn documents() -> Vec<PathBuf> {
 fn commands(document: &str) -> Vec<&str> {
     let blocks = document.split("```").skip(1).step_by(2);
     blocks.flat_map(str::lines).map(|line| line.trim().trim_start_matches("$ ")).collect()
-}
-
-/// Returns path and text of every Rust file below a directory.
-pub fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).expect("a directory of sources") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).expect("a source file");
-            found.push((path, text));
-        }
-    }
-    found
 }

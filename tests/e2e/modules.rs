@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use postdate_tests::files::texts;
+
 use crate::harness::root;
-use crate::invariants::sources;
 
 /// The path of a module below the root of its crate; the root's is empty.
 type Module = Vec<String>;
@@ -66,7 +67,7 @@ fn a_circle_is_found_through_reexports_and_through_children() {
 impl Crate {
     fn read(source: &Path) -> Self {
         let mut imports = BTreeMap::new();
-        for (path, text) in sources(source) {
+        for (path, text) in texts(source, &["rs"]) {
             let module = path.strip_prefix(source).expect("below").with_extension("");
             let mut module: Module = module.iter().map(|part| part.to_string_lossy().into_owned()).collect();
             if module.iter().any(|part| part == "tests" || part == "bin") {

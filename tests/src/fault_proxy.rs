@@ -3,7 +3,7 @@
 
 mod answer;
 mod identify;
-mod plan;
+mod script;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,9 +16,9 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::lawful;
 use crate::serve::{self, Answer, Server};
-use plan::Plans;
+use script::{FaultScript, Met};
 
-pub use plan::{Fault, Held, Moment};
+pub use script::{Fault, Held, Moment};
 
 /// What a call has to carry to pass without a record, a check or a fault: calls of the test itself.
 pub(crate) const OF_THE_TEST: &str = "x-of-the-test";
@@ -69,7 +69,7 @@ struct State {
     clock: Clock,
     http: reqwest::Client,
     records: Mutex<Vec<Recorded>>,
-    plans: Plans,
+    script: FaultScript,
     /// moto runs calls on threads, with no lock around a transaction or a conditional write.
     one_at_a_time: tokio::sync::Mutex<()>,
     lenient: AtomicBool,
@@ -84,7 +84,7 @@ impl FaultProxy {
             clock,
             http: serve::http(),
             records: Mutex::default(),
-            plans: Plans::default(),
+            script: FaultScript::default(),
             one_at_a_time: tokio::sync::Mutex::default(),
             lenient: AtomicBool::default(),
         });
@@ -132,17 +132,17 @@ impl FaultProxy {
 
     /// The `nth` call from now on meets the fault, counted from 1 among those of that action.
     pub fn fail_nth(&self, service: &str, action: &str, nth: usize, fault: Fault) {
-        self.state.plans.add(service, action, nth, nth, fault);
+        self.state.script.add(service, action, nth, nth, fault);
     }
 
     /// Every call from now on meets the fault, until [`Self::heal`].
     pub fn fail_always(&self, service: &str, action: &str, fault: Fault) {
-        self.state.plans.add(service, action, 1, usize::MAX, fault);
+        self.state.script.add(service, action, 1, usize::MAX, fault);
     }
 
     /// No more faults. What is held stays held.
     pub fn heal(&self) {
-        self.state.plans.clear();
+        self.state.script.clear();
     }
 
     /// Stops the next call of that action at the given moment, so that its caller can be killed there.
@@ -152,7 +152,7 @@ impl FaultProxy {
 
     /// Stops the `nth` call from now on, counted as in [`Self::fail_nth`].
     pub fn hold_nth(&self, service: &str, action: &str, nth: usize, moment: Moment) -> Held {
-        self.state.plans.hold(service, action, nth, moment)
+        self.state.script.hold(service, action, nth, moment)
     }
 
     /// Lets calls pass that AWS would refuse.
@@ -178,14 +178,14 @@ impl State {
         }
         let (service, action, body) = identify::identify(&request);
         let refused = lawful::problems(&service, &action, &body);
-        let met = self.plans.meet(&service, &action);
+        let met = self.script.meet(&service, &action);
         let record = Recorded {
             service: service.clone(),
             action: action.clone(),
             body,
             at: self.clock.now(),
             refused: refused.clone(),
-            fault: met.as_ref().map(plan::Met::fault),
+            fault: met.as_ref().map(Met::fault),
             answer: None,
         };
         let index = self.record(record);
@@ -193,7 +193,7 @@ impl State {
         match met {
             None if refuse => Some(answer::refusal(&service, &refused)),
             None => self.carry_out(index, &request).await,
-            Some(plan::Met::Hold(mut hold)) => {
+            Some(Met::Hold(mut hold)) => {
                 if hold.moment == Moment::Before {
                     hold.reached_and_released().await.then_some(())?;
                 }
@@ -203,16 +203,16 @@ impl State {
                 }
                 answer
             }
-            Some(plan::Met::Fail(Fault::Timeout)) => {
+            Some(Met::Fail(Fault::Timeout)) => {
                 // Until the test is over; the client gives up before.
                 std::future::pending::<()>().await;
                 None
             }
-            Some(plan::Met::Fail(Fault::LostResponse)) => {
+            Some(Met::Fail(Fault::LostResponse)) => {
                 self.carry_out(index, &request).await;
                 None
             }
-            Some(plan::Met::Fail(fault)) => {
+            Some(Met::Fail(fault)) => {
                 let body = self.records.lock().unwrap_or_else(PoisonError::into_inner).get(index).map(|call| call.body.clone());
                 Some(answer::answer(fault, &service, &action, &body.unwrap_or_default()))
             }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::clock::Clock;
-use crate::moto::{free_port, listens};
-use crate::process::{Lines, Process};
+use crate::moto::listens;
+use crate::process::{Lines, Process, free_port};
 use crate::tools;
 use crate::wait::eventually;
 use relay::Relay;

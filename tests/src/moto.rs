@@ -1,13 +1,16 @@
 //! moto, which answers as AWS would: a process of its own.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 use tokio::sync::Mutex;
 
-use crate::process::{Lines, Process};
+use crate::aws::Aws;
+use crate::clock::Clock;
+use crate::fault_proxy::FaultProxy;
+use crate::process::{Lines, Process, free_port};
 use crate::tools;
 use crate::wait::eventually;
 
@@ -52,15 +55,29 @@ impl Moto {
     }
 }
 
-/// An AWS account that nobody has used: 12 digits.
-pub fn new_account() -> String {
-    static ACCOUNTS: AtomicU32 = AtomicU32::new(1);
-    format!("{:012}", 500_000_000_000_u64 + u64::from(ACCOUNTS.fetch_add(1, Ordering::Relaxed)))
+/// An AWS account of one test, with nothing in it: moto behind a fault proxy of its own.
+pub struct Account {
+    pub clock: Clock,
+    pub proxy: FaultProxy,
+    /// The test's own calls, which no fault meets.
+    pub aws: Aws,
+    /// The server runs at least as long as this is held.
+    pub moto: Arc<Moto>,
 }
 
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()
+impl Account {
+    pub async fn new() -> Self {
+        let (moto, account, clock) = (Moto::shared().await, new_account(), Clock::new());
+        let proxy = FaultProxy::start(&moto.url(), &account, clock.clone()).await;
+        let aws = Aws::new(&proxy.url(), &account);
+        Self { clock, proxy, aws, moto }
+    }
+}
+
+/// An AWS account that nobody has used: 12 digits.
+fn new_account() -> String {
+    static ACCOUNTS: AtomicU32 = AtomicU32::new(1);
+    format!("{:012}", 500_000_000_000_u64 + u64::from(ACCOUNTS.fetch_add(1, Ordering::Relaxed)))
 }
 
 pub(crate) fn listens(port: u16) -> bool {

@@ -1,6 +1,8 @@
-//! A program that runs beside a test, and its output.
+//! A program that runs beside a test or a measure, and its output.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,22 +32,35 @@ impl Lines {
     }
 }
 
-/// Killed when dropped.
+/// A process that is killed when this is dropped.
 #[derive(Debug)]
 pub struct Process(Child);
 
 impl Process {
-    /// Starts it without input; what it writes goes to `lines`.
+    /// Starts a program without input; its output goes to `lines`.
     #[track_caller]
     pub fn start(command: &mut Command, lines: &Lines) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{} cannot be started: {error}", command.get_program().display()));
-        lines.collect(child.stdout.take().expect("stdout is piped"));
-        lines.collect(child.stderr.take().expect("stderr is piped"));
-        Self(child)
+        let process = Self::spawn(command);
+        let mut process = process.unwrap_or_else(|error| panic!("{} cannot be started: {error}", command.get_program().display()));
+        lines.collect(process.0.stdout.take().expect("stdout is piped"));
+        lines.collect(process.0.stderr.take().expect("stderr is piped"));
+        process
     }
 
-    /// How it ended, where it has.
+    /// Starts a program whose input and output the caller has set.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn spawn(command: &mut Command) -> io::Result<Self> {
+        command.spawn().map(Self)
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Returns how it ended; none while it runs.
     pub fn exited(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().expect("the process can be asked")
     }
@@ -53,6 +68,11 @@ impl Process {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.0.id()).expect("a process id")).expect("a process id");
         kill_process(pid, signal).expect("the process can be told");
+    }
+
+    /// Returns the resident memory of the process, in bytes; none where it has ended.
+    pub fn resident_bytes(&self) -> Option<u64> {
+        parse_resident(&std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).ok()?)
     }
 }
 
@@ -63,3 +83,27 @@ impl Drop for Process {
         let _ = self.0.wait();
     }
 }
+
+/// Parses `VmRSS:     1234 kB`, see proc(5).
+fn parse_resident(status: &str) -> Option<u64> {
+    let kibibytes: u64 = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// Returns a command of the host binary that gets none of the caller's own settings.
+pub fn postdate(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTDATE_")) {
+        command.env_remove(name);
+    }
+    command.env_remove("RUST_LOG").env_remove("WEBHOOK_SECRET");
+    command
+}
+
+/// Returns a port of 127.0.0.1 that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+#[cfg(test)]
+mod tests;

@@ -65,10 +65,15 @@ impl Drop for Server {
 
 /// A client of the bench. Time-outs are the caller's.
 pub fn http() -> reqwest::Client {
+    http_builder().build().expect("an HTTP client")
+}
+
+/// As [`http`], to be completed.
+pub fn http_builder() -> reqwest::ClientBuilder {
     static TLS: std::sync::Once = std::sync::Once::new();
     // reqwest is built without a TLS provider, and refuses to make a client without one.
     TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    reqwest::Client::builder().no_proxy().build().expect("an HTTP client")
+    reqwest::Client::builder().no_proxy()
 }
 
 /// Headers that belong to one connection, and those that whoever sends the message computes himself.

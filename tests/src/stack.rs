@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::driver::{Driver, Sources};
 use crate::fault_proxy::FaultProxy;
 use crate::lambda::{Emulator, Function};
-use crate::moto::{Moto, new_account};
+use crate::moto::{Account, Moto};
 use crate::tools;
 
 pub const TABLE: &str = "postdate";
@@ -60,9 +60,8 @@ impl Stack {
     }
 
     pub async fn start(options: Options) -> Self {
-        let (moto, account, clock) = (Moto::shared().await, new_account(), Clock::new());
-        let proxy = FaultProxy::start(&moto.url(), &account, clock.clone()).await;
-        let aws = Aws::new(&proxy.url(), &account);
+        let Account { clock, proxy, aws, moto } = Account::new().await;
+        let account = aws.account.clone();
         aws.create_table(TABLE).await;
         let queue_url = aws.create_queue("postdate-delay").await;
         let big_queue_url = aws.create_queue("postdate-big").await;
@@ -71,7 +70,7 @@ impl Stack {
         aws.create_schedule_group(GROUP).await;
         let (target_arn, big_arn) = (aws.arn("lambda", "function:target"), aws.arn("lambda", "function:big"));
 
-        let use_cases = options.use_cases.clone().unwrap_or_else(tools::use_cases);
+        let use_cases = options.use_cases.clone().unwrap_or_else(tools::precompiled_samples);
         let use_cases = if options.use_cases_in_s3 {
             // Buckets are of one namespace for all accounts.
             let bucket = format!("postdate-{account}");

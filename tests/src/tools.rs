@@ -1,33 +1,56 @@
-//! Where the programs are that the bench starts. `cargo xtask test` makes them and says where by variables; without
-//! these, the places where it puts them are looked at.
+//! The programs that tests start, and the directories that they read. `cargo xtask test` builds them and names them by variables.
+//! Where a variable is not set, they are built first, so that `cargo test` works in a fresh clone.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::LazyLock;
 
-/// The repository.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+pub use postdate_toolchains::repository::root;
+
+/// Returns the host binary under test.
+#[track_caller]
+pub fn host() -> PathBuf {
+    made("POSTDATE_BIN", "target/debug/postdate", &SERVER)
 }
 
-/// A Lambda as it ships: `processor`, `target` or `janitor`.
+/// Returns the component of one of the guests in `tests/guests`.
+#[track_caller]
+pub fn guest(name: &str) -> PathBuf {
+    existing(made("POSTDATE_GUESTS", "target/guests/components", &SERVER).join(format!("{name}.wasm")))
+}
+
+/// Returns the directory of the sample bundles, with their plugins.
+#[track_caller]
+pub fn samples() -> PathBuf {
+    made("POSTDATE_USE_CASES", "use-cases", &SERVER)
+}
+
+/// Returns a Lambda as it ships: `processor`, `target` or `janitor`.
 #[track_caller]
 pub fn lambda(name: &str) -> PathBuf {
-    existing(from_variable("POSTDATE_LAMBDAS", "target/debug").join(name))
+    existing(made("POSTDATE_LAMBDAS", "target/debug", &ALL).join(name))
 }
 
-/// A program of the Python environment that `tests/aws-tools.txt` describes.
+/// Returns a program of the Python environment that `tests/aws-tools.txt` describes.
 #[track_caller]
 pub fn tool(name: &str) -> PathBuf {
     existing(environment().join("bin").join(name))
 }
 
-/// A directory of bundles whose plugins are compiled ahead of time for this machine.
+/// Returns the sample bundles with plugins that are precompiled for this machine.
 #[track_caller]
-pub fn use_cases() -> PathBuf {
-    existing(from_variable("POSTDATE_AWS_USE_CASES", "target/aws-use-cases"))
+pub fn precompiled_samples() -> PathBuf {
+    made("POSTDATE_AWS_USE_CASES", "target/aws-use-cases", &ALL)
 }
 
-/// The library that shifts a process's clock when it is preloaded.
+/// Returns the tools that build plugins in JavaScript and Python; the examples in these languages are built as well.
+#[track_caller]
+pub fn plugin_tools() -> PathBuf {
+    made("POSTDATE_PLUGIN_TOOLS", "target/plugin-tools", &ALL)
+}
+
+/// Returns the library that shifts a process's clock when it is preloaded.
 #[track_caller]
 pub fn faketime() -> PathBuf {
     let libraries = environment().join("lib");
@@ -37,12 +60,38 @@ pub fn faketime() -> PathBuf {
     existing(found.unwrap_or_else(|| libraries.join("python3").join(inside)))
 }
 
-fn environment() -> PathBuf {
-    from_variable("POSTDATE_AWS_TOOLS", "target/aws-tools")
+/// Returns a directory of the build that outlives a test.
+pub fn scratch() -> PathBuf {
+    root().join("target/tmp")
 }
 
-fn from_variable(variable: &str, otherwise: &str) -> PathBuf {
-    env::var_os(variable).map_or_else(|| root().join(otherwise), PathBuf::from)
+#[track_caller]
+fn environment() -> PathBuf {
+    made("POSTDATE_AWS_TOOLS", "target/aws-tools", &TOOLS)
+}
+
+/// A part of what `cargo xtask build` makes; it is built when it is first looked at.
+type Part = LazyLock<()>;
+static SERVER: Part = LazyLock::new(|| build("server"));
+static TOOLS: Part = LazyLock::new(|| build("tools"));
+static ALL: Part = LazyLock::new(|| build("all"));
+
+fn build(part: &str) {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let xtask = cargo.current_dir(root()).args(["run", "--quiet", "--package", "xtask", "--", "build", part]);
+    let status = xtask.status().unwrap_or_else(|error| panic!("cannot start {xtask:?}: {error}"));
+    assert!(status.success(), "{xtask:?} failed: {status}");
+}
+
+#[track_caller]
+fn made(variable: &str, otherwise: &str, part: &Part) -> PathBuf {
+    existing(env::var_os(variable).map_or_else(
+        || {
+            LazyLock::force(part);
+            root().join(otherwise)
+        },
+        PathBuf::from,
+    ))
 }
 
 #[track_caller]

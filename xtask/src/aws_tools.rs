@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use postdate_toolchains::python;
 
 use crate::{
-    serve::host,
+    build::host,
     step::{output, root, step, target},
 };
 

@@ -15,9 +15,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
+    build::{HOSTS, knowing_paths},
     guests,
     step::{asks_for_help, cargo, root, step, target},
-    test::{HOSTS, knowing_paths},
     wrapper,
 };
 use tools::Tools;

@@ -9,8 +9,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
+    build::HOSTS,
     step::{cargo, root, seconds_of, step, target},
-    test::HOSTS,
     wrapper,
 };
 

@@ -12,7 +12,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::step::{asks_for_help, cargo, output, root, step, target};
+use crate::{
+    build::{LAMBDAS, PROGRAMS_AND_TESTS},
+    step::{asks_for_help, cargo, output, root, step, target},
+};
 
 const HELP: &str = "\
 cargo xtask lambda [--arch arm64|x86_64] [--out DIR]
@@ -27,7 +30,7 @@ with POSTDATE_GUEST_TOOLCHAIN=distro (it calls rustup), plain cargo builds for t
 const FUNCTIONS: [&str; 3] = ["processor", "target", "janitor"];
 
 /// In the root Cargo.toml.
-const PROFILE: &str = "lambda";
+pub const PROFILE: &str = "lambda";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Arch {
@@ -121,14 +124,20 @@ fn build(arch: Arch) -> Result<Vec<PathBuf>> {
     Ok(FUNCTIONS.iter().map(|function| directory.join(function)).collect())
 }
 
-/// For the benchmark: the functions and its baselines (`host/aws/examples`) for this machine, and zips of all in `zips`.
-/// Returns where the programs are.
-pub fn with_baselines(zips: &Path) -> Result<PathBuf> {
+/// Builds the functions and the benchmark's baselines (`host/aws/examples`) for this machine, and zips of all in `zips`. Returns the
+/// directory of the programs. The profile `dev` shares the tests' builds.
+pub fn with_baselines(profile: &str, zips: &Path) -> Result<PathBuf> {
     let arch = Arch::own().context("functions are built and measured on Linux, on x86_64 or arm64, only")?;
     let mut build = cargo("build");
-    build.args(["--profile", PROFILE, "--locked", "--package", "postdate-aws", "--bins", "--examples", "--target", arch.triple()]);
+    build.args(LAMBDAS).args(["--locked", "--examples"]);
+    let directory = if profile == PROFILE {
+        build.args(["--profile", PROFILE, "--bins", "--target", arch.triple()]);
+        target().join(arch.triple()).join(PROFILE)
+    } else {
+        build.args(PROGRAMS_AND_TESTS);
+        target().join("debug")
+    };
     step("Building the functions and their baselines", &mut build)?;
-    let directory = target().join(arch.triple()).join(PROFILE);
     std::fs::create_dir_all(zips).with_context(|| format!("cannot make {}", zips.display()))?;
     for program in ["processor", "target", "examples/hello", "examples/plain"] {
         let program = directory.join(program);

@@ -2,6 +2,7 @@
 
 mod aws_tools;
 mod bench;
+mod build;
 mod coverage;
 mod examples;
 mod fuzz;
@@ -22,6 +23,7 @@ cargo xtask COMMAND
 Commands:
   serve     build everything and start `postdate serve` with the sample use cases
   test      build everything and run every test
+  build     build what the tests start, and run none
   plugins   build the WASM plugins and place them in their bundles
   lambda    build the AWS Lambda functions and write their zips
   torture   kill the server at random moments under load and count what is lost
@@ -54,6 +56,7 @@ fn run(command: &str, arguments: Vec<OsString>) -> Result<ExitCode> {
     match command {
         "serve" => serve::run(arguments),
         "test" => test::run(&arguments),
+        "build" => build::run(&arguments),
         "plugins" => guests::run(arguments),
         "lambda" => lambda::run(arguments),
         "torture" => test::torture(arguments),

@@ -3,14 +3,15 @@
 use std::{
     env,
     ffi::OsString,
+    path::PathBuf,
     process::{Command, ExitCode},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::{
-    guests,
-    step::{asks_for_help, cargo, passed_on, root, step, target},
+    build::{self, SERVER, host},
+    step::{asks_for_help, passed_on, root},
 };
 
 const HELP: &str = "\
@@ -26,36 +27,32 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     if asks_for_help(&arguments, HELP) {
         return Ok(ExitCode::SUCCESS);
     }
-    build_everything(&["--package", "postdate"])?;
+    build::server(&SERVER)?;
 
+    let arguments = passed_on(arguments);
     let mut server = Command::new(host());
-    server.current_dir(root()).arg("serve").args(passed_on(arguments));
     // As a variable, so that `-- --use-cases DIR` still has the last word.
     if env::var_os("POSTDATE_USE_CASES").is_none() {
         server.env("POSTDATE_USE_CASES", root().join("use-cases"));
     }
-    if env::var_os("WEBHOOK_SECRET").is_none() {
+    if let Some(file) = secrets_file(&arguments, env::var_os("POSTDATE_SECRETS_FILE")) {
+        eprintln!("==> Secrets, WEBHOOK_SECRET among them, come from {} and from nowhere else", file.display());
+    } else if env::var_os("WEBHOOK_SECRET").is_none() {
         server.env("WEBHOOK_SECRET", DEVELOPMENT_SECRET);
         eprintln!("==> WEBHOOK_SECRET is not set: webhooks are signed with the public development secret");
     }
+    server.current_dir(root()).arg("serve").args(arguments);
     eprintln!("==> Starting {}", host().display());
     become_(&mut server)
 }
 
-/// The host binary that [`build_host`] makes.
-pub fn host() -> std::path::PathBuf {
-    target().join("debug").join(format!("postdate{}", env::consts::EXE_SUFFIX))
-}
-
-/// Plugins and host at the same time: each build has long stretches that keep one core busy and leave the other idle.
-/// `selection` tells cargo what to build of the host.
-pub fn build_everything(selection: &[&str]) -> Result<()> {
-    std::thread::scope(|scope| {
-        let host = scope.spawn(|| step("Building the host", cargo("build").args(selection).arg("--locked")));
-        let plugins = guests::build();
-        let host = host.join().unwrap_or_else(|_| bail!("the build of the host was cut off"));
-        plugins.and(host)
-    })
+/// Returns the file that the server reads secrets from, by its argument or else by its variable; none where it reads its environment.
+fn secrets_file(arguments: &[OsString], variable: Option<OsString>) -> Option<PathBuf> {
+    let argument = arguments.iter().enumerate().find_map(|(at, argument)| match argument.to_str()?.strip_prefix("--secrets-file")? {
+        "" => arguments.get(at + 1).cloned(),
+        value => value.strip_prefix('=').map(OsString::from),
+    });
+    argument.or(variable).map(PathBuf::from)
 }
 
 /// Takes this process's place, so that a signal for xtask is a signal for the server.
@@ -70,3 +67,6 @@ fn become_(server: &mut Command) -> Result<ExitCode> {
     let status = server.status().with_context(|| format!("cannot start {}", host().display()))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,20 +1,14 @@
-//! Where the repository is, its cargo, and arguments that are passed on.
+//! The repository's cargo, and arguments that are passed on.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{ffi::OsString, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
-pub use postdate_toolchains::step::{output, step};
+pub use postdate_toolchains::{
+    repository::root,
+    step::{output, step},
+};
 
-/// The repository: where the workspace's Cargo.toml is.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
-}
-
-/// Where builds go. Always inside the repository, since tests are told of paths in it.
+/// Returns the directory of builds. It is inside the repository whatever `CARGO_TARGET_DIR` says: tests look for programs there.
 pub fn target() -> PathBuf {
     root().join("target")
 }

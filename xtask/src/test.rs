@@ -5,11 +5,10 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::{
-    aws_tools, examples, guests,
-    serve::{build_everything, host},
+    build::{self, BUNDLES, HOSTS, LAMBDAS, PROGRAMS_AND_TESTS, host, knowing_paths},
     step::{asks_for_help, cargo, root, seconds_of, step, target},
 };
 
@@ -29,30 +28,11 @@ Fails if an acknowledged request is lost, ran twice without a kill in the middle
 
 const DEFAULT_TORTURE_SECONDS: u64 = 60;
 
-/// All but the Lambdas. What builds them and what tests them select alike, with [`BUILT`]: so nothing is built twice,
-/// since cargo unites the features of all that it builds together.
-pub const HOSTS: [&str; 3] = ["--workspace", "--exclude", "postdate-aws"];
-
-/// The Lambdas by themselves, so that they are without the compiler of plugins, as they ship.
-const LAMBDAS: [&str; 2] = ["--package", "postdate-aws"];
-
-const BUILT: [&str; 2] = ["--bins", "--tests"];
-
-/// The sample bundles, from the repository's root.
-const BUNDLES: [&str; 2] = ["use-cases/orders", "use-cases/webhook"];
-
 pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     if asks_for_help(arguments, HELP) {
         return Ok(ExitCode::SUCCESS);
     }
-    // The tools come over the network while the processor compiles.
-    std::thread::scope(|scope| {
-        let tools = scope.spawn(|| aws_tools::install().and_then(|()| examples::build()));
-        build_hosts()?;
-        step("Building the Lambdas", cargo("build").args(LAMBDAS).args(BUILT).arg("--locked"))?;
-        tools.join().unwrap_or_else(|_| bail!("the installation of the tools was cut off"))
-    })?;
-    aws_tools::compile(&BUNDLES)?;
+    build::all(&PROGRAMS_AND_TESTS)?;
     let plugins = ["--locked", "--manifest-path", "plugins/Cargo.toml", "--target-dir"];
     step("Testing the plugins", cargo("test").args(plugins).arg(target().join("guests-native")).args(arguments))?;
     step("Testing the hosts", knowing_paths(cargo("test").args(HOSTS).arg("--locked")).args(arguments))?;
@@ -80,21 +60,10 @@ pub fn torture(arguments: Vec<OsString>) -> Result<ExitCode> {
             other => return Err(other.unexpected().into()),
         }
     }
-    build_hosts()?;
+    build::server(&PROGRAMS_AND_TESTS)?;
     let mut test = cargo("test");
     test.args(HOSTS).args(["--locked", "--test", "e2e", "torture", "--", "--nocapture"]);
     test.env("POSTDATE_TORTURE_SECONDS", seconds.to_string());
     step(&format!("Torture for {seconds} s"), knowing_paths(&mut test))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn build_hosts() -> Result<()> {
-    build_everything(&[&HOSTS[..], &BUILT].concat())
-}
-
-/// Tells the tests where to find what was built for them.
-pub fn knowing_paths(command: &mut Command) -> &mut Command {
-    command.env("POSTDATE_BIN", host()).env("POSTDATE_GUESTS", guests::components()).env("POSTDATE_USE_CASES", root().join("use-cases"));
-    command.env("POSTDATE_LAMBDAS", target().join("debug")).env("POSTDATE_AWS_USE_CASES", aws_tools::use_cases());
-    command.env("POSTDATE_AWS_TOOLS", aws_tools::environment()).env("POSTDATE_PLUGIN_TOOLS", examples::tools())
 }

@@ -10,52 +10,43 @@ use postdate_core::lifecycle::Change;
 use postdate_core::ports::{Changed, Changes, Intake, LedgerError};
 use postdate_core::request::{NewRequest, Request, Status};
 use postdate_core::testing::{adoption_contract, ledger_contract, moment, new_request, sample_id};
-use postdate_tests::aws::Aws;
-use postdate_tests::clock::Clock;
-use postdate_tests::fault_proxy::FaultProxy;
-use postdate_tests::moto::{Moto, new_account};
+use postdate_tests::moto::Account;
 
-struct Place {
+const TABLE: &str = "ledger";
+
+/// A ledger over a table that no other test uses.
+struct Scene {
     ledger: DynamoLedger,
-    aws: Aws,
-    table: String,
-    _moto: std::sync::Arc<Moto>,
-    /// Makes transactions atomic, which moto does not when two overlap.
-    _proxy: FaultProxy,
+    account: Account,
 }
 
-/// Creates a ledger over a table of its own.
-async fn place() -> Place {
-    let moto = Moto::shared().await;
-    let account = new_account();
-    let proxy = FaultProxy::start(&moto.url(), &account, Clock::new()).await;
-    let table = format!("ledger-{account}");
-    let aws = Aws::new(&proxy.url(), &account);
-    aws.create_table(&table).await;
+async fn scene() -> Scene {
+    let account = Account::new().await;
+    account.aws.create_table(TABLE).await;
     let http = aws_smithy_http_client::Builder::new().build_http();
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(postdate_tests::aws::REGION))
         .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
-        .endpoint_url(proxy.url())
+        .endpoint_url(account.proxy.url())
         .http_client(http)
         .build();
-    let ledger = DynamoLedger::new(aws_sdk_dynamodb::Client::from_conf(config), &table, Duration::from_hours(24));
-    Place { ledger, aws, table, _moto: moto, _proxy: proxy }
+    let ledger = DynamoLedger::new(aws_sdk_dynamodb::Client::from_conf(config), TABLE, Duration::from_hours(24));
+    Scene { ledger, account }
 }
 
 #[tokio::test]
 async fn the_dynamodb_ledger_keeps_the_ledger_contract() {
-    let place = place().await;
-    let ledger = &place.ledger;
+    let scene = scene().await;
+    let ledger = &scene.ledger;
     ledger_contract(ledger).await;
     adoption_contract(ledger).await;
 }
 
 #[tokio::test]
 async fn a_claim_returns_the_body_and_an_ended_request_gets_an_expiry_time() {
-    let place = place().await;
-    let ledger = &place.ledger;
+    let scene = scene().await;
+    let ledger = &scene.ledger;
     let new = new_request(sample_id(1), "orders", moment());
     let new = NewRequest {
         idempotency_key: Some("k".to_owned()),
@@ -69,7 +60,7 @@ async fn a_claim_returns_the_body_and_an_ended_request_gets_an_expiry_time() {
     let outcome = postdate_core::lifecycle::Outcome::Succeeded { result: None, notice: None };
     ledger.change(sample_id(1), Change::Finish { attempt: 1, outcome }, moment()).await.unwrap();
     let expires = (moment() + TimeDelta::days(1)).timestamp().to_string();
-    let items = place.aws.items(&place.table).await;
+    let items = scene.account.aws.items(TABLE).await;
     let requests: Vec<_> = items.iter().filter(|item| item["sk"]["S"] != "use-cases").collect();
     assert_eq!(requests.len(), 3, "{items:?}");
     assert!(requests.iter().all(|item| item["expires"]["N"] == expires.as_str()), "{items:?}");
@@ -77,8 +68,8 @@ async fn a_claim_returns_the_body_and_an_ended_request_gets_an_expiry_time() {
 
 #[tokio::test]
 async fn overdue_requests_are_found_oldest_first_unless_claimed_or_ended() {
-    let place = place().await;
-    let ledger = &place.ledger;
+    let scene = scene().await;
+    let ledger = &scene.ledger;
     for n in 1..=9 {
         let due = moment() + TimeDelta::seconds(10 - i64::try_from(n).unwrap());
         ledger.insert(new_request(sample_id(n), "orders", due)).await.unwrap();
@@ -97,20 +88,20 @@ async fn overdue_requests_are_found_oldest_first_unless_claimed_or_ended() {
 
 #[tokio::test]
 async fn a_body_larger_than_an_item_is_refused_with_its_size_and_the_limit() {
-    let place = place().await;
-    let ledger = &place.ledger;
+    let scene = scene().await;
+    let ledger = &scene.ledger;
     let new = NewRequest { body: "x".repeat(MAX_BODY_BYTES + 1), ..new_request(sample_id(1), "orders", moment()) };
     let error = ledger.insert(new).await.unwrap_err();
     assert!(matches!(error, LedgerError::TooLarge { size, limit } if size == limit + 1), "{error}");
-    assert!(place.aws.items(&place.table).await.is_empty());
+    assert!(scene.account.aws.items(TABLE).await.is_empty());
     let largest = NewRequest { body: "x".repeat(MAX_BODY_BYTES), ..new_request(sample_id(2), "orders", moment()) };
     ledger.insert(largest).await.unwrap();
 }
 
 #[tokio::test]
 async fn the_janitors_cursor_is_stored() {
-    let place = place().await;
-    let ledger = &place.ledger;
+    let scene = scene().await;
+    let ledger = &scene.ledger;
     assert_eq!(ledger.cursor().await.unwrap(), "");
     ledger.set_cursor("postdate-orders-1").await.unwrap();
     assert_eq!(ledger.cursor().await.unwrap(), "postdate-orders-1");

@@ -3,7 +3,6 @@
 #![expect(clippy::similar_names, reason = "a scheduler makes schedules")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
@@ -19,21 +18,18 @@ use postdate_core::ports::{Arming, ScheduleError, Scheduler};
 use postdate_core::request::Request;
 use postdate_core::testing::{moment, new_request, sample_id};
 use postdate_core::use_case::{Target, UseCase};
-use postdate_tests::aws::{Aws, REGION};
-use postdate_tests::clock::Clock;
-use postdate_tests::fault_proxy::{Fault, FaultProxy};
-use postdate_tests::moto::{Moto, new_account};
+use postdate_tests::aws::REGION;
+use postdate_tests::fault_proxy::Fault;
+use postdate_tests::moto::Account;
 use serde_json::Value;
 
 const GROUP: &str = "postdate";
 
-struct Place {
+struct Scene {
     scheduler: AwsScheduler,
-    aws: Aws,
-    proxy: FaultProxy,
+    account: Account,
     queue: String,
     is_rules: bool,
-    _moto: Arc<Moto>,
 }
 
 /// A rule or a schedule, in one form for both.
@@ -44,16 +40,14 @@ struct Timer {
     target: Value,
 }
 
-async fn place(is_rules: bool, with_queue: bool) -> Place {
-    let moto = Moto::shared().await;
-    let account = new_account();
-    let proxy = FaultProxy::start(&moto.url(), &account, Clock::new()).await;
-    let aws = Aws::new(&moto.url(), &account);
+async fn scene(is_rules: bool, with_queue: bool) -> Scene {
+    let account = Account::new().await;
+    let aws = &account.aws;
     let queue = aws.create_queue("delay").await;
     if !is_rules {
         aws.create_schedule_group(GROUP).await;
     }
-    let role_arn = format!("arn:aws:iam::{account}:role/postdate-scheduler");
+    let role_arn = format!("arn:aws:iam::{}:role/postdate-scheduler", aws.account);
     let big = HostAddress { arn: aws.arn("lambda", "function:big"), queue_url: None };
     let settings = ScheduleSettings {
         prefix: "postdate-".to_owned(),
@@ -68,30 +62,30 @@ async fn place(is_rules: bool, with_queue: bool) -> Place {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new("key", "secret", None, None, "test")))
-        .endpoint_url(proxy.url())
+        .endpoint_url(account.proxy.url())
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(5)).build())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build();
     let (events, schedules, queues) =
         (aws_sdk_eventbridge::Client::new(&sdk), aws_sdk_scheduler::Client::new(&sdk), aws_sdk_sqs::Client::new(&sdk));
     let scheduler = AwsScheduler::new(settings, Lazy::new(|| events), Lazy::new(|| schedules), Lazy::new(|| queues), moment);
-    Place { scheduler, aws, proxy, queue, is_rules, _moto: moto }
+    Scene { scheduler, account, queue, is_rules }
 }
 
-impl Place {
+impl Scene {
     async fn timers(&self) -> Vec<Timer> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let mut timers = Vec::new();
         if self.is_rules {
-            for rule in self.aws.list_rules().await {
+            for rule in self.account.aws.list_rules().await {
                 let name = text(&rule["Name"]);
-                let mut targets = self.aws.list_targets_by_rule(&name).await;
+                let mut targets = self.account.aws.list_targets_by_rule(&name).await;
                 assert!(targets.len() <= 1, "{targets:?}");
                 timers.push(Timer { name, expression: text(&rule["ScheduleExpression"]), target: targets.pop().unwrap_or_default() });
             }
         } else {
-            for name in self.aws.list_schedules(GROUP).await {
-                let mut schedule = self.aws.get_schedule(GROUP, &name).await.unwrap();
+            for name in self.account.aws.list_schedules(GROUP).await {
+                let mut schedule = self.account.aws.get_schedule(GROUP, &name).await.unwrap();
                 assert_eq!(schedule["ActionAfterCompletion"], "DELETE");
                 timers.push(Timer { name, expression: text(&schedule["ScheduleExpression"]), target: schedule["Target"].take() });
             }
@@ -123,45 +117,45 @@ fn moved(request: &Request, due_at: DateTime<Utc>) -> Request {
 }
 
 async fn contract(is_rules: bool) {
-    let place = place(is_rules, true).await;
+    let scene = scene(is_rules, true).await;
     let first = request(1, TimeDelta::days(424));
-    let with_trace = place.scheduler.with_trace(Some("Root=1-2-3".to_owned()));
+    let with_trace = scene.scheduler.with_trace(Some("Root=1-2-3".to_owned()));
     with_trace.schedule(Arming { request: &first, target: None, body: Some(r#"{"n":1}"#) }).await.unwrap();
 
     // 424 days after 2027-01-01 is 2028-02-29. The timer fires in the minute before.
-    let timer = place.only_timer().await;
-    assert_eq!(timer.expression, place.expression("cron(59 23 28 2 ? 2028)", "at(2028-02-28T23:59:00)"));
-    assert_eq!(timer.target["Arn"], place.aws.arn("lambda", "function:target:live"));
-    assert_eq!(timer.target["DeadLetterConfig"]["Arn"], place.aws.arn("sqs", "dead-letters"));
+    let timer = scene.only_timer().await;
+    assert_eq!(timer.expression, scene.expression("cron(59 23 28 2 ? 2028)", "at(2028-02-28T23:59:00)"));
+    assert_eq!(timer.target["Arn"], scene.account.aws.arn("lambda", "function:target:live"));
+    assert_eq!(timer.target["DeadLetterConfig"]["Arn"], scene.account.aws.arn("sqs", "dead-letters"));
     assert_eq!(timer.target["RetryPolicy"]["MaximumEventAgeInSeconds"], 3600);
     assert_eq!(timer.target["RetryPolicy"]["MaximumRetryAttempts"], 185);
     let envelope = Envelope::parse(timer.target["Input"].as_str().unwrap()).unwrap();
     assert_eq!((envelope.correlation_id, envelope.attempt, envelope.body()), (first.id, 1, Some(r#"{"n":1}"#)));
     assert_eq!((envelope.rule.as_deref(), envelope.trace_id.as_deref()), (Some(timer.name.as_str()), Some("Root=1-2-3")));
-    assert_eq!(place.scheduler.id_of(&timer.name), Some(first.id));
+    assert_eq!(scene.scheduler.id_of(&timer.name), Some(first.id));
 
-    place.schedule(&first).await.unwrap();
+    scene.schedule(&first).await.unwrap();
     let later = moved(&first, moment() + TimeDelta::days(365));
-    place.schedule(&later).await.unwrap();
-    let timer = place.only_timer().await;
-    assert_eq!(timer.expression, place.expression("cron(59 23 31 12 ? 2027)", "at(2027-12-31T23:59:00)"));
+    scene.schedule(&later).await.unwrap();
+    let timer = scene.only_timer().await;
+    assert_eq!(timer.expression, scene.expression("cron(59 23 31 12 ? 2027)", "at(2027-12-31T23:59:00)"));
     assert!(timer.target["Input"].as_str().unwrap().contains("2028-01-01T00:00:00.000Z"));
 
-    place.scheduler.unschedule(&later).await.unwrap();
-    assert!(place.timers().await.is_empty());
-    place.scheduler.unschedule(&later).await.unwrap();
-    place.scheduler.clean_rule(&timer.name).await.unwrap();
+    scene.scheduler.unschedule(&later).await.unwrap();
+    assert!(scene.timers().await.is_empty());
+    scene.scheduler.unschedule(&later).await.unwrap();
+    scene.scheduler.clean_rule(&timer.name).await.unwrap();
 
     // A request that is due soon goes to the delay queue only.
-    place.schedule(&request(2, TimeDelta::seconds(0))).await.unwrap();
-    place.schedule(&request(3, TimeDelta::milliseconds(90_900))).await.unwrap();
-    assert!(place.timers().await.is_empty());
-    let sent = place.proxy.calls("sqs", "SendMessage");
+    scene.schedule(&request(2, TimeDelta::seconds(0))).await.unwrap();
+    scene.schedule(&request(3, TimeDelta::milliseconds(90_900))).await.unwrap();
+    assert!(scene.timers().await.is_empty());
+    let sent = scene.account.proxy.calls("sqs", "SendMessage");
     assert_eq!(sent.iter().map(|call| call.body["DelaySeconds"].clone()).collect::<Vec<_>>(), [0, 90]);
-    let messages = place.aws.take_messages(&place.queue).await;
+    let messages = scene.account.aws.take_messages(&scene.queue).await;
     let envelope = Envelope::parse(&messages[0].body).unwrap();
     assert_eq!((messages.len(), envelope.correlation_id, envelope.rule), (1, sample_id(2), None));
-    place.proxy.assert_lawful();
+    scene.account.proxy.assert_lawful();
 }
 
 #[tokio::test]
@@ -176,27 +170,27 @@ async fn schedules_keep_the_contract() {
 
 #[tokio::test]
 async fn an_envelope_can_be_parked_in_the_queue_for_up_to_900_seconds() {
-    let place = place(true, true).await;
+    let scene = scene(true, true).await;
     let envelope = Envelope::of(&request(1, TimeDelta::hours(1)), Some("a-rule".to_owned()), None);
-    let park = |due_in| place.scheduler.park(&envelope, moment() + due_in, moment());
+    let park = |due_in| scene.scheduler.park(&envelope, moment() + due_in, moment());
     assert!(!park(TimeDelta::milliseconds(900_001)).await.unwrap());
     assert!(park(TimeDelta::seconds(900)).await.unwrap());
     assert!(park(TimeDelta::seconds(-5)).await.unwrap());
-    let sent = place.proxy.calls("sqs", "SendMessage");
+    let sent = scene.account.proxy.calls("sqs", "SendMessage");
     assert_eq!(sent.iter().map(|call| call.body["DelaySeconds"].clone()).collect::<Vec<_>>(), [900, 0]);
-    let messages = place.aws.take_messages(&place.queue).await;
+    let messages = scene.account.aws.take_messages(&scene.queue).await;
     assert_eq!(Envelope::parse(&messages[0].body).unwrap().rule.as_deref(), Some("a-rule"));
 }
 
 #[tokio::test]
 async fn a_request_without_a_delay_queue_is_scheduled_at_the_next_whole_minute() {
     for is_rules in [true, false] {
-        let place = place(is_rules, false).await;
-        place.schedule(&request(1, TimeDelta::milliseconds(61_001))).await.unwrap();
-        let expected = place.expression("cron(2 0 1 1 ? 2027)", "at(2027-01-01T00:02:00)");
-        assert_eq!(place.only_timer().await.expression, expected);
+        let scene = scene(is_rules, false).await;
+        scene.schedule(&request(1, TimeDelta::milliseconds(61_001))).await.unwrap();
+        let expected = scene.expression("cron(2 0 1 1 ? 2027)", "at(2027-01-01T00:02:00)");
+        assert_eq!(scene.only_timer().await.expression, expected);
         let envelope = Envelope::of(&request(1, TimeDelta::seconds(1)), None, None);
-        assert!(!place.scheduler.park(&envelope, moment(), moment()).await.unwrap());
+        assert!(!scene.scheduler.park(&envelope, moment(), moment()).await.unwrap());
     }
 }
 
@@ -209,53 +203,53 @@ fn target(toml: &str) -> Target {
 async fn a_direct_target_gets_the_body_from_the_rule_itself() {
     let body = r#"{"n":1}"#;
     for is_rules in [true, false] {
-        let place = place(is_rules, true).await;
-        let fifo = target(&format!(r#"kind = "sqs", direct = true, group = "g", arn = "{}""#, place.aws.arn("sqs", "orders.fifo")));
+        let scene = scene(is_rules, true).await;
+        let fifo = target(&format!(r#"kind = "sqs", direct = true, group = "g", arn = "{}""#, scene.account.aws.arn("sqs", "orders.fifo")));
         let near = request(1, TimeDelta::seconds(90));
-        place.scheduler.schedule(Arming { request: &near, target: Some(&fifo), body: Some(body) }).await.unwrap();
-        let timer = place.only_timer().await;
-        assert_eq!(timer.expression, place.expression("cron(2 0 1 1 ? 2027)", "at(2027-01-01T00:02:00)"), "direct, so never queued");
-        assert_eq!(timer.target["Arn"], place.aws.arn("sqs", "orders.fifo"));
+        scene.scheduler.schedule(Arming { request: &near, target: Some(&fifo), body: Some(body) }).await.unwrap();
+        let timer = scene.only_timer().await;
+        assert_eq!(timer.expression, scene.expression("cron(2 0 1 1 ? 2027)", "at(2027-01-01T00:02:00)"), "no queue, though it is near");
+        assert_eq!(timer.target["Arn"], scene.account.aws.arn("sqs", "orders.fifo"));
         assert_eq!(timer.target["Input"], body);
         assert_eq!(timer.target["SqsParameters"]["MessageGroupId"], "g");
 
         let role = "arn:aws:iam::123456789012:role/postdate-direct-flow";
-        let arn = place.aws.arn("states", "stateMachine:flow");
+        let arn = scene.account.aws.arn("states", "stateMachine:flow");
         let flow = target(&format!(r#"kind = "step-functions", direct = true, role = "{role}", arn = "{arn}""#));
-        place.scheduler.unschedule(&near).await.unwrap();
-        place.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: Some(body) }).await.unwrap();
-        assert_eq!(place.only_timer().await.target["RoleArn"], role);
+        scene.scheduler.unschedule(&near).await.unwrap();
+        scene.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: Some(body) }).await.unwrap();
+        assert_eq!(scene.only_timer().await.target["RoleArn"], role);
 
-        let nothing = place.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: None }).await;
+        let nothing = scene.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: None }).await;
         assert!(matches!(nothing, Err(ScheduleError::Failed(_))));
         if is_rules {
             let long = format!("\"{}\"", "a".repeat(8191));
-            let refused = place.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: Some(&long) }).await;
+            let refused = scene.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: Some(&long) }).await;
             assert!(refused.unwrap_err().to_string().contains("8193 characters"));
         }
-        place.proxy.assert_lawful();
+        scene.account.proxy.assert_lawful();
     }
 }
 
 #[tokio::test]
 async fn a_target_with_a_host_is_scheduled_on_that_host_and_an_unknown_host_is_refused() {
-    let place = place(true, true).await;
+    let scene = scene(true, true).await;
     let request = request(1, TimeDelta::seconds(90));
     let big = Target::Plugin { host: Some("big".to_owned()) };
-    place.scheduler.schedule(Arming { request: &request, target: Some(&big), body: None }).await.unwrap();
-    let timer = place.only_timer().await;
-    assert_eq!(timer.target["Arn"], place.aws.arn("lambda", "function:big"));
-    assert_eq!(timer.expression, "cron(2 0 1 1 ? 2027)", "the host `big` has no queue");
+    scene.scheduler.schedule(Arming { request: &request, target: Some(&big), body: None }).await.unwrap();
+    let timer = scene.only_timer().await;
+    assert_eq!(timer.target["Arn"], scene.account.aws.arn("lambda", "function:big"));
+    assert_eq!(timer.expression, "cron(2 0 1 1 ? 2027)", "it has no queue");
     let lost = Target::Plugin { host: Some("lost".to_owned()) };
-    assert!(place.scheduler.serves(&big).is_ok());
-    assert!(place.scheduler.serves(&lost).unwrap_err().contains("big"));
-    let refused = place.scheduler.schedule(Arming { request: &request, target: Some(&lost), body: None }).await;
+    assert!(scene.scheduler.serves(&big).is_ok());
+    assert!(scene.scheduler.serves(&lost).unwrap_err().contains("big"));
+    let refused = scene.scheduler.schedule(Arming { request: &request, target: Some(&lost), body: None }).await;
     assert!(matches!(refused, Err(ScheduleError::Failed(_))));
 }
 
 #[tokio::test]
 async fn direct_targets_that_a_backend_cannot_reach_are_not_served() {
-    let (rules, schedules) = (place(true, true).await, place(false, true).await);
+    let (rules, schedules) = (scene(true, true).await, scene(false, true).await);
     let role = r#"role = "arn:aws:iam::123456789012:role/r""#;
     let topic = target(r#"kind = "sns", direct = true, arn = "arn:aws:sns:eu-central-1:123456789012:t.fifo""#);
     assert!(rules.scheduler.serves(&topic).is_err() && schedules.scheduler.serves(&topic).is_err());
@@ -282,18 +276,18 @@ async fn a_transient_fault_of_a_scheduling_call_is_retried() {
             if fault == Fault::ConcurrentModification && !is_rules {
                 continue;
             }
-            let place = place(is_rules, true).await;
-            place.proxy.fail_once(service, action, fault);
-            place.schedule(&request(1, FAR)).await.unwrap_or_else(|error| panic!("{action} {fault:?}: {error}"));
-            assert_eq!(place.proxy.calls(service, action)[0].fault, Some(fault));
-            assert!(place.only_timer().await.target["Input"].is_string(), "{action} {fault:?}");
-            place.proxy.assert_lawful();
+            let scene = scene(is_rules, true).await;
+            scene.account.proxy.fail_once(service, action, fault);
+            scene.schedule(&request(1, FAR)).await.unwrap_or_else(|error| panic!("{action} {fault:?}: {error}"));
+            assert_eq!(scene.account.proxy.calls(service, action)[0].fault, Some(fault));
+            assert!(scene.only_timer().await.target["Input"].is_string(), "{action} {fault:?}");
+            scene.account.proxy.assert_lawful();
         }
     }
-    let place = place(true, true).await;
-    place.proxy.fail_once("events", "PutTargets", Fault::PartFailed);
-    place.schedule(&request(1, FAR)).await.unwrap();
-    assert_eq!(place.proxy.names(0), ["events.PutRule", "events.PutTargets", "events.PutTargets"]);
+    let scene = scene(true, true).await;
+    scene.account.proxy.fail_once("events", "PutTargets", Fault::PartFailed);
+    scene.schedule(&request(1, FAR)).await.unwrap();
+    assert_eq!(scene.account.proxy.names(0), ["events.PutRule", "events.PutTargets", "events.PutTargets"]);
 }
 
 #[tokio::test]
@@ -306,50 +300,50 @@ async fn a_lasting_fault_is_returned_and_a_partly_created_rule_can_be_removed() 
         (Fault::LimitExceeded, true),
     ] {
         for action in ["PutRule", "PutTargets"] {
-            let place = place(true, true).await;
-            place.proxy.fail_always("events", action, fault);
-            let error = place.schedule(&request(1, FAR)).await.unwrap_err();
+            let scene = scene(true, true).await;
+            scene.account.proxy.fail_always("events", action, fault);
+            let error = scene.schedule(&request(1, FAR)).await.unwrap_err();
             assert_eq!(matches!(error, ScheduleError::Unavailable { .. }), passing, "{action} {fault:?}: {error}");
             let retry_after = if let ScheduleError::Unavailable { retry_after, .. } = &error { *retry_after } else { None };
             assert_eq!(retry_after.map(|wait| wait.as_secs()), (fault == Fault::LimitExceeded).then_some(60));
             assert!(error.to_string().contains(action), "{error}");
-            assert!(place.proxy.calls("events", action).len() <= 5);
-            place.scheduler.unschedule(&request(1, FAR)).await.unwrap();
-            assert!(place.timers().await.is_empty(), "{action} {fault:?}");
+            assert!(scene.account.proxy.calls("events", action).len() <= 5);
+            scene.scheduler.unschedule(&request(1, FAR)).await.unwrap();
+            assert!(scene.timers().await.is_empty(), "{action} {fault:?}");
         }
     }
 }
 
 #[tokio::test]
 async fn a_failed_rescheduling_does_not_remove_the_existing_rule() {
-    let place = place(true, true).await;
+    let scene = scene(true, true).await;
     let first = request(1, FAR);
-    place.schedule(&first).await.unwrap();
-    place.proxy.fail_always("events", "PutTargets", Fault::AccessDenied);
+    scene.schedule(&first).await.unwrap();
+    scene.account.proxy.fail_always("events", "PutTargets", Fault::AccessDenied);
     for request in [moved(&first, moment() + TimeDelta::days(20)), first] {
         let again = Arming { request: &request, target: None, body: None };
-        place.scheduler.schedule(again).await.unwrap_err();
+        scene.scheduler.schedule(again).await.unwrap_err();
     }
-    assert!(place.only_timer().await.target["Input"].is_string());
+    assert!(scene.only_timer().await.target["Input"].is_string());
 }
 
 #[tokio::test]
 async fn only_rules_named_after_a_request_of_this_deployment_are_cleaned() {
-    let place = place(true, true).await;
+    let scene = scene(true, true).await;
     for name in ["postdate-janitor", "other-orders-01941f29-7c00-7000-8000-000000000001", "postdate-*", ""] {
-        place.scheduler.clean_rule(name).await.unwrap_err();
+        scene.scheduler.clean_rule(name).await.unwrap_err();
     }
-    assert!(place.proxy.records().is_empty(), "a refused name must cause no call");
-    place.schedule(&request(1, FAR)).await.unwrap();
-    place.schedule(&request(2, FAR)).await.unwrap();
-    let page = place.scheduler.list_rules(None, 1).await.unwrap();
+    assert!(scene.account.proxy.records().is_empty(), "nothing was called");
+    scene.schedule(&request(1, FAR)).await.unwrap();
+    scene.schedule(&request(2, FAR)).await.unwrap();
+    let page = scene.scheduler.list_rules(None, 1).await.unwrap();
     assert_eq!((page.listed.len(), page.next_token.is_some()), (1, true));
-    assert_eq!(place.scheduler.rules().await.unwrap().len(), 2);
+    assert_eq!(scene.scheduler.rules().await.unwrap().len(), 2);
     // A clean-up that fails after `RemoveTargets` leaves a rule without a target, which a later clean-up deletes.
     let name = page.listed[0].name.clone();
-    place.proxy.fail_always("events", "DeleteRule", Fault::AccessDenied);
-    place.scheduler.clean_rule(&name).await.unwrap_err();
-    place.proxy.heal();
-    place.scheduler.clean_rule(&name).await.unwrap();
-    assert_eq!(place.timers().await.len(), 1);
+    scene.account.proxy.fail_always("events", "DeleteRule", Fault::AccessDenied);
+    scene.scheduler.clean_rule(&name).await.unwrap_err();
+    scene.account.proxy.heal();
+    scene.scheduler.clean_rule(&name).await.unwrap();
+    assert_eq!(scene.timers().await.len(), 1);
 }

@@ -6,6 +6,7 @@
 mod files;
 pub mod javascript;
 pub mod python;
+pub mod repository;
 pub mod rust;
 pub mod step;
 pub mod wit;

@@ -224,7 +224,7 @@ async fn a_schedule_fires_once_at_its_time_and_is_deleted() {
 async fn bundles_are_compiled_and_put_into_s3() {
     let use_cases = UseCases::new();
     use_cases.write("puppet", PUPPET);
-    super::bundles::compile(&use_cases).await;
+    super::scene::compile(&use_cases).await;
     let options = Options { use_cases: Some(use_cases.path().to_owned()), use_cases_in_s3: true, ..Options::default() };
     let stack = Stack::start(options).await;
     let place = stack.environment.iter().find(|(name, _)| name == "POSTDATE_USE_CASES").unwrap();

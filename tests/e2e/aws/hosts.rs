@@ -5,8 +5,7 @@ use postdate_tests::driver::Source;
 use postdate_tests::stack::{Options, TABLE};
 use serde_json::json;
 
-use super::bundles;
-use super::scene::{RETRY, Scene};
+use super::scene::{RETRY, Scene, push, store, with_credentials};
 use crate::harness::{PUPPET, UseCases, aged, aged_statement, events, eventually, text};
 
 const BIG: &str = "[targets]\ndefault = 'heavy'\nheavy = { kind = 'plugin', host = 'big' }\n";
@@ -49,7 +48,7 @@ async fn the_janitor_rearms_a_request_on_the_host_of_its_target() {
 async fn publish(scene: &Scene, manifest: &str) -> String {
     let use_cases = UseCases::new();
     use_cases.write("puppet", manifest);
-    let pushed = bundles::push(&scene.stack, &use_cases.bundle("puppet"), &[]).await.expect(0);
+    let pushed = push(&scene.stack, &use_cases.bundle("puppet"), &[]).await.expect(0);
     pushed.says(&["puppet serves "]);
     let line = pushed.stdout.lines().find(|line| line.starts_with("checked")).unwrap_or_default();
     line.split_whitespace().nth(3).unwrap_or_default().trim_end_matches(':').to_owned()
@@ -110,10 +109,10 @@ async fn prune_deletes_versions_that_no_request_in_the_table_is_pinned_to() {
     for version in [&one, &two, &three] {
         rewrite(&format!("{version}/bundle.json"), aged_statement).await;
     }
-    let store = bundles::store(&scene.stack);
+    let store = store(&scene.stack);
     let prune = async |more: &[&str]| {
         let prune = ["use-case", "prune", "puppet", "--store", &store, "--table", TABLE, "--keep", "0"];
-        bundles::with_credentials(&scene.stack, &[&prune, more].concat()).await.expect(0)
+        with_credentials(&scene.stack, &[&prune, more].concat()).await.expect(0)
     };
     let planned = prune(&["--dry-run"]).await;
     planned.says(&[&format!("would be deleted  {two}"), "1 of the 2 versions of", "requests need 1 versions"]);
@@ -125,7 +124,7 @@ async fn prune_deletes_versions_that_no_request_in_the_table_is_pinned_to() {
     let request = scene.api.request(&pinned).await;
     assert_eq!((text(&request, "result"), text(&request, "version")), ("one", one.as_str()), "{request}");
     prune(&[]).await.says(&[&format!("deleted  {one}"), "requests need 0 versions"]);
-    let listed = bundles::with_credentials(&scene.stack, &["use-case", "list", "puppet", "--store", &store]).await.expect(0);
+    let listed = with_credentials(&scene.stack, &["use-case", "list", "puppet", "--store", &store]).await.expect(0);
     listed.says(&[&format!("*  {three}")]);
     assert!(!listed.stdout.contains(&one) && !listed.stdout.contains(&two), "{listed:?}");
 }

@@ -1,14 +1,15 @@
 //! A stack with running processor and target functions, and the test's own bundle `puppet`.
 
+use std::path::Path;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use postdate_tests::aws::Aws;
+use postdate_tests::aws::{Aws, REGION};
 use postdate_tests::driver::Delivered;
 use postdate_tests::lambda::Function;
 use postdate_tests::stack::{GROUP, Options, Stack};
 use serde_json::{Value, json};
 
-use super::bundles;
-use crate::harness::{Client, PUPPET, UseCases, time};
+use crate::harness::{Client, PUPPET, Run, UseCases, cli, cli_with, time};
 
 /// The retry policy of the bundle `puppet`: three attempts, back-off of 30 s and 60 s.
 pub const RETRY: &str = "
@@ -56,7 +57,7 @@ impl Scene {
         let stack = Stack::start(Options { use_cases: Some(use_cases.path().to_owned()), ..options }).await;
         let manifest = manifest(&stack.aws).await;
         use_cases.write("puppet", &manifest);
-        bundles::compile(&use_cases).await;
+        compile(&use_cases).await;
         let (processor, target) = tokio::join!(stack.processor(), stack.target());
         let api = Client::new(&processor.url(), None);
         Self { processor, target, api, stack, _use_cases: use_cases }
@@ -96,4 +97,36 @@ impl Scene {
         let pending = self.stack.driver.pending().await;
         assert!(pending.is_empty(), "{pending:?}");
     }
+}
+
+/// Compiles the plugins of every bundle for this machine, into the bundle.
+pub async fn compile(use_cases: &UseCases) {
+    for bundle in std::fs::read_dir(use_cases.path()).expect("the use cases") {
+        let bundle = bundle.expect("a bundle").path();
+        cli(&["plugin", "compile", &bundle.display().to_string(), "--arch", architecture()]).await.expect(0);
+    }
+}
+
+/// Pushes a bundle, compiled for this machine, to the bucket that the stack's hosts read.
+pub async fn push(stack: &Stack, bundle: &Path, more: &[&str]) -> Run {
+    let (dir, to) = (bundle.display().to_string(), store(stack));
+    with_credentials(stack, &[&["use-case", "push", &dir, "--to", &to, "--arch", architecture()], more].concat()).await
+}
+
+/// Where the stack's hosts read use cases.
+pub fn store(stack: &Stack) -> String {
+    format!("s3://postdate-{}/use-cases", stack.aws.account)
+}
+
+/// A command as somebody runs it who may do anything in the stack's account.
+pub async fn with_credentials(stack: &Stack, arguments: &[&str]) -> Run {
+    let url = stack.proxy.url();
+    let variables =
+        [("AWS_ENDPOINT_URL", url.as_str()), ("AWS_REGION", REGION), ("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    cli_with(&variables, arguments).await
+}
+
+/// This machine's, as AWS Lambda calls it.
+fn architecture() -> &'static str {
+    if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH }
 }

@@ -2,7 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use postdate_tests::files::copy;
+use postdate_tests::tools::{guest, samples};
+use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use super::text;
 
 /// The main part of a manifest whose two plugins do what the body says: see `tests/guests/puppet`.
 pub const PUPPET: &str = "
@@ -15,19 +22,6 @@ plugin = 'puppet.wasm'
 memory = '32MiB'
 timeout = '2s'
 ";
-
-/// The repository's root.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a directory of the repository")
-}
-
-/// A guest's component.
-pub fn guest(name: &str) -> PathBuf {
-    let components = std::env::var_os("POSTDATE_GUESTS").map_or_else(|| root().join("target/guests/components"), PathBuf::from);
-    let path = components.join(format!("{name}.wasm"));
-    assert!(path.is_file(), "{} is not built: run cargo xtask test", path.display());
-    path
-}
 
 /// A directory of bundles, as `postdate serve --use-cases` takes it.
 pub struct UseCases {
@@ -70,8 +64,7 @@ impl UseCases {
 
     /// A copy of one of the repository's sample bundles, with another port where the sample says 9000.
     pub fn copy_sample(&self, name: &str, port: u16) {
-        let samples = std::env::var_os("POSTDATE_USE_CASES").map_or_else(|| root().join("use-cases"), PathBuf::from);
-        copy_directory(&samples.join(name), &self.bundle(name));
+        copy(&samples().join(name), &self.bundle(name));
         let manifest = std::fs::read_to_string(self.bundle(name).join("use-case.toml")).expect("the sample's manifest");
         self.write_file(name, "use-case.toml", manifest.replace(":9000", &format!(":{port}")));
     }
@@ -81,15 +74,17 @@ impl UseCases {
     }
 }
 
-fn copy_directory(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("the copy's directory");
-    for entry in std::fs::read_dir(from).unwrap_or_else(|error| panic!("{}: {error}", from.display())) {
-        let entry = entry.expect("an entry");
-        let place = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_directory(&entry.path(), &place);
-        } else {
-            std::fs::copy(entry.path(), place).expect("a copy");
-        }
-    }
+/// Times of this year in a document, as of a year that is long over.
+pub fn aged(document: &str) -> String {
+    let year = chrono::Utc::now().format("%Y").to_string();
+    document.replace(&format!("\"{year}-"), "\"2001-")
+}
+
+/// A version's `bundle.json`, as if it had been pushed then. Nobody has signed that.
+pub fn aged_statement(envelope: &str) -> String {
+    let mut envelope: Value = serde_json::from_str(envelope).expect("an envelope");
+    let payload = BASE64_STANDARD.decode(text(&envelope, "payload")).expect("its payload");
+    let payload = String::from_utf8(payload).expect("a statement");
+    envelope["payload"] = json!(BASE64_STANDARD.encode(aged(&payload)));
+    envelope.to_string()
 }

@@ -1,9 +1,9 @@
 //! Runs of the `postdate` binary that end by themselves.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use super::root;
+use postdate_tests::process::postdate;
+use postdate_tests::tools::{host, root, scratch};
 
 /// What a run came to.
 #[derive(Debug)]
@@ -37,25 +37,14 @@ impl Run {
     }
 }
 
-/// The binary under test.
-pub fn binary() -> PathBuf {
-    let path = std::env::var_os("POSTDATE_BIN").map_or_else(|| root().join("target/debug/postdate"), PathBuf::from);
-    assert!(path.is_file(), "{} is not built: run cargo xtask test", path.display());
-    path
-}
-
 pub async fn cli(arguments: &[&str]) -> Run {
     cli_with(&[], arguments).await
 }
 
 /// A run with these variables set, and no other `POSTDATE_*` variable.
 pub async fn cli_with(variables: &[(&str, &str)], arguments: &[&str]) -> Run {
-    let mut command = Command::new(binary());
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTDATE_")) {
-        command.env_remove(name);
-    }
-    command.env_remove("RUST_LOG").env_remove("WEBHOOK_SECRET").env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
-    command.args(arguments).envs(variables.iter().copied()).current_dir(root()).stdin(Stdio::null());
+    let mut command = postdate(&host());
+    command.env("XDG_CACHE_HOME", scratch()).args(arguments).envs(variables.iter().copied()).current_dir(root()).stdin(Stdio::null());
     // On a thread of its own, so that a receiver in the same test goes on answering.
     let output = tokio::task::spawn_blocking(move || command.output()).await.expect("the command's thread").expect("the command runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the output is UTF-8");

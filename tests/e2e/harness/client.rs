@@ -1,7 +1,6 @@
 //! A client of the API that checks what holds for every answer.
 
-use std::sync::Once;
-
+use postdate_tests::serve;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -26,10 +25,7 @@ pub struct Answer {
 
 impl Client {
     pub fn new(url: &str, key: Option<&str>) -> Self {
-        static TLS: Once = Once::new();
-        // reqwest is built without a TLS provider, and refuses to make a client without one.
-        TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        let http = reqwest::Client::builder().no_proxy().timeout(2 * PATIENCE).build().expect("an HTTP client");
+        let http = serve::http_builder().timeout(2 * PATIENCE).build().expect("an HTTP client");
         Self { http, url: url.to_owned(), key: key.map(str::to_owned) }
     }
 

@@ -6,8 +6,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use postdate_tests::tools::scratch;
+
 fn store() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")
+    scratch().join("compiled")
 }
 
 /// Gives a new data directory what other servers have compiled.

@@ -1,16 +1,17 @@
 //! A real `postdate serve`: started, killed, stopped and started again on the same data.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 
-use rustix::process::{Pid, Signal, kill_process};
+use postdate_tests::process::{Lines, Process, postdate};
+use postdate_tests::tools::host;
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::client::Client;
 use super::compiled;
-use super::log::Log;
-use super::{PATIENCE, START, UseCases, binary, eventually};
+use super::{PATIENCE, PAYLOAD, SECRET, START, UseCases, eventually};
 
 /// How a server is to be started.
 pub struct Builder {
@@ -81,7 +82,7 @@ impl Builder {
     /// Starts a server that refuses to start; returns what it wrote.
     pub async fn refused(&self) -> String {
         let log = Log::default();
-        let mut process = Process::start(self.command(), &log);
+        let mut process = Process::start(&mut self.command(), &log.0);
         let status = eventually("the server to refuse", async || process.exited()).await;
         assert_eq!(status.code(), Some(1), "{}", log.text());
         // The last line may be read only after the end.
@@ -93,39 +94,11 @@ impl Builder {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(binary());
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTDATE_")) {
-            command.env_remove(name);
-        }
-        command.env_remove("RUST_LOG").env_remove("WEBHOOK_SECRET");
+        let mut command = postdate(&host());
         command.arg("serve").args(["--listen", &self.listen]).arg("--data").arg(self.data());
         command.arg("--use-cases").arg(self.use_cases.path()).args(&self.arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
-    }
-}
-
-/// A process that does not outlive the test.
-struct Process(Child);
-
-impl Process {
-    fn start(mut command: Command, log: &Log) -> Self {
-        let mut child = command.spawn().expect("the server's process");
-        log.collect(child.stderr.take().expect("stderr is piped"));
-        Self(child)
-    }
-
-    fn exited(&mut self) -> Option<ExitStatus> {
-        self.0.try_wait().expect("the process can be asked")
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // SIGKILL; an error says that it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -176,13 +149,13 @@ impl Server {
     }
 
     pub fn pid(&self) -> u32 {
-        self.process.as_ref().expect("it runs").0.id()
+        self.process.as_ref().expect("it runs").id()
     }
 
     /// Starts it again, on the same data, without waiting until it is ready.
     pub fn begin(&mut self) {
         assert!(self.process.is_none(), "it runs already");
-        self.process = Some(Process::start(self.builder.command(), &self.log));
+        self.process = Some(Process::start(&mut self.builder.command(), &self.log.0));
     }
 
     /// Starts it again, and waits until it is ready.
@@ -217,9 +190,7 @@ impl Server {
 
     /// SIGTERM, without waiting for what comes of it.
     pub fn terminate(&self) {
-        let process = self.process.as_ref().expect("it runs");
-        let pid = Pid::from_raw(i32::try_from(process.0.id()).expect("a process id")).expect("a process id");
-        kill_process(pid, Signal::TERM).expect("the process can be told");
+        self.process.as_ref().expect("it runs").signal(Signal::TERM);
     }
 
     /// Waits for the process to end by itself.
@@ -248,6 +219,43 @@ impl Drop for Server {
             eprintln!("--- log of the server ---\n{}\n--- end of the log ---", self.log.text());
         } else {
             self.log.assert_discreet();
+        }
+    }
+}
+
+/// Lines so far, over all starts of one server.
+#[derive(Clone, Default)]
+pub struct Log(pub Lines);
+
+impl Log {
+    pub fn len(&self) -> usize {
+        self.0.all().len()
+    }
+
+    pub fn text(&self) -> String {
+        self.0.text()
+    }
+
+    /// The lines from the `skip`th on, each of which has to be a JSON object.
+    #[track_caller]
+    pub fn lines(&self, skip: usize) -> Vec<Value> {
+        let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|error| panic!("not a JSON line ({error}): {line}"));
+        self.0.all().iter().skip(skip).map(parse).collect()
+    }
+
+    /// The address that the server says it got, once it says so.
+    pub fn url(&self, skip: usize) -> Option<String> {
+        let parse = |line: &String| serde_json::from_str::<Value>(line).ok();
+        let lines = self.0.all();
+        let mut ready = lines.iter().skip(skip).filter_map(parse).filter(|line| line["message"] == "ready");
+        ready.find_map(|line| line["url"].as_str().map(str::to_owned))
+    }
+
+    /// Fails where a line holds what no line may hold.
+    pub fn assert_discreet(&self) {
+        for line in self.0.all().iter() {
+            assert!(!line.contains(PAYLOAD), "a payload is in the log: {line}");
+            assert!(!line.contains(SECRET), "a secret is in the log: {line}");
         }
     }
 }

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use postdate_tests::files::texts;
+
 /// A file of the crate, without its tests and comments.
 pub struct Source {
     /// Path relative to `src`, such as `ledger/claim.rs`.
@@ -14,23 +16,11 @@ pub struct Source {
 
 /// Reads every Rust file under `src` except test modules, sorted by path.
 pub fn read(src: &Path) -> Vec<Source> {
-    let mut sources = Vec::new();
-    let mut directories = vec![src.to_path_buf()];
-    while let Some(directory) = directories.pop() {
-        for entry in std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display())) {
-            let path = entry.expect("an entry").path();
-            let stem = path.file_stem().expect("a name").to_string_lossy().into_owned();
-            if stem == "tests" {
-                continue;
-            }
-            if path.is_dir() {
-                directories.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = std::fs::read_to_string(&path).expect("UTF-8");
-                sources.push(source(&path.strip_prefix(src).expect("below src").to_string_lossy(), &text));
-            }
-        }
-    }
+    let mut sources: Vec<Source> = texts(src, &["rs"])
+        .into_iter()
+        .filter(|(path, _)| !path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs"))
+        .map(|(path, text)| source(&path.strip_prefix(src).expect("below src").to_string_lossy(), &text))
+        .collect();
     sources.sort_by(|one, other| one.path.cmp(&other.path));
     sources
 }

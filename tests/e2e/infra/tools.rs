@@ -1,19 +1,14 @@
 //! The AWS tools for the template: cfn-lint, sam, the SAM translator, moto.
 
-use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use postdate_tests::tools::{root, tool};
 use serde_json::Value;
-
-use crate::harness::root;
 
 /// Returns a command for a program of the Python environment: `target/aws-tools`, or the directory in `POSTDATE_AWS_TOOLS`.
 fn program(name: &str) -> Command {
-    let tools = std::env::var_os("POSTDATE_AWS_TOOLS").map_or_else(|| root().join("target/aws-tools"), PathBuf::from);
-    let program = tools.join("bin").join(name);
-    assert!(program.exists(), "{} is missing: run `cargo xtask test`, which installs it", program.display());
-    let mut command = Command::new(program);
+    let mut command = Command::new(tool(name));
     // The checks are local: no profile, no telemetry.
     command.current_dir(root()).env("AWS_DEFAULT_REGION", "us-east-1").env("SAM_CLI_TELEMETRY", "0").env_remove("AWS_PROFILE");
     command

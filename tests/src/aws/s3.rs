@@ -5,6 +5,7 @@ use std::path::Path;
 use hyper::Method;
 
 use super::{Aws, REGION, expect};
+use crate::files;
 
 impl Aws {
     pub async fn create_bucket(&self, name: &str) {
@@ -30,18 +31,9 @@ impl Aws {
 
     /// Puts a directory's files under a prefix, each by its path from there.
     pub async fn put_directory(&self, bucket: &str, prefix: &str, directory: &Path) {
-        let mut directories = vec![directory.to_owned()];
-        while let Some(next) = directories.pop() {
-            for entry in std::fs::read_dir(&next).unwrap_or_else(|error| panic!("{}: {error}", next.display())) {
-                let path = entry.expect("an entry").path();
-                if path.is_dir() {
-                    directories.push(path);
-                } else {
-                    let inside = path.strip_prefix(directory).expect("a path inside").display().to_string();
-                    let content = std::fs::read(&path).expect("a file");
-                    self.put_object(bucket, &format!("{prefix}/{inside}"), content).await;
-                }
-            }
+        for path in files::below(directory) {
+            let inside = path.strip_prefix(directory).expect("a path inside").display().to_string();
+            self.put_object(bucket, &format!("{prefix}/{inside}"), std::fs::read(&path).expect("a file")).await;
         }
     }
 }

@@ -1,83 +1,126 @@
-//! What the servers under test serve, and what is posted to them.
+//! The use cases that are measured, the requests that are posted to them, and the effort of a run.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::client;
-use crate::lambda::Programs;
 
 /// Use case whose requests a plugin validates.
 pub const VALIDATED: &str = "validated";
 /// The same without a validator.
 pub const UNVALIDATED: &str = "unvalidated";
+/// The manifest, after its name, of a bundle that has a validator and nothing else.
+pub const VALIDATOR: &str =
+    "[validate]\nplugin = \"validate.wasm\"\n[targets]\nout = { kind = \"http\", url = \"https://example.com/\" }\n";
 
-/// Where things are, and how long to measure.
+/// How much is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// As little as shows that the measure can be taken.
+    Smoke,
+    Quick,
+    Full,
+}
+
+impl Effort {
+    /// Returns the number for this effort.
+    pub fn of<T>(self, smoke: T, quick: T, full: T) -> T {
+        match self {
+            Self::Smoke => smoke,
+            Self::Quick => quick,
+            Self::Full => full,
+        }
+    }
+}
+
+/// The Lambdas' directory, as `cargo xtask bench` builds them.
+#[derive(Debug, Clone)]
+pub struct Programs(pub PathBuf);
+
+impl Programs {
+    /// Returns one of the functions.
+    pub fn function(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Returns one of the baselines, `host/aws/examples`.
+    pub fn baseline(&self, name: &str) -> PathBuf {
+        self.0.join("examples").join(name)
+    }
+}
+
+/// The programs that are measured, and the effort.
 #[derive(Debug, Clone)]
 pub struct Bench {
-    /// The release build of `postdate`.
+    /// The host binary.
     pub bin: PathBuf,
     /// The components of the test guests.
     pub guests: PathBuf,
     /// Ledgers and results go here: on the disk of the repository, so that an fsync is one.
-    pub place: PathBuf,
+    pub directory: PathBuf,
     /// The Lambdas and their baselines.
     pub programs: Programs,
     /// The functions and their baselines as they would be uploaded.
     pub zips: PathBuf,
-    pub quick: bool,
+    pub effort: Effort,
 }
 
 impl Bench {
-    /// A directory for one measure; removed when dropped.
+    /// Makes a directory for one measure; it is removed when dropped.
     pub fn scratch(&self) -> anyhow::Result<tempfile::TempDir> {
         tempfile::Builder::new()
             .prefix("run-")
-            .tempdir_in(&self.place)
-            .with_context(|| format!("cannot make a directory in {}", self.place.display()))
+            .tempdir_in(&self.directory)
+            .with_context(|| format!("cannot make a directory in {}", self.directory.display()))
     }
 
-    /// Makes a directory of use cases around the smallest plugins there are: what is measured is the host.
+    /// Makes a directory of use cases around the smallest plugins there are: the host is measured, not the guest.
     pub fn use_cases(&self, scratch: &Path) -> anyhow::Result<PathBuf> {
         let directory = scratch.join("use-cases");
-        self.use_case(&directory.join(VALIDATED), VALIDATED, true)?;
-        self.use_case(&directory.join(UNVALIDATED), UNVALIDATED, false)?;
+        let (process, validate) = (self.guest("minimal-process"), self.guest("minimal-validate"));
+        let manifest = "[process]\nplugin = \"process.wasm\"\n";
+        bundle(&directory.join(UNVALIDATED), UNVALIDATED, manifest, &[("process.wasm", &process)])?;
+        let manifest = format!("{manifest}[validate]\nplugin = \"validate.wasm\"\n");
+        bundle(&directory.join(VALIDATED), VALIDATED, &manifest, &[("process.wasm", &process), ("validate.wasm", &validate)])?;
         Ok(directory)
     }
 
-    /// Makes a bundle of the smallest validator in Rust.
-    pub fn validator(&self, directory: &Path, name: &str) -> anyhow::Result<()> {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-        self.guest("minimal-validate.wasm", &directory.join("validate.wasm"))?;
-        let manifest = format!(
-            "name = \"{name}\"\n[validate]\nplugin = \"validate.wasm\"\n[targets]\nout = {{ kind = \"http\", url = \"https://example.com/\" }}\n"
-        );
-        let path = directory.join("use-case.toml");
-        std::fs::write(&path, manifest).with_context(|| format!("cannot write {}", path.display()))
+    /// Returns the component of a test guest.
+    pub fn guest(&self, name: &str) -> PathBuf {
+        self.guests.join(format!("{name}.wasm"))
     }
 
-    fn use_case(&self, directory: &Path, name: &str, validated: bool) -> anyhow::Result<()> {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-        let mut manifest = format!("name = \"{name}\"\n\n[process]\nplugin = \"process.wasm\"\n");
-        self.guest("minimal-process.wasm", &directory.join("process.wasm"))?;
-        if validated {
-            manifest.push_str("\n[validate]\nplugin = \"validate.wasm\"\n");
-            self.guest("minimal-validate.wasm", &directory.join("validate.wasm"))?;
-        }
-        let path = directory.join("use-case.toml");
-        std::fs::write(&path, manifest).with_context(|| format!("cannot write {}", path.display()))
+    /// Precompiles the plugins of a bundle for this machine.
+    pub fn precompile(&self, bundle: &Path) -> anyhow::Result<()> {
+        self.postdate(Command::new(&self.bin).args(["plugin", "compile"]).arg(bundle))
     }
 
-    fn guest(&self, name: &str, to: &Path) -> anyhow::Result<()> {
-        let from = self.guests.join(name);
-        std::fs::copy(&from, to).map(drop).with_context(|| format!("cannot copy {}: run `cargo xtask plugins` first", from.display()))
+    /// Pushes a bundle into a store, precompiled for this machine and compressed.
+    pub fn push(&self, bundle: &Path, store: &Path) -> anyhow::Result<()> {
+        self.postdate(Command::new(&self.bin).args(["use-case", "push"]).arg(bundle).arg("--to").arg(store))
+    }
+
+    fn postdate(&self, command: &mut Command) -> anyhow::Result<()> {
+        let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH };
+        // The cache of the commands: a plugin is compiled once for all measures.
+        let output = command.args(["--arch", arch]).env("XDG_CACHE_HOME", self.directory.join("cache")).output();
+        let output = output.with_context(|| format!("cannot start {}", self.bin.display()))?;
+        ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
     }
 }
 
-/// The repository.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."))
+/// Writes a bundle: the manifest, after its name, and its files, each with the place that it is copied from.
+pub fn bundle(directory: &Path, name: &str, manifest: &str, files: &[(&str, &Path)]) -> anyhow::Result<()> {
+    std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    for (file, from) in files {
+        std::fs::copy(from, directory.join(file)).with_context(|| format!("cannot copy {}: run `cargo xtask plugins`", from.display()))?;
+    }
+    let path = directory.join("use-case.toml");
+    std::fs::write(&path, format!("name = \"{name}\"\n{manifest}")).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A body of about 200 bytes, as an order might be.

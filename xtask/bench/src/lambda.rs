@@ -5,5 +5,5 @@ mod program;
 mod stub;
 
 pub use javascript::JavaScript;
-pub use program::{Environment, Programs, accepted, built, post};
+pub use program::{Environment, accepted, built, post};
 pub use stub::Stub;

@@ -134,6 +134,12 @@ impl Reader {
         Ok(Self(connection))
     }
 
+    /// Returns the version of a use case that its last request was accepted for.
+    pub fn version(&self, use_case: &str) -> anyhow::Result<String> {
+        let last = "SELECT version FROM requests WHERE use_case = ?1 ORDER BY seq DESC LIMIT 1";
+        self.0.query_row(last, [use_case], |row| row.get(0)).with_context(|| format!("the ledger has no request of {use_case}"))
+    }
+
     /// Requests that have not ended. Two small index reads: they do not disturb what is measured.
     pub fn unfinished(&self) -> anyhow::Result<i64> {
         let count =

@@ -22,21 +22,27 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 
-use fixture::{Bench, root};
-use lambda::Programs;
+use fixture::{Bench, Effort, Programs};
 use measures::Measure;
 use measures::lateness::{Schedule, bare_timer};
+use postdate_tests::tools::root;
 
 /// Measures Postdate on this machine, each measure beside a baseline of the same run
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", after_help = AFTER)]
 struct Arguments {
-    /// Take these measures only
+    /// Take these measures only, in this order
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     only: Vec<Measure>,
     /// Shorter runs, with more noise in what they say
     #[arg(long)]
     quick: bool,
+    /// Runs as short as can be, to see whether each measure can be taken; prints no numbers, which would mean nothing
+    #[arg(long, conflicts_with = "quick")]
+    smoke: bool,
+    /// Where summary.json and chart.svg go, to compare one run with another
+    #[arg(long, value_name = "DIR", default_value_os_t = target().join("bench"))]
+    out: PathBuf,
     /// The server to measure: a release build
     #[arg(long, env = "POSTDATE_BIN", value_name = "FILE", default_value_os_t = target().join("release/postdate"))]
     bin: PathBuf,
@@ -65,17 +71,24 @@ fn main() -> anyhow::Result<ExitCode> {
         println!("{}", serde_json::to_string(&bare_timer(Schedule { count, span: Duration::from_millis(millis) })?)?);
         return Ok(ExitCode::SUCCESS);
     }
-    let place = target().join("bench");
-    std::fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
     anyhow::ensure!(arguments.bin.is_file(), "there is no {}: `cargo xtask bench` builds it", arguments.bin.display());
-    let Arguments { bin, guests, lambdas, quick, .. } = arguments;
-    let zips = place.join("lambda");
-    let bench = Bench { bin, guests, place, programs: Programs(lambdas), zips, quick };
-    let wanted = if arguments.only.is_empty() { Measure::value_variants().to_vec() } else { arguments.only };
-    run(&bench, &wanted)
+    let Arguments { bin, guests, lambdas, quick, smoke, out, only, .. } = arguments;
+    let effort = if smoke {
+        Effort::Smoke
+    } else if quick {
+        Effort::Quick
+    } else {
+        Effort::Full
+    };
+    let directory = target().join("bench");
+    let bench = Bench { bin, guests, programs: Programs(lambdas), zips: directory.join("lambda"), directory, effort };
+    for directory in [&bench.directory, &out] {
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    run(&bench, if only.is_empty() { Measure::value_variants() } else { &only }, &out)
 }
 
-fn run(bench: &Bench, wanted: &[Measure]) -> anyhow::Result<ExitCode> {
+fn run(bench: &Bench, wanted: &[Measure], out: &Path) -> anyhow::Result<ExitCode> {
     eprintln!("{}", machine());
     // One thread: the load generator must not take both cores from the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
@@ -93,9 +106,13 @@ fn run(bench: &Bench, wanted: &[Measure]) -> anyhow::Result<ExitCode> {
         }
         eprintln!("    {name}: {:.1} s", started.elapsed().as_secs_f64());
     }
-    print!("{}", table::table(&rows));
-    write(&bench.place.join("summary.json"), &(serde_json::to_string_pretty(&rows)? + "\n"))?;
-    write(&bench.place.join("chart.svg"), &chart::chart(&rows))?;
+    if bench.effort == Effort::Smoke {
+        println!("{} measures taken, {} values", wanted.len(), rows.len());
+    } else {
+        print!("{}", table::table(&rows));
+        write(&out.join("summary.json"), &(serde_json::to_string_pretty(&rows)? + "\n"))?;
+        write(&out.join("chart.svg"), &chart::chart(&rows))?;
+    }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -52,7 +52,7 @@ impl Measure {
     pub async fn take(self, bench: &Bench) -> anyhow::Result<Vec<Row>> {
         match self {
             Self::ValidateCall => validate_call::measure(bench).await,
-            Self::Languages => languages::measure().await,
+            Self::Languages => languages::measure(bench).await,
             Self::AcceptedPosts => accepted_posts::measure(bench).await,
             Self::Lateness => lateness::measure(bench).await,
             Self::PendingMillion => pending_million::measure(bench).await,

@@ -1,13 +1,14 @@
 //! The server under test: the release build of `postdate serve`, in a process of its own, on loopback.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use postdate_tests::process::{Process, free_port, postdate};
+use rustix::process::Signal;
 
 use crate::client::{Connection, get};
 
@@ -18,7 +19,7 @@ const RETRY: Duration = Duration::from_micros(500);
 
 /// A running server; killed when dropped.
 pub struct Server {
-    child: Child,
+    process: Process,
     pub address: SocketAddr,
     log: PathBuf,
     spawned: Instant,
@@ -38,18 +39,14 @@ impl Server {
     pub fn spawn(bin: &Path, use_cases: &Path, data: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
         let log = data.join("server.log");
-        let address = free_address()?;
-        let mut command = Command::new(bin);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTDATE_")) {
-            command.env_remove(name);
-        }
-        command.env_remove("RUST_LOG");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let mut command = postdate(bin);
         command.arg("serve").args(["--listen", &address.to_string()]).arg("--use-cases").arg(use_cases).arg("--data").arg(data);
         let stderr = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         let spawned = Instant::now();
-        let child = command.spawn().with_context(|| format!("cannot start {}", bin.display()))?;
-        Ok(Self { child, address, log, spawned })
+        let process = Process::spawn(&mut command).with_context(|| format!("cannot start {}", bin.display()))?;
+        Ok(Self { process, address, log, spawned })
     }
 
     /// Connects as soon as it listens.
@@ -58,7 +55,7 @@ impl Server {
             if let Ok(connection) = Connection::open(self.address).await {
                 return Ok(connection);
             }
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.process.exited() {
                 bail!("the server ended ({status}): {}", self.last_words());
             }
             if self.spawned.elapsed() > PATIENCE {
@@ -98,17 +95,14 @@ impl Server {
 
     /// Resident memory now, in bytes.
     pub fn resident_bytes(&self) -> anyhow::Result<u64> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        parse_resident(&status).with_context(|| format!("{path} has no VmRSS"))
+        self.process.resident_bytes().context("the server has ended")
     }
 
     /// Asks it to stop, and waits until it has.
     pub fn stop(mut self) -> anyhow::Result<()> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("the server has no process id")?;
-        kill_process(pid, Signal::TERM).context("cannot stop the server")?;
+        self.process.signal(Signal::TERM);
         let asked = Instant::now();
-        while self.child.try_wait()?.is_none() {
+        while self.process.exited().is_none() {
             if asked.elapsed() > PATIENCE {
                 bail!("the server did not stop within {PATIENCE:?}: {}", self.last_words());
             }
@@ -117,26 +111,11 @@ impl Server {
         Ok(())
     }
 
-    /// `kill -9`.
-    pub fn kill(mut self) -> anyhow::Result<()> {
-        self.child.kill().context("cannot kill the server")?;
-        self.child.wait().context("cannot wait for the killed server")?;
-        Ok(())
-    }
-
     /// The end of its log, for an error message.
     fn last_words(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().rev().take(5).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Ended already where it was stopped: then both do nothing.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -150,18 +129,3 @@ async fn accepted(connection: &mut Connection, post: &[u8]) -> anyhow::Result<()
         tokio::time::sleep(RETRY).await;
     }
 }
-
-/// A loopback address that is free now. Known before the server starts, so that nothing of its output has to be read.
-fn free_address() -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen on loopback")?;
-    Ok(listener.local_addr()?)
-}
-
-/// `VmRSS:     1234 kB`, see proc(5).
-fn parse_resident(status: &str) -> Option<u64> {
-    let kibibytes: u64 = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
-}
-
-#[cfg(test)]
-mod tests;

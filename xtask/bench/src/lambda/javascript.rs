@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
+use postdate_tests::tools::root;
 use postdate_toolchains::javascript::{Component, Modules, install};
-
-use crate::fixture::root;
 
 /// Where the modules are, beside copies of the sources.
 pub struct JavaScript {
@@ -24,8 +23,8 @@ const SOURCES: [(&str, &str); 3] = [
 
 impl JavaScript {
     /// None, with a word to whoever reads the table, where there is no Node.js or nothing can be installed.
-    pub fn install(place: &Path) -> Option<Self> {
-        match Self::try_install(place) {
+    pub fn install(parent: &Path) -> Option<Self> {
+        match Self::try_install(parent) {
             Ok(it) => Some(it),
             Err(error) => {
                 eprintln!("    SKIPPED what needs Node.js: {error:#}");
@@ -34,11 +33,11 @@ impl JavaScript {
         }
     }
 
-    fn try_install(place: &Path) -> anyhow::Result<Self> {
+    fn try_install(parent: &Path) -> anyhow::Result<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let node = std::env::split_paths(&path).map(|part| part.join("node")).find(|path| path.is_file());
         let node = node.context("there is no `node` on the PATH")?;
-        let directory = place.join("js");
+        let directory = parent.join("js");
         std::fs::create_dir_all(&directory)?;
         for (name, content) in SOURCES {
             std::fs::write(directory.join(name), content)?;
@@ -57,19 +56,14 @@ impl JavaScript {
         command
     }
 
-    /// A bundle whose validator is in JavaScript. Takes some seconds, once.
-    pub fn bundle(&self, wit: &Path, to: &Path) -> anyhow::Result<()> {
+    /// Returns the component of a validator in JavaScript. Takes some seconds, once.
+    pub fn validator(&self) -> anyhow::Result<PathBuf> {
         let component = self.directory.join("validate.wasm");
         if !component.is_file() {
-            let source = self.directory.join("validate.js");
-            self.builder.componentize(Component { source: &source, wit, world: "validator", http: false, to: &component })?;
+            let (source, wit) = (self.directory.join("validate.js"), root().join("wit"));
+            self.builder.componentize(Component { source: &source, wit: &wit, world: "validator", http: false, to: &component })?;
         }
-        std::fs::create_dir_all(to)?;
-        std::fs::copy(&component, to.join("validate.wasm"))?;
-        let manifest =
-            "name = \"js\"\n[validate]\nplugin = \"validate.wasm\"\n[targets]\nout = { kind = \"http\", url = \"https://example.com/\" }\n";
-        std::fs::write(to.join("use-case.toml"), manifest)?;
-        Ok(())
+        Ok(component)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One execution environment: a process, and the Runtime API that it asks for events.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use anyhow::{Context, ensure};
 use http_body_util::Full;
 use hyper::Response;
 use hyper::body::Bytes;
+use postdate_tests::process::Process;
 use postdate_tests::serve::{Answer, Server};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc};
@@ -18,25 +19,9 @@ use super::Stub;
 /// An answer takes no longer, or something is wrong.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The programs of the profile `lambda`, by `cargo xtask bench`.
-#[derive(Debug, Clone)]
-pub struct Programs(pub PathBuf);
-
-impl Programs {
-    /// One of the functions.
-    pub fn function(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    /// One of the baselines, `host/aws/examples`.
-    pub fn baseline(&self, name: &str) -> PathBuf {
-        self.0.join("examples").join(name)
-    }
-}
-
 /// Killed when dropped.
 pub struct Environment {
-    child: Child,
+    process: Process,
     started: Instant,
     events: mpsc::UnboundedSender<Value>,
     answers: mpsc::UnboundedReceiver<(Instant, Bytes)>,
@@ -84,8 +69,8 @@ impl Environment {
         command.envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
         let started = Instant::now();
-        let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
-        Ok(Self { child, started, events, answers, asked, _api: api })
+        let process = Process::spawn(command).with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        Ok(Self { process, started, events, answers, asked, _api: api })
     }
 
     /// From the start to the first question for an event: the init phase.
@@ -113,17 +98,7 @@ impl Environment {
 
     /// Resident memory, in bytes.
     pub fn memory(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).context("cannot read the memory")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")?;
-        Ok(kilobytes << 10)
-    }
-}
-
-impl Drop for Environment {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.resident_bytes().context("the program has ended")
     }
 }
 

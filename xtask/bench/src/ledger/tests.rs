@@ -8,6 +8,8 @@ fn a_filled_ledger_holds_each_time_once() {
     let first = DateTime::from_timestamp_millis(1_800_000_000_000).unwrap();
     fill(&path, "v", 1000, first, Duration::from_secs(1000)).unwrap();
     let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.version("validated").unwrap(), "v");
+    assert!(reader.version("other").unwrap_err().to_string().contains("other"));
     assert_eq!(reader.unfinished().unwrap(), 1000);
     assert_eq!(reader.with_status(Status::Scheduled).unwrap(), 1000);
     let (times, least, most): (i64, i64, i64) = reader

@@ -12,7 +12,7 @@ use crate::server::Server;
 
 /// Throughput and latency over [`CONNECTIONS`] connections, the load generator on the same cores.
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let (rounds, turn) = if bench.quick { (2, Duration::from_secs(1)) } else { (4, Duration::from_secs(3)) };
+    let (rounds, turn) = bench.effort.of((1, Duration::from_millis(200)), (2, Duration::from_secs(1)), (4, Duration::from_secs(3)));
     let scratch = bench.scratch()?;
     let use_cases = bench.use_cases(scratch.path())?;
     let mut server = Server::spawn(&bench.bin, &use_cases, &scratch.path().join("data"))?;

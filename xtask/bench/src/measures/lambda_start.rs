@@ -1,12 +1,12 @@
 //! Cold starts: from spawn to the first answer over the Runtime API, of an accepted POST.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use postdate_tests::files::copy;
+use postdate_tests::tools::samples;
 
-use crate::fixture::{Bench, root};
+use crate::fixture::{Bench, VALIDATOR, bundle};
 use crate::lambda::{Environment, JavaScript, Stub, accepted, built, post};
 use crate::row::{Row, Target};
 use crate::sample::Sample;
@@ -17,11 +17,11 @@ const ORDER: &str = r#"{"delay":"PT3H","item":"book","quantity":2}"#;
 
 /// Medians of some starts, one of each kind after the other.
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let times = if bench.quick { 5 } else { 21 };
+    let times = bench.effort.of(1, 5, 21);
     let scratch = bench.scratch()?;
     let rust = scratch.path().join("rust");
-    copy(&root().join("use-cases/orders"), &rust.join("orders"))?;
-    compile(bench, &rust.join("orders"))?;
+    copy(&samples().join("orders"), &rust.join("orders"));
+    bench.precompile(&rust.join("orders"))?;
     let processor = bench.programs.function("processor");
     let (plain, hello) = (bench.programs.baseline("plain"), bench.programs.baseline("hello"));
     for program in [&processor, &plain, &hello] {
@@ -33,14 +33,14 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         Kind { name: "plain", program: plain.into(), use_cases: rust.clone(), event: post("orders", ORDER) },
         Kind { name: "hello", program: hello.into(), use_cases: rust.clone(), event: post("orders", ORDER) },
     ];
-    let javascript = JavaScript::install(&bench.place);
+    let javascript = JavaScript::install(&bench.directory);
     if let Some(javascript) = &javascript {
-        let bundle = scratch.path().join("js/js");
-        javascript.bundle(&root().join("wit"), &bundle)?;
-        compile(bench, &bundle)?;
+        let js = scratch.path().join("js/js");
+        bundle(&js, "js", VALIDATOR, &[("validate.wasm", &javascript.validator()?)])?;
+        bench.precompile(&js)?;
         let package = scratch.path().join("js").display().to_string();
         kinds.push(Kind { name: "js", program: processor.clone().into(), use_cases: package, event: post("js", r#"{"delay":"PT3H"}"#) });
-        push(bench, &bundle, &scratch.path().join("bucket/use-cases"))?;
+        bench.push(&js, &scratch.path().join("bucket/use-cases"))?;
         let bucket = "s3://bench/use-cases".to_owned();
         kinds.push(Kind { name: "js from s3", program: processor.into(), use_cases: bucket, event: post("js", r#"{"delay":"PT3H"}"#) });
         let node = Program::Node(javascript);
@@ -113,35 +113,4 @@ impl Kind<'_> {
         }
         Ok(took)
     }
-}
-
-/// Ahead of time, for this machine.
-pub fn compile(bench: &Bench, bundle: &Path) -> anyhow::Result<()> {
-    postdate(bench, Command::new(&bench.bin).args(["plugin", "compile"]).arg(bundle))
-}
-
-/// Into a store, compiled for this machine and compressed.
-fn push(bench: &Bench, bundle: &Path, to: &Path) -> anyhow::Result<()> {
-    postdate(bench, Command::new(&bench.bin).args(["use-case", "push"]).arg(bundle).arg("--to").arg(to))
-}
-
-fn postdate(bench: &Bench, command: &mut Command) -> anyhow::Result<()> {
-    let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH };
-    let output = command.args(["--arch", arch]).output().with_context(|| format!("cannot start {}", bench.bin.display()))?;
-    ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
-}
-
-pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let path = entry?.path();
-        let place = to.join(path.file_name().unwrap_or_default());
-        if path.is_dir() {
-            copy(&path, &place)?;
-        } else {
-            std::fs::copy(&path, place)?;
-        }
-    }
-    Ok(())
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use chrono::{SecondsFormat, TimeDelta, Utc};
+use postdate_tests::files::copy;
+use postdate_tests::tools::samples;
 use serde_json::{Value, json};
 
-use super::lambda_start::{compile, copy};
-use crate::fixture::{Bench, root};
+use crate::fixture::Bench;
 use crate::lambda::{Environment, Stub, accepted, post};
 use crate::row::{Row, Target};
 use crate::sample::Sample;
@@ -21,8 +22,8 @@ const TURN: usize = 50;
 
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let scratch = bench.scratch()?;
-    copy(&root().join("use-cases/orders"), &scratch.path().join("orders"))?;
-    compile(bench, &scratch.path().join("orders"))?;
+    copy(&samples().join("orders"), &scratch.path().join("orders"));
+    bench.precompile(&scratch.path().join("orders"))?;
     let use_cases = scratch.path().display().to_string();
     let stub = Stub::start(None).await;
     let processor = &mut Command::new(bench.programs.function("processor"));
@@ -34,23 +35,24 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 
     let event = post("orders", r#"{"delay":"PT3H","item":"book","quantity":2}"#);
     let (mut ours, mut theirs, mut least, mut memory) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let requests = if bench.quick { REQUESTS } else { MANY };
+    // Compared requests, and all: memory is looked at after each.
+    let (compared, requests) = bench.effort.of((100, 100), (REQUESTS, REQUESTS), (REQUESTS, MANY));
     for turn in 0..requests / TURN {
         for _ in 0..TURN {
             let (took, answer) = processor.invoke(&event).await?;
             accepted(&answer)?;
             ours.push(took);
         }
-        if turn < REQUESTS / TURN {
+        if turn < compared / TURN {
             theirs.extend(times(&mut plain, &event).await?);
             least.extend(times(&mut hello, &event).await?);
         }
         let done = (turn + 1) * TURN;
-        if [100, REQUESTS, MANY].contains(&done) {
+        if [100, compared, requests].contains(&done) {
             memory.push((done, to_mib(processor.memory()?)));
         }
     }
-    let p99 = |name: &str, times: &[Duration]| Ok::<_, anyhow::Error>(Sample::of_durations(name, &times[TURN..REQUESTS])?.percentile(99));
+    let p99 = |name: &str, times: &[Duration]| Ok::<_, anyhow::Error>(Sample::of_durations(name, &times[TURN..compared])?.percentile(99));
     let (ours, theirs, least) = (p99("processor", &ours)?, p99("plain", &theirs)?, p99("hello", &least)?);
     let row = |id, measure, value, unit, baseline, target| Row { id, measure, value, unit, baseline, target };
     let mut rows = vec![row(
@@ -65,7 +67,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut baseline = vec![("after 100", at(100).context("memory after 100")?)];
     baseline.extend(at(MANY).map(|mib| ("after 5,000", mib)));
     baseline.push(("lambda_http, same calls", to_mib(plain.memory()?)));
-    let after = at(REQUESTS).context("memory after 1,000")?;
+    let after = at(compared).context("memory after 1,000")?;
     rows.push(row("lambda-memory", "Lambda: memory after 1,000 warm POSTs", after, "MiB", baseline, Some(Target::AtMost(64.0))));
     rows.extend(calls(bench, &stub, &mut processor, &use_cases).await?);
     Ok(rows)

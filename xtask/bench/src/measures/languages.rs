@@ -1,10 +1,13 @@
 //! What a plugin's language costs: the use case `orders` in each, held to the same cases, called in turn on one host.
 
+use std::os::unix::fs::DirBuilderExt as _;
+
 use anyhow::{Context, ensure};
 use postdate_core::plugin::{Job, PluginError, ValidateInput};
 use postdate_runtime::{CallOptions, LoadedBundle, Options, Report, Runtime, read_bundle_dir};
+use postdate_tests::tools::root;
 
-use crate::fixture::root;
+use crate::fixture::Bench;
 use crate::row::Row;
 use crate::sample::Sample;
 
@@ -36,9 +39,8 @@ struct Rows {
     memory: (&'static str, &'static str),
 }
 
-/// Calls of one guest before it is the other's turn, and turns. The first turn warms up.
+/// Calls of one guest before it is the other's turn. The first turn warms up.
 const BATCH: usize = 25;
-const ROUNDS: usize = 20;
 
 const ORDER: &str = r#"{"item":"book","quantity":2,"customer":"ada"}"#;
 const ACCEPTED: &str = r#"{"item":"book","quantity":2,"customer":"ada","total":2500,"currency":"EUR"}"#;
@@ -51,14 +53,17 @@ struct Measured {
     memory: f64,
 }
 
-pub async fn measure() -> anyhow::Result<Vec<Row>> {
-    let runtime = Runtime::new(Options::default())?;
+pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    // With a cache: an interpreter takes up to a minute to compile, which is not measured here.
+    let cache = bench.directory.join("cache/languages");
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&cache)?;
+    let runtime = Runtime::new(Options { cache: Some(cache), ..Options::default() })?;
     let mut guests = Vec::new();
     for place in [RUST, OTHERS[0].0, OTHERS[1].0] {
         let source = read_bundle_dir(&root().join(place)).with_context(|| format!("{place} is not built: run `cargo xtask bench`"))?;
         guests.push((runtime.load(&source, &postdate_runtime::Secrets::none()).await?, Measured::default()));
     }
-    for round in 0..=ROUNDS {
+    for round in 0..=bench.effort.of(1, 20, 20) {
         for (bundle, measured) in &mut guests {
             let batch = batch(bundle).await.with_context(|| format!("in round {round}"))?;
             if round > 0 {

@@ -31,8 +31,6 @@ impl Schedule {
     }
 }
 
-/// Time in which all are posted; what is left of it is the server's to settle down.
-const LEAD: Duration = Duration::from_secs(20);
 /// Between the last answer to a POST and the first due time, at the least.
 const SETTLE: Duration = Duration::from_secs(2);
 /// Longest wait for the last to end.
@@ -40,7 +38,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Lateness at the end of the attempt, plugin run included; the ledger cuts times to the millisecond.
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let (count, seconds) = if bench.quick { (4_000, 1) } else { (20_000, 5) };
+    let (count, seconds) = bench.effort.of((100, 1), (4_000, 1), (20_000, 5));
     let schedule = Schedule { count, span: Duration::from_secs(seconds) };
     let timer = timer_alone(schedule)?;
     let scratch = bench.scratch()?;
@@ -72,7 +70,9 @@ async fn run(bench: &Bench, scratch: &Path, schedule: Schedule) -> anyhow::Resul
     let mut server = Server::spawn(&bench.bin, &bench.use_cases(scratch)?, &data)?;
     server.ready(&post(VALIDATED, far_ahead(), 0)).await?;
 
-    let first = Utc::now() + TimeDelta::from_std(LEAD)?;
+    // Time in which all are posted; the server settles down in the rest of it.
+    let lead = Duration::from_secs(bench.effort.of(4, 20, 20));
+    let first = Utc::now() + TimeDelta::from_std(lead)?;
     post_all(&server, schedule, first).await?;
     let left = (first - Utc::now()).to_std().unwrap_or_default();
     ensure!(left >= SETTLE, "posting took so long that the first were due {left:?} after the last answer: the machine is too busy");

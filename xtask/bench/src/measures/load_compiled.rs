@@ -12,9 +12,8 @@ use postdate_runtime::artifacts::ARTIFACTS_DIR;
 use postdate_runtime::trust::Trust;
 use postdate_runtime::{LoadedBundle, Options, Runtime, Secrets, read_precompiled_dir};
 
-use super::lambda_start::compile;
 use super::validate_call::input;
-use crate::fixture::{Bench, root};
+use crate::fixture::{Bench, VALIDATOR, bundle};
 use crate::lambda::JavaScript;
 use crate::row::{Row, Target};
 use crate::sample::Sample;
@@ -24,17 +23,17 @@ const MACHINE_CODE: &str = "cwasm";
 
 /// Medians; the guests in turns.
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let rounds = if bench.quick { 20 } else { 200 };
+    let rounds = bench.effort.of(2, 20, 200);
     let scratch = bench.scratch()?;
     let rust = scratch.path().join("rust");
-    bench.validator(&rust, "rust")?;
-    compile(bench, &rust)?;
+    bundle(&rust, "rust", VALIDATOR, &[("validate.wasm", &bench.guest("minimal-validate"))])?;
+    bench.precompile(&rust)?;
     let mut guests = vec![Guest::new(rust)?];
-    if let Some(javascript) = JavaScript::install(&bench.place) {
-        let bundle = scratch.path().join("js");
-        javascript.bundle(&root().join("wit"), &bundle)?;
-        compile(bench, &bundle)?;
-        guests.push(Guest::new(bundle)?);
+    if let Some(javascript) = JavaScript::install(&bench.directory) {
+        let js = scratch.path().join("js");
+        bundle(&js, "js", VALIDATOR, &[("validate.wasm", &javascript.validator()?)])?;
+        bench.precompile(&js)?;
+        guests.push(Guest::new(js)?);
     }
     let runtime = Runtime::new(Options::default())?;
     for turn in 0..=rounds {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use chrono::{TimeDelta, Utc};
 
 use crate::client::get;
@@ -12,7 +12,6 @@ use crate::ledger;
 use crate::row::{Row, Target};
 use crate::server::{Ready, Server};
 
-const PENDING: u32 = 1_000_000;
 const SPREAD: Duration = Duration::from_hours(300 * 24);
 const POSTS: usize = 200;
 /// Pages of the first kinds of list that a client asks for; each is asked for five times.
@@ -41,15 +40,18 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let (empty, server) = start(bench, &use_cases, &data).await?;
     server.stop()?;
 
-    eprintln!("    filling a ledger with {PENDING} requests");
-    let version = only_entry(&data.join("bundles").join(VALIDATED))?;
-    ledger::fill(&data.join("ledger.sqlite"), &version, PENDING, Utc::now() + TimeDelta::days(1), SPREAD)?;
+    let count = bench.effort.of(2_000, 1_000_000, 1_000_000);
+    eprintln!("    filling a ledger with {count} requests");
+    let ledger = data.join("ledger.sqlite");
+    let version = ledger::Reader::open(&ledger)?.version(VALIDATED)?;
+    ledger::fill(&ledger, &version, count, Utc::now() + TimeDelta::days(1), SPREAD)?;
     let (full, server) = start(bench, &use_cases, &data).await?;
     // Not before: it would read into memory what the start is to read.
-    let pending = ledger::Reader::open(&data.join("ledger.sqlite"))?.unfinished()?;
-    ensure!(pending > i64::from(PENDING), "the ledger holds {pending} pending requests instead of {PENDING}");
-    work(&server, POSTS_BEFORE_KILL).await?;
-    server.kill()?;
+    let pending = ledger::Reader::open(&ledger)?.unfinished()?;
+    ensure!(pending > i64::from(count), "the ledger holds {pending} pending requests instead of {count}");
+    work(&server, bench.effort.of(POSTS, POSTS_BEFORE_KILL, POSTS_BEFORE_KILL)).await?;
+    // `kill -9`.
+    drop(server);
     let (recovered, server) = start(bench, &use_cases, &data).await?;
     server.stop()?;
 
@@ -108,13 +110,6 @@ async fn work(server: &Server, posts: usize) -> anyhow::Result<()> {
         left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok().then(|| std::sync::Arc::clone(&request))
     };
     crate::load::run(server.address, next).await.map(drop)
-}
-
-/// The version that a server keeps of a use case that never changed.
-fn only_entry(directory: &Path) -> anyhow::Result<String> {
-    let entry = std::fs::read_dir(directory).ok().and_then(|mut entries| entries.next()?.ok());
-    let entry = entry.with_context(|| format!("{} holds no version", directory.display()))?;
-    Ok(entry.file_name().to_string_lossy().into_owned())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]

@@ -23,7 +23,7 @@ pub fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut envelope = Envelope::new(TYPE, vec![b'x'; LIST_BYTES]);
     envelope.sign(&key);
     let (text, trust) = (envelope.to_json(), Trust::new(vec![key.public()]));
-    let rounds = if bench.quick { 200 } else { 2000 };
+    let rounds = bench.effort.of(10, 200, 2000);
     let read = |trust: &Trust| -> anyhow::Result<Duration> {
         let begun = Instant::now();
         let envelope = Envelope::parse(text.as_bytes()).context("the list")?;

@@ -13,7 +13,7 @@ use crate::server::Server;
 
 /// Median over some starts on the same data, each stopped in good order.
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let times = if bench.quick { 3 } else { 7 };
+    let times = bench.effort.of(1, 3, 7);
     let scratch = bench.scratch()?;
     let use_cases = bench.use_cases(scratch.path())?;
     let data = scratch.path().join("data");

@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(1200);
 
 /// Load with a change of version every [`PAUSE`], beside the same load without. Any answer but 202 fails the measure.
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let (rounds, turn) = if bench.quick { (1, Duration::from_secs(3)) } else { (3, Duration::from_secs(6)) };
+    let (rounds, turn) = bench.effort.of((1, Duration::from_secs(3)), (1, Duration::from_secs(3)), (3, Duration::from_secs(6)));
     let scratch = bench.scratch()?;
     let use_cases = bench.use_cases(scratch.path())?;
     let mut server = Server::spawn(&bench.bin, &use_cases, &scratch.path().join("data"))?;

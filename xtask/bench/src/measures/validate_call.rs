@@ -30,7 +30,7 @@ const BATCH: usize = 250;
 
 /// Median of the host's call, and of wasmtime's.
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let rounds = if bench.quick { 20 } else { 100 };
+    let rounds = bench.effort.of(1, 20, 100);
     let scratch = bench.scratch()?;
     let source = read_bundle_dir(&bench.use_cases(scratch.path())?.join(VALIDATED))?;
     let options = Options::default();

@@ -1,4 +1,4 @@
-//! Which call is to meet what.
+//! The script of a test: the calls that meet a fault, or are held.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -96,7 +96,8 @@ impl Met {
     }
 }
 
-struct Plan {
+/// A line of the script.
+struct Step {
     service: String,
     action: String,
     /// First and last call that it is for, counted from 1.
@@ -111,9 +112,9 @@ enum What {
 }
 
 #[derive(Default)]
-pub struct Plans(Mutex<Vec<Plan>>);
+pub struct FaultScript(Mutex<Vec<Step>>);
 
-impl Plans {
+impl FaultScript {
     pub fn add(&self, service: &str, action: &str, first: usize, last: usize, fault: Fault) {
         self.push(service, action, first..=last, What::Fail(fault));
     }
@@ -129,17 +130,17 @@ impl Plans {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Counts the call; the oldest plan for it decides.
+    /// Counts the call, and returns what the oldest step for it says.
     pub fn meet(&self, service: &str, action: &str) -> Option<Met> {
         let mut met = None;
-        for plan in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+        for step in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
             let fits = |pattern: &str, name: &str| pattern == "*" || pattern == name;
-            if !fits(&plan.service, service) || !fits(&plan.action, action) {
+            if !fits(&step.service, service) || !fits(&step.action, action) {
                 continue;
             }
-            plan.seen += 1;
-            if met.is_none() && plan.calls.contains(&plan.seen) {
-                met = match &mut plan.what {
+            step.seen += 1;
+            if met.is_none() && step.calls.contains(&step.seen) {
+                met = match &mut step.what {
                     What::Fail(fault) => Some(Met::Fail(*fault)),
                     What::Hold(hold) => hold.take().map(Met::Hold),
                 };
@@ -149,8 +150,8 @@ impl Plans {
     }
 
     fn push(&self, service: &str, action: &str, calls: std::ops::RangeInclusive<usize>, what: What) {
-        let plan = Plan { service: service.to_owned(), action: action.to_owned(), calls, seen: 0, what };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(plan);
+        let step = Step { service: service.to_owned(), action: action.to_owned(), calls, seen: 0, what };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(step);
     }
 }
 

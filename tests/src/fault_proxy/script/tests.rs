@@ -1,18 +1,18 @@
 use super::*;
 
 #[test]
-fn plans_count_the_calls_that_they_are_for_from_when_they_are_made() {
-    let plans = Plans::default();
-    let met = |service, action| plans.meet(service, action).map(|met| met.fault());
+fn a_step_counts_its_calls_from_when_it_is_added() {
+    let script = FaultScript::default();
+    let met = |service, action| script.meet(service, action).map(|met| met.fault());
     assert_eq!(met("events", "PutRule"), None);
-    plans.add("events", "PutRule", 2, 2, Fault::Throttled);
-    plans.add("dynamodb", "*", 1, usize::MAX, Fault::Internal);
+    script.add("events", "PutRule", 2, 2, Fault::Throttled);
+    script.add("dynamodb", "*", 1, usize::MAX, Fault::Internal);
     assert_eq!(met("events", "PutRule"), None);
     assert_eq!(met("events", "PutTargets"), None);
     assert_eq!(met("events", "PutRule"), Some(Fault::Throttled));
     assert_eq!(met("events", "PutRule"), None);
     assert_eq!(met("dynamodb", "Query"), Some(Fault::Internal));
     assert_eq!(met("dynamodb", "PutItem"), Some(Fault::Internal));
-    plans.clear();
+    script.clear();
     assert_eq!(met("dynamodb", "PutItem"), None);
 }
