@@ -1,4 +1,5 @@
-//! The clients of AWS, made of one configuration and one HTTP client. Making them calls nothing.
+//! The AWS SDK's clients, made of one configuration and one HTTP client, and retries of their calls. Making a client sends
+//! nothing.
 
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
@@ -15,25 +16,35 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
+use tokio::time::Instant;
+
+use crate::aws_error::{AwsError, Class};
 use crate::config::Config;
 
-/// Tries of a call, with the SDK's back-off between them.
-const ATTEMPTS: u32 = 3;
+/// Attempts of a call by the SDK, with its back-off between them.
+const SDK_ATTEMPTS: u32 = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
-/// All tries of a call together. A client's call makes several, and has its answer before API Gateway's 30 s are over.
+/// All attempts of a call together. One HTTP request makes several calls, and API Gateway gives up on it after 30 s.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Makes clients that share connections, credentials and limits of time. Credentials are those of the environment, as
-/// Lambda gives them: nothing else is looked for.
+/// Attempts of a call by [`retrying`].
+const OWN_ATTEMPTS: u32 = 5;
+/// The longest wait before the first repetition; it doubles from there.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// No repetition begins later than this after the first attempt, again because of API Gateway's 30 s.
+const RETRY_FOR: Duration = Duration::from_secs(8);
+
+/// Makes clients that share connections, credentials and timeouts. Credentials come from the environment only, where Lambda
+/// puts them.
 #[derive(Debug, Clone)]
 pub struct Clients {
     sdk: SdkConfig,
     config: Config,
 }
 
-/// A client that is made when it is used first: making one takes a tenth of a millisecond, and a start makes none that its request does
-/// not need. Clones share it.
+/// A client that is made at its first use: making one takes a tenth of a millisecond, and a cold start makes none that its
+/// request does not need. Clones share the client.
 #[derive(Debug)]
 pub struct Lazy<C>(Arc<LazyLock<C, Box<dyn FnOnce() -> C + Send>>>);
 
@@ -42,7 +53,7 @@ impl<C> Lazy<C> {
         Self(Arc::new(LazyLock::new(Box::new(make))))
     }
 
-    /// Makes it now.
+    /// Makes the client now.
     pub fn prepare(&self) {
         LazyLock::force(&self.0);
     }
@@ -62,7 +73,7 @@ impl<C> Deref for Lazy<C> {
     }
 }
 
-/// A client of `$crate` at the endpoint of `$service`.
+/// Returns the configuration of a client of `$krate` at the endpoint of `$service`.
 macro_rules! client {
     ($self:ident, $krate:ident, $service:literal) => {{
         let mut builder = $krate::config::Builder::from(&$self.sdk);
@@ -82,14 +93,14 @@ impl Clients {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(config.region.clone()))
             .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .retry_config(RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS))
             .timeout_config(timeouts)
             .http_client(SharedHttpClient::new(Connections::new(config)))
             .build();
         Self { sdk, config: config.clone() }
     }
 
-    /// One of the clients below, by its function's name.
+    /// Returns one of the clients below, made by that function at its first use.
     pub fn lazy<C: 'static>(&self, make: fn(&Self) -> C) -> Lazy<C> {
         let clients = self.clone();
         Lazy::new(move || make(&clients))
@@ -103,7 +114,7 @@ impl Clients {
         aws_sdk_eventbridge::Client::from_conf(client!(self, aws_sdk_eventbridge, "EVENTBRIDGE").build())
     }
 
-    /// Without limits of time or tries of its own: an invocation lasts as long as the target's timeout says, and a try that was
+    /// Has neither timeouts nor retries: an invocation may last as long as the target's timeout says, and an attempt that was
     /// cut off may have run.
     pub fn lambda(&self) -> aws_sdk_lambda::Client {
         let timeouts =
@@ -112,8 +123,8 @@ impl Clients {
         aws_sdk_lambda::Client::from_conf(builder.build())
     }
 
-    /// Other endpoints than AWS's have no host name for each bucket. The limits of time are for the beginning of an answer: a
-    /// large object may take longer, as long as it does not stall.
+    /// Uses path-style addresses at other endpoints than AWS's, which have no host name for each bucket. The timeouts apply to
+    /// the first bytes of an answer; a large object may take longer, as long as it does not stall.
     pub fn s3(&self) -> aws_sdk_s3::Client {
         let builder = client!(self, aws_sdk_s3, "S3").force_path_style(self.config.endpoints.contains_key("S3"));
         aws_sdk_s3::Client::from_conf(builder.build())
@@ -144,13 +155,13 @@ impl Clients {
     }
 }
 
-/// The one HTTP client, made when a connection is wanted: reading the certificates of TLS takes milliseconds, in which the functions
-/// do something else.
+/// The one HTTP client, made when a connection is wanted: reading TLS's root certificates takes milliseconds, in which the
+/// functions do something else.
 #[derive(Debug)]
 struct Connections(Lazy<SharedHttpClient>);
 
 impl Connections {
-    /// TLS only where there is somebody to speak it with.
+    /// Leaves TLS out where every endpoint is plain HTTP.
     fn new(config: &Config) -> Self {
         let all_local = config.endpoints.len() == crate::config::SERVICES.len();
         if all_local && config.endpoints.values().all(|endpoint| endpoint.starts_with("http://")) {
@@ -163,5 +174,36 @@ impl Connections {
 impl HttpClient for Connections {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         self.0.http_connector(settings, components)
+    }
+}
+
+/// Returns the same client of `$krate` without the SDK's retries, for calls that [`retrying`] repeats.
+macro_rules! without_retries {
+    ($krate:ident, $client:expr) => {{
+        let client: $crate::clients::Lazy<$krate::Client> = $client;
+        let retries = ::aws_config::retry::RetryConfig::disabled();
+        $crate::clients::Lazy::new(move || $krate::Client::from_conf(client.config().to_builder().retry_config(retries).build()))
+    }};
+}
+pub(crate) use without_retries;
+
+/// Repeats a call while it fails with [`Class::Again`]; returns its last result. Stands in for the SDK's retries, which do
+/// not repeat a call that collided with another writer's.
+pub async fn retrying<T, F: Future<Output = Result<T, AwsError>>>(call: impl Fn() -> F) -> Result<T, AwsError> {
+    let end = Instant::now() + RETRY_FOR;
+    let mut attempt = 1;
+    loop {
+        let error = match call().await {
+            Err(error) if error.class == Class::Again => error,
+            result => return result,
+        };
+        // Half of the wait is random, so that two writers that collided do not collide again.
+        let wait = (FIRST_WAIT * 2_u32.pow(attempt - 1)).mul_f64(0.5 + rand::random::<f64>() / 2.0);
+        if attempt == OWN_ATTEMPTS || Instant::now() + wait >= end {
+            return Err(error);
+        }
+        tracing::debug!(%error, attempt, "AWS call failed; retrying");
+        tokio::time::sleep(wait).await;
+        attempt += 1;
     }
 }

@@ -1,71 +1,69 @@
-//! Configuration from environment variables, all checked at start, all faults told at once.
+//! Configuration from environment variables. All are checked at start, and all errors are reported together.
 
 mod check;
-
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use check::Reader;
+use postdate_logging::LogFilter;
 use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
 
-/// Looked at in this order where `POSTDATE_USE_CASES` is not set: a layer, then the package itself.
+/// Where `POSTDATE_USE_CASES` is not set: a layer if there is one, else the package.
 const LAYER_DIR: &str = "/opt/use-cases";
 const PACKAGE_DIR: &str = "/var/task/use-cases";
 
-/// Services that have a client here, as `AWS_ENDPOINT_URL_<SERVICE>` calls them.
+/// The services that the hosts call, as `AWS_ENDPOINT_URL_<SERVICE>` names them.
 pub const SERVICES: [&str; 10] = ["DYNAMODB", "EVENTBRIDGE", "LAMBDA", "S3", "SCHEDULER", "SECRETS_MANAGER", "SFN", "SNS", "SQS", "SSM"];
 
-/// What the environment says; empty variables count as not set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The configuration of a host. An empty variable counts as not set.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// `AWS_REGION`.
     pub region: String,
-    /// `AWS_ENDPOINT_URL_<SERVICE>`, else `AWS_ENDPOINT_URL`; by the names in [`SERVICES`]. Where there is none: AWS.
+    /// `AWS_ENDPOINT_URL_<SERVICE>`, else `AWS_ENDPOINT_URL`, by the names in [`SERVICES`]; AWS's own where neither is set.
     pub endpoints: BTreeMap<&'static str, String>,
     /// `POSTDATE_TABLE`: name of the ledger's DynamoDB table.
     pub table: String,
     /// `POSTDATE_USE_CASES`.
-    pub use_cases: Place,
-    /// `POSTDATE_TRUSTED_KEYS`: the public keys whose bundles are loaded; without them, every bundle.
+    pub use_cases: StoreLocation,
+    /// `POSTDATE_TRUSTED_KEYS`: the public keys whose bundles are loaded; without any, all bundles are.
     pub trust: Trust,
-    /// `POSTDATE_PREFETCH`: names of use cases of a bucket that are loaded before the first request. Those of a directory are all.
+    /// `POSTDATE_PREFETCH`: use cases of a bucket that are loaded before the first request. Of a directory, all are.
     pub prefetch: Vec<String>,
-    /// `POSTDATE_SECRETS`: where the secrets of use cases are.
-    pub secrets: SecretPlace,
-    /// `POSTDATE_SECRETS_LIFETIME`: the next call of a plugin after this sees a secret that has changed.
+    /// `POSTDATE_SECRETS`: where the secrets of use cases are kept.
+    pub secrets: SecretLocation,
+    /// `POSTDATE_SECRETS_LIFETIME`: how long a secret is cached.
     pub secrets_lifetime: Duration,
-    /// `POSTDATE_TARGET_ARN`: where rules and schedules point.
+    /// `POSTDATE_TARGET_ARN`: the target host, to which rules and one-time schedules point.
     pub target_arn: String,
     /// `POSTDATE_QUEUE_URL`: the delay queue; without one, requests are fired on whole minutes.
     pub queue_url: Option<String>,
-    /// `POSTDATE_HOSTS`: other target hosts, by the name that a use case's `host` has.
+    /// `POSTDATE_HOSTS`: other target hosts, by the name that a use case gives as `host`.
     pub hosts: BTreeMap<String, HostAddress>,
     /// `POSTDATE_SCHEDULER`, `POSTDATE_SCHEDULE_GROUP`, `POSTDATE_SCHEDULER_ROLE_ARN`.
     pub scheduler: Backend,
-    /// `POSTDATE_PREFIX`: what the names of rules and schedules begin with.
+    /// `POSTDATE_PREFIX`: the beginning of the names of rules and one-time schedules.
     pub prefix: String,
     /// `POSTDATE_DEAD_LETTER_ARN`: the queue for events that could not be delivered.
     pub dead_letter_arn: String,
-    /// `POSTDATE_TOPIC_ARN`: where notifications go, if anywhere.
+    /// `POSTDATE_TOPIC_ARN`: the topic for notifications.
     pub topic_arn: Option<String>,
     /// `POSTDATE_MAX_EVENT_AGE`: how long delivery of an event is tried.
     pub max_event_age: Duration,
     /// `POSTDATE_RETENTION`: how long finished requests stay in the ledger.
     pub retention: Duration,
-    /// `POSTDATE_BASE_PATH`, `""` or such as `/v1`; none where it is to follow the stage of API Gateway.
+    /// `POSTDATE_BASE_PATH`, `""` or such as `/v1`; `None` to follow the stage of API Gateway.
     pub base_path: Option<String>,
-    /// `POSTDATE_LOG`: in the syntax of `tracing_subscriber::filter::Targets`.
-    pub log: String,
+    /// `POSTDATE_LOG`.
+    pub log: LogFilter,
 }
 
-/// Where use cases come from.
+/// Where the store of use cases is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum StoreLocation {
     Directory(PathBuf),
     /// Keys are `{prefix}/{use case}/…`; the prefix has no slash at either end, and may be empty.
     S3 {
@@ -74,10 +72,10 @@ pub enum Place {
     },
 }
 
-/// Where secrets are. In a service, that of a use case is `{prefix}{use case}/{name}`.
+/// Where secrets are kept. In a service, the secret of a use case is `{prefix}{use case}/{name}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretPlace {
-    /// `env`: variables of the function.
+pub enum SecretLocation {
+    /// `env`: environment variables of the function.
     Environment,
     /// `ssm:/postdate-secrets/`: parameters of SSM Parameter Store.
     Parameters { prefix: String },
@@ -95,40 +93,50 @@ pub struct HostAddress {
     pub queue_url: Option<String>,
 }
 
-/// What makes requests come back at their time.
+/// The AWS service that delivers requests at their time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Backend {
     /// Rules of EventBridge's default bus.
     Rules,
-    /// EventBridge Scheduler, which assumes the role.
-    Schedules { group: String, role_arn: String },
+    /// One-time schedules of EventBridge Scheduler, which assumes the role.
+    OneTimeSchedules { group: String, role_arn: String },
 }
 
-/// One fault: the variable, and what it should look like.
+/// A variable that is missing, or whose value is not of the expected form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{variable} {problem}")]
+#[error("{variable} {}; it should be {expected}", value.as_ref().map_or("is not set".to_owned(), |value| format!("is {value:?}")))]
 pub struct ConfigError {
     pub variable: String,
-    pub problem: String,
+    /// `None` where the variable is not set.
+    pub value: Option<String>,
+    pub expected: Expected,
 }
 
-/// Every fault of the configuration.
+/// The form that a value should have, and what is wrong with the value where that is not obvious.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the configuration is faulty: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+#[error("{form}{}", detail.as_ref().map_or(String::new(), |detail| format!(" ({detail})")))]
+pub struct Expected {
+    pub form: &'static str,
+    pub detail: Option<String>,
+}
+
+/// All errors of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration has errors: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
 impl Config {
-    /// Reads the variables that `get` tells of, such as `|name| std::env::var(name).ok()`.
+    /// Reads the variables by `get`, such as `|name| std::env::var(name).ok()`.
     pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let mut read = Reader::new(&get);
         let config = Self {
             region: read.required("AWS_REGION", check::region),
             endpoints: read.endpoints(),
             table: read.required("POSTDATE_TABLE", check::table),
-            use_cases: read.optional("POSTDATE_USE_CASES", check::place).unwrap_or_else(default_place),
+            use_cases: read.optional("POSTDATE_USE_CASES", check::store_location).unwrap_or_else(default_location),
             trust: read.optional("POSTDATE_TRUSTED_KEYS", check::trusted_keys).unwrap_or_default(),
             prefetch: read.optional("POSTDATE_PREFETCH", check::use_case_names).unwrap_or_default(),
-            secrets: read.optional("POSTDATE_SECRETS", check::secrets).unwrap_or(SecretPlace::Environment),
+            secrets: read.optional("POSTDATE_SECRETS", check::secrets).unwrap_or(SecretLocation::Environment),
             secrets_lifetime: read
                 .optional("POSTDATE_SECRETS_LIFETIME", check::secrets_lifetime)
                 .unwrap_or_else(|| Lifetime::default().fresh),
@@ -142,13 +150,16 @@ impl Config {
             max_event_age: read.optional("POSTDATE_MAX_EVENT_AGE", check::max_event_age).unwrap_or(Duration::from_hours(1)),
             retention: read.optional("POSTDATE_RETENTION", check::retention).unwrap_or(Duration::from_hours(30 * 24)),
             base_path: read.optional("POSTDATE_BASE_PATH", check::base_path),
-            log: read.optional("POSTDATE_LOG", check::log_filter).unwrap_or_else(|| "info".to_owned()),
+            log: read.optional("POSTDATE_LOG", check::log_filter).unwrap_or_default(),
         };
         read.finish(config)
     }
 }
 
-fn default_place() -> Place {
+fn default_location() -> StoreLocation {
     let layer = Path::new(LAYER_DIR);
-    Place::Directory(if layer.is_dir() { layer } else { Path::new(PACKAGE_DIR) }.to_owned())
+    StoreLocation::Directory(if layer.is_dir() { layer } else { Path::new(PACKAGE_DIR) }.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,10 @@
-//! Delivering a body to what a target stands for, by the target host.
+//! The core's port `Deliver` on AWS: one attempt of a target that is neither a plugin nor direct.
 
 use std::time::Duration;
 
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use chrono::{DateTime, Utc};
+use postdate_core::arn::{Arn, is_fifo};
 use postdate_core::fire::MAX_RESULT_BYTES;
 use postdate_core::plugin::{JobFailure, JobResult};
 use postdate_core::ports::{Deliver, Delivery};
@@ -12,13 +13,13 @@ use postdate_core::use_case::{AwsTarget, Target};
 use postdate_deliver::HttpTarget;
 use serde_json::json;
 
+use crate::aws_error::{AwsError, Class};
 use crate::clients::{Clients, Lazy};
-use crate::fault::{Class, Fault};
 
-/// A client for the region that an ARN names: one is made for the region of this host.
+/// Returns a client for the region that an ARN names, from one for the region of this host.
 macro_rules! client_of {
     ($krate:ident, $client:expr, $arn:expr) => {{
-        let region = $arn.split(':').nth(3).filter(|region| !region.is_empty());
+        let region = Arn::parse($arn).map(|arn| arn.region).filter(|region| !region.is_empty());
         match region {
             Some(region) if $client.config().region().is_none_or(|own| own.as_ref() != region) => {
                 let region = $krate::config::Region::new(region.to_owned());
@@ -56,8 +57,8 @@ impl AwsDeliver {
 
     async fn invoke(&self, aws: &AwsTarget, body: &str) -> JobResult {
         let call =
-            client_of!(aws_sdk_lambda, self.lambda, aws.arn).invoke().function_name(&aws.arn).payload(body.as_bytes().to_vec().into());
-        let answer = call.send().await.map_err(|error| failure("lambda", &aws.arn, &Fault::of("Invoke", &error)))?;
+            client_of!(aws_sdk_lambda, self.lambda, &aws.arn).invoke().function_name(&aws.arn).payload(body.as_bytes().to_vec().into());
+        let answer = call.send().await.map_err(|error| failure("lambda", &aws.arn, &AwsError::of("Invoke", &error)))?;
         if answer.function_error().is_some() {
             let kind = error_type(answer.payload.as_ref().map(AsRef::as_ref).unwrap_or_default());
             return Err(retry(format!("the lambda target {} ended with an error: {kind}", aws.arn)));
@@ -71,10 +72,11 @@ impl AwsDeliver {
 
     async fn send(&self, aws: &AwsTarget, request: &Request, body: &str) -> JobResult {
         use aws_sdk_sqs::types::MessageAttributeValue;
-        let url = queue_url(&aws.arn).ok_or_else(|| permanent(format!("{} is not the ARN of a queue", aws.arn)))?;
+        let url =
+            Arn::parse(&aws.arn).and_then(Arn::queue_url).ok_or_else(|| permanent(format!("{} is not the ARN of a queue", aws.arn)))?;
         let id = MessageAttributeValue::builder().data_type("String").string_value(subject(request)).build();
         let id = id.map_err(|error| permanent(error.to_string()))?;
-        let mut call = client_of!(aws_sdk_sqs, self.queues, aws.arn)
+        let mut call = client_of!(aws_sdk_sqs, self.queues, &aws.arn)
             .send_message()
             .queue_url(url)
             .message_body(body)
@@ -82,7 +84,7 @@ impl AwsDeliver {
         if is_fifo(&aws.arn) {
             call = call.message_group_id(group(aws, request)).message_deduplication_id(request.id.to_string());
         }
-        let answer = call.send().await.map_err(|error| failure("sqs", &aws.arn, &Fault::of("SendMessage", &error)))?;
+        let answer = call.send().await.map_err(|error| failure("sqs", &aws.arn, &AwsError::of("SendMessage", &error)))?;
         Ok(answer.message_id.map(|id| json!({ "messageId": id }).to_string()))
     }
 
@@ -90,7 +92,7 @@ impl AwsDeliver {
         use aws_sdk_sns::types::MessageAttributeValue;
         let id = MessageAttributeValue::builder().data_type("String").string_value(subject(request)).build();
         let id = id.map_err(|error| permanent(error.to_string()))?;
-        let mut call = client_of!(aws_sdk_sns, self.topics, aws.arn)
+        let mut call = client_of!(aws_sdk_sns, self.topics, &aws.arn)
             .publish()
             .topic_arn(&aws.arn)
             .message(body)
@@ -98,7 +100,7 @@ impl AwsDeliver {
         if is_fifo(&aws.arn) {
             call = call.message_group_id(group(aws, request)).message_deduplication_id(request.id.to_string());
         }
-        let answer = call.send().await.map_err(|error| failure("sns", &aws.arn, &Fault::of("Publish", &error)))?;
+        let answer = call.send().await.map_err(|error| failure("sns", &aws.arn, &AwsError::of("Publish", &error)))?;
         Ok(answer.message_id.map(|id| json!({ "messageId": id }).to_string()))
     }
 
@@ -109,23 +111,23 @@ impl AwsDeliver {
             .detail_type(aws.detail_type.as_deref().unwrap_or(&request.use_case))
             .detail(body)
             .build();
-        let answer = client_of!(aws_sdk_eventbridge, self.events, aws.arn)
+        let answer = client_of!(aws_sdk_eventbridge, self.events, &aws.arn)
             .put_events()
             .entries(entry)
             .send()
             .await
-            .map_err(|error| failure("event-bus", &aws.arn, &Fault::of("PutEvents", &error)))?;
+            .map_err(|error| failure("event-bus", &aws.arn, &AwsError::of("PutEvents", &error)))?;
         let entry = answer.entries().first();
         if answer.failed_entry_count() > 0 {
             let (code, message) = (entry.and_then(|entry| entry.error_code()), entry.and_then(|entry| entry.error_message()));
-            return Err(failure("event-bus", &aws.arn, &Fault::of_entry("PutEvents", code, message)));
+            return Err(failure("event-bus", &aws.arn, &AwsError::of_entry("PutEvents", code, message)));
         }
         Ok(entry.and_then(|entry| entry.event_id()).map(|id| json!({ "eventId": id }).to_string()))
     }
 
     async fn start(&self, aws: &AwsTarget, request: &Request, body: &str) -> JobResult {
-        // Named after the request, so that a repetition starts nothing.
-        let call = client_of!(aws_sdk_sfn, self.executions, aws.arn)
+        // The name makes it idempotent.
+        let call = client_of!(aws_sdk_sfn, self.executions, &aws.arn)
             .start_execution()
             .state_machine_arn(&aws.arn)
             .name(request.id.to_string())
@@ -133,7 +135,7 @@ impl AwsDeliver {
         match call.send().await {
             Ok(answer) => Ok(Some(json!({ "executionArn": answer.execution_arn }).to_string())),
             Err(error) if error.as_service_error().is_some_and(StartExecutionError::is_execution_already_exists) => Ok(None),
-            Err(error) => Err(failure("step-functions", &aws.arn, &Fault::of("StartExecution", &error))),
+            Err(error) => Err(failure("step-functions", &aws.arn, &AwsError::of("StartExecution", &error))),
         }
     }
 }
@@ -166,26 +168,12 @@ impl Deliver for AwsDeliver {
     }
 }
 
-/// Queues and topics say by their name that they keep an order.
-#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "AWS asks for exactly this ending")]
-fn is_fifo(arn: &str) -> bool {
-    arn.ends_with(".fifo")
-}
-
 fn seconds(timeout: Duration) -> String {
     format!("{:.1} s", timeout.as_secs_f64())
 }
 
 fn group<'a>(aws: &'a AwsTarget, request: &'a Request) -> &'a str {
     aws.group.as_deref().unwrap_or(&request.use_case)
-}
-
-/// `arn:aws:sqs:region:account:name`; another partition has another domain.
-pub(crate) fn queue_url(arn: &str) -> Option<String> {
-    let parts: Vec<&str> = arn.split(':').collect();
-    let ["arn", partition, "sqs", region, account, name] = parts[..] else { return None };
-    let domain = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-    Some(format!("https://sqs.{region}.{domain}/{account}/{name}"))
 }
 
 fn permanent(message: String) -> JobFailure {
@@ -196,23 +184,23 @@ fn retry(message: String) -> JobFailure {
     JobFailure { message, retry: true, retry_after: None }
 }
 
-/// What may pass is tried again: the service is busy, broken, full, or out of reach.
-fn failure(kind: &str, arn: &str, fault: &Fault) -> JobFailure {
-    let message = format!("the {kind} target {arn} was not reached: {fault}");
-    match fault.class {
+/// Returns a failure that is retried where the service is busy, broken, full, or out of reach.
+fn failure(kind: &str, arn: &str, error: &AwsError) -> JobFailure {
+    let message = format!("the {kind} target {arn} was not reached: {error}");
+    match error.class {
         Class::Again | Class::Later | Class::Full => retry(message),
         Class::Missing | Class::Refused => permanent(message),
     }
 }
 
-/// What kind of error a function says that it met, which is a name in its code. What else it says may quote the body.
+/// Returns the `errorType` of a function's answer, which is a name in its code. The rest of the answer may quote the body.
 fn error_type(answer: &[u8]) -> String {
     let answer: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
     let named = answer["errorType"].as_str().unwrap_or("of no type");
     named.chars().filter(|c| c.is_ascii_alphanumeric() || " ._:-".contains(*c)).take(100).collect()
 }
 
-/// The request that a receiver knows: a notice is about another one.
+/// Returns the id of the request that the receiver knows: for a notice, the id of the request that it is about.
 fn subject(request: &Request) -> String {
     request.notice_of.unwrap_or(request.id).to_string()
 }

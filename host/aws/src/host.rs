@@ -6,13 +6,13 @@ use postdate_runtime::{Options, Runtime, RuntimeError};
 use postdate_store::{AnyObjects, Directory, S3};
 
 use crate::clients::Clients;
-use crate::config::{self, Config, ConfigErrors};
+use crate::config::{Config, ConfigErrors, StoreLocation};
 use crate::ledger::DynamoLedger;
 use crate::logs;
 use crate::metrics::Service;
 use crate::schedule::{AwsScheduler, ScheduleSettings};
 use crate::secrets;
-use crate::use_cases::{AwsUseCases, Place};
+use crate::use_cases::{AwsUseCases, VersionLoader};
 
 /// Where bundles from a bucket are kept, below the directory for temporary files; Lambda gives each environment a `/tmp` of its own.
 const CACHE_DIR: &str = "postdate";
@@ -56,7 +56,7 @@ impl Host {
     /// An error has been logged.
     pub async fn from_env(service: Service) -> Result<Self, HostError> {
         let config = Config::from_env(|name| std::env::var(name).ok());
-        logs::start(config.as_ref().map_or("info", |config| &config.log));
+        logs::start(config.as_ref().map(|config| config.log.clone()).unwrap_or_default());
         let host = match config {
             Ok(config) => Self::start(config, service).await,
             Err(errors) => Err(errors.into()),
@@ -95,11 +95,12 @@ impl Host {
 async fn load(config: &Config, clients: &Clients, service: Service) -> Result<AwsUseCases, RuntimeError> {
     let runtime = Runtime::new(Options { slots: SLOTS, max_memory: MAX_MEMORY_BYTES, ..Options::default() })?;
     let objects = match &config.use_cases {
-        config::Place::Directory(root) => AnyObjects::Directory(Directory::new(root)),
-        config::Place::S3 { bucket, prefix } => AnyObjects::S3(S3::new(clients.s3(), bucket, prefix)),
+        StoreLocation::Directory(root) => AnyObjects::Directory(Directory::new(root)),
+        StoreLocation::S3 { bucket, prefix } => AnyObjects::S3(S3::new(clients.s3(), bucket, prefix)),
     };
-    let place = Place::new(objects, config.trust.clone(), std::env::temp_dir().join(CACHE_DIR));
-    let use_cases = AwsUseCases::new(place, runtime, secrets::open(config, clients), service);
+    let (cache, secrets) = (std::env::temp_dir().join(CACHE_DIR), secrets::open(config, clients));
+    let loader = VersionLoader::new(objects, config.trust.clone(), cache, runtime, secrets, service);
+    let use_cases = AwsUseCases::new(loader, service);
     use_cases.prefetch(&config.prefetch).await;
     Ok(use_cases)
 }

@@ -1,8 +1,8 @@
 //! The ledger on AWS: one DynamoDB table.
 //!
-//! A request is an item, its *head*, whose every change is one conditional write on its revision: what lost a race reads
-//! again and is judged again by the core's rules. The accepted body and the idempotency key are items of their own, so that
-//! a change rewrites neither.
+//! A request is an item, its *head*. Every change is one conditional write on the head's revision: the loser of a race reads
+//! the head again and applies the core's rules again. The accepted body and the idempotency key are items of their own, which a
+//! change does not rewrite.
 
 mod item;
 mod list;
@@ -22,32 +22,32 @@ use postdate_core::lifecycle::{self, Change, Refusal};
 use postdate_core::ports::{Changed, Changes, Inserted, Intake, LedgerError, Requests};
 use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
 
-use crate::fault::{Class, Fault};
+use crate::aws_error::AwsError;
 use item::Head;
 use store::Stored;
 
 /// Largest accepted body: an item may have 400 KB, its names and keys included (DynamoDB, item size).
 pub const MAX_BODY_BYTES: usize = 390_000;
-/// Times that one change is tried against others of the same request.
+/// Attempts of one change that races with others of the same request.
 const TRIES: u32 = 12;
-/// Heads that are remembered between a claim and its end; more than one environment ever works on.
+/// Heads that are cached between a claim and its end; more than one process ever works on.
 const REMEMBERED: usize = 1_000;
 
-/// A handle on the table; clones share what they remember.
+/// A handle on the table; clones share the cache.
 #[derive(Clone)]
 pub struct DynamoLedger {
     client: Client,
     table: Arc<str>,
-    /// How long what has ended is kept.
+    /// How long a request is kept after its end.
     retention: Duration,
     memory: Arc<Mutex<Memory>>,
 }
 
 #[derive(Default)]
 struct Memory {
-    /// As this process wrote them last.
+    /// As this process wrote them last, while it runs the requests.
     heads: HashMap<CorrelationId, Head>,
-    /// Use cases that are in the registry.
+    /// Use cases that are known to be in the registry.
     use_cases: HashSet<String>,
 }
 
@@ -56,7 +56,7 @@ impl DynamoLedger {
         Self { client, table: table.into(), retention, memory: Arc::default() }
     }
 
-    /// Opens the connection before there is a request, with the one read that many requests need anyway.
+    /// Opens the connection before the first request, by a read that many requests need.
     pub async fn warm(&self) -> Result<(), LedgerError> {
         self.registered().await.map(drop)
     }
@@ -92,7 +92,7 @@ impl DynamoLedger {
                 Stored::Acknowledged => return Ok(Changed::Refused(request, Refusal::Acknowledged)),
                 Stored::Stale => {
                     self.forget(id);
-                    // Others are at it: not all at the same time again.
+                    // A random wait keeps the competing writers from colliding again.
                     let most = u64::from(attempt) * 20;
                     tokio::time::sleep(Duration::from_millis(rand::random_range(0..=most))).await;
                     match self.read_head(id).await? {
@@ -105,7 +105,7 @@ impl DynamoLedger {
         Err(LedgerError::Unavailable(format!("request {id} is being changed by others")))
     }
 
-    /// Keeps the head of a request that this process runs; its next change then needs no read.
+    /// Caches the head of a request that this process runs, whose next change then needs no read.
     fn remember(&self, id: CorrelationId, head: Head) {
         let mut memory = self.memory();
         if head.is_running() {
@@ -147,7 +147,7 @@ impl Intake for DynamoLedger {
             if self.put_new(&new).await? {
                 return Ok(Inserted::New(new.request));
             }
-            // Something was there: the key, or this very request, if the answer to our own write was lost.
+            // The key exists already, or this very request does because the answer to the write was lost.
             if let Some(head) = self.read_head(new.request.id).await? {
                 let found = head.request()?;
                 return if found == new.request {
@@ -175,11 +175,11 @@ impl Intake for DynamoLedger {
         let call = call.expression_attribute_values(":id", AttributeValue::S(request.id.to_string()));
         match call.send().await {
             Ok(_) => Ok(()),
-            // It was undone a moment ago: there is nothing left that could be acknowledged.
+            // The request was aborted a moment ago, and its key is free.
             Err(error) if error.code() == Some("ConditionalCheckFailedException") => {
                 Err(LedgerError::Unavailable("the request of this key was just undone".to_owned()))
             }
-            Err(error) => Err(fault(&error)),
+            Err(error) => Err(failed(&error)),
         }
     }
 }
@@ -213,13 +213,6 @@ impl Changes for DynamoLedger {
     }
 }
 
-/// What DynamoDB says, without what was sent. Whatever may pass is `Unavailable`.
-fn fault<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> LedgerError {
-    const PASSING: [&str; 3] = ["ProvisionedThroughputExceededException", "TransactionInProgressException", "TransactionConflictException"];
-    let fault = Fault::of("DynamoDB", error);
-    if matches!(fault.class, Class::Again | Class::Later) || PASSING.contains(&fault.code.as_str()) {
-        LedgerError::Unavailable(fault.to_string())
-    } else {
-        LedgerError::Failed(fault.to_string())
-    }
+fn failed<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> LedgerError {
+    AwsError::of("DynamoDB", error).into()
 }

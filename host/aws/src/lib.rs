@@ -1,14 +1,14 @@
-//! Postdate on AWS: the adapters of the core's ports, and what the three Lambdas do with them.
+//! Postdate on AWS: three Lambdas, and the adapters of the core's ports that they share.
 //!
-//! `processor` answers the HTTP API, `target` runs requests at their time, `janitor` cleans up after both. Built
-//! without a compiler: plugins come as machine code that was made ahead of time.
+//! `processor` answers the HTTP API, `target` fires requests at their time, `janitor` cleans up after both. They have no
+//! compiler: plugins come as machine code that was made ahead of time.
 
+mod aws_error;
 pub mod clients;
 pub mod config;
 pub mod deliver;
 #[cfg(test)]
 mod fakes;
-mod fault;
 pub mod host;
 pub mod janitor;
 pub mod ledger;

@@ -1,33 +1,26 @@
-//! Logs: a line of flat JSON for each event, on stdout, with what the surrounding span knows: correlation id, request id of Lambda.
+//! Logs: one line of flat JSON an event, on stdout, with the fields of the spans around it: correlation id, Lambda's request id.
 
 use std::fmt;
 
 use chrono::{SecondsFormat, Utc};
+use postdate_logging::LogFilter;
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Record};
-use tracing::{Event, Id, Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
+use tracing::{Event, Id, Subscriber};
 use tracing_subscriber::fmt::format::{FormatEvent, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Sends logs to stdout from here on; `filter` as in `POSTDATE_LOG`. A second call changes nothing.
-pub fn start(filter: &str) {
+/// Sends logs to stdout. A second call changes nothing.
+pub fn start(filter: LogFilter) {
     let _ = tracing::subscriber::set_global_default(subscriber(filter, std::io::stdout));
 }
 
-fn subscriber(filter: &str, writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) -> impl Subscriber + Send + Sync {
-    // Not `EnvFilter`: that brings an engine for regular expressions, which a cold start would have to read.
-    let filter = filter.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
+fn subscriber(filter: LogFilter, writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) -> impl Subscriber + Send + Sync {
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).event_format(Flat).with_writer(writer);
-    tracing_subscriber::registry().with(filter).with(filter_fn(is_discreet)).with(Keep).with(lines)
-}
-
-/// At the level of traces, the SDK and hyper show whole requests and answers: payloads, and secrets.
-fn is_discreet(event: &Metadata<'_>) -> bool {
-    *event.level() != Level::TRACE || event.target().starts_with("postdate")
+    tracing_subscriber::registry().with(filter.layer()).with(Keep).with(lines)
 }
 
 /// Fields by name, as JSON.
@@ -60,7 +53,7 @@ impl Visit for Fields {
     }
 }
 
-/// Keeps the fields of our own spans; those of libraries say the same again, or what nobody asked for.
+/// Keeps the fields of Postdate's own spans.
 struct Keep;
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Keep {
@@ -84,7 +77,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Keep {
     }
 }
 
-/// `{"timestamp":…,"level":…,"target":…,"message":…,…}`: fields of the event win over those of its spans, inner spans over outer.
+/// Writes `{"timestamp":…,"level":…,"target":…,"message":…,…}`. Fields of the event override those of its spans, and fields of
+/// inner spans those of outer ones.
 struct Flat;
 
 impl<S, N> FormatEvent<S, N> for Flat

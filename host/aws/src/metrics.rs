@@ -1,4 +1,5 @@
-//! Metrics as lines on stdout in `CloudWatch`'s embedded metric format (EMF): Lambda's log becomes metrics, and no call is made.
+//! Metrics, as lines on stdout in `CloudWatch`'s embedded metric format (EMF): `CloudWatch` takes them from Lambda's log, without
+//! a call.
 
 use std::io::Write as _;
 
@@ -8,7 +9,7 @@ use serde_json::{Map, Value, json};
 /// The namespace of every metric.
 pub const NAMESPACE: &str = "Postdate";
 
-/// Who measures; the dimension `Service`.
+/// One of the three functions; the dimension `Service`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     Processor,
@@ -46,20 +47,20 @@ impl Unit {
 /// `PluginMs`, `Rules`, `Released`, `Rearmed`.
 pub type Metric<'a> = (&'a str, f64, Unit);
 
-/// Writes metrics with the dimensions `[Service]` and, where there is a use case, `[Service, UseCase]`. The use case must be one
-/// that is there: each name that is ever written is a metric of its own, and is paid for.
+/// Writes metrics with the dimensions `[Service]` and, with a use case, `[Service, UseCase]`. The use case must exist: each name
+/// that is written is a metric of its own, which costs money.
 pub fn emit(service: Service, use_case: Option<&str>, metrics: &[Metric<'_>]) {
     write(&line(service, &use_case.map(|name| ("UseCase", name)).into_iter().collect::<Vec<_>>(), metrics, Utc::now()));
 }
 
-/// Counts a call that was refused, with the further dimension `[Service, Code]`.
+/// Counts a refused call, with the further dimension `[Service, Code]`.
 pub fn emit_rejected(service: Service, use_case: Option<&str>, code: &str) {
     let mut dimensions = vec![("Code", code)];
     dimensions.extend(use_case.map(|name| ("UseCase", name)));
     write(&line(service, &dimensions, &[("Rejected", 1.0, Unit::Count)], Utc::now()));
 }
 
-/// One line for all metrics: `[Service]`, and `[Service, d]` for each further dimension `d`.
+/// Returns one line for all metrics, with the dimensions `[Service]`, and `[Service, d]` for each further dimension `d`.
 fn line(service: Service, dimensions: &[(&str, &str)], metrics: &[Metric<'_>], now: DateTime<Utc>) -> String {
     let mut sets = vec![json!(["Service"])];
     sets.extend(dimensions.iter().map(|(name, _)| json!(["Service", name])));
@@ -73,7 +74,7 @@ fn line(service: Service, dimensions: &[(&str, &str)], metrics: &[Metric<'_>], n
     Value::Object(document).to_string()
 }
 
-/// In one call, so that lines do not mix. A metric that cannot be written is nobody's error.
+/// Writes by one call, so that lines do not mix. A metric that cannot be written is lost.
 fn write(line: &str) {
     let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
 }

@@ -1,16 +1,17 @@
-//! Telling people: a message to a topic, and what failed for good into the dead-letter queue.
+//! Notifications of operators: a message to a topic, and the dead-letter queue for requests that failed for good.
 
+use aws_smithy_types::error::operation::BuildError;
 use chrono::Utc;
 use postdate_core::envelope::Envelope;
 use postdate_core::request::Request;
 use postdate_core::schedule::rfc3339;
 use serde_json::{Value, json};
 
+use crate::aws_error::AwsError;
 use crate::clients::Lazy;
-use crate::fault::Fault;
 use crate::target::Notify;
 
-/// What a message quotes of a failure, in bytes.
+/// Longest quotation of a failure, in bytes.
 const MAX_FAILURE: usize = 1_000;
 
 /// Publishes to one topic, if there is one.
@@ -27,27 +28,15 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    async fn publish(&self, event: &str, subject: &str, message: &Value) -> Result<(), String> {
-        use aws_sdk_sns::types::MessageAttributeValue;
-        let Some(topic) = &self.topic_arn else { return Ok(()) };
-        let attribute = MessageAttributeValue::builder().data_type("String").string_value(event).build();
-        let attribute = attribute.map_err(|error| error.to_string())?;
-        let call =
-            self.topics.publish().topic_arn(topic).subject(subject).message(message.to_string()).message_attributes("event", attribute);
-        call.send().await.map_err(|error| Fault::of("Publish", &error).to_string())?;
-        Ok(())
-    }
-
-    /// A rule is still there that nobody needs.
-    pub async fn rule_not_cleaned(&self, rule: &str, id: Option<String>, reason: &str) -> Result<(), String> {
+    /// Reports a leftover rule that could not be deleted.
+    pub async fn rule_not_cleaned(&self, rule: &str, id: Option<String>, reason: &str) -> Result<(), AwsError> {
         let message =
             json!({ "v": 1, "event": "rule-not-cleaned", "rule": rule, "correlationId": id, "reason": reason, "at": rfc3339(Utc::now()) });
         self.publish("rule-not-cleaned", "Postdate: a rule could not be cleaned up", &message).await
     }
-}
 
-impl Notify for Notifier {
-    async fn request_failed(&self, request: &Request) -> Result<(), String> {
+    /// Reports a request that failed for good.
+    pub async fn request_failed(&self, request: &Request) -> Result<(), AwsError> {
         let failure = cut(request.failure.as_deref().unwrap_or_default());
         let message = json!({
             "v": 1,
@@ -62,11 +51,11 @@ impl Notify for Notifier {
         self.publish("request-failed", "Postdate: a request failed", &message).await
     }
 
-    async fn dead_letter(&self, envelope: &Envelope, request: &Request) -> Result<(), String> {
+    /// Puts a request that failed for good into the dead-letter queue, from which it can be sent again.
+    pub async fn dead_letter(&self, envelope: &Envelope, request: &Request) -> Result<(), AwsError> {
         use aws_sdk_sqs::types::MessageAttributeValue;
-        let text = |value: String| {
-            MessageAttributeValue::builder().data_type("String").string_value(value).build().map_err(|error| error.to_string())
-        };
+        let invalid = |error: BuildError| AwsError::invalid("SendMessage", &error);
+        let text = |value: String| MessageAttributeValue::builder().data_type("String").string_value(value).build().map_err(invalid);
         let reason = cut(request.failure.as_deref().filter(|text| !text.is_empty()).unwrap_or("no reason"));
         // SQS refuses a message with control characters, such as those of coloured text.
         let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -74,8 +63,27 @@ impl Notify for Notifier {
         let call = call.message_attributes("ERROR_CODE", text("REQUEST_FAILED".to_owned())?);
         let call = call.message_attributes("ERROR_MESSAGE", text(reason)?);
         let call = call.message_attributes("RETRY_ATTEMPTS", text(request.attempts.to_string())?);
-        call.send().await.map_err(|error| Fault::of("SendMessage", &error).to_string())?;
-        Ok(())
+        call.send().await.map(drop).map_err(|error| AwsError::of("SendMessage", &error))
+    }
+
+    async fn publish(&self, event: &str, subject: &str, message: &Value) -> Result<(), AwsError> {
+        use aws_sdk_sns::types::MessageAttributeValue;
+        let Some(topic) = &self.topic_arn else { return Ok(()) };
+        let attribute = MessageAttributeValue::builder().data_type("String").string_value(event).build();
+        let attribute = attribute.map_err(|error| AwsError::invalid("Publish", &error))?;
+        let call =
+            self.topics.publish().topic_arn(topic).subject(subject).message(message.to_string()).message_attributes("event", attribute);
+        call.send().await.map(drop).map_err(|error| AwsError::of("Publish", &error))
+    }
+}
+
+impl Notify for Notifier {
+    async fn request_failed(&self, request: &Request) -> Result<(), String> {
+        Self::request_failed(self, request).await.map_err(|error| error.to_string())
+    }
+
+    async fn dead_letter(&self, envelope: &Envelope, request: &Request) -> Result<(), String> {
+        Self::dead_letter(self, envelope, request).await.map_err(|error| error.to_string())
     }
 }
 

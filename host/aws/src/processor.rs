@@ -1,10 +1,7 @@
-//! The processor host: an HTTP event of any kind that Lambda knows, through the core's API, to an answer.
+//! The processor host: answers an HTTP event of any kind that Lambda knows, by the core's API.
 
 mod event;
 mod tame;
-
-#[cfg(test)]
-mod tests;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -25,33 +22,24 @@ use crate::metrics::{self, Service, Unit};
 use crate::schedule::AwsScheduler;
 use crate::use_cases::AwsUseCases;
 
-/// The ports of the API, made anew for each call where the call matters to them.
+/// The ports of the API.
 pub struct Processor<U, L, S> {
     pub use_cases: U,
     pub ledger: L,
     pub scheduler: S,
-    /// What stands before `/requests` where clients call; none to follow the stage of API Gateway.
+    /// Returns the scheduler of one call, which passes the call's X-Ray trace on.
+    pub with_trace: fn(&S, Option<String>) -> S,
+    /// The path before `/requests`, as clients call it; `None` to follow the stage of API Gateway.
     pub base_path: Option<String>,
     pub now: fn() -> DateTime<Utc>,
     pub new_id: fn(DateTime<Utc>) -> CorrelationId,
 }
 
-/// A scheduler that passes the X-Ray trace of a call on with what it schedules.
-pub trait Traced {
-    #[must_use]
-    fn with_trace(&self, trace_id: Option<String>) -> Self;
-}
-
-impl Traced for AwsScheduler {
-    fn with_trace(&self, trace_id: Option<String>) -> Self {
-        AwsScheduler::with_trace(self, trace_id)
-    }
-}
-
 impl Processor<AwsUseCases, DynamoLedger, AwsScheduler> {
     pub fn new(host: Host) -> Self {
         let Host { config, use_cases, ledger, scheduler, .. } = host;
-        Self { use_cases, ledger, scheduler, base_path: config.base_path, now: host::now, new_id: host::new_id }
+        let (with_trace, base_path) = (AwsScheduler::with_trace as fn(&_, _) -> _, config.base_path);
+        Self { use_cases, ledger, scheduler, with_trace, base_path, now: host::now, new_id: host::new_id }
     }
 }
 
@@ -59,9 +47,9 @@ impl<U, L, S> Processor<U, L, S>
 where
     U: UseCases + Clone,
     L: Intake + Requests + Changes + Clone,
-    S: Scheduler + Traced,
+    S: Scheduler,
 {
-    /// Answers one event. Never fails: what goes wrong is an answer too.
+    /// Answers one event; an error is an answer too.
     pub async fn answer(&self, request: lambda_http::Request) -> Response<Bytes> {
         let now = (self.now)();
         let id = (self.new_id)(now);
@@ -82,8 +70,8 @@ where
             let api = Api {
                 use_cases: self.use_cases.clone(),
                 ledger: self.ledger.clone(),
-                scheduler: self.scheduler.with_trace(incoming.trace_id),
-                // Who may call is the gateway's to decide.
+                scheduler: (self.with_trace)(&self.scheduler, incoming.trace_id),
+                // The gateway authorizes callers.
                 key: None,
                 base_path: incoming.base_path,
             };
@@ -100,7 +88,7 @@ where
             }
             return;
         }
-        // A path may name anything, and each name that is counted under costs something.
+        // A path may hold any name, and each name that is counted is a metric that costs money.
         let known = match submitted {
             Some(name) => self.use_cases.current(name).await.map(|_| name),
             None => None,
@@ -109,13 +97,13 @@ where
     }
 }
 
-/// The use case that a call submits to, if it does.
+/// Returns the use case of a call that submits a request.
 fn submitted_to(request: &http::Request<Bytes>) -> Option<&str> {
     let name = request.uri().path().strip_prefix("/requests/")?;
     (request.method() == http::Method::POST && !name.contains('/')).then_some(name)
 }
 
-/// The stable code of an error's document.
+/// Returns the stable code of an error's document.
 fn code_of(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Problem {
@@ -123,3 +111,6 @@ fn code_of(body: &[u8]) -> String {
     }
     serde_json::from_slice::<Problem>(body).map_or_else(|_| "unknown".to_owned(), |problem| problem.code)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,52 +1,49 @@
-//! The scheduler of AWS: rules of EventBridge, or schedules of EventBridge Scheduler, and a delay queue for what is near.
+//! The core's port `Scheduler` on AWS: rules of EventBridge or one-time schedules of EventBridge Scheduler, and a delay queue
+//! for times that are near.
 //!
-//! Of each request there is at most one rule, and its name says whose it is: see [`name`]. What comes back is an
-//! [`Envelope`]; whether the request then runs is for the ledger to say.
+//! Four words: the port *schedules* a request; a *rule* is EventBridge's; a *one-time schedule* is the service EventBridge
+//! Scheduler's; the [`Route`] says which of them, or the queue, brings the request back. A request has at most one rule, and
+//! its [`name`] identifies the request. Each delivers an [`Envelope`]; the ledger decides whether the request then runs.
 
 mod aim;
 pub mod cron;
 pub mod limits;
-mod list;
 pub mod name;
-mod plan;
-mod queue;
-mod retry;
+mod one_time_schedules;
+mod route;
 mod rules;
-mod schedules;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use postdate_core::arn::{Arn, is_fifo};
 use postdate_core::envelope::Envelope;
 use postdate_core::ports::{Arming, ScheduleError, Scheduler};
 use postdate_core::request::Request;
 use postdate_core::schedule::rfc3339;
 use postdate_core::use_case::Target;
 
-pub use plan::{MAX_DELAY, Plan, plan};
+pub use rules::{ListedRule, RulePage};
 
+use crate::aws_error::AwsError;
 use crate::clients::Lazy;
 use crate::config::{Backend, HostAddress};
-use crate::fault::{Class, Fault};
-use aim::{Aim, account_of, is_fifo};
-use queue::DelayQueue;
+use aim::Aim;
+use one_time_schedules::OneTimeSchedules;
+use route::Route;
 use rules::Rules;
-use schedules::Schedules;
 
-/// How long a client is asked to wait where a quota is used up: rules end by the minute.
-const FULL_RETRY_AFTER: Duration = Duration::from_mins(1);
-
-/// A client waits for the answer meanwhile, and what is left then is the janitor's.
+/// Longest time for undoing: the client waits for the answer meanwhile, and the janitor deletes the rest.
 const LONGEST_UNDO: Duration = Duration::from_secs(6);
 
 /// Rules in one page of a list (EventBridge, `ListRules`: 1 to 100).
 const PAGE: i32 = 100;
 
-/// Where requests are sent to, and how.
+/// The names and addresses that scheduling uses.
 #[derive(Debug, Clone)]
 pub struct ScheduleSettings {
-    /// What all names begin with: 1 to 20 of `[A-Za-z0-9._-]`.
+    /// The beginning of every name: 1 to 20 of `[A-Za-z0-9._-]`.
     pub prefix: String,
     /// The target host.
     pub target_arn: String,
@@ -61,35 +58,19 @@ pub struct ScheduleSettings {
     pub max_event_age: Duration,
 }
 
-/// A rule that a list tells of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    pub name: String,
-    pub schedule_expression: String,
-    /// The AWS service that made the rule, if one did.
-    pub managed_by: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedPage {
-    pub listed: Vec<Listed>,
-    /// Where the next page begins; none at the end.
-    pub next_token: Option<String>,
-}
-
-/// Makes requests come back at their time, on AWS.
+/// Delivers requests at their time, on AWS.
 #[derive(Debug, Clone)]
 pub struct AwsScheduler {
     settings: ScheduleSettings,
     rules: Rules,
-    schedules: Option<Schedules>,
-    queue: DelayQueue,
+    one_time_schedules: Option<OneTimeSchedules>,
+    queue: Lazy<aws_sdk_sqs::Client>,
     now: fn() -> DateTime<Utc>,
     trace: Option<String>,
 }
 
 impl AwsScheduler {
-    /// Calls nothing.
+    /// Sends nothing.
     pub fn new(
         settings: ScheduleSettings,
         eventbridge: Lazy<aws_sdk_eventbridge::Client>,
@@ -97,16 +78,16 @@ impl AwsScheduler {
         sqs: Lazy<aws_sdk_sqs::Client>,
         now: fn() -> DateTime<Utc>,
     ) -> Self {
-        let by_schedule = match &settings.backend {
+        let one_time_schedules = match &settings.backend {
             Backend::Rules => None,
-            Backend::Schedules { group, role_arn } => Some(Schedules::new(scheduler, group, role_arn)),
+            Backend::OneTimeSchedules { group, role_arn } => Some(OneTimeSchedules::new(scheduler, group, role_arn)),
         };
-        Self { settings, rules: Rules::new(eventbridge), schedules: by_schedule, queue: DelayQueue::new(sqs), now, trace: None }
+        Self { settings, rules: Rules::new(eventbridge), one_time_schedules, queue: sqs, now, trace: None }
     }
 
-    /// Makes the client that most requests need, before one does. Calls nothing.
+    /// Makes the client that most requests need. Sends nothing.
     pub fn prepare(&self) {
-        match &self.schedules {
+        match &self.one_time_schedules {
             Some(schedules) => schedules.client.prepare(),
             None => self.rules.client.prepare(),
         }
@@ -116,40 +97,49 @@ impl AwsScheduler {
         &self.settings
     }
 
-    /// The same, for one call: what it schedules carries this X-Ray trace header.
+    /// Returns a scheduler for one call of the API, whose envelopes carry this X-Ray trace header.
     #[must_use]
     pub fn with_trace(&self, trace: Option<String>) -> Self {
         Self { trace, ..self.clone() }
     }
 
-    /// Has the envelope delivered to this host again at `due`, from its delay queue; false where there is no queue, or
-    /// `due` is more than fifteen minutes away. It appears up to a second early, never more.
+    /// Has the envelope delivered to this host again at `due`, from its delay queue. Returns false where there is no queue, or
+    /// `due` is more than fifteen minutes away. The message appears up to a second early.
     pub async fn park(&self, envelope: &Envelope, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool, ScheduleError> {
-        let (Some(queue_url), Some(delay_seconds)) = (&self.settings.queue_url, plan::delay_seconds(due, now)) else { return Ok(false) };
-        self.queue.park(&envelope.to_json(envelope.body()), delay_seconds, queue_url).await?;
+        let (Some(queue_url), Some(delay_seconds)) = (&self.settings.queue_url, route::delay_seconds(due, now)) else { return Ok(false) };
+        self.send(&envelope.to_json(envelope.body()), delay_seconds, queue_url).await?;
         Ok(true)
     }
 
-    /// Deletes the rule or the schedule of that name, whichever it names; one that is not there is deleted already. A
-    /// name that is not of this deployment's form is an error.
+    /// Sends an envelope to a queue, to appear after `delay_seconds`, 0 to 900. The SDK's retries stay on: a message that is sent
+    /// twice is a second delivery, which loses its claim.
+    async fn send(&self, envelope: &str, delay_seconds: i32, queue_url: &str) -> Result<(), ScheduleError> {
+        let call = self.queue.send_message().queue_url(queue_url).message_body(envelope).delay_seconds(delay_seconds);
+        call.send().await.map(drop).map_err(|error| AwsError::of("SendMessage", &error).into())
+    }
+
+    /// Deletes the rule or the one-time schedule of that name; idempotent. Fails for a name of another form than this
+    /// deployment's.
     pub async fn clean_rule(&self, name: &str) -> Result<(), ScheduleError> {
         limits::check_name(name, &self.settings.prefix)?;
         let is_schedule = name::parse(name, &self.settings.prefix).is_some_and(|name| name.attempts.is_some());
-        match &self.schedules {
+        match &self.one_time_schedules {
             Some(schedules) if is_schedule => schedules.delete(name).await,
             None if is_schedule => Err(ScheduleError::Failed(format!(
-                "{name:?} is a schedule, and this deployment makes rules: set POSTDATE_SCHEDULER to scheduler until the last one has fired"
+                "{name:?} is a one-time schedule, and this deployment makes rules: set POSTDATE_SCHEDULER to scheduler until the last one has fired"
             ))),
             _ => self.rules.delete(name).await,
         }
     }
 
-    /// A page of this deployment's rules; `limit` is 1 to 100. Managed rules and rules of others may be among them.
-    pub async fn list_rules(&self, next_token: Option<&str>, limit: i32) -> Result<ListedPage, ScheduleError> {
+    /// Returns a page of the rules whose names begin with the prefix; `limit` is 1 to 100. Managed rules, and rules of others,
+    /// may be among them.
+    pub async fn list_rules(&self, next_token: Option<&str>, limit: i32) -> Result<RulePage, ScheduleError> {
         self.rules.list(&self.settings.prefix, next_token, limit).await
     }
 
-    /// All of this deployment's rules that no AWS service manages: name and expression. A bus has 300 by default.
+    /// Returns name and expression of every rule whose name begins with the prefix and that no AWS service manages. A bus
+    /// holds 300 rules by default.
     pub async fn rules(&self) -> Result<Vec<(String, String)>, ScheduleError> {
         let (mut rules, mut token) = (Vec::new(), None);
         loop {
@@ -163,20 +153,20 @@ impl AwsScheduler {
         }
     }
 
-    /// The request that a name is of; none where it only looks like ours.
+    /// Returns the request that a name is for; `None` for a name of another form.
     pub fn id_of(&self, name: &str) -> Option<postdate_core::id::CorrelationId> {
         name::id_of(name, &self.settings.prefix)
     }
 
     fn name_of(&self, request: &Request) -> String {
         let prefix = &self.settings.prefix;
-        match &self.schedules {
-            Some(_) => name::of_schedule(prefix, &request.use_case, request.id, request.attempts),
+        match &self.one_time_schedules {
+            Some(_) => name::of_one_time_schedule(prefix, &request.use_case, request.id, request.attempts),
             None => name::of_rule(prefix, &request.use_case, request.id),
         }
     }
 
-    /// ARN and queue of the host that runs a target; of the default one where the target is not known any more.
+    /// Returns ARN and queue of the host that runs a target; of the default host for a target that the use case no longer has.
     fn host_of(&self, target: Option<&Target>) -> Result<(&str, Option<&str>), ScheduleError> {
         match target {
             Some(Target::Plugin { host: Some(host) }) => match self.settings.hosts.get(host) {
@@ -195,10 +185,10 @@ impl AwsScheduler {
     async fn put(&self, request: &Request, name: &str, minute: DateTime<Utc>, aim: &Aim<'_>) -> Result<(), ScheduleError> {
         limits::check_name(name, &self.settings.prefix)?;
         let about = format!("Postdate: {}, request {}, due {}", request.use_case, request.id, rfc3339(request.due_at));
-        match &self.schedules {
+        match &self.one_time_schedules {
             None => self.rules.put(name, minute, &about, aim).await,
             Some(schedules) => {
-                // Not of the time that it is for: moved away and back, it would be taken for a repetition, and not made.
+                // The token is not made of the due time: a request moved away and back would pass for a repetition.
                 let token = format!("{}-{}-{}", request.id, request.attempts, (self.now)().timestamp_millis());
                 schedules.put(name, minute, &about, aim, &token).await
             }
@@ -214,12 +204,12 @@ impl Scheduler for AwsScheduler {
             return Err(self.unknown_host(host));
         }
         let Some(aws) = target.aws().filter(|aws| aws.direct) else { return Ok(()) };
-        let rules = self.schedules.is_none();
+        let rules = self.one_time_schedules.is_none();
         match target {
             Target::Sns(_) if is_fifo(&aws.arn) => Err("EventBridge does not reach FIFO topics: leave out `direct`".to_owned()),
-            // "Input … not available with PutTargets if the target is an event bus of a different account": it would
+            // "Input … not available with PutTargets if the target is an event bus of a different account": the bus would
             // get the rule's own event in place of the body.
-            Target::EventBus(_) if rules && account_of(&aws.arn) != account_of(&self.settings.target_arn) => {
+            Target::EventBus(_) if rules && account(&aws.arn) != account(&self.settings.target_arn) => {
                 Err("a rule cannot give a body to an event bus of another account: leave out `direct`".to_owned())
             }
             Target::ApiDestination(_) if !rules => {
@@ -235,24 +225,24 @@ impl Scheduler for AwsScheduler {
         let name = self.name_of(request);
         if let Some((target, aws)) = target.and_then(|target| Some((target, target.aws().filter(|aws| aws.direct)?))) {
             self.serves(target).map_err(ScheduleError::Failed)?;
-            let Plan::At(minute) = plan(request.due_at, now, false, true) else {
+            let Route::At(minute) = Route::of(request.due_at, now, false, true) else {
                 return Err(ScheduleError::Failed("a direct target has no queue".to_owned()));
             };
             return self.put(request, &name, minute, &Aim::direct(&self.settings, &arming, target, aws)?).await;
         }
         let (host, queue_url) = self.host_of(target)?;
-        match (plan(request.due_at, now, queue_url.is_some(), false), queue_url) {
-            (Plan::Queue { delay_seconds }, Some(queue_url)) => {
-                // A rule from before goes when the request ends.
+        match (Route::of(request.due_at, now, queue_url.is_some(), false), queue_url) {
+            (Route::Queue { delay_seconds }, Some(queue_url)) => {
+                // An earlier rule is deleted when the request ends.
                 let rule = may_have_rule(request).then_some(name);
                 let envelope = Envelope::of(request, rule, self.trace.clone());
-                self.queue.park(&envelope.to_json(body), delay_seconds, queue_url).await
+                self.send(&envelope.to_json(body), delay_seconds, queue_url).await
             }
-            (Plan::At(minute), _) => {
+            (Route::At(minute), _) => {
                 let envelope = Envelope::of(request, Some(name.clone()), self.trace.clone()).to_json(body);
                 self.put(request, &name, minute, &Aim::at_host(&self.settings, host, envelope)?).await
             }
-            (Plan::Queue { .. }, None) => Err(ScheduleError::Failed("there is no delay queue".to_owned())),
+            (Route::Queue { .. }, None) => Err(ScheduleError::Failed("there is no delay queue".to_owned())),
         }
     }
 
@@ -263,17 +253,12 @@ impl Scheduler for AwsScheduler {
     }
 }
 
-/// Moved, or tried before. One that was moved away and back again counts as never moved: what is left over then is
-/// deleted when it fires.
+/// Returns true for a request that was moved or attempted before. A request that was moved away and back counts as never
+/// moved; a rule that is left over then is deleted when it fires.
 fn may_have_rule(request: &Request) -> bool {
     request.attempts > 0 || request.trigger_at != request.first_trigger_at
 }
 
-fn schedule_error(fault: &Fault) -> ScheduleError {
-    let message = fault.to_string();
-    match fault.class {
-        Class::Again | Class::Later => ScheduleError::Unavailable { message, retry_after: None },
-        Class::Full => ScheduleError::Unavailable { message, retry_after: Some(FULL_RETRY_AFTER) },
-        Class::Missing | Class::Refused => ScheduleError::Failed(message),
-    }
+fn account(arn: &str) -> Option<&str> {
+    Arn::parse(arn).map(|arn| arn.account)
 }

@@ -1,39 +1,60 @@
-//! Where the secrets of use cases are: the functions' environment, SSM Parameter Store, or Secrets Manager.
+//! Sources of secrets: the functions' environment, SSM Parameter Store, or Secrets Manager.
 //!
-//! In the two services, the secret `NAME` of a use case is at `{prefix}{use case}/{NAME}`, and nowhere else: a bundle can ask for
-//! what was put under its own name only, whatever its manifest says.
+//! In the two services, the secret `NAME` of a use case is at `{prefix}{use case}/{NAME}`. Therefore a bundle reads only secrets
+//! of its own use case, whatever its manifest names.
 
 mod parameters;
 mod secrets_manager;
 
 use postdate_runtime::{EnvSecrets, Lifetime, Secrets};
 
+use crate::aws_error::{AwsError, Class};
 use crate::clients::Clients;
-use crate::config::{Config, SecretPlace};
-use crate::fault::{Class, Fault};
+use crate::config::{Config, SecretLocation};
 
 pub use parameters::Parameters;
 pub use secrets_manager::SecretsManager;
 
-/// As the configuration says. Calls nothing.
+/// Returns the configured source, with its cache. Calls nothing.
 pub fn open(config: &Config, clients: &Clients) -> Secrets {
     let lifetime = Lifetime { fresh: config.secrets_lifetime, ..Lifetime::default() };
     match &config.secrets {
-        SecretPlace::Environment => Secrets::new(EnvSecrets, lifetime),
-        SecretPlace::Parameters { prefix } => Secrets::new(Parameters { client: clients.ssm(), prefix: prefix.clone() }, lifetime),
-        SecretPlace::SecretsManager { prefix } => {
+        SecretLocation::Environment => Secrets::new(EnvSecrets, lifetime),
+        SecretLocation::Parameters { prefix } => Secrets::new(Parameters { client: clients.ssm(), prefix: prefix.clone() }, lifetime),
+        SecretLocation::SecretsManager { prefix } => {
             Secrets::new(SecretsManager { client: clients.secrets_manager(), prefix: prefix.clone() }, lifetime)
         }
     }
 }
 
-/// The name of a secret in a service.
+/// Returns the name of a secret in a service.
 fn full_name(prefix: &str, use_case: &str, name: &str) -> String {
     format!("{prefix}{use_case}/{name}")
 }
 
-/// `permission`: what the function's role has to allow, and on what.
-fn cannot_be_read(service: &str, fault: &Fault, permission: &str) -> String {
-    let advice = if fault.class == Class::Refused { format!("; the role of the function needs {permission}") } else { String::new() };
-    format!("cannot be read from {service} ({fault}){advice}")
+/// A failed read, as the end of a sentence that begins with the secrets' names. Quotes no value.
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    #[error("cannot be read from {service} ({error}){}", advice(error, permission))]
+    Call {
+        service: &'static str,
+        error: AwsError,
+        /// The permission that the function's role needs, with its resource.
+        permission: String,
+    },
+    #[error("cannot be used: {id} in {service} holds bytes and no text")]
+    NotText { service: &'static str, id: String },
+    #[error("cannot be read from {service}: the call was cut off")]
+    CutOff { service: &'static str },
+}
+
+/// The port takes text.
+impl From<ReadError> for String {
+    fn from(error: ReadError) -> Self {
+        error.to_string()
+    }
+}
+
+fn advice(error: &AwsError, permission: &str) -> String {
+    if error.class == Class::Refused { format!("; the role of the function needs {permission}") } else { String::new() }
 }

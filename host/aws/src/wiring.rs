@@ -1,6 +1,7 @@
 //! The adapters as the ports of this crate, and the hosts made of them.
 
 use chrono::{DateTime, Utc};
+use postdate_core::arn::Arn;
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::{Changed, LedgerError, ScheduleError};
 use postdate_deliver::HttpTarget;
@@ -32,7 +33,7 @@ pub fn firing(host: &Host) -> anyhow::Result<AwsFiring> {
         topics: host.clients.lazy(Clients::sns),
         queues: host.clients.lazy(Clients::sqs),
         topic_arn: host.config.topic_arn.clone(),
-        dead_letters: crate::deliver::queue_url(&host.config.dead_letter_arn).unwrap_or_default(),
+        dead_letters: Arn::parse(&host.config.dead_letter_arn).and_then(Arn::queue_url).unwrap_or_default(),
     };
     Ok(Firing {
         use_cases: host.use_cases.clone(),
@@ -112,6 +113,6 @@ impl Timers for JanitorScheduler {
     }
 
     async fn not_cleaned(&self, timer: &Timer, reason: &str) -> Result<(), String> {
-        self.notifier.rule_not_cleaned(&timer.name, timer.id.map(|id| id.to_string()), reason).await
+        self.notifier.rule_not_cleaned(&timer.name, timer.id.map(|id| id.to_string()), reason).await.map_err(|error| error.to_string())
     }
 }

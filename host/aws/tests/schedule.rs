@@ -54,7 +54,7 @@ async fn scene(is_rules: bool, with_queue: bool) -> Scene {
         target_arn: aws.arn("lambda", "function:target:live"),
         queue_url: with_queue.then(|| queue.clone()),
         hosts: BTreeMap::from([("big".to_owned(), big)]),
-        backend: if is_rules { Backend::Rules } else { Backend::Schedules { group: GROUP.to_owned(), role_arn } },
+        backend: if is_rules { Backend::Rules } else { Backend::OneTimeSchedules { group: GROUP.to_owned(), role_arn } },
         dead_letter_arn: aws.arn("sqs", "dead-letters"),
         max_event_age: Duration::from_hours(1),
     };

@@ -6,6 +6,7 @@
 
 pub mod accept;
 pub mod api;
+pub mod arn;
 pub mod bundle;
 pub mod envelope;
 pub mod fire;

@@ -14,12 +14,12 @@ use crate::harness::root;
 
 const FUNCTIONS: [&str; 3] = ["processor", "target", "janitor"];
 
-/// Files whose calls only the listed functions make, although other functions reach the module. Each with the reason.
-const ONLY: [(&str, &[&str], &str); 4] = [
-    ("deliver.rs", &["target"], "the janitor shares the adapters and delivers nothing"),
-    ("secrets/parameters.rs", &["processor", "target"], "the janitor loads no plugin, and so no secret"),
-    ("secrets/secrets_manager.rs", &["processor", "target"], "the janitor loads no plugin, and so no secret"),
-    ("schedule/list.rs", &["janitor"], "processor and target schedule, and list nothing"),
+/// Calls that only the listed functions make, although other functions reach the file: file, action or `*`, functions, reason.
+const ONLY: [(&str, &str, &[&str], &str); 4] = [
+    ("deliver.rs", "*", &["target"], "the janitor shares the adapters and delivers nothing"),
+    ("secrets/parameters.rs", "*", &["processor", "target"], "the janitor loads no plugin, and so no secret"),
+    ("secrets/secrets_manager.rs", "*", &["processor", "target"], "the janitor loads no plugin, and so no secret"),
+    ("schedule/rules.rs", "events:ListRules", &["janitor"], "processor and target schedule, and list nothing"),
 ];
 
 /// Actions that AWS performs with the function's role, or requires beside a call. The code has no call for them.
@@ -123,9 +123,9 @@ fn needed(text: &str) -> BTreeSet<String> {
 fn needed_by(function: &str, sources: &[Source]) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for source in reachable(&format!("bin/{function}.rs"), sources) {
-        let only = ONLY.iter().find(|(path, ..)| *path == source.path);
-        if only.is_none_or(|(_, functions, _)| functions.contains(&function)) {
-            for action in needed(&source.text) {
+        for action in needed(&source.text) {
+            let only = ONLY.iter().find(|(path, only, ..)| *path == source.path && [action.as_str(), "*"].contains(only));
+            if only.is_none_or(|(_, _, functions, _)| functions.contains(&function)) {
                 all.entry(action).or_default().push(source.path.clone());
             }
         }
@@ -138,8 +138,8 @@ fn hosts() -> Vec<Source> {
     let mut sources = read(&root().join("host/aws/src"));
     let store = read(&root().join("host/store/src"));
     let reading = store.into_iter().find(|source| source.path == "s3.rs").expect("the store's S3");
-    let place = sources.iter_mut().find(|source| source.path == "use_cases/place.rs").expect("where use cases come from");
-    place.text.push_str(&reading.text);
+    let loader = sources.iter_mut().find(|source| source.path == "use_cases/version_loader.rs").expect("the loader of use cases");
+    loader.text.push_str(&reading.text);
     sources
 }
 

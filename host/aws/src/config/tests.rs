@@ -16,11 +16,11 @@ fn read(more: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
 }
 
 #[track_caller]
-fn check_fault(variable: &str, value: &str, expected: &str) {
+fn check_error(variable: &str, value: &str, expected: &str) {
     let ConfigErrors(errors) = read(&[(variable, value)]).expect_err("it was taken");
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert_eq!(errors[0].variable, variable);
-    assert!(errors[0].problem.contains(expected), "{}", errors[0]);
+    assert!(errors[0].expected.to_string().contains(expected), "{}", errors[0]);
 }
 
 #[test]
@@ -30,9 +30,9 @@ fn the_least_is_enough_and_the_rest_has_the_defaults_of_the_documentation() {
         region: "eu-west-1".into(),
         endpoints: BTreeMap::new(),
         table: "postdate".into(),
-        use_cases: default_place(),
+        use_cases: default_location(),
         prefetch: Vec::new(),
-        secrets: SecretPlace::Environment,
+        secrets: SecretLocation::Environment,
         secrets_lifetime: Duration::from_mins(5),
         target_arn: TARGET.into(),
         queue_url: None,
@@ -45,7 +45,7 @@ fn the_least_is_enough_and_the_rest_has_the_defaults_of_the_documentation() {
         max_event_age: Duration::from_hours(1),
         retention: Duration::from_hours(720),
         base_path: None,
-        log: "info".into(),
+        log: "info".parse().unwrap(),
     };
     assert_eq!(config, expected);
     let all_empty: Vec<(&str, &str)> = [
@@ -73,7 +73,7 @@ fn the_least_is_enough_and_the_rest_has_the_defaults_of_the_documentation() {
 }
 
 #[test]
-fn everything_can_be_said() {
+fn every_variable_is_read() {
     let config = read(&[
         ("POSTDATE_USE_CASES", "s3://my-bucket/use-cases/"),
         ("POSTDATE_PREFETCH", "orders, webhook"),
@@ -90,16 +90,16 @@ fn everything_can_be_said() {
         ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:5001"),
     ])
     .unwrap();
-    assert_eq!(config.use_cases, Place::S3 { bucket: "my-bucket".into(), prefix: "use-cases".into() });
+    assert_eq!(config.use_cases, StoreLocation::S3 { bucket: "my-bucket".into(), prefix: "use-cases".into() });
     assert_eq!(config.prefetch, ["orders", "webhook"]);
-    assert_eq!(config.secrets, SecretPlace::Parameters { prefix: "/postdate/secrets/".into() });
+    assert_eq!(config.secrets, SecretLocation::Parameters { prefix: "/postdate/secrets/".into() });
     assert_eq!(config.secrets_lifetime, Duration::from_mins(1));
     let in_manager = read(&[("POSTDATE_SECRETS", "secretsmanager:postdate/")]).unwrap();
-    assert_eq!(in_manager.secrets, SecretPlace::SecretsManager { prefix: "postdate/".into() });
+    assert_eq!(in_manager.secrets, SecretLocation::SecretsManager { prefix: "postdate/".into() });
     assert_eq!(config.hosts["big"].queue_url, None);
     assert_eq!(
         config.scheduler,
-        Backend::Schedules { group: "postdate".into(), role_arn: "arn:aws:iam::123456789012:role/postdate".into() }
+        Backend::OneTimeSchedules { group: "postdate".into(), role_arn: "arn:aws:iam::123456789012:role/postdate".into() }
     );
     assert_eq!((config.max_event_age, config.retention), (Duration::from_hours(2), Duration::from_hours(168)));
     assert_eq!(config.base_path.as_deref(), Some("/v1"));
@@ -107,12 +107,12 @@ fn everything_can_be_said() {
     assert_eq!(read(&[("POSTDATE_BASE_PATH", "/")]).unwrap().base_path.as_deref(), Some(""));
     assert_eq!(
         read(&[("POSTDATE_USE_CASES", "s3://bucket")]).unwrap().use_cases,
-        Place::S3 { bucket: "bucket".into(), prefix: String::new() }
+        StoreLocation::S3 { bucket: "bucket".into(), prefix: String::new() }
     );
 }
 
 #[test]
-fn each_fault_names_its_variable_and_what_it_should_look_like() {
+fn each_error_names_its_variable_and_the_expected_form() {
     for (variable, value, expected) in [
         ("AWS_REGION", "eu west", "a region such as"),
         ("AWS_ENDPOINT_URL", "127.0.0.1:5000", "a URL such as"),
@@ -152,20 +152,20 @@ fn each_fault_names_its_variable_and_what_it_should_look_like() {
         ("POSTDATE_BASE_PATH", "v1", "a path such as /v1"),
         ("POSTDATE_LOG", "info,=", "a filter such as"),
     ] {
-        check_fault(variable, value, expected);
+        check_error(variable, value, expected);
     }
 }
 
 #[test]
-fn the_scheduler_needs_its_role() {
+fn eventbridge_scheduler_needs_a_role() {
     let ConfigErrors(errors) = read(&[("POSTDATE_SCHEDULER", "scheduler")]).unwrap_err();
-    assert_eq!(errors.iter().map(|fault| fault.variable.as_str()).collect::<Vec<_>>(), ["POSTDATE_SCHEDULER_ROLE_ARN"]);
+    assert_eq!(errors.iter().map(|error| error.variable.as_str()).collect::<Vec<_>>(), ["POSTDATE_SCHEDULER_ROLE_ARN"]);
 }
 
 #[test]
-fn all_faults_are_told_at_once() {
+fn all_errors_are_reported_at_once() {
     let error = Config::from_env(|name| (name == "POSTDATE_RETENTION").then(|| "soon".to_owned())).unwrap_err();
-    let names: Vec<&str> = error.0.iter().map(|fault| fault.variable.as_str()).collect();
+    let names: Vec<&str> = error.0.iter().map(|error| error.variable.as_str()).collect();
     assert_eq!(names, ["AWS_REGION", "POSTDATE_TABLE", "POSTDATE_TARGET_ARN", "POSTDATE_DEAD_LETTER_ARN", "POSTDATE_RETENTION"]);
     let text = error.to_string();
     assert!(text.contains("POSTDATE_TABLE is not set; it should be the name of a DynamoDB table"), "{text}");

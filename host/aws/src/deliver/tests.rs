@@ -93,13 +93,6 @@ const FIFO: &str = r#"kind = "sqs", arn = "arn:aws:sqs:us-east-2:123456789012:or
 const BUS: &str = r#"kind = "event-bus", arn = "arn:aws:events:eu-west-1:123456789012:event-bus/b""#;
 const FLOW: &str = r#"kind = "step-functions", arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:flow""#;
 
-#[test]
-fn a_queue_is_called_by_its_url() {
-    let url = queue_url("arn:aws:sqs:eu-west-1:123456789012:orders.fifo");
-    assert_eq!(url.as_deref(), Some("https://sqs.eu-west-1.amazonaws.com/123456789012/orders.fifo"));
-    assert_eq!(queue_url("arn:aws:sns:eu-west-1:123456789012:t"), None);
-}
-
 #[tokio::test]
 async fn a_functions_answer_is_the_result_and_of_its_error_only_the_type_is_kept() {
     let (result, sent) = run(LAMBDA, 200, &[], r#"{"ok":true}"#).await;
@@ -152,7 +145,7 @@ async fn an_execution_is_named_after_its_request_and_one_that_is_there_is_succes
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again_and_what_does_not_is_not() {
+async fn only_transient_errors_are_retried() {
     for (status, code, retry) in [
         (400, "ThrottlingException", true),
         (429, "TooManyRequestsException", true),
@@ -174,7 +167,7 @@ async fn what_passes_is_tried_again_and_what_does_not_is_not() {
 }
 
 #[tokio::test]
-async fn what_the_rule_reaches_itself_is_not_delivered() {
+async fn a_direct_target_is_not_delivered_by_the_host() {
     let (result, sent) = run(r#"kind = "sqs", direct = true, arn = "arn:aws:sqs:eu-west-1:123456789012:q""#, 200, &[], "{}").await;
     assert!(!result.unwrap_err().retry && sent.is_empty());
 }

@@ -14,11 +14,11 @@ pub const BODY: &str = "body";
 /// Sort key of the item of an idempotency key.
 pub const KEY: &str = "key";
 
-/// Lines of history that a head keeps: the first, and the newest.
+/// Lines of history in a head: the first and the newest are kept.
 const MAX_LINES: usize = 300;
-/// Bytes of a line's detail; the failure itself is kept longer, once.
+/// Longest detail of a line, in bytes; the head has the whole failure once.
 const MAX_DETAIL: usize = 1_000;
-/// Partitions of the index of what is open, so that none takes all the writes.
+/// Partitions of the index `open`, which share its writes.
 pub const SHARDS: [&str; 4] = ["0", "1", "2", "3"];
 
 /// A request as an item.
@@ -28,9 +28,9 @@ pub const SHARDS: [&str; 4] = ["0", "1", "2", "3"];
 pub struct Head {
     pub pk: String,
     pub sk: String,
-    /// Counts the changes; each is conditional on the one before.
+    /// Number of changes; each write is conditional on the number before it.
     pub rev: u64,
-    /// Names the write, so that a repetition of it whose first answer was lost is known.
+    /// Identifies the write, so that its repetition is recognized when the first answer was lost.
     pub write: String,
     pub use_case: String,
     version: String,
@@ -59,15 +59,15 @@ pub struct Head {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
     history: Vec<Line>,
-    /// Place in lists; a notice has none.
+    /// Sort key in lists; `None` for a notice, which is not listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<String>,
-    /// While it is scheduled or running: its partition, and when somebody should look.
+    /// While the request is scheduled or running: its partition of the index `open`, and the time when the janitor looks at it.
     #[serde(skip_serializing_if = "Option::is_none")]
     open: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     wake: Option<i64>,
-    /// Once it has ended: when DynamoDB may delete it, in seconds since 1970.
+    /// After the end: the time when DynamoDB may delete the item, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
 }
@@ -86,8 +86,8 @@ pub fn key_pk(use_case: &str, key: &str) -> String {
     format!("key#{use_case}#{key}")
 }
 
-/// Sorts as lists are sorted: by time, then id.
-pub fn place(cursor: Cursor) -> String {
+/// Returns the sort key in lists, which orders by time, then id.
+pub fn list_key(cursor: Cursor) -> String {
     format!("{}{}", time_part(cursor.trigger_at), cursor.id)
 }
 
@@ -102,7 +102,7 @@ impl Head {
         head
     }
 
-    /// The head after a change.
+    /// Returns the head after a change.
     pub fn after(&self, request: &Request, entry: &HistoryEntry, write: &str, retention: Duration) -> Self {
         let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
         let open = matches!(request.status, Status::Scheduled | Status::Running);
@@ -137,7 +137,7 @@ impl Head {
             notice_of: request.notice_of.map(|id| id.to_string()),
             idempotency_key: self.idempotency_key.clone(),
             history,
-            at: request.notice_of.is_none().then(|| place(Cursor { trigger_at: request.trigger_at, id: request.id })),
+            at: request.notice_of.is_none().then(|| list_key(Cursor { trigger_at: request.trigger_at, id: request.id })),
             open: open.then(|| shard(request.id).to_owned()),
             wake: millis(wake.filter(|_| open)),
             expires: request.finished_at.map(|at| at.timestamp().saturating_add(i64::try_from(retention.as_secs()).unwrap_or(i64::MAX))),
@@ -178,7 +178,7 @@ impl Head {
         })
     }
 
-    /// Lines that cannot be read are left out.
+    /// Returns the history, without the lines that do not parse.
     pub fn history(&self) -> Vec<HistoryEntry> {
         self.history.iter().filter_map(Line::entry).collect()
     }

@@ -1,4 +1,4 @@
-//! Lists, the registry of use cases that they go by, and what the janitor asks.
+//! Lists, the registry of use cases, and the janitor's queries.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,14 @@ use postdate_core::id::CorrelationId;
 use postdate_core::ports::LedgerError;
 use postdate_core::request::{Cursor, Page, Query, Request};
 
-use super::item::{SHARDS, place, time_part};
+use super::item::{SHARDS, list_key, time_part};
 use super::store::{Item, key, read};
-use super::{DynamoLedger, fault};
+use super::{DynamoLedger, failed};
 
 const REGISTRY: &str = "use-cases";
 const JANITOR: &str = "janitor";
-/// Rows that one query reads; more are asked for until a page is full.
-const A_QUERY: i32 = 200;
+/// Rows that one query reads; a page takes as many queries as it needs.
+const ROWS_PER_QUERY: i32 = 200;
 
 impl DynamoLedger {
     pub(super) async fn list_page(&self, query: &Query) -> Result<Page, LedgerError> {
@@ -27,27 +27,27 @@ impl DynamoLedger {
         for name in names {
             requests.extend(self.list_one(&name, query).await?);
         }
-        let place = |request: &Request| Cursor { trigger_at: request.trigger_at, id: request.id };
-        requests.sort_by_key(place);
+        let cursor = |request: &Request| Cursor { trigger_at: request.trigger_at, id: request.id };
+        requests.sort_by_key(cursor);
         let more = requests.len() > query.limit;
         requests.truncate(query.limit);
-        let next = requests.last().filter(|_| more).map(place);
+        let next = requests.last().filter(|_| more).map(cursor);
         Ok(Page { requests, next })
     }
 
-    /// Up to one more than the limit, which tells whether there is a next page.
+    /// Returns up to one request more than the limit, which shows whether there is a next page.
     async fn list_one(&self, use_case: &str, query: &Query) -> Result<Vec<Request>, LedgerError> {
         let from = query.from.map(time_part).unwrap_or_default();
-        // A space sorts behind the end of the text, and before whatever follows it in order.
-        let after = query.after.map(|after| format!("{} ", place(after))).unwrap_or_default();
-        // Without the separator: before everything at that time.
+        // With a space appended, the key sorts just after the cursor.
+        let after = query.after.map(|after| format!("{} ", list_key(after))).unwrap_or_default();
+        // Without the separator, the key sorts before every request at that time.
         let to = query.to.map_or_else(|| "~".to_owned(), |to| time_part(to).trim_end_matches('#').to_owned());
         let low = from.max(after).max("0".to_owned());
         if low > to {
             return Ok(Vec::new());
         }
         let mut values = HashMap::from([value(":use_case", use_case), value(":low", &low), value(":high", &to)]);
-        let mut call = self.client.query().table_name(&*self.table).index_name("lists").limit(A_QUERY);
+        let mut call = self.client.query().table_name(&*self.table).index_name("lists").limit(ROWS_PER_QUERY);
         call = call.key_condition_expression("use_case = :use_case AND #at BETWEEN :low AND :high").expression_attribute_names("#at", "at");
         if let Some(status) = query.status {
             call = call.filter_expression("#status = :status").expression_attribute_names("#status", "status");
@@ -57,7 +57,7 @@ impl DynamoLedger {
         let mut found = Vec::new();
         let mut start: Option<Item> = None;
         loop {
-            let answer = call.clone().set_exclusive_start_key(start).send().await.map_err(|error| fault(&error))?;
+            let answer = call.clone().set_exclusive_start_key(start).send().await.map_err(|error| failed(&error))?;
             for item in answer.items.unwrap_or_default() {
                 found.push(read(item)?.request()?);
             }
@@ -69,7 +69,7 @@ impl DynamoLedger {
         }
     }
 
-    /// What is scheduled or running, and should have moved on before `before`; oldest first.
+    /// Returns the scheduled and running requests whose `wake` is before `before`, oldest first.
     pub async fn overdue(&self, before: DateTime<Utc>, limit: usize) -> Result<Vec<CorrelationId>, LedgerError> {
         let mut found: Vec<(i64, CorrelationId)> = Vec::new();
         for shard in SHARDS {
@@ -77,7 +77,7 @@ impl DynamoLedger {
             let call = call.key_condition_expression("#open = :open AND wake < :before").expression_attribute_names("#open", "open");
             let call = call.expression_attribute_values(":open", AttributeValue::S(shard.to_owned()));
             let call = call.expression_attribute_values(":before", AttributeValue::N(before.timestamp_millis().to_string()));
-            for item in call.send().await.map_err(|error| fault(&error))?.items.unwrap_or_default() {
+            for item in call.send().await.map_err(|error| failed(&error))?.items.unwrap_or_default() {
                 let id = item.get("pk").and_then(|pk| pk.as_s().ok()).and_then(|pk| pk.parse().ok());
                 let wake = item.get("wake").and_then(|wake| wake.as_n().ok()).and_then(|wake| wake.parse().ok());
                 found.extend(wake.zip(id));
@@ -87,7 +87,7 @@ impl DynamoLedger {
         Ok(found.into_iter().take(limit).map(|(_, id)| id).collect())
     }
 
-    /// Names of the use cases that the ledger holds requests of.
+    /// Returns the use cases of which the ledger holds requests.
     pub(super) async fn registered(&self) -> Result<Vec<String>, LedgerError> {
         let item = self.get(REGISTRY, REGISTRY).await?.unwrap_or_default();
         let names: Vec<String> = item.get("names").and_then(|names| names.as_ss().ok()).cloned().unwrap_or_default();
@@ -95,7 +95,7 @@ impl DynamoLedger {
         Ok(names)
     }
 
-    /// Once a use case and process, so that lists without a use case find it.
+    /// Adds a use case to the registry, by which lists of all use cases find it; once in a process.
     pub(super) async fn register(&self, use_case: &str) -> Result<(), LedgerError> {
         if self.memory().use_cases.contains(use_case) {
             return Ok(());
@@ -103,12 +103,12 @@ impl DynamoLedger {
         let call = self.client.update_item().table_name(&*self.table).set_key(Some(key(REGISTRY, REGISTRY)));
         let call = call.update_expression("ADD #names :name").expression_attribute_names("#names", "names");
         let call = call.expression_attribute_values(":name", AttributeValue::Ss(vec![use_case.to_owned()]));
-        call.send().await.map_err(|error| fault(&error))?;
+        call.send().await.map_err(|error| failed(&error))?;
         self.memory().use_cases.insert(use_case.to_owned());
         Ok(())
     }
 
-    /// Where the janitor stopped.
+    /// Returns the name of the rule at which the janitor stopped; empty at the beginning.
     pub async fn cursor(&self) -> Result<String, LedgerError> {
         let item = self.get(JANITOR, JANITOR).await?.unwrap_or_default();
         Ok(item.get("cursor").and_then(|cursor| cursor.as_s().ok()).cloned().unwrap_or_default())
@@ -117,7 +117,7 @@ impl DynamoLedger {
     pub async fn set_cursor(&self, cursor: &str) -> Result<(), LedgerError> {
         let mut item = key(JANITOR, JANITOR);
         item.extend([value("cursor", cursor)]);
-        self.client.put_item().table_name(&*self.table).set_item(Some(item)).send().await.map_err(|error| fault(&error))?;
+        self.client.put_item().table_name(&*self.table).set_item(Some(item)).send().await.map_err(|error| failed(&error))?;
         Ok(())
     }
 }

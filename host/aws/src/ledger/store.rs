@@ -1,4 +1,4 @@
-//! Reading and writing items.
+//! Reads and writes items.
 
 use std::collections::HashMap;
 
@@ -11,42 +11,42 @@ use postdate_core::ports::LedgerError;
 use postdate_core::request::{HistoryEntry, NewRequest, Request, Status};
 
 use super::item::{self, Head};
-use super::{DynamoLedger, fault};
+use super::{DynamoLedger, failed};
 
 pub type Item = HashMap<String, AttributeValue>;
 
-/// What became of a change.
+/// The result of storing a change.
 pub enum Stored {
     Done(Box<Head>),
     /// Another change came first.
     Stale,
-    /// It was to be undone, and has been acknowledged.
+    /// The change was an abort, and the request has been acknowledged.
     Acknowledged,
 }
 
 /// One `TransactWriteItems`.
 enum Transaction {
     Done,
-    /// Codes by item, `None` where nothing was wrong with it, and the item as it is, where that was asked for.
+    /// For each item, the code, `None` where its condition held, and the stored item if it was requested.
     Cancelled(Vec<(Option<String>, Option<Item>)>),
 }
 
 impl DynamoLedger {
     pub(super) async fn get(&self, pk: &str, sk: &str) -> Result<Option<Item>, LedgerError> {
         let call = self.client.get_item().table_name(&*self.table).consistent_read(true).set_key(Some(key(pk, sk)));
-        Ok(call.send().await.map_err(|error| fault(&error))?.item)
+        Ok(call.send().await.map_err(|error| failed(&error))?.item)
     }
 
     pub(super) async fn read_head(&self, id: CorrelationId) -> Result<Option<Head>, LedgerError> {
         self.get(&id.to_string(), item::HEAD).await?.map(read).transpose()
     }
 
-    /// Head and body in one call.
+    /// Reads head and body in one call.
     pub(super) async fn read_whole(&self, id: CorrelationId) -> Result<(Option<Head>, Option<String>), LedgerError> {
         let call = self.client.query().table_name(&*self.table).consistent_read(true).key_condition_expression("pk = :pk");
         let call = call.expression_attribute_values(":pk", AttributeValue::S(id.to_string()));
         let (mut head, mut body) = (None, None);
-        for mut item in call.send().await.map_err(|error| fault(&error))?.items.unwrap_or_default() {
+        for mut item in call.send().await.map_err(|error| failed(&error))?.items.unwrap_or_default() {
             match item.get("sk").and_then(|sk| sk.as_s().ok()).map(String::as_str) {
                 Some(item::HEAD) => head = Some(read(item)?),
                 Some(item::BODY) => body = item.remove(item::BODY).and_then(|body| body.as_s().ok().cloned()),
@@ -56,7 +56,7 @@ impl DynamoLedger {
         Ok((head, body))
     }
 
-    /// Stores a request with its body and its key; false where one of them was there.
+    /// Stores a request with its body and its key. Returns false where one of them exists.
     pub(super) async fn put_new(&self, new: &NewRequest) -> Result<bool, LedgerError> {
         let mut items = self.new_items(new)?;
         if let Some(key) = &new.idempotency_key {
@@ -78,7 +78,7 @@ impl DynamoLedger {
         put.build().map_err(|error| LedgerError::Failed(error.to_string()))
     }
 
-    /// Stores what a change makes of a request, if it is still what it was.
+    /// Stores a changed request, if the stored one is still `known`.
     pub(super) async fn store(&self, known: &Head, next: &Request, entry: &HistoryEntry, change: &Change) -> Result<Stored, LedgerError> {
         let head = known.after(next, entry, &token(), self.retention);
         let ends = matches!(next.status, Status::Succeeded | Status::Failed | Status::Cancelled);
@@ -97,33 +97,33 @@ impl DynamoLedger {
                     Ok(if is_ours(found, &head) { Stored::Done(Box::new(head)) } else { Stored::Stale })
                 }
                 Some(service) if service.code() == Some("TransactionConflictException") => Ok(Stored::Stale),
-                _ => Err(fault(&error)),
+                _ => Err(failed(&error)),
             },
         }
     }
 
-    /// A change that body, key or notice goes with: the end, which lets them expire, and a retry, which keeps them.
+    /// Stores a change together with body, key and notice: an end lets them expire, and a retry keeps them.
     async fn store_with_others(&self, known: &Head, head: Head, change: &Change) -> Result<Stored, LedgerError> {
-        let failed = |error: aws_sdk_dynamodb::error::BuildError| LedgerError::Failed(error.to_string());
+        let invalid = |error: aws_sdk_dynamodb::error::BuildError| LedgerError::Failed(error.to_string());
         let rev = AttributeValue::N(known.rev.to_string());
         let first = Put::builder().table_name(&*self.table).set_item(Some(write(&head)?)).condition_expression("rev = :rev");
         let first = first.expression_attribute_values(":rev", rev);
         let first = first.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let mut items = vec![put(first.build().map_err(failed)?)];
-        let mut places = vec![(head.pk.clone(), item::BODY)];
+        let mut items = vec![put(first.build().map_err(invalid)?)];
+        let mut others = vec![(head.pk.clone(), item::BODY)];
         let mut aborted_key = None;
         if let Some(key) = &head.idempotency_key {
             let pk = item::key_pk(&head.use_case, key);
             if matches!(change, Change::Abort { .. }) {
                 let delete = Delete::builder().table_name(&*self.table).set_key(Some(self::key(&pk, item::KEY)));
-                let delete = delete.condition_expression("attribute_not_exists(adopted)").build().map_err(failed)?;
+                let delete = delete.condition_expression("attribute_not_exists(adopted)").build().map_err(invalid)?;
                 aborted_key = Some(items.len());
                 items.push(TransactWriteItem::builder().delete(delete).build());
             } else {
-                places.push((pk, item::KEY));
+                others.push((pk, item::KEY));
             }
         }
-        for (pk, sk) in places {
+        for (pk, sk) in others {
             let update = Update::builder().table_name(&*self.table).set_key(Some(self::key(&pk, sk)));
             let update = match head.expires {
                 Some(expires) => update
@@ -131,7 +131,7 @@ impl DynamoLedger {
                     .expression_attribute_values(":expires", AttributeValue::N(expires.to_string())),
                 None => update.update_expression("REMOVE expires"),
             };
-            items.push(TransactWriteItem::builder().update(update.build().map_err(failed)?).build());
+            items.push(TransactWriteItem::builder().update(update.build().map_err(invalid)?).build());
         }
         if let Some(notice) = lifecycle::notice(change) {
             items.extend(self.new_items(notice)?);
@@ -173,13 +173,13 @@ impl DynamoLedger {
                         |reason: aws_sdk_dynamodb::types::CancellationReason| (reason.code.filter(|code| code != "None"), reason.item);
                     Ok(Transaction::Cancelled(reasons.into_iter().map(reason).collect()))
                 }
-                _ => Err(fault(&error)),
+                _ => Err(failed(&error)),
             },
         }
     }
 }
 
-/// The write that was refused is a repetition of our own, whose answer was lost.
+/// Returns whether the stored item is from this very write, whose first answer was lost.
 fn is_ours(found: Option<&Item>, head: &Head) -> bool {
     found.and_then(|item| item.get("write")).and_then(|write| write.as_s().ok()) == Some(&head.write)
 }

@@ -20,13 +20,13 @@ impl io::Write for Buffer {
 fn logged(filter: &str, log: impl FnOnce()) -> Vec<Value> {
     let buffer = Buffer::default();
     let writer = buffer.clone();
-    tracing::subscriber::with_default(subscriber(filter, move || writer.clone()), log);
+    tracing::subscriber::with_default(subscriber(filter.parse().unwrap(), move || writer.clone()), log);
     let bytes = buffer.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
-fn a_line_is_flat_and_has_what_its_spans_know() {
+fn a_line_is_flat_and_has_the_fields_of_its_spans() {
     let lines = logged("info", || {
         let call = tracing::info_span!("call", request_id = "r-1", correlation_id = tracing::field::Empty);
         let _call = call.enter();

@@ -1,4 +1,4 @@
-//! What an event says: the call as the API sees it, who calls, and where the API is.
+//! Reads an event: the call as the API takes it, its caller, and the API's base path.
 
 use bytes::Bytes;
 use http::{Request, Uri};
@@ -6,17 +6,17 @@ use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
 use serde_json::Value;
 
-/// What the caller of an API with IAM authorization is told by; no other authorizer's claims may begin so.
+/// Prefix of the claims of an API with IAM authorization. Claims of another authorizer with this prefix are dropped.
 const IAM: &str = "iam:";
 
 /// One event of API Gateway (REST or HTTP API), of a function URL, or of a load balancer.
 #[derive(Debug)]
 pub struct Incoming {
-    /// With the path that the API knows: without stage and base path.
+    /// Its path has neither stage nor base path.
     pub request: Request<Bytes>,
     /// Claims of the authorizer, in order of their names.
     pub caller: Vec<(String, String)>,
-    /// What stands before the path where clients call.
+    /// The path before `/requests`, as clients call it.
     pub base_path: String,
     /// X-Ray's trace header.
     pub trace_id: Option<String>,
@@ -28,7 +28,7 @@ pub struct Incoming {
 pub struct MalformedUri;
 
 impl Incoming {
-    /// `base_path` as configured; none to take the stage for one, where clients call with it.
+    /// Reads an event. Without a configured `base_path`, the stage is the base path if clients call with it.
     pub fn read(event: lambda_http::Request, base_path: Option<&str>) -> Result<Self, MalformedUri> {
         let context = event.request_context_ref();
         let stage = context.and_then(stage).map(|stage| format!("/{stage}"));
@@ -36,7 +36,7 @@ impl Incoming {
         let caller = context.map(caller).unwrap_or_default();
         let trace_id = trace_id(&event);
 
-        // The adapter puts the stage before every path that does not have it.
+        // lambda_http adds the stage to every path that lacks it.
         let path = without(event.uri().path(), stage.as_deref());
         let path = without(path, base_path);
         let uri = match event.uri().query() {
@@ -54,7 +54,7 @@ impl Incoming {
     }
 }
 
-/// The path without a base that it begins with, whole segments only.
+/// Returns the path without the base, which is removed in whole segments only.
 fn without<'a>(path: &'a str, base: Option<&str>) -> &'a str {
     match base.and_then(|base| path.strip_prefix(base)) {
         Some("") => "/",
@@ -80,7 +80,7 @@ fn stage(context: &RequestContext) -> Option<&str> {
     stage.filter(|stage| !stage.is_empty() && *stage != "$default")
 }
 
-/// The path as clients call it: with the stage, unless a domain name of one's own leads there.
+/// Returns the path as clients call it: with the stage, unless a custom domain name maps to it.
 fn called_path(context: &RequestContext) -> Option<&str> {
     match context {
         RequestContext::ApiGatewayV1(context) => context.path.as_deref(),
@@ -95,7 +95,8 @@ fn trace_id(event: &lambda_http::Request) -> Option<String> {
     of_lambda.or_else(of_header).filter(|trace| !trace.is_empty())
 }
 
-/// JWT claims and a Lambda authorizer's context by their own names; of IAM, `iam:userArn`, `iam:accountId`, `iam:callerId`.
+/// Returns JWT claims and a Lambda authorizer's context by their own names; of IAM `iam:userArn`, `iam:accountId` and
+/// `iam:callerId`.
 fn caller(context: &RequestContext) -> Vec<(String, String)> {
     let mut claims = Vec::new();
     let mut iam = Vec::new();
@@ -131,7 +132,7 @@ fn caller(context: &RequestContext) -> Vec<(String, String)> {
     claims
 }
 
-/// Text as it is, anything else as JSON; what is null is not there.
+/// Returns text as it is, and another value as JSON; `None` for null.
 fn claim((name, value): (&String, &Value)) -> Option<(String, String)> {
     match value {
         Value::Null => None,

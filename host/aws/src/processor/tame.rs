@@ -1,5 +1,5 @@
-//! What a caller may write into a call, and the adapter of `lambda_http` takes for good: of a host, a scheme or a query
-//! that make no URI, it makes a panic.
+//! Cleans an event before `lambda_http` converts it: the conversion panics where a caller's host, scheme, path or query does not
+//! make a URI.
 
 use std::net::Ipv4Addr;
 
@@ -8,10 +8,10 @@ use lambda_http::request::LambdaRequest;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 const PROTO: &str = "x-forwarded-proto";
-/// What a query may not hold as it is (RFC 3986, 3.4); what is encoded already stays.
+/// Characters that a query may not hold (RFC 3986, 3.4). `%` is not among them: what is encoded stays.
 const NOT_IN_A_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
 
-/// Makes the event one that the adapter can read. The host of a call means nothing here, so a bad one is left out.
+/// Removes an invalid host and scheme, which the API does not use, and makes path and query valid.
 pub fn tame(event: &mut LambdaRequest) {
     match event {
         LambdaRequest::ApiGatewayV1(event) => {
@@ -46,7 +46,7 @@ fn tame_headers(headers: &mut HeaderMap) {
     }
 }
 
-/// Without a slash at its beginning, it would go on with the host.
+/// Adds a missing slash at the beginning, without which the path would continue the host.
 fn tame_path(path: &mut Option<String>) {
     if let Some(path) = path
         && !path.starts_with('/')
@@ -55,7 +55,7 @@ fn tame_path(path: &mut Option<String>) {
     }
 }
 
-/// A name or an IPv4 address, and perhaps a port. Narrower than what there is: an international name is none.
+/// Accepts a name or an IPv4 address, with or without a port. Refuses international names.
 fn is_host(text: &str) -> bool {
     let (name, port) = text.split_once(':').unwrap_or((text, "443"));
     let is_label = |label: &str| {

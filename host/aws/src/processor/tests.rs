@@ -92,7 +92,7 @@ fn events_of_a_load_balancer() {
 }
 
 #[test]
-fn a_configured_base_path_is_taken_off_and_told_in_links() {
+fn a_configured_base_path_is_removed_and_used_in_links() {
     let with_path = |path: &str| {
         let text = std::fs::read_to_string(format!("{}/tests/events/function-url.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
         lambda_http::request::from_str(&text.replace("/requests/orders", path)).unwrap()
@@ -169,14 +169,14 @@ impl Changes for Shared<MemoryLedger> {
     }
 }
 
-/// Remembers the traces that it was made for.
+/// Remembers the traces of the calls that it was made for.
 #[derive(Default)]
 struct TracedScheduler {
     recording: Arc<RecordingScheduler>,
     traces: Arc<Mutex<Vec<Option<String>>>>,
 }
 
-impl Traced for TracedScheduler {
+impl TracedScheduler {
     fn with_trace(&self, trace_id: Option<String>) -> Self {
         self.traces.lock().unwrap().push(trace_id);
         Self { recording: Arc::clone(&self.recording), traces: Arc::clone(&self.traces) }
@@ -205,6 +205,7 @@ fn processor() -> FakeProcessor {
         use_cases: Shared(Arc::new(FakeUseCases::of(FakeBundle::new("v1", manifest)))),
         ledger: Shared::default(),
         scheduler: TracedScheduler::default(),
+        with_trace: TracedScheduler::with_trace,
         base_path: None,
         now: moment,
         new_id: |_| sample_id(1),
@@ -219,7 +220,7 @@ async fn answer(processor: &FakeProcessor, event: lambda_http::Request) -> (u16,
 }
 
 #[tokio::test]
-async fn a_call_is_accepted_where_it_was_made_with_its_caller_and_its_trace() {
+async fn a_call_is_accepted_with_its_base_path_its_caller_and_its_trace() {
     let processor = processor();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let manifest = "name = \"orders\"\n[validate]\nplugin = \"v.wasm\"\n[process]\nplugin = \"p.wasm\"\n";
@@ -237,7 +238,7 @@ async fn a_call_is_accepted_where_it_was_made_with_its_caller_and_its_trace() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_a_problem_document() {
+async fn a_refusal_is_a_problem_document() {
     let processor = processor();
     let (status, _, document) = answer(&processor, event("alb.json")).await;
     assert_eq!((status, &document["code"]), (400, &Value::from("bad-query")), "{document}");

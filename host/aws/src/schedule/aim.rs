@@ -1,31 +1,32 @@
-//! What a rule or a schedule points at, in the terms that both services share.
+//! The target of a rule or a one-time schedule, in the terms that both services share.
 
 use std::time::Duration;
 
+use postdate_core::arn::is_fifo;
 use postdate_core::ports::{Arming, ScheduleError};
 use postdate_core::use_case::{AwsTarget, Target};
 
 use super::{ScheduleSettings, limits};
 
-/// One target of a rule or a schedule.
+/// One target of a rule or a one-time schedule.
 #[derive(Debug)]
 pub struct Aim<'a> {
     pub arn: &'a str,
     pub role: Option<&'a str>,
-    /// The envelope; of a direct target, the accepted body itself.
+    /// The envelope; for a direct target, the accepted body.
     pub input: String,
     pub delivery: Delivery<'a>,
-    /// A FIFO queue's.
+    /// Of a FIFO queue.
     pub message_group: Option<&'a str>,
-    /// An event bus's.
+    /// Of an event bus.
     pub event: Option<EventNames<'a>>,
-    /// A stream's: records of one request stay in order.
+    /// Of a Kinesis stream: records of one request stay in order.
     pub partition_key: Option<String>,
-    /// An ECS cluster's.
+    /// Of an ECS cluster.
     pub task: Option<Task<'a>>,
 }
 
-/// What becomes of an event that cannot be delivered.
+/// How long delivery of an event is tried, and the queue for events that could not be delivered.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery<'a> {
     pub dead_letter_arn: &'a str,
@@ -45,13 +46,13 @@ pub struct Task<'a> {
 }
 
 impl<'a> Aim<'a> {
-    /// At a target host, which gets the envelope.
+    /// Aims at a target host, which gets the envelope.
     pub fn at_host(settings: &'a ScheduleSettings, arn: &'a str, envelope: String) -> Result<Self, ScheduleError> {
         let (message_group, event, partition_key, task) = (None, None, None, None);
         Ok(Self { arn, role: None, input: envelope, delivery: delivery(settings)?, message_group, event, partition_key, task })
     }
 
-    /// At the target itself, which gets the body.
+    /// Aims at the target itself, which gets the body.
     pub fn direct(
         settings: &'a ScheduleSettings,
         arming: &Arming<'a>,
@@ -86,12 +87,22 @@ fn delivery(settings: &ScheduleSettings) -> Result<Delivery<'_>, ScheduleError> 
     Ok(Delivery { dead_letter_arn: &settings.dead_letter_arn, event_age_seconds: limits::event_age(age)? })
 }
 
-/// FIFO queues and topics say so in their names.
-pub fn is_fifo(arn: &str) -> bool {
-    arn.rsplit_once('.').is_some_and(|(_, end)| end == "fifo")
+/// Returns the ECS parameters of a [`Task`] in the types of `$krate`. Fargate needs subnets; without them, the task starts as
+/// its cluster's defaults say.
+macro_rules! ecs_parameters {
+    ($krate:ident, $task:expr) => {{
+        use $krate::types::{AssignPublicIp, AwsVpcConfiguration, EcsParameters, LaunchType, NetworkConfiguration};
+        let Task { definition, subnets } = $task;
+        let builder = EcsParameters::builder().task_definition_arn(definition).task_count(1);
+        if subnets.is_empty() {
+            builder.build()
+        } else {
+            let network = AwsVpcConfiguration::builder().set_subnets(Some(subnets.to_vec()));
+            network.assign_public_ip(AssignPublicIp::Disabled).build().and_then(|network| {
+                let network = NetworkConfiguration::builder().awsvpc_configuration(network).build();
+                builder.launch_type(LaunchType::Fargate).network_configuration(network).build()
+            })
+        }
+    }};
 }
-
-/// The fifth part of `arn:partition:service:region:account:resource`.
-pub fn account_of(arn: &str) -> &str {
-    arn.split(':').nth(4).unwrap_or_default()
-}
+pub(crate) use ecs_parameters;

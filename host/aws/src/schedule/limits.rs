@@ -1,4 +1,4 @@
-//! What AWS would refuse is refused here, before anything is made, and in words; emulators take nearly all of it.
+//! Limits of AWS, checked before anything is created, with errors that say what to do. Emulators check nearly none of them.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use super::name;
 
 /// A rule target's `Input`, in characters (EventBridge, `PutTargets`).
 pub const MAX_RULE_INPUT_CHARACTERS: usize = 8192;
-/// A schedule's `Input`, in bytes (EventBridge Scheduler, quota "payload size": 256 KB).
+/// A one-time schedule's `Input`, in bytes (EventBridge Scheduler, quota "payload size": 256 KB).
 pub const MAX_SCHEDULE_INPUT_BYTES: usize = 256 << 10;
 /// `MaximumEventAgeInSeconds` of either service.
 const EVENT_AGES: std::ops::RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(24);
-/// `MaximumRetryAttempts` of either service, at its most: age is what ends the tries.
+/// Largest `MaximumRetryAttempts` of either service: the event's age ends the retries.
 pub const RETRY_ATTEMPTS: i32 = 185;
 
-/// 1 to 64 of `[.\-_A-Za-z0-9]`, and of our own form, so that it is found again by who cleans up.
+/// Accepts 1 to 64 of `[.\-_A-Za-z0-9]` in the form of [`name`], by which the janitor finds it again.
 pub fn check_name(name: &str, prefix: &str) -> Result<(), ScheduleError> {
     let legal = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
     if name.len() > name::MAX_CHARACTERS || !name.chars().all(legal) {
@@ -27,7 +27,7 @@ pub fn check_name(name: &str, prefix: &str) -> Result<(), ScheduleError> {
     Ok(())
 }
 
-/// The constant `Input` of a rule's target. Counted in UTF-16 units, which are never fewer than characters.
+/// Checks the constant `Input` of a rule's target. Counts UTF-16 units, which are never fewer than characters.
 pub fn check_rule_input(input: &str) -> Result<(), ScheduleError> {
     let length = input.encode_utf16().count();
     if length <= MAX_RULE_INPUT_CHARACTERS {
@@ -39,7 +39,7 @@ pub fn check_rule_input(input: &str) -> Result<(), ScheduleError> {
     )))
 }
 
-/// The same of a schedule.
+/// Checks the constant `Input` of a one-time schedule's target.
 pub fn check_schedule_input(input: &str) -> Result<(), ScheduleError> {
     if input.len() <= MAX_SCHEDULE_INPUT_BYTES {
         return Ok(());
@@ -51,7 +51,7 @@ pub fn check_schedule_input(input: &str) -> Result<(), ScheduleError> {
     )))
 }
 
-/// Seconds, as both services want them.
+/// Returns the age in seconds, as both services take it.
 pub fn event_age(age: Duration) -> Result<i32, ScheduleError> {
     match i32::try_from(age.as_secs()) {
         Ok(seconds) if EVENT_AGES.contains(&age) => Ok(seconds),

@@ -1,32 +1,34 @@
-//! Names of rules and schedules: `{prefix}{use case}-{correlation id}`, and for a schedule `-{attempts so far}` behind it.
+//! Names: of a rule `{prefix}{use case}-{correlation id}`, of a one-time schedule the same with `-{attempts so far}` appended.
 //!
-//! Who finds one knows its request. A schedule's attempt is in its name because a fired one is deleted by the service
-//! some time later, when the next attempt may have been scheduled.
+//! The name of a leftover tells its request. A one-time schedule's name has the attempt because the service deletes a fired
+//! one some time later, when the next attempt may have been scheduled.
 
 use postdate_core::id::CorrelationId;
 
-/// Longest name of a rule or a schedule, in characters (EventBridge, `PutRule`; EventBridge Scheduler, `CreateSchedule`).
+/// Longest name of a rule or a one-time schedule, in characters (EventBridge, `PutRule`; EventBridge Scheduler, `CreateSchedule`).
 pub const MAX_CHARACTERS: usize = 64;
-/// Longest prefix: leaves a few characters of the use case beside an id and a number.
+/// Longest prefix: leaves a few characters for the use case beside an id and a number.
 pub const MAX_PREFIX_CHARACTERS: usize = 20;
 /// A correlation id in the hyphenated form.
 const ID_CHARACTERS: usize = 36;
-/// Numbers of attempts start again here, far beyond what any retry policy takes, so that they have five digits at most.
+/// Attempt numbers wrap here, far beyond any retry policy, and so have five digits at most.
 const ATTEMPTS: u32 = 100_000;
 
-/// What a name says.
+/// The parts of a name that identify what it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Name {
     pub id: CorrelationId,
-    /// Attempts before this one; a schedule's only.
+    /// Attempts before this one; `None` for a rule.
     pub attempts: Option<u32>,
 }
 
+/// Returns the name of a request's rule.
 pub fn of_rule(prefix: &str, use_case: &str, id: CorrelationId) -> String {
     compose(prefix, use_case, &format!("-{id}"))
 }
 
-pub fn of_schedule(prefix: &str, use_case: &str, id: CorrelationId, attempts: u32) -> String {
+/// Returns the name of the one-time schedule of a request's next attempt.
+pub fn of_one_time_schedule(prefix: &str, use_case: &str, id: CorrelationId, attempts: u32) -> String {
     compose(prefix, use_case, &format!("-{id}-{}", attempts % ATTEMPTS))
 }
 
@@ -36,7 +38,7 @@ fn compose(prefix: &str, use_case: &str, end: &str) -> String {
     format!("{prefix}{}{end}", &use_case[..cut])
 }
 
-/// Reads a name that was made here; none for any other, however it begins.
+/// Parses a name of this deployment; `None` for any other, however it begins.
 pub fn parse(name: &str, prefix: &str) -> Option<Name> {
     let rest = name.strip_prefix(prefix)?;
     if let Some(id) = id_at_end(rest) {
@@ -47,7 +49,7 @@ pub fn parse(name: &str, prefix: &str) -> Option<Name> {
     Some(Name { id: id_at_end(rest)?, attempts: Some(attempts) })
 }
 
-/// The request that a rule or a schedule is for; none where the name only looks like ours.
+/// Returns the request that a rule or a one-time schedule is for; `None` where the name is not of this deployment.
 pub fn id_of(name: &str, prefix: &str) -> Option<CorrelationId> {
     parse(name, prefix).map(|name| name.id)
 }

@@ -1,23 +1,35 @@
 //! One-time rules of EventBridge's default bus, each with one target.
 
 use aws_sdk_eventbridge::Client;
-use aws_sdk_eventbridge::types::{
-    AssignPublicIp, AwsVpcConfiguration, DeadLetterConfig, EcsParameters, LaunchType, NetworkConfiguration, RetryPolicy, RuleState,
-    SqsParameters, Target,
-};
+use aws_sdk_eventbridge::types::{DeadLetterConfig, RetryPolicy, Rule, RuleState, SqsParameters, Target};
 use aws_smithy_types::error::operation::BuildError;
-use aws_smithy_types::retry::RetryConfig;
 use chrono::{DateTime, Utc};
 use postdate_core::ports::ScheduleError;
 
-use super::aim::{Aim, Delivery};
-use super::retry::patiently;
-use super::{cron, limits, schedule_error};
-use crate::clients::Lazy;
-use crate::fault::{Class, Fault};
+use super::aim::{Aim, Delivery, Task, ecs_parameters};
+use super::{cron, limits};
+use crate::aws_error::{AwsError, Class};
+use crate::clients::{Lazy, retrying, without_retries};
 
 /// The only target of a rule.
 const TARGET_ID: &str = "postdate";
+
+/// A rule as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedRule {
+    pub name: String,
+    pub schedule_expression: String,
+    /// The AWS service that created the rule, if one did.
+    pub managed_by: Option<String>,
+}
+
+/// A part of a list of rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RulePage {
+    pub listed: Vec<ListedRule>,
+    /// Where the next page begins; `None` on the last.
+    pub next_token: Option<String>,
+}
 
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -25,66 +37,82 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// `client` with its tries taken from it: see [`super::retry`].
     pub fn new(client: Lazy<Client>) -> Self {
-        let without_tries = move || Client::from_conf(client.config().to_builder().retry_config(RetryConfig::disabled()).build());
-        Self { client: Lazy::new(without_tries) }
+        Self { client: without_retries!(aws_sdk_eventbridge, client) }
     }
 
-    /// Makes the rule, or moves it.
+    /// Creates the rule, or moves it.
     pub async fn put(&self, name: &str, minute: DateTime<Utc>, about: &str, aim: &Aim<'_>) -> Result<(), ScheduleError> {
-        let expression = cron::cron(minute).map_err(|fault| ScheduleError::Failed(fault.to_string()))?;
+        let expression = cron::cron(minute)?;
         limits::check_rule_input(&aim.input)?;
         let target = target(aim).map_err(|error| ScheduleError::Failed(format!("no target can be made of it: {error}")))?;
 
-        patiently(|| self.put_rule(name, &expression, about)).await.map_err(|fault| schedule_error(&fault))?;
-        patiently(|| self.put_target(name, &target)).await.map_err(|fault| match fault.class {
-            // Deleted by somebody between the two calls: another try makes it again.
-            Class::Missing => ScheduleError::Unavailable { message: fault.to_string(), retry_after: None },
-            _ => schedule_error(&fault),
-        })
+        retrying(|| self.put_rule(name, &expression, about)).await?;
+        Ok(retrying(|| self.put_target(name, &target)).await.map_err(|error| match error.class {
+            // The rule was deleted between the two calls; a repetition of both creates it again.
+            Class::Missing => AwsError { class: Class::Again, ..error },
+            _ => error,
+        })?)
     }
 
-    /// Deletes the rule with its target. One that is not there is deleted already. A managed rule is refused by
-    /// EventBridge, since it is never forced.
+    /// Deletes the rule with its target; idempotent. Never forces: EventBridge refuses to delete a managed rule.
     pub async fn delete(&self, name: &str) -> Result<(), ScheduleError> {
-        for result in [patiently(|| self.remove_target(name)).await, patiently(|| self.delete_rule(name)).await] {
+        for result in [retrying(|| self.remove_target(name)).await, retrying(|| self.delete_rule(name)).await] {
             match result {
-                Ok(()) => {}
-                Err(fault) if fault.class == Class::Missing => {}
-                Err(fault) => return Err(schedule_error(&fault)),
+                Err(error) if error.class != Class::Missing => return Err(error.into()),
+                _ => {}
             }
         }
         Ok(())
     }
 
-    async fn put_rule(&self, name: &str, expression: &str, about: &str) -> Result<(), Fault> {
+    /// Returns a page of the rules whose names begin with `prefix`; `limit` is 1 to 100.
+    pub async fn list(&self, prefix: &str, token: Option<&str>, limit: i32) -> Result<RulePage, ScheduleError> {
+        let call = || async {
+            let call = self.client.list_rules().name_prefix(prefix).set_next_token(token.map(str::to_owned)).limit(limit);
+            call.send().await.map_err(|error| AwsError::of("ListRules", &error))
+        };
+        let page = retrying(call).await?;
+        Ok(RulePage { listed: page.rules().iter().map(ListedRule::of).collect(), next_token: page.next_token().map(str::to_owned) })
+    }
+
+    async fn put_rule(&self, name: &str, expression: &str, about: &str) -> Result<(), AwsError> {
         let call = self.client.put_rule().name(name).schedule_expression(expression).state(RuleState::Enabled).description(about);
-        call.send().await.map(drop).map_err(|error| Fault::of("PutRule", &error))
+        call.send().await.map(drop).map_err(|error| AwsError::of("PutRule", &error))
     }
 
-    async fn put_target(&self, name: &str, target: &Target) -> Result<(), Fault> {
+    async fn put_target(&self, name: &str, target: &Target) -> Result<(), AwsError> {
         let call = self.client.put_targets().rule(name).targets(target.clone());
-        let answer = call.send().await.map_err(|error| Fault::of("PutTargets", &error))?;
+        let answer = call.send().await.map_err(|error| AwsError::of("PutTargets", &error))?;
         if answer.failed_entry_count() == 0 {
             return Ok(());
         }
         let entry = answer.failed_entries().first();
-        Err(Fault::of_entry("PutTargets", entry.and_then(|entry| entry.error_code()), entry.and_then(|entry| entry.error_message())))
+        Err(AwsError::of_entry("PutTargets", entry.and_then(|entry| entry.error_code()), entry.and_then(|entry| entry.error_message())))
     }
 
-    async fn remove_target(&self, name: &str) -> Result<(), Fault> {
+    async fn remove_target(&self, name: &str) -> Result<(), AwsError> {
         let call = self.client.remove_targets().rule(name).ids(TARGET_ID);
-        let answer = call.send().await.map_err(|error| Fault::of("RemoveTargets", &error))?;
+        let answer = call.send().await.map_err(|error| AwsError::of("RemoveTargets", &error))?;
         if answer.failed_entry_count() == 0 {
             return Ok(());
         }
         let entry = answer.failed_entries().first();
-        Err(Fault::of_entry("RemoveTargets", entry.and_then(|entry| entry.error_code()), entry.and_then(|entry| entry.error_message())))
+        Err(AwsError::of_entry("RemoveTargets", entry.and_then(|entry| entry.error_code()), entry.and_then(|entry| entry.error_message())))
     }
 
-    async fn delete_rule(&self, name: &str) -> Result<(), Fault> {
-        self.client.delete_rule().name(name).send().await.map(drop).map_err(|error| Fault::of("DeleteRule", &error))
+    async fn delete_rule(&self, name: &str) -> Result<(), AwsError> {
+        self.client.delete_rule().name(name).send().await.map(drop).map_err(|error| AwsError::of("DeleteRule", &error))
+    }
+}
+
+impl ListedRule {
+    fn of(rule: &Rule) -> Self {
+        Self {
+            name: rule.name().unwrap_or_default().to_owned(),
+            schedule_expression: rule.schedule_expression().unwrap_or_default().to_owned(),
+            managed_by: rule.managed_by().map(str::to_owned),
+        }
     }
 }
 
@@ -100,19 +128,6 @@ fn target(aim: &Aim<'_>) -> Result<Target, BuildError> {
         .retry_policy(retries.build())
         .dead_letter_config(DeadLetterConfig::builder().arn(dead_letter_arn).build())
         .set_sqs_parameters(group)
-        .set_ecs_parameters(aim.task.map(|task| task_parameters(task.definition, task.subnets)).transpose()?)
-        .build()
-}
-
-/// Subnets are what Fargate needs; without them the task starts as its cluster says.
-fn task_parameters(definition: &str, subnets: &[String]) -> Result<EcsParameters, BuildError> {
-    let builder = EcsParameters::builder().task_definition_arn(definition).task_count(1);
-    if subnets.is_empty() {
-        return builder.build();
-    }
-    let network = AwsVpcConfiguration::builder().set_subnets(Some(subnets.to_vec())).assign_public_ip(AssignPublicIp::Disabled).build()?;
-    builder
-        .launch_type(LaunchType::Fargate)
-        .network_configuration(NetworkConfiguration::builder().awsvpc_configuration(network).build())
+        .set_ecs_parameters(aim.task.map(|task| ecs_parameters!(aws_sdk_eventbridge, task)).transpose()?)
         .build()
 }

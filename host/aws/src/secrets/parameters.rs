@@ -1,4 +1,4 @@
-//! Secrets as parameters of SSM Parameter Store, best of the type `SecureString`.
+//! Secrets as parameters of SSM Parameter Store, preferably of the type `SecureString`.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use aws_sdk_ssm::Client;
 use postdate_runtime::SecretSource;
 use secrecy::SecretString;
 
-use super::{cannot_be_read, full_name};
-use crate::fault::Fault;
+use super::{ReadError, full_name};
+use crate::aws_error::AwsError;
 
 /// Names in a call.
 /// Source: <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html>.
@@ -30,11 +30,12 @@ impl SecretSource for Parameters {
         for some in names.chunks(NAMES_PER_CALL) {
             let asked = some.iter().map(|name| format!("{start}{name}")).collect();
             let answer = self.client.get_parameters().set_names(Some(asked)).with_decryption(true).send().await;
-            let answer = answer.map_err(|error| {
-                let permission = format!("ssm:GetParameters on parameter{start}*, and kms:Decrypt on a key of your own");
-                cannot_be_read("SSM Parameter Store", &Fault::of("GetParameters", &error), &permission)
+            let answer = answer.map_err(|error| ReadError::Call {
+                service: "SSM Parameter Store",
+                error: AwsError::of("GetParameters", &error),
+                permission: format!("ssm:GetParameters on parameter{start}*, and kms:Decrypt on a key of your own"),
             })?;
-            // Those that do not exist are in `invalid_parameters`.
+            // Names that do not exist are in `invalid_parameters`.
             for parameter in answer.parameters.unwrap_or_default() {
                 if let (Some(name), Some(value)) = (parameter.name.as_deref().and_then(|name| name.strip_prefix(&start)), parameter.value) {
                     values.insert(name.to_owned(), value.into());

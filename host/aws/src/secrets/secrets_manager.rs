@@ -8,8 +8,8 @@ use postdate_runtime::SecretSource;
 use secrecy::SecretString;
 use tokio::task::JoinSet;
 
-use super::{cannot_be_read, full_name};
-use crate::fault::{Class, Fault};
+use super::{ReadError, full_name};
+use crate::aws_error::{AwsError, Class};
 
 const SERVICE: &str = "Secrets Manager";
 
@@ -28,13 +28,16 @@ impl SecretSource for SecretsManager {
     async fn fetch(&self, use_case: &str, names: &[&str]) -> Result<BTreeMap<String, SecretString>, String> {
         let mut calls = JoinSet::new();
         for name in names {
-            let (client, name) = (self.client.clone(), (*name).to_owned());
-            let (id, permission) = (full_name(&self.prefix, use_case, &name), permission(&full_name(&self.prefix, use_case, "*")));
-            calls.spawn(async move { get(&client, &id, &permission).await.map(|value| (name, value)) });
+            let (client, name, id) = (self.client.clone(), (*name).to_owned(), full_name(&self.prefix, use_case, name));
+            let permission = format!(
+                "secretsmanager:GetSecretValue on secret:{}, and kms:Decrypt on a key of your own",
+                full_name(&self.prefix, use_case, "*")
+            );
+            calls.spawn(async move { get(&client, id, permission).await.map(|value| (name, value)) });
         }
         let mut values = BTreeMap::new();
         while let Some(done) = calls.join_next().await {
-            let (name, value) = done.map_err(|_| format!("cannot be read from {SERVICE}: the call was cut off"))??;
+            let (name, value) = done.map_err(|_| ReadError::CutOff { service: SERVICE })??;
             values.extend(value.map(|value| (name, value)));
         }
         Ok(values)
@@ -45,19 +48,16 @@ impl SecretSource for SecretsManager {
     }
 }
 
-async fn get(client: &Client, id: &str, permission: &str) -> Result<Option<SecretString>, String> {
-    match client.get_secret_value().secret_id(id).send().await {
+/// Returns `None` for a secret that does not exist.
+async fn get(client: &Client, id: String, permission: String) -> Result<Option<SecretString>, ReadError> {
+    match client.get_secret_value().secret_id(&id).send().await {
         Ok(answer) => match answer.secret_string {
             Some(text) => Ok(Some(text.into())),
-            None => Err(format!("cannot be used: {id} in {SERVICE} holds bytes and no text")),
+            None => Err(ReadError::NotText { service: SERVICE, id }),
         },
-        Err(error) => match Fault::of("GetSecretValue", &error) {
-            fault if fault.class == Class::Missing => Ok(None),
-            fault => Err(cannot_be_read(SERVICE, &fault, permission)),
+        Err(error) => match AwsError::of("GetSecretValue", &error) {
+            error if error.class == Class::Missing => Ok(None),
+            error => Err(ReadError::Call { service: SERVICE, error, permission }),
         },
     }
-}
-
-fn permission(secrets: &str) -> String {
-    format!("secretsmanager:GetSecretValue on secret:{secrets}, and kms:Decrypt on a key of your own")
 }

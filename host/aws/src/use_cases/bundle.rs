@@ -1,4 +1,4 @@
-//! A loaded bundle that tells how long its plugins take.
+//! A loaded bundle that measures its plugins.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ impl TimedBundle {
         Self { loaded, service }
     }
 
-    fn tell(&self, since: Instant) {
+    fn measure(&self, since: Instant) {
         let milliseconds = since.elapsed().as_secs_f64() * 1000.0;
         metrics::emit(self.service, Some(&self.use_case().name), &[("PluginMs", milliseconds, Unit::Milliseconds)]);
     }
@@ -39,14 +39,14 @@ impl Bundle for TimedBundle {
     async fn validate(&self, input: ValidateInput) -> Result<Verdict, PluginError> {
         let since = Instant::now();
         let verdict = self.loaded.validate(input).await;
-        self.tell(since);
+        self.measure(since);
         verdict
     }
 
     async fn process(&self, job: Job, deadline: Option<Duration>) -> Result<JobResult, PluginError> {
         let since = Instant::now();
         let result = self.loaded.process(job, deadline).await;
-        self.tell(since);
+        self.measure(since);
         result
     }
 }

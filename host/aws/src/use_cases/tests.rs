@@ -4,18 +4,19 @@
 mod bucket;
 mod bundles;
 
-use postdate_runtime::Options;
 use postdate_runtime::artifacts::{Arch, engine_hash};
 use postdate_runtime::trust::{SecretKey, Trust};
-use postdate_store::{AnyObjects, S3};
+use postdate_runtime::{Options, Runtime, Secrets};
+use postdate_store::{AnyObjects, Directory, S3};
 use std::path::Path;
 
 use super::*;
 use bucket::Bucket;
 use bundles::{files, publish, write_flat};
 
-fn runtime() -> Runtime {
-    Runtime::new(Options { slots: 1, max_memory: 64 << 20, ..Options::default() }).unwrap()
+fn loader(objects: AnyObjects, trust: Trust, cache: &Path) -> VersionLoader {
+    let runtime = Runtime::new(Options { slots: 1, max_memory: 64 << 20, ..Options::default() }).unwrap();
+    VersionLoader::new(objects, trust, cache.to_owned(), runtime, Secrets::none(), Service::Processor)
 }
 
 fn key() -> SecretKey {
@@ -28,8 +29,7 @@ fn in_directory(root: &Path) -> AwsUseCases {
 }
 
 fn trusting(root: &Path, trust: Trust) -> AwsUseCases {
-    let place = Place::directory(root.to_owned(), trust, root.with_extension("unpacked"));
-    AwsUseCases::new(place, runtime(), Secrets::none(), Service::Processor)
+    AwsUseCases::new(loader(AnyObjects::Directory(Directory::new(root)), trust, &root.with_extension("unpacked")), Service::Processor)
 }
 
 async fn description(use_cases: &AwsUseCases, name: &str) -> Option<String> {
@@ -59,7 +59,7 @@ async fn a_directory_has_one_bundle_a_use_case_or_many_versions() {
 }
 
 #[tokio::test]
-async fn what_is_broken_is_listed_with_the_reason() {
+async fn a_use_case_that_does_not_load_is_listed_with_the_reason() {
     let scratch = tempfile::tempdir().unwrap();
     let root = scratch.path().join("use-cases");
     write_flat(&root.join("misnamed"), "orders", None);
@@ -97,7 +97,7 @@ async fn names_and_versions_never_leave_the_root() {
 }
 
 #[tokio::test]
-async fn with_trusted_keys_nothing_is_loaded_that_is_not_signed_with_one() {
+async fn with_trusted_keys_only_signed_bundles_load() {
     let scratch = tempfile::tempdir().unwrap();
     let (root, ours, theirs) = (scratch.path().join("use-cases"), key(), key());
     write_flat(&root.join("flat-signed"), "flat-signed", Some(&ours));
@@ -140,7 +140,7 @@ async fn with_trusted_keys_nothing_is_loaded_that_is_not_signed_with_one() {
 
 fn in_bucket(bucket: &Bucket, cache: &Path, fresh: Duration) -> AwsUseCases {
     let objects = AnyObjects::S3(S3::new(bucket.client(), "bucket", "use-cases"));
-    AwsUseCases::with_fresh(Place::new(objects, Trust::default(), cache.to_owned()), runtime(), Secrets::none(), Service::Processor, fresh)
+    AwsUseCases::with_fresh(loader(objects, Trust::default(), cache), Service::Processor, fresh)
 }
 
 async fn upload(bucket: &Bucket, name: &str, description: &str) -> String {
@@ -154,7 +154,7 @@ async fn upload(bucket: &Bucket, name: &str, description: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_bucket_is_looked_at_by_etag_and_fetched_once() {
+async fn a_bucket_is_asked_by_etag_and_a_version_is_fetched_once() {
     let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
     let old = upload(&bucket, "orders", "old").await;
     let use_cases = in_bucket(&bucket, cache.path(), Duration::ZERO);
@@ -180,7 +180,7 @@ async fn a_bucket_is_looked_at_by_etag_and_fetched_once() {
 }
 
 #[tokio::test]
-async fn while_it_is_fresh_a_bucket_is_left_alone() {
+async fn a_bucket_is_not_read_again_while_the_last_look_is_fresh() {
     let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
     upload(&bucket, "orders", "old").await;
     let use_cases = in_bucket(&bucket, cache.path(), Duration::from_hours(1));
@@ -194,7 +194,7 @@ async fn while_it_is_fresh_a_bucket_is_left_alone() {
 }
 
 #[tokio::test]
-async fn what_is_loaded_serves_on_while_the_bucket_is_wrong_or_away() {
+async fn a_loaded_version_serves_on_while_the_bucket_is_wrong_or_away() {
     let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
     upload(&bucket, "orders", "old").await;
     let use_cases = in_bucket(&bucket, cache.path(), Duration::ZERO);
@@ -225,6 +225,25 @@ async fn a_use_case_that_was_never_loaded_is_broken_and_not_missing_while_the_bu
     // Such a list is not kept.
     bucket.refuse(false);
     assert_eq!(use_cases.list().await.len(), 1);
+}
+
+#[tokio::test]
+async fn each_reason_that_a_version_does_not_load_has_its_kind() {
+    let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
+    let version = upload(&bucket, "orders", "whole").await;
+    let use_cases = in_bucket(&bucket, cache.path(), Duration::ZERO);
+    let load = async |name: &str, version: &str| use_cases.load(name, version).await.err();
+    bucket.refuse(true);
+    assert!(matches!(load("orders", &version).await, Some(UseCaseError::Unreachable(text)) if text.contains("AccessDenied")));
+    bucket.refuse(false);
+    assert!(matches!(load("orders", "0123456789abcdef").await, Some(UseCaseError::Gone(_))));
+    assert!(matches!(load("orders", "no version").await, Some(UseCaseError::Gone(_))));
+    bucket.put("use-cases/orders/0123456789abcdef/bundle.json", "{}");
+    assert!(matches!(load("orders", "0123456789abcdef").await, Some(UseCaseError::NotPrecompiled(_))));
+    bucket.put(&format!("use-cases/orders/{version}/use-case.toml"), "name = \"orders\"");
+    assert!(matches!(load("orders", &version).await, Some(UseCaseError::Broken(text)) if text.contains("is not what was pushed")));
+    upload(&bucket, "orders", "whole").await;
+    assert_eq!(load("orders", &version).await, None);
 }
 
 #[tokio::test]

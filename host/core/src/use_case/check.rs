@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{AwsTarget, ManifestError, PluginSpec, Target, Targets, UseCase};
+use crate::arn::Arn;
 use crate::bundle::{CASES_DIR, is_file_name};
 use crate::plugin::Role;
 
@@ -171,14 +172,7 @@ fn check_aws(key: &str, target: &Target, aws: &AwsTarget) -> Result<(), Manifest
 
 /// Checks an ARN of the form `arn:partition:service:region:account:resource`.
 fn check_arn(key: &str, arn: &str, service: &str) -> Result<(), ManifestError> {
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let good = parts.len() == 6
-        && parts[0] == "arn"
-        && parts[1].starts_with("aws")
-        && parts[2] == service
-        && !parts[5].is_empty()
-        && arn.len() <= 1600
-        && arn.chars().all(|c| c.is_ascii_graphic());
+    let good = Arn::parse(arn).is_some_and(|arn| arn.service == service) && arn.len() <= 1600 && arn.chars().all(|c| c.is_ascii_graphic());
     if good {
         Ok(())
     } else {

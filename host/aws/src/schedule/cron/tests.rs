@@ -24,18 +24,18 @@ fn a_minute_is_written_and_read_back() {
 }
 
 #[test]
-fn what_is_no_minute_of_a_known_year_is_refused() {
+fn only_whole_minutes_of_known_years_are_written() {
     for wrong in ["2027-01-01T00:00:01Z", "2027-01-01T00:00:00.001Z"] {
-        assert_eq!(cron(time(wrong)), Err(TimeFault::NotWhole(time(wrong))));
-        assert_eq!(at(time(wrong)), Err(TimeFault::NotWhole(time(wrong))));
+        assert_eq!(cron(time(wrong)), Err(ExpressionError::NotWhole(time(wrong))));
+        assert_eq!(at(time(wrong)), Err(ExpressionError::NotWhole(time(wrong))));
     }
     for wrong in ["1969-12-31T23:59:00Z", "2200-01-01T00:00:00Z"] {
-        assert_eq!(cron(time(wrong)), Err(TimeFault::Year(time(wrong))));
+        assert_eq!(cron(time(wrong)), Err(ExpressionError::Year(time(wrong))));
     }
 }
 
 #[test]
-fn what_never_fires_or_fires_twice_is_not_read() {
+fn an_expression_that_never_fires_or_fires_twice_is_not_parsed() {
     for wrong in [
         "cron(0 0 29 2 ? 2100)",
         "cron(0 0 29 2 ? 2027)",

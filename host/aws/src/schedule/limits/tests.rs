@@ -9,7 +9,7 @@ fn message<T: std::fmt::Debug>(result: Result<T, ScheduleError>) -> String {
 }
 
 #[test]
-fn only_our_own_names() {
+fn only_names_of_this_deployment_are_accepted() {
     let name = name::of_rule("postdate-", "orders", sample_id(1));
     assert!(check_name(&name, "postdate-").is_ok());
     assert!(message(check_name(&name, "other-")).contains("not a rule of this deployment"));
@@ -20,7 +20,7 @@ fn only_our_own_names() {
 }
 
 #[test]
-fn inputs_fit_to_the_character() {
+fn an_input_may_be_as_long_as_the_limit_and_no_longer() {
     assert!(check_rule_input(&"é".repeat(8192)).is_ok());
     assert!(message(check_rule_input(&"é".repeat(8193))).contains("8193 characters"));
     assert!(check_schedule_input(&"a".repeat(MAX_SCHEDULE_INPUT_BYTES)).is_ok());
@@ -28,7 +28,7 @@ fn inputs_fit_to_the_character() {
 }
 
 #[test]
-fn ages_are_in_range() {
+fn an_event_age_beyond_the_range_is_refused() {
     assert_eq!(event_age(Duration::from_hours(1)).unwrap(), 3600);
     assert_eq!(event_age(Duration::from_hours(24)).unwrap(), 86_400);
     for wrong in [Duration::ZERO, Duration::from_secs(59), Duration::from_secs(86_401), Duration::MAX] {

@@ -7,31 +7,31 @@ fn time(text: &str) -> DateTime<Utc> {
 #[track_caller]
 fn check(now: &str, due: &str, has_queue: bool, direct: bool, expected: &str) {
     let (now, due) = (time(now), time(due));
-    let plan = plan(due, now, has_queue, direct);
-    let (earliest, latest) = match plan {
+    let route = Route::of(due, now, has_queue, direct);
+    let (earliest, latest) = match route {
         // With the target's wait for the part of a second.
-        Plan::Queue { delay_seconds } => {
+        Route::Queue { delay_seconds } => {
             assert!((0..=900).contains(&delay_seconds));
             let appears = now + TimeDelta::seconds(delay_seconds.into());
             assert!(due - appears < TimeDelta::seconds(1), "the rest is short enough to wait for");
             (appears.max(due), appears.max(due))
         }
-        Plan::At(minute) if has_queue && !direct => {
+        Route::At(minute) if has_queue && !direct => {
             assert!(minute + MINUTE <= due, "fired at the end of its minute, it is not late");
             assert!(due - minute <= MAX_DELAY, "fired at the beginning of its minute, the rest can be parked");
             assert!(minute >= now + MINUTE, "the rule is there in time");
             (due, due)
         }
-        Plan::At(minute) => {
+        Route::At(minute) => {
             assert!(minute >= now + MINUTE, "the rule is there in time");
             (minute, minute + MINUTE)
         }
     };
     assert!(earliest >= due, "early");
     assert!(latest - due.max(now + MINUTE) <= MINUTE * 2, "later than stated");
-    let shown = match plan {
-        Plan::Queue { delay_seconds } => format!("queue {delay_seconds}"),
-        Plan::At(minute) => minute.format("at %Y-%m-%d %H:%M").to_string(),
+    let shown = match route {
+        Route::Queue { delay_seconds } => format!("queue {delay_seconds}"),
+        Route::At(minute) => minute.format("at %Y-%m-%d %H:%M").to_string(),
     };
     assert_eq!(shown, expected);
 }
@@ -46,7 +46,7 @@ fn near_times_go_through_the_queue() {
 }
 
 #[test]
-fn later_ones_have_a_rule_for_the_minute_before() {
+fn times_beyond_the_queue_get_a_rule_for_the_minute_before() {
     check("2027-01-01T00:00:00Z", "2027-01-01T00:15:00.001Z", true, false, "at 2027-01-01 00:14");
     check("2027-01-01T00:00:30Z", "2027-01-01T00:15:59Z", true, false, "at 2027-01-01 00:14");
     check("2027-01-01T00:00:00Z", "2027-06-01T12:30:00Z", true, false, "at 2027-06-01 12:29");
@@ -68,7 +68,7 @@ fn without_a_queue_it_is_the_next_whole_minute() {
 }
 
 #[test]
-fn so_it_is_for_a_direct_target_though_there_is_a_queue() {
+fn a_direct_target_never_uses_the_queue() {
     check("2027-01-01T00:00:00Z", "2027-01-01T00:05:30Z", true, true, "at 2027-01-01 00:06");
     check("2027-01-01T00:00:00Z", "2027-06-01T12:30:00Z", true, true, "at 2027-06-01 12:30");
 }

@@ -1,32 +1,37 @@
-//! What an AWS service, or the way to it, said no with; sorted by what is to be done about it.
+//! A call to an AWS service that failed, classified by what the caller can do about it.
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::error::operation::BuildError;
+use postdate_core::ports::{LedgerError, ScheduleError};
 
 /// Characters of a service's message that are kept.
 const MAX_MESSAGE_CHARACTERS: usize = 300;
+/// How long a client is asked to wait where a quota is used up: rules end by the minute.
+const FULL_RETRY_AFTER: Duration = Duration::from_mins(1);
 
-/// What is to be done about a fault.
+/// The kinds of failure, by what the caller can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Try again soon: throttled, a 5xx, a connection that broke, a time-out, two writers at once. It may have been done.
+    /// Try again soon: throttled, a 5xx, a broken connection, a time-out, two writers at once. The call may have succeeded.
     Again,
-    /// Try again much later: this process's credentials have run out, and only another one has new ones.
+    /// Try again much later: this process's credentials have expired, and only a new process gets new ones.
     Later,
     /// A quota is used up.
     Full,
-    /// What was named is not there.
+    /// The named resource does not exist.
     Missing,
-    /// It would be refused again: not allowed, not valid.
+    /// A repetition would be refused too: not allowed, or not valid.
     Refused,
 }
 
-/// A call that failed. Says the call, and the service's code and message, without what the call carried.
+/// A failed call: the API action, and the service's code and message, without the content that the call carried.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct AwsError {
     /// The API action, such as `PutRule`.
     pub call: &'static str,
     pub class: Class,
@@ -34,8 +39,8 @@ pub struct Fault {
     pub message: String,
 }
 
-impl Fault {
-    /// Of the answer to a whole call.
+impl AwsError {
+    /// Describes the failure of a whole call.
     pub fn of<E: ProvideErrorMetadata>(call: &'static str, error: &SdkError<E, HttpResponse>) -> Self {
         let own = |class, code: &str, message: &str| Self { call, class, code: code.to_owned(), message: message.to_owned() };
         match error {
@@ -45,43 +50,69 @@ impl Fault {
             SdkError::ResponseError(_) => own(Class::Again, "connection", "the answer could not be read"),
             SdkError::ServiceError(_) => {
                 let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-                // Errors made by something between here and the service have no code.
+                // A proxy's error has no code.
                 let code = error.code().map_or_else(|| format!("HTTP {status}"), str::to_owned);
                 let class = classify(&code, status);
                 Self { call, class, code, message: presentable(error.message().unwrap_or_default()) }
             }
-            // Credentials that are not there, or arguments that make no request.
+            // Missing credentials, or arguments that make no request.
             _ => own(Class::Refused, "client", "the call could not be made: check credentials and configuration"),
         }
     }
 
-    /// Of one entry of a call that otherwise succeeded.
+    /// Describes arguments that the SDK does not make a call of.
+    pub fn invalid(call: &'static str, error: &BuildError) -> Self {
+        Self { call, class: Class::Refused, code: "client".to_owned(), message: error.to_string() }
+    }
+
+    /// Describes one failed entry of a call that otherwise succeeded.
     pub fn of_entry(call: &'static str, code: Option<&str>, message: Option<&str>) -> Self {
         let code = code.unwrap_or("no code");
         Self { call, class: classify(code, 200), code: code.to_owned(), message: presentable(message.unwrap_or_default()) }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.call, self.code)?;
         if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", self.message) }
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for AwsError {}
 
-#[expect(clippy::match_same_arms, reason = "each line is a kind of fault of its own")]
+impl From<AwsError> for ScheduleError {
+    fn from(error: AwsError) -> Self {
+        let message = error.to_string();
+        match error.class {
+            Class::Again | Class::Later => Self::Unavailable { message, retry_after: None },
+            Class::Full => Self::Unavailable { message, retry_after: Some(FULL_RETRY_AFTER) },
+            Class::Missing | Class::Refused => Self::Failed(message),
+        }
+    }
+}
+
+impl From<AwsError> for LedgerError {
+    fn from(error: AwsError) -> Self {
+        match error.class {
+            Class::Again | Class::Later => Self::Unavailable(error.to_string()),
+            Class::Full | Class::Missing | Class::Refused => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+#[expect(clippy::match_same_arms, reason = "each line is a kind of failure of its own")]
 fn classify(code: &str, status: u16) -> Class {
-    // The query protocol's codes have the service in front: `AWS.SimpleQueueService.NonExistentQueue`.
+    // The query protocol puts the service in front: `AWS.SimpleQueueService.NonExistentQueue`.
     let name = code.rsplit('.').next().unwrap_or(code);
     match name {
         "ConcurrentModificationException" | "ConcurrentAccess" | "ConcurrentAccessException" => Class::Again,
+        "ProvisionedThroughputExceededException" | "TransactionConflictException" | "TransactionInProgressException" => Class::Again,
         // A function that has not been called for weeks wakes up first.
         "ResourceConflictException" | "SnapStartNotReadyException" | "SnapStartTimeoutException" | "EFSMountTimeoutException" => {
             Class::Again
         }
-        // Kept apart from throttling, whose names are much alike: a rate recovers by itself.
+        // Throttling, whose names resemble those of used-up quotas below: a rate recovers by itself.
         "RequestLimitExceeded" | "SlowDown" | "RequestTimeout" | "RequestTimeoutException" | "TooManyRequestsException" => Class::Again,
         _ if name.contains("Throttl") => Class::Again,
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => Class::Later,
@@ -106,8 +137,8 @@ fn classify(code: &str, status: u16) -> Class {
     }
 }
 
-/// One line of bounded length; without the value that a validation error quotes, since that may be the payload, and
-/// without ARNs: clients read it, and what is refused names account, roles and tables.
+/// Returns the message on one line of bounded length. Leaves out the value that a validation error quotes, which may be
+/// the payload, and ARNs, which name account, roles and tables: clients read the message.
 fn presentable(message: &str) -> String {
     let shown = |word: &str| match word.find("arn:") {
         Some(start) => format!("{}…", &word[..start]),

@@ -1,0 +1,136 @@
+//! One-time schedules of the service EventBridge Scheduler, which deletes them after they have fired.
+
+use aws_sdk_scheduler::Client;
+use aws_sdk_scheduler::types::{
+    ActionAfterCompletion, DeadLetterConfig, EventBridgeParameters, FlexibleTimeWindow, FlexibleTimeWindowMode, KinesisParameters,
+    RetryPolicy, ScheduleState, SqsParameters, Target,
+};
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::operation::BuildError;
+use chrono::{DateTime, Utc};
+use postdate_core::ports::ScheduleError;
+
+use super::aim::{Aim, Delivery, Task, ecs_parameters};
+use super::{cron, limits};
+use crate::aws_error::{AwsError, Class};
+use crate::clients::{Lazy, retrying, without_retries};
+
+#[derive(Debug, Clone)]
+pub struct OneTimeSchedules {
+    pub(super) client: Lazy<Client>,
+    pub(super) group: String,
+    /// Assumed by the service to deliver to a target that has no role of its own.
+    role_arn: String,
+}
+
+/// The arguments that creating and updating have in common.
+struct ScheduleSpec<'a> {
+    name: &'a str,
+    expression: String,
+    about: &'a str,
+    window: FlexibleTimeWindow,
+    target: Target,
+    token: &'a str,
+}
+
+impl OneTimeSchedules {
+    pub fn new(client: Lazy<Client>, group: &str, role_arn: &str) -> Self {
+        Self { client: without_retries!(aws_sdk_scheduler, client), group: group.to_owned(), role_arn: role_arn.to_owned() }
+    }
+
+    /// Creates the schedule, or moves it. `token`, 1 to 64 of `[a-zA-Z0-9-_]`, is the same only for repetitions of one call.
+    pub async fn put(&self, name: &str, minute: DateTime<Utc>, about: &str, aim: &Aim<'_>, token: &str) -> Result<(), ScheduleError> {
+        let expression = cron::at(minute)?;
+        limits::check_schedule_input(&aim.input)?;
+        let impossible = |error: BuildError| ScheduleError::Failed(format!("no schedule can be made of it: {error}"));
+        let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build().map_err(impossible)?;
+        let target = self.target(aim).map_err(impossible)?;
+        let spec = ScheduleSpec { name, expression, about, window, target, token };
+        if retrying(|| self.create(&spec)).await? {
+            return Ok(());
+        }
+        // An earlier call created it, or an earlier attempt of this call whose answer was lost.
+        Ok(retrying(|| self.update(&spec)).await.map_err(|error| match error.class {
+            // It fired and was deleted in between; a repetition creates it again.
+            Class::Missing => AwsError { class: Class::Again, ..error },
+            _ => error,
+        })?)
+    }
+
+    /// Deletes the schedule; idempotent.
+    pub async fn delete(&self, name: &str) -> Result<(), ScheduleError> {
+        let call = || async {
+            let call = self.client.delete_schedule().group_name(&self.group).name(name);
+            call.send().await.map(drop).map_err(|error| AwsError::of("DeleteSchedule", &error))
+        };
+        match retrying(call).await {
+            Err(error) if error.class != Class::Missing => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns false where a schedule of that name exists.
+    async fn create(&self, spec: &ScheduleSpec<'_>) -> Result<bool, AwsError> {
+        let call = self
+            .client
+            .create_schedule()
+            .group_name(&self.group)
+            .name(spec.name)
+            .schedule_expression(&spec.expression)
+            .schedule_expression_timezone("UTC")
+            .description(spec.about)
+            .state(ScheduleState::Enabled)
+            .flexible_time_window(spec.window.clone())
+            .action_after_completion(ActionAfterCompletion::Delete)
+            .target(spec.target.clone())
+            .client_token(spec.token);
+        match call.send().await {
+            Ok(_) => Ok(true),
+            Err(SdkError::ServiceError(error)) if error.err().is_conflict_exception() => Ok(false),
+            Err(error) => Err(AwsError::of("CreateSchedule", &error)),
+        }
+    }
+
+    async fn update(&self, spec: &ScheduleSpec<'_>) -> Result<(), AwsError> {
+        let call = self
+            .client
+            .update_schedule()
+            .group_name(&self.group)
+            .name(spec.name)
+            .schedule_expression(&spec.expression)
+            .schedule_expression_timezone("UTC")
+            .description(spec.about)
+            .state(ScheduleState::Enabled)
+            .flexible_time_window(spec.window.clone())
+            .action_after_completion(ActionAfterCompletion::Delete)
+            .target(spec.target.clone())
+            .client_token(spec.token);
+        match call.send().await {
+            Ok(_) => Ok(()),
+            // Two writers collided.
+            Err(SdkError::ServiceError(error)) if error.err().is_conflict_exception() => {
+                Err(AwsError { class: Class::Again, ..AwsError::of("UpdateSchedule", &SdkError::ServiceError(error)) })
+            }
+            Err(error) => Err(AwsError::of("UpdateSchedule", &error)),
+        }
+    }
+
+    fn target(&self, aim: &Aim<'_>) -> Result<Target, BuildError> {
+        let Delivery { dead_letter_arn, event_age_seconds } = aim.delivery;
+        let retries = RetryPolicy::builder().maximum_event_age_in_seconds(event_age_seconds).maximum_retry_attempts(limits::RETRY_ATTEMPTS);
+        let group = aim.message_group.map(|group| SqsParameters::builder().message_group_id(group).build());
+        let event = aim.event.map(|names| EventBridgeParameters::builder().source(names.source).detail_type(names.detail_type).build());
+        let stream = aim.partition_key.as_ref().map(|key| KinesisParameters::builder().partition_key(key).build());
+        Target::builder()
+            .arn(aim.arn)
+            .role_arn(aim.role.unwrap_or(&self.role_arn))
+            .input(&aim.input)
+            .retry_policy(retries.build())
+            .dead_letter_config(DeadLetterConfig::builder().arn(dead_letter_arn).build())
+            .set_sqs_parameters(group)
+            .set_event_bridge_parameters(event.transpose()?)
+            .set_kinesis_parameters(stream.transpose()?)
+            .set_ecs_parameters(aim.task.map(|task| ecs_parameters!(aws_sdk_scheduler, task)).transpose()?)
+            .build()
+    }
+}

@@ -1,0 +1,68 @@
+//! Errors of loading use cases.
+
+use std::error::Error;
+
+use postdate_runtime::{LoadError, ReadBundleError};
+use postdate_store::StoreError;
+
+/// The reasons that a version of a use case does not load, each with its description. A load is awaited, so that no caller meets
+/// one in progress.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UseCaseError {
+    /// The store, the disk or the source of secrets does not answer, or refuses. May succeed if tried again.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The version has no machine code for this host's processor and engine. Succeeds once the bundle is pushed again.
+    #[error("{0}")]
+    NotPrecompiled(String),
+    /// The store has no such version.
+    #[error("{0}")]
+    Gone(String),
+    /// The version does not load on any host.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl From<StoreError> for UseCaseError {
+    fn from(error: StoreError) -> Self {
+        let text = chain(&error);
+        match error {
+            StoreError::Unavailable { .. } => Self::Unreachable(text),
+            StoreError::NotPrecompiled { .. } => Self::NotPrecompiled(text),
+            StoreError::NoSuchUseCase(_) | StoreError::NoSuchVersion { .. } | StoreError::NoFormerVersion(_) => Self::Gone(text),
+            StoreError::Missing { .. } | StoreError::Damaged { .. } | StoreError::TooLarge { .. } | StoreError::Moved { .. } => {
+                Self::Broken(text)
+            }
+        }
+    }
+}
+
+impl From<ReadBundleError> for UseCaseError {
+    fn from(error: ReadBundleError) -> Self {
+        let text = chain(&error);
+        match error {
+            ReadBundleError::Io { .. } => Self::Unreachable(text),
+            ReadBundleError::NotPrecompiled { .. } => Self::NotPrecompiled(text),
+            _ => Self::Broken(text),
+        }
+    }
+}
+
+impl From<LoadError> for UseCaseError {
+    fn from(error: LoadError) -> Self {
+        let text = chain(&error);
+        match error {
+            LoadError::Secret { .. } => Self::Unreachable(text),
+            LoadError::Compile { .. } | LoadError::Precompiled { .. } => Self::NotPrecompiled(text),
+            LoadError::Bundle(_) | LoadError::Plugin { .. } => Self::Broken(text),
+        }
+    }
+}
+
+/// Returns the error and its sources, with colons between them.
+fn chain(error: &dyn Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
+}

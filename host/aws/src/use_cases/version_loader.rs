@@ -1,0 +1,175 @@
+//! Loads versions: from a directory that has one bundle a use case, as `postdate plugin compile` leaves it in a package, or from a
+//! store of versions, in a directory or a bucket. A store's version is unpacked into a directory of this machine, once, with the
+//! machine code that the host needs.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use postdate_core::plugin::Role;
+use postdate_core::use_case::{MANIFEST_FILE, UseCase, is_use_case_name};
+use postdate_runtime::artifacts::{ARTIFACTS_DIR, Arch};
+use postdate_runtime::trust::Trust;
+use postdate_runtime::{LoadedBundle, Runtime, Secrets, read_precompiled_dir};
+use postdate_store::{AnyObjects, CURRENT_FILE, Look, StoreError, Versions};
+
+use super::error::UseCaseError;
+use crate::metrics::Service;
+
+/// A store, the keys that this host trusts, and the directory into which it unpacks: `{cache}/{name}/{version}/`.
+pub struct VersionLoader {
+    versions: Versions<AnyObjects>,
+    /// Of a store that is a directory.
+    root: Option<PathBuf>,
+    trust: Trust,
+    cache: PathBuf,
+    runtime: Runtime,
+    secrets: Secrets,
+    /// The plugins that this host calls. It loads neither the machine code nor the secrets of others.
+    roles: &'static [Role],
+}
+
+/// The result of asking for a use case's current version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Looked {
+    Version {
+        version: String,
+        /// The tag by which to ask whether the version has changed; `None` where it cannot change.
+        etag: Option<String>,
+    },
+    Same,
+    NoSuchUseCase,
+}
+
+impl VersionLoader {
+    pub fn new(objects: AnyObjects, trust: Trust, cache: PathBuf, runtime: Runtime, secrets: Secrets, service: Service) -> Self {
+        let root = match &objects {
+            AnyObjects::Directory(directory) => Some(directory.root().to_owned()),
+            AnyObjects::S3(_) => None,
+        };
+        let roles: &[Role] = match service {
+            Service::Processor => &[Role::Validate],
+            Service::Target => &[Role::Process],
+            Service::Janitor => &[],
+        };
+        Self { versions: Versions::new(objects), root, trust, cache, runtime, secrets, roles }
+    }
+
+    /// Returns whether the store is a directory, which does not change while the host runs.
+    pub fn is_fixed(&self) -> bool {
+        self.root.is_some()
+    }
+
+    /// Returns the names of the use cases, in order.
+    pub async fn names(&self) -> Result<Vec<String>, UseCaseError> {
+        let mut names = Box::pin(self.versions.names()).await?;
+        if let Some(root) = &self.root {
+            // The directory may hold other directories beside use cases.
+            names.retain(|name| self.flat(name).is_some() || root.join(name).join(CURRENT_FILE).is_file());
+        }
+        Ok(names)
+    }
+
+    /// Returns the current version of a use case; `etag` is that of an earlier look.
+    pub async fn look(&self, name: &str, etag: Option<&str>) -> Result<Looked, UseCaseError> {
+        if let Some(dir) = self.flat(name) {
+            let bundle = read_precompiled_dir(&dir, &self.trust)?;
+            return Ok(Looked::Version { version: bundle.version().to_owned(), etag: None });
+        }
+        Ok(match Box::pin(self.versions.look(name, etag)).await? {
+            Look::Current { current, etag } => Looked::Version { version: current.version, etag: Some(etag) },
+            Look::Same => Looked::Same,
+            Look::NoSuchUseCase => Looked::NoSuchUseCase,
+        })
+    }
+
+    /// Returns the current version and its manifest. Reads no plugin.
+    pub async fn describe(&self, name: &str) -> Result<(String, UseCase), UseCaseError> {
+        let described = async {
+            let (current, _) = self.versions.current(name).await?;
+            let use_case = self.versions.use_case(name, &current.version, &self.trust).await?;
+            Ok::<_, StoreError>((current.version, use_case))
+        };
+        Ok(Box::pin(described).await?)
+    }
+
+    /// Loads a version.
+    pub async fn load(&self, name: &str, version: &str) -> Result<LoadedBundle, UseCaseError> {
+        if let Some(dir) = self.flat(name) {
+            return self.load_dir(name, version, &dir).await;
+        }
+        let dir = self.cache.join(name).join(version);
+        if dir.is_dir() {
+            match self.load_dir(name, version, &dir).await {
+                Ok(bundle) => return Ok(bundle),
+                // An earlier process may have left a damaged copy, or one for another host.
+                Err(error) => tracing::warn!(use_case = name, version, %error, "the unpacked version does not load; fetching it again"),
+            }
+        }
+        self.fetch(name, version, &dir).await?;
+        self.load_dir(name, version, &dir).await
+    }
+
+    async fn load_dir(&self, name: &str, version: &str, dir: &Path) -> Result<LoadedBundle, UseCaseError> {
+        // Blocks this thread for a few small files, which takes less time than starting another thread.
+        let bundle = read_precompiled_dir(dir, &self.trust)?;
+        let found = &bundle.use_case().name;
+        if found != name {
+            let text = format!("it is stored as {name:?}, and its {MANIFEST_FILE} says {found:?}: make them equal");
+            return Err(UseCaseError::Broken(text));
+        }
+        if bundle.version() != version {
+            let text = format!("what is stored as version {version} of use case {name} is version {}", bundle.version());
+            return Err(if self.flat(name).is_some() { UseCaseError::Gone(text) } else { UseCaseError::Broken(text) });
+        }
+        let bundle = match self.roles {
+            [role] => bundle.only(*role),
+            _ => bundle.only(Role::Validate).only(Role::Process),
+        };
+        Ok(self.runtime.load_precompiled(&bundle, &self.secrets).await?)
+    }
+
+    /// Unpacks a version for this machine into `dir`, which afterwards has all of it or does not exist.
+    async fn fetch(&self, name: &str, version: &str, dir: &Path) -> Result<(), UseCaseError> {
+        let unknown = || UseCaseError::NotPrecompiled("this host's processor is neither x86_64 nor arm64".to_owned());
+        let arch = Arch::HERE.ok_or_else(unknown)?;
+        let partial = self.cache.join(name).join(format!(".{version}.{}", std::process::id()));
+        let unwritable = |error: std::io::Error| UseCaseError::Unreachable(format!("cannot write {}: {error}", partial.display()));
+        remove(&partial).map_err(unwritable)?;
+        make_private_dir(&partial.join(ARTIFACTS_DIR)).map_err(unwritable)?;
+        // Boxed: its future is large, and every call's future would be as large.
+        let unpacked = Box::pin(self.versions.unpack_precompiled(name, version, arch, self.roles, &self.trust, &partial)).await;
+        if let Err(error) = unpacked {
+            let _ = remove(&partial);
+            return Err(self.gone_or(name, version, error.into()).await);
+        }
+        remove(dir).and_then(|()| std::fs::rename(&partial, dir)).map_err(unwritable)
+    }
+
+    /// Tells a version without machine code from one that is not in the store, which has none either.
+    async fn gone_or(&self, name: &str, version: &str, error: UseCaseError) -> UseCaseError {
+        let UseCaseError::NotPrecompiled(text) = error else { return error };
+        match Box::pin(self.versions.statement(name, version, &self.trust)).await {
+            Err(StoreError::NoSuchVersion { .. }) => UseCaseError::Gone(text),
+            _ => UseCaseError::NotPrecompiled(text),
+        }
+    }
+
+    /// Returns the directory of a use case that has one bundle, and no versions.
+    fn flat(&self, name: &str) -> Option<PathBuf> {
+        let dir = self.root.as_ref()?.join(name);
+        (is_use_case_name(name) && !dir.join(CURRENT_FILE).is_file() && dir.join(MANIFEST_FILE).is_file()).then_some(dir)
+    }
+}
+
+/// Creates a directory for this user alone: machine code is run from it.
+fn make_private_dir(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,52 @@
+use std::sync::{Arc, Mutex};
+
+use tracing::Event;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+
+use super::*;
+
+/// Keeps target and level of each event that passes the filter.
+#[derive(Clone, Default)]
+struct Passed(Arc<Mutex<Vec<String>>>);
+
+impl<S: Subscriber> Layer<S> for Passed {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        self.0.lock().unwrap().push(format!("{} {}", event.metadata().target(), event.metadata().level()));
+    }
+}
+
+#[track_caller]
+fn check(filter: &str, expected: &[&str]) {
+    let passed = Passed::default();
+    let subscriber = tracing_subscriber::registry().with(filter.parse::<LogFilter>().unwrap().layer()).with(passed.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::trace!(target: "aws_smithy_runtime::client", "a body");
+        tracing::debug!(target: "aws_smithy_runtime::client", "a call");
+        tracing::trace!(target: "postdate_aws::ledger", "a trace");
+        tracing::warn!(target: "postdate::plugin", "a line of a plugin");
+    });
+    assert_eq!(*passed.0.lock().unwrap(), expected, "{filter}");
+}
+
+#[test]
+fn traces_of_libraries_never_pass() {
+    let all = ["aws_smithy_runtime::client DEBUG", "postdate_aws::ledger TRACE", "postdate::plugin WARN"];
+    check("trace", &all);
+    check("aws_smithy_runtime=trace", &all[..1]);
+    check("info,aws_smithy_runtime::client=trace", &[all[0], all[2]]);
+}
+
+#[test]
+fn targets_have_levels_of_their_own() {
+    check("warn, postdate::plugin=off", &[]);
+    check("off,postdate_aws::ledger", &["postdate_aws::ledger TRACE"]);
+    check("ERROR,postdate=info", &["postdate::plugin WARN"]);
+}
+
+#[test]
+fn other_text_is_refused() {
+    for wrong in ["", "info,", "info,=", "=info", "x=loud", "a=b=c", "postdate[span]=info", "postdate[{field}]=info", "one two=info"] {
+        assert_eq!(wrong.parse::<LogFilter>(), Err(LogFilterError), "{wrong}");
+    }
+    assert_eq!("info".parse::<LogFilter>(), Ok(LogFilter::default()));
+}
