@@ -1,4 +1,4 @@
-//! The time rules over HTTP. Every row of them is tested in `postdate_core::schedule`; here, that the API keeps them.
+//! The time rules over HTTP. Every row of them is tested in `postdate_core::time`; here, that the API keeps them.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,7 +1,9 @@
 //! What every Lambda is made of.
 
+use std::time::Duration;
+
 use chrono::{DateTime, SubsecRound as _, Utc};
-use postdate_core::id::CorrelationId;
+use postdate_core::ports::Clock;
 use postdate_runtime::{Options, Runtime, RuntimeError};
 use postdate_store::{AnyObjects, Directory, S3};
 
@@ -21,14 +23,27 @@ const SLOTS: u32 = 2;
 /// Most bytes of linear memory that a manifest may ask for.
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
 
-/// A new correlation id; its randomness comes from the operating system's generator.
-pub fn new_id(now: DateTime<Utc>) -> CorrelationId {
-    CorrelationId::new(now, rand::random())
-}
-
 /// Now, cut to the millisecond: never later than the truth.
 pub fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(3)
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> DateTime<Utc> {
+        now()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    fn random(&self) -> [u8; 10] {
+        rand::random()
+    }
 }
 
 /// The adapters, by one configuration. Clones of each share what it holds.

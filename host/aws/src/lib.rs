@@ -9,6 +9,7 @@ pub mod deliver;
 #[cfg(test)]
 mod fakes;
 mod fault;
+pub mod firing;
 pub mod host;
 pub mod janitor;
 pub mod ledger;
@@ -20,4 +21,3 @@ pub mod schedule;
 pub mod secrets;
 pub mod target;
 pub mod use_cases;
-pub mod wiring;

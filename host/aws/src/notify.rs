@@ -3,12 +3,12 @@
 use chrono::Utc;
 use postdate_core::envelope::Envelope;
 use postdate_core::request::Request;
-use postdate_core::schedule::rfc3339;
+use postdate_core::time::rfc3339;
 use serde_json::{Value, json};
 
 use crate::clients::Lazy;
 use crate::fault::Fault;
-use crate::target::Notify;
+use crate::firing::{LeftRule, Notify};
 
 /// What a message quotes of a failure, in bytes.
 const MAX_FAILURE: usize = 1_000;
@@ -36,13 +36,6 @@ impl Notifier {
             self.topics.publish().topic_arn(topic).subject(subject).message(message.to_string()).message_attributes("event", attribute);
         call.send().await.map_err(|error| Fault::of("Publish", &error).to_string())?;
         Ok(())
-    }
-
-    /// A rule is still there that nobody needs.
-    pub async fn rule_not_cleaned(&self, rule: &str, id: Option<String>, reason: &str) -> Result<(), String> {
-        let message =
-            json!({ "v": 1, "event": "rule-not-cleaned", "rule": rule, "correlationId": id, "reason": reason, "at": rfc3339(Utc::now()) });
-        self.publish("rule-not-cleaned", "Postdate: a rule could not be cleaned up", &message).await
     }
 }
 
@@ -76,6 +69,13 @@ impl Notify for Notifier {
         let call = call.message_attributes("RETRY_ATTEMPTS", text(request.attempts.to_string())?);
         call.send().await.map_err(|error| Fault::of("SendMessage", &error).to_string())?;
         Ok(())
+    }
+
+    async fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> Result<(), String> {
+        let LeftRule { name, id, .. } = rule;
+        let message =
+            json!({ "v": 1, "event": "rule-not-cleaned", "rule": name, "correlationId": id, "reason": reason, "at": rfc3339(Utc::now()) });
+        self.publish("rule-not-cleaned", "Postdate: a rule could not be cleaned up", &message).await
     }
 }
 

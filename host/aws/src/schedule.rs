@@ -21,7 +21,7 @@ use chrono::{DateTime, Utc};
 use postdate_core::envelope::Envelope;
 use postdate_core::ports::{Arming, ScheduleError, Scheduler};
 use postdate_core::request::Request;
-use postdate_core::schedule::rfc3339;
+use postdate_core::time::rfc3339;
 use postdate_core::use_case::Target;
 
 pub use plan::{MAX_DELAY, Plan, plan};
@@ -29,6 +29,7 @@ pub use plan::{MAX_DELAY, Plan, plan};
 use crate::clients::Lazy;
 use crate::config::{Backend, HostAddress};
 use crate::fault::{Class, Fault};
+use crate::firing::{LeftRule, Timing};
 use aim::{Aim, account_of, is_fifo};
 use queue::DelayQueue;
 use rules::Rules;
@@ -122,28 +123,6 @@ impl AwsScheduler {
         Self { trace, ..self.clone() }
     }
 
-    /// Has the envelope delivered to this host again at `due`, from its delay queue; false where there is no queue, or
-    /// `due` is more than fifteen minutes away. It appears up to a second early, never more.
-    pub async fn park(&self, envelope: &Envelope, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool, ScheduleError> {
-        let (Some(queue_url), Some(delay_seconds)) = (&self.settings.queue_url, plan::delay_seconds(due, now)) else { return Ok(false) };
-        self.queue.park(&envelope.to_json(envelope.body()), delay_seconds, queue_url).await?;
-        Ok(true)
-    }
-
-    /// Deletes the rule or the schedule of that name, whichever it names; one that is not there is deleted already. A
-    /// name that is not of this deployment's form is an error.
-    pub async fn clean_rule(&self, name: &str) -> Result<(), ScheduleError> {
-        limits::check_name(name, &self.settings.prefix)?;
-        let is_schedule = name::parse(name, &self.settings.prefix).is_some_and(|name| name.attempts.is_some());
-        match &self.schedules {
-            Some(schedules) if is_schedule => schedules.delete(name).await,
-            None if is_schedule => Err(ScheduleError::Failed(format!(
-                "{name:?} is a schedule, and this deployment makes rules: set POSTDATE_SCHEDULER to scheduler until the last one has fired"
-            ))),
-            _ => self.rules.delete(name).await,
-        }
-    }
-
     /// A page of this deployment's rules; `limit` is 1 to 100. Managed rules and rules of others may be among them.
     pub async fn list_rules(&self, next_token: Option<&str>, limit: i32) -> Result<ListedPage, ScheduleError> {
         self.rules.list(&self.settings.prefix, next_token, limit).await
@@ -171,7 +150,7 @@ impl AwsScheduler {
     fn name_of(&self, request: &Request) -> String {
         let prefix = &self.settings.prefix;
         match &self.schedules {
-            Some(_) => name::of_schedule(prefix, &request.use_case, request.id, request.attempts),
+            Some(_) => name::of_schedule(prefix, &request.use_case, request.id, request.claim()),
             None => name::of_rule(prefix, &request.use_case, request.id),
         }
     }
@@ -199,7 +178,7 @@ impl AwsScheduler {
             None => self.rules.put(name, minute, &about, aim).await,
             Some(schedules) => {
                 // Not of the time that it is for: moved away and back, it would be taken for a repetition, and not made.
-                let token = format!("{}-{}-{}", request.id, request.attempts, (self.now)().timestamp_millis());
+                let token = format!("{}-{}-{}", request.id, request.claim(), (self.now)().timestamp_millis());
                 schedules.put(name, minute, &about, aim, &token).await
             }
         }
@@ -263,10 +242,39 @@ impl Scheduler for AwsScheduler {
     }
 }
 
+impl Timing for AwsScheduler {
+    /// Has the envelope delivered to this host again at `due`, from its delay queue; false where there is no queue, or
+    /// `due` is more than fifteen minutes away. It appears up to a second early, never more.
+    async fn park(&self, envelope: &Envelope, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool, ScheduleError> {
+        let (Some(queue_url), Some(delay_seconds)) = (&self.settings.queue_url, plan::delay_seconds(due, now)) else { return Ok(false) };
+        self.queue.park(&envelope.to_json(envelope.body()), delay_seconds, queue_url).await?;
+        Ok(true)
+    }
+
+    /// Deletes the rule or the schedule of that name, whichever it names; one that is not there is deleted already. A
+    /// name that is not of this deployment's form is an error.
+    async fn clean_rule(&self, name: &str) -> Result<(), ScheduleError> {
+        limits::check_name(name, &self.settings.prefix)?;
+        let is_schedule = name::parse(name, &self.settings.prefix).is_some_and(|name| name.attempts.is_some());
+        match &self.schedules {
+            Some(schedules) if is_schedule => schedules.delete(name).await,
+            None if is_schedule => Err(ScheduleError::Failed(format!(
+                "{name:?} is a schedule, and this deployment makes rules: set POSTDATE_SCHEDULER to scheduler until the last one has fired"
+            ))),
+            _ => self.rules.delete(name).await,
+        }
+    }
+
+    async fn left_rules(&self) -> Result<Vec<LeftRule>, ScheduleError> {
+        let rule = |(name, expression): (String, String)| LeftRule { id: self.id_of(&name), at: cron::parse_cron(&expression), name };
+        Ok(self.rules().await?.into_iter().map(rule).collect())
+    }
+}
+
 /// Moved, or tried before. One that was moved away and back again counts as never moved: what is left over then is
 /// deleted when it fires.
 fn may_have_rule(request: &Request) -> bool {
-    request.attempts > 0 || request.trigger_at != request.first_trigger_at
+    request.claim() > 0 || request.trigger_at != request.first_trigger_at
 }
 
 fn schedule_error(fault: &Fault) -> ScheduleError {

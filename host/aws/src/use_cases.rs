@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use postdate_core::bundle::is_version;
+use postdate_core::host_fault::HostFault;
 use postdate_core::plugin::Role;
-use postdate_core::ports::{Bundle as _, UseCaseInfo, UseCases};
+use postdate_core::ports::{Bundle as _, UseCaseError, UseCaseInfo, UseCases};
 use postdate_core::use_case::{MANIFEST_FILE, UseCase, is_use_case_name};
 use postdate_runtime::{CompiledBundle, Runtime, Secrets, read_compiled_dir};
 
@@ -116,7 +117,7 @@ impl AwsUseCases {
                     // Only now: what did not load is tried again at the next look.
                     entry = Entry { etag, serving: Some(bundle), error: None, ..entry };
                 }
-                Err(error) => entry.fail(name, error),
+                Err(error) => entry.fail(name, error.to_string()),
             },
             Err(error) => entry.fail(name, error),
         }
@@ -140,7 +141,7 @@ impl AwsUseCases {
     }
 
     /// Loads a version, or finds it loaded. Held under `loading`.
-    async fn load(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, String> {
+    async fn load(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, UseCaseError> {
         let key = (name.to_owned(), version.to_owned());
         if let Some(bundle) = self.loaded().get(&key) {
             return Ok(Arc::clone(bundle));
@@ -150,7 +151,7 @@ impl AwsUseCases {
             None => self.load_dir(name, version, &place.fetch(name, version, roles).await?).await?,
             Some(dir) => match self.load_dir(name, version, &dir).await {
                 // What an earlier process left behind may be damaged, or for another host.
-                Err(error) if !place.is_only(name) => {
+                Err(UseCaseError::Unusable(error)) if !place.is_only(name) => {
                     tracing::warn!(use_case = name, version, error, "fetching it once more");
                     self.load_dir(name, version, &place.fetch(name, version, roles).await?).await?
                 }
@@ -167,18 +168,26 @@ impl AwsUseCases {
         Ok(bundle)
     }
 
-    async fn load_dir(&self, name: &str, version: &str, dir: &Path) -> Result<postdate_runtime::LoadedBundle, String> {
+    async fn load_dir(&self, name: &str, version: &str, dir: &Path) -> Result<postdate_runtime::LoadedBundle, UseCaseError> {
         // On this thread: it is a manifest, a list and what they name of text, which is read before another thread would start.
-        let compiled = read_compiled_dir(dir, &self.inner.place.trust).map_err(|error| error.to_string())?;
+        let compiled = read_compiled_dir(dir, &self.inner.place.trust).map_err(|error| UseCaseError::Unusable(error.to_string()))?;
         let compiled = only(compiled, self.inner.service);
         let manifest_name = &compiled.use_case().name;
         if manifest_name != name {
-            return Err(format!("it is stored as {name:?}, and its {MANIFEST_FILE} says {manifest_name:?}: make them equal"));
+            return Err(UseCaseError::Unusable(format!(
+                "it is stored as {name:?}, and its {MANIFEST_FILE} says {manifest_name:?}: make them equal"
+            )));
         }
         if compiled.version() != version {
-            return Err(format!("what is stored as version {version} of use case {name} is version {}", compiled.version()));
+            return Err(UseCaseError::Unusable(format!(
+                "what is stored as version {version} of use case {name} is version {}",
+                compiled.version()
+            )));
         }
-        self.inner.runtime.load_compiled(&compiled, &self.inner.secrets).await.map_err(|error| error.to_string())
+        self.inner.runtime.load_compiled(&compiled, &self.inner.secrets).await.map_err(|error| match error {
+            error if error.is_transient() => HostFault::new("the secrets of the use case", error.to_string()).into(),
+            error => UseCaseError::Unusable(error.to_string()),
+        })
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
@@ -218,16 +227,22 @@ impl UseCases for AwsUseCases {
         self.refresh(name).await.serving
     }
 
-    async fn version(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, String> {
+    async fn version(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, UseCaseError> {
         if !is_use_case_name(name) || !is_version(version) {
-            return Err(format!("there is no version {version:?} of a use case {name:?}"));
+            return Err(UseCaseError::Unusable(format!("there is no version {version:?} of a use case {name:?}")));
         }
         let key = (name.to_owned(), version.to_owned());
         if let Some(bundle) = self.loaded().get(&key) {
             return Ok(Arc::clone(bundle));
         }
         let _one = self.inner.loading.lock().await;
-        self.load(name, version).await.map_err(|error| format!("version {version} of use case {name} cannot be had: {error}"))
+        self.load(name, version).await.map_err(|error| {
+            let detail = format!("version {version} of use case {name} cannot be had: {error}");
+            match error {
+                UseCaseError::Unusable(_) => UseCaseError::Unusable(detail),
+                UseCaseError::Host(fault) => HostFault { detail, ..fault }.into(),
+            }
+        })
     }
 
     async fn list(&self) -> Vec<UseCaseInfo> {

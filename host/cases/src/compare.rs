@@ -1,7 +1,7 @@
 //! Whether what a plugin answered is what its case expects. Pure: each difference is a sentence.
 
 use postdate_core::plugin::{Acceptance, JobFailure, JobResult, PluginError, Problem, Verdict};
-use postdate_core::schedule::parse_time;
+use postdate_core::time::parse_time;
 use serde_json::{Value, json};
 
 use crate::cases::{Expected, ExpectedAcceptance, ExpectedFailure, ExpectedProblem};

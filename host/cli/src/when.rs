@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postdate_core::schedule::{parse_delay, parse_time};
+use postdate_core::time::{parse_delay, parse_time};
 
 /// An RFC 3339 time with an offset, as it was typed.
 pub fn at(text: &str) -> Result<String, String> {

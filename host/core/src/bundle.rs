@@ -1,17 +1,14 @@
 //! A bundle: the files of one use case, and the version that is their content hash.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use crate::file_name::{CASES_DIR, is_case_file, is_file_name};
 use crate::plugin::Role;
 use crate::use_case::{MANIFEST_FILE, ManifestError, UseCase};
-
-/// Where a bundle has its test cases: `cases/*.toml`.
-pub const CASES_DIR: &str = "cases";
 
 /// The files that make a use case, by name: the manifest, its components, its config files, its test cases. Names are those of
 /// files beside the manifest; only a test case's has a directory in it, [`CASES_DIR`].
@@ -56,22 +53,6 @@ pub fn version_of(listing: &Listing) -> String {
 /// Whether this is a version as [`version_of`] makes them: versions become parts of paths.
 pub fn is_version(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// Whether a file of [`CASES_DIR`] is a test case: `*.toml`, unless hidden.
-pub fn is_case_file(name: &str) -> bool {
-    !name.starts_with('.') && Path::new(name).extension().is_some_and(|extension| extension == "toml")
-}
-
-/// The name of a file beside the manifest, or of a test case; and no path that leads out of the bundle.
-pub fn is_file_name(name: &str) -> bool {
-    let plain = |name: &str| {
-        !matches!(name, "" | "." | "..") && name.len() <= 255 && !name.contains(['/', '\\', '\0']) && !name.chars().any(char::is_control)
-    };
-    match name.split_once('/') {
-        None => plain(name),
-        Some((directory, case)) => directory == CASES_DIR && plain(case) && is_case_file(case),
-    }
 }
 
 /// Largest manifest, in bytes.

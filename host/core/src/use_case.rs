@@ -184,7 +184,16 @@ impl UseCase {
             (_, None, None) => Duration::from_secs(10),
         }
     }
+
+    /// How long a claim of a request for this target holds: longer than one attempt can take.
+    pub fn lease(&self, alias: &str) -> Duration {
+        let attempt = self.targets.get(alias).map(|(_, target)| self.attempt_timeout(target)).unwrap_or_default();
+        attempt + LEASE_MARGIN
+    }
 }
+
+/// How much longer a claim holds than the attempt may take: time to record its end.
+const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
 /// TOML's message shows the faulty line, which may be as long as the file.
 fn shortened(message: &str) -> String {

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use postdate_core::host_fault::HostFault;
 use postdate_core::plugin::{Job, JobResult, PluginError, Role, Stopped, ValidateInput, Verdict};
 use postdate_core::ports::Bundle;
 use postdate_core::use_case::UseCase;
@@ -77,8 +78,8 @@ impl LoadedBundle {
         let patience = options.deadline.unwrap_or(Duration::MAX);
         let config = match tokio::time::timeout(patience, plugin.config()).await {
             Ok(Ok(config)) => config,
-            Ok(Err(error)) => return self.not_started(plugin.identity.role, format!("it is granted the secret {error}")),
-            Err(_) => return self.not_started(plugin.identity.role, "its secrets could not be read in time".to_owned()),
+            Ok(Err(error)) => return self.not_started(plugin.identity.role, secrets_fault(format!("it is granted the secret {error}"))),
+            Err(_) => return self.not_started(plugin.identity.role, secrets_fault("its secrets could not be read in time".to_owned())),
         };
         let slot = match self.runtime.inner.slots.take(&plugin.identity, timeout).await {
             Ok(slot) => slot,
@@ -95,11 +96,11 @@ impl LoadedBundle {
     }
 
     fn no_plugin<T>(&self, role: Role) -> Report<T> {
-        self.not_started(role, format!("the use case has no {role} plugin"))
+        self.not_started(role, HostFault::new(format!("a {role} plugin"), format!("the use case has no {role} plugin")))
     }
 
-    fn not_started<T>(&self, role: Role, reason: String) -> Report<T> {
-        let error = self.error(role, Stopped::NotStarted(reason), Vec::new());
+    fn not_started<T>(&self, role: Role, fault: HostFault) -> Report<T> {
+        let error = self.error(role, Stopped::NotStarted(Box::new(fault)), Vec::new());
         Report { result: Err(error), elapsed: Duration::ZERO, peak_memory: 0, instructions: None, lines: Vec::new() }
     }
 
@@ -111,6 +112,10 @@ impl LoadedBundle {
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
+}
+
+fn secrets_fault(detail: String) -> HostFault {
+    HostFault::new("the secrets of the use case", detail)
 }
 
 impl Bundle for LoadedBundle {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use postdate_core::host_fault::HostFault;
 use postdate_core::plugin::Role;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
@@ -32,19 +33,19 @@ impl Slots {
     }
 
     /// Waits for a place, so long at the most; otherwise says what there was none of.
-    pub async fn take(&self, plugin: &Identity, wait: Duration) -> Result<Slot, String> {
+    pub async fn take(&self, plugin: &Identity, wait: Duration) -> Result<Slot, HostFault> {
         let until = Instant::now() + wait;
         let share = match plugin.role {
             Role::Process => None,
             // Before the place: who waits for its share takes nothing from others.
             Role::Validate => match timeout_at(until, self.share_of(&plugin.use_case).acquire_owned()).await {
                 Ok(Ok(share)) => Some(share),
-                _ => return Err(format!("all {} slots that the validators of one use case may take were busy", self.share)),
+                _ => return Err(busy(self.share, "the validators of one use case")),
             },
         };
         match timeout_at(until, Arc::clone(&self.all).acquire_owned()).await {
             Ok(Ok(place)) => Ok(Slot { _place: place, _share: share }),
-            _ => Err(format!("all {} slots for plugins were busy", self.count)),
+            _ => Err(busy(self.count, "plugins")),
         }
     }
 
@@ -58,6 +59,10 @@ impl Slots {
         shares.insert(use_case.to_owned(), Arc::clone(&share));
         share
     }
+}
+
+fn busy(count: u32, whose: &str) -> HostFault {
+    HostFault::new(format!("a free slot for {whose} (all {count} busy)"), format!("all {count} slots for {whose} were busy"))
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ pub enum StoreError {
     /// It is there, and is not what it should be. `reason` is a sentence's end.
     #[error("{place} {reason}")]
     Damaged { place: String, reason: String },
+    /// A version has no machine code for this host yet. `reason` is a sentence's end.
+    #[error("{place} {reason}")]
+    NotCompiled { place: String, reason: String },
     #[error("{place} has more than {limit} bytes")]
     TooLarge { place: String, limit: u64 },
     /// Somebody else was first.

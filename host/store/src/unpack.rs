@@ -78,13 +78,13 @@ impl<S: Objects> Versions<S> {
                 let there = if machines.is_empty() { "nothing".to_owned() } else { machines.join(", ") };
                 let ours = compiled_dir("", "", arch);
                 let ours = ours.rsplit('/').next().unwrap_or_default();
-                StoreError::damaged(
+                StoreError::NotCompiled {
                     place,
-                    format!(
+                    reason: format!(
                         "has not been compiled for this host ({ours}), but for {there}: push the bundle again, with the version of \
                          Postdate that the host has: postdate use-case push BUNDLE_DIR --arch {arch} --to STORE"
                     ),
-                )
+                }
             }
             Err(error) => error,
         }

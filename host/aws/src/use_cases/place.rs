@@ -6,12 +6,14 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use postdate_core::host_fault::HostFault;
 use postdate_core::plugin::Role;
+use postdate_core::ports::UseCaseError;
 use postdate_core::use_case::{MANIFEST_FILE, UseCase, is_use_case_name};
 use postdate_runtime::artifacts::{ARTIFACTS_DIR, Arch};
 use postdate_runtime::read_compiled_dir;
 use postdate_runtime::trust::Trust;
-use postdate_store::{AnyObjects, CURRENT_FILE, Directory, Look, Versions};
+use postdate_store::{AnyObjects, CURRENT_FILE, Directory, Look, StoreError, Versions};
 
 /// A place, whom this host believes, and where it unpacks: `{cache}/{name}/{version}/`.
 #[derive(Debug)]
@@ -98,17 +100,23 @@ impl Place {
     }
 
     /// Unpacks what these roles need of a version on this machine's architecture; it is there whole or not at all.
-    pub async fn fetch(&self, name: &str, version: &str, roles: &[Role]) -> Result<PathBuf, String> {
-        let arch = Arch::HERE.ok_or("this host's processor is neither x86_64 nor arm64")?;
+    pub async fn fetch(&self, name: &str, version: &str, roles: &[Role]) -> Result<PathBuf, UseCaseError> {
+        let arch = Arch::HERE.ok_or_else(|| UseCaseError::Unusable("this host's processor is neither x86_64 nor arm64".to_owned()))?;
         let place = self.cache.join(name).join(version);
         let partial = self.cache.join(name).join(format!(".{version}.{}", std::process::id()));
-        let unwritable = |error: std::io::Error| format!("cannot write {}: {error}", partial.display());
+        let unwritable = |error: std::io::Error| {
+            UseCaseError::from(HostFault::new("a place for machine code", format!("cannot write {}: {error}", partial.display())))
+        };
         remove(&partial).map_err(unwritable)?;
         make_dir(&partial.join(ARTIFACTS_DIR)).map_err(unwritable)?;
         // On the heap: rare, and so large that every call's future would be.
         if let Err(error) = Box::pin(self.versions.unpack_compiled(name, version, arch, roles, &self.trust, &partial)).await {
             let _ = remove(&partial);
-            return Err(error.to_string());
+            return Err(match error {
+                StoreError::NotCompiled { .. } => HostFault::new(format!("machine code of version {version}"), error.to_string()).into(),
+                StoreError::Unavailable { .. } => HostFault::new("the store of use cases", error.to_string()).into(),
+                other => UseCaseError::Unusable(other.to_string()),
+            });
         }
         remove(&place).and_then(|()| std::fs::rename(&partial, &place)).map_err(unwritable)?;
         Ok(place)

@@ -51,8 +51,8 @@ async fn a_directory_has_one_bundle_a_use_case_or_many_versions() {
     assert_eq!(description(&use_cases, "many").await.as_deref(), Some("new"));
     assert_eq!(use_cases.version("many", &old).await.unwrap().use_case().description, "old");
     assert_eq!(use_cases.version("flat", &only).await.unwrap().version(), only);
-    assert!(use_cases.version("flat", &old).await.unwrap_err().contains(&format!("is version {only}")));
-    assert!(use_cases.version("many", &only).await.unwrap_err().contains("has not been compiled for this host"));
+    assert!(use_cases.version("flat", &old).await.unwrap_err().to_string().contains(&format!("is version {only}")));
+    assert!(use_cases.version("many", &only).await.unwrap_err().to_string().contains("has not been compiled for this host"));
     let listed: Vec<_> = use_cases.list().await.into_iter().map(|info| (info.name, info.version, info.targets, info.error)).collect();
     let away = vec!["away".to_owned()];
     assert_eq!(listed, [("flat".into(), Some(only), away.clone(), None), ("many".into(), Some(new), away, None)]);

@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use postdate_cases::call::{Call, Called};
 use postdate_cases::compare::Outcome;
 use postdate_core::plugin::Role;
-use postdate_core::schedule::parse_time;
+use postdate_core::time::parse_time;
 use postdate_runtime::{EnvSecrets, Lifetime, Metering, Outgoing, SecretSource, Secrets, read_bundle_dir};
 use secrecy::SecretString;
 use serde_json::{Value, json};

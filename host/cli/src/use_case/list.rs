@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use postdate_core::schedule::rfc3339;
+use postdate_core::time::rfc3339;
 use postdate_runtime::trust::Trust;
 use postdate_store::{AnyObjects, StoreError, Versions};
 

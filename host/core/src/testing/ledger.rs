@@ -6,9 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 use crate::id::CorrelationId;
-use crate::lifecycle::{self, Change, Refusal};
+use crate::lifecycle::{self, Applied, Change, Refusal};
 use crate::ports::{Changed, Changes, Inserted, Intake, LedgerError, Requests};
 use crate::request::{Claimed, Cursor, HistoryEntry, NewRequest, Page, Query, Request};
+use crate::testing::claim;
 
 /// Keeps what it is given, as long as it lives. Can be told to fail.
 #[derive(Debug, Default)]
@@ -53,7 +54,7 @@ impl MemoryLedger {
 
     /// Claims a request for its next attempt, as a host does at its time.
     pub async fn claim(&self, id: CorrelationId, now: DateTime<Utc>) -> Result<Option<Claimed>, LedgerError> {
-        match self.change(id, Change::Claim, now).await? {
+        match self.change(id, claim(), now).await? {
             Changed::Done(request) => Ok(self.body(id).map(|body| Claimed { request, body })),
             _ => Ok(None),
         }
@@ -157,12 +158,12 @@ impl Changes for MemoryLedger {
         if row.adopted && matches!(change, Change::Abort { .. }) {
             return Ok(Changed::Refused(row.request.clone(), Refusal::Acknowledged));
         }
-        let (next, entry) = match lifecycle::apply(&row.request, &change, now) {
+        let Applied { request: next, line, notice } = match lifecycle::apply(&row.request, &change, now) {
             Ok(applied) => applied,
             Err(refusal) => return Ok(Changed::Refused(row.request.clone(), refusal)),
         };
         // First what can fail, so that it is both or neither.
-        if let Some(notice) = lifecycle::notice(&change) {
+        if let Some(notice) = notice {
             rows.insert(notice)?;
         }
         if matches!(change, Change::Abort { .. }) {
@@ -170,7 +171,7 @@ impl Changes for MemoryLedger {
         }
         if let Some(row) = rows.by_id.get_mut(&id) {
             row.request = next.clone();
-            row.history.push(entry);
+            line.write(&mut row.history, |entry| entry);
         }
         Ok(Changed::Done(next))
     }

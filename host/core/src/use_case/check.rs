@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{AwsTarget, ManifestError, PluginSpec, Target, Targets, UseCase};
-use crate::bundle::{CASES_DIR, is_file_name};
+use crate::file_name::{CASES_DIR, is_file_name};
 use crate::plugin::Role;
 
 /// A plugin's timeout may not be shorter than one tick of the host's deadline clock, nor longer than a Lambda lives.

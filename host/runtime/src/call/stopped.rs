@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use postdate_core::host_fault::HostFault;
 use postdate_core::plugin::Stopped;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
@@ -24,7 +25,7 @@ pub fn stopped(error: &wasmtime::Error, state: &State, timeout: Duration) -> Sto
         return refused;
     }
     if error.is::<PoolConcurrencyLimitError>() {
-        return Stopped::NotStarted(error.root_cause().to_string());
+        return Stopped::NotStarted(Box::new(HostFault::new("memory for a plugin", error.root_cause().to_string())));
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Stopped::Trap(format!("it exited with status {}", exit.0));

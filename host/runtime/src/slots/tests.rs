@@ -11,10 +11,10 @@ async fn validators_of_one_use_case_leave_places_to_others() {
     let slots = Slots::new(4);
     let (greedy, other) = (plugin("greedy", Role::Validate), plugin("other", Role::Validate));
     let taken = [slots.take(&greedy, NOW).await.unwrap(), slots.take(&greedy, NOW).await.unwrap()];
-    let refused = slots.take(&greedy, NOW).await.err().unwrap();
+    let refused = slots.take(&greedy, NOW).await.err().unwrap().detail;
     assert_eq!(refused, "all 2 slots that the validators of one use case may take were busy");
     let others = [slots.take(&other, NOW).await.unwrap(), slots.take(&plugin("greedy", Role::Process), NOW).await.unwrap()];
-    assert_eq!(slots.take(&plugin("third", Role::Validate), NOW).await.err().unwrap(), "all 4 slots for plugins were busy");
+    assert_eq!(slots.take(&plugin("third", Role::Validate), NOW).await.err().unwrap().detail, "all 4 slots for plugins were busy");
     drop(taken);
     assert!(slots.take(&greedy, NOW).await.is_ok());
     drop(others);
