@@ -13,8 +13,8 @@ use postdate_deliver::HttpDeliver;
 use serde_json::json;
 
 use crate::clients::{Clients, Lazy};
+use crate::clock::SystemClock;
 use crate::fault::{Class, Fault};
-use crate::host::SystemClock;
 
 /// A client for the region that an ARN names: one is made for the region of this host.
 macro_rules! client_of {

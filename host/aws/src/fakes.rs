@@ -13,8 +13,8 @@ use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request, Sta
 use postdate_core::testing::{FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, moment, new_request, sample_id};
 use postdate_core::use_case::Target;
 
-use crate::firing::{Firing, LeftRule, Notify, Timing};
-use crate::janitor::Backlog;
+use crate::firing::Firing;
+use crate::ports::{Backlog, LeftRule, Notify, Timing};
 use crate::target::Fired;
 
 const MANIFEST: &str = r#"

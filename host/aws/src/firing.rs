@@ -1,59 +1,22 @@
-//! What fires requests on AWS, for the target host and the janitor: the core's firing over this crate's adapters, and the ports that it
-//! needs beyond the core's.
+//! What fires requests on AWS, for the target host and the janitor: the core's firing over this crate's adapters.
 
-use chrono::{DateTime, Utc};
 use postdate_core::arm::arm;
 use postdate_core::envelope::Envelope;
 use postdate_core::fire::{self, FireError};
-use postdate_core::id::CorrelationId;
-use postdate_core::ports::{Aftercare, Clock, Requests, ScheduleError, Scheduler, UseCases};
+use postdate_core::ports::{Aftercare, Clock, Requests, ScheduleError, UseCases};
 use postdate_core::request::Request;
 use postdate_core::time::rfc3339;
 use postdate_deliver::HttpDeliver;
 
 use crate::clients::Clients;
+use crate::clock::SystemClock;
 use crate::deliver::AwsDeliver;
-use crate::host::{Host, SystemClock};
+use crate::host::Host;
 use crate::ledger::DynamoLedger;
 use crate::notify::Notifier;
+use crate::ports::{Notify, Timing};
 use crate::schedule::AwsScheduler;
 use crate::use_cases::AwsUseCases;
-
-/// The scheduler, as the host sees it that is fired by it.
-pub trait Timing: Scheduler {
-    /// Has the envelope delivered again at `due`, from the delay queue. Returns false where there is no queue, or `due` is further away
-    /// than the queue can hold a message.
-    fn park(&self, envelope: &Envelope, due: DateTime<Utc>, now: DateTime<Utc>)
-    -> impl Future<Output = Result<bool, ScheduleError>> + Send;
-
-    /// Deletes a rule with its targets; idempotent.
-    fn clean_rule(&self, name: &str) -> impl Future<Output = Result<(), ScheduleError>> + Send;
-
-    /// Lists the rules of this deployment's prefix that no AWS service manages. Schedules delete themselves.
-    fn left_rules(&self) -> impl Future<Output = Result<Vec<LeftRule>, ScheduleError>> + Send;
-}
-
-/// A rule whose name has our prefix.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftRule {
-    pub name: String,
-    /// The request that it is for; none where the name only looks like ours, in which case the rule is left alone.
-    pub id: Option<CorrelationId>,
-    /// When it fires, or fired; none where its expression cannot be read.
-    pub at: Option<DateTime<Utc>>,
-}
-
-/// Notifies operators. An error is for the log: nothing depends on it.
-pub trait Notify: Send + Sync {
-    /// Publishes that a request has failed for good.
-    fn request_failed(&self, request: &Request) -> impl Future<Output = Result<(), String>> + Send;
-
-    /// Puts a request that has failed for good into the dead-letter queue, from where it can be sent again.
-    fn dead_letter(&self, envelope: &Envelope, request: &Request) -> impl Future<Output = Result<(), String>> + Send;
-
-    /// Publishes that a rule could not be deleted.
-    fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> impl Future<Output = Result<(), String>> + Send;
-}
 
 /// The ports of one host.
 pub struct Firing<U, L, S, D, N, C> {

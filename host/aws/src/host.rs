@@ -1,13 +1,10 @@
 //! What every Lambda is made of.
 
-use std::time::Duration;
-
-use chrono::{DateTime, SubsecRound as _, Utc};
-use postdate_core::ports::Clock;
 use postdate_runtime::{Options, Runtime, RuntimeError};
 use postdate_store::{AnyObjects, Directory, S3};
 
 use crate::clients::Clients;
+use crate::clock::now;
 use crate::config::{self, Config, ConfigErrors};
 use crate::ledger::DynamoLedger;
 use crate::logs;
@@ -22,29 +19,6 @@ const CACHE_DIR: &str = "postdate";
 const SLOTS: u32 = 2;
 /// Most bytes of linear memory that a manifest may ask for.
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
-
-/// Now, cut to the millisecond: never later than the truth.
-pub fn now() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(3)
-}
-
-/// The machine's clock.
-#[derive(Debug, Clone, Copy)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> DateTime<Utc> {
-        now()
-    }
-
-    async fn sleep(&self, time: Duration) {
-        tokio::time::sleep(time).await;
-    }
-
-    fn random(&self) -> [u8; 10] {
-        rand::random()
-    }
-}
 
 /// The adapters, by one configuration. Clones of each share what it holds.
 pub struct Host {

@@ -4,6 +4,7 @@
 //! without a compiler: plugins come as machine code that was made ahead of time.
 
 pub mod clients;
+pub mod clock;
 pub mod config;
 pub mod deliver;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub mod ledger;
 pub mod logs;
 pub mod metrics;
 pub mod notify;
+pub mod ports;
 pub mod processor;
 pub mod schedule;
 pub mod secrets;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::clients::Lazy;
 use crate::fault::Fault;
-use crate::firing::{LeftRule, Notify};
+use crate::ports::{LeftRule, Notify};
 
 /// What a message quotes of a failure, in bytes.
 const MAX_FAILURE: usize = 1_000;

@@ -19,7 +19,8 @@ use tracing::Instrument as _;
 pub use event::{Incoming, MalformedUri};
 pub use tame::tame;
 
-use crate::host::{self, Host, SystemClock};
+use crate::clock::{self, SystemClock};
+use crate::host::Host;
 use crate::ledger::DynamoLedger;
 use crate::metrics::{self, Service, Unit};
 use crate::schedule::AwsScheduler;
@@ -51,7 +52,7 @@ impl Traced for AwsScheduler {
 impl Processor<AwsUseCases, DynamoLedger, AwsScheduler> {
     pub fn new(host: Host) -> Self {
         let Host { config, use_cases, ledger, scheduler, .. } = host;
-        Self { use_cases, ledger, scheduler, base_path: config.base_path, now: host::now, new_id: |now| SystemClock.new_id(now) }
+        Self { use_cases, ledger, scheduler, base_path: config.base_path, now: clock::now, new_id: |now| SystemClock.new_id(now) }
     }
 }
 

@@ -29,7 +29,7 @@ pub use plan::{MAX_DELAY, Plan, plan};
 use crate::clients::Lazy;
 use crate::config::{Backend, HostAddress};
 use crate::fault::{Class, Fault};
-use crate::firing::{LeftRule, Timing};
+use crate::ports::{LeftRule, Timing};
 use aim::{Aim, account_of, is_fifo};
 use queue::DelayQueue;
 use rules::Rules;

@@ -11,22 +11,13 @@ use postdate_core::ports::{Changed, Changes, Claims, Clock, Deliver, LedgerError
 use postdate_core::request::{Request, Status};
 use serde_json::json;
 
-use crate::firing::{Firing, LeftRule, Notify, Timing};
+use crate::firing::Firing;
+use crate::ports::{Backlog, LeftRule, Notify, Timing};
 
 /// How long after its time a request is left to the rule or the message that is on its way.
 const PATIENCE: TimeDelta = TimeDelta::minutes(3);
 /// Where a rule's time is past by the longest age of its event and so much more, nothing comes of it.
 const AFTER_EVENT: TimeDelta = TimeDelta::minutes(5);
-
-/// The ledger, as who looks for what was left behind sees it.
-pub trait Backlog: Send + Sync {
-    /// Scheduled requests that were due, and running ones whose lease ended, before `before`: oldest first.
-    fn overdue(&self, before: DateTime<Utc>, limit: usize) -> impl Future<Output = Result<Vec<CorrelationId>, LedgerError>> + Send;
-
-    /// Where the last run stopped among the rules; empty at the beginning.
-    fn cursor(&self) -> impl Future<Output = Result<String, LedgerError>> + Send;
-    fn set_cursor(&self, cursor: &str) -> impl Future<Output = Result<(), LedgerError>> + Send;
-}
 
 /// What bounds a run.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::fakes::{TestFiring, accepted, deadline, firing};
-use crate::firing::LeftRule;
+use crate::ports::LeftRule;
 
 fn at(seconds: i64) -> DateTime<Utc> {
     moment() + TimeDelta::seconds(seconds)

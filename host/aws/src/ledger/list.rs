@@ -11,7 +11,7 @@ use postdate_core::request::{Cursor, Page, Query, Request};
 use super::item::{SHARDS, place, time_part};
 use super::store::{Item, key, read};
 use super::{DynamoLedger, fault};
-use crate::janitor::Backlog;
+use crate::ports::Backlog;
 
 const REGISTRY: &str = "use-cases";
 const JANITOR: &str = "janitor";

@@ -10,7 +10,8 @@ use postdate_core::ports::{Aftercare as _, Changed, Changes, Claims, Clock, Deli
 use postdate_core::request::{Request, Status};
 use postdate_core::time::parse_time;
 
-use crate::firing::{Firing, Notify, Timing};
+use crate::firing::Firing;
+use crate::ports::{Notify, Timing};
 
 /// What the plugin's deadline is shorter than the Lambda's own: time to record the end, and to clean up.
 const MARGIN: Duration = Duration::from_secs(3);
