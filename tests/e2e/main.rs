@@ -15,6 +15,7 @@ mod compiling;
 mod errors;
 mod exposure;
 mod grants;
+mod host_faults;
 mod hostile;
 mod idempotency;
 mod infra;

@@ -1,4 +1,4 @@
-//! The time rules over HTTP: the API applies the rules of `postdate_core::schedule`, whose own tests cover each of them.
+//! The time rules over HTTP: the API applies the rules of `postdate_core::time`, whose own tests cover each of them.
 
 use reqwest::Method;
 use serde_json::{Value, json};

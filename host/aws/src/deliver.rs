@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
-use chrono::{DateTime, Utc};
 use postdate_core::arn::{Arn, is_fifo};
 use postdate_core::fire::MAX_RESULT_BYTES;
+use postdate_core::host_fault::HostFault;
 use postdate_core::plugin::{JobFailure, JobResult};
 use postdate_core::ports::{Deliver, Delivery};
 use postdate_core::request::Request;
 use postdate_core::use_case::{AwsTarget, Target};
-use postdate_deliver::HttpTarget;
+use postdate_deliver::HttpDeliver;
 use serde_json::json;
 
 use crate::aws_error::{AwsError, Class};
 use crate::clients::{Clients, Lazy};
+use crate::clock::SystemClock;
 
 /// Returns a client for the region that an ARN names, from one for the region of this host.
 macro_rules! client_of {
@@ -33,17 +34,16 @@ macro_rules! client_of {
 /// Delivers with the credentials of the target host.
 #[derive(Clone)]
 pub struct AwsDeliver {
-    http: HttpTarget,
+    http: HttpDeliver<SystemClock>,
     lambda: Lazy<aws_sdk_lambda::Client>,
     queues: Lazy<aws_sdk_sqs::Client>,
     topics: Lazy<aws_sdk_sns::Client>,
     events: Lazy<aws_sdk_eventbridge::Client>,
     executions: Lazy<aws_sdk_sfn::Client>,
-    now: fn() -> DateTime<Utc>,
 }
 
 impl AwsDeliver {
-    pub fn new(clients: &Clients, http: HttpTarget, now: fn() -> DateTime<Utc>) -> Self {
+    pub fn new(clients: &Clients, http: HttpDeliver<SystemClock>) -> Self {
         Self {
             http,
             lambda: clients.lazy(Clients::lambda),
@@ -51,7 +51,6 @@ impl AwsDeliver {
             topics: clients.lazy(Clients::sns),
             events: clients.lazy(Clients::eventbridge),
             executions: clients.lazy(Clients::sfn),
-            now,
         }
     }
 
@@ -141,14 +140,17 @@ impl AwsDeliver {
 }
 
 impl Deliver for AwsDeliver {
-    async fn deliver(&self, Delivery { target, timeout, claimed }: Delivery<'_>) -> JobResult {
+    async fn deliver(&self, delivery: Delivery<'_>) -> Result<JobResult, HostFault> {
+        let Delivery { target, timeout, claimed } = delivery;
+        if matches!(target, Target::Http { .. }) {
+            return self.http.deliver(delivery).await;
+        }
         let (request, body) = (&claimed.request, claimed.body.as_str());
         let delivery = async {
             match target {
                 direct if direct.is_direct() => {
                     Err(permanent(format!("the rule reaches this {} target itself, and no host", direct.kind())))
                 }
-                Target::Http { url, .. } => self.http.deliver(url, timeout, claimed, self.now).await,
                 Target::Lambda(aws) => self.invoke(aws, body).await,
                 Target::Sqs(aws) => self.send(aws, request, body).await,
                 Target::Sns(aws) => self.publish(aws, request, body).await,
@@ -158,13 +160,14 @@ impl Deliver for AwsDeliver {
             }
         };
         #[expect(clippy::single_match_else, reason = "the answer first, then its absence")]
-        match tokio::time::timeout(timeout, delivery).await {
+        let result = match tokio::time::timeout(timeout, delivery).await {
             Ok(result) => result,
             Err(_) => {
                 let place = target.aws().map_or("", |aws| aws.arn.as_str());
                 Err(retry(format!("the {} target {place} did not answer within {}", target.kind(), seconds(timeout))))
             }
-        }
+        };
+        Ok(result)
     }
 }
 

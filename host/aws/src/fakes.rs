@@ -1,7 +1,6 @@
 //! Hand-written fakes of what firing and cleaning need beyond the core's ports.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,13 +8,14 @@ use postdate_core::envelope::Envelope;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::Change;
 use postdate_core::plugin::JobResult;
-use postdate_core::ports::{Arming, Changed, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler};
+use postdate_core::ports::{Arming, Changed, Changes, Claims, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler};
 use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request, Status};
-use postdate_core::testing::{FakeBundle, FakeDeliver, FakeUseCases, MemoryLedger, moment, new_request, sample_id};
+use postdate_core::testing::{FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, moment, new_request, sample_id};
 use postdate_core::use_case::Target;
 
-use crate::janitor::{Book, Timer, Timers};
-use crate::target::{Claims, Fired, Firing, Notify, Timing};
+use crate::firing::Firing;
+use crate::ports::{Backlog, LeftRule, Notify, Timing};
+use crate::target::Fired;
 
 const MANIFEST: &str = r#"
 name = "orders"
@@ -33,30 +33,18 @@ hook = { kind = "http", url = "http://127.0.0.1:9000/hook" }
 failure = "hook"
 "#;
 
-/// Milliseconds after [`moment`]: the clock of these tests, one a thread, as each test has a thread.
-fn clock() -> DateTime<Utc> {
-    CLOCK.with(|clock| moment() + TimeDelta::milliseconds(clock.load(Ordering::SeqCst)))
-}
-
-thread_local! {
-    static CLOCK: AtomicI64 = const { AtomicI64::new(0) };
-    static IDS: AtomicI64 = const { AtomicI64::new(900) };
-}
-
-pub fn set_clock(seconds: i64) {
-    CLOCK.with(|clock| clock.store(seconds * 1000, Ordering::SeqCst));
-}
-
-fn new_id(_now: DateTime<Utc>) -> CorrelationId {
-    sample_id(IDS.with(|ids| u64::try_from(ids.fetch_add(1, Ordering::SeqCst)).unwrap_or_default()))
-}
-
 #[derive(Default)]
 pub struct FakeLedger(pub MemoryLedger, Mutex<String>);
 
 impl Claims for FakeLedger {
-    async fn claim(&self, id: CorrelationId, now: DateTime<Utc>) -> Result<(Changed, Option<String>), LedgerError> {
-        Ok((self.0.change(id, Change::Claim, now).await?, self.0.body(id)))
+    async fn claim(
+        &self,
+        id: CorrelationId,
+        lease: impl Fn(&Request) -> Duration + Send,
+        now: DateTime<Utc>,
+    ) -> Result<(Changed, Option<String>), LedgerError> {
+        let Some((request, _)) = self.0.find(id).await? else { return Ok((Changed::NotFound, None)) };
+        Ok((self.0.change(id, Change::Claim { lease: lease(&request) }, now).await?, self.0.body(id)))
     }
 }
 
@@ -95,7 +83,7 @@ impl Intake for FakeLedger {
 pub struct FakeTiming {
     log: Mutex<Vec<String>>,
     /// Rules that are there; one called `stuck` cannot be removed.
-    pub timers: Mutex<Vec<Timer>>,
+    pub rules: Mutex<Vec<LeftRule>>,
 }
 
 impl FakeTiming {
@@ -129,13 +117,21 @@ impl Timing for FakeTiming {
     }
 
     async fn clean_rule(&self, name: &str) -> Result<(), ScheduleError> {
+        if name == "stuck" {
+            return Err(ScheduleError::Failed("access denied".to_owned()));
+        }
+        self.rules.lock().unwrap().retain(|rule| rule.name != name);
         self.note(format!("clean {name}"));
         Ok(())
+    }
+
+    async fn left_rules(&self) -> Result<Vec<LeftRule>, ScheduleError> {
+        Ok(self.rules.lock().unwrap().clone())
     }
 }
 
 #[derive(Default)]
-pub struct FakeNotify(pub Mutex<Vec<CorrelationId>>);
+pub struct FakeNotify(pub Mutex<Vec<CorrelationId>>, pub Mutex<Vec<String>>);
 
 impl Notify for FakeNotify {
     async fn request_failed(&self, request: &Request) -> Result<(), String> {
@@ -147,9 +143,14 @@ impl Notify for FakeNotify {
         self.0.lock().unwrap().push(request.id);
         Ok(())
     }
+
+    async fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> Result<(), String> {
+        self.1.lock().unwrap().push(format!("not cleaned {}: {reason}", rule.name));
+        Ok(())
+    }
 }
 
-pub type TestFiring = Firing<FakeUseCases, FakeLedger, FakeTiming, FakeDeliver, FakeNotify>;
+pub type TestFiring = Firing<FakeUseCases, FakeLedger, FakeTiming, FakeDeliver, FakeNotify, FakeClock>;
 
 pub fn firing(answer: JobResult) -> TestFiring {
     Firing {
@@ -158,8 +159,7 @@ pub fn firing(answer: JobResult) -> TestFiring {
         scheduler: FakeTiming::default(),
         deliver: FakeDeliver::answering(Ok(None)),
         notifier: FakeNotify::default(),
-        now: clock,
-        new_id,
+        clock: FakeClock::default(),
     }
 }
 
@@ -176,11 +176,16 @@ pub fn deadline() -> Instant {
 
 impl TestFiring {
     pub async fn fire_at(&self, envelope: &Envelope, seconds: i64) -> String {
-        set_clock(seconds);
+        self.set_clock(seconds);
         match self.fire(envelope, deadline()).await.unwrap() {
             Fired::Ran { request, .. } => format!("ran: {}", request.status),
             other => format!("{other:?}"),
         }
+    }
+
+    /// So many seconds after [`moment`].
+    pub fn set_clock(&self, seconds: i64) {
+        self.clock.set(moment() + TimeDelta::seconds(seconds));
     }
 
     pub fn timing(&self) -> Vec<String> {
@@ -192,7 +197,7 @@ impl TestFiring {
     }
 }
 
-impl Book for FakeLedger {
+impl Backlog for FakeLedger {
     async fn overdue(&self, before: DateTime<Utc>, limit: usize) -> Result<Vec<CorrelationId>, LedgerError> {
         let mut found = Vec::new();
         for id in self.0.ids() {
@@ -211,26 +216,6 @@ impl Book for FakeLedger {
 
     async fn set_cursor(&self, cursor: &str) -> Result<(), LedgerError> {
         cursor.clone_into(&mut self.1.lock().unwrap());
-        Ok(())
-    }
-}
-
-impl Timers for FakeTiming {
-    async fn list(&self) -> Result<Vec<Timer>, ScheduleError> {
-        Ok(self.timers.lock().unwrap().clone())
-    }
-
-    async fn remove(&self, timer: &Timer) -> Result<(), ScheduleError> {
-        if timer.name == "stuck" {
-            return Err(ScheduleError::Failed("access denied".to_owned()));
-        }
-        self.timers.lock().unwrap().retain(|other| other != timer);
-        self.note(format!("remove {}", timer.name));
-        Ok(())
-    }
-
-    async fn not_cleaned(&self, timer: &Timer, reason: &str) -> Result<(), String> {
-        self.note(format!("not cleaned {}: {reason}", timer.name));
         Ok(())
     }
 }

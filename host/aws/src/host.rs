@@ -1,11 +1,10 @@
 //! What every Lambda is made of.
 
-use chrono::{DateTime, SubsecRound as _, Utc};
-use postdate_core::id::CorrelationId;
 use postdate_runtime::{Options, Runtime, RuntimeError};
 use postdate_store::{AnyObjects, Directory, S3};
 
 use crate::clients::Clients;
+use crate::clock::now;
 use crate::config::{Config, ConfigErrors, StoreLocation};
 use crate::ledger::DynamoLedger;
 use crate::logs;
@@ -20,16 +19,6 @@ const CACHE_DIR: &str = "postdate";
 const SLOTS: u32 = 2;
 /// Most bytes of linear memory that a manifest may ask for.
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
-
-/// A new correlation id; its randomness comes from the operating system's generator.
-pub fn new_id(now: DateTime<Utc>) -> CorrelationId {
-    CorrelationId::new(now, rand::random())
-}
-
-/// Now, cut to the millisecond: never later than the truth.
-pub fn now() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(3)
-}
 
 /// The adapters, by one configuration. Clones of each share what it holds.
 pub struct Host {

@@ -7,4 +7,4 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub use sweep::{Book, Limits, Report, Sweep, Timer, Timers};
+pub use sweep::{Limits, Report, Sweep};

@@ -19,7 +19,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Change, Refusal};
-use postdate_core::ports::{Changed, Changes, Inserted, Intake, LedgerError, Requests};
+use postdate_core::ports::{Changed, Changes, Claims, Inserted, Intake, LedgerError, Requests};
 use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
 
 use crate::aws_error::AwsError;
@@ -61,19 +61,11 @@ impl DynamoLedger {
         self.registered().await.map(drop)
     }
 
-    /// Claims a request: its head and body in one read, then the claim.
-    pub async fn claim(&self, id: CorrelationId, now: DateTime<Utc>) -> Result<(Changed, Option<String>), LedgerError> {
-        let (head, body) = self.read_whole(id).await?;
-        let Some(head) = head else { return Ok((Changed::NotFound, None)) };
-        let changed = self.change_from(head, true, Change::Claim, now).await?;
-        Ok((changed, body))
-    }
-
     async fn change_from(&self, mut known: Head, mut fresh: bool, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
         let id = known.id()?;
         for attempt in 0..TRIES {
             let request = known.request()?;
-            let (next, entry) = match lifecycle::apply(&request, &change, now) {
+            let applied = match lifecycle::apply(&request, &change, now) {
                 Ok(applied) => applied,
                 Err(refusal) if fresh => return Ok(Changed::Refused(request, refusal)),
                 Err(_) => match self.read_head(id).await? {
@@ -84,10 +76,10 @@ impl DynamoLedger {
                     None => return Ok(Changed::NotFound),
                 },
             };
-            match self.store(&known, &next, &entry, &change).await? {
+            match self.store(&known, &applied, &change).await? {
                 Stored::Done(head) => {
                     self.remember(id, *head);
-                    return Ok(Changed::Done(next));
+                    return Ok(Changed::Done(applied.request));
                 }
                 Stored::Acknowledged => return Ok(Changed::Refused(request, Refusal::Acknowledged)),
                 Stored::Stale => {
@@ -210,6 +202,22 @@ impl Changes for DynamoLedger {
             },
         };
         self.change_from(head, fresh, change, now).await
+    }
+}
+
+impl Claims for DynamoLedger {
+    /// Reads head and body in one call.
+    async fn claim(
+        &self,
+        id: CorrelationId,
+        lease: impl Fn(&Request) -> Duration + Send,
+        now: DateTime<Utc>,
+    ) -> Result<(Changed, Option<String>), LedgerError> {
+        let (head, body) = self.read_whole(id).await?;
+        let Some(head) = head else { return Ok((Changed::NotFound, None)) };
+        let change = Change::Claim { lease: lease(&head.request()?) };
+        let changed = self.change_from(head, true, change, now).await?;
+        Ok((changed, body))
     }
 }
 

@@ -5,19 +5,21 @@
 
 mod aws_error;
 pub mod clients;
+pub mod clock;
 pub mod config;
 pub mod deliver;
 #[cfg(test)]
 mod fakes;
+pub mod firing;
 pub mod host;
 pub mod janitor;
 pub mod ledger;
 pub mod logs;
 pub mod metrics;
 pub mod notify;
+pub mod ports;
 pub mod processor;
 pub mod schedule;
 pub mod secrets;
 pub mod target;
 pub mod use_cases;
-pub mod wiring;

@@ -4,12 +4,12 @@ use aws_smithy_types::error::operation::BuildError;
 use chrono::Utc;
 use postdate_core::envelope::Envelope;
 use postdate_core::request::Request;
-use postdate_core::schedule::rfc3339;
+use postdate_core::time::rfc3339;
 use serde_json::{Value, json};
 
 use crate::aws_error::AwsError;
 use crate::clients::Lazy;
-use crate::target::Notify;
+use crate::ports::{LeftRule, Notify};
 
 /// Longest quotation of a failure, in bytes.
 const MAX_FAILURE: usize = 1_000;
@@ -28,13 +28,6 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Reports a leftover rule that could not be deleted.
-    pub async fn rule_not_cleaned(&self, rule: &str, id: Option<String>, reason: &str) -> Result<(), AwsError> {
-        let message =
-            json!({ "v": 1, "event": "rule-not-cleaned", "rule": rule, "correlationId": id, "reason": reason, "at": rfc3339(Utc::now()) });
-        self.publish("rule-not-cleaned", "Postdate: a rule could not be cleaned up", &message).await
-    }
-
     /// Reports a request that failed for good.
     pub async fn request_failed(&self, request: &Request) -> Result<(), AwsError> {
         let failure = cut(request.failure.as_deref().unwrap_or_default());
@@ -84,6 +77,13 @@ impl Notify for Notifier {
 
     async fn dead_letter(&self, envelope: &Envelope, request: &Request) -> Result<(), String> {
         Self::dead_letter(self, envelope, request).await.map_err(|error| error.to_string())
+    }
+
+    async fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> Result<(), String> {
+        let LeftRule { name, id, .. } = rule;
+        let message =
+            json!({ "v": 1, "event": "rule-not-cleaned", "rule": name, "correlationId": id, "reason": reason, "at": rfc3339(Utc::now()) });
+        self.publish("rule-not-cleaned", "Postdate: a rule could not be cleaned up", &message).await.map_err(|error| error.to_string())
     }
 }
 

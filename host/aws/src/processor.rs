@@ -7,16 +7,17 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{Response, StatusCode};
 use lambda_http::RequestExt as _;
-use postdate_core::api::{Api, Call, Fault, MAX_BODY_BYTES};
+use postdate_core::api::{Api, ApiError, ApiRequest, MAX_BODY_BYTES};
 use postdate_core::id::CorrelationId;
-use postdate_core::ports::{Changes, Intake, Requests, Scheduler, UseCases};
+use postdate_core::ports::{Changes, Clock as _, Intake, Requests, Scheduler, UseCases};
 use serde::Deserialize;
 use tracing::Instrument as _;
 
 pub use event::{Incoming, MalformedUri};
 pub use tame::tame;
 
-use crate::host::{self, Host};
+use crate::clock::{self, SystemClock};
+use crate::host::Host;
 use crate::ledger::DynamoLedger;
 use crate::metrics::{self, Service, Unit};
 use crate::schedule::AwsScheduler;
@@ -39,7 +40,7 @@ impl Processor<AwsUseCases, DynamoLedger, AwsScheduler> {
     pub fn new(host: Host) -> Self {
         let Host { config, use_cases, ledger, scheduler, .. } = host;
         let (with_trace, base_path) = (AwsScheduler::with_trace as fn(&_, _) -> _, config.base_path);
-        Self { use_cases, ledger, scheduler, with_trace, base_path, now: host::now, new_id: host::new_id }
+        Self { use_cases, ledger, scheduler, with_trace, base_path, now: clock::now, new_id: |now| SystemClock.new_id(now) }
     }
 }
 
@@ -61,11 +62,11 @@ where
     async fn answer_call(&self, request: lambda_http::Request, id: CorrelationId, now: DateTime<Utc>) -> Response<Bytes> {
         let incoming = match Incoming::read(request, self.base_path.as_deref()) {
             Ok(incoming) => incoming,
-            Err(error) => return Fault::new(StatusCode::BAD_REQUEST, "malformed-uri", error.to_string()).into_response(id),
+            Err(error) => return ApiError::new(StatusCode::BAD_REQUEST, "malformed-uri", error.to_string()).into_response(id),
         };
         let submitted = submitted_to(&incoming.request).map(str::to_owned);
         let response = if incoming.request.body().len() > MAX_BODY_BYTES {
-            Fault::payload_too_large().into_response(id)
+            ApiError::payload_too_large().into_response(id)
         } else {
             let api = Api {
                 use_cases: self.use_cases.clone(),
@@ -75,7 +76,7 @@ where
                 key: None,
                 base_path: incoming.base_path,
             };
-            api.answer(Call { id, now, caller: incoming.caller }, incoming.request).await
+            api.answer(ApiRequest { id, now, caller: incoming.caller }, incoming.request).await
         };
         self.count(submitted.as_deref(), &response).await;
         response

@@ -21,7 +21,7 @@ use postdate_core::arn::{Arn, is_fifo};
 use postdate_core::envelope::Envelope;
 use postdate_core::ports::{Arming, ScheduleError, Scheduler};
 use postdate_core::request::Request;
-use postdate_core::schedule::rfc3339;
+use postdate_core::time::rfc3339;
 use postdate_core::use_case::Target;
 
 pub use rules::{ListedRule, RulePage};
@@ -29,6 +29,7 @@ pub use rules::{ListedRule, RulePage};
 use crate::aws_error::AwsError;
 use crate::clients::Lazy;
 use crate::config::{Backend, HostAddress};
+use crate::ports::{LeftRule, Timing};
 use aim::Aim;
 use one_time_schedules::OneTimeSchedules;
 use route::Route;
@@ -103,33 +104,11 @@ impl AwsScheduler {
         Self { trace, ..self.clone() }
     }
 
-    /// Has the envelope delivered to this host again at `due`, from its delay queue. Returns false where there is no queue, or
-    /// `due` is more than fifteen minutes away. The message appears up to a second early.
-    pub async fn park(&self, envelope: &Envelope, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool, ScheduleError> {
-        let (Some(queue_url), Some(delay_seconds)) = (&self.settings.queue_url, route::delay_seconds(due, now)) else { return Ok(false) };
-        self.send(&envelope.to_json(envelope.body()), delay_seconds, queue_url).await?;
-        Ok(true)
-    }
-
     /// Sends an envelope to a queue, to appear after `delay_seconds`, 0 to 900. The SDK's retries stay on: a message that is sent
     /// twice is a second delivery, which loses its claim.
     async fn send(&self, envelope: &str, delay_seconds: i32, queue_url: &str) -> Result<(), ScheduleError> {
         let call = self.queue.send_message().queue_url(queue_url).message_body(envelope).delay_seconds(delay_seconds);
         call.send().await.map(drop).map_err(|error| AwsError::of("SendMessage", &error).into())
-    }
-
-    /// Deletes the rule or the one-time schedule of that name; idempotent. Fails for a name of another form than this
-    /// deployment's.
-    pub async fn clean_rule(&self, name: &str) -> Result<(), ScheduleError> {
-        limits::check_name(name, &self.settings.prefix)?;
-        let is_schedule = name::parse(name, &self.settings.prefix).is_some_and(|name| name.attempts.is_some());
-        match &self.one_time_schedules {
-            Some(schedules) if is_schedule => schedules.delete(name).await,
-            None if is_schedule => Err(ScheduleError::Failed(format!(
-                "{name:?} is a one-time schedule, and this deployment makes rules: set POSTDATE_SCHEDULER to scheduler until the last one has fired"
-            ))),
-            _ => self.rules.delete(name).await,
-        }
     }
 
     /// Returns a page of the rules whose names begin with the prefix; `limit` is 1 to 100. Managed rules, and rules of others,
@@ -161,7 +140,7 @@ impl AwsScheduler {
     fn name_of(&self, request: &Request) -> String {
         let prefix = &self.settings.prefix;
         match &self.one_time_schedules {
-            Some(_) => name::of_one_time_schedule(prefix, &request.use_case, request.id, request.attempts),
+            Some(_) => name::of_one_time_schedule(prefix, &request.use_case, request.id, request.claim()),
             None => name::of_rule(prefix, &request.use_case, request.id),
         }
     }
@@ -189,7 +168,7 @@ impl AwsScheduler {
             None => self.rules.put(name, minute, &about, aim).await,
             Some(schedules) => {
                 // The token is not made of the due time: a request moved away and back would pass for a repetition.
-                let token = format!("{}-{}-{}", request.id, request.attempts, (self.now)().timestamp_millis());
+                let token = format!("{}-{}-{}", request.id, request.claim(), (self.now)().timestamp_millis());
                 schedules.put(name, minute, &about, aim, &token).await
             }
         }
@@ -253,10 +232,39 @@ impl Scheduler for AwsScheduler {
     }
 }
 
+impl Timing for AwsScheduler {
+    /// Has the envelope delivered to this host again at `due`, from its delay queue. Returns false where there is no queue, or
+    /// `due` is more than fifteen minutes away. The message appears up to a second early.
+    async fn park(&self, envelope: &Envelope, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool, ScheduleError> {
+        let (Some(queue_url), Some(delay_seconds)) = (&self.settings.queue_url, route::delay_seconds(due, now)) else { return Ok(false) };
+        self.send(&envelope.to_json(envelope.body()), delay_seconds, queue_url).await?;
+        Ok(true)
+    }
+
+    /// Deletes the rule or the one-time schedule of that name; idempotent. Fails for a name of another form than this
+    /// deployment's.
+    async fn clean_rule(&self, name: &str) -> Result<(), ScheduleError> {
+        limits::check_name(name, &self.settings.prefix)?;
+        let is_schedule = name::parse(name, &self.settings.prefix).is_some_and(|name| name.attempts.is_some());
+        match &self.one_time_schedules {
+            Some(schedules) if is_schedule => schedules.delete(name).await,
+            None if is_schedule => Err(ScheduleError::Failed(format!(
+                "{name:?} is a one-time schedule, and this deployment makes rules: set POSTDATE_SCHEDULER to scheduler until the last one has fired"
+            ))),
+            _ => self.rules.delete(name).await,
+        }
+    }
+
+    async fn left_rules(&self) -> Result<Vec<LeftRule>, ScheduleError> {
+        let rule = |(name, expression): (String, String)| LeftRule { id: self.id_of(&name), at: cron::parse_cron(&expression), name };
+        Ok(self.rules().await?.into_iter().map(rule).collect())
+    }
+}
+
 /// Returns true for a request that was moved or attempted before. A request that was moved away and back counts as never
 /// moved; a rule that is left over then is deleted when it fires.
 fn may_have_rule(request: &Request) -> bool {
-    request.attempts > 0 || request.trigger_at != request.first_trigger_at
+    request.claim() > 0 || request.trigger_at != request.first_trigger_at
 }
 
 fn account(arn: &str) -> Option<&str> {

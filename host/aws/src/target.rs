@@ -5,11 +5,9 @@
 
 mod event;
 mod fire;
-mod ports;
 
 #[cfg(test)]
 mod tests;
 
 pub use event::{Event, ForeignEvent, QueueMessage, batch_response};
-pub use fire::{FireError, Fired, Firing};
-pub use ports::{Claims, Notify, Timing};
+pub use fire::Fired;

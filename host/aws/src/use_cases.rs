@@ -13,11 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use postdate_core::bundle::is_version;
-use postdate_core::ports::{Bundle as _, UseCaseInfo, UseCases};
+use postdate_core::ports::{Bundle as _, UseCaseError, UseCaseInfo, UseCases};
 use postdate_core::use_case::{UseCase, is_use_case_name};
 
 pub use bundle::TimedBundle;
-pub use error::UseCaseError;
+pub use error::VersionError;
 pub use version_loader::VersionLoader;
 
 use crate::metrics::Service;
@@ -55,7 +55,7 @@ struct Entry {
     etag: Option<String>,
     serving: Option<Arc<TimedBundle>>,
     /// Why `serving` is not the current version, if it is not.
-    error: Option<UseCaseError>,
+    error: Option<VersionError>,
 }
 
 impl AwsUseCases {
@@ -91,9 +91,9 @@ impl AwsUseCases {
     }
 
     /// Returns a version, loaded.
-    pub async fn load(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, UseCaseError> {
+    pub async fn load(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, VersionError> {
         if !is_use_case_name(name) || !is_version(version) {
-            return Err(UseCaseError::Gone(format!("there is no version {version:?} of a use case {name:?}")));
+            return Err(VersionError::Gone(format!("there is no version {version:?} of a use case {name:?}")));
         }
         if let Some(bundle) = self.loaded(name, version) {
             return Ok(bundle);
@@ -146,7 +146,7 @@ impl AwsUseCases {
     }
 
     /// Returns a version, loaded. The caller holds `loading`.
-    async fn load_alone(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, UseCaseError> {
+    async fn load_alone(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, VersionError> {
         if let Some(bundle) = self.loaded(name, version) {
             return Ok(bundle);
         }
@@ -187,7 +187,7 @@ impl AwsUseCases {
 }
 
 impl Entry {
-    fn fail(&mut self, name: &str, error: UseCaseError) {
+    fn fail(&mut self, name: &str, error: VersionError) {
         let serving = self.serving.as_ref().map_or("none", |bundle| bundle.version());
         tracing::error!(use_case = name, %error, serving, "the current version of the use case does not load");
         self.error = Some(error);
@@ -209,8 +209,8 @@ impl UseCases for AwsUseCases {
         self.refresh(name).await.serving
     }
 
-    async fn version(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, String> {
-        self.load(name, version).await.map_err(|error| format!("version {version} of use case {name} cannot be loaded: {error}"))
+    async fn version(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, UseCaseError> {
+        self.load(name, version).await.map_err(|error| error.into_port(name, version))
     }
 
     async fn list(&self) -> Vec<UseCaseInfo> {
@@ -236,7 +236,7 @@ impl UseCases for AwsUseCases {
     }
 }
 
-fn info_of(name: String, version: Option<&str>, use_case: Option<&UseCase>, error: Option<&UseCaseError>) -> UseCaseInfo {
+fn info_of(name: String, version: Option<&str>, use_case: Option<&UseCase>, error: Option<&VersionError>) -> UseCaseInfo {
     UseCaseInfo {
         name,
         description: use_case.map(|use_case| use_case.description.clone()).unwrap_or_default(),

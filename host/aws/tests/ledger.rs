@@ -6,8 +6,9 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::config::Credentials;
 use chrono::TimeDelta;
 use postdate_aws::ledger::{DynamoLedger, MAX_BODY_BYTES};
+use postdate_aws::ports::Backlog;
 use postdate_core::lifecycle::Change;
-use postdate_core::ports::{Changed, Changes, Intake, LedgerError};
+use postdate_core::ports::{Changed, Changes, Claims, Intake, LedgerError};
 use postdate_core::request::{NewRequest, Request, Status};
 use postdate_core::testing::{adoption_contract, ledger_contract, moment, new_request, sample_id};
 use postdate_tests::moto::Account;
@@ -54,11 +55,11 @@ async fn a_claim_returns_the_body_and_an_ended_request_gets_an_expiry_time() {
         ..new
     };
     ledger.insert(new.clone()).await.unwrap();
-    let (changed, body) = ledger.claim(sample_id(1), moment()).await.unwrap();
+    let (changed, body) = ledger.claim(sample_id(1), |request| request.lease, moment()).await.unwrap();
     assert!(matches!(changed, Changed::Done(request) if request.status == Status::Running));
     assert_eq!(body, Some(new.body));
     let outcome = postdate_core::lifecycle::Outcome::Succeeded { result: None, notice: None };
-    ledger.change(sample_id(1), Change::Finish { attempt: 1, outcome }, moment()).await.unwrap();
+    ledger.change(sample_id(1), Change::Finish { claim: 1, outcome }, moment()).await.unwrap();
     let expires = (moment() + TimeDelta::days(1)).timestamp().to_string();
     let items = scene.account.aws.items(TABLE).await;
     let requests: Vec<_> = items.iter().filter(|item| item["sk"]["S"] != "use-cases").collect();
@@ -78,7 +79,7 @@ async fn overdue_requests_are_found_oldest_first_unless_claimed_or_ended() {
     let late = moment() + TimeDelta::seconds(8);
     assert_eq!(ledger.overdue(late, 3).await.unwrap(), [sample_id(8), sample_id(7), sample_id(6)]);
     assert_eq!(ledger.overdue(late, 100).await.unwrap().len(), 6, "requests that are due later are not overdue");
-    let claimed = match ledger.claim(sample_id(8), late).await.unwrap().0 {
+    let claimed = match ledger.claim(sample_id(8), |request| request.lease, late).await.unwrap().0 {
         Changed::Done(request) => request,
         other => panic!("{other:?}"),
     };

@@ -12,6 +12,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_aws::clients::Lazy;
 use postdate_aws::config::{Backend, HostAddress};
+use postdate_aws::ports::Timing as _;
 use postdate_aws::schedule::{AwsScheduler, ScheduleSettings};
 use postdate_core::envelope::Envelope;
 use postdate_core::ports::{Arming, ScheduleError, Scheduler};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::plugin::{Acceptance, Job, Role, ValidateInput};
-use postdate_core::schedule::{check_window, parse_time, rfc3339, trigger_of};
+use postdate_core::time::{check_window, parse_time, rfc3339, trigger_of};
 use postdate_core::use_case::UseCase;
 use postdate_runtime::{CallOptions, LoadedBundle, LogLine, Outgoing, Report};
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
-use postdate_core::schedule::parse_time;
+use postdate_core::time::parse_time;
 use postdate_core::use_case::toml_to_json;
 use serde::Deserialize;
 use serde_json::Value;

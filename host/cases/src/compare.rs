@@ -1,7 +1,7 @@
 //! Compares the answer of a plugin with the expected one. Pure; each difference is a line of text.
 
 use postdate_core::plugin::{Acceptance, JobFailure, JobResult, PluginError, Problem, Verdict};
-use postdate_core::schedule::parse_time;
+use postdate_core::time::parse_time;
 use serde_json::{Value, json};
 
 use crate::cases::{Expected, ExpectedAcceptance, ExpectedFailure, ExpectedProblem};

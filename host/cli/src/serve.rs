@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use clap::builder::BoolishValueParser;
-use postdate_core::schedule::{TimeError, parse_time};
+use postdate_core::time::{TimeError, parse_time};
 use postdate_local::{ServeOptions, TestClockStart};
 use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;

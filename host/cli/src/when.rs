@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postdate_core::schedule::{TimeError, parse_delay, parse_time};
+use postdate_core::time::{TimeError, parse_delay, parse_time};
 
 /// Checks an RFC 3339 time with an offset, and returns it unchanged.
 pub fn at(text: &str) -> Result<String, TimeError> {

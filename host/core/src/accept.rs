@@ -3,19 +3,16 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
 
+use crate::arm::{ArmError, arm};
 use crate::bundle::hex;
 use crate::id::CorrelationId;
 use crate::lifecycle::Change;
 use crate::plugin::{Acceptance, PluginError, Problem, ValidateInput};
 use crate::ports::{Arming, Bundle, Changed, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
 use crate::request::{NewRequest, Request, Status};
-use crate::schedule::{self, TimeError, rfc3339};
-use crate::use_case::{Target, UseCase};
-
-/// How much longer a claim holds than the attempt may take: time to record its end.
-const LEASE_MARGIN: Duration = Duration::from_secs(30);
+use crate::time::{self, TimeError, rfc3339};
+use crate::use_case::UseCase;
 
 /// What a client sent.
 #[derive(Debug, Clone)]
@@ -84,6 +81,15 @@ pub enum Rejection {
     MayRun { id: CorrelationId, cause: Box<Rejection> },
 }
 
+impl From<ArmError> for Rejection {
+    fn from(error: ArmError) -> Self {
+        match error {
+            ArmError::Ledger(error) => Self::Ledger(error),
+            ArmError::Schedule(error) => Self::Schedule(error),
+        }
+    }
+}
+
 /// Validates, stores and schedules, in this order. When it returns [`Accepted`], the request is durable.
 pub async fn accept(
     use_cases: &impl UseCases,
@@ -109,17 +115,17 @@ pub async fn accept(
         return replay(use_cases, ledger, scheduler, first, key, hash).await;
     }
 
-    let asked = parse(&submission.body, now)?;
-    schedule::check_window(asked.trigger_at, now, use_case.schedule.max_ahead)?;
-    if let Some(alias) = &asked.target {
+    let parsed = parse(&submission.body, now)?;
+    time::check_window(parsed.trigger_at, now, use_case.schedule.max_ahead)?;
+    if let Some(alias) = &parsed.target {
         known_alias(use_case, alias)?;
     }
     let acceptance = if use_case.validate.is_some() {
-        bundle.validate(validate_input(use_case, &submission, &asked)).await.map_err(Box::new)?.map_err(Rejection::Problems)?
+        bundle.validate(validate_input(use_case, &submission, &parsed)).await.map_err(Box::new)?.map_err(Rejection::Problems)?
     } else {
         Acceptance::default()
     };
-    let new = new_request(use_case, bundle.version(), submission, asked, acceptance, hash)?;
+    let new = new_request(use_case, bundle.version(), submission, parsed, acceptance, hash)?;
 
     let target = use_case.targets.get(&new.request.target).map(|(_, target)| target);
     if let Some(target) = target {
@@ -204,74 +210,25 @@ async fn replay(
     Ok(Accepted { request: first, replayed: true })
 }
 
-/// Why a request that is in the ledger could not be scheduled.
-#[derive(Debug, thiserror::Error)]
-pub enum ArmError {
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    #[error(transparent)]
-    Schedule(#[from] ScheduleError),
-}
-
-impl From<ArmError> for Rejection {
-    fn from(error: ArmError) -> Self {
-        match error {
-            ArmError::Ledger(error) => Self::Ledger(error),
-            ArmError::Schedule(error) => Self::Schedule(error),
-        }
-    }
-}
-
-/// Schedules a request that is in the ledger already: moved, retried, repeated, or found without a schedule.
-pub async fn arm(use_cases: &impl UseCases, ledger: &impl Requests, scheduler: &impl Scheduler, request: &Request) -> Result<(), ArmError> {
-    // Where the target is not known any more, the default host will say at its time what is the matter.
-    let target = target_of(use_cases, request).await?;
-    let body = if target.as_ref().is_some_and(Target::is_direct) { ledger.body(request.id).await? } else { None };
-    Ok(scheduler.schedule(Arming { request, target: target.as_ref(), body: body.as_deref() }).await?)
-}
-
-/// Whether a rule hands the request to its target itself.
-pub async fn is_direct(use_cases: &impl UseCases, request: &Request) -> Result<bool, ScheduleError> {
-    Ok(target_of(use_cases, request).await?.is_some_and(|target| target.is_direct()))
-}
-
-/// The target of a request that is in the ledger; none where the use case does not know the alias, or is itself gone. A direct
-/// one must not be taken for another: where the version's manifest cannot be read, the current version's says what the alias
-/// is, and where that cannot be had either, though the use case is there, it is an error.
-async fn target_of(use_cases: &impl UseCases, request: &Request) -> Result<Option<Target>, ScheduleError> {
-    let of = |use_case: &UseCase| use_case.targets.get(&request.target).map(|(_, target)| target.clone());
-    let message = match use_cases.manifest(&request.use_case, &request.version).await {
-        Ok(use_case) => return Ok(of(&use_case)),
-        Err(message) => message,
-    };
-    if let Some(current) = use_cases.current(&request.use_case).await {
-        return Ok(of(current.use_case()));
-    }
-    if use_cases.list().await.iter().any(|info| info.name == request.use_case) {
-        return Err(ScheduleError::Unavailable { message, retry_after: None });
-    }
-    Ok(None)
-}
-
 /// What the host itself reads of a body.
-struct Asked {
+struct ParsedBody {
     trigger_at: DateTime<Utc>,
     target: Option<String>,
     /// The body as it came: UTF-8, a JSON object.
     text: String,
 }
 
-fn parse(body: &[u8], now: DateTime<Utc>) -> Result<Asked, Rejection> {
+fn parse(body: &[u8], now: DateTime<Utc>) -> Result<ParsedBody, Rejection> {
     let value: serde_json::Value = serde_json::from_slice(body).map_err(|error| Rejection::NotJson(error.to_string()))?;
     let serde_json::Value::Object(fields) = value else { return Err(Rejection::NotAnObject) };
-    let trigger_at = schedule::trigger_of(&fields, now)?;
+    let trigger_at = time::trigger_of(&fields, now)?;
     let target = match fields.get("target") {
         None => None,
         Some(serde_json::Value::String(alias)) => Some(alias.clone()),
         Some(_) => return Err(Rejection::TargetNotText),
     };
     let text = String::from_utf8(body.to_vec()).map_err(|error| Rejection::NotJson(error.to_string()))?;
-    Ok(Asked { trigger_at, target, text })
+    Ok(ParsedBody { trigger_at, target, text })
 }
 
 fn known_alias<'a>(use_case: &'a UseCase, alias: &str) -> Result<&'a str, Rejection> {
@@ -281,17 +238,17 @@ fn known_alias<'a>(use_case: &'a UseCase, alias: &str) -> Result<&'a str, Reject
     }
 }
 
-fn validate_input(use_case: &UseCase, submission: &Submission, asked: &Asked) -> ValidateInput {
+fn validate_input(use_case: &UseCase, submission: &Submission, parsed: &ParsedBody) -> ValidateInput {
     let listed = use_case.validate.as_ref().map(|spec| spec.headers.as_slice()).unwrap_or_default();
     ValidateInput {
         id: submission.id.to_string(),
         use_case: use_case.name.clone(),
         received_at: rfc3339(submission.received_at),
-        trigger_at: rfc3339(asked.trigger_at),
-        target: asked.target.clone(),
+        trigger_at: rfc3339(parsed.trigger_at),
+        target: parsed.target.clone(),
         caller: submission.caller.clone(),
         headers: submission.headers.iter().filter(|(name, _)| listed.contains(name)).cloned().collect(),
-        body: asked.text.clone(),
+        body: parsed.text.clone(),
     }
 }
 
@@ -299,64 +256,31 @@ fn new_request(
     use_case: &UseCase,
     version: &str,
     submission: Submission,
-    asked: Asked,
+    parsed: ParsedBody,
     acceptance: Acceptance,
     idempotency_hash: Option<String>,
 ) -> Result<NewRequest, Rejection> {
     let now = submission.received_at;
     let trigger_at = match acceptance.trigger_at {
-        None => asked.trigger_at,
-        Some(text) => schedule::parse_time(&text)
-            .and_then(|at| schedule::check_window(at, now, use_case.schedule.max_ahead).map(|()| at))
+        None => parsed.trigger_at,
+        Some(text) => time::parse_time(&text)
+            .and_then(|at| time::check_window(at, now, use_case.schedule.max_ahead).map(|()| at))
             .map_err(|error| Rejection::BadAcceptance { what: "a trigger-at", reason: error.code().to_owned() })?,
     };
-    let alias = acceptance.target.or(asked.target);
+    let alias = acceptance.target.or(parsed.target);
     let target = match &alias {
         Some(alias) => known_alias(use_case, alias)?,
         None => &use_case.targets.default,
     };
     let body = match acceptance.body {
-        None => asked.text,
+        None => parsed.text,
         Some(text) => match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
             Ok(_) => text,
             Err(error) => return Err(Rejection::BadAcceptance { what: "a body", reason: format!("it is not JSON: {error}") }),
         },
     };
-    let request = new_scheduled(use_case, version, target, submission.id, now, trigger_at);
+    let request = Request::scheduled(use_case, version, target, submission.id, now, trigger_at);
     Ok(NewRequest { request: Request { idempotency_hash, ..request }, idempotency_key: submission.idempotency_key, body })
-}
-
-/// A request at the beginning of its life.
-pub(crate) fn new_scheduled(
-    use_case: &UseCase,
-    version: &str,
-    target: &str,
-    id: CorrelationId,
-    now: DateTime<Utc>,
-    trigger_at: DateTime<Utc>,
-) -> Request {
-    let attempt = use_case.target(Some(target)).map(|(_, target)| use_case.attempt_timeout(target)).unwrap_or_default();
-    Request {
-        id,
-        use_case: use_case.name.clone(),
-        version: version.to_owned(),
-        target: target.to_owned(),
-        status: Status::Scheduled,
-        received_at: now,
-        trigger_at,
-        first_trigger_at: trigger_at,
-        due_at: trigger_at,
-        attempts: 0,
-        failures: 0,
-        interruptions: 0,
-        lease: attempt + LEASE_MARGIN,
-        lease_until: None,
-        finished_at: None,
-        result: None,
-        failure: None,
-        idempotency_hash: None,
-        notice_of: None,
-    }
 }
 
 fn body_hash(body: &[u8]) -> String {

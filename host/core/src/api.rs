@@ -2,7 +2,7 @@
 
 mod change;
 mod document;
-mod fault;
+mod error;
 mod key;
 mod read;
 mod submit;
@@ -12,8 +12,7 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-pub use document::outcome_document;
-pub use fault::Fault;
+pub use error::ApiError;
 pub use key::ApiKey;
 
 use crate::id::CorrelationId;
@@ -37,7 +36,7 @@ pub struct Api<U, L, S> {
 
 /// What the host adds to a request.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct ApiRequest {
     /// Becomes the id of the request that the call makes, or else of the call alone.
     pub id: CorrelationId,
     pub now: DateTime<Utc>,
@@ -60,20 +59,20 @@ where
     S: Scheduler,
 {
     /// Answers one call. Never fails: what goes wrong is an answer too.
-    pub async fn answer(&self, call: Call, request: Request<Bytes>) -> Response<Bytes> {
+    pub async fn answer(&self, call: ApiRequest, request: Request<Bytes>) -> Response<Bytes> {
         let id = call.id;
         match self.route(call, request).await {
             Ok(answer) => answer.into_response(),
-            Err(fault) => fault.into_response(id),
+            Err(error) => error.into_response(id),
         }
     }
 
     /// Refuses a call without the key, where there is one.
-    pub fn authorize(&self, headers: &HeaderMap) -> Result<(), Fault> {
+    pub fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         self.key.as_ref().map_or(Ok(()), |key| key.check(headers))
     }
 
-    async fn route(&self, call: Call, request: Request<Bytes>) -> Result<Answer, Fault> {
+    async fn route(&self, call: ApiRequest, request: Request<Bytes>) -> Result<Answer, ApiError> {
         let path = request.uri().path().to_owned();
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         if segments != ["health"] {
@@ -136,19 +135,19 @@ pub fn json_response(status: StatusCode, id: CorrelationId, body: &Value, conten
     response
 }
 
-fn parse_id(text: &str) -> Result<CorrelationId, Fault> {
-    text.parse().map_err(|_| Fault::new(StatusCode::NOT_FOUND, "unknown-request", format!("{text:?} is not a correlation id")))
+fn parse_id(text: &str) -> Result<CorrelationId, ApiError> {
+    text.parse().map_err(|_| ApiError::new(StatusCode::NOT_FOUND, "unknown-request", format!("{text:?} is not a correlation id")))
 }
 
-fn no_such_call(path: &str, segments: &[&str]) -> Fault {
+fn no_such_call(path: &str, segments: &[&str]) -> ApiError {
     let allowed: &[Method] = match segments {
         ["health" | "use-cases" | "requests"] => &[Method::GET],
         ["requests", id] if id.parse::<CorrelationId>().is_ok() => &[Method::GET, Method::PATCH, Method::DELETE],
         ["requests", _] | ["requests", _, "retry"] => &[Method::POST],
-        _ => return Fault::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {path}")),
+        _ => return ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {path}")),
     };
     let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-    Fault::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", format!("{path} answers to {allowed}"))
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", format!("{path} answers to {allowed}"))
         .with_header(header::ALLOW, &allowed)
 }
 

@@ -1,17 +1,14 @@
 //! A bundle: the files of one use case. Its version is the hash of their contents.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use crate::file_name::{CASES_DIR, is_case_file, is_file_name};
 use crate::plugin::Role;
 use crate::use_case::{MANIFEST_FILE, ManifestError, UseCase};
-
-/// Directory of a bundle's test cases, `cases/*.toml`.
-pub const CASES_DIR: &str = "cases";
 
 /// The files of a use case by name: the manifest, components, config files and test cases. A name has no directory, except that of
 /// a test case, which begins with [`CASES_DIR`].
@@ -55,22 +52,6 @@ pub fn version_of(listing: &Listing) -> String {
 /// Returns true if the text has the form of a version, as [`version_of`] returns it. Check a version before it becomes part of a path.
 pub fn is_version(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// Returns true if a file of [`CASES_DIR`] is a test case: `*.toml` and not hidden.
-pub fn is_case_file(name: &str) -> bool {
-    !name.starts_with('.') && Path::new(name).extension().is_some_and(|extension| extension == "toml")
-}
-
-/// Returns true for the name of a file beside the manifest and of a test case, and false for a path that leads out of the bundle.
-pub fn is_file_name(name: &str) -> bool {
-    let plain = |name: &str| {
-        !matches!(name, "" | "." | "..") && name.len() <= 255 && !name.contains(['/', '\\', '\0']) && !name.chars().any(char::is_control)
-    };
-    match name.split_once('/') {
-        None => plain(name),
-        Some((directory, case)) => directory == CASES_DIR && plain(case) && is_case_file(case),
-    }
 }
 
 /// Limit of a manifest.

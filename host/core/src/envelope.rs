@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::id::CorrelationId;
 use crate::request::Request;
-use crate::schedule::rfc3339;
+use crate::time::rfc3339;
 
 /// Version of the envelope; another is refused.
 pub const VERSION: u32 = 1;

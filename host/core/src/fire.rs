@@ -1,67 +1,266 @@
-//! The second step of a request, at its time: one attempt at its target, and what becomes of the request then.
+//! The second step of a request, at its time. One firing: attempt, conclude, record, clean up, notify, and schedule what comes next.
+//! The hosts decide only when.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::accept::new_scheduled;
+use crate::arm::{ArmError, arm};
+use crate::backoff::{after_host_fault, backoff};
+use crate::host_fault::HostFault;
 use crate::id::CorrelationId;
-use crate::lifecycle::{self, Change, Outcome};
-use crate::plugin::{Job, JobFailure, JobResult};
-use crate::ports::{Bundle, Deliver, Delivery, UseCases};
-use crate::request::{Claimed, NewRequest, Request};
-use crate::schedule::{self, rfc3339};
+use crate::lifecycle::{self, Change, MAX_INTERRUPTIONS, Outcome};
+use crate::notice::notice;
+use crate::plugin::{Job, JobFailure, JobResult, PluginError, Stopped};
+use crate::ports::{
+    Aftercare, Bundle, Changed, Changes, Clock, Deliver, Delivery, LedgerError, Requests, ScheduleError, Scheduler, UseCaseError, UseCases,
+};
+use crate::request::{Claimed, NewRequest, Request, Status};
+use crate::time::{ceil_to_millis, rfc3339};
 use crate::use_case::{Target, UseCase, VersionPolicy};
 
 /// Result or failure text that a ledger keeps, in bytes: enough to see what happened, too little to be a store.
 pub const MAX_RESULT_BYTES: usize = 64 << 10;
+/// How often the end of an attempt is recorded before its lease is left to bring the request back. The waits between the tries grow by
+/// [`RECORD_WAIT`] each time, to 9 s in all, since what is not recorded runs twice: a full disk may be mended in that time. A host whose
+/// process ends sooner, such as a function at its deadline, gives up sooner, with the same effect.
+const RECORD_TRIES: u32 = 10;
+const RECORD_WAIT: Duration = Duration::from_millis(200);
 
-/// An attempt that has ended, before it is recorded: see [`conclude`].
-pub struct Attempt<B> {
-    /// None where the use case cannot be had any more.
-    bundle: Option<std::sync::Arc<B>>,
-    result: JobResult,
+/// The ports that firing needs.
+pub struct Firing<'a, U, L, S, D, C, A> {
+    pub use_cases: &'a U,
+    pub ledger: &'a L,
+    pub scheduler: &'a S,
+    pub deliver: &'a D,
+    pub clock: &'a C,
+    pub aftercare: &'a A,
+}
+
+/// What became of a claimed request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fired {
+    /// The attempt ended, and the request is this now.
+    Ran(Box<Request>),
+    /// The host could not begin the attempt. The request is scheduled again.
+    Deferred(Box<Request>),
+    /// The lease ran out while the attempt ran, and another one took over.
+    ClaimLost,
+}
+
+/// Why a firing must be repeated: it may have run, and is not on record.
+#[derive(Debug, thiserror::Error)]
+pub enum FireError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    #[error(transparent)]
+    Host(#[from] HostFault),
+}
+
+impl From<ArmError> for FireError {
+    fn from(error: ArmError) -> Self {
+        match error {
+            ArmError::Ledger(error) => Self::Ledger(error),
+            ArmError::Schedule(error) => Self::Schedule(error),
+        }
+    }
+}
+
+impl<U, L, S, D, C, A> Firing<'_, U, L, S, D, C, A>
+where
+    U: UseCases,
+    L: Requests + Changes,
+    S: Scheduler,
+    D: Deliver,
+    C: Clock,
+    A: Aftercare,
+{
+    /// Runs a claimed request. `body` is none where the ledger has forgotten it. The attempt takes at most `deadline`, where the host has
+    /// one. Fails where the end of the attempt could not be recorded.
+    pub async fn run(&self, request: Request, body: Option<String>, deadline: Option<Duration>) -> Result<Fired, LedgerError> {
+        let id = request.id;
+        tracing::info!(correlation_id = %id, use_case = request.use_case, target = request.target, attempt = request.attempts, "fired");
+        let (request, attempt) = match body {
+            Some(body) => {
+                let claimed = Claimed { request, body };
+                let attempt = attempt(self.use_cases, self.deliver, &claimed, deadline).await;
+                (claimed.request, attempt)
+            }
+            None => (request, Attempt::without_body()),
+        };
+        let now = self.clock.now();
+        let change = conclude(&request, attempt, self.clock.new_id(now), now);
+        let Some(after) = self.record(id, &change, now).await? else { return Ok(Fired::ClaimLost) };
+        if matches!(change, Change::Defer { .. }) {
+            self.schedule(&after).await;
+            return Ok(Fired::Deferred(Box::new(after)));
+        }
+        log_end(&after);
+        self.follow(&after, change.notice()).await;
+        Ok(Fired::Ran(Box::new(after)))
+    }
+
+    /// Gives back a claimed request whose attempt was cut off. Returns what it is now, or none where the claim was lost. A request that
+    /// is scheduled by this is left to the caller to schedule.
+    pub async fn release(&self, request: &Request, reason: &str) -> Result<Option<Request>, FireError> {
+        let (id, now) = (request.id, self.clock.now());
+        let mut change = Change::Release { claim: request.claim(), reason: reason.to_owned(), notice: None };
+        // The claim holds off every other change, so the request as it is known tells whether this release is the last.
+        if request.interruptions + 1 >= MAX_INTERRUPTIONS
+            && let Change::Release { notice, .. } = &mut change
+        {
+            *notice = self.notice_of_release(request, reason, now).await?.map(Box::new);
+        }
+        let Changed::Done(released) = self.ledger.change(id, change.clone(), now).await? else { return Ok(None) };
+        tracing::warn!(correlation_id = %id, attempt = released.attempts, status = %released.status, reason, "attempt interrupted");
+        if released.status == Status::Failed {
+            self.follow(&released, change.notice()).await;
+        }
+        Ok(Some(released))
+    }
+
+    /// No attempt of the request ends in which its version would be loaded. The manifest is enough, and needs no plugin to be compiled.
+    async fn notice_of_release(&self, request: &Request, reason: &str, now: DateTime<Utc>) -> Result<Option<NewRequest>, FireError> {
+        let change = Change::Release { claim: request.claim(), reason: reason.to_owned(), notice: None };
+        let Ok(applied) = lifecycle::apply(request, &change, now) else { return Ok(None) };
+        match self.use_cases.manifest(&request.use_case, &request.version).await {
+            Ok(use_case) => Ok(notice(&use_case, &request.version, &applied.request, self.clock.new_id(now), now)),
+            Err(UseCaseError::Host(fault)) => Err(fault.into()),
+            Err(UseCaseError::Unusable(_)) => Ok(None),
+        }
+    }
+
+    /// Returns none where the claim does not hold any more.
+    async fn record(&self, id: CorrelationId, change: &Change, now: DateTime<Utc>) -> Result<Option<Request>, LedgerError> {
+        let mut tries = 1;
+        loop {
+            match self.ledger.change(id, change.clone(), now).await {
+                Ok(Changed::Done(request)) => return Ok(Some(request)),
+                Ok(Changed::Refused(..) | Changed::NotFound) => {
+                    tracing::error!(correlation_id = %id, "the attempt ended, but its claim was lost");
+                    return Ok(None);
+                }
+                Err(error) => {
+                    tracing::error!(correlation_id = %id, %error, tries, "cannot record how the attempt ended");
+                    if tries == RECORD_TRIES {
+                        return Err(error);
+                    }
+                    self.clock.sleep(RECORD_WAIT * tries).await;
+                    tries += 1;
+                }
+            }
+        }
+    }
+
+    /// Does what comes after an attempt that is on record. Nothing here can undo it, so nothing here fails the firing: the host's search
+    /// for overdue requests finds what is left over.
+    async fn follow(&self, request: &Request, notice: Option<&NewRequest>) {
+        if request.status == Status::Scheduled {
+            return self.schedule(request).await;
+        }
+        if let Err(error) = self.aftercare.clean_up(request).await {
+            tracing::error!(correlation_id = %request.id, %error, "cannot clean up after the request");
+        }
+        if request.status == Status::Failed {
+            self.aftercare.notify_failed(request).await;
+        }
+        if let Some(notice) = notice {
+            self.schedule(&notice.request).await;
+        }
+    }
+
+    /// Schedules another attempt, or a notice.
+    async fn schedule(&self, request: &Request) {
+        let scheduled = async {
+            if !self.aftercare.again(request).await? {
+                arm(self.use_cases, self.ledger, self.scheduler, request).await?;
+            }
+            Ok::<_, ArmError>(())
+        };
+        if let Err(error) = scheduled.await {
+            tracing::error!(correlation_id = %request.id, %error, "the request is due and not scheduled: it is late until it is found");
+        }
+    }
+}
+
+/// Logs an end without its reason, which may quote the payload: the request's history has it.
+fn log_end(request: &Request) {
+    let Request { id, use_case, attempts, status, .. } = request;
+    match status {
+        Status::Failed => tracing::error!(correlation_id = %id, use_case, attempt = attempts, "failed"),
+        Status::Scheduled => {
+            tracing::warn!(correlation_id = %id, use_case, attempt = attempts, next_attempt_at = %request.due_at, "attempt failed");
+        }
+        status => tracing::info!(correlation_id = %id, use_case, attempt = attempts, %status, "ended"),
+    }
+}
+
+/// An attempt, before it is recorded: see [`conclude`].
+enum Attempt<B> {
+    Ended {
+        /// None where the use case cannot be had any more.
+        bundle: Option<Arc<B>>,
+        result: JobResult,
+    },
+    NotBegun(HostFault),
 }
 
 impl<B> Attempt<B> {
     /// The end of a request whose body is gone: the ledger forgets what has expired piece by piece.
-    pub fn without_body() -> Self {
-        Self { bundle: None, result: Err(permanent("its body is not on record any more".to_owned())) }
+    fn without_body() -> Self {
+        Self::Ended { bundle: None, result: Err(permanent("its body is not on record any more".to_owned())) }
     }
 }
 
-/// Runs one attempt of a claimed request. Whatever happens is a result: a plugin that traps, a target that is gone.
-/// It takes no longer than `deadline`, where the host has one.
-pub async fn attempt<U: UseCases>(
-    use_cases: &U,
-    deliver: &impl Deliver,
-    claimed: &Claimed,
-    deadline: Option<Duration>,
-) -> Attempt<U::Bundle> {
+impl<B> From<HostFault> for Attempt<B> {
+    fn from(fault: HostFault) -> Self {
+        Self::NotBegun(fault)
+    }
+}
+
+/// Runs one attempt of a claimed request. A plugin that traps and a target that is gone are results too.
+async fn attempt<U: UseCases>(use_cases: &U, deliver: &impl Deliver, claimed: &Claimed, deadline: Option<Duration>) -> Attempt<U::Bundle> {
     match bundle_of(use_cases, &claimed.request).await {
-        Ok(bundle) => {
-            let result = run(bundle.as_ref(), deliver, claimed, deadline).await;
-            Attempt { bundle: Some(bundle), result }
-        }
+        Ok(bundle) => match run(bundle.as_ref(), deliver, claimed, deadline).await {
+            Ok(result) => Attempt::Ended { bundle: Some(bundle), result },
+            Err(fault) => fault.into(),
+        },
+        Err(UseCaseError::Host(fault)) => fault.into(),
         // The next upload may bring it back.
-        Err(message) => Attempt { bundle: None, result: Err(JobFailure { message, retry: true, retry_after: None }) },
+        Err(UseCaseError::Unusable(message)) => {
+            Attempt::Ended { bundle: None, result: Err(JobFailure { message, retry: true, retry_after: None }) }
+        }
     }
 }
 
-async fn bundle_of<U: UseCases>(use_cases: &U, request: &Request) -> Result<std::sync::Arc<U::Bundle>, String> {
+async fn bundle_of<U: UseCases>(use_cases: &U, request: &Request) -> Result<Arc<U::Bundle>, UseCaseError> {
     if let Some(current) = use_cases.current(&request.use_case).await
-        && (current.version() == request.version || current.use_case().schedule.version == VersionPolicy::Latest)
+        && runs(current.as_ref(), request)
     {
         return Ok(current);
     }
     use_cases.version(&request.use_case, &request.version).await
 }
 
-async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, deadline: Option<Duration>) -> JobResult {
+/// Returns whether the use case's current version is the one that runs the request.
+fn runs(current: &impl Bundle, request: &Request) -> bool {
+    current.version() == request.version || current.use_case().schedule.version == VersionPolicy::Latest
+}
+
+/// Returns how long a claim of the request holds: longer than one attempt of the version that would run it now can take. `current` is
+/// the use case's current version.
+pub fn lease<B: Bundle>(current: Option<&B>, request: &Request) -> Duration {
+    current.filter(|current| runs(*current, request)).map_or(request.lease, |current| current.use_case().lease(&request.target))
+}
+
+async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, deadline: Option<Duration>) -> Result<JobResult, HostFault> {
     let Claimed { request, body } = claimed;
     let use_case = bundle.use_case();
     match use_case.targets.get(&request.target) {
-        None => Err(permanent(format!("the use case has no target {:?} any more", request.target))),
+        None => Ok(Err(permanent(format!("the use case has no target {:?} any more", request.target)))),
         Some((alias, Target::Plugin { .. })) => {
             let job = Job {
                 id: request.id.to_string(),
@@ -72,9 +271,10 @@ async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, d
                 body: body.clone(),
             };
             match bundle.process(job, deadline).await {
-                Ok(result) => result,
+                Ok(result) => Ok(result),
+                Err(PluginError { reason: Stopped::NotStarted(fault), .. }) => Err(*fault),
                 // A trap or a time-out may come of what the plugin met this time.
-                Err(stopped) => Err(JobFailure { message: describe(&stopped), retry: true, retry_after: None }),
+                Err(stopped) => Ok(Err(JobFailure { message: describe(&stopped), retry: true, retry_after: None })),
             }
         }
         Some((_, target)) => {
@@ -85,7 +285,7 @@ async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, d
     }
 }
 
-fn describe(stopped: &crate::plugin::PluginError) -> String {
+fn describe(stopped: &PluginError) -> String {
     match stopped.panic_message() {
         Some(line) => format!("{stopped}; its last words: {line}"),
         None => stopped.to_string(),
@@ -96,21 +296,27 @@ fn permanent(message: String) -> JobFailure {
     JobFailure { message, retry: false, retry_after: None }
 }
 
-/// What is to be recorded of an attempt: success, another attempt after a back-off, or the end.
-/// `notice_id` names the request that tells `[on]`'s target, where there is one.
-pub fn conclude<B: Bundle>(request: &Request, attempt: Attempt<B>, notice_id: CorrelationId, now: DateTime<Utc>) -> Change {
-    let bundle = attempt.bundle.as_deref();
-    let outcome = match attempt.result {
-        Ok(result) => {
-            let result = result.map(|text| cut(text, MAX_RESULT_BYTES));
-            Outcome::Succeeded { result, notice: None }
+/// Returns the change that records an attempt: success, another attempt after a back-off, the end, or a deferral. `notice_id` is the id
+/// of the request that notifies `[on]`'s target, where there is one.
+fn conclude<B: Bundle>(request: &Request, attempt: Attempt<B>, notice_id: CorrelationId, now: DateTime<Utc>) -> Change {
+    let claim = request.claim();
+    let (bundle, result) = match attempt {
+        Attempt::Ended { bundle, result } => (bundle, result),
+        Attempt::NotBegun(HostFault { waits_for, detail }) => {
+            let at = after_host_fault(request.waiting.as_ref(), now);
+            tracing::warn!(correlation_id = %request.id, use_case = request.use_case, detail, until = %at, "deferred: the host could not begin");
+            return Change::Defer { claim, waits_for, at };
         }
+    };
+    let bundle = bundle.as_deref();
+    let outcome = match result {
+        Ok(result) => Outcome::Succeeded { result: result.map(|text| cut(text, MAX_RESULT_BYTES)), notice: None },
         Err(failure) => failed(request, bundle.map(Bundle::use_case), failure, now),
     };
-    let mut change = Change::Finish { attempt: request.attempts, outcome };
+    let mut change = Change::Finish { claim, outcome };
     if let Some(bundle) = bundle
-        && let Ok((ended, _)) = lifecycle::apply(request, &change, now)
-        && let Some(told) = notice(bundle.use_case(), bundle.version(), &ended, notice_id, now)
+        && let Ok(applied) = lifecycle::apply(request, &change, now)
+        && let Some(told) = notice(bundle.use_case(), bundle.version(), &applied.request, notice_id, now)
         && let Change::Finish { outcome: Outcome::Succeeded { notice, .. } | Outcome::Failed { notice, .. }, .. } = &mut change
     {
         *notice = Some(Box::new(told));
@@ -126,27 +332,9 @@ fn failed(request: &Request, use_case: Option<&UseCase>, failure: JobFailure, no
     if !failure.retry || failures >= policy.max_attempts {
         return Outcome::Failed { failure: message, notice: None };
     }
-    let wait = schedule::backoff(&policy.backoff, failures, failure.retry_after, longest);
+    let wait = backoff(&policy.backoff, failures, failure.retry_after, longest);
     let at = TimeDelta::from_std(wait).ok().and_then(|wait| now.checked_add_signed(wait)).unwrap_or(now);
-    Outcome::Retry { failure: message, at: schedule::ceil_to_millis(at) }
-}
-
-/// The request that tells `[on]`'s target how another has ended: it has the retries, the lease and the history of any
-/// request, and its own end is told to nobody.
-pub fn notice(use_case: &UseCase, version: &str, ended: &Request, id: CorrelationId, now: DateTime<Utc>) -> Option<NewRequest> {
-    use crate::request::Status;
-    let alias = match ended.status {
-        Status::Succeeded => use_case.on.success.as_deref(),
-        Status::Failed => use_case.on.failure.as_deref(),
-        _ => None,
-    };
-    let (alias, _) = use_case.targets.get(alias?)?;
-    if ended.notice_of.is_some() {
-        return None;
-    }
-    let request = Request { notice_of: Some(ended.id), ..new_scheduled(use_case, version, alias, id, now, now) };
-    let body = crate::api::outcome_document(ended).to_string();
-    Some(NewRequest { request, idempotency_key: None, body })
+    Outcome::Retry { failure: message, at: ceil_to_millis(at) }
 }
 
 /// At most `most` bytes, cut at a character and marked.

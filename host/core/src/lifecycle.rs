@@ -1,9 +1,12 @@
-//! Every transition of a request, in one place. A ledger reads a request, applies a [`Change`], and stores what comes
-//! back with its line of history, atomically; whatever is not allowed here cannot happen anywhere.
+//! Every transition of a request, in one place. A ledger reads a request, applies a [`Change`], and stores all that is [`Applied`],
+//! atomically; whatever is not allowed here cannot happen anywhere.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::request::{Event, HistoryEntry, NewRequest, Request, Status};
+use crate::request::{Event, HistoryEntry, NewRequest, Request, Status, Waiting};
+use crate::time::rfc3339;
 
 /// After so many attempts in a row that were cut off, the request itself is taken for the cause.
 pub const MAX_INTERRUPTIONS: u32 = 5;
@@ -22,12 +25,25 @@ pub enum Change {
     MoveBack { from: DateTime<Utc>, trigger_at: DateTime<Utc>, due_at: DateTime<Utc> },
     /// A failed request is to run again, now.
     Retry,
-    /// A host takes it to run it; only when due.
-    Claim,
-    /// The attempt that was claimed has ended.
-    Finish { attempt: u32, outcome: Outcome },
-    /// The attempt was cut off: the host stops, or a lease ran out.
-    Release { attempt: u32, reason: String },
+    /// A host takes it to run it, for as long as `lease`; only when due.
+    Claim { lease: Duration },
+    /// The attempt of this claim has ended. Claims are numbered by [`Request::claim`].
+    Finish { claim: u32, outcome: Outcome },
+    /// The attempt was cut off: the host stops, or a lease ran out. `notice` is stored if this ends the request.
+    Release { claim: u32, reason: String, notice: Option<Box<NewRequest>> },
+    /// The host could not begin the attempt, which therefore does not count. The request is due again at `at`.
+    Defer { claim: u32, waits_for: String, at: DateTime<Utc> },
+}
+
+impl Change {
+    /// The request that this change brings along to notify `[on]`'s target.
+    pub fn notice(&self) -> Option<&NewRequest> {
+        match self {
+            Self::Finish { outcome: Outcome::Succeeded { notice, .. } | Outcome::Failed { notice, .. }, .. }
+            | Self::Release { notice, .. } => notice.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// How an attempt ended. `notice` is the request that tells `[on]`'s target, stored with the change.
@@ -57,8 +73,40 @@ pub enum Refusal {
     ClaimLost,
 }
 
-/// The request after the change, and the line of history that goes with it.
-pub fn apply(request: &Request, change: &Change, now: DateTime<Utc>) -> Result<(Request, HistoryEntry), Refusal> {
+/// All that a ledger stores of a change, in one write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied<'a> {
+    /// The request after the change.
+    pub request: Request,
+    pub line: Line,
+    /// A further request to store.
+    pub notice: Option<&'a NewRequest>,
+}
+
+/// What becomes of a request's history.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Line {
+    Add(HistoryEntry),
+    /// The last line is that of a claim whose attempt never began.
+    ReplaceLast(HistoryEntry),
+    RemoveLast,
+}
+
+impl Line {
+    /// Does to `history` what the line says.
+    pub fn write<T>(self, history: &mut Vec<T>, line_of: impl FnOnce(HistoryEntry) -> T) {
+        if !matches!(self, Self::Add(_)) {
+            history.pop();
+        }
+        match self {
+            Self::Add(entry) | Self::ReplaceLast(entry) => history.push(line_of(entry)),
+            Self::RemoveLast => {}
+        }
+    }
+}
+
+/// Returns what the change makes of the request, or why it is not allowed.
+pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> Result<Applied<'a>, Refusal> {
     let mut next = request.clone();
     let (event, detail) = match change {
         Change::Cancel => {
@@ -74,14 +122,14 @@ pub fn apply(request: &Request, change: &Change, now: DateTime<Utc>) -> Result<(
         }
         Change::Move(to) => {
             require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
-            (next.trigger_at, next.due_at) = (*to, *to);
-            (Event::Moved, Some(format!("to {}", crate::schedule::rfc3339(*to))))
+            (next.trigger_at, next.due_at, next.waiting) = (*to, *to, None);
+            (Event::Moved, Some(format!("to {}", rfc3339(*to))))
         }
         Change::MoveBack { from, trigger_at, due_at } => {
             require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
             require(request.trigger_at == *from, Refusal::MovedSince)?;
             (next.trigger_at, next.due_at) = (*trigger_at, *due_at);
-            (Event::Moved, Some(format!("back to {}", crate::schedule::rfc3339(*trigger_at))))
+            (Event::Moved, Some(format!("back to {}", rfc3339(*trigger_at))))
         }
         Change::Retry => {
             require(request.status == Status::Failed, Refusal::NotFailed)?;
@@ -90,38 +138,38 @@ pub fn apply(request: &Request, change: &Change, now: DateTime<Utc>) -> Result<(
             (next.failures, next.interruptions) = (0, 0);
             (Event::Retried, None)
         }
-        Change::Claim => {
+        Change::Claim { lease } => {
             require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
             require(request.due_at <= now, Refusal::NotDue)?;
             next.status = Status::Running;
             next.attempts += 1;
-            next.lease_until = Some(now + request.lease);
+            next.lease_until = Some(now + *lease);
             (Event::Started, None)
         }
-        Change::Finish { attempt, outcome } => {
-            require_claim(request, *attempt)?;
+        Change::Finish { claim, outcome } => {
+            require_claim(request, *claim)?;
+            next.waiting = None;
             finish(&mut next, outcome, now)
         }
-        Change::Release { attempt, reason } => {
-            require_claim(request, *attempt)?;
+        Change::Release { claim, reason, .. } => {
+            require_claim(request, *claim)?;
+            next.waiting = None;
             release(&mut next, reason, now)
         }
+        Change::Defer { claim, waits_for, at } => {
+            require_claim(request, *claim)?;
+            let line = defer(&mut next, waits_for, *at, now);
+            return Ok(Applied { request: next, line, notice: None });
+        }
     };
-    let entry = HistoryEntry { at: now, event, status: next.status, attempt: next.attempts, detail };
-    Ok((next, entry))
+    let line = Line::Add(HistoryEntry { at: now, event, status: next.status, attempt: next.attempts, detail });
+    let notice = change.notice().filter(|_| next.finished_at.is_some());
+    Ok(Applied { request: next, line, notice })
 }
 
 /// The first line of a history.
 pub fn accepted(request: &Request) -> HistoryEntry {
     HistoryEntry { at: request.received_at, event: Event::Accepted, status: Status::Scheduled, attempt: 0, detail: None }
-}
-
-/// The request to store beside a change, if it brings one.
-pub fn notice(change: &Change) -> Option<&NewRequest> {
-    match change {
-        Change::Finish { outcome: Outcome::Succeeded { notice, .. } | Outcome::Failed { notice, .. }, .. } => notice.as_deref(),
-        _ => None,
-    }
 }
 
 fn finish(next: &mut Request, outcome: &Outcome, now: DateTime<Utc>) -> (Event, Option<String>) {
@@ -160,10 +208,30 @@ fn release(next: &mut Request, reason: &str, now: DateTime<Utc>) -> (Event, Opti
     (Event::Interrupted, Some(reason.to_owned()))
 }
 
+/// The claim's line of history goes, since the attempt never began. Each reason to wait has one line, however often it is met in a row.
+fn defer(next: &mut Request, waits_for: &str, at: DateTime<Utc>, now: DateTime<Utc>) -> Line {
+    let is_known = next.waiting.as_ref().is_some_and(|waiting| waiting.on == waits_for);
+    let since = next.waiting.as_ref().map_or(now, |waiting| waiting.since);
+    next.waiting = Some(Waiting { on: waits_for.to_owned(), since });
+    next.status = Status::Scheduled;
+    (next.due_at, next.lease_until) = (at, None);
+    (next.attempts, next.deferrals) = (next.attempts - 1, next.deferrals + 1);
+    if is_known {
+        return Line::RemoveLast;
+    }
+    Line::ReplaceLast(HistoryEntry {
+        at: now,
+        event: Event::Deferred,
+        status: next.status,
+        attempt: next.attempts + 1,
+        detail: Some(format!("waits for {waits_for}")),
+    })
+}
+
 fn end(next: &mut Request, status: Status, now: DateTime<Utc>) {
     next.status = status;
     next.finished_at = Some(now);
-    next.lease_until = None;
+    (next.lease_until, next.waiting) = (None, None);
 }
 
 fn again(next: &mut Request, failure: &str, due_at: DateTime<Utc>) {
@@ -177,8 +245,8 @@ fn require(allowed: bool, refusal: Refusal) -> Result<(), Refusal> {
     if allowed { Ok(()) } else { Err(refusal) }
 }
 
-fn require_claim(request: &Request, attempt: u32) -> Result<(), Refusal> {
-    require(request.status == Status::Running && request.attempts == attempt, Refusal::ClaimLost)
+fn require_claim(request: &Request, claim: u32) -> Result<(), Refusal> {
+    require(request.status == Status::Running && request.claim() == claim, Refusal::ClaimLost)
 }
 
 #[cfg(test)]

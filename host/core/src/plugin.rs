@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::host_fault::HostFault;
+
 /// A request as a validator sees it. Times are RFC 3339 in UTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidateInput {
@@ -91,7 +93,6 @@ pub struct PluginError {
     pub role: Role,
     /// Version of the bundle: see [`crate::bundle::BundleSource::version`].
     pub version: String,
-    #[source]
     pub reason: Stopped,
     /// The last lines that the guest wrote to stderr, oldest first: where a panic's message is.
     pub stderr: Vec<String>,
@@ -114,9 +115,9 @@ pub enum Stopped {
     /// Used up something else of which each call has a bound; `what` reads on after the number.
     #[error("used more than its limit of {limit} {what}")]
     Limit { what: &'static str, limit: u64 },
-    /// The host could not start the call at all: every slot is busy, or the machine is out of memory.
+    /// The host could not start the call at all: every slot is busy, a secret is out of reach, or the machine is out of memory.
     #[error("could not be started: {0}")]
-    NotStarted(String),
+    NotStarted(Box<HostFault>),
 }
 
 impl Stopped {

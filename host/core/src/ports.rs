@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::host_fault::HostFault;
 use crate::id::CorrelationId;
 use crate::lifecycle::{Change, Refusal};
 use crate::plugin::{Job, JobResult, PluginError, ValidateInput, Verdict};
@@ -35,16 +36,27 @@ pub trait UseCases: Send + Sync {
     /// The version that new requests go to.
     fn current(&self, name: &str) -> impl Future<Output = Option<Arc<Self::Bundle>>> + Send;
 
-    /// The version that a request is pinned to. The error says why it cannot be had.
-    fn version(&self, name: &str, version: &str) -> impl Future<Output = Result<Arc<Self::Bundle>, String>> + Send;
+    /// Returns the version that a request is pinned to. Does not wait for compilation: a version whose plugins are being compiled is a
+    /// [`HostFault`].
+    fn version(&self, name: &str, version: &str) -> impl Future<Output = Result<Arc<Self::Bundle>, UseCaseError>> + Send;
 
-    /// The manifest of that version alone: what a call of the API may ask for, which shall not wait until plugins are compiled.
-    fn manifest(&self, name: &str, version: &str) -> impl Future<Output = Result<Arc<UseCase>, String>> + Send {
+    /// Returns the manifest of that version alone, which needs no plugin to be compiled.
+    fn manifest(&self, name: &str, version: &str) -> impl Future<Output = Result<Arc<UseCase>, UseCaseError>> + Send {
         async { Ok(Arc::new(self.version(name, version).await?.use_case().clone())) }
     }
 
     /// Every use case, good or broken, by name.
     fn list(&self) -> impl Future<Output = Vec<UseCaseInfo>> + Send;
+}
+
+/// Why a version of a use case cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UseCaseError {
+    /// It is gone or broken, and an attempt that needs it has failed. Another upload may bring it back.
+    #[error("{0}")]
+    Unusable(String),
+    #[error(transparent)]
+    Host(#[from] HostFault),
 }
 
 /// A line of `GET /use-cases`.
@@ -120,6 +132,17 @@ pub trait Changes: Send + Sync {
     fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> impl Future<Output = Result<Changed, LedgerError>> + Send;
 }
 
+/// The ledger as a host sees it that is told which request is due. A host that looks for due requests claims them by itself.
+pub trait Claims: Send + Sync {
+    /// Makes a [`Change::Claim`] with the lease that `lease` gives the request. Returns the body too, where one read has both.
+    fn claim(
+        &self,
+        id: CorrelationId,
+        lease: impl Fn(&Request) -> Duration + Send,
+        now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<(Changed, Option<String>), LedgerError>> + Send;
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Changed {
     /// What the request is now.
@@ -155,8 +178,8 @@ pub struct Arming<'a> {
 
 /// Delivers a body to a target that is not a plugin.
 pub trait Deliver: Send + Sync {
-    /// One attempt; `timeout` is wall clock for all of it.
-    fn deliver(&self, delivery: Delivery<'_>) -> impl Future<Output = JobResult> + Send;
+    /// Makes one attempt, which takes at most `delivery.timeout` of wall-clock time. Fails where the host could not begin it.
+    fn deliver(&self, delivery: Delivery<'_>) -> impl Future<Output = Result<JobResult, HostFault>> + Send;
 }
 
 /// One delivery to a target that is neither a plugin nor direct.
@@ -165,6 +188,41 @@ pub struct Delivery<'a> {
     pub target: &'a Target,
     pub timeout: Duration,
     pub claimed: &'a Claimed,
+}
+
+/// What a host does after an attempt is on record, beyond its ledger and its scheduler. One machine needs next to nothing of it.
+pub trait Aftercare: Send + Sync {
+    /// Brings the request back at its `due_at` by a shorter way than [`Scheduler::schedule`]. Returns false where there is none.
+    fn again(&self, request: &Request) -> impl Future<Output = Result<bool, ScheduleError>> + Send;
+
+    /// Removes what was made to fire a request that has ended.
+    fn clean_up(&self, request: &Request) -> impl Future<Output = Result<(), ScheduleError>> + Send {
+        let _ = request;
+        std::future::ready(Ok(()))
+    }
+
+    /// Notifies operators of a request that failed for good. Logs what it cannot do: nothing depends on it.
+    fn notify_failed(&self, request: &Request) -> impl Future<Output = ()> + Send {
+        let _ = request;
+        std::future::ready(())
+    }
+}
+
+/// Time and randomness, of which the core has neither.
+pub trait Clock: Send + Sync {
+    /// Now, cut to the millisecond: never later than the truth.
+    fn now(&self) -> DateTime<Utc>;
+
+    /// Waits on the machine's clock, whatever [`Self::now`] says.
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Random bytes from the operating system's generator.
+    fn random(&self) -> [u8; 10];
+
+    /// A new correlation id.
+    fn new_id(&self, now: DateTime<Utc>) -> CorrelationId {
+        CorrelationId::new(now, self.random())
+    }
 }
 
 /// The ledger did not do it.

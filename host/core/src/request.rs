@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::id::CorrelationId;
+use crate::use_case::UseCase;
 
 /// `scheduled → running → succeeded | failed | cancelled`, and `running → scheduled` on a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -65,13 +66,15 @@ pub struct Request {
     pub first_trigger_at: DateTime<Utc>,
     /// When it is to run next: `trigger_at`, or the end of a back-off.
     pub due_at: DateTime<Utc>,
-    /// Attempts begun.
+    /// Attempts begun, as clients see it: without those that the host could not begin.
     pub attempts: u32,
+    /// Claims that the host gave back because it could not begin the attempt.
+    pub deferrals: u32,
     /// Attempts, since it was accepted or retried by hand, whose failure counts against the retry policy.
     pub failures: u32,
     /// Attempts in a row, since then, that were cut off: the host stopped or died, or the lease ran out.
     pub interruptions: u32,
-    /// How long a claim holds: longer than one attempt can take.
+    /// How long a claim holds where the version that accepted it runs: longer than one attempt of that version can take.
     pub lease: Duration,
     /// While it is running: when the claim runs out.
     pub lease_until: Option<DateTime<Utc>>,
@@ -80,10 +83,62 @@ pub struct Request {
     pub result: Option<String>,
     /// Why the last attempt failed.
     pub failure: Option<String>,
+    /// What the next attempt waits for, from the first deferral until an attempt ends.
+    pub waiting: Option<Waiting>,
     /// Hash of the body that came with the idempotency key, if there was one.
     pub idempotency_hash: Option<String>,
     /// The request whose end this one tells a target of (`[on]`); none for a client's own request.
     pub notice_of: Option<CorrelationId>,
+}
+
+/// What a host lacks to begin a request's next attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// See [`HostFault::waits_for`](crate::host_fault::HostFault::waits_for).
+    pub on: String,
+    pub since: DateTime<Utc>,
+}
+
+impl Request {
+    /// A request at the beginning of its life.
+    pub fn scheduled(
+        use_case: &UseCase,
+        version: &str,
+        target: &str,
+        id: CorrelationId,
+        now: DateTime<Utc>,
+        trigger_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            use_case: use_case.name.clone(),
+            version: version.to_owned(),
+            target: target.to_owned(),
+            status: Status::Scheduled,
+            received_at: now,
+            trigger_at,
+            first_trigger_at: trigger_at,
+            due_at: trigger_at,
+            attempts: 0,
+            deferrals: 0,
+            failures: 0,
+            interruptions: 0,
+            lease: use_case.lease(target),
+            lease_until: None,
+            finished_at: None,
+            result: None,
+            failure: None,
+            waiting: None,
+            idempotency_hash: None,
+            notice_of: None,
+        }
+    }
+
+    /// The number of the newest claim, from 1. It grows with each claim and never shrinks, unlike `attempts`, so it tells an old claim
+    /// from a newer one.
+    pub fn claim(&self) -> u32 {
+        self.attempts + self.deferrals
+    }
 }
 
 /// A request to store.
@@ -134,10 +189,12 @@ pub enum Event {
     Interrupted,
     /// A failed request, again, by hand.
     Retried,
+    /// The host could not begin the attempt; the detail says what the request waits for.
+    Deferred,
 }
 
 impl Event {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Accepted,
         Self::Moved,
         Self::Cancelled,
@@ -147,6 +204,7 @@ impl Event {
         Self::Failed,
         Self::Interrupted,
         Self::Retried,
+        Self::Deferred,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -160,6 +218,7 @@ impl Event {
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
             Self::Retried => "retried",
+            Self::Deferred => "deferred",
         }
     }
 }

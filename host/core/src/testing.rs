@@ -1,6 +1,7 @@
 //! Hand-written fakes of the ports, and the contract test that every ledger must pass. For the tests of the core and of the hosts.
 
 mod bundle;
+mod clock;
 mod contract;
 mod deliver;
 mod ledger;
@@ -13,10 +14,11 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 pub use bundle::FakeBundle;
+pub use clock::FakeClock;
 pub use contract::{adoption_contract, ledger_contract};
 pub use deliver::{Delivered, FakeDeliver};
 pub use ledger::MemoryLedger;
-pub use samples::{moment, new_request, sample_id};
+pub use samples::{LEASE, claim, moment, new_request, sample_id};
 pub use scheduler::RecordingScheduler;
 pub use use_cases::FakeUseCases;
 

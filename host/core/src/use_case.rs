@@ -185,7 +185,16 @@ impl UseCase {
             (_, None, None) => Duration::from_secs(10),
         }
     }
+
+    /// How long a claim of a request for this target holds: longer than one attempt can take.
+    pub fn lease(&self, alias: &str) -> Duration {
+        let attempt = self.targets.get(alias).map(|(_, target)| self.attempt_timeout(target)).unwrap_or_default();
+        attempt + LEASE_MARGIN
+    }
 }
+
+/// Time that a claim holds longer than its attempt may take, for recording the end of the attempt.
+const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
 /// Cuts each line of the parser's message to 200 characters: it quotes a line of the manifest, which may be as long as the file.
 fn shortened(message: &str) -> String {

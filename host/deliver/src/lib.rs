@@ -1,31 +1,43 @@
-//! The target kind `http`: the body as it is, posted to the one URL that the operator named. Every host delivers so.
+//! The target kind `http`: posts the accepted body, unchanged, to the one URL that the operator named. Every host delivers so.
 
+use std::io;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use postdate_core::fire::MAX_RESULT_BYTES;
+use postdate_core::host_fault::HostFault;
 use postdate_core::plugin::{JobFailure, JobResult};
-use postdate_core::request::Claimed;
+use postdate_core::ports::{Clock, Deliver, Delivery};
+use postdate_core::use_case::Target;
 use reqwest::{Response, StatusCode, header};
+use rustix::io::Errno;
 
 /// Delivers over HTTP/1.1, with connections kept; follows no redirect.
 #[derive(Debug, Clone)]
-pub struct HttpTarget {
+pub struct HttpDeliver<C> {
     client: reqwest::Client,
+    /// Read when an answer is there: its `Retry-After` may name a date.
+    clock: C,
 }
 
-impl HttpTarget {
-    pub fn new() -> reqwest::Result<Self> {
+impl<C> HttpDeliver<C> {
+    pub fn new(clock: C) -> reqwest::Result<Self> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .user_agent(concat!("postdate/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client })
+        Ok(Self { client, clock })
     }
+}
 
-    /// One attempt, within `timeout` in all. `now` is asked when the answer is there: a `Retry-After` may name a date.
-    pub async fn deliver(&self, url: &str, timeout: Duration, claimed: &Claimed, now: impl FnOnce() -> DateTime<Utc>) -> JobResult {
+impl<C: Clock> Deliver for HttpDeliver<C> {
+    /// Fails permanently for every other kind of target.
+    async fn deliver(&self, Delivery { target, timeout, claimed }: Delivery<'_>) -> Result<JobResult, HostFault> {
+        let Target::Http { url, .. } = target else {
+            let message = format!("a target of the kind {} is delivered to on AWS only", target.kind());
+            return Ok(Err(JobFailure { message, retry: false, retry_after: None }));
+        };
         let request = &claimed.request;
         // A notice is about another request: that one's id is what its receiver knows.
         let subject = request.notice_of.unwrap_or(request.id);
@@ -41,10 +53,26 @@ impl HttpTarget {
             .header("idempotency-key", request.id.to_string())
             .body(claimed.body.clone());
         match post.send().await {
-            Ok(response) => judge(response, now()).await,
-            Err(error) => Err(not_delivered(url, &error)),
+            Ok(response) => Ok(judge(response, self.clock.now()).await),
+            Err(error) => match host_fault(&error) {
+                Some(fault) => Err(fault),
+                None => Ok(Err(not_delivered(url, &error))),
+            },
         }
     }
+}
+
+/// Returns the fault where this process or this machine has no file descriptor left, so that no byte of the request was sent.
+fn host_fault(error: &(dyn std::error::Error + 'static)) -> Option<HostFault> {
+    let exhausted = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    let io = chain(error).find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
+    io.filter(|code| exhausted.contains(code))
+        .map(|_| HostFault::new("a free file descriptor", "no file descriptor is left: raise its limit (ulimit -n)"))
+}
+
+/// The error and its causes, the last of which is the first one that happened.
+fn chain<'a>(error: &'a (dyn std::error::Error + 'static)) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
 }
 
 /// 2xx is success; 408, 425, 429 and 5xx ask for another attempt; everything else will not get better.
@@ -74,10 +102,7 @@ async fn read_bounded(response: &mut Response) -> reqwest::Result<String> {
 
 fn not_delivered(url: &str, error: &reqwest::Error) -> JobFailure {
     let what = if error.is_timeout() { "did not answer in time" } else { "could not be reached" };
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
+    let cause = chain(error).last().map(ToString::to_string).unwrap_or_default();
     JobFailure { message: format!("the target {url} {what}: {cause}"), retry: true, retry_after: None }
 }
 

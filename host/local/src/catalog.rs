@@ -16,7 +16,10 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use postdate_core::bundle::BundleSource;
-use postdate_core::ports::{Bundle, UseCaseInfo, UseCases};
+use postdate_core::fire;
+use postdate_core::host_fault::HostFault;
+use postdate_core::ports::{Bundle, UseCaseError, UseCaseInfo, UseCases};
+use postdate_core::request::Request;
 use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 use postdate_runtime::trust::{Envelope, Trust};
 use postdate_runtime::{LoadError, LoadedBundle, Runtime, Secrets, read_bundle_dir};
@@ -32,6 +35,8 @@ pub use upload::UploadError;
 
 const POLL: Duration = Duration::from_millis(500);
 const TRY_AGAIN: Duration = Duration::from_secs(10);
+/// How long an attempt waits for a version that is not loaded. After that it gives its place to another request.
+const LOAD_WAIT: Duration = Duration::from_secs(2);
 
 /// A handle on the use cases; clones share them.
 #[derive(Clone)]
@@ -228,6 +233,27 @@ impl Catalog {
         Ok(Arc::new(bundle))
     }
 
+    /// Loads a version that is not current, or waits for whoever loads it.
+    async fn load_pinned(&self, name: &str, version: &str) -> Result<Arc<LoadedBundle>, UseCaseError> {
+        let load = async {
+            let loaded = async {
+                let source = self.inner.store.source(name, version, &self.inner.trust).await?;
+                self.load_source(name, &source).await
+            };
+            loaded.await.map_err(|error: anyhow::Error| {
+                let detail = format!("version {version} of use case {name} cannot be had: {error:#}");
+                let is_transient = is_transient(&error);
+                if is_transient { HostFault::new(waits_for_load(name, version), detail).into() } else { UseCaseError::Unusable(detail) }
+            })
+        };
+        self.inner.pinned.get(name, version, Box::pin(load)).await
+    }
+
+    /// See [`fire::lease`].
+    pub fn lease(&self, request: &Request) -> Duration {
+        fire::lease(self.entries().get(&request.use_case).and_then(|entry| entry.serving.as_deref()), request)
+    }
+
     async fn load_source(&self, name: &str, source: &BundleSource) -> anyhow::Result<LoadedBundle> {
         let manifest_name = source.use_case()?.name;
         anyhow::ensure!(
@@ -251,6 +277,10 @@ impl Catalog {
     }
 }
 
+fn waits_for_load(name: &str, version: &str) -> String {
+    format!("version {version} of use case {name} to be loaded")
+}
+
 /// Whether what is there may be as good as it should be, and the host was not.
 fn is_transient(error: &anyhow::Error) -> bool {
     error.downcast_ref().is_some_and(LoadError::is_transient) || matches!(error.downcast_ref(), Some(StoreError::Unavailable { .. }))
@@ -263,30 +293,37 @@ impl UseCases for Catalog {
         self.entries().get(name)?.serving.clone()
     }
 
-    async fn version(&self, name: &str, version: &str) -> Result<Arc<LoadedBundle>, String> {
+    async fn version(&self, name: &str, version: &str) -> Result<Arc<LoadedBundle>, UseCaseError> {
         if let Some(current) = self.current(name).await
             && current.version() == version
         {
             return Ok(current);
         }
-        let load = async {
-            let loaded = async {
-                let source = self.inner.store.source(name, version, &self.inner.trust).await?;
-                self.load_source(name, &source).await
-            };
-            loaded.await.map_err(|error| format!("version {version} of use case {name} cannot be had: {error:#}"))
-        };
-        self.inner.pinned.get(name, version, load).await
+        if let Some(known) = self.inner.pinned.known(name, version).await {
+            return known;
+        }
+        // In a task of its own, so that it goes on when this caller has gone: compiling takes up to minutes.
+        let (catalog, key) = (self.clone(), (name.to_owned(), version.to_owned()));
+        let load = tokio::spawn(async move { catalog.load_pinned(&key.0, &key.1).await });
+        match tokio::time::timeout(LOAD_WAIT, load).await {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(error)) => Err(UseCaseError::Unusable(format!("loading version {version} of use case {name} failed: {error}"))),
+            Err(_) => Err(HostFault::new(waits_for_load(name, version), "the version is being loaded, and its plugins compiled").into()),
+        }
     }
 
-    async fn manifest(&self, name: &str, version: &str) -> Result<Arc<UseCase>, String> {
+    async fn manifest(&self, name: &str, version: &str) -> Result<Arc<UseCase>, UseCaseError> {
         if let Some(current) = self.current(name).await
             && current.version() == version
         {
             return Ok(Arc::new(current.use_case().clone()));
         }
         let manifest = self.inner.store.use_case(name, version, &self.inner.trust).await;
-        manifest.map(Arc::new).map_err(|error| format!("the manifest of version {version} of use case {name} cannot be had: {error}"))
+        manifest.map(Arc::new).map_err(|error| {
+            let detail = format!("the manifest of version {version} of use case {name} cannot be had: {error}");
+            let is_transient = matches!(error, StoreError::Unavailable { .. });
+            if is_transient { HostFault::new("the store of use cases", detail).into() } else { UseCaseError::Unusable(detail) }
+        })
     }
 
     async fn list(&self) -> Vec<UseCaseInfo> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
+use postdate_core::ports;
 use tokio::sync::watch;
 
 /// The longest sleep without a look at the clock: bounds how late a step of the machine's clock is noticed.
@@ -46,6 +47,20 @@ impl Clock {
                 let _ = changes.wait_for(|now| *now >= at).await;
             }
         }
+    }
+}
+
+impl ports::Clock for Clock {
+    fn now(&self) -> DateTime<Utc> {
+        Self::now(self)
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    fn random(&self) -> [u8; 10] {
+        rand::random()
     }
 }
 

@@ -21,13 +21,14 @@ use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Change};
 use postdate_core::ports::{Changed, Changes, Inserted, Intake, LedgerError, Requests};
 use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 pub use claims::Due;
 use read::Readers;
 use writer::Writer;
 
-const SCHEMA_VERSION: i64 = 1;
+/// What makes a file of each schema version out of one of the version before; the first makes it of an empty file.
+const MIGRATIONS: [&str; 2] = [include_str!("ledger/schema.sql"), include_str!("ledger/schema-2.sql")];
 
 /// A handle on the ledger; clones share the file, the writer and the readers.
 #[derive(Clone)]
@@ -42,7 +43,7 @@ struct Inner {
 }
 
 impl SqliteLedger {
-    /// Opens the file, or makes it. A file of another schema version is refused.
+    /// Opens the file, or makes it, and brings an older schema up to date. A file of a newer schema version is refused.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         let connection = connect(path)?;
         migrate(&connection)?;
@@ -127,18 +128,18 @@ impl Changes for SqliteLedger {
     async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
         self.write(move |connection| {
             let Some((seq, request)) = rows::find(connection, id)? else { return Ok(Changed::NotFound) };
-            let (next, entry) = match lifecycle::apply(&request, &change, now) {
+            let applied = match lifecycle::apply(&request, &change, now) {
                 Ok(applied) => applied,
                 Err(refusal) => return Ok(Changed::Refused(request, refusal)),
             };
-            rows::update(connection, seq, &request, &next, &entry)?;
+            rows::update(connection, seq, &request, &applied)?;
             if matches!(change, Change::Abort { .. }) {
                 rows::free_key(connection, seq)?;
             }
-            if let Some(notice) = lifecycle::notice(&change) {
+            if let Some(notice) = applied.notice {
                 rows::insert(connection, notice)?;
             }
-            Ok(Changed::Done(next))
+            Ok(Changed::Done(applied.request))
         })
         .await
     }
@@ -162,20 +163,23 @@ fn connect(path: &Path) -> Result<Connection, LedgerError> {
 }
 
 fn migrate(connection: &Connection) -> Result<(), LedgerError> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| failed(&error))?;
-    match version {
-        SCHEMA_VERSION => Ok(()),
-        0 => connection
-            .execute_batch(&format!("BEGIN; {} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;", include_str!("ledger/schema.sql")))
-            .map_err(|error| failed(&error)),
-        other => Err(LedgerError::Failed(format!("the ledger has schema version {other}; this program knows {SCHEMA_VERSION}"))),
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| failed(&error))?;
+    let (done, newest) = (version as usize, MIGRATIONS.len());
+    if done > newest {
+        return Err(LedgerError::Failed(format!("the ledger has schema version {version}; this program knows {newest}")));
     }
+    for (migration, to) in MIGRATIONS.iter().zip(1..).skip(done) {
+        let batch = format!("BEGIN; {migration} PRAGMA user_version = {to}; COMMIT;");
+        connection.execute_batch(&batch).map_err(|error| failed(&error))?;
+    }
+    Ok(())
 }
 
 /// Tells what may pass, such as a full disk, from what will not.
 fn failed(error: &rusqlite::Error) -> LedgerError {
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked | rusqlite::ErrorCode::DiskFull) => {
+        // Without a free file descriptor, SQLite cannot open its files.
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull | ErrorCode::CannotOpen) => {
             LedgerError::Unavailable(error.to_string())
         }
         _ => LedgerError::Failed(error.to_string()),

@@ -4,7 +4,6 @@
 
 mod catalog;
 mod clock;
-mod deliver;
 pub mod ledger;
 mod pinned;
 mod secrets;
@@ -19,17 +18,17 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::serve::ListenerExt as _;
 use chrono::{DateTime, Utc};
 use postdate_core::api::{Api, ApiKey};
-use postdate_core::id::CorrelationId;
-use postdate_core::schedule;
+use postdate_core::time;
+use postdate_deliver::HttpDeliver;
 use postdate_runtime::trust::Trust;
 use postdate_runtime::{CompileWith, Options, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use catalog::Catalog;
 use clock::Clock;
-use deliver::LocalDeliver;
 use ledger::SqliteLedger;
 use server::App;
 use test_clock::TestClock;
@@ -108,7 +107,7 @@ pub async fn serve(
     let catalog = Catalog::open(runtime, secrets, options.use_cases, options.data.join("store"), options.trust)?;
 
     let wake = Wake::default();
-    let deliver = LocalDeliver::new(clock.clone())?;
+    let deliver = HttpDeliver::new(clock.clone()).context("cannot make the HTTP client")?;
     let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
     let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, key, base_path: String::new() };
     let app = App { api, test_clock: TestClock::new(ledger, &clock), clock, scratch: options.data.clone() };
@@ -122,7 +121,13 @@ pub async fn serve(
         return watcher.await.context("the watcher of the use cases failed");
     }
     let timer = tokio::spawn(timer.run(stop.clone(), options.grace));
-    let serving = axum::serve(NoDelay(listener), server::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let listener = listener.tap_io(|stream| {
+        // Answers are small, and a client awaits each of them: none waits for a fuller packet.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+    });
+    let serving = axum::serve(listener, server::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
     let serving = tokio::spawn(async move { serving.await });
     if let Some(all) = unless(shutdown.as_mut(), has_use_cases(&catalog, START_WAIT)).await {
         if !all {
@@ -188,36 +193,11 @@ async fn choose_clock(ledger: &SqliteLedger, test: Option<TestClockStart>) -> an
         None => return Ok(Clock::System),
         Some(TestClockStart::At(start)) => start,
         Some(TestClockStart::Resume) => match ledger.setting(test_clock::SETTING).await? {
-            Some(stood) => schedule::parse_time(&stood)?,
+            Some(stood) => time::parse_time(&stood)?,
             None => Clock::System.now(),
         },
     };
-    let start = schedule::ceil_to_millis(start);
-    ledger.set_setting(test_clock::SETTING, schedule::rfc3339(start)).await?;
+    let start = time::ceil_to_millis(start);
+    ledger.set_setting(test_clock::SETTING, time::rfc3339(start)).await?;
     Ok(Clock::test(start))
-}
-
-/// A new correlation id; its randomness comes from the operating system's generator.
-fn new_id(now: DateTime<Utc>) -> CorrelationId {
-    CorrelationId::new(now, rand::random())
-}
-
-/// Answers are small and each is awaited by somebody: none waits for a fuller packet.
-struct NoDelay(tokio::net::TcpListener);
-
-impl axum::serve::Listener for NoDelay {
-    type Io = tokio::net::TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, address) = axum::serve::Listener::accept(&mut self.0).await;
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
-        }
-        (stream, address)
-    }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.0.local_addr()
-    }
 }

@@ -1,53 +1,57 @@
-//! Versions that requests are pinned to and that are not current any more. Loading one may mean to compile it again, for
-//! minutes: those who want the same one wait for one load, and share what comes of it.
+//! Loaded versions that requests are pinned to and that are not current any more. Loading one may mean to compile it again, for minutes:
+//! callers of the same version share one load and its outcome.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// For how long a failure is everybody's answer: what cannot be compiled is not to be tried again for each request.
-const FAILURE_HOLDS: Duration = Duration::from_secs(30);
+use moka::Expiry;
+use moka::future::Cache;
+use postdate_core::ports::UseCaseError;
 
-pub struct Pinned<B>(Mutex<BTreeMap<NameAndVersion, Arc<Shared<B>>>>);
+/// How long a failure is the answer to every caller: a version that does not compile is not compiled again for each request.
+const FAILURE_HOLDS: Duration = Duration::from_secs(30);
+/// How long a version is kept that no request asks for.
+const IDLE: Duration = Duration::from_hours(1);
+/// Most versions that are kept. Each holds the machine code of its plugins.
+const MOST: u64 = 256;
 
 type NameAndVersion = (String, String);
-/// Held by who loads.
-type Shared<B> = tokio::sync::Mutex<State<B>>;
+type Loaded<B> = Result<Arc<B>, UseCaseError>;
 
-enum State<B> {
-    Unknown,
-    Loaded(Arc<B>),
-    Failed { at: Instant, error: String },
+/// A handle on the cache; clones share it.
+pub struct Pinned<B>(Cache<NameAndVersion, Loaded<B>>);
+
+impl<B> Clone for Pinned<B> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
 }
 
-impl<B> Default for Pinned<B> {
+impl<B: Send + Sync + 'static> Default for Pinned<B> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(Cache::builder().max_capacity(MOST).time_to_idle(IDLE).expire_after(Failures).build())
     }
 }
 
-impl<B> Pinned<B> {
-    /// The version, loaded by `load` unless it has been. Where whoever loads is dropped, the next one in line loads.
-    pub async fn get(&self, name: &str, version: &str, load: impl Future<Output = Result<B, String>>) -> Result<Arc<B>, String> {
-        let state = self.state(name, version);
-        let mut state = state.lock().await;
-        match &*state {
-            State::Loaded(bundle) => return Ok(Arc::clone(bundle)),
-            State::Failed { at, error } if at.elapsed() < FAILURE_HOLDS => return Err(error.clone()),
-            State::Unknown | State::Failed { .. } => {}
-        }
-        let loaded = load.await.map(Arc::new);
-        *state = match &loaded {
-            Ok(bundle) => State::Loaded(Arc::clone(bundle)),
-            Err(error) => State::Failed { at: Instant::now(), error: error.clone() },
-        };
-        loaded
+impl<B: Send + Sync + 'static> Pinned<B> {
+    /// Returns the version, loaded by `load` unless it is there. Where the caller that loads is dropped, the next one loads.
+    pub async fn get(&self, name: &str, version: &str, load: impl Future<Output = Result<B, UseCaseError>>) -> Loaded<B> {
+        let load = async { load.await.map(Arc::new) };
+        self.0.get_with((name.to_owned(), version.to_owned()), load).await
     }
 
-    fn state(&self, name: &str, version: &str) -> Arc<Shared<B>> {
-        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let unknown = || Arc::new(Shared::new(State::Unknown));
-        Arc::clone(states.entry((name.to_owned(), version.to_owned())).or_insert_with(unknown))
+    /// Returns the version, or why it does not load, where one of them is known.
+    pub async fn known(&self, name: &str, version: &str) -> Option<Loaded<B>> {
+        self.0.get(&(name.to_owned(), version.to_owned())).await
+    }
+}
+
+/// Failures expire on their own.
+struct Failures;
+
+impl<B> Expiry<NameAndVersion, Loaded<B>> for Failures {
+    fn expire_after_create(&self, _key: &NameAndVersion, loaded: &Loaded<B>, _now: Instant) -> Option<Duration> {
+        loaded.is_err().then_some(FAILURE_HOLDS)
     }
 }
 

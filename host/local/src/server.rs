@@ -13,13 +13,13 @@ use axum::routing::{any, put};
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use postdate_core::api::{Api, Call, Fault, MAX_BODY_BYTES, json_response};
+use postdate_core::api::{Api, ApiError, ApiRequest, MAX_BODY_BYTES, json_response};
 use postdate_core::id::CorrelationId;
+use postdate_core::ports::Clock as _;
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::ledger::SqliteLedger;
-use crate::new_id;
 use crate::test_clock::TestClock;
 use crate::timer::Wake;
 
@@ -44,56 +44,56 @@ pub fn router(app: App) -> Router {
 
 async fn api(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let now = app.clock.now();
-    let call = Call { id: new_id(now), now, caller: Vec::new() };
+    let call = ApiRequest { id: app.clock.new_id(now), now, caller: Vec::new() };
     let (parts, body) = request.into_parts();
     let response = match read_body(body).await {
         Ok(bytes) => app.api.answer(call, Request::from_parts(parts, bytes)).await,
-        Err(fault) => fault.into_response(call.id),
+        Err(error) => error.into_response(call.id),
     };
     response.map(Body::from)
 }
 
 async fn use_case(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request<Body>) -> Response {
-    let id = new_id(app.clock.now());
+    let id = app.clock.new_id(app.clock.now());
     let (parts, body) = request.into_parts();
     let answer = match app.api.authorize(&parts.headers).and_then(|()| upload::check(&app, &name)) {
         Ok(()) => upload::put(&app, &name, body).await,
-        Err(fault) => {
+        Err(error) => {
             drain(body).await;
-            Err(fault)
+            Err(error)
         }
     };
     respond(id, answer)
 }
 
 async fn test_clock(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    let id = new_id(app.clock.now());
+    let id = app.clock.new_id(app.clock.now());
     respond(id, move_clock(&app, request).await)
 }
 
-fn respond(id: CorrelationId, answer: Result<serde_json::Value, Fault>) -> Response {
+fn respond(id: CorrelationId, answer: Result<serde_json::Value, ApiError>) -> Response {
     let response = match answer {
         Ok(mut body) => {
             body["correlationId"] = serde_json::json!(id);
             json_response(StatusCode::OK, id, &body, "application/json")
         }
-        Err(fault) => fault.into_response(id),
+        Err(error) => error.into_response(id),
     };
     response.map(Body::from)
 }
 
-async fn move_clock(app: &App, request: Request<Body>) -> Result<serde_json::Value, Fault> {
+async fn move_clock(app: &App, request: Request<Body>) -> Result<serde_json::Value, ApiError> {
     app.api.authorize(request.headers())?;
     let Some(clock) = &app.test_clock else {
         let detail = "this server runs on the machine's clock: start it with --test-clock to move time";
-        return Err(Fault::new(StatusCode::NOT_FOUND, "no-test-clock", detail));
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "no-test-clock", detail));
     };
     match *request.method() {
         Method::GET => Ok(clock.show()),
         Method::POST => clock.advance(&read_body(request.into_body()).await?).await,
         _ => {
-            let fault = Fault::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "/test-clock answers to GET, POST");
-            Err(fault.with_header(header::ALLOW, "GET, POST"))
+            let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "/test-clock answers to GET, POST");
+            Err(error.with_header(header::ALLOW, "GET, POST"))
         }
     }
 }
@@ -109,12 +109,12 @@ async fn drain(mut body: Body) {
     }
 }
 
-async fn read_body(mut body: Body) -> Result<Bytes, Fault> {
+async fn read_body(mut body: Body) -> Result<Bytes, ApiError> {
     let mut kept = BytesMut::new();
     let mut seen = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame
-            .map_err(|error| Fault::new(StatusCode::BAD_REQUEST, "body-cut-off", format!("the body did not arrive whole: {error}")))?;
+            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "body-cut-off", format!("the body did not arrive whole: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
         seen += data.len();
         if seen <= MAX_BODY_BYTES {
@@ -123,5 +123,5 @@ async fn read_body(mut body: Body) -> Result<Bytes, Fault> {
             break;
         }
     }
-    if seen > MAX_BODY_BYTES { Err(Fault::payload_too_large()) } else { Ok(kept.freeze()) }
+    if seen > MAX_BODY_BYTES { Err(ApiError::payload_too_large()) } else { Ok(kept.freeze()) }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::StatusCode;
-use postdate_core::api::Fault;
-use postdate_core::schedule::{self, rfc3339};
+use postdate_core::api::ApiError;
+use postdate_core::time::{self, rfc3339};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 
@@ -44,7 +44,7 @@ impl TestClock {
     }
 
     /// Reads `{"advance": duration}` or `{"to": time}`, moves the clock, and answers where it stands.
-    pub async fn advance(&self, body: &[u8]) -> Result<Value, Fault> {
+    pub async fn advance(&self, body: &[u8]) -> Result<Value, ApiError> {
         let _turn = self.turn.lock().await;
         let now = *self.hands.borrow();
         let target = read_target(body, now)?;
@@ -52,14 +52,14 @@ impl TestClock {
         let Ok(done) = tokio::time::timeout(PATIENCE, work).await else {
             let stands = rfc3339(*self.hands.borrow());
             let detail = format!("what fell due was not done after {PATIENCE:?}; the clock stands at {stands}");
-            return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, "test-clock-stuck", detail));
+            return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "test-clock-stuck", detail));
         };
         done?;
         Ok(self.show())
     }
 
     /// From one due time to the next, waiting each time until everything that was due has ended.
-    async fn step_to(&self, target: DateTime<Utc>) -> Result<(), Fault> {
+    async fn step_to(&self, target: DateTime<Utc>) -> Result<(), ApiError> {
         loop {
             let now = *self.hands.borrow();
             let outlook = self.ledger.outlook(now).await?;
@@ -77,16 +77,16 @@ impl TestClock {
     }
 }
 
-fn read_target(body: &[u8], now: DateTime<Utc>) -> Result<DateTime<Utc>, Fault> {
-    let usage = |detail: String| Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "test-clock-malformed", detail);
+fn read_target(body: &[u8], now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
+    let usage = |detail: String| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "test-clock-malformed", detail);
     let value: Value = serde_json::from_slice(body).map_err(|error| usage(format!("the body is not JSON: {error}")))?;
     let target = match (value.get("advance").and_then(Value::as_str), value.get("to").and_then(Value::as_str)) {
-        (Some(by), None) => now.checked_add_signed(schedule::parse_delay(by)?).ok_or_else(|| usage(format!("{by:?} is too far")))?,
-        (None, Some(to)) => schedule::parse_time(to)?,
+        (Some(by), None) => now.checked_add_signed(time::parse_delay(by)?).ok_or_else(|| usage(format!("{by:?} is too far")))?,
+        (None, Some(to)) => time::parse_time(to)?,
         _ => return Err(usage("give {\"advance\": \"P7D\"} or {\"to\": \"2027-03-01T09:00:00Z\"}".to_owned())),
     };
     if target < now {
         return Err(usage(format!("the clock stands at {} and cannot go back to {}", rfc3339(now), rfc3339(target))));
     }
-    Ok(schedule::ceil_to_millis(target))
+    Ok(time::ceil_to_millis(target))
 }

@@ -9,26 +9,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use postdate_core::fire;
+use postdate_core::fire::Firing;
 use postdate_core::id::CorrelationId;
-use postdate_core::lifecycle::Change;
-use postdate_core::ports::{Arming, Changed, Changes, Deliver, Intake, LedgerError, ScheduleError, Scheduler, UseCases};
-use postdate_core::request::{Claimed, Request, Status};
+use postdate_core::ports::{Aftercare, Arming, LedgerError, ScheduleError, Scheduler};
+use postdate_core::request::{Claimed, Request};
 use postdate_core::use_case::Target;
+use postdate_deliver::HttpDeliver;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::ledger::SqliteLedger;
-use crate::new_id;
 
 /// How often claims that nobody works on are looked for.
 const LEASE_CHECK: Duration = Duration::from_secs(1);
 /// Wait before the ledger is tried again after it failed.
 const LEDGER_RETRY: Duration = Duration::from_millis(200);
-/// Attempts to record how an attempt ended; after that its lease brings it back.
-const RECORD_TRIES: u32 = 10;
 
 /// Tells the timer that something may be due earlier than it thinks; clones wake the same timer.
 #[derive(Clone, Default)]
@@ -79,11 +77,19 @@ impl Scheduler for Wake {
     }
 }
 
+/// The ledger is the queue, so a request comes back when the timer looks at its time. Operators read the log.
+impl Aftercare for Wake {
+    async fn again(&self, request: &Request) -> Result<bool, ScheduleError> {
+        self.at(request.due_at);
+        Ok(true)
+    }
+}
+
 /// What the timer and its tasks share.
-pub struct Timer<U, D> {
+pub struct Timer {
     pub ledger: SqliteLedger,
-    pub use_cases: U,
-    pub deliver: D,
+    pub use_cases: Catalog,
+    pub deliver: HttpDeliver<Clock>,
     pub clock: Clock,
     pub wake: Wake,
     state: State,
@@ -100,12 +106,15 @@ struct State {
     tasks: TaskTracker,
 }
 
-impl<U, D> Timer<U, D>
-where
-    U: UseCases + 'static,
-    D: Deliver + 'static,
-{
-    pub fn new(ledger: SqliteLedger, use_cases: U, deliver: D, clock: Clock, wake: Wake, concurrency: usize) -> Arc<Self> {
+impl Timer {
+    pub fn new(
+        ledger: SqliteLedger,
+        use_cases: Catalog,
+        deliver: HttpDeliver<Clock>,
+        clock: Clock,
+        wake: Wake,
+        concurrency: usize,
+    ) -> Arc<Self> {
         let state = State {
             slots: Arc::new(Semaphore::new(concurrency)),
             saturated: AtomicBool::new(false),
@@ -161,8 +170,8 @@ where
         if free == 0 {
             return Ok(None);
         }
-        let clock = self.clock.clone();
-        let due = self.ledger.claim_due(move || clock.now(), free).await?;
+        let (clock, use_cases) = (self.clock.clone(), self.use_cases.clone());
+        let due = self.ledger.claim_due(move || clock.now(), move |request| use_cases.lease(request), free).await?;
         let more_waits = due.claimed.len() == free;
         for claimed in due.claimed {
             self.start(claimed);
@@ -178,49 +187,20 @@ where
         let running = Running::new(Arc::clone(self), claimed.request.id, permit);
         self.state.tasks.spawn(async move {
             let timer = &running.timer;
+            let Claimed { request, body } = claimed;
+            let firing = timer.firing();
             tokio::select! {
                 biased;
-                () = timer.attempt(&claimed) => {}
-                () = timer.state.give_up.cancelled() => {
-                    timer.release(claimed.request.id, claimed.request.attempts, "the server stopped while it ran").await;
-                }
+                // An end that could not be recorded has been logged; its lease brings the request back.
+                _ = firing.run(request.clone(), Some(body), None) => {}
+                () = timer.state.give_up.cancelled() => timer.release(&request, "the server stopped while it ran").await,
             }
         });
     }
 
-    async fn attempt(&self, claimed: &Claimed) {
-        let request = &claimed.request;
-        tracing::info!(correlation_id = %request.id, use_case = request.use_case, target = request.target, attempt = request.attempts, "fired");
-        let attempt = fire::attempt(&self.use_cases, &self.deliver, claimed, None).await;
-        let now = self.clock.now();
-        let change = fire::conclude(request, attempt, new_id(now), now);
-        for try_ in 1..=RECORD_TRIES {
-            match self.ledger.change(request.id, change.clone(), now).await {
-                Ok(Changed::Done(after)) => return self.recorded(&after),
-                Ok(Changed::Refused(..) | Changed::NotFound) => {
-                    tracing::error!(correlation_id = %request.id, "the attempt ended, but its claim was lost");
-                    return;
-                }
-                Err(error) => {
-                    tracing::error!(correlation_id = %request.id, %error, try_, "cannot record how the attempt ended");
-                    tokio::time::sleep(LEDGER_RETRY * try_).await;
-                }
-            }
-        }
-    }
-
-    fn recorded(&self, request: &Request) {
-        let (id, use_case, attempt) = (request.id, &request.use_case, request.attempts);
-        // Without the reason, which may quote the payload: it is in the request's history.
-        match request.status {
-            Status::Failed => tracing::error!(correlation_id = %id, use_case, attempt, "failed"),
-            Status::Scheduled => {
-                tracing::warn!(correlation_id = %id, use_case, attempt, next_attempt_at = %request.due_at, "attempt failed");
-            }
-            status => tracing::info!(correlation_id = %id, use_case, attempt, %status, "ended"),
-        }
-        // Another attempt, or a notice of the end, which is due at once.
-        self.wake.at(request.due_at);
+    fn firing(&self) -> Firing<'_, Catalog, SqliteLedger, Wake, HttpDeliver<Clock>, Clock, Wake> {
+        let Self { ledger, use_cases, deliver, clock, wake, .. } = self;
+        Firing { use_cases, ledger, scheduler: wake, deliver, clock, aftercare: wake }
     }
 
     /// Gives back what is claimed and not worked on: claims from before a crash, and claims that ran out.
@@ -229,34 +209,18 @@ where
             Ok(abandoned) => abandoned,
             Err(error) => return tracing::error!(%error, "cannot look for abandoned requests"),
         };
-        for (id, attempt) in abandoned {
-            if !self.running().contains(&id) {
-                self.release(id, attempt, reason).await;
+        for request in abandoned {
+            if !self.running().contains(&request.id) {
+                self.release(&request, reason).await;
             }
         }
     }
 
-    async fn release(&self, id: CorrelationId, attempt: u32, reason: &str) {
-        let now = self.clock.now();
-        match self.ledger.change(id, Change::Release { attempt, reason: reason.to_owned() }, now).await {
-            Ok(Changed::Done(request)) => {
-                tracing::warn!(correlation_id = %id, attempt, status = %request.status, reason, "attempt interrupted");
-                if request.status == Status::Failed {
-                    self.tell_of(&request, now).await;
-                }
-                self.wake.at(request.due_at);
-            }
-            Ok(_) => {}
-            Err(error) => tracing::error!(correlation_id = %id, %error, "cannot release the request; its lease will"),
-        }
-    }
-
-    /// `[on] failure` for a request that was cut off too often: no attempt of it ends in which this could be recorded.
-    async fn tell_of(&self, request: &Request, now: DateTime<Utc>) {
-        let Ok(use_case) = self.use_cases.manifest(&request.use_case, &request.version).await else { return };
-        let Some(notice) = fire::notice(&use_case, &request.version, request, new_id(now), now) else { return };
-        if let Err(error) = self.ledger.insert(notice).await {
-            tracing::error!(correlation_id = %request.id, %error, "cannot record the notice of a failure");
+    async fn release(&self, request: &Request, reason: &str) {
+        match self.firing().release(request, reason).await {
+            Ok(Some(released)) => self.wake.at(released.due_at),
+            Ok(None) => {}
+            Err(error) => tracing::error!(correlation_id = %request.id, %error, "cannot release the request; its lease will"),
         }
     }
 
@@ -266,20 +230,20 @@ where
 }
 
 /// An attempt under way: holds its slot, and gives it back however the attempt ends, a panic included.
-struct Running<U: UseCases + 'static, D: Deliver + 'static> {
-    timer: Arc<Timer<U, D>>,
+struct Running {
+    timer: Arc<Timer>,
     id: CorrelationId,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl<U: UseCases + 'static, D: Deliver + 'static> Running<U, D> {
-    fn new(timer: Arc<Timer<U, D>>, id: CorrelationId, permit: OwnedSemaphorePermit) -> Self {
+impl Running {
+    fn new(timer: Arc<Timer>, id: CorrelationId, permit: OwnedSemaphorePermit) -> Self {
         timer.running().insert(id);
         Self { timer, id, permit: Some(permit) }
     }
 }
 
-impl<U: UseCases + 'static, D: Deliver + 'static> Drop for Running<U, D> {
+impl Drop for Running {
     fn drop(&mut self) {
         self.timer.running().remove(&self.id);
         drop(self.permit.take());

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use postdate_aws::firing::AwsFiring;
 use postdate_aws::host::Host;
 use postdate_aws::janitor::{Limits, Report, Sweep};
 use postdate_aws::metrics::{self, Service, Unit};
-use postdate_aws::wiring;
 use serde_json::Value;
 
 /// Requests, and rules, that one run looks at.
@@ -22,7 +22,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 async fn main() -> Result<(), Error> {
     let host = Box::pin(Host::from_env(Service::Janitor)).await?;
     let max_event_age = host.config.max_event_age;
-    let firing = Arc::new(wiring::firing(&host)?);
+    let firing = Arc::new(AwsFiring::new(&host)?);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let firing = Arc::clone(&firing);
         async move {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
+use postdate_aws::firing::AwsFiring;
 use postdate_aws::host::Host;
 use postdate_aws::metrics::{self, Service, Unit};
-use postdate_aws::target::{Event, FireError, Fired, batch_response};
-use postdate_aws::wiring::{self, AwsFiring};
+use postdate_aws::target::{Event, Fired, batch_response};
 use postdate_core::envelope::Envelope;
+use postdate_core::fire::FireError;
 use postdate_core::request::Status;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use tracing::Instrument as _;
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Error> {
     let host = Box::pin(Host::from_env(Service::Target)).await?;
-    let firing = Arc::new(wiring::firing(&host)?);
+    let firing = Arc::new(AwsFiring::new(&host)?);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let firing = Arc::clone(&firing);
         async move { handle(&firing, event).await }
@@ -86,7 +87,7 @@ fn report(envelope: &Envelope, fired: &Fired) {
         return;
     };
     // The first attempt is the one that has a time to be late for.
-    let due = postdate_core::schedule::parse_time(&envelope.scheduled_for).unwrap_or(request.trigger_at);
+    let due = postdate_core::time::parse_time(&envelope.scheduled_for).unwrap_or(request.trigger_at);
     let lateness = (*started - due).num_milliseconds().max(0);
     tracing::info!(use_case = request.use_case, attempt = request.attempts, status = %request.status, lateness_ms = lateness, "ran");
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of a lateness are far below 2^52")]
@@ -104,6 +105,7 @@ fn report(envelope: &Envelope, fired: &Fired) {
 fn name(fired: &Fired) -> &'static str {
     match fired {
         Fired::Ran { .. } => "ran",
+        Fired::Deferred => "deferred",
         Fired::Early => "early",
         Fired::Busy => "busy",
         Fired::Ended(_) => "ended",

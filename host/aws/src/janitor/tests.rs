@@ -1,25 +1,25 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use postdate_core::lifecycle::Change;
 use postdate_core::ports::{Changes, Intake, Requests};
 use postdate_core::request::{Request, Status};
-use postdate_core::testing::{moment, new_request, sample_id};
+use postdate_core::testing::{claim, moment, new_request, sample_id};
 use std::time::Duration;
 
 use super::*;
-use crate::fakes::{TestFiring, accepted, deadline, firing, set_clock};
+use crate::fakes::{TestFiring, accepted, deadline, firing};
+use crate::ports::LeftRule;
 
 fn at(seconds: i64) -> DateTime<Utc> {
     moment() + TimeDelta::seconds(seconds)
 }
 
 async fn sweep(host: &TestFiring, seconds: i64) -> Report {
-    set_clock(seconds);
+    host.set_clock(seconds);
     let limits = Limits { requests: 100, rules: 2, deadline: deadline(), max_event_age: Duration::from_hours(1) };
     Sweep { host, limits }.run().await
 }
 
-fn timer(name: &str, id: u64, seconds: i64) -> Timer {
-    Timer { name: name.to_owned(), id: Some(sample_id(id)), at: Some(at(seconds)) }
+fn rule(name: &str, id: u64, seconds: i64) -> LeftRule {
+    LeftRule { name: name.to_owned(), id: Some(sample_id(id)), at: Some(at(seconds)) }
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn what_was_due_and_never_fired_is_fired_again() {
 async fn a_request_whose_lease_ran_out_is_freed_and_fired_again() {
     let host = firing(Ok(None));
     accepted(&host).await;
-    host.ledger.0.change(sample_id(1), Change::Claim, at(60)).await.unwrap();
+    host.ledger.0.change(sample_id(1), claim(), at(60)).await.unwrap();
     assert_eq!(sweep(&host, 60 + 3600).await, Report { released: 1, ..Report::default() });
     assert_eq!((host.status().await, host.timing()), (Status::Scheduled, vec!["schedule here at 3660".to_owned()]));
 }
@@ -62,7 +62,7 @@ async fn a_request_of_a_direct_target_ends_when_its_event_can_no_longer_come() {
 async fn the_settling_of_a_direct_request_that_was_cut_off_is_settled_and_not_delivered_again() {
     let host = firing(Ok(None));
     direct(&host).await;
-    host.ledger.0.change(sample_id(1), Change::Claim, at(2 * 3600)).await.unwrap();
+    host.ledger.0.change(sample_id(1), claim(), at(2 * 3600)).await.unwrap();
     assert_eq!(sweep(&host, 3 * 3600).await, Report { released: 1, settled: 1, ..Report::default() });
     assert_eq!((host.status().await, host.timing()), (Status::Succeeded, Vec::<String>::new()));
 }
@@ -71,7 +71,7 @@ async fn the_settling_of_a_direct_request_that_was_cut_off_is_settled_and_not_de
 async fn a_rule_of_a_request_that_is_not_on_record_stays_until_it_has_fired() {
     let host = firing(Ok(None));
     // Of a deployment whose prefix begins with this one's.
-    *host.scheduler.timers.lock().unwrap() = vec![timer("theirs", 8, 60)];
+    *host.scheduler.rules.lock().unwrap() = vec![rule("theirs", 8, 60)];
     assert_eq!(sweep(&host, 30).await.cleaned, 0);
     assert_eq!(sweep(&host, 60 + 200).await.cleaned, 1);
 }
@@ -80,17 +80,11 @@ async fn a_rule_of_a_request_that_is_not_on_record_stays_until_it_has_fired() {
 async fn only_rules_that_nobody_needs_are_removed() {
     let host = firing(Ok(None));
     accepted(&host).await;
-    let foreign = Timer { id: None, ..timer("postdate-by-hand", 0, 0) };
-    let unreadable = Timer { at: None, ..timer("rate", 9, 0) };
-    let needed = timer("needed", 1, 60);
-    *host.scheduler.timers.lock().unwrap() = vec![
-        timer("past", 1, -7200),
-        timer("orphan", 8, -300),
-        foreign.clone(),
-        unreadable.clone(),
-        needed.clone(),
-        timer("stuck", 7, -300),
-    ];
+    let foreign = LeftRule { id: None, ..rule("postdate-by-hand", 0, 0) };
+    let unreadable = LeftRule { at: None, ..rule("rate", 9, 0) };
+    let needed = rule("needed", 1, 60);
+    *host.scheduler.rules.lock().unwrap() =
+        vec![rule("past", 1, -7200), rule("orphan", 8, -300), foreign.clone(), unreadable.clone(), needed.clone(), rule("stuck", 7, -300)];
     let mut cleaned = 0;
     for _ in 0..3 {
         let report = sweep(&host, 30).await;
@@ -98,8 +92,8 @@ async fn only_rules_that_nobody_needs_are_removed() {
         cleaned += report.cleaned;
     }
     assert_eq!(cleaned, 2);
-    let left: Vec<Timer> = host.scheduler.timers.lock().unwrap().clone();
-    assert_eq!(left, [foreign, unreadable, needed, timer("stuck", 7, -300)]);
-    let log = host.timing();
+    let left: Vec<LeftRule> = host.scheduler.rules.lock().unwrap().clone();
+    assert_eq!(left, [foreign, unreadable, needed, rule("stuck", 7, -300)]);
+    let log = host.notifier.1.lock().unwrap().clone();
     assert!(log.contains(&"not cleaned stuck: the scheduler failed: access denied".to_owned()), "{log:?}");
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
+use postdate_core::lifecycle;
 use postdate_core::ports::LedgerError;
-use postdate_core::request::{Cursor, Event, HistoryEntry, NewRequest, Request, Status};
+use postdate_core::request::{Cursor, Event, HistoryEntry, NewRequest, Request, Status, Waiting};
 use serde::{Deserialize, Serialize};
 
 /// Sort keys of a request's items; the partition key is its id.
@@ -41,6 +42,8 @@ pub struct Head {
     first_trigger_at: i64,
     due_at: i64,
     attempts: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    deferrals: u32,
     failures: u32,
     interruptions: u32,
     lease_ms: u64,
@@ -52,6 +55,10 @@ pub struct Head {
     result: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_since: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,21 +104,22 @@ pub fn time_part(at: DateTime<Utc>) -> String {
 
 impl Head {
     pub fn of_new(new: &NewRequest, write: &str) -> Self {
-        let mut head = Self::default().after(&new.request, &postdate_core::lifecycle::accepted(&new.request), write, Duration::ZERO);
+        let line = lifecycle::Line::Add(lifecycle::accepted(&new.request));
+        let mut head = Self::default().after(&new.request, line, write, Duration::ZERO);
         head.idempotency_key.clone_from(&new.idempotency_key);
         head
     }
 
     /// Returns the head after a change.
-    pub fn after(&self, request: &Request, entry: &HistoryEntry, write: &str, retention: Duration) -> Self {
+    pub fn after(&self, request: &Request, line: lifecycle::Line, write: &str, retention: Duration) -> Self {
         let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
         let open = matches!(request.status, Status::Scheduled | Status::Running);
         let wake = if request.status == Status::Running { request.lease_until } else { Some(request.due_at) };
         let mut history = self.history.clone();
-        if history.len() >= MAX_LINES {
+        line.write(&mut history, |entry| Line::of(&entry));
+        if history.len() > MAX_LINES {
             history.remove(1);
         }
-        history.push(Line::of(entry));
         Self {
             pk: request.id.to_string(),
             sk: HEAD.to_owned(),
@@ -126,6 +134,7 @@ impl Head {
             first_trigger_at: request.first_trigger_at.timestamp_millis(),
             due_at: request.due_at.timestamp_millis(),
             attempts: request.attempts,
+            deferrals: request.deferrals,
             failures: request.failures,
             interruptions: request.interruptions,
             lease_ms: u64::try_from(request.lease.as_millis()).unwrap_or(u64::MAX),
@@ -133,6 +142,8 @@ impl Head {
             finished_at: millis(request.finished_at),
             result: request.result.clone(),
             failure: request.failure.clone(),
+            waits_for: request.waiting.as_ref().map(|waiting| waiting.on.clone()),
+            waits_since: request.waiting.as_ref().map(|waiting| waiting.since.timestamp_millis()),
             idempotency_hash: request.idempotency_hash.clone(),
             notice_of: request.notice_of.map(|id| id.to_string()),
             idempotency_key: self.idempotency_key.clone(),
@@ -166,6 +177,7 @@ impl Head {
             first_trigger_at: time(self.first_trigger_at, "first_trigger_at")?,
             due_at: time(self.due_at, "due_at")?,
             attempts: self.attempts,
+            deferrals: self.deferrals,
             failures: self.failures,
             interruptions: self.interruptions,
             lease: Duration::from_millis(self.lease_ms),
@@ -173,6 +185,10 @@ impl Head {
             finished_at: maybe(self.finished_at, "finished_at")?,
             result: self.result.clone(),
             failure: self.failure.clone(),
+            waiting: match (&self.waits_for, maybe(self.waits_since, "waits_since")?) {
+                (Some(on), Some(since)) => Some(Waiting { on: on.clone(), since }),
+                _ => None,
+            },
             idempotency_hash: self.idempotency_hash.clone(),
             notice_of: self.notice_of.as_ref().map(|id| id.parse().map_err(|_| self.broken("notice_of"))).transpose()?,
         })
@@ -212,6 +228,11 @@ impl Line {
             detail: self.detail.clone(),
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 fn shard(id: CorrelationId) -> &'static str {

@@ -11,6 +11,7 @@ use postdate_core::request::{Cursor, Page, Query, Request};
 use super::item::{SHARDS, list_key, time_part};
 use super::store::{Item, key, read};
 use super::{DynamoLedger, failed};
+use crate::ports::Backlog;
 
 const REGISTRY: &str = "use-cases";
 const JANITOR: &str = "janitor";
@@ -69,24 +70,6 @@ impl DynamoLedger {
         }
     }
 
-    /// Returns the scheduled and running requests whose `wake` is before `before`, oldest first.
-    pub async fn overdue(&self, before: DateTime<Utc>, limit: usize) -> Result<Vec<CorrelationId>, LedgerError> {
-        let mut found: Vec<(i64, CorrelationId)> = Vec::new();
-        for shard in SHARDS {
-            let call = self.client.query().table_name(&*self.table).index_name("open").limit(i32::try_from(limit).unwrap_or(i32::MAX));
-            let call = call.key_condition_expression("#open = :open AND wake < :before").expression_attribute_names("#open", "open");
-            let call = call.expression_attribute_values(":open", AttributeValue::S(shard.to_owned()));
-            let call = call.expression_attribute_values(":before", AttributeValue::N(before.timestamp_millis().to_string()));
-            for item in call.send().await.map_err(|error| failed(&error))?.items.unwrap_or_default() {
-                let id = item.get("pk").and_then(|pk| pk.as_s().ok()).and_then(|pk| pk.parse().ok());
-                let wake = item.get("wake").and_then(|wake| wake.as_n().ok()).and_then(|wake| wake.parse().ok());
-                found.extend(wake.zip(id));
-            }
-        }
-        found.sort_unstable();
-        Ok(found.into_iter().take(limit).map(|(_, id)| id).collect())
-    }
-
     /// Returns the use cases of which the ledger holds requests.
     pub(super) async fn registered(&self) -> Result<Vec<String>, LedgerError> {
         let item = self.get(REGISTRY, REGISTRY).await?.unwrap_or_default();
@@ -107,14 +90,34 @@ impl DynamoLedger {
         self.memory().use_cases.insert(use_case.to_owned());
         Ok(())
     }
+}
+
+impl Backlog for DynamoLedger {
+    /// What is scheduled or running, and should have moved on before `before`; oldest first.
+    async fn overdue(&self, before: DateTime<Utc>, limit: usize) -> Result<Vec<CorrelationId>, LedgerError> {
+        let mut found: Vec<(i64, CorrelationId)> = Vec::new();
+        for shard in SHARDS {
+            let call = self.client.query().table_name(&*self.table).index_name("open").limit(i32::try_from(limit).unwrap_or(i32::MAX));
+            let call = call.key_condition_expression("#open = :open AND wake < :before").expression_attribute_names("#open", "open");
+            let call = call.expression_attribute_values(":open", AttributeValue::S(shard.to_owned()));
+            let call = call.expression_attribute_values(":before", AttributeValue::N(before.timestamp_millis().to_string()));
+            for item in call.send().await.map_err(|error| failed(&error))?.items.unwrap_or_default() {
+                let id = item.get("pk").and_then(|pk| pk.as_s().ok()).and_then(|pk| pk.parse().ok());
+                let wake = item.get("wake").and_then(|wake| wake.as_n().ok()).and_then(|wake| wake.parse().ok());
+                found.extend(wake.zip(id));
+            }
+        }
+        found.sort_unstable();
+        Ok(found.into_iter().take(limit).map(|(_, id)| id).collect())
+    }
 
     /// Returns the name of the rule at which the janitor stopped; empty at the beginning.
-    pub async fn cursor(&self) -> Result<String, LedgerError> {
+    async fn cursor(&self) -> Result<String, LedgerError> {
         let item = self.get(JANITOR, JANITOR).await?.unwrap_or_default();
         Ok(item.get("cursor").and_then(|cursor| cursor.as_s().ok()).cloned().unwrap_or_default())
     }
 
-    pub async fn set_cursor(&self, cursor: &str) -> Result<(), LedgerError> {
+    async fn set_cursor(&self, cursor: &str) -> Result<(), LedgerError> {
         let mut item = key(JANITOR, JANITOR);
         item.extend([value("cursor", cursor)]);
         self.client.put_item().table_name(&*self.table).set_item(Some(item)).send().await.map_err(|error| failed(&error))?;

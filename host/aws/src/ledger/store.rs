@@ -6,9 +6,9 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use postdate_core::id::CorrelationId;
-use postdate_core::lifecycle::{self, Change};
+use postdate_core::lifecycle::{Applied, Change};
 use postdate_core::ports::LedgerError;
-use postdate_core::request::{HistoryEntry, NewRequest, Request, Status};
+use postdate_core::request::NewRequest;
 
 use super::item::{self, Head};
 use super::{DynamoLedger, failed};
@@ -79,11 +79,10 @@ impl DynamoLedger {
     }
 
     /// Stores a changed request, if the stored one is still `known`.
-    pub(super) async fn store(&self, known: &Head, next: &Request, entry: &HistoryEntry, change: &Change) -> Result<Stored, LedgerError> {
-        let head = known.after(next, entry, &token(), self.retention);
-        let ends = matches!(next.status, Status::Succeeded | Status::Failed | Status::Cancelled);
-        if ends || *change == Change::Retry {
-            return self.store_with_others(known, head, change).await;
+    pub(super) async fn store(&self, known: &Head, applied: &Applied<'_>, change: &Change) -> Result<Stored, LedgerError> {
+        let head = known.after(&applied.request, applied.line.clone(), &token(), self.retention);
+        if applied.request.finished_at.is_some() || *change == Change::Retry {
+            return self.store_with_others(known, head, applied.notice, change).await;
         }
         let call = self.client.put_item().table_name(&*self.table).set_item(Some(write(&head)?)).condition_expression("rev = :rev");
         let call = call.expression_attribute_values(":rev", AttributeValue::N(known.rev.to_string()));
@@ -103,7 +102,13 @@ impl DynamoLedger {
     }
 
     /// Stores a change together with body, key and notice: an end lets them expire, and a retry keeps them.
-    async fn store_with_others(&self, known: &Head, head: Head, change: &Change) -> Result<Stored, LedgerError> {
+    async fn store_with_others(
+        &self,
+        known: &Head,
+        head: Head,
+        notice: Option<&NewRequest>,
+        change: &Change,
+    ) -> Result<Stored, LedgerError> {
         let invalid = |error: aws_sdk_dynamodb::error::BuildError| LedgerError::Failed(error.to_string());
         let rev = AttributeValue::N(known.rev.to_string());
         let first = Put::builder().table_name(&*self.table).set_item(Some(write(&head)?)).condition_expression("rev = :rev");
@@ -133,7 +138,7 @@ impl DynamoLedger {
             };
             items.push(TransactWriteItem::builder().update(update.build().map_err(invalid)?).build());
         }
-        if let Some(notice) = lifecycle::notice(change) {
+        if let Some(notice) = notice {
             items.extend(self.new_items(notice)?);
         }
         match self.transact(items).await? {

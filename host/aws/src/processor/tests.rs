@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use postdate_core::lifecycle::Change;
-use postdate_core::ports::{Arming, Changed, Inserted, LedgerError, ScheduleError, UseCaseInfo};
+use postdate_core::ports::{Arming, Changed, Inserted, LedgerError, ScheduleError, UseCaseError, UseCaseInfo};
 use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
 use postdate_core::testing::{FakeBundle, FakeUseCases, MemoryLedger, RecordingScheduler, moment, sample_id};
 use postdate_core::use_case::Target;
@@ -130,7 +130,7 @@ impl UseCases for Shared<FakeUseCases> {
         self.0.current(name).await
     }
 
-    async fn version(&self, name: &str, version: &str) -> Result<Arc<FakeBundle>, String> {
+    async fn version(&self, name: &str, version: &str) -> Result<Arc<FakeBundle>, UseCaseError> {
         self.0.version(name, version).await
     }
 

@@ -1,10 +1,11 @@
 use chrono::TimeDelta;
 use postdate_core::envelope::Envelope;
+use postdate_core::host_fault::HostFault;
 use postdate_core::lifecycle::Change;
 use postdate_core::plugin::JobFailure;
 use postdate_core::ports::{Changed, Changes, Requests};
 use postdate_core::request::Status;
-use postdate_core::testing::{moment, new_request, sample_id};
+use postdate_core::testing::{claim, moment, new_request, sample_id};
 use serde_json::value::RawValue;
 
 use super::*;
@@ -53,7 +54,7 @@ async fn a_failed_attempt_comes_again_and_the_last_is_told() {
 async fn a_delivery_beside_a_running_attempt_looks_again_when_its_lease_ends() {
     let firing = firing(Ok(None));
     let envelope = accepted(&firing).await;
-    let running = match firing.ledger.0.change(sample_id(1), Change::Claim, moment() + TimeDelta::seconds(60)).await.unwrap() {
+    let running = match firing.ledger.0.change(sample_id(1), claim(), moment() + TimeDelta::seconds(60)).await.unwrap() {
         Changed::Done(request) => request,
         other => panic!("{other:?}"),
     };
@@ -83,6 +84,22 @@ async fn a_cancelled_request_never_runs() {
     firing.ledger.0.change(sample_id(1), Change::Cancel, moment()).await.unwrap();
     assert_eq!(firing.fire_at(&envelope, 60).await, "Ended(Cancelled)");
     assert_eq!(firing.timing(), ["clean postdate-orders-1"]);
+}
+
+#[tokio::test]
+async fn a_request_that_the_host_cannot_begin_is_parked_and_spends_no_attempt() {
+    let firing = firing(Ok(None));
+    let envelope = accepted(&firing).await;
+    firing.use_cases.remove("orders");
+    firing.use_cases.fail_with(HostFault::new("machine code of version v1", "no route to the store"));
+    assert_eq!(firing.fire_at(&envelope, 60).await, "Deferred");
+    assert_eq!(firing.timing(), ["park 1 for 0 s"], "250 ms later, to the whole second");
+    let (request, history) = firing.ledger.find(sample_id(1)).await.unwrap().unwrap();
+    assert_eq!((request.status, request.attempts, request.failures), (Status::Scheduled, 0, 0));
+    assert_eq!(request.waiting.unwrap().on, "machine code of version v1");
+    assert_eq!(history.len(), 2, "accepted, deferred: {history:?}");
+    firing.use_cases.fail_with(None);
+    assert_eq!(firing.fire_at(&envelope, 61).await, "ran: succeeded");
 }
 
 fn parse(text: &str) -> Result<Event, ForeignEvent> {

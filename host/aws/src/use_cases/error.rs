@@ -2,13 +2,15 @@
 
 use std::error::Error;
 
+use postdate_core::host_fault::HostFault;
+use postdate_core::ports::UseCaseError;
 use postdate_runtime::{LoadError, ReadBundleError};
 use postdate_store::StoreError;
 
 /// The reasons that a version of a use case does not load, each with its description. A load is awaited, so that no caller meets
 /// one in progress.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UseCaseError {
+pub enum VersionError {
     /// The store, the disk or the source of secrets does not answer, or refuses. May succeed if tried again.
     #[error("{0}")]
     Unreachable(String),
@@ -23,7 +25,19 @@ pub enum UseCaseError {
     Broken(String),
 }
 
-impl From<StoreError> for UseCaseError {
+impl VersionError {
+    /// Returns the error in the terms of the core, to which a version that may load later is a fault of the host.
+    pub fn into_port(self, name: &str, version: &str) -> UseCaseError {
+        let detail = format!("version {version} of use case {name} cannot be loaded: {self}");
+        match self {
+            Self::Unreachable(_) => HostFault::new("the store of use cases, or their secrets", detail).into(),
+            Self::NotPrecompiled(_) => HostFault::new(format!("machine code of version {version}"), detail).into(),
+            Self::Gone(_) | Self::Broken(_) => UseCaseError::Unusable(detail),
+        }
+    }
+}
+
+impl From<StoreError> for VersionError {
     fn from(error: StoreError) -> Self {
         let text = chain(&error);
         match error {
@@ -37,7 +51,7 @@ impl From<StoreError> for UseCaseError {
     }
 }
 
-impl From<ReadBundleError> for UseCaseError {
+impl From<ReadBundleError> for VersionError {
     fn from(error: ReadBundleError) -> Self {
         let text = chain(&error);
         match error {
@@ -48,7 +62,7 @@ impl From<ReadBundleError> for UseCaseError {
     }
 }
 
-impl From<LoadError> for UseCaseError {
+impl From<LoadError> for VersionError {
     fn from(error: LoadError) -> Self {
         let text = chain(&error);
         match error {

@@ -51,8 +51,8 @@ async fn a_directory_has_one_bundle_a_use_case_or_many_versions() {
     assert_eq!(description(&use_cases, "many").await.as_deref(), Some("new"));
     assert_eq!(use_cases.version("many", &old).await.unwrap().use_case().description, "old");
     assert_eq!(use_cases.version("flat", &only).await.unwrap().version(), only);
-    assert!(use_cases.version("flat", &old).await.unwrap_err().contains(&format!("is version {only}")));
-    assert!(use_cases.version("many", &only).await.unwrap_err().contains("has not been compiled for this host"));
+    assert!(use_cases.version("flat", &old).await.unwrap_err().to_string().contains(&format!("is version {only}")));
+    assert!(use_cases.version("many", &only).await.unwrap_err().to_string().contains("has not been compiled for this host"));
     let listed: Vec<_> = use_cases.list().await.into_iter().map(|info| (info.name, info.version, info.targets, info.error)).collect();
     let away = vec!["away".to_owned()];
     assert_eq!(listed, [("flat".into(), Some(only), away.clone(), None), ("many".into(), Some(new), away, None)]);
@@ -234,14 +234,14 @@ async fn each_reason_that_a_version_does_not_load_has_its_kind() {
     let use_cases = in_bucket(&bucket, cache.path(), Duration::ZERO);
     let load = async |name: &str, version: &str| use_cases.load(name, version).await.err();
     bucket.refuse(true);
-    assert!(matches!(load("orders", &version).await, Some(UseCaseError::Unreachable(text)) if text.contains("AccessDenied")));
+    assert!(matches!(load("orders", &version).await, Some(VersionError::Unreachable(text)) if text.contains("AccessDenied")));
     bucket.refuse(false);
-    assert!(matches!(load("orders", "0123456789abcdef").await, Some(UseCaseError::Gone(_))));
-    assert!(matches!(load("orders", "no version").await, Some(UseCaseError::Gone(_))));
+    assert!(matches!(load("orders", "0123456789abcdef").await, Some(VersionError::Gone(_))));
+    assert!(matches!(load("orders", "no version").await, Some(VersionError::Gone(_))));
     bucket.put("use-cases/orders/0123456789abcdef/bundle.json", "{}");
-    assert!(matches!(load("orders", "0123456789abcdef").await, Some(UseCaseError::NotPrecompiled(_))));
+    assert!(matches!(load("orders", "0123456789abcdef").await, Some(VersionError::NotPrecompiled(_))));
     bucket.put(&format!("use-cases/orders/{version}/use-case.toml"), "name = \"orders\"");
-    assert!(matches!(load("orders", &version).await, Some(UseCaseError::Broken(text)) if text.contains("is not what was pushed")));
+    assert!(matches!(load("orders", &version).await, Some(VersionError::Broken(text)) if text.contains("is not what was pushed")));
     upload(&bucket, "orders", "whole").await;
     assert_eq!(load("orders", &version).await, None);
 }

@@ -13,7 +13,7 @@ use postdate_runtime::trust::Trust;
 use postdate_runtime::{LoadedBundle, Runtime, Secrets, read_precompiled_dir};
 use postdate_store::{AnyObjects, CURRENT_FILE, Look, StoreError, Versions};
 
-use super::error::UseCaseError;
+use super::error::VersionError;
 use crate::metrics::Service;
 
 /// A store, the keys that this host trusts, and the directory into which it unpacks: `{cache}/{name}/{version}/`.
@@ -61,7 +61,7 @@ impl VersionLoader {
     }
 
     /// Returns the names of the use cases, in order.
-    pub async fn names(&self) -> Result<Vec<String>, UseCaseError> {
+    pub async fn names(&self) -> Result<Vec<String>, VersionError> {
         let mut names = Box::pin(self.versions.names()).await?;
         if let Some(root) = &self.root {
             // The directory may hold other directories beside use cases.
@@ -71,7 +71,7 @@ impl VersionLoader {
     }
 
     /// Returns the current version of a use case; `etag` is that of an earlier look.
-    pub async fn look(&self, name: &str, etag: Option<&str>) -> Result<Looked, UseCaseError> {
+    pub async fn look(&self, name: &str, etag: Option<&str>) -> Result<Looked, VersionError> {
         if let Some(dir) = self.flat(name) {
             let bundle = read_precompiled_dir(&dir, &self.trust)?;
             return Ok(Looked::Version { version: bundle.version().to_owned(), etag: None });
@@ -84,7 +84,7 @@ impl VersionLoader {
     }
 
     /// Returns the current version and its manifest. Reads no plugin.
-    pub async fn describe(&self, name: &str) -> Result<(String, UseCase), UseCaseError> {
+    pub async fn describe(&self, name: &str) -> Result<(String, UseCase), VersionError> {
         let described = async {
             let (current, _) = self.versions.current(name).await?;
             let use_case = self.versions.use_case(name, &current.version, &self.trust).await?;
@@ -94,7 +94,7 @@ impl VersionLoader {
     }
 
     /// Loads a version.
-    pub async fn load(&self, name: &str, version: &str) -> Result<LoadedBundle, UseCaseError> {
+    pub async fn load(&self, name: &str, version: &str) -> Result<LoadedBundle, VersionError> {
         if let Some(dir) = self.flat(name) {
             return self.load_dir(name, version, &dir).await;
         }
@@ -110,17 +110,17 @@ impl VersionLoader {
         self.load_dir(name, version, &dir).await
     }
 
-    async fn load_dir(&self, name: &str, version: &str, dir: &Path) -> Result<LoadedBundle, UseCaseError> {
+    async fn load_dir(&self, name: &str, version: &str, dir: &Path) -> Result<LoadedBundle, VersionError> {
         // Blocks this thread for a few small files, which takes less time than starting another thread.
         let bundle = read_precompiled_dir(dir, &self.trust)?;
         let found = &bundle.use_case().name;
         if found != name {
             let text = format!("it is stored as {name:?}, and its {MANIFEST_FILE} says {found:?}: make them equal");
-            return Err(UseCaseError::Broken(text));
+            return Err(VersionError::Broken(text));
         }
         if bundle.version() != version {
             let text = format!("what is stored as version {version} of use case {name} is version {}", bundle.version());
-            return Err(if self.flat(name).is_some() { UseCaseError::Gone(text) } else { UseCaseError::Broken(text) });
+            return Err(if self.flat(name).is_some() { VersionError::Gone(text) } else { VersionError::Broken(text) });
         }
         let bundle = match self.roles {
             [role] => bundle.only(*role),
@@ -130,11 +130,11 @@ impl VersionLoader {
     }
 
     /// Unpacks a version for this machine into `dir`, which afterwards has all of it or does not exist.
-    async fn fetch(&self, name: &str, version: &str, dir: &Path) -> Result<(), UseCaseError> {
-        let unknown = || UseCaseError::NotPrecompiled("this host's processor is neither x86_64 nor arm64".to_owned());
+    async fn fetch(&self, name: &str, version: &str, dir: &Path) -> Result<(), VersionError> {
+        let unknown = || VersionError::NotPrecompiled("this host's processor is neither x86_64 nor arm64".to_owned());
         let arch = Arch::HERE.ok_or_else(unknown)?;
         let partial = self.cache.join(name).join(format!(".{version}.{}", std::process::id()));
-        let unwritable = |error: std::io::Error| UseCaseError::Unreachable(format!("cannot write {}: {error}", partial.display()));
+        let unwritable = |error: std::io::Error| VersionError::Unreachable(format!("cannot write {}: {error}", partial.display()));
         remove(&partial).map_err(unwritable)?;
         make_private_dir(&partial.join(ARTIFACTS_DIR)).map_err(unwritable)?;
         // Boxed: its future is large, and every call's future would be as large.
@@ -147,11 +147,11 @@ impl VersionLoader {
     }
 
     /// Tells a version without machine code from one that is not in the store, which has none either.
-    async fn gone_or(&self, name: &str, version: &str, error: UseCaseError) -> UseCaseError {
-        let UseCaseError::NotPrecompiled(text) = error else { return error };
+    async fn gone_or(&self, name: &str, version: &str, error: VersionError) -> VersionError {
+        let VersionError::NotPrecompiled(text) = error else { return error };
         match Box::pin(self.versions.statement(name, version, &self.trust)).await {
-            Err(StoreError::NoSuchVersion { .. }) => UseCaseError::Gone(text),
-            _ => UseCaseError::NotPrecompiled(text),
+            Err(StoreError::NoSuchVersion { .. }) => VersionError::Gone(text),
+            _ => VersionError::NotPrecompiled(text),
         }
     }
 

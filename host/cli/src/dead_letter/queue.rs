@@ -7,7 +7,7 @@ use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use chrono::DateTime;
 use postdate_core::envelope::Envelope;
-use postdate_core::schedule::rfc3339;
+use postdate_core::time::rfc3339;
 
 use super::letter::Letter;
 

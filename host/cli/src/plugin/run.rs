@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use postdate_cases::call::{Called, CaseCall};
 use postdate_cases::compare::PluginAnswer;
 use postdate_core::plugin::{Problem, Role};
-use postdate_core::schedule::parse_time;
+use postdate_core::time::parse_time;
 use postdate_runtime::{EnvSecrets, Lifetime, LogLine, Outgoing, SecretSource, Secrets, read_bundle_dir};
 use secrecy::SecretString;
 use serde_json::{Value, json};

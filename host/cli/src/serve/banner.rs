@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use postdate_cases::cases::{self, Expected};
-use postdate_core::schedule::rfc3339;
+use postdate_core::time::rfc3339;
 use postdate_core::use_case::MANIFEST_FILE;
 use postdate_local::{ServeOptions, TestClockStart};
 use serde_json::{Value, json};

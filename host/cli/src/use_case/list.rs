@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
-use postdate_core::schedule::rfc3339;
+use postdate_core::time::rfc3339;
 use postdate_runtime::trust::Trust;
 use postdate_store::{AnyObjects, StoreError, Versions};
 use serde_json::Value;

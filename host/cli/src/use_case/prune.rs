@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Args;
 use postdate_core::request::Status;
-use postdate_core::schedule::rfc3339;
+use postdate_core::time::rfc3339;
 
 use super::arguments::{StoreArgument, StoreLocation};
 use crate::client::{Client, Connection, HttpCall};

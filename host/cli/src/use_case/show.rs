@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
-use postdate_core::schedule::rfc3339;
+use postdate_core::time::rfc3339;
 use postdate_core::use_case::UseCase;
 use postdate_runtime::trust::Trust;
 use postdate_store::{AnyObjects, Versions};

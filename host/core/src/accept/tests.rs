@@ -1,12 +1,14 @@
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::Fault;
+use crate::api::ApiError;
 use crate::plugin::{Role, Stopped, Verdict};
 use crate::testing::{FakeBundle, FakeUseCases, MemoryLedger, RecordingScheduler, block_on, moment, sample_id};
+use crate::use_case::Target;
 
 const ORDERS: &str = r#"
 name = "orders"
@@ -70,7 +72,7 @@ fn keyed(n: u64, body: &str) -> Submission {
 fn outcome(answer: Result<Accepted, Rejection>) -> String {
     match answer {
         Ok(Accepted { request, .. }) => format!("{} @ {}", request.target, rfc3339(request.trigger_at)),
-        Err(rejection) => Fault::from(rejection).code().to_owned(),
+        Err(rejection) => ApiError::from(rejection).code().to_owned(),
     }
 }
 
@@ -189,9 +191,9 @@ fn what_is_accepted_is_stored_whole_and_scheduled() {
     assert_eq!(world.scheduler.scheduled(), [(request.id, moment() + TimeDelta::seconds(60))]);
     assert_eq!((request.status, request.version.as_str(), request.attempts), (Status::Scheduled, "v1", 0));
     assert_eq!((request.due_at, request.first_trigger_at), (request.trigger_at, request.trigger_at));
-    assert_eq!(request.lease, Duration::from_secs(20) + LEASE_MARGIN, "a claim must outlast an attempt");
+    assert_eq!(request.lease, Duration::from_secs(20 + 30), "a claim must outlast an attempt");
     let to_hook = world.accept(submission(2, r#"{"delay":"PT60S","target":"hook"}"#)).unwrap().request;
-    assert_eq!(to_hook.lease, Duration::from_secs(3) + LEASE_MARGIN);
+    assert_eq!(to_hook.lease, Duration::from_secs(3 + 30));
 }
 
 #[test]
@@ -414,7 +416,7 @@ fn what_is_half_scheduled_is_undone_by_the_call_that_made_it_and_by_no_repeat() 
 
     let first = world.accept(keyed(2, body)).unwrap().request;
     match block_on(accept(&world.use_cases, &world.ledger, &refusing, keyed(3, body))) {
-        Err(Rejection::MayRun { id, cause }) => assert_eq!((id, Fault::from(*cause).code()), (first.id, "scheduler-unavailable")),
+        Err(Rejection::MayRun { id, cause }) => assert_eq!((id, ApiError::from(*cause).code()), (first.id, "scheduler-unavailable")),
         answer => panic!("{answer:?}"),
     }
     assert_eq!(refusing.0.unscheduled(), [sample_id(1)], "it is the first call's");
@@ -465,7 +467,7 @@ fn what_may_have_been_stored_is_taken_back_or_told_to_be_uncertain() {
         let mute = Mute { ledger: &ledger, down };
         let rejection = block_on(accept(&use_cases, &mute, &scheduler, keyed(1, r#"{"delay":"PT1S"}"#))).unwrap_err();
         assert_eq!(matches!(rejection, Rejection::MayRun { .. }), down, "{rejection}");
-        assert_eq!(Fault::from(rejection).code(), "ledger-unavailable");
+        assert_eq!(ApiError::from(rejection).code(), "ledger-unavailable");
         let status = block_on(ledger.find(sample_id(1))).unwrap().unwrap().0.status;
         assert_eq!(status, if down { Status::Scheduled } else { Status::Cancelled });
         assert_eq!(scheduler.scheduled(), []);

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use super::read::unknown;
 use super::submit::check_body;
-use super::{Answer, Api, Fault, document};
-use crate::accept::{Rejection, arm, is_direct};
+use super::{Answer, Api, ApiError, document};
+use crate::accept::Rejection;
+use crate::arm::{arm, is_direct};
 use crate::id::CorrelationId;
 use crate::lifecycle::{Change, Refusal};
 use crate::ports::{Bundle, Changed, Changes, Intake, Requests, Scheduler, UseCases};
 use crate::request;
-use crate::schedule;
+use crate::time;
 use crate::use_case::Schedule;
 
 impl<U, L, S> Api<U, L, S>
@@ -22,16 +23,16 @@ where
     L: Intake + Requests + Changes,
     S: Scheduler,
 {
-    pub(super) async fn move_request(&self, now: DateTime<Utc>, id: CorrelationId, request: &Request<Bytes>) -> Result<Answer, Fault> {
+    pub(super) async fn move_request(&self, now: DateTime<Utc>, id: CorrelationId, request: &Request<Bytes>) -> Result<Answer, ApiError> {
         check_body(request.headers(), request.body())?;
         let body: Value = serde_json::from_slice(request.body()).map_err(|error| Rejection::NotJson(error.to_string()))?;
         let Value::Object(fields) = body else { return Err(Rejection::NotAnObject.into()) };
         if let Some(other) = fields.keys().find(|key| !["triggerAt", "delay"].contains(&key.as_str())) {
             let detail = format!("{other:?} cannot be changed: only \"triggerAt\" can (or \"delay\", from now)");
             let pointer = format!("/{}", other.replace('~', "~0").replace('/', "~1"));
-            return Err(Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "not-changeable", detail).with("pointer", json!(pointer)));
+            return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not-changeable", detail).with("pointer", json!(pointer)));
         }
-        let to = schedule::trigger_of(&fields, now)?;
+        let to = time::trigger_of(&fields, now)?;
         let (found, _) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
         if is_direct(&self.use_cases, &found).await? {
             not_handed_over(&found, now)?;
@@ -40,7 +41,7 @@ where
             Some(bundle) => bundle.use_case().schedule.max_ahead,
             None => Schedule::default().max_ahead,
         };
-        schedule::check_window(to, now, max_ahead)?;
+        time::check_window(to, now, max_ahead)?;
         let moved = self.change(id, Change::Move(to), now).await?;
         if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &moved).await {
             return Err(self.move_back(&found, to, now, error.into()).await);
@@ -50,7 +51,7 @@ where
 
     /// No claim keeps a rule that points at the target itself from firing: it must be gone before anybody is told that
     /// the request is cancelled. The request whose rule is gone, if it had such a one.
-    async fn disarm_direct(&self, id: CorrelationId, now: DateTime<Utc>) -> Result<Option<request::Request>, Fault> {
+    async fn disarm_direct(&self, id: CorrelationId, now: DateTime<Utc>) -> Result<Option<request::Request>, ApiError> {
         let (request, _) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
         if request.status != request::Status::Scheduled || !is_direct(&self.use_cases, &request).await? {
             return Ok(None);
@@ -65,31 +66,31 @@ where
 
     /// A direct request that is not cancelled after all must have its rule: nothing else brings it to its target.
     /// Returns what to tell.
-    async fn arm_again(&self, request: &request::Request, fault: Fault) -> Fault {
-        let fault = fault.about(request.id);
+    async fn arm_again(&self, request: &request::Request, answer: ApiError) -> ApiError {
+        let answer = answer.about(request.id);
         match arm(&self.use_cases, &self.ledger, &self.scheduler, request).await {
-            Ok(()) => fault,
+            Ok(()) => answer,
             Err(error) => {
                 tracing::error!(correlation_id = %request.id, %error, "a direct request that could not be cancelled may have no rule");
-                fault.and("the request may not run, as its rule could not be made again: cancel it once more")
+                answer.and("the request may not run, as its rule could not be made again: cancel it once more")
             }
         }
     }
 
     /// The client is told that the move failed, so the time is again what it was; what the request's timer is now is for
     /// the old time to say too. Returns what to tell.
-    async fn move_back(&self, before: &request::Request, from: DateTime<Utc>, now: DateTime<Utc>, fault: Fault) -> Fault {
-        let fault = fault.about(before.id);
+    async fn move_back(&self, before: &request::Request, from: DateTime<Utc>, now: DateTime<Utc>, answer: ApiError) -> ApiError {
+        let answer = answer.about(before.id);
         let change = Change::MoveBack { from, trigger_at: before.trigger_at, due_at: before.due_at };
         let back = match self.ledger.change(before.id, change, now).await {
             Ok(Changed::Done(back)) => back,
-            Ok(Changed::Refused(..) | Changed::NotFound) => return fault.and("the request was changed by another call meanwhile"),
+            Ok(Changed::Refused(..) | Changed::NotFound) => return answer.and("the request was changed by another call meanwhile"),
             Err(error) => {
                 tracing::error!(correlation_id = %before.id, %error, "a move that could not be scheduled could not be undone");
-                return fault.and("it could not be undone either: the request runs at the one time or the other");
+                return answer.and("it could not be undone either: the request runs at the one time or the other");
             }
         };
-        let kept = fault.with("triggerAt", json!(schedule::rfc3339(back.trigger_at)));
+        let kept = answer.with("triggerAt", json!(time::rfc3339(back.trigger_at)));
         match arm(&self.use_cases, &self.ledger, &self.scheduler, &back).await {
             Ok(()) => kept.and("the request keeps its time"),
             Err(error) => {
@@ -99,7 +100,7 @@ where
         }
     }
 
-    pub(super) async fn cancel_request(&self, now: DateTime<Utc>, id: CorrelationId) -> Result<Answer, Fault> {
+    pub(super) async fn cancel_request(&self, now: DateTime<Utc>, id: CorrelationId) -> Result<Answer, ApiError> {
         let disarmed = self.disarm_direct(id, now).await?;
         let cancelled = match (self.ledger.change(id, Change::Cancel, now).await, disarmed) {
             (Err(error), Some(request)) => return Err(self.arm_again(&request, error.into()).await),
@@ -112,7 +113,7 @@ where
         Ok(self.changed(StatusCode::OK, &cancelled))
     }
 
-    pub(super) async fn retry_request(&self, now: DateTime<Utc>, id: CorrelationId) -> Result<Answer, Fault> {
+    pub(super) async fn retry_request(&self, now: DateTime<Utc>, id: CorrelationId) -> Result<Answer, ApiError> {
         let again = self.change(id, Change::Retry, now).await?;
         let mut answer = self.changed(StatusCode::ACCEPTED, &again);
         // It is scheduled again, whatever comes of this: what has no timer is found by the host that looks for such.
@@ -123,7 +124,7 @@ where
         Ok(answer)
     }
 
-    async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<request::Request, Fault> {
+    async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<request::Request, ApiError> {
         done(id, self.ledger.change(id, change, now).await?)
     }
 
@@ -133,7 +134,7 @@ where
     }
 }
 
-fn done(id: CorrelationId, changed: Changed) -> Result<request::Request, Fault> {
+fn done(id: CorrelationId, changed: Changed) -> Result<request::Request, ApiError> {
     match changed {
         Changed::Done(request) => Ok(request),
         Changed::NotFound => Err(unknown(id)),
@@ -142,19 +143,19 @@ fn done(id: CorrelationId, changed: Changed) -> Result<request::Request, Fault> 
 }
 
 /// From its time on, a direct request is in the hands of EventBridge: moved, it would be delivered twice.
-fn not_handed_over(request: &request::Request, now: DateTime<Utc>) -> Result<(), Fault> {
+fn not_handed_over(request: &request::Request, now: DateTime<Utc>) -> Result<(), ApiError> {
     if request.status != request::Status::Scheduled || now < request.due_at {
         return Ok(());
     }
     let detail = "its time has come, and what a rule hands to its target directly cannot be called back";
-    Err(Fault::new(StatusCode::CONFLICT, "not-scheduled", detail).with("requestStatus", json!(request.status)).about(request.id))
+    Err(ApiError::new(StatusCode::CONFLICT, "not-scheduled", detail).with("requestStatus", json!(request.status)).about(request.id))
 }
 
-fn refused(request: &request::Request, refusal: Refusal) -> Fault {
+fn refused(request: &request::Request, refusal: Refusal) -> ApiError {
     let code = match refusal {
         Refusal::NotFailed => "not-failed",
         Refusal::NotScheduled | Refusal::MovedSince | Refusal::NotDue | Refusal::Acknowledged | Refusal::ClaimLost => "not-scheduled",
     };
     let detail = format!("the request is {}: {refusal}", request.status);
-    Fault::new(StatusCode::CONFLICT, code, detail).with("requestStatus", json!(request.status)).about(request.id)
+    ApiError::new(StatusCode::CONFLICT, code, detail).with("requestStatus", json!(request.status)).about(request.id)
 }

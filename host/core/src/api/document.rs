@@ -1,9 +1,10 @@
 //! Requests as JSON documents.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::request::{HistoryEntry, Request};
-use crate::schedule::rfc3339;
+use crate::notice::outcome_document;
+use crate::request::{HistoryEntry, Request, Status};
+use crate::time::rfc3339;
 
 /// A request as lists and changes show it.
 pub fn summary(request: &Request, path: &str) -> Value {
@@ -19,6 +20,10 @@ fn details(request: &Request) -> Value {
     if request.due_at != request.trigger_at && request.finished_at.is_none() {
         document["nextAttemptAt"] = json!(rfc3339(request.due_at));
     }
+    if let Some(waiting) = request.waiting.as_ref().filter(|_| request.status == Status::Scheduled) {
+        document["waitsFor"] = json!(waiting.on);
+        document["waitsSince"] = json!(rfc3339(waiting.since));
+    }
     document
 }
 
@@ -28,30 +33,6 @@ pub fn full(request: &Request, history: &[HistoryEntry], path: &str) -> Value {
     document["history"] = history.iter().map(history_line).collect();
     document["links"] = links(path);
     document
-}
-
-/// How a request stands: also the body that `[on]`'s targets are sent.
-pub fn outcome_document(request: &Request) -> Value {
-    let mut document = Map::new();
-    document.insert("correlationId".into(), json!(request.id));
-    document.insert("useCase".into(), json!(request.use_case));
-    document.insert("status".into(), json!(request.status));
-    document.insert("target".into(), json!(request.target));
-    document.insert("triggerAt".into(), json!(rfc3339(request.trigger_at)));
-    document.insert("attempts".into(), json!(request.attempts));
-    if let Some(at) = request.finished_at {
-        document.insert("finishedAt".into(), json!(rfc3339(at)));
-    }
-    if let Some(text) = &request.result {
-        document.insert("result".into(), result_value(text));
-    }
-    if let Some(failure) = &request.failure {
-        document.insert("failure".into(), json!(failure));
-    }
-    if let Some(parent) = request.notice_of {
-        document.insert("noticeOf".into(), json!(parent));
-    }
-    Value::Object(document)
 }
 
 /// The acknowledgement: what the request was when it was accepted, whatever it is by now.
@@ -68,14 +49,6 @@ pub fn acknowledgement(request: &Request, path: &str) -> Value {
 
 fn links(path: &str) -> Value {
     json!({ "self": path })
-}
-
-/// A result that is a JSON object or array is shown as one; any other text as text.
-fn result_value(text: &str) -> Value {
-    match serde_json::from_str(text) {
-        Ok(value @ (Value::Object(_) | Value::Array(_))) => value,
-        _ => Value::String(text.to_owned()),
-    }
 }
 
 fn history_line(entry: &HistoryEntry) -> Value {

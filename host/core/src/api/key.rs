@@ -3,7 +3,7 @@
 use http::{HeaderMap, StatusCode, header};
 use sha2::{Digest, Sha256};
 
-use super::Fault;
+use super::ApiError;
 
 /// The key that callers must bring. Only its hash is kept, and hashes are what is compared, so neither a log nor the
 /// time of a comparison tells anything of the key.
@@ -16,7 +16,7 @@ impl ApiKey {
         (!key.trim().is_empty()).then(|| Self(Sha256::digest(key.trim()).into()))
     }
 
-    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Fault> {
+    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = given.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let digest: Option<[u8; 32]> = token.map(|(_, token)| Sha256::digest(token.trim()).into());
@@ -24,7 +24,7 @@ impl ApiKey {
             return Ok(());
         }
         let detail = if given.is_some() { "the API key is wrong" } else { "send the API key as \"Authorization: Bearer …\"" };
-        Err(Fault::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).with_header(header::WWW_AUTHENTICATE, "Bearer"))
+        Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).with_header(header::WWW_AUTHENTICATE, "Bearer"))
     }
 }
 

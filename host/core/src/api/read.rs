@@ -7,11 +7,11 @@ use http::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::{Answer, Api, Fault, document};
+use super::{Answer, Api, ApiError, document};
 use crate::id::CorrelationId;
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
 use crate::request::{Cursor, Query, Status};
-use crate::schedule::parse_time;
+use crate::time::parse_time;
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 500;
@@ -22,13 +22,13 @@ where
     L: Intake + Requests + Changes,
     S: Scheduler,
 {
-    pub(super) async fn get_request(&self, id: CorrelationId) -> Result<Answer, Fault> {
+    pub(super) async fn get_request(&self, id: CorrelationId) -> Result<Answer, ApiError> {
         let (request, history) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
         let body = document::full(&request, &history, &self.path_of(id));
         Ok(Answer { status: StatusCode::OK, id, body, location: None })
     }
 
-    pub(super) async fn list_requests(&self, call: CorrelationId, query: Option<&str>) -> Result<Answer, Fault> {
+    pub(super) async fn list_requests(&self, call: CorrelationId, query: Option<&str>) -> Result<Answer, ApiError> {
         let page = self.ledger.list(parse_query(query.unwrap_or_default())?).await?;
         let requests: Vec<Value> = page.requests.iter().map(|request| document::summary(request, &self.path_of(request.id))).collect();
         let mut body = json!({ "requests": requests });
@@ -39,11 +39,11 @@ where
     }
 }
 
-pub(super) fn unknown(id: CorrelationId) -> Fault {
-    Fault::new(StatusCode::NOT_FOUND, "unknown-request", format!("there is no request {id}"))
+pub(super) fn unknown(id: CorrelationId) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "unknown-request", format!("there is no request {id}"))
 }
 
-fn parse_query(query: &str) -> Result<Query, Fault> {
+fn parse_query(query: &str) -> Result<Query, ApiError> {
     let mut parsed = Query { limit: DEFAULT_LIMIT, ..Query::default() };
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
@@ -68,8 +68,8 @@ fn parse_query(query: &str) -> Result<Query, Fault> {
     Ok(parsed)
 }
 
-fn bad(name: &str, what: &str) -> Fault {
-    Fault::new(StatusCode::BAD_REQUEST, "bad-query", format!("query parameter {name:?}: {what}")).with("parameter", json!(name))
+fn bad(name: &str, what: &str) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "bad-query", format!("query parameter {name:?}: {what}")).with("parameter", json!(name))
 }
 
 fn known_statuses() -> String {

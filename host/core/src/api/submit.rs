@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
 
-use super::{Answer, Api, Call, Fault, MAX_BODY_BYTES, document};
+use super::{Answer, Api, ApiError, ApiRequest, MAX_BODY_BYTES, document};
 use crate::accept::{Submission, accept};
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
 
@@ -16,7 +16,7 @@ where
     L: Intake + Requests + Changes,
     S: Scheduler,
 {
-    pub(super) async fn submit(&self, call: Call, use_case: &str, request: Request<Bytes>) -> Result<Answer, Fault> {
+    pub(super) async fn submit(&self, call: ApiRequest, use_case: &str, request: Request<Bytes>) -> Result<Answer, ApiError> {
         let (parts, body) = request.into_parts();
         check_body(&parts.headers, &body)?;
         let submission = Submission {
@@ -45,9 +45,9 @@ where
 
 /// Refuses what is too large, or says that it is not JSON. Asking for `application/json` also keeps web pages of
 /// others from posting here unasked: browsers send that type across origins only after a preflight.
-pub(super) fn check_body(headers: &HeaderMap, body: &Bytes) -> Result<(), Fault> {
+pub(super) fn check_body(headers: &HeaderMap, body: &Bytes) -> Result<(), ApiError> {
     if body.len() > MAX_BODY_BYTES {
-        return Err(Fault::payload_too_large());
+        return Err(ApiError::payload_too_large());
     }
     let Some(given) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let essence = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -55,16 +55,16 @@ pub(super) fn check_body(headers: &HeaderMap, body: &Bytes) -> Result<(), Fault>
         return Ok(());
     }
     let detail = format!("the content type is {essence:?}: send \"content-type: application/json\" (with curl: --json)");
-    Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail))
+    Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail))
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {
         Ok(key) if !key.is_empty() && key.len() <= MAX_KEY => Ok(Some(key.to_owned())),
         _ => {
             let detail = format!("an Idempotency-Key is 1 to {MAX_KEY} visible ASCII characters");
-            Err(Fault::new(StatusCode::BAD_REQUEST, "idempotency-key-malformed", detail))
+            Err(ApiError::new(StatusCode::BAD_REQUEST, "idempotency-key-malformed", detail))
         }
     }
 }

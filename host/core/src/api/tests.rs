@@ -1,7 +1,7 @@
 //! The API whole, over fakes: bytes in, bytes out.
 
 mod change;
-mod faults;
+mod errors;
 mod read;
 mod submit;
 
@@ -12,11 +12,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderMap, Request, Response};
 use serde_json::Value;
 
-use super::{Api, ApiKey, CORRELATION_HEADER, Call};
-use crate::fire;
+use super::{Api, ApiKey, ApiRequest, CORRELATION_HEADER};
+use crate::fire::Firing;
 use crate::id::CorrelationId;
-use crate::ports::Changes as _;
-use crate::testing::{FakeBundle, FakeDeliver, FakeUseCases, MemoryLedger, RecordingScheduler, block_on, moment, sample_id};
+use crate::ports::{Aftercare, ScheduleError};
+use crate::request::{self, Claimed};
+use crate::testing::{FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, RecordingScheduler, block_on, moment, sample_id};
 
 const ORDERS: &str = r#"
 name = "orders"
@@ -79,7 +80,7 @@ impl Client {
     #[track_caller]
     fn send(&self, request: Request<Bytes>) -> Reply {
         self.calls.set(self.calls.get() + 1);
-        let call = Call { id: sample_id(self.calls.get()), now: self.now.get(), caller: Vec::new() };
+        let call = ApiRequest { id: sample_id(self.calls.get()), now: self.now.get(), caller: Vec::new() };
         let reply = Reply::read(block_on(self.api.answer(call, request)));
         let content_type = if reply.status < 400 { "application/json" } else { "application/problem+json" };
         assert_eq!(reply.header("content-type"), content_type);
@@ -118,11 +119,21 @@ impl Client {
 
     /// Fires the request once, as a host does at its time.
     fn fire(&self, id: CorrelationId) {
-        let claimed = self.claim(id);
-        let attempt = block_on(fire::attempt(&self.api.use_cases, &FakeDeliver::answering(Ok(None)), &claimed, None));
-        let notice = sample_id(9000 + self.calls.get());
-        let change = fire::conclude(&claimed.request, attempt, notice, self.now.get());
-        block_on(self.api.ledger.change(id, change, self.now.get())).unwrap();
+        let Claimed { request, body } = self.claim(id);
+        let clock = FakeClock::default();
+        clock.set(self.now.get());
+        let Api { use_cases, ledger, scheduler, .. } = &self.api;
+        let firing = Firing { use_cases, ledger, scheduler, deliver: &FakeDeliver::answering(Ok(None)), clock: &clock, aftercare: &NoCare };
+        block_on(firing.run(request, Some(body), None)).unwrap();
+    }
+}
+
+/// A host that does nothing after an attempt.
+struct NoCare;
+
+impl Aftercare for NoCare {
+    async fn again(&self, _request: &request::Request) -> Result<bool, ScheduleError> {
+        Ok(true)
     }
 }
 
@@ -144,7 +155,7 @@ impl Reply {
     }
 
     /// `status code` of an error.
-    fn fault(&self) -> String {
+    fn error(&self) -> String {
         format!("{} {}", self.status, self.body["code"].as_str().unwrap_or("(no code)"))
     }
 }

@@ -2,9 +2,12 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::lifecycle::apply;
-use crate::plugin::{Role, Stopped};
-use crate::request::Status;
-use crate::testing::{Delivered, FakeBundle, FakeDeliver, FakeUseCases, block_on, moment, new_request, sample_id};
+use crate::plugin::Role;
+use crate::ports::Intake as _;
+use crate::testing::{
+    Delivered, FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, RecordingScheduler, block_on, claim, moment, new_request,
+    sample_id,
+};
 
 const MANIFEST: &str = r#"
 name = "orders"
@@ -29,7 +32,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
 /// A request that is running its first attempt, since second 60.
 fn claimed() -> Claimed {
     let new = new_request(sample_id(1), "orders", at(60));
-    let (request, _) = apply(&new.request, &Change::Claim, at(60)).unwrap();
+    let request = apply(&new.request, &claim(), at(60)).unwrap().request;
     Claimed { request, body: new.body }
 }
 
@@ -59,7 +62,7 @@ fn fired(use_cases: &FakeUseCases, deliver: &FakeDeliver, claimed: &Claimed) -> 
 
 /// What becomes of the request: `status`, then the result or the failure, then the wait for another attempt.
 fn summary(claimed: &Claimed, change: &Change) -> String {
-    let (after, _) = apply(&claimed.request, change, at(61)).expect("what `conclude` says can be recorded");
+    let after = apply(&claimed.request, change, at(61)).expect("what `conclude` says can be recorded").request;
     let text = after.result.or(after.failure).unwrap_or_default();
     match after.status {
         Status::Scheduled => format!("scheduled: {text}; in {} s", (after.due_at - at(61)).num_seconds()),
@@ -185,6 +188,20 @@ fn a_request_runs_the_version_that_validated_it_or_the_latest() {
 }
 
 #[test]
+fn lease_follows_from_the_version_that_runs() {
+    let of = |policy: &str| {
+        let manifest =
+            MANIFEST.replace("timeout = \"3s\"", "timeout = \"300s\"").replace("[schedule]", &format!("[schedule]\nversion = '{policy}'"));
+        FakeBundle::new("v2", &manifest)
+    };
+    let claimed = to("hook");
+    let accepted = claimed.request.lease;
+    assert_eq!(lease(Some(&of("latest")), &claimed.request), Duration::from_secs(330));
+    assert_eq!(lease(Some(&of("pinned")), &claimed.request), accepted, "v1 runs it");
+    assert_eq!(lease::<FakeBundle>(None, &claimed.request), accepted);
+}
+
+#[test]
 fn an_http_target_gets_the_body_as_it_is_with_its_timeout() {
     let use_cases = FakeUseCases::of(answering(MANIFEST, Ok(Some("the plugin ran".to_owned()))));
     let deliver = FakeDeliver::answering(Ok(Some("taken".to_owned())));
@@ -213,7 +230,7 @@ fn a_target_that_is_no_longer_named_is_a_permanent_failure() {
 /// The request that tells of the end, for a processor that answers so.
 fn told(on: &str, answer: JobResult, claimed: &Claimed) -> Option<NewRequest> {
     let use_cases = FakeUseCases::of(answering(&format!("{MANIFEST}\n[on]\n{on}"), answer));
-    lifecycle::notice(&fired(&use_cases, &no_delivery(), claimed)).cloned()
+    fired(&use_cases, &no_delivery(), claimed).notice().cloned()
 }
 
 #[test]
@@ -291,8 +308,175 @@ fn a_result_is_cut_at_a_character() {
 
 #[test]
 fn without_its_body_a_request_fails_for_good() {
-    let request = crate::testing::new_request(sample_id(1), "orders", at(60)).request;
-    let change = conclude(&request, Attempt::<crate::testing::FakeBundle>::without_body(), sample_id(900), at(61));
+    let request = new_request(sample_id(1), "orders", at(60)).request;
+    let change = conclude(&request, Attempt::<FakeBundle>::without_body(), sample_id(900), at(61));
     let Change::Finish { outcome: Outcome::Failed { failure, .. }, .. } = change else { panic!("{change:?}") };
     assert!(failure.contains("not on record"), "{failure}");
+}
+
+fn slots_busy() -> HostFault {
+    HostFault::new("a free slot for plugins (all 128 busy)", "all 128 slots for plugins were busy")
+}
+
+/// The change for a host that cannot begin the attempt of the request for this reason.
+#[track_caller]
+fn check_deferred(use_cases: &FakeUseCases, deliver: &FakeDeliver, claimed: &Claimed, waits_for: &str) {
+    let expected = Change::Defer { claim: 1, waits_for: waits_for.to_owned(), at: at(61) + TimeDelta::milliseconds(250) };
+    assert_eq!(fired(use_cases, deliver, claimed), expected);
+}
+
+#[test]
+fn host_fault_defers_the_request_and_spends_no_attempt() {
+    let busy = FakeBundle::new("v1", MANIFEST);
+    let stopped = busy.stopped(Role::Process, Stopped::NotStarted(Box::new(slots_busy())), &[]);
+    let busy = FakeUseCases::of(busy.on_process(move |_| Err(stopped.clone())));
+    check_deferred(&busy, &no_delivery(), &claimed(), "a free slot for plugins (all 128 busy)");
+
+    let no_descriptor = FakeDeliver::failing(HostFault::new("a free file descriptor", "Too many open files (os error 24)"));
+    check_deferred(&FakeUseCases::of(answering(MANIFEST, Ok(None))), &no_descriptor, &to("hook"), "a free file descriptor");
+
+    let loading = FakeUseCases::default();
+    loading.fail_with(HostFault::new("version v1 of use case orders to be loaded", "it is being compiled"));
+    check_deferred(&loading, &no_delivery(), &claimed(), "version v1 of use case orders to be loaded");
+}
+
+/// A host over fakes, with one request that is due at second 60.
+struct Host {
+    use_cases: FakeUseCases,
+    ledger: MemoryLedger,
+    scheduler: RecordingScheduler,
+    deliver: FakeDeliver,
+    clock: FakeClock,
+    care: Care,
+}
+
+/// What was cleaned up, and of whom operators were notified.
+#[derive(Default)]
+struct Care(Mutex<Vec<String>>);
+
+impl Aftercare for Care {
+    async fn again(&self, _request: &Request) -> Result<bool, ScheduleError> {
+        Ok(false)
+    }
+
+    async fn clean_up(&self, _request: &Request) -> Result<(), ScheduleError> {
+        self.0.lock().unwrap().push("cleaned up".to_owned());
+        Ok(())
+    }
+
+    async fn notify_failed(&self, request: &Request) {
+        self.0.lock().unwrap().push(format!("notified of {}", request.status));
+    }
+}
+
+impl Host {
+    fn new(bundle: FakeBundle) -> Self {
+        let ledger = MemoryLedger::default();
+        block_on(ledger.insert(new_request(sample_id(1), "orders", at(60)))).unwrap();
+        let (use_cases, deliver) = (FakeUseCases::of(bundle), FakeDeliver::answering(Ok(None)));
+        Self { use_cases, ledger, scheduler: RecordingScheduler::default(), deliver, clock: FakeClock::default(), care: Care::default() }
+    }
+
+    fn firing(&self) -> Firing<'_, FakeUseCases, MemoryLedger, RecordingScheduler, FakeDeliver, FakeClock, Care> {
+        let Self { use_cases, ledger, scheduler, deliver, clock, care } = self;
+        Firing { use_cases, ledger, scheduler, deliver, clock, aftercare: care }
+    }
+
+    /// Claims the request at this time.
+    fn claim(&self, now: DateTime<Utc>) -> Claimed {
+        self.clock.set(now);
+        block_on(self.ledger.claim(sample_id(1), now)).unwrap().expect("the request is due")
+    }
+
+    fn fire(&self, now: DateTime<Utc>) -> Result<Fired, LedgerError> {
+        let Claimed { request, body } = self.claim(now);
+        block_on(self.firing().run(request, Some(body), None))
+    }
+
+    fn request(&self) -> Request {
+        block_on(self.ledger.find(sample_id(1))).unwrap().unwrap().0
+    }
+
+    fn cared(&self) -> Vec<String> {
+        std::mem::take(&mut *self.care.0.lock().unwrap())
+    }
+}
+
+fn failing(message: &str) -> FakeBundle {
+    answering(&format!("{MANIFEST}\n[on]\nfailure = 'told'"), Err(failure(message, false, None)))
+}
+
+#[test]
+fn firing_records_cleans_up_notifies_and_schedules_the_notice() {
+    let host = Host::new(failing("gone"));
+    let Ok(Fired::Ran(request)) = host.fire(at(60)) else { panic!("it ran") };
+    assert_eq!((&*request, request.status), (&host.request(), Status::Failed));
+    assert_eq!(host.cared(), ["cleaned up", "notified of failed"]);
+    assert_eq!(host.scheduler.scheduled(), [(sample_id(900), at(60))], "the notice");
+}
+
+#[test]
+fn deferred_request_is_scheduled_again_and_runs_when_the_host_can() {
+    let host = Host::new(answering(MANIFEST, Ok(None)));
+    host.use_cases.forget("orders");
+    host.use_cases.fail_with(HostFault::new("the store", "no route to host"));
+    let mut now = at(60);
+    for _ in 0..5 {
+        let Ok(Fired::Deferred(request)) = host.fire(now) else { panic!("it was deferred") };
+        assert_eq!((request.status, request.attempts, request.failures, request.interruptions), (Status::Scheduled, 0, 0, 0));
+        assert!(request.due_at > now, "no wait before the next try");
+        now = request.due_at;
+    }
+    assert_eq!(host.scheduler.scheduled().len(), 5);
+    assert!(host.cared().is_empty());
+    host.use_cases.fail_with(None);
+    host.use_cases.put(answering(MANIFEST, Ok(None)));
+    let Ok(Fired::Ran(request)) = host.fire(now) else { panic!("it ran") };
+    assert_eq!((request.status, request.attempts, request.waiting), (Status::Succeeded, 1, None));
+}
+
+#[test]
+fn end_that_cannot_be_recorded_at_once_is_recorded_later() {
+    let host = Host::new(answering(MANIFEST, Ok(None)));
+    let Claimed { request, body } = host.claim(at(60));
+    host.ledger.fail_changes_with(LedgerError::Unavailable("disk full".to_owned()));
+    assert!(block_on(host.firing().run(request.clone(), Some(body.clone()), None)).is_err());
+    let waited = host.clock.now() - at(60);
+    assert_eq!(waited, TimeDelta::seconds(9), "the tries span some seconds");
+    host.ledger.fail_changes_with(None);
+    assert!(matches!(block_on(host.firing().run(request, Some(body), None)), Ok(Fired::Ran(_))));
+}
+
+/// Interrupts the request once less than it takes to end it, and claims it again.
+fn nearly_cut_off(host: &Host) -> Request {
+    for _ in 1..MAX_INTERRUPTIONS {
+        let Claimed { request, .. } = host.claim(at(60));
+        let released = block_on(host.firing().release(&request, "the host stopped")).unwrap().unwrap();
+        assert_eq!(released.status, Status::Scheduled);
+    }
+    assert!(host.cared().is_empty() && host.scheduler.scheduled().is_empty(), "no end yet");
+    host.claim(at(60)).request
+}
+
+#[test]
+fn last_interruption_and_its_notice_are_one_write() {
+    let host = Host::new(failing("not called"));
+    let running = nearly_cut_off(&host);
+    host.ledger.fail_changes_with(LedgerError::Unavailable("disk full".to_owned()));
+    assert!(block_on(host.firing().release(&running, "the host stopped")).is_err());
+    assert_eq!((host.request().status, host.ledger.ids().len()), (Status::Running, 1), "neither the end nor the notice");
+    host.ledger.fail_changes_with(None);
+    let ended = block_on(host.firing().release(&running, "the host stopped")).unwrap().unwrap();
+    assert_eq!((ended.status, host.ledger.ids().len()), (Status::Failed, 2), "both");
+    assert_eq!(host.cared(), ["cleaned up", "notified of failed"]);
+    assert_eq!(host.scheduler.scheduled().len(), 1, "the notice");
+}
+
+#[test]
+fn last_interruption_waits_for_the_manifest_that_names_who_is_notified() {
+    let host = Host::new(failing("not called"));
+    let running = nearly_cut_off(&host);
+    host.use_cases.fail_with(HostFault::new("the store", "no route to host"));
+    assert!(block_on(host.firing().release(&running, "the host stopped")).is_err());
+    assert_eq!(host.request().status, Status::Running);
 }

@@ -1,7 +1,15 @@
 use chrono::TimeDelta;
 
 use super::*;
-use crate::testing::{moment, new_request, sample_id};
+use crate::testing::{LEASE, claim, moment, new_request, sample_id};
+
+/// The request after a change that adds a line to its history, and the line.
+fn apply(request: &Request, change: &Change, now: DateTime<Utc>) -> Result<(Request, HistoryEntry), Refusal> {
+    super::apply(request, change, now).map(|applied| match applied.line {
+        Line::Add(entry) => (applied.request, entry),
+        other => panic!("{change:?}: {other:?}"),
+    })
+}
 
 fn at(seconds: i64) -> DateTime<Utc> {
     moment() + TimeDelta::seconds(seconds)
@@ -22,8 +30,8 @@ fn request(status: Status) -> Request {
     }
 }
 
-fn finish(attempt: u32, outcome: Outcome) -> Change {
-    Change::Finish { attempt, outcome }
+fn finish(claim: u32, outcome: Outcome) -> Change {
+    Change::Finish { claim, outcome }
 }
 
 fn succeeded() -> Outcome {
@@ -38,8 +46,8 @@ fn failed() -> Outcome {
     Outcome::Failed { failure: "gone".to_owned(), notice: None }
 }
 
-fn release(attempt: u32) -> Change {
-    Change::Release { attempt, reason: "the host stopped".to_owned() }
+fn release(claim: u32) -> Change {
+    Change::Release { claim, reason: "the host stopped".to_owned(), notice: None }
 }
 
 /// What a change at second 100 makes of a request of each status, in the order of [`Status::ALL`].
@@ -62,7 +70,7 @@ fn each_change_is_possible_in_the_states_where_it_makes_sense() {
     let not_scheduled = "NotScheduled";
     check(&Change::Cancel, ["cancelled → cancelled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
     check(&Change::Move(at(500)), ["moved → scheduled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
-    check(&Change::Claim, ["started → running", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
+    check(&claim(), ["started → running", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
     check(&Change::Retry, ["NotFailed", "NotFailed", "NotFailed", "retried → scheduled", "NotFailed"]);
     let abort = Change::Abort { reason: "no more rules".to_owned() };
     check(&abort, ["cancelled → cancelled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
@@ -85,10 +93,10 @@ fn only_the_attempt_that_is_running_can_end() {
 #[test]
 fn a_claim_is_refused_before_the_request_is_due() {
     let request = request(Status::Scheduled);
-    let early = apply(&request, &Change::Claim, at(60) - TimeDelta::nanoseconds(1));
+    let early = apply(&request, &claim(), at(60) - TimeDelta::nanoseconds(1));
     assert_eq!(early.unwrap_err(), Refusal::NotDue);
-    let (running, _) = apply(&request, &Change::Claim, at(60)).unwrap();
-    assert_eq!((running.attempts, running.lease_until), (3, Some(at(60) + request.lease)));
+    let (running, _) = apply(&request, &claim(), at(60)).unwrap();
+    assert_eq!((running.attempts, running.lease_until), (3, Some(at(60) + LEASE)));
 }
 
 #[test]
@@ -96,7 +104,7 @@ fn a_moved_request_is_due_at_its_new_time_and_keeps_its_first() {
     let (moved, entry) = apply(&request(Status::Scheduled), &Change::Move(at(500)), at(10)).unwrap();
     assert_eq!((moved.trigger_at, moved.due_at, moved.first_trigger_at), (at(500), at(500), at(60)));
     assert_eq!(entry.detail.as_deref(), Some("to 2027-01-01T00:08:20.000Z"));
-    assert_eq!(apply(&moved, &Change::Claim, at(499)).unwrap_err(), Refusal::NotDue);
+    assert_eq!(apply(&moved, &claim(), at(499)).unwrap_err(), Refusal::NotDue);
 }
 
 #[test]
@@ -147,7 +155,7 @@ fn what_could_not_be_scheduled_says_why() {
 fn claims_until_the_end(mut request: Request) -> (u32, Request) {
     let before = request.attempts;
     while request.status == Status::Scheduled {
-        request = apply(&request, &Change::Claim, at(100)).unwrap().0;
+        request = apply(&request, &claim(), at(100)).unwrap().0;
         request = apply(&request, &release(request.attempts), at(100)).unwrap().0;
     }
     (request.attempts - before, request)
@@ -178,10 +186,70 @@ fn a_history_begins_with_the_acceptance() {
 fn only_an_end_brings_a_notice() {
     let told = new_request(sample_id(2), "orders", at(60));
     let boxed = || Some(Box::new(told.clone()));
-    let success = finish(1, Outcome::Succeeded { result: None, notice: boxed() });
-    let failure = finish(1, Outcome::Failed { failure: String::new(), notice: boxed() });
-    assert_eq!((notice(&success), notice(&failure)), (Some(&told), Some(&told)));
-    for change in [finish(1, succeeded()), finish(1, retry()), release(1), Change::Cancel, Change::Claim] {
-        assert_eq!(notice(&change), None, "{change:?}");
+    let success = finish(2, Outcome::Succeeded { result: None, notice: boxed() });
+    let failure = finish(2, Outcome::Failed { failure: String::new(), notice: boxed() });
+    let release = Change::Release { claim: 2, reason: String::new(), notice: boxed() };
+    let notice = |request: &Request, change: &Change| super::apply(request, change, at(100)).unwrap().notice.cloned();
+    let running = request(Status::Running);
+    let cut_off = Request { interruptions: MAX_INTERRUPTIONS - 1, ..running.clone() };
+    assert_eq!((notice(&running, &success), notice(&running, &failure)), (Some(told.clone()), Some(told.clone())));
+    assert_eq!((notice(&running, &release), notice(&cut_off, &release)), (None, Some(told.clone())));
+    for change in [finish(2, succeeded()), finish(2, retry())] {
+        assert_eq!(notice(&running, &change), None, "{change:?}");
+    }
+}
+
+fn defer(claim: u32, waits_for: &str) -> Change {
+    Change::Defer { claim, waits_for: waits_for.to_owned(), at: at(101) }
+}
+
+/// Claims the request and defers it again.
+fn deferred(request: &Request, waits_for: &str) -> (Request, Line) {
+    let running = apply(request, &claim(), at(101)).unwrap().0;
+    let change = defer(running.claim(), waits_for);
+    let applied = super::apply(&running, &change, at(101)).unwrap();
+    (applied.request, applied.line)
+}
+
+#[test]
+fn deferral_counts_neither_attempt_nor_failure_nor_interruption() {
+    let before = Request { interruptions: 3, ..request(Status::Scheduled) };
+    let (waiting, _) = deferred(&before, "a slot");
+    let expected = Request { deferrals: 1, due_at: at(101), waiting: Some(Waiting { on: "a slot".to_owned(), since: at(101) }), ..before };
+    assert_eq!(waiting, expected);
+}
+
+#[test]
+fn deferrals_add_one_line_for_each_reason_in_a_row() {
+    let (waiting, first) = deferred(&request(Status::Scheduled), "a slot");
+    let Line::ReplaceLast(entry) = first else { panic!("{first:?}") };
+    assert_eq!((entry.event, entry.attempt, entry.detail.as_deref()), (Event::Deferred, 3, Some("waits for a slot")));
+    let (waiting, second) = deferred(&waiting, "a slot");
+    assert_eq!(second, Line::RemoveLast);
+    let (waiting, third) = deferred(&waiting, "a secret");
+    assert!(matches!(third, Line::ReplaceLast(_)), "{third:?}");
+    assert_eq!(waiting.waiting.unwrap().since, at(101), "it has waited since the first of them");
+}
+
+#[test]
+fn only_the_newest_claim_can_be_deferred_or_ended() {
+    let (waiting, _) = deferred(&request(Status::Scheduled), "a slot");
+    let running = apply(&waiting, &claim(), at(200)).unwrap().0;
+    assert_eq!((running.attempts, running.claim()), (3, 4));
+    for late in [defer(3, "a slot"), finish(3, succeeded()), release(3)] {
+        assert_eq!(super::apply(&running, &late, at(201)).unwrap_err(), Refusal::ClaimLost, "{late:?}");
+    }
+}
+
+#[test]
+fn wait_is_over_when_an_attempt_ends_or_the_request_is_moved() {
+    let (waiting, _) = deferred(&request(Status::Scheduled), "a slot");
+    let running = apply(&waiting, &claim(), at(200)).unwrap().0;
+    assert!(running.waiting.is_some(), "its attempt may be deferred again");
+    for change in [finish(4, retry()), finish(4, succeeded()), release(4)] {
+        assert_eq!(apply(&running, &change, at(201)).unwrap().0.waiting, None, "{change:?}");
+    }
+    for change in [Change::Move(at(500)), Change::Cancel] {
+        assert_eq!(apply(&waiting, &change, at(201)).unwrap().0.waiting, None, "{change:?}");
     }
 }

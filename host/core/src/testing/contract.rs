@@ -28,6 +28,8 @@ pub async fn ledger_contract(ledger: &(impl Intake + Requests + Changes)) {
     intake::concurrent_inserts_under_one_key_store_one_request(ledger).await;
     transitions::every_change_in_every_state_is_made_or_refused(ledger).await;
     transitions::a_notice_is_stored_with_the_end_and_only_with_it(ledger).await;
+    transitions::the_notice_of_a_release_is_stored_with_the_last_one_only(ledger).await;
+    transitions::a_deferral_takes_back_its_claim_and_no_newer_one(ledger).await;
     transitions::a_change_whose_notice_cannot_be_stored_is_not_made(ledger).await;
     transitions::concurrent_changes_that_exclude_each_other_make_one(ledger).await;
     lists::filters_select(ledger).await;
@@ -92,10 +94,10 @@ impl Model {
     /// Applies the change and returns the answer that the ledger must give.
     fn change(&mut self, change: &Change, now: DateTime<Utc>) -> Changed {
         match lifecycle::apply(&self.request, change, now) {
-            Ok((next, entry)) => {
-                self.request = next.clone();
-                self.history.push(entry);
-                Changed::Done(next)
+            Ok(applied) => {
+                applied.line.write(&mut self.history, |entry| entry);
+                self.request = applied.request.clone();
+                Changed::Done(applied.request)
             }
             Err(refusal) => Changed::Refused(self.request.clone(), refusal),
         }

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::host_fault::HostFault;
 use crate::id::CorrelationId;
 use crate::plugin::JobResult;
 use crate::ports::{Deliver, Delivery};
@@ -21,13 +22,18 @@ pub struct Delivered {
 
 /// Records each delivery and always returns the same answer.
 pub struct FakeDeliver {
-    answer: JobResult,
+    answer: Result<JobResult, HostFault>,
     delivered: Mutex<Vec<Delivered>>,
 }
 
 impl FakeDeliver {
     pub fn answering(answer: JobResult) -> Self {
-        Self { answer, delivered: Mutex::default() }
+        Self { answer: Ok(answer), delivered: Mutex::default() }
+    }
+
+    /// A host that cannot begin a delivery.
+    pub fn failing(fault: HostFault) -> Self {
+        Self { answer: Err(fault), delivered: Mutex::default() }
     }
 
     pub fn delivered(&self) -> Vec<Delivered> {
@@ -36,7 +42,7 @@ impl FakeDeliver {
 }
 
 impl Deliver for FakeDeliver {
-    async fn deliver(&self, delivery: Delivery<'_>) -> JobResult {
+    async fn deliver(&self, delivery: Delivery<'_>) -> Result<JobResult, HostFault> {
         let Delivery { target, timeout, claimed } = delivery;
         let url = match target {
             Target::Http { url, .. } => url.clone(),

@@ -6,9 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 use crate::id::CorrelationId;
-use crate::lifecycle::{self, Change, Refusal};
+use crate::lifecycle::{self, Applied, Change, Refusal};
 use crate::ports::{Changed, Changes, Inserted, Intake, LedgerError, Requests};
 use crate::request::{Claimed, Cursor, HistoryEntry, NewRequest, Page, Query, Request};
+use crate::testing::claim;
 
 /// A ledger in memory. Can be made to fail.
 #[derive(Debug, Default)]
@@ -54,7 +55,7 @@ impl MemoryLedger {
     /// Claims a request for its next attempt. Returns `None` if there is no such request or the claim is
     /// refused.
     pub async fn claim(&self, id: CorrelationId, now: DateTime<Utc>) -> Result<Option<Claimed>, LedgerError> {
-        match self.change(id, Change::Claim, now).await? {
+        match self.change(id, claim(), now).await? {
             Changed::Done(request) => Ok(self.body(id).map(|body| Claimed { request, body })),
             _ => Ok(None),
         }
@@ -158,12 +159,12 @@ impl Changes for MemoryLedger {
         if row.adopted && matches!(change, Change::Abort { .. }) {
             return Ok(Changed::Refused(row.request.clone(), Refusal::Acknowledged));
         }
-        let (next, entry) = match lifecycle::apply(&row.request, &change, now) {
+        let Applied { request: next, line, notice } = match lifecycle::apply(&row.request, &change, now) {
             Ok(applied) => applied,
             Err(refusal) => return Ok(Changed::Refused(row.request.clone(), refusal)),
         };
         // Insert the notice first, since this can fail: then neither the notice nor the change is stored.
-        if let Some(notice) = lifecycle::notice(&change) {
+        if let Some(notice) = notice {
             rows.insert(notice)?;
         }
         if matches!(change, Change::Abort { .. }) {
@@ -171,7 +172,7 @@ impl Changes for MemoryLedger {
         }
         if let Some(row) = rows.by_id.get_mut(&id) {
             row.request = next.clone();
-            row.history.push(entry);
+            line.write(&mut row.history, |entry| entry);
         }
         Ok(Changed::Done(next))
     }

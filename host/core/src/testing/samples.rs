@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::id::CorrelationId;
+use crate::lifecycle::Change;
 use crate::request::{NewRequest, Request, Status};
 
 /// Returns the start time of tests: 2027-01-01T00:00:00Z.
@@ -19,7 +20,15 @@ pub fn sample_id(n: u64) -> CorrelationId {
     CorrelationId::new(moment(), random)
 }
 
-/// Returns a request that was received at [`moment`] and is scheduled for `trigger_at`, with a lease of one minute.
+/// The lease of [`new_request`].
+pub const LEASE: Duration = Duration::from_mins(1);
+
+/// A claim for [`LEASE`].
+pub fn claim() -> Change {
+    Change::Claim { lease: LEASE }
+}
+
+/// Returns a request that was received at [`moment`] and is scheduled for `trigger_at`, with a lease of [`LEASE`].
 pub fn new_request(id: CorrelationId, use_case: &str, trigger_at: DateTime<Utc>) -> NewRequest {
     let request = Request {
         id,
@@ -32,13 +41,15 @@ pub fn new_request(id: CorrelationId, use_case: &str, trigger_at: DateTime<Utc>)
         first_trigger_at: trigger_at,
         due_at: trigger_at,
         attempts: 0,
+        deferrals: 0,
         failures: 0,
         interruptions: 0,
-        lease: Duration::from_mins(1),
+        lease: LEASE,
         lease_until: None,
         finished_at: None,
         result: None,
         failure: None,
+        waiting: None,
         idempotency_hash: None,
         notice_of: None,
     };

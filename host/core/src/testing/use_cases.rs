@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::FakeBundle;
-use crate::ports::{Bundle, Update, UpdateState, UseCaseInfo, UseCases};
+use crate::host_fault::HostFault;
+use crate::ports::{Bundle, Update, UpdateState, UseCaseError, UseCaseInfo, UseCases};
 
 /// Use cases that a test puts and removes. Keeps every version until `forget`.
 #[derive(Default)]
@@ -16,6 +17,7 @@ struct Held {
     versions: BTreeMap<(String, String), Arc<FakeBundle>>,
     errors: BTreeMap<String, String>,
     loading: BTreeMap<String, Update>,
+    fault: Option<HostFault>,
 }
 
 impl FakeUseCases {
@@ -45,6 +47,11 @@ impl FakeUseCases {
         self.lock().versions.retain(|(of, _), _| of != name);
     }
 
+    /// Makes every version but the current one unavailable with this fault; `None` ends that.
+    pub fn fail_with(&self, fault: impl Into<Option<HostFault>>) {
+        self.lock().fault = fault.into();
+    }
+
     /// Records an upload that failed with `error`.
     pub fn put_broken(&self, name: &str, error: &str) {
         self.lock().errors.insert(name.to_owned(), error.to_owned());
@@ -67,9 +74,13 @@ impl UseCases for FakeUseCases {
         self.lock().current.get(name).cloned()
     }
 
-    async fn version(&self, name: &str, version: &str) -> Result<Arc<FakeBundle>, String> {
-        let key = (name.to_owned(), version.to_owned());
-        self.lock().versions.get(&key).cloned().ok_or_else(|| format!("version {version} of use case {name} is gone"))
+    async fn version(&self, name: &str, version: &str) -> Result<Arc<FakeBundle>, UseCaseError> {
+        let (held, key) = (self.lock(), (name.to_owned(), version.to_owned()));
+        if let Some(fault) = &held.fault {
+            return Err(fault.clone().into());
+        }
+        let gone = || UseCaseError::Unusable(format!("version {version} of use case {name} is gone"));
+        held.versions.get(&key).cloned().ok_or_else(gone)
     }
 
     async fn list(&self) -> Vec<UseCaseInfo> {

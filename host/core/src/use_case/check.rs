@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{AwsTarget, ManifestError, PluginSpec, Target, Targets, UseCase};
 use crate::arn::Arn;
-use crate::bundle::{CASES_DIR, is_file_name};
+use crate::file_name::{CASES_DIR, is_file_name};
 use crate::plugin::Role;
 
 /// Range of timeouts: from one tick of the host's deadline clock to the longest run of a Lambda function.

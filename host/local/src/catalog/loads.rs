@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use postdate_core::ports::{Update, UpdateState};
-use postdate_core::schedule::rfc3339;
+use postdate_core::time::rfc3339;
 use postdate_runtime::LoadedBundle;
 use tokio::task::{AbortHandle, Id, JoinSet};
 

@@ -1,5 +1,7 @@
 //! What the timer asks of the ledger.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Change};
@@ -16,17 +18,23 @@ pub struct Due {
 }
 
 impl SqliteLedger {
-    /// Claims what is due, oldest first, at most `limit`. `clock` is asked inside the transaction: the claim is made at
-    /// the moment that it says, not at the one when it was queued.
-    pub async fn claim_due(&self, clock: impl Fn() -> DateTime<Utc> + Send + 'static, limit: usize) -> Result<Due, LedgerError> {
+    /// Claims what is due, oldest first, at most `limit`. `clock` and `lease` are called inside the transaction: a claim is of the
+    /// moment at which it is made, not of the one at which it was queued.
+    pub async fn claim_due(
+        &self,
+        clock: impl Fn() -> DateTime<Utc> + Send + 'static,
+        lease: impl Fn(&Request) -> Duration + Send + 'static,
+        limit: usize,
+    ) -> Result<Due, LedgerError> {
         self.write(move |connection| {
             let now = clock();
             let mut due = Due::default();
             for (seq, request, body) in rows::due(connection, now, limit)? {
                 // Cannot be refused: what is selected is scheduled and due, and this thread alone writes.
-                let Ok((next, entry)) = lifecycle::apply(&request, &Change::Claim, now) else { continue };
-                rows::update(connection, seq, &request, &next, &entry)?;
-                due.claimed.push(Claimed { request: next, body });
+                let claim = Change::Claim { lease: lease(&request) };
+                let Ok(applied) = lifecycle::apply(&request, &claim, now) else { continue };
+                rows::update(connection, seq, &request, &applied)?;
+                due.claimed.push(Claimed { request: applied.request, body });
             }
             due.next = rows::next_due(connection)?;
             Ok(due)
@@ -35,7 +43,7 @@ impl SqliteLedger {
     }
 
     /// Requests whose claim ran out at `now`; with `None`, all that are claimed.
-    pub async fn abandoned(&self, now: Option<DateTime<Utc>>) -> Result<Vec<(CorrelationId, u32)>, LedgerError> {
+    pub async fn abandoned(&self, now: Option<DateTime<Utc>>) -> Result<Vec<Request>, LedgerError> {
         self.read(move |connection| rows::abandoned(connection, now)).await
     }
 

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
-use postdate_core::lifecycle;
-use postdate_core::request::{Cursor, Event, HistoryEntry, NewRequest, Page, Query, Request};
+use postdate_core::lifecycle::{self, Applied, Line};
+use postdate_core::request::{Cursor, Event, HistoryEntry, NewRequest, Page, Query, Request, Waiting};
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
-     failures, interruptions, lease_ms, lease_until, finished_at, result, failure, idempotency_hash, notice_of";
+     failures, interruptions, lease_ms, lease_until, finished_at, result, failure, idempotency_hash, notice_of, \
+     deferrals, waits_for, waits_since";
 
 /// Stores a request with the first line of its history; false where its idempotency key is taken.
 pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<bool> {
@@ -46,12 +47,17 @@ pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<boo
     Ok(true)
 }
 
-/// Stores what a change made of a request, with its line of history.
-pub fn update(connection: &Connection, seq: i64, before: &Request, after: &Request, entry: &HistoryEntry) -> rusqlite::Result<()> {
+/// Stores what a change made of a request, and of its history.
+pub fn update(
+    connection: &Connection,
+    seq: i64,
+    before: &Request,
+    Applied { request: after, line, .. }: &Applied<'_>,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "UPDATE requests SET status = ?2, due_at = ?3, attempts = ?4, failures = ?5, interruptions = ?6, lease_until = ?7, \
-             finished_at = ?8, result = ?9, failure = ?10 WHERE seq = ?1",
+             finished_at = ?8, result = ?9, failure = ?10, deferrals = ?11, waits_for = ?12, waits_since = ?13 WHERE seq = ?1",
         )?
         .execute(params![
             seq,
@@ -64,14 +70,21 @@ pub fn update(connection: &Connection, seq: i64, before: &Request, after: &Reque
             after.finished_at.map(millis),
             after.result,
             after.failure,
+            after.deferrals,
+            after.waiting.as_ref().map(|waiting| &waiting.on),
+            after.waiting.as_ref().map(|waiting| millis(waiting.since)),
         ])?;
     // Apart, since naming the column in an update rewrites the indexes of the lists.
     if after.trigger_at != before.trigger_at {
         connection.prepare_cached("UPDATE requests SET trigger_at = ?2 WHERE seq = ?1")?.execute(params![seq, millis(after.trigger_at)])?;
     }
-    let n: i64 =
-        connection.prepare_cached("SELECT coalesce(max(n), 0) + 1 FROM history WHERE request = ?1")?.query_row([seq], |row| row.get(0))?;
-    append_history(connection, seq, n, entry)
+    let last: i64 =
+        connection.prepare_cached("SELECT coalesce(max(n), 0) FROM history WHERE request = ?1")?.query_row([seq], |row| row.get(0))?;
+    if let Line::Add(entry) = line {
+        return append_history(connection, seq, last + 1, entry);
+    }
+    connection.prepare_cached("DELETE FROM history WHERE request = ?1 AND n = ?2")?.execute([seq, last])?;
+    if let Line::ReplaceLast(entry) = line { append_history(connection, seq, last, entry) } else { Ok(()) }
 }
 
 /// Lets another request take the idempotency key of this one.
@@ -180,11 +193,11 @@ pub fn next_due(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc
         .optional()
 }
 
-/// Running requests whose claim ran out at `now`, or all of them, with the attempt that was claimed.
-pub fn abandoned(connection: &Connection, now: Option<DateTime<Utc>>) -> rusqlite::Result<Vec<(CorrelationId, u32)>> {
+/// Running requests whose claim ran out at `now`, or all of them.
+pub fn abandoned(connection: &Connection, now: Option<DateTime<Utc>>) -> rusqlite::Result<Vec<Request>> {
     connection
-        .prepare_cached("SELECT id, attempts FROM requests WHERE status = 'running' AND lease_until <= ?1 ORDER BY due_at, seq")?
-        .query_map([now.map_or(i64::MAX, millis)], |row| Ok((parsed(row, 0)?, row.get(1)?)))?
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM requests WHERE status = 'running' AND lease_until <= ?1 ORDER BY due_at, seq"))?
+        .query_map([now.map_or(i64::MAX, millis)], |row| Ok(read_request(row)?.1))?
         .collect()
 }
 
@@ -212,6 +225,11 @@ fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
         result: row.get(16)?,
         failure: row.get(17)?,
         idempotency_hash: row.get(18)?,
+        deferrals: row.get(20)?,
+        waiting: match (row.get(21)?, optional_time(row, 22)?) {
+            (Some(on), Some(since)) => Some(Waiting { on, since }),
+            _ => None,
+        },
         notice_of: row.get::<_, Option<String>>(19)?.map(|id| id.parse().map_err(|_| unreadable(19, &id))).transpose()?,
     };
     Ok((row.get(0)?, request))

@@ -36,7 +36,7 @@ async fn insert_all(ledger: &SqliteLedger, requests: impl IntoIterator<Item = Ne
 }
 
 async fn claim_at(ledger: &SqliteLedger, now: DateTime<Utc>, limit: usize) -> Due {
-    ledger.claim_due(move || now, limit).await.unwrap()
+    ledger.claim_due(move || now, |request| request.lease, limit).await.unwrap()
 }
 
 fn ids(due: &Due) -> Vec<CorrelationId> {
@@ -201,7 +201,7 @@ async fn a_claim_is_of_the_moment_at_which_it_is_made() {
     let clock = Arc::new(AtomicI64::new(0));
     let (release, held) = hold_writer(&ledger).await;
     let read = Arc::clone(&clock);
-    let mut claim = pin!(ledger.claim_due(move || at(read.load(Ordering::SeqCst)), 10));
+    let mut claim = pin!(ledger.claim_due(move || at(read.load(Ordering::SeqCst)), |request| request.lease, 10));
     ask(claim.as_mut()).await;
     clock.store(61, Ordering::SeqCst);
     drop(release);
@@ -219,8 +219,9 @@ async fn a_claim_is_abandoned_when_its_lease_has_run_out() {
         claim_at(&ledger, at(seconds), 1).await;
     }
     let outcome = Outcome::Succeeded { result: None, notice: None };
-    ledger.change(sample_id(3), Change::Finish { attempt: 1, outcome }, at(30)).await.unwrap();
-    let abandoned = async |now| ledger.abandoned(now).await.unwrap();
+    ledger.change(sample_id(3), Change::Finish { claim: 1, outcome }, at(30)).await.unwrap();
+    let abandoned =
+        async |now| -> Vec<_> { ledger.abandoned(now).await.unwrap().iter().map(|request| (request.id, request.claim())).collect() };
     assert_eq!(abandoned(Some(at(60) - TimeDelta::milliseconds(1))).await, []);
     assert_eq!(abandoned(Some(at(60))).await, [(sample_id(1), 1)]);
     assert_eq!(abandoned(Some(at(1000))).await, [(sample_id(1), 1), (sample_id(2), 1)]);
@@ -240,7 +241,7 @@ async fn the_outlook_knows_what_runs_and_what_is_next() {
     assert_eq!(outlook(60).await, (Some(at(60)), true));
     claim_at(&ledger, at(60), 1).await;
     assert_eq!(outlook(61).await, (None, true));
-    ledger.change(sample_id(1), Change::Release { attempt: 1, reason: "stop".to_owned() }, at(70)).await.unwrap();
+    ledger.change(sample_id(1), Change::Release { claim: 1, reason: "stop".to_owned(), notice: None }, at(70)).await.unwrap();
     ledger.change(sample_id(1), Change::Cancel, at(70)).await.unwrap();
     assert_eq!(outlook(71).await, (None, false));
 }
@@ -301,9 +302,41 @@ fn a_file_of_another_schema_version_is_refused_and_left_alone() {
     let path = directory.path().join("ledger.sqlite");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE requests (x); PRAGMA user_version = 99;").unwrap();
     let error = SqliteLedger::open(&path).err().expect("a file of version 99 was opened");
-    assert_eq!(error.to_string(), "the ledger failed: the ledger has schema version 99; this program knows 1");
+    assert_eq!(error.to_string(), "the ledger failed: the ledger has schema version 99; this program knows 2");
     let kept: i64 = Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(kept, 99);
+}
+
+/// The request of id 1 as a ledger of schema version 1 left it, running its second attempt.
+const OF_VERSION_1: &str = "INSERT INTO requests (id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, \
+     due_at, attempts, failures, interruptions, lease_ms, lease_until, body) VALUES (?1, 'orders', 'v1', 'here', 'running', ?2, ?2, ?2, \
+     ?2, 2, 1, 0, 60000, ?2 + 60000, '{}')";
+
+#[tokio::test]
+async fn a_file_of_schema_version_1_opens_and_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.sqlite");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(&format!("{} PRAGMA user_version = 1;", MIGRATIONS[0])).unwrap();
+    old.execute(OF_VERSION_1, params![sample_id(1).to_string(), moment().timestamp_millis()]).unwrap();
+    drop(old);
+    let ledger = SqliteLedger::open(&path).unwrap();
+    let request = ledger.request(sample_id(1)).await.unwrap().unwrap();
+    assert_eq!((request.attempts, request.claim(), request.waiting.as_ref()), (2, 2, None));
+    let defer = Change::Defer { claim: 2, waits_for: "a slot".to_owned(), at: at(2) };
+    ledger.change(sample_id(1), defer, at(1)).await.unwrap();
+    drop(ledger);
+    let ledger = SqliteLedger::open(&path).unwrap();
+    let claimed = claim_at(&ledger, at(2), 1).await.claimed.remove(0).request;
+    assert_eq!((claimed.attempts, claimed.claim(), claimed.waiting.map(|waiting| waiting.since)), (2, 3, Some(at(1))));
+}
+
+#[tokio::test]
+async fn a_claim_has_the_lease_that_it_is_given() {
+    let (ledger, _directory) = empty();
+    insert_all(&ledger, [due(1, 60)]).await;
+    let claimed = ledger.claim_due(|| at(60), |_| std::time::Duration::from_secs(500), 1).await.unwrap().claimed;
+    assert_eq!(claimed[0].request.lease_until, Some(at(560)));
 }
 
 #[test]
@@ -323,7 +356,7 @@ async fn the_file_can_be_read_with_any_tool() {
     insert_all(&ledger, [due(1, 0), due(2, 60)]).await;
     claim_at(&ledger, at(0), 1).await;
     let failure = Outcome::Failed { failure: "out of stock".to_owned(), notice: None };
-    ledger.change(sample_id(1), Change::Finish { attempt: 1, outcome: failure }, at(1)).await.unwrap();
+    ledger.change(sample_id(1), Change::Finish { claim: 1, outcome: failure }, at(1)).await.unwrap();
     let lines = |sql: &str| -> Vec<String> {
         let reader = Connection::open(directory.path().join("ledger.sqlite")).unwrap();
         let mut statement = reader.prepare(sql).unwrap();

@@ -2,18 +2,22 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 
-async fn load(loads: &AtomicU32, result: Result<u32, &str>) -> Result<u32, String> {
+fn unusable(reason: &str) -> UseCaseError {
+    UseCaseError::Unusable(reason.to_owned())
+}
+
+async fn load(loads: &AtomicU32, result: Result<u32, &str>) -> Result<u32, UseCaseError> {
     loads.fetch_add(1, Ordering::SeqCst);
     // The others come while it loads.
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
-    result.map_err(str::to_owned)
+    result.map_err(unusable)
 }
 
 #[tokio::test]
 async fn those_who_want_the_same_share_one_load() {
-    for (result, expected) in [(Ok(7), Ok(Arc::new(7))), (Err("no"), Err("no".to_owned()))] {
+    for (result, expected) in [(Ok(7), Ok(Arc::new(7))), (Err("no"), Err(unusable("no")))] {
         let (pinned, loads) = (Pinned::default(), AtomicU32::new(0));
         let get = || pinned.get("orders", "1", load(&loads, result));
         let (a, b, c) = tokio::join!(get(), get(), get());

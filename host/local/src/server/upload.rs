@@ -8,7 +8,7 @@ use axum::body::Body;
 use chrono::Utc;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
-use postdate_core::api::Fault;
+use postdate_core::api::ApiError;
 use postdate_core::use_case::is_use_case_name;
 use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Upload};
 use serde_json::{Value, json};
@@ -17,21 +17,21 @@ use super::App;
 use crate::catalog::UploadError;
 
 /// Whether an authorized call may upload this use case.
-pub fn check(app: &App, name: &str) -> Result<(), Fault> {
+pub fn check(app: &App, name: &str) -> Result<(), ApiError> {
     if app.api.key.is_none() {
         // A manifest may ask for any secret of the server: it is not everybody's who can reach the port.
         let detail = "uploads need an API key: start the server with POSTDATE_API_KEY, or copy the bundle to its directory of use cases";
-        return Err(Fault::new(StatusCode::FORBIDDEN, "uploads-need-a-key", detail));
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "uploads-need-a-key", detail));
     }
     if !is_use_case_name(name) {
         let detail = format!("{name:?} is not the name of a use case: 1 to 32 of a-z, 0-9 and \"-\"");
-        return Err(Fault::new(StatusCode::NOT_FOUND, "unknown-use-case", detail));
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown-use-case", detail));
     }
     Ok(())
 }
 
 /// Takes the body of a call that [`check`] has passed. The answer's document says what serves now.
-pub async fn put(app: &App, name: &str, body: Body) -> Result<Value, Fault> {
+pub async fn put(app: &App, name: &str, body: Body) -> Result<Value, ApiError> {
     let archive = receive(body, app.scratch.clone()).await?;
     let upload = tokio::task::spawn_blocking(move || tarball::read(std::io::BufReader::new(archive)));
     let upload = upload.await.map_err(|error| internal(&error))?.map_err(|error| refused(&error))?;
@@ -43,17 +43,17 @@ pub async fn put(app: &App, name: &str, body: Body) -> Result<Value, Fault> {
 }
 
 /// The body, in a file that has no name: an archive may be larger than what a server should hold in memory.
-async fn receive(mut body: Body, scratch: PathBuf) -> Result<File, Fault> {
+async fn receive(mut body: Body, scratch: PathBuf) -> Result<File, ApiError> {
     let mut file = tempfile::tempfile_in(scratch).map_err(|error| internal(&error))?;
     let mut received: u64 = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame
-            .map_err(|error| Fault::new(StatusCode::BAD_REQUEST, "body-cut-off", format!("the body did not arrive whole: {error}")))?;
+            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "body-cut-off", format!("the body did not arrive whole: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
         received += data.len() as u64;
         if received > MAX_ARCHIVE_BYTES {
             let detail = format!("an archive may have at most {MAX_ARCHIVE_BYTES} bytes");
-            return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", detail));
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", detail));
         }
         // To the page cache: not worth another thread.
         file.write_all(&data).map_err(|error| internal(&error))?;
@@ -62,15 +62,15 @@ async fn receive(mut body: Body, scratch: PathBuf) -> Result<File, Fault> {
     Ok(file)
 }
 
-fn refused(error: &TarballError) -> Fault {
-    Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "bundle-refused", error.to_string())
+fn refused(error: &TarballError) -> ApiError {
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "bundle-refused", error.to_string())
 }
 
-fn internal(error: &dyn std::error::Error) -> Fault {
-    Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "upload-failed", format!("the upload could not be received: {error}"))
+fn internal(error: &dyn std::error::Error) -> ApiError {
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "upload-failed", format!("the upload could not be received: {error}"))
 }
 
-fn fault(error: &UploadError) -> Fault {
+fn fault(error: &UploadError) -> ApiError {
     let (status, code) = match error {
         UploadError::Elsewhere { .. } => (StatusCode::CONFLICT, "served-from-directory"),
         UploadError::Moved(_) => (StatusCode::CONFLICT, "use-case-moved"),
@@ -79,5 +79,5 @@ fn fault(error: &UploadError) -> Fault {
         UploadError::NotNow(_) => (StatusCode::SERVICE_UNAVAILABLE, "upload-failed"),
         UploadError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),
     };
-    Fault::new(status, code, error.to_string())
+    ApiError::new(status, code, error.to_string())
 }

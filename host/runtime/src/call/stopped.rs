@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use postdate_core::host_fault::HostFault;
 use postdate_core::plugin::{Role, Stopped};
 use rustix::io::Errno;
 use wasmtime::component::ResourceTableError;
@@ -35,7 +36,14 @@ pub enum NotStarted {
 
 impl From<NotStarted> for Stopped {
     fn from(reason: NotStarted) -> Self {
-        Self::NotStarted(reason.to_string())
+        let waits_for = match &reason {
+            NotStarted::Slot(NoSlot::All { slots }) => format!("a free slot for plugins (all {slots} busy)"),
+            NotStarted::Slot(NoSlot::Share { slots }) => format!("a free slot for the validators of one use case (all {slots} busy)"),
+            NotStarted::Secrets(_) | NotStarted::SecretsLate => "the secrets of the use case".to_owned(),
+            NotStarted::Resources(_) => "memory for a plugin".to_owned(),
+            NotStarted::NoPlugin(role) => format!("a {role} plugin"),
+        };
+        Self::NotStarted(Box::new(HostFault::new(waits_for, reason.to_string())))
     }
 }
 

@@ -183,7 +183,7 @@ async fn a_full_house_is_not_started() {
     }
     let options = CallOptions { deadline: Some(Duration::from_millis(20)), ..CallOptions::default() };
     let error = stopped(process_in(&bundle, json!({}), options.clone()).await);
-    assert_eq!(error.reason, Stopped::NotStarted("all 4 slots for plugins were busy".into()));
+    assert_eq!(error.reason.to_string(), "could not be started: all 4 slots for plugins were busy");
     drop(slots);
     assert!(process_in(&bundle, json!({}), options).await.result.is_ok());
 }
@@ -192,7 +192,7 @@ async fn a_full_house_is_not_started() {
 async fn a_use_case_without_the_plugin_says_so() {
     let bundle = load("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]).await.unwrap();
     let error = bundle.validate(input("{}")).await.unwrap_err();
-    assert_eq!(error.reason, Stopped::NotStarted("the use case has no validate plugin".into()));
+    assert_eq!(error.reason.to_string(), "could not be started: the use case has no validate plugin");
     assert!(bundle.process(job("{}"), None).await.unwrap().is_ok());
 }
 

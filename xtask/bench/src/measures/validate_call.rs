@@ -5,7 +5,7 @@ use std::time::Instant;
 use chrono::Utc;
 use postdate_core::plugin::ValidateInput;
 use postdate_core::ports::Bundle;
-use postdate_core::schedule::rfc3339;
+use postdate_core::time::rfc3339;
 use postdate_runtime::{Allocation, LoadedBundle, Metering, Options, Runtime, Secrets, engine_config, read_bundle_dir};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};

@@ -16,7 +16,7 @@ fn a_cursor_comes_back_as_it_went() {
 fn a_query_is_read_or_refused_by_name() {
     let query = parse_query("useCase=orders&status=failed&from=2027-01-01T00%3A00%3A00%2B01:00&limit=2").unwrap();
     assert_eq!((query.use_case.as_deref(), query.status, query.limit), (Some("orders"), Some(Status::Failed), 2));
-    assert_eq!(query.from.map(crate::schedule::rfc3339).as_deref(), Some("2026-12-31T23:00:00.000Z"));
+    assert_eq!(query.from.map(crate::time::rfc3339).as_deref(), Some("2026-12-31T23:00:00.000Z"));
     for (wrong, name) in [
         ("status=done", "status"),
         ("from=now", "from"),

@@ -51,7 +51,7 @@ fn a_moved_request_is_scheduled_again() {
 fn check_move(body: &str, expected: &str) {
     let client = Client::of_orders();
     let id = client.accepted(r#"{"delay":"PT60S"}"#);
-    assert_eq!(client.call("PATCH", &path(id), body).fault(), expected, "{body}");
+    assert_eq!(client.call("PATCH", &path(id), body).error(), expected, "{body}");
     assert_eq!(client.get(&path(id)).body["triggerAt"], "2027-01-01T00:01:00.000Z", "{body}");
     assert_eq!(client.api.scheduler.scheduled().len(), 1, "{body}");
 }
@@ -69,7 +69,7 @@ fn a_move_is_held_to_the_rules_of_a_post() {
     let client = Client::of_orders();
     let id = client.accepted(r#"{"delay":"PT60S"}"#);
     let untyped = client.send(with_header(request("PATCH", &path(id), r#"{"delay":"PT5S"}"#), "content-type", "text/plain"));
-    assert_eq!(untyped.fault(), "415 unsupported-media-type");
+    assert_eq!(untyped.error(), "415 unsupported-media-type");
     let other = client.call("PATCH", &path(id), r#"{"a/b":1,"delay":"PT5S"}"#);
     assert_eq!(other.body["pointer"], "/a~1b", "a JSON Pointer (RFC 6901) escapes the slash");
 }
@@ -80,7 +80,7 @@ fn a_use_case_that_is_gone_does_not_keep_its_requests_from_being_moved() {
     let id = client.accepted(r#"{"delay":"PT60S"}"#);
     client.api.use_cases.forget("orders");
     assert_eq!(client.call("PATCH", &path(id), r#"{"delay":"P31D"}"#).status, 200);
-    assert_eq!(client.call("PATCH", &path(id), r#"{"delay":"P366D"}"#).fault(), "422 trigger-too-far");
+    assert_eq!(client.call("PATCH", &path(id), r#"{"delay":"P366D"}"#).error(), "422 trigger-too-far");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_move_that_cannot_be_scheduled_is_undone_and_told() {
     let id = client.accepted(r#"{"delay":"PT60S"}"#);
     client.api.scheduler.fail_with(ScheduleError::Unavailable { message: "throttled".to_owned(), retry_after: None });
     let reply = client.call("PATCH", &path(id), r#"{"delay":"PT5S"}"#);
-    assert_eq!((reply.fault().as_str(), reply.id()), ("503 scheduler-unavailable", id));
+    assert_eq!((reply.error().as_str(), reply.id()), ("503 scheduler-unavailable", id));
     // The fake fails on: the timer could not be set back either.
     assert!(reply.body["detail"].as_str().unwrap().ends_with("keeps its time, and may be some minutes late"), "{}", reply.body);
     assert_eq!(reply.body["triggerAt"], "2027-01-01T00:01:00.000Z");
@@ -131,7 +131,7 @@ fn a_retry_that_cannot_be_scheduled_waits_to_be_found() {
 
 #[track_caller]
 fn check_conflict(reply: &Reply, id: CorrelationId, fault: &str, status: &str) {
-    assert_eq!(reply.fault(), fault);
+    assert_eq!(reply.error(), fault);
     assert_eq!((reply.id(), &reply.body["requestStatus"]), (id, &status.into()));
 }
 
@@ -179,7 +179,7 @@ fn what_nobody_knows_cannot_be_changed() {
         [("PATCH", unknown.clone(), r#"{"delay":"PT5S"}"#), ("DELETE", unknown.clone(), ""), ("POST", format!("{unknown}/retry"), "")]
     {
         let reply = client.call(method, &path, body);
-        assert_eq!((reply.fault().as_str(), reply.id()), ("404 unknown-request", sample_id(client.calls.get())), "{method} {path}");
+        assert_eq!((reply.error().as_str(), reply.id()), ("404 unknown-request", sample_id(client.calls.get())), "{method} {path}");
     }
 }
 
@@ -204,7 +204,7 @@ fn a_direct_request_is_neither_moved_nor_cancelled_from_its_time_on() {
     client.advance(60);
     for (method, body) in [("PATCH", r#"{"delay":"PT60S"}"#), ("DELETE", "")] {
         let reply = client.call(method, &path(id), body);
-        assert_eq!(reply.fault(), "409 not-scheduled");
+        assert_eq!(reply.error(), "409 not-scheduled");
         assert!(reply.body["detail"].as_str().unwrap().contains("its time has come"), "{}", reply.body);
     }
     assert!(client.api.scheduler.scheduled().is_empty() && client.api.scheduler.unscheduled().is_empty());
@@ -214,7 +214,7 @@ fn a_direct_request_is_neither_moved_nor_cancelled_from_its_time_on() {
 fn a_direct_request_that_cannot_be_cancelled_has_its_rule_again() {
     let (client, id) = direct();
     client.api.ledger.fail_changes_with(LedgerError::Unavailable("busy".to_owned()));
-    assert_eq!(client.call("DELETE", &path(id), "").fault(), "503 ledger-unavailable");
+    assert_eq!(client.call("DELETE", &path(id), "").error(), "503 ledger-unavailable");
     assert_eq!(client.api.scheduler.unscheduled(), [id]);
     assert_eq!(client.api.scheduler.scheduled(), [(id, moment() + TimeDelta::seconds(60))]);
     client.api.ledger.fail_changes_with(None);
@@ -228,7 +228,7 @@ fn a_direct_request_whose_manifest_cannot_be_read_is_left_as_it_is() {
     client.api.use_cases.forget("orders");
     client.api.use_cases.put_broken("orders", "the store is away");
     for (method, body) in [("PATCH", r#"{"delay":"PT60S"}"#), ("DELETE", "")] {
-        assert_eq!(client.call(method, &path(id), body).fault(), "503 scheduler-unavailable", "{method}");
+        assert_eq!(client.call(method, &path(id), body).error(), "503 scheduler-unavailable", "{method}");
     }
     assert!(client.api.scheduler.scheduled().is_empty() && client.api.scheduler.unscheduled().is_empty());
 }

@@ -155,7 +155,7 @@ fn a_query_that_is_not_understood_is_refused_by_name() {
         [("status=done", "status"), ("limit=0", "limit"), ("cursor=%ff", "cursor"), ("page=2", "page"), ("to=tomorrow", "to")]
     {
         let reply = client.get(&format!("/requests?{query}"));
-        assert_eq!((reply.fault().as_str(), &reply.body["parameter"]), ("400 bad-query", &json!(parameter)), "{query}");
+        assert_eq!((reply.error().as_str(), &reply.body["parameter"]), ("400 bad-query", &json!(parameter)), "{query}");
     }
 }
 

@@ -66,7 +66,7 @@ fn a_key_that_came_with_another_body_is_a_conflict() {
     let client = Client::of_orders();
     let first = post_with(&client, "idempotency-key", "k", SOON);
     let other = post_with(&client, "idempotency-key", "k", r#"{"delay":"PT61S"}"#);
-    assert_eq!((other.fault().as_str(), other.id()), ("409 idempotency-key-reused", sample_id(2)));
+    assert_eq!((other.error().as_str(), other.id()), ("409 idempotency-key-reused", sample_id(2)));
     assert_eq!(other.body["first"], first.body["correlationId"]);
 }
 
@@ -78,7 +78,7 @@ fn keys_are_short_visible_text() {
         assert_eq!(post_with(&client, "idempotency-key", good, SOON).status, 202, "{good}");
     }
     for bad in ["", &"k".repeat(256), "ключ"] {
-        assert_eq!(post_with(&client, "idempotency-key", bad, SOON).fault(), "400 idempotency-key-malformed", "{bad}");
+        assert_eq!(post_with(&client, "idempotency-key", bad, SOON).error(), "400 idempotency-key-malformed", "{bad}");
     }
 }
 
@@ -90,7 +90,7 @@ fn a_body_is_json_and_says_so_or_nothing() {
     }
     for bad in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/json", "application/jsonp", ""]
     {
-        assert_eq!(post_with(&client, "content-type", bad, SOON).fault(), "415 unsupported-media-type", "{bad}");
+        assert_eq!(post_with(&client, "content-type", bad, SOON).error(), "415 unsupported-media-type", "{bad}");
     }
     let untyped = post_with(&client, "content-type", "text/plain", SOON);
     assert!(untyped.body["detail"].as_str().unwrap().contains("text/plain"), "{untyped:?}");
@@ -104,9 +104,9 @@ fn a_body_has_a_greatest_size() {
         format!(r#"{{"delay":"PT60S","x":"{}"}}"#, "x".repeat(bytes - frame))
     };
     assert_eq!(client.call("POST", "/requests/orders", &of_size(MAX_BODY_BYTES)).status, 202);
-    assert_eq!(client.call("POST", "/requests/orders", &of_size(MAX_BODY_BYTES + 1)).fault(), "413 payload-too-large");
+    assert_eq!(client.call("POST", "/requests/orders", &of_size(MAX_BODY_BYTES + 1)).error(), "413 payload-too-large");
     let path = format!("/requests/{}", sample_id(1));
-    assert_eq!(client.call("PATCH", &path, &of_size(MAX_BODY_BYTES + 1)).fault(), "413 payload-too-large");
+    assert_eq!(client.call("PATCH", &path, &of_size(MAX_BODY_BYTES + 1)).error(), "413 payload-too-large");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{at, find, insert, make, stored};
 use crate::lifecycle::{self, Change, Refusal};
 use crate::ports::{Changed, Changes, Inserted, Intake, Requests};
 use crate::request::{NewRequest, Query, Request, Status};
-use crate::testing::{join_all, new_request, sample_id};
+use crate::testing::{claim, join_all, new_request, sample_id};
 
 /// First id of the cases in this module; the modules' ids do not overlap.
 const IDS: u64 = 1000;
@@ -90,7 +90,7 @@ pub async fn an_idempotency_key_is_free_again_when_its_request_was_aborted(ledge
     let second = keyed(41, "intake-aborted", "k");
     assert_eq!(insert(ledger, &second).await, second.request);
     // An abort that is refused does not free the key.
-    make(ledger, second.request.id, Change::Claim, at(60)).await;
+    make(ledger, second.request.id, claim(), at(60)).await;
     ledger.change(second.request.id, Change::Abort { reason: String::new() }, at(61)).await.unwrap();
     assert!(ledger.find_by_key("intake-aborted", "k").await.unwrap().is_some());
 }

@@ -5,7 +5,7 @@ use crate::id::CorrelationId;
 use crate::lifecycle::{Change, Outcome};
 use crate::ports::{Changes, Intake, Requests};
 use crate::request::{NewRequest, Page, Query, Request, Status};
-use crate::testing::{new_request, sample_id};
+use crate::testing::{claim, new_request, sample_id};
 
 /// First id of the cases in this module; the modules' ids do not overlap.
 const IDS: u64 = 3000;
@@ -112,11 +112,11 @@ pub async fn a_moved_request_is_listed_at_its_new_time(ledger: &(impl Intake + R
 pub async fn notices_are_not_listed(ledger: &(impl Intake + Requests + Changes)) {
     let (from, id) = (START + 3000, sample_id(IDS + 300));
     insert(ledger, &new_request(id, "lists-notices", at(from))).await;
-    make(ledger, id, Change::Claim, at(from)).await;
+    make(ledger, id, claim(), at(from)).await;
     let new = new_request(sample_id(IDS + 301), "lists-notices", at(from + 1));
     let notice = NewRequest { request: Request { notice_of: Some(id), ..new.request }, ..new };
     let outcome = Outcome::Succeeded { result: None, notice: Some(Box::new(notice.clone())) };
-    make(ledger, id, Change::Finish { attempt: 1, outcome }, at(from + 1)).await;
+    make(ledger, id, Change::Finish { claim: 1, outcome }, at(from + 1)).await;
     assert_eq!(ids(ledger, of("lists-notices", from, from + 100)).await, [id]);
     let (_, history) = super::find(ledger, notice.request.id).await;
     assert_eq!(history.len(), 1, "the notice is stored although it is not listed");

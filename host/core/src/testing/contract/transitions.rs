@@ -6,7 +6,7 @@ use super::{Model, at, find, insert, make};
 use crate::lifecycle::{Change, MAX_INTERRUPTIONS, Outcome, Refusal};
 use crate::ports::{Changed, Changes, Intake, Requests};
 use crate::request::{Event, NewRequest, Request, Status};
-use crate::testing::{join_all, new_request, sample_id};
+use crate::testing::{claim, join_all, new_request, sample_id};
 
 /// First id of the cases in this module; the modules' ids do not overlap.
 const IDS: u64 = 2000;
@@ -23,19 +23,28 @@ fn notice_of(id: u64, parent: &Request) -> NewRequest {
 }
 
 fn succeeded(attempt: u32, notice: Option<NewRequest>) -> Change {
-    Change::Finish { attempt, outcome: Outcome::Succeeded { result: Some("{\"n\":2}".to_owned()), notice: notice.map(Box::new) } }
+    Change::Finish { claim: attempt, outcome: Outcome::Succeeded { result: Some("{\"n\":2}".to_owned()), notice: notice.map(Box::new) } }
 }
 
 fn failed(attempt: u32, notice: Option<NewRequest>) -> Change {
-    Change::Finish { attempt, outcome: Outcome::Failed { failure: "out of stock".to_owned(), notice: notice.map(Box::new) } }
+    Change::Finish { claim: attempt, outcome: Outcome::Failed { failure: "out of stock".to_owned(), notice: notice.map(Box::new) } }
 }
 
 fn failed_for_now(attempt: u32) -> Change {
-    Change::Finish { attempt, outcome: Outcome::Retry { failure: "busy".to_owned(), at: at(DUE + 30) } }
+    Change::Finish { claim: attempt, outcome: Outcome::Retry { failure: "busy".to_owned(), at: at(DUE + 30) } }
 }
 
 fn released(attempt: u32) -> Change {
-    Change::Release { attempt, reason: "the host stopped".to_owned() }
+    released_with(attempt, None)
+}
+
+fn released_with(attempt: u32, notice: Option<NewRequest>) -> Change {
+    Change::Release { claim: attempt, reason: "the host stopped".to_owned(), notice: notice.map(Box::new) }
+}
+
+/// Due again when most of this part's claims are.
+fn deferred(claim: u32) -> Change {
+    Change::Defer { claim, waits_for: "a free slot".to_owned(), at: at(DUE + 3) }
 }
 
 /// A name, and the changes with their times.
@@ -43,29 +52,32 @@ type Life = (&'static str, Vec<(Change, DateTime<Utc>)>);
 
 /// Returns sequences of changes, each of which ends in another state.
 fn lives() -> Vec<Life> {
-    let claim = || (Change::Claim, at(DUE));
+    let claimed = || (claim(), at(DUE));
     // One second between a claim, its release, and the next claim.
     let cut_off = (1..=MAX_INTERRUPTIONS).flat_map(|n| {
         let seconds = DUE + 2 * i64::from(n);
-        [(Change::Claim, at(seconds)), (released(n), at(seconds + 1))]
+        [(claim(), at(seconds)), (released(n), at(seconds + 1))]
     });
     vec![
         ("accepted", vec![]),
         ("moved", vec![(Change::Move(at(DUE - 10)), at(1))]),
-        ("running", vec![claim()]),
-        ("failed for now", vec![claim(), (failed_for_now(1), at(DUE + 1))]),
-        ("interrupted", vec![claim(), (released(1), at(DUE + 1))]),
-        ("running again", vec![claim(), (failed_for_now(1), at(DUE + 1)), (Change::Claim, at(DUE + 30))]),
-        ("succeeded", vec![claim(), (succeeded(1, None), at(DUE + 1))]),
+        ("running", vec![claimed()]),
+        ("failed for now", vec![claimed(), (failed_for_now(1), at(DUE + 1))]),
+        ("interrupted", vec![claimed(), (released(1), at(DUE + 1))]),
+        ("running again", vec![claimed(), (failed_for_now(1), at(DUE + 1)), (claim(), at(DUE + 30))]),
+        ("succeeded", vec![claimed(), (succeeded(1, None), at(DUE + 1))]),
         (
             "succeeded at last",
-            vec![claim(), (failed_for_now(1), at(DUE + 1)), (Change::Claim, at(DUE + 30)), (succeeded(2, None), at(DUE + 31))],
+            vec![claimed(), (failed_for_now(1), at(DUE + 1)), (claim(), at(DUE + 30)), (succeeded(2, None), at(DUE + 31))],
         ),
-        ("failed", vec![claim(), (failed(1, None), at(DUE + 1))]),
-        ("retried", vec![claim(), (failed(1, None), at(DUE + 1)), (Change::Retry, at(DUE + 5))]),
+        ("deferred", vec![claimed(), (deferred(1), at(DUE + 1))]),
+        ("deferred twice", vec![claimed(), (deferred(1), at(DUE + 1)), (claim(), at(DUE + 3)), (deferred(2), at(DUE + 4))]),
+        ("running after a deferral", vec![claimed(), (deferred(1), at(DUE + 1)), (claim(), at(DUE + 3))]),
+        ("failed", vec![claimed(), (failed(1, None), at(DUE + 1))]),
+        ("retried", vec![claimed(), (failed(1, None), at(DUE + 1)), (Change::Retry, at(DUE + 5))]),
         ("cut off too often", cut_off.collect()),
         ("cancelled", vec![(Change::Cancel, at(5))]),
-        ("cancelled in its back-off", vec![claim(), (failed_for_now(1), at(DUE + 1)), (Change::Cancel, at(DUE + 2))]),
+        ("cancelled in its back-off", vec![claimed(), (failed_for_now(1), at(DUE + 1)), (Change::Cancel, at(DUE + 2))]),
     ]
 }
 
@@ -77,14 +89,16 @@ fn tries() -> Vec<(&'static str, Change, DateTime<Utc>)> {
         ("move", Change::Move(at(DUE + 500)), at(DUE + 100)),
         ("move back", Change::MoveBack { from: at(DUE - 10), trigger_at: at(DUE), due_at: at(DUE + 7) }, at(DUE + 100)),
         ("retry", Change::Retry, at(DUE + 100)),
-        ("claim when due", Change::Claim, at(DUE + 100)),
-        ("claim a millisecond early", Change::Claim, at(DUE - 10) - chrono::TimeDelta::milliseconds(1)),
+        ("claim when due", claim(), at(DUE + 100)),
+        ("claim a millisecond early", claim(), at(DUE - 10) - chrono::TimeDelta::milliseconds(1)),
         ("succeed", succeeded(1, None), at(DUE + 100)),
         ("succeed a later attempt", succeeded(2, None), at(DUE + 100)),
         ("fail", failed(1, None), at(DUE + 100)),
         ("fail for now", failed_for_now(1), at(DUE + 100)),
         ("release", released(1), at(DUE + 100)),
         ("release a later attempt", released(2), at(DUE + 100)),
+        ("defer", deferred(1), at(DUE + 100)),
+        ("defer a later attempt", deferred(2), at(DUE + 100)),
     ]
 }
 
@@ -109,7 +123,7 @@ pub async fn a_notice_is_stored_with_the_end_and_only_with_it(ledger: &(impl Int
     type Finish = fn(u32, Option<NewRequest>) -> Change;
     for (n, finish) in [(500, succeeded as Finish), (510, failed)] {
         let request = insert(ledger, &due(n, "transitions-notices")).await;
-        make(ledger, request.id, Change::Claim, at(DUE)).await;
+        make(ledger, request.id, claim(), at(DUE)).await;
 
         let lost = notice_of(n + 1, &request);
         let refused = ledger.change(request.id, finish(7, Some(lost.clone())), at(DUE + 1)).await.unwrap();
@@ -124,9 +138,39 @@ pub async fn a_notice_is_stored_with_the_end_and_only_with_it(ledger: &(impl Int
     }
 }
 
+pub async fn the_notice_of_a_release_is_stored_with_the_last_one_only(ledger: &(impl Intake + Requests + Changes)) {
+    let request = insert(ledger, &due(530, "transitions-notices")).await;
+    let told = notice_of(531, &request);
+    for n in 1..=MAX_INTERRUPTIONS {
+        assert_eq!(ledger.find(told.request.id).await.unwrap(), None, "a release that is not the last stored its notice");
+        let now = at(DUE + 2 * i64::from(n));
+        make(ledger, request.id, claim(), now).await;
+        make(ledger, request.id, released_with(n, Some(told.clone())), now).await;
+    }
+    assert_eq!(find(ledger, request.id).await.0.status, Status::Failed);
+    assert_eq!(find(ledger, told.request.id).await.0, told.request);
+}
+
+pub async fn a_deferral_takes_back_its_claim_and_no_newer_one(ledger: &(impl Intake + Requests + Changes)) {
+    let request = insert(ledger, &due(540, "transitions-deferrals")).await;
+    make(ledger, request.id, claim(), at(DUE)).await;
+    let waiting = make(ledger, request.id, deferred(1), at(DUE + 1)).await;
+    assert_eq!((waiting.status, waiting.attempts, waiting.due_at), (Status::Scheduled, 0, at(DUE + 3)));
+    let running = make(ledger, request.id, claim(), at(DUE + 3)).await;
+    assert_eq!((running.attempts, running.claim()), (1, 2), "the attempt has its number back, and the claim a new one");
+    for late in [deferred(1), released(1), succeeded(1, None), failed_for_now(1)] {
+        let refused = ledger.change(request.id, late, at(DUE + 4)).await.unwrap();
+        assert!(matches!(refused, Changed::Refused(_, Refusal::ClaimLost)), "{refused:?}");
+    }
+    make(ledger, request.id, deferred(2), at(DUE + 4)).await;
+    let (_, history) = find(ledger, request.id).await;
+    let events: Vec<_> = history.iter().map(|entry| (entry.event, entry.attempt)).collect();
+    assert_eq!(events, [(Event::Accepted, 0), (Event::Deferred, 1)], "each reason has one line");
+}
+
 pub async fn a_change_whose_notice_cannot_be_stored_is_not_made(ledger: &(impl Intake + Requests + Changes)) {
     let request = insert(ledger, &due(520, "transitions-notices")).await;
-    let running = make(ledger, request.id, Change::Claim, at(DUE)).await;
+    let running = make(ledger, request.id, claim(), at(DUE)).await;
     let before = find(ledger, request.id).await;
     // The notice has the request's own id.
     let impossible = notice_of(520, &request);
@@ -137,14 +181,14 @@ pub async fn a_change_whose_notice_cannot_be_stored_is_not_made(ledger: &(impl I
 
 pub async fn concurrent_changes_that_exclude_each_other_make_one(ledger: &(impl Intake + Requests + Changes)) {
     let contests: [(u64, Vec<Change>, Change); 3] =
-        [(600, vec![], Change::Claim), (601, vec![], Change::Cancel), (602, vec![Change::Claim], succeeded(1, None))];
+        [(600, vec![], claim()), (601, vec![], Change::Cancel), (602, vec![claim()], succeeded(1, None))];
     for (n, before, change) in contests {
         let request = insert(ledger, &due(n, "transitions-races")).await;
         for change in before {
             make(ledger, request.id, change, at(DUE)).await;
         }
         // Every second change is a claim, which excludes each of the three.
-        let attempts = (0..32).map(|i| ledger.change(request.id, if i % 2 == 0 { change.clone() } else { Change::Claim }, at(DUE)));
+        let attempts = (0..32).map(|i| ledger.change(request.id, if i % 2 == 0 { change.clone() } else { claim() }, at(DUE)));
         let answers = join_all(attempts).await;
         let made = answers.iter().filter(|answer| matches!(answer, Ok(Changed::Done(_)))).count();
         let refused = answers.iter().filter(|answer| matches!(answer, Ok(Changed::Refused(..)))).count();

@@ -5,14 +5,15 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::json_response;
-use crate::accept::{ArmError, Rejection};
+use crate::accept::Rejection;
+use crate::arm::ArmError;
 use crate::id::CorrelationId;
 use crate::ports::{LedgerError, ScheduleError};
-use crate::schedule::TimeError;
+use crate::time::TimeError;
 
 /// One error answer.
 #[derive(Debug, Clone)]
-pub struct Fault(Box<Parts>);
+pub struct ApiError(Box<Parts>);
 
 #[derive(Debug, Clone)]
 struct Parts {
@@ -26,7 +27,7 @@ struct Parts {
     about: Option<CorrelationId>,
 }
 
-impl Fault {
+impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self(Box::new(Parts { status, code, detail: detail.into(), members: Map::new(), header: None, about: None }))
     }
@@ -102,13 +103,13 @@ impl Fault {
     }
 }
 
-impl From<TimeError> for Fault {
+impl From<TimeError> for ApiError {
     fn from(error: TimeError) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), error.to_string())
     }
 }
 
-impl From<LedgerError> for Fault {
+impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Unavailable(_) => unavailable("ledger-unavailable", error.to_string(), 1),
@@ -118,7 +119,7 @@ impl From<LedgerError> for Fault {
     }
 }
 
-impl From<ScheduleError> for Fault {
+impl From<ScheduleError> for ApiError {
     fn from(error: ScheduleError) -> Self {
         match &error {
             ScheduleError::Unavailable { retry_after, .. } => {
@@ -132,7 +133,7 @@ impl From<ScheduleError> for Fault {
     }
 }
 
-impl From<ArmError> for Fault {
+impl From<ArmError> for ApiError {
     fn from(error: ArmError) -> Self {
         match error {
             ArmError::Ledger(error) => error.into(),
@@ -144,11 +145,11 @@ impl From<ArmError> for Fault {
 /// A plugin in Rust is compiled within seconds, one with an interpreter in it within a minute.
 const LOADING_RETRY_SECONDS: u64 = 10;
 
-fn unavailable(code: &'static str, detail: String, retry_after_seconds: u64) -> Fault {
-    Fault::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_header(header::RETRY_AFTER, &retry_after_seconds.to_string())
+fn unavailable(code: &'static str, detail: String, retry_after_seconds: u64) -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_header(header::RETRY_AFTER, &retry_after_seconds.to_string())
 }
 
-impl From<Rejection> for Fault {
+impl From<Rejection> for ApiError {
     fn from(rejection: Rejection) -> Self {
         let detail = rejection.to_string();
         let unprocessable = |code| Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail.clone());
@@ -167,11 +168,11 @@ impl From<Rejection> for Fault {
             Rejection::Problems(problems) => unprocessable("rejected").with("problems", json!(problems)),
             // The detail names plugin, version and reason; what the guest wrote to stderr stays in the log.
             Rejection::Validator(error) => {
-                let fault = match error.reason {
+                let answer = match error.reason {
                     crate::plugin::Stopped::NotStarted(_) => unavailable("validator-failed", detail, 1),
                     _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "validator-failed", detail),
                 };
-                fault.with("reason", json!(error.reason.code()))
+                answer.with("reason", json!(error.reason.code()))
             }
             Rejection::BadAcceptance { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "validator-answer-unusable", detail),
             Rejection::KeyReused { first } => Self::new(StatusCode::CONFLICT, "idempotency-key-reused", detail).with("first", json!(first)),

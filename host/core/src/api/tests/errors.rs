@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Client, ORDERS, Reply, request, with_header};
+use crate::host_fault::HostFault;
 use crate::plugin::{Acceptance, Role, Stopped};
 use crate::ports::{LedgerError, ScheduleError};
 use crate::testing::{FakeBundle, sample_id};
@@ -35,7 +36,7 @@ fn without_the_key_there_is_no_answer_but_health() {
                 None => plain,
             });
             assert_eq!(
-                (reply.fault().as_str(), reply.header("www-authenticate")),
+                (reply.error().as_str(), reply.header("www-authenticate")),
                 ("401 unauthorized", "Bearer"),
                 "{method} {path} {value:?}"
             );
@@ -44,7 +45,7 @@ fn without_the_key_there_is_no_answer_but_health() {
     }
     assert!(client.api.ledger.ids().is_empty());
     assert_eq!(client.get("/health").status, 200);
-    assert_eq!(client.call("POST", "/health", "").fault(), "405 method-not-allowed");
+    assert_eq!(client.call("POST", "/health", "").error(), "405 method-not-allowed");
 }
 
 #[test]
@@ -81,7 +82,7 @@ fn another_method_is_told_the_ones_that_there_are() {
     for (path, allowed, methods) in table {
         for method in methods {
             let reply = client.call(method, path, SOON);
-            assert_eq!((reply.fault().as_str(), reply.header("allow")), ("405 method-not-allowed", allowed), "{method} {path}");
+            assert_eq!((reply.error().as_str(), reply.header("allow")), ("405 method-not-allowed", allowed), "{method} {path}");
         }
     }
 }
@@ -91,14 +92,14 @@ fn there_is_nothing_elsewhere() {
     let client = Client::of_orders();
     let deep = format!("/requests/{}/history", sample_id(1));
     for path in ["/", "/request", "/Requests", "/health/", "/use-cases/orders", "/requests/orders/batch/x", &deep, "//requests"] {
-        assert_eq!(client.get(path).fault(), "404 not-found", "{path}");
+        assert_eq!(client.get(path).error(), "404 not-found", "{path}");
     }
     for id in ["1", "orders", "%00", "..", "0199-", ""] {
-        assert_eq!(client.get(&format!("/requests/{id}")).fault(), "404 unknown-request", "{id}");
+        assert_eq!(client.get(&format!("/requests/{id}")).error(), "404 unknown-request", "{id}");
     }
-    assert_eq!(client.get(&format!("/requests/{}", sample_id(99))).fault(), "404 unknown-request");
+    assert_eq!(client.get(&format!("/requests/{}", sample_id(99))).error(), "404 unknown-request");
     for name in ["nothing", "", "%6frders"] {
-        assert_eq!(client.call("POST", &format!("/requests/{name}"), SOON).fault(), "404 unknown-use-case", "{name}");
+        assert_eq!(client.call("POST", &format!("/requests/{name}"), SOON).error(), "404 unknown-use-case", "{name}");
     }
 }
 
@@ -111,7 +112,7 @@ fn check_ledger(error: LedgerError, fault: &str, retry_after: &str) {
     let one = format!("/requests/{id}");
     for (method, path) in [("POST", "/requests/orders"), ("GET", "/requests"), ("GET", &one), ("PATCH", &one), ("DELETE", &one)] {
         let reply = client.call(method, path, SOON);
-        assert_eq!((reply.fault().as_str(), reply.header("retry-after")), (fault, retry_after), "{method} {path}");
+        assert_eq!((reply.error().as_str(), reply.header("retry-after")), (fault, retry_after), "{method} {path}");
     }
 }
 
@@ -126,7 +127,7 @@ fn check_scheduler(error: ScheduleError, fault: &str, retry_after: &str) {
     let client = Client::of_orders();
     client.api.scheduler.fail_with(error);
     let reply = client.call("POST", "/requests/orders", SOON);
-    assert_eq!((reply.fault().as_str(), reply.header("retry-after"), reply.id()), (fault, retry_after, sample_id(1)));
+    assert_eq!((reply.error().as_str(), reply.header("retry-after"), reply.id()), (fault, retry_after, sample_id(1)));
     // What is left behind can be looked up under the id of the error.
     assert_eq!(client.get(&format!("/requests/{}", reply.id())).body["status"], "cancelled");
 }
@@ -157,15 +158,15 @@ fn a_validator_that_is_stopped_is_a_fault_of_the_server() {
         (Stopped::Output { size: 9, limit: 8 }, "output"),
     ] {
         let reply = stopped(reason);
-        assert_eq!((reply.fault().as_str(), &reply.body["reason"]), ("500 validator-failed", &code.into()));
+        assert_eq!((reply.error().as_str(), &reply.body["reason"]), ("500 validator-failed", &code.into()));
         assert!(!reply.body.to_string().contains("printed"), "a guest's stderr is no business of clients: {reply:?}");
     }
-    let busy = stopped(Stopped::NotStarted("every slot is busy".to_owned()));
-    assert_eq!((busy.fault().as_str(), busy.header("retry-after")), ("503 validator-failed", "1"));
+    let busy = stopped(Stopped::NotStarted(Box::new(HostFault::new("a slot", "every slot is busy"))));
+    assert_eq!((busy.error().as_str(), busy.header("retry-after")), ("503 validator-failed", "1"));
 }
 
 #[test]
 fn a_validators_answer_that_cannot_be_used_is_a_fault_of_the_server() {
     let bundle = FakeBundle::new("v1", ORDERS).on_validate(|_| Ok(Ok(Acceptance { body: Some("{".to_owned()), ..Acceptance::default() })));
-    assert_eq!(Client::new(bundle).call("POST", "/requests/orders", SOON).fault(), "500 validator-answer-unusable");
+    assert_eq!(Client::new(bundle).call("POST", "/requests/orders", SOON).error(), "500 validator-answer-unusable");
 }

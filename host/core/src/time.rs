@@ -1,12 +1,10 @@
-//! When a request runs: the time rules for what clients say, and the back-off between attempts.
+//! Times as clients write them: parsed, checked against a window, and written.
 //!
-//! Times are kept to the millisecond, rounded up: a request never runs before the moment that was named.
+//! Times are kept to the millisecond, rounded up, so that a request never runs before the moment that was named.
 
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeDelta, Utc};
-
-use crate::use_case::Backoff;
 
 /// What is wrong with a time. `code` is stable, for programs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -162,14 +160,6 @@ pub fn ceil_to_millis(at: DateTime<Utc>) -> DateTime<Utc> {
 /// How times are written everywhere: RFC 3339 in UTC with milliseconds.
 pub fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-/// Wait after the n-th failure (from 1), and at least what the target asked for, but no longer than `longest`.
-pub fn backoff(policy: &Backoff, failures: u32, asked: Option<Duration>, longest: Duration) -> Duration {
-    let exponent = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
-    let seconds = (policy.initial.as_secs_f64() * policy.factor.powi(exponent)).min(policy.max.as_secs_f64());
-    let own = Duration::try_from_secs_f64(seconds).unwrap_or(policy.max);
-    own.max(asked.unwrap_or_default()).min(longest)
 }
 
 #[cfg(test)]

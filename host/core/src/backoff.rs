@@ -1,0 +1,31 @@
+//! Waits between attempts: after a failure of the request, and after a fault of the host.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::request::Waiting;
+use crate::time::ceil_to_millis;
+use crate::use_case::Backoff;
+
+/// The wait after the first host fault in a row, and the longest one.
+const HOST_FAULT_WAIT: (TimeDelta, TimeDelta) = (TimeDelta::milliseconds(250), TimeDelta::seconds(30));
+
+/// Returns the wait after the n-th failure (from 1): at least what the target asked for, and no longer than `longest`.
+pub fn backoff(policy: &Backoff, failures: u32, asked: Option<Duration>, longest: Duration) -> Duration {
+    let exponent = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
+    let seconds = (policy.initial.as_secs_f64() * policy.factor.powi(exponent)).min(policy.max.as_secs_f64());
+    let own = Duration::try_from_secs_f64(seconds).unwrap_or(policy.max);
+    own.max(asked.unwrap_or_default()).min(longest)
+}
+
+/// Returns when a request that waits for its host is to be tried again. Each wait is as long as all waits before it together, so it
+/// doubles from 250 ms until it reaches 30 s.
+pub fn after_host_fault(waiting: Option<&Waiting>, now: DateTime<Utc>) -> DateTime<Utc> {
+    let (first, longest) = HOST_FAULT_WAIT;
+    let waited = waiting.map_or(TimeDelta::zero(), |waiting| now - waiting.since);
+    ceil_to_millis(now + waited.clamp(first, longest))
+}
+
+#[cfg(test)]
+mod tests;

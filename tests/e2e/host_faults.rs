@@ -1,0 +1,75 @@
+//! Faults of the host: a request that the host cannot begin waits, spends no attempt, and runs when the host can.
+
+use std::path::PathBuf;
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use serde_json::{Value, json};
+
+use crate::harness::{Receiver, Server, events, eventually, text};
+
+/// Waits until the request says what it waits for.
+async fn waiting(server: &Server, id: &str, waits_for: &str) -> Value {
+    eventually("the request to be deferred", async || {
+        let request = server.api.request(id).await;
+        request["waitsFor"].as_str().is_some_and(|text| text.contains(waits_for)).then_some(request)
+    })
+    .await
+}
+
+/// Checks that the wait left no mark but its own line.
+async fn runs_after_the_wait(server: &Server, id: &str) {
+    let request = server.api.reaches(id, "succeeded").await;
+    assert_eq!(events(&request), ["accepted", "deferred", "started", "succeeded"], "{request}");
+    assert_eq!((&request["attempts"], request.get("waitsFor")), (&json!(1), None), "{request}");
+}
+
+#[tokio::test]
+async fn a_due_request_waits_while_validators_of_others_have_every_slot() {
+    const SLEEPY: &str = "[validate]\nplugin = 'puppet.wasm'\ntimeout = '30s'\n[process]\nplugin = 'puppet.wasm'\n";
+    const QUICK: &str = "[process]\nplugin = 'puppet.wasm'\ntimeout = '2s'\n[retry]\nmax-attempts = 1\n";
+    // 65 slots, of which the validators of one use case take at most 33.
+    let server = Server::builder()
+        .use_case("one", SLEEPY)
+        .use_case("two", SLEEPY)
+        .use_case("quick", QUICK)
+        .arguments(&["--concurrency", "1"])
+        .start()
+        .await;
+    let id = server.api.submit("quick", json!({ "delay": "PT2S" })).await;
+    let mut validators = tokio::task::JoinSet::new();
+    for n in 0..66 {
+        let (api, use_case) = (server.api.with_key(None), if n % 2 == 0 { "one" } else { "two" });
+        let body = json!({ "delay": "PT1H", "validate": { "do": "sleep", "ms": 12_000 } });
+        validators.spawn(async move { api.post(&format!("/requests/{use_case}"), &body).await });
+    }
+    let request = waiting(&server, &id, "a free slot").await;
+    assert_eq!((text(&request, "status"), &request["attempts"]), ("scheduled", &json!(0)), "{request}");
+    validators.join_all().await;
+    runs_after_the_wait(&server, &id).await;
+}
+
+/// The lowest number that no open file of the process has.
+fn free_descriptor(pid: u32) -> u64 {
+    let open = |n: &u64| PathBuf::from(format!("/proc/{pid}/fd/{n}")).symlink_metadata().is_ok();
+    (0..).find(|n| !open(n)).expect("a process has not every number")
+}
+
+#[tokio::test]
+async fn a_due_request_waits_while_the_process_has_no_file_descriptor() {
+    let receiver = Receiver::accepting().await;
+    let manifest =
+        format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}\n[retry]\nmax-attempts = 1\n", receiver.url("/"));
+    let server = Server::builder().use_case("hook", &manifest).start().await;
+    let id = server.api.submit("hook", json!({ "delay": "PT2S" })).await;
+    // From here on the connection of this client and one of the ledger's readers are open.
+    server.api.request(&id).await;
+    let pid = Pid::from_raw(i32::try_from(server.pid()).expect("a process id"));
+    let limit = getrlimit(Resource::Nofile);
+    let lower = Rlimit { current: Some(free_descriptor(server.pid())), ..limit };
+    prlimit(pid, Resource::Nofile, lower).expect("the limit can be lowered");
+    let request = waiting(&server, &id, "file descriptor").await;
+    assert_eq!((text(&request, "status"), &request["attempts"]), ("scheduled", &json!(0)), "{request}");
+    prlimit(pid, Resource::Nofile, limit).expect("the limit can be raised again");
+    runs_after_the_wait(&server, &id).await;
+    assert_eq!(receiver.count(), 1);
+}
