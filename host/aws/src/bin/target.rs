@@ -23,7 +23,7 @@ async fn main() -> Result<(), Error> {
     let firing = Arc::new(AwsFiring::new(&host)?);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let firing = Arc::clone(&firing);
-        async move { handle(&firing, event).await }
+        async move { Box::pin(handle(&firing, event)).await }
     }))
     .await
 }
