@@ -259,7 +259,7 @@ async fn direct_targets_that_a_backend_cannot_reach_are_not_served() {
     assert!(rules.scheduler.serves(&hook).is_ok() && schedules.scheduler.serves(&hook).is_err());
     let foreign = target(&format!(r#"kind = "event-bus", direct = true, {role}, arn = "arn:aws:events:eu-central-1:1:event-bus/b""#));
     assert!(rules.scheduler.serves(&foreign).is_err() && schedules.scheduler.serves(&foreign).is_ok());
-    let bus = rules.aws.arn("events", "event-bus/b");
+    let bus = rules.account.aws.arn("events", "event-bus/b");
     let own = target(&format!(r#"kind = "event-bus", direct = true, {role}, arn = "{bus}""#));
     assert!(rules.scheduler.serves(&own).is_ok());
     let delivered = target(r#"kind = "sns", arn = "arn:aws:sns:eu-central-1:123456789012:t.fifo""#);
