@@ -51,7 +51,7 @@ async fn a_due_request_waits_while_validators_of_others_have_every_slot() {
 /// The lowest number that no open file of the process has.
 fn free_descriptor(pid: u32) -> u64 {
     let open = |n: &u64| PathBuf::from(format!("/proc/{pid}/fd/{n}")).symlink_metadata().is_ok();
-    (0..).find(|n| !open(n)).expect("a process has not every number")
+    (0..1 << 20).find(|n| !open(n)).expect("a process has not every number")
 }
 
 #[tokio::test]

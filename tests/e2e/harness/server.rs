@@ -253,7 +253,7 @@ impl Log {
 
     /// Fails where a line holds what no line may hold.
     pub fn assert_discreet(&self) {
-        for line in self.0.all().iter() {
+        for line in &self.0.all() {
             assert!(!line.contains(PAYLOAD), "a payload is in the log: {line}");
             assert!(!line.contains(SECRET), "a secret is in the log: {line}");
         }
