@@ -40,9 +40,13 @@ pub fn request(document: &Value) -> String {
         row("trigger at", text_of(document, "triggerAt")),
         row("attempts", text_of(document, "attempts")),
     ];
-    for (label, member) in
-        [("next attempt", "nextAttemptAt"), ("finished", "finishedAt"), ("failure", "failure"), ("notice of", "noticeOf")]
-    {
+    for (label, member) in [
+        ("next attempt", "nextAttemptAt"),
+        ("waits for", "waitsFor"),
+        ("finished", "finishedAt"),
+        ("failure", "failure"),
+        ("notice of", "noticeOf"),
+    ] {
         if !document[member].is_null() {
             rows.push(row(label, text_of(document, member)));
         }
