@@ -150,7 +150,7 @@ fn a_plugin_that_is_stopped_counts_and_may_run_again() {
     check_stopped(2, trap(), &[], &format!("failed: {PLUGIN} trapped: unreachable"));
     check_stopped(2, Stopped::Memory(64 << 20), &[], &format!("failed: {PLUGIN} needed more memory than its limit of 64 MiB"));
     let panicked = ["thread 'main' panicked at lib.rs:7:", "no stock", "note: run with …"];
-    let words = "its last words: thread 'main' panicked at lib.rs:7: no stock";
+    let words = "stderr: thread 'main' panicked at lib.rs:7: no stock";
     check_stopped(2, trap(), &panicked, &format!("failed: {PLUGIN} trapped: unreachable; {words}"));
 }
 

@@ -42,7 +42,7 @@ fn released_with(attempt: u32, notice: Option<NewRequest>) -> Change {
     Change::Release { claim: attempt, reason: "the host stopped".to_owned(), notice: notice.map(Box::new) }
 }
 
-/// Due again when most of this part's claims are.
+/// Returns a deferral to three seconds after [`DUE`].
 fn deferred(claim: u32) -> Change {
     Change::Defer { claim, waits_for: "a free slot".to_owned(), at: at(DUE + 3) }
 }
@@ -157,7 +157,7 @@ pub async fn a_deferral_takes_back_its_claim_and_no_newer_one(ledger: &(impl Int
     let waiting = make(ledger, request.id, deferred(1), at(DUE + 1)).await;
     assert_eq!((waiting.status, waiting.attempts, waiting.due_at), (Status::Scheduled, 0, at(DUE + 3)));
     let running = make(ledger, request.id, claim(), at(DUE + 3)).await;
-    assert_eq!((running.attempts, running.claim()), (1, 2), "the attempt has its number back, and the claim a new one");
+    assert_eq!((running.attempts, running.claim()), (1, 2), "the attempt keeps its number, and the claim has a new one");
     for late in [deferred(1), released(1), succeeded(1, None), failed_for_now(1)] {
         let refused = ledger.change(request.id, late, at(DUE + 4)).await.unwrap();
         assert!(matches!(refused, Changed::Refused(_, Refusal::ClaimLost)), "{refused:?}");
