@@ -134,11 +134,11 @@ pub async fn accept(
     }
 
     let (key, key_hash, body) = (new.idempotency_key.clone(), new.request.idempotency_hash.clone(), new.body.clone());
-    let meant = new.request.clone();
+    let intended = new.request.clone();
     let request = match ledger.insert(new).await {
         Ok(Inserted::New(request)) => request,
         // The insert may have succeeded, with only its reply lost.
-        Err(error @ LedgerError::Unavailable(_)) => return Err(take_back(ledger, scheduler, &meant, error.into(), now).await),
+        Err(error @ LedgerError::Unavailable(_)) => return Err(take_back(ledger, scheduler, &intended, error.into(), now).await),
         Err(error) => return Err(error.into()),
         Ok(Inserted::Taken(first)) => {
             let (key, hash) = (key.unwrap_or_default(), key_hash.unwrap_or_default());

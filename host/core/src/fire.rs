@@ -22,8 +22,8 @@ use crate::use_case::{Target, UseCase, VersionPolicy};
 
 /// Limit of a result or failure text in the ledger, in bytes.
 pub const MAX_RESULT_BYTES: usize = 64 << 10;
-/// Limit of tries to record the end of an attempt. A request whose end is not recorded runs twice, as soon as its lease expires. The
-/// waits between the tries grow by [`RECORD_WAIT`] each time, to 9 s in all, so that a short fault such as a full disk can pass.
+/// Limit of tries to record the end of an attempt. Without the record, the request runs again after its lease. The waits between
+/// the tries grow by [`RECORD_WAIT`] each time, to 9 s in all, so that a short fault such as a full disk can pass.
 const RECORD_TRIES: u32 = 10;
 const RECORD_WAIT: Duration = Duration::from_millis(200);
 
@@ -40,11 +40,11 @@ pub struct Firing<'a, U, L, S, D, C, A> {
 /// The end of a firing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fired {
-    /// The attempt ended, and its end is recorded. Has the request after it.
+    /// The attempt ended, and its end is recorded. The value is the request after the attempt.
     Ran(Box<Request>),
     /// The host could not begin the attempt. The request is scheduled again.
     Deferred(Box<Request>),
-    /// The lease expired during the attempt, and the claim was lost. The end of the attempt is not recorded.
+    /// The claim was lost: the lease expired during the attempt.
     ClaimLost,
 }
 
@@ -121,8 +121,8 @@ where
         Ok(Some(released))
     }
 
-    /// Returns the notice of a release that ends the request. Reads only the manifest, so that no plugin has to be compiled. Fails with
-    /// the host's fault if the manifest is out of reach.
+    /// Returns the notice of a release that ends the request; `None` if the version is gone. Reads only the manifest, so that no plugin has
+    /// to be compiled. Fails with the host's fault if the manifest is out of reach.
     async fn notice_of_release(&self, request: &Request, reason: &str, now: DateTime<Utc>) -> Result<Option<NewRequest>, FireError> {
         let change = Change::Release { claim: request.claim(), reason: reason.to_owned(), notice: None };
         let Ok(applied) = lifecycle::apply(request, &change, now) else { return Ok(None) };
@@ -140,7 +140,7 @@ where
             match self.ledger.change(id, change.clone(), now).await {
                 Ok(Changed::Done(request)) => return Ok(Some(request)),
                 Ok(Changed::Refused(..) | Changed::NotFound) => {
-                    tracing::error!(correlation_id = %id, "the claim was lost before the attempt ended; its end is not recorded");
+                    tracing::error!(correlation_id = %id, "the attempt ended, but its claim was lost");
                     return Ok(None);
                 }
                 Err(error) => {
@@ -209,7 +209,7 @@ enum Attempt<B> {
 }
 
 impl<B> Attempt<B> {
-    /// Returns a permanent failure. A ledger may delete the parts of an expired request one by one, the body first.
+    /// Returns a permanent failure. A ledger may delete an expired request in parts, the body before the rest.
     fn without_body() -> Self {
         let message = "the request's body is not on record: the ledger deletes expired requests";
         Self::Ended { bundle: None, result: Err(permanent(message.to_owned())) }
@@ -261,7 +261,7 @@ async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, d
     let Claimed { request, body } = claimed;
     let use_case = bundle.use_case();
     match use_case.targets.get(&request.target) {
-        None => Ok(Err(permanent(format!("the use case has no target {:?} any more", request.target)))),
+        None => Ok(Err(permanent(format!("the use case no longer has the target {:?}", request.target)))),
         Some((alias, Target::Plugin { .. })) => {
             let job = Job {
                 id: request.id.to_string(),
