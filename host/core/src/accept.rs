@@ -1,4 +1,4 @@
-//! The first step of a request: everything that is checked before it is acknowledged, and what is stored then.
+//! Accepts a request: checks, stores and schedules it before the host acknowledges it.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -14,17 +14,17 @@ use crate::request::{NewRequest, Request, Status};
 use crate::time::{self, TimeError, rfc3339};
 use crate::use_case::UseCase;
 
-/// What a client sent.
+/// A client's request before it is accepted.
 #[derive(Debug, Clone)]
 pub struct Submission {
     pub id: CorrelationId,
     pub use_case: String,
     pub received_at: DateTime<Utc>,
-    /// `Idempotency-Key`.
+    /// Value of the header `Idempotency-Key`.
     pub idempotency_key: Option<String>,
     /// Lower-case name and value.
     pub headers: Vec<(String, String)>,
-    /// Claims of the authorizer.
+    /// Claims of the authorizer, name and value.
     pub caller: Vec<(String, String)>,
     pub body: Bytes,
 }
@@ -33,20 +33,20 @@ pub struct Submission {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accepted {
     pub request: Request,
-    /// It was accepted before, under the same idempotency key.
+    /// True if the request was accepted before, under the same idempotency key.
     pub replayed: bool,
 }
 
-/// Why a submission was not accepted.
+/// The reason why a submission was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum Rejection {
     #[error("there is no use case {name:?}")]
     UnknownUseCase { name: String },
-    /// It was uploaded, and no version of it ever loaded. The reason is the operator's to see.
-    #[error("the use case {name:?} is there, but cannot serve: GET /use-cases says why")]
+    /// The use case was uploaded, but no version of it ever loaded. Clients do not see the reason here.
+    #[error("no version of the use case {name:?} could be loaded: see GET /use-cases for the reason")]
     BrokenUseCase { name: String },
-    /// It was uploaded just now, and no version of it was there before.
-    #[error("the use case {name:?} is being loaded, and its plugins compiled: it serves in a moment")]
+    /// The first version of the use case is being loaded.
+    #[error("the use case {name:?} is being loaded, and its plugins are being compiled: try again in a moment")]
     LoadingUseCase { name: String },
     #[error("the body is not JSON: {0}")]
     NotJson(String),
@@ -58,26 +58,26 @@ pub enum Rejection {
     TargetNotText,
     #[error("{alias:?} is not a target of this use case: choose from {}", known.join(", "))]
     UnknownTarget { alias: String, known: Vec<String> },
-    /// The alias is good, and this deployment cannot reach what it stands for.
+    /// The alias is known, but this deployment cannot reach its target.
     #[error("the target {alias:?} cannot be reached from this deployment: {reason}")]
     TargetNotServed { alias: String, reason: String },
-    /// The validator said no.
+    /// The validator rejected the request.
     #[error("the request was rejected by the validator of the use case")]
     Problems(Vec<Problem>),
-    /// The validator said neither yes nor no.
+    /// The validator did not answer.
     #[error(transparent)]
     Validator(#[from] Box<PluginError>),
-    /// The validator said yes with something that cannot be.
-    #[error("the validator of the use case answered {what}, which cannot be used: {reason}")]
+    /// The validator accepted the request with a value that is not valid.
+    #[error("the validator of the use case answered with {what} that cannot be used: {reason}")]
     BadAcceptance { what: &'static str, reason: String },
-    #[error("this Idempotency-Key came with another body before")]
+    #[error("this Idempotency-Key was used before with another body")]
     KeyReused { first: CorrelationId },
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
-    /// There is a request all the same: one that could not be taken back, or that another call with this key has made.
-    #[error("{cause}; request {id} is or may be on record, and may run: GET /requests/{id} tells")]
+    /// The call failed, but its request may be stored: the abort failed, or another call with the same key made the request.
+    #[error("{cause}; request {id} may be stored and may run: see GET /requests/{id}")]
     MayRun { id: CorrelationId, cause: Box<Rejection> },
 }
 
@@ -90,7 +90,7 @@ impl From<ArmError> for Rejection {
     }
 }
 
-/// Validates, stores and schedules, in this order. When it returns [`Accepted`], the request is durable.
+/// Validates, stores and schedules a submission, in this order. An [`Accepted`] request is durable.
 pub async fn accept(
     use_cases: &impl UseCases,
     ledger: &(impl Intake + Requests + Changes),
@@ -107,7 +107,7 @@ pub async fn accept(
         });
     };
     let use_case = bundle.use_case();
-    // A repeated submission gets its first answer whatever the time is now, so this comes before the time rules.
+    // A repeat gets the first answer even after its trigger time, so check the key before the time rules.
     let hash = submission.idempotency_key.as_ref().map(|_| body_hash(&submission.body));
     if let (Some(key), Some(hash)) = (&submission.idempotency_key, &hash)
         && let Some(first) = ledger.find_by_key(&use_case.name, key).await?
@@ -134,11 +134,11 @@ pub async fn accept(
     }
 
     let (key, key_hash, body) = (new.idempotency_key.clone(), new.request.idempotency_hash.clone(), new.body.clone());
-    let meant = new.request.clone();
+    let intended = new.request.clone();
     let request = match ledger.insert(new).await {
         Ok(Inserted::New(request)) => request,
-        // What was lost may be the answer alone.
-        Err(error @ LedgerError::Unavailable(_)) => return Err(take_back(ledger, scheduler, &meant, error.into(), now).await),
+        // The insert may have succeeded, with only its reply lost.
+        Err(error @ LedgerError::Unavailable(_)) => return Err(take_back(ledger, scheduler, &intended, error.into(), now).await),
         Err(error) => return Err(error.into()),
         Ok(Inserted::Taken(first)) => {
             let (key, hash) = (key.unwrap_or_default(), key_hash.unwrap_or_default());
@@ -146,15 +146,15 @@ pub async fn accept(
         }
     };
     if let Err(error) = scheduler.schedule(Arming { request: &request, target, body: Some(&body) }).await {
-        // Told the truth: what cannot be scheduled is not left behind as if it were.
+        // The client gets an error, so the request must not stay scheduled in the ledger.
         return Err(take_back(ledger, scheduler, &request, error.into(), now).await);
     }
     Ok(Accepted { request, replayed: false })
 }
 
-/// Undoes what this call has made of a request, since `cause` keeps it from being acknowledged; returns what to tell.
-/// The ledger comes first: once it says cancelled, what is left of a rule does no harm, and where it says that a repeat
-/// has acknowledged the request, the rule is the repeat's too.
+/// Aborts a request that cannot be acknowledged because of `cause`. Returns the rejection for the client. Changes the ledger before the
+/// rule: a rule of a cancelled request does no harm, and if a repeat has acknowledged the request, the ledger refuses the abort and the
+/// rule must stay.
 async fn take_back(
     ledger: &impl Changes,
     scheduler: &impl Scheduler,
@@ -167,21 +167,20 @@ async fn take_back(
         Ok(Changed::NotFound) => cause,
         Ok(Changed::Done(_)) => {
             if let Err(error) = scheduler.unschedule(request).await {
-                tracing::warn!(correlation_id = %id, %error, "what was made of a schedule stays for the clean-up");
+                tracing::warn!(correlation_id = %id, %error, "cannot unschedule an aborted request; the clean-up does");
             }
             cause
         }
         Ok(Changed::Refused(..)) => Rejection::MayRun { id, cause: Box::new(cause) },
         Err(error) => {
-            tracing::error!(correlation_id = %id, %error, "a request that was not acknowledged could not be taken back");
+            tracing::error!(correlation_id = %id, %error, "cannot abort a request that was not acknowledged; it may run");
             Rejection::MayRun { id, cause: Box::new(cause) }
         }
     }
 }
 
-/// The first answer again. Whoever made it may not have come to its scheduling yet, or may never come to it: so it is
-/// scheduled from here too, which is the same twice, and kept from being undone. Where that fails, nothing is undone:
-/// the request is not this call's.
+/// Returns the first answer again. The first call may have crashed before scheduling. Scheduling is idempotent, so repeat it, and block
+/// the abort. Does not roll back on error: the request belongs to the first call.
 async fn replay(
     use_cases: &impl UseCases,
     ledger: &(impl Intake + Requests),
@@ -194,8 +193,8 @@ async fn replay(
         return Err(Rejection::KeyReused { first: first.id });
     }
     if first.status == Status::Cancelled && first.failure.is_some() {
-        // The first call is taking it back, and the key is free in a moment.
-        let message = "the first call with this Idempotency-Key is just being undone".to_owned();
+        // The first call is aborting the request and frees the key in a moment.
+        let message = "the first call with this Idempotency-Key is being undone: try again in a moment".to_owned();
         return Err(ScheduleError::Unavailable { message, retry_after: None }.into());
     }
     if first.status == Status::Scheduled && first.attempts == 0 {
@@ -210,11 +209,11 @@ async fn replay(
     Ok(Accepted { request: first, replayed: true })
 }
 
-/// What the host itself reads of a body.
+/// The parts of a body that the host itself reads.
 struct ParsedBody {
     trigger_at: DateTime<Utc>,
     target: Option<String>,
-    /// The body as it came: UTF-8, a JSON object.
+    /// The unchanged body: a JSON object in UTF-8.
     text: String,
 }
 

@@ -1,4 +1,4 @@
-//! The HTTP API, without a server: a request's bytes in, an answer's bytes out. axum and `lambda_http` both serve it.
+//! The HTTP API without a server: takes a request's bytes and returns an answer's bytes. axum and `lambda_http` serve it.
 
 mod change;
 mod document;
@@ -18,9 +18,9 @@ pub use key::ApiKey;
 use crate::id::CorrelationId;
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
 
-/// A request body may have so many bytes; more is a 413.
+/// Limit of a request body, in bytes. A larger one is answered with 413.
 pub const MAX_BODY_BYTES: usize = 256 << 10;
-/// The header that every answer carries.
+/// The header of every answer that has the correlation id.
 pub const CORRELATION_HEADER: &str = "x-correlation-id";
 
 /// The API over its ports.
@@ -28,23 +28,23 @@ pub struct Api<U, L, S> {
     pub use_cases: U,
     pub ledger: L,
     pub scheduler: S,
-    /// Where there is one, every call but `GET /health` must bring it as a bearer token.
+    /// The key that every call except `GET /health` must send as a bearer token, if the host has one.
     pub key: Option<ApiKey>,
-    /// What stands before `/requests` where clients call, such as an API Gateway's stage; else empty.
+    /// Path before `/requests` in the URLs of clients, such as an API Gateway's stage; else empty.
     pub base_path: String,
 }
 
-/// What the host adds to a request.
+/// The values that the host adds to a call.
 #[derive(Debug, Clone)]
 pub struct ApiRequest {
-    /// Becomes the id of the request that the call makes, or else of the call alone.
+    /// Id of the request that the call makes, else of the call itself.
     pub id: CorrelationId,
     pub now: DateTime<Utc>,
-    /// Claims of the authorizer.
+    /// Claims of the authorizer, name and value.
     pub caller: Vec<(String, String)>,
 }
 
-/// A good answer: status, correlation id, JSON; for a POST also where the request is.
+/// The answer of a call that succeeded. `location` is the path of a new request.
 struct Answer {
     status: StatusCode,
     id: CorrelationId,
@@ -58,7 +58,7 @@ where
     L: Intake + Requests + Changes,
     S: Scheduler,
 {
-    /// Answers one call. Never fails: what goes wrong is an answer too.
+    /// Answers one call. An error becomes an answer, too.
     pub async fn answer(&self, call: ApiRequest, request: Request<Bytes>) -> Response<Bytes> {
         let id = call.id;
         match self.route(call, request).await {
@@ -67,7 +67,7 @@ where
         }
     }
 
-    /// Refuses a call without the key, where there is one.
+    /// Refuses a call without the key, if the API has one.
     pub fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         self.key.as_ref().map_or(Ok(()), |key| key.check(headers))
     }
@@ -124,7 +124,7 @@ impl Answer {
     }
 }
 
-/// An answer with its correlation id as a header; that it is in the body too is the caller's to see to.
+/// Returns an answer with its correlation id in a header. The caller puts the id into the body.
 pub fn json_response(status: StatusCode, id: CorrelationId, body: &Value, content_type: &'static str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = status;
@@ -144,7 +144,7 @@ fn no_such_call(path: &str, segments: &[&str]) -> ApiError {
         ["health" | "use-cases" | "requests"] => &[Method::GET],
         ["requests", id] if id.parse::<CorrelationId>().is_ok() => &[Method::GET, Method::PATCH, Method::DELETE],
         ["requests", _] | ["requests", _, "retry"] => &[Method::POST],
-        _ => return ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {path}")),
+        _ => return ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("the API has no path {path}")),
     };
     let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", format!("{path} answers to {allowed}"))

@@ -30,7 +30,7 @@ impl<'a> Arn<'a> {
     }
 }
 
-/// Returns true for the name, ARN or URL of a FIFO queue or topic: AWS requires the ending, and reserves it.
+/// Returns true for the name, ARN or URL of a FIFO queue or topic. AWS requires the ending `.fifo` and reserves it for them.
 pub fn is_fifo(name: &str) -> bool {
     name.strip_suffix(".fifo").is_some()
 }

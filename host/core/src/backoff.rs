@@ -8,10 +8,10 @@ use crate::request::Waiting;
 use crate::time::ceil_to_millis;
 use crate::use_case::Backoff;
 
-/// The wait after the first host fault in a row, and the longest one.
+/// The wait after the first host fault in a row, and the longest wait.
 const HOST_FAULT_WAIT: (TimeDelta, TimeDelta) = (TimeDelta::milliseconds(250), TimeDelta::seconds(30));
 
-/// Returns the wait after the n-th failure (from 1): at least what the target asked for, and no longer than `longest`.
+/// Returns the wait after the n-th failure (from 1): the longer of the policy's wait and `asked`, at most `longest`.
 pub fn backoff(policy: &Backoff, failures: u32, asked: Option<Duration>, longest: Duration) -> Duration {
     let exponent = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
     let seconds = (policy.initial.as_secs_f64() * policy.factor.powi(exponent)).min(policy.max.as_secs_f64());
@@ -19,8 +19,8 @@ pub fn backoff(policy: &Backoff, failures: u32, asked: Option<Duration>, longest
     own.max(asked.unwrap_or_default()).min(longest)
 }
 
-/// Returns when a request that waits for its host is to be tried again. Each wait is as long as all waits before it together, so it
-/// doubles from 250 ms until it reaches 30 s.
+/// Returns the time of the next try after a host fault. Each wait is as long as all waits before it together, so the wait doubles from
+/// 250 ms up to 30 s.
 pub fn after_host_fault(waiting: Option<&Waiting>, now: DateTime<Utc>) -> DateTime<Utc> {
     let (first, longest) = HOST_FAULT_WAIT;
     let waited = waiting.map_or(TimeDelta::zero(), |waiting| now - waiting.since);

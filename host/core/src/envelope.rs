@@ -1,5 +1,5 @@
-//! What a rule, a schedule or a queue message carries to the target host: which request it is about, and the payload
-//! where it fits. The ledger stays the truth; an envelope only says "now".
+//! The envelope that a rule, a schedule or a queue message carries to the target host: the id of a request, and its payload if it fits.
+//! An envelope only starts an attempt; the ledger decides whether the request runs.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -8,9 +8,9 @@ use crate::id::CorrelationId;
 use crate::request::Request;
 use crate::time::rfc3339;
 
-/// Version of the envelope; another is refused.
+/// Version of the envelope's format. A host refuses any other.
 pub const VERSION: u32 = 1;
-/// Longest envelope, in characters: the limit of a rule target's `Input` (EventBridge, `PutTargets`: 8,192).
+/// Limit of an envelope, in characters: that of a rule target's `Input` (EventBridge, `PutTargets`: 8,192).
 pub const MAX_CHARACTERS: usize = 8192;
 
 /// `{"v":1,"rule":…,"correlationId":…,"useCase":…,"attempt":…,"scheduledFor":…,"traceId":…,"payload":…}`.
@@ -18,39 +18,37 @@ pub const MAX_CHARACTERS: usize = 8192;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Envelope {
     pub v: u32,
-    /// Name of the rule that is to be deleted at the end; none where no rule was made.
+    /// Name of the rule to delete at the end; `None` if no rule was made.
     #[serde(default)]
     pub rule: Option<String>,
     pub correlation_id: CorrelationId,
     pub use_case: String,
-    /// The attempt that this is to start, from 1.
+    /// Number of the attempt to start, from 1.
     pub attempt: u32,
-    /// When it is due: RFC 3339, UTC.
+    /// Due time of the attempt: RFC 3339, UTC.
     pub scheduled_for: String,
-    /// Sent again by an operator: a request that has failed is to run once more.
+    /// True if an operator sent the envelope again, to run a failed request once more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redrive: bool,
     /// X-Ray trace header of the call that made the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
-    /// The accepted body, where it fits; else the target host reads it from the ledger.
+    /// The accepted body, if it fits; else the target host reads it from the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Box<RawValue>>,
 }
 
-/// Why something is not an envelope.
+/// The reason why an input is not an envelope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
-    #[error(
-        "it is not an envelope of Postdate: {0}; expected {{\"v\":1,\"correlationId\":…,\"useCase\":…,\"attempt\":…,\"scheduledFor\":…}}"
-    )]
+    #[error("not an envelope of Postdate: {0}; expected {{\"v\":1,\"correlationId\":…,\"useCase\":…,\"attempt\":…,\"scheduledFor\":…}}")]
     Malformed(String),
     #[error("the envelope has version {0}, and this host knows version {VERSION}")]
     Version(u32),
 }
 
 impl Envelope {
-    /// The envelope of a request's next attempt, without a payload.
+    /// Returns the envelope of a request's next attempt, without a payload.
     pub fn of(request: &Request, rule: Option<String>, trace_id: Option<String>) -> Self {
         Self {
             v: VERSION,
@@ -65,13 +63,13 @@ impl Envelope {
         }
     }
 
-    /// JSON text, with the payload inside if the whole then has at most [`MAX_CHARACTERS`].
+    /// Returns the envelope as JSON text, with `body` as payload if the text then has at most [`MAX_CHARACTERS`].
     pub fn to_json(&self, body: Option<&str>) -> String {
         let text = |envelope: &Self| serde_json::to_string(envelope).unwrap_or_default();
         let bare = Self { payload: None, ..self.clone() };
         if let Some(payload) = body.and_then(|body| RawValue::from_string(body.to_owned()).ok()) {
             let whole = text(&Self { payload: Some(payload), ..self.clone() });
-            // Counted as the service may count them, which is never fewer than it says: UTF-16 units.
+            // Count UTF-16 units, as the service may do. A text never has fewer of them than characters.
             if whole.encode_utf16().count() <= MAX_CHARACTERS {
                 return whole;
             }
@@ -79,14 +77,14 @@ impl Envelope {
         text(&bare)
     }
 
-    /// Reads an envelope.
+    /// Parses an envelope. Errors do not quote the input.
     pub fn parse(json: &str) -> Result<Self, EnvelopeError> {
-        // The version first: another one may have other fields.
+        // Check the version first: another version may have other fields.
         #[derive(Deserialize)]
         struct Versioned {
             v: u32,
         }
-        // Categories and places only: what serde_json says may quote a payload.
+        // Report only category and place: serde_json's message may quote the payload.
         let place = |error: &serde_json::Error| format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column());
         match serde_json::from_str::<Versioned>(json) {
             Ok(Versioned { v: VERSION }) => {}
@@ -96,7 +94,7 @@ impl Envelope {
         serde_json::from_str(json).map_err(|error| EnvelopeError::Malformed(place(&error)))
     }
 
-    /// The payload, if it came along.
+    /// Returns the payload, if the envelope has one.
     pub fn body(&self) -> Option<&str> {
         self.payload.as_deref().map(RawValue::get)
     }

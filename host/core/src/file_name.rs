@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-/// Where a bundle has its test cases: `cases/*.toml`.
+/// Directory of a bundle's test cases: `cases/*.toml`.
 pub const CASES_DIR: &str = "cases";
 
-/// Whether a file of [`CASES_DIR`] is a test case: `*.toml`, unless hidden.
+/// Returns true if a file of [`CASES_DIR`] is a test case: `*.toml`, not hidden.
 pub fn is_case_file(name: &str) -> bool {
     !name.starts_with('.') && Path::new(name).extension().is_some_and(|extension| extension == "toml")
 }
 
-/// The name of a file beside the manifest, or of a test case; and no path that leads out of the bundle.
+/// Returns true for the name of a file beside the manifest or of a test case. Such a name cannot lead out of the bundle.
 pub fn is_file_name(name: &str) -> bool {
     let plain = |name: &str| {
         !matches!(name, "" | "." | "..") && name.len() <= 255 && !name.contains(['/', '\\', '\0']) && !name.chars().any(char::is_control)

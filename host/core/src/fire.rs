@@ -1,5 +1,5 @@
-//! The second step of a request, at its time. One firing: attempt, conclude, record, clean up, notify, and schedule what comes next.
-//! The hosts decide only when.
+//! One firing of a due request: attempt, conclude, record, clean up, notify, and schedule the next attempt or the notice. The hosts
+//! decide only when a firing starts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +20,10 @@ use crate::request::{Claimed, NewRequest, Request, Status};
 use crate::time::{ceil_to_millis, rfc3339};
 use crate::use_case::{Target, UseCase, VersionPolicy};
 
-/// Result or failure text that a ledger keeps, in bytes: enough to see what happened, too little to be a store.
+/// Limit of a result or failure text in the ledger, in bytes.
 pub const MAX_RESULT_BYTES: usize = 64 << 10;
-/// How often the end of an attempt is recorded before its lease is left to bring the request back. The waits between the tries grow by
-/// [`RECORD_WAIT`] each time, to 9 s in all, since what is not recorded runs twice: a full disk may be mended in that time. A host whose
-/// process ends sooner, such as a function at its deadline, gives up sooner, with the same effect.
+/// Limit of tries to record the end of an attempt. Without the record, the request runs again after its lease. The waits between
+/// the tries grow by [`RECORD_WAIT`] each time, to 9 s in all, so that a short fault such as a full disk can pass.
 const RECORD_TRIES: u32 = 10;
 const RECORD_WAIT: Duration = Duration::from_millis(200);
 
@@ -38,18 +37,18 @@ pub struct Firing<'a, U, L, S, D, C, A> {
     pub aftercare: &'a A,
 }
 
-/// What became of a claimed request.
+/// The end of a firing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fired {
-    /// The attempt ended, and the request is this now.
+    /// The attempt ended, and its end is recorded. The value is the request after the attempt.
     Ran(Box<Request>),
     /// The host could not begin the attempt. The request is scheduled again.
     Deferred(Box<Request>),
-    /// The lease ran out while the attempt ran, and another one took over.
+    /// The claim was lost: the lease expired during the attempt.
     ClaimLost,
 }
 
-/// Why a firing must be repeated: it may have run, and is not on record.
+/// The reason why the end of an attempt is not recorded. The attempt may have run; the caller must try again.
 #[derive(Debug, thiserror::Error)]
 pub enum FireError {
     #[error(transparent)]
@@ -78,8 +77,8 @@ where
     C: Clock,
     A: Aftercare,
 {
-    /// Runs a claimed request. `body` is none where the ledger has forgotten it. The attempt takes at most `deadline`, where the host has
-    /// one. Fails where the end of the attempt could not be recorded.
+    /// Runs one attempt of a claimed request and records its end. `body` is `None` if the ledger no longer has it. The attempt takes at
+    /// most `deadline`, if the host has one. Fails if the end could not be recorded.
     pub async fn run(&self, request: Request, body: Option<String>, deadline: Option<Duration>) -> Result<Fired, LedgerError> {
         let id = request.id;
         tracing::info!(correlation_id = %id, use_case = request.use_case, target = request.target, attempt = request.attempts, "fired");
@@ -103,12 +102,12 @@ where
         Ok(Fired::Ran(Box::new(after)))
     }
 
-    /// Gives back a claimed request whose attempt was cut off. Returns what it is now, or none where the claim was lost. A request that
-    /// is scheduled by this is left to the caller to schedule.
+    /// Gives back a claimed request whose attempt was cut off. Returns the request after the change, or `None` if the claim was lost.
+    /// Does not schedule the next attempt; the caller does.
     pub async fn release(&self, request: &Request, reason: &str) -> Result<Option<Request>, FireError> {
         let (id, now) = (request.id, self.clock.now());
         let mut change = Change::Release { claim: request.claim(), reason: reason.to_owned(), notice: None };
-        // The claim holds off every other change, so the request as it is known tells whether this release is the last.
+        // No other change is allowed while the claim holds, so `request` is up to date and shows whether this release is the last.
         if request.interruptions + 1 >= MAX_INTERRUPTIONS
             && let Change::Release { notice, .. } = &mut change
         {
@@ -122,7 +121,8 @@ where
         Ok(Some(released))
     }
 
-    /// No attempt of the request ends in which its version would be loaded. The manifest is enough, and needs no plugin to be compiled.
+    /// Returns the notice of a release that ends the request; `None` if the version is gone. Reads only the manifest, so that no plugin has
+    /// to be compiled. Fails with the host's fault if the manifest is out of reach.
     async fn notice_of_release(&self, request: &Request, reason: &str, now: DateTime<Utc>) -> Result<Option<NewRequest>, FireError> {
         let change = Change::Release { claim: request.claim(), reason: reason.to_owned(), notice: None };
         let Ok(applied) = lifecycle::apply(request, &change, now) else { return Ok(None) };
@@ -133,7 +133,7 @@ where
         }
     }
 
-    /// Returns none where the claim does not hold any more.
+    /// Records the change with at most [`RECORD_TRIES`] tries. Returns `None` if the claim was lost.
     async fn record(&self, id: CorrelationId, change: &Change, now: DateTime<Utc>) -> Result<Option<Request>, LedgerError> {
         let mut tries = 1;
         loop {
@@ -144,7 +144,7 @@ where
                     return Ok(None);
                 }
                 Err(error) => {
-                    tracing::error!(correlation_id = %id, %error, tries, "cannot record how the attempt ended");
+                    tracing::error!(correlation_id = %id, %error, tries, "cannot record the end of the attempt");
                     if tries == RECORD_TRIES {
                         return Err(error);
                     }
@@ -155,8 +155,8 @@ where
         }
     }
 
-    /// Does what comes after an attempt that is on record. Nothing here can undo it, so nothing here fails the firing: the host's search
-    /// for overdue requests finds what is left over.
+    /// Cleans up, notifies and schedules after the end of an attempt is recorded. Errors are logged and do not fail the firing: the
+    /// record stands, and the host's search for overdue requests finds a request without a schedule.
     async fn follow(&self, request: &Request, notice: Option<&NewRequest>) {
         if request.status == Status::Scheduled {
             return self.schedule(request).await;
@@ -181,12 +181,12 @@ where
             Ok::<_, ArmError>(())
         };
         if let Err(error) = scheduled.await {
-            tracing::error!(correlation_id = %request.id, %error, "the request is due and not scheduled: it is late until it is found");
+            tracing::error!(correlation_id = %request.id, %error, "cannot schedule the request; it runs late");
         }
     }
 }
 
-/// Logs an end without its reason, which may quote the payload: the request's history has it.
+/// Logs the end of an attempt without its reason, which may quote the payload. The history has the reason.
 fn log_end(request: &Request) {
     let Request { id, use_case, attempts, status, .. } = request;
     match status {
@@ -198,10 +198,10 @@ fn log_end(request: &Request) {
     }
 }
 
-/// An attempt, before it is recorded: see [`conclude`].
+/// An attempt before it is recorded; see [`conclude`].
 enum Attempt<B> {
     Ended {
-        /// None where the use case cannot be had any more.
+        /// `None` if the version could not be loaded or the body is gone.
         bundle: Option<Arc<B>>,
         result: JobResult,
     },
@@ -209,9 +209,10 @@ enum Attempt<B> {
 }
 
 impl<B> Attempt<B> {
-    /// The end of a request whose body is gone: the ledger forgets what has expired piece by piece.
+    /// Returns a permanent failure. A ledger may delete an expired request in parts, the body before the rest.
     fn without_body() -> Self {
-        Self::Ended { bundle: None, result: Err(permanent("its body is not on record any more".to_owned())) }
+        let message = "the request's body is not on record: the ledger deletes expired requests";
+        Self::Ended { bundle: None, result: Err(permanent(message.to_owned())) }
     }
 }
 
@@ -221,7 +222,7 @@ impl<B> From<HostFault> for Attempt<B> {
     }
 }
 
-/// Runs one attempt of a claimed request. A plugin that traps and a target that is gone are results too.
+/// Runs one attempt of a claimed request. A trap of the plugin and a missing target are failures of the attempt, not errors.
 async fn attempt<U: UseCases>(use_cases: &U, deliver: &impl Deliver, claimed: &Claimed, deadline: Option<Duration>) -> Attempt<U::Bundle> {
     match bundle_of(use_cases, &claimed.request).await {
         Ok(bundle) => match run(bundle.as_ref(), deliver, claimed, deadline).await {
@@ -229,7 +230,7 @@ async fn attempt<U: UseCases>(use_cases: &U, deliver: &impl Deliver, claimed: &C
             Err(fault) => fault.into(),
         },
         Err(UseCaseError::Host(fault)) => fault.into(),
-        // The next upload may bring it back.
+        // Retry: the next upload may bring the version back.
         Err(UseCaseError::Unusable(message)) => {
             Attempt::Ended { bundle: None, result: Err(JobFailure { message, retry: true, retry_after: None }) }
         }
@@ -245,13 +246,13 @@ async fn bundle_of<U: UseCases>(use_cases: &U, request: &Request) -> Result<Arc<
     use_cases.version(&request.use_case, &request.version).await
 }
 
-/// Returns whether the use case's current version is the one that runs the request.
+/// Returns true if the use case's current version runs the request.
 fn runs(current: &impl Bundle, request: &Request) -> bool {
     current.version() == request.version || current.use_case().schedule.version == VersionPolicy::Latest
 }
 
-/// Returns how long a claim of the request holds: longer than one attempt of the version that would run it now can take. `current` is
-/// the use case's current version.
+/// Returns the lease of a claim of the request: longer than one attempt of the version that would run it now. `current` is the use
+/// case's current version.
 pub fn lease<B: Bundle>(current: Option<&B>, request: &Request) -> Duration {
     current.filter(|current| runs(*current, request)).map_or(request.lease, |current| current.use_case().lease(&request.target))
 }
@@ -260,7 +261,7 @@ async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, d
     let Claimed { request, body } = claimed;
     let use_case = bundle.use_case();
     match use_case.targets.get(&request.target) {
-        None => Ok(Err(permanent(format!("the use case has no target {:?} any more", request.target)))),
+        None => Ok(Err(permanent(format!("the use case no longer has the target {:?}", request.target)))),
         Some((alias, Target::Plugin { .. })) => {
             let job = Job {
                 id: request.id.to_string(),
@@ -273,7 +274,7 @@ async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, d
             match bundle.process(job, deadline).await {
                 Ok(result) => Ok(result),
                 Err(PluginError { reason: Stopped::NotStarted(fault), .. }) => Err(*fault),
-                // A trap or a time-out may come of what the plugin met this time.
+                // Retry: the cause of a trap or a timeout may be temporary.
                 Err(stopped) => Ok(Err(JobFailure { message: describe(&stopped), retry: true, retry_after: None })),
             }
         }
@@ -287,7 +288,7 @@ async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, d
 
 fn describe(stopped: &PluginError) -> String {
     match stopped.panic_message() {
-        Some(line) => format!("{stopped}; its last words: {line}"),
+        Some(line) => format!("{stopped}; stderr: {line}"),
         None => stopped.to_string(),
     }
 }
@@ -296,15 +297,21 @@ fn permanent(message: String) -> JobFailure {
     JobFailure { message, retry: false, retry_after: None }
 }
 
-/// Returns the change that records an attempt: success, another attempt after a back-off, the end, or a deferral. `notice_id` is the id
-/// of the request that notifies `[on]`'s target, where there is one.
+/// Returns the change that records an attempt: success, another attempt after a back-off, failure, or a deferral. `notice_id` becomes the
+/// id of the notice, if there is one.
 fn conclude<B: Bundle>(request: &Request, attempt: Attempt<B>, notice_id: CorrelationId, now: DateTime<Utc>) -> Change {
     let claim = request.claim();
     let (bundle, result) = match attempt {
         Attempt::Ended { bundle, result } => (bundle, result),
         Attempt::NotBegun(HostFault { waits_for, detail }) => {
             let at = after_host_fault(request.waiting.as_ref(), now);
-            tracing::warn!(correlation_id = %request.id, use_case = request.use_case, detail, until = %at, "deferred: the host could not begin");
+            tracing::warn!(
+                correlation_id = %request.id,
+                use_case = request.use_case,
+                detail,
+                until = %at,
+                "deferred: the host could not begin the attempt"
+            );
             return Change::Defer { claim, waits_for, at };
         }
     };
@@ -316,10 +323,10 @@ fn conclude<B: Bundle>(request: &Request, attempt: Attempt<B>, notice_id: Correl
     let mut change = Change::Finish { claim, outcome };
     if let Some(bundle) = bundle
         && let Ok(applied) = lifecycle::apply(request, &change, now)
-        && let Some(told) = notice(bundle.use_case(), bundle.version(), &applied.request, notice_id, now)
+        && let Some(new) = notice(bundle.use_case(), bundle.version(), &applied.request, notice_id, now)
         && let Change::Finish { outcome: Outcome::Succeeded { notice, .. } | Outcome::Failed { notice, .. }, .. } = &mut change
     {
-        *notice = Some(Box::new(told));
+        *notice = Some(Box::new(new));
     }
     change
 }
@@ -337,7 +344,7 @@ fn failed(request: &Request, use_case: Option<&UseCase>, failure: JobFailure, no
     Outcome::Retry { failure: message, at: ceil_to_millis(at) }
 }
 
-/// At most `most` bytes, cut at a character and marked.
+/// Returns at most `most` bytes of the text, cut at a character boundary and marked.
 fn cut(mut text: String, most: usize) -> String {
     const MARK: &str = "… (cut)";
     if text.len() > most {

@@ -1,13 +1,14 @@
-//! Faults of a host, which are not those of the request that meets them.
+//! Faults of a host, which do not count against a request.
 
-/// Why a host could not begin an attempt: it has no free slot, no file descriptor, or no way to a store or a secret. The attempt does
-/// not count, and the request goes back to the queue.
+/// The reason why a host could not begin an attempt: no free slot, no file descriptor, or no access to a store or a secret. The attempt
+/// does not count, and the request goes back to the queue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct HostFault {
-    /// What the request waits for, as clients see it: a noun phrase without paths, secrets or payload, and the same each time.
+    /// The resource that the request waits for, as clients see it: a noun phrase without paths, secrets or payload. The same fault has
+    /// the same text each time, so that deferrals in a row share one line of history.
     pub waits_for: String,
-    /// What went wrong, for the operator's log.
+    /// The error, for the operator's log.
     pub detail: String,
 }
 

@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A `UUIDv7` (RFC 9562): unique without coordination, and in order of time, so that ledgers append.
+/// A `UUIDv7` (RFC 9562): unique without coordination, and sorted by time, so that ledgers append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CorrelationId(Uuid);
 
 impl CorrelationId {
-    /// `random` comes from the host, as the time does: the core has no source of either.
+    /// Creates an id. The host passes time and randomness, since the core has no source of either.
     pub fn new(now: DateTime<Utc>, random: [u8; 10]) -> Self {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())

@@ -1,7 +1,7 @@
-//! Postdate's rules, shared by every host: what a request is, when it may run, what becomes of it.
+//! The core of Postdate, shared by every host: accepts requests, fires them when they are due, and checks every change of them.
 //!
-//! A request's way: [`api`] → [`accept`] → (its time, see [`arm`]) → [`fire`] → [`notice`]; [`lifecycle`] has every transition. Pure:
-//! no I/O, no clock, no randomness, no async runtime. All of these come in as arguments or through [`ports`].
+//! The way of a request: [`api`] → [`accept`] → scheduled, see [`arm`] → [`fire`] → [`notice`]. [`lifecycle`] has every transition. The
+//! core has no I/O, clock, randomness or async runtime of its own: all of these come in as arguments or through [`ports`].
 
 pub mod accept;
 pub mod api;

@@ -1,5 +1,5 @@
-//! Every transition of a request, in one place. A ledger reads a request, applies a [`Change`], and stores all that is [`Applied`],
-//! atomically; whatever is not allowed here cannot happen anywhere.
+//! All transitions of a request. A ledger reads a request, applies a [`Change`], and stores all of [`Applied`] atomically. No other code
+//! changes a request.
 
 use std::time::Duration;
 
@@ -8,35 +8,35 @@ use chrono::{DateTime, Utc};
 use crate::request::{Event, HistoryEntry, NewRequest, Request, Status, Waiting};
 use crate::time::rfc3339;
 
-/// After so many attempts in a row that were cut off, the request itself is taken for the cause.
+/// Limit of attempts in a row that are cut off. At the limit the request fails, since it may be the cause itself.
 pub const MAX_INTERRUPTIONS: u32 = 5;
 
-/// What is to happen to a request.
+/// A change of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// The client takes it back.
+    /// The client cancels the request.
     Cancel,
-    /// It was stored and then could not be scheduled, so it was never acknowledged. Ledgers also free its idempotency
-    /// key: a client that was told to try again does so with the same key.
+    /// The host undoes a request that it has stored, but neither scheduled nor acknowledged. The ledger also frees the idempotency key,
+    /// since the client repeats the call with the same key.
     Abort { reason: String },
-    /// The client names another time.
+    /// The client sets another time.
     Move(DateTime<Utc>),
-    /// The move to `from` could not be scheduled, so it is as if it had not been.
+    /// The host undoes the move to `from`, which could not be scheduled.
     MoveBack { from: DateTime<Utc>, trigger_at: DateTime<Utc>, due_at: DateTime<Utc> },
-    /// A failed request is to run again, now.
+    /// The client runs a failed request again, at once.
     Retry,
-    /// A host takes it to run it, for as long as `lease`; only when due.
+    /// A host takes a due request to run it, for the time `lease`.
     Claim { lease: Duration },
-    /// The attempt of this claim has ended. Claims are numbered by [`Request::claim`].
+    /// The attempt of this claim has ended. [`Request::claim`] numbers the claims.
     Finish { claim: u32, outcome: Outcome },
-    /// The attempt was cut off: the host stops, or a lease ran out. `notice` is stored if this ends the request.
+    /// The attempt was cut off: the host stops, or the lease expired. `notice` is stored if this change ends the request.
     Release { claim: u32, reason: String, notice: Option<Box<NewRequest>> },
     /// The host could not begin the attempt, which therefore does not count. The request is due again at `at`.
     Defer { claim: u32, waits_for: String, at: DateTime<Utc> },
 }
 
 impl Change {
-    /// The request that this change brings along to notify `[on]`'s target.
+    /// Returns the notice that comes with this change.
     pub fn notice(&self) -> Option<&NewRequest> {
         match self {
             Self::Finish { outcome: Outcome::Succeeded { notice, .. } | Outcome::Failed { notice, .. }, .. }
@@ -46,7 +46,7 @@ impl Change {
     }
 }
 
-/// How an attempt ended. `notice` is the request that tells `[on]`'s target, stored with the change.
+/// The end of an attempt. `notice` is the request that notifies `[on]`'s target; it is stored with the change.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     Succeeded { result: Option<String>, notice: Option<Box<NewRequest>> },
@@ -54,7 +54,7 @@ pub enum Outcome {
     Failed { failure: String, notice: Option<Box<NewRequest>> },
 }
 
-/// Why a change was not made.
+/// The reason why a change was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("it is no longer scheduled")]
@@ -65,35 +65,36 @@ pub enum Refusal {
     NotFailed,
     #[error("it is not due yet")]
     NotDue,
-    /// Somebody was told that it is accepted, so it cannot be undone as if nobody was.
+    /// A client got an acknowledgement of the request, so it cannot be aborted.
     #[error("it has been acknowledged")]
     Acknowledged,
     /// The claim was lost: another attempt has begun, or the request has ended.
-    #[error("the claim of this attempt does not hold any more")]
+    #[error("the claim of this attempt was lost")]
     ClaimLost,
 }
 
-/// All that a ledger stores of a change, in one write.
+/// The result of a change. A ledger stores all of it in one write.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Applied<'a> {
     /// The request after the change.
     pub request: Request,
     pub line: Line,
-    /// A further request to store.
+    /// The notice to store.
     pub notice: Option<&'a NewRequest>,
 }
 
-/// What becomes of a request's history.
+/// The change of a request's history.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Line {
     Add(HistoryEntry),
-    /// The last line is that of a claim whose attempt never began.
+    /// Replaces the last line, which is that of a claim whose attempt never began.
     ReplaceLast(HistoryEntry),
+    /// Removes the last line, which is that of a claim whose attempt never began.
     RemoveLast,
 }
 
 impl Line {
-    /// Does to `history` what the line says.
+    /// Makes the change of `history`. `line_of` converts an entry to a line.
     pub fn write<T>(self, history: &mut Vec<T>, line_of: impl FnOnce(HistoryEntry) -> T) {
         if !matches!(self, Self::Add(_)) {
             history.pop();
@@ -105,7 +106,7 @@ impl Line {
     }
 }
 
-/// Returns what the change makes of the request, or why it is not allowed.
+/// Applies the change to a copy of the request. Fails with the reason if the change is not allowed.
 pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> Result<Applied<'a>, Refusal> {
     let mut next = request.clone();
     let (event, detail) = match change {
@@ -167,7 +168,7 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
     Ok(Applied { request: next, line, notice })
 }
 
-/// The first line of a history.
+/// Returns the first line of a request's history.
 pub fn accepted(request: &Request) -> HistoryEntry {
     HistoryEntry { at: request.received_at, event: Event::Accepted, status: Status::Scheduled, attempt: 0, detail: None }
 }
@@ -183,7 +184,7 @@ fn finish(next: &mut Request, outcome: &Outcome, now: DateTime<Utc>) -> (Event, 
         Outcome::Retry { failure, at } => {
             again(next, failure, *at);
             next.failures += 1;
-            // It came to an end by itself: what cut off others before it was not the request.
+            // The attempt ended by itself, so the request did not cause the interruptions before it.
             next.interruptions = 0;
             (Event::AttemptFailed, Some(failure.clone()))
         }
@@ -208,7 +209,7 @@ fn release(next: &mut Request, reason: &str, now: DateTime<Utc>) -> (Event, Opti
     (Event::Interrupted, Some(reason.to_owned()))
 }
 
-/// The claim's line of history goes, since the attempt never began. Each reason to wait has one line, however often it is met in a row.
+/// Removes the claim's line of history, since the attempt never began. Deferrals in a row for the same reason share one line.
 fn defer(next: &mut Request, waits_for: &str, at: DateTime<Utc>, now: DateTime<Utc>) -> Line {
     let is_known = next.waiting.as_ref().is_some_and(|waiting| waiting.on == waits_for);
     let since = next.waiting.as_ref().map_or(now, |waiting| waiting.since);

@@ -8,8 +8,8 @@ use crate::request::{NewRequest, Request, Status};
 use crate::time::rfc3339;
 use crate::use_case::UseCase;
 
-/// Returns the request that notifies `[on]`'s target of how `ended` has ended, where the manifest names one. A notice has the retries,
-/// the lease and the history of any request, and its own end has no notice.
+/// Returns the notice of the end of `ended`, if the manifest names a target for it. A notice has the retries, the lease and the history
+/// of any request. The end of a notice has no notice.
 pub fn notice(use_case: &UseCase, version: &str, ended: &Request, id: CorrelationId, now: DateTime<Utc>) -> Option<NewRequest> {
     let alias = match ended.status {
         Status::Succeeded => use_case.on.success.as_deref(),
@@ -24,7 +24,7 @@ pub fn notice(use_case: &UseCase, version: &str, ended: &Request, id: Correlatio
     Some(NewRequest { request, idempotency_key: None, body: outcome_document(ended).to_string() })
 }
 
-/// Describes how a request stands: the body of a notice, and part of what the API shows.
+/// Returns the state of a request as JSON: the body of a notice, and part of the API's answers.
 pub(crate) fn outcome_document(request: &Request) -> Value {
     let mut document = Map::new();
     document.insert("correlationId".into(), json!(request.id));
@@ -48,7 +48,7 @@ pub(crate) fn outcome_document(request: &Request) -> Value {
     Value::Object(document)
 }
 
-/// A result that is a JSON object or array is shown as one; any other text as text.
+/// Returns a result that is a JSON object or array as such, and any other text as a string.
 fn result_value(text: &str) -> Value {
     match serde_json::from_str(text) {
         Ok(value @ (Value::Object(_) | Value::Array(_))) => value,

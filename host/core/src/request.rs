@@ -1,4 +1,4 @@
-//! A request as the ledger keeps it.
+//! A request in the ledger.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::CorrelationId;
 use crate::use_case::UseCase;
 
-/// `scheduled → running → succeeded | failed | cancelled`, and `running → scheduled` on a retry.
+/// `scheduled → running → succeeded | failed`, or `scheduled → cancelled`. A request becomes `scheduled` again from `running` (another
+/// attempt) and from `failed` (a retry by hand).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -49,58 +50,59 @@ impl FromStr for Status {
     }
 }
 
-/// A request without its body. Times are to the millisecond.
+/// A request without its body. Times are precise to the millisecond.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     pub id: CorrelationId,
     pub use_case: String,
-    /// Version of the bundle that validated it.
+    /// Version of the bundle that validated the request.
     pub version: String,
     /// Alias of the target.
     pub target: String,
     pub status: Status,
     pub received_at: DateTime<Utc>,
-    /// The time that the client or the validator named, or that it was moved to.
+    /// The time that the client or the validator named, or that the request was moved to.
     pub trigger_at: DateTime<Utc>,
-    /// What `trigger_at` was when the request was acknowledged: part of the first answer.
+    /// The value of `trigger_at` in the acknowledgement, for replays of it.
     pub first_trigger_at: DateTime<Utc>,
-    /// When it is to run next: `trigger_at`, or the end of a back-off.
+    /// Time of the next attempt: `trigger_at`, or the end of a back-off or a deferral.
     pub due_at: DateTime<Utc>,
-    /// Attempts begun, as clients see it: without those that the host could not begin.
+    /// Attempts begun. Attempts that the host could not begin do not count.
     pub attempts: u32,
     /// Claims that the host gave back because it could not begin the attempt.
     pub deferrals: u32,
-    /// Attempts, since it was accepted or retried by hand, whose failure counts against the retry policy.
+    /// Failed attempts that count against the retry policy, since the request was accepted or retried by hand.
     pub failures: u32,
-    /// Attempts in a row, since then, that were cut off: the host stopped or died, or the lease ran out.
+    /// Attempts in a row that were cut off: the host stopped or died, or the lease expired.
     pub interruptions: u32,
-    /// How long a claim holds where the version that accepted it runs: longer than one attempt of that version can take.
+    /// Lease of a claim, if the version that accepted the request runs it: longer than one attempt of that version.
     pub lease: Duration,
-    /// While it is running: when the claim runs out.
+    /// End of the lease, while the request is running.
     pub lease_until: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
-    /// What the processor or the target returned.
+    /// Text that the processor or the target returned.
     pub result: Option<String>,
-    /// Why the last attempt failed.
+    /// Reason why the last attempt failed.
     pub failure: Option<String>,
-    /// What the next attempt waits for, from the first deferral until an attempt ends.
+    /// Fault of the host that delays the next attempt, from the first deferral until an attempt ends or the request is moved.
     pub waiting: Option<Waiting>,
-    /// Hash of the body that came with the idempotency key, if there was one.
+    /// SHA-256 of the client's body, in hexadecimal, if the client sent an idempotency key.
     pub idempotency_hash: Option<String>,
-    /// The request whose end this one tells a target of (`[on]`); none for a client's own request.
+    /// For a notice (`[on]`), the request that has ended; `None` for a client's own request.
     pub notice_of: Option<CorrelationId>,
 }
 
-/// What a host lacks to begin a request's next attempt.
+/// The resource that a host lacks to begin a request's next attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     /// See [`HostFault::waits_for`](crate::host_fault::HostFault::waits_for).
     pub on: String,
+    /// Time of the first deferral.
     pub since: DateTime<Utc>,
 }
 
 impl Request {
-    /// A request at the beginning of its life.
+    /// Returns a new request for `trigger_at`.
     pub fn scheduled(
         use_case: &UseCase,
         version: &str,
@@ -134,8 +136,8 @@ impl Request {
         }
     }
 
-    /// The number of the newest claim, from 1. It grows with each claim and never shrinks, unlike `attempts`, so it tells an old claim
-    /// from a newer one.
+    /// Returns the number of the newest claim, from 1. The number never shrinks, unlike `attempts`, so it tells an old claim from a newer
+    /// one.
     pub fn claim(&self) -> u32 {
         self.attempts + self.deferrals
     }
@@ -146,11 +148,11 @@ impl Request {
 pub struct NewRequest {
     pub request: Request,
     pub idempotency_key: Option<String>,
-    /// What the processor will see: JSON text.
+    /// The body for the processor: JSON text.
     pub body: String,
 }
 
-/// A request that this host, and no other, is to run until `request.lease_until`.
+/// A request that only this host may run until `request.lease_until`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claimed {
     pub request: Request,
@@ -163,16 +165,16 @@ pub struct Claimed {
 pub struct HistoryEntry {
     pub at: DateTime<Utc>,
     pub event: Event,
-    /// What the request was after it.
+    /// Status of the request after the change.
     pub status: Status,
-    /// The attempt that it belongs to; 0 before the first.
+    /// Number of the attempt; 0 before the first.
     pub attempt: u32,
-    /// For people: the new time, the reason of a failure.
+    /// Text for people: the new time, or the reason of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
-/// What happened.
+/// The kind of a state change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
@@ -183,11 +185,11 @@ pub enum Event {
     Succeeded,
     /// The attempt failed, and another is scheduled.
     AttemptFailed,
-    /// The attempt failed, and it was the last.
+    /// The last attempt failed.
     Failed,
     /// The attempt was cut off, and another is scheduled.
     Interrupted,
-    /// A failed request, again, by hand.
+    /// The client retried a failed request.
     Retried,
     /// The host could not begin the attempt; the detail says what the request waits for.
     Deferred,
@@ -223,7 +225,7 @@ impl Event {
     }
 }
 
-/// What to list. Times are of `trigger_at`.
+/// Filters of a list. Times are those of `trigger_at`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Query {
     pub use_case: Option<String>,
@@ -233,11 +235,11 @@ pub struct Query {
     /// Exclusive.
     pub to: Option<DateTime<Utc>>,
     pub after: Option<Cursor>,
-    /// Rows at the most.
+    /// Limit of rows in the page.
     pub limit: usize,
 }
 
-/// The last row of a page: lists are in order of time, then id.
+/// The last row of a page. Lists are sorted by time, then id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     pub trigger_at: DateTime<Utc>,
@@ -247,6 +249,6 @@ pub struct Cursor {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
     pub requests: Vec<Request>,
-    /// Where the next page starts; none at the end.
+    /// Cursor for the next page; `None` on the last page.
     pub next: Option<Cursor>,
 }

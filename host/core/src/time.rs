@@ -1,19 +1,20 @@
-//! Times as clients write them: parsed, checked against a window, and written.
+//! Times of clients: parses them, checks them against a window, and formats them.
 //!
-//! Times are kept to the millisecond, rounded up, so that a request never runs before the moment that was named.
+//! Times are rounded up to the millisecond, so that a request never runs before the time that the client named.
 
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeDelta, Utc};
 
-/// What is wrong with a time. `code` is stable, for programs.
+/// The reason why a time is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     #[error(
-        "say when: \"triggerAt\" (RFC 3339 with an offset, such as \"2027-03-01T09:00:00+01:00\") or \"delay\" (ISO 8601, such as \"PT90S\")"
+        "the time is missing: give \"triggerAt\" (RFC 3339 with an offset, such as \"2027-03-01T09:00:00+01:00\") \
+         or \"delay\" (ISO 8601, such as \"PT90S\")"
     )]
     Missing,
-    #[error("\"triggerAt\" and \"delay\" are both there: give one of them")]
+    #[error("\"triggerAt\" and \"delay\" are both given: give one of them")]
     Both,
     #[error("{0} must be text")]
     NotText(&'static str),
@@ -30,7 +31,7 @@ pub enum TimeError {
 }
 
 impl TimeError {
-    /// A stable word for programs.
+    /// Returns a stable word for programs.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Missing => "trigger-missing",
@@ -43,7 +44,7 @@ impl TimeError {
     }
 }
 
-/// A client's `triggerAt` or `delay`, whichever is there.
+/// Returns the time of a client's `triggerAt` or `delay`. Fails if neither or both are given.
 pub fn trigger_of(body: &serde_json::Map<String, serde_json::Value>, now: DateTime<Utc>) -> Result<DateTime<Utc>, TimeError> {
     match (body.get("triggerAt"), body.get("delay")) {
         (None, None) => Err(TimeError::Missing),
@@ -57,7 +58,7 @@ pub fn trigger_of(body: &serde_json::Map<String, serde_json::Value>, now: DateTi
     }
 }
 
-/// Refuses what is in the past or too far ahead.
+/// Checks that the time is neither in the past nor more than `max_ahead` from now.
 pub fn check_window(at: DateTime<Utc>, now: DateTime<Utc>, max_ahead: Duration) -> Result<(), TimeError> {
     if at < now {
         return Err(TimeError::Past { at: rfc3339(at), now: rfc3339(now) });
@@ -69,7 +70,7 @@ pub fn check_window(at: DateTime<Utc>, now: DateTime<Utc>, max_ahead: Duration) 
     Ok(())
 }
 
-/// RFC 3339 with an explicit offset, to UTC, rounded up to the millisecond.
+/// Parses an RFC 3339 time with an explicit offset. Returns it in UTC, rounded up to the millisecond.
 pub fn parse_time(text: &str) -> Result<DateTime<Utc>, TimeError> {
     match DateTime::parse_from_rfc3339(text) {
         Ok(at) => Ok(ceil_to_millis(at.to_utc())),
@@ -82,8 +83,8 @@ fn has_no_offset(text: &str) -> bool {
     ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"].iter().any(|form| NaiveDateTime::parse_from_str(text, form).is_ok())
 }
 
-/// An ISO 8601 duration of weeks, days, hours, minutes and seconds: `P7D`, `PT1H30M`, `PT0.25S`. Rounded up to the
-/// nanosecond. Years and months are refused, since they have no fixed length.
+/// Parses an ISO 8601 duration of weeks, days, hours, minutes and seconds: `P7D`, `PT1H30M`, `PT0.25S`. Rounds up to the nanosecond.
+/// Refuses years and months, since they have no fixed length.
 pub fn parse_delay(text: &str) -> Result<TimeDelta, TimeError> {
     let fault = |reason| TimeError::NotADuration { text: text.to_owned(), reason };
     let rest = text.strip_prefix('P').ok_or_else(|| fault("it must begin with P"))?;
@@ -112,20 +113,20 @@ pub fn parse_delay(text: &str) -> Result<TimeDelta, TimeError> {
 
 const FRACTION: &str = "only the last number may have a fraction";
 const NANOS: i128 = 1_000_000_000;
-/// 10,000 years: more than any calendar here can hold.
+/// Limit of a delay: 10,000 years, longer than any `max-ahead`.
 const MAX_SECONDS: i64 = 10_000 * 366 * 24 * 3600;
-/// Designators in the order in which they must stand, with their seconds.
+/// Unit designators in their required order, with their seconds.
 const DATE_UNITS: &[(char, i128)] = &[('W', 7 * 24 * 3600), ('D', 24 * 3600)];
 const TIME_UNITS: &[(char, i128)] = &[('H', 3600), ('M', 60), ('S', 1)];
 
-/// Nanoseconds of one half of a duration.
+/// Returns the nanoseconds of one half of a duration: the date or the time.
 fn sum_of(mut part: &str, mut units: &[(char, i128)]) -> Result<i128, &'static str> {
     let mut nanos = 0;
     while !part.is_empty() {
         let end = part.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').ok_or("a number has no unit")?;
         let unit = part[end..].chars().next().ok_or("a number has no unit")?;
         let place =
-            units.iter().position(|(name, _)| *name == unit).ok_or("a unit is unknown, twice there, or out of order (W D T H M S)")?;
+            units.iter().position(|(name, _)| *name == unit).ok_or("a unit is unknown, given twice, or out of order (W D T H M S)")?;
         nanos += value_of(&part[..end], units[place].1)?;
         let has_fraction = part[..end].contains(['.', ',']);
         part = &part[end + unit.len_utf8()..];
@@ -149,15 +150,15 @@ fn value_of(number: &str, seconds: i128) -> Result<i128, &'static str> {
     Ok(exact.div_euclid(scale) + i128::from(exact % scale != 0))
 }
 
-/// The least whole millisecond that is not before `at`.
+/// Rounds a time up to the millisecond.
 pub fn ceil_to_millis(at: DateTime<Utc>) -> DateTime<Utc> {
-    // A leap second is a subsecond part of more than a second; in milliseconds since 1970 it is the next second.
+    // chrono stores a leap second as a subsecond part of more than one second. In milliseconds since 1970 it is the next second.
     let nanos = at.timestamp_subsec_nanos();
     let millis = at.timestamp().saturating_mul(1000).saturating_add(i64::from(nanos.div_ceil(1_000_000)));
     DateTime::from_timestamp_millis(millis).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-/// How times are written everywhere: RFC 3339 in UTC with milliseconds.
+/// Formats a time as answers and histories have it: RFC 3339 in UTC with milliseconds.
 pub fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

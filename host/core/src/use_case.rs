@@ -186,7 +186,7 @@ impl UseCase {
         }
     }
 
-    /// How long a claim of a request for this target holds: longer than one attempt can take.
+    /// Returns the lease of a claim of a request for this target: longer than one attempt.
     pub fn lease(&self, alias: &str) -> Duration {
         let attempt = self.targets.get(alias).map(|(_, target)| self.attempt_timeout(target)).unwrap_or_default();
         attempt + LEASE_MARGIN

@@ -1,4 +1,4 @@
-//! The target kind `http`: posts the accepted body, unchanged, to the one URL that the operator named. Every host delivers so.
+//! Delivers to targets of the kind `http`, on every host: posts the accepted body unchanged to the URL in the manifest.
 
 use std::io;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use postdate_core::use_case::Target;
 use reqwest::{Response, StatusCode, header};
 use rustix::io::Errno;
 
-/// Delivers over HTTP/1.1, with connections kept; follows no redirect.
+/// Delivers over HTTP/1.1 with a pool of connections. Follows no redirects.
 #[derive(Debug, Clone)]
 pub struct HttpDeliver<C> {
     client: reqwest::Client,
-    /// Read when an answer is there: its `Retry-After` may name a date.
+    /// Read for a `Retry-After` that is a date.
     clock: C,
 }
 
@@ -32,14 +32,14 @@ impl<C> HttpDeliver<C> {
 }
 
 impl<C: Clock> Deliver for HttpDeliver<C> {
-    /// Fails permanently for every other kind of target.
+    /// Returns a permanent failure for every other kind of target.
     async fn deliver(&self, Delivery { target, timeout, claimed }: Delivery<'_>) -> Result<JobResult, HostFault> {
         let Target::Http { url, .. } = target else {
-            let message = format!("a target of the kind {} is delivered to on AWS only", target.kind());
+            let message = format!("only a host on AWS delivers to a target of the kind {}", target.kind());
             return Ok(Err(JobFailure { message, retry: false, retry_after: None }));
         };
         let request = &claimed.request;
-        // A notice is about another request: that one's id is what its receiver knows.
+        // The receiver of a notice knows the id of the request that has ended.
         let subject = request.notice_of.unwrap_or(request.id);
         let post = self
             .client
@@ -49,7 +49,7 @@ impl<C: Clock> Deliver for HttpDeliver<C> {
             .header("x-correlation-id", subject.to_string())
             .header("x-postdate-use-case", &request.use_case)
             .header("x-postdate-attempt", request.attempts)
-            // The same at every attempt, so that a receiver can tell a repetition.
+            // The same for every attempt, so that the receiver can deduplicate.
             .header("idempotency-key", request.id.to_string())
             .body(claimed.body.clone());
         match post.send().await {
@@ -62,7 +62,7 @@ impl<C: Clock> Deliver for HttpDeliver<C> {
     }
 }
 
-/// Returns the fault where this process or this machine has no file descriptor left, so that no byte of the request was sent.
+/// Returns a host fault if this process or this machine has no file descriptor left. Then no byte of the request was sent.
 fn host_fault(error: &(dyn std::error::Error + 'static)) -> Option<HostFault> {
     let exhausted = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
     let io = chain(error).find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
@@ -70,12 +70,12 @@ fn host_fault(error: &(dyn std::error::Error + 'static)) -> Option<HostFault> {
         .map(|_| HostFault::new("a free file descriptor", "no file descriptor is left: raise its limit (ulimit -n)"))
 }
 
-/// The error and its causes, the last of which is the first one that happened.
+/// Returns the error and its causes; the last is the root cause.
 fn chain<'a>(error: &'a (dyn std::error::Error + 'static)) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error| error.source())
 }
 
-/// 2xx is success; 408, 425, 429 and 5xx ask for another attempt; everything else will not get better.
+/// Converts an answer to a result: 2xx is success; 408, 425, 429 and 5xx are retried; any other status is a permanent failure.
 async fn judge(mut response: Response, now: DateTime<Utc>) -> JobResult {
     let status = response.status();
     let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now));
@@ -89,7 +89,7 @@ async fn judge(mut response: Response, now: DateTime<Utc>) -> JobResult {
     Err(JobFailure { message: format!("the target answered {status}: {excerpt}"), retry, retry_after: retry_after.filter(|_| retry) })
 }
 
-/// At most [`MAX_RESULT_BYTES`] and a little: an endless answer is not read to its end.
+/// Reads the body, but stops after the chunk that passes [`MAX_RESULT_BYTES`], since an answer may be endless.
 async fn read_bounded(response: &mut Response) -> reqwest::Result<String> {
     let mut bytes = Vec::new();
     while bytes.len() <= MAX_RESULT_BYTES
@@ -106,7 +106,7 @@ fn not_delivered(url: &str, error: &reqwest::Error) -> JobFailure {
     JobFailure { message: format!("the target {url} {what}: {cause}"), retry: true, retry_after: None }
 }
 
-/// Seconds, or an HTTP date (RFC 9110, section 10.2.3).
+/// Parses a `Retry-After`: seconds, or an HTTP date (RFC 9110, section 10.2.3).
 fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));

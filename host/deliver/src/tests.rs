@@ -10,7 +10,7 @@ fn retry_after_is_seconds_or_a_date() {
     assert_eq!(retry_after("-1", now), None);
 }
 
-/// An error of another layer with the operating system's below it.
+/// An error of the HTTP client with an error of the operating system as its source.
 #[derive(Debug)]
 struct Above(io::Error);
 

@@ -44,7 +44,7 @@ fn targets_have_levels_of_their_own() {
 }
 
 #[test]
-fn other_text_is_refused() {
+fn text_that_is_no_filter_is_refused() {
     for wrong in ["", "info,", "info,=", "=info", "x=loud", "a=b=c", "postdate[span]=info", "postdate[{field}]=info", "one two=info"] {
         assert_eq!(wrong.parse::<LogFilter>(), Err(LogFilterError), "{wrong}");
     }

@@ -26,7 +26,7 @@ here = { kind = "plugin" }
 hook = { kind = "http", url = "http://127.0.0.1:9000/hook", timeout = "3s" }
 "#;
 
-/// Everything that `accept` works with.
+/// Fakes of the ports of `accept`.
 struct World {
     use_cases: FakeUseCases,
     ledger: MemoryLedger,
@@ -38,7 +38,7 @@ impl World {
         Self { use_cases: FakeUseCases::of(bundle), ledger: MemoryLedger::default(), scheduler: RecordingScheduler::default() }
     }
 
-    /// A use case whose validator answers so.
+    /// Creates a use case whose validator gives this verdict.
     fn validated(verdict: Verdict) -> Self {
         Self::new(FakeBundle::new("v1", ORDERS).on_validate(move |_| Ok(verdict.clone())))
     }
@@ -48,7 +48,7 @@ impl World {
     }
 
     fn find(&self, id: CorrelationId) -> Request {
-        block_on(self.ledger.find(id)).unwrap().expect("it is in the ledger").0
+        block_on(self.ledger.find(id)).unwrap().expect("the request is in the ledger").0
     }
 }
 
@@ -68,7 +68,7 @@ fn keyed(n: u64, body: &str) -> Submission {
     Submission { idempotency_key: Some("k".to_owned()), ..submission(n, body) }
 }
 
-/// `target @ time` of an accepted request, else the code of the error.
+/// Returns `target @ time` of an accepted request, else the code of the error.
 fn outcome(answer: Result<Accepted, Rejection>) -> String {
     match answer {
         Ok(Accepted { request, .. }) => format!("{} @ {}", request.target, rfc3339(request.trigger_at)),
@@ -76,7 +76,7 @@ fn outcome(answer: Result<Accepted, Rejection>) -> String {
     }
 }
 
-/// What comes of a body that the validator has nothing against. What is refused leaves nothing behind.
+/// Checks the outcome of a body that the validator accepts. A refused request is neither stored nor scheduled.
 #[track_caller]
 fn check(body: &str, expected: &str) {
     let world = World::validated(Ok(Acceptance::default()));
@@ -86,7 +86,7 @@ fn check(body: &str, expected: &str) {
     assert_eq!((world.ledger.ids().len(), world.scheduler.scheduled().len()), (stored, stored), "{body}");
 }
 
-/// What comes of a good body when the validator says yes with changes.
+/// Checks the outcome of a valid body that the validator accepts with changes.
 #[track_caller]
 fn check_acceptance(acceptance: &Acceptance, expected: &str) {
     let world = World::validated(Ok(acceptance.clone()));
@@ -131,18 +131,18 @@ fn bytes_that_are_not_utf8_are_refused() {
 }
 
 #[test]
-fn the_first_fault_is_the_one_that_is_told() {
+fn first_error_is_reported() {
     let no = || World::validated(Err(vec![]));
-    let told = |body| outcome(no().accept(submission(1, body)));
+    let code_of = |body| outcome(no().accept(submission(1, body)));
     assert_eq!(outcome(no().accept(Submission { use_case: "x".to_owned(), ..submission(1, "{") })), "unknown-use-case");
-    assert_eq!(told(r#"{"triggerAt":"2020-01-01T00:00:00Z","target":7}"#), "target-malformed");
-    assert_eq!(told(r#"{"triggerAt":"2020-01-01T00:00:00Z","target":"heaven"}"#), "trigger-in-past");
-    assert_eq!(told(r#"{"delay":"PT1S","target":"heaven"}"#), "unknown-target");
-    assert_eq!(told(r#"{"delay":"PT1S"}"#), "rejected");
+    assert_eq!(code_of(r#"{"triggerAt":"2020-01-01T00:00:00Z","target":7}"#), "target-malformed");
+    assert_eq!(code_of(r#"{"triggerAt":"2020-01-01T00:00:00Z","target":"heaven"}"#), "trigger-in-past");
+    assert_eq!(code_of(r#"{"delay":"PT1S","target":"heaven"}"#), "unknown-target");
+    assert_eq!(code_of(r#"{"delay":"PT1S"}"#), "rejected");
 }
 
 #[test]
-fn an_unknown_alias_is_told_the_known_ones() {
+fn error_of_an_unknown_alias_lists_the_known_ones() {
     let rejection = World::validated(Ok(Acceptance::default())).accept(submission(1, r#"{"delay":"PT1S","target":"heaven"}"#)).unwrap_err();
     assert_eq!(rejection.to_string(), "\"heaven\" is not a target of this use case: choose from here, hook");
 }
@@ -157,7 +157,7 @@ fn the_validator_sees_the_request_and_only_the_headers_that_are_listed() {
             Ok(Ok(Acceptance::default()))
         }
     });
-    // As it came: spaces, order and numbers that a parser would change.
+    // The validator gets the unchanged body: spaces, order, and numbers that a parser would change.
     let body = "{ \"b\": 1.0, \"a\": 10000000000000000000001,\n\"target\": \"hook\", \"delay\": \"PT1S\" }";
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let submission = Submission {
@@ -180,7 +180,7 @@ fn the_validator_sees_the_request_and_only_the_headers_that_are_listed() {
 }
 
 #[test]
-fn what_is_accepted_is_stored_whole_and_scheduled() {
+fn accepted_request_is_stored_and_scheduled() {
     let world = World::validated(Ok(Acceptance::default()));
     let body = r#"{"delay":"PT60S", "sku":"A-1"}"#;
     let accepted = world.accept(keyed(1, body)).unwrap();
@@ -199,13 +199,13 @@ fn what_is_accepted_is_stored_whole_and_scheduled() {
 #[test]
 fn without_a_validator_any_object_with_a_good_time_is_accepted() {
     let manifest = "name = 'orders'\n[targets]\nhook = { kind = 'http', url = 'http://127.0.0.1:9000' }";
-    // Its validate closure would say no; it must not be asked.
+    // The closure rejects every request, but is not called.
     let world = World::new(FakeBundle::new("v1", manifest).on_validate(|_| Ok(Err(vec![]))));
     assert_eq!(outcome(world.accept(submission(1, r#"{"delay":"PT1S"}"#))), "hook @ 2027-01-01T00:00:01.000Z");
 }
 
 #[test]
-fn a_no_of_the_validator_keeps_its_problems() {
+fn rejection_keeps_the_problems_of_the_validator() {
     let problem = Problem { pointer: "/sku".to_owned(), code: "required".to_owned(), message: "which article?".to_owned() };
     let world = World::validated(Err(vec![problem.clone()]));
     match world.accept(submission(1, r#"{"delay":"PT1S"}"#)) {
@@ -216,7 +216,7 @@ fn a_no_of_the_validator_keeps_its_problems() {
 }
 
 #[test]
-fn a_yes_with_changes_is_held_to_the_same_rules() {
+fn values_from_the_validator_follow_the_rules_for_clients() {
     let yes = Acceptance::default;
     let to = |target: &str| Acceptance { target: Some(target.to_owned()), ..yes() };
     let when = |at: &str| Acceptance { trigger_at: Some(at.to_owned()), ..yes() };
@@ -235,14 +235,14 @@ fn a_yes_with_changes_is_held_to_the_same_rules() {
 }
 
 #[test]
-fn the_processor_gets_the_body_that_the_validator_made() {
+fn body_from_the_validator_replaces_the_body_of_the_client() {
     let world = World::validated(Ok(Acceptance { body: Some(r#"{"n":2}"#.to_owned()), ..Acceptance::default() }));
     let request = world.accept(submission(1, r#"{"delay":"PT1S","n":1}"#)).unwrap().request;
     assert_eq!(world.ledger.body(request.id).as_deref(), Some(r#"{"n":2}"#));
 }
 
 #[test]
-fn a_validator_that_does_not_answer_is_named() {
+fn error_of_a_stopped_validator_names_its_plugin() {
     let bundle = FakeBundle::new("v7", ORDERS);
     let stopped = bundle.stopped(Role::Validate, Stopped::Timeout(Duration::from_secs(1)), &["payload of the client"]);
     let world = World::new(bundle.on_validate(move |_| Err(stopped.clone())));
@@ -253,23 +253,23 @@ fn a_validator_that_does_not_answer_is_named() {
 }
 
 #[test]
-fn the_same_key_and_body_again_is_the_first_answer_whatever_the_time_is_now() {
+fn repeat_with_the_same_key_and_body_gets_the_first_answer_at_any_time() {
     let world = World::validated(Ok(Acceptance::default()));
     let body = r#"{"triggerAt":"2027-01-01T00:01:00Z"}"#;
     let first = world.accept(keyed(1, body)).unwrap();
-    // By now the time is in the past, and the validator would say no.
+    // At the repeat, the time is in the past and the validator rejects every request.
     world.use_cases.put(FakeBundle::new("v2", ORDERS).on_validate(|_| Ok(Err(vec![]))));
     let again = world.accept(Submission { received_at: moment() + TimeDelta::days(1), ..keyed(2, body) }).unwrap();
     assert_eq!(again, Accepted { request: first.request, replayed: true });
-    // Scheduled again: whoever answered first may have been cut off before it came to that.
+    // The repeat schedules the request again, since the first call may have crashed before scheduling.
     assert_eq!((world.ledger.ids().len(), world.scheduler.scheduled().len()), (1, 2));
 }
 
 #[test]
-fn the_same_key_with_another_body_is_refused_and_names_the_first() {
+fn same_key_with_another_body_is_refused_and_names_the_first_request() {
     let world = World::validated(Ok(Acceptance::default()));
     let first = world.accept(keyed(1, r#"{"delay":"PT1S"}"#)).unwrap().request;
-    // Not even JSON: the key comes first.
+    // The last body is not JSON; the key is checked first.
     for other in [r#"{"delay":"PT2S"}"#, r#"{"delay": "PT1S"}"#, "{"] {
         match world.accept(keyed(2, other)) {
             Err(Rejection::KeyReused { first: named }) => assert_eq!(named, first.id),
@@ -280,7 +280,7 @@ fn the_same_key_with_another_body_is_refused_and_names_the_first() {
     assert!(!elsewhere.replayed, "without a key there is nothing to replay");
 }
 
-/// A ledger in which another call takes the key between the look and the insert.
+/// A ledger in which another call takes the key between lookup and insert.
 struct Overtaken<'a> {
     ledger: &'a MemoryLedger,
 }
@@ -316,7 +316,7 @@ impl Changes for Overtaken<'_> {
 }
 
 #[test]
-fn a_key_that_is_taken_meanwhile_is_replayed_or_refused_just_the_same() {
+fn key_taken_between_lookup_and_insert_is_replayed_or_refused() {
     let World { use_cases, ledger, scheduler } = World::validated(Ok(Acceptance::default()));
     let overtaken = Overtaken { ledger: &ledger };
     let accept = |submission| block_on(accept(&use_cases, &overtaken, &scheduler, submission));
@@ -327,7 +327,7 @@ fn a_key_that_is_taken_meanwhile_is_replayed_or_refused_just_the_same() {
 }
 
 #[test]
-fn what_cannot_be_scheduled_is_cancelled_and_the_error_told() {
+fn request_that_cannot_be_scheduled_is_cancelled_and_the_call_fails() {
     let world = World::validated(Ok(Acceptance::default()));
     world.scheduler.fail_with(ScheduleError::Failed("no more rules".to_owned()));
     let rejection = world.accept(submission(1, r#"{"delay":"PT1S"}"#)).unwrap_err();
@@ -339,7 +339,7 @@ fn what_cannot_be_scheduled_is_cancelled_and_the_error_told() {
 }
 
 #[test]
-fn what_could_not_be_scheduled_can_be_sent_again_under_its_key() {
+fn key_is_free_again_after_scheduling_failed() {
     let world = World::validated(Ok(Acceptance::default()));
     world.scheduler.fail_with(ScheduleError::Unavailable { message: "throttled".to_owned(), retry_after: None });
     let body = r#"{"delay":"PT1S"}"#;
@@ -351,7 +351,7 @@ fn what_could_not_be_scheduled_can_be_sent_again_under_its_key() {
 }
 
 #[test]
-fn a_ledger_that_fails_is_told() {
+fn error_of_the_ledger_fails_the_call() {
     let world = World::validated(Ok(Acceptance::default()));
     world.ledger.fail_with(LedgerError::Unavailable("busy".to_owned()));
     assert_eq!(outcome(world.accept(submission(1, r#"{"delay":"PT1S"}"#))), "ledger-unavailable");
@@ -360,17 +360,17 @@ fn a_ledger_that_fails_is_told() {
 }
 
 #[test]
-fn a_target_is_text() {
+fn target_must_be_text() {
     for target in [json!(1), json!({}), json!([]), json!(true), Value::Null] {
         check(&json!({ "delay": "PT1S", "target": target }).to_string(), "target-malformed");
     }
 }
 
 #[test]
-fn what_was_acknowledged_to_a_repeat_is_not_undone_by_the_first() {
+fn request_acknowledged_to_a_repeat_is_not_aborted_by_the_first_call() {
     let world = World::validated(Ok(Acceptance::default()));
     let body = r#"{"delay":"PT1S"}"#;
-    // The first call has stored it, and its scheduling fails; the repeat comes in between, and its own succeeds.
+    // The first call has stored the request. The repeat succeeds before the scheduling of the first call fails.
     let first = world.accept(keyed(1, body)).unwrap().request;
     assert!(world.accept(keyed(2, body)).unwrap().replayed);
     let undone = block_on(world.ledger.change(first.id, Change::Abort { reason: "throttled".to_owned() }, moment())).unwrap();
@@ -379,7 +379,7 @@ fn what_was_acknowledged_to_a_repeat_is_not_undone_by_the_first() {
 }
 
 #[test]
-fn a_target_that_this_deployment_cannot_reach_is_refused_before_anything_is_stored() {
+fn target_out_of_reach_of_the_deployment_is_refused_before_the_insert() {
     let queue = "out = { kind = \"sqs\", direct = true, arn = \"arn:aws:sqs:eu-west-1:123456789012:out\" }\n";
     let world = World::new(FakeBundle::new("v1", &format!("{ORDERS}{queue}")).on_validate(|_| Ok(Ok(Acceptance::default()))));
     assert_eq!(outcome(world.accept(submission(1, r#"{"delay":"PT1S","target":"out"}"#))), "target-not-served");
@@ -388,7 +388,7 @@ fn a_target_that_this_deployment_cannot_reach_is_refused_before_anything_is_stor
     assert_eq!(outcome(world.accept(submission(2, arn))), "unknown-target", "only aliases are targets");
 }
 
-/// Refuses to schedule, and remembers what is unscheduled.
+/// A scheduler that refuses to schedule, and records what is unscheduled.
 struct Refusing(RecordingScheduler);
 
 impl Scheduler for Refusing {
@@ -406,7 +406,7 @@ impl Scheduler for Refusing {
 }
 
 #[test]
-fn what_is_half_scheduled_is_undone_by_the_call_that_made_it_and_by_no_repeat() {
+fn failed_scheduling_is_undone_by_the_first_call_and_not_by_a_repeat() {
     let world = World::validated(Ok(Acceptance::default()));
     let refusing = Refusing(RecordingScheduler::default());
     let body = r#"{"delay":"PT1S"}"#;
@@ -419,11 +419,11 @@ fn what_is_half_scheduled_is_undone_by_the_call_that_made_it_and_by_no_repeat() 
         Err(Rejection::MayRun { id, cause }) => assert_eq!((id, ApiError::from(*cause).code()), (first.id, "scheduler-unavailable")),
         answer => panic!("{answer:?}"),
     }
-    assert_eq!(refusing.0.unscheduled(), [sample_id(1)], "it is the first call's");
+    assert_eq!(refusing.0.unscheduled(), [sample_id(1)], "the repeat must not unschedule the request of the first call");
     assert_eq!(world.find(first.id).status, Status::Scheduled);
 }
 
-/// Says that it failed, having stored all the same; or, where it is `down`, cannot be asked what it has stored either.
+/// A ledger that stores an insert and loses the reply. If `down`, changes fail as well.
 struct Mute<'a> {
     ledger: &'a MemoryLedger,
     down: bool,
@@ -461,7 +461,7 @@ impl Changes for Mute<'_> {
 }
 
 #[test]
-fn what_may_have_been_stored_is_taken_back_or_told_to_be_uncertain() {
+fn request_whose_insert_lost_its_reply_is_aborted_or_reported_as_may_run() {
     for down in [false, true] {
         let World { use_cases, ledger, scheduler } = World::validated(Ok(Acceptance::default()));
         let mute = Mute { ledger: &ledger, down };
@@ -474,9 +474,9 @@ fn what_may_have_been_stored_is_taken_back_or_told_to_be_uncertain() {
     }
 }
 
-/// A repeat that reads the key before the first call frees it, and the request after that call has cancelled it.
+/// The repeat reads the key before the first call frees it, and the request after the first call has cancelled it.
 #[test]
-fn a_request_that_is_being_undone_is_not_acknowledged_to_a_repeat() {
+fn request_that_is_being_aborted_is_not_acknowledged_to_a_repeat() {
     let world = World::new(FakeBundle::new("v1", ORDERS));
     let mut first = crate::testing::new_request(sample_id(1), "orders", moment()).request;
     (first.status, first.failure, first.idempotency_hash) = (Status::Cancelled, Some("no room".to_owned()), Some("h".to_owned()));

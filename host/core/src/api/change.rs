@@ -49,8 +49,8 @@ where
         Ok(self.changed(StatusCode::OK, &moved))
     }
 
-    /// No claim keeps a rule that points at the target itself from firing: it must be gone before anybody is told that
-    /// the request is cancelled. The request whose rule is gone, if it had such a one.
+    /// Deletes the rule of a direct request before the cancellation is answered, since no claim keeps such a rule from firing. Returns the
+    /// request whose rule was deleted, or `None` for a request that is not direct or not scheduled.
     async fn disarm_direct(&self, id: CorrelationId, now: DateTime<Utc>) -> Result<Option<request::Request>, ApiError> {
         let (request, _) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
         if request.status != request::Status::Scheduled || !is_direct(&self.use_cases, &request).await? {
@@ -58,27 +58,26 @@ where
         }
         not_handed_over(&request, now)?;
         if let Err(error) = self.scheduler.unschedule(&request).await {
-            // It may have come half-way.
+            // The rule may already be deleted.
             return Err(self.arm_again(&request, error.into()).await);
         }
         Ok(Some(request))
     }
 
-    /// A direct request that is not cancelled after all must have its rule: nothing else brings it to its target.
-    /// Returns what to tell.
+    /// Makes the rule of a direct request again after its cancellation failed: only the rule brings the request to its target. Returns the
+    /// error for the client.
     async fn arm_again(&self, request: &request::Request, answer: ApiError) -> ApiError {
         let answer = answer.about(request.id);
         match arm(&self.use_cases, &self.ledger, &self.scheduler, request).await {
             Ok(()) => answer,
             Err(error) => {
-                tracing::error!(correlation_id = %request.id, %error, "a direct request that could not be cancelled may have no rule");
-                answer.and("the request may not run, as its rule could not be made again: cancel it once more")
+                tracing::error!(correlation_id = %request.id, %error, "cannot make the rule of a direct request again; it may not run");
+                answer.and("the request may have lost its rule and may not run: cancel it again")
             }
         }
     }
 
-    /// The client is told that the move failed, so the time is again what it was; what the request's timer is now is for
-    /// the old time to say too. Returns what to tell.
+    /// Undoes a move that could not be scheduled: sets the old time in the ledger and schedules it again. Returns the error for the client.
     async fn move_back(&self, before: &request::Request, from: DateTime<Utc>, now: DateTime<Utc>, answer: ApiError) -> ApiError {
         let answer = answer.about(before.id);
         let change = Change::MoveBack { from, trigger_at: before.trigger_at, due_at: before.due_at };
@@ -86,15 +85,15 @@ where
             Ok(Changed::Done(back)) => back,
             Ok(Changed::Refused(..) | Changed::NotFound) => return answer.and("the request was changed by another call meanwhile"),
             Err(error) => {
-                tracing::error!(correlation_id = %before.id, %error, "a move that could not be scheduled could not be undone");
-                return answer.and("it could not be undone either: the request runs at the one time or the other");
+                tracing::error!(correlation_id = %before.id, %error, "cannot undo a move that could not be scheduled");
+                return answer.and("the move could not be undone: the request runs at its old or its new time");
             }
         };
         let kept = answer.with("triggerAt", json!(time::rfc3339(back.trigger_at)));
         match arm(&self.use_cases, &self.ledger, &self.scheduler, &back).await {
             Ok(()) => kept.and("the request keeps its time"),
             Err(error) => {
-                tracing::warn!(correlation_id = %before.id, %error, "the timer of a request could not be set back");
+                tracing::warn!(correlation_id = %before.id, %error, "cannot schedule a request at its old time again");
                 kept.and("the request keeps its time, and may be some minutes late")
             }
         }
@@ -106,9 +105,9 @@ where
             (Err(error), Some(request)) => return Err(self.arm_again(&request, error.into()).await),
             (changed, _) => done(id, changed?)?,
         };
-        // It cannot run any more, whatever comes of this: the claim is refused.
+        // A schedule that is left does no harm: the ledger refuses a claim of a cancelled request.
         if let Err(error) = self.scheduler.unschedule(&cancelled).await {
-            tracing::warn!(correlation_id = %id, %error, "a cancelled request is still scheduled");
+            tracing::warn!(correlation_id = %id, %error, "cannot unschedule a cancelled request");
         }
         Ok(self.changed(StatusCode::OK, &cancelled))
     }
@@ -116,10 +115,10 @@ where
     pub(super) async fn retry_request(&self, now: DateTime<Utc>, id: CorrelationId) -> Result<Answer, ApiError> {
         let again = self.change(id, Change::Retry, now).await?;
         let mut answer = self.changed(StatusCode::ACCEPTED, &again);
-        // It is scheduled again, whatever comes of this: what has no timer is found by the host that looks for such.
+        // If scheduling fails, the host's search for overdue requests finds the request.
         if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &again).await {
-            tracing::warn!(correlation_id = %id, %error, "a request that is to run again waits to be found");
-            answer.body["note"] = json!("it could not be started at once: the next clean-up does, within minutes");
+            tracing::warn!(correlation_id = %id, %error, "cannot schedule a retried request; it runs after the next clean-up");
+            answer.body["note"] = json!("the retry could not be started at once: the next clean-up starts it, within minutes");
         }
         Ok(answer)
     }
@@ -142,12 +141,12 @@ fn done(id: CorrelationId, changed: Changed) -> Result<request::Request, ApiErro
     }
 }
 
-/// From its time on, a direct request is in the hands of EventBridge: moved, it would be delivered twice.
+/// Refuses the change of a direct request that is due. EventBridge delivers it then, and a move would deliver it twice.
 fn not_handed_over(request: &request::Request, now: DateTime<Utc>) -> Result<(), ApiError> {
     if request.status != request::Status::Scheduled || now < request.due_at {
         return Ok(());
     }
-    let detail = "its time has come, and what a rule hands to its target directly cannot be called back";
+    let detail = "its time has come, and a request that a rule delivers directly cannot be called back";
     Err(ApiError::new(StatusCode::CONFLICT, "not-scheduled", detail).with("requestStatus", json!(request.status)).about(request.id))
 }
 

@@ -6,7 +6,7 @@ use crate::notice::outcome_document;
 use crate::request::{HistoryEntry, Request, Status};
 use crate::time::rfc3339;
 
-/// A request as lists and changes show it.
+/// Returns a request as answers to lists and changes show it.
 pub fn summary(request: &Request, path: &str) -> Value {
     let mut document = details(request);
     document["links"] = links(path);
@@ -27,7 +27,7 @@ fn details(request: &Request) -> Value {
     document
 }
 
-/// A request whole.
+/// Returns a request with its history.
 pub fn full(request: &Request, history: &[HistoryEntry], path: &str) -> Value {
     let mut document = details(request);
     document["history"] = history.iter().map(history_line).collect();
@@ -35,7 +35,7 @@ pub fn full(request: &Request, history: &[HistoryEntry], path: &str) -> Value {
     document
 }
 
-/// The acknowledgement: what the request was when it was accepted, whatever it is by now.
+/// Returns the acknowledgement: the request as it was accepted, without later changes.
 pub fn acknowledgement(request: &Request, path: &str) -> Value {
     json!({
         "correlationId": request.id,

@@ -23,7 +23,7 @@ struct Parts {
     /// Further members: `problems`, `targets`, `pointer`.
     members: Map<String, Value>,
     header: Option<(HeaderName, HeaderValue)>,
-    /// The request that the error is about, where that is not the call itself.
+    /// The request that the error is about; `None` if the error is about the call.
     about: Option<CorrelationId>,
 }
 
@@ -32,7 +32,7 @@ impl ApiError {
         Self(Box::new(Parts { status, code, detail: detail.into(), members: Map::new(), header: None, about: None }))
     }
 
-    /// The body is larger than [`super::MAX_BODY_BYTES`].
+    /// Returns the error for a body larger than [`super::MAX_BODY_BYTES`].
     pub fn payload_too_large() -> Self {
         let detail = format!("a request body may have at most {} bytes", super::MAX_BODY_BYTES);
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", detail)
@@ -56,14 +56,14 @@ impl ApiError {
         self
     }
 
-    /// Says more than before.
+    /// Replaces the detail.
     #[must_use]
     pub fn detailed(mut self, detail: String) -> Self {
         self.0.detail = detail;
         self
     }
 
-    /// A sentence more.
+    /// Appends to the detail.
     #[must_use]
     pub fn and(self, more: &str) -> Self {
         let detail = format!("{}; {more}", self.0.detail);
@@ -74,17 +74,17 @@ impl ApiError {
         self.0.code
     }
 
-    /// `call` is the correlation id of the call, used where the error is about no request.
+    /// Returns the answer. `call` is the correlation id of the call, for an error that is about no request.
     pub fn into_response(self, call: CorrelationId) -> Response<Bytes> {
         let Parts { status, code, detail, members, header, about } = *self.0;
         let id = about.unwrap_or(call);
         if status.is_server_error() {
             tracing::error!(correlation_id = %id, code, detail, "call failed");
         } else {
-            // Without the detail, which may quote what the client sent.
+            // Do not log the detail, which may quote the client's input.
             tracing::info!(correlation_id = %id, code, status = status.as_u16(), "call refused");
         }
-        // With the type left at "about:blank", RFC 9457 wants the status phrase as the title; `code` tells problems apart.
+        // The type is "about:blank", for which RFC 9457 requires the status phrase as title. `code` names the problem.
         let mut body = json!({
             "title": status.canonical_reason().unwrap_or("Error"),
             "status": status.as_u16(),
@@ -123,7 +123,7 @@ impl From<ScheduleError> for ApiError {
     fn from(error: ScheduleError) -> Self {
         match &error {
             ScheduleError::Unavailable { retry_after, .. } => {
-                // In whole seconds, and not before it is worth it.
+                // `Retry-After` has whole seconds: round up.
                 let seconds = retry_after.map_or(1, |wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
                 unavailable("scheduler-unavailable", error.to_string(), seconds.max(1))
             }
@@ -142,7 +142,7 @@ impl From<ArmError> for ApiError {
     }
 }
 
-/// A plugin in Rust is compiled within seconds, one with an interpreter in it within a minute.
+/// `Retry-After` while a use case is loaded. A plugin in Rust is compiled within seconds, one with an interpreter within a minute.
 const LOADING_RETRY_SECONDS: u64 = 10;
 
 fn unavailable(code: &'static str, detail: String, retry_after_seconds: u64) -> ApiError {
@@ -166,7 +166,7 @@ impl From<Rejection> for ApiError {
             }
             Rejection::TargetNotServed { .. } => unprocessable("target-not-served").with("pointer", json!("/target")),
             Rejection::Problems(problems) => unprocessable("rejected").with("problems", json!(problems)),
-            // The detail names plugin, version and reason; what the guest wrote to stderr stays in the log.
+            // The detail names plugin, version and reason. The guest's stderr goes only to the log.
             Rejection::Validator(error) => {
                 let answer = match error.reason {
                     crate::plugin::Stopped::NotStarted(_) => unavailable("validator-failed", detail, 1),

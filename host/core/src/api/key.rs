@@ -5,13 +5,13 @@ use sha2::{Digest, Sha256};
 
 use super::ApiError;
 
-/// The key that callers must bring. Only its hash is kept, and hashes are what is compared, so neither a log nor the
-/// time of a comparison tells anything of the key.
+/// The key that callers must send. Only its SHA-256 is kept and compared, so that neither a log nor the time of a comparison reveals
+/// the key.
 #[derive(Clone)]
 pub struct ApiKey([u8; 32]);
 
 impl ApiKey {
-    /// None where the key is empty: an empty variable is no protection.
+    /// Trims white space. Returns `None` for an empty key, since an empty variable protects nothing.
     pub fn new(key: &str) -> Option<Self> {
         (!key.trim().is_empty()).then(|| Self(Sha256::digest(key.trim()).into()))
     }

@@ -47,11 +47,13 @@ fn parse_query(query: &str) -> Result<Query, ApiError> {
     let mut parsed = Query { limit: DEFAULT_LIMIT, ..Query::default() };
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
-        // A "+" is a space in a query string, and in these values always an offset's sign that was not escaped.
+        // Keep a "+", which means a space in a query string: in these values it is the sign of an offset, not escaped by the client.
         let value = percent_decode_str(raw).decode_utf8().map_err(|_| bad(name, "is not UTF-8"))?.into_owned();
         match name {
             "useCase" => parsed.use_case = Some(value),
-            "status" => parsed.status = Some(value.parse::<Status>().map_err(|()| bad(name, &format!("is one of {}", known_statuses())))?),
+            "status" => {
+                parsed.status = Some(value.parse::<Status>().map_err(|()| bad(name, &format!("must be one of {}", known_statuses())))?);
+            }
             "from" => parsed.from = Some(parse_time(&value).map_err(|error| bad(name, &error.to_string()))?),
             "to" => parsed.to = Some(parse_time(&value).map_err(|error| bad(name, &error.to_string()))?),
             "cursor" => parsed.after = Some(decode_cursor(&value).ok_or_else(|| bad(name, "is not a nextCursor of this API"))?),
@@ -60,7 +62,7 @@ fn parse_query(query: &str) -> Result<Query, ApiError> {
                     .parse()
                     .ok()
                     .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-                    .ok_or_else(|| bad(name, "is a number from 1 to 500"))?;
+                    .ok_or_else(|| bad(name, "must be a number from 1 to 500"))?;
             }
             _ => return Err(bad(name, "is unknown; known are useCase, status, from, to, cursor, limit")),
         }
@@ -76,7 +78,7 @@ fn known_statuses() -> String {
     Status::ALL.map(Status::as_str).join(", ")
 }
 
-/// Opaque to clients: the place after which the next page begins.
+/// Returns the cursor as text that is opaque to clients.
 fn encode_cursor(cursor: Cursor) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{}/{}", cursor.trigger_at.timestamp_millis(), cursor.id))
 }

@@ -7,7 +7,7 @@ use super::{Answer, Api, ApiError, ApiRequest, MAX_BODY_BYTES, document};
 use crate::accept::{Submission, accept};
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
 
-/// Longest `Idempotency-Key` taken, in characters.
+/// Limit of an `Idempotency-Key`, in characters.
 const MAX_KEY: usize = 255;
 
 impl<U, L, S> Api<U, L, S>
@@ -43,8 +43,8 @@ where
     }
 }
 
-/// Refuses what is too large, or says that it is not JSON. Asking for `application/json` also keeps web pages of
-/// others from posting here unasked: browsers send that type across origins only after a preflight.
+/// Refuses a body that is too large, or whose content type is not JSON. The content type also keeps web pages of other origins from
+/// posting here: browsers send `application/json` across origins only after a preflight.
 pub(super) fn check_body(headers: &HeaderMap, body: &Bytes) -> Result<(), ApiError> {
     if body.len() > MAX_BODY_BYTES {
         return Err(ApiError::payload_too_large());
@@ -69,7 +69,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     }
 }
 
-/// Headers as text; one that is not text cannot be shown to a validator.
+/// Returns the headers whose values are text. A validator gets no others.
 fn readable(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
 }

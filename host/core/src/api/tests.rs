@@ -1,4 +1,4 @@
-//! The API whole, over fakes: bytes in, bytes out.
+//! Tests of the whole API over fakes: bytes in, bytes out.
 
 mod change;
 mod errors;
@@ -36,14 +36,14 @@ here = { kind = "plugin" }
 hook = { kind = "http", url = "http://127.0.0.1:9000/hook" }
 "#;
 
-/// A client, and the host that it calls: the n-th call has the n-th sample id.
+/// A client and its host. The n-th call has the n-th sample id.
 struct Client {
     api: Api<FakeUseCases, MemoryLedger, RecordingScheduler>,
     calls: Cell<u64>,
     now: Cell<DateTime<Utc>>,
 }
 
-/// An answer, read.
+/// A parsed answer.
 #[derive(Debug)]
 struct Reply {
     status: u16,
@@ -76,7 +76,7 @@ impl Client {
         self.now.set(self.now.get() + TimeDelta::seconds(seconds));
     }
 
-    /// Sends a request, and checks what every answer must have.
+    /// Sends a request. Checks the headers and members that every answer must have.
     #[track_caller]
     fn send(&self, request: Request<Bytes>) -> Reply {
         self.calls.set(self.calls.get() + 1);
@@ -104,7 +104,7 @@ impl Client {
         self.call("GET", path, "")
     }
 
-    /// Posts to `orders`; the id of the request.
+    /// Posts to `orders`. Returns the id of the request.
     #[track_caller]
     fn accepted(&self, body: &str) -> CorrelationId {
         let reply = self.call("POST", "/requests/orders", body);
@@ -112,12 +112,12 @@ impl Client {
         reply.id()
     }
 
-    /// Claims the request for its next attempt, at its time.
+    /// Claims the request for its next attempt. Panics if it is not due.
     fn claim(&self, id: CorrelationId) -> crate::request::Claimed {
         block_on(self.api.ledger.claim(id, self.now.get())).unwrap().expect("the request is due")
     }
 
-    /// Fires the request once, as a host does at its time.
+    /// Fires the request once, as a host does at the due time.
     fn fire(&self, id: CorrelationId) {
         let Claimed { request, body } = self.claim(id);
         let clock = FakeClock::default();
@@ -144,7 +144,7 @@ impl Reply {
         Self { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 
-    /// A header's text; empty where it is not there.
+    /// Returns a header's text; empty if the header is absent.
     fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
@@ -154,7 +154,7 @@ impl Reply {
         self.body["correlationId"].as_str().unwrap().parse().unwrap()
     }
 
-    /// `status code` of an error.
+    /// Returns `status code` of an error.
     fn error(&self) -> String {
         format!("{} {}", self.status, self.body["code"].as_str().unwrap_or("(no code)"))
     }

@@ -6,7 +6,7 @@ fn envelope() -> Envelope {
 }
 
 #[test]
-fn what_fits_goes_along_to_the_character_and_not_one_more() {
+fn payload_is_included_up_to_the_limit_of_characters() {
     let envelope = envelope();
     let frame = envelope.to_json(Some("\"\"")).chars().count();
     let body = |characters: usize| format!("\"{}\"", "é".repeat(characters));
@@ -21,14 +21,14 @@ fn what_fits_goes_along_to_the_character_and_not_one_more() {
 }
 
 #[test]
-fn the_payload_is_the_text_that_was_accepted() {
+fn payload_is_the_unchanged_text_of_the_body() {
     let body = "{\"b\": 1.0, \"a\":  [1e2]}";
     let text = envelope().to_json(Some(body));
     assert_eq!(Envelope::parse(&text).unwrap().body(), Some(body));
 }
 
 #[test]
-fn what_is_no_envelope_is_refused_without_being_quoted() {
+fn error_of_a_malformed_envelope_does_not_quote_it() {
     let secret = "{\"v\":1,\"card\":\"4111-1111\"}";
     let error = Envelope::parse(secret).unwrap_err().to_string();
     assert!(error.contains("correlationId") && !error.contains("4111"), "{error}");

@@ -22,14 +22,14 @@ backoff = { initial = "10s", factor = 2, max = "15s" }
 default = "here"
 here = { kind = "plugin" }
 hook = { kind = "http", url = "http://127.0.0.1:9000/hook", timeout = "3s" }
-told = { kind = "http", url = "http://127.0.0.1:9000/told" }
+watcher = { kind = "http", url = "http://127.0.0.1:9000/watcher" }
 "#;
 
 fn at(seconds: i64) -> DateTime<Utc> {
     moment() + TimeDelta::seconds(seconds)
 }
 
-/// A request that is running its first attempt, since second 60.
+/// Returns a request that has been running its first attempt since second 60.
 fn claimed() -> Claimed {
     let new = new_request(sample_id(1), "orders", at(60));
     let request = apply(&new.request, &claim(), at(60)).unwrap().request;
@@ -45,24 +45,24 @@ fn failure(message: &str, retry: bool, retry_after: Option<u64>) -> JobFailure {
     JobFailure { message: message.to_owned(), retry, retry_after: retry_after.map(Duration::from_secs) }
 }
 
-/// A bundle of version v1 whose processor answers so.
+/// Returns a bundle of version v1 whose processor gives this answer.
 fn answering(manifest: &str, answer: JobResult) -> FakeBundle {
     FakeBundle::new("v1", manifest).on_process(move |_| Ok(answer.clone()))
 }
 
 fn no_delivery() -> FakeDeliver {
-    FakeDeliver::answering(Err(failure("nothing was to be delivered", false, None)))
+    FakeDeliver::answering(Err(failure("the test expects no delivery", false, None)))
 }
 
-/// One attempt, ended at second 61: the change to record.
+/// Runs one attempt, which ends at second 61. Returns the change to record.
 fn fired(use_cases: &FakeUseCases, deliver: &FakeDeliver, claimed: &Claimed) -> Change {
     let attempt = block_on(attempt(use_cases, deliver, claimed, None));
     conclude(&claimed.request, attempt, sample_id(900), at(61))
 }
 
-/// What becomes of the request: `status`, then the result or the failure, then the wait for another attempt.
+/// Returns the request after the change as text: the status, the result or the failure, and the wait before another attempt.
 fn summary(claimed: &Claimed, change: &Change) -> String {
-    let after = apply(&claimed.request, change, at(61)).expect("what `conclude` says can be recorded").request;
+    let after = apply(&claimed.request, change, at(61)).expect("the change of `conclude` is allowed").request;
     let text = after.result.or(after.failure).unwrap_or_default();
     match after.status {
         Status::Scheduled => format!("scheduled: {text}; in {} s", (after.due_at - at(61)).num_seconds()),
@@ -77,12 +77,12 @@ fn check(claimed: &Claimed, bundle: FakeBundle, expected: &str) {
 }
 
 #[test]
-fn what_the_processor_answers_decides() {
+fn processor_answer_decides_the_change() {
     let check = |answer: JobResult, expected| check(&claimed(), answering(MANIFEST, answer), expected);
     check(Ok(None), "succeeded: ");
     check(Ok(Some("{\"charged\":7}".to_owned())), "succeeded: {\"charged\":7}");
     check(Err(failure("out of stock", false, None)), "failed: out of stock");
-    // A permanent failure is one, whatever time it names.
+    // The wait of a permanent failure is ignored.
     check(Err(failure("out of stock", false, Some(5))), "failed: out of stock");
     check(Err(failure("busy", true, None)), "scheduled: busy; in 10 s");
 }
@@ -99,7 +99,7 @@ fn a_retry_waits_for_the_longer_of_back_off_and_retry_after() {
     check(0, Some(3), "scheduled: busy; in 10 s");
     check(0, Some(42), "scheduled: busy; in 42 s");
     check(1, None, "scheduled: busy; in 15 s");
-    // No further ahead than a client may ask for.
+    // A wait is at most `max-ahead`.
     check(0, Some(u64::MAX), "scheduled: busy; in 86400 s");
     // The third of three attempts.
     check(2, None, "failed: busy");
@@ -118,7 +118,7 @@ fn the_processor_sees_the_job() {
         }
     });
     let claimed = claimed();
-    // Attempts that were cut off are counted too.
+    // Attempts that were cut off count, too.
     let claimed = Claimed { request: Request { attempts: 4, due_at: at(50), ..claimed.request }, ..claimed };
     fired(&FakeUseCases::of(bundle), &no_delivery(), &claimed);
     let expected = Job {
@@ -132,7 +132,7 @@ fn the_processor_sees_the_job() {
     assert_eq!(*seen.lock().unwrap(), [expected]);
 }
 
-/// What becomes of a request whose processor was stopped.
+/// Checks the end of an attempt whose processor was stopped.
 #[track_caller]
 fn check_stopped(failures: u32, reason: Stopped, stderr: &[&str], expected: &str) {
     let bundle = FakeBundle::new("v1", MANIFEST);
@@ -143,29 +143,29 @@ fn check_stopped(failures: u32, reason: Stopped, stderr: &[&str], expected: &str
 }
 
 #[test]
-fn a_plugin_that_is_stopped_counts_and_may_run_again() {
+fn stopped_plugin_counts_as_a_failure_and_is_retried() {
     const PLUGIN: &str = "the process plugin of use case orders (version v1)";
     let trap = || Stopped::Trap("unreachable".to_owned());
     check_stopped(0, trap(), &[], &format!("scheduled: {PLUGIN} trapped: unreachable; in 10 s"));
     check_stopped(2, trap(), &[], &format!("failed: {PLUGIN} trapped: unreachable"));
     check_stopped(2, Stopped::Memory(64 << 20), &[], &format!("failed: {PLUGIN} needed more memory than its limit of 64 MiB"));
     let panicked = ["thread 'main' panicked at lib.rs:7:", "no stock", "note: run with …"];
-    let words = "its last words: thread 'main' panicked at lib.rs:7: no stock";
+    let words = "stderr: thread 'main' panicked at lib.rs:7: no stock";
     check_stopped(2, trap(), &panicked, &format!("failed: {PLUGIN} trapped: unreachable; {words}"));
 }
 
 #[test]
-fn a_use_case_that_is_gone_may_come_back() {
+fn missing_version_is_retried_with_the_default_policy() {
     let gone = FakeUseCases::default();
     let claimed = claimed();
     let change = fired(&gone, &no_delivery(), &claimed);
-    // The default policy: nothing is known of the use case's own.
+    // The use case's own policy is unknown.
     assert_eq!(summary(&claimed, &change), "scheduled: version v1 of use case orders is gone; in 30 s");
     gone.put(answering(MANIFEST, Ok(None)));
     assert_eq!(summary(&claimed, &fired(&gone, &no_delivery(), &claimed)), "succeeded: ");
 }
 
-/// Which version runs a request of v1, after an upload of v2 with this policy.
+/// Checks which version runs a request of v1 after an upload of v2 with this policy.
 #[track_caller]
 fn check_version(policy: &str, expected: &str) -> FakeUseCases {
     let manifest = MANIFEST.replace("[schedule]", &format!("[schedule]\nversion = '{policy}'"));
@@ -181,7 +181,7 @@ fn check_version(policy: &str, expected: &str) -> FakeUseCases {
 fn a_request_runs_the_version_that_validated_it_or_the_latest() {
     check_version("pinned", "v1");
     let use_cases = check_version("latest", "v2");
-    // Where there is no latest any more, its own will do.
+    // Without a current version, the request's own version runs.
     use_cases.remove("orders");
     let claimed = claimed();
     assert_eq!(summary(&claimed, &fired(&use_cases, &no_delivery(), &claimed)), "succeeded: v1");
@@ -202,7 +202,7 @@ fn lease_follows_from_the_version_that_runs() {
 }
 
 #[test]
-fn an_http_target_gets_the_body_as_it_is_with_its_timeout() {
+fn http_target_gets_the_unchanged_body_and_its_own_timeout() {
     let use_cases = FakeUseCases::of(answering(MANIFEST, Ok(Some("the plugin ran".to_owned()))));
     let deliver = FakeDeliver::answering(Ok(Some("taken".to_owned())));
     let claimed = to("hook");
@@ -223,22 +223,22 @@ fn an_http_target_gets_the_body_as_it_is_with_its_timeout() {
 }
 
 #[test]
-fn a_target_that_is_no_longer_named_is_a_permanent_failure() {
-    check(&to("heaven"), answering(MANIFEST, Ok(None)), "failed: the use case has no target \"heaven\" any more");
+fn target_that_the_manifest_no_longer_has_is_a_permanent_failure() {
+    check(&to("heaven"), answering(MANIFEST, Ok(None)), "failed: the use case no longer has the target \"heaven\"");
 }
 
-/// The request that tells of the end, for a processor that answers so.
-fn told(on: &str, answer: JobResult, claimed: &Claimed) -> Option<NewRequest> {
+/// Returns the notice of an attempt whose processor gives this answer.
+fn notice_after(on: &str, answer: JobResult, claimed: &Claimed) -> Option<NewRequest> {
     let use_cases = FakeUseCases::of(answering(&format!("{MANIFEST}\n[on]\n{on}"), answer));
     fired(&use_cases, &no_delivery(), claimed).notice().cloned()
 }
 
 #[test]
-fn the_end_is_told_to_the_target_that_wants_to_know() {
-    let both = "success = 'told'\nfailure = 'hook'";
-    let success = told(both, Ok(Some("{\"n\":2}".to_owned())), &claimed()).expect("success is told");
+fn end_makes_a_notice_for_the_target_in_on() {
+    let both = "success = 'watcher'\nfailure = 'hook'";
+    let success = notice_after(both, Ok(Some("{\"n\":2}".to_owned())), &claimed()).expect("a success has a notice");
     let request = &success.request;
-    assert_eq!((request.id, request.target.as_str(), request.notice_of), (sample_id(900), "told", Some(sample_id(1))));
+    assert_eq!((request.id, request.target.as_str(), request.notice_of), (sample_id(900), "watcher", Some(sample_id(1))));
     assert_eq!((request.status, request.due_at, request.trigger_at), (Status::Scheduled, at(61), at(61)));
     assert_eq!((request.use_case.as_str(), request.version.as_str(), &success.idempotency_key), ("orders", "v1", &None));
     let body: serde_json::Value = serde_json::from_str(&success.body).unwrap();
@@ -254,45 +254,45 @@ fn the_end_is_told_to_the_target_that_wants_to_know() {
     });
     assert_eq!(body, expected);
 
-    let failure = told(both, Err(failure("gone", false, None)), &claimed()).expect("failure is told");
+    let failure = notice_after(both, Err(failure("gone", false, None)), &claimed()).expect("a failure has a notice");
     assert_eq!(failure.request.target, "hook");
     let body: serde_json::Value = serde_json::from_str(&failure.body).unwrap();
     assert_eq!((&body["status"], &body["failure"]), (&"failed".into(), &"gone".into()));
 }
 
 #[test]
-fn nobody_is_told_who_did_not_ask_or_before_the_end() {
-    assert_eq!(told("", Ok(None), &claimed()), None);
-    assert_eq!(told("failure = 'told'", Ok(None), &claimed()), None);
-    assert_eq!(told("success = 'told'", Err(failure("gone", false, None)), &claimed()), None);
-    assert_eq!(told("success = 'told'\nfailure = 'told'", Err(failure("busy", true, None)), &claimed()), None);
+fn no_notice_without_a_target_in_on_or_before_the_end() {
+    assert_eq!(notice_after("", Ok(None), &claimed()), None);
+    assert_eq!(notice_after("failure = 'watcher'", Ok(None), &claimed()), None);
+    assert_eq!(notice_after("success = 'watcher'", Err(failure("gone", false, None)), &claimed()), None);
+    assert_eq!(notice_after("success = 'watcher'\nfailure = 'watcher'", Err(failure("busy", true, None)), &claimed()), None);
 }
 
 #[test]
-fn the_end_of_a_notice_is_told_to_nobody() {
+fn end_of_a_notice_makes_no_notice() {
     let claimed = claimed();
     let notice = Claimed { request: Request { notice_of: Some(sample_id(2)), ..claimed.request }, ..claimed };
-    let both = "success = 'told'\nfailure = 'told'";
-    assert_eq!(told(both, Ok(None), &notice), None);
-    assert_eq!(told(both, Err(failure("gone", false, None)), &notice), None);
+    let both = "success = 'watcher'\nfailure = 'watcher'";
+    assert_eq!(notice_after(both, Ok(None), &notice), None);
+    assert_eq!(notice_after(both, Err(failure("gone", false, None)), &notice), None);
 }
 
-/// What is kept of a text: its length, and whether it was cut.
+/// Checks the length in bytes of a recorded text, and that it is marked if it was cut.
 #[track_caller]
 fn check_cut(text: &str, bytes: usize, marked: bool) {
     let use_cases = FakeUseCases::of(answering(MANIFEST, Ok(Some(text.to_owned()))));
     let Change::Finish { outcome: Outcome::Succeeded { result: Some(kept), .. }, .. } = fired(&use_cases, &no_delivery(), &claimed())
     else {
-        panic!("a result was returned")
+        panic!("no result is recorded")
     };
     assert_eq!((kept.len(), kept.ends_with("… (cut)")), (bytes, marked));
     let beginning = kept.strip_suffix("… (cut)").unwrap_or(&kept);
     assert!(text.starts_with(beginning));
 
-    // The message of a failure is held to the same bound.
+    // The message of a failure has the same limit.
     let use_cases = FakeUseCases::of(answering(MANIFEST, Err(failure(text, false, None))));
     let Change::Finish { outcome: Outcome::Failed { failure, .. }, .. } = fired(&use_cases, &no_delivery(), &claimed()) else {
-        panic!("a failure was returned")
+        panic!("no failure is recorded")
     };
     assert_eq!(failure, kept);
 }
@@ -307,7 +307,7 @@ fn a_result_is_cut_at_a_character() {
 }
 
 #[test]
-fn without_its_body_a_request_fails_for_good() {
+fn request_without_a_body_fails_permanently() {
     let request = new_request(sample_id(1), "orders", at(60)).request;
     let change = conclude(&request, Attempt::<FakeBundle>::without_body(), sample_id(900), at(61));
     let Change::Finish { outcome: Outcome::Failed { failure, .. }, .. } = change else { panic!("{change:?}") };
@@ -318,7 +318,7 @@ fn slots_busy() -> HostFault {
     HostFault::new("a free slot for plugins (all 128 busy)", "all 128 slots for plugins were busy")
 }
 
-/// The change for a host that cannot begin the attempt of the request for this reason.
+/// Checks that the host cannot begin the attempt for this reason, and that the change is a deferral.
 #[track_caller]
 fn check_deferred(use_cases: &FakeUseCases, deliver: &FakeDeliver, claimed: &Claimed, waits_for: &str) {
     let expected = Change::Defer { claim: 1, waits_for: waits_for.to_owned(), at: at(61) + TimeDelta::milliseconds(250) };
@@ -350,7 +350,7 @@ struct Host {
     care: Care,
 }
 
-/// What was cleaned up, and of whom operators were notified.
+/// Records the calls of `clean_up` and `notify_failed`.
 #[derive(Default)]
 struct Care(Mutex<Vec<String>>);
 
@@ -382,7 +382,7 @@ impl Host {
         Firing { use_cases, ledger, scheduler, deliver, clock, aftercare: care }
     }
 
-    /// Claims the request at this time.
+    /// Claims the request at the time `now`.
     fn claim(&self, now: DateTime<Utc>) -> Claimed {
         self.clock.set(now);
         block_on(self.ledger.claim(sample_id(1), now)).unwrap().expect("the request is due")
@@ -403,13 +403,13 @@ impl Host {
 }
 
 fn failing(message: &str) -> FakeBundle {
-    answering(&format!("{MANIFEST}\n[on]\nfailure = 'told'"), Err(failure(message, false, None)))
+    answering(&format!("{MANIFEST}\n[on]\nfailure = 'watcher'"), Err(failure(message, false, None)))
 }
 
 #[test]
 fn firing_records_cleans_up_notifies_and_schedules_the_notice() {
     let host = Host::new(failing("gone"));
-    let Ok(Fired::Ran(request)) = host.fire(at(60)) else { panic!("it ran") };
+    let Ok(Fired::Ran(request)) = host.fire(at(60)) else { panic!("the attempt did not run") };
     assert_eq!((&*request, request.status), (&host.request(), Status::Failed));
     assert_eq!(host.cared(), ["cleaned up", "notified of failed"]);
     assert_eq!(host.scheduler.scheduled(), [(sample_id(900), at(60))], "the notice");
@@ -422,7 +422,7 @@ fn deferred_request_is_scheduled_again_and_runs_when_the_host_can() {
     host.use_cases.fail_with(HostFault::new("the store", "no route to host"));
     let mut now = at(60);
     for _ in 0..5 {
-        let Ok(Fired::Deferred(request)) = host.fire(now) else { panic!("it was deferred") };
+        let Ok(Fired::Deferred(request)) = host.fire(now) else { panic!("the request was not deferred") };
         assert_eq!((request.status, request.attempts, request.failures, request.interruptions), (Status::Scheduled, 0, 0, 0));
         assert!(request.due_at > now, "no wait before the next try");
         now = request.due_at;
@@ -431,7 +431,7 @@ fn deferred_request_is_scheduled_again_and_runs_when_the_host_can() {
     assert!(host.cared().is_empty());
     host.use_cases.fail_with(None);
     host.use_cases.put(answering(MANIFEST, Ok(None)));
-    let Ok(Fired::Ran(request)) = host.fire(now) else { panic!("it ran") };
+    let Ok(Fired::Ran(request)) = host.fire(now) else { panic!("the attempt did not run") };
     assert_eq!((request.status, request.attempts, request.waiting), (Status::Succeeded, 1, None));
 }
 
@@ -447,7 +447,7 @@ fn end_that_cannot_be_recorded_at_once_is_recorded_later() {
     assert!(matches!(block_on(host.firing().run(request, Some(body), None)), Ok(Fired::Ran(_))));
 }
 
-/// Interrupts the request once less than it takes to end it, and claims it again.
+/// Interrupts the request until the next interruption would be its last, and claims it again.
 fn nearly_cut_off(host: &Host) -> Request {
     for _ in 1..MAX_INTERRUPTIONS {
         let Claimed { request, .. } = host.claim(at(60));
@@ -464,16 +464,16 @@ fn last_interruption_and_its_notice_are_one_write() {
     let running = nearly_cut_off(&host);
     host.ledger.fail_changes_with(LedgerError::Unavailable("disk full".to_owned()));
     assert!(block_on(host.firing().release(&running, "the host stopped")).is_err());
-    assert_eq!((host.request().status, host.ledger.ids().len()), (Status::Running, 1), "neither the end nor the notice");
+    assert_eq!((host.request().status, host.ledger.ids().len()), (Status::Running, 1), "the end and the notice must not be stored");
     host.ledger.fail_changes_with(None);
     let ended = block_on(host.firing().release(&running, "the host stopped")).unwrap().unwrap();
-    assert_eq!((ended.status, host.ledger.ids().len()), (Status::Failed, 2), "both");
+    assert_eq!((ended.status, host.ledger.ids().len()), (Status::Failed, 2), "the end and the notice must be stored");
     assert_eq!(host.cared(), ["cleaned up", "notified of failed"]);
     assert_eq!(host.scheduler.scheduled().len(), 1, "the notice");
 }
 
 #[test]
-fn last_interruption_waits_for_the_manifest_that_names_who_is_notified() {
+fn last_interruption_needs_the_manifest_with_the_targets_of_notices() {
     let host = Host::new(failing("not called"));
     let running = nearly_cut_off(&host);
     host.use_cases.fail_with(HostFault::new("the store", "no route to host"));

@@ -3,7 +3,7 @@ use chrono::TimeDelta;
 use super::*;
 use crate::testing::{LEASE, claim, moment, new_request, sample_id};
 
-/// The request after a change that adds a line to its history, and the line.
+/// Returns the request after a change that adds a line to its history, and the line.
 fn apply(request: &Request, change: &Change, now: DateTime<Utc>) -> Result<(Request, HistoryEntry), Refusal> {
     super::apply(request, change, now).map(|applied| match applied.line {
         Line::Add(entry) => (applied.request, entry),
@@ -15,7 +15,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
     moment() + TimeDelta::seconds(seconds)
 }
 
-/// A request of that status in the middle of its life, due at second 60; its second attempt, if it is running.
+/// Returns a request of this status with two attempts, due at second 60.
 fn request(status: Status) -> Request {
     let request = new_request(sample_id(1), "orders", at(60)).request;
     let ended = matches!(status, Status::Succeeded | Status::Failed | Status::Cancelled);
@@ -50,7 +50,7 @@ fn release(claim: u32) -> Change {
     Change::Release { claim, reason: "the host stopped".to_owned(), notice: None }
 }
 
-/// What a change at second 100 makes of a request of each status, in the order of [`Status::ALL`].
+/// Checks a change at second 100 for a request of each status, in the order of [`Status::ALL`].
 #[track_caller]
 fn check(change: &Change, expected: [&str; 5]) {
     let answers = Status::ALL.map(|status| match apply(&request(status), change, at(100)) {
@@ -66,7 +66,7 @@ fn check(change: &Change, expected: [&str; 5]) {
 }
 
 #[test]
-fn each_change_is_possible_in_the_states_where_it_makes_sense() {
+fn each_change_is_allowed_only_in_its_states() {
     let not_scheduled = "NotScheduled";
     check(&Change::Cancel, ["cancelled → cancelled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
     check(&Change::Move(at(500)), ["moved → scheduled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
@@ -108,7 +108,7 @@ fn a_moved_request_is_due_at_its_new_time_and_keeps_its_first() {
 }
 
 #[test]
-fn a_move_is_taken_back_whole_unless_another_came_after_it() {
+fn move_back_restores_the_times_unless_another_move_came_after() {
     let waiting = Request { due_at: at(90), ..request(Status::Scheduled) };
     let (moved, _) = apply(&waiting, &Change::Move(at(500)), at(10)).unwrap();
     let back = Change::MoveBack { from: at(500), trigger_at: waiting.trigger_at, due_at: waiting.due_at };
@@ -119,7 +119,7 @@ fn a_move_is_taken_back_whole_unless_another_came_after_it() {
 }
 
 #[test]
-fn a_success_takes_the_place_of_former_failures() {
+fn success_clears_the_failure() {
     let (done, _) = apply(&request(Status::Running), &finish(2, succeeded()), at(100)).unwrap();
     assert_eq!((done.result.as_deref(), done.failure, done.finished_at), (Some("done"), None, Some(at(100))));
 }
@@ -132,13 +132,13 @@ fn a_failed_attempt_counts_and_waits_for_its_back_off() {
 }
 
 #[test]
-fn the_last_failure_is_kept() {
+fn last_failure_is_recorded() {
     let (ended, entry) = apply(&request(Status::Running), &finish(2, failed()), at(100)).unwrap();
     assert_eq!((ended.failures, ended.failure.as_deref(), entry.detail.as_deref()), (2, Some("gone"), Some("gone")));
 }
 
 #[test]
-fn a_retry_by_hand_starts_the_counts_anew_but_not_the_attempts() {
+fn retry_by_hand_resets_failures_and_interruptions_but_not_attempts() {
     let spent = Request { interruptions: 4, failures: 5, ..request(Status::Failed) };
     let (again, _) = apply(&spent, &Change::Retry, at(100)).unwrap();
     assert_eq!((again.failures, again.interruptions, again.attempts), (0, 0, 2));
@@ -146,12 +146,12 @@ fn a_retry_by_hand_starts_the_counts_anew_but_not_the_attempts() {
 }
 
 #[test]
-fn what_could_not_be_scheduled_says_why() {
+fn aborted_request_has_the_reason() {
     let (aborted, entry) = apply(&request(Status::Scheduled), &Change::Abort { reason: "no more rules".to_owned() }, at(1)).unwrap();
     assert_eq!((aborted.failure.as_deref(), entry.detail.as_deref()), (Some("no more rules"), Some("no more rules")));
 }
 
-/// Claims and releases a request until it is not scheduled any more; how often it was claimed.
+/// Claims and releases a request until it has ended. Returns the number of claims, and the request.
 fn claims_until_the_end(mut request: Request) -> (u32, Request) {
     let before = request.attempts;
     while request.status == Status::Scheduled {
@@ -162,14 +162,14 @@ fn claims_until_the_end(mut request: Request) -> (u32, Request) {
 }
 
 #[test]
-fn a_request_that_is_cut_off_again_and_again_ends() {
+fn request_fails_after_the_limit_of_interruptions() {
     let (claims, ended) = claims_until_the_end(request(Status::Scheduled));
     assert_eq!((claims, ended.status, ended.failures), (MAX_INTERRUPTIONS, Status::Failed, 1));
     assert_eq!(ended.failure.as_deref(), Some("cut off 5 times, the last time because the host stopped"));
 }
 
 #[test]
-fn an_attempt_that_ends_breaks_the_row_of_interruptions() {
+fn attempt_that_ends_resets_the_interruptions() {
     let mut request = Request { interruptions: MAX_INTERRUPTIONS - 1, ..request(Status::Running) };
     request = apply(&request, &finish(2, retry()), at(100)).unwrap().0;
     request.due_at = at(100);
@@ -184,16 +184,16 @@ fn a_history_begins_with_the_acceptance() {
 
 #[test]
 fn only_an_end_brings_a_notice() {
-    let told = new_request(sample_id(2), "orders", at(60));
-    let boxed = || Some(Box::new(told.clone()));
+    let stored = new_request(sample_id(2), "orders", at(60));
+    let boxed = || Some(Box::new(stored.clone()));
     let success = finish(2, Outcome::Succeeded { result: None, notice: boxed() });
     let failure = finish(2, Outcome::Failed { failure: String::new(), notice: boxed() });
     let release = Change::Release { claim: 2, reason: String::new(), notice: boxed() };
     let notice = |request: &Request, change: &Change| super::apply(request, change, at(100)).unwrap().notice.cloned();
     let running = request(Status::Running);
     let cut_off = Request { interruptions: MAX_INTERRUPTIONS - 1, ..running.clone() };
-    assert_eq!((notice(&running, &success), notice(&running, &failure)), (Some(told.clone()), Some(told.clone())));
-    assert_eq!((notice(&running, &release), notice(&cut_off, &release)), (None, Some(told.clone())));
+    assert_eq!((notice(&running, &success), notice(&running, &failure)), (Some(stored.clone()), Some(stored.clone())));
+    assert_eq!((notice(&running, &release), notice(&cut_off, &release)), (None, Some(stored.clone())));
     for change in [finish(2, succeeded()), finish(2, retry())] {
         assert_eq!(notice(&running, &change), None, "{change:?}");
     }

@@ -9,7 +9,7 @@ fn check(stderr: &str, expected: Option<&str>) {
 }
 
 #[test]
-fn the_last_words_are_the_message_and_the_place() {
+fn panic_message_has_the_message_and_the_place() {
     check("", None);
     check("one\ntwo\n\n", Some("two"));
     check(

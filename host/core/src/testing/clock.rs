@@ -1,4 +1,4 @@
-//! A clock that stands still until it is set.
+//! Fake of the port `Clock`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::{moment, sample_id};
 use crate::id::CorrelationId;
 use crate::ports::Clock;
 
-/// Begins at [`moment`]. A sleep moves it on and ends at once.
+/// A clock that stands still until it is set. Starts at [`moment`]. A sleep advances it and ends at once.
 pub struct FakeClock(Mutex<State>);
 
 struct State {
@@ -46,7 +46,7 @@ impl Clock for FakeClock {
         [0; 10]
     }
 
-    /// The sample ids from 900 on.
+    /// Returns the sample ids from 900 on.
     fn new_id(&self, _now: DateTime<Utc>) -> CorrelationId {
         let mut state = self.lock();
         state.ids += 1;

@@ -31,7 +31,7 @@ impl FakeDeliver {
         Self { answer: Ok(answer), delivered: Mutex::default() }
     }
 
-    /// A host that cannot begin a delivery.
+    /// Creates a fake that cannot begin a delivery.
     pub fn failing(fault: HostFault) -> Self {
         Self { answer: Err(fault), delivered: Mutex::default() }
     }

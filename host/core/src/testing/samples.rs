@@ -23,7 +23,7 @@ pub fn sample_id(n: u64) -> CorrelationId {
 /// The lease of [`new_request`].
 pub const LEASE: Duration = Duration::from_mins(1);
 
-/// A claim for [`LEASE`].
+/// Returns a claim for [`LEASE`].
 pub fn claim() -> Change {
     Change::Claim { lease: LEASE }
 }

@@ -6,7 +6,7 @@ fn now() -> DateTime<Utc> {
 
 const YEAR: Duration = Duration::from_hours(365 * 24);
 
-/// The answer for a body: the time in UTC, or the error's code.
+/// Checks the answer to a body: the time in UTC, or the error's code.
 #[track_caller]
 fn check(body: serde_json::Value, expected: &str) {
     let serde_json::Value::Object(body) = body else { panic!("not an object") };
@@ -42,8 +42,8 @@ fn an_offset_is_required() {
 }
 
 #[test]
-fn an_offset_says_which_of_the_two_hours_at_a_change_of_the_clock() {
-    // Europe/Berlin, 2027-10-31: 02:30 comes twice. 2027-03-28: 02:30 never comes, yet with an offset it is a moment.
+fn offset_selects_the_hour_when_clocks_change() {
+    // Europe/Berlin has 02:30 twice on 2027-10-31 and never on 2027-03-28. With an offset, each is a valid time.
     check_at("2027-10-31T02:30:00+02:00", "2027-10-31T00:30:00.000Z");
     check_at("2027-10-31T02:30:00+01:00", "2027-10-31T01:30:00.000Z");
     check_at("2027-03-28T02:30:00+01:00", "2027-03-28T01:30:00.000Z");
@@ -59,7 +59,7 @@ fn the_past_and_the_far_future_are_refused() {
 }
 
 #[test]
-fn the_calendar_is_kept() {
+fn dates_follow_the_calendar() {
     check_at("2027-02-29T00:00:00Z", "trigger-malformed");
     check_at("2028-02-29T00:00:00Z", "trigger-too-far");
     check_at("2027-04-31T00:00:00Z", "trigger-malformed");
@@ -78,7 +78,7 @@ fn fractions_are_rounded_up_never_down() {
 }
 
 #[test]
-fn garbage_is_refused() {
+fn malformed_times_are_refused() {
     for garbage in
         ["", "tomorrow", "1798761600", "2027-03-01", "09:00:00Z", "2027-3-1T9:0:0Z", "2027-03-01T09:00:00+1", "2027-03-01T09:00:00Z "]
     {

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_cursor_comes_back_as_it_went() {
+fn cursor_round_trips() {
     let cursor = Cursor {
         trigger_at: DateTime::from_timestamp_millis(1_800_000_000_123).unwrap(),
         id: CorrelationId::new(DateTime::default(), [7; 10]),
@@ -13,7 +13,7 @@ fn a_cursor_comes_back_as_it_went() {
 }
 
 #[test]
-fn a_query_is_read_or_refused_by_name() {
+fn query_is_parsed_or_the_error_names_the_parameter() {
     let query = parse_query("useCase=orders&status=failed&from=2027-01-01T00%3A00%3A00%2B01:00&limit=2").unwrap();
     assert_eq!((query.use_case.as_deref(), query.status, query.limit), (Some("orders"), Some(Status::Failed), 2));
     assert_eq!(query.from.map(crate::time::rfc3339).as_deref(), Some("2026-12-31T23:00:00.000Z"));

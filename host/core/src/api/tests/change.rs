@@ -10,7 +10,7 @@ use crate::ports::{Intake as _, LedgerError, ScheduleError};
 use crate::request::NewRequest;
 use crate::testing::{FakeBundle, block_on, moment, new_request, sample_id};
 
-/// A use case whose processor always fails, for good.
+/// Returns a client of a use case whose processor always fails permanently.
 fn failing() -> Client {
     let failure = JobFailure { message: "out of stock".to_owned(), retry: false, retry_after: None };
     Client::new(FakeBundle::new("v1", ORDERS).on_process(move |_| Ok(Err(failure.clone()))))
@@ -46,7 +46,7 @@ fn a_moved_request_is_scheduled_again() {
     assert_eq!(client.api.scheduler.scheduled().last(), Some(&(id, moment() + TimeDelta::seconds(5))));
 }
 
-/// What a PATCH with this body says.
+/// Checks the error of a PATCH with this body. The request stays unchanged.
 #[track_caller]
 fn check_move(body: &str, expected: &str) {
     let client = Client::of_orders();
@@ -57,7 +57,7 @@ fn check_move(body: &str, expected: &str) {
 }
 
 #[test]
-fn a_move_is_held_to_the_rules_of_a_post() {
+fn move_follows_the_rules_of_a_post() {
     check_move("", "400 malformed-json");
     check_move("[]", "400 not-an-object");
     check_move("{}", "422 trigger-missing");
@@ -75,7 +75,7 @@ fn a_move_is_held_to_the_rules_of_a_post() {
 }
 
 #[test]
-fn a_use_case_that_is_gone_does_not_keep_its_requests_from_being_moved() {
+fn request_of_a_removed_use_case_can_be_moved() {
     let client = Client::of_orders();
     let id = client.accepted(r#"{"delay":"PT60S"}"#);
     client.api.use_cases.forget("orders");
@@ -84,7 +84,7 @@ fn a_use_case_that_is_gone_does_not_keep_its_requests_from_being_moved() {
 }
 
 #[test]
-fn a_cancelled_request_is_unscheduled_and_stays_so() {
+fn cancelled_request_is_unscheduled_and_cannot_change_again() {
     let client = Client::of_orders();
     let id = client.accepted(r#"{"delay":"PT60S"}"#);
     client.advance(1);
@@ -97,7 +97,7 @@ fn a_cancelled_request_is_unscheduled_and_stays_so() {
 }
 
 #[test]
-fn a_cancelled_request_is_cancelled_even_where_the_scheduler_fails() {
+fn request_is_cancelled_even_if_the_scheduler_fails() {
     let client = Client::of_orders();
     let id = client.accepted(r#"{"delay":"PT60S"}"#);
     client.api.scheduler.fail_with(ScheduleError::Failed("no".to_owned()));
@@ -105,20 +105,20 @@ fn a_cancelled_request_is_cancelled_even_where_the_scheduler_fails() {
 }
 
 #[test]
-fn a_move_that_cannot_be_scheduled_is_undone_and_told() {
+fn move_that_cannot_be_scheduled_is_undone_and_fails() {
     let client = Client::of_orders();
     let id = client.accepted(r#"{"delay":"PT60S"}"#);
     client.api.scheduler.fail_with(ScheduleError::Unavailable { message: "throttled".to_owned(), retry_after: None });
     let reply = client.call("PATCH", &path(id), r#"{"delay":"PT5S"}"#);
     assert_eq!((reply.error().as_str(), reply.id()), ("503 scheduler-unavailable", id));
-    // The fake fails on: the timer could not be set back either.
+    // The fake still fails, so the old time cannot be scheduled either.
     assert!(reply.body["detail"].as_str().unwrap().ends_with("keeps its time, and may be some minutes late"), "{}", reply.body);
     assert_eq!(reply.body["triggerAt"], "2027-01-01T00:01:00.000Z");
     assert_eq!(client.get(&path(id)).body["triggerAt"], "2027-01-01T00:01:00.000Z");
 }
 
 #[test]
-fn a_retry_that_cannot_be_scheduled_waits_to_be_found() {
+fn retry_that_cannot_be_scheduled_is_left_to_the_clean_up() {
     let client = failing();
     let id = client.accepted(r#"{"delay":"PT0S"}"#);
     client.fire(id);
@@ -136,7 +136,7 @@ fn check_conflict(reply: &Reply, id: CorrelationId, fault: &str, status: &str) {
 }
 
 #[test]
-fn a_change_that_comes_too_late_is_a_conflict_that_says_how_the_request_stands() {
+fn late_change_is_a_conflict_with_the_status_of_the_request() {
     let client = failing();
     let id = client.accepted(r#"{"delay":"PT0S"}"#);
     let retry = format!("{}/retry", path(id));
@@ -172,7 +172,7 @@ fn a_failed_request_can_be_retried_by_hand() {
 }
 
 #[test]
-fn what_nobody_knows_cannot_be_changed() {
+fn change_of_an_unknown_request_is_not_found() {
     let client = Client::of_orders();
     let unknown = path(sample_id(99));
     for (method, path, body) in
@@ -189,7 +189,7 @@ name = "orders"
 away = { kind = "sqs", arn = "arn:aws:sqs:eu-west-1:123456789012:q", direct = true }
 "#;
 
-/// A request that a rule hands to its target itself, due after a minute.
+/// Returns a client, and a direct request that is due after a minute.
 fn direct() -> (Client, CorrelationId) {
     let client = Client::new(FakeBundle::new("v1", DIRECT));
     let new = new_request(sample_id(1), "orders", moment() + TimeDelta::seconds(60));
@@ -199,7 +199,7 @@ fn direct() -> (Client, CorrelationId) {
 }
 
 #[test]
-fn a_direct_request_is_neither_moved_nor_cancelled_from_its_time_on() {
+fn direct_request_that_is_due_is_neither_moved_nor_cancelled() {
     let (client, id) = direct();
     client.advance(60);
     for (method, body) in [("PATCH", r#"{"delay":"PT60S"}"#), ("DELETE", "")] {
@@ -211,7 +211,7 @@ fn a_direct_request_is_neither_moved_nor_cancelled_from_its_time_on() {
 }
 
 #[test]
-fn a_direct_request_that_cannot_be_cancelled_has_its_rule_again() {
+fn failed_cancellation_of_a_direct_request_makes_its_rule_again() {
     let (client, id) = direct();
     client.api.ledger.fail_changes_with(LedgerError::Unavailable("busy".to_owned()));
     assert_eq!(client.call("DELETE", &path(id), "").error(), "503 ledger-unavailable");
@@ -221,9 +221,9 @@ fn a_direct_request_that_cannot_be_cancelled_has_its_rule_again() {
     assert_eq!(client.call("DELETE", &path(id), "").status, 200);
 }
 
-/// The rule of a direct request must not be replaced by one that points at the default host.
+/// A rule for the default host must not replace the rule of a direct request.
 #[test]
-fn a_direct_request_whose_manifest_cannot_be_read_is_left_as_it_is() {
+fn direct_request_whose_manifest_cannot_be_read_stays_unchanged() {
     let (client, id) = direct();
     client.api.use_cases.forget("orders");
     client.api.use_cases.put_broken("orders", "the store is away");

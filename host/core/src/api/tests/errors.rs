@@ -1,4 +1,4 @@
-//! Errors of every call: the key, the paths, the methods, what stands behind the API.
+//! Errors of every call: the key, paths, methods, ledger, scheduler and validator.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::testing::{FakeBundle, sample_id};
 
 const SOON: &str = r#"{"delay":"PT60S"}"#;
 
-/// Every call that there is.
+/// Returns every call of the API, and one that does not exist.
 fn calls() -> Vec<(&'static str, String)> {
     let id = sample_id(77);
     vec![
@@ -26,7 +26,7 @@ fn calls() -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn without_the_key_there_is_no_answer_but_health() {
+fn calls_without_the_key_are_unauthorized_except_health() {
     let client = Client::of_orders().with_key("s3cret");
     for (method, path) in calls() {
         for value in [None, Some("Bearer wrong"), Some("Bearer "), Some("Bearer s3cret2"), Some("Basic s3cret"), Some("s3cret")] {
@@ -49,7 +49,7 @@ fn without_the_key_there_is_no_answer_but_health() {
 }
 
 #[test]
-fn with_the_key_every_call_is_answered() {
+fn calls_with_the_key_are_authorized() {
     let client = Client::of_orders().with_key(" s3cret\n");
     for value in ["Bearer s3cret", "bearer s3cret", "BEARER   s3cret"] {
         for (method, path) in calls() {
@@ -61,13 +61,13 @@ fn with_the_key_every_call_is_answered() {
 }
 
 #[test]
-fn an_empty_key_is_no_key() {
+fn empty_key_is_ignored_and_no_key_is_shown() {
     assert_eq!(Client::of_orders().with_key(" \n").get("/requests").status, 200);
     assert!(!format!("{:?}", Client::of_orders().with_key("s3cret").api.key).contains("s3cret"));
 }
 
 #[test]
-fn another_method_is_told_the_ones_that_there_are() {
+fn wrong_method_is_answered_with_the_allowed_ones() {
     let client = Client::of_orders();
     let one = format!("/requests/{}", sample_id(1));
     let retry = format!("{one}/retry");
@@ -88,7 +88,7 @@ fn another_method_is_told_the_ones_that_there_are() {
 }
 
 #[test]
-fn there_is_nothing_elsewhere() {
+fn unknown_paths_and_names_are_not_found() {
     let client = Client::of_orders();
     let deep = format!("/requests/{}/history", sample_id(1));
     for path in ["/", "/request", "/Requests", "/health/", "/use-cases/orders", "/requests/orders/batch/x", &deep, "//requests"] {
@@ -103,7 +103,7 @@ fn there_is_nothing_elsewhere() {
     }
 }
 
-/// What a POST says over a ledger that fails so.
+/// Checks the answers of calls over a ledger that fails with this error.
 #[track_caller]
 fn check_ledger(error: LedgerError, fault: &str, retry_after: &str) {
     let client = Client::of_orders();
@@ -117,7 +117,7 @@ fn check_ledger(error: LedgerError, fault: &str, retry_after: &str) {
 }
 
 #[test]
-fn a_ledger_that_fails_is_told_apart_from_one_that_is_busy() {
+fn failed_ledger_and_busy_ledger_have_different_codes() {
     check_ledger(LedgerError::Unavailable("busy".to_owned()), "503 ledger-unavailable", "1");
     check_ledger(LedgerError::Failed("the file is broken".to_owned()), "500 ledger-failed", "");
 }
@@ -128,12 +128,12 @@ fn check_scheduler(error: ScheduleError, fault: &str, retry_after: &str) {
     client.api.scheduler.fail_with(error);
     let reply = client.call("POST", "/requests/orders", SOON);
     assert_eq!((reply.error().as_str(), reply.header("retry-after"), reply.id()), (fault, retry_after, sample_id(1)));
-    // What is left behind can be looked up under the id of the error.
+    // The id of the error finds the cancelled request.
     assert_eq!(client.get(&format!("/requests/{}", reply.id())).body["status"], "cancelled");
 }
 
 #[test]
-fn a_scheduler_that_is_busy_says_when_to_come_again() {
+fn busy_scheduler_is_answered_with_retry_after() {
     let busy = |retry_after| ScheduleError::Unavailable { message: "throttled".to_owned(), retry_after };
     check_scheduler(busy(None), "503 scheduler-unavailable", "1");
     check_scheduler(busy(Some(Duration::ZERO)), "503 scheduler-unavailable", "1");
@@ -142,7 +142,7 @@ fn a_scheduler_that_is_busy_says_when_to_come_again() {
     check_scheduler(ScheduleError::Failed("no permission".to_owned()), "500 scheduler-failed", "");
 }
 
-/// The answer to a POST whose validator was stopped.
+/// Returns the answer to a POST whose validator was stopped.
 fn stopped(reason: Stopped) -> Reply {
     let bundle = FakeBundle::new("v1", ORDERS);
     let error = bundle.stopped(Role::Validate, reason, &["what the guest printed"]);
@@ -150,7 +150,7 @@ fn stopped(reason: Stopped) -> Reply {
 }
 
 #[test]
-fn a_validator_that_is_stopped_is_a_fault_of_the_server() {
+fn stopped_validator_is_a_server_error() {
     for (reason, code) in [
         (Stopped::Trap("unreachable".to_owned()), "trap"),
         (Stopped::Timeout(Duration::from_secs(1)), "timeout"),
@@ -159,14 +159,14 @@ fn a_validator_that_is_stopped_is_a_fault_of_the_server() {
     ] {
         let reply = stopped(reason);
         assert_eq!((reply.error().as_str(), &reply.body["reason"]), ("500 validator-failed", &code.into()));
-        assert!(!reply.body.to_string().contains("printed"), "a guest's stderr is no business of clients: {reply:?}");
+        assert!(!reply.body.to_string().contains("printed"), "the answer shows the stderr of a guest: {reply:?}");
     }
     let busy = stopped(Stopped::NotStarted(Box::new(HostFault::new("a slot", "every slot is busy"))));
     assert_eq!((busy.error().as_str(), busy.header("retry-after")), ("503 validator-failed", "1"));
 }
 
 #[test]
-fn a_validators_answer_that_cannot_be_used_is_a_fault_of_the_server() {
+fn unusable_answer_of_a_validator_is_a_server_error() {
     let bundle = FakeBundle::new("v1", ORDERS).on_validate(|_| Ok(Ok(Acceptance { body: Some("{".to_owned()), ..Acceptance::default() })));
     assert_eq!(Client::new(bundle).call("POST", "/requests/orders", SOON).error(), "500 validator-answer-unusable");
 }

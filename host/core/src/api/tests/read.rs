@@ -8,13 +8,13 @@ use crate::id::CorrelationId;
 use crate::plugin::{JobFailure, JobResult};
 use crate::testing::{FakeBundle, sample_id};
 
-/// A use case whose processor answers so.
+/// Returns a client of a use case whose processor gives this answer.
 fn answering(manifest: &str, answer: JobResult) -> Client {
     Client::new(FakeBundle::new("v1", manifest).on_process(move |_| Ok(answer.clone())))
 }
 
 #[test]
-fn a_request_is_shown_whole() {
+fn request_is_shown_with_its_history() {
     let client = answering(ORDERS, Ok(Some(r#"{"charged":7}"#.to_owned())));
     let id = client.accepted(r#"{"delay":"PT60S","secret":"never shown"}"#);
     client.advance(60);
@@ -79,7 +79,7 @@ fn a_failed_attempt_shows_its_reason_and_the_next_one() {
 }
 
 #[test]
-fn a_result_is_shown_as_json_only_where_it_is_a_document() {
+fn result_is_shown_as_json_only_if_it_is_an_object_or_array() {
     for (text, shown) in [
         (r#"{"n":1}"#, json!({ "n": 1 })),
         ("[1]", json!([1])),
@@ -97,7 +97,7 @@ fn a_result_is_shown_as_json_only_where_it_is_a_document() {
 }
 
 #[test]
-fn a_notice_names_the_request_that_it_tells_of_and_is_not_listed() {
+fn notice_names_the_request_that_has_ended_and_is_not_listed() {
     let client = answering(&format!("{ORDERS}\n[on]\nsuccess = 'hook'"), Ok(None));
     let id = client.accepted(r#"{"delay":"PT0S"}"#);
     client.fire(id);
@@ -110,7 +110,7 @@ fn a_notice_names_the_request_that_it_tells_of_and_is_not_listed() {
 }
 
 #[test]
-fn lists_are_pages_that_follow_one_another() {
+fn cursors_lead_through_all_pages_of_a_list() {
     let client = Client::of_orders();
     let ids: Vec<_> = (1..=5).map(|n| client.accepted(&format!(r#"{{"delay":"PT{}S"}}"#, n / 2))).collect();
     let mut seen: Vec<CorrelationId> = Vec::new();
@@ -149,7 +149,7 @@ fn lists_are_filtered() {
 }
 
 #[test]
-fn a_query_that_is_not_understood_is_refused_by_name() {
+fn error_of_a_query_names_its_parameter() {
     let client = Client::of_orders();
     for (query, parameter) in
         [("status=done", "status"), ("limit=0", "limit"), ("cursor=%ff", "cursor"), ("page=2", "page"), ("to=tomorrow", "to")]
@@ -160,7 +160,7 @@ fn a_query_that_is_not_understood_is_refused_by_name() {
 }
 
 #[test]
-fn use_cases_are_listed_with_what_is_wrong_with_them() {
+fn use_cases_are_listed_with_their_errors() {
     let client = Client::of_orders();
     client.api.use_cases.put_broken("mail", "use-case.toml cannot be read");
     let reply = client.get("/use-cases");
@@ -191,7 +191,7 @@ fn use_cases_are_listed_with_what_is_wrong_with_them() {
 }
 
 #[test]
-fn a_use_case_on_its_way_is_listed_and_asks_for_patience() {
+fn use_case_that_is_loading_is_listed_and_answers_with_retry_after() {
     let client = Client::of_orders();
     client.api.use_cases.put_loading("orders", "2027-01-01T00:00:00.000Z");
     client.api.use_cases.put_loading("mail", "2027-01-01T00:00:01.000Z");
@@ -203,12 +203,12 @@ fn a_use_case_on_its_way_is_listed_and_asks_for_patience() {
 
     let answer = client.call("POST", "/requests/mail", r#"{"delay":"PT1H"}"#);
     assert_eq!((answer.status, &answer.body["code"], answer.header("retry-after")), (503, &json!("use-case-loading"), "10"));
-    // The version before serves on.
+    // The previous version still serves.
     client.accepted(r#"{"delay":"PT1H","item":"book"}"#);
 }
 
 #[test]
-fn health_names_the_use_cases_that_are_broken() {
+fn health_names_broken_use_cases() {
     let client = Client::of_orders();
     let body = client.get("/health").body;
     assert_eq!((&body["status"], &body["version"]), (&json!("ok"), &json!(env!("CARGO_PKG_VERSION"))));

@@ -35,7 +35,7 @@ fn an_accepted_request_is_acknowledged() {
 }
 
 #[test]
-fn locations_begin_where_clients_call() {
+fn location_begins_with_the_base_path() {
     let mut client = Client::of_orders();
     client.api.base_path = "/prod".to_owned();
     let reply = client.call("POST", "/requests/orders", SOON);
@@ -62,7 +62,7 @@ fn a_replay_is_the_first_answer_even_after_a_move_and_an_end() {
 }
 
 #[test]
-fn a_key_that_came_with_another_body_is_a_conflict() {
+fn reuse_of_a_key_with_another_body_is_a_conflict() {
     let client = Client::of_orders();
     let first = post_with(&client, "idempotency-key", "k", SOON);
     let other = post_with(&client, "idempotency-key", "k", r#"{"delay":"PT61S"}"#);
@@ -71,7 +71,7 @@ fn a_key_that_came_with_another_body_is_a_conflict() {
 }
 
 #[test]
-fn keys_are_short_visible_text() {
+fn idempotency_key_is_up_to_255_visible_characters() {
     let client = Client::of_orders();
     let long = "k".repeat(255);
     for good in ["k", "8e03978e-40d5-43dd-bc93-6894a57f9324", "\"quoted\"", &long] {
@@ -83,7 +83,7 @@ fn keys_are_short_visible_text() {
 }
 
 #[test]
-fn a_body_is_json_and_says_so_or_nothing() {
+fn content_type_is_json_or_absent() {
     let client = Client::of_orders();
     for good in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.shop+json", "application/cloudevents+json ;x=y"] {
         assert_eq!(post_with(&client, "content-type", good, SOON).status, 202, "{good}");
@@ -97,7 +97,7 @@ fn a_body_is_json_and_says_so_or_nothing() {
 }
 
 #[test]
-fn a_body_has_a_greatest_size() {
+fn body_above_the_limit_is_refused() {
     let client = Client::of_orders();
     let of_size = |bytes: usize| {
         let frame = r#"{"delay":"PT60S","x":""}"#.len();
@@ -110,7 +110,7 @@ fn a_body_has_a_greatest_size() {
 }
 
 #[test]
-fn a_no_of_the_validator_is_told_with_its_problems() {
+fn rejection_shows_the_problems_of_the_validator() {
     let problem = Problem { pointer: "/sku".to_owned(), code: "required".to_owned(), message: "which article?".to_owned() };
     let client = Client::new(FakeBundle::new("v1", ORDERS).on_validate(move |_| Ok(Err(vec![problem.clone()]))));
     let reply = client.call("POST", "/requests/orders", SOON);
@@ -133,7 +133,7 @@ fn a_no_of_the_validator_is_told_with_its_problems() {
 }
 
 #[test]
-fn an_unknown_target_is_told_with_the_known_ones() {
+fn error_of_an_unknown_target_lists_the_known_ones() {
     let reply = Client::of_orders().call("POST", "/requests/orders", r#"{"delay":"PT1S","target":"heaven"}"#);
     assert_json_snapshot!(reply.body, { ".correlationId" => "[id]" }, @r#"
     {

@@ -42,7 +42,7 @@ fn released_with(attempt: u32, notice: Option<NewRequest>) -> Change {
     Change::Release { claim: attempt, reason: "the host stopped".to_owned(), notice: notice.map(Box::new) }
 }
 
-/// Due again when most of this part's claims are.
+/// Returns a deferral to three seconds after [`DUE`].
 fn deferred(claim: u32) -> Change {
     Change::Defer { claim, waits_for: "a free slot".to_owned(), at: at(DUE + 3) }
 }
@@ -130,25 +130,25 @@ pub async fn a_notice_is_stored_with_the_end_and_only_with_it(ledger: &(impl Int
         assert!(matches!(refused, Changed::Refused(_, Refusal::ClaimLost)), "{refused:?}");
         assert_eq!(ledger.find(lost.request.id).await.unwrap(), None, "a refused change stored its notice");
 
-        let told = notice_of(n + 2, &request);
-        make(ledger, request.id, finish(1, Some(told.clone())), at(DUE + 1)).await;
-        let (found, history) = find(ledger, told.request.id).await;
-        assert_eq!(found, told.request);
+        let notice = notice_of(n + 2, &request);
+        make(ledger, request.id, finish(1, Some(notice.clone())), at(DUE + 1)).await;
+        let (found, history) = find(ledger, notice.request.id).await;
+        assert_eq!(found, notice.request);
         assert_eq!(history.iter().map(|entry| entry.event).collect::<Vec<_>>(), [Event::Accepted]);
     }
 }
 
 pub async fn the_notice_of_a_release_is_stored_with_the_last_one_only(ledger: &(impl Intake + Requests + Changes)) {
     let request = insert(ledger, &due(530, "transitions-notices")).await;
-    let told = notice_of(531, &request);
+    let notice = notice_of(531, &request);
     for n in 1..=MAX_INTERRUPTIONS {
-        assert_eq!(ledger.find(told.request.id).await.unwrap(), None, "a release that is not the last stored its notice");
+        assert_eq!(ledger.find(notice.request.id).await.unwrap(), None, "a release that is not the last stored its notice");
         let now = at(DUE + 2 * i64::from(n));
         make(ledger, request.id, claim(), now).await;
-        make(ledger, request.id, released_with(n, Some(told.clone())), now).await;
+        make(ledger, request.id, released_with(n, Some(notice.clone())), now).await;
     }
     assert_eq!(find(ledger, request.id).await.0.status, Status::Failed);
-    assert_eq!(find(ledger, told.request.id).await.0, told.request);
+    assert_eq!(find(ledger, notice.request.id).await.0, notice.request);
 }
 
 pub async fn a_deferral_takes_back_its_claim_and_no_newer_one(ledger: &(impl Intake + Requests + Changes)) {
@@ -157,7 +157,7 @@ pub async fn a_deferral_takes_back_its_claim_and_no_newer_one(ledger: &(impl Int
     let waiting = make(ledger, request.id, deferred(1), at(DUE + 1)).await;
     assert_eq!((waiting.status, waiting.attempts, waiting.due_at), (Status::Scheduled, 0, at(DUE + 3)));
     let running = make(ledger, request.id, claim(), at(DUE + 3)).await;
-    assert_eq!((running.attempts, running.claim()), (1, 2), "the attempt has its number back, and the claim a new one");
+    assert_eq!((running.attempts, running.claim()), (1, 2), "the attempt keeps its number, and the claim has a new one");
     for late in [deferred(1), released(1), succeeded(1, None), failed_for_now(1)] {
         let refused = ledger.change(request.id, late, at(DUE + 4)).await.unwrap();
         assert!(matches!(refused, Changed::Refused(_, Refusal::ClaimLost)), "{refused:?}");
