@@ -1,11 +1,11 @@
-//! When a rule or a schedule fires.
+//! Parses the time expressions of rules and schedules.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
-/// The minute of a one-time `cron(m h d M ? YYYY)` of a rule.
+/// Returns the minute of a rule's one-time expression, `cron(m h d M ? YYYY)`.
 ///
 /// # Errors
-/// Says what EventBridge would refuse, or what would fire more than once.
+/// If EventBridge would refuse the expression, or if it would fire more than once.
 pub fn cron_time(expression: &str) -> Result<DateTime<Utc>, String> {
     let inside = expression.strip_prefix("cron(").and_then(|rest| rest.strip_suffix(')'));
     let inside = inside.ok_or_else(|| format!("`{expression}` is not of the form cron(m h d M ? YYYY)"))?;
@@ -27,10 +27,10 @@ pub fn cron_time(expression: &str) -> Result<DateTime<Utc>, String> {
     Ok(time.and_utc())
 }
 
-/// The second of a schedule's `at(yyyy-mm-ddThh:mm:ss)`.
+/// Returns the second of a schedule's expression, `at(yyyy-mm-ddThh:mm:ss)`.
 ///
 /// # Errors
-/// Says what EventBridge Scheduler would refuse.
+/// If EventBridge Scheduler would refuse the expression.
 pub fn at_time(expression: &str) -> Result<DateTime<Utc>, String> {
     let inside = expression.strip_prefix("at(").and_then(|rest| rest.strip_suffix(')'));
     let parsed = inside.filter(|text| text.len() == 19).and_then(|text| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S").ok());

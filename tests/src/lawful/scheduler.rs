@@ -40,7 +40,8 @@ pub fn schedule(found: &mut Problems, body: &Value) {
     found.delivery("Target", target);
 }
 
-/// 1 to 64 of `[a-zA-Z0-9-_]`; AWS's SDKs make one up, which a repeated call does not repeat, so it has to be given.
+/// Checks the client token: 1 to 64 of `[a-zA-Z0-9-_]`. The token must be set explicitly: an SDK's generated token is new in each
+/// call, so that a repeated call is not idempotent.
 fn token(found: &mut Problems, token: &Value) {
     let text = token.as_str().unwrap_or_default();
     found.unless((1..=64).contains(&text.len()), || format!("ClientToken has {} characters: 1 to 64 are allowed", text.len()));

@@ -24,7 +24,7 @@ fn schedule() -> Value {
     })
 }
 
-/// The call is fine as it is, and refused for `problem` once `pointer` holds `value`.
+/// Checks that the call is valid, and that it is refused for `problem` with `value` at `pointer`.
 #[track_caller]
 fn check(action: (&str, &str), mut body: Value, pointer: &str, value: Value, problem: &str) {
     assert_eq!(problems(action.0, action.1, &body), Vec::<String>::new());
@@ -35,7 +35,7 @@ fn check(action: (&str, &str), mut body: Value, pointer: &str, value: Value, pro
 }
 
 #[test]
-fn what_moto_takes_and_eventbridge_does_not() {
+fn a_rule_that_eventbridge_would_refuse_is_found() {
     let put = ("events", "PutRule");
     for (expression, problem) in [
         ("cron(61 99 99 99 ? 1800)", "the minute `61`"),
@@ -61,7 +61,7 @@ fn what_moto_takes_and_eventbridge_does_not() {
 }
 
 #[test]
-fn a_target_has_an_arn_an_input_a_dead_letter_queue_and_where_needed_a_role() {
+fn a_target_needs_an_arn_an_input_a_dead_letter_queue_and_for_some_services_a_role() {
     let put = ("events", "PutTargets");
     check(put, targets(), "/Targets/0/Input", format!("\"{}\"", "x".repeat(10_240)).into(), "10242 characters");
     check(put, targets(), "/Targets/0/Input", "{".into(), "not JSON");
@@ -79,7 +79,7 @@ fn a_target_has_an_arn_an_input_a_dead_letter_queue_and_where_needed_a_role() {
 }
 
 #[test]
-fn schedules_fire_once_at_a_second_with_a_role_and_a_token() {
+fn a_schedule_needs_a_single_time_a_role_and_a_token() {
     for action in ["CreateSchedule", "UpdateSchedule"] {
         let put = ("scheduler", action);
         check(put, schedule(), "/ScheduleExpression", "at(2027-01-01T00:00:00Z)".into(), "not of the form at(");
@@ -94,7 +94,7 @@ fn schedules_fire_once_at_a_second_with_a_role_and_a_token() {
 }
 
 #[test]
-fn messages_keep_the_limits_of_queues_topics_and_buses() {
+fn a_message_beyond_the_limits_of_queue_topic_or_bus_is_found() {
     let send = ("sqs", "SendMessage");
     let queue = "http://127.0.0.1/500000000001/queue";
     let message = json!({ "QueueUrl": queue, "MessageBody": "{}", "DelaySeconds": 900 });
