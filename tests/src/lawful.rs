@@ -41,7 +41,7 @@ impl Problems {
         let length = text.chars().count();
         self.unless((1..=64).contains(&length), || format!("{place} has {length} characters: 1 to 64 are allowed"));
         let good = |character: char| character.is_ascii_alphanumeric() || ".-_".contains(character);
-        self.unless(text.chars().all(good), || format!("{place} `{text}` has to match [.\\-_A-Za-z0-9]+"));
+        self.unless(text.chars().all(good), || format!("{place} `{text}` must match [.\\-_A-Za-z0-9]+"));
     }
 
     fn arn(&mut self, place: &str, arn: &Value) {
@@ -79,7 +79,7 @@ impl Problems {
         // Optional on AWS. Postdate needs it: without the queue, AWS drops undeliverable events without a trace.
         self.arn(&format!("{place}.DeadLetterConfig.Arn"), queue);
         let standard = queue.as_str().is_none_or(|arn| arn.contains(":sqs:") && !is_fifo(arn));
-        self.unless(standard, || format!("{place}.DeadLetterConfig.Arn has to be a standard SQS queue"));
+        self.unless(standard, || format!("{place}.DeadLetterConfig.Arn must be a standard SQS queue"));
     }
 }
 

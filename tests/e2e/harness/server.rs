@@ -86,7 +86,7 @@ impl Builder {
         let status = eventually("the server to exit", async || process.exited()).await;
         assert_eq!(status.code(), Some(1), "{}", log.text());
         // The reader thread may get the last line after the process ended.
-        eventually("the reason", async || (log.len() > 0).then(|| log.text())).await
+        eventually("the error in the log", async || (log.len() > 0).then(|| log.text())).await
     }
 
     fn data(&self) -> &Path {
@@ -149,7 +149,7 @@ impl Server {
     }
 
     pub fn pid(&self) -> u32 {
-        self.process.as_ref().expect("it runs").id()
+        self.process.as_ref().expect("the process runs").id()
     }
 
     /// Restarts the server on the same data. Does not wait until it is ready.
@@ -190,7 +190,7 @@ impl Server {
 
     /// Sends SIGTERM. Does not wait for the end.
     pub fn terminate(&self) {
-        self.process.as_ref().expect("it runs").signal(Signal::TERM);
+        self.process.as_ref().expect("the process runs").signal(Signal::TERM);
     }
 
     /// Waits until the process has ended, and returns its exit status.

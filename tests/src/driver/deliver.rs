@@ -87,7 +87,7 @@ impl Driver {
             (name, resource.as_str()),
             ("TARGET_ARN", &due.target),
             ("ERROR_CODE", code),
-            ("ERROR_MESSAGE", "said by the test"),
+            ("ERROR_MESSAGE", "injected by the test"),
             ("EXHAUSTED_RETRY_CONDITION", "MaximumEventAgeInSeconds"),
             ("RETRY_ATTEMPTS", "12"),
         ];

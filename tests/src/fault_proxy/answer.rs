@@ -26,7 +26,7 @@ pub fn answer(fault: Fault, service: &str, action: &str, body: &Value) -> Answer
             "User: arn:aws:sts::{SECRET_ACCOUNT}:assumed-role/postdate-role/f is not authorized to perform: {service}:{action} \
              on resource: arn:aws:{service}:eu-central-1:{SECRET_ACCOUNT}:it because no identity-based policy allows the {service}:{action} action"
         ),
-        _ => "said by the test".to_owned(),
+        _ => "injected by the test".to_owned(),
     };
     error(service, status, code, &message)
 }
@@ -94,11 +94,12 @@ fn error(service: &str, status: u16, code: &str, message: &str) -> Answer {
 
 /// Returns status 200 with a failure of the first entry.
 fn part_failed(action: &str, body: &Value) -> Answer {
-    let failure = |id: Value| json!({ "TargetId": id, "ErrorCode": "ConcurrentModificationException", "ErrorMessage": "said by the test" });
+    let failure =
+        |id: Value| json!({ "TargetId": id, "ErrorCode": "ConcurrentModificationException", "ErrorMessage": "injected by the test" });
     let entry = match action {
         "PutTargets" => json!({ "FailedEntries": [failure(body["Targets"][0]["Id"].clone())] }),
         "RemoveTargets" => json!({ "FailedEntries": [failure(body["Ids"][0].clone())] }),
-        "PutEvents" => json!({ "Entries": [{ "ErrorCode": "InternalFailure", "ErrorMessage": "said by the test" }] }),
+        "PutEvents" => json!({ "Entries": [{ "ErrorCode": "InternalFailure", "ErrorMessage": "injected by the test" }] }),
         other => panic!("{other} has no entries that could fail"),
     };
     let mut answer = entry;

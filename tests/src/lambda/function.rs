@@ -107,7 +107,7 @@ impl Function {
         assert_eq!(self.emulator.0.relay.asked(&id), 0, "the function asked for an event");
         // The reader thread may get the last line after the process ended.
         let lines = &self.lines;
-        eventually("the reason", async || (!lines.all().is_empty()).then(|| lines.text())).await
+        eventually("the error in the log", async || (!lines.all().is_empty()).then(|| lines.text())).await
     }
 
     /// Kills the process with SIGKILL.
@@ -122,11 +122,11 @@ impl Function {
 
     /// Stops the process with SIGSTOP, as AWS freezes an environment between events, or during an event that timed out.
     pub fn freeze(&self) {
-        self.process.as_ref().expect("it runs").signal(Signal::STOP);
+        self.process.as_ref().expect("the process runs").signal(Signal::STOP);
     }
 
     pub fn thaw(&self) {
-        self.process.as_ref().expect("it runs").signal(Signal::CONT);
+        self.process.as_ref().expect("the process runs").signal(Signal::CONT);
     }
 
     /// Returns the output of all starts.

@@ -14,7 +14,7 @@ pub fn cron_time(expression: &str) -> Result<DateTime<Utc>, String> {
         return Err(format!("`{expression}` has {} fields and not 6, with one space between them", fields.len()));
     };
     if weekday != "?" {
-        return Err(format!("`{expression}`: one of day of month and day of week has to be `?`, and the day of month is given"));
+        return Err(format!("`{expression}`: the day of week must be `?`, because the day of month is given"));
     }
     let minute = number("minute", minute, 0..=59)?;
     let hour = number("hour", hour, 0..=23)?;
@@ -40,5 +40,5 @@ pub fn at_time(expression: &str) -> Result<DateTime<Utc>, String> {
 fn number(what: &str, text: &str, allowed: std::ops::RangeInclusive<u32>) -> Result<u32, String> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let value = text.parse().ok().filter(|value| digits && allowed.contains(value));
-    value.ok_or_else(|| format!("the {what} `{text}` has to be one number, {} to {}", allowed.start(), allowed.end()))
+    value.ok_or_else(|| format!("the {what} `{text}` must be one number, {} to {}", allowed.start(), allowed.end()))
 }

@@ -58,7 +58,7 @@ impl Environment {
         command.env("AWS_LAMBDA_FUNCTION_NAME", "bench").env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
         command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512").env("AWS_REGION", "eu-central-1");
         command.env("AWS_ACCESS_KEY_ID", "AKIAOFTHEBENCH").env("AWS_SECRET_ACCESS_KEY", "not-a-secret");
-        // One service keeps its own endpoint: the hosts prepare no TLS if all endpoints are plain HTTP, but do so at each start on AWS.
+        // The other services keep AWS's endpoints, since the hosts prepare TLS only if an endpoint needs it, and each start on AWS does.
         for service in ["DYNAMODB", "EVENTBRIDGE", "LAMBDA", "S3", "SCHEDULER", "SNS", "SQS"] {
             command.env(format!("AWS_ENDPOINT_URL_{service}"), stub.url());
         }
