@@ -20,9 +20,7 @@ pub fn schedule(found: &mut Problems, body: &Value) {
             let minutes = &body["FlexibleTimeWindow"]["MaximumWindowInMinutes"];
             found.unless(minutes.is_null(), || "FlexibleTimeWindow.MaximumWindowInMinutes is allowed only with FLEXIBLE".to_owned());
         }
-        Some("FLEXIBLE") => {
-            found.0.push("FlexibleTimeWindow.Mode is FLEXIBLE: the schedule would fire at any time of the window".to_owned())
-        }
+        Some("FLEXIBLE") => found.0.push("FlexibleTimeWindow.Mode is FLEXIBLE: it would fire at any time of the window".to_owned()),
         _ => found.0.push("FlexibleTimeWindow.Mode must be OFF or FLEXIBLE".to_owned()),
     }
     let after = body["ActionAfterCompletion"].as_str().unwrap_or("NONE");
