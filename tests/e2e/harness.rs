@@ -1,4 +1,4 @@
-//! What every test stands on: a real server process, its use cases, a client of its API, a receiver of its deliveries.
+//! The harness of the end-to-end tests: a real server process, its use cases, a client of its API, a receiver of deliveries.
 
 mod bundle;
 mod cli;
@@ -20,29 +20,30 @@ pub use slow::{child_of, slow, with_module};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-/// In the body of every request that a test posts, and never in a log: each server's log is searched for it at its end.
+/// Part of the body of every request that a test posts. A server's log must not contain it; the harness checks this when the
+/// server is dropped.
 pub const PAYLOAD: &str = "payload-7b1d93c5";
-/// Part of every secret that a test gives to a server; searched for likewise.
+/// Part of every secret that a test gives to a server. Checked like [`PAYLOAD`].
 pub const SECRET: &str = "c2VjcmV0LTkxZjRhN2Uy";
 
-/// Where the test clock of a test begins.
+/// Start time of the test clock.
 pub const START: &str = "2027-01-01T00:00:00.000Z";
 
-/// A time as the API writes it.
+/// Parses a time of the API.
 #[track_caller]
 pub fn time(value: &Value) -> DateTime<Utc> {
     let text = value.as_str().unwrap_or_else(|| panic!("{value} is not a time"));
     DateTime::parse_from_rfc3339(text).unwrap_or_else(|error| panic!("{text:?} is not a time: {error}")).to_utc()
 }
 
-/// The events of a request's history, in order.
+/// Returns the events of a request's history, in order.
 #[track_caller]
 pub fn events(request: &Value) -> Vec<&str> {
     let history = request["history"].as_array().unwrap_or_else(|| panic!("no history in {request}"));
     history.iter().filter_map(|line| line["event"].as_str()).collect()
 }
 
-/// A member that is text, or a failure that shows the whole document.
+/// Returns a member that is text. Panics with the whole document if it is not.
 #[track_caller]
 pub fn text<'a>(document: &'a Value, member: &str) -> &'a str {
     document[member].as_str().unwrap_or_else(|| panic!("{member:?} is not text in {document}"))

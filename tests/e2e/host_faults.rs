@@ -1,4 +1,4 @@
-//! Faults of the host: a request that the host cannot begin waits, spends no attempt, and runs when the host can.
+//! Host faults: a request that the host cannot start waits, spends no attempt, and runs after the fault.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Receiver, Server, events, eventually, text};
 
-/// Waits until the request says what it waits for.
+/// Waits until the request's `waitsFor` contains the text. Returns the request.
 async fn waiting(server: &Server, id: &str, waits_for: &str) -> Value {
     eventually("the request to be deferred", async || {
         let request = server.api.request(id).await;
@@ -16,7 +16,7 @@ async fn waiting(server: &Server, id: &str, waits_for: &str) -> Value {
     .await
 }
 
-/// Checks that the wait left no mark but its own line.
+/// Checks that the request succeeds at its first attempt, and that the wait left exactly one line of history.
 async fn runs_after_the_wait(server: &Server, id: &str) {
     let request = server.api.reaches(id, "succeeded").await;
     assert_eq!(events(&request), ["accepted", "deferred", "started", "succeeded"], "{request}");
@@ -24,7 +24,7 @@ async fn runs_after_the_wait(server: &Server, id: &str) {
 }
 
 #[tokio::test]
-async fn a_due_request_waits_while_validators_of_others_have_every_slot() {
+async fn a_due_request_waits_while_validators_of_other_use_cases_hold_all_slots() {
     const SLEEPY: &str = "[validate]\nplugin = 'puppet.wasm'\ntimeout = '30s'\n[process]\nplugin = 'puppet.wasm'\n";
     const QUICK: &str = "[process]\nplugin = 'puppet.wasm'\ntimeout = '2s'\n[retry]\nmax-attempts = 1\n";
     // 65 slots, of which the validators of one use case take at most 33.
@@ -48,10 +48,10 @@ async fn a_due_request_waits_while_validators_of_others_have_every_slot() {
     runs_after_the_wait(&server, &id).await;
 }
 
-/// The lowest number that no open file of the process has.
+/// Returns the lowest free file descriptor of the process.
 fn free_descriptor(pid: u32) -> u64 {
     let open = |n: &u64| PathBuf::from(format!("/proc/{pid}/fd/{n}")).symlink_metadata().is_ok();
-    (0..1 << 20).find(|n| !open(n)).expect("a process has not every number")
+    (0..1 << 20).find(|n| !open(n)).expect("a process has a free descriptor")
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn a_due_request_waits_while_the_process_has_no_file_descriptor() {
         format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}\n[retry]\nmax-attempts = 1\n", receiver.url("/"));
     let server = Server::builder().use_case("hook", &manifest).start().await;
     let id = server.api.submit("hook", json!({ "delay": "PT2S" })).await;
-    // From here on the connection of this client and one of the ledger's readers are open.
+    // This call opens the client's connection and a reader of the ledger, before the limit is lowered.
     server.api.request(&id).await;
     let pid = Pid::from_raw(i32::try_from(server.pid()).expect("a process id"));
     let limit = getrlimit(Resource::Nofile);

@@ -1,4 +1,4 @@
-//! The links in the documents: each names a file that is there, and a heading that it has.
+//! Links in the documents: each leads to an existing file, and to a heading of that file.
 
 use std::path::{Path, PathBuf};
 

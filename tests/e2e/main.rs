@@ -1,7 +1,7 @@
 //! End-to-end tests: each starts a real `postdate serve` on data of its own and talks to it over HTTP.
 //!
-//! `cargo xtask test` builds what they need. Where time is not the subject, a server runs on the test clock, so that no
-//! test waits for a back-off; where it is, nothing asserts that something is on time, only that nothing is early.
+//! `cargo xtask test` builds the programs. Most servers use the test clock, so that no test waits for a back-off. Tests of real
+//! time assert that nothing is early, and never that something is on time.
 
 mod harness;
 

@@ -1,8 +1,8 @@
-//! No two modules of a crate in `host/` need each other, directly or by way of others.
+//! Checks that no two modules of a crate in `host/` need each other, directly or indirectly.
 //!
-//! A file is a module, and it needs the module that defines what it names, also where it imports that through a re-export. Tests are
-//! left aside. Two rules for a parent and its children, which are one subject in several files:
-//! - A child may use what the modules around it define: that does not count.
+//! A file is a module. It needs each module that defines an item that it names, also if it imports the item through a re-export. Tests
+//! are not checked. A parent and its children are one subject in several files, so two rules apply to them:
+//! - A child may use items of the modules around it. Such a use does not count.
 //! - A parent needs a child whose items it uses. Declaring the child (`mod`) or re-exporting from it (`pub use`) does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,13 +12,13 @@ use postdate_tests::files::texts;
 
 use crate::harness::root;
 
-/// The path of a module below the root of its crate; the root's is empty.
+/// Path of a module below the root of its crate. Empty for the root.
 type Module = Vec<String>;
 
 /// A path in a file: each name of a `use` line, and each path in code.
 struct Import {
     path: Vec<String>,
-    /// The name that a `use` line gives it here.
+    /// Name of the item in this module, from a `use` line. Empty for a path in code.
     name: String,
     is_public: bool,
 }
@@ -28,40 +28,40 @@ struct Crate {
 }
 
 #[test]
-fn no_module_of_the_hosts_is_in_a_circle() {
-    let mut circles = Vec::new();
+fn no_module_of_the_hosts_is_in_a_cycle() {
+    let mut cycles = Vec::new();
     for entry in std::fs::read_dir(root().join("host")).expect("host/") {
         let source = entry.expect("an entry").path().join("src");
-        let found = Crate::read(&source).circles();
-        circles.extend(found.into_iter().map(|circle| format!("{}: {circle}", source.display())));
+        let found = Crate::read(&source).cycles();
+        cycles.extend(found.into_iter().map(|cycle| format!("{}: {cycle}", source.display())));
     }
-    assert!(circles.is_empty(), "modules that need each other:\n{}", circles.join("\n"));
+    assert!(cycles.is_empty(), "modules that need each other:\n{}", cycles.join("\n"));
 }
 
 #[test]
-fn a_circle_is_found_through_reexports_and_through_children() {
-    let circles = |files: &[(&str, &str)]| {
+fn a_cycle_is_found_through_reexports_and_through_children() {
+    let cycles = |files: &[(&str, &str)]| {
         let dir = tempfile::tempdir().expect("a directory");
         for (name, text) in files {
             let path = dir.path().join(name);
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
             std::fs::write(path, text).expect("a file");
         }
-        Crate::read(dir.path()).circles()
+        Crate::read(dir.path()).cycles()
     };
     let lib = ("lib.rs", "mod a;\nmod b;\npub use a::A;\npub use b::B;\n");
-    assert_eq!(circles(&[lib, ("a.rs", "use crate::B;"), ("b.rs", "use std::fmt;")]), Vec::<String>::new());
-    assert_eq!(circles(&[lib, ("a.rs", "use crate::B;"), ("b.rs", "use crate::{\n    A,\n    C,\n};")]), ["a, b"]);
-    assert_eq!(circles(&[lib, ("a.rs", "use crate::b::B as Other;"), ("b.rs", "fn f() {\n    use super::a::A;\n}")]), ["a, b"]);
+    assert_eq!(cycles(&[lib, ("a.rs", "use crate::B;"), ("b.rs", "use std::fmt;")]), Vec::<String>::new());
+    assert_eq!(cycles(&[lib, ("a.rs", "use crate::B;"), ("b.rs", "use crate::{\n    A,\n    C,\n};")]), ["a, b"]);
+    assert_eq!(cycles(&[lib, ("a.rs", "use crate::b::B as Other;"), ("b.rs", "fn f() {\n    use super::a::A;\n}")]), ["a, b"]);
 
-    // `c` uses its child, which uses `c` and needs `e`. The child alone makes no circle; `e`, which needs `c`, does.
+    // `c` needs its child `d`, which needs `e`. There is a cycle only if `e` needs `c`.
     let (lib, parent, child) =
         (("lib.rs", "mod c;\nmod e;"), ("c.rs", "mod d;\nfn f() { d::D::new() }"), ("c/d.rs", "use super::C;\nuse crate::e::E;"));
-    assert_eq!(circles(&[lib, parent, child, ("e.rs", "")]), Vec::<String>::new());
-    assert_eq!(circles(&[lib, parent, child, ("e.rs", "fn f() -> crate::c::C {}")]), ["c, c::d, e"]);
+    assert_eq!(cycles(&[lib, parent, child, ("e.rs", "")]), Vec::<String>::new());
+    assert_eq!(cycles(&[lib, parent, child, ("e.rs", "fn f() -> crate::c::C {}")]), ["c, c::d, e"]);
     // A parent that only declares and re-exports its child does not need it.
     let parent = ("c.rs", "mod d;\npub use d::D;");
-    assert_eq!(circles(&[lib, parent, child, ("e.rs", "use crate::c::C;")]), Vec::<String>::new());
+    assert_eq!(cycles(&[lib, parent, child, ("e.rs", "use crate::c::C;")]), Vec::<String>::new());
 }
 
 impl Crate {
@@ -81,8 +81,8 @@ impl Crate {
         Self { imports }
     }
 
-    /// Each group of modules that reach each other, as text.
-    fn circles(&self) -> Vec<String> {
+    /// Returns each group of modules that reach each other, as text.
+    fn cycles(&self) -> Vec<String> {
         let needs: BTreeMap<&Module, BTreeSet<Module>> = self.imports.keys().map(|module| (module, self.needs(module))).collect();
         let reach = |from: &Module| {
             let (mut seen, mut next) = (BTreeSet::new(), vec![from.clone()]);
@@ -111,7 +111,7 @@ impl Crate {
         needed.collect()
     }
 
-    /// The module that defines what `path` names in `module`; `None` where that is another crate's.
+    /// Returns the module that defines the item `path` of `module`, or `None` if another crate defines it.
     fn definer(&self, module: &Module, path: &[String], depth: usize) -> Option<Module> {
         let (mut found, rest) = match path.first()?.as_str() {
             "crate" => (Vec::new(), &path[1..]),
@@ -145,7 +145,7 @@ fn text(module: &Module) -> String {
     if module.is_empty() { "the crate's root".to_owned() } else { module.join("::") }
 }
 
-/// The imports of a file, and the paths in its code.
+/// Returns the imports of a file, and the paths in its code.
 fn uses(text: &str) -> Vec<Import> {
     let mut imports = Vec::new();
     let mut lines = text.lines().map(|line| line.split("//").next().unwrap_or_default().trim());
@@ -166,13 +166,13 @@ fn uses(text: &str) -> Vec<Import> {
     imports
 }
 
-/// The paths of more than one part in a line of code.
+/// Returns the paths of more than one part in a line of code.
 fn paths(line: &str) -> impl Iterator<Item = Import> {
     let words = line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
     words.filter(|word| word.contains("::")).map(|word| Import { path: parts(word), name: String::new(), is_public: false })
 }
 
-/// Writes the paths of `a::{b, c::{d, e}}` one by one.
+/// Adds each path of a tree such as `a::{b, c::{d, e}}`.
 fn expand(before: &[String], tree: &str, is_public: bool, imports: &mut Vec<Import>) {
     if let Some((path, group)) = tree.split_once('{') {
         let before = [before, &parts(path)].concat();

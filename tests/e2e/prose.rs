@@ -1,4 +1,4 @@
-//! The plain rules of the project's prose, over all Rust sources: openings of doc comments, and names of tests.
+//! Checks two rules of the project's prose in all Rust sources: openings of doc comments, and names of tests.
 
 use std::path::{Path, PathBuf};
 
@@ -6,16 +6,16 @@ use postdate_tests::files::texts;
 
 use crate::harness::root;
 
-/// Directories with sources of the project.
+/// Directories of the checked sources.
 const SOURCES: [&str; 5] = ["host", "plugins", "tests", "fuzz", "xtask"];
 
-/// A doc comment that opens so has no subject that a reader knows.
+/// Forbidden first words of a doc comment: they hide the subject of the sentence.
 const OPENINGS: [&str; 6] = ["What", "Who", "Where", "Whether", "That which", "So"];
 
-/// A test whose name begins so does not stand alone: it continues the test before it.
+/// Forbidden first words of a test's name: a name with one does not stand alone.
 const BEGINNINGS: [&str; 9] = ["so", "what", "who", "that", "it", "this", "these", "they", "neither"];
 
-/// Returns `FILE:LINE: TEXT` of each line at which a rule is broken.
+/// Returns `FILE:LINE: TEXT` for each line that breaks a rule.
 fn broken(path: &Path, text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let mut found = Vec::new();
@@ -28,7 +28,7 @@ fn broken(path: &Path, text: &str) -> Vec<String> {
     found
 }
 
-/// Returns the text of a line that is a doc comment.
+/// Returns the text of a doc comment line, or `None` for any other line.
 fn doc(line: &str) -> Option<&str> {
     line.strip_prefix("///").or_else(|| line.strip_prefix("//!")).map(str::trim)
 }

@@ -1,5 +1,5 @@
-//! The test's own view of AWS: plain calls, with what moto needs to tell service and account, and no SDK, so that the
-//! product's use of the SDK is not tested with itself.
+//! A test's own client of AWS: plain HTTP calls with the headers from which moto reads service and account. No SDK is used,
+//! so that the product's use of the SDK is not tested with the same SDK.
 
 mod dynamodb;
 mod events;
@@ -15,10 +15,10 @@ use crate::serve;
 
 pub use messages::Message;
 
-/// The one region of the tests.
+/// Region of every test.
 pub const REGION: &str = "eu-central-1";
 
-/// One account's services, at moto or at the proxy before it (which lets these calls pass).
+/// Client of one account's services, at moto or at the fault proxy in front of it, which passes these calls on unchecked.
 #[derive(Debug, Clone)]
 pub struct Aws {
     http: reqwest::Client,
@@ -26,7 +26,7 @@ pub struct Aws {
     pub account: String,
 }
 
-/// What a service refused.
+/// A service's error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     pub status: u16,
@@ -34,21 +34,21 @@ pub struct Refused {
 }
 
 impl Aws {
-    /// `endpoint` as `http://host:port`.
+    /// Returns a client of `endpoint`, `http://host:port`.
     pub fn new(endpoint: &str, account: &str) -> Self {
         Self { http: serve::http(), endpoint: endpoint.to_owned(), account: account.to_owned() }
     }
 
-    /// The ARN of something in this account: `arn("sqs", "queue")`.
+    /// Returns the ARN of a resource of this account: `arn("sqs", "queue")`.
     pub fn arn(&self, service: &str, resource: &str) -> String {
         format!("arn:aws:{service}:{REGION}:{}:{resource}", self.account)
     }
 
-    /// A call of a service that speaks AWS's JSON protocol: `json("events", "PutRule", …)`. Services: `dynamodb`,
-    /// `events`, `secretsmanager`, `sqs`, `ssm`, `states`.
+    /// Calls a service with AWS's JSON protocol: `json("events", "PutRule", …)`. Services: `dynamodb`, `events`,
+    /// `secretsmanager`, `sqs`, `ssm`, `states`.
     ///
     /// # Errors
-    /// Where the service refuses.
+    /// If the service answers with an error.
     pub async fn try_json(&self, service: &str, action: &str, body: &Value) -> Result<Value, Refused> {
         let prefix = match service {
             "dynamodb" => "DynamoDB_20120810",
@@ -64,12 +64,12 @@ impl Aws {
         self.send(call).await.map(|answer| serde_json::from_str(&answer).unwrap_or_default())
     }
 
-    /// As [`Self::try_json`], and has to work.
+    /// Calls as [`Self::try_json`]. Panics if the service answers with an error.
     pub async fn json(&self, service: &str, action: &str, body: &Value) -> Value {
         expect(&format!("{service}.{action}"), self.try_json(service, action, body).await)
     }
 
-    /// Items of all pages of a call whose answer has `NextToken`.
+    /// Returns the items of all pages of a call that is paged by `NextToken`.
     async fn pages(&self, service: &str, action: &str, mut body: Value, items: &str) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
@@ -85,7 +85,7 @@ impl Aws {
     }
 
     fn call(&self, service: &str, method: Method, path: &str) -> reqwest::RequestBuilder {
-        // Shaped as a signature is, since that is where the service is named. moto checks none.
+        // moto reads the service from the credential scope. It does not check the signature.
         let scope = format!("Credential=AKIAOFTHETEST/20270101/{REGION}/{service}/aws4_request");
         let signature = format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0");
         let call = self.http.request(method, format!("{}{path}", self.endpoint)).header("authorization", signature);

@@ -1,4 +1,4 @@
-//! The clock that a test moves, for Lambdas that only know the machine's: libfaketime shifts what they read.
+//! A clock that a test moves. Lambdas read the machine's clock; libfaketime shifts it for them.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::tools;
 
-/// The machine's clock and an offset. Runs on by itself; clones are the same clock.
+/// The machine's clock plus an offset. All clones share the offset.
 #[derive(Debug, Clone)]
 pub struct Clock(Arc<Shared>);
 
@@ -27,7 +27,7 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// Shows the machine's time.
+    /// Returns a clock with offset zero.
     pub fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let clock = Self(Arc::new(Shared { directory, offset: Mutex::default() }));
@@ -39,23 +39,23 @@ impl Clock {
         Utc::now() + *self.0.offset.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves it, also back, for every process that [`Self::show_to`] was given; the next look at the clock sees it.
+    /// Adds to the offset; `by` may be negative. Processes of [`Self::show_to`] see the change when they next read the clock.
     pub fn advance(&self, by: TimeDelta) {
         let mut offset = self.0.offset.lock().unwrap_or_else(PoisonError::into_inner);
         *offset += by;
         self.write(*offset);
     }
 
-    /// Moves it to a moment, from which it runs on.
+    /// Sets the clock to `to`, from where it runs on.
     pub fn set(&self, to: DateTime<Utc>) {
         self.advance(to - self.now());
     }
 
-    /// Makes a program that is to be started see this clock. Its timers and time-outs keep real time.
+    /// Makes a program, which is not started yet, read this clock. Its timers and timeouts keep real time.
     pub fn show_to(&self, command: &mut Command) {
         command.env("LD_PRELOAD", tools::faketime()).env("FAKETIME_TIMESTAMP_FILE", self.file());
         command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DONT_RESET", "1");
-        // What makes a file old is moved by no test.
+        // File times stay real.
         command.env("NO_FAKE_STAT", "1");
     }
 
@@ -67,7 +67,7 @@ impl Clock {
         let draft: &Path = &self.0.directory.path().join("draft");
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of some decades fit")]
         let seconds = offset.num_milliseconds() as f64 / 1000.0;
-        // Renamed, so that no process reads half of it.
+        // The rename is atomic: no process reads an incomplete file.
         fs::write(draft, format!("{seconds:+.3}\n")).and_then(|()| fs::rename(draft, self.file())).expect("the clock's file");
     }
 }

@@ -1,6 +1,7 @@
-//! EventBridge's and SQS's clocks: moto keeps rules, schedules and messages, and this delivers them when they are due on
-//! the test's clock. It checks what it reads against what AWS demands, and fires as AWS does: a rule some time in its
-//! minute and only if it was there before, a message when its delay is over, failed deliveries again, and then to the
+//! Delivers due events in place of EventBridge and SQS: moto stores rules, schedules and messages but never fires them.
+//!
+//! The driver checks each of them against AWS's limits, and delivers as AWS does, on the test's clock: a rule in its minute, and
+//! only if it was armed before; a message after its delay; a failed delivery again, and after the last attempt to the
 //! dead-letter queue.
 
 mod deliver;
@@ -17,7 +18,7 @@ use crate::clock::Clock;
 use crate::fault_proxy::FaultProxy;
 use crate::lambda::{Failure, Function};
 
-/// What keeps a due event.
+/// Origin of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     Rule,
@@ -25,46 +26,46 @@ pub enum Source {
     Message,
 }
 
-/// Something that is to be delivered.
+/// An event to deliver.
 #[derive(Debug, Clone)]
 pub struct Due {
     pub source: Source,
-    /// Of the rule, of the schedule; the id of a message.
+    /// Name of the rule or schedule, or id of the message.
     pub name: String,
-    /// From when on: the beginning of a rule's minute, a schedule's second, the end of a message's delay.
+    /// Due time: the start of a rule's minute, a schedule's second, the end of a message's delay.
     pub at: DateTime<Utc>,
-    /// The ARN of what it is for.
+    /// ARN of the target.
     pub target: String,
     /// The envelope: a rule's or a schedule's `Input`, a message's body.
     pub event: Value,
-    /// How often it has been delivered before, in vain.
+    /// Number of failed deliveries so far.
     pub deliveries: u32,
     key: String,
-    /// URL of a message's queue.
+    /// URL of a message's queue; empty for a rule and a schedule.
     queue: String,
 }
 
-/// What came of a delivery.
+/// A delivery and its result.
 #[derive(Debug, Clone)]
 pub struct Delivered {
     pub due: Due,
-    /// The function's answer. A message that the function named in `batchItemFailures` is a failure too. `Ok(Null)`
-    /// where `due.target` is none of the functions that were given: a direct target.
+    /// The function's answer. A message in the answer's `batchItemFailures` is a failure. `Ok(Null)` if `due.target` is none
+    /// of the given functions: a direct target.
     pub outcome: Result<Value, Failure>,
 }
 
-/// Where the driver looks.
+/// The resources that the driver reads.
 #[derive(Debug, Clone)]
 pub struct Sources {
-    /// The delay queues: URL, and ARN of the function that reads it.
+    /// Delay queues: URL, and ARN of the function that reads the queue.
     pub queues: Vec<(String, String)>,
     /// URL of the dead-letter queue.
     pub dead_letters: String,
-    /// The schedule group.
+    /// Name of the schedule group.
     pub group: String,
 }
 
-/// One test's driver.
+/// The driver of one test.
 pub struct Driver {
     aws: Aws,
     proxy: FaultProxy,
@@ -75,13 +76,13 @@ pub struct Driver {
 
 #[derive(Default)]
 struct State {
-    /// Keys of what was handed out.
+    /// Keys of the delivered events.
     fired: HashSet<String>,
-    /// What is to be delivered again.
+    /// Failed events to deliver again.
     again: Vec<Due>,
 }
 
-/// Deliveries in one [`Driver::settle`], so that two that re-arm each other end.
+/// Maximum of deliveries in one [`Driver::settle`], which ends a loop of events that re-arm each other.
 const MOST_DELIVERIES: usize = 200;
 
 impl Driver {
@@ -89,10 +90,10 @@ impl Driver {
         Self { aws, proxy, clock, sources, state: Mutex::default() }
     }
 
-    /// Everything that is to be delivered at some time, earliest first. A rule that was made too late for its minute is
-    /// not in it: AWS would never fire it.
+    /// Returns all undelivered events, earliest first, without rules that were armed too late for their minute: AWS never
+    /// fires those.
     ///
-    /// Fails where a rule, a schedule or a message is one that AWS would not have taken.
+    /// Panics if AWS would refuse one of the rules, schedules or messages.
     pub async fn pending(&self) -> Vec<Due> {
         let mut all = self.rules().await;
         all.extend(self.schedules().await);
@@ -104,8 +105,8 @@ impl Driver {
         all
     }
 
-    /// Delivers one thing now, whether it is due or not, and whether it was delivered before or not: AWS delivers at
-    /// least once. A failure is not remembered.
+    /// Delivers an event now, also before it is due and also repeatedly: AWS delivers at least once. A failed delivery is
+    /// not scheduled again.
     pub async fn deliver(&self, due: &Due, functions: &[&Function]) -> Delivered {
         let name = due.target.split(":function:").nth(1).and_then(|rest| rest.split(':').next());
         let outcome = match functions.iter().find(|function| Some(function.name.as_str()) == name) {
@@ -115,7 +116,7 @@ impl Driver {
         Delivered { due: due.clone(), outcome }
     }
 
-    /// Delivers what is due, earliest first, once each; what failed is due again later, as AWS does it.
+    /// Delivers each due event once, earliest first. Failed deliveries become due again later, as on AWS.
     pub async fn run_due(&self, functions: &[&Function]) -> Vec<Delivered> {
         let now = self.clock.now();
         let mut all = Vec::new();
@@ -125,12 +126,11 @@ impl Driver {
         all
     }
 
-    /// Lets time pass until nothing is pending: moves the clock from one due time to the next and delivers. Returns
-    /// what was delivered, in order.
+    /// Moves the clock from one due time to the next and delivers, until nothing is pending. Returns the deliveries in order.
     pub async fn settle(&self, functions: &[&Function]) -> Vec<Delivered> {
         let mut all = Vec::new();
         while let Some(due) = self.pending().await.into_iter().next() {
-            assert!(all.len() < MOST_DELIVERIES, "{MOST_DELIVERIES} deliveries, and still something is pending: {due:?}");
+            assert!(all.len() < MOST_DELIVERIES, "an event is still pending after {MOST_DELIVERIES} deliveries: {due:?}");
             if due.at > self.clock.now() {
                 self.clock.set(due.at);
             }
@@ -139,7 +139,7 @@ impl Driver {
         all
     }
 
-    /// Hands something out, and settles what becomes of it.
+    /// Delivers an event. A failed one is scheduled again, or moves to the dead-letter queue.
     async fn fire(&self, due: Due, functions: &[&Function]) -> Delivered {
         {
             let mut state = self.state();
@@ -148,7 +148,7 @@ impl Driver {
         }
         let delivered = self.deliver(&due, functions).await;
         if due.source == Source::Schedule {
-            // `ActionAfterCompletion`: deleted once it was invoked.
+            // `ActionAfterCompletion = DELETE`.
             self.aws.delete_schedule(&self.sources.group, &due.name).await;
         }
         if let Err(failure) = &delivered.outcome {

@@ -1,5 +1,5 @@
-//! A proxy before moto that plays the parts of AWS which moto leaves out: it refuses what AWS would refuse, makes
-//! conditional writes atomic, keeps a record of the calls, and fails when a test says so.
+//! A proxy in front of moto. The proxy refuses calls that AWS would refuse, makes conditional writes atomic, records the calls,
+//! and injects faults.
 
 mod answer;
 mod identify;
@@ -20,28 +20,28 @@ use script::{FaultScript, Met};
 
 pub use script::{Fault, Held, Moment};
 
-/// What a call has to carry to pass without a record, a check or a fault: calls of the test itself.
+/// Header of the test's own calls, which pass without record, check or fault.
 pub(crate) const OF_THE_TEST: &str = "x-of-the-test";
-/// Which account moto takes a call for.
+/// Header from which moto reads the account.
 pub(crate) const ACCOUNT: &str = "x-moto-account-id";
 
-/// A call that came in.
+/// A call that the proxy received.
 #[derive(Debug, Clone)]
 pub struct Recorded {
-    /// As in the credential scope: `dynamodb`, `events`, `scheduler`, `sqs`, `sns`, `s3`, `lambda`, `states`.
+    /// Service of the credential scope: `dynamodb`, `events`, `scheduler`, `sqs`, `sns`, `s3`, `lambda`, `states`.
     pub service: String,
-    /// As in the API's reference: `PutRule`, `GetObject`.
+    /// Action as in the API reference: `PutRule`, `GetObject`.
     pub action: String,
-    /// What was sent: the JSON; a form as an object of texts; null for anything else. For a service with paths (the
-    /// scheduler, S3), parts of the path are members: `Name`, `GroupName`, `Bucket`, `Key`.
+    /// The JSON body; a form as an object of texts; null for any other body. For services with paths (the scheduler, S3),
+    /// parts of the path are members: `Name`, `GroupName`, `Bucket`, `Key`.
     pub body: Value,
-    /// On the test's clock.
+    /// Time of the call, on the test's clock.
     pub at: DateTime<Utc>,
-    /// What AWS would refuse it for; it was answered with a `ValidationException` then.
+    /// Reasons for which AWS would refuse the call. If there are any, the proxy refuses it, unless it is lenient.
     pub refused: Vec<String>,
-    /// The fault that it met.
+    /// The injected fault.
     pub fault: Option<Fault>,
-    /// moto's answer: status and JSON (null for anything else); none where the call was not passed on, or not yet.
+    /// moto's answer: status and JSON (null for any other body). `None` until moto has answered.
     pub answer: Option<(u16, Value)>,
 }
 
@@ -50,13 +50,13 @@ impl Recorded {
         self.service == service && self.action == action
     }
 
-    /// Whether it took effect.
+    /// Returns `true` if the call took effect.
     pub fn done(&self) -> bool {
         self.answer.as_ref().is_some_and(|(status, _)| *status < 300)
     }
 }
 
-/// The proxy of one test, before one account. Runs until the last clone is dropped.
+/// The proxy of one test, for one account. Runs until the last clone is dropped.
 #[derive(Clone)]
 pub struct FaultProxy {
     server: Arc<Server>,
@@ -70,13 +70,13 @@ struct State {
     http: reqwest::Client,
     records: Mutex<Vec<Recorded>>,
     script: FaultScript,
-    /// moto runs calls on threads, with no lock around a transaction or a conditional write.
+    /// Held during each call: moto runs calls on threads, without a lock around a transaction or a conditional write.
     one_at_a_time: tokio::sync::Mutex<()>,
     lenient: AtomicBool,
 }
 
 impl FaultProxy {
-    /// Before the moto at `moto` (`http://host:port`).
+    /// Starts a proxy for the moto at `moto`, `http://host:port`.
     pub async fn start(moto: &str, account: &str, clock: Clock) -> Self {
         let state = Arc::new(State {
             moto: moto.to_owned(),
@@ -92,7 +92,7 @@ impl FaultProxy {
         let server = Server::start(move |request| {
             let state = Arc::clone(&shared);
             async move {
-                // On a task of its own: AWS finishes what a caller asked for who is gone.
+                // A task of its own: AWS finishes a call also after its caller has disconnected.
                 tokio::spawn(async move { state.handle(request).await }).await.ok().flatten()
             }
         })
@@ -100,67 +100,67 @@ impl FaultProxy {
         Self { server: Arc::new(server), state }
     }
 
-    /// For `AWS_ENDPOINT_URL`.
+    /// Returns the value for `AWS_ENDPOINT_URL`.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.server.port)
     }
 
-    /// All calls of the Lambdas, oldest first.
+    /// Returns all calls of the Lambdas, oldest first.
     pub fn records(&self) -> Vec<Recorded> {
         self.state.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The calls of one action.
+    /// Returns the calls of one action, oldest first.
     pub fn calls(&self, service: &str, action: &str) -> Vec<Recorded> {
         self.records().into_iter().filter(|call| call.is(service, action)).collect()
     }
 
-    /// Names of the calls from the `skip`th on, in order: `dynamodb.PutItem`.
+    /// Returns the names of all calls but the first `skip`, in order: `dynamodb.PutItem`.
     pub fn names(&self, skip: usize) -> Vec<String> {
         self.records().iter().skip(skip).map(|call| format!("{}.{}", call.service, call.action)).collect()
     }
 
-    /// Forgets the calls so far.
+    /// Removes all calls from the record.
     pub fn forget(&self) {
         self.state.records.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The next call of that action meets the fault. `*` stands for any service or action.
+    /// Injects the fault into the next call of the action. `*` stands for any service or action.
     pub fn fail_once(&self, service: &str, action: &str, fault: Fault) {
         self.fail_nth(service, action, 1, fault);
     }
 
-    /// The `nth` call from now on meets the fault, counted from 1 among those of that action.
+    /// Injects the fault into the `nth` call of the action from now on, counted from 1.
     pub fn fail_nth(&self, service: &str, action: &str, nth: usize, fault: Fault) {
         self.state.script.add(service, action, nth, nth, fault);
     }
 
-    /// Every call from now on meets the fault, until [`Self::heal`].
+    /// Injects the fault into every call of the action, until [`Self::heal`].
     pub fn fail_always(&self, service: &str, action: &str, fault: Fault) {
         self.state.script.add(service, action, 1, usize::MAX, fault);
     }
 
-    /// No more faults. What is held stays held.
+    /// Removes all faults. Held calls stay held.
     pub fn heal(&self) {
         self.state.script.clear();
     }
 
-    /// Stops the next call of that action at the given moment, so that its caller can be killed there.
+    /// Stops the next call of the action at the given moment, so that the test can kill the caller there.
     pub fn hold(&self, service: &str, action: &str, moment: Moment) -> Held {
         self.hold_nth(service, action, 1, moment)
     }
 
-    /// Stops the `nth` call from now on, counted as in [`Self::fail_nth`].
+    /// Stops the `nth` call of the action from now on, counted from 1.
     pub fn hold_nth(&self, service: &str, action: &str, nth: usize, moment: Moment) -> Held {
         self.state.script.hold(service, action, nth, moment)
     }
 
-    /// Lets calls pass that AWS would refuse.
+    /// Passes calls on that AWS would refuse.
     pub fn lenient(&self) {
         self.state.lenient.store(true, Ordering::Relaxed);
     }
 
-    /// Fails where a Lambda sent what AWS would refuse: the product has to refuse it first.
+    /// Panics if a Lambda sent a call that AWS would refuse: the product must not send such a call.
     #[track_caller]
     pub fn assert_lawful(&self) {
         for call in self.records() {
@@ -204,7 +204,7 @@ impl State {
                 answer
             }
             Some(Met::Fail(Fault::Timeout)) => {
-                // Until the test is over; the client gives up before.
+                // Ends with the test. The client's own timeout comes first.
                 std::future::pending::<()>().await;
                 None
             }

@@ -1,4 +1,4 @@
-//! Directories, looked through and copied.
+//! Reads and copies directories.
 
 use std::path::{Path, PathBuf};
 

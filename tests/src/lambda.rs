@@ -1,4 +1,4 @@
-//! Lambdas as they ship, on cargo-lambda's emulator of the Runtime API.
+//! The Lambda binaries as they ship, on cargo-lambda's emulator of the Runtime API.
 
 mod function;
 mod relay;
@@ -18,13 +18,13 @@ use relay::Relay;
 
 pub use function::{Failure, Function};
 
-/// The functions that the emulator knows, and the binary of each: `big` is another target host.
+/// The emulator's functions, and the binary of each. `big` is a second target host.
 const FUNCTIONS: [(&str, &str); 4] = [("processor", "processor"), ("target", "target"), ("janitor", "janitor"), ("big", "target")];
 
-/// Most processes of one function that take events at the same time.
+/// Maximum of processes of one function that take events at the same time.
 pub const CONCURRENCY: u32 = 16;
 
-/// The emulator, and what is put right about it. Ends with the last clone.
+/// The emulator, with a relay that corrects its answers. Stops with the last clone.
 #[derive(Debug, Clone)]
 pub struct Emulator(Arc<Parts>);
 
@@ -45,7 +45,8 @@ impl Emulator {
         let mut command = Command::new(tools::tool("cargo-lambda"));
         command.current_dir(manifest.path()).args(["lambda", "watch", "--only-lambda-apis", "--offline", "--disable-cors", "--quiet"]);
         command.args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string(), "--concurrency", &CONCURRENCY.to_string()]);
-        // It builds a function that is called while no process of it runs. Not over the Lambdas under test.
+        // cargo-lambda builds a function that is called while no process of it runs. A target directory of its own keeps that
+        // build away from the Lambdas under test.
         command.env("CARGO_TARGET_DIR", manifest.path().join("target"));
         let mut process = Process::start(&mut command, &lines);
         eventually("cargo-lambda to listen", async || {
@@ -57,21 +58,21 @@ impl Emulator {
         Self(Arc::new(Parts { port, relay, clock: clock.clone(), _process: process, _manifest: manifest }))
     }
 
-    /// One process of `processor`, `target`, `janitor` or `big` (a second target host), to be started with these
-    /// variables beside those that AWS sets.
+    /// Returns a process, not started, of `processor`, `target`, `janitor` or `big` (a second target host). Its environment
+    /// has these variables and those that AWS sets.
     pub fn function(&self, name: &str, variables: &[(String, String)]) -> Function {
         let found = FUNCTIONS.iter().find(|(function, _)| *function == name);
         let (_, binary) = found.unwrap_or_else(|| panic!("there is no function {name}"));
         Function::new(self, name, binary, variables.iter().cloned().collect::<HashMap<_, _>>())
     }
 
-    /// The HTTP front of a function: what comes here gets to it as a function URL's event.
+    /// Returns the URL of a function. The function gets an HTTP request to it as a function URL's event.
     pub fn url(&self, name: &str) -> String {
         format!("http://127.0.0.1:{}/lambda-url/{name}", self.0.port)
     }
 }
 
-/// A package with binaries of the right names, which the emulator asks for and does not build.
+/// Writes a package with binaries of the functions' names. The emulator reads the names and builds none of them.
 fn manifest() -> TempDir {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let mut manifest = "[package]\nname = \"emulated\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n".to_owned();

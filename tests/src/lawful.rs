@@ -1,4 +1,4 @@
-//! What AWS demands of a call, and moto does not. The numbers are from each action's page in the API references.
+//! AWS's limits on calls, which moto does not check. The numbers are from each action's page in the API references.
 
 mod cron;
 mod events;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 pub use cron::{at_time, cron_time};
 
-/// Why AWS would refuse the call; empty where it would take it, or where nothing is known about such calls here.
+/// Returns the reasons for which AWS would refuse a call. Empty for a valid call, and for an action without checks here.
 pub fn problems(service: &str, action: &str, body: &Value) -> Vec<String> {
     let mut found = Problems(Vec::new());
     match (service, action) {
@@ -25,7 +25,7 @@ pub fn problems(service: &str, action: &str, body: &Value) -> Vec<String> {
     found.0
 }
 
-/// Collects what is wrong, each with the place.
+/// The problems found in a call, each with its place.
 struct Problems(Vec<String>);
 
 impl Problems {
@@ -35,13 +35,13 @@ impl Problems {
         }
     }
 
-    /// A name of a rule or a schedule: 1 to 64 of `[.\-_A-Za-z0-9]`.
+    /// Checks the name of a rule or a schedule: 1 to 64 of `[.\-_A-Za-z0-9]`.
     fn name(&mut self, place: &str, name: &Value) {
         let text = name.as_str().unwrap_or_default();
         let length = text.chars().count();
         self.unless((1..=64).contains(&length), || format!("{place} has {length} characters: 1 to 64 are allowed"));
         let good = |character: char| character.is_ascii_alphanumeric() || ".-_".contains(character);
-        self.unless(text.chars().all(good), || format!("{place} `{text}` has to match [.\\-_A-Za-z0-9]+"));
+        self.unless(text.chars().all(good), || format!("{place} `{text}` must match [.\\-_A-Za-z0-9]+"));
     }
 
     fn arn(&mut self, place: &str, arn: &Value) {
@@ -64,22 +64,22 @@ impl Problems {
         self.unless(length <= most, || format!("{place} has {length} {unit}: at most {most} are allowed"));
     }
 
-    /// Text that has to be a JSON document.
+    /// Checks that a text is a JSON document.
     fn json(&mut self, place: &str, text: &str) {
         let parsed = serde_json::from_str::<Value>(text);
         self.unless(parsed.is_ok(), || format!("{place} is not JSON"));
     }
 
-    /// `RetryPolicy` and `DeadLetterConfig`, which rules and schedules share. The dead-letter queue is a standard queue.
+    /// Checks `RetryPolicy` and `DeadLetterConfig`, which rules and schedules share. The dead-letter queue must be a standard queue.
     fn delivery(&mut self, place: &str, target: &Value) {
         let policy = &target["RetryPolicy"];
         self.range(&format!("{place}.RetryPolicy.MaximumEventAgeInSeconds"), &policy["MaximumEventAgeInSeconds"], 60..=86_400);
         self.range(&format!("{place}.RetryPolicy.MaximumRetryAttempts"), &policy["MaximumRetryAttempts"], 0..=185);
         let queue = &target["DeadLetterConfig"]["Arn"];
-        // AWS can do without; then what cannot be delivered is gone without a trace, which Postdate may not do.
+        // Optional on AWS. Postdate needs it: without the queue, AWS drops undeliverable events without a trace.
         self.arn(&format!("{place}.DeadLetterConfig.Arn"), queue);
         let standard = queue.as_str().is_none_or(|arn| arn.contains(":sqs:") && !is_fifo(arn));
-        self.unless(standard, || format!("{place}.DeadLetterConfig.Arn has to be a standard SQS queue"));
+        self.unless(standard, || format!("{place}.DeadLetterConfig.Arn must be a standard SQS queue"));
     }
 }
 

@@ -1,12 +1,12 @@
-//! The bench of the AWS tests: what stands in for AWS around the Lambdas as they ship. None of it is in the product.
+//! Test harness of the AWS deployment: stand-ins for AWS around the Lambda binaries as they ship. Not part of the product.
 //!
 //! ```text
-//! Lambda ─► fault_proxy ─► moto              services: recorded, checked as AWS would check, failing when told to
-//! Lambda ─► lambda::relay ─► cargo-lambda    the Runtime API, with a deadline as AWS gives it
-//! driver ─► lambda                           EventBridge's and SQS's clocks, on a clock that the test moves
+//! Lambda ─► fault_proxy ─► moto              services: records, checks and faults
+//! Lambda ─► lambda::relay ─► cargo-lambda    the Runtime API, with AWS's deadline
+//! driver ─► lambda                           deliveries of EventBridge and SQS, on the test's clock
 //! ```
 //!
-//! Begin at [`stack::Stack`], which puts all of it together. `cargo xtask test` installs and builds what it starts.
+//! Start reading at [`stack::Stack`], which starts all of them. `cargo xtask test` installs and builds their programs.
 
 pub mod aws;
 pub mod clock;

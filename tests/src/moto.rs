@@ -1,4 +1,4 @@
-//! moto, which answers as AWS would: a process of its own.
+//! moto, a mock of AWS's services, as a process.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
@@ -14,7 +14,7 @@ use crate::process::{Lines, Process, free_port};
 use crate::tools;
 use crate::wait::eventually;
 
-/// A moto server on 127.0.0.1; ends with the last of those who hold it.
+/// A moto server on 127.0.0.1. Stops with the last reference.
 #[derive(Debug)]
 pub struct Moto {
     pub port: u16,
@@ -22,8 +22,8 @@ pub struct Moto {
 }
 
 impl Moto {
-    /// The server that the running tests of this program share. Each has an account of its own, see [`new_account`]:
-    /// moto keeps accounts apart, and it takes seconds to load all its services.
+    /// Returns the server that the running tests of this process share, since moto takes seconds to start. Each test has an
+    /// account of its own, see [`new_account`]; moto isolates accounts.
     pub async fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Moto>> = Mutex::const_new(Weak::new());
         let mut shared = SHARED.lock().await;
@@ -35,7 +35,7 @@ impl Moto {
         moto
     }
 
-    /// A new server.
+    /// Starts a new server.
     pub async fn start() -> Self {
         let port = free_port();
         let lines = Lines::default();
@@ -55,13 +55,13 @@ impl Moto {
     }
 }
 
-/// An AWS account of one test, with nothing in it: moto behind a fault proxy of its own.
+/// An empty AWS account of one test: moto behind a fault proxy of its own.
 pub struct Account {
     pub clock: Clock,
     pub proxy: FaultProxy,
-    /// The test's own calls, which no fault meets.
+    /// The test's own client, whose calls get no faults.
     pub aws: Aws,
-    /// The server runs at least as long as this is held.
+    /// Keeps the server running.
     pub moto: Arc<Moto>,
 }
 
@@ -74,7 +74,7 @@ impl Account {
     }
 }
 
-/// An AWS account that nobody has used: 12 digits.
+/// Returns an unused AWS account id of 12 digits.
 fn new_account() -> String {
     static ACCOUNTS: AtomicU32 = AtomicU32::new(1);
     format!("{:012}", 500_000_000_000_u64 + u64::from(ACCOUNTS.fetch_add(1, Ordering::Relaxed)))

@@ -1,4 +1,4 @@
-//! A program that runs beside a test or a measure, and its output.
+//! Child processes of a test or a benchmark, and their output.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, TcpListener};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Lines that a program wrote, over all its starts, as far as they have been read.
+/// The output lines of a program's starts that have been read so far.
 #[derive(Debug, Clone, Default)]
 pub struct Lines(Arc<Mutex<Vec<String>>>);
 
@@ -21,7 +21,7 @@ impl Lines {
         self.all().join("\n")
     }
 
-    /// Collects on a thread until the program closes its end.
+    /// Reads lines on a thread until the program closes the stream.
     fn collect(&self, from: impl Read + Send + 'static) {
         let lines = self.clone();
         std::thread::spawn(move || {
@@ -37,12 +37,12 @@ impl Lines {
 pub struct Process(Child);
 
 impl Process {
-    /// Starts a program without input; its output goes to `lines`.
+    /// Starts a program without input. Its output goes to `lines`.
     #[track_caller]
     pub fn start(command: &mut Command, lines: &Lines) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let process = Self::spawn(command);
-        let mut process = process.unwrap_or_else(|error| panic!("{} cannot be started: {error}", command.get_program().display()));
+        let mut process = process.unwrap_or_else(|error| panic!("cannot start {}: {error}", command.get_program().display()));
         lines.collect(process.0.stdout.take().expect("stdout is piped"));
         lines.collect(process.0.stderr.take().expect("stderr is piped"));
         process
@@ -51,7 +51,7 @@ impl Process {
     /// Starts a program whose input and output the caller has set.
     ///
     /// # Errors
-    /// Where it cannot be started.
+    /// If the program cannot be started.
     pub fn spawn(command: &mut Command) -> io::Result<Self> {
         command.spawn().map(Self)
     }
@@ -60,7 +60,7 @@ impl Process {
         self.0.id()
     }
 
-    /// Returns how it ended; none while it runs.
+    /// Returns the exit status, or `None` while the process runs.
     pub fn exited(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().expect("the process can be asked")
     }
@@ -70,7 +70,7 @@ impl Process {
         kill_process(pid, signal).expect("the process can be told");
     }
 
-    /// Returns the resident memory of the process, in bytes; none where it has ended.
+    /// Returns the resident memory in bytes, or `None` if the process has ended.
     pub fn resident_bytes(&self) -> Option<u64> {
         parse_resident(&std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).ok()?)
     }
@@ -78,19 +78,19 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // SIGKILL; an error says that it has ended already.
+        // SIGKILL. An error means that the process has ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Parses `VmRSS:     1234 kB`, see proc(5).
+/// Returns the bytes of `VmRSS:     1234 kB` in `/proc/PID/status`, see proc(5).
 fn parse_resident(status: &str) -> Option<u64> {
     let kibibytes: u64 = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
 
-/// Returns a command of the host binary that gets none of the caller's own settings.
+/// Returns a command for the host binary, without the caller's settings in its environment.
 pub fn postdate(binary: &Path) -> Command {
     let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTDATE_")) {

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server for the bench's proxies, which may close a connection instead of answering.
+//! A small HTTP/1.1 server for proxies and stubs, whose handler may close the connection instead of answering.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 pub type Answer = Response<Full<Bytes>>;
 
-/// Serves until it is dropped, on 127.0.0.1.
+/// A server on 127.0.0.1. Runs until it is dropped.
 #[derive(Debug)]
 pub struct Server {
     pub port: u16,
@@ -23,7 +23,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers with what `handle` says; none closes the connection without a word.
+    /// Starts a server that answers each request with the result of `handle`. `None` closes the connection without an answer.
     pub async fn start<F, A>(handle: F) -> Self
     where
         F: Fn(Request<Bytes>) -> A + Send + Sync + 'static,
@@ -33,7 +33,7 @@ impl Server {
         let port = listener.local_addr().expect("the port").port();
         let handle = Arc::new(handle);
         let task = tokio::spawn(async move {
-            // Dropped with this task, and the connections with it.
+            // The set ends all connections when it is dropped with this task.
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
@@ -48,7 +48,7 @@ impl Server {
                             answer.ok_or_else(|| io::Error::other("closed on purpose"))
                         }
                     });
-                    // A client that goes away, and one that is to get no answer, end here alike.
+                    // An error means that the client disconnected, or that `handle` returned `None`.
                     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
                 });
             }
@@ -63,23 +63,23 @@ impl Drop for Server {
     }
 }
 
-/// A client of the bench. Time-outs are the caller's.
+/// Returns an HTTP client without timeouts; the caller sets them.
 pub fn http() -> reqwest::Client {
     http_builder().build().expect("an HTTP client")
 }
 
-/// As [`http`], to be completed.
+/// Returns a builder of [`http`]'s client.
 pub fn http_builder() -> reqwest::ClientBuilder {
     static TLS: std::sync::Once = std::sync::Once::new();
-    // reqwest is built without a TLS provider, and refuses to make a client without one.
+    // reqwest is built without a TLS provider. Building a client fails without an installed one.
     TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
     reqwest::Client::builder().no_proxy()
 }
 
-/// Headers that belong to one connection, and those that whoever sends the message computes himself.
+/// Headers that are not forwarded: those of one connection, and those that the sender computes.
 const OF_ONE_CONNECTION: [&str; 4] = ["connection", "transfer-encoding", "keep-alive", "content-length"];
 
-/// Sends a request on to `to` (`http://host:port`), and returns the answer; none where there was none.
+/// Forwards a request to `to`, `http://host:port`. Returns the answer, or `None` if none came.
 pub async fn forward(http: &reqwest::Client, to: &str, request: &Request<Bytes>) -> Option<Answer> {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let mut call = http.request(request.method().clone(), format!("{to}{path}")).body(request.body().clone());
@@ -91,7 +91,7 @@ pub async fn forward(http: &reqwest::Client, to: &str, request: &Request<Bytes>)
     let response = call.send().await.ok()?;
     let mut answer = Response::builder().status(response.status());
     for (name, value) in response.headers() {
-        // Nobody computes the length of what a HEAD request does not get.
+        // An answer to HEAD has no body from which the sender could compute the length.
         if !OF_ONE_CONNECTION.contains(&name.as_str()) || (request.method() == "HEAD" && name == "content-length") {
             answer = answer.header(name, value);
         }

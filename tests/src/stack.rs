@@ -1,4 +1,4 @@
-//! Everything that a test of the AWS deployment stands on, in an account of its own.
+//! The complete environment of a test of the AWS deployment, in an account of its own.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,46 +15,46 @@ pub const TABLE: &str = "postdate";
 pub const GROUP: &str = "postdate";
 pub const PREFIX: &str = "postdate-";
 
-/// What differs from test to test.
+/// Options of a [`Stack`]. The default has rules, the delay queue, and the sample bundles.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// EventBridge Scheduler in place of rules.
+    /// `true` uses EventBridge Scheduler instead of rules.
     pub scheduler: bool,
-    /// No delay queue: whole minutes.
+    /// `true` configures no delay queue: requests run at whole minutes.
     pub without_queue: bool,
-    /// Bundles with compiled plugins; those of `cargo xtask test` where none.
+    /// Directory of bundles with compiled plugins. The default is the samples that `cargo xtask test` compiled.
     pub use_cases: Option<PathBuf>,
-    /// Reads them from S3 and not from the directory.
+    /// `true` uploads the bundles to S3, and the functions read them there.
     pub use_cases_in_s3: bool,
-    /// More variables for all functions.
+    /// Additional variables of all functions.
     pub variables: Vec<(String, String)>,
 }
 
-/// An account with the stack's resources, the proxy before it, and Lambdas to be started.
+/// An account with the stack's resources, behind a fault proxy. The test starts the Lambdas.
 ///
-/// At its end it fails where a Lambda sent a call that AWS would refuse.
+/// Dropping it panics if a Lambda sent a call that AWS would refuse.
 pub struct Stack {
     pub clock: Clock,
     pub proxy: FaultProxy,
     pub aws: Aws,
     pub emulator: Emulator,
     pub driver: Driver,
-    /// Of the delay queue, whether or not the functions know it.
+    /// URL of the delay queue, also if the functions do not use it.
     pub queue_url: String,
-    /// Of the delay queue of `big`, the second target host.
+    /// URL of the delay queue of `big`, the second target host.
     pub big_queue_url: String,
     pub dead_letters_url: String,
-    /// A queue that gets what is published to the topic.
+    /// URL of a queue that is subscribed to the topic.
     pub notices_url: String,
     pub topic_arn: String,
     pub target_arn: String,
-    /// The functions' variables.
+    /// Variables of all functions.
     pub environment: Vec<(String, String)>,
     _moto: Arc<Moto>,
 }
 
 impl Stack {
-    /// With rules, the queue, and the bundles of `cargo xtask test`.
+    /// Starts a stack with the default options.
     pub async fn new() -> Self {
         Self::start(Options::default()).await
     }
@@ -72,7 +72,7 @@ impl Stack {
 
         let use_cases = options.use_cases.clone().unwrap_or_else(tools::precompiled_samples);
         let use_cases = if options.use_cases_in_s3 {
-            // Buckets are of one namespace for all accounts.
+            // Names of buckets are global to all accounts.
             let bucket = format!("postdate-{account}");
             aws.create_bucket(&bucket).await;
             aws.put_directory(&bucket, "use-cases", &use_cases).await;
@@ -88,7 +88,7 @@ impl Stack {
             ("POSTDATE_PREFIX".to_owned(), PREFIX.to_owned()),
             ("POSTDATE_DEAD_LETTER_ARN".to_owned(), aws.arn("sqs", "postdate-dead-letters")),
             ("POSTDATE_TOPIC_ARN".to_owned(), topic_arn.clone()),
-            // The sample bundle asks for it. It protects nothing.
+            // The sample bundle needs this secret. The value is public.
             ("WEBHOOK_SECRET".to_owned(), "whsec_b2YtdGhlLXRlc3RzLW9mLXRoZS1hd3MtaG9zdHM=".to_owned()),
         ];
         if !options.without_queue {
@@ -128,17 +128,17 @@ impl Stack {
         }
     }
 
-    /// A process of a function, not yet started: `processor`, `target`, `janitor`, or `big`, a second target host.
+    /// Returns a process, not started, of `processor`, `target`, `janitor` or `big`, the second target host.
     pub fn function(&self, name: &str) -> Function {
         self.emulator.function(name, &self.environment)
     }
 
-    /// The second target host, which reads its own queue.
+    /// Starts the second target host, which has its own queue.
     pub async fn big(&self) -> Function {
         self.function("big").variable("POSTDATE_QUEUE_URL", &self.big_queue_url).started().await
     }
 
-    /// A started process of the function. Its HTTP front is `url()`.
+    /// Starts the processor. `url()` is its base URL.
     pub async fn processor(&self) -> Function {
         self.function("processor").started().await
     }

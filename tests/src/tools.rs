@@ -1,5 +1,5 @@
-//! The programs that tests start, and the directories that they read. `cargo xtask test` builds them and names them by variables.
-//! Where a variable is not set, they are built first, so that `cargo test` works in a fresh clone.
+//! Paths of the programs and directories that tests use. `cargo xtask test` builds them, and sets a variable for each. If a variable
+//! is not set, the program is built first, so that `cargo test` works in a fresh clone.
 
 use std::env;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub fn samples() -> PathBuf {
     made("POSTDATE_USE_CASES", "use-cases", &SERVER)
 }
 
-/// Returns a Lambda as it ships: `processor`, `target` or `janitor`.
+/// Returns a Lambda binary: `processor`, `target` or `janitor`.
 #[track_caller]
 pub fn lambda(name: &str) -> PathBuf {
     existing(made("POSTDATE_LAMBDAS", "target/debug", &ALL).join(name))
@@ -70,7 +70,7 @@ fn environment() -> PathBuf {
     made("POSTDATE_AWS_TOOLS", "target/aws-tools", &TOOLS)
 }
 
-/// A part of what `cargo xtask build` makes; it is built when it is first looked at.
+/// A part for `cargo xtask build`, built at its first use.
 type Part = LazyLock<()>;
 static SERVER: Part = LazyLock::new(|| build("server"));
 static TOOLS: Part = LazyLock::new(|| build("tools"));
@@ -96,6 +96,6 @@ fn made(variable: &str, otherwise: &str, part: &Part) -> PathBuf {
 
 #[track_caller]
 fn existing(path: PathBuf) -> PathBuf {
-    assert!(path.exists(), "{} is not there: `cargo xtask test` makes it", path.display());
+    assert!(path.exists(), "{} does not exist: build it with `cargo xtask test`", path.display());
     path
 }

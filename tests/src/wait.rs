@@ -1,14 +1,14 @@
-//! Waiting with a bound.
+//! Waits with a timeout.
 
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-/// Longest wait for anything: far more than it takes, so that a busy machine is not a failure.
+/// Timeout of every wait. Far longer than needed, so that no test fails because the machine is busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(15);
 
-/// Asks again and again until there is an answer; fails, saying what it waited for.
+/// Polls `ask` until it returns a value. Panics after [`PATIENCE`] with `what`, the condition.
 #[track_caller]
 pub fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> impl Future<Output = T> {
     let caller = std::panic::Location::caller();
@@ -24,7 +24,7 @@ pub fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> imp
     }
 }
 
-/// Lets time pass, where the passing of time is what the test is about.
+/// Sleeps until a time, for tests that are about elapsed time.
 pub async fn sleep_until(at: DateTime<Utc>) {
     while let Ok(left) = (at - Utc::now()).to_std()
         && !left.is_zero()

@@ -1,5 +1,5 @@
-//! What the AWS tests start: programs from Python's package index, in an environment of their own, and the sample
-//! bundles as the Lambdas read them.
+//! Prerequisites of the AWS tests: tools from Python's package index in a virtual environment, and the sample bundles with
+//! plugins compiled for the Lambdas.
 
 use std::{
     env,
@@ -18,30 +18,31 @@ use crate::{
     step::{output, root, step, target},
 };
 
-/// One `NAME==VERSION` a line.
+/// The tools, one `NAME==VERSION` a line.
 const REQUIREMENTS: &str = "tests/aws-tools.txt";
 
-/// The environment with the tools; [`install`] makes it.
+/// Returns the virtual environment, which [`install`] makes.
 pub fn environment() -> PathBuf {
     target().join("aws-tools")
 }
 
-/// The sample bundles with compiled plugins and without WASM; [`compile`] makes them.
+/// Returns the directory of the sample bundles with compiled plugins and without WASM, which [`compile`] makes.
 pub fn use_cases() -> PathBuf {
     target().join("aws-use-cases")
 }
 
-/// Installs the tools; quick where they are installed already.
+/// Installs the tools. Does nothing if they are installed.
 ///
 /// # Errors
-/// Where there is no Python that can do it: says what to install.
+/// If Python is missing or too old; the error names the packages to install.
 pub fn install() -> Result<()> {
     install_venv()?;
     python::environment(&environment(), &root().join(REQUIREMENTS))?;
     Ok(())
 }
 
-/// Debian ships this part of Python by itself. Installing it is the user's decision where it takes the password.
+/// Installs Python's `venv`, which Debian packages separately, if it is missing and this process runs as root. Other users install it
+/// themselves, since `sudo` needs their password.
 pub fn install_venv() -> Result<()> {
     let root = || output(Command::new("id").arg("-u")).is_some_and(|user| user == "0");
     if !python::can_make_environments() && root() && output(Command::new("apt-get").arg("--version")).is_some() {
@@ -52,8 +53,8 @@ pub fn install_venv() -> Result<()> {
     Ok(())
 }
 
-/// Compiles bundles (paths from the repository's root) for this machine, as the Lambdas want them; quick where nothing
-/// has changed. The host has to be built.
+/// Compiles bundles, paths from the repository's root, for this machine's Lambdas. Does nothing for a bundle that is up to date. The
+/// host must be built.
 pub fn compile(bundles: &[&str]) -> Result<()> {
     for bundle in bundles {
         let from = root().join(bundle);
@@ -70,16 +71,16 @@ pub fn compile(bundles: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// This machine's, as AWS Lambda calls it.
+/// Returns this machine's architecture by AWS Lambda's name. Fails if Lambda does not have it.
 fn architecture() -> Result<&'static str> {
     match env::consts::ARCH {
         "x86_64" => Ok("x86_64"),
         "aarch64" => Ok("arm64"),
-        other => bail!("AWS Lambda has no machines of this one's kind, {other}"),
+        other => bail!("AWS Lambda does not have this machine's architecture, {other}: use x86_64 or aarch64"),
     }
 }
 
-/// Files of a bundle, by their paths inside it; without what was compiled beside it.
+/// Returns the paths of a bundle's files, relative to it, without the directory `compiled`.
 fn files(bundle: &Path) -> std::io::Result<Vec<PathBuf>> {
     let (mut found, mut directories) = (Vec::new(), vec![PathBuf::new()]);
     while let Some(directory) = directories.pop() {
@@ -96,7 +97,7 @@ fn files(bundle: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Whether `made` is younger than the bundle's files and than the compiler.
+/// Returns `true` if `made` is newer than the host binary, which compiled it, and than the bundle's files.
 fn is_current(made: &Path, bundle: &Path, files: &[PathBuf]) -> bool {
     let modified = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
     let Some(made) = modified(made) else { return false };
@@ -104,7 +105,7 @@ fn is_current(made: &Path, bundle: &Path, files: &[PathBuf]) -> bool {
     older(modified(&host())) && files.iter().all(|file| older(modified(&bundle.join(file))))
 }
 
-/// A bundle without its WASM: what a Lambda needs beside the compiled plugins.
+/// Replaces `to` by a copy of the bundle's files without WASM: the files that a Lambda needs beside the compiled plugins.
 fn place(from: &Path, files: &[PathBuf], to: &Path) -> std::io::Result<()> {
     if to.exists() {
         fs::remove_dir_all(to)?;

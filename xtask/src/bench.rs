@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: builds what is measured, then measures.
+//! `cargo xtask bench`: builds the measured programs and the benchmark, then runs it.
 
 use std::{
     ffi::OsString,
@@ -17,10 +17,10 @@ use crate::{
 const HELP: &str = "\
 cargo xtask bench [-- ARGS]
 
-Measures the host beside a baseline of the same run. Prints a table and writes target/bench/ (an SVG chart, summary.json).
-ARGS go to the benchmark; `cargo xtask bench -- --help` lists them. Of these, `--only ID,ID` takes some measures only, in that
-order, and builds no more than they need. `--smoke` takes every measure with small numbers, from the debug builds of the tests: it
-shows that each can be taken, and nothing else.";
+Measures the host and baselines in the same run. Prints a table and writes target/bench/ (an SVG chart, summary.json).
+ARGS go to the benchmark; `cargo xtask bench -- --help` lists them. `--only ID,ID` takes these measures only, in that order, and
+builds only what they need. `--smoke` takes every measure with small numbers from the tests' debug builds, to check that each
+measure works; its numbers mean nothing.";
 
 pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     if asks_for_help(&arguments, HELP) {
@@ -36,7 +36,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         step("Building the host and the benchmark", cargo("build").args(HOSTS).args(SERVER).args(["--bin", "postdate-bench", "--locked"]))?;
         Command::new(debug("postdate-bench"))
     } else {
-        // Both at once: their dependencies are the same, and are built once.
+        // One command for both, so that their common dependencies are built once.
         let packages = ["--package", "postdate", "--package", "postdate-bench"];
         step("Building the host and the benchmark for release", cargo("build").args(["--release", "--locked"]).args(packages))?;
         Command::new(target().join("release/postdate-bench"))
@@ -52,7 +52,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether a measure whose name begins so is to be taken: all are, unless `--only` names some.
+/// Returns `true` if the benchmark takes a measure whose name begins with `name`: without `--only`, all measures are taken.
 fn measures(arguments: &[OsString], name: &str) -> bool {
     let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
     let only = |at: usize| texts[at].strip_prefix("--only=").or_else(|| (at > 0 && texts[at - 1] == "--only").then_some(texts[at]));

@@ -1,7 +1,7 @@
-//! `cargo xtask build`, and what `serve`, the tests and the benchmark build.
+//! `cargo xtask build`, and the builds of `serve`, the tests and the benchmark.
 //!
-//! Cargo unites the features of all packages that it builds together. Commands that select alike therefore share their
-//! dependencies; wasmtime and Cranelift alone take minutes.
+//! Cargo unifies the features of all packages that it builds together. Commands with the same selection of packages therefore share
+//! their built dependencies; wasmtime and Cranelift alone take minutes.
 
 use std::{
     env,
@@ -21,32 +21,32 @@ use crate::{
 const HELP: &str = "\
 cargo xtask build [server | tools | all]
 
-Builds what the end-to-end tests start; the tests call this where no variable says that it is built.
+Builds the programs of the end-to-end tests. Tests call this command if their variables, such as POSTDATE_BIN, are not set.
   server   the plugins and the host binary (the default)
-  tools    the programs of the AWS tests, from Python's package index
+  tools    the tools of the AWS tests, from Python's package index
   all      both, the Lambdas, and the examples in JavaScript and Python";
 
-/// All packages but the Lambdas.
+/// Selects all packages but the Lambdas.
 pub const HOSTS: [&str; 3] = ["--workspace", "--exclude", "postdate-aws"];
 
-/// The Lambdas by themselves: without the compiler of plugins, as they ship.
+/// Selects the Lambdas alone, so that they are built as they ship, without the compiler of plugins.
 pub const LAMBDAS: [&str; 2] = ["--package", "postdate-aws"];
 
-/// All programs and tests of a selection.
+/// Selects all programs and tests of the packages.
 pub const PROGRAMS_AND_TESTS: [&str; 2] = ["--bins", "--tests"];
 
-/// Of [`HOSTS`], the server. The small test beside it makes cargo count the features that dev-dependencies ask for, as it does
-/// for [`PROGRAMS_AND_TESTS`]; without it, dependencies of wasmtime have other features, and wasmtime is compiled again.
+/// Selects the server of [`HOSTS`]. The small test makes cargo include the features of dev-dependencies, as for
+/// [`PROGRAMS_AND_TESTS`]. Without the test, dependencies of wasmtime get other features, and wasmtime is compiled again.
 pub const SERVER: [&str; 4] = ["--bin", "postdate", "--test", "store"];
 
-/// The sample bundles, from the repository's root.
+/// Paths of the sample bundles from the repository's root.
 pub const BUNDLES: [&str; 2] = ["use-cases/orders", "use-cases/webhook"];
 
 pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     if asks_for_help(arguments, HELP) {
         return Ok(ExitCode::SUCCESS);
     }
-    // Several test programs may ask at the same time.
+    // Several test programs may run this command at the same time.
     let path = target().join("xtask-build.lock");
     fs::create_dir_all(target())?;
     let lock = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
@@ -56,30 +56,30 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
         [part] if part == "server" => server(&SERVER)?,
         [part] if part == "tools" => aws_tools::install()?,
         [part] if part == "all" => all(&SERVER)?,
-        _ => bail!("not a part that can be built\n\n{HELP}"),
+        _ => bail!("unknown part: give server, tools or all\n\n{HELP}"),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the plugins, and of [`HOSTS`] the targets that `targets` selects.
+/// Builds the plugins, and the targets of [`HOSTS`] that `targets` selects.
 pub fn server(targets: &[&str]) -> Result<()> {
-    // At the same time: each build has long stretches that keep one core busy and leave the other idle.
+    // In parallel, since each build has long phases on a single core.
     std::thread::scope(|scope| {
         let host = scope.spawn(|| step("Building the host", cargo("build").args(HOSTS).args(targets).arg("--locked")));
         let plugins = guests::build();
-        let host = host.join().unwrap_or_else(|_| bail!("the build of the host was cut off"));
+        let host = host.join().unwrap_or_else(|_| bail!("the build of the host panicked"));
         plugins.and(host)
     })
 }
 
-/// Builds and installs everything that tests start; of [`HOSTS`] the targets that `targets` selects.
+/// Builds and installs everything for the tests. `targets` selects the targets of [`HOSTS`].
 pub fn all(targets: &[&str]) -> Result<()> {
     std::thread::scope(|scope| {
-        // The tools come over the network while the processor compiles.
+        // The tools download while the compiler runs.
         let tools = scope.spawn(|| aws_tools::install().and_then(|()| examples::build()));
         server(targets)?;
         step("Building the Lambdas", cargo("build").args(LAMBDAS).args(PROGRAMS_AND_TESTS).arg("--locked"))?;
-        tools.join().unwrap_or_else(|_| bail!("the installation of the tools was cut off"))
+        tools.join().unwrap_or_else(|_| bail!("the installation of the tools panicked"))
     })?;
     aws_tools::compile(&BUNDLES)
 }
@@ -89,12 +89,12 @@ pub fn debug(program: &str) -> PathBuf {
     target().join("debug").join(format!("{program}{}", env::consts::EXE_SUFFIX))
 }
 
-/// Returns the host binary that [`server`] makes.
+/// Returns the host binary that [`server`] builds.
 pub fn host() -> PathBuf {
     debug("postdate")
 }
 
-/// Tells tests and measures where to find what was built for them.
+/// Sets the variables with the paths of the built programs, for tests and the benchmark.
 pub fn knowing_paths(command: &mut Command) -> &mut Command {
     command.env("POSTDATE_BIN", host()).env("POSTDATE_GUESTS", guests::components()).env("POSTDATE_USE_CASES", root().join("use-cases"));
     command.env("POSTDATE_LAMBDAS", target().join("debug")).env("POSTDATE_AWS_USE_CASES", aws_tools::use_cases());

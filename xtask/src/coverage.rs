@@ -1,6 +1,7 @@
-//! `cargo xtask coverage`: which lines and branches the tests of some packages run.
+//! `cargo xtask coverage`: line and branch coverage of packages by their own tests.
 //!
-//! The tests are built where `cargo xtask test` builds, by way of a [`wrapper`]: dependencies are neither counted nor compiled again.
+//! The tests are built in the target directory of `cargo xtask test`, with a [`wrapper`]: dependencies are neither instrumented nor
+//! compiled again.
 
 mod lcov;
 mod tools;
@@ -25,15 +26,15 @@ use tools::Tools;
 const HELP: &str = "\
 cargo xtask coverage [PACKAGE...]
 
-Runs the own tests of the packages (default: postdate-runtime and postdate-store), and says how many of their lines and
-branches were run. Writes target/coverage/lcov.info.
-Needs llvm-profdata and llvm-cov of the LLVM that rustc has: `rustup component add llvm-tools`, or Debian's llvm-N.
-Where they are missing it says SKIPPED, and that is no failure.";
+Runs the packages' own tests (default: postdate-runtime and postdate-store), and prints their line and branch coverage.
+Writes target/coverage/lcov.info.
+Needs llvm-profdata and llvm-cov of rustc's LLVM version: `rustup component add llvm-tools`, or Debian's llvm-N.
+If they are missing, it prints SKIPPED and exits with 0.";
 
-/// What CI reports. One that is not in the workspace is passed over.
+/// Default packages, which CI reports. A package that is not in the workspace is skipped.
 const PACKAGES: [&str; 2] = ["postdate-runtime", "postdate-store"];
 
-/// Names of files and directories that are tests and nothing else.
+/// Names of files and directories with tests only.
 const TESTS: [&str; 4] = ["tests", "tests.rs", "testing.rs", "compatibility.rs"];
 
 pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
@@ -52,7 +53,7 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     guests::build()?;
     let programs = build(&packages)?;
     let directory = target().join("coverage");
-    // Counters of an earlier run would be added to this one's.
+    // llvm-profdata would add the counters of an earlier run.
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     for (package, program) in &programs {
@@ -74,7 +75,7 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Adds the files with code that is not a test.
+/// Adds the source files below a directory, without tests.
 fn add_sources(directory: &Path, sources: &mut Vec<PathBuf>) -> Result<()> {
     let entries = fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
     for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
@@ -107,14 +108,14 @@ fn packages(asked: &[String]) -> Result<Vec<Package>> {
     });
     let members: Vec<Package> = members.collect();
     if let Some(unknown) = asked.iter().find(|name| !members.iter().any(|member| member.name == **name)) {
-        bail!("there is no package `{unknown}` in host/");
+        bail!("there is no package `{unknown}` in host/: give the name in a host/*/Cargo.toml");
     }
     let wanted = |member: &Package| if asked.is_empty() { PACKAGES.contains(&&*member.name) } else { asked.contains(&member.name) };
     Ok(members.into_iter().filter(wanted).collect())
 }
 
-/// Builds the packages' tests with counters; returns the test programs. The libraries' tests of the other packages are built as
-/// well and not run: with another selection, cargo would compile dependencies again with other features.
+/// Builds the packages' tests with counters, and returns the test programs. The library tests of the other packages are built too,
+/// and not run: with another selection, cargo would compile dependencies again with other features.
 fn build(packages: &[Package]) -> Result<Vec<(&Package, PathBuf)>> {
     let mut build = cargo("test");
     build.args(HOSTS).args(["--locked", "--no-run", "--lib", "--message-format", "json-render-diagnostics"]);
@@ -144,7 +145,7 @@ fn build(packages: &[Package]) -> Result<Vec<(&Package, PathBuf)>> {
     Ok(programs)
 }
 
-/// Names of a package's integration tests: `tests/NAME.rs` and `tests/NAME/main.rs`.
+/// Returns the names of a package's integration tests, `tests/NAME.rs` and `tests/NAME/main.rs`.
 fn integration_tests(package: &Path) -> Vec<String> {
     let entries = fs::read_dir(package.join("tests")).into_iter().flatten().filter_map(Result::ok);
     let paths = entries.map(|entry| entry.path());
@@ -152,7 +153,7 @@ fn integration_tests(package: &Path) -> Vec<String> {
     tests.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect()
 }
 
-/// The value of a member that is text, in one of cargo's messages: a line of JSON, with paths that need no escapes.
+/// Returns the value of a text member in a message of cargo, which is a line of JSON. The paths need no unescaping.
 fn text<'a>(message: &'a str, member: &str) -> Option<&'a str> {
     let (_, rest) = message.split_once(&format!("\"{member}\":\""))?;
     rest.split_once('"').map(|(value, _)| value)

@@ -1,4 +1,4 @@
-//! The examples in JavaScript and Python: built where their sources changed, with tools below `target/`.
+//! Builds the examples in JavaScript and Python, with tools below `target/`, if their sources changed.
 
 use std::path::{Path, PathBuf};
 
@@ -13,15 +13,15 @@ use crate::{
 const JAVASCRIPT: &str = "plugins/examples/orders-js";
 const PYTHON: &str = "plugins/examples/orders-python";
 
-/// What builds plugins in JavaScript and Python, as `postdate plugin build --tools` takes it.
+/// Returns the directory of the tools for JavaScript and Python, as `postdate plugin build --tools` takes it.
 pub fn tools() -> PathBuf {
     target().join("plugin-tools")
 }
 
-/// Builds both; quick where nothing has changed.
+/// Builds both examples. Does nothing for one that is up to date.
 ///
 /// # Errors
-/// Where Node.js or Python is missing: says what to install.
+/// If Node.js or Python is missing or too old; the error names the packages to install.
 pub fn build() -> Result<()> {
     let wit = tools().join("wit");
     wit::write(&wit)?;
@@ -44,7 +44,7 @@ pub fn build() -> Result<()> {
     Ok(())
 }
 
-/// The project and its component.
+/// Returns the paths of a project and its component.
 fn place(project: &str) -> (PathBuf, PathBuf) {
     let project: &Path = &root().join(project);
     (project.to_owned(), project.join("plugin.wasm"))

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: the targets of `fuzz/` under libFuzzer, built with the stable compiler.
+//! `cargo xtask fuzz`: runs the targets of `fuzz/` with libFuzzer, built with the stable compiler.
 
 use std::{
     ffi::OsString,
@@ -17,13 +17,13 @@ use crate::{
 const HELP: &str = "\
 cargo xtask fuzz [--seconds N] [TARGET...]
 
-Feeds the fuzz targets (default: component and manifest) with bytes for N seconds each (default 60), guided by which code of the
-workspace they reach. What is new and reaches more is kept in target/fuzz/TARGET; what crashes a target, in fuzz/artifacts/TARGET.
-To keep an input for good, put it into fuzz/corpus/TARGET: the tests go through that.";
+Fuzzes the targets (default: component and manifest) for N seconds each (default 60), guided by their coverage of the workspace's
+code. Inputs that reach new code are stored in target/fuzz/TARGET, and inputs that crash a target in fuzz/artifacts/TARGET.
+To keep an input, copy it to fuzz/corpus/TARGET: the tests run each input there.";
 
 const TARGETS: [&str; 2] = ["component", "manifest"];
 const DEFAULT_SECONDS: u64 = 60;
-/// One input: more is a hang.
+/// Timeout of one input.
 const INPUT_SECONDS: u32 = 20;
 const MAX_INPUT_BYTES: u32 = 64 << 10;
 
@@ -40,7 +40,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
             lexopt::Arg::Value(name) => {
                 let name = name.to_string_lossy().into_owned();
                 let known = TARGETS.iter().find(|target| **target == name);
-                asked.push(*known.with_context(|| format!("there is no fuzz target `{name}`: {}", TARGETS.join(", ")))?);
+                asked.push(*known.with_context(|| format!("there is no fuzz target `{name}`: choose from {}", TARGETS.join(", ")))?);
             }
             other => return Err(other.unexpected().into()),
         }
@@ -48,7 +48,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     if asked.is_empty() {
         asked = TARGETS.to_vec();
     }
-    // Of dependencies, those that the tests want with other features are compiled once for this; some minutes the first time.
+    // The first build takes minutes: some dependencies have other features than in the tests, and are compiled again.
     let mut build = cargo("build");
     build
         .args(HOSTS)

@@ -1,4 +1,4 @@
-//! `cargo xtask plugins`: builds all guests in one go and places them where they are used.
+//! `cargo xtask plugins`: builds all guests with one command, and copies them to their places.
 
 use std::{
     ffi::OsString,
@@ -18,13 +18,13 @@ use crate::step::{asks_for_help, root, step, target};
 const HELP: &str = "\
 cargo xtask plugins
 
-Builds the plugins (plugins/) and the guests of the tests (tests/guests/) for wasm32-wasip2, and places
+Builds the plugins (plugins/) and the test guests (tests/guests/) for wasm32-wasip2, and writes
   use-cases/NAME/validate.wasm and process.wasm   the sample bundles
-  target/guests/components/NAME.wasm              the guests of the tests
+  target/guests/components/NAME.wasm              the test guests
 Then builds the examples in JavaScript and Python, with tools that it installs into target/plugin-tools:
   plugins/examples/orders-js/plugin.wasm and orders-python/plugin.wasm";
 
-/// Cargo's name of each guest, and its place from the repository's root.
+/// Cargo's name of each guest, and its path from the repository's root.
 const PLACES: &[(&str, &str)] = &[
     ("orders_validate", "use-cases/orders/validate.wasm"),
     ("orders_process", "use-cases/orders/process.wasm"),
@@ -38,7 +38,7 @@ const PLACES: &[(&str, &str)] = &[
     ("wrong_version", "target/guests/components/wrong-version.wasm"),
 ];
 
-/// Where the guests of the tests are.
+/// Returns the directory of the test guests.
 pub fn components() -> PathBuf {
     target().join("guests/components")
 }
@@ -55,7 +55,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds and places all guests; quick where nothing has changed.
+/// Builds and places all guests. Does not touch a file that is up to date.
 pub fn build() -> Result<()> {
     let toolchain = Toolchain::find_or_install(root())?;
     let directory = target().join("guests");
@@ -72,8 +72,8 @@ pub fn build() -> Result<()> {
     Ok(())
 }
 
-/// Copies `from` to `to` where the content differs, and says whether it did. A server that watches `to` sees the old
-/// file or the new one, never a part of it.
+/// Copies `from` to `to` if the contents differ. Returns `true` if it copied. A server that watches `to` sees the old file or the
+/// new one, and never a part of it.
 fn place_file(from: &Path, to: &Path) -> Result<bool> {
     let content = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
     match fs::read(to) {

@@ -1,4 +1,4 @@
-//! `cargo xtask lambda`: the three functions, as zips that `infra/template.yaml` names.
+//! `cargo xtask lambda`: builds the three functions and their zips, which `infra/template.yaml` names.
 
 mod package;
 
@@ -21,15 +21,15 @@ const HELP: &str = "\
 cargo xtask lambda [--arch arm64|x86_64] [--out DIR]
 
 Builds processor, target and janitor for AWS Lambda (provided.al2023), optimised, and writes DIR/processor.zip,
-DIR/target.zip and DIR/janitor.zip. DIR is target/lambda, where infra/template.yaml looks for them. The same build gives
-the same bytes.
+DIR/target.zip and DIR/janitor.zip. DIR defaults to target/lambda, where infra/template.yaml expects the zips. The same program
+gives the same zip.
 
---arch is arm64 unless told otherwise, as in the template. `cargo lambda` is used where it is installed; without it, or
-with POSTDATE_GUEST_TOOLCHAIN=distro (it calls rustup), plain cargo builds for this machine's own architecture.";
+--arch defaults to arm64, as in the template. The build uses `cargo lambda` if it is installed. Without it, or with
+POSTDATE_GUEST_TOOLCHAIN=distro (`cargo lambda` calls rustup), plain cargo builds for this machine's own architecture.";
 
 const FUNCTIONS: [&str; 3] = ["processor", "target", "janitor"];
 
-/// In the root Cargo.toml.
+/// Cargo profile of the functions, from the root `Cargo.toml`.
 pub const PROFILE: &str = "lambda";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +43,11 @@ impl Arch {
         match name {
             "arm64" | "aarch64" => Ok(Self::Arm64),
             "x86_64" => Ok(Self::X86_64),
-            _ => bail!("--arch is `{name}`: it can be `arm64` or `x86_64`"),
+            _ => bail!("--arch is `{name}`: give `arm64` or `x86_64`"),
         }
     }
 
-    /// None where this machine is something that Lambda does not run.
+    /// Returns this machine's architecture, or `None` if its programs do not run on Lambda.
     fn own() -> Option<Self> {
         Self::parse(env::consts::ARCH).ok().filter(|_| env::consts::OS == "linux")
     }
@@ -60,7 +60,7 @@ impl Arch {
     }
 }
 
-/// As AWS calls it.
+/// Writes AWS's name of the architecture.
 impl Display for Arch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -102,7 +102,7 @@ fn parse(arguments: Vec<OsString>) -> Result<(Arch, PathBuf)> {
     Ok((arch, out))
 }
 
-/// Paths of the programs, in the order of [`FUNCTIONS`].
+/// Builds the functions. Returns the paths of the programs, in the order of [`FUNCTIONS`].
 fn build(arch: Arch) -> Result<Vec<PathBuf>> {
     let title = format!("Building the functions for {arch}");
     if cargo_lambda_is_installed() {
@@ -116,7 +116,7 @@ fn build(arch: Arch) -> Result<Vec<PathBuf>> {
     if Arch::own() != Some(arch) {
         bail!("{}", cannot_build(arch, Arch::own()));
     }
-    // The target is named although it is this machine's own, so that the path says what the programs are for.
+    // `--target` puts the programs into a directory that is named after the architecture.
     let mut build = cargo("build");
     build.args(["--profile", PROFILE, "--locked", "--package", "postdate-aws", "--bins", "--target", arch.triple()]);
     step(&title, &mut build)?;
@@ -124,10 +124,10 @@ fn build(arch: Arch) -> Result<Vec<PathBuf>> {
     Ok(FUNCTIONS.iter().map(|function| directory.join(function)).collect())
 }
 
-/// Builds the functions and the benchmark's baselines (`host/aws/examples`) for this machine, and zips of all in `zips`. Returns the
-/// directory of the programs. The profile `dev` shares the tests' builds.
+/// Builds the functions and the benchmark's baselines (`host/aws/examples`) for this machine, and writes their zips to `zips`. Returns
+/// the directory of the programs. The profile `dev` reuses the tests' builds.
 pub fn with_baselines(profile: &str, zips: &Path) -> Result<PathBuf> {
-    let arch = Arch::own().context("functions are built and measured on Linux, on x86_64 or arm64, only")?;
+    let arch = Arch::own().context("functions can be built and measured only on Linux, on x86_64 or arm64")?;
     let mut build = cargo("build");
     build.args(LAMBDAS).args(["--locked", "--examples"]);
     let directory = if profile == PROFILE {
@@ -158,13 +158,13 @@ fn cannot_build(arch: Arch, own: Option<Arch>) -> String {
     }
 }
 
-/// It asks rustup for the target, which is not wanted with the distribution's toolchain.
+/// Returns `true` if `cargo lambda` is installed and may be used. It calls rustup, which the distribution's toolchain replaces.
 fn cargo_lambda_is_installed() -> bool {
     let distribution = env::var_os("POSTDATE_GUEST_TOOLCHAIN").is_some_and(|choice| choice == "distro");
     !distribution && output(Command::new("cargo-lambda").current_dir(root()).args(["lambda", "--version"])).is_some()
 }
 
-/// For messages: from the repository, where it is in there.
+/// Returns a path for messages, relative to the repository's root if it is below the root.
 fn shown(path: &Path) -> std::path::Display<'_> {
     path.strip_prefix(root()).unwrap_or(path).display()
 }

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask COMMAND`. Each does its set-up itself, also on a fresh machine.
+//! The project's own commands, `cargo xtask COMMAND`. Each command installs and builds its prerequisites, also on a fresh machine.
 
 mod aws_tools;
 mod bench;
@@ -23,18 +23,18 @@ cargo xtask COMMAND
 Commands:
   serve     build everything and start `postdate serve` with the sample use cases
   test      build everything and run every test
-  build     build what the tests start, and run none
-  plugins   build the WASM plugins and place them in their bundles
+  build     build the programs of the tests without running a test
+  plugins   build the WASM plugins and copy them into their bundles
   lambda    build the AWS Lambda functions and write their zips
-  torture   kill the server at random moments under load and count what is lost
-  bench     measure, and write target/bench/
-  fuzz      feed plugin files and manifests with bytes that libFuzzer makes up
-  coverage  say which lines and branches of the runtime its tests run
+  torture   kill the server at random moments under load and check every acknowledged request
+  bench     measure the host and write target/bench/
+  fuzz      fuzz the parsers of plugin files and manifests with libFuzzer
+  coverage  print the line and branch coverage of packages by their tests
 
-`cargo xtask COMMAND --help` says more.
+`cargo xtask COMMAND --help` describes a command.
 
-Plugins are built for wasm32-wasip2. The toolchain for that is the one that rustup has installed; or, with
-POSTDATE_GUEST_TOOLCHAIN=distro or where rustup cannot add the target, Debian's packages.";
+Plugins are built for wasm32-wasip2 with rustup's toolchain, or with Debian's packages if POSTDATE_GUEST_TOOLCHAIN=distro is set or
+rustup cannot add the target.";
 
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();

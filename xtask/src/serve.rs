@@ -1,4 +1,4 @@
-//! `cargo xtask serve`: from a fresh clone to a running server.
+//! `cargo xtask serve`: builds and starts a server with the sample use cases.
 
 use std::{
     env,
@@ -31,12 +31,12 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
 
     let arguments = passed_on(arguments);
     let mut server = Command::new(host());
-    // As a variable, so that `-- --use-cases DIR` still has the last word.
+    // A variable, so that `-- --use-cases DIR` overrides it.
     if env::var_os("POSTDATE_USE_CASES").is_none() {
         server.env("POSTDATE_USE_CASES", root().join("use-cases"));
     }
     if let Some(file) = secrets_file(&arguments, env::var_os("POSTDATE_SECRETS_FILE")) {
-        eprintln!("==> Secrets, WEBHOOK_SECRET among them, come from {} and from nowhere else", file.display());
+        eprintln!("==> All secrets, WEBHOOK_SECRET included, come from {}", file.display());
     } else if env::var_os("WEBHOOK_SECRET").is_none() {
         server.env("WEBHOOK_SECRET", DEVELOPMENT_SECRET);
         eprintln!("==> WEBHOOK_SECRET is not set: webhooks are signed with the public development secret");
@@ -46,7 +46,8 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     become_(&mut server)
 }
 
-/// Returns the file that the server reads secrets from, by its argument or else by its variable; none where it reads its environment.
+/// Returns the server's secrets file, from its argument or else from the variable. `None` if the server reads secrets from its
+/// environment.
 fn secrets_file(arguments: &[OsString], variable: Option<OsString>) -> Option<PathBuf> {
     let argument = arguments.iter().enumerate().find_map(|(at, argument)| match argument.to_str()?.strip_prefix("--secrets-file")? {
         "" => arguments.get(at + 1).cloned(),
@@ -55,7 +56,7 @@ fn secrets_file(arguments: &[OsString], variable: Option<OsString>) -> Option<Pa
     argument.or(variable).map(PathBuf::from)
 }
 
-/// Takes this process's place, so that a signal for xtask is a signal for the server.
+/// Replaces this process by the server, so that signals to xtask reach the server.
 #[cfg(unix)]
 fn become_(server: &mut Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;

@@ -1,4 +1,4 @@
-//! The repository's cargo, and arguments that are passed on.
+//! Helpers of the commands: cargo in the repository, and arguments.
 
 use std::{ffi::OsString, path::PathBuf, process::Command};
 
@@ -8,19 +8,19 @@ pub use postdate_toolchains::{
     step::{output, step},
 };
 
-/// Returns the directory of builds. It is inside the repository whatever `CARGO_TARGET_DIR` says: tests look for programs there.
+/// Returns the repository's target directory. `CARGO_TARGET_DIR` does not change it, since tests look for programs there.
 pub fn target() -> PathBuf {
     root().join("target")
 }
 
-/// The same cargo that runs xtask, in the repository.
+/// Returns a command of the cargo that runs xtask, in the repository.
 pub fn cargo(subcommand: &str) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root()).env("CARGO_TARGET_DIR", target()).arg(subcommand);
     cargo
 }
 
-/// Whether the arguments ask for help about the command itself, which is printed then.
+/// Prints the help and returns `true` if the first argument asks for it.
 pub fn asks_for_help(arguments: &[OsString], help: &str) -> bool {
     let asks = matches!(arguments.first().and_then(|first| first.to_str()), Some("-h" | "--help"));
     if asks {
@@ -29,13 +29,13 @@ pub fn asks_for_help(arguments: &[OsString], help: &str) -> bool {
     asks
 }
 
-/// The value of `--seconds`.
+/// Returns the value of `--seconds`. Fails if the value is no whole number.
 pub fn seconds_of(parser: &mut lexopt::Parser) -> Result<u64> {
     let value = parser.value()?.into_string().unwrap_or_default();
-    value.parse().with_context(|| format!("--seconds is `{value}`: it has to be a whole number"))
+    value.parse().with_context(|| format!("--seconds is `{value}`: give a whole number"))
 }
 
-/// The arguments for another program, without the `--` that sets them apart from ours.
+/// Returns the arguments for another program, without a leading `--`.
 pub fn passed_on(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if arguments.first().is_some_and(|first| first == "--") {
         arguments.remove(0);

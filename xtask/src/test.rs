@@ -15,16 +15,16 @@ use crate::{
 const HELP: &str = "\
 cargo xtask test [FILTER] [-- ARGS]
 
-Builds everything and runs every test: the plugins' own, the hosts', end to end, and the cases of the sample bundles.
-The AWS tests' tools (tests/aws-tools.txt) are installed into target/aws-tools once, and what builds the examples in
-JavaScript and Python into target/plugin-tools; that needs Python 3 and its venv, Node.js and npm.
-FILTER runs only the tests whose name contains it (and no bundle's cases); ARGS go to the test programs.";
+Builds everything and runs every test: of the plugins, of the hosts, end to end, and the cases of the sample bundles.
+Installs the tools of the AWS tests (tests/aws-tools.txt) into target/aws-tools, and the tools of the examples in JavaScript and
+Python into target/plugin-tools. Needs Python 3 with venv, Node.js and npm.
+FILTER runs only the tests whose name contains it, and no bundle's cases. ARGS go to the test programs.";
 
 const TORTURE_HELP: &str = "\
 cargo xtask torture [--seconds N]
 
-Starts the server, loads it, kills it with SIGKILL at random moments and starts it again, for N seconds (default 60).
-Fails if an acknowledged request is lost, ran twice without a kill in the middle, or ran early.";
+Kills a server under load with SIGKILL at random moments, and restarts it each time, for N seconds (default 60).
+Fails if an acknowledged request is lost, ran early, or ran twice although no kill interrupted its first run.";
 
 const DEFAULT_TORTURE_SECONDS: u64 = 60;
 

@@ -26,7 +26,7 @@ pub struct CaseCall {
     pub target: Option<String>,
     /// Values by lower-case name.
     pub headers: BTreeMap<String, String>,
-    /// From 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
     /// JSON text, or any text that a test case gives a processor.
     pub body: String,

@@ -30,7 +30,7 @@ pub struct Case {
     pub target: Option<String>,
     /// Values by lower-case name.
     pub headers: BTreeMap<String, String>,
-    /// From 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
     pub secrets: BTreeMap<String, String>,
     /// JSON text, or any other text to pass to the plugin.

@@ -13,7 +13,7 @@ const MARK: &str = "xtask/Cargo.toml";
 /// directory.
 ///
 /// # Panics
-/// Where neither is inside a clone.
+/// If neither directory is inside a clone.
 pub fn root() -> &'static Path {
     static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
         let starts = [env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from), env::current_dir().ok()];

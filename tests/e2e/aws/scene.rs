@@ -113,12 +113,12 @@ pub async fn push(stack: &Stack, bundle: &Path, more: &[&str]) -> Run {
     with_credentials(stack, &[&["use-case", "push", &dir, "--to", &to, "--arch", architecture()], more].concat()).await
 }
 
-/// Where the stack's hosts read use cases.
+/// Returns the store from which the stack's hosts read use cases.
 pub fn store(stack: &Stack) -> String {
     format!("s3://postdate-{}/use-cases", stack.aws.account)
 }
 
-/// A command as somebody runs it who may do anything in the stack's account.
+/// Runs a command with credentials for every action in the stack's account.
 pub async fn with_credentials(stack: &Stack, arguments: &[&str]) -> Run {
     let url = stack.proxy.url();
     let variables =
@@ -126,7 +126,7 @@ pub async fn with_credentials(stack: &Stack, arguments: &[&str]) -> Run {
     cli_with(&variables, arguments).await
 }
 
-/// This machine's, as AWS Lambda calls it.
+/// Returns this machine's architecture by AWS Lambda's name.
 fn architecture() -> &'static str {
     if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH }
 }

@@ -1,4 +1,4 @@
-//! Use cases on disk, made by the test from the guests that `cargo xtask plugins` built.
+//! Use cases on disk, made of the guests that `cargo xtask plugins` built.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::text;
 
-/// The main part of a manifest whose two plugins do what the body says: see `tests/guests/puppet`.
+/// Tables of a manifest whose two plugins follow the commands in the body, see `tests/guests/puppet`.
 pub const PUPPET: &str = "
 [validate]
 plugin = 'puppet.wasm'
@@ -23,7 +23,7 @@ memory = '32MiB'
 timeout = '2s'
 ";
 
-/// A directory of bundles, as `postdate serve --use-cases` takes it.
+/// A directory of bundles for `postdate serve --use-cases`.
 pub struct UseCases {
     dir: TempDir,
 }
@@ -41,8 +41,8 @@ impl UseCases {
         self.path().join(name)
     }
 
-    /// Writes a bundle: the manifest, after its name, and the guests that it names. The manifest comes last, so that
-    /// a server that looks meanwhile sees no bundle yet, or the old one.
+    /// Writes a bundle: the guests that the manifest names, and the manifest with its name added. The manifest is written last,
+    /// so that a server never reads an incomplete bundle.
     pub fn write(&self, name: &str, manifest: &str) {
         let bundle = self.bundle(name);
         std::fs::create_dir_all(&bundle).expect("the bundle's directory");
@@ -62,7 +62,7 @@ impl UseCases {
         std::fs::rename(&draft, self.bundle(name).join(file)).expect("the file's place");
     }
 
-    /// A copy of one of the repository's sample bundles, with another port where the sample says 9000.
+    /// Copies a sample bundle of the repository, and replaces the receiver's port 9000 by `port`.
     pub fn copy_sample(&self, name: &str, port: u16) {
         copy(&samples().join(name), &self.bundle(name));
         let manifest = std::fs::read_to_string(self.bundle(name).join("use-case.toml")).expect("the sample's manifest");
@@ -70,17 +70,17 @@ impl UseCases {
     }
 
     pub fn remove(&self, name: &str) {
-        std::fs::remove_dir_all(self.bundle(name)).expect("the bundle goes");
+        std::fs::remove_dir_all(self.bundle(name)).expect("the bundle can be removed");
     }
 }
 
-/// Times of this year in a document, as of a year that is long over.
+/// Replaces the current year by 2001 in all times of a document.
 pub fn aged(document: &str) -> String {
     let year = chrono::Utc::now().format("%Y").to_string();
     document.replace(&format!("\"{year}-"), "\"2001-")
 }
 
-/// A version's `bundle.json`, as if it had been pushed then. Nobody has signed that.
+/// Changes the time of a version's `bundle.json` to 2001. A signature of it becomes invalid.
 pub fn aged_statement(envelope: &str) -> String {
     let mut envelope: Value = serde_json::from_str(envelope).expect("an envelope");
     let payload = BASE64_STANDARD.decode(text(&envelope, "payload")).expect("its payload");

@@ -1,11 +1,11 @@
-//! Runs of the `postdate` binary that end by themselves.
+//! Runs commands of the `postdate` binary that end by themselves.
 
 use std::process::Stdio;
 
 use postdate_tests::process::postdate;
 use postdate_tests::tools::{host, root, scratch};
 
-/// What a run came to.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Run {
     pub code: i32,
@@ -41,11 +41,11 @@ pub async fn cli(arguments: &[&str]) -> Run {
     cli_with(&[], arguments).await
 }
 
-/// A run with these variables set, and no other `POSTDATE_*` variable.
+/// Runs a command with these variables, and without any other `POSTDATE_*` variable.
 pub async fn cli_with(variables: &[(&str, &str)], arguments: &[&str]) -> Run {
     let mut command = postdate(&host());
     command.env("XDG_CACHE_HOME", scratch()).args(arguments).envs(variables.iter().copied()).current_dir(root()).stdin(Stdio::null());
-    // On a thread of its own, so that a receiver in the same test goes on answering.
+    // On a thread of its own, so that a receiver in the same test can answer meanwhile.
     let output = tokio::task::spawn_blocking(move || command.output()).await.expect("the command's thread").expect("the command runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the output is UTF-8");
     Run { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }

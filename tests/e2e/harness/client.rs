@@ -1,4 +1,4 @@
-//! A client of the API that checks what holds for every answer.
+//! A client of the API that checks the common rules of every answer.
 
 use postdate_tests::serve;
 use reqwest::header::HeaderMap;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{PATIENCE, PAYLOAD, eventually, text};
 
-/// One server's API.
+/// A client of one server.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -15,7 +15,7 @@ pub struct Client {
     key: Option<String>,
 }
 
-/// An answer whose general form was checked.
+/// An answer that follows the common rules.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -29,12 +29,12 @@ impl Client {
         Self { http, url: url.to_owned(), key: key.map(str::to_owned) }
     }
 
-    /// The same server, with another key or none.
+    /// Returns a client of the same server with another key, or without one.
     pub fn with_key(&self, key: Option<&str>) -> Self {
         Self { key: key.map(str::to_owned), ..self.clone() }
     }
 
-    /// A call to be completed and sent with [`Self::send`].
+    /// Returns a call, to be completed and sent with [`Self::send`].
     pub fn call(&self, method: Method, path: &str) -> RequestBuilder {
         let call = self.http.request(method, format!("{}{path}", self.url));
         match &self.key {
@@ -43,13 +43,13 @@ impl Client {
         }
     }
 
-    /// Sends a call; whatever is not an answer fails the test.
+    /// Sends a call. Panics if no answer comes.
     pub async fn send(&self, call: RequestBuilder) -> Answer {
         self.try_send(call).await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
     }
 
-    /// Sends a call; an error is one of the connection. Checks what every answer has: a correlation id in header and
-    /// body, and for an error the form of RFC 9457.
+    /// Sends a call. Fails if the connection fails. Panics unless the answer has the same correlation id in header and body,
+    /// and, for an error, the form of RFC 9457.
     pub async fn try_send(&self, call: RequestBuilder) -> reqwest::Result<Answer> {
         let response = call.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -84,21 +84,21 @@ impl Client {
         self.send(self.call(Method::DELETE, path)).await
     }
 
-    /// Posts a request, which has to be accepted; returns its id.
+    /// Posts a request, and returns its id. Panics if the server does not accept the request.
     pub async fn submit(&self, use_case: &str, body: Value) -> String {
         let answer = self.post(&format!("/requests/{use_case}"), &marked(body)).await;
         assert_eq!(answer.status, 202, "{}", answer.body);
         text(&answer.body, "correlationId").to_owned()
     }
 
-    /// The request, whole.
+    /// Returns the request's document.
     pub async fn request(&self, id: &str) -> Value {
         let answer = self.get(&format!("/requests/{id}")).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.body
     }
 
-    /// The request, once it has that status.
+    /// Waits until the request has the status, and returns its document.
     pub async fn reaches(&self, id: &str, status: &str) -> Value {
         eventually(&format!("{id} to be {status}"), async || {
             let request = self.request(id).await;
@@ -107,13 +107,13 @@ impl Client {
         .await
     }
 
-    /// Moves the test clock, and with it everything that falls due.
+    /// Advances the test clock; the server runs all requests that become due.
     pub async fn advance(&self, by: &str) {
         let answer = self.post("/test-clock", &json!({ "advance": by })).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
 
-    /// Posts a request due in a second, lets the second pass on the test clock, and returns what came of it.
+    /// Posts a request with a delay of one second, advances the test clock by one second, and returns the request's document.
     pub async fn run(&self, use_case: &str, mut body: Value) -> Value {
         body["delay"] = json!("PT1S");
         let id = self.submit(use_case, body).await;
@@ -122,7 +122,7 @@ impl Client {
     }
 }
 
-/// The body with the mark that no log may show, unless the test has put it somewhere itself.
+/// Adds [`PAYLOAD`] to a body that does not contain it.
 fn marked(mut body: Value) -> Value {
     if !body.to_string().contains(PAYLOAD) {
         body["note"] = json!(PAYLOAD);
@@ -131,19 +131,19 @@ fn marked(mut body: Value) -> Value {
 }
 
 impl Answer {
-    /// The header as text; empty where it is not there.
+    /// Returns a header's text, or an empty text if it is missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// Fails unless the answer is this error.
+    /// Panics unless the answer is this error. Returns the body.
     #[track_caller]
     pub fn expect_fault(self, status: u16, code: &str) -> Value {
         assert_eq!((self.status, self.body["code"].as_str().unwrap_or_default()), (status, code), "{}", self.body);
         self.body
     }
 
-    /// Fails unless the answer has this status.
+    /// Panics unless the answer has this status. Returns the body.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);

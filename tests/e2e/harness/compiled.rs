@@ -1,5 +1,5 @@
-//! Compiled plugins, passed on from one test's server to the next: compiling the reference validator takes seconds, and
-//! what a plugin compiles to is the same for all. Keys and digests of the server's cache keep it from taking a wrong one.
+//! A cache of compiled plugins that the tests' servers share, since the reference validator takes seconds to compile. A server
+//! finds the right entry by the keys of its own cache, and checks the digests.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -12,15 +12,15 @@ fn store() -> PathBuf {
     scratch().join("compiled")
 }
 
-/// Gives a new data directory what other servers have compiled.
+/// Copies the shared cache into a new data directory.
 pub fn lend(data: &Path) {
     let place = data.join("compiled");
-    // As the server makes it: it refuses one that others can write.
+    // The server refuses a cache directory that other users can write.
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&place).expect("the cache's directory");
     pass_on(&store(), &place);
 }
 
-/// Keeps what a server has compiled.
+/// Copies a server's compiled plugins into the shared cache.
 pub fn keep(data: &Path) {
     fs::create_dir_all(store()).expect("the store's directory");
     pass_on(&data.join("compiled"), &store());
@@ -35,7 +35,7 @@ fn pass_on(from: &Path, to: &Path) {
         if name.to_string_lossy().starts_with('.') || place.exists() {
             continue;
         }
-        // Through another name, since tests of this and of other processes copy at the same time.
+        // Written under a unique name and renamed: other tests and processes copy at the same time.
         let draft = to.join(format!(".{}-{}", std::process::id(), DRAFTS.fetch_add(1, Ordering::Relaxed)));
         fs::copy(entry.path(), &draft).and_then(|_| fs::rename(&draft, &place)).expect("a copy of a compiled plugin");
     }

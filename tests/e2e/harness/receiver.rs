@@ -1,4 +1,4 @@
-//! An HTTP server in the test, to which requests are delivered: records each, and answers as the test says.
+//! An HTTP server in the test that receives deliveries, records them, and answers by the test's script.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,19 +13,19 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::task::AbortHandle;
 
-/// What came in.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     pub at: DateTime<Utc>,
     pub method: Method,
-    /// With the query.
+    /// Path with the query string.
     pub path: String,
     pub headers: HeaderMap,
     pub body: String,
 }
 
 impl Delivery {
-    /// The header as text; empty where it is not there.
+    /// Returns a header's text, or an empty text if it is missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
@@ -36,7 +36,7 @@ impl Delivery {
     }
 }
 
-/// What is answered.
+/// The answer to a delivery.
 #[derive(Debug, Clone, Default)]
 pub struct Reply {
     status: u16,
@@ -71,7 +71,7 @@ struct Shared {
     script: Box<Script>,
 }
 
-/// Runs until it is dropped.
+/// A receiver on 127.0.0.1. Runs until it is dropped.
 pub struct Receiver {
     pub port: u16,
     shared: Arc<Shared>,
@@ -79,7 +79,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Answers what `script` says to each request, which also gets to know how many came before.
+    /// Starts a receiver that answers by `script`, whose second argument is the number of earlier deliveries.
     pub async fn start(script: impl Fn(&Delivery, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let port = listener.local_addr().expect("the port").port();
@@ -89,7 +89,7 @@ impl Receiver {
         Self { port, shared, task: serving.abort_handle() }
     }
 
-    /// Answers 200 to everything.
+    /// Starts a receiver that answers 200 to every request.
     pub async fn accepting() -> Self {
         Self::start(|_, _| Reply::ok("done")).await
     }

@@ -1,4 +1,4 @@
-//! A real `postdate serve`: started, killed, stopped and started again on the same data.
+//! A real `postdate serve` process, which a test can start, kill, stop and restart on the same data.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -13,10 +13,10 @@ use super::client::Client;
 use super::compiled;
 use super::{PATIENCE, PAYLOAD, SECRET, START, UseCases, eventually};
 
-/// How a server is to be started.
+/// Settings of a server.
 pub struct Builder {
     pub use_cases: UseCases,
-    /// Where `data` is, unless the test names another place.
+    /// Data directory, unless `data` is set.
     temporary: TempDir,
     data: Option<PathBuf>,
     arguments: Vec<String>,
@@ -31,7 +31,7 @@ impl Builder {
         self
     }
 
-    /// A sample bundle of the repository, its receiver being on `port`.
+    /// Adds a sample bundle of the repository, whose receiver is on `port`.
     pub fn sample(self, name: &str, port: u16) -> Self {
         self.use_cases.copy_sample(name, port);
         self
@@ -47,7 +47,7 @@ impl Builder {
         self
     }
 
-    /// The API key, which the server asks for and the client brings.
+    /// Sets the API key of server and client.
     pub fn key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
         self.variable("POSTDATE_API_KEY", key)
@@ -58,18 +58,18 @@ impl Builder {
         self
     }
 
-    /// The clock stands at [`START`] until the test moves it.
+    /// Uses a test clock, which stands at [`START`] until the test advances it.
     pub fn test_clock(self) -> Self {
         self.arguments(&["--test-clock", START])
     }
 
-    /// Keeps its data there, and not in a directory that goes with the test.
+    /// Sets a data directory that outlives the server.
     pub fn data_at(mut self, place: &Path) -> Self {
         self.data = Some(place.to_owned());
         self
     }
 
-    /// Starts it, and waits until it answers.
+    /// Starts the server, and waits until it is ready.
     pub async fn start(self) -> Server {
         compiled::lend(self.temporary.path());
         let place = self.temporary.path().to_owned();
@@ -79,14 +79,14 @@ impl Builder {
         server
     }
 
-    /// Starts a server that refuses to start; returns what it wrote.
+    /// Starts a server that must exit with code 1. Returns its output.
     pub async fn refused(&self) -> String {
         let log = Log::default();
         let mut process = Process::start(&mut self.command(), &log.0);
-        let status = eventually("the server to refuse", async || process.exited()).await;
+        let status = eventually("the server to exit", async || process.exited()).await;
         assert_eq!(status.code(), Some(1), "{}", log.text());
-        // The last line may be read only after the end.
-        eventually("the reason", async || (log.len() > 0).then(|| log.text())).await
+        // The reader thread may get the last line after the process ended.
+        eventually("the error in the log", async || (log.len() > 0).then(|| log.text())).await
     }
 
     fn data(&self) -> &Path {
@@ -102,7 +102,7 @@ impl Builder {
     }
 }
 
-/// A server process and everything that it lives on. Killed when dropped; its log is shown where the test failed.
+/// A server process, its data and its use cases. Killed when dropped; if the test failed, its log is printed.
 pub struct Server {
     builder: Builder,
     process: Option<Process>,
@@ -111,7 +111,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// On 127.0.0.1, any free port, data and use cases of its own.
+    /// Returns a builder: any free port of 127.0.0.1, a new data directory, and no use cases.
     pub fn builder() -> Builder {
         Builder {
             use_cases: UseCases::new(),
@@ -124,7 +124,7 @@ impl Server {
         }
     }
 
-    /// The usual one: a use case `puppet`, and a clock that the test moves.
+    /// Starts a server with the use case `puppet` and a test clock.
     pub async fn puppet() -> Self {
         Self::builder().use_case("puppet", super::PUPPET).test_clock().start().await
     }
@@ -133,32 +133,32 @@ impl Server {
         &self.builder.use_cases
     }
 
-    /// Its data directory.
+    /// Returns the data directory.
     pub fn data(&self) -> &Path {
         self.builder.data()
     }
 
-    /// Other arguments for the next start.
+    /// Replaces the arguments for the next start.
     pub fn set_arguments(&mut self, arguments: &[&str]) {
         self.builder.arguments = arguments.iter().map(|&text| text.to_owned()).collect();
     }
 
-    /// What another server would say that is started on the same data and use cases.
+    /// Starts a second server on the same data and use cases, which must exit with code 1. Returns its output.
     pub async fn second_refused(&self) -> String {
         self.builder.refused().await
     }
 
     pub fn pid(&self) -> u32 {
-        self.process.as_ref().expect("it runs").id()
+        self.process.as_ref().expect("the process runs").id()
     }
 
-    /// Starts it again, on the same data, without waiting until it is ready.
+    /// Restarts the server on the same data. Does not wait until it is ready.
     pub fn begin(&mut self) {
-        assert!(self.process.is_none(), "it runs already");
+        assert!(self.process.is_none(), "the server runs already");
         self.process = Some(Process::start(&mut self.builder.command(), &self.log.0));
     }
 
-    /// Starts it again, and waits until it is ready.
+    /// Restarts the server on the same data, and waits until it is ready.
     pub async fn start(&mut self) {
         let before = self.log.len();
         self.begin();
@@ -172,13 +172,13 @@ impl Server {
         self.api = Client::new(&url, self.builder.key.as_deref());
     }
 
-    /// The first log line that fits, once it has been read: the process writes it before an answer, a thread of the
-    /// test reads it in its own time.
+    /// Waits for a log line that fits, and returns the first one. A wait is needed because a thread of the test reads the lines,
+    /// possibly after the answer to a call.
     pub async fn logged(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         eventually(&format!("a log line {what}"), async || self.log.lines(0).into_iter().find(&fits)).await
     }
 
-    /// SIGKILL: nothing of the process runs after it.
+    /// Kills the process with SIGKILL.
     pub fn kill(&mut self) {
         self.process = None;
     }
@@ -188,19 +188,19 @@ impl Server {
         self.start().await;
     }
 
-    /// SIGTERM, without waiting for what comes of it.
+    /// Sends SIGTERM. Does not wait for the end.
     pub fn terminate(&self) {
-        self.process.as_ref().expect("it runs").signal(Signal::TERM);
+        self.process.as_ref().expect("the process runs").signal(Signal::TERM);
     }
 
-    /// Waits for the process to end by itself.
+    /// Waits until the process has ended, and returns its exit status.
     pub async fn ended(&mut self) -> ExitStatus {
         let status = eventually("the server to end", async || self.exited()).await;
         self.process = None;
         status
     }
 
-    /// SIGTERM, and its end, which has to be a good one.
+    /// Sends SIGTERM, and waits for the end. Panics if the exit status is not success.
     pub async fn stop(&mut self) {
         self.terminate();
         let status = self.ended().await;
@@ -223,7 +223,7 @@ impl Drop for Server {
     }
 }
 
-/// Lines so far, over all starts of one server.
+/// The log lines of all starts of a server that have been read so far.
 #[derive(Clone, Default)]
 pub struct Log(pub Lines);
 
@@ -236,14 +236,14 @@ impl Log {
         self.0.text()
     }
 
-    /// The lines from the `skip`th on, each of which has to be a JSON object.
+    /// Returns all lines but the first `skip`. Panics if one is not JSON.
     #[track_caller]
     pub fn lines(&self, skip: usize) -> Vec<Value> {
         let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|error| panic!("not a JSON line ({error}): {line}"));
         self.0.all().iter().skip(skip).map(parse).collect()
     }
 
-    /// The address that the server says it got, once it says so.
+    /// Returns the `url` of the line `ready` after the first `skip` lines, or `None` before the server is ready.
     pub fn url(&self, skip: usize) -> Option<String> {
         let parse = |line: &String| serde_json::from_str::<Value>(line).ok();
         let lines = self.0.all();
@@ -251,7 +251,7 @@ impl Log {
         ready.find_map(|line| line["url"].as_str().map(str::to_owned))
     }
 
-    /// Fails where a line holds what no line may hold.
+    /// Panics if a line contains a payload or a secret.
     pub fn assert_discreet(&self) {
         for line in &self.0.all() {
             assert!(!line.contains(PAYLOAD), "a payload is in the log: {line}");

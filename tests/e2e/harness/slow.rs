@@ -1,15 +1,15 @@
-//! Plugins that take long to compile, and the processes that do it.
+//! Plugins that take long to compile, and the compiler processes of a server.
 
 use std::path::PathBuf;
 
 use super::guest;
 
-/// A function of this many branches, each of which may change one of this many variables: what a compiler has to know of each
-/// variable at each branch grows with the product. Takes about half a second, and 200 MiB.
+/// Size of a slow function: each branch may change one of the variables. A compiler tracks each variable at each branch, so the
+/// cost grows with the product. These values take about 0.5 s and 200 MiB.
 const BRANCHES: usize = 4000;
 const VARIABLES: usize = 400;
 
-/// A guest with dead weight of `functions` that are hard to compile: it does what it did, once that is done.
+/// Returns a guest with this many unused slow functions. Its behaviour is unchanged.
 pub fn slow(name: &str, functions: usize) -> Vec<u8> {
     // (loop (if (local.get a) (then (local.set b (i32.add (local.get a) (local.get 0))))) … (br_if 0 (local.get 1)))
     let mut code = vec![0x03, 0x40];
@@ -26,7 +26,7 @@ pub fn slow(name: &str, functions: usize) -> Vec<u8> {
     with_module(name, &[types, declared, bodies].concat())
 }
 
-/// A guest, with a core module of these sections that nothing uses.
+/// Returns a guest with an unused core module of these sections added.
 pub fn with_module(name: &str, sections: &[u8]) -> Vec<u8> {
     let component = std::fs::read(guest(name)).expect("the guest");
     [component, section(1, &[b"\0asm\x01\0\0\0", sections].concat())].concat()
@@ -49,12 +49,12 @@ fn leb(mut number: usize) -> Vec<u8> {
     }
 }
 
-/// The place in `/proc` of a compiler that `parent` has started for a component of that length.
+/// Returns the directory in `/proc` of the compiler process that `parent` started for a component of `component` bytes.
 pub fn child_of(parent: u32, component: usize) -> Option<PathBuf> {
     let work = format!("\"bytes\":{component},");
     std::fs::read_dir("/proc").ok()?.filter_map(Result::ok).map(|entry| entry.path()).find(|place| {
         let text = |file| std::fs::read_to_string(place.join(file)).unwrap_or_default();
-        // After the name in brackets: the state, and the parent.
+        // In `stat`, state and parent follow the name in brackets.
         let stat = text("stat");
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
         fields.first() != Some(&"Z") && fields.get(1) == Some(&&*parent.to_string()) && text("cmdline").contains(&work)

@@ -1,4 +1,4 @@
-//! The ledger's table, as `infra/template.yaml` makes it.
+//! DynamoDB: the ledger's table, as `infra/template.yaml` creates it.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ impl Aws {
         self.json("dynamodb", "CreateTable", &table).await;
     }
 
-    /// All items, with attributes as DynamoDB writes them: `{"pk":{"S":"…"}}`.
+    /// Returns all items in DynamoDB's JSON: `{"pk":{"S":"…"}}`.
     pub async fn items(&self, table: &str) -> Vec<Value> {
         let mut all = Vec::new();
         let mut call = json!({ "TableName": table, "ConsistentRead": true });
@@ -41,7 +41,7 @@ impl Aws {
         }
     }
 
-    /// One item, where it is there.
+    /// Returns an item, or `None` if the table has none with this key.
     pub async fn item(&self, table: &str, pk: &str, sk: &str) -> Option<Value> {
         let call = json!({ "TableName": table, "ConsistentRead": true, "Key": { "pk": { "S": pk }, "sk": { "S": sk } } });
         Some(self.json("dynamodb", "GetItem", &call).await["Item"].take()).filter(Value::is_object)

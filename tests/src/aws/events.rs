@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Aws, expect};
 
 impl Aws {
-    /// All rules of the default bus, as `ListRules` shows them.
+    /// Returns all rules of the default bus, as `ListRules` shows them.
     pub async fn list_rules(&self) -> Vec<Value> {
         self.pages("events", "ListRules", json!({}), "Rules").await
     }
@@ -20,7 +20,7 @@ impl Aws {
         expect("CreateScheduleGroup", self.send(call).await);
     }
 
-    /// Names of all schedules of a group.
+    /// Returns the names of all schedules of a group.
     pub async fn list_schedules(&self, group: &str) -> Vec<String> {
         let call = self.call("scheduler", Method::GET, &format!("/schedules?ScheduleGroup={group}"));
         let answer: Value = serde_json::from_str(&expect("ListSchedules", self.send(call).await)).expect("JSON");
@@ -28,13 +28,13 @@ impl Aws {
         schedules.iter().filter_map(|schedule| schedule["Name"].as_str().map(str::to_owned)).collect()
     }
 
-    /// The schedule, whole; none where it is gone.
+    /// Returns the answer of `GetSchedule`, or `None` if there is no such schedule.
     pub async fn get_schedule(&self, group: &str, name: &str) -> Option<Value> {
         let call = self.call("scheduler", Method::GET, &format!("/schedules/{name}?groupName={group}"));
         self.send(call).await.ok().map(|answer| serde_json::from_str(&answer).expect("JSON"))
     }
 
-    /// False where it is gone already.
+    /// Deletes a schedule. Returns `false` if there is no such schedule.
     pub async fn delete_schedule(&self, group: &str, name: &str) -> bool {
         let call = self.call("scheduler", Method::DELETE, &format!("/schedules/{name}?groupName={group}"));
         self.send(call).await.is_ok()

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::{Aws, expect};
 
-/// A message as `ReceiveMessage` gives it.
+/// A message of a queue.
 #[derive(Debug, Clone)]
 pub struct Message {
     pub body: String,
-    /// Its whole form, with `MessageId`, `Attributes`, `MessageAttributes`.
+    /// The message in the answer of `ReceiveMessage`, with `MessageId`, `Attributes`, `MessageAttributes`.
     pub whole: Value,
 }
 
@@ -20,14 +20,14 @@ impl Message {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.body))
     }
 
-    /// The text of a message attribute; empty where it is not there.
+    /// Returns the text of a message attribute, or an empty text if the message does not have it.
     pub fn attribute(&self, name: &str) -> &str {
         self.whole["MessageAttributes"][name]["StringValue"].as_str().unwrap_or_default()
     }
 }
 
 impl Aws {
-    /// Returns the queue's URL. A name that ends in `.fifo` makes a FIFO queue.
+    /// Creates a queue, and returns its URL. A name that ends in `.fifo` makes a FIFO queue.
     pub async fn create_queue(&self, name: &str) -> String {
         let fifo = std::path::Path::new(name).extension().is_some_and(|extension| extension == "fifo");
         let attributes = if fifo { json!({ "FifoQueue": "true" }) } else { json!({}) };
@@ -42,7 +42,7 @@ impl Aws {
         self.json("sqs", "SendMessage", &message).await;
     }
 
-    /// Takes what is visible now, and deletes it.
+    /// Receives all visible messages, and deletes them.
     pub async fn take_messages(&self, queue: &str) -> Vec<Message> {
         let mut all = Vec::new();
         loop {
@@ -63,7 +63,7 @@ impl Aws {
         }
     }
 
-    /// A topic, and a queue that gets what is published to it, as it is. Returns the topic's ARN and the queue's URL.
+    /// Creates a topic, and a queue that is subscribed to it with raw delivery. Returns the topic's ARN and the queue's URL.
     pub async fn create_topic(&self, name: &str) -> (String, String) {
         let queue = self.create_queue(&format!("{name}-readers")).await;
         let topic = self.sns("CreateTopic", &[("Name", name)], "TopicArn").await;
@@ -74,7 +74,7 @@ impl Aws {
         (topic, queue)
     }
 
-    /// A call of SNS; returns the text of one element of the answer.
+    /// Calls SNS. Returns the text of one element of the answer.
     async fn sns(&self, action: &str, fields: &[(&str, &str)], element: &str) -> String {
         let mut form = format!("Action={action}&Version=2010-03-31");
         for (name, value) in fields {

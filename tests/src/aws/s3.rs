@@ -19,7 +19,7 @@ impl Aws {
         expect("PutObject", self.send(call).await);
     }
 
-    /// An object that is text.
+    /// Returns an object as text.
     pub async fn get_object(&self, bucket: &str, key: &str) -> String {
         expect("GetObject", self.send(self.call("s3", Method::GET, &format!("/{bucket}/{key}"))).await)
     }
@@ -29,7 +29,7 @@ impl Aws {
         expect("DeleteObject", self.send(call).await);
     }
 
-    /// Puts a directory's files under a prefix, each by its path from there.
+    /// Uploads all files below a directory. A key is `PREFIX/` and the path inside the directory.
     pub async fn put_directory(&self, bucket: &str, prefix: &str, directory: &Path) {
         for path in files::below(directory) {
             let inside = path.strip_prefix(directory).expect("a path inside").display().to_string();

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Aws;
 
 impl Aws {
-    /// A `SecureString`, new or with another value than before.
+    /// Creates a `SecureString`, or replaces its value.
     pub async fn put_parameter(&self, name: &str, value: &str) {
         self.json("ssm", "PutParameter", &json!({ "Name": name, "Value": value, "Type": "SecureString", "Overwrite": true })).await;
     }
@@ -14,7 +14,7 @@ impl Aws {
         self.json("ssm", "DeleteParameter", &json!({ "Name": name })).await;
     }
 
-    /// A secret, new or with another value than before.
+    /// Creates a secret, or replaces its value.
     pub async fn put_secret(&self, name: &str, value: &str) {
         let create = json!({ "Name": name, "SecretString": value, "ClientRequestToken": token() });
         if self.try_json("secretsmanager", "CreateSecret", &create).await.is_err() {
@@ -28,7 +28,7 @@ impl Aws {
     }
 }
 
-/// As the service wants it: 32 to 64 characters, another each time.
+/// Returns a new `ClientRequestToken`: 32 characters, of the 32 to 64 that the service allows.
 fn token() -> String {
     use std::sync::atomic::{AtomicU64, Ordering};
     static TOKENS: AtomicU64 = AtomicU64::new(1);

@@ -1,4 +1,4 @@
-//! Delivering, and what AWS does after a failure.
+//! Deliveries, and AWS's retries and dead letters after a failure.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use super::{Driver, Due, Source};
 use crate::aws::REGION;
 use crate::lambda::{Failure, Function};
 
-/// As in `infra/template.yaml`: the delay queue's redrive policy and visibility, the function's asynchronous retries.
+/// Values of `infra/template.yaml`: the delay queue's redrive policy and visibility timeout, the function's asynchronous retries.
 const MAX_RECEIVE_COUNT: u32 = 5;
 const VISIBILITY: TimeDelta = TimeDelta::seconds(180);
 const MAX_ASYNC_DELIVERIES: u32 = 3;
@@ -27,18 +27,18 @@ pub async fn deliver(function: &Function, due: &Due) -> Result<Value, Failure> {
     Err(Failure { kind: "batchItemFailures".to_owned(), message: answer.to_string() })
 }
 
-/// When a failed delivery is tried again; none where that was the last one.
+/// Returns the next delivery of an event whose delivery failed, or `None` after the last one.
 pub fn again(due: &Due, now: DateTime<Utc>) -> Option<Due> {
     let deliveries = due.deliveries + 1;
     let (most, wait) = match due.source {
         Source::Message => (MAX_RECEIVE_COUNT, VISIBILITY),
-        // Lambda waits a minute before the second, two before the third.
+        // Lambda waits one minute before the second delivery and two minutes before the third.
         Source::Rule | Source::Schedule => (MAX_ASYNC_DELIVERIES, TimeDelta::minutes(deliveries.into())),
     };
     (deliveries < most).then(|| Due { deliveries, at: now + wait, ..due.clone() })
 }
 
-/// What Lambda makes of one message.
+/// Returns the event that Lambda makes of one message.
 pub fn sqs_event(due: &Due, queue: &str) -> Value {
     let body = due.event.as_str().map_or_else(|| due.event.to_string(), str::to_owned);
     let mut path = queue.rsplit('/');
@@ -55,7 +55,7 @@ pub fn sqs_event(due: &Due, queue: &str) -> Value {
             "ApproximateFirstReceiveTimestamp": sent,
         },
         "messageAttributes": {},
-        // Nobody checks it; of the right shape.
+        // A digest of the right length. The functions do not check it.
         "md5OfBody": hex(&Sha256::digest(&body)[..16]),
         "eventSource": "aws:sqs",
         "eventSourceARN": format!("arn:aws:sqs:{REGION}:{account}:{name}"),
@@ -64,7 +64,7 @@ pub fn sqs_event(due: &Due, queue: &str) -> Value {
 }
 
 impl Driver {
-    /// After the last delivery: SQS moves the message, Lambda writes a record of what it was invoked with.
+    /// Sends an event to the dead-letter queue after its last delivery: SQS moves the message, Lambda sends an invocation record.
     pub(super) async fn give_up(&self, due: &Due, failure: &Failure) {
         let body = match due.source {
             Source::Message => due.event.clone(),
@@ -73,8 +73,8 @@ impl Driver {
         self.aws.send_message(&self.sources.dead_letters, &text_of(&body), &[]).await;
     }
 
-    /// What EventBridge does with an event that it cannot deliver to the target at all, such as `NO_PERMISSIONS` or
-    /// `THROTTLING` for the longest age: to the dead-letter queue, with what was wrong in message attributes.
+    /// Sends an event to the dead-letter queue as EventBridge does if it cannot invoke the target, such as for
+    /// `NO_PERMISSIONS`, or `THROTTLING` until the maximum age. Message attributes give the error.
     pub async fn undeliverable(&self, due: &Due, code: &str) {
         self.state().fired.insert(due.key.clone());
         let kind = if due.source == Source::Schedule { "scheduler" } else { "events" };
@@ -87,7 +87,7 @@ impl Driver {
             (name, resource.as_str()),
             ("TARGET_ARN", &due.target),
             ("ERROR_CODE", code),
-            ("ERROR_MESSAGE", "said by the test"),
+            ("ERROR_MESSAGE", "injected by the test"),
             ("EXHAUSTED_RETRY_CONDITION", "MaximumEventAgeInSeconds"),
             ("RETRY_ATTEMPTS", "12"),
         ];
@@ -95,7 +95,7 @@ impl Driver {
     }
 }
 
-/// "Retaining records of asynchronous invocations", Lambda's developer guide.
+/// Returns an invocation record. Source: "Retaining records of asynchronous invocations", Lambda's developer guide.
 fn invocation_record(due: &Due, failure: &Failure, now: DateTime<Utc>) -> Value {
     json!({
         "version": "1.0",

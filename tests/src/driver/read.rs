@@ -1,4 +1,4 @@
-//! Reading what is pending, and checking it.
+//! Reads and checks pending rules, schedules and messages.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::fault_proxy::Recorded;
 use crate::lawful;
 
 impl Driver {
-    /// Every target of every rule that will fire.
+    /// Returns an event for each target of each rule that will fire.
     pub(super) async fn rules(&self) -> Vec<Due> {
         let mut all = Vec::new();
         for rule in self.aws.list_rules().await {
@@ -32,15 +32,15 @@ impl Driver {
         all
     }
 
-    /// Every schedule of the group.
+    /// Returns an event for each schedule of the group.
     pub(super) async fn schedules(&self) -> Vec<Due> {
         let group = &self.sources.group;
         let mut all = Vec::new();
         for name in self.aws.list_schedules(group).await {
-            // It may have been deleted in between.
+            // The schedule may have been deleted since the list was read.
             let Some(mut schedule) = self.aws.get_schedule(group, &name).await else { continue };
             if schedule["ClientToken"].is_null() {
-                // Not read back by AWS; the call was checked for it.
+                // AWS does not return the token. The fault proxy has checked the call's token.
                 schedule["ClientToken"] = json!("not-read-back");
             }
             expect_lawful("CreateSchedule", "scheduler", &schedule);
@@ -51,8 +51,8 @@ impl Driver {
         all
     }
 
-    /// Every message that a Lambda sent to the delay queue. Taken from the proxy's record: moto would keep a message
-    /// back on a clock that no test moves.
+    /// Returns an event for each message that a Lambda sent to a delay queue. The messages come from the proxy's record:
+    /// moto delays a message by the real clock.
     pub(super) fn messages(&self) -> Vec<Due> {
         let mut all = Vec::new();
         for call in self.proxy.calls("sqs", "SendMessage").iter().filter(|call| call.done()) {
@@ -73,7 +73,7 @@ impl Driver {
     fn message(&self, call: &Recorded, entry: &Value, sent: Option<&Value>) -> Option<Due> {
         let delay = entry["DelaySeconds"].as_i64().unwrap_or(0);
         let id = text(sent?, "MessageId").to_owned();
-        // The body as it is; what is no JSON is delivered as text, and the target has to say so.
+        // A body that is no JSON is delivered as text, so that the target can reject it.
         let body = entry["MessageBody"].as_str().unwrap_or_default();
         let event = serde_json::from_str(body).unwrap_or_else(|_| body.into());
         let at = call.at + TimeDelta::seconds(delay);
@@ -81,15 +81,15 @@ impl Driver {
         Some(Due { source: Source::Message, key: format!("message {id}"), name: id, at, target, event, deliveries: 0, queue })
     }
 
-    /// The delay queue that a message is for, and who reads it; none where it is another queue.
+    /// Returns the delay queue of a message, and the function that reads it. `None` for any other queue.
     fn queue_of(&self, call: &Recorded) -> Option<(String, String)> {
-        // By its path: a host may name the queue by the proxy's address or by moto's.
+        // Only the paths are compared: a URL may have the proxy's address or moto's.
         let path = |url: &str| url.splitn(4, '/').nth(3).map(str::to_owned);
         let to = path(call.body["QueueUrl"].as_str().unwrap_or_default());
         self.sources.queues.iter().find(|(queue, _)| path(queue) == to).cloned()
     }
 
-    /// When a Lambda last gave the rule its time or its targets; none for a rule that the test made.
+    /// Returns the time at which a Lambda last put the rule or its targets. `None` for a rule that the test made.
     fn armed_at(&self, rule: &str) -> Option<DateTime<Utc>> {
         let put = |call: &Recorded| {
             call.done()
@@ -108,7 +108,7 @@ fn due(source: Source, name: &str, at: DateTime<Utc>, target: &Value, key: Strin
 #[track_caller]
 fn expect_lawful(action: &str, service: &str, body: &Value) {
     let problems = lawful::problems(service, action, body);
-    assert!(problems.is_empty(), "AWS would not have taken this by {action}, for {problems:?}: {body}");
+    assert!(problems.is_empty(), "AWS would refuse {action} for {problems:?}: {body}");
 }
 
 fn text<'a>(document: &'a Value, member: &str) -> &'a str {

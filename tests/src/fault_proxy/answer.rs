@@ -1,5 +1,5 @@
-//! What AWS answers when it does not do what it was asked: codes, statuses and shapes differ from service to service.
-//! From each service's API reference, "Errors" of the action and "Common errors".
+//! AWS's error responses. Codes, statuses and shapes differ between services; they are from each service's API reference,
+//! "Errors" of the action and "Common errors".
 
 use http_body_util::Full;
 use hyper::Response;
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::Fault;
 use crate::serve::Answer;
 
-/// The account in what is said to a call that is not allowed.
+/// Account in the message of `AccessDenied`, which a client of the API must not see.
 const SECRET_ACCOUNT: &str = "987654321098";
 
-/// The answer of a fault that is an answer.
+/// Returns the error response of a fault.
 pub fn answer(fault: Fault, service: &str, action: &str, body: &Value) -> Answer {
     if fault == Fault::PartFailed {
         return part_failed(action, body);
@@ -21,17 +21,17 @@ pub fn answer(fault: Fault, service: &str, action: &str, body: &Value) -> Answer
     }
     let (status, code) = code(fault, service);
     let message = match fault {
-        // With the ARNs that AWS names, and no client is to see.
+        // AWS names these ARNs. The product must not show them to a client.
         Fault::AccessDenied => format!(
             "User: arn:aws:sts::{SECRET_ACCOUNT}:assumed-role/postdate-role/f is not authorized to perform: {service}:{action} \
              on resource: arn:aws:{service}:eu-central-1:{SECRET_ACCOUNT}:it because no identity-based policy allows the {service}:{action} action"
         ),
-        _ => "said by the test".to_owned(),
+        _ => "injected by the test".to_owned(),
     };
     error(service, status, code, &message)
 }
 
-/// What AWS says to a call that is not well-formed.
+/// Returns AWS's answer to an invalid call.
 pub fn refusal(service: &str, problems: &[String]) -> Answer {
     let code = match service {
         "sqs" | "sns" => "InvalidParameterValue",
@@ -69,7 +69,7 @@ fn code(fault: Fault, service: &str) -> (u16, &'static str) {
         (Fault::ExpiredToken, "sns") => (403, "ExpiredToken"),
         (Fault::ExpiredToken, "scheduler" | "lambda") => (403, "ExpiredTokenException"),
         (Fault::ExpiredToken, _) => (400, "ExpiredTokenException"),
-        // The others are no answers, or have a shape of their own.
+        // The other faults are no error responses, or have a shape of their own.
         _ => (500, "InternalFailure"),
     }
 }
@@ -92,13 +92,14 @@ fn error(service: &str, status: u16, code: &str, message: &str) -> Answer {
     }
 }
 
-/// 200, and yet it did not work for what comes first.
+/// Returns status 200 with a failure of the first entry.
 fn part_failed(action: &str, body: &Value) -> Answer {
-    let failure = |id: Value| json!({ "TargetId": id, "ErrorCode": "ConcurrentModificationException", "ErrorMessage": "said by the test" });
+    let failure =
+        |id: Value| json!({ "TargetId": id, "ErrorCode": "ConcurrentModificationException", "ErrorMessage": "injected by the test" });
     let entry = match action {
         "PutTargets" => json!({ "FailedEntries": [failure(body["Targets"][0]["Id"].clone())] }),
         "RemoveTargets" => json!({ "FailedEntries": [failure(body["Ids"][0].clone())] }),
-        "PutEvents" => json!({ "Entries": [{ "ErrorCode": "InternalFailure", "ErrorMessage": "said by the test" }] }),
+        "PutEvents" => json!({ "Entries": [{ "ErrorCode": "InternalFailure", "ErrorMessage": "injected by the test" }] }),
         other => panic!("{other} has no entries that could fail"),
     };
     let mut answer = entry;

@@ -1,11 +1,11 @@
-//! Which action of which service an HTTP request calls, as AWS tells it.
+//! Identifies service and action of an HTTP request, as AWS does.
 
 use hyper::body::Bytes;
 use hyper::{Method, Request};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-/// Service, action and body of a call, see [`super::Recorded`].
+/// Returns service, action and body of a call, as in [`super::Recorded`].
 pub fn identify(request: &Request<Bytes>) -> (String, String, Value) {
     let service = service(request).unwrap_or("unknown").to_owned();
     let mut body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
@@ -30,7 +30,7 @@ pub fn identify(request: &Request<Bytes>) -> (String, String, Value) {
     (service, action, body)
 }
 
-/// From the credential scope of the signature: `Credential=KEY/DATE/REGION/SERVICE/aws4_request`.
+/// Returns the service in the signature's credential scope, `Credential=KEY/DATE/REGION/SERVICE/aws4_request`.
 fn service(request: &Request<Bytes>) -> Option<&str> {
     let (_, credential) = header(request, "authorization")?.split_once("Credential=")?;
     credential.split(',').next()?.split('/').nth(3)
@@ -86,7 +86,7 @@ fn header<'a>(request: &'a Request<Bytes>, name: &str) -> Option<&'a str> {
     request.headers().get(name)?.to_str().ok()
 }
 
-/// The fields of a query or of a form.
+/// Returns the fields of a query or a form.
 fn form(text: &str) -> Map<String, Value> {
     let pairs = text.split('&').filter(|pair| !pair.is_empty());
     pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(name, value)| (decoded(name), decoded(value).into())).collect()

@@ -1,4 +1,4 @@
-//! The script of a test: the calls that meet a fault, or are held.
+//! The fault script of a test: the calls that get a fault or are held.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,41 +6,41 @@ use tokio::sync::oneshot;
 
 use crate::wait::PATIENCE;
 
-/// What AWS does to a call.
+/// A fault of AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Too many calls: `ThrottlingException`, `SlowDown`.
+    /// Rate limit: `ThrottlingException`, `SlowDown`.
     Throttled,
-    /// 500.
+    /// Status 500.
     Internal,
-    /// No answer at all; the call has no effect.
+    /// No answer, and no effect.
     Timeout,
-    /// 200 that says that the first entry failed: `PutTargets`, `RemoveTargets`, `PutEvents`. Nothing is done.
+    /// Status 200 with a failure of the first entry, without effect: `PutTargets`, `RemoveTargets`, `PutEvents`.
     PartFailed,
-    /// Somebody else writes the same: `ConcurrentModificationException`, `TransactionConflict`.
+    /// Conflict with a concurrent write: `ConcurrentModificationException`, `TransactionConflict`.
     ConcurrentModification,
-    /// A quota is used up: `LimitExceededException`.
+    /// Quota exceeded: `LimitExceededException`.
     LimitExceeded,
     AccessDenied,
-    /// The credentials are too old: `ExpiredTokenException`.
+    /// Expired credentials: `ExpiredTokenException`.
     ExpiredToken,
-    /// The call has its effect; then the connection is closed without an answer.
+    /// The call takes effect, and the connection closes without an answer.
     LostResponse,
-    /// The call was stopped with [`super::FaultProxy::hold`].
+    /// The call was held with [`super::FaultProxy::hold`].
     Held,
 }
 
-/// Where a call is stopped.
+/// The moment at which a call is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// The service has not seen the call.
+    /// Before the service gets the call.
     Before,
-    /// The call has had its effect; its caller does not know.
+    /// After the call took effect, and before its caller gets the answer.
     After,
 }
 
-/// A call that is to be stopped, or is. Dropped without [`Self::release`]: the call is lost there, and its connection
-/// closed; held before, it has no effect.
+/// A call to hold, or a held call. If this is dropped without [`Self::release`], the call's connection closes; a call held
+/// `Before` then has no effect.
 #[derive(Debug)]
 pub struct Held {
     reached: Option<oneshot::Receiver<()>>,
@@ -48,17 +48,17 @@ pub struct Held {
 }
 
 impl Held {
-    /// Waits until the call is there, also once more where the waiting was cut off; fails where none comes.
+    /// Waits until the call is held. A cancelled wait can be repeated. Panics if no call comes within [`PATIENCE`].
     pub async fn reached(&mut self) {
-        let reached = self.reached.as_mut().expect("it was not there yet");
+        let reached = self.reached.as_mut().expect("the call was not waited for yet");
         let reached = tokio::time::timeout(PATIENCE, reached).await;
         self.reached = None;
-        assert!(matches!(reached, Ok(Ok(()))), "the call that is to be held did not come within {PATIENCE:?}");
+        assert!(matches!(reached, Ok(Ok(()))), "no call to hold came within {PATIENCE:?}");
     }
 
-    /// Lets it go on.
+    /// Continues the call.
     pub fn release(self) {
-        // An error says that it has not come, or that its caller is gone: nothing is held then.
+        // An error means that the call has not come, or that its caller has disconnected. Nothing is held then.
         let _ = self.release.send(());
     }
 }
@@ -71,7 +71,7 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Tells the test that the call is there, and waits; false where it is to be lost.
+    /// Tells the test that the call is held, and waits. Returns `false` if the call is to be lost.
     pub async fn reached_and_released(&mut self) -> bool {
         if let Some(reached) = self.reached.take() {
             let _ = reached.send(());
@@ -80,7 +80,7 @@ impl Hold {
     }
 }
 
-/// What a call meets.
+/// The effect of the script on a call.
 #[derive(Debug)]
 pub enum Met {
     Fail(Fault),
@@ -100,7 +100,7 @@ impl Met {
 struct Step {
     service: String,
     action: String,
-    /// First and last call that it is for, counted from 1.
+    /// First and last matching call with the effect, counted from 1.
     calls: std::ops::RangeInclusive<usize>,
     seen: usize,
     what: What,
@@ -130,7 +130,7 @@ impl FaultScript {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Counts the call, and returns what the oldest step for it says.
+    /// Counts the call in every matching step, and returns the effect of the oldest one that applies.
     pub fn meet(&self, service: &str, action: &str) -> Option<Met> {
         let mut met = None;
         for step in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {

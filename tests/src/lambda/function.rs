@@ -17,26 +17,26 @@ use crate::serve;
 use crate::tools;
 use crate::wait::{PATIENCE, eventually};
 
-/// As `infra/template.yaml` could say; the plugins' deadlines are cut to it.
+/// Default timeout of a function. The function shortens the plugins' deadlines to it.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Killed when dropped; its log is shown where the test failed.
+/// A process of a function. Killed when dropped; if the test failed, its log is printed.
 #[derive(Debug)]
 pub struct Function {
     emulator: Emulator,
     pub name: String,
     binary: &'static str,
-    /// In place of the binary: program and arguments.
+    /// Program and arguments to run instead of the binary.
     program: Option<(PathBuf, Vec<PathBuf>)>,
     variables: HashMap<String, String>,
     timeout: Duration,
     process: Option<Process>,
     lines: Lines,
-    /// Its `/tmp`.
+    /// The process's `/tmp`.
     temporary: TempDir,
 }
 
-/// What a Lambda answers that failed, as the Runtime API has it.
+/// A function's error response, as in the Runtime API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub kind: String,
@@ -50,43 +50,43 @@ impl Function {
         Self { emulator: emulator.clone(), name, binary, program: None, variables, timeout: TIMEOUT, process: None, lines, temporary }
     }
 
-    /// For the next start.
+    /// Sets a variable for the next start.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// As [`Self::variable`], without one that was given.
+    /// Removes a variable for the next start.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.variables.remove(name);
         self
     }
 
-    /// Another program in place of the Lambda that ships.
+    /// Replaces the function's binary by another program.
     #[must_use]
     pub fn program(mut self, program: &Path, arguments: &[&Path]) -> Self {
         self.program = Some((program.to_owned(), arguments.iter().map(|&path| path.to_owned()).collect()));
         self
     }
 
-    /// The function's time-out, from the next start on.
+    /// Sets the function's timeout for the next start.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Starts it, and waits until it asks for its first event.
+    /// Starts the process, and waits until it asks for its first event.
     pub async fn started(mut self) -> Self {
         self.start().await;
         self
     }
 
-    /// A cold start, also after [`Self::kill`].
+    /// Starts the process cold, and waits until it asks for its first event. Can be repeated after [`Self::kill`].
     pub async fn start(&mut self) {
-        assert!(self.process.is_none(), "it runs already");
+        assert!(self.process.is_none(), "the function runs already");
         let id = next_id();
         self.process = Some(self.spawn(&id));
         eventually(&format!("{} to be ready", self.name), async || {
@@ -98,19 +98,19 @@ impl Function {
         .await;
     }
 
-    /// Starts one that is to refuse to start; returns what it wrote.
+    /// Starts a process that must exit with an error before it asks for an event. Returns its output.
     pub async fn refused(mut self) -> String {
         let id = next_id();
         self.process = Some(self.spawn(&id));
-        let status = eventually(&format!("{} to refuse", self.name), async || self.exited()).await;
+        let status = eventually(&format!("{} to exit", self.name), async || self.exited()).await;
         assert!(!status.success(), "{} ended with {status}:\n{}", self.name, self.lines.text());
-        assert_eq!(self.emulator.0.relay.asked(&id), 0, "it asked for an event");
-        // The last line may be read only after the end.
+        assert_eq!(self.emulator.0.relay.asked(&id), 0, "the function asked for an event");
+        // The reader thread may get the last line after the process ended.
         let lines = &self.lines;
-        eventually("the reason", async || (!lines.all().is_empty()).then(|| lines.text())).await
+        eventually("the error in the log", async || (!lines.all().is_empty()).then(|| lines.text())).await
     }
 
-    /// SIGKILL: nothing of the process runs after it.
+    /// Kills the process with SIGKILL.
     pub fn kill(&mut self) {
         self.process = None;
     }
@@ -120,45 +120,45 @@ impl Function {
         self.start().await;
     }
 
-    /// SIGSTOP: as AWS freezes an environment between events, and may do in the middle of one that took too long.
+    /// Stops the process with SIGSTOP, as AWS freezes an environment between events, or during an event that timed out.
     pub fn freeze(&self) {
-        self.process.as_ref().expect("it runs").signal(Signal::STOP);
+        self.process.as_ref().expect("the process runs").signal(Signal::STOP);
     }
 
     pub fn thaw(&self) {
-        self.process.as_ref().expect("it runs").signal(Signal::CONT);
+        self.process.as_ref().expect("the process runs").signal(Signal::CONT);
     }
 
-    /// What it wrote, over all its starts.
+    /// Returns the output of all starts.
     pub fn log(&self) -> &Lines {
         &self.lines
     }
 
-    /// What it wrote so far that is JSON: log lines, and metrics (those have a member `_aws`).
+    /// Returns the JSON lines written so far: log lines, and metrics, which have a member `_aws`.
     pub fn log_lines(&self) -> Vec<Value> {
         self.lines.all().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// The first JSON line that fits, once it has been read.
+    /// Waits for a JSON line that fits, and returns the first one.
     pub async fn logged(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         eventually(&format!("a log line {what}"), async || self.log_lines().into_iter().find(&fits)).await
     }
 
-    /// Gives the function an event and waits for its answer. Any process of this function may take it.
+    /// Invokes the function with an event, and returns its answer. Any process of the function may take the event.
     ///
     /// # Errors
-    /// What the function says; or, where it says nothing within [`PATIENCE`] (it was killed), kind `no answer`.
+    /// The function's error. Its kind is `no answer` if no answer comes within [`PATIENCE`], such as after a kill.
     pub async fn invoke(&self, event: &Value) -> Result<Value, Failure> {
         invoke(&self.emulator, &self.name, event, PATIENCE).await
     }
 
-    /// As [`Self::invoke`] on a task of its own, so that the test can go on.
+    /// Runs [`Self::invoke`] on a task of its own.
     pub fn invoke_beside(&self, event: &Value) -> tokio::task::JoinHandle<Result<Value, Failure>> {
         let (emulator, name, event) = (self.emulator.clone(), self.name.clone(), event.clone());
         tokio::spawn(async move { invoke(&emulator, &name, &event, PATIENCE).await })
     }
 
-    /// The base of its HTTP front.
+    /// Returns the function's base URL.
     pub fn url(&self) -> String {
         self.emulator.url(&self.name)
     }
@@ -176,7 +176,7 @@ impl Function {
             }
             None => Command::new(tools::lambda(self.binary)),
         };
-        // Nothing of the machine's own: credentials, proxies, settings of Postdate.
+        // The process must not inherit the machine's credentials, proxies or settings of Postdate.
         command.env_clear().env("TZ", ":UTC").env("LANG", "en_US.UTF-8").env("PATH", "/usr/local/bin:/usr/bin:/bin");
         command.env("AWS_LAMBDA_RUNTIME_API", self.emulator.0.relay.address(id, &self.name, self.timeout));
         command.env("AWS_LAMBDA_FUNCTION_NAME", &self.name).env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");

@@ -1,5 +1,5 @@
-//! Between a Lambda and the emulator: cargo-lambda 1.9 says `600000` for an invocation's deadline, which is a time in
-//! 1970, and `function-arn` for its ARN.
+//! A relay between a Lambda and the emulator. The relay corrects two headers of an invocation: cargo-lambda 1.9 sends the
+//! deadline `600000`, a time in 1970, and the ARN `function-arn`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +25,7 @@ struct State {
     http: reqwest::Client,
     clock: Clock,
     account: String,
-    /// By process, see [`Relay::address`].
+    /// Processes by the name given to [`Relay::address`].
     processes: Mutex<HashMap<String, Process>>,
 }
 
@@ -49,15 +49,15 @@ impl Relay {
         Self { server, state }
     }
 
-    /// For `AWS_LAMBDA_RUNTIME_API` of one process of a function, which gets that long for an invocation.
+    /// Returns `AWS_LAMBDA_RUNTIME_API` for one process of a function. `timeout` is the time for an invocation.
     pub fn address(&self, process: &str, function: &str, timeout: Duration) -> String {
         let process_of = Process { asked: 0, timeout: Some(timeout) };
         self.state.processes().insert(process.to_owned(), process_of);
-        // With the scheme, which lambda_runtime wants where there is a path, and AWS leaves out where there is none.
+        // lambda_runtime needs the scheme in an address with a path. AWS's own address has neither.
         format!("http://127.0.0.1:{}/{process}/.rt/{function}", self.server.port)
     }
 
-    /// How often that process has asked for an invocation.
+    /// Returns how many times the process has asked for an invocation.
     pub fn asked(&self, process: &str) -> usize {
         self.state.processes().get(process).map_or(0, |process| process.asked)
     }

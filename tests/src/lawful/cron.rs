@@ -1,11 +1,11 @@
-//! When a rule or a schedule fires.
+//! Parses the time expressions of rules and schedules.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
-/// The minute of a one-time `cron(m h d M ? YYYY)` of a rule.
+/// Returns the minute of a rule's one-time expression, `cron(m h d M ? YYYY)`.
 ///
 /// # Errors
-/// Says what EventBridge would refuse, or what would fire more than once.
+/// If EventBridge would refuse the expression, or if it would fire more than once.
 pub fn cron_time(expression: &str) -> Result<DateTime<Utc>, String> {
     let inside = expression.strip_prefix("cron(").and_then(|rest| rest.strip_suffix(')'));
     let inside = inside.ok_or_else(|| format!("`{expression}` is not of the form cron(m h d M ? YYYY)"))?;
@@ -14,7 +14,7 @@ pub fn cron_time(expression: &str) -> Result<DateTime<Utc>, String> {
         return Err(format!("`{expression}` has {} fields and not 6, with one space between them", fields.len()));
     };
     if weekday != "?" {
-        return Err(format!("`{expression}`: one of day of month and day of week has to be `?`, and the day of month is given"));
+        return Err(format!("`{expression}`: the day of week must be `?`, because the day of month is given"));
     }
     let minute = number("minute", minute, 0..=59)?;
     let hour = number("hour", hour, 0..=23)?;
@@ -27,10 +27,10 @@ pub fn cron_time(expression: &str) -> Result<DateTime<Utc>, String> {
     Ok(time.and_utc())
 }
 
-/// The second of a schedule's `at(yyyy-mm-ddThh:mm:ss)`.
+/// Returns the second of a schedule's expression, `at(yyyy-mm-ddThh:mm:ss)`.
 ///
 /// # Errors
-/// Says what EventBridge Scheduler would refuse.
+/// If EventBridge Scheduler would refuse the expression.
 pub fn at_time(expression: &str) -> Result<DateTime<Utc>, String> {
     let inside = expression.strip_prefix("at(").and_then(|rest| rest.strip_suffix(')'));
     let parsed = inside.filter(|text| text.len() == 19).and_then(|text| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S").ok());
@@ -40,5 +40,5 @@ pub fn at_time(expression: &str) -> Result<DateTime<Utc>, String> {
 fn number(what: &str, text: &str, allowed: std::ops::RangeInclusive<u32>) -> Result<u32, String> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let value = text.parse().ok().filter(|value| digits && allowed.contains(value));
-    value.ok_or_else(|| format!("the {what} `{text}` has to be one number, {} to {}", allowed.start(), allowed.end()))
+    value.ok_or_else(|| format!("the {what} `{text}` must be one number, {} to {}", allowed.start(), allowed.end()))
 }

@@ -17,7 +17,7 @@ pub fn rule(found: &mut Problems, body: &Value) {
     found.unless(state == "ENABLED", || format!("a rule in state {state} does not fire"));
 }
 
-/// What `PutTargets` takes, and so what a rule's targets have to be that are read back as `{"Rule","Targets"}`.
+/// Checks the body of `PutTargets`, or the stored targets of a rule in the same form, `{"Rule","Targets"}`.
 pub fn targets(found: &mut Problems, body: &Value) {
     found.name("Rule", &body["Rule"]);
     let targets = body["Targets"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -35,7 +35,7 @@ fn target(found: &mut Problems, place: &str, target: &Value) {
             found.length(&format!("{place}.Input"), input, 8192, "characters");
             found.json(&format!("{place}.Input"), input);
         }
-        // Not a demand of AWS: without it, the target would get EventBridge's own event, which names no request.
+        // Optional on AWS. Postdate needs it: EventBridge's own event, the default, names no request.
         None => found.0.push(format!("{place}.Input is missing")),
     }
     found.delivery(place, target);
@@ -69,6 +69,6 @@ pub fn entries(found: &mut Problems, body: &Value) {
         found.length(&format!("Entries[{index}].DetailType"), entry["DetailType"].as_str().unwrap_or_default(), 128, "characters");
         found.json(&format!("Entries[{index}].Detail"), entry["Detail"].as_str().unwrap_or_default());
     }
-    // The older limit, which holds in every region.
+    // The older limit, which is valid in every region.
     found.unless(bytes < 262_144, || format!("the entries have {bytes} bytes: less than 262144 are allowed"));
 }

@@ -18,10 +18,10 @@ pub fn schedule(found: &mut Problems, body: &Value) {
     match body["FlexibleTimeWindow"]["Mode"].as_str() {
         Some("OFF") => {
             let minutes = &body["FlexibleTimeWindow"]["MaximumWindowInMinutes"];
-            found.unless(minutes.is_null(), || "FlexibleTimeWindow.MaximumWindowInMinutes goes only with FLEXIBLE".to_owned());
+            found.unless(minutes.is_null(), || "FlexibleTimeWindow.MaximumWindowInMinutes is allowed only with FLEXIBLE".to_owned());
         }
-        Some("FLEXIBLE") => found.0.push("FlexibleTimeWindow.Mode is FLEXIBLE: it would fire some time in the window".to_owned()),
-        _ => found.0.push("FlexibleTimeWindow.Mode has to be OFF or FLEXIBLE".to_owned()),
+        Some("FLEXIBLE") => found.0.push("FlexibleTimeWindow.Mode is FLEXIBLE: it would fire at any time of the window".to_owned()),
+        _ => found.0.push("FlexibleTimeWindow.Mode must be OFF or FLEXIBLE".to_owned()),
     }
     let after = body["ActionAfterCompletion"].as_str().unwrap_or("NONE");
     found.unless(matches!(after, "NONE" | "DELETE"), || format!("ActionAfterCompletion is `{after}`: NONE or DELETE are allowed"));
@@ -29,7 +29,7 @@ pub fn schedule(found: &mut Problems, body: &Value) {
     found.arn("Target.Arn", &target["Arn"]);
     found.arn("Target.RoleArn", &target["RoleArn"]);
     let role = target["RoleArn"].as_str().unwrap_or_default();
-    found.unless(role.contains(":role/"), || "Target.RoleArn has to be that of a role".to_owned());
+    found.unless(role.contains(":role/"), || "Target.RoleArn must be the ARN of a role".to_owned());
     match target["Input"].as_str() {
         Some(input) => {
             found.length("Target.Input", input, 262_144, "bytes");
@@ -40,10 +40,11 @@ pub fn schedule(found: &mut Problems, body: &Value) {
     found.delivery("Target", target);
 }
 
-/// 1 to 64 of `[a-zA-Z0-9-_]`; AWS's SDKs make one up, which a repeated call does not repeat, so it has to be given.
+/// Checks the client token: 1 to 64 of `[a-zA-Z0-9-_]`. The token must be set explicitly: an SDK's generated token is new in each
+/// call, so that a repeated call is not idempotent.
 fn token(found: &mut Problems, token: &Value) {
     let text = token.as_str().unwrap_or_default();
     found.unless((1..=64).contains(&text.len()), || format!("ClientToken has {} characters: 1 to 64 are allowed", text.len()));
     let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    found.unless(text.bytes().all(good), || "ClientToken has to match [a-zA-Z0-9-_]+".to_owned());
+    found.unless(text.bytes().all(good), || "ClientToken must match [a-zA-Z0-9-_]+".to_owned());
 }

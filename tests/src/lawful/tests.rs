@@ -24,7 +24,7 @@ fn schedule() -> Value {
     })
 }
 
-/// The call is fine as it is, and refused for `problem` once `pointer` holds `value`.
+/// Checks that the call is valid, and that it is refused for `problem` with `value` at `pointer`.
 #[track_caller]
 fn check(action: (&str, &str), mut body: Value, pointer: &str, value: Value, problem: &str) {
     assert_eq!(problems(action.0, action.1, &body), Vec::<String>::new());
@@ -35,7 +35,7 @@ fn check(action: (&str, &str), mut body: Value, pointer: &str, value: Value, pro
 }
 
 #[test]
-fn what_moto_takes_and_eventbridge_does_not() {
+fn a_rule_that_eventbridge_would_refuse_is_found() {
     let put = ("events", "PutRule");
     for (expression, problem) in [
         ("cron(61 99 99 99 ? 1800)", "the minute `61`"),
@@ -47,7 +47,7 @@ fn what_moto_takes_and_eventbridge_does_not() {
         ("cron(0 0 1 13 ? 2027)", "the month `13`"),
         ("cron(* 0 1 1 ? 2027)", "the minute `*`"),
         ("cron(+1 0 1 1 ? 2027)", "the minute `+1`"),
-        ("cron(0 0 1 1 * 2027)", "has to be `?`"),
+        ("cron(0 0 1 1 * 2027)", "must be `?`"),
         ("cron(0 0 1 1 ?)", "5 fields"),
         ("cron(0 0  1 1 ? 2027)", "7 fields"),
         ("rate(1 minute)", "not of the form"),
@@ -55,13 +55,13 @@ fn what_moto_takes_and_eventbridge_does_not() {
         check(put, rule(), "/ScheduleExpression", expression.into(), problem);
     }
     check(put, rule(), "/Name", "a".repeat(65).into(), "65 characters");
-    check(put, rule(), "/Name", "a/b".into(), "has to match");
+    check(put, rule(), "/Name", "a/b".into(), "must match");
     check(put, rule(), "/EventBusName", "other".into(), "default event bus");
     assert_eq!(cron_time("cron(59 23 31 12 ? 2027)").unwrap().to_rfc3339(), "2027-12-31T23:59:00+00:00");
 }
 
 #[test]
-fn a_target_has_an_arn_an_input_a_dead_letter_queue_and_where_needed_a_role() {
+fn a_target_needs_an_arn_an_input_a_dead_letter_queue_and_for_some_services_a_role() {
     let put = ("events", "PutTargets");
     check(put, targets(), "/Targets/0/Input", format!("\"{}\"", "x".repeat(10_240)).into(), "10242 characters");
     check(put, targets(), "/Targets/0/Input", "{".into(), "not JSON");
@@ -79,13 +79,13 @@ fn a_target_has_an_arn_an_input_a_dead_letter_queue_and_where_needed_a_role() {
 }
 
 #[test]
-fn schedules_fire_once_at_a_second_with_a_role_and_a_token() {
+fn a_schedule_needs_a_single_time_a_role_and_a_token() {
     for action in ["CreateSchedule", "UpdateSchedule"] {
         let put = ("scheduler", action);
         check(put, schedule(), "/ScheduleExpression", "at(2027-01-01T00:00:00Z)".into(), "not of the form at(");
         check(put, schedule(), "/ScheduleExpression", "at(2027-02-29T00:00:00)".into(), "not of the form at(");
         check(put, schedule(), "/ClientToken", Value::Null, "ClientToken has 0");
-        check(put, schedule(), "/ClientToken", "a.b".into(), "ClientToken has to match");
+        check(put, schedule(), "/ClientToken", "a.b".into(), "ClientToken must match");
         check(put, schedule(), "/FlexibleTimeWindow", Value::Null, "FlexibleTimeWindow.Mode");
         check(put, schedule(), "/ActionAfterCompletion", "KEEP".into(), "`KEEP`");
         check(put, schedule(), "/Target/RoleArn", Value::Null, "Target.RoleArn is not an ARN");
@@ -94,14 +94,14 @@ fn schedules_fire_once_at_a_second_with_a_role_and_a_token() {
 }
 
 #[test]
-fn messages_keep_the_limits_of_queues_topics_and_buses() {
+fn a_message_beyond_the_limits_of_queue_topic_or_bus_is_found() {
     let send = ("sqs", "SendMessage");
     let queue = "http://127.0.0.1/500000000001/queue";
     let message = json!({ "QueueUrl": queue, "MessageBody": "{}", "DelaySeconds": 900 });
     check(send, message.clone(), "/DelaySeconds", 901.into(), "0 to 900");
     check(send, message.clone(), "/DelaySeconds", (-1).into(), "0 to 900");
     check(send, message.clone(), "/MessageBody", "x".repeat(1_048_577).into(), "1048577 bytes");
-    check(send, message.clone(), "/MessageBody", "\u{1}".into(), "characters that SQS does not take");
+    check(send, message.clone(), "/MessageBody", "\u{1}".into(), "characters that SQS does not allow");
     check(send, message, "/QueueUrl", format!("{queue}.fifo").into(), "MessageGroupId");
     let publish = json!({ "TopicArn": "arn:aws:sns:eu-central-1:500000000001:notices", "Message": "{}" });
     check(("sns", "Publish"), publish.clone(), "/Subject", "two\nlines".into(), "Subject");

@@ -1,4 +1,4 @@
-// A baseline: a Lambda in Node.js with the calls of an accepted POST.
+// Baseline: a Lambda in Node.js that makes the AWS calls of an accepted POST.
 import { DynamoDBClient, GetItemCommand, TransactWriteItemsCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
 

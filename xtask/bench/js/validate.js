@@ -1,4 +1,4 @@
-// The validator of the measures with a JavaScript guest: accepts every request.
+// Validator of the JavaScript guest. Accepts every request.
 export const validate = {
   validate(request) {
     JSON.parse(request.body);

@@ -1,19 +1,19 @@
-//! The outcome as a chart: a bar a row, on one scale on which every target is 1.
+//! The results as a chart: one bar for each row. A bar's length is the value divided by the row's target.
 
 use std::fmt::Write;
 
 use crate::row::{Row, Target, number};
 
-/// Pixels.
+/// Widths and heights are in pixels.
 const WIDTH: f64 = 860.0;
 const LABEL: f64 = 300.0;
 const BAR: f64 = 12.0;
 const GROUP: f64 = 52.0;
 const TOP: f64 = 64.0;
 const BOTTOM: f64 = 44.0;
-/// Room for the value behind the longest bar.
+/// Space for the text after the longest bar.
 const VALUE: f64 = 150.0;
-/// Where the scale ends, in targets; longer bars are cut there and marked.
+/// End of the scale, in multiples of the target. Longer bars are cut there and marked with `…`.
 const MOST: f64 = 2.0;
 
 const STYLE: &str = "\
@@ -25,7 +25,7 @@ svg { color-scheme: light dark; font: 13px system-ui, sans-serif; }
 .met { fill: #3fb68b; } .missed { fill: #f0794f; } .baseline { fill: #4b535d; } .target { stroke: #e6edf3; }
 }";
 
-/// An SVG document of the rows that have a target other than zero; text alone tells of the others.
+/// Returns an SVG document of the rows whose target is greater than zero. The table has the other rows too.
 pub fn chart(rows: &[Row]) -> String {
     let shown: Vec<(&Row, f64)> = rows.iter().filter_map(|row| Some((row, row.target_value().filter(|target| *target > 0.0)?))).collect();
     #[expect(clippy::cast_precision_loss, reason = "a handful of rows")]
@@ -48,7 +48,7 @@ pub fn chart(rows: &[Row]) -> String {
     svg
 }
 
-/// One row: its name, its bar, its baseline's bar.
+/// Draws a row: its name, its bar, and the bar of its baseline.
 fn group(svg: &mut String, row: &Row, target: f64, y: f64) {
     text(svg, 16.0, y + 11.0, "", row.measure);
     let better = if matches!(row.target, Some(Target::AtLeast(_))) { "more" } else { "less" };
@@ -71,7 +71,7 @@ fn bar(svg: &mut String, y: f64, class: &str, targets: f64, label: &str) {
     text(svg, end + 6.0, y + 10.0, "small", &label);
 }
 
-/// The place of a value on the scale.
+/// Returns the x coordinate of a multiple of the target.
 fn at(targets: f64) -> f64 {
     LABEL + targets / MOST * (WIDTH - LABEL - VALUE)
 }

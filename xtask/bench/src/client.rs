@@ -1,4 +1,4 @@
-//! An HTTP/1.1 client that costs next to nothing: the server under test has the same two cores.
+//! An HTTP/1.1 client with little overhead, since it shares the processor cores with the server under test.
 
 use std::net::SocketAddr;
 
@@ -6,13 +6,13 @@ use anyhow::{Context, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// One connection that is kept alive; one request at a time.
+/// A keep-alive connection. Sends one request at a time.
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// What came back.
+/// An answer of the server.
 #[derive(Debug)]
 pub struct Answer<'a> {
     pub status: u16,
@@ -20,7 +20,7 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// An error that names the status and the body, unless the status is `wanted`.
+    /// Fails with status and body unless the status is `wanted`.
     pub fn expect(&self, wanted: u16) -> anyhow::Result<()> {
         if self.status != wanted {
             bail!("the server answered {} instead of {wanted}: {}", self.status, String::from_utf8_lossy(self.body));
@@ -36,7 +36,7 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(4096) })
     }
 
-    /// Sends the bytes of a request, and waits for the whole answer.
+    /// Sends the bytes of a request, and waits for the complete answer.
     pub async fn call(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
         self.buffer.clear();
         self.stream.write_all(request).await.context("cannot send a request")?;
@@ -52,12 +52,12 @@ impl Connection {
     }
 }
 
-/// The bytes of a GET.
+/// Returns the bytes of a GET.
 pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
 }
 
-/// The bytes of a POST of JSON.
+/// Returns the bytes of a POST of JSON.
 pub fn post(path: &str, body: &str) -> Vec<u8> {
     format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
         .into_bytes()
@@ -67,11 +67,11 @@ pub fn post(path: &str, body: &str) -> Vec<u8> {
 struct Head {
     status: u16,
     content_length: usize,
-    /// Where the body begins.
+    /// Offset of the body in bytes.
     end: usize,
 }
 
-/// None while the head is not complete.
+/// Parses the head of an answer. Returns `None` while the head is incomplete.
 fn parse_head(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let text = std::str::from_utf8(&bytes[..end]).context("the head of an answer is not text")?;

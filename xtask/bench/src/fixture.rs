@@ -1,4 +1,4 @@
-//! The use cases that are measured, the requests that are posted to them, and the effort of a run.
+//! The measured use cases, the requests to them, and the effort of a run.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,16 +10,16 @@ use crate::client;
 
 /// Use case whose requests a plugin validates.
 pub const VALIDATED: &str = "validated";
-/// The same without a validator.
+/// Use case without a validator.
 pub const UNVALIDATED: &str = "unvalidated";
-/// The manifest, after its name, of a bundle that has a validator and nothing else.
+/// Manifest, without its name, of a bundle that has only a validator.
 pub const VALIDATOR: &str =
     "[validate]\nplugin = \"validate.wasm\"\n[targets]\nout = { kind = \"http\", url = \"https://example.com/\" }\n";
 
-/// How much is measured.
+/// The effort of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
-    /// As little as shows that the measure can be taken.
+    /// The minimum that shows that a measure works.
     Smoke,
     Quick,
     Full,
@@ -36,7 +36,7 @@ impl Effort {
     }
 }
 
-/// The Lambdas' directory, as `cargo xtask bench` builds them.
+/// Directory of the Lambdas that `cargo xtask bench` builds.
 #[derive(Debug, Clone)]
 pub struct Programs(pub PathBuf);
 
@@ -52,24 +52,24 @@ impl Programs {
     }
 }
 
-/// The programs that are measured, and the effort.
+/// The measured programs, and the effort.
 #[derive(Debug, Clone)]
 pub struct Bench {
     /// The host binary.
     pub bin: PathBuf,
     /// The components of the test guests.
     pub guests: PathBuf,
-    /// Ledgers and results go here: on the disk of the repository, so that an fsync is one.
+    /// Directory of ledgers and results. On the repository's disk, since an fsync in a memory file system costs nothing.
     pub directory: PathBuf,
     /// The Lambdas and their baselines.
     pub programs: Programs,
-    /// The functions and their baselines as they would be uploaded.
+    /// Directory of the zips of the functions and their baselines.
     pub zips: PathBuf,
     pub effort: Effort,
 }
 
 impl Bench {
-    /// Makes a directory for one measure; it is removed when dropped.
+    /// Makes a directory for one measure. Removed when dropped.
     pub fn scratch(&self) -> anyhow::Result<tempfile::TempDir> {
         tempfile::Builder::new()
             .prefix("run-")
@@ -77,7 +77,7 @@ impl Bench {
             .with_context(|| format!("cannot make a directory in {}", self.directory.display()))
     }
 
-    /// Makes a directory of use cases around the smallest plugins there are: the host is measured, not the guest.
+    /// Makes a directory of use cases with minimal plugins, so that the host is measured and not the guest.
     pub fn use_cases(&self, scratch: &Path) -> anyhow::Result<PathBuf> {
         let directory = scratch.join("use-cases");
         let (process, validate) = (self.guest("minimal-process"), self.guest("minimal-validate"));
@@ -105,7 +105,7 @@ impl Bench {
 
     fn postdate(&self, command: &mut Command) -> anyhow::Result<()> {
         let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH };
-        // The cache of the commands: a plugin is compiled once for all measures.
+        // A common cache, so that each plugin is compiled once for all measures.
         let output = command.args(["--arch", arch]).env("XDG_CACHE_HOME", self.directory.join("cache")).output();
         let output = output.with_context(|| format!("cannot start {}", self.bin.display()))?;
         ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
@@ -113,7 +113,7 @@ impl Bench {
     }
 }
 
-/// Writes a bundle: the manifest, after its name, and its files, each with the place that it is copied from.
+/// Writes a bundle: its files, each copied from a path, and the manifest with its name added.
 pub fn bundle(directory: &Path, name: &str, manifest: &str, files: &[(&str, &Path)]) -> anyhow::Result<()> {
     std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     for (file, from) in files {
@@ -123,7 +123,7 @@ pub fn bundle(directory: &Path, name: &str, manifest: &str, files: &[(&str, &Pat
     std::fs::write(&path, format!("name = \"{name}\"\n{manifest}")).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// A body of about 200 bytes, as an order might be.
+/// Returns a body of about 200 bytes, such as an order.
 pub fn body(trigger_at: DateTime<Utc>, number: u32) -> String {
     let trigger_at = trigger_at.to_rfc3339_opts(SecondsFormat::Millis, true);
     format!(
@@ -131,12 +131,12 @@ pub fn body(trigger_at: DateTime<Utc>, number: u32) -> String {
     )
 }
 
-/// The bytes of a POST to `use_case`.
+/// Returns the bytes of a POST to `use_case`.
 pub fn post(use_case: &str, trigger_at: DateTime<Utc>, number: u32) -> Vec<u8> {
     client::post(&format!("/requests/{use_case}"), &body(trigger_at, number))
 }
 
-/// So far ahead that nothing fires while anything is measured.
+/// Returns a time after the end of every measure, so that no request fires.
 pub fn far_ahead() -> DateTime<Utc> {
     Utc::now() + TimeDelta::days(300)
 }

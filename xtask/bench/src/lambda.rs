@@ -1,4 +1,4 @@
-//! A Lambda as AWS runs it, with nothing slow around it: its Runtime API, and AWS calls that are answered at once.
+//! A Lambda with a local Runtime API, and a stub that answers its AWS calls immediately.
 
 mod javascript;
 mod program;

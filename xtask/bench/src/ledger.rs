@@ -1,4 +1,4 @@
-//! The ledger's file, written and read directly: to fill it, to read what happened, and as a baseline.
+//! Direct access to the ledger's file: to fill it, to read results, and as a baseline.
 
 use std::fs::File;
 use std::io::Write;
@@ -14,12 +14,12 @@ use rustix::fs::Advice;
 
 use crate::fixture::body;
 
-/// The ledger's own schema, so that a baseline of another one cannot creep in.
+/// The ledger's own schema, so that the baseline always has the same one.
 const SCHEMA: &str = include_str!("../../../host/local/src/ledger/schema.sql");
-/// How long a claim holds; as the ledger writes it for the default timeout of a process plugin.
+/// Lease of a claim in milliseconds, as the ledger stores it for the default timeout of a process plugin.
 const LEASE_MS: i64 = 40_000;
 
-/// A new file with the ledger's schema and the pragmas of its writer; checkpoints as SQLite makes them by itself.
+/// Creates a file with the ledger's schema and its writer's pragmas. SQLite makes the checkpoints.
 pub fn create(path: &Path) -> anyhow::Result<Connection> {
     let connection = Connection::open(path).with_context(|| format!("cannot make {}", path.display()))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -29,7 +29,7 @@ pub fn create(path: &Path) -> anyhow::Result<Connection> {
     Ok(connection)
 }
 
-/// Commits batches of `batch` requests, one thread, nothing else, for `time`: requests a second.
+/// Commits batches of `batch` requests on one thread for `time`. Returns the inserted requests per second.
 pub fn group_commits_per_second(connection: &mut Connection, batch: usize, time: Duration) -> anyhow::Result<f64> {
     let trigger_at = crate::fixture::far_ahead();
     let started = Instant::now();
@@ -45,10 +45,10 @@ pub fn group_commits_per_second(connection: &mut Connection, batch: usize, time:
     Ok(f64::from(inserted) / started.elapsed().as_secs_f64())
 }
 
-/// How long this disk takes to make one small append durable, again and again: what no ledger on it can undercut.
+/// Returns the times of small durable appends to this disk, a lower bound for every commit of a ledger on it.
 pub fn fsync_times(path: &Path) -> anyhow::Result<Vec<Duration>> {
     const TIMES: usize = 300;
-    // A few pages, as a commit of the ledger writes.
+    // As many pages as a commit of the ledger writes.
     let pages = [0x5a_u8; 4 * 4096];
     let mut file = File::create(path).with_context(|| format!("cannot make {}", path.display()))?;
     let mut times = Vec::with_capacity(TIMES);
@@ -61,11 +61,11 @@ pub fn fsync_times(path: &Path) -> anyhow::Result<Vec<Duration>> {
     Ok(times)
 }
 
-/// Adds `count` scheduled requests to a ledger that no server has open, due spread evenly over `spread` after `first`
-/// and accepted in another order than they are due.
+/// Adds `count` scheduled requests to a ledger that no server has open. Their due times are spread evenly over `spread` after
+/// `first`; the order of acceptance differs from the order of due times.
 pub fn fill(path: &Path, version: &str, count: u32, first: DateTime<Utc>, spread: Duration) -> anyhow::Result<()> {
     let mut connection = Connection::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    // Nothing is lost if this fails half-way: the file is made for one measure.
+    // Durability is not needed: the file is made for one measure.
     connection.pragma_update(None, "journal_mode", "OFF")?;
     connection.pragma_update(None, "synchronous", "OFF")?;
     connection.pragma_update(None, "cache_size", -1_048_576)?;
@@ -73,7 +73,7 @@ pub fn fill(path: &Path, version: &str, count: u32, first: DateTime<Utc>, spread
     let transaction = connection.transaction()?;
     let now = Utc::now();
     for number in 0..count {
-        // Steps of a prime that does not divide the count reach every place once.
+        // Multiples of a prime that does not divide the count reach every place once.
         let place = u32::try_from(u64::from(number) * 7_919_993 % u64::from(count))?;
         let trigger_at = first + spread / count * place;
         let received_at = now - Duration::from_millis(u64::from(count - number));
@@ -82,14 +82,14 @@ pub fn fill(path: &Path, version: &str, count: u32, first: DateTime<Utc>, spread
     transaction.commit()?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     drop(connection);
-    // On the disk, so that the measure does not share it with them, and out of the page cache, as after a reboot.
+    // The sync keeps pending writes out of the measure. The advice drops the file from the page cache, as after a reboot.
     let file = File::open(path)?;
     file.sync_all()?;
     rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?;
     Ok(())
 }
 
-/// One request and the first line of its history, as the ledger stores them.
+/// Inserts a request and the first line of its history, as the ledger does.
 fn insert(
     connection: &Connection,
     version: &str,
@@ -123,7 +123,7 @@ fn insert(
     Ok(())
 }
 
-/// A ledger that a server has open, to look at.
+/// A read-only connection to a ledger that a server has open.
 pub struct Reader(Connection);
 
 impl Reader {
@@ -134,29 +134,30 @@ impl Reader {
         Ok(Self(connection))
     }
 
-    /// Returns the version of a use case that its last request was accepted for.
+    /// Returns the version that accepted the last request of a use case. Fails if there is no request.
     pub fn version(&self, use_case: &str) -> anyhow::Result<String> {
         let last = "SELECT version FROM requests WHERE use_case = ?1 ORDER BY seq DESC LIMIT 1";
         self.0.query_row(last, [use_case], |row| row.get(0)).with_context(|| format!("the ledger has no request of {use_case}"))
     }
 
-    /// Requests that have not ended. Two small index reads: they do not disturb what is measured.
+    /// Returns the number of scheduled and running requests. Reads only an index, so that it hardly disturbs the measured server.
     pub fn unfinished(&self) -> anyhow::Result<i64> {
         let count =
             "SELECT (SELECT count(*) FROM requests WHERE status = 'scheduled') + (SELECT count(*) FROM requests WHERE status = 'running')";
         Ok(self.0.query_row(count, [], |row| row.get(0))?)
     }
 
+    /// Returns the number of requests with a status.
     pub fn with_status(&self, status: Status) -> anyhow::Result<i64> {
         Ok(self.0.query_row("SELECT count(*) FROM requests WHERE status = ?1", [status.as_str()], |row| row.get(0))?)
     }
 
-    /// Milliseconds from the time asked for to the end of the attempt, plugin run included, one a request that ended.
+    /// Returns the milliseconds from trigger time to the end of the attempt, for each ended request.
     pub fn lateness_of_ends(&self) -> anyhow::Result<Vec<f64>> {
         self.milliseconds("SELECT finished_at - trigger_at FROM requests WHERE finished_at IS NOT NULL", [])
     }
 
-    /// Milliseconds from the time asked for to the start of each attempt.
+    /// Returns the milliseconds from trigger time to start, for each attempt.
     pub fn lateness_of_starts(&self) -> anyhow::Result<Vec<f64>> {
         let starts =
             "SELECT history.at - requests.trigger_at FROM history JOIN requests ON requests.seq = history.request WHERE history.event = ?1";

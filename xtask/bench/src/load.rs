@@ -1,4 +1,4 @@
-//! Load: many connections, each posting and waiting for its answer.
+//! The load generator: many connections, each of which posts and waits for the answer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use tokio::task::JoinSet;
 
 use crate::client::Connection;
 
-/// Clients at the same time.
+/// Number of connections.
 pub const CONNECTIONS: usize = 64;
-/// No measure takes that long; a server that hangs is an error, not an endless run.
+/// Timeout of a run, in case the server hangs.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// What the clients saw.
+/// The result of a run. All requests were answered 202.
 #[derive(Debug, Default)]
 pub struct Load {
-    /// From the first byte sent to the last received, one a request; all of them were answered 202.
+    /// For each request, the time from the first byte sent to the last byte received.
     pub latencies: Vec<Duration>,
     pub elapsed: Duration,
 }
@@ -34,7 +34,7 @@ impl Load {
     }
 }
 
-/// Posts what `next` gives until it gives nothing more. Any answer but 202 is an error.
+/// Posts the requests of `next` until it returns `None`. Fails if an answer is not 202.
 pub async fn run<N>(address: SocketAddr, next: N) -> anyhow::Result<Load>
 where
     N: Fn() -> Option<Arc<[u8]>> + Send + Sync + 'static,
@@ -70,7 +70,7 @@ where
     Ok(load)
 }
 
-/// The same request again and again, for `time`.
+/// Posts the same request repeatedly for `time`.
 pub async fn sustained(address: SocketAddr, request: Arc<[u8]>, time: Duration) -> anyhow::Result<Load> {
     let end = Instant::now() + time;
     run(address, move || (Instant::now() < end).then(|| Arc::clone(&request))).await

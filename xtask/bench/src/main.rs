@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: measures Postdate, each measure beside a baseline of the same run.
+//! `cargo xtask bench`: measures Postdate, each measure with a baseline of the same run.
 //!
 //! Prints a table, and writes `target/bench/summary.json` (an array, see [`row::Row`]) and `target/bench/chart.svg`.
-//! It judges nothing: a missed target is a line in the table. It fails only where something could not be measured.
+//! A missed target is a line in the table and no failure. The program fails only if a measure could not be taken.
 
 mod chart;
 mod client;
@@ -27,32 +27,32 @@ use measures::Measure;
 use measures::lateness::{Schedule, bare_timer};
 use postdate_tests::tools::root;
 
-/// Measures Postdate on this machine, each measure beside a baseline of the same run
+/// Measures Postdate on this machine, each measure with a baseline of the same run
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", after_help = AFTER)]
 struct Arguments {
     /// Take these measures only, in this order
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     only: Vec<Measure>,
-    /// Shorter runs, with more noise in what they say
+    /// Shorter runs, with noisier results
     #[arg(long)]
     quick: bool,
-    /// Runs as short as can be, to see whether each measure can be taken; prints no numbers, which would mean nothing
+    /// Shortest runs, to check that each measure works; prints no values, since they would mean nothing
     #[arg(long, conflicts_with = "quick")]
     smoke: bool,
-    /// Where summary.json and chart.svg go, to compare one run with another
+    /// Directory for summary.json and chart.svg; set it to compare runs
     #[arg(long, value_name = "DIR", default_value_os_t = target().join("bench"))]
     out: PathBuf,
-    /// The server to measure: a release build
+    /// Host binary to measure: a release build
     #[arg(long, env = "POSTDATE_BIN", value_name = "FILE", default_value_os_t = target().join("release/postdate"))]
     bin: PathBuf,
-    /// Where the test guests are
+    /// Directory of the test guests
     #[arg(long, env = "POSTDATE_GUESTS", value_name = "DIR", default_value_os_t = target().join("guests/components"))]
     guests: PathBuf,
-    /// Where the Lambdas and their baselines are, of the profile `lambda`
+    /// Directory of the Lambdas and their baselines, built with the profile `lambda`
     #[arg(long, env = "POSTDATE_LAMBDAS", value_name = "DIR", default_value_os_t = own_lambdas())]
     lambdas: PathBuf,
-    /// Be the bare timer of the measure `lateness`: sleep until so many times, print how late each was
+    /// Run as the bare timer of the measure `lateness`: sleep until this many times, print the lateness of each
     #[arg(long, hide = true, requires = "bare_timer_millis")]
     bare_timer_count: Option<u32>,
     #[arg(long, hide = true)]
@@ -60,14 +60,14 @@ struct Arguments {
 }
 
 const AFTER: &str = "\
-Writes target/bench/summary.json and target/bench/chart.svg. Everything is on loopback and below target/bench.
-A missed target is a NO in the table, not a failure. Let nothing else run meanwhile: load generator and server share
-the machine, and whatever runs beside them is in the numbers.";
+Writes target/bench/summary.json and target/bench/chart.svg. Measures over loopback, with files below target/bench.
+A missed target is a NO in the table, and no failure. Run nothing else meanwhile: load generator and server share the
+machine, and other programs distort the results.";
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     if let (Some(count), Some(millis)) = (arguments.bare_timer_count, arguments.bare_timer_millis) {
-        anyhow::ensure!(count > 0, "a schedule of no times");
+        anyhow::ensure!(count > 0, "--bare-timer-count is 0: give at least 1");
         println!("{}", serde_json::to_string(&bare_timer(Schedule { count, span: Duration::from_millis(millis) })?)?);
         return Ok(ExitCode::SUCCESS);
     }
@@ -90,8 +90,8 @@ fn main() -> anyhow::Result<ExitCode> {
 
 fn run(bench: &Bench, wanted: &[Measure], out: &Path) -> anyhow::Result<ExitCode> {
     eprintln!("{}", machine());
-    // One thread: the load generator must not take both cores from the server.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    // One thread, so that the load generator leaves the other cores to the server.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the async runtime")?;
     let (mut rows, mut failed) = (Vec::new(), false);
     for measure in wanted {
         let name = measure.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
@@ -116,7 +116,7 @@ fn run(bench: &Bench, wanted: &[Measure], out: &Path) -> anyhow::Result<ExitCode
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// What the numbers were taken on.
+/// Returns a description of the machine: cores and load average.
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -130,12 +130,12 @@ fn write(path: &Path, content: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As `cargo xtask bench` builds them on Linux.
+/// Returns the directory in which `cargo xtask bench` builds the Lambdas on Linux.
 fn own_lambdas() -> PathBuf {
     target().join(format!("{}-unknown-linux-gnu/lambda", std::env::consts::ARCH))
 }
 
-/// The repository's target directory.
+/// Returns the repository's target directory.
 fn target() -> PathBuf {
     root().join("target")
 }

@@ -18,37 +18,37 @@ use clap::ValueEnum;
 use crate::fixture::Bench;
 use crate::row::Row;
 
-/// What can be measured.
+/// A measure. The comments of the variants are help texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Measure {
-    /// The host's whole validate call, beside bare wasmtime
+    /// The host's complete validate call, and bare wasmtime's
     ValidateCall,
-    /// Calls and memory of the same plugins in Rust, JavaScript and Python
+    /// Calls and memory of equivalent plugins in Rust, JavaScript and Python
     Languages,
-    /// Accepted POSTs a second, validated by a plugin and fsynced
+    /// Accepted POSTs per second, validated by a plugin and fsynced
     AcceptedPosts,
-    /// How late requests end that are due evenly over some seconds
+    /// Lateness of requests that are due in quick succession
     Lateness,
-    /// Memory and start with 1,000,000 requests pending
+    /// Memory and start time with 1,000,000 pending requests
     PendingMillion,
-    /// Loading machine code that was compiled before, in Rust and JavaScript
+    /// Loading precompiled plugins in Rust and JavaScript
     LoadCompiled,
-    /// From spawn to the first answer
+    /// Time from spawn to the first answer
     Start,
-    /// A version that changes under load
+    /// Changes of the version under load
     Switch,
-    /// Checking signatures
+    /// Checks of signatures and digests
     Signature,
     /// Lambda: cold starts
     LambdaStart,
     /// Lambda: warm requests, memory, calls of AWS
     LambdaWarm,
-    /// Lambda: sizes of what is uploaded
+    /// Lambda: sizes of the zips
     LambdaZip,
 }
 
 impl Measure {
-    /// Takes the measure. An error means that there is none; a missed target is not one.
+    /// Takes the measure. Fails if it cannot be taken; a missed target is no failure.
     pub async fn take(self, bench: &Bench) -> anyhow::Result<Vec<Row>> {
         match self {
             Self::ValidateCall => validate_call::measure(bench).await,

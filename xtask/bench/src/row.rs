@@ -1,4 +1,4 @@
-//! One line of the outcome: what was measured, beside what, against which target.
+//! One row of the results: a measured value, its baselines, its target.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
@@ -6,39 +6,38 @@ use serde_json::{Map, Value, json};
 /// One measured value. In `summary.json`:
 ///
 /// - `id`: stable, for programs that compare runs.
-/// - `value`: a number, of `unit`.
-/// - `baseline`: the same measure of the plain thing, taken in the same run and of the same unit: null, a number, or,
-///   where there are several, an object of numbers by name.
-/// - `target`: a number of the same unit, or null where the row only informs. A floor where the unit is `/s`, else a ceiling.
-/// - `met`: whether the value keeps the target; null where there is none.
+/// - `value`: a number, in `unit`.
+/// - `baseline`: the baseline's value in the same run and unit: null, a number, or an object of numbers by name if there are several.
+/// - `target`: a number in the same unit, or null. A minimum if the unit is `/s`, else a maximum.
+/// - `met`: true if the value meets the target; null without a target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     pub id: &'static str,
-    /// What it is, in a few words.
+    /// Short description.
     pub measure: &'static str,
     pub value: f64,
     pub unit: &'static str,
-    /// By name. Where there are several, the first is the one that the ratio is of.
+    /// Values by name. The ratio is to the first one.
     pub baseline: Vec<(&'static str, f64)>,
     pub target: Option<Target>,
 }
 
-/// What a value is held to.
+/// The target of a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Target {
     AtMost(f64),
     AtLeast(f64),
-    /// At most so many times the baseline.
+    /// At most this multiple of the first baseline.
     TimesBaseline(f64),
 }
 
 impl Row {
-    /// Value over baseline, where there is one that is not zero.
+    /// Returns the value divided by the first baseline, or `None` without a baseline above zero.
     pub fn ratio(&self) -> Option<f64> {
         self.baseline.first().filter(|(_, baseline)| *baseline > 0.0).map(|(_, baseline)| self.value / baseline)
     }
 
-    /// The target in the unit of the value.
+    /// Returns the target in the unit of the value.
     pub fn target_value(&self) -> Option<f64> {
         match self.target? {
             Target::AtMost(most) => Some(most),
@@ -47,6 +46,7 @@ impl Row {
         }
     }
 
+    /// Returns `true` if the value meets the target, or `None` without a target.
     pub fn met(&self) -> Option<bool> {
         let target = self.target_value()?;
         Some(match self.target? {
@@ -55,7 +55,7 @@ impl Row {
         })
     }
 
-    /// The target as people read it.
+    /// Returns the target as text.
     pub fn target_text(&self) -> String {
         match self.target {
             None => "-".to_owned(),
@@ -86,7 +86,7 @@ impl Serialize for Row {
     }
 }
 
-/// As many digits as a measurement on a shared machine deserves.
+/// Returns a value with about three significant digits; more would be noise.
 pub fn number(value: f64) -> String {
     if value == 0.0 || value.abs() >= 100.0 {
         format!("{value:.0}")

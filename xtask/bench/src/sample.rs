@@ -1,4 +1,4 @@
-//! Many measurements of one thing.
+//! Samples of one measure.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Sample(Vec<f64>);
 
 impl Sample {
-    /// Errors where there is nothing, or something that is not a number: `what` names it.
+    /// Sorts the values. Fails, naming `what`, if there are none or if one is not finite.
     pub fn new(what: &str, mut values: Vec<f64>) -> anyhow::Result<Self> {
         anyhow::ensure!(!values.is_empty(), "{what}: nothing was measured");
         anyhow::ensure!(values.iter().all(|value| value.is_finite()), "{what}: not every measurement is a number");
@@ -15,12 +15,12 @@ impl Sample {
         Ok(Self(values))
     }
 
-    /// In milliseconds.
+    /// Makes a sample of milliseconds.
     pub fn of_durations(what: &str, durations: &[Duration]) -> anyhow::Result<Self> {
         Self::new(what, durations.iter().map(|duration| duration.as_secs_f64() * 1e3).collect())
     }
 
-    /// Nearest rank: the smallest measurement that `percent` of them do not exceed.
+    /// Returns a percentile by nearest rank: the smallest value that at least `percent` of the values do not exceed.
     pub fn percentile(&self, percent: usize) -> f64 {
         let rank = (self.0.len() * percent).div_ceil(100);
         self.0[rank.saturating_sub(1).min(self.0.len() - 1)]
@@ -34,7 +34,7 @@ impl Sample {
         self.percentile(100)
     }
 
-    /// How many are less than `limit`.
+    /// Returns the number of values below `limit`.
     pub fn below(&self, limit: f64) -> usize {
         self.0.partition_point(|value| *value < limit)
     }

@@ -1,4 +1,4 @@
-//! The server under test: the release build of `postdate serve`, in a process of its own, on loopback.
+//! The server under test: a process of `postdate serve` on loopback, in a release build.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,12 +12,12 @@ use rustix::process::Signal;
 
 use crate::client::{Connection, get};
 
-/// Longest wait for a server to answer, or to stop.
+/// Timeout for a server to answer or to stop.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Between two tries to connect: short against what is measured, long against the cost of a try.
+/// Time between two attempts to connect: short compared with the measured times, long compared with the cost of an attempt.
 const RETRY: Duration = Duration::from_micros(500);
 
-/// A running server; killed when dropped.
+/// A running server. Killed when dropped.
 pub struct Server {
     process: Process,
     pub address: SocketAddr,
@@ -25,17 +25,17 @@ pub struct Server {
     spawned: Instant,
 }
 
-/// How long after its start a server gave its first good answers.
+/// Times from a server's start to its first good answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Ready {
-    /// To `GET /health`.
+    /// Answer to `GET /health`.
     pub health: Duration,
-    /// To a POST of a request, after that.
+    /// Answer to a POST of a request, sent after that.
     pub post: Duration,
 }
 
 impl Server {
-    /// Starts it. Its log goes to a file in the data directory, as it would with any supervisor, at the default level.
+    /// Starts a server. Its log of the default level goes to a file in the data directory.
     pub fn spawn(bin: &Path, use_cases: &Path, data: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
         let log = data.join("server.log");
@@ -49,7 +49,7 @@ impl Server {
         Ok(Self { process, address, log, spawned })
     }
 
-    /// Connects as soon as it listens.
+    /// Connects as soon as the server listens.
     pub async fn connect(&mut self) -> anyhow::Result<Connection> {
         loop {
             if let Ok(connection) = Connection::open(self.address).await {
@@ -65,7 +65,7 @@ impl Server {
         }
     }
 
-    /// Waits for the first good answers.
+    /// Waits for the first good answers, and returns their times.
     pub async fn ready(&mut self, post: &[u8]) -> anyhow::Result<Ready> {
         let mut connection = self.connect().await?;
         let answers = async {
@@ -77,7 +77,7 @@ impl Server {
         self.patiently(answers).await
     }
 
-    /// Waits for the answer to a POST that is the very first call.
+    /// Waits for an accepted POST as the first call, and returns its time since the start.
     pub async fn first_answer(&mut self, post: &[u8]) -> anyhow::Result<Duration> {
         let mut connection = self.connect().await?;
         let answer = async {
@@ -89,16 +89,16 @@ impl Server {
 
     async fn patiently<T>(&self, answer: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
         let answer =
-            tokio::time::timeout(PATIENCE, answer).await.context("the server listens and does not answer").and_then(|answer| answer);
+            tokio::time::timeout(PATIENCE, answer).await.context("the server listens but does not answer").and_then(|answer| answer);
         answer.with_context(|| format!("log of the server: {}", self.last_words()))
     }
 
-    /// Resident memory now, in bytes.
+    /// Returns the resident memory in bytes.
     pub fn resident_bytes(&self) -> anyhow::Result<u64> {
         self.process.resident_bytes().context("the server has ended")
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Stops the server with SIGTERM, and waits for its end.
     pub fn stop(mut self) -> anyhow::Result<()> {
         self.process.signal(Signal::TERM);
         let asked = Instant::now();
@@ -111,7 +111,7 @@ impl Server {
         Ok(())
     }
 
-    /// The end of its log, for an error message.
+    /// Returns the last lines of the log, for an error message.
     fn last_words(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().rev().take(5).collect();
@@ -119,7 +119,7 @@ impl Server {
     }
 }
 
-/// Posts until it is taken: a plugin that is new is compiled first, and its use case answers 503 meanwhile.
+/// Posts until the answer is 202. A use case answers 503 while its plugins are compiled. Fails for any other answer.
 async fn accepted(connection: &mut Connection, post: &[u8]) -> anyhow::Result<()> {
     loop {
         let answer = connection.call(post).await?;

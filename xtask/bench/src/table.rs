@@ -1,10 +1,10 @@
-//! The outcome as a table for a terminal.
+//! The results as a table for a terminal.
 
 use crate::row::{Row, number};
 
 const TITLES: [&str; 7] = ["measure", "value", "unit", "baseline", "ratio", "target", "met"];
 
-/// One line a row, columns aligned; several baselines one below the other.
+/// Returns a table with one line for each row, and one more for each further baseline.
 pub fn table(rows: &[Row]) -> String {
     let mut lines = vec![TITLES.map(str::to_owned)];
     for row in rows {
@@ -33,7 +33,7 @@ pub fn table(rows: &[Row]) -> String {
     text
 }
 
-/// Numbers to the right, words to the left.
+/// Pads a cell. Columns of numbers are aligned to the right.
 fn pad(cell: &str, width: usize, column: usize) -> String {
     let right = matches!(column, 1 | 4 | 5);
     if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_bundle_is_placed_without_wasm_and_without_what_it_had_before() {
+fn a_bundle_is_placed_without_wasm_and_without_old_files() {
     let directory = tempfile::tempdir().unwrap();
     let (from, to) = (directory.path().join("from"), directory.path().join("to"));
     for file in ["use-case.toml", "process.wasm", "cases/one.toml", "compiled/artifacts.json"] {
@@ -15,11 +15,11 @@ fn a_bundle_is_placed_without_wasm_and_without_what_it_had_before() {
     let mut placed = files(&to).unwrap();
     placed.sort();
     assert_eq!(placed, [Path::new("cases/one.toml"), Path::new("use-case.toml")]);
-    assert!(!to.join("compiled").exists(), "what is compiled elsewhere is not copied");
+    assert!(!to.join("compiled").exists(), "the directory compiled is not copied");
 }
 
 #[test]
-fn what_is_missing_is_not_current() {
+fn a_missing_artifact_is_not_current() {
     let directory = tempfile::tempdir().unwrap();
     assert!(!is_current(&directory.path().join("artifacts.json"), directory.path(), &[]));
 }

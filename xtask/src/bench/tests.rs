@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn only_the_measures_that_are_named_are_built_for() {
+fn programs_are_built_only_for_the_measures_in_only() {
     let check = |arguments: &[&str], expected: bool| {
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
         assert_eq!(measures(&arguments, "lambda"), expected, "{arguments:?}");

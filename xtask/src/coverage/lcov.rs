@@ -1,14 +1,16 @@
-//! Sums of a report in the format of lcov: of each file, `SF:` its path, `LF:` and `LH:` lines that there are and that were run,
-//! `BRF:` and `BRH:` the same of branches.
+//! Sums of a report in lcov's format. For each file, `SF:` is its path, `LF:` and `LH:` are the numbers of lines and of covered lines,
+//! `BRF:` and `BRH:` those of branches.
 
 use std::{fmt::Write as _, path::Path};
 
-/// Files of a package that are named, those with the most lines that were not run.
+/// Number of files in a table: those with the most uncovered lines.
 const NAMED: usize = 8;
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Sums {
+    /// Covered, and all.
     lines: (u64, u64),
+    /// Covered, and all.
     branches: (u64, u64),
 }
 
@@ -24,7 +26,7 @@ impl Sums {
     }
 }
 
-/// A table of a package whose sources are in `src`.
+/// Returns the coverage table of a package whose sources are in `src`.
 pub fn table(package: &str, src: &Path, report: &str) -> String {
     let mut files: Vec<(String, Sums)> = files(report)
         .into_iter()
@@ -44,7 +46,7 @@ pub fn table(package: &str, src: &Path, report: &str) -> String {
     text
 }
 
-/// `3201/3400  94.1 %`
+/// Returns text such as `3201/3400  94.1 %`.
 fn part((hit, all): (u64, u64)) -> String {
     if all == 0 {
         return "none".to_owned();

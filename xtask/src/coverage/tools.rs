@@ -1,4 +1,4 @@
-//! LLVM's own tools, of the version that rustc's LLVM has: the counters' format changes with it.
+//! llvm-profdata and llvm-cov, of rustc's LLVM version: the format of the counters differs between versions.
 
 use std::{
     fs,
@@ -16,25 +16,29 @@ pub struct Tools {
 }
 
 impl Tools {
+    /// Finds the tools.
+    ///
     /// # Errors
-    /// Where they are missing: says what was looked for, and how to get it.
+    /// If one is missing; the error names the package to install.
     pub fn find() -> Result<Self> {
-        let about = output(Command::new("rustc").arg("-vV")).context("rustc does not say its version")?;
+        let about = output(Command::new("rustc").arg("-vV")).context("cannot read the version of rustc")?;
         let line = |start: &str| about.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_default();
         let (host, major) = (line("host: "), line("LLVM version: ").split('.').next().unwrap_or_default());
-        let sysroot = output(Command::new("rustc").args(["--print", "sysroot"])).context("rustc does not say its sysroot")?;
+        let sysroot = output(Command::new("rustc").args(["--print", "sysroot"])).context("cannot read the sysroot of rustc")?;
         let component = Path::new(&sysroot).join("lib/rustlib").join(host).join("bin");
         let tool = |name: &str| {
             let places = [component.join(name), PathBuf::from(format!("{name}-{major}")), PathBuf::from(name)];
             let found = places.into_iter().find(|tool| is_of(tool, major));
             found.with_context(|| {
-                format!("no {name} of LLVM {major}, which rustc has: rustup component add llvm-tools, or apt-get install llvm-{major}")
+                format!(
+                    "{name} of LLVM {major}, rustc's version, is missing: rustup component add llvm-tools, or apt-get install llvm-{major}"
+                )
             })
         };
         Ok(Self { profdata: tool("llvm-profdata")?, cov: tool("llvm-cov")? })
     }
 
-    /// Adds up the counters in `directory`, and leaves `lcov.info` there, which it returns. `sources` are files.
+    /// Sums the counters in `directory`, writes the report of the `sources` to `lcov.info` there, and returns it.
     pub fn report(&self, directory: &Path, programs: &[&Path], sources: &[PathBuf]) -> Result<String> {
         let (merged, lcov) = (directory.join("merged.profdata"), directory.join("lcov.info"));
         let entries = fs::read_dir(directory)?.filter_map(Result::ok).map(|entry| entry.path());
@@ -48,11 +52,11 @@ impl Tools {
         }
         let mut report = String::new();
         let mut unread = Vec::new();
-        // One by one: llvm-cov 22 falls over some files, and takes the others with it.
+        // One run for each source: llvm-cov 22 crashes on some files, and then reports no file of that run.
         for source in sources {
             let mut export = Command::new(&self.cov);
             export.args(["export", "-format=lcov"]).arg(format!("-instr-profile={}", merged.display()));
-            // The first program has to stand by itself, before the source.
+            // The first program is an argument without `-object`, before the source.
             for (number, program) in programs.iter().enumerate() {
                 if number > 0 {
                     export.arg("-object");
@@ -68,7 +72,7 @@ impl Tools {
             bail!("{} could read none of the sources", self.cov.display());
         }
         for source in unread {
-            println!("not counted, since llvm-cov fails on it: {source}");
+            println!("not counted, because llvm-cov fails on it: {source}");
         }
         fs::write(&lcov, &report).with_context(|| format!("cannot write {}", lcov.display()))?;
         Ok(report)

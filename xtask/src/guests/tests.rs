@@ -1,14 +1,14 @@
 use super::*;
 
 #[test]
-fn a_component_is_placed_once_and_again_when_it_changed() {
+fn a_component_is_placed_again_only_after_a_change() {
     let directory = tempfile::tempdir().unwrap();
     let from = directory.path().join("built.wasm");
     let to = directory.path().join("bundle/validate.wasm");
     fs::write(&from, "one").unwrap();
     assert!(place_file(&from, &to).unwrap());
     let placed = fs::metadata(&to).unwrap().modified().unwrap();
-    assert!(!place_file(&from, &to).unwrap(), "an unchanged one would be reloaded for nothing");
+    assert!(!place_file(&from, &to).unwrap(), "a server would reload an unchanged component");
     assert_eq!(fs::metadata(&to).unwrap().modified().unwrap(), placed);
 
     fs::write(&from, "two").unwrap();

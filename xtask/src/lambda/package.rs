@@ -1,4 +1,4 @@
-//! One function's zip: the program, as `bootstrap`, and nothing else.
+//! The zip of a function, whose only file is the program, `bootstrap`.
 
 use std::{
     fs,
@@ -11,20 +11,22 @@ use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 
 use super::shown;
 
-/// The C library of Amazon Linux 2023, as minor version of 2: <https://docs.aws.amazon.com/linux/al2023/ug/core-glibc.html>.
+/// Minor version of glibc 2 in Amazon Linux 2023: <https://docs.aws.amazon.com/linux/al2023/ug/core-glibc.html>.
 const LAMBDA_GLIBC: u32 = 34;
 
-/// `e_machine` of an ELF header: the System V ABI's numbers.
+/// Target triples, and their `e_machine` in an ELF header, from the System V ABI.
 const MACHINES: [(&str, u16); 2] = [("x86_64-unknown-linux-gnu", 62), ("aarch64-unknown-linux-gnu", 183)];
 
-/// Bytes.
+/// Sizes in bytes.
 pub struct Size {
     pub program: usize,
     pub zip: usize,
 }
 
+/// Writes the zip of a program.
+///
 /// # Errors
-/// Where the program would not start on Lambda: another machine's, or made for a newer C library.
+/// If the program would not start on Lambda: it is for another architecture, or needs a newer glibc.
 pub fn package(program: &Path, zip: &Path, triple: &str) -> Result<Size> {
     let bytes = fs::read(program).with_context(|| format!("cannot read {}", shown(program)))?;
     check(&bytes, triple).with_context(|| format!("{} would not start on Lambda", shown(program)))?;
@@ -33,7 +35,8 @@ pub fn package(program: &Path, zip: &Path, triple: &str) -> Result<Size> {
     Ok(Size { program: bytes.len(), zip: packed.len() })
 }
 
-/// Neither the time nor the owner is in it, so that the same program is the same zip, and a deployment sees no change.
+/// Returns the bytes of the zip. The zip has no time and no owner, so that the same program gives the same bytes, and a deployment
+/// detects no change.
 fn packed(program: &[u8]) -> Result<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
@@ -50,7 +53,7 @@ fn check(program: &[u8], triple: &str) -> Result<()> {
     let machine = MACHINES.iter().find(|(known, _)| *known == triple).map(|(_, machine)| *machine);
     let found = program.strip_prefix(b"\x7fELF").and_then(|rest| rest.get(14..16)).map(|two| u16::from_le_bytes([two[0], two[1]]));
     if found.is_none() || found != machine {
-        bail!("it is no program for {triple}");
+        bail!("it is no program for {triple}: build it for that target");
     }
     let newest = newest_glibc(program);
     if newest > LAMBDA_GLIBC {
@@ -61,7 +64,8 @@ fn check(program: &[u8], triple: &str) -> Result<()> {
     Ok(())
 }
 
-/// From the names of the symbol versions, which stand as text in the program: `GLIBC_2.34`. 0 where there is none.
+/// Returns the highest minor version of glibc 2 that the program needs, or 0 if it needs none. The names of symbol versions are text in
+/// the program: `GLIBC_2.34`.
 fn newest_glibc(program: &[u8]) -> u32 {
     const NAME: &[u8] = b"GLIBC_2.";
     let versions = program.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME).filter_map(|(at, _)| {

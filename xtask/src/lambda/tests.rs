@@ -5,7 +5,7 @@ fn parsed(arguments: &[&str]) -> Result<(Arch, PathBuf)> {
 }
 
 #[test]
-fn the_default_is_what_the_template_takes() {
+fn default_architecture_and_paths_are_those_of_the_template() {
     let (arch, out) = parsed(&[]).unwrap();
     let template = std::fs::read_to_string(root().join("infra/template.yaml")).unwrap();
     assert!(template.contains(&format!("    Default: {arch}\n    AllowedValues: [arm64, x86_64]")));
@@ -16,15 +16,15 @@ fn the_default_is_what_the_template_takes() {
 }
 
 #[test]
-fn arguments_are_checked() {
+fn unknown_and_incomplete_arguments_are_refused() {
     assert_eq!(parsed(&["--arch", "x86_64"]).unwrap().0, Arch::X86_64);
-    assert_eq!(parsed(&["--arch", "mips"]).unwrap_err().to_string(), "--arch is `mips`: it can be `arm64` or `x86_64`");
+    assert_eq!(parsed(&["--arch", "mips"]).unwrap_err().to_string(), "--arch is `mips`: give `arm64` or `x86_64`");
     assert!(parsed(&["--output"]).is_err());
     assert!(parsed(&["--out"]).is_err());
 }
 
 #[test]
-fn what_cannot_be_built_here_says_what_can() {
+fn the_error_for_another_architecture_names_the_one_that_can_be_built() {
     let message = cannot_build(Arch::Arm64, Some(Arch::X86_64));
     assert!(message.contains("--arch x86_64") && message.contains("Architecture=x86_64"), "{message}");
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::*;
 
 #[test]
-fn a_secrets_file_is_named_by_an_argument_or_by_the_variable() {
+fn the_secrets_file_comes_from_the_argument_or_else_from_the_variable() {
     let check = |arguments: &[&str], variable: Option<&str>, expected: Option<&str>| {
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
         assert_eq!(secrets_file(&arguments, variable.map(OsString::from)).as_deref(), expected.map(Path::new), "{arguments:?}");

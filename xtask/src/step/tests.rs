@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn two_dashes_at_the_start_are_ours_and_later_ones_are_not() {
+fn only_a_leading_double_dash_is_removed() {
     let passed = |arguments: &[&str]| passed_on(arguments.iter().map(OsString::from).collect());
     assert_eq!(passed(&["--", "--listen", "x", "--", "y"]), ["--listen", "x", "--", "y"]);
     assert_eq!(passed(&["--listen", "--"]), ["--listen", "--"]);

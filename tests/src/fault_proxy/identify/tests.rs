@@ -12,7 +12,7 @@ fn check(service: &str, method: &str, path: &str, target: &str, body: &str, expe
 }
 
 #[test]
-fn every_protocol_of_aws_is_told_apart() {
+fn service_and_action_are_identified_in_every_protocol() {
     check("events", "POST", "/", "AWSEvents.PutRule", r#"{"Name":"a"}"#, r#"events.PutRule {"Name":"a"}"#);
     check("dynamodb", "POST", "/", "DynamoDB_20120810.Query", "{}", "dynamodb.Query {}");
     check("sqs", "POST", "/", "AmazonSQS.SendMessage", "{}", "sqs.SendMessage {}");

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_step_counts_its_calls_from_when_it_is_added() {
+fn a_step_counts_the_calls_after_it_was_added() {
     let script = FaultScript::default();
     let met = |service, action| script.meet(service, action).map(|met| met.fault());
     assert_eq!(met("events", "PutRule"), None);

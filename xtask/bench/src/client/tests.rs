@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_head_is_read_when_it_is_whole() {
+fn only_a_complete_head_is_parsed() {
     let answer = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\nx: y\r\n\r\n{}";
     assert_eq!(parse_head(answer).unwrap(), Some(Head { status: 202, content_length: 2, end: answer.len() - 2 }));
     assert_eq!(parse_head(&answer[..30]).unwrap(), None);
@@ -10,7 +10,7 @@ fn a_head_is_read_when_it_is_whole() {
 }
 
 #[tokio::test]
-async fn an_answer_in_pieces_is_put_together_and_the_connection_is_kept() {
+async fn an_answer_in_pieces_is_reassembled_and_the_connection_is_kept() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! What the bench needs of Node.js: a guest in JavaScript, and a Lambda in it. Installed below `target/bench/js` once.
+//! The programs that need Node.js: a guest in JavaScript, and a baseline Lambda. Installed once below `target/bench/js`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,11 +7,11 @@ use anyhow::{Context, ensure};
 use postdate_tests::tools::root;
 use postdate_toolchains::javascript::{Component, Modules, install};
 
-/// Where the modules are, beside copies of the sources.
+/// An installation of the modules, with copies of the sources.
 pub struct JavaScript {
     pub node: PathBuf,
     directory: PathBuf,
-    /// What builds the guest: the examples' own.
+    /// Packages that build the guest, shared with the examples.
     builder: Modules,
 }
 
@@ -22,12 +22,12 @@ const SOURCES: [(&str, &str); 3] = [
 ];
 
 impl JavaScript {
-    /// None, with a word to whoever reads the table, where there is no Node.js or nothing can be installed.
+    /// Installs the modules. Returns `None`, and prints the reason, if Node.js is missing or the installation fails.
     pub fn install(parent: &Path) -> Option<Self> {
         match Self::try_install(parent) {
-            Ok(it) => Some(it),
+            Ok(javascript) => Some(javascript),
             Err(error) => {
-                eprintln!("    SKIPPED what needs Node.js: {error:#}");
+                eprintln!("    SKIPPED the values that need Node.js: {error:#}");
                 None
             }
         }
@@ -49,14 +49,14 @@ impl JavaScript {
         Ok(Self { node, directory, builder })
     }
 
-    /// The Lambda that is a baseline.
+    /// Returns the command of the baseline Lambda.
     pub fn lambda(&self) -> Command {
         let mut command = Command::new(&self.node);
         command.arg(self.directory.join("node-lambda.mjs"));
         command
     }
 
-    /// Returns the component of a validator in JavaScript. Takes some seconds, once.
+    /// Returns the component of a validator in JavaScript. The first call builds it, in some seconds.
     pub fn validator(&self) -> anyhow::Result<PathBuf> {
         let component = self.directory.join("validate.wasm");
         if !component.is_file() {

@@ -1,4 +1,4 @@
-//! One execution environment: a process, and the Runtime API that it asks for events.
+//! An execution environment: a process, and its Runtime API.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,10 +16,10 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::Stub;
 
-/// An answer takes no longer, or something is wrong.
+/// Timeout of an answer.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Killed when dropped.
+/// An execution environment. Its process is killed when dropped.
 pub struct Environment {
     process: Process,
     started: Instant,
@@ -30,7 +30,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Starts a program, with the variables of a deployment whose AWS is the stub.
+    /// Starts a program with the variables of a deployment, and with the stub as AWS.
     pub async fn spawn(command: &mut Command, stub: &Stub, use_cases: &str, variables: &[(&str, &str)]) -> anyhow::Result<Self> {
         let (events, queue) = mpsc::unbounded_channel::<Value>();
         let (answered, answers) = mpsc::unbounded_channel();
@@ -58,7 +58,7 @@ impl Environment {
         command.env("AWS_LAMBDA_FUNCTION_NAME", "bench").env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
         command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512").env("AWS_REGION", "eu-central-1");
         command.env("AWS_ACCESS_KEY_ID", "AKIAOFTHEBENCH").env("AWS_SECRET_ACCESS_KEY", "not-a-secret");
-        // All but one of the services at the stub: so TLS is made ready as on AWS, which is a part of each start there.
+        // The other services keep AWS's endpoints, since the hosts prepare TLS only if an endpoint needs it, and each start on AWS does.
         for service in ["DYNAMODB", "EVENTBRIDGE", "LAMBDA", "S3", "SCHEDULER", "SNS", "SQS"] {
             command.env(format!("AWS_ENDPOINT_URL_{service}"), stub.url());
         }
@@ -73,13 +73,13 @@ impl Environment {
         Ok(Self { process, started, events, answers, asked, _api: api })
     }
 
-    /// From the start to the first question for an event: the init phase.
+    /// Returns the time from start to the first request for an event: the init phase.
     pub async fn ready(&mut self) -> anyhow::Result<Duration> {
-        let asked = tokio::time::timeout(PATIENCE, self.asked.recv()).await.context("it asks for no event")?;
+        let asked = tokio::time::timeout(PATIENCE, self.asked.recv()).await.context("the program asks for no event")?;
         Ok(asked.context("the Runtime API has ended")? - self.started)
     }
 
-    /// Hands out an event; the answer, and how long it took from then.
+    /// Invokes the program with an event. Returns the time to the answer, and the answer.
     pub async fn invoke(&mut self, event: &Value) -> anyhow::Result<(Duration, Value)> {
         let given = Instant::now();
         self.events.send(event.clone()).context("the Runtime API has ended")?;
@@ -88,7 +88,7 @@ impl Environment {
         Ok((at - given, serde_json::from_slice(&body).unwrap_or_default()))
     }
 
-    /// From the start to the first answer, with the event waiting.
+    /// Invokes the program with its first event. Returns the time from the start to the answer, and the answer.
     pub async fn first_answer(&mut self, event: &Value) -> anyhow::Result<(Duration, Value)> {
         let started = self.started;
         let given = Instant::now();
@@ -96,7 +96,7 @@ impl Environment {
         Ok((given + took - started, answer))
     }
 
-    /// Resident memory, in bytes.
+    /// Returns the resident memory in bytes.
     pub fn memory(&self) -> anyhow::Result<u64> {
         self.process.resident_bytes().context("the program has ended")
     }
@@ -113,7 +113,7 @@ fn next(event: &Value) -> Answer {
     answer.body(Full::from(event.to_string())).unwrap_or_default()
 }
 
-/// A POST as a function URL or an HTTP API sends it.
+/// Returns the event of a POST to a function URL or an HTTP API.
 pub fn post(use_case: &str, body: &str) -> Value {
     let path = format!("/requests/{use_case}");
     json!({
@@ -129,13 +129,13 @@ pub fn post(use_case: &str, body: &str) -> Value {
     })
 }
 
-/// Fails where an answer is not an acceptance: a fast refusal would be a fine time.
+/// Fails unless an answer is 202: the time of a refusal must not count as that of an accepted request.
 pub fn accepted(answer: &Value) -> anyhow::Result<()> {
     ensure!(answer["statusCode"] == 202, "not accepted: {answer}");
     Ok(())
 }
 
-/// A file that has to be there.
+/// Returns the path. Fails if there is no such file.
 pub fn built(path: &Path) -> anyhow::Result<&Path> {
     ensure!(path.is_file(), "there is no {}: `cargo xtask bench` builds it", path.display());
     Ok(path)

@@ -1,4 +1,4 @@
-//! AWS, as far as a request needs it: items are kept, and everything else is answered with what means "done".
+//! A stub of AWS: stores items, serves a bucket, and answers all other calls with success.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use hyper::body::Bytes;
 use postdate_tests::serve::{Answer, Server};
 use serde_json::{Value, json};
 
-/// Answers on loopback until dropped.
+/// A stub on 127.0.0.1. Runs until it is dropped.
 pub struct Stub {
     server: Server,
     state: Arc<State>,
@@ -18,12 +18,12 @@ pub struct Stub {
 
 #[derive(Default)]
 struct State {
-    /// By `pk` and `sk`.
+    /// Items by `pk` and `sk`.
     items: Mutex<BTreeMap<(String, String), Value>>,
     calls: Mutex<Vec<String>>,
     /// Bodies of `SendMessage`, and inputs of `PutTargets`.
     events: Mutex<Vec<String>>,
-    /// What `s3://bench/` holds.
+    /// Directory with the objects of `s3://bench/`.
     bucket: Option<PathBuf>,
 }
 
@@ -43,12 +43,12 @@ impl Stub {
         format!("http://127.0.0.1:{}", self.server.port)
     }
 
-    /// `Service.Action` of the calls since the last time.
+    /// Returns the calls since the last time, as `Service.Action`.
     pub fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.state.calls))
     }
 
-    /// The envelopes that were sent to the queue or given to a rule since the last time.
+    /// Returns the envelopes that were sent to the queue or put into a rule since the last time.
     pub fn take_events(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.state.events))
     }
@@ -65,7 +65,7 @@ impl State {
         lock(&self.calls).push(format!("{}.{action}", service.split('_').next().unwrap_or_default()));
         let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
         let answer = match action {
-            // The table has seen requests of these before.
+            // The names of use cases that have had requests.
             "GetItem" if body["Key"]["pk"]["S"] == "use-cases" => json!({ "Item": { "names": { "SS": ["js", "orders"] } } }),
             "GetItem" => match self.find(&body["Key"]) {
                 Some(item) => json!({ "Item": item }),
@@ -97,7 +97,7 @@ impl State {
         respond(200, answer.to_string().into())
     }
 
-    /// `/bench/KEY`, as path-style URLs have it.
+    /// Returns the object of a path-style URL, `/bench/KEY`.
     fn object(&self, path: &str) -> Answer {
         let file = self.bucket.as_ref().zip(path.strip_prefix("/bench/")).map(|(bucket, key)| bucket.join(key));
         match file.and_then(|file| std::fs::read(file).ok()) {
@@ -115,7 +115,7 @@ impl State {
         json!({})
     }
 
-    /// The items of the partition that one of the expression's values names.
+    /// Returns the items whose `pk` is one of the expression's values.
     fn query(&self, values: &Value) -> Vec<Value> {
         let names: Vec<String> = values.as_object().into_iter().flatten().map(|(_, value)| text(value)).collect();
         lock(&self.items).iter().filter(|((pk, _), _)| names.contains(pk)).map(|(_, item)| item.clone()).collect()

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_filled_ledger_holds_each_time_once() {
+fn a_filled_ledger_has_each_due_time_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger.sqlite");
     drop(create(&path).unwrap());
@@ -22,7 +22,7 @@ fn a_filled_ledger_holds_each_time_once() {
 }
 
 #[test]
-fn lateness_is_of_ends_and_of_starts() {
+fn lateness_is_measured_from_trigger_time_to_start_and_to_end() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger.sqlite");
     let connection = create(&path).unwrap();

@@ -1,4 +1,4 @@
-//! How many requests a second are acknowledged, each of them validated and durable.
+//! Throughput of accepted requests, each of them validated and durable.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::row::{Row, Target};
 use crate::sample::Sample;
 use crate::server::Server;
 
-/// Throughput and latency over [`CONNECTIONS`] connections, the load generator on the same cores.
+/// Measures throughput and latency over [`CONNECTIONS`] connections. The load generator uses the same cores.
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let (rounds, turn) = bench.effort.of((1, Duration::from_millis(200)), (2, Duration::from_secs(1)), (4, Duration::from_secs(3)));
     let scratch = bench.scratch()?;
@@ -22,7 +22,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 
     let (mut with, mut without) = (Load::default(), Load::default());
     for round in 0..=rounds {
-        // In turns, so that both meet the same moods of the machine. The first turn warms up.
+        // Alternating, so that changes of the machine's speed affect both. The first round warms up.
         let (one, other) = (
             sustained(server.address, Arc::clone(&validated), turn).await?,
             sustained(server.address, Arc::clone(&unvalidated), turn).await?,

@@ -1,4 +1,4 @@
-//! Cold starts: from spawn to the first answer over the Runtime API, of an accepted POST.
+//! Cold starts of Lambdas: the time from spawn to the answer to an accepted POST.
 
 use std::process::Command;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use crate::lambda::{Environment, JavaScript, Stub, accepted, built, post};
 use crate::row::{Row, Target};
 use crate::sample::Sample;
 
-/// Where an environment keeps what it fetched from a bucket: gone with the environment, on Lambda.
+/// Directory of files fetched from a bucket. Removed before each start, since a new environment on Lambda has none.
 const FETCHED: &str = "/tmp/postdate";
 const ORDER: &str = r#"{"delay":"PT3H","item":"book","quantity":2}"#;
 
-/// Medians of some starts, one of each kind after the other.
+/// Measures medians of cold starts; the kinds take turns.
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let times = bench.effort.of(1, 5, 21);
     let scratch = bench.scratch()?;
@@ -51,7 +51,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     for turn in 0..=times {
         for (kind, starts) in kinds.iter().zip(&mut starts) {
             let start = kind.start(&stub).await?;
-            // The first reads files that later ones find in memory.
+            // The first turn fills the page cache.
             if turn > 0 {
                 starts.push(start);
             }

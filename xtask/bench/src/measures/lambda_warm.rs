@@ -1,4 +1,4 @@
-//! Warm requests: our own time, memory, and the calls of AWS that they make.
+//! Warm requests of Lambdas: the processor's own time, memory, and AWS calls.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use crate::row::{Row, Target};
 use crate::sample::Sample;
 
 const REQUESTS: usize = 1000;
-/// After so many, memory is looked at once more.
+/// Number of requests before the last measurement of memory.
 const MANY: usize = 5000;
-/// In turns, so that both meet the same moods of the machine.
+/// Requests of a program before the next program's turn, so that changes of the machine's speed affect all.
 const TURN: usize = 50;
 
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
@@ -35,7 +35,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 
     let event = post("orders", r#"{"delay":"PT3H","item":"book","quantity":2}"#);
     let (mut ours, mut theirs, mut least, mut memory) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    // Compared requests, and all: memory is looked at after each.
+    // Number of compared requests, and of all requests. Memory is measured after both.
     let (compared, requests) = bench.effort.of((100, 100), (REQUESTS, REQUESTS), (REQUESTS, MANY));
     for turn in 0..requests / TURN {
         for _ in 0..TURN {
@@ -86,14 +86,14 @@ fn to_mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-/// The calls of accepting, and of firing and cleaning up; with their names on stderr.
+/// Counts the AWS calls to accept, to park, and to fire and clean up. Prints their names to stderr.
 async fn calls(bench: &Bench, stub: &Stub, processor: &mut Environment, use_cases: &str) -> anyhow::Result<Vec<Row>> {
     let target = &mut Command::new(bench.programs.function("target"));
     let mut target = Environment::spawn(target, stub, use_cases, &[]).await?;
     target.ready().await?;
     stub.take_calls();
     stub.take_events();
-    // More than fifteen minutes ahead, so that it takes a rule; its event comes in the minute before the time.
+    // More than 15 minutes ahead, so that the request gets a rule. Its event comes in the minute before the due time.
     let at = Utc::now() + TimeDelta::seconds(902);
     let body = json!({ "triggerAt": at.to_rfc3339_opts(SecondsFormat::Millis, true), "item": "book", "quantity": 2 });
     let (_, answer) = processor.invoke(&post("orders", &body.to_string())).await?;
@@ -105,7 +105,7 @@ async fn calls(bench: &Bench, stub: &Stub, processor: &mut Environment, use_case
     let park = stub.take_calls();
     ensure!(stub.take_events().len() == 1, "the early event was not parked: {park:?}");
 
-    // The rest of the way, by a request that is due now.
+    // A request that is due now takes the rest of the way.
     let soon = Utc::now() + TimeDelta::milliseconds(1500);
     let body = json!({ "triggerAt": soon.to_rfc3339_opts(SecondsFormat::Millis, true), "item": "book", "quantity": 2 });
     let (_, answer) = processor.invoke(&post("orders", &body.to_string())).await?;

@@ -1,11 +1,11 @@
-//! What is uploaded: zips as `cargo xtask lambda` makes them.
+//! Sizes of the Lambdas' zips, as `cargo xtask lambda` makes them.
 
 use anyhow::Context;
 
 use crate::fixture::Bench;
 use crate::row::{Row, Target};
 
-/// Of one million bytes.
+/// Measures sizes in MB of one million bytes.
 pub fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let size = |name: &str| {
         let path = bench.zips.join(name).with_extension("zip");

@@ -1,4 +1,4 @@
-//! What a plugin's language costs: the use case `orders` in each, held to the same cases, called in turn on one host.
+//! Cost of a plugin's language: the use case `orders` in each language, which pass the same test cases, called in turns on one host.
 
 use std::os::unix::fs::DirBuilderExt as _;
 
@@ -11,8 +11,9 @@ use crate::fixture::Bench;
 use crate::row::Row;
 use crate::sample::Sample;
 
-/// The bundle, and the rows that it has; the first is the baseline.
+/// The bundle that is the baseline.
 const RUST: &str = "use-cases/orders";
+/// The other bundles, and their rows.
 const OTHERS: [(&str, Rows); 2] = [
     (
         "plugins/examples/orders-js",
@@ -32,20 +33,20 @@ const OTHERS: [(&str, Rows); 2] = [
     ),
 ];
 
-/// Id and words of each.
+/// Id and description of each row of a bundle.
 struct Rows {
     validate: (&'static str, &'static str),
     process: (&'static str, &'static str),
     memory: (&'static str, &'static str),
 }
 
-/// Calls of one guest before it is the other's turn. The first turn warms up.
+/// Calls of a guest before the next guest's turn.
 const BATCH: usize = 25;
 
 const ORDER: &str = r#"{"item":"book","quantity":2,"customer":"ada"}"#;
 const ACCEPTED: &str = r#"{"item":"book","quantity":2,"customer":"ada","total":2500,"currency":"EUR"}"#;
 
-/// Microseconds, and MiB.
+/// Times in microseconds, and peak memory in MiB.
 #[derive(Default)]
 struct Measured {
     validate: Vec<f64>,
@@ -54,7 +55,7 @@ struct Measured {
 }
 
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    // With a cache: an interpreter takes up to a minute to compile, which is not measured here.
+    // A cache saves compiling in later runs: an interpreter takes up to a minute. Compile time is not measured.
     let cache = bench.directory.join("cache/languages");
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&cache)?;
     let runtime = Runtime::new(Options { cache: Some(cache), ..Options::default() })?;
@@ -82,7 +83,7 @@ async fn batch(bundle: &LoadedBundle) -> anyhow::Result<Measured> {
     for _ in 0..BATCH {
         let report = bundle.call_validate(input(), CallOptions::default()).await;
         measured.validate.push(measured_call(&report, &mut measured.memory));
-        ensure!(answer(report)?.is_ok(), "the validator said no");
+        ensure!(answer(report)?.is_ok(), "the validator refused the request");
         let report = bundle.call_process(job(), CallOptions::default()).await;
         measured.process.push(measured_call(&report, &mut measured.memory));
         ensure!(answer(report)?.is_ok(), "the processor failed");

@@ -1,4 +1,4 @@
-//! How late requests are done that are due in quick succession.
+//! Lateness of requests that are due in quick succession.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,7 @@ use crate::row::{Row, Target};
 use crate::sample::Sample;
 use crate::server::Server;
 
-/// How many fall due, and over which time.
+/// A number of due times, spread evenly over a span.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
     pub count: u32,
@@ -25,18 +25,19 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// After the first, in full milliseconds as the ledger has them.
+    /// Returns the time from the first due time to this one, in full milliseconds as in the ledger.
     fn offset(self, number: u32) -> Duration {
         Duration::from_millis(u64::try_from((self.span / self.count * number).as_millis()).unwrap_or(u64::MAX))
     }
 }
 
-/// Between the last answer to a POST and the first due time, at the least.
+/// Minimum time between the last answer to a POST and the first due time.
 const SETTLE: Duration = Duration::from_secs(2);
-/// Longest wait for the last to end.
+/// Timeout for the last request to end.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Lateness at the end of the attempt, plugin run included; the ledger cuts times to the millisecond.
+/// Measures lateness at the start and at the end of the attempt, which includes the plugin's run. The ledger truncates times to
+/// milliseconds.
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let (count, seconds) = bench.effort.of((100, 1), (4_000, 1), (20_000, 5));
     let schedule = Schedule { count, span: Duration::from_secs(seconds) };
@@ -64,13 +65,13 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     ])
 }
 
-/// Posts them all, waits until all have ended, and reads the ledger: lateness of ends and of starts, in milliseconds.
+/// Posts all requests, waits until all have ended, and reads the ledger. Returns the lateness of ends and of starts in milliseconds.
 async fn run(bench: &Bench, scratch: &Path, schedule: Schedule) -> anyhow::Result<(Sample, Sample)> {
     let data = scratch.join("data");
     let mut server = Server::spawn(&bench.bin, &bench.use_cases(scratch)?, &data)?;
     server.ready(&post(VALIDATED, far_ahead(), 0)).await?;
 
-    // Time in which all are posted; the server settles down in the rest of it.
+    // Time to post all requests. The server is idle for the rest of this time.
     let lead = Duration::from_secs(bench.effort.of(4, 20, 20));
     let first = Utc::now() + TimeDelta::from_std(lead)?;
     post_all(&server, schedule, first).await?;
@@ -80,7 +81,7 @@ async fn run(bench: &Bench, scratch: &Path, schedule: Schedule) -> anyhow::Resul
 
     let reader = Reader::open(&data.join("ledger.sqlite"))?;
     let waiting = Instant::now();
-    // The one that made the server ready stays.
+    // The request that checked that the server is ready stays scheduled.
     while reader.unfinished()? > 1 {
         ensure!(waiting.elapsed() < PATIENCE, "requests were still pending {PATIENCE:?} after the last was due");
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -102,7 +103,7 @@ async fn post_all(server: &Server, schedule: Schedule, first: DateTime<Utc>) -> 
     Ok(())
 }
 
-/// The baseline: a process that does nothing but sleep until each of these times.
+/// Measures the baseline: a process that only sleeps until each of these times.
 fn timer_alone(schedule: Schedule) -> anyhow::Result<Sample> {
     let this = std::env::current_exe().context("cannot find this program")?;
     let output = Command::new(this)
@@ -110,10 +111,10 @@ fn timer_alone(schedule: Schedule) -> anyhow::Result<Sample> {
         .output()
         .context("cannot start the bare timer")?;
     ensure!(output.status.success(), "the bare timer failed: {}", String::from_utf8_lossy(&output.stderr));
-    Sample::new("bare timer", serde_json::from_slice(&output.stdout).context("the bare timer's output is not what it should be")?)
+    Sample::new("bare timer", serde_json::from_slice(&output.stdout).context("the bare timer's output is not a JSON array of numbers")?)
 }
 
-/// What that process does: the lateness of each, in milliseconds by the wall clock.
+/// Runs as the baseline's process. Returns the lateness of each time, in milliseconds by the wall clock.
 #[tokio::main]
 pub async fn bare_timer(schedule: Schedule) -> anyhow::Result<Vec<f64>> {
     let lead = Duration::from_secs(1);
@@ -124,7 +125,7 @@ pub async fn bare_timer(schedule: Schedule) -> anyhow::Result<Vec<f64>> {
             tokio::spawn(async move {
                 tokio::time::sleep_until(start + offset).await;
                 let due = wall + offset;
-                // Early, where the wall clock says so.
+                // Negative if the wall clock is before the due time.
                 SystemTime::now().duration_since(due).map_or_else(|early| -early.duration().as_secs_f64(), |late| late.as_secs_f64()) * 1e3
             })
         })

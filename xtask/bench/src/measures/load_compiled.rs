@@ -1,5 +1,5 @@
-//! What a host without a compiler does when it takes a use case: it reads the list, compares digests, maps machine code, links it.
-//! The files are in the page cache. And, of what was loaded, one call in a fresh instance.
+//! Loads a precompiled use case as a host without a compiler does: reads the list, compares digests, maps and links the machine code.
+//! The files are in the page cache. Measures a call in a fresh instance too.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -18,10 +18,10 @@ use crate::lambda::JavaScript;
 use crate::row::{Row, Target};
 use crate::sample::Sample;
 
-/// What the names of files of machine code end with.
+/// Extension of files of machine code.
 const MACHINE_CODE: &str = "cwasm";
 
-/// Medians; the guests in turns.
+/// Measures medians; the guests take turns.
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let rounds = bench.effort.of(2, 20, 200);
     let scratch = bench.scratch()?;
@@ -39,7 +39,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     for turn in 0..=rounds {
         for guest in &mut guests {
             let times = guest.turn(&runtime).await?;
-            // The first reads files that later ones find in memory.
+            // The first turn fills the page cache.
             if turn > 0 {
                 guest.times.push(times);
             }
@@ -48,7 +48,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     rows(&guests)
 }
 
-/// A bundle that was compiled ahead of time, with one plugin.
+/// A precompiled bundle with one plugin.
 struct Guest {
     bundle: PathBuf,
     code: PathBuf,
@@ -74,7 +74,7 @@ impl Guest {
         let compiled = read_precompiled_dir(&self.bundle, trust)?;
         let loaded = runtime.load_precompiled(&compiled, &Secrets::none()).await?;
         let load = begun.elapsed();
-        // The first call also links memory to the file; what a host pays for each request is the next.
+        // The first call also maps pages of the file. The second one is measured: its cost is that of each request.
         call(&loaded).await?;
         Ok(Times { load, digest, call: call(&loaded).await? })
     }
@@ -84,8 +84,8 @@ impl Guest {
     }
 }
 
-/// What a load takes in any case that is to find every damage: the file is read, and its digest made. A bare
-/// `Component::deserialize_file` would be the better baseline, and is `unsafe`, which stands in one function of the host.
+/// Measures the baseline: reading the file and computing its digest, which every load does to detect damage. A bare
+/// `Component::deserialize_file` would be a better baseline, but is `unsafe`; the project allows `unsafe` in one function of the host.
 fn digest(code: &Path) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     let mut hasher = blake3::Hasher::new();
@@ -100,7 +100,7 @@ async fn call(bundle: &LoadedBundle) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     let verdict = bundle.validate(input).await?;
     let took = begun.elapsed();
-    ensure!(verdict.is_ok(), "the validator said no: {verdict:?}");
+    ensure!(verdict.is_ok(), "the validator refused the request: {verdict:?}");
     Ok(took)
 }
 
@@ -110,11 +110,11 @@ fn only_code(dir: &Path) -> anyhow::Result<PathBuf> {
     let mut code = paths.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == MACHINE_CODE));
     match (code.next(), code.next()) {
         (Some(path), None) => Ok(path),
-        _ => anyhow::bail!("{} has not one file of machine code", dir.display()),
+        _ => anyhow::bail!("{} does not have exactly one file of machine code", dir.display()),
     }
 }
 
-/// `guests`: Rust, and JavaScript where there is one.
+/// Returns the rows. `guests` are Rust, and JavaScript if Node.js is there.
 fn rows(guests: &[Guest]) -> anyhow::Result<Vec<Row>> {
     let load = |id, measure, guest: &Guest, most| {
         let baseline = vec![("read and digest", guest.median("digest", |times| times.digest)?)];

@@ -1,4 +1,4 @@
-//! What a million pending requests cost: memory, and time at a start.
+//! Memory and start time with a million pending requests.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use crate::server::{Ready, Server};
 
 const SPREAD: Duration = Duration::from_hours(300 * 24);
 const POSTS: usize = 200;
-/// Pages of the first kinds of list that a client asks for; each is asked for five times.
+/// Lists that a client requests, each of them five times.
 const LISTS: [&str; 4] =
     ["/requests", "/requests?useCase=validated&limit=500", "/requests?status=scheduled&limit=100", "/requests?from=2027-01-01T00:00:00Z"];
-/// What is left in the WAL for the start after `kill -9` to recover.
+/// Number of POSTs before `kill -9`, which the next start recovers from the WAL.
 const POSTS_BEFORE_KILL: usize = 2_000;
 
-/// What one start looked like.
+/// Results of one start.
 struct Start {
     ready: Ready,
-    /// Bytes, when it was ready.
+    /// Resident memory in bytes, when the server was ready.
     resident: u64,
-    /// Bytes, after posts and lists.
+    /// Resident memory in bytes, after POSTs and lists.
     resident_after_work: u64,
 }
 
@@ -33,7 +33,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let scratch = bench.scratch()?;
     let use_cases = bench.use_cases(scratch.path())?;
     let data = scratch.path().join("data");
-    // The first start makes the ledger and compiles the plugins; neither is to be measured here.
+    // The first start creates the ledger and compiles the plugins, and is not measured.
     let mut server = Server::spawn(&bench.bin, &use_cases, &data)?;
     server.ready(&post(VALIDATED, far_ahead(), 0)).await?;
     server.stop()?;
@@ -46,7 +46,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let version = ledger::Reader::open(&ledger)?.version(VALIDATED)?;
     ledger::fill(&ledger, &version, count, Utc::now() + TimeDelta::days(1), SPREAD)?;
     let (full, server) = start(bench, &use_cases, &data).await?;
-    // Not before: it would read into memory what the start is to read.
+    // After the start: this query fills the page cache, which the start must find empty.
     let pending = ledger::Reader::open(&ledger)?.unfinished()?;
     ensure!(pending > i64::from(count), "the ledger holds {pending} pending requests instead of {count}");
     work(&server, bench.effort.of(POSTS, POSTS_BEFORE_KILL, POSTS_BEFORE_KILL)).await?;

@@ -1,4 +1,4 @@
-//! From spawn to the first answer, when the plugins have been compiled before.
+//! Time from spawn to the first answer, with plugins in the compile cache.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use crate::row::{Row, Target};
 use crate::sample::Sample;
 use crate::server::Server;
 
-/// Median over some starts on the same data, each stopped in good order.
+/// Measures the median of starts on the same data, with an orderly stop after each.
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let times = bench.effort.of(1, 3, 7);
     let scratch = bench.scratch()?;
@@ -24,7 +24,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         let start = server.first_answer(&request).await?;
         server.stop()?;
         let version = version_only(&bench.bin)?;
-        // The first fills the compile cache.
+        // The first start fills the compile cache.
         if turn > 0 {
             starts.push(start);
             versions.push(version);
@@ -40,7 +40,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     }])
 }
 
-/// The least that a start of this binary can take: it says its version and ends.
+/// Measures the baseline, a lower bound for a start of the binary: printing its version.
 fn version_only(bin: &Path) -> anyhow::Result<Duration> {
     let started = Instant::now();
     let status = Command::new(bin)

@@ -1,4 +1,4 @@
-//! A use case changes its version while it is under load: what its clients notice.
+//! Effect of version changes on the clients of a use case under load.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::row::Row;
 use crate::sample::Sample;
 use crate::server::Server;
 
-/// Between two changes. A server looks twice a second, and takes what has stayed for two looks.
+/// Time between two changes. A server polls twice a second, and loads a version that two polls in a row have seen.
 const PAUSE: Duration = Duration::from_millis(1200);
 
-/// Load with a change of version every [`PAUSE`], beside the same load without. Any answer but 202 fails the measure.
+/// Measures load with a version change every [`PAUSE`], and the same load without changes. Fails if an answer is not 202.
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let (rounds, turn) = bench.effort.of((1, Duration::from_secs(3)), (1, Duration::from_secs(3)), (3, Duration::from_secs(6)));
     let scratch = bench.scratch()?;
@@ -58,7 +58,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     ])
 }
 
-/// Writes another manifest every [`PAUSE`]; tells how many.
+/// Writes a changed manifest every [`PAUSE`]. Returns the number of changes.
 async fn change_until(bundle: &Path, already: u32, time: Duration) -> anyhow::Result<u32> {
     let (begun, mut made) = (Instant::now(), 0);
     while begun.elapsed() + PAUSE < time {

@@ -1,4 +1,4 @@
-//! What the host adds to a plugin call: limits, deadline, output capture, errors with names.
+//! Overhead of the host in a plugin call: limits, deadline, output capture, error mapping.
 
 use std::time::Instant;
 
@@ -25,10 +25,10 @@ mod bindings {
     });
 }
 
-/// Calls of one kind before it is the other's turn: few enough that both meet the same moods of the machine.
+/// Calls of one kind before the other's turn. Small, so that changes of the machine's speed affect both.
 const BATCH: usize = 250;
 
-/// Median of the host's call, and of wasmtime's.
+/// Measures the median of the host's call and of wasmtime's.
 pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let rounds = bench.effort.of(1, 20, 100);
     let scratch = bench.scratch()?;
@@ -39,7 +39,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let (mut host_us, mut bare_us) = (Vec::new(), Vec::new());
     for round in 0..=rounds {
         let (host_batch, bare_batch) = (host_batch(&host).await?, bare.batch().await?);
-        // The first warms both up.
+        // The first round warms up.
         if round > 0 {
             host_us.extend(host_batch);
             bare_us.extend(bare_batch);
@@ -55,7 +55,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     }])
 }
 
-/// As accepting a request makes it; not part of the time.
+/// Returns the input of a call. Making it is not part of the measured time.
 pub fn input() -> ValidateInput {
     ValidateInput {
         id: "019a0000-0000-7000-8000-000000000000".to_owned(),
@@ -69,7 +69,7 @@ pub fn input() -> ValidateInput {
     }
 }
 
-/// Microseconds of each call, through the port that the core uses.
+/// Calls the validator through the core's port. Returns the microseconds of each call.
 async fn host_batch(bundle: &LoadedBundle) -> anyhow::Result<Vec<f64>> {
     let mut times = Vec::with_capacity(BATCH);
     let input = input();
@@ -78,19 +78,19 @@ async fn host_batch(bundle: &LoadedBundle) -> anyhow::Result<Vec<f64>> {
         let started = Instant::now();
         let verdict = bundle.validate(input).await?;
         times.push(micros(started));
-        anyhow::ensure!(verdict.is_ok(), "the validator said no: {verdict:?}");
+        anyhow::ensure!(verdict.is_ok(), "the validator refused the request: {verdict:?}");
     }
     Ok(times)
 }
 
-/// The same component with the same engine settings, and nothing of the host: no limits, no deadline, no output.
+/// The baseline: the same component with the same engine settings, without the host's limits, deadline and output capture.
 struct Bare {
     engine: Engine,
     plugin: ValidatorPre<State>,
 }
 
-/// What wasmtime's WASI needs to be linked. The context is made when it is first asked for, as the host does, and this
-/// guest asks for nothing: a baseline that paid for it would be an easy one.
+/// State for wasmtime's WASI. The context is made at its first use, as in the host. This guest does not use it, so that the baseline
+/// does not pay for a context that the host does not make either.
 #[derive(Default)]
 struct State {
     wasi: Option<WasiCtx>,
@@ -131,11 +131,11 @@ impl Bare {
 
     async fn call(&self, request: &Request) -> wasmtime::Result<()> {
         let mut store = Store::new(&self.engine, State::default());
-        // Compiled in, so it has to be set; nothing advances this engine's epoch.
+        // The compiled code checks the deadline. Nothing advances this engine's epoch.
         store.set_epoch_deadline(1);
         let instance = self.plugin.instantiate_async(&mut store).await?;
         let verdict = instance.postdate_plugin_validate().call_validate(&mut store, request).await?;
-        verdict.map(drop).map_err(|_| wasmtime::Error::msg("the validator said no"))
+        verdict.map(drop).map_err(|_| wasmtime::Error::msg("the validator refused the request"))
     }
 }
 

@@ -5,7 +5,7 @@ fn row(value: f64, baseline: &[(&'static str, f64)], target: Option<Target>) -> 
 }
 
 #[test]
-fn a_target_is_a_ceiling_a_floor_or_a_multiple() {
+fn a_target_is_a_maximum_a_minimum_or_a_multiple_of_the_baseline() {
     assert_eq!(row(2.0, &[], Some(Target::AtMost(2.0))).met(), Some(true));
     assert_eq!(row(2.1, &[], Some(Target::AtMost(2.0))).met(), Some(false));
     assert_eq!(row(2.1, &[], Some(Target::AtLeast(2.0))).met(), Some(true));
@@ -16,7 +16,7 @@ fn a_target_is_a_ceiling_a_floor_or_a_multiple() {
 }
 
 #[test]
-fn the_summary_has_the_keys_that_are_promised() {
+fn a_row_of_the_summary_has_its_documented_keys() {
     let one = row(1.0 / 3.0, &[("bare", 10.0)], Some(Target::TimesBaseline(1.3)));
     assert_eq!(
         serde_json::to_value(&one).unwrap(),

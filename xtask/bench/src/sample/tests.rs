@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn percentiles_are_of_the_nearest_rank() {
+fn percentiles_use_the_nearest_rank() {
     let sample = Sample::new("x", (1..=200).rev().map(f64::from).collect()).unwrap();
     assert_eq!((sample.median(), sample.percentile(99), sample.max()), (100.0, 198.0, 200.0));
     assert_eq!(sample.below(3.0), 2);
@@ -10,7 +10,7 @@ fn percentiles_are_of_the_nearest_rank() {
 }
 
 #[test]
-fn nothing_is_not_a_sample() {
+fn an_empty_or_non_finite_sample_is_refused() {
     assert!(Sample::new("lateness", Vec::new()).unwrap_err().to_string().contains("lateness"));
     assert!(Sample::new("lateness", vec![f64::NAN]).is_err());
 }

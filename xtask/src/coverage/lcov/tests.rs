@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn sums_are_of_one_package_and_the_worst_files_come_first() {
+fn the_table_sums_one_package_and_lists_files_with_most_uncovered_lines_first() {
     let report = "SF:/w/host/runtime/src/a.rs\nDA:1,5\nLF:10\nLH:9\nBRF:4\nBRH:2\nend_of_record\n\
                   SF:/w/host/runtime/src/b/c.rs\nLF:20\nLH:10\nend_of_record\n\
                   SF:/w/host/core/src/d.rs\nLF:7\nLH:0\nend_of_record\n";

@@ -11,7 +11,7 @@ fn elf(machine: u16, text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_would_not_start_is_refused() {
+fn a_program_for_another_machine_or_a_newer_glibc_is_refused() {
     check(&elf(62, "\0GLIBC_2.2.5\0GLIBC_2.34\0"), X86_64).unwrap();
     let error = check(&elf(62, "\0GLIBC_2.38\0GLIBC_2.3\0"), X86_64).unwrap_err().to_string();
     assert!(error.starts_with("it needs glibc 2.38, and provided.al2023 has 2.34"), "{error}");
@@ -21,7 +21,7 @@ fn what_would_not_start_is_refused() {
 }
 
 #[test]
-fn the_same_program_is_the_same_zip_with_one_executable_file() {
+fn the_same_program_gives_the_same_zip_with_one_executable_file() {
     let program = vec![7; 100_000];
     let first = packed(&program).unwrap();
     assert_eq!(first, packed(&program).unwrap());
@@ -34,7 +34,7 @@ fn the_same_program_is_the_same_zip_with_one_executable_file() {
 }
 
 #[test]
-fn a_program_of_this_machine_passes_or_is_too_new() {
+fn a_program_of_this_machine_passes_or_needs_a_newer_glibc() {
     let own = fs::read(std::env::current_exe().unwrap()).unwrap();
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     if let Err(error) = check(&own, &triple) {

@@ -7,7 +7,7 @@ fn guest(times: &[[u64; 3]]) -> Guest {
 }
 
 #[test]
-fn rows_are_medians_beside_their_own_baseline() {
+fn rows_are_medians_with_the_baseline_of_the_same_guest() {
     let rust = || guest(&[[3, 1, 2], [1, 1, 1], [1, 2, 1]]);
     let js = guest(&[[6, 4, 7], [6, 4, 9], [90, 90, 8]]);
     let found = rows(&[rust(), js]).unwrap();
@@ -21,7 +21,7 @@ fn rows_are_medians_beside_their_own_baseline() {
 }
 
 #[test]
-fn the_one_file_of_machine_code_is_found() {
+fn exactly_one_file_of_machine_code_is_required() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("artifacts.json"), "{}").unwrap();
     assert!(only_code(dir.path()).is_err());
@@ -30,5 +30,5 @@ fn the_one_file_of_machine_code_is_found() {
     assert_eq!(only_code(dir.path()).unwrap(), code);
     assert!(digest(&code).is_ok() && digest(&dir.path().join("none")).is_err());
     std::fs::write(dir.path().join("process.x86_64.cwasm"), "code").unwrap();
-    assert!(only_code(dir.path()).unwrap_err().to_string().contains("not one file"));
+    assert!(only_code(dir.path()).unwrap_err().to_string().contains("not have exactly one file"));
 }
