@@ -7,11 +7,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    time::SystemTime,
 };
 
 use anyhow::{Context, Result, bail};
-use postdate_toolchains::python;
+use postdate_toolchains::{is_current, python};
 
 use crate::{
     build::host,
@@ -60,10 +59,12 @@ pub fn compile(bundles: &[&str]) -> Result<()> {
         let from = root().join(bundle);
         let to = use_cases().join(from.file_name().unwrap_or_default());
         let listed = files(&from).with_context(|| format!("cannot list {}", from.display()))?;
-        if is_current(&to.join("compiled/artifacts.json"), &from, &listed) {
+        let inputs = listed.iter().map(|file| from.join(file));
+        // The host binary compiles, so a new one makes new machine code.
+        if is_current(&to.join("compiled/artifacts.json"), inputs.chain([host()])) {
             continue;
         }
-        place(&from, &listed, &to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+        copy_without_wasm(&from, &listed, &to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
         let mut compile = Command::new(host());
         compile.args(["plugin", "compile"]).arg(&from).args(["--arch", architecture()?, "--out"]).arg(to.join("compiled"));
         step(&format!("Compiling {bundle} ahead of time"), &mut compile)?;
@@ -97,23 +98,15 @@ fn files(bundle: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Returns `true` if `made` is newer than the host binary, which compiled it, and than the bundle's files.
-fn is_current(made: &Path, bundle: &Path, files: &[PathBuf]) -> bool {
-    let modified = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
-    let Some(made) = modified(made) else { return false };
-    let older = |other: Option<SystemTime>| other.is_some_and(|other| other < made);
-    older(modified(&host())) && files.iter().all(|file| older(modified(&bundle.join(file))))
-}
-
 /// Replaces `to` by a copy of the bundle's files without WASM: the files that a Lambda needs beside the compiled plugins.
-fn place(from: &Path, files: &[PathBuf], to: &Path) -> std::io::Result<()> {
+fn copy_without_wasm(from: &Path, files: &[PathBuf], to: &Path) -> std::io::Result<()> {
     if to.exists() {
         fs::remove_dir_all(to)?;
     }
     for file in files.iter().filter(|file| file.extension() != Some(OsStr::new("wasm"))) {
-        let place = to.join(file);
-        fs::create_dir_all(place.parent().unwrap_or(to))?;
-        fs::copy(from.join(file), place)?;
+        let copy = to.join(file);
+        fs::create_dir_all(copy.parent().unwrap_or(to))?;
+        fs::copy(from.join(file), copy)?;
     }
     Ok(())
 }

@@ -26,14 +26,14 @@ pub fn build() -> Result<()> {
     let wit = tools().join("wit");
     wit::write(&wit)?;
 
-    let (project, to) = place(JAVASCRIPT);
+    let (project, to) = paths_of(JAVASCRIPT);
     let modules = javascript::install(&project, &tools().join("javascript"))?;
     if !is_current(&to, [&project.join("src"), &project.join("package-lock.json"), &wit]) {
         let source = project.join("src/plugin.js");
         modules.componentize(javascript::Component { source: &source, wit: &wit, world: wit::WORLD, http: false, to: &to })?;
     }
 
-    let (project, to) = place(PYTHON);
+    let (project, to) = paths_of(PYTHON);
     install_venv()?;
     let requirements = project.join("requirements.txt");
     let environment = python::environment(&tools().join("python"), &requirements)?;
@@ -45,7 +45,7 @@ pub fn build() -> Result<()> {
 }
 
 /// Returns the paths of a project and its component.
-fn place(project: &str) -> (PathBuf, PathBuf) {
+fn paths_of(project: &str) -> (PathBuf, PathBuf) {
     let project: &Path = &root().join(project);
     (project.to_owned(), project.join("plugin.wasm"))
 }

@@ -1,15 +1,10 @@
 //! `cargo xtask plugins`: builds all guests with one command, and copies them to their places.
 
-use std::{
-    ffi::OsString,
-    fs,
-    io::ErrorKind,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use postdate_toolchains::copy_if_changed;
 use postdate_toolchains::rust::{TARGET, Toolchain};
 
 use crate::examples;
@@ -65,34 +60,9 @@ pub fn build() -> Result<()> {
     let built = directory.join(TARGET).join("release");
     for (name, place) in PLACES {
         let component = built.join(format!("{name}.wasm"));
-        if place_file(&component, &root().join(place))? {
+        if copy_if_changed(&component, &root().join(place))? {
             eprintln!("    placed {place}");
         }
     }
     Ok(())
 }
-
-/// Copies `from` to `to` if the contents differ. Returns `true` if it copied. A server that watches `to` sees the old file or the
-/// new one, and never a part of it.
-fn place_file(from: &Path, to: &Path) -> Result<bool> {
-    let content = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
-    match fs::read(to) {
-        Ok(existing) if existing == content => return Ok(false),
-        Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", to.display())),
-    }
-    let temporary = to.with_extension("wasm.tmp");
-    let write = || -> std::io::Result<()> {
-        if let Some(parent) = to.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::write(&temporary, &content)?;
-        fs::rename(&temporary, to)
-    };
-    write().with_context(|| format!("cannot write {}", to.display()))?;
-    Ok(true)
-}
-
-#[cfg(test)]
-mod tests;

@@ -35,7 +35,7 @@ struct Scene {
 
 /// A rule or a schedule, in one form for both.
 #[derive(Debug)]
-struct Timer {
+struct Armed {
     name: String,
     expression: String,
     target: Value,
@@ -74,7 +74,7 @@ async fn scene(is_rules: bool, with_queue: bool) -> Scene {
 }
 
 impl Scene {
-    async fn timers(&self) -> Vec<Timer> {
+    async fn timers(&self) -> Vec<Armed> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let mut timers = Vec::new();
         if self.is_rules {
@@ -82,19 +82,19 @@ impl Scene {
                 let name = text(&rule["Name"]);
                 let mut targets = self.account.aws.list_targets_by_rule(&name).await;
                 assert!(targets.len() <= 1, "{targets:?}");
-                timers.push(Timer { name, expression: text(&rule["ScheduleExpression"]), target: targets.pop().unwrap_or_default() });
+                timers.push(Armed { name, expression: text(&rule["ScheduleExpression"]), target: targets.pop().unwrap_or_default() });
             }
         } else {
             for name in self.account.aws.list_schedules(GROUP).await {
                 let mut schedule = self.account.aws.get_schedule(GROUP, &name).await.unwrap();
                 assert_eq!(schedule["ActionAfterCompletion"], "DELETE");
-                timers.push(Timer { name, expression: text(&schedule["ScheduleExpression"]), target: schedule["Target"].take() });
+                timers.push(Armed { name, expression: text(&schedule["ScheduleExpression"]), target: schedule["Target"].take() });
             }
         }
         timers
     }
 
-    async fn only_timer(&self) -> Timer {
+    async fn only_timer(&self) -> Armed {
         let mut timers = self.timers().await;
         assert_eq!(timers.len(), 1, "{timers:?}");
         timers.remove(0)

@@ -93,9 +93,9 @@ impl Cache {
             Ok(component) => component,
             Err(error) => return Ok(Err(error)),
         };
-        draft.place(&path)?;
+        draft.keep_as(&path)?;
         // The digest last: without it, the code is ignored.
-        self.draft(hex(&Sha256::digest(code)).as_bytes())?.place(&digest_path(&path))?;
+        self.draft(hex(&Sha256::digest(code)).as_bytes())?.keep_as(&digest_path(&path))?;
         Ok(Ok(component))
     }
 
@@ -121,7 +121,7 @@ impl Cache {
 struct Draft(PathBuf);
 
 impl Draft {
-    fn place(self, path: &Path) -> std::io::Result<()> {
+    fn keep_as(self, path: &Path) -> std::io::Result<()> {
         fs::rename(&self.0, path)
     }
 }

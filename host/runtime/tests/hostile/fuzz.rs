@@ -20,13 +20,13 @@ const MOST: Duration = Duration::from_secs(10);
 
 /// The outcome of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+enum LoadResult {
     Refused,
     Loaded,
 }
 
 /// Loads and calls one input. Panics if the host or its compiler panics, or if the load takes longer than `MOST`.
-async fn one(host: &Host, bytes: &[u8]) -> Outcome {
+async fn one(host: &Host, bytes: &[u8]) -> LoadResult {
     let started = Instant::now();
     let problems = inspect(bytes).problems(None);
     assert!(problems.iter().all(|problem| !problem.is_empty()), "a problem without a text");
@@ -36,11 +36,11 @@ async fn one(host: &Host, bytes: &[u8]) -> Outcome {
         Ok(loaded) => {
             // Any answer is fine, as long as the call ends.
             let _ = run(&loaded, "{}").await;
-            Outcome::Loaded
+            LoadResult::Loaded
         }
         Err(error) => {
             assert!(!error.contains("made the compiler panic"), "{error}");
-            Outcome::Refused
+            LoadResult::Refused
         }
     }
 }
@@ -147,7 +147,7 @@ async fn damaged_components_are_refused_or_run_within_their_limits() {
         let input = bytes.clone();
         // A task of its own catches a panic, so that the input can be saved.
         match tokio::spawn(async move { one(host, &input).await }).await {
-            Ok(outcome) => loaded += usize::from(outcome == Outcome::Loaded),
+            Ok(outcome) => loaded += usize::from(outcome == LoadResult::Loaded),
             Err(error) => {
                 let path = corpus_dir().join(format!("found-{count}.wasm"));
                 let kept = std::fs::create_dir_all(corpus_dir()).and_then(|()| std::fs::write(&path, &bytes));
