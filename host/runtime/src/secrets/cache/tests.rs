@@ -10,7 +10,7 @@ use super::*;
 
 /// The state that a test changes under a running host.
 #[derive(Default)]
-struct Store {
+struct Vault {
     values: Mutex<BTreeMap<String, String>>,
     broken: Mutex<Option<String>>,
     hangs: Mutex<bool>,
@@ -18,7 +18,7 @@ struct Store {
     fetches: AtomicUsize,
 }
 
-impl Store {
+impl Vault {
     fn set(&self, name: &str, value: &str) {
         self.values.lock().unwrap().insert(name.to_owned(), value.to_owned());
     }
@@ -32,7 +32,7 @@ impl Store {
     }
 }
 
-struct Source(Arc<Store>);
+struct Source(Arc<Vault>);
 
 #[async_trait]
 impl SecretSource for Source {
@@ -55,13 +55,13 @@ impl SecretSource for Source {
     }
 }
 
-fn store() -> (Arc<Store>, Secrets) {
-    let store = Arc::new(Store::default());
-    store.set("KEY", "one");
-    let (begun, clock) = (Instant::now(), Arc::clone(&store));
+fn vault() -> (Arc<Vault>, Secrets) {
+    let vault = Arc::new(Vault::default());
+    vault.set("KEY", "one");
+    let (begun, clock) = (Instant::now(), Arc::clone(&vault));
     let now = move || begun + *clock.passed.lock().unwrap();
-    let secrets = Secrets::with_clock(Source(Arc::clone(&store)), Lifetime::default(), Duration::from_millis(20), now);
-    (store, secrets)
+    let secrets = Secrets::with_clock(Source(Arc::clone(&vault)), Lifetime::default(), Duration::from_millis(20), now);
+    (vault, secrets)
 }
 
 async fn key_of(secrets: &Secrets) -> Result<String, SecretError> {
@@ -70,65 +70,65 @@ async fn key_of(secrets: &Secrets) -> Result<String, SecretError> {
 
 #[tokio::test]
 async fn a_fresh_value_is_fetched_once_and_a_rotated_one_arrives_after_the_lifetime() {
-    let (store, secrets) = store();
+    let (vault, secrets) = vault();
     assert_eq!(key_of(&secrets).await.unwrap(), "one");
-    store.set("KEY", "two");
-    store.advance(Duration::from_secs(299));
-    assert_eq!((key_of(&secrets).await.unwrap().as_str(), store.fetches()), ("one", 1));
-    store.advance(Duration::from_secs(1));
-    assert_eq!((key_of(&secrets).await.unwrap().as_str(), store.fetches()), ("two", 2));
+    vault.set("KEY", "two");
+    vault.advance(Duration::from_secs(299));
+    assert_eq!((key_of(&secrets).await.unwrap().as_str(), vault.fetches()), ("one", 1));
+    vault.advance(Duration::from_secs(1));
+    assert_eq!((key_of(&secrets).await.unwrap().as_str(), vault.fetches()), ("two", 2));
 }
 
 #[tokio::test]
 async fn calls_that_come_together_ask_once() {
-    let (store, secrets) = store();
+    let (vault, secrets) = vault();
     let both = tokio::join!(key_of(&secrets), key_of(&secrets), key_of(&secrets));
-    assert_eq!((both.0.unwrap(), both.2.unwrap(), store.fetches()), ("one".to_owned(), "one".to_owned(), 1));
+    assert_eq!((both.0.unwrap(), both.2.unwrap(), vault.fetches()), ("one".to_owned(), "one".to_owned(), 1));
 }
 
 #[tokio::test]
 async fn while_the_place_cannot_be_read_the_last_good_value_serves_for_an_hour_and_is_asked_for_now_and_then() {
-    let (store, secrets) = store();
+    let (vault, secrets) = vault();
     key_of(&secrets).await.unwrap();
-    *store.broken.lock().unwrap() = Some("cannot be read: it is down".to_owned());
-    store.advance(Duration::from_mins(5));
+    *vault.broken.lock().unwrap() = Some("cannot be read: it is down".to_owned());
+    vault.advance(Duration::from_mins(5));
     assert_eq!(key_of(&secrets).await.unwrap(), "one");
     assert_eq!(key_of(&secrets).await.unwrap(), "one");
-    assert_eq!(store.fetches(), 2, "the second call waits for nobody");
-    store.advance(RETRY);
+    assert_eq!(vault.fetches(), 2, "the second call waits for nobody");
+    vault.advance(RETRY);
     key_of(&secrets).await.unwrap();
-    assert_eq!(store.fetches(), 3);
-    store.advance(Duration::from_hours(1));
+    assert_eq!(vault.fetches(), 3);
+    vault.advance(Duration::from_hours(1));
     let error = key_of(&secrets).await.unwrap_err();
     assert_eq!(error.to_string(), "KEY, which cannot be read: it is down");
-    *store.broken.lock().unwrap() = None;
-    store.set("KEY", "three");
+    *vault.broken.lock().unwrap() = None;
+    vault.set("KEY", "three");
     assert_eq!(key_of(&secrets).await.unwrap(), "three", "it has recovered");
 }
 
 #[tokio::test]
 async fn a_place_that_does_not_answer_is_given_up() {
-    let (store, secrets) = store();
-    *store.hangs.lock().unwrap() = true;
+    let (vault, secrets) = vault();
+    *vault.hangs.lock().unwrap() = true;
     assert_eq!(key_of(&secrets).await.unwrap_err().to_string(), "KEY, which cannot be read: no answer within 20ms");
 }
 
 #[tokio::test]
 async fn a_secret_that_is_missing_or_removed_is_named_with_its_remedy_and_found_once_it_is_there() {
-    let (store, secrets) = store();
+    let (vault, secrets) = vault();
     key_of(&secrets).await.unwrap();
-    store.values.lock().unwrap().clear();
-    store.advance(Duration::from_mins(5));
+    vault.values.lock().unwrap().clear();
+    vault.advance(Duration::from_mins(5));
     let error = key_of(&secrets).await.unwrap_err();
     assert_eq!(error.to_string(), "KEY, which is not set: put it at orders/KEY");
-    store.set("KEY", "back");
+    vault.set("KEY", "back");
     assert_eq!(key_of(&secrets).await.unwrap(), "back");
 }
 
 #[tokio::test]
 async fn no_dump_shows_a_value() {
-    let (store, secrets) = store();
-    store.set("KEY", "planted-value");
+    let (vault, secrets) = vault();
+    vault.set("KEY", "planted-value");
     let values = secrets.get("orders", &["KEY".to_owned()]).await.unwrap();
     let config = super::super::PluginConfig { settings: Arc::default(), secrets: values.clone() };
     let dump = format!("{secrets:?} {values:?} {config:?} {config:#?}");
