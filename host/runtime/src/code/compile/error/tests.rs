@@ -6,7 +6,7 @@ fn check(error: &CompileError, says: &str, transient: bool) {
 }
 
 #[test]
-fn each_says_what_to_do() {
+fn each_compile_error_says_what_to_do() {
     check(
         &CompileError::Time { limit: Duration::from_mins(2) },
         "was not compiled within 120s, and compiling it was stopped: make it smaller, or raise the limit with POSTDATE_COMPILE_TIME",
