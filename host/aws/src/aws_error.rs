@@ -9,9 +9,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::error::operation::BuildError;
 use postdate_core::ports::{LedgerError, ScheduleError};
 
-/// Characters of a service's message that are kept.
+/// Longest part of a service's message that is kept, in characters.
 const MAX_MESSAGE_CHARACTERS: usize = 300;
-/// How long a client is asked to wait where a quota is used up: rules end by the minute.
+/// Time to wait that a client is told when a quota is used up. Rules are deleted every minute, which frees the quota.
 const FULL_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// The kinds of failure, by what the caller can do.
@@ -25,7 +25,7 @@ pub enum Class {
     Full,
     /// The named resource does not exist.
     Missing,
-    /// A repetition would be refused too: not allowed, or not valid.
+    /// The call is not allowed or not valid; a repetition would be refused too.
     Refused,
 }
 
@@ -50,17 +50,17 @@ impl AwsError {
             SdkError::ResponseError(_) => own(Class::Again, "connection", "the answer could not be read"),
             SdkError::ServiceError(_) => {
                 let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-                // A proxy's error has no code.
+                // An error of a proxy has no code.
                 let code = error.code().map_or_else(|| format!("HTTP {status}"), str::to_owned);
                 let class = classify(&code, status);
                 Self { call, class, code, message: presentable(error.message().unwrap_or_default()) }
             }
-            // Missing credentials, or arguments that make no request.
+            // Credentials are missing, or the arguments do not form a request.
             _ => own(Class::Refused, "client", "the call could not be made: check credentials and configuration"),
         }
     }
 
-    /// Describes arguments that the SDK does not make a call of.
+    /// Describes arguments from which the SDK cannot build a call.
     pub fn invalid(call: &'static str, error: &BuildError) -> Self {
         Self { call, class: Class::Refused, code: "client".to_owned(), message: error.to_string() }
     }
@@ -108,7 +108,7 @@ fn classify(code: &str, status: u16) -> Class {
     match name {
         "ConcurrentModificationException" | "ConcurrentAccess" | "ConcurrentAccessException" => Class::Again,
         "ProvisionedThroughputExceededException" | "TransactionConflictException" | "TransactionInProgressException" => Class::Again,
-        // A function that has not been called for weeks wakes up first.
+        // Lambda makes a function inactive after weeks without a call; the next call reactivates it.
         "ResourceConflictException" | "SnapStartNotReadyException" | "SnapStartTimeoutException" | "EFSMountTimeoutException" => {
             Class::Again
         }

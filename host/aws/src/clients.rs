@@ -1,5 +1,4 @@
-//! The AWS SDK's clients, made of one configuration and one HTTP client, and retries of their calls. Making a client sends
-//! nothing.
+//! Makes the AWS SDK's clients from one configuration and one HTTP client, and retries calls. Making a client makes no call.
 
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
@@ -25,14 +24,14 @@ use crate::config::Config;
 const SDK_ATTEMPTS: u32 = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
-/// All attempts of a call together. One HTTP request makes several calls, and API Gateway gives up on it after 30 s.
+/// Time limit of a call with all its attempts. One HTTP request makes several calls, and API Gateway stops waiting after 30 s.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Attempts of a call by [`retrying`].
 const OWN_ATTEMPTS: u32 = 5;
 /// The longest wait before the first repetition; it doubles from there.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// No repetition begins later than this after the first attempt, again because of API Gateway's 30 s.
+/// No repetition begins later than this after the first attempt, because API Gateway stops waiting after 30 s.
 const RETRY_FOR: Duration = Duration::from_secs(8);
 
 /// Makes clients that share connections, credentials and timeouts. Credentials come from the environment only, where Lambda
@@ -43,8 +42,8 @@ pub struct Clients {
     config: Config,
 }
 
-/// A client that is made at its first use: making one takes a tenth of a millisecond, and a cold start makes none that its
-/// request does not need. Clones share the client.
+/// A client that is made at its first use. Making one takes 0.1 ms, and a cold start makes only those that its request needs. Clones
+/// share the client.
 #[derive(Debug)]
 pub struct Lazy<C>(Arc<LazyLock<C, Box<dyn FnOnce() -> C + Send>>>);
 
@@ -114,8 +113,8 @@ impl Clients {
         aws_sdk_eventbridge::Client::from_conf(client!(self, aws_sdk_eventbridge, "EVENTBRIDGE").build())
     }
 
-    /// Has neither timeouts nor retries: an invocation may last as long as the target's timeout says, and an attempt that was
-    /// cut off may have run.
+    /// Returns a client with neither an operation timeout nor retries: an invocation may last for the target's timeout, and an attempt
+    /// that was cut off may have run.
     pub fn lambda(&self) -> aws_sdk_lambda::Client {
         let timeouts =
             TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).disable_operation_attempt_timeout().disable_operation_timeout();
@@ -123,8 +122,8 @@ impl Clients {
         aws_sdk_lambda::Client::from_conf(builder.build())
     }
 
-    /// Uses path-style addresses at other endpoints than AWS's, which have no host name for each bucket. The timeouts apply to
-    /// the first bytes of an answer; a large object may take longer, as long as it does not stall.
+    /// Returns a client that uses path-style addresses at a configured endpoint, which has no host name for each bucket. The timeouts
+    /// apply to the first bytes of an answer; a large object may take longer if it does not stall.
     pub fn s3(&self) -> aws_sdk_s3::Client {
         let builder = client!(self, aws_sdk_s3, "S3").force_path_style(self.config.endpoints.contains_key("S3"));
         aws_sdk_s3::Client::from_conf(builder.build())
@@ -155,13 +154,13 @@ impl Clients {
     }
 }
 
-/// The one HTTP client, made when a connection is wanted: reading TLS's root certificates takes milliseconds, in which the
-/// functions do something else.
+/// The one HTTP client, made at the first connection. Reading TLS's root certificates takes milliseconds, during which other tasks
+/// run.
 #[derive(Debug)]
 struct Connections(Lazy<SharedHttpClient>);
 
 impl Connections {
-    /// Leaves TLS out where every endpoint is plain HTTP.
+    /// Makes a client without TLS if every endpoint is plain HTTP.
     fn new(config: &Config) -> Self {
         let all_local = config.endpoints.len() == crate::config::SERVICES.len();
         if all_local && config.endpoints.values().all(|endpoint| endpoint.starts_with("http://")) {
@@ -187,8 +186,8 @@ macro_rules! without_retries {
 }
 pub(crate) use without_retries;
 
-/// Repeats a call while it fails with [`Class::Again`]; returns its last result. Stands in for the SDK's retries, which do
-/// not repeat a call that collided with another writer's.
+/// Repeats a call while it fails with [`Class::Again`], and returns its last result. Replaces the SDK's retries, which do not repeat
+/// a call that collided with another writer's.
 pub async fn retrying<T, F: Future<Output = Result<T, AwsError>>>(call: impl Fn() -> F) -> Result<T, AwsError> {
     let end = Instant::now() + RETRY_FOR;
     let mut attempt = 1;

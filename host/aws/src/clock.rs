@@ -1,11 +1,11 @@
-//! The machine's clock, and its randomness.
+//! The core's port `Clock` over the machine's clock and random numbers.
 
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use postdate_core::ports::Clock;
 
-/// Now, cut to the millisecond: never later than the truth.
+/// Returns the current time, rounded down to the millisecond, so that it is never in the future.
 pub fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(3)
 }

@@ -1,4 +1,4 @@
-//! Configuration from environment variables. All are checked at start, and all errors are reported together.
+//! Configuration from environment variables. [`Config::from_env`] checks all of them and reports all errors together.
 
 mod check;
 
@@ -11,7 +11,7 @@ use postdate_logging::LogFilter;
 use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
 
-/// Where `POSTDATE_USE_CASES` is not set: a layer if there is one, else the package.
+/// Default of `POSTDATE_USE_CASES`: the layer's directory if it exists, else the package's.
 const LAYER_DIR: &str = "/opt/use-cases";
 const PACKAGE_DIR: &str = "/var/task/use-cases";
 
@@ -27,41 +27,41 @@ pub struct Config {
     pub endpoints: BTreeMap<&'static str, String>,
     /// `POSTDATE_TABLE`: name of the ledger's DynamoDB table.
     pub table: String,
-    /// `POSTDATE_USE_CASES`.
+    /// `POSTDATE_USE_CASES`: the store of use cases.
     pub use_cases: StoreLocation,
-    /// `POSTDATE_TRUSTED_KEYS`: the public keys whose bundles are loaded; without any, all bundles are.
+    /// `POSTDATE_TRUSTED_KEYS`: public keys. Only bundles signed by one of them are loaded; without a key, all bundles are.
     pub trust: Trust,
-    /// `POSTDATE_PREFETCH`: use cases of a bucket that are loaded before the first request. Of a directory, all are.
+    /// `POSTDATE_PREFETCH`: use cases of a bucket that are loaded before the first request. A directory's use cases are all loaded.
     pub prefetch: Vec<String>,
-    /// `POSTDATE_SECRETS`: where the secrets of use cases are kept.
+    /// `POSTDATE_SECRETS`: the source of the use cases' secrets.
     pub secrets: SecretLocation,
-    /// `POSTDATE_SECRETS_LIFETIME`: how long a secret is cached.
+    /// `POSTDATE_SECRETS_LIFETIME`: time for which a secret is cached.
     pub secrets_lifetime: Duration,
     /// `POSTDATE_TARGET_ARN`: the target host, to which rules and one-time schedules point.
     pub target_arn: String,
-    /// `POSTDATE_QUEUE_URL`: the delay queue; without one, requests are fired on whole minutes.
+    /// `POSTDATE_QUEUE_URL`: the delay queue; without one, requests fire on whole minutes.
     pub queue_url: Option<String>,
     /// `POSTDATE_HOSTS`: other target hosts, by the name that a use case gives as `host`.
     pub hosts: BTreeMap<String, HostAddress>,
-    /// `POSTDATE_SCHEDULER`, `POSTDATE_SCHEDULE_GROUP`, `POSTDATE_SCHEDULER_ROLE_ARN`.
+    /// `POSTDATE_SCHEDULER`, `POSTDATE_SCHEDULE_GROUP` and `POSTDATE_SCHEDULER_ROLE_ARN`: the service that fires requests.
     pub scheduler: Backend,
-    /// `POSTDATE_PREFIX`: the beginning of the names of rules and one-time schedules.
+    /// `POSTDATE_PREFIX`: prefix of the names of rules and one-time schedules.
     pub prefix: String,
     /// `POSTDATE_DEAD_LETTER_ARN`: the queue for events that could not be delivered.
     pub dead_letter_arn: String,
     /// `POSTDATE_TOPIC_ARN`: the topic for notifications.
     pub topic_arn: Option<String>,
-    /// `POSTDATE_MAX_EVENT_AGE`: how long delivery of an event is tried.
+    /// `POSTDATE_MAX_EVENT_AGE`: time for which EventBridge tries to deliver an event, 1 minute to 24 hours.
     pub max_event_age: Duration,
-    /// `POSTDATE_RETENTION`: how long finished requests stay in the ledger.
+    /// `POSTDATE_RETENTION`: time for which finished requests stay in the ledger, 1 hour to 3650 days.
     pub retention: Duration,
-    /// `POSTDATE_BASE_PATH`, `""` or such as `/v1`; `None` to follow the stage of API Gateway.
+    /// `POSTDATE_BASE_PATH`: `""`, or a path such as `/v1`. `None` means the stage of API Gateway.
     pub base_path: Option<String>,
-    /// `POSTDATE_LOG`.
+    /// `POSTDATE_LOG`: filter of the log.
     pub log: LogFilter,
 }
 
-/// Where the store of use cases is.
+/// The location of the store of use cases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreLocation {
     Directory(PathBuf),
@@ -72,7 +72,7 @@ pub enum StoreLocation {
     },
 }
 
-/// Where secrets are kept. In a service, the secret of a use case is `{prefix}{use case}/{name}`.
+/// The source of secrets. In an AWS service, the secret of a use case has the name `{prefix}{use case}/{name}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretLocation {
     /// `env`: environment variables of the function.
@@ -88,7 +88,7 @@ pub enum SecretLocation {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HostAddress {
     pub arn: String,
-    /// Its delay queue, if it has one.
+    /// URL of the host's delay queue, if it has one.
     #[serde(default)]
     pub queue_url: Option<String>,
 }
@@ -98,7 +98,7 @@ pub struct HostAddress {
 pub enum Backend {
     /// Rules of EventBridge's default bus.
     Rules,
-    /// One-time schedules of EventBridge Scheduler, which assumes the role.
+    /// One-time schedules of EventBridge Scheduler, which assumes the role `role_arn`.
     OneTimeSchedules { group: String, role_arn: String },
 }
 
@@ -126,7 +126,7 @@ pub struct Expected {
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
 impl Config {
-    /// Reads the variables by `get`, such as `|name| std::env::var(name).ok()`.
+    /// Reads the variables through `get`, such as `|name| std::env::var(name).ok()`. Fails with the errors of all variables.
     pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let mut read = Reader::new(&get);
         let config = Self {

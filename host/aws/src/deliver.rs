@@ -1,4 +1,4 @@
-//! The core's port `Deliver` on AWS: one attempt of a target that is neither a plugin nor direct.
+//! The core's port `Deliver` on AWS: one attempt at a target that is neither a plugin nor direct.
 
 use std::time::Duration;
 
@@ -125,7 +125,7 @@ impl AwsDeliver {
     }
 
     async fn start(&self, aws: &AwsTarget, request: &Request, body: &str) -> JobResult {
-        // The name makes it idempotent.
+        // The execution's name makes the call idempotent.
         let call = client_of!(aws_sdk_sfn, self.executions, &aws.arn)
             .start_execution()
             .state_machine_arn(&aws.arn)
@@ -149,7 +149,7 @@ impl Deliver for AwsDeliver {
         let delivery = async {
             match target {
                 direct if direct.is_direct() => {
-                    Err(permanent(format!("the rule reaches this {} target itself, and no host", direct.kind())))
+                    Err(permanent(format!("the {} target is direct: its rule delivers to it, not a host", direct.kind())))
                 }
                 Target::Lambda(aws) => self.invoke(aws, body).await,
                 Target::Sqs(aws) => self.send(aws, request, body).await,
@@ -187,16 +187,16 @@ fn retry(message: String) -> JobFailure {
     JobFailure { message, retry: true, retry_after: None }
 }
 
-/// Returns a failure that is retried where the service is busy, broken, full, or out of reach.
+/// Returns a failure. The request is retried if the service is throttled, broken or unreachable, or a quota is used up.
 fn failure(kind: &str, arn: &str, error: &AwsError) -> JobFailure {
-    let message = format!("the {kind} target {arn} was not reached: {error}");
+    let message = format!("the call to the {kind} target {arn} failed: {error}");
     match error.class {
         Class::Again | Class::Later | Class::Full => retry(message),
         Class::Missing | Class::Refused => permanent(message),
     }
 }
 
-/// Returns the `errorType` of a function's answer, which is a name in its code. The rest of the answer may quote the body.
+/// Returns the `errorType` of a function's error, which is a name in its code. The rest of the error may quote the body.
 fn error_type(answer: &[u8]) -> String {
     let answer: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
     let named = answer["errorType"].as_str().unwrap_or("of no type");

@@ -1,4 +1,4 @@
-//! Hand-written fakes of what firing and cleaning need beyond the core's ports.
+//! Fakes of the ports that the target host and the janitor need beyond the core's.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -78,11 +78,11 @@ impl Intake for FakeLedger {
     }
 }
 
-/// What a scheduler with a queue was asked for, in order and in words.
+/// A scheduler with a delay queue of 15 minutes, which records its calls as text.
 #[derive(Default)]
 pub struct FakeTiming {
     log: Mutex<Vec<String>>,
-    /// Rules that are there; one called `stuck` cannot be removed.
+    /// The rules that exist. The rule `stuck` cannot be deleted.
     pub rules: Mutex<Vec<LeftRule>>,
 }
 
@@ -163,7 +163,7 @@ pub fn firing(answer: JobResult) -> TestFiring {
     }
 }
 
-/// A request that is due at second 60, with the envelope of its rule.
+/// Stores a request that is due at second 60, and returns the envelope of its rule.
 pub async fn accepted(firing: &TestFiring) -> Envelope {
     let new = new_request(sample_id(1), "orders", moment() + TimeDelta::seconds(60));
     firing.ledger.0.insert(new.clone()).await.unwrap();
@@ -183,7 +183,7 @@ impl TestFiring {
         }
     }
 
-    /// So many seconds after [`moment`].
+    /// Sets the clock to `seconds` after [`moment`].
     pub fn set_clock(&self, seconds: i64) {
         self.clock.set(moment() + TimeDelta::seconds(seconds));
     }

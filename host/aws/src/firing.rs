@@ -1,4 +1,4 @@
-//! What fires requests on AWS, for the target host and the janitor: the core's firing over this crate's adapters.
+//! The core's firing over this crate's adapters, for the target host and the janitor.
 
 use postdate_core::arm::arm;
 use postdate_core::arn::Arn;
@@ -19,7 +19,7 @@ use crate::ports::{Notify, Timing};
 use crate::schedule::AwsScheduler;
 use crate::use_cases::AwsUseCases;
 
-/// The ports of one host.
+/// The ports that firing needs on AWS.
 pub struct Firing<U, L, S, D, N, C> {
     pub use_cases: U,
     pub ledger: L,
@@ -33,7 +33,7 @@ pub type AwsFiring = Firing<AwsUseCases, DynamoLedger, AwsScheduler, AwsDeliver,
 
 impl AwsFiring {
     pub fn new(host: &Host) -> anyhow::Result<Self> {
-        // reqwest is built without a provider of its own. An error says that there is one already, which is as good.
+        // reqwest is built without a TLS provider. An error means that one is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {
             use_cases: host.use_cases.clone(),
@@ -52,24 +52,24 @@ impl AwsFiring {
 }
 
 impl<U: UseCases, L: Requests, S: Timing, D, N: Notify, C: Clock> Firing<U, L, S, D, N, C> {
-    /// What follows an attempt that this envelope started, or no envelope.
+    /// Returns the aftercare of an attempt. `envelope` is the one that started the attempt; `None` in the janitor.
     pub fn aftercare<'a>(&'a self, envelope: Option<&'a Envelope>) -> Care<'a, S, N, C> {
         Care { scheduler: &self.scheduler, notifier: &self.notifier, clock: &self.clock, envelope }
     }
 
-    /// The core's firing over these ports.
+    /// Returns the core's firing over these ports.
     pub fn with<'a>(&'a self, aftercare: &'a Care<'a, S, N, C>) -> fire::Firing<'a, U, L, S, D, C, Care<'a, S, N, C>> {
         let Self { use_cases, ledger, scheduler, deliver, clock, .. } = self;
         fire::Firing { use_cases, ledger, scheduler, deliver, clock, aftercare }
     }
 
-    /// Schedules a request that is in the ledger at its `due_at`, by a rule or the delay queue of the host that it is for.
+    /// Schedules a stored request for its `due_at`, by a rule or by the delay queue of its target host.
     pub async fn arm(&self, request: &Request) -> Result<(), FireError> {
         Ok(arm(&self.use_cases, &self.ledger, &self.scheduler, request).await?)
     }
 }
 
-/// See [`Firing::aftercare`].
+/// The work after an attempt: park the next one, delete the rule, notify. Made by [`Firing::aftercare`].
 pub struct Care<'a, S, N, C> {
     scheduler: &'a S,
     notifier: &'a N,
@@ -78,8 +78,9 @@ pub struct Care<'a, S, N, C> {
 }
 
 impl<S: Timing, N: Notify, C: Clock> Aftercare for Care<'_, S, N, C> {
-    /// Parks the envelope in the delay queue, if that holds a message for so long. The envelope keeps the rule's name, so that the
-    /// delivery that ends the request deletes the rule.
+    /// Parks the envelope of the next attempt in the delay queue. Returns false if the wait is longer than the queue's longest delay,
+    /// or if another envelope started the attempt. The parked envelope keeps the rule's name: the delivery that ends the request
+    /// deletes the rule.
     async fn again(&self, request: &Request) -> Result<bool, ScheduleError> {
         let Some(envelope) = self.envelope.filter(|envelope| envelope.correlation_id == request.id) else { return Ok(false) };
         let due = request.due_at;
@@ -96,7 +97,7 @@ impl<S: Timing, N: Notify, C: Clock> Aftercare for Care<'_, S, N, C> {
 
     async fn notify_failed(&self, request: &Request) {
         if let Err(error) = self.notifier.request_failed(request).await {
-            tracing::error!(correlation_id = %request.id, error, "cannot notify of a failure");
+            tracing::error!(correlation_id = %request.id, error, "cannot notify the topic of a failed request");
         }
         if let Err(error) = self.notifier.dead_letter(&Envelope::of(request, None, None), request).await {
             tracing::error!(correlation_id = %request.id, error, "cannot put a failed request into the dead-letter queue");

@@ -1,4 +1,4 @@
-//! What every Lambda is made of.
+//! The configuration and the adapters that all three Lambdas share.
 
 use postdate_runtime::{Options, Runtime, RuntimeError};
 use postdate_store::{AnyObjects, Directory, S3};
@@ -13,14 +13,14 @@ use crate::schedule::{AwsScheduler, ScheduleSettings};
 use crate::secrets;
 use crate::use_cases::{AwsUseCases, VersionLoader};
 
-/// Where bundles from a bucket are kept, below the directory for temporary files; Lambda gives each environment a `/tmp` of its own.
+/// Cache of bundles from a bucket, below the directory for temporary files. Lambda gives each environment its own `/tmp`.
 const CACHE_DIR: &str = "postdate";
-/// Calls of plugins at the same time. Lambda sends one request at a time; a batch from the delay queue may run two.
+/// Plugin calls that run at the same time. Lambda sends one event at a time, but the event may be a batch from the delay queue.
 const SLOTS: u32 = 2;
-/// Most bytes of linear memory that a manifest may ask for.
+/// Largest linear memory that a manifest may request, in bytes.
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
 
-/// The adapters, by one configuration. Clones of each share what it holds.
+/// The adapters, built from one configuration. Clones of an adapter share its clients and caches.
 pub struct Host {
     pub config: Config,
     pub clients: Clients,
@@ -29,7 +29,7 @@ pub struct Host {
     pub scheduler: AwsScheduler,
 }
 
-/// Why there is no host.
+/// A Lambda could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     #[error(transparent)]
@@ -41,8 +41,8 @@ pub enum HostError {
 }
 
 impl Host {
-    /// What each of the three programs begins with: configuration and logs, then all that can be done before the first request.
-    /// An error has been logged.
+    /// Reads the configuration, starts logging, and does all work that is possible before the first request. Logs an error before it
+    /// returns it.
     pub async fn from_env(service: Service) -> Result<Self, HostError> {
         let config = Config::from_env(|name| std::env::var(name).ok());
         logs::start(config.as_ref().map(|config| config.log.clone()).unwrap_or_default());
@@ -51,19 +51,20 @@ impl Host {
             Err(errors) => Err(errors.into()),
         };
         if let Err(error) = &host {
-            tracing::error!(%error, "cannot start");
+            tracing::error!(%error, "the function cannot start");
         }
         host
     }
 
-    /// Use cases are loaded, and the connection to the ledger is open. What fails of that is logged, and told to the request that
-    /// needs it.
+    /// Loads the use cases and opens the connection to the ledger. If either fails, logs the failure; a request that needs it fails
+    /// later.
     async fn start(config: Config, service: Service) -> Result<Self, HostError> {
         let clients = Clients::new(&config);
         let ledger = DynamoLedger::new(clients.dynamodb(), &config.table, config.retention);
         let (rules, queues) = (clients.lazy(Clients::eventbridge), clients.lazy(Clients::sqs));
         let scheduler = AwsScheduler::new(settings(&config), rules, clients.lazy(Clients::scheduler), queues, now);
-        // Each takes a processor for milliseconds: the engine with the plugins, and the certificates for the first connection.
+        // Loading the plugins and parsing the certificates each take milliseconds of processor time, so they run beside the
+        // ledger's first read.
         let loading = {
             let (config, clients, scheduler) = (config.clone(), clients.clone(), scheduler.clone());
             let tasks = tokio::runtime::Handle::current();

@@ -1,6 +1,6 @@
-//! The janitor: cleans up what the hosts could not. Runs every few minutes, does a bounded amount of work, and is safe
-//! beside running hosts: whatever it does to a request goes through the ledger, and a rule that it deletes could not
-//! have started anything any more.
+//! The janitor: repairs overdue requests and deletes orphaned rules. Runs every few minutes and does a bounded amount of work. A run
+//! beside working hosts is safe: every change of a request goes through the ledger, and the janitor deletes only rules that can no
+//! longer start an attempt.
 
 mod sweep;
 

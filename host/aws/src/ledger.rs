@@ -26,11 +26,11 @@ use crate::aws_error::AwsError;
 use item::Head;
 use store::Stored;
 
-/// Largest accepted body: an item may have 400 KB, its names and keys included (DynamoDB, item size).
+/// Largest accepted body, in bytes. An item may have 400 KB, including its names and keys (DynamoDB, item size).
 pub const MAX_BODY_BYTES: usize = 390_000;
-/// Attempts of one change that races with others of the same request.
+/// Tries of one write that races with other writes to the same request.
 const TRIES: u32 = 12;
-/// Heads that are cached between a claim and its end; more than one process ever works on.
+/// Most heads that are cached between a claim and its end. One process never runs as many requests.
 const REMEMBERED: usize = 1_000;
 
 /// A handle on the table; clones share the cache.
@@ -38,14 +38,14 @@ const REMEMBERED: usize = 1_000;
 pub struct DynamoLedger {
     client: Client,
     table: Arc<str>,
-    /// How long a request is kept after its end.
+    /// Time for which a request is kept after its end.
     retention: Duration,
     memory: Arc<Mutex<Memory>>,
 }
 
 #[derive(Default)]
 struct Memory {
-    /// As this process wrote them last, while it runs the requests.
+    /// Heads of the requests that this process runs, as it wrote them last.
     heads: HashMap<CorrelationId, Head>,
     /// Use cases that are known to be in the registry.
     use_cases: HashSet<String>,
@@ -56,7 +56,7 @@ impl DynamoLedger {
         Self { client, table: table.into(), retention, memory: Arc::default() }
     }
 
-    /// Opens the connection before the first request, by a read that many requests need.
+    /// Opens the connection before the first request, by reading the registry of use cases.
     pub async fn warm(&self) -> Result<(), LedgerError> {
         self.registered().await.map(drop)
     }
@@ -84,7 +84,7 @@ impl DynamoLedger {
                 Stored::Acknowledged => return Ok(Changed::Refused(request, Refusal::Acknowledged)),
                 Stored::Stale => {
                     self.forget(id);
-                    // A random wait keeps the competing writers from colliding again.
+                    // The wait is random, so that the competing writers do not collide again.
                     let most = u64::from(attempt) * 20;
                     tokio::time::sleep(Duration::from_millis(rand::random_range(0..=most))).await;
                     match self.read_head(id).await? {
@@ -94,7 +94,7 @@ impl DynamoLedger {
                 }
             }
         }
-        Err(LedgerError::Unavailable(format!("request {id} is being changed by others")))
+        Err(LedgerError::Unavailable(format!("other writers changed request {id} {TRIES} times during this change")))
     }
 
     /// Caches the head of a request that this process runs, whose next change then needs no read.
@@ -123,7 +123,7 @@ impl Intake for DynamoLedger {
     async fn find_by_key(&self, use_case: &str, key: &str) -> Result<Option<Request>, LedgerError> {
         let Some(item) = self.get(&item::key_pk(use_case, key), item::KEY).await? else { return Ok(None) };
         let id = item.get("id").and_then(|id| id.as_s().ok()).and_then(|id| id.parse().ok());
-        let id = id.ok_or_else(|| LedgerError::Failed("the item of an idempotency key names no request".to_owned()))?;
+        let id = id.ok_or_else(|| LedgerError::Failed("the item of an idempotency key has no valid request id".to_owned()))?;
         self.read_head(id).await?.map(|head| head.request()).transpose()
     }
 
@@ -139,7 +139,7 @@ impl Intake for DynamoLedger {
             if self.put_new(&new).await? {
                 return Ok(Inserted::New(new.request));
             }
-            // The key exists already, or this very request does because the answer to the write was lost.
+            // The key exists already; or the request does, because the first answer to this write was lost.
             if let Some(head) = self.read_head(new.request.id).await? {
                 let found = head.request()?;
                 return if found == new.request {
@@ -155,7 +155,7 @@ impl Intake for DynamoLedger {
             }
             tokio::time::sleep(Duration::from_millis(rand::random_range(0..=u64::from(attempt) * 20))).await;
         }
-        Err(LedgerError::Unavailable(format!("request {} could not be stored beside others of its key", new.request.id)))
+        Err(LedgerError::Unavailable(format!("request {} could not be stored: other requests with its key come and go", new.request.id)))
     }
 
     async fn adopt(&self, request: &Request, key: &str) -> Result<(), LedgerError> {
@@ -169,7 +169,7 @@ impl Intake for DynamoLedger {
             Ok(_) => Ok(()),
             // The request was aborted a moment ago, and its key is free.
             Err(error) if error.code() == Some("ConditionalCheckFailedException") => {
-                Err(LedgerError::Unavailable("the request of this key was just undone".to_owned()))
+                Err(LedgerError::Unavailable("the request of this idempotency key was just aborted".to_owned()))
             }
             Err(error) => Err(failed(&error)),
         }

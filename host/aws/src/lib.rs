@@ -1,7 +1,7 @@
 //! Postdate on AWS: three Lambdas, and the adapters of the core's ports that they share.
 //!
-//! `processor` answers the HTTP API, `target` fires requests at their time, `janitor` cleans up after both. They have no
-//! compiler: plugins come as machine code that was made ahead of time.
+//! `processor` answers the HTTP API, `target` fires requests at their time, `janitor` cleans up after both. The Lambdas have no
+//! compiler: they load plugins as precompiled machine code.
 
 mod aws_error;
 pub mod clients;

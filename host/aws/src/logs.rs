@@ -1,4 +1,5 @@
-//! Logs: one line of flat JSON an event, on stdout, with the fields of the spans around it: correlation id, Lambda's request id.
+//! Writes logs to stdout: one line of flat JSON for each event, with the fields of the surrounding spans (correlation id, Lambda's
+//! request id).
 
 use std::fmt;
 
@@ -13,7 +14,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Sends logs to stdout. A second call changes nothing.
+/// Starts logging to stdout. A second call has no effect.
 pub fn start(filter: LogFilter) {
     let _ = tracing::subscriber::set_global_default(subscriber(filter, std::io::stdout));
 }

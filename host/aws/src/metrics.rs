@@ -1,5 +1,5 @@
-//! Metrics, as lines on stdout in `CloudWatch`'s embedded metric format (EMF): `CloudWatch` takes them from Lambda's log, without
-//! a call.
+//! Metrics as lines on stdout in `CloudWatch`'s embedded metric format (EMF). `CloudWatch` reads them from Lambda's log, so a metric
+//! costs no call.
 
 use std::io::Write as _;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 /// The namespace of every metric.
 pub const NAMESPACE: &str = "Postdate";
 
-/// One of the three functions; the dimension `Service`.
+/// One of the three functions; the value of the dimension `Service`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     Processor,
@@ -43,17 +43,17 @@ impl Unit {
     }
 }
 
-/// Name, value, unit. Names in use: `Accepted`, `Rejected`, `Fired`, `LatenessMs`, `Attempts`, `Failed`, `Cleaned`, `CleanFailed`,
+/// Name, value and unit. The names are `Accepted`, `Rejected`, `Fired`, `LatenessMs`, `Attempts`, `Failed`, `Cleaned`, `CleanFailed`,
 /// `PluginMs`, `Rules`, `Released`, `Rearmed`.
 pub type Metric<'a> = (&'a str, f64, Unit);
 
-/// Writes metrics with the dimensions `[Service]` and, with a use case, `[Service, UseCase]`. The use case must exist: each name
-/// that is written is a metric of its own, which costs money.
+/// Writes metrics with the dimensions `[Service]` and, with a use case, `[Service, UseCase]`. The use case must exist: each new name
+/// creates a metric, which costs money.
 pub fn emit(service: Service, use_case: Option<&str>, metrics: &[Metric<'_>]) {
     write(&line(service, &use_case.map(|name| ("UseCase", name)).into_iter().collect::<Vec<_>>(), metrics, Utc::now()));
 }
 
-/// Counts a refused call, with the further dimension `[Service, Code]`.
+/// Counts a rejected call, with the additional dimension `[Service, Code]`.
 pub fn emit_rejected(service: Service, use_case: Option<&str>, code: &str) {
     let mut dimensions = vec![("Code", code)];
     dimensions.extend(use_case.map(|name| ("UseCase", name)));
@@ -74,7 +74,7 @@ fn line(service: Service, dimensions: &[(&str, &str)], metrics: &[Metric<'_>], n
     Value::Object(document).to_string()
 }
 
-/// Writes by one call, so that lines do not mix. A metric that cannot be written is lost.
+/// Writes the line in one call, so that lines do not mix. A failed write loses the metric.
 fn write(line: &str) {
     let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
 }

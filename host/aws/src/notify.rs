@@ -1,4 +1,4 @@
-//! Notifications of operators: a message to a topic, and the dead-letter queue for requests that failed for good.
+//! Notifies operators: by messages to an SNS topic, and by a dead-letter queue for requests that failed for good.
 
 use aws_smithy_types::error::operation::BuildError;
 use chrono::Utc;
@@ -11,10 +11,10 @@ use crate::aws_error::AwsError;
 use crate::clients::Lazy;
 use crate::ports::{LeftRule, Notify};
 
-/// Longest quotation of a failure, in bytes.
+/// Longest part of a failure's text in a message, in bytes.
 const MAX_FAILURE: usize = 1_000;
 
-/// Publishes to one topic, if there is one.
+/// Publishes to the topic, if one is configured, and sends to the dead-letter queue.
 ///
 /// Messages are JSON: `{"v":1,"event":"request-failed","correlationId","useCase","target","attempts","failure","at"}` and
 /// `{"v":1,"event":"rule-not-cleaned","rule","correlationId","reason","at"}`, with the message attribute `event`.
@@ -28,7 +28,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Reports a request that failed for good.
+    /// Publishes that a request has failed for good.
     pub async fn request_failed(&self, request: &Request) -> Result<(), AwsError> {
         let failure = cut(request.failure.as_deref().unwrap_or_default());
         let message = json!({
@@ -44,13 +44,13 @@ impl Notifier {
         self.publish("request-failed", "Postdate: a request failed", &message).await
     }
 
-    /// Puts a request that failed for good into the dead-letter queue, from which it can be sent again.
+    /// Puts a request that failed for good into the dead-letter queue, from which it can be redriven.
     pub async fn dead_letter(&self, envelope: &Envelope, request: &Request) -> Result<(), AwsError> {
         use aws_sdk_sqs::types::MessageAttributeValue;
         let invalid = |error: BuildError| AwsError::invalid("SendMessage", &error);
         let text = |value: String| MessageAttributeValue::builder().data_type("String").string_value(value).build().map_err(invalid);
         let reason = cut(request.failure.as_deref().filter(|text| !text.is_empty()).unwrap_or("no reason"));
-        // SQS refuses a message with control characters, such as those of coloured text.
+        // SQS rejects control characters in an attribute, such as those of coloured text.
         let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let call = self.queues.send_message().queue_url(&self.dead_letters).message_body(envelope.to_json(None));
         let call = call.message_attributes("ERROR_CODE", text("REQUEST_FAILED".to_owned())?);

@@ -1,4 +1,4 @@
-//! What firing and cleaning need beyond the core's ports.
+//! The ports that the target host and the janitor need beyond the core's.
 
 use chrono::{DateTime, Utc};
 use postdate_core::envelope::Envelope;
@@ -6,10 +6,10 @@ use postdate_core::id::CorrelationId;
 use postdate_core::ports::{LedgerError, ScheduleError, Scheduler};
 use postdate_core::request::Request;
 
-/// The scheduler, as the host sees it that is fired by it.
+/// The scheduler as the target host and the janitor use it.
 pub trait Timing: Scheduler {
-    /// Has the envelope delivered again at `due`, from the delay queue. Returns false where there is no queue, or `due` is further away
-    /// than the queue can hold a message.
+    /// Sends the envelope to the delay queue, which delivers it at `due`. Returns false if there is no queue, or if `due` is further
+    /// away than the queue's longest delay.
     fn park(&self, envelope: &Envelope, due: DateTime<Utc>, now: DateTime<Utc>)
     -> impl Future<Output = Result<bool, ScheduleError>> + Send;
 
@@ -20,22 +20,22 @@ pub trait Timing: Scheduler {
     fn left_rules(&self) -> impl Future<Output = Result<Vec<LeftRule>, ScheduleError>> + Send;
 }
 
-/// A rule whose name has our prefix.
+/// A rule whose name begins with the deployment's prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftRule {
     pub name: String,
-    /// The request that it is for; none where the name only looks like ours, in which case the rule is left alone.
+    /// The request that the rule fires. `None` if the name does not contain a correlation id; the janitor never deletes such a rule.
     pub id: Option<CorrelationId>,
-    /// When it fires, or fired; none where its expression cannot be read.
+    /// When the rule fires or fired. `None` if its schedule expression cannot be parsed.
     pub at: Option<DateTime<Utc>>,
 }
 
-/// Notifies operators. An error is for the log: nothing depends on it.
+/// Notifies operators. The caller only logs an error: no request depends on a notification.
 pub trait Notify: Send + Sync {
     /// Publishes that a request has failed for good.
     fn request_failed(&self, request: &Request) -> impl Future<Output = Result<(), String>> + Send;
 
-    /// Puts a request that has failed for good into the dead-letter queue, from where it can be sent again.
+    /// Puts a request that has failed for good into the dead-letter queue, from which it can be redriven.
     fn dead_letter(&self, envelope: &Envelope, request: &Request) -> impl Future<Output = Result<(), String>> + Send;
 
     /// Publishes that a rule could not be deleted.
@@ -44,10 +44,11 @@ pub trait Notify: Send + Sync {
 
 /// The ledger as the janitor sees it.
 pub trait Backlog: Send + Sync {
-    /// Returns scheduled requests that were due, and running ones whose lease ended, before `before`: oldest first.
+    /// Returns up to `limit` scheduled requests that were due before `before`, and running ones whose lease ended before it; oldest
+    /// first.
     fn overdue(&self, before: DateTime<Utc>, limit: usize) -> impl Future<Output = Result<Vec<CorrelationId>, LedgerError>> + Send;
 
-    /// Returns where the last run stopped among the rules; empty at the beginning.
+    /// Returns the name of the last rule that the previous run examined; empty before the first run.
     fn cursor(&self) -> impl Future<Output = Result<String, LedgerError>> + Send;
     fn set_cursor(&self, cursor: &str) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }

@@ -1,4 +1,4 @@
-//! The processor host: answers an HTTP event of any kind that Lambda knows, by the core's API.
+//! The processor host: answers HTTP events of API Gateway, function URLs and load balancers through the core's API.
 
 mod event;
 mod tame;
@@ -28,9 +28,9 @@ pub struct Processor<U, L, S> {
     pub use_cases: U,
     pub ledger: L,
     pub scheduler: S,
-    /// Returns the scheduler of one call, which passes the call's X-Ray trace on.
+    /// Returns a scheduler for one call, which passes on the call's X-Ray trace.
     pub with_trace: fn(&S, Option<String>) -> S,
-    /// The path before `/requests`, as clients call it; `None` to follow the stage of API Gateway.
+    /// The path before `/requests` in the URLs that clients call. `None` means the stage of API Gateway.
     pub base_path: Option<String>,
     pub now: fn() -> DateTime<Utc>,
     pub new_id: fn(DateTime<Utc>) -> CorrelationId,
@@ -50,7 +50,7 @@ where
     L: Intake + Requests + Changes + Clone,
     S: Scheduler,
 {
-    /// Answers one event; an error is an answer too.
+    /// Answers one event. Every error becomes a response.
     pub async fn answer(&self, request: lambda_http::Request) -> Response<Bytes> {
         let now = (self.now)();
         let id = (self.new_id)(now);
@@ -72,7 +72,7 @@ where
                 use_cases: self.use_cases.clone(),
                 ledger: self.ledger.clone(),
                 scheduler: (self.with_trace)(&self.scheduler, incoming.trace_id),
-                // The gateway authorizes callers.
+                // The gateway authorizes callers, so the API checks no key.
                 key: None,
                 base_path: incoming.base_path,
             };
@@ -89,7 +89,7 @@ where
             }
             return;
         }
-        // A path may hold any name, and each name that is counted is a metric that costs money.
+        // The path can contain any name, and each new name creates a metric, which costs money. Count only known use cases by name.
         let known = match submitted {
             Some(name) => self.use_cases.current(name).await.map(|_| name),
             None => None,
@@ -104,7 +104,7 @@ fn submitted_to(request: &http::Request<Bytes>) -> Option<&str> {
     (request.method() == http::Method::POST && !name.contains('/')).then_some(name)
 }
 
-/// Returns the stable code of an error's document.
+/// Returns the `code` of a problem document, or `unknown`.
 fn code_of(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Problem {

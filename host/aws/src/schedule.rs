@@ -1,9 +1,9 @@
 //! The core's port `Scheduler` on AWS: rules of EventBridge or one-time schedules of EventBridge Scheduler, and a delay queue
 //! for times that are near.
 //!
-//! Four words: the port *schedules* a request; a *rule* is EventBridge's; a *one-time schedule* is the service EventBridge
-//! Scheduler's; the [`Route`] says which of them, or the queue, brings the request back. A request has at most one rule, and
-//! its [`name`] identifies the request. Each delivers an [`Envelope`]; the ledger decides whether the request then runs.
+//! The port *schedules* a request. A *rule* belongs to EventBridge, a *one-time schedule* to the service EventBridge Scheduler. The
+//! [`Route`] selects one of them, or the queue, to deliver the request's [`Envelope`]. A request has at most one rule, whose
+//! [`name`] identifies the request. The ledger decides whether a delivered request runs.
 
 mod aim;
 pub mod cron;
@@ -35,31 +35,31 @@ use one_time_schedules::OneTimeSchedules;
 use route::Route;
 use rules::Rules;
 
-/// Longest time for undoing: the client waits for the answer meanwhile, and the janitor deletes the rest.
+/// Time limit of [`AwsScheduler::unschedule`]. The client waits for it, and the janitor deletes a rule that is left.
 const LONGEST_UNDO: Duration = Duration::from_secs(6);
 
-/// Rules in one page of a list (EventBridge, `ListRules`: 1 to 100).
+/// Most rules in one page of a list (EventBridge, `ListRules`: 1 to 100).
 const PAGE: i32 = 100;
 
 /// The names and addresses that scheduling uses.
 #[derive(Debug, Clone)]
 pub struct ScheduleSettings {
-    /// The beginning of every name: 1 to 20 of `[A-Za-z0-9._-]`.
+    /// Prefix of every name: 1 to 20 of `[A-Za-z0-9._-]`.
     pub prefix: String,
-    /// The target host.
+    /// ARN of the default target host.
     pub target_arn: String,
-    /// Its delay queue; without one, requests are fired on whole minutes.
+    /// URL of the default host's delay queue; without one, requests fire on whole minutes.
     pub queue_url: Option<String>,
-    /// Other target hosts, by the name that a use case's `host` has.
+    /// Other target hosts, by the name that a use case gives as `host`.
     pub hosts: BTreeMap<String, HostAddress>,
     pub backend: Backend,
-    /// The queue of events that could not be delivered.
+    /// ARN of the queue for events that could not be delivered.
     pub dead_letter_arn: String,
-    /// How long delivery of an event is tried: 60 s to 24 h.
+    /// Time for which delivery of an event is tried: 60 s to 24 h.
     pub max_event_age: Duration,
 }
 
-/// Delivers requests at their time, on AWS.
+/// Schedules requests by rules or one-time schedules, and by the delay queue.
 #[derive(Debug, Clone)]
 pub struct AwsScheduler {
     settings: ScheduleSettings,
@@ -71,7 +71,7 @@ pub struct AwsScheduler {
 }
 
 impl AwsScheduler {
-    /// Sends nothing.
+    /// Makes no call.
     pub fn new(
         settings: ScheduleSettings,
         eventbridge: Lazy<aws_sdk_eventbridge::Client>,
@@ -86,7 +86,7 @@ impl AwsScheduler {
         Self { settings, rules: Rules::new(eventbridge), one_time_schedules, queue: sqs, now, trace: None }
     }
 
-    /// Makes the client that most requests need. Sends nothing.
+    /// Makes the client that most requests need. Makes no call.
     pub fn prepare(&self) {
         match &self.one_time_schedules {
             Some(schedules) => schedules.client.prepare(),
@@ -104,15 +104,15 @@ impl AwsScheduler {
         Self { trace, ..self.clone() }
     }
 
-    /// Sends an envelope to a queue, to appear after `delay_seconds`, 0 to 900. The SDK's retries stay on: a message that is sent
-    /// twice is a second delivery, which loses its claim.
+    /// Sends an envelope to a queue, which delivers it after `delay_seconds`, 0 to 900. Uses the SDK's retries: a message that is sent
+    /// twice is a second delivery, which cannot claim the request.
     async fn send(&self, envelope: &str, delay_seconds: i32, queue_url: &str) -> Result<(), ScheduleError> {
         let call = self.queue.send_message().queue_url(queue_url).message_body(envelope).delay_seconds(delay_seconds);
         call.send().await.map(drop).map_err(|error| AwsError::of("SendMessage", &error).into())
     }
 
-    /// Returns a page of the rules whose names begin with the prefix; `limit` is 1 to 100. Managed rules, and rules of others,
-    /// may be among them.
+    /// Returns a page of the rules whose names begin with the prefix; `limit` is 1 to 100. The page may
+    /// contain managed rules and rules of other deployments.
     pub async fn list_rules(&self, next_token: Option<&str>, limit: i32) -> Result<RulePage, ScheduleError> {
         self.rules.list(&self.settings.prefix, next_token, limit).await
     }
@@ -132,7 +132,7 @@ impl AwsScheduler {
         }
     }
 
-    /// Returns the request that a name is for; `None` for a name of another form.
+    /// Returns the request that a rule's name identifies; `None` for a name of another form.
     pub fn id_of(&self, name: &str) -> Option<postdate_core::id::CorrelationId> {
         name::id_of(name, &self.settings.prefix)
     }
@@ -145,7 +145,7 @@ impl AwsScheduler {
         }
     }
 
-    /// Returns ARN and queue of the host that runs a target; of the default host for a target that the use case no longer has.
+    /// Returns ARN and queue of the host that runs a target. Returns the default host if the use case no longer has the target.
     fn host_of(&self, target: Option<&Target>) -> Result<(&str, Option<&str>), ScheduleError> {
         match target {
             Some(Target::Plugin { host: Some(host) }) => match self.settings.hosts.get(host) {
@@ -167,7 +167,8 @@ impl AwsScheduler {
         match &self.one_time_schedules {
             None => self.rules.put(name, minute, &about, aim).await,
             Some(schedules) => {
-                // The token is not made of the due time: a request moved away and back would pass for a repetition.
+                // The token contains the current time, not the due time: otherwise, moving a request away and back would look like a
+                // repetition of the first call.
                 let token = format!("{}-{}-{}", request.id, request.claim(), (self.now)().timestamp_millis());
                 schedules.put(name, minute, &about, aim, &token).await
             }
@@ -186,8 +187,8 @@ impl Scheduler for AwsScheduler {
         let rules = self.one_time_schedules.is_none();
         match target {
             Target::Sns(_) if is_fifo(&aws.arn) => Err("EventBridge does not reach FIFO topics: leave out `direct`".to_owned()),
-            // "Input … not available with PutTargets if the target is an event bus of a different account": the bus would
-            // get the rule's own event in place of the body.
+            // AWS: "Input … not available with PutTargets if the target is an event bus of a different account". The bus would
+            // get the rule's own event instead of the body.
             Target::EventBus(_) if rules && account(&aws.arn) != account(&self.settings.target_arn) => {
                 Err("a rule cannot give a body to an event bus of another account: leave out `direct`".to_owned())
             }
@@ -205,14 +206,14 @@ impl Scheduler for AwsScheduler {
         if let Some((target, aws)) = target.and_then(|target| Some((target, target.aws().filter(|aws| aws.direct)?))) {
             self.serves(target).map_err(ScheduleError::Failed)?;
             let Route::At(minute) = Route::of(request.due_at, now, false, true) else {
-                return Err(ScheduleError::Failed("a direct target has no queue".to_owned()));
+                return Err(ScheduleError::Failed("a direct target cannot be reached by the delay queue".to_owned()));
             };
             return self.put(request, &name, minute, &Aim::direct(&self.settings, &arming, target, aws)?).await;
         }
         let (host, queue_url) = self.host_of(target)?;
         match (Route::of(request.due_at, now, queue_url.is_some(), false), queue_url) {
             (Route::Queue { delay_seconds }, Some(queue_url)) => {
-                // An earlier rule is deleted when the request ends.
+                // The envelope names the earlier rule, which is deleted when the request ends.
                 let rule = may_have_rule(request).then_some(name);
                 let envelope = Envelope::of(request, rule, self.trace.clone());
                 self.send(&envelope.to_json(body), delay_seconds, queue_url).await
@@ -221,7 +222,9 @@ impl Scheduler for AwsScheduler {
                 let envelope = Envelope::of(request, Some(name.clone()), self.trace.clone()).to_json(body);
                 self.put(request, &name, minute, &Aim::at_host(&self.settings, host, envelope)?).await
             }
-            (Route::Queue { .. }, None) => Err(ScheduleError::Failed("there is no delay queue".to_owned())),
+            (Route::Queue { .. }, None) => Err(ScheduleError::Failed(
+                "the target host has no delay queue; set POSTDATE_QUEUE_URL, or queueUrl in POSTDATE_HOSTS".to_owned(),
+            )),
         }
     }
 
@@ -233,16 +236,14 @@ impl Scheduler for AwsScheduler {
 }
 
 impl Timing for AwsScheduler {
-    /// Has the envelope delivered to this host again at `due`, from its delay queue. Returns false where there is no queue, or
-    /// `due` is more than fifteen minutes away. The message appears up to a second early.
+    /// Uses this host's own delay queue, whose longest delay is 15 minutes. The message arrives up to one second before `due`.
     async fn park(&self, envelope: &Envelope, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool, ScheduleError> {
         let (Some(queue_url), Some(delay_seconds)) = (&self.settings.queue_url, route::delay_seconds(due, now)) else { return Ok(false) };
         self.send(&envelope.to_json(envelope.body()), delay_seconds, queue_url).await?;
         Ok(true)
     }
 
-    /// Deletes the rule or the one-time schedule of that name; idempotent. Fails for a name of another form than this
-    /// deployment's.
+    /// Deletes the rule or the one-time schedule with this name; idempotent. Fails if the name is not one of this deployment's.
     async fn clean_rule(&self, name: &str) -> Result<(), ScheduleError> {
         limits::check_name(name, &self.settings.prefix)?;
         let is_schedule = name::parse(name, &self.settings.prefix).is_some_and(|name| name.attempts.is_some());
@@ -261,8 +262,8 @@ impl Timing for AwsScheduler {
     }
 }
 
-/// Returns true for a request that was moved or attempted before. A request that was moved away and back counts as never
-/// moved; a rule that is left over then is deleted when it fires.
+/// Returns true for a request that was moved or attempted before. A request that was moved away and back counts as not moved: its
+/// orphaned rule is deleted when it fires.
 fn may_have_rule(request: &Request) -> bool {
     request.claim() > 0 || request.trigger_at != request.first_trigger_at
 }

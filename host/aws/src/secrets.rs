@@ -15,7 +15,7 @@ use crate::config::{Config, SecretLocation};
 pub use parameters::Parameters;
 pub use secrets_manager::SecretsManager;
 
-/// Returns the configured source, with its cache. Calls nothing.
+/// Returns the configured source, with its cache. Makes no call.
 pub fn open(config: &Config, clients: &Clients) -> Secrets {
     let lifetime = Lifetime { fresh: config.secrets_lifetime, ..Lifetime::default() };
     match &config.secrets {
@@ -32,7 +32,7 @@ fn full_name(prefix: &str, use_case: &str, name: &str) -> String {
     format!("{prefix}{use_case}/{name}")
 }
 
-/// A failed read, as the end of a sentence that begins with the secrets' names. Quotes no value.
+/// A failed read. The text continues a sentence that begins with the secrets' names, and contains no value.
 #[derive(Debug, thiserror::Error)]
 enum ReadError {
     #[error("cannot be read from {service} ({error}){}", advice(error, permission))]
@@ -42,13 +42,13 @@ enum ReadError {
         /// The permission that the function's role needs, with its resource.
         permission: String,
     },
-    #[error("cannot be used: {id} in {service} holds bytes and no text")]
+    #[error("cannot be used: {id} in {service} is binary, not text; store it as text")]
     NotText { service: &'static str, id: String },
     #[error("cannot be read from {service}: the call was cut off")]
     CutOff { service: &'static str },
 }
 
-/// The port takes text.
+/// The port's error is a text.
 impl From<ReadError> for String {
     fn from(error: ReadError) -> Self {
         error.to_string()

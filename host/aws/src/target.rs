@@ -1,7 +1,8 @@
-//! The target host: what happens when a request's time has come.
+//! The target host: fires a request when it is due.
 //!
-//! An event carries one envelope, or a batch of them from the delay queue. Each is claimed in the ledger, run, recorded
-//! and cleaned up after. Delivery is at least once, and in the end the ledger decides: a second delivery only cleans up.
+//! An event carries one envelope, or a batch of envelopes from the delay queue. For each envelope, the host claims the request in
+//! the ledger, runs and records the attempt, and deletes the rule. Delivery is at least once. The claim in the ledger decides: a
+//! second delivery only deletes the rule.
 
 mod event;
 mod fire;

@@ -1,8 +1,8 @@
-//! The core's port `UseCases` on AWS: use cases in a directory of the package or a layer, or in a bucket, with machine code that
-//! was made ahead of time.
+//! The core's port `UseCases` on AWS: use cases in a directory of the package or a layer, or in a bucket, with precompiled machine
+//! code.
 //!
-//! A bucket's `current` is read again after [`FRESH`], by `ETag`, when a request needs it. While the bucket cannot be read, the
-//! loaded version serves on.
+//! A request that needs a bucket's `current` reads it again by `ETag` if the last read is older than [`FRESH`]. While the bucket
+//! cannot be read, the loaded version stays in use.
 
 mod bundle;
 mod error;
@@ -23,11 +23,11 @@ pub use version_loader::VersionLoader;
 use crate::metrics::Service;
 use version_loader::Looked;
 
-/// How long a bucket's `current` is not read again.
+/// Time for which a bucket's `current` is not read again.
 pub const FRESH: Duration = Duration::from_secs(10);
-/// Names that are remembered as unknown; a client may make up any number of them.
+/// Most entries that are kept; beyond it, unknown names are dropped. A client can call any number of unknown names.
 const MAX_UNKNOWN: usize = 1000;
-/// Loaded versions that are kept. Beyond it, those are dropped that nobody uses.
+/// Most loaded versions that are kept; beyond it, unused versions are dropped.
 const MAX_LOADED: usize = 64;
 
 /// A handle on the use cases; clones share the loaded versions.
@@ -41,7 +41,7 @@ struct Shared {
     service: Service,
     entries: Mutex<HashMap<String, Entry>>,
     loaded: Mutex<HashMap<(String, String), Arc<TimedBundle>>>,
-    /// The list, and when it was made.
+    /// The last complete list, and the time when it was made.
     listed: Mutex<Option<(Instant, Vec<UseCaseInfo>)>>,
     /// Held while a version loads, so that two requests for one version load it once.
     loading: tokio::sync::Mutex<()>,
@@ -54,7 +54,7 @@ struct Entry {
     looked: Option<Instant>,
     etag: Option<String>,
     serving: Option<Arc<TimedBundle>>,
-    /// Why `serving` is not the current version, if it is not.
+    /// The error of the current version, if it does not load.
     error: Option<VersionError>,
 }
 
@@ -76,8 +76,8 @@ impl AwsUseCases {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Loads before the first request: all use cases of a directory, or `names` of a bucket. Logs the errors; a request for the use
-    /// case gets them again.
+    /// Loads use cases before the first request: all of a directory, or `names` of a bucket. Logs the errors; a request for the use
+    /// case tries the load again.
     pub async fn prefetch(&self, names: &[String]) {
         let all = if self.shared.loader.is_fixed() { self.shared.loader.names().await } else { Ok(names.to_vec()) };
         match all {
@@ -90,7 +90,7 @@ impl AwsUseCases {
         }
     }
 
-    /// Returns a version, loaded.
+    /// Loads a version, or returns it if it is loaded.
     pub async fn load(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, VersionError> {
         if !is_use_case_name(name) || !is_version(version) {
             return Err(VersionError::Gone(format!("there is no version {version:?} of a use case {name:?}")));
@@ -102,7 +102,7 @@ impl AwsUseCases {
         self.load_alone(name, version).await
     }
 
-    /// Returns the entry of a use case, after a look for its current version if the last one is not fresh.
+    /// Returns the entry of a use case. Looks for its current version first if the last look is not fresh.
     async fn refresh(&self, name: &str) -> Entry {
         if let Some(entry) = self.fresh(name) {
             return entry;
@@ -119,7 +119,7 @@ impl AwsUseCases {
             Ok(Looked::Version { version, etag }) => match self.load_alone(name, &version).await {
                 Ok(bundle) => {
                     tracing::debug!(use_case = name, version, "use case loaded");
-                    // The tag of a version that does not load is not kept: the next look tries it again.
+                    // Only the tag of a version that loads is kept, so that the next look loads another one again.
                     entry = Entry { etag, serving: Some(bundle), error: None, ..entry };
                 }
                 Err(error) => entry.fail(name, error),
@@ -145,7 +145,7 @@ impl AwsUseCases {
         entries.insert(name.to_owned(), entry);
     }
 
-    /// Returns a version, loaded. The caller holds `loading`.
+    /// Does the work of [`load`](Self::load). The caller holds `loading`.
     async fn load_alone(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, VersionError> {
         if let Some(bundle) = self.loaded(name, version) {
             return Ok(bundle);
@@ -168,7 +168,7 @@ impl AwsUseCases {
         lock(&self.shared.entries)
     }
 
-    /// Returns a line of the list. Reads only the manifest of a bucket's use case that was not asked for before.
+    /// Returns one entry of the list. For a use case in a bucket that is not loaded, reads only its manifest.
     async fn info(&self, name: String) -> UseCaseInfo {
         let known = self.entries().get(&name).cloned().filter(Entry::is_known);
         let entry = match known {
@@ -202,7 +202,7 @@ impl UseCases for AwsUseCases {
     type Bundle = TimedBundle;
 
     async fn current(&self, name: &str) -> Option<Arc<TimedBundle>> {
-        // Names become paths and keys.
+        // Names become parts of paths and keys.
         if !is_use_case_name(name) {
             return None;
         }
@@ -221,7 +221,7 @@ impl UseCases for AwsUseCases {
         let found = self.shared.loader.names().await;
         let complete = found.is_ok();
         let mut names = found.unwrap_or_else(|error| {
-            tracing::error!(%error, "cannot list the use cases; listing those that were asked for");
+            tracing::error!(%error, "cannot list the use cases; the list has only those that were used before");
             self.entries().iter().filter(|(_, entry)| entry.is_known()).map(|(name, _)| name.clone()).collect()
         });
         names.sort();

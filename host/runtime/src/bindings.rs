@@ -1,4 +1,4 @@
-//! The plugin contract, `wit/postdate.wit`, as Rust: one module a world.
+//! The plugin contract, `wit/postdate.wit`, as Rust: one module for each world.
 
 pub mod validator {
     wasmtime::component::bindgen!({

@@ -1,4 +1,4 @@
-//! One call: a slot, a fresh instance, the answer or the reason why there is none.
+//! Calls a plugin: takes a slot, runs a fresh instance, and returns its answer or the reason for having none.
 
 use std::time::{Duration, Instant};
 
@@ -35,13 +35,13 @@ pub struct CallOptions {
 #[derive(Debug)]
 pub struct Report<T> {
     pub result: Result<T, PluginError>,
-    /// Time from the slot to the answer.
+    /// Time from taking the slot to the answer.
     pub elapsed: Duration,
-    /// Most bytes of linear memory at any time of the call.
+    /// Largest total of linear memory during the call, in bytes.
     pub peak_memory: u64,
-    /// WebAssembly instructions that the guest executed, from its start to its answer. Instructions that only structure the code, and
-    /// host functions, do not count. `None` if the runtime does not count ([`Options::metering`](crate::Options::metering)), or if the
-    /// guest was stopped before it answered.
+    /// Number of WebAssembly instructions that the guest executed, from its start to its answer. Host functions, and instructions that
+    /// only structure the code, do not count. `None` without [`Options::metering`](crate::Options::metering), or if the guest was
+    /// stopped before it answered.
     pub instructions: Option<u64>,
     pub lines: Vec<LogLine>,
 }
@@ -72,7 +72,8 @@ impl LoadedBundle {
     async fn call<W: PluginWorld>(&self, plugin: &Plugin<W>, id: String, input: W::Input, options: CallOptions) -> Report<W::Output> {
         let arrived = Instant::now();
         let timeout = options.deadline.map_or(plugin.timeout, |deadline| deadline.min(plugin.timeout));
-        // Before the slot: secrets may come over the network, and that wait is no time of the plugin's own.
+        // Secrets are read before the slot is taken: they may come over the network, and the wait must not count against the plugin's
+        // timeout.
         let patience = options.deadline.unwrap_or(Duration::MAX);
         let config = match tokio::time::timeout(patience, plugin.config()).await {
             Ok(Ok(config)) => config,
@@ -84,7 +85,7 @@ impl LoadedBundle {
             Err(error) => return self.not_started(plugin.identity.role, NotStarted::Slot(error)),
         };
         let started = Instant::now();
-        // The plugin's own time starts now; the caller's deadline is running already.
+        // The plugin's timeout starts now. The caller's deadline started with the call.
         let deadline = options.deadline.map_or(started + plugin.timeout, |all| (arrived + all).min(started + plugin.timeout));
         let call = PluginCall { plugin: plugin.clone(), config, id, input, outgoing: options.outgoing, started, deadline, slot };
         let call = call.run(self.runtime.inner.engine.clone(), self.runtime.inner.options.metering);
@@ -106,7 +107,7 @@ impl LoadedBundle {
         PluginError { use_case: self.use_case.name.clone(), role, version: self.version.to_string(), reason, stderr }
     }
 
-    /// Returns the runtime that it was loaded into.
+    /// Returns the runtime that loaded the bundle.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }

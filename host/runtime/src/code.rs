@@ -1,4 +1,4 @@
-//! Machine code: making it, keeping it on disk, and listing what was made ahead of time.
+//! Machine code: compiles it, caches it on disk, and lists precompiled code.
 
 pub mod artifacts;
 #[cfg(feature = "compile")]

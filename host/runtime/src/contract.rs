@@ -1,5 +1,5 @@
-//! The contract between host and plugin, as names: which interface a plugin must export, what it may import, and what
-//! to do about an import that it may not have.
+//! The names of the contract between host and plugin: the interface that a plugin must export, the imports that it may have, and the
+//! remedy for any other import.
 
 pub mod inspect;
 mod surface;
@@ -17,11 +17,11 @@ const HTTP: &str = "wasi:http";
 /// The host's decision about an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Always there.
+    /// Every plugin has it.
     Given { note: &'static str },
-    /// There, and of use only with this key in the plugin's table of the manifest.
+    /// Every plugin may import it, but it works only with this key in the plugin's table of the manifest.
     NeedsGrant { key: &'static str, note: &'static str },
-    /// The plugin cannot be loaded with it.
+    /// A plugin that imports it is not loaded.
     Refused { why: String, fix: String },
 }
 
@@ -34,7 +34,7 @@ pub struct Interface<'a> {
 }
 
 impl<'a> Interface<'a> {
-    /// `None` for a plain name, such as that of a single function.
+    /// Parses the name of an interface. Returns `None` for a plain name, such as that of a function.
     pub fn parse(text: &'a str) -> Option<Self> {
         let (path, version) = match text.split_once('@') {
             Some((path, version)) => (path, Some(version)),
@@ -52,20 +52,21 @@ impl fmt::Display for Interface<'_> {
     }
 }
 
-/// The full name of the interface that a plugin of this role exports.
+/// Returns the full name of the interface that a plugin of this role exports.
 pub fn required_export(role: Role) -> String {
     format!("{PACKAGE}/{role}@{VERSION}")
 }
 
-/// The role that an export fills, and whether its version is one that this host speaks. `None`: not one of ours.
+/// Returns the role that an export fills, and whether this host supports its version. Returns `None` for an export that is not of the
+/// contract.
 pub fn role_of_export(export: &str) -> Option<(Role, bool)> {
     let interface = Interface::parse(export)?;
     let role = [Role::Validate, Role::Process].into_iter().find(|role| interface.name == role.to_string())?;
     (interface.package == PACKAGE).then(|| (role, same_major(interface.version, VERSION)))
 }
 
-/// The host's answer to an import. `roles`: those that the component fills. One component may be both plugins of a use
-/// case; as the validator its requests are then refused one by one.
+/// Returns the host's decision about an import. `roles` are the roles that the component fills. If one component is both plugins of a
+/// use case, it may import HTTP, and the host refuses each request of the validator.
 pub fn judge(import: &str, roles: &[Role]) -> Verdict {
     let Some(interface) = Interface::parse(import) else {
         return refused(
@@ -112,7 +113,7 @@ pub fn judge(import: &str, roles: &[Role]) -> Verdict {
     }
 }
 
-/// The one version of `wasi:config` that the host has is a draft, and drafts match only themselves.
+/// Accepts only the host's own version of `wasi:config`: it is a draft, and a draft is compatible with no other.
 fn config(interface: &Interface<'_>) -> Verdict {
     const DRAFT: &str = "0.2.0-rc.1";
     match (interface.name, interface.version) {

@@ -1,4 +1,4 @@
-//! The wasmtime engine of a host, and all that is made once for it.
+//! The wasmtime engine of a host, and everything that is made once for it.
 
 pub mod config;
 pub mod runtime;

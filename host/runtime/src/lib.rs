@@ -2,8 +2,8 @@
 //! fresh instance under a memory limit and a deadline.
 //!
 //! [`Runtime::load`] turns a bundle into a [`LoadedBundle`], which is the core's
-//! [`Bundle`](postdate_core::ports::Bundle). [`Runtime::load_precompiled`] does the same with machine code that was made ahead
-//! of time, and needs no compiler. [`inspect`](inspect::inspect) describes a plugin file without loading it.
+//! [`Bundle`](postdate_core::ports::Bundle). [`Runtime::load_precompiled`] does the same with precompiled machine code,
+//! and needs no compiler. [`inspect`](inspect::inspect) describes a plugin file without loading it.
 
 mod bindings;
 mod call;

@@ -1,33 +1,33 @@
-//! The limits of one call, each with a name for errors. The manifest sets memory and time; the others are the same for every plugin,
-//! and far above the needs of an honest one.
+//! The limits of one call, each with a name for errors. The manifest sets memory and time. The other limits are the same for every
+//! plugin, and far above the needs of one that is not hostile.
 
 use postdate_core::plugin::Stopped;
 use wasmtime::ResourceLimiter;
 
 use crate::engine::config::{CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLE_ELEMENTS, TABLES_PER_COMPONENT};
 
-/// Most bytes that a plugin may answer.
+/// Largest answer of a plugin, in bytes.
 pub const MAX_OUTPUT_BYTES: u64 = 1 << 20;
-/// Bytes that a guest may pass to the host at once, as its answer or as arguments of a host function. Without this limit, a list
-/// whose items share one long text would take far more memory here than the guest has.
+/// Most bytes that a guest may pass to the host at once, as its answer or as arguments of a host function. Without this limit, a list
+/// whose items share one long text would take far more memory in the host than in the guest.
 pub const TRANSFER_BYTES: usize = 4 << 20;
-/// Resources, such as streams and header maps, that a guest may hold at once. Each costs the host memory.
+/// Most resources, such as streams and header maps, that a guest may hold at once. Each takes memory of the host.
 pub const RESOURCES: usize = 1_000;
-/// Bytes of one header map.
+/// Largest header map, in bytes.
 pub const FIELDS_BYTES: usize = 32 << 10;
-/// Bytes of one draw from `wasi:random`.
+/// Most bytes of one request to `wasi:random`.
 pub const RANDOM_BYTES: u64 = 1 << 20;
-/// Instances of any kind in a component, all levels multiplied, and levels of nested components. These protect the compiler;
-/// instances with code have a lower limit.
+/// Most instances of any kind in a component, multiplied over all levels; and most levels of nested components. Both protect the
+/// compiler. Instances with code have a lower limit.
 pub const COMPONENT_INSTANCES: u64 = 10_000;
 pub const NESTED_COMPONENTS: u32 = 100;
-/// Output to stdout and stderr that ends the call: a guest that writes so much is in an endless loop. Far less is kept.
+/// Output to stdout and stderr, in lines and in bytes, beyond which the call ends: such a guest is in an endless loop. Far less is kept.
 pub const WRITTEN_LINES: u64 = 100_000;
 pub const WRITTEN_BYTES: u64 = 16 << 20;
-/// HTTP requests, and how many of them at once.
+/// Most HTTP requests of a call, and most of them at the same time.
 pub const REQUESTS: u64 = 256;
 pub const CONNECTIONS: usize = 16;
-/// Bytes of all requests' bodies, and of all responses, heads included.
+/// Most bytes of all request bodies together, and of all responses together with their heads.
 pub const SENT_BYTES: u64 = 16 << 20;
 pub const RECEIVED_BYTES: u64 = 64 << 20;
 
@@ -35,7 +35,7 @@ pub const RECEIVED_BYTES: u64 = 64 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more than the limit of {limit} {what}")]
 pub struct Reached {
-    /// Follows the number in a sentence.
+    /// Name of the limited thing, which follows the number in a sentence.
     pub what: &'static str,
     pub limit: u64,
 }
@@ -51,18 +51,18 @@ pub struct Limits {
     max: u64,
     current: u64,
     peak: u64,
-    /// The last growth that was granted; subtracted again if it fails.
+    /// Bytes of the last growth that was granted, subtracted again if the growth fails.
     granted: u64,
     refused: Option<Stopped>,
 }
 
 impl Limits {
-    /// `max` is in bytes, for all linear memories together.
+    /// `max` is the limit in bytes for all linear memories together.
     pub fn new(max: u64) -> Self {
         Self { max, current: 0, peak: 0, granted: 0, refused: None }
     }
 
-    /// Returns the most bytes of linear memory at any time.
+    /// Returns the largest total of linear memory so far, in bytes.
     pub fn peak(&self) -> u64 {
         self.peak
     }

@@ -1,5 +1,4 @@
-//! From a bundle's files to plugins that are ready to be called. Every fault that can be known before a call is found here, and
-//! reported by name.
+//! Turns a bundle's files into plugins that are ready to be called. Reports every fault that can be found before a call.
 
 use std::sync::Arc;
 
@@ -46,8 +45,8 @@ impl Runtime {
         self.load_roles(source, Arc::clone(&use_case), &source.version(), secrets, wasm).await
     }
 
-    /// Loads a bundle that was compiled ahead of time for this machine's architecture. Compiles nothing. Fails if the machine code
-    /// does not fit this host: another wasmtime, other settings, or bytes that the compiler did not write.
+    /// Loads a bundle that was precompiled for this machine's architecture. Compiles nothing. Fails if the machine code does not fit
+    /// this host: another wasmtime, other settings, or bytes that the compiler did not write.
     pub async fn load_precompiled(
         &self,
         bundle: &precompiled_dir::PrecompiledBundle,
@@ -58,7 +57,7 @@ impl Runtime {
         self.load_roles(&bundle.source, use_case, bundle.version(), secrets, code).await
     }
 
-    /// `code` returns what a role's plugin is loaded from, or `None` for a role that is not wanted.
+    /// Loads the plugins of both roles. `code` returns the code of a role's plugin, or `None` for a role that is not loaded.
     async fn load_roles(
         &self,
         source: &BundleSource,
@@ -108,7 +107,7 @@ impl Runtime {
 }
 
 impl Code {
-    /// Takes as long as compiling or reading a file takes. What blocks runs on other threads.
+    /// Compiles the plugin or reads its machine code, and links it. Blocking work runs on other threads.
     async fn link(self, inner: &Arc<Inner>, subject: Subject<'_>) -> Result<InstancePre<GuestState>, Refused> {
         let (shared, role) = (Arc::clone(inner), subject.role);
         match self {
@@ -117,7 +116,7 @@ impl Code {
                 let component = inner.compiler.component(subject, &wasm).await?;
                 blocking(move || link::link(&shared, role, &component)).await?.map_err(Refused::Plugin)
             }
-            // Starting a thread would take longer.
+            // Starting a thread takes longer than linking such a small file.
             Self::Precompiled(code) if code.is_small() => code.link(inner, role),
             Self::Precompiled(code) => blocking(move || code.link(&shared, role)).await?,
         }

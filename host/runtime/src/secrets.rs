@@ -25,26 +25,26 @@ pub trait SecretSource: Send + Sync {
     /// Returns the values of these names, all for one use case, without names that do not exist.
     ///
     /// # Errors
-    /// If the source cannot or will not be read. The text ends a sentence that begins with the names, such as "cannot be read: …", and
-    /// quotes no value.
+    /// Fails if the source cannot be read. The text ends a sentence that begins with the names, such as "cannot be read: …", and contains
+    /// no value.
     async fn fetch(&self, use_case: &str, names: &[&str]) -> Result<BTreeMap<String, SecretString>, String>;
 
     /// Returns the remedy for a name that does not exist, such as "set it in the environment of the host".
     fn remedy(&self, use_case: &str, name: &str) -> String;
 }
 
-/// Why a secret cannot be given to a plugin. Names the secret, and what to do.
+/// A plugin cannot get a secret. The text names the secret and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// The source was read, and does not have it.
+    /// The source does not have the secret.
     #[error("{name}, which is not set: {remedy}")]
     Missing { name: String, remedy: String },
-    /// The source was not read.
+    /// The source could not be read.
     #[error("{}, which {reason}", names.join(", "))]
     Unavailable { names: Vec<String>, reason: String },
 }
 
-/// A function as a source, which returns the name's value, if it exists: for tests, and for values that are at hand.
+/// A source that is a function from a name to its value, for tests and for values in memory.
 struct Function<F>(F);
 
 #[async_trait]
@@ -58,7 +58,7 @@ impl<F: Fn(&str) -> Option<String> + Send + Sync> SecretSource for Function<F> {
     }
 }
 
-/// The keys of a plugin's `wasi:config/store`: the bundle's settings, and the secrets that the host adds at each call.
+/// The keys of a plugin's `wasi:config/store`: the settings of the bundle, and the secrets that the host adds at each call.
 #[derive(Clone, Default)]
 pub(crate) struct PluginConfig {
     pub settings: Arc<BTreeMap<String, String>>,

@@ -1,4 +1,4 @@
-//! For this crate's own tests: the guests that `cargo xtask plugins` builds, and bundles of them.
+//! Helpers for this crate's tests: bundles of the guests that `cargo xtask plugins` builds.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use postdate_core::use_case::MANIFEST_FILE;
 
 use crate::{LoadError, LoadedBundle, Options, Runtime, Secrets};
 
-/// The bytes of a test guest. Fails, and says how to get there, where it has not been built.
+/// Returns the bytes of a test guest. Panics with the command to run if the guest is not built.
 #[track_caller]
 pub fn guest(name: &str) -> Vec<u8> {
     let built = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/components");
@@ -19,14 +19,14 @@ pub fn guest(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask plugins` first", path.display()))
 }
 
-/// Shared by the tests of this process: what one of them compiled, the others find.
+/// Returns a runtime whose compile cache all tests of this process share.
 pub fn runtime() -> Runtime {
     static CACHE: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
     let cache = Some(CACHE.path().join("compiled"));
     Runtime::new(Options { slots: 4, cache, ..Options::default() }).unwrap()
 }
 
-/// A bundle of this manifest, after its `name`, and these guests, each as `NAME.wasm`.
+/// Returns a bundle of these guests, each as `NAME.wasm`. `manifest` is the manifest without its `name`.
 pub fn bundle(manifest: &str, guests: &[&str]) -> BundleSource {
     let mut source = BundleSource::default();
     source.files.insert(MANIFEST_FILE.into(), format!("name = \"tested\"\n{manifest}").into());
@@ -40,7 +40,7 @@ pub async fn load(manifest: &str, guests: &[&str]) -> Result<LoadedBundle, LoadE
     runtime().load(&bundle(manifest, guests), &Secrets::none()).await
 }
 
-/// For a test that is not async itself, and for what one calls that is.
+/// Waits for a future in a test that is not async, or in a function that an async test calls.
 pub fn wait<T: Send>(work: impl Future<Output = T> + Send) -> T {
     let run = || tokio::runtime::Runtime::new().unwrap().block_on(work);
     std::thread::scope(|scope| scope.spawn(run).join().unwrap())

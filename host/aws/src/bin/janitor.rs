@@ -1,4 +1,4 @@
-//! The janitor: cleans up what the hosts could not.
+//! The janitor Lambda: repairs overdue requests and deletes orphaned rules.
 
 #![recursion_limit = "256"]
 
@@ -12,10 +12,10 @@ use postdate_aws::janitor::{Limits, Report, Sweep};
 use postdate_aws::metrics::{self, Service, Unit};
 use serde_json::Value;
 
-/// Requests, and rules, that one run looks at.
+/// Most requests, and most rules, that one run examines.
 const REQUESTS: usize = 500;
 const RULES: usize = 500;
-/// What is left of an invocation when a run begins nothing new.
+/// A run begins nothing new when less than this time is left before the function's deadline.
 const MARGIN: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]

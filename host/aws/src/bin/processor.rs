@@ -19,11 +19,11 @@ async fn main() -> anyhow::Result<()> {
         let processor = Arc::clone(&processor);
         async move {
             let response = Box::pin(processor.answer(request)).await;
-            // Text, which is what the API speaks; anything else would be sent as base64.
+            // The API answers with text. Lambda would send a binary body as base64.
             Ok::<_, Infallible>(response.map(|body| Body::from(String::from_utf8_lossy(&body).into_owned())))
         }
     }));
-    // `lambda_http::run`, with a look at the event before the adapter reads it.
+    // Like `lambda_http::run`, but cleans the event before the adapter converts it.
     let answer = service_fn(move |mut event: LambdaEvent<LambdaRequest>| {
         tame(&mut event.payload);
         adapter.call(event)

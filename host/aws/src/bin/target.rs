@@ -1,4 +1,4 @@
-//! The target host: runs requests at their time.
+//! The target Lambda: runs requests when they are due.
 
 #![recursion_limit = "256"]
 
@@ -45,7 +45,7 @@ async fn handle(firing: &Arc<AwsFiring>, event: LambdaEvent<Box<RawValue>>) -> R
                     let done = match message.envelope {
                         Ok(envelope) => fire(&firing, envelope, deadline, request_id).await.is_ok(),
                         Err(error) => {
-                            tracing::error!(request_id, message_id = message.id, %error, "not a message of Postdate");
+                            tracing::error!(request_id, message_id = message.id, %error, "the message is not an envelope of Postdate");
                             false
                         }
                     };
@@ -61,7 +61,7 @@ async fn handle(firing: &Arc<AwsFiring>, event: LambdaEvent<Box<RawValue>>) -> R
             Ok(batch_response(&failed))
         }
         Err(error) => {
-            tracing::error!(request_id, %error, "not an event of Postdate");
+            tracing::error!(request_id, %error, "the event is not from Postdate");
             Err(error.into())
         }
     }
@@ -73,7 +73,7 @@ async fn fire(firing: &AwsFiring, envelope: Envelope, deadline: Instant, request
         let fired = firing.fire(&envelope, deadline).await;
         match &fired {
             Ok(fired) => report(&envelope, fired),
-            Err(error) => tracing::error!(%error, "the delivery is to be made again"),
+            Err(error) => tracing::error!(%error, "the delivery failed and must be repeated"),
         }
         fired
     }
@@ -83,10 +83,10 @@ async fn fire(firing: &AwsFiring, envelope: Envelope, deadline: Instant, request
 
 fn report(envelope: &Envelope, fired: &Fired) {
     let Fired::Ran { request, started } = fired else {
-        tracing::info!(outcome = name(fired), "nothing was run");
+        tracing::info!(outcome = name(fired), "the delivery ran no attempt");
         return;
     };
-    // The first attempt is the one that has a time to be late for.
+    // Lateness counts from the time that the envelope was scheduled for.
     let due = postdate_core::time::parse_time(&envelope.scheduled_for).unwrap_or(request.trigger_at);
     let lateness = (*started - due).num_milliseconds().max(0);
     tracing::info!(use_case = request.use_case, attempt = request.attempts, status = %request.status, lateness_ms = lateness, "ran");
@@ -114,7 +114,7 @@ fn name(fired: &Fired) -> &'static str {
     }
 }
 
-/// When Lambda stops this invocation.
+/// Returns the time when Lambda stops this invocation.
 fn deadline(context: &Context) -> Instant {
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(context.deadline);
     Instant::now() + at.duration_since(SystemTime::now()).unwrap_or_default()

@@ -12,7 +12,7 @@ use postdate_runtime::trust::Trust;
 
 use super::{Backend, Config, ConfigError, ConfigErrors, Expected, HostAddress, SERVICES, SecretLocation, StoreLocation};
 
-/// Most hours that EventBridge tries to deliver an event (`MaximumEventAgeInSeconds`: 60 to 86,400).
+/// Longest time for which EventBridge tries to deliver an event, in hours (`MaximumEventAgeInSeconds`: 60 to 86,400).
 const MAX_EVENT_AGE_HOURS: u64 = 24;
 
 /// Reads variables and collects the errors.
@@ -33,7 +33,7 @@ impl<'a> Reader<'a> {
         check(&value).map_err(|expected| self.error(variable, Some(value), expected)).ok()
     }
 
-    /// Returns the default after an error, for which [`finish`](Self::finish) returns no configuration.
+    /// Returns a default value after an error; [`finish`](Self::finish) then fails.
     pub fn required<T: Default>(&mut self, variable: &str, check: Check<T>) -> T {
         if self.value(variable).is_none()
             && let Err(expected) = check("")
@@ -44,7 +44,7 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&self, variable: &str) -> Option<String> {
-        // A template sets a variable to nothing more easily than it leaves the variable out.
+        // An empty variable counts as not set: a template can set a variable to nothing more easily than leave it out.
         (self.get)(variable).filter(|value| !value.is_empty())
     }
 
@@ -127,7 +127,7 @@ pub fn trusted_keys(value: &str) -> Result<Trust, Expected> {
     Trust::parse(value).map_err(|error| Expected { form, detail: Some(error.to_string()) })
 }
 
-/// Returns whether the value is the ARN of a resource of an account, named after `resource`.
+/// Returns whether the value is the ARN of a `service`'s resource in an account, with a name after the prefix `resource`.
 fn is_arn(value: &str, service: &str, resource: &str) -> bool {
     Arn::parse(value).is_some_and(|arn| {
         let account = arn.account.len() == 12 && arn.account.bytes().all(|byte| byte.is_ascii_digit());
@@ -142,7 +142,7 @@ pub fn function_arn(value: &str) -> Result<String, Expected> {
 }
 
 pub fn queue_arn(value: &str) -> Result<String, Expected> {
-    // EventBridge: "only standard queues" as dead-letter queues.
+    // EventBridge supports only standard queues as dead-letter queues.
     let good = is_arn(value, "sqs", "") && !is_fifo(value);
     demand(good, value, "the ARN of a standard SQS queue, such as arn:aws:sqs:eu-west-1:123456789012:postdate-dead-letters")
 }
@@ -157,7 +157,7 @@ fn role_arn(value: &str) -> Result<String, Expected> {
 }
 
 pub fn queue_url(value: &str) -> Result<String, Expected> {
-    // A FIFO queue delays all of its messages alike.
+    // A FIFO queue has one delay for all messages.
     let good = url(value).is_ok() && !is_fifo(value);
     demand(good, value, "the URL of a standard SQS queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/postdate-delay")
 }
@@ -167,7 +167,7 @@ pub fn hosts(value: &str) -> Result<BTreeMap<String, HostAddress>, Expected> {
         |detail| Expected { form: r#"JSON such as {"big":{"arn":"arn:aws:lambda:…","queueUrl":"https://…"}}"#, detail: Some(detail) };
     let hosts: BTreeMap<String, HostAddress> = serde_json::from_str(value).map_err(|error| expected(error.to_string()))?;
     for (name, host) in &hosts {
-        let wrong = |key, value, should: Expected| expected(format!("of {name:?}, {key} is {value:?}: it should be {should}"));
+        let wrong = |key, value, should: Expected| expected(format!("host {name:?}: {key} is {value:?}; it should be {should}"));
         function_arn(&host.arn).map_err(|should| wrong("arn", &host.arn, should))?;
         if let Some(queue) = &host.queue_url {
             queue_url(queue).map_err(|should| wrong("queueUrl", queue, should))?;
@@ -176,7 +176,7 @@ pub fn hosts(value: &str) -> Result<BTreeMap<String, HostAddress>, Expected> {
     Ok(hosts)
 }
 
-/// Returns true for EventBridge Scheduler.
+/// Returns true for EventBridge Scheduler, false for rules.
 fn scheduler(value: &str) -> Result<bool, Expected> {
     match value {
         "rules" => Ok(false),
@@ -207,7 +207,7 @@ pub fn retention(value: &str) -> Result<Duration, Expected> {
 }
 
 pub fn secrets(value: &str) -> Result<SecretLocation, Expected> {
-    // A prefix that does not end at a slash would include the names of others.
+    // Without a slash at its end, the prefix would also match the secrets of other prefixes that begin with it.
     let good = |prefix: &str| is_of(prefix, 2..=512, "_.-/") && prefix.ends_with('/') && !prefix.contains("//");
     match value.split_once(':') {
         None if value == "env" => Ok(SecretLocation::Environment),

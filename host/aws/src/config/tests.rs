@@ -17,14 +17,14 @@ fn read(more: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
 
 #[track_caller]
 fn check_error(variable: &str, value: &str, expected: &str) {
-    let ConfigErrors(errors) = read(&[(variable, value)]).expect_err("it was taken");
+    let ConfigErrors(errors) = read(&[(variable, value)]).expect_err("the configuration was accepted");
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert_eq!(errors[0].variable, variable);
     assert!(errors[0].expected.to_string().contains(expected), "{}", errors[0]);
 }
 
 #[test]
-fn the_least_is_enough_and_the_rest_has_the_defaults_of_the_documentation() {
+fn optional_variables_have_the_documented_defaults() {
     let config = read(&[]).unwrap();
     let expected = Config {
         region: "eu-west-1".into(),
@@ -73,7 +73,7 @@ fn the_least_is_enough_and_the_rest_has_the_defaults_of_the_documentation() {
 }
 
 #[test]
-fn every_variable_is_read() {
+fn every_variable_sets_its_field() {
     let config = read(&[
         ("POSTDATE_USE_CASES", "s3://my-bucket/use-cases/"),
         ("POSTDATE_PREFETCH", "orders, webhook"),
@@ -157,13 +157,13 @@ fn each_error_names_its_variable_and_the_expected_form() {
 }
 
 #[test]
-fn eventbridge_scheduler_needs_a_role() {
+fn eventbridge_scheduler_requires_a_role() {
     let ConfigErrors(errors) = read(&[("POSTDATE_SCHEDULER", "scheduler")]).unwrap_err();
     assert_eq!(errors.iter().map(|error| error.variable.as_str()).collect::<Vec<_>>(), ["POSTDATE_SCHEDULER_ROLE_ARN"]);
 }
 
 #[test]
-fn all_errors_are_reported_at_once() {
+fn all_errors_are_reported_together() {
     let error = Config::from_env(|name| (name == "POSTDATE_RETENTION").then(|| "soon".to_owned())).unwrap_err();
     let names: Vec<&str> = error.0.iter().map(|error| error.variable.as_str()).collect();
     assert_eq!(names, ["AWS_REGION", "POSTDATE_TABLE", "POSTDATE_TARGET_ARN", "POSTDATE_DEAD_LETTER_ARN", "POSTDATE_RETENTION"]);

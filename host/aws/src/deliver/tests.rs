@@ -1,4 +1,4 @@
-//! Against a connection that answers what a test says, and shows what it was sent.
+//! Deliveries over a fake HTTP connection, which returns one configured answer and records the requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ use super::*;
 
 const BODY: &str = r#"{"card":"4111"}"#;
 
-/// URI and body of what was sent, in order.
+/// URI and body of each request that was sent, in order.
 type Sent = Arc<Mutex<Vec<(String, String)>>>;
 
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ fn deliver(canned: &Canned) -> AwsDeliver {
         .retry_config(RetryConfig::disabled())
         .http_client(http_client_fn(move |_, _| connector.clone()))
         .build();
-    // As the host does; an error says that it was done already.
+    // `AwsFiring::new` does the same. An error means that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     AwsDeliver {
         http: HttpDeliver::new(SystemClock).unwrap(),
@@ -65,7 +65,7 @@ fn deliver(canned: &Canned) -> AwsDeliver {
     }
 }
 
-/// What comes of one delivery to `{ kind = … }`, and the calls that it took.
+/// Makes one delivery to `{ kind = … }`. Returns its result and the calls that it made.
 async fn run(
     target: &str,
     status: u16,
@@ -117,7 +117,7 @@ async fn a_fifo_queue_gets_group_and_deduplication_id_in_its_own_region() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_not_taken_is_a_failure_though_the_call_succeeds() {
+async fn a_rejected_event_is_a_failure_although_the_call_succeeds() {
     let (result, sent) = run(BUS, 200, &[], r#"{"FailedEntryCount":0,"Entries":[{"EventId":"e-1"}]}"#).await;
     assert_eq!(result.unwrap().as_deref(), Some(r#"{"eventId":"e-1"}"#));
     let call: serde_json::Value = serde_json::from_str(&sent[0].1).unwrap();
@@ -135,7 +135,7 @@ async fn an_event_that_is_not_taken_is_a_failure_though_the_call_succeeds() {
 }
 
 #[tokio::test]
-async fn an_execution_is_named_after_its_request_and_one_that_is_there_is_success() {
+async fn an_execution_is_named_after_its_request_and_an_existing_one_is_success() {
     let (result, sent) = run(FLOW, 200, &[], r#"{"executionArn":"arn:x","startDate":1}"#).await;
     assert_eq!(result.unwrap().as_deref(), Some(r#"{"executionArn":"arn:x"}"#));
     assert!(sent[0].1.contains(&format!("\"name\":\"{}\"", sample_id(1))));

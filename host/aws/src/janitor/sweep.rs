@@ -1,4 +1,4 @@
-//! One run: requests that nobody works on any more, then rules that nobody needs any more.
+//! One run of the janitor: first the overdue requests, then the orphaned rules.
 
 use std::time::{Duration, Instant};
 
@@ -14,42 +14,45 @@ use serde_json::json;
 use crate::firing::Firing;
 use crate::ports::{Backlog, LeftRule, Notify, Timing};
 
-/// How long after its time a request is left to the rule or the message that is on its way.
+/// Time after `due_at` in which a rule or a message may still deliver the request. The janitor waits that long.
 const PATIENCE: TimeDelta = TimeDelta::minutes(3);
-/// Where a rule's time is past by the longest age of its event and so much more, nothing comes of it.
+/// Margin that is added to the longest age of an event. After both, EventBridge can no longer deliver the event.
 const AFTER_EVENT: TimeDelta = TimeDelta::minutes(5);
 
-/// What bounds a run.
+/// The bounds of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
+    /// Most requests that a run examines.
     pub requests: usize,
+    /// Most rules that a run examines.
     pub rules: usize,
+    /// A run begins nothing new after this time.
     pub deadline: Instant,
-    /// How long EventBridge tries to deliver an event.
+    /// Longest time for which EventBridge tries to deliver an event.
     pub max_event_age: Duration,
 }
 
-/// What a run has done.
+/// The counts of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Rules there were, of our prefix.
+    /// Rules with the deployment's prefix, examined or not.
     pub rules: usize,
     pub cleaned: usize,
     pub not_cleaned: usize,
-    /// Requests whose lease had run out.
+    /// Running requests that were released because their lease had run out.
     pub released: usize,
-    /// Requests that were due and had not been fired.
+    /// Overdue requests that were scheduled again.
     pub rearmed: usize,
-    /// Requests of direct targets whose time is over.
+    /// Requests of direct targets that were ended, because their event can no longer be delivered.
     pub settled: usize,
-    /// Requests and rules that could not be looked at.
+    /// Requests and rules that could not be examined or repaired.
     pub errors: usize,
-    /// There was more to do than one run does; the next one goes on.
+    /// The run reached a limit before it was done; the next run continues.
     pub more: bool,
 }
 
-/// One run over the ports of a host.
+/// One run of the janitor over the ports of `host`.
 pub struct Sweep<'a, U, L, S, D, N, C> {
     pub host: &'a Firing<U, L, S, D, N, C>,
     pub limits: Limits,
@@ -64,7 +67,7 @@ where
     N: Notify,
     C: Clock,
 {
-    /// Goes on past what fails: one request that cannot be mended does not keep the others waiting.
+    /// Runs once. Logs and counts an error and continues, so that one broken request does not block the others.
     pub async fn run(&self) -> Report {
         let mut report = Report::default();
         let now = self.host.clock.now();
@@ -77,18 +80,18 @@ where
                         break;
                     }
                     if let Err(error) = self.mend(id, now, &mut report).await {
-                        tracing::error!(correlation_id = %id, %error, "cannot mend the request");
+                        tracing::error!(correlation_id = %id, %error, "cannot repair the overdue request");
                         report.errors += 1;
                     }
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "cannot look for overdue requests");
+                tracing::error!(%error, "cannot list the overdue requests");
                 report.errors += 1;
             }
         }
         if let Err(error) = self.clean_rules(now, &mut report).await {
-            tracing::error!(%error, "cannot look for rules that are left over");
+            tracing::error!(%error, "cannot clean up the orphaned rules");
             report.errors += 1;
         }
         report
@@ -99,7 +102,7 @@ where
     }
 
     async fn mend(&self, id: CorrelationId, now: DateTime<Utc>, report: &mut Report) -> Result<(), FireError> {
-        // The index may be a moment behind the table, so the table decides.
+        // The index lags behind the table, so the table decides.
         let Some((request, _)) = self.host.ledger.find(id).await? else { return Ok(()) };
         match request.status {
             Status::Running if request.lease_until.is_none_or(|until| until <= now) => {
@@ -108,7 +111,7 @@ where
                 if let Some((request, _)) = self.host.ledger.find(id).await?
                     && request.status == Status::Scheduled
                 {
-                    // Only its settling claims a direct one: it has been delivered.
+                    // A direct request is claimed only by `settle`, after its event was delivered, so it is not delivered again.
                     if self.is_direct(&request).await? {
                         self.settle(&request, now, report).await?;
                     } else {
@@ -130,9 +133,9 @@ where
         }
     }
 
-    /// Fires it now, at the host that it is for. The claim keeps it from running twice.
+    /// Schedules an overdue request again; it fires at once, on its target host. The claim prevents a second run.
     async fn rearm(&self, request: &Request) -> Result<(), FireError> {
-        tracing::warn!(correlation_id = %request.id, due_at = %request.due_at, "overdue: fired again");
+        tracing::warn!(correlation_id = %request.id, due_at = %request.due_at, "the request is overdue and is scheduled again");
         self.host.arm(request).await
     }
 
@@ -140,11 +143,12 @@ where
         Ok(is_direct(&self.host.use_cases, request).await?)
     }
 
+    /// Returns the time after which EventBridge can no longer deliver an event, counted from the rule's time.
     fn event_age(&self) -> TimeDelta {
         TimeDelta::from_std(self.limits.max_event_age).unwrap_or(TimeDelta::days(1)) + AFTER_EVENT
     }
 
-    /// The end of a request that no host of ours sees: handed over, and what came of it is not known here.
+    /// Ends a request of a direct target. EventBridge has called the target itself, so its outcome is recorded as unknown.
     async fn settle(&self, request: &Request, now: DateTime<Utc>, report: &mut Report) -> Result<(), LedgerError> {
         let (changed, _) = self.host.ledger.claim(request.id, |request| request.lease, now).await?;
         let Changed::Done(claimed) = changed else { return Ok(()) };
@@ -159,7 +163,7 @@ where
         let mut rules = self.host.scheduler.left_rules().await?;
         report.rules = rules.len();
         rules.sort_by(|one, other| one.name.cmp(&other.name));
-        // From where the last run stopped, round to there again.
+        // Start after the last rule of the previous run, and wrap around.
         let cursor = self.host.ledger.cursor().await?;
         let start = rules.partition_point(|rule| rule.name <= cursor);
         rules.rotate_left(start);
@@ -185,7 +189,7 @@ where
         Ok(())
     }
 
-    /// Its request is over; or its own time is.
+    /// Returns whether the rule is orphaned: its event can no longer come, or its request has ended or is not in the ledger.
     async fn is_left_over(&self, rule: &LeftRule, now: DateTime<Utc>) -> Result<bool, LedgerError> {
         let (Some(id), Some(at)) = (rule.id, rule.at) else { return Ok(false) };
         if at + self.event_age() < now {
@@ -193,8 +197,8 @@ where
         }
         match self.host.ledger.find(id).await? {
             Some((request, _)) => Ok(!matches!(request.status, Status::Scheduled | Status::Running)),
-            // The rule comes after the ledger's entry, so this one's entry has expired; or it is that of another deployment,
-            // whose prefix begins with ours, and is not ours to remove before it has fired.
+            // A rule is made after the request is stored, so the stored request has expired. Or the rule is of another deployment
+            // whose prefix begins with this one's, and must stay until it has fired.
             None => Ok(at + PATIENCE < now),
         }
     }
@@ -202,14 +206,14 @@ where
     async fn remove(&self, rule: &LeftRule, report: &mut Report) {
         match self.host.scheduler.clean_rule(&rule.name).await {
             Ok(()) => {
-                tracing::info!(rule = rule.name, "cleaned");
+                tracing::info!(rule = rule.name, "orphaned rule deleted");
                 report.cleaned += 1;
             }
             Err(error) => {
-                tracing::error!(rule = rule.name, %error, "cannot clean the rule");
+                tracing::error!(rule = rule.name, %error, "cannot delete the orphaned rule");
                 report.not_cleaned += 1;
                 if let Err(error) = self.host.notifier.rule_not_cleaned(rule, &error.to_string()).await {
-                    tracing::error!(rule = rule.name, error, "cannot notify of a rule that is left over");
+                    tracing::error!(rule = rule.name, error, "cannot notify the topic of an orphaned rule");
                 }
             }
         }

@@ -23,16 +23,16 @@ fn rule(name: &str, id: u64, seconds: i64) -> LeftRule {
 }
 
 #[tokio::test]
-async fn what_was_due_and_never_fired_is_fired_again() {
+async fn an_overdue_request_that_never_fired_is_scheduled_again() {
     let host = firing(Ok(None));
     accepted(&host).await;
-    assert_eq!(sweep(&host, 61).await, Report::default(), "its rule may be on its way");
+    assert_eq!(sweep(&host, 61).await, Report::default(), "the rule's event may still arrive");
     assert_eq!(sweep(&host, 60 + 200).await, Report { rearmed: 1, ..Report::default() });
     assert_eq!(host.timing(), ["schedule here at 60"]);
 }
 
 #[tokio::test]
-async fn a_request_whose_lease_ran_out_is_freed_and_fired_again() {
+async fn a_request_whose_lease_ran_out_is_released_and_scheduled_again() {
     let host = firing(Ok(None));
     accepted(&host).await;
     host.ledger.0.change(sample_id(1), claim(), at(60)).await.unwrap();
@@ -40,7 +40,7 @@ async fn a_request_whose_lease_ran_out_is_freed_and_fired_again() {
     assert_eq!((host.status().await, host.timing()), (Status::Scheduled, vec!["schedule here at 3660".to_owned()]));
 }
 
-/// A request that a rule hands to its target itself.
+/// Stores a request of a direct target.
 async fn direct(host: &TestFiring) {
     let new = new_request(sample_id(1), "orders", at(60));
     let request = Request { target: "away".to_owned(), ..new.request.clone() };
@@ -48,18 +48,18 @@ async fn direct(host: &TestFiring) {
 }
 
 #[tokio::test]
-async fn a_request_of_a_direct_target_ends_when_its_event_can_no_longer_come() {
+async fn a_direct_request_ends_when_its_event_can_no_longer_come() {
     let host = firing(Ok(None));
     direct(&host).await;
     assert_eq!(sweep(&host, 600).await, Report::default());
     assert_eq!(sweep(&host, 2 * 3600).await, Report { settled: 1, ..Report::default() });
     let (request, _) = host.ledger.find(sample_id(1)).await.unwrap().unwrap();
     assert_eq!(request.status, Status::Succeeded);
-    assert!(request.result.unwrap().contains("unknown"), "nobody here saw what came of it");
+    assert!(request.result.unwrap().contains("unknown"), "no host saw the outcome");
 }
 
 #[tokio::test]
-async fn the_settling_of_a_direct_request_that_was_cut_off_is_settled_and_not_delivered_again() {
+async fn a_direct_request_whose_settling_was_cut_off_is_settled_and_not_delivered_again() {
     let host = firing(Ok(None));
     direct(&host).await;
     host.ledger.0.change(sample_id(1), claim(), at(2 * 3600)).await.unwrap();
@@ -68,16 +68,16 @@ async fn the_settling_of_a_direct_request_that_was_cut_off_is_settled_and_not_de
 }
 
 #[tokio::test]
-async fn a_rule_of_a_request_that_is_not_on_record_stays_until_it_has_fired() {
+async fn a_rule_of_an_unknown_request_stays_until_it_has_fired() {
     let host = firing(Ok(None));
-    // Of a deployment whose prefix begins with this one's.
+    // The rule of another deployment, whose prefix begins with this one's.
     *host.scheduler.rules.lock().unwrap() = vec![rule("theirs", 8, 60)];
     assert_eq!(sweep(&host, 30).await.cleaned, 0);
     assert_eq!(sweep(&host, 60 + 200).await.cleaned, 1);
 }
 
 #[tokio::test]
-async fn only_rules_that_nobody_needs_are_removed() {
+async fn only_orphaned_rules_are_deleted() {
     let host = firing(Ok(None));
     accepted(&host).await;
     let foreign = LeftRule { id: None, ..rule("postdate-by-hand", 0, 0) };
@@ -88,7 +88,7 @@ async fn only_rules_that_nobody_needs_are_removed() {
     let mut cleaned = 0;
     for _ in 0..3 {
         let report = sweep(&host, 30).await;
-        assert!(report.more, "two rules a run, and it goes on where it stopped");
+        assert!(report.more, "a run examines two rules and the next one continues there");
         cleaned += report.cleaned;
     }
     assert_eq!(cleaned, 2);

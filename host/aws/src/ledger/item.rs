@@ -15,11 +15,11 @@ pub const BODY: &str = "body";
 /// Sort key of the item of an idempotency key.
 pub const KEY: &str = "key";
 
-/// Lines of history in a head: the first and the newest are kept.
+/// Most lines of history in a head. The first line and the newest ones are kept.
 const MAX_LINES: usize = 300;
-/// Longest detail of a line, in bytes; the head has the whole failure once.
+/// Longest detail of a line, in bytes. The head has the full text of the failure.
 const MAX_DETAIL: usize = 1_000;
-/// Partitions of the index `open`, which share its writes.
+/// Partitions of the index `open`, between which its writes are spread.
 pub const SHARDS: [&str; 4] = ["0", "1", "2", "3"];
 
 /// A request as an item.
@@ -29,9 +29,9 @@ pub const SHARDS: [&str; 4] = ["0", "1", "2", "3"];
 pub struct Head {
     pub pk: String,
     pub sk: String,
-    /// Number of changes; each write is conditional on the number before it.
+    /// Number of changes. Each write is conditional on the previous number.
     pub rev: u64,
-    /// Identifies the write, so that its repetition is recognized when the first answer was lost.
+    /// Identifies the write, so that a repeated write is recognized if the first answer was lost.
     pub write: String,
     pub use_case: String,
     version: String,
@@ -69,7 +69,7 @@ pub struct Head {
     /// Sort key in lists; `None` for a notice, which is not listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<String>,
-    /// While the request is scheduled or running: its partition of the index `open`, and the time when the janitor looks at it.
+    /// While the request is scheduled or running: its partition of the index `open`, and the time from which the janitor finds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     open: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -200,7 +200,7 @@ impl Head {
     }
 
     fn broken(&self, attribute: &str) -> LedgerError {
-        LedgerError::Failed(format!("the item of request {} has no good {attribute}", self.pk))
+        LedgerError::Failed(format!("the item of request {} has no valid {attribute}", self.pk))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::ports::Backlog;
 
 const REGISTRY: &str = "use-cases";
 const JANITOR: &str = "janitor";
-/// Rows that one query reads; a page takes as many queries as it needs.
+/// Rows that one query reads. A page may take several queries.
 const ROWS_PER_QUERY: i32 = 200;
 
 impl DynamoLedger {
@@ -36,7 +36,7 @@ impl DynamoLedger {
         Ok(Page { requests, next })
     }
 
-    /// Returns up to one request more than the limit, which shows whether there is a next page.
+    /// Returns up to one request more than the limit; the extra one shows that there is a next page.
     async fn list_one(&self, use_case: &str, query: &Query) -> Result<Vec<Request>, LedgerError> {
         let from = query.from.map(time_part).unwrap_or_default();
         // With a space appended, the key sorts just after the cursor.
@@ -70,7 +70,7 @@ impl DynamoLedger {
         }
     }
 
-    /// Returns the use cases of which the ledger holds requests.
+    /// Returns the use cases that have requests in the ledger.
     pub(super) async fn registered(&self) -> Result<Vec<String>, LedgerError> {
         let item = self.get(REGISTRY, REGISTRY).await?.unwrap_or_default();
         let names: Vec<String> = item.get("names").and_then(|names| names.as_ss().ok()).cloned().unwrap_or_default();
@@ -78,7 +78,7 @@ impl DynamoLedger {
         Ok(names)
     }
 
-    /// Adds a use case to the registry, by which lists of all use cases find it; once in a process.
+    /// Adds a use case to the registry, in which lists of all use cases find it. A process does this once for each use case.
     pub(super) async fn register(&self, use_case: &str) -> Result<(), LedgerError> {
         if self.memory().use_cases.contains(use_case) {
             return Ok(());
@@ -93,7 +93,6 @@ impl DynamoLedger {
 }
 
 impl Backlog for DynamoLedger {
-    /// What is scheduled or running, and should have moved on before `before`; oldest first.
     async fn overdue(&self, before: DateTime<Utc>, limit: usize) -> Result<Vec<CorrelationId>, LedgerError> {
         let mut found: Vec<(i64, CorrelationId)> = Vec::new();
         for shard in SHARDS {
@@ -111,7 +110,6 @@ impl Backlog for DynamoLedger {
         Ok(found.into_iter().take(limit).map(|(_, id)| id).collect())
     }
 
-    /// Returns the name of the rule at which the janitor stopped; empty at the beginning.
     async fn cursor(&self) -> Result<String, LedgerError> {
         let item = self.get(JANITOR, JANITOR).await?.unwrap_or_default();
         Ok(item.get("cursor").and_then(|cursor| cursor.as_s().ok()).cloned().unwrap_or_default())

@@ -27,7 +27,7 @@ pub enum Stored {
 /// One `TransactWriteItems`.
 enum Transaction {
     Done,
-    /// For each item, the code, `None` where its condition held, and the stored item if it was requested.
+    /// For each item: the error code, `None` if its condition held; and the stored item, if it was requested.
     Cancelled(Vec<(Option<String>, Option<Item>)>),
 }
 
@@ -56,7 +56,7 @@ impl DynamoLedger {
         Ok((head, body))
     }
 
-    /// Stores a request with its body and its key. Returns false where one of them exists.
+    /// Stores a request with its body and its key. Returns false if one of them exists.
     pub(super) async fn put_new(&self, new: &NewRequest) -> Result<bool, LedgerError> {
         let mut items = self.new_items(new)?;
         if let Some(key) = &new.idempotency_key {
@@ -101,7 +101,7 @@ impl DynamoLedger {
         }
     }
 
-    /// Stores a change together with body, key and notice: an end lets them expire, and a retry keeps them.
+    /// Stores a change together with body, key and notice. An end sets an expiry time on body and key; a retry removes it.
     async fn store_with_others(
         &self,
         known: &Head,
@@ -153,7 +153,7 @@ impl DynamoLedger {
                     return Ok(Stored::Acknowledged);
                 }
                 if (1..reasons.len()).any(check_failed) {
-                    return Err(LedgerError::Failed("the notice of an end is there already".to_owned()));
+                    return Err(LedgerError::Failed("the notice of this end exists already".to_owned()));
                 }
                 Ok(Stored::Stale)
             }
@@ -184,7 +184,7 @@ impl DynamoLedger {
     }
 }
 
-/// Returns whether the stored item is from this very write, whose first answer was lost.
+/// Returns whether the stored item comes from this same write, whose first answer was lost.
 fn is_ours(found: Option<&Item>, head: &Head) -> bool {
     found.and_then(|item| item.get("write")).and_then(|write| write.as_s().ok()) == Some(&head.write)
 }

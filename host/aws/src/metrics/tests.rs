@@ -6,7 +6,7 @@ fn document(dimensions: &[(&str, &str)], metrics: &[Metric<'_>]) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// What the specification of the embedded metric format demands of a document.
+/// Checks a document against the specification of the embedded metric format.
 #[track_caller]
 fn check_emf(document: &Value) {
     assert!(document["_aws"]["Timestamp"].is_i64() || document["_aws"]["Timestamp"].is_u64());
@@ -18,7 +18,7 @@ fn check_emf(document: &Value) {
             let set = set.as_array().unwrap();
             assert!(set.len() <= 30);
             for name in set {
-                let value = document[name.as_str().unwrap()].as_str().expect("a dimension is a text at the root");
+                let value = document[name.as_str().unwrap()].as_str().expect("a dimension is a string at the root");
                 assert!((1..=1024).contains(&value.len()));
             }
         }
@@ -32,7 +32,7 @@ fn check_emf(document: &Value) {
 }
 
 #[test]
-fn a_line_is_what_the_format_demands() {
+fn a_line_follows_the_embedded_metric_format() {
     let written = document(&[("UseCase", "orders")], &[("Fired", 1.0, Unit::Count), ("LatenessMs", 12.5, Unit::Milliseconds)]);
     check_emf(&written);
     assert_eq!(
@@ -49,7 +49,7 @@ fn a_line_is_what_the_format_demands() {
 }
 
 #[test]
-fn without_a_use_case_there_is_no_such_dimension() {
+fn a_metric_without_a_use_case_has_no_use_case_dimension() {
     let written = document(&[], &[("Rules", 3.0, Unit::Count)]);
     check_emf(&written);
     assert_eq!(written["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Service"]]));
@@ -57,7 +57,7 @@ fn without_a_use_case_there_is_no_such_dimension() {
 }
 
 #[test]
-fn refusals_are_counted_by_code() {
+fn rejected_calls_are_counted_by_code() {
     let written = document(&[("Code", "rejected"), ("UseCase", "orders")], &[("Rejected", 1.0, Unit::Count)]);
     check_emf(&written);
     assert_eq!(written["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Service"], ["Service", "Code"], ["Service", "UseCase"]]));

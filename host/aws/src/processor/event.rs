@@ -1,4 +1,4 @@
-//! Reads an event: the call as the API takes it, its caller, and the API's base path.
+//! Reads an event: the request for the core's API, its caller, its base path and its trace.
 
 use bytes::Bytes;
 use http::{Request, Uri};
@@ -12,23 +12,23 @@ const IAM: &str = "iam:";
 /// One event of API Gateway (REST or HTTP API), of a function URL, or of a load balancer.
 #[derive(Debug)]
 pub struct Incoming {
-    /// Its path has neither stage nor base path.
+    /// The request, whose path has neither stage nor base path.
     pub request: Request<Bytes>,
-    /// Claims of the authorizer, in order of their names.
+    /// Claims of the authorizer, sorted by name.
     pub caller: Vec<(String, String)>,
-    /// The path before `/requests`, as clients call it.
+    /// The path before `/requests` in the URL that the client called.
     pub base_path: String,
     /// X-Ray's trace header.
     pub trace_id: Option<String>,
 }
 
-/// The path and query of a call do not make a URI.
+/// The path and query of a call do not form a URI.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the path and the query of the call are not those of a URI")]
 pub struct MalformedUri;
 
 impl Incoming {
-    /// Reads an event. Without a configured `base_path`, the stage is the base path if clients call with it.
+    /// Reads an event. Without a configured `base_path`, the base path is the stage if the called URL contains it.
     pub fn read(event: lambda_http::Request, base_path: Option<&str>) -> Result<Self, MalformedUri> {
         let context = event.request_context_ref();
         let stage = context.and_then(stage).map(|stage| format!("/{stage}"));
@@ -95,7 +95,7 @@ fn trace_id(event: &lambda_http::Request) -> Option<String> {
     of_lambda.or_else(of_header).filter(|trace| !trace.is_empty())
 }
 
-/// Returns JWT claims and a Lambda authorizer's context by their own names; of IAM `iam:userArn`, `iam:accountId` and
+/// Returns JWT claims and a Lambda authorizer's context under their own names, and IAM's `iam:userArn`, `iam:accountId` and
 /// `iam:callerId`.
 fn caller(context: &RequestContext) -> Vec<(String, String)> {
     let mut claims = Vec::new();
@@ -106,7 +106,7 @@ fn caller(context: &RequestContext) -> Vec<(String, String)> {
             iam.extend([("userArn", &identity.user_arn), ("accountId", &identity.account_id), ("callerId", &identity.caller)]);
             for (name, value) in &context.authorizer.fields {
                 match value {
-                    // A Cognito authorizer has all of the token's claims in one object.
+                    // A Cognito authorizer puts all claims of the token in one object.
                     Value::Object(inner) if name == "claims" => claims.extend(inner.iter().filter_map(claim)),
                     _ if name == "integrationLatency" => {}
                     _ => claims.extend(claim((name, value))),
@@ -132,7 +132,7 @@ fn caller(context: &RequestContext) -> Vec<(String, String)> {
     claims
 }
 
-/// Returns text as it is, and another value as JSON; `None` for null.
+/// Returns a string unchanged and another value as JSON; `None` for null.
 fn claim((name, value): (&String, &Value)) -> Option<(String, String)> {
     match value {
         Value::Null => None,

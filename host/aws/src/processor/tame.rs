@@ -1,5 +1,5 @@
-//! Cleans an event before `lambda_http` converts it: the conversion panics where a caller's host, scheme, path or query does not
-//! make a URI.
+//! Cleans an event before `lambda_http` converts it: the conversion panics if the caller's host, scheme, path and query do not form
+//! a URI.
 
 use std::net::Ipv4Addr;
 
@@ -8,10 +8,10 @@ use lambda_http::request::LambdaRequest;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 const PROTO: &str = "x-forwarded-proto";
-/// Characters that a query may not hold (RFC 3986, 3.4). `%` is not among them: what is encoded stays.
+/// Characters that a query may not hold (RFC 3986, 3.4). `%` is not among them, so that encoded characters stay as they are.
 const NOT_IN_A_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
 
-/// Removes an invalid host and scheme, which the API does not use, and makes path and query valid.
+/// Removes an invalid host or scheme, which the API does not use, and makes path and query valid.
 pub fn tame(event: &mut LambdaRequest) {
     match event {
         LambdaRequest::ApiGatewayV1(event) => {
@@ -46,7 +46,7 @@ fn tame_headers(headers: &mut HeaderMap) {
     }
 }
 
-/// Adds a missing slash at the beginning, without which the path would continue the host.
+/// Adds a missing slash at the beginning; without it, the path would be read as part of the host.
 fn tame_path(path: &mut Option<String>) {
     if let Some(path) = path
         && !path.starts_with('/')

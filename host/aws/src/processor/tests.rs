@@ -1,4 +1,4 @@
-//! Sample events in the shapes that AWS documents, and what is read from them; and calls through the API, over fakes.
+//! Reads sample events in the forms that AWS documents, and makes calls through the API over fakes.
 
 use std::sync::{Arc, Mutex};
 
@@ -21,7 +21,7 @@ fn event(file: &str) -> lambda_http::Request {
     lambda_http::request::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Method with path and query, body, base path, caller.
+/// Method with path and query; body; base path; caller.
 type Read<'a> = (&'a str, &'a str, &'a str, &'a [(&'a str, &'a str)]);
 
 #[track_caller]
@@ -49,24 +49,24 @@ const ROLE: [(&str, &str); 3] = [
 ];
 
 #[test]
-fn events_of_a_rest_api() {
+fn a_rest_api_event_is_read() {
     let read = check("rest-iam.json", None, ("POST /requests/orders", BODY, "/prod", &ROLE));
     assert_eq!((header(&read, "idempotency-key"), header(&read, "content-type")), ("k-1".into(), "application/json".into()));
     let claims = [("level", "3"), ("principalId", "user-7"), ("tenant", "acme")];
-    // Query maps have no order.
+    // A REST API's query parameters come as a map, which has no order.
     let incoming = Incoming::read(event("rest-lambda-authorizer.json"), None).unwrap();
     let mut parts: Vec<&str> = incoming.request.uri().query().unwrap().split('&').collect();
     parts.sort_unstable();
     assert_eq!(parts, ["from=2027-01-15T09%3A00%3A00%2B01%3A00", "useCase=orders"]);
     let caller: Vec<(&str, &str)> = incoming.caller.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    assert_eq!(caller, claims, "an authorizer cannot pass for IAM");
-    // By a domain name of one's own: the stage is not in the path that clients call.
+    assert_eq!(caller, claims, "a claim of an authorizer with the prefix of IAM is dropped");
+    // With a custom domain name, the path that clients call does not contain the stage.
     let claims = [("cognito:username", "ann"), ("email_verified", "true"), ("sub", "a1b2")];
     check("rest-cognito.json", None, (&format!("DELETE {ID_PATH}"), "", "", &claims));
 }
 
 #[test]
-fn events_of_an_http_api() {
+fn an_http_api_event_is_read() {
     let claims = [("exp", "1799648183"), ("iss", "https://issuer.example.com"), ("scope", "orders:write"), ("sub", "a1b2")];
     let read = check("http-jwt.json", None, ("POST /requests/orders", BODY, "", &claims));
     assert_eq!((header(&read, "idempotency-key"), header(&read, "cookie")), ("k-1".into(), "session=1; theme=dark".into()));
@@ -75,14 +75,14 @@ fn events_of_an_http_api() {
 }
 
 #[test]
-fn events_of_a_function_url() {
+fn a_function_url_event_is_read() {
     let user = [("iam:accountId", "123456789012"), ("iam:callerId", "AIDAEXAMPLE"), ("iam:userArn", "arn:aws:iam::123456789012:user/ann")];
     check("function-url-iam.json", None, ("GET /requests?useCase=orders&cursor=a%2Bb%3D%3D", "", "", &user));
     check("function-url.json", None, ("POST /requests/orders", BODY, "", &[]));
 }
 
 #[test]
-fn events_of_a_load_balancer() {
+fn a_load_balancer_event_is_read() {
     let incoming = Incoming::read(event("alb.json"), None).unwrap();
     let mut parts: Vec<&str> = incoming.request.uri().query().unwrap().split('&').collect();
     parts.sort_unstable();
@@ -108,15 +108,15 @@ fn a_configured_base_path_is_removed_and_used_in_links() {
         let read = Incoming::read(with_path(path), base).unwrap();
         assert_eq!((read.request.uri().path(), read.base_path.as_str()), expected, "{path} {base:?}");
     }
-    // What is configured wins over the stage, which is taken off in any case.
+    // A configured base path takes precedence over the stage. The stage is removed from the path in any case.
     check("rest-iam.json", Some(""), ("POST /requests/orders", BODY, "", &ROLE));
 }
 
-/// Fakes that clones share.
+/// A fake whose clones share its state.
 #[derive(Default)]
 struct Shared<T>(Arc<T>);
 
-// Derived, it would ask the same of `T`.
+// A derived `Clone` would require `T: Clone`.
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
@@ -169,7 +169,7 @@ impl Changes for Shared<MemoryLedger> {
     }
 }
 
-/// Remembers the traces of the calls that it was made for.
+/// A scheduler that records the trace of each call.
 #[derive(Default)]
 struct TracedScheduler {
     recording: Arc<RecordingScheduler>,
@@ -220,7 +220,7 @@ async fn answer(processor: &FakeProcessor, event: lambda_http::Request) -> (u16,
 }
 
 #[tokio::test]
-async fn a_call_is_accepted_with_its_base_path_its_caller_and_its_trace() {
+async fn an_accepted_call_keeps_its_base_path_its_caller_and_its_trace() {
     let processor = processor();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let manifest = "name = \"orders\"\n[validate]\nplugin = \"v.wasm\"\n[process]\nplugin = \"p.wasm\"\n";
@@ -238,7 +238,7 @@ async fn a_call_is_accepted_with_its_base_path_its_caller_and_its_trace() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_a_problem_document() {
+async fn a_rejected_call_is_answered_with_a_problem_document() {
     let processor = processor();
     let (status, _, document) = answer(&processor, event("alb.json")).await;
     assert_eq!((status, &document["code"]), (400, &Value::from("bad-query")), "{document}");

@@ -16,17 +16,17 @@ pub struct Aim<'a> {
     /// The envelope; for a direct target, the accepted body.
     pub input: String,
     pub delivery: Delivery<'a>,
-    /// Of a FIFO queue.
+    /// Message group of a FIFO queue.
     pub message_group: Option<&'a str>,
-    /// Of an event bus.
+    /// Source and detail type of an event on an event bus.
     pub event: Option<EventNames<'a>>,
-    /// Of a Kinesis stream: records of one request stay in order.
+    /// Partition key of a Kinesis stream, which keeps the records of one request in order.
     pub partition_key: Option<String>,
-    /// Of an ECS cluster.
+    /// The task to start in an ECS cluster.
     pub task: Option<Task<'a>>,
 }
 
-/// How long delivery of an event is tried, and the queue for events that could not be delivered.
+/// Time for which delivery of an event is tried, and the queue for events that could not be delivered.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery<'a> {
     pub dead_letter_arn: &'a str,
@@ -46,13 +46,13 @@ pub struct Task<'a> {
 }
 
 impl<'a> Aim<'a> {
-    /// Aims at a target host, which gets the envelope.
+    /// Returns an aim at a target host, which gets the envelope.
     pub fn at_host(settings: &'a ScheduleSettings, arn: &'a str, envelope: String) -> Result<Self, ScheduleError> {
         let (message_group, event, partition_key, task) = (None, None, None, None);
         Ok(Self { arn, role: None, input: envelope, delivery: delivery(settings)?, message_group, event, partition_key, task })
     }
 
-    /// Aims at the target itself, which gets the body.
+    /// Returns an aim at a direct target, which gets the body. Fails without the body.
     pub fn direct(
         settings: &'a ScheduleSettings,
         arming: &Arming<'a>,
@@ -61,7 +61,10 @@ impl<'a> Aim<'a> {
     ) -> Result<Self, ScheduleError> {
         let request = arming.request;
         let Some(body) = arming.body else {
-            return Err(ScheduleError::Failed(format!("the body of request {} is not at hand, and a direct target needs it", request.id)));
+            return Err(ScheduleError::Failed(format!(
+                "request {} has no body in the ledger, and its direct target needs the body",
+                request.id
+            )));
         };
         let group = aws.group.as_deref().unwrap_or(&request.use_case);
         let names = EventNames {
@@ -87,8 +90,8 @@ fn delivery(settings: &ScheduleSettings) -> Result<Delivery<'_>, ScheduleError> 
     Ok(Delivery { dead_letter_arn: &settings.dead_letter_arn, event_age_seconds: limits::event_age(age)? })
 }
 
-/// Returns the ECS parameters of a [`Task`] in the types of `$krate`. Fargate needs subnets; without them, the task starts as
-/// its cluster's defaults say.
+/// Returns the ECS parameters of a [`Task`] in the types of `$krate`. With subnets, the task runs on Fargate, which requires them;
+/// without, it starts by the defaults of its cluster.
 macro_rules! ecs_parameters {
     ($krate:ident, $task:expr) => {{
         use $krate::types::{AssignPublicIp, AwsVpcConfiguration, EcsParameters, LaunchType, NetworkConfiguration};

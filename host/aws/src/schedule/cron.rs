@@ -1,22 +1,22 @@
 //! Times as the services write them, in UTC: a rule's `cron(m h d M ? YYYY)`, and a one-time schedule's
 //! `at(YYYY-MM-DDThh:mm:ss)`.
 //!
-//! A rule needs the year: without it, it would fire every year. Emulators accept nearly anything, and AWS accepts dates
-//! that never come, such as 30 February; therefore each expression is parsed again before it is used.
+//! A rule needs the year; without a year, it would fire every year. Emulators accept nearly any expression, and AWS accepts dates
+//! that never come, such as 30 February. Each expression is therefore parsed again before it is used.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike, Utc};
 use postdate_core::ports::ScheduleError;
 
-/// Years that a cron expression may name (EventBridge User Guide, "cron expressions").
+/// Range of years in a cron expression (EventBridge User Guide, "cron expressions").
 const YEARS: std::ops::RangeInclusive<i32> = 1970..=2199;
 const AT_FORM: &str = "%Y-%m-%dT%H:%M:%S";
 
-/// A time that has no expression.
+/// No expression can be written for a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExpressionError {
     #[error("{0} is not a whole minute, and a rule fires on whole minutes")]
     NotWhole(DateTime<Utc>),
-    #[error("the year of {0} is not from {start} to {end}, which is all that EventBridge knows", start = YEARS.start(), end = YEARS.end())]
+    #[error("the year of {0} is not from {start} to {end}, the years that EventBridge supports", start = YEARS.start(), end = YEARS.end())]
     Year(DateTime<Utc>),
     #[error("{expression} does not mean {meant}")]
     Unfaithful { expression: String, meant: DateTime<Utc> },

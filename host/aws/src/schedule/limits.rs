@@ -1,4 +1,4 @@
-//! Limits of AWS, checked before anything is created, with errors that say what to do. Emulators check nearly none of them.
+//! Checks limits of AWS before a rule or a one-time schedule is created. Emulators check nearly none of them.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ pub const MAX_RULE_INPUT_CHARACTERS: usize = 8192;
 pub const MAX_SCHEDULE_INPUT_BYTES: usize = 256 << 10;
 /// `MaximumEventAgeInSeconds` of either service.
 const EVENT_AGES: std::ops::RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(24);
-/// Largest `MaximumRetryAttempts` of either service: the event's age ends the retries.
+/// Largest `MaximumRetryAttempts` of either service, so that only the event's age ends the retries.
 pub const RETRY_ATTEMPTS: i32 = 185;
 
-/// Accepts 1 to 64 of `[.\-_A-Za-z0-9]` in the form of [`name`], by which the janitor finds it again.
+/// Accepts 1 to 64 of `[.\-_A-Za-z0-9]` in the form of [`name`], by which the janitor recognizes the rule.
 pub fn check_name(name: &str, prefix: &str) -> Result<(), ScheduleError> {
     let legal = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
     if name.len() > name::MAX_CHARACTERS || !name.chars().all(legal) {
@@ -51,11 +51,11 @@ pub fn check_schedule_input(input: &str) -> Result<(), ScheduleError> {
     )))
 }
 
-/// Returns the age in seconds, as both services take it.
+/// Returns the age in seconds, the unit of both services. Fails outside of 60 s to 86,400 s.
 pub fn event_age(age: Duration) -> Result<i32, ScheduleError> {
     match i32::try_from(age.as_secs()) {
         Ok(seconds) if EVENT_AGES.contains(&age) => Ok(seconds),
-        _ => refuse(format!("events cannot be tried for {} s: EventBridge takes 60 s to 86400 s", age.as_secs())),
+        _ => refuse(format!("the longest age of an event is {} s: EventBridge accepts 60 s to 86400 s", age.as_secs())),
     }
 }
 

@@ -1,20 +1,20 @@
 //! Names: of a rule `{prefix}{use case}-{correlation id}`, of a one-time schedule the same with `-{attempts so far}` appended.
 //!
-//! The name of a leftover tells its request. A one-time schedule's name has the attempt because the service deletes a fired
-//! one some time later, when the next attempt may have been scheduled.
+//! The name of an orphaned rule identifies its request. The name of a one-time schedule has the attempt, because the service deletes
+//! a fired schedule with a delay, and the next attempt may be scheduled before that.
 
 use postdate_core::id::CorrelationId;
 
 /// Longest name of a rule or a one-time schedule, in characters (EventBridge, `PutRule`; EventBridge Scheduler, `CreateSchedule`).
 pub const MAX_CHARACTERS: usize = 64;
-/// Longest prefix: leaves a few characters for the use case beside an id and a number.
+/// Longest prefix, in characters. The rest of the name has room for an id, a number and a few characters of the use case.
 pub const MAX_PREFIX_CHARACTERS: usize = 20;
 /// A correlation id in the hyphenated form.
 const ID_CHARACTERS: usize = 36;
-/// Attempt numbers wrap here, far beyond any retry policy, and so have five digits at most.
+/// Attempt numbers wrap at this value, so that they have at most five digits. No retry policy allows as many attempts.
 const ATTEMPTS: u32 = 100_000;
 
-/// The parts of a name that identify what it is for.
+/// The parts of a name that identify the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Name {
     pub id: CorrelationId,
@@ -38,7 +38,7 @@ fn compose(prefix: &str, use_case: &str, end: &str) -> String {
     format!("{prefix}{}{end}", &use_case[..cut])
 }
 
-/// Parses a name of this deployment; `None` for any other, however it begins.
+/// Parses a name of this deployment. Returns `None` for any other name, also if it has the same prefix.
 pub fn parse(name: &str, prefix: &str) -> Option<Name> {
     let rest = name.strip_prefix(prefix)?;
     if let Some(id) = id_at_end(rest) {
@@ -49,7 +49,7 @@ pub fn parse(name: &str, prefix: &str) -> Option<Name> {
     Some(Name { id: id_at_end(rest)?, attempts: Some(attempts) })
 }
 
-/// Returns the request that a rule or a one-time schedule is for; `None` where the name is not of this deployment.
+/// Returns the request of a rule or a one-time schedule; `None` if the name is not one of this deployment's.
 pub fn id_of(name: &str, prefix: &str) -> Option<CorrelationId> {
     parse(name, prefix).map(|name| name.id)
 }

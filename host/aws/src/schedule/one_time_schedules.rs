@@ -19,7 +19,7 @@ use crate::clients::{Lazy, retrying, without_retries};
 pub struct OneTimeSchedules {
     pub(super) client: Lazy<Client>,
     pub(super) group: String,
-    /// Assumed by the service to deliver to a target that has no role of its own.
+    /// The role that the service assumes for a target without a role of its own.
     role_arn: String,
 }
 
@@ -38,20 +38,20 @@ impl OneTimeSchedules {
         Self { client: without_retries!(aws_sdk_scheduler, client), group: group.to_owned(), role_arn: role_arn.to_owned() }
     }
 
-    /// Creates the schedule, or moves it. `token`, 1 to 64 of `[a-zA-Z0-9-_]`, is the same only for repetitions of one call.
+    /// Creates or moves the schedule. `token`, 1 to 64 of `[a-zA-Z0-9-_]`, is the same only in repetitions of one call.
     pub async fn put(&self, name: &str, minute: DateTime<Utc>, about: &str, aim: &Aim<'_>, token: &str) -> Result<(), ScheduleError> {
         let expression = cron::at(minute)?;
         limits::check_schedule_input(&aim.input)?;
-        let impossible = |error: BuildError| ScheduleError::Failed(format!("no schedule can be made of it: {error}"));
+        let impossible = |error: BuildError| ScheduleError::Failed(format!("the arguments of the schedule are not valid: {error}"));
         let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build().map_err(impossible)?;
         let target = self.target(aim).map_err(impossible)?;
         let spec = ScheduleSpec { name, expression, about, window, target, token };
         if retrying(|| self.create(&spec)).await? {
             return Ok(());
         }
-        // An earlier call created it, or an earlier attempt of this call whose answer was lost.
+        // The schedule exists: an earlier call created it, or an earlier attempt of this call, whose answer was lost.
         Ok(retrying(|| self.update(&spec)).await.map_err(|error| match error.class {
-            // It fired and was deleted in between; a repetition creates it again.
+            // The schedule fired and was deleted between the two calls. A repetition creates it again.
             Class::Missing => AwsError { class: Class::Again, ..error },
             _ => error,
         })?)
@@ -69,7 +69,7 @@ impl OneTimeSchedules {
         }
     }
 
-    /// Returns false where a schedule of that name exists.
+    /// Creates the schedule. Returns false if a schedule with this name exists.
     async fn create(&self, spec: &ScheduleSpec<'_>) -> Result<bool, AwsError> {
         let call = self
             .client

@@ -1,28 +1,28 @@
-//! The way by which a request comes back, and the time. Never early, and as little late as the ways allow.
+//! Chooses how and when a request is delivered: never early, and as little late as the service allows.
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 /// Longest delay of a message (SQS, `SendMessage`: 900 seconds).
 pub const MAX_DELAY: TimeDelta = TimeDelta::seconds(900);
-/// A rule fires some time within its minute, and a rule made a moment ago may miss a minute that is nearer than this.
+/// Shortest time between now and a rule's minute. A new rule may miss a minute that is nearer.
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 
-/// How a request comes back.
+/// The way in which a request is delivered to its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
-    /// As a message that appears after whole seconds, less than a second before the request is due, or later; the target
-    /// waits for the rest.
+    /// By a message with a delay in whole seconds. The message arrives less than a second before the request is due, or later. The
+    /// target host waits for the rest.
     Queue { delay_seconds: i32 },
-    /// By a rule or a one-time schedule of this whole minute, which fires some time within it.
+    /// By a rule or a one-time schedule for this whole minute, which fires at any time within the minute.
     At(DateTime<Utc>),
 }
 
 impl Route {
     /// Chooses the route of a request that is due at `due`.
     ///
-    /// With a queue a rule fires in the minute before, one to two minutes ahead of the time, and the target parks the rest.
-    /// Without a queue the rule fires on the first whole minute that is not before the time, up to two minutes late. The same
-    /// holds for a `direct` target: the rule reaches it itself, and no host could wait for the rest of the minute.
+    /// With a queue, a rule fires in the minute before, one to two minutes early, and the target host parks the request for the rest.
+    /// Without a queue, the rule fires on the first whole minute that is not before the time, up to two minutes late. A `direct` target
+    /// also gets such a rule, because no host can wait for the rest of the minute.
     pub fn of(due: DateTime<Utc>, now: DateTime<Utc>, has_queue: bool, direct: bool) -> Self {
         if !has_queue || direct {
             return Self::At(ceil_to_minute(due.max(now + MINUTE)));
@@ -41,7 +41,7 @@ pub fn delay_seconds(due: DateTime<Utc>, now: DateTime<Utc>) -> Option<i32> {
 }
 
 fn floor_to_minute(at: DateTime<Utc>) -> DateTime<Utc> {
-    // Fails beyond the range of nanoseconds, some 290 years from 1970; no expression has such a year either.
+    // `duration_trunc` fails beyond the range of nanoseconds, about 290 years from 1970. A rule cannot have such a year either.
     at.duration_trunc(MINUTE).unwrap_or(at)
 }
 

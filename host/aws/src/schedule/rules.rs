@@ -11,10 +11,10 @@ use super::{cron, limits};
 use crate::aws_error::{AwsError, Class};
 use crate::clients::{Lazy, retrying, without_retries};
 
-/// The only target of a rule.
+/// Id of a rule's only target.
 const TARGET_ID: &str = "postdate";
 
-/// A rule as a list shows it.
+/// A rule in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedRule {
     pub name: String,
@@ -23,11 +23,11 @@ pub struct ListedRule {
     pub managed_by: Option<String>,
 }
 
-/// A part of a list of rules.
+/// One page of a list of rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulePage {
     pub listed: Vec<ListedRule>,
-    /// Where the next page begins; `None` on the last.
+    /// Token of the next page; `None` on the last page.
     pub next_token: Option<String>,
 }
 
@@ -41,21 +41,21 @@ impl Rules {
         Self { client: without_retries!(aws_sdk_eventbridge, client) }
     }
 
-    /// Creates the rule, or moves it.
+    /// Creates or moves the rule.
     pub async fn put(&self, name: &str, minute: DateTime<Utc>, about: &str, aim: &Aim<'_>) -> Result<(), ScheduleError> {
         let expression = cron::cron(minute)?;
         limits::check_rule_input(&aim.input)?;
-        let target = target(aim).map_err(|error| ScheduleError::Failed(format!("no target can be made of it: {error}")))?;
+        let target = target(aim).map_err(|error| ScheduleError::Failed(format!("the rule's target is not valid: {error}")))?;
 
         retrying(|| self.put_rule(name, &expression, about)).await?;
         Ok(retrying(|| self.put_target(name, &target)).await.map_err(|error| match error.class {
-            // The rule was deleted between the two calls; a repetition of both creates it again.
+            // The rule was deleted between the two calls. A repetition of both calls creates it again.
             Class::Missing => AwsError { class: Class::Again, ..error },
             _ => error,
         })?)
     }
 
-    /// Deletes the rule with its target; idempotent. Never forces: EventBridge refuses to delete a managed rule.
+    /// Deletes the rule with its target; idempotent. Does not set `Force`, so EventBridge refuses to delete a managed rule.
     pub async fn delete(&self, name: &str) -> Result<(), ScheduleError> {
         for result in [retrying(|| self.remove_target(name)).await, retrying(|| self.delete_rule(name)).await] {
             match result {

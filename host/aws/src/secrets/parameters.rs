@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use super::{ReadError, full_name};
 use crate::aws_error::AwsError;
 
-/// Names in a call.
+/// Most names in one call.
 /// Source: <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html>.
 const NAMES_PER_CALL: usize = 10;
 

@@ -13,9 +13,10 @@ use crate::aws_error::{AwsError, Class};
 
 const SERVICE: &str = "Secrets Manager";
 
-/// The current text of secrets `{prefix}{use case}/{name}`.
+/// Reads the current text of the secrets `{prefix}{use case}/{name}`.
 ///
-/// One `GetSecretValue` each, all at once: `BatchGetSecretValue` would have to be allowed on every secret of the account.
+/// Makes one `GetSecretValue` call for each secret, all at the same time. `BatchGetSecretValue` would need a permission for every
+/// secret of the account.
 #[derive(Debug)]
 pub struct SecretsManager {
     pub client: Client,

@@ -1,4 +1,4 @@
-//! The shapes in which the target is invoked.
+//! The forms of event that invoke the target host.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -15,21 +15,21 @@ pub enum Event {
     Queue(Vec<QueueMessage>),
 }
 
-/// One message; whether it holds an envelope is known message by message, since each succeeds or fails on its own.
+/// One message of a batch. Each message succeeds or fails alone, so each has its own parse result.
 #[derive(Debug)]
 pub struct QueueMessage {
     pub id: String,
     pub envelope: Result<Envelope, EnvelopeError>,
 }
 
-/// An event that is not ours. It is answered with an error, so that Lambda passes it on to the dead-letter queue.
+/// The event is not from Postdate. The host answers with an error, so that Lambda sends the event to the dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ForeignEvent {
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
-    #[error("the event has records of {0:?}; expected an SQS event (\"aws:sqs\") or an envelope of Postdate")]
+    #[error("the event has records from {0:?}; expected an SQS event (\"aws:sqs\") or an envelope of Postdate")]
     Source(String),
-    #[error("the event has Records that are not those of an SQS event; expected messageId, eventSource and body in each")]
+    #[error("the event's Records are not those of an SQS event; expected messageId, eventSource and body in each record")]
     Records,
 }
 
@@ -42,14 +42,15 @@ struct Record {
 }
 
 impl Event {
-    /// Reads the event as text, since a payload must not be written anew on its way.
+    /// Parses the raw text of an event, which keeps the payload byte for byte. Fails if the event is neither an envelope nor an SQS
+    /// batch.
     pub fn parse(json: &RawValue) -> Result<Self, ForeignEvent> {
         #[derive(Deserialize)]
         struct Batch<'a> {
             #[serde(rename = "Records", borrow)]
             records: &'a RawValue,
         }
-        // serde would also read a struct from an array.
+        // serde accepts an array for a struct, so the check for an object is needed.
         let object = json.get().starts_with('{');
         let Some(batch) = serde_json::from_str::<Batch<'_>>(json.get()).ok().filter(|_| object) else {
             return Ok(Self::Direct(Envelope::parse(json.get())?));
@@ -63,7 +64,7 @@ impl Event {
     }
 }
 
-/// Tells Lambda which messages of a batch are to be delivered again (`ReportBatchItemFailures`).
+/// Returns the answer that has Lambda deliver the failed messages of a batch again (`ReportBatchItemFailures`).
 pub fn batch_response(failed: &[String]) -> Value {
     json!({ "batchItemFailures": failed.iter().map(|id| json!({ "itemIdentifier": id })).collect::<Vec<_>>() })
 }

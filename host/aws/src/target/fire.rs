@@ -1,4 +1,4 @@
-//! From an envelope to a claim. What follows the claim is the core's.
+//! Handles one delivery: from an envelope to a claim. The core runs the claimed request.
 
 use std::time::{Duration, Instant};
 
@@ -13,31 +13,31 @@ use postdate_core::time::parse_time;
 use crate::firing::Firing;
 use crate::ports::{Notify, Timing};
 
-/// What the plugin's deadline is shorter than the Lambda's own: time to record the end, and to clean up.
+/// Time before the Lambda's deadline that an attempt must leave for recording its end and cleaning up.
 const MARGIN: Duration = Duration::from_secs(3);
-/// The least time that a plugin is started with.
+/// Shortest time limit of an attempt.
 const LEAST: Duration = Duration::from_millis(50);
-/// The longest wait inside the function. The queue counts in whole seconds, and this makes up the rest.
+/// Longest wait inside the function. The queue delays by whole seconds; the function waits for the fraction.
 const STAY: TimeDelta = TimeDelta::seconds(2);
-/// How often one delivery tries to claim: once early, once after a lapsed lease was released, twice more.
+/// Tries of one delivery to claim the request: the first, one after a short wait, one after the release of a lapsed lease, one more.
 const CLAIMS: u32 = 4;
 
-/// What became of one delivery.
+/// The outcome of one delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fired {
-    /// It ran, and this is what it is now; `started` is when it was claimed.
+    /// The attempt ran. `request` is the request after it; `started` is the time of the claim.
     Ran { request: Box<Request>, started: DateTime<Utc> },
-    /// The host could not begin its attempt: it comes again.
+    /// The host could not begin the attempt. The request is scheduled again.
     Deferred,
-    /// It was not due: it comes again.
+    /// The request was not due. It is parked or scheduled again.
     Early,
-    /// Another delivery runs it.
+    /// Another delivery is running the request.
     Busy,
-    /// It had ended before; what was left of it has been cleaned up.
+    /// The request had ended before. The delivery only deletes the envelope's rule.
     Ended(Status),
-    /// The claim was lost while it ran: another delivery took over after the lease ran out.
+    /// The lease ran out during the attempt, and another delivery took over the claim.
     Lost,
-    /// The ledger does not know it, or not any more.
+    /// The ledger has no such request; it may have expired.
     Unknown,
 }
 
@@ -50,7 +50,7 @@ where
     N: Notify,
     C: Clock,
 {
-    /// Runs one delivery. `deadline` is when the Lambda is stopped. An error has the delivery made again.
+    /// Handles one delivery. `deadline` is the time when Lambda stops the function. After an error, the delivery must be repeated.
     pub async fn fire(&self, envelope: &Envelope, deadline: Instant) -> Result<Fired, FireError> {
         let id = envelope.correlation_id;
         if self.waits(envelope).await? {
@@ -63,7 +63,7 @@ where
             match changed {
                 Changed::Done(request) => return self.run(envelope, request, body, deadline, now).await,
                 Changed::NotFound => {
-                    tracing::error!(correlation_id = %id, use_case = envelope.use_case, "fired, and the ledger does not know it");
+                    tracing::error!(correlation_id = %id, use_case = envelope.use_case, "fired, but the ledger has no such request");
                     self.clean(envelope).await;
                     return Ok(Fired::Unknown);
                 }
@@ -79,7 +79,7 @@ where
                 }
                 Changed::Refused(request, _) if request.status == Status::Running => match request.lease_until {
                     Some(until) if until > now => {
-                        // Should that attempt be cut off, this delivery is what finds out.
+                        // If the running attempt is cut off, the parked delivery takes over when the lease ends.
                         self.scheduler.park(envelope, until, now).await?;
                         return Ok(Fired::Busy);
                     }
@@ -87,7 +87,7 @@ where
                         self.with(&self.aftercare(Some(envelope))).release(&request, "its lease ran out").await?;
                     }
                 },
-                // Moved to just now between the look and the claim; or scheduled by somebody in between.
+                // Another writer changed the request between the read and the claim. Claim again.
                 Changed::Refused(request, _) if request.status == Status::Scheduled => {}
                 Changed::Refused(request, _) if request.status == Status::Failed && envelope.redrive => {
                     self.ledger.change(id, Change::Retry, now).await?;
@@ -98,11 +98,11 @@ where
                 }
             }
         }
-        Err(LedgerError::Unavailable(format!("the claim of request {id} could not be settled in {CLAIMS} tries")).into())
+        Err(LedgerError::Unavailable(format!("request {id} could not be claimed in {CLAIMS} tries")).into())
     }
 
-    /// Waits out a short time that the envelope itself says is left, and parks it for a longer one. Returns whether it is parked. The
-    /// ledger is not asked before it matters.
+    /// Waits until the envelope's due time if that is near, else parks the envelope. Returns true if the envelope is parked. Does not read
+    /// the ledger: an early delivery costs no request to it.
     async fn waits(&self, envelope: &Envelope) -> Result<bool, FireError> {
         let Ok(due) = parse_time(&envelope.scheduled_for) else { return Ok(false) };
         let now = self.clock.now();
@@ -137,7 +137,7 @@ where
     async fn clean(&self, envelope: &Envelope) {
         let Some(rule) = &envelope.rule else { return };
         if let Err(error) = self.scheduler.clean_rule(rule).await {
-            tracing::error!(correlation_id = %envelope.correlation_id, rule, %error, "cannot delete the rule: the janitor will");
+            tracing::error!(correlation_id = %envelope.correlation_id, rule, %error, "cannot delete the rule; the janitor will delete it");
         }
     }
 }

@@ -22,7 +22,7 @@ async fn a_request_runs_at_its_time_and_its_rule_is_deleted() {
 }
 
 #[tokio::test]
-async fn what_comes_early_waits_in_the_queue_or_for_a_rule() {
+async fn an_early_delivery_is_parked_in_the_queue_or_gets_a_rule() {
     let firing = firing(Ok(None));
     let envelope = accepted(&firing).await;
     assert_eq!(firing.fire_at(&envelope, 20).await, "Early");
@@ -30,14 +30,14 @@ async fn what_comes_early_waits_in_the_queue_or_for_a_rule() {
     assert_eq!(firing.fire_at(&envelope, -3600).await, "Early");
     assert_eq!(firing.timing(), ["schedule here at 60"]);
     assert_eq!(firing.status().await, Status::Scheduled);
-    // The event itself says when: the ledger is not asked before.
+    // The envelope has the due time, so an early delivery does not read the ledger.
     firing.ledger.0.change(sample_id(1), Change::Cancel, moment()).await.unwrap();
     assert_eq!(firing.fire_at(&envelope, 20).await, "Early");
     assert_eq!(firing.timing(), ["park 1 for 40 s"]);
 }
 
 #[tokio::test]
-async fn a_failed_attempt_comes_again_and_the_last_is_told() {
+async fn a_failed_attempt_is_repeated_and_operators_are_notified_of_the_last_one() {
     let firing = firing(Err(JobFailure { message: "no stock".to_owned(), retry: true, retry_after: None }));
     let envelope = accepted(&firing).await;
     assert_eq!(firing.fire_at(&envelope, 60).await, "ran: scheduled");
@@ -47,11 +47,11 @@ async fn a_failed_attempt_comes_again_and_the_last_is_told() {
     assert_eq!(*firing.notifier.0.lock().unwrap(), [sample_id(1); 2], "the topic, and the dead-letter queue");
     assert_eq!(firing.fire_at(&envelope, 100).await, "Ended(Failed)");
     let redriven = Envelope { redrive: true, ..envelope };
-    assert_eq!(firing.fire_at(&redriven, 110).await, "ran: scheduled", "an operator sent it again: its attempts count anew");
+    assert_eq!(firing.fire_at(&redriven, 110).await, "ran: scheduled", "a redrive resets the attempts");
 }
 
 #[tokio::test]
-async fn a_delivery_beside_a_running_attempt_looks_again_when_its_lease_ends() {
+async fn a_delivery_during_a_running_attempt_is_parked_until_the_lease_ends() {
     let firing = firing(Ok(None));
     let envelope = accepted(&firing).await;
     let running = match firing.ledger.0.change(sample_id(1), claim(), moment() + TimeDelta::seconds(60)).await.unwrap() {
@@ -61,7 +61,7 @@ async fn a_delivery_beside_a_running_attempt_looks_again_when_its_lease_ends() {
     let lease = running.lease.as_secs();
     assert_eq!(firing.fire_at(&envelope, 60).await, "Busy");
     assert_eq!(firing.timing(), [format!("park 1 for {lease} s")]);
-    // The environment was frozen or is gone: the lease runs out, and the next delivery takes over.
+    // The environment of the attempt is frozen or gone: its lease runs out, and the next delivery takes over.
     let after = 61 + i64::try_from(lease).unwrap();
     assert_eq!(firing.fire_at(&envelope, after).await, "ran: succeeded");
     let (request, _) = firing.ledger.find(sample_id(1)).await.unwrap().unwrap();
@@ -69,7 +69,7 @@ async fn a_delivery_beside_a_running_attempt_looks_again_when_its_lease_ends() {
 }
 
 #[tokio::test]
-async fn what_the_ledger_does_not_know_is_cleaned_up() {
+async fn the_rule_of_a_request_unknown_to_the_ledger_is_deleted() {
     let firing = firing(Ok(None));
     let new = new_request(sample_id(7), "orders", moment());
     let envelope = Envelope::of(&new.request, Some("postdate-orders-7".to_owned()), None);
@@ -87,13 +87,13 @@ async fn a_cancelled_request_never_runs() {
 }
 
 #[tokio::test]
-async fn a_request_that_the_host_cannot_begin_is_parked_and_spends_no_attempt() {
+async fn a_request_deferred_by_a_host_fault_is_parked_and_spends_no_attempt() {
     let firing = firing(Ok(None));
     let envelope = accepted(&firing).await;
     firing.use_cases.remove("orders");
     firing.use_cases.fail_with(HostFault::new("machine code of version v1", "no route to the store"));
     assert_eq!(firing.fire_at(&envelope, 60).await, "Deferred");
-    assert_eq!(firing.timing(), ["park 1 for 0 s"], "250 ms later, to the whole second");
+    assert_eq!(firing.timing(), ["park 1 for 0 s"], "250 ms, shown in whole seconds");
     let (request, history) = firing.ledger.find(sample_id(1)).await.unwrap().unwrap();
     assert_eq!((request.status, request.attempts, request.failures), (Status::Scheduled, 0, 0));
     assert_eq!(request.waiting.unwrap().on, "machine code of version v1");
@@ -107,7 +107,7 @@ fn parse(text: &str) -> Result<Event, ForeignEvent> {
 }
 
 #[test]
-fn events_are_envelopes_or_batches_of_them() {
+fn an_event_is_an_envelope_or_an_sqs_batch_of_envelopes() {
     let new = new_request(sample_id(1), "orders", moment());
     let envelope = Envelope::of(&new.request, None, None).to_json(Some("{\"a\": 1.0}"));
     assert!(matches!(parse(&envelope), Ok(Event::Direct(read)) if read.body() == Some("{\"a\": 1.0}")));
@@ -122,7 +122,7 @@ fn events_are_envelopes_or_batches_of_them() {
 }
 
 #[test]
-fn a_foreign_event_is_an_error_that_says_what_was_expected() {
+fn the_error_on_a_foreign_event_names_the_expected_form() {
     for (event, expected) in [
         (r#"{"version":"0","detail-type":"Scheduled Event","source":"aws.events"}"#, "correlationId"),
         (r#"{"Records":[{"messageId":"1","eventSource":"aws:kinesis","body":""}]}"#, "aws:sqs"),

@@ -9,7 +9,7 @@ use postdate_runtime::LoadedBundle;
 
 use crate::metrics::{self, Service, Unit};
 
-/// As [`LoadedBundle`], with the metric `PluginMs` for each call.
+/// A [`LoadedBundle`] that writes the metric `PluginMs` for each call.
 #[derive(Debug)]
 pub struct TimedBundle {
     loaded: LoadedBundle,

@@ -7,8 +7,8 @@ use postdate_core::ports::UseCaseError;
 use postdate_runtime::{LoadError, ReadBundleError};
 use postdate_store::StoreError;
 
-/// The reasons that a version of a use case does not load, each with its description. A load is awaited, so that no caller meets
-/// one in progress.
+/// A version of a use case does not load; each variant has a description. There is no variant for a load in progress, because callers
+/// wait for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VersionError {
     /// The store, the disk or the source of secrets does not answer, or refuses. May succeed if tried again.
@@ -26,7 +26,7 @@ pub enum VersionError {
 }
 
 impl VersionError {
-    /// Returns the error in the terms of the core, to which a version that may load later is a fault of the host.
+    /// Converts the error to the port's. A version that may load later is a host fault.
     pub fn into_port(self, name: &str, version: &str) -> UseCaseError {
         let detail = format!("version {version} of use case {name} cannot be loaded: {self}");
         match self {
@@ -73,7 +73,7 @@ impl From<LoadError> for VersionError {
     }
 }
 
-/// Returns the error and its sources, with colons between them.
+/// Returns the texts of the error and its sources, separated by colons.
 fn chain(error: &dyn Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {}", chain(source)),

@@ -1,5 +1,5 @@
-//! Both layouts, versions, and a bucket that changes, breaks and is gone. Bundles have no plugins: what loading them means is
-//! tested with the runtime.
+//! Tests both layouts of a directory, and a bucket that changes or fails. The bundles have no plugins; the runtime's tests load
+//! plugins.
 
 mod bucket;
 mod bundles;
@@ -23,7 +23,7 @@ fn key() -> SecretKey {
     SecretKey::from_pem(&SecretKey::generate().unwrap()).unwrap()
 }
 
-/// What is unpacked goes to a directory beside the root.
+/// Returns the use cases of a directory. Versions are unpacked into a directory beside `root`.
 fn in_directory(root: &Path) -> AwsUseCases {
     trusting(root, Trust::default())
 }
@@ -37,7 +37,7 @@ async fn description(use_cases: &AwsUseCases, name: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_directory_has_one_bundle_a_use_case_or_many_versions() {
+async fn a_use_case_of_a_directory_is_one_bundle_or_a_store_of_versions() {
     let scratch = tempfile::tempdir().unwrap();
     let root = scratch.path().join("use-cases");
     let only = write_flat(&root.join("flat"), "flat", None);
@@ -82,7 +82,7 @@ async fn a_use_case_that_does_not_load_is_listed_with_the_reason() {
 }
 
 #[tokio::test]
-async fn names_and_versions_never_leave_the_root() {
+async fn a_name_or_version_that_leaves_the_root_is_not_loaded() {
     let scratch = tempfile::tempdir().unwrap();
     let root = scratch.path().join("orders");
     let version = write_flat(&root, "orders", None);
@@ -125,12 +125,12 @@ async fn with_trusted_keys_only_signed_bundles_load() {
     ];
     check(&expected).await;
 
-    // What was unpacked by an earlier process is looked at again: a list that somebody has put there is fetched anew.
+    // A version that an earlier process unpacked is checked again. A changed copy is fetched again.
     let unpacked = root.with_extension("unpacked").join("signed");
     let place = std::fs::read_dir(&unpacked).unwrap().next().unwrap().unwrap().path();
     std::fs::write(place.join("use-case.toml"), "name = \"signed\"").unwrap();
     check(&expected).await;
-    // And what is changed in the store itself is not loaded.
+    // A version that was changed in the store is not loaded.
     let current = std::fs::read_to_string(root.join("signed/current")).unwrap();
     std::fs::write(root.join("signed").join(current.trim()).join("use-case.toml"), "name = \"signed\"").unwrap();
     std::fs::remove_dir_all(root.with_extension("unpacked")).unwrap();
@@ -154,7 +154,7 @@ async fn upload(bucket: &Bucket, name: &str, description: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_bucket_is_asked_by_etag_and_a_version_is_fetched_once() {
+async fn a_look_at_a_bucket_uses_the_etag_and_a_version_is_fetched_once() {
     let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
     let old = upload(&bucket, "orders", "old").await;
     let use_cases = in_bucket(&bucket, cache.path(), Duration::ZERO);
@@ -172,7 +172,7 @@ async fn a_bucket_is_asked_by_etag_and_a_version_is_fetched_once() {
     let new = upload(&bucket, "orders", "new").await;
     assert_eq!(description(&use_cases, "orders").await.as_deref(), Some("new"));
     assert_eq!(bucket.taken().len(), 3);
-    // The version that is pinned is still there, without a call; after a restart too.
+    // An old version stays loaded, and after a restart the unpacked version is used: neither makes a call.
     assert_eq!(use_cases.version("orders", &old).await.unwrap().use_case().description, "old");
     let again = in_bucket(&bucket, cache.path(), Duration::ZERO);
     assert_eq!(again.version("orders", &new).await.unwrap().use_case().description, "new");
@@ -194,19 +194,19 @@ async fn a_bucket_is_not_read_again_while_the_last_look_is_fresh() {
 }
 
 #[tokio::test]
-async fn a_loaded_version_serves_on_while_the_bucket_is_wrong_or_away() {
+async fn a_loaded_version_stays_in_use_while_the_bucket_is_broken_or_unreachable() {
     let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
     upload(&bucket, "orders", "old").await;
     let use_cases = in_bucket(&bucket, cache.path(), Duration::ZERO);
     assert_eq!(description(&use_cases, "orders").await.as_deref(), Some("old"));
-    // A version whose files are not there.
+    // `current` names a version that has no files.
     bucket.put("use-cases/orders/current", "0123456789abcdef");
     assert_eq!(description(&use_cases, "orders").await.as_deref(), Some("old"));
     let info = use_cases.list().await.remove(0);
     assert!(info.error.as_deref().is_some_and(|error| error.contains("has not been compiled for this host")), "{info:?}");
     bucket.refuse(true);
     assert_eq!(description(&use_cases, "orders").await.as_deref(), Some("old"));
-    // Mended: seen at the next look, since what did not load was not taken for looked at.
+    // The repaired bucket is seen at the next look, because a version that did not load left no tag.
     bucket.refuse(false);
     upload(&bucket, "orders", "new").await;
     assert_eq!(description(&use_cases, "orders").await.as_deref(), Some("new"));
@@ -214,7 +214,7 @@ async fn a_loaded_version_serves_on_while_the_bucket_is_wrong_or_away() {
 }
 
 #[tokio::test]
-async fn a_use_case_that_was_never_loaded_is_broken_and_not_missing_while_the_bucket_is_away() {
+async fn a_use_case_that_was_never_loaded_is_listed_with_its_error_while_the_bucket_is_unreachable() {
     let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
     upload(&bucket, "orders", "old").await;
     let use_cases = in_bucket(&bucket, cache.path(), Duration::from_mins(1));
@@ -222,13 +222,13 @@ async fn a_use_case_that_was_never_loaded_is_broken_and_not_missing_while_the_bu
     assert_eq!(description(&use_cases, "orders").await, None);
     let infos = use_cases.list().await;
     assert!(infos.len() == 1 && infos[0].name == "orders" && infos[0].error.is_some(), "{infos:?}");
-    // Such a list is not kept.
+    // An incomplete list is not cached.
     bucket.refuse(false);
     assert_eq!(use_cases.list().await.len(), 1);
 }
 
 #[tokio::test]
-async fn each_reason_that_a_version_does_not_load_has_its_kind() {
+async fn each_reason_for_a_failed_load_has_its_own_error() {
     let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
     let version = upload(&bucket, "orders", "whole").await;
     let use_cases = in_bucket(&bucket, cache.path(), Duration::ZERO);
@@ -256,7 +256,7 @@ async fn a_damaged_copy_is_fetched_again() {
 }
 
 #[tokio::test]
-async fn a_list_of_a_bucket_reads_manifests_alone() {
+async fn a_list_of_a_bucket_reads_only_manifests() {
     let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
     let version = upload(&bucket, "orders", "listed").await;
     let use_cases = in_bucket(&bucket, cache.path(), Duration::ZERO);

@@ -1,6 +1,6 @@
-//! Loads versions: from a directory that has one bundle a use case, as `postdate plugin compile` leaves it in a package, or from a
-//! store of versions, in a directory or a bucket. A store's version is unpacked into a directory of this machine, once, with the
-//! machine code that the host needs.
+//! Loads versions from a directory with one bundle for each use case, which `postdate plugin compile` writes into a package, or from
+//! a store of versions, in a directory or a bucket. A store's version is unpacked once into a local directory, with the machine code
+//! that the host needs.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -25,16 +25,16 @@ pub struct VersionLoader {
     cache: PathBuf,
     runtime: Runtime,
     secrets: Secrets,
-    /// The plugins that this host calls. It loads neither the machine code nor the secrets of others.
+    /// The plugins that this host calls. The host loads neither machine code nor secrets of other plugins.
     roles: &'static [Role],
 }
 
-/// The result of asking for a use case's current version.
+/// The result of a look for a use case's current version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Looked {
     Version {
         version: String,
-        /// The tag by which to ask whether the version has changed; `None` where it cannot change.
+        /// The tag for the next look, which tells whether the version has changed; `None` if it cannot change.
         etag: Option<String>,
     },
     Same,
@@ -60,17 +60,17 @@ impl VersionLoader {
         self.root.is_some()
     }
 
-    /// Returns the names of the use cases, in order.
+    /// Returns the names of the use cases, sorted.
     pub async fn names(&self) -> Result<Vec<String>, VersionError> {
         let mut names = Box::pin(self.versions.names()).await?;
         if let Some(root) = &self.root {
-            // The directory may hold other directories beside use cases.
+            // The directory may contain other directories than use cases.
             names.retain(|name| self.flat(name).is_some() || root.join(name).join(CURRENT_FILE).is_file());
         }
         Ok(names)
     }
 
-    /// Returns the current version of a use case; `etag` is that of an earlier look.
+    /// Looks for the current version of a use case. `etag` is the tag of an earlier look.
     pub async fn look(&self, name: &str, etag: Option<&str>) -> Result<Looked, VersionError> {
         if let Some(dir) = self.flat(name) {
             let bundle = read_precompiled_dir(&dir, &self.trust)?;
@@ -93,7 +93,7 @@ impl VersionLoader {
         Ok(Box::pin(described).await?)
     }
 
-    /// Loads a version.
+    /// Loads a version. Fetches it first if the store's version is not unpacked, or if the unpacked copy does not load.
     pub async fn load(&self, name: &str, version: &str) -> Result<LoadedBundle, VersionError> {
         if let Some(dir) = self.flat(name) {
             return self.load_dir(name, version, &dir).await;
@@ -102,7 +102,7 @@ impl VersionLoader {
         if dir.is_dir() {
             match self.load_dir(name, version, &dir).await {
                 Ok(bundle) => return Ok(bundle),
-                // An earlier process may have left a damaged copy, or one for another host.
+                // An earlier process may have left a damaged copy, or a copy for another host.
                 Err(error) => tracing::warn!(use_case = name, version, %error, "the unpacked version does not load; fetching it again"),
             }
         }
@@ -111,15 +111,15 @@ impl VersionLoader {
     }
 
     async fn load_dir(&self, name: &str, version: &str, dir: &Path) -> Result<LoadedBundle, VersionError> {
-        // Blocks this thread for a few small files, which takes less time than starting another thread.
+        // Reading a few small files blocks this thread for less time than it takes to start another one.
         let bundle = read_precompiled_dir(dir, &self.trust)?;
         let found = &bundle.use_case().name;
         if found != name {
-            let text = format!("it is stored as {name:?}, and its {MANIFEST_FILE} says {found:?}: make them equal");
+            let text = format!("it is stored as {name:?}, but its {MANIFEST_FILE} says {found:?}: make them equal");
             return Err(VersionError::Broken(text));
         }
         if bundle.version() != version {
-            let text = format!("what is stored as version {version} of use case {name} is version {}", bundle.version());
+            let text = format!("the bundle stored as version {version} of use case {name} is version {}", bundle.version());
             return Err(if self.flat(name).is_some() { VersionError::Gone(text) } else { VersionError::Broken(text) });
         }
         let bundle = match self.roles {
@@ -129,7 +129,7 @@ impl VersionLoader {
         Ok(self.runtime.load_precompiled(&bundle, &self.secrets).await?)
     }
 
-    /// Unpacks a version for this machine into `dir`, which afterwards has all of it or does not exist.
+    /// Unpacks a version for this machine into `dir`. On error, `dir` has no part of it.
     async fn fetch(&self, name: &str, version: &str, dir: &Path) -> Result<(), VersionError> {
         let unknown = || VersionError::NotPrecompiled("this host's processor is neither x86_64 nor arm64".to_owned());
         let arch = Arch::HERE.ok_or_else(unknown)?;
@@ -137,7 +137,7 @@ impl VersionLoader {
         let unwritable = |error: std::io::Error| VersionError::Unreachable(format!("cannot write {}: {error}", partial.display()));
         remove(&partial).map_err(unwritable)?;
         make_private_dir(&partial.join(ARTIFACTS_DIR)).map_err(unwritable)?;
-        // Boxed: its future is large, and every call's future would be as large.
+        // Boxed, because its large future would otherwise be a part of every call's future.
         let unpacked = Box::pin(self.versions.unpack_precompiled(name, version, arch, self.roles, &self.trust, &partial)).await;
         if let Err(error) = unpacked {
             let _ = remove(&partial);
@@ -146,7 +146,7 @@ impl VersionLoader {
         remove(dir).and_then(|()| std::fs::rename(&partial, dir)).map_err(unwritable)
     }
 
-    /// Tells a version without machine code from one that is not in the store, which has none either.
+    /// Turns [`VersionError::NotPrecompiled`] into [`VersionError::Gone`] if the store has no such version.
     async fn gone_or(&self, name: &str, version: &str, error: VersionError) -> VersionError {
         let VersionError::NotPrecompiled(text) = error else { return error };
         match Box::pin(self.versions.statement(name, version, &self.trust)).await {
@@ -155,14 +155,14 @@ impl VersionLoader {
         }
     }
 
-    /// Returns the directory of a use case that has one bundle, and no versions.
+    /// Returns the directory of a use case that is one bundle, not a store of versions.
     fn flat(&self, name: &str) -> Option<PathBuf> {
         let dir = self.root.as_ref()?.join(name);
         (is_use_case_name(name) && !dir.join(CURRENT_FILE).is_file() && dir.join(MANIFEST_FILE).is_file()).then_some(dir)
     }
 }
 
-/// Creates a directory for this user alone: machine code is run from it.
+/// Creates a directory that only this user can access, because the host runs machine code from it.
 fn make_private_dir(path: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

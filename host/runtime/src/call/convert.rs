@@ -1,4 +1,4 @@
-//! Between the core's types and those of the contract: the same fields, moved and not copied.
+//! Converts between the core's types and the contract's. Moves the fields, which are the same, without copying.
 
 use std::time::Duration;
 
@@ -34,18 +34,18 @@ pub fn job_result(answer: Result<Option<String>, wit_process::Failure>) -> JobRe
     })
 }
 
-/// Bytes of text in a verdict.
+/// Returns the size of a verdict in bytes of text.
 pub fn verdict_size(verdict: &Verdict) -> u64 {
     let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let bytes = match verdict {
         Ok(Acceptance { body, target, trigger_at }) => length(body) + length(target) + length(trigger_at),
-        // What holds a problem counts as well: a million empty ones are no small answer.
+        // Each problem's own struct counts too, so that a million empty problems are not a small answer.
         Err(problems) => problems.iter().map(|p| size_of::<Problem>() + p.pointer.len() + p.code.len() + p.message.len()).sum(),
     };
     bytes as u64
 }
 
-/// Bytes of text in a job's result.
+/// Returns the size of a job's result in bytes of text.
 pub fn job_result_size(result: &JobResult) -> u64 {
     let bytes = match result {
         Ok(text) => text.as_ref().map_or(0, String::len),

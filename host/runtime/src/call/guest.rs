@@ -1,4 +1,4 @@
-//! The state of one guest, and the one function that makes a `Store`: never without a memory limit and a deadline.
+//! The state of one guest, and the only function that makes a `Store`, always with a memory limit and a deadline.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use crate::secrets::PluginConfig;
 
 /// The state that the host functions of one call work on.
 pub struct GuestState {
-    /// Made at first use: many validators never need it, and making it costs about twenty allocations.
+    /// Made at first use. Many validators never need it, and making it costs about twenty allocations.
     wasi: Option<WasiCtx>,
     http: WasiHttpCtx,
     hooks: Hooks,
@@ -32,10 +32,10 @@ pub struct GuestState {
 #[error("the deadline has passed")]
 pub struct DeadlinePassed;
 
-/// More than any call can use: fuel counts here, and limits nothing.
+/// Fuel of a call, more than any call can use. Fuel only counts instructions here; it limits nothing.
 const FUEL: u64 = u64::MAX;
 
-/// Makes the store of one call. `memory` is bytes for all linear memories together.
+/// Makes the store of one call. `memory` is the limit in bytes for all linear memories together.
 pub fn new_store(
     engine: &Engine,
     memory: u64,
@@ -77,7 +77,7 @@ impl GuestState {
         &mut self.config
     }
 
-    /// Most bytes of linear memory at any time of the call.
+    /// Returns the largest total of linear memory during the call, in bytes.
     pub fn peak_memory(&self) -> u64 {
         self.limits.peak()
     }
@@ -101,8 +101,8 @@ impl WasiHttpView for GuestState {
     }
 }
 
-/// Clocks, randomness, and two streams to write to. No environment, no arguments, no files, no network: standard
-/// libraries import the interfaces for those, and find nothing behind them.
+/// Returns a WASI context with clocks, random numbers and two output streams. Standard libraries import the interfaces of environment,
+/// arguments, files and network as well, which are empty.
 fn wasi(log: &Arc<CallLog>) -> WasiCtx {
     WasiCtx::builder()
         .stdout(Pipe { log: Arc::clone(log), stream: Stream::Stdout })

@@ -18,7 +18,7 @@ const MAX_LINES: usize = 1000;
 const MAX_LINE_BYTES: usize = 4 << 10;
 /// Last lines of stderr that an error carries, since a panic's message comes last. The bounds above do not apply to them.
 const TAIL_LINES: usize = 20;
-/// Bytes that a guest may hand over in one write.
+/// Most bytes of one write of a guest.
 const WRITE_BYTES: usize = 64 << 10;
 
 /// The source of a line.
@@ -68,7 +68,7 @@ struct Output {
     lines: Vec<LogLine>,
     bytes: usize,
     full: bool,
-    /// By the guest, kept or not.
+    /// Bytes written by the guest, kept or not.
     written_lines: u64,
     written_bytes: u64,
     stdout: Partial,
@@ -84,12 +84,12 @@ struct Partial {
 }
 
 impl CallLog {
-    /// `mask` hides the call's secrets in each line.
+    /// Makes the log of one call. `mask` hides the call's secrets in each line.
     pub fn new(plugin: Arc<Identity>, correlation_id: String, mask: Mask) -> Arc<Self> {
         Arc::new(Self { plugin, correlation_id, mask, output: Mutex::default() })
     }
 
-    /// Role of the plugin that is called.
+    /// Returns the role of the called plugin.
     pub fn role(&self) -> Role {
         self.plugin.role
     }
@@ -169,13 +169,13 @@ impl CallLog {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Output> {
-        // A line is added whole or not at all, so the state is sound even after a panic of its holder.
+        // A line is added as a whole or not at all, so the state is valid even after a panic of its holder.
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Output {
-    /// Counts a write before it is kept; its lines count against the next write.
+    /// Counts a write before its lines are kept. The lines count against the next write.
     fn count(&mut self, bytes: &[u8]) -> Result<(), Reached> {
         self.written_bytes += bytes.len() as u64;
         if self.written_lines > WRITTEN_LINES {
@@ -210,7 +210,7 @@ impl Partial {
     }
 }
 
-/// A plugin's line must not be able to move the cursor of a terminal or to look like several lines.
+/// Escapes control characters, so that a plugin's line cannot move a terminal's cursor or look like several lines.
 fn printable(text: &str) -> String {
     let text = text.trim_end_matches('\r');
     if !text.chars().any(|c| c.is_control() && c != '\t') {
@@ -241,7 +241,7 @@ impl IsTerminal for Pipe {
 
 impl StdoutStream for Pipe {
     fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
-        // Only WASI 0.3 uses it, which is not linked; its output is dropped.
+        // Only WASI 0.3 calls this function, and WASI 0.3 is not linked. The output is dropped.
         Box::new(tokio::io::sink())
     }
 

@@ -1,4 +1,4 @@
-//! One call of a plugin, separate from its caller: it may continue on another thread.
+//! One call of a plugin, separate from its caller, because the call may continue on another thread.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ pub struct PluginCall<W: PluginWorld> {
     pub outgoing: Outgoing,
     pub started: Instant,
     pub deadline: Instant,
-    /// Held until the instance has been given back.
+    /// Held until the instance is back in the pool.
     pub slot: Slot,
 }
 
@@ -46,9 +46,9 @@ impl<W: PluginWorld> PluginCall<W> {
         let log = CallLog::new(Arc::clone(&plugin.identity), id, Mask::new(&config.secrets));
         let hooks = Hooks::new(outgoing, Arc::clone(&plugin.grants), Arc::clone(&log));
         let mut store = new_store(&engine, plugin.memory, deadline, config, hooks, Arc::clone(&log));
-        // Servers do not count, and making an error at each call would cost time.
+        // Tested first because servers do not count, and an error at each call would cost time.
         let counting = metering == Metering::On && start_counting(&mut store).is_ok();
-        // The epoch stops a guest that computes; this stops one that waits inside a host call.
+        // The epoch stops a guest that computes. This timeout stops a guest that waits in a host function.
         let given = deadline.saturating_duration_since(started);
         let answer = tokio::time::timeout(given, plugin.pre.call(&mut store, &input)).await;
         let cut_off = !matches!(answer, Ok(Ok(_)));
@@ -60,12 +60,12 @@ impl<W: PluginWorld> PluginCall<W> {
             Ok(Err(error)) => Err(stopped(&error, store.data(), given)),
             Err(_) => Err(Stopped::Timeout(given)),
         };
-        // Keys may be optional, so a missing key is only worth a remark where the call failed.
+        // A config key may be optional, so a missing key is noted only if the call failed.
         if result.as_ref().map_or(true, W::failed) {
             store.data_mut().config().notes(plugin.identity.role).for_each(|note| log.note(note));
         }
         let peak_memory = store.data().peak_memory();
-        // Machine code keeps its count in a register, and loses it when it is cut off.
+        // Machine code keeps its count in a register, which is lost if the call is stopped.
         let instructions = if counting && !cut_off { counted(&store).ok() } else { None };
         // Returns the instance to the pool, and stops the requests that the guest left behind.
         drop(store);

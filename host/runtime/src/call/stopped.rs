@@ -1,4 +1,4 @@
-//! Why a call did not begin, or ended without an answer.
+//! The reasons why a call did not begin or ended without an answer.
 
 use std::io;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::engine::slots::NoSlot;
 use crate::limits::{MAX_OUTPUT_BYTES, RANDOM_BYTES, RESOURCES, Reached, TRANSFER_BYTES};
 use crate::secrets::SecretError;
 
-/// Why a call did not begin. Each is the host's fault and none the request's, except [`Self::NoPlugin`].
+/// A call did not begin. Each reason is a host fault, except [`Self::NoPlugin`].
 #[derive(Debug, thiserror::Error)]
 pub enum NotStarted {
     #[error(transparent)]
@@ -47,7 +47,7 @@ impl From<NotStarted> for Stopped {
     }
 }
 
-/// Returns why wasmtime ended the call. `timeout` is what the call had.
+/// Returns the reason why wasmtime ended the call. `timeout` is the call's time limit.
 pub fn stopped(error: &wasmtime::Error, state: &GuestState, timeout: Duration) -> Stopped {
     if error.is::<DeadlinePassed>() {
         return Stopped::Timeout(timeout);
@@ -55,7 +55,7 @@ pub fn stopped(error: &wasmtime::Error, state: &GuestState, timeout: Duration) -
     if let Some(reached) = error.downcast_ref::<Reached>() {
         return (*reached).into();
     }
-    // What a guest does that is refused something differs by language: it traps, exits, or panics. The cause is the refusal.
+    // A guest that reaches a limit traps, exits or panics, depending on its language. The limit is the cause, so it is reported.
     if let Some(refused) = state.refused() {
         return refused;
     }
@@ -83,7 +83,7 @@ fn lacks_resources(error: &wasmtime::Error) -> bool {
         || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::OutOfMemory)
 }
 
-/// Errors whose types are wasmtime's own affair. The hostile suite holds on to their texts.
+/// Recognizes errors by their texts, because wasmtime does not export their types. The hostile suite tests the texts.
 fn by_text(error: &wasmtime::Error, cause: &str) -> Option<Stopped> {
     let limit = |what, limit| Some(Stopped::Limit { what, limit });
     if cause.contains("fuel allocated for hostcalls has been exhausted") {
@@ -95,7 +95,7 @@ fn by_text(error: &wasmtime::Error, cause: &str) -> Option<Stopped> {
     if cause.starts_with("requested len ") && cause.contains(" exceeds limit ") {
         return limit("random bytes at once", RANDOM_BYTES);
     }
-    // Instances made on demand are counted at the call; pooled ones when the plugin is loaded.
+    // The limit of instances applies at the call for instances on demand, and at the load for pooled ones.
     match cause.strip_prefix("resource limit exceeded: ")?.split(' ').next()? {
         "instance" => limit("core instances", CORE_INSTANCES_PER_COMPONENT.into()),
         "table" => limit("tables", TABLES_PER_COMPONENT.into()),

@@ -1,4 +1,4 @@
-//! Whole calls, with the guest that does what the body says.
+//! Whole calls of the guest `puppet`, which follows the script in the body.
 
 use postdate_core::plugin::{Acceptance, Problem};
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ async fn a_processor_succeeds_and_fails() {
 }
 
 #[tokio::test]
-async fn a_trap_comes_with_the_last_lines_of_stderr() {
+async fn the_error_of_a_trap_has_the_last_lines_of_stderr() {
     let error = stopped(validate(json!({ "do": "trap", "message": "no such luck" })).await);
     assert!(matches!(&error.reason, Stopped::Trap(reason) if reason.contains("unreachable") && !reason.contains('\n')), "{error}");
     assert!(error.stderr.iter().any(|line| line.contains("no such luck")), "{:?}", error.stderr);
@@ -81,14 +81,14 @@ async fn a_trap_comes_with_the_last_lines_of_stderr() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_guest_that_computes_for_ever_is_stopped_at_its_deadline() {
+async fn a_guest_in_an_endless_loop_is_stopped_at_its_deadline() {
     let report = validate(json!({ "do": "loop" })).await;
     assert!(report.elapsed >= Duration::from_millis(300) && report.elapsed < Duration::from_millis(900), "{:?}", report.elapsed);
     assert_eq!(stopped(report).reason, Stopped::Timeout(Duration::from_millis(300)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn one_busy_guest_does_not_hold_up_another_on_the_same_thread() {
+async fn a_busy_guest_does_not_delay_another_on_the_same_thread() {
     let bundle = puppet("").await;
     let busy = tokio::spawn({
         let bundle = bundle.clone();
@@ -108,7 +108,7 @@ async fn a_guest_that_waits_in_the_host_is_stopped_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn the_callers_deadline_counts_where_it_is_shorter() {
+async fn the_shorter_of_deadline_and_timeout_stops_a_call() {
     let bundle = puppet("").await;
     for (deadline, expected) in [(50, 50), (10_000, 300)] {
         let options = CallOptions { deadline: Some(Duration::from_millis(deadline)), ..CallOptions::default() };
@@ -119,7 +119,7 @@ async fn the_callers_deadline_counts_where_it_is_shorter() {
 }
 
 #[tokio::test]
-async fn memory_is_held_to_the_manifests_limit() {
+async fn a_guest_that_exceeds_the_manifests_memory_is_stopped() {
     let modest = validate(json!({ "do": "memory", "mib": 8 })).await;
     assert!(modest.peak_memory > 8 << 20 && modest.peak_memory <= 16 << 20, "{}", modest.peak_memory);
     assert!(modest.result.is_ok());
@@ -129,24 +129,24 @@ async fn memory_is_held_to_the_manifests_limit() {
 }
 
 #[tokio::test]
-async fn a_memory_that_is_too_large_from_the_start_is_the_same_error() {
+async fn an_initial_memory_above_the_limit_is_a_memory_error() {
     let bundle = load("[process]\nplugin = 'minimal-process.wasm'\nmemory = '64KiB'\n", &["minimal-process"]).await.unwrap();
     let error = stopped(bundle.call_process(job("{}"), CallOptions::default()).await);
     assert_eq!(error.reason, Stopped::Memory(64 << 10));
 }
 
 #[tokio::test]
-async fn answers_are_bounded() {
+async fn an_answer_larger_than_the_limit_is_refused() {
     assert!(process(json!({ "do": "output", "bytes": MAX_OUTPUT_BYTES })).await.result.is_ok());
     let large = stopped(process(json!({ "do": "output", "bytes": MAX_OUTPUT_BYTES + 1 })).await);
     assert_eq!(large.reason, Stopped::Output { size: MAX_OUTPUT_BYTES + 1, limit: MAX_OUTPUT_BYTES });
-    // More than is copied out of the guest at all.
+    // More than one transfer from the guest may have.
     let huge = process(json!({ "do": "output", "bytes": TRANSFER_BYTES + 1 })).await;
     assert_eq!(stopped(huge).reason.code(), "output");
 }
 
 #[tokio::test]
-async fn lines_are_kept_up_to_a_bound() {
+async fn output_lines_beyond_the_limit_are_dropped() {
     let report = process(json!({ "do": "stderr", "lines": 3 })).await;
     let texts: Vec<_> = report.lines.iter().map(|line| line.text.as_str()).collect();
     assert_eq!(texts, ["line 1", "line 2", "line 3"]);
@@ -157,7 +157,7 @@ async fn lines_are_kept_up_to_a_bound() {
 }
 
 #[tokio::test]
-async fn each_call_has_an_instance_of_its_own() {
+async fn each_call_runs_in_a_fresh_instance() {
     let bundle = puppet("").await;
     for _ in 0..3 {
         let report = process_in(&bundle, json!({ "do": "count" }), CallOptions::default()).await;
@@ -166,7 +166,7 @@ async fn each_call_has_an_instance_of_its_own() {
 }
 
 #[tokio::test]
-async fn nothing_of_the_host_is_seen() {
+async fn a_guest_sees_no_environment_files_or_network_of_the_host() {
     let seen = process(json!({ "do": "env" })).await.result.unwrap().unwrap().unwrap();
     let seen: Value = serde_json::from_str(&seen).unwrap();
     assert_eq!((&seen["variables"], &seen["arguments"], &seen["directories"]), (&json!([]), &json!([]), &json!([])));
@@ -174,7 +174,7 @@ async fn nothing_of_the_host_is_seen() {
 }
 
 #[tokio::test]
-async fn a_full_house_is_not_started() {
+async fn a_call_without_a_free_slot_is_not_started() {
     let bundle = puppet("").await;
     let identity = &bundle.process.as_ref().unwrap().identity;
     let mut slots = Vec::new();
@@ -189,7 +189,7 @@ async fn a_full_house_is_not_started() {
 }
 
 #[tokio::test]
-async fn a_use_case_without_the_plugin_says_so() {
+async fn a_call_of_a_role_without_a_plugin_is_not_started() {
     let bundle = load("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]).await.unwrap();
     let error = bundle.validate(input("{}")).await.unwrap_err();
     assert_eq!(error.reason.to_string(), "could not be started: the use case has no validate plugin");
@@ -197,7 +197,7 @@ async fn a_use_case_without_the_plugin_says_so() {
 }
 
 #[tokio::test]
-async fn requests_without_a_grant_are_denied_and_the_grant_is_named() {
+async fn a_request_without_a_grant_is_denied_and_the_log_names_the_grant() {
     let report = process(json!({ "do": "http", "url": "https://api.example.com/x" })).await;
     let failure = report.result.unwrap().unwrap_err();
     assert!(failure.message.to_lowercase().contains("denied"), "{failure:?}");
@@ -206,7 +206,7 @@ async fn requests_without_a_grant_are_denied_and_the_grant_is_named() {
 }
 
 #[tokio::test]
-async fn a_config_key_that_is_not_there_is_named_with_its_grant_where_the_call_failed() {
+async fn the_log_of_a_failed_call_names_the_missing_config_key_and_its_grant() {
     let bundle = puppet("config = { optional = 'x' }\n").await;
     let note = |report: &Report<JobResult>| report.lines.iter().find(|line| line.stream == Stream::Host).map(|line| line.text.clone());
     let failed = process_in(&bundle, json!({ "do": "config", "key": "API_KEY" }), CallOptions::default()).await;
@@ -215,7 +215,7 @@ async fn a_config_key_that_is_not_there_is_named_with_its_grant_where_the_call_f
     assert_eq!(note(&failed).as_deref(), Some(expected));
     let well = process_in(&bundle, json!({ "do": "config", "key": "optional" }), CallOptions::default()).await;
     assert_eq!((well.result.unwrap().unwrap().as_deref(), well.lines.len()), (Some("x"), 0));
-    // The puppet validator accepts without the key: no word about it.
+    // The puppet validator accepts without the key, so the log does not name it.
     let input = input(&json!({ "validate": { "do": "config", "key": "absent" } }).to_string());
     let accepted = bundle.call_validate(input, CallOptions::default()).await;
     assert!(accepted.result.unwrap().is_ok() && accepted.lines.is_empty());
@@ -239,7 +239,7 @@ async fn a_granted_request_reaches_a_server() {
     assert_eq!(answer, json!({ "status": 418, "body": "short" }));
 }
 
-/// Answers the first request, and no other.
+/// Answers the first request, and refuses all others.
 #[derive(Debug, Default)]
 struct Once(std::sync::Mutex<Vec<Request<Bytes>>>);
 
@@ -253,7 +253,7 @@ impl Responder for Once {
 }
 
 #[tokio::test]
-async fn a_responder_takes_the_networks_place() {
+async fn a_responder_replaces_the_network() {
     let bundle = puppet("allow-http = ['https://api.example.com']\n").await;
     let url = "https://api.example.com/things";
     let once = Arc::new(Once::default());
@@ -267,7 +267,7 @@ async fn a_responder_takes_the_networks_place() {
 
     assert!(process_in(&bundle, script.clone(), options.clone()).await.result.unwrap().is_err());
 
-    // An origin that is not granted never reaches the responder.
+    // A request to an origin without a grant does not reach the responder.
     once.0.lock().unwrap().clear();
     let script = json!({ "do": "http", "url": "https://elsewhere.example/" });
     assert!(process_in(&bundle, script, options).await.result.unwrap().is_err());
@@ -275,15 +275,15 @@ async fn a_responder_takes_the_networks_place() {
 }
 
 #[tokio::test]
-async fn a_validator_has_no_network_even_if_its_component_could() {
-    // The puppet is both plugins in one component, so it may import what only a processor is granted.
+async fn a_validator_has_no_network_even_if_its_component_is_also_the_processor() {
+    // The puppet is both plugins in one component, so it may import outgoing HTTP, which only a processor is granted.
     let bundle = puppet("allow-http = ['https://api.example.com']\n").await;
     assert!(bundle.validate.as_ref().unwrap().grants.is_empty());
     assert_eq!(bundle.process.as_ref().unwrap().grants.len(), 1);
 }
 
 #[tokio::test]
-async fn instances_made_on_demand_are_held_to_the_same_limits() {
+async fn instances_made_on_demand_have_the_same_limits() {
     let runtime = Runtime::on_demand(Options { slots: 1, ..Options::default() }).unwrap();
     let loaded = runtime.load(&bundle(PUPPET, &["puppet"]), &Secrets::none()).await.unwrap();
     for (script, code) in [(json!({ "do": "loop" }), "timeout"), (json!({ "do": "memory", "mib": 32 }), "memory")] {
@@ -292,14 +292,14 @@ async fn instances_made_on_demand_are_held_to_the_same_limits() {
     assert!(process_in(&loaded, json!({}), CallOptions::default()).await.result.is_ok());
 }
 
-/// Counts instructions.
+/// Returns the puppet in a runtime that counts instructions.
 async fn metered(cache: &std::path::Path) -> LoadedBundle {
     let options = Options { slots: 1, cache: Some(cache.to_owned()), metering: Metering::On, ..Options::default() };
     Runtime::new(options).unwrap().load(&bundle(PUPPET, &["puppet"]), &Secrets::none()).await.unwrap()
 }
 
 #[tokio::test]
-async fn instructions_are_counted_where_that_was_asked_for() {
+async fn only_a_metering_runtime_counts_instructions() {
     let cache = tempfile::tempdir().unwrap();
     let loaded = metered(cache.path()).await;
     let count = async |script: Value| process_in(&loaded, script, CallOptions::default()).await.instructions;
@@ -311,13 +311,13 @@ async fn instructions_are_counted_where_that_was_asked_for() {
 
     let rejected = loaded.call_validate(input(r#"{"validate":{"do":"reject"}}"#), CallOptions::default()).await;
     assert!(rejected.result.unwrap().is_err() && rejected.instructions > Some(0));
-    // What the machine code was at when it was stopped, nobody knows.
+    // A guest that was stopped has no count, because its machine code keeps the count in a register.
     for (script, code) in [(json!({ "do": "loop" }), "timeout"), (json!({ "do": "trap" }), "trap")] {
         let report = process_in(&loaded, script, CallOptions::default()).await;
         assert_eq!((report.instructions, stopped(report).reason.code()), (None, code));
     }
 
-    // From the cache that has the other kind.
+    // The cache has machine code that counts; a runtime without metering does not use it.
     let options = Options { slots: 1, cache: Some(cache.path().to_owned()), ..Options::default() };
     let plain = Runtime::new(options).unwrap().load(&bundle(PUPPET, &["puppet"]), &Secrets::none()).await.unwrap();
     let report = process_in(&plain, json!({}), CallOptions::default()).await;

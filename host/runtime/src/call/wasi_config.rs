@@ -1,5 +1,5 @@
-//! The interface `wasi:config/store`: a plugin's config and secrets. wasmtime's own implementation does not report which key a
-//! plugin asked for in vain, and that key is what the plugin's author has to grant.
+//! The interface `wasi:config/store`: a plugin's config and secrets. Unlike wasmtime's own implementation, it records the missing keys
+//! that a plugin requested, because the manifest has to grant them.
 
 use postdate_core::plugin::Role;
 use secrecy::ExposeSecret as _;
@@ -8,11 +8,11 @@ use wasmtime::{Result, StoreContextMut};
 
 use crate::secrets::PluginConfig;
 
-/// Bounds of what is remembered about keys asked for in vain.
+/// Bounds of the recorded missing keys.
 const MAX_MISSED: usize = 10;
 const MAX_KEY_CHARS: usize = 64;
 
-/// The interface's `error`, which this host has no use for.
+/// The interface's `error`, which this host never returns.
 #[derive(ComponentType, Lower)]
 #[component(variant)]
 enum ConfigError {
@@ -24,7 +24,7 @@ enum ConfigError {
 
 type Answer<T> = (std::result::Result<T, ConfigError>,);
 
-/// Adds the interface; `config` finds its state in the store's data.
+/// Adds the interface to a linker. `config` returns its state from the store's data.
 pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, config: fn(&mut T) -> &mut WasiConfig) -> Result<()> {
     let mut store = linker.instance("wasi:config/store@0.2.0-rc.1")?;
     store.func_wrap("get", move |mut store: StoreContextMut<'_, T>, (key,): (String,)| -> Result<Answer<Option<String>>> {
@@ -38,7 +38,7 @@ pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, config: fn(&mut T) -> &
 /// The interface's state during one call.
 pub struct WasiConfig {
     config: PluginConfig,
-    /// Keys without a value, in the order in which the guest asked for them.
+    /// Requested keys without a value, in the order of the requests.
     missed: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The two worlds of the contract, called in the same way.
+//! A common trait for the two worlds of the contract.
 
 use std::future::Future;
 
@@ -50,7 +50,7 @@ impl PluginWorld for ValidatorPre<GuestState> {
         answer
     }
 
-    /// A rejection is a validator doing its work.
+    /// A rejection is a regular answer of a validator.
     fn failed(_: &Verdict) -> bool {
         false
     }

@@ -31,7 +31,7 @@ pub enum Arch {
     Arm64,
 }
 
-/// A name of none of these architectures.
+/// A text is not the name of an architecture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an architecture that plugins are compiled for: x86_64 or arm64")]
 pub struct UnknownArch(String);
@@ -46,7 +46,7 @@ impl Arch {
         None
     };
 
-    /// The target triple for Cranelift.
+    /// Returns the target triple for Cranelift.
     #[cfg(feature = "compile")]
     pub(crate) fn triple(self) -> &'static str {
         match self {
@@ -73,7 +73,7 @@ impl FromStr for Arch {
     }
 }
 
-/// Why a host does not use a list of machine code. Each ends a sentence.
+/// A host refuses a list of machine code. Each text ends a sentence that begins with the list's path.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactsError {
     #[error(transparent)]
@@ -119,7 +119,7 @@ impl Artifacts {
         Self { version: source.version(), files: files.collect(), artifacts: Vec::new() }
     }
 
-    /// Opens a list. Fails if `trust` does not believe it.
+    /// Opens a list. Fails if `trust` does not accept it, or if it is malformed.
     pub fn open(envelope: &Envelope, trust: &Trust) -> Result<Self, ArtifactsError> {
         let artifacts: Self =
             serde_json::from_slice(envelope.open(ARTIFACTS_TYPE, trust)?).map_err(|error| ArtifactsError::Malformed(error.to_string()))?;
@@ -156,13 +156,13 @@ pub(crate) fn text_files(use_case: &UseCase) -> Vec<(String, String)> {
     files
 }
 
-/// Returns the digest of the settings that shape machine code, as 16 hexadecimal digits; the same with and without a compiler.
-/// wasmtime's own hash cannot serve: only a compiler can compute it, and it differs between machines that run the same code.
+/// Returns the digest of the settings that shape machine code, as 16 hexadecimal digits. A host with a compiler and one without return
+/// the same digest. wasmtime's own hash needs a compiler, and differs between machines that run the same code.
 pub fn engine_hash() -> String {
     engine_hash_with(Metering::Off)
 }
 
-/// Returns the same for machine code that may count instructions.
+/// Returns [`engine_hash`] for machine code with or without metering.
 pub(crate) fn engine_hash_with(metering: Metering) -> String {
     hex(&Sha256::digest(format!("{WASMTIME_VERSION} {:?}", code_settings(metering)))[..8])
 }

@@ -1,8 +1,8 @@
-//! Compiled components on disk, so that a restart compiles nothing.
+//! Caches compiled components on disk, so that a restart compiles nothing.
 //!
 //! The host runs the machine code in this directory, so only the host's user may write to it: the directory is made with mode 0700,
-//! and refused when others can write. The digest beside each file detects accidents, such as a full disk or a bad block. It does not
-//! protect against malice: whoever can change the file can change the digest.
+//! and refused if others can write to it. The digest beside each file detects accidents, such as a full disk or a bad block. It does not
+//! protect against an attacker, who can change the digest together with the file.
 
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -18,15 +18,15 @@ use wasmtime::component::Component;
 
 use crate::code::deserialize;
 
-/// A cache in a directory that is private.
+/// A cache in a private directory.
 #[derive(Debug)]
 pub struct Cache {
     dir: PathBuf,
-    /// The compiler's settings and wasmtime's full version, as a digest.
+    /// Digest of the compiler's settings and wasmtime's full version.
     engine: [u8; 32],
 }
 
-/// Why a directory cannot be the cache.
+/// A directory cannot be the cache.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
     #[error("the cache directory {} cannot be used: {reason}", dir.display())]
@@ -43,7 +43,7 @@ pub enum CacheError {
 }
 
 impl Cache {
-    /// Creates the directory, or checks the existing one.
+    /// Opens a cache. Creates the directory, or checks the existing one.
     pub fn open(dir: &Path, engine: &Engine) -> Result<Self, CacheError> {
         let io = |reason| CacheError::Io { dir: dir.to_owned(), reason };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
@@ -84,8 +84,8 @@ impl Cache {
         }
     }
 
-    /// Loads the code that these bytes were just compiled to, and keeps it if it loads. The compiler's process never has the file
-    /// open: the code came through a pipe.
+    /// Loads the code to which these bytes were just compiled, and stores it if it loads. The compiler's process never has the file
+    /// open, because the code comes through a pipe.
     pub fn keep(&self, engine: &Engine, wasm: &[u8], code: &[u8]) -> std::io::Result<wasmtime::Result<Component>> {
         let path = self.path(wasm);
         let draft = self.draft(code)?;
@@ -94,12 +94,12 @@ impl Cache {
             Err(error) => return Ok(Err(error)),
         };
         draft.keep_as(&path)?;
-        // The digest last: without it, the code is ignored.
+        // The digest is written last: code without a digest is ignored.
         self.draft(hex(&Sha256::digest(code)).as_bytes())?.keep_as(&digest_path(&path))?;
         Ok(Ok(component))
     }
 
-    /// Writes under another name, so that no reader sees half a file, and a process that has the old file mapped keeps it.
+    /// Writes a draft under another name, so that no reader sees half a file, and a process that has the old file mapped keeps it.
     fn draft(&self, content: &[u8]) -> std::io::Result<Draft> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -137,7 +137,7 @@ fn digest_path(path: &Path) -> PathBuf {
     path.with_extension("sha256")
 }
 
-/// Hashes with SHA-256, which, unlike the standard library's hasher, is the same in every Rust release.
+/// Hashes with SHA-256. The standard library's hasher may differ between Rust releases.
 struct StableHasher(Sha256);
 
 impl Hasher for StableHasher {

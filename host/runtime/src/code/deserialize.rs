@@ -11,53 +11,52 @@ use wasmtime::component::Component;
 /// The directory of a process's open files by number. `/dev/fd` is a link to it that a small container may lack.
 const OPEN_FILES: &str = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
 
-/// Returns a path that opens this very file again, whatever stands at its former name.
+/// Returns a path that opens this same file again, even if its name now belongs to another file.
 pub fn path_of(file: &File) -> String {
     format!("{OPEN_FILES}/{}", file.as_raw_fd())
 }
 
 /// Maps a compiled component into memory.
 ///
-/// wasmtime checks that it was made by the same major version of wasmtime, with settings and for a processor that fit.
-/// wasmtime cannot check that the machine code is what a compiler made.
+/// wasmtime checks that the file comes from the same major version of wasmtime, and that settings and processor match. wasmtime cannot
+/// check that a compiler made the machine code.
 ///
 /// # Trust
 ///
 /// The caller guarantees that the file came unchanged from [`Engine::precompile_component`] or [`Component::serialize`], and that
-/// nobody else can write to it. Whoever can put a file there runs code in the host.
+/// nobody else can write to it. A person who can change the file can run code in the host.
 ///
-/// The argument is an open file, and not a path: the file that is mapped is the one whose digest the caller compared, even if another
-/// file has taken its place since.
+/// The argument is an open file, not a path, so that the mapped file is the one whose digest the caller compared, even if another file
+/// has replaced it since.
 #[expect(unsafe_code, reason = "machine code is trusted, not checked: see the SAFETY comment")]
 pub fn load_file(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
     // SAFETY: `deserialize_file` requires that the file was made by wasmtime and does not change while it is mapped.
     // There are three callers.
-    // 1. The disk cache (`code/cache.rs`), whose directory only the host's own user can write to, whose files are written once
-    //    under another name and renamed into place, and never changed afterwards. The file is mapped before it is renamed, by
-    //    who has just written it, or later, and then its SHA-256 was just compared with the one noted when it was made. What
-    //    is written came from wasmtime's compiler: from this process, or through a pipe from a child of it that is the same
-    //    program, was given a component by us and ended with success (`code/compile/child.rs`). Neither the child nor anything
-    //    that outlives it ever had the file open. A component that took over the compiler itself could choose the code, as
-    //    it could in this process; nothing but such a defect of the compiler leads there.
-    // 2. A precompiled bundle (`load/precompiled.rs`): the BLAKE3 of this very open file was just compared with the
-    //    one in a list that `postdate plugin compile` or `use-case push` made, and wasmtime's full version and our settings
-    //    with this host's. Where the host has trusted keys, the list has just been found signed by one of them: whoever holds
-    //    it has compiled the file, and nobody has changed it. Where it has none, the operator lets whoever can write to the
-    //    directory or the bucket decide what the host runs.
-    // 3. `load_bytes` below, for code that cannot be cached: of the same origin as in 1, in a file of memory that has no name
-    //    and is sealed against every change.
+    // 1. The disk cache (`code/cache.rs`). Only the host's own user can write to its directory. Each file is written once under
+    //    another name, renamed into place, and never changed afterwards. The writer maps the file before the rename. A later
+    //    reader first compares its SHA-256 with the one stored when it was made. The code came from wasmtime's compiler: in this
+    //    process, or through a pipe from a child process that runs the same program, got the component from this host and
+    //    ended with success (`code/compile/child.rs`). Neither the child nor a process that outlives it had the file open. Only
+    //    a component that exploits a defect of the compiler could choose the code, as it could in this process.
+    // 2. A precompiled bundle (`load/precompiled.rs`). The BLAKE3 of this same open file was just compared with the one in a
+    //    list that `postdate plugin compile` or `use-case push` made, and the list's wasmtime version and settings with this
+    //    host's. If the host has trusted keys, the list was signed by one of them: the holder of the key has compiled the file,
+    //    and nobody has changed it. Without trusted keys, the operator trusts everyone who can write to the directory or the
+    //    bucket.
+    // 3. `load_bytes` below, for code that cannot be cached. The code has the same origin as in 1, and is in a memory file that
+    //    has no name and is sealed against every change.
     // `path_of` opens the same file again.
     unsafe { Component::deserialize_file(engine, path_of(file)) }
 }
 
-/// Loads machine code that a compiler has just made and that is in no file. The outer error means that the code could not be
-/// put where it can be mapped.
+/// Loads machine code that a compiler has just made and that is in no file. The outer error means that the memory file could not be
+/// made.
 #[cfg(feature = "compile")]
 pub fn load_bytes(engine: &Engine, code: &[u8]) -> io::Result<wasmtime::Result<Component>> {
     Ok(load_file(engine, &memory_file(code)?))
 }
 
-/// Returns a file without a name whose content nobody can change, not even this process.
+/// Returns a file without a name whose content no process can change.
 #[cfg(all(feature = "compile", target_os = "linux"))]
 fn memory_file(code: &[u8]) -> io::Result<File> {
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};

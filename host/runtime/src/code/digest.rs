@@ -7,12 +7,12 @@ use blake3::{Hash, Hasher};
 
 use super::deserialize::path_of;
 
-/// Returns the digest of these bytes, as `artifacts.json` and `bundle.json` have it: `blake3:` and 64 hexadecimal digits.
+/// Returns the digest of these bytes in the form of `artifacts.json` and `bundle.json`: `blake3:` and 64 hexadecimal digits.
 pub fn digest(bytes: &[u8]) -> String {
     text(blake3::hash(bytes))
 }
 
-/// Returns the digest of a file, computed by all processors: machine code of tens of megabytes is hashed at each cold start. Fails if
+/// Returns the digest of a file. Uses all processors, because tens of megabytes of machine code are hashed at each cold start. Fails if
 /// the file cannot be read.
 pub fn digest_of(file: &File) -> io::Result<String> {
     Ok(text(Hasher::new().update_mmap_rayon(path_of(file))?.finalize()))

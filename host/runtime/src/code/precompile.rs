@@ -1,4 +1,4 @@
-//! Compiling ahead of time, for this machine's architecture or another: the only writer of `compiled/`.
+//! Precompiles bundles, for this machine's architecture or another one. Only this module writes `compiled/`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,15 +18,15 @@ use crate::engine::runtime::Runtime;
 use crate::load::{LoadError, Refused, examine};
 use crate::trust::{Envelope, SecretKey, Trust};
 
-/// A plugin's machine code, not written yet.
+/// A plugin's machine code, which is not written yet.
 pub struct Precompiled {
     pub artifact: Artifact,
-    /// Close to zero if the other role had the same component.
+    /// Time of the compile; close to zero if the other role had the same component.
     pub elapsed: Duration,
     pub code: Bytes,
 }
 
-/// Why machine code was not written, or not all of it.
+/// Machine code was not written, or not all of it.
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be written: {reason}", path.display())]
 pub struct WriteError {
@@ -36,7 +36,7 @@ pub struct WriteError {
 
 impl Runtime {
     /// Compiles the plugins of a bundle for every processor of an architecture. Compiles a component that is both plugins once. Does
-    /// not check that this host would load them, which [`Runtime::load`] does.
+    /// not check whether this host can load them; [`Runtime::load`] does.
     pub async fn precompile(&self, source: &BundleSource, use_case: &UseCase, arch: Arch) -> Result<Vec<Precompiled>, LoadError> {
         let mut all: Vec<Precompiled> = Vec::new();
         let mut codes: BTreeMap<&str, Bytes> = BTreeMap::new();
@@ -72,9 +72,9 @@ async fn precompiled(compiler: &Compiler, subject: Subject<'_>, wasm: Bytes, arc
     }
 }
 
-/// Writes machine code into a directory, and its list last, signed if there is a key. Entries of an earlier list for other
-/// architectures stay if they are of the same bundle and, with a key, were signed with it. Otherwise they are dropped: nobody signs
-/// code that somebody else compiled. Blocks on the file system.
+/// Writes machine code into a directory, and then its list, signed if there is a key. Keeps an earlier list's entries for other
+/// architectures if they are of the same bundle and, with a key, were signed with it. Drops them otherwise, because a signer signs only
+/// code that the signer compiled. Blocks on the file system.
 pub fn write_artifacts(
     dir: &Path,
     source: &BundleSource,
@@ -106,7 +106,8 @@ pub fn write_artifacts(
     Ok(artifacts)
 }
 
-/// Writes under another name and renames, so that no reader sees half a file, and a process that has the old file mapped keeps it.
+/// Writes a file under another name and renames it, so that no reader sees half a file, and a process that has the old file mapped
+/// keeps it.
 fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
     let temporary = path.with_added_extension(format!("tmp-{}", std::process::id()));
     let written = fs::write(&temporary, content).and_then(|()| fs::rename(&temporary, path));
@@ -116,7 +117,7 @@ fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
     })
 }
 
-/// Deletes machine code of an earlier version, which would only make packages larger.
+/// Deletes machine code of an earlier version, which would make packages larger.
 fn remove_unlisted(dir: &Path, artifacts: &Artifacts) -> Result<(), WriteError> {
     for (role, arch) in [Role::Validate, Role::Process].into_iter().flat_map(|role| [Arch::X86_64, Arch::Arm64].map(|arch| (role, arch))) {
         let name = file_name(role, arch);

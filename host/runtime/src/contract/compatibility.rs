@@ -1,4 +1,4 @@
-//! A plugin that was built against version 1.0.0 of the contract loads, and is called, on every later host.
+//! Tests that every later host loads and calls a plugin that was built against version 1.0.0 of the contract.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ here = { kind = 'plugin' }
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/contract-1.0.0");
 
-/// The fixtures on both kinds of host: compiled here, and ahead of time.
+/// Returns the fixtures as loaded by both kinds of host: compiled at load, and precompiled.
 async fn hosts() -> [LoadedBundle; 2] {
     let mut source = BundleSource::default();
     source.files.insert(MANIFEST_FILE.into(), MANIFEST.into());
@@ -47,7 +47,7 @@ async fn hosts() -> [LoadedBundle; 2] {
 }
 
 #[tokio::test]
-async fn a_plugin_of_1_0_0_is_told_everything_and_is_understood() {
+async fn a_plugin_of_contract_1_0_0_gets_all_input_and_returns_every_answer() {
     let id = "0190a0a0-0000-7000-8000-000000000000";
     let request = format!("{id}|tested|2027-01-01T00:00:00Z|2027-01-02T00:00:00Z|-|sub=me|x-a=b|value");
     let told = format!("{id}|tested|here|1|2027-01-02T00:00:00Z|value");

@@ -20,9 +20,9 @@ pub struct Inspection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Export {
     pub name: String,
-    /// The plugin role that it fills; `None` for an export that Postdate does not use.
+    /// The role that the export fills; `None` for an export that Postdate does not use.
     pub role: Option<Role>,
-    /// This host speaks its version.
+    /// True if this host supports the export's version.
     pub supported: bool,
 }
 
@@ -38,7 +38,7 @@ pub fn inspect(wasm: &[u8]) -> Inspection {
     inspect_kind(surface::read(wasm))
 }
 
-/// Inspects a compiled component, of which only the names of imports and exports are known.
+/// Inspects a compiled component, which has only the names of its imports and exports.
 pub(crate) fn inspect_names(imports: Vec<String>, exports: Vec<String>) -> Inspection {
     inspect_kind(Kind::Component { imports, exports })
 }
@@ -58,12 +58,12 @@ fn inspect_kind(kind: Kind) -> Inspection {
 }
 
 impl Inspection {
-    /// Returns the roles that its exports fill.
+    /// Returns the roles that the exports fill.
     pub fn roles(&self) -> Vec<Role> {
         self.exports.iter().filter(|export| export.supported).filter_map(|export| export.role).collect()
     }
 
-    /// Returns every problem that keeps it from being loaded for `role`, or for any role, each with the remedy.
+    /// Returns every problem that prevents a load for `role`, or for any role if it is `None`; each with its remedy.
     pub fn problems(&self, role: Option<Role>) -> Vec<String> {
         if let Some(problem) = self.kind_problem() {
             return vec![problem];

@@ -17,17 +17,17 @@ pub enum Kind {
     Empty,
     /// WebAssembly in its text format.
     Text,
-    /// Starts like WebAssembly and goes wrong at the byte `offset`.
+    /// Starts like WebAssembly, but is not valid at the byte `offset`.
     Damaged { offset: usize, message: String },
-    /// A small file that expands to more than a compiler could finish.
+    /// Expands to more instances than a compiler can finish.
     Bomb { message: String },
-    /// An object file for a processor, as plugins are compiled to.
+    /// Machine code in an object file, the form to which plugins are compiled.
     MachineCode,
     /// Not WebAssembly.
     Unknown,
 }
 
-/// Reads the outermost structure. The compiler checks the code inside.
+/// Reads the outermost structure of a file. The compiler checks the code inside.
 pub fn read(bytes: &[u8]) -> Kind {
     if bytes.is_empty() {
         return Kind::Empty;
@@ -47,7 +47,7 @@ pub fn read(bytes: &[u8]) -> Kind {
 fn walk(bytes: &[u8]) -> Result<Kind, wasmparser::BinaryReaderError> {
     let mut kind = Kind::Unknown;
     let mut instances = Instances::default();
-    // The depth of components and modules: only the imports and exports of the outermost one count.
+    // Nesting depth of components and modules. Only the imports and exports of the outermost one count.
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload? {
@@ -106,14 +106,14 @@ fn walk(bytes: &[u8]) -> Result<Kind, wasmparser::BinaryReaderError> {
     Ok(kind)
 }
 
-/// An upper bound of the instances in a component. The compiler expands each instance of an inner component with all its parts, so a
-/// component of ten components of ten components, and so on, would never end.
+/// Computes an upper bound of the instances in a component. The compiler expands each instance of an inner component with all its
+/// parts, so ten instances on each of many levels would never finish.
 struct Instances {
-    /// The instances of each open component, outermost first.
+    /// Number of instances in each open component, outermost first.
     open: Vec<u64>,
-    /// The most instances of any closed component. Each instance is of a closed component.
+    /// Largest number of instances in a closed component. Only a closed component can be instantiated.
     most: u64,
-    /// A component comes from outside, so its instances cannot be counted.
+    /// The component is imported, so its instances cannot be counted.
     lent: bool,
 }
 

@@ -11,7 +11,7 @@ fn check(import: &str, roles: &[Role], expected: &str) {
 }
 
 #[test]
-fn imports_are_judged_by_name() {
+fn an_import_is_accepted_or_refused_by_its_name() {
     use Role::{Process, Validate};
     check("wasi:cli/stderr@0.2.3", &[Validate], "given");
     check("wasi:filesystem/types@0.2.6", &[Validate], "given");
@@ -31,7 +31,7 @@ fn imports_are_judged_by_name() {
 }
 
 #[test]
-fn exports_are_told_apart_by_major_version() {
+fn an_export_of_another_major_version_is_not_supported() {
     assert_eq!(role_of_export("postdate:plugin/validate@1.0.0"), Some((Role::Validate, true)));
     assert_eq!(role_of_export("postdate:plugin/process@1.4.2"), Some((Role::Process, true)));
     assert_eq!(role_of_export("postdate:plugin/validate@2.0.0"), Some((Role::Validate, false)));

@@ -4,33 +4,33 @@
 use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OperatorCost, PoolingAllocationConfig, VariableOperatorCost};
 
-/// Address space reserved for one linear memory: all that 32-bit indices reach, so that compiled code needs no bounds checks. It
-/// costs no RAM.
+/// Address space reserved for one linear memory, in bytes: the whole range of 32-bit indices, so that compiled code needs no bounds
+/// checks. The reservation takes no RAM.
 const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
-/// Catches the constant offsets that reach past the reservation.
+/// Size of the guard region, in bytes, which catches constant offsets beyond the reservation.
 const MEMORY_GUARD_BYTES: u64 = 32 << 20;
-/// Stack of a guest, and of the fiber that runs the guest and its host calls. More than wasmtime's 512 KiB, because interpreters of
-/// other languages recurse deeper than Rust.
+/// Stack of a guest, and of the fiber that runs the guest and its host calls, in bytes. Larger than wasmtime's 512 KiB, because
+/// interpreters of other languages recurse deeper than Rust.
 const GUEST_STACK_BYTES: usize = 1 << 20;
 const FIBER_STACK_BYTES: usize = 2 << 20;
 
-/// Interpreters linked from many libraries come as components of some dozens of core modules (componentize-py: about
-/// 30); a Rust plugin is 2 to 5.
+/// Most core instances of a component. A Rust plugin has 2 to 5; an interpreter that is linked from many libraries has some dozens
+/// (componentize-py: about 30).
 pub const CORE_INSTANCES_PER_COMPONENT: u32 = 100;
 pub const MEMORIES_PER_COMPONENT: u32 = 2;
 pub const TABLES_PER_COMPONENT: u32 = 20;
-/// Functions reachable through pointers; the interpreter of componentize-py has some 20,000.
+/// Most functions that are reachable through pointers. The interpreter of componentize-py has about 20,000.
 pub const TABLE_ELEMENTS: usize = 100_000;
 
-/// Bytes of a linear memory that stay mapped between two calls, and are cleared by `memset` instead of unmapping. More than a small
-/// plugin writes; 64 slots of it are 16 MiB.
+/// Bytes of a linear memory that stay mapped between two calls; `memset` clears them, which is faster than unmapping. A small plugin
+/// writes less. 64 slots keep 16 MiB.
 const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 
-/// Full version of wasmtime. No version loads code of another.
+/// Full version of wasmtime. A version loads only its own code.
 pub const WASMTIME_VERSION: &str = wasmtime_environ::VERSION;
 
-/// Makes machine code count the instructions that it executes. Such code is slower, and no server runs it. Neither kind is ever
-/// taken for the other.
+/// Selects machine code that counts the instructions that it executes. Such code is slower, so no server runs it. A host never loads
+/// one kind in place of the other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metering {
@@ -39,7 +39,7 @@ pub enum Metering {
     On,
 }
 
-/// The settings that shape machine code. As one value they have one digest, which shows whether two hosts agree: see [`engine_hash`](crate::artifacts::engine_hash).
+/// The settings that shape machine code. Their digest, [`engine_hash`](crate::artifacts::engine_hash), shows whether two hosts agree.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "they are wasmtime's switches, one each")]
 pub struct CodeSettings {
@@ -58,14 +58,14 @@ pub struct CodeSettings {
 
 const CODE_SETTINGS: CodeSettings = CodeSettings {
     epoch_interruption: true,
-    // Component-model async is not part of the contract; without it each call is cheaper.
+    // Component-model async is not part of the contract, and a call without it is cheaper.
     concurrency_support: false,
     memory_reservation: MEMORY_RESERVATION_BYTES,
     memory_guard: MEMORY_GUARD_BYTES,
     memory_init_cow: true,
     native_unwind_info: false,
-    // No proposal that plugins do not need: fewer ways in. Reference types, SIMD, bulk memory, multi-value and
-    // extended const stay on: compilers emit them, and the interpreters of JavaScript and Python need them.
+    // Proposals that plugins do not need are off, which reduces the attack surface. Reference types, SIMD, bulk memory, multi-value
+    // and extended const stay on: compilers emit them, and the interpreters of JavaScript and Python need them.
     memory64: false,
     relaxed_simd: false,
     tail_call: false,
@@ -80,14 +80,14 @@ pub fn code_settings(metering: Metering) -> CodeSettings {
 /// The source of instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allocation {
-    /// From `slots` places that are reserved at start; instantiation takes tens of microseconds.
+    /// From a pool of `slots` instances that is reserved at start. Instantiation takes tens of microseconds.
     Pooling {
         /// Calls at the same time.
         slots: u32,
-        /// Bytes, for each linear memory.
+        /// Largest size of each linear memory, in bytes.
         max_memory: u64,
     },
-    /// From the operating system, each time: for machines that do not let a process reserve the address space.
+    /// From the operating system at each call, for machines on which a process cannot reserve the address space.
     OnDemand,
 }
 
@@ -109,9 +109,9 @@ pub fn engine_config(allocation: Allocation, metering: Metering) -> Config {
         .consume_fuel(settings.fuel)
         .max_wasm_stack(GUEST_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES)
-        // A plugin's author needs its stderr; frames of wasm offsets are noise, and cost time at each trap.
+        // A plugin's author needs stderr. Stack frames with wasm offsets do not help, and cost time at each trap.
         .wasm_backtrace_max_frames(None)
-        // The address map serves those frames only, and is a tenth of the machine code's file.
+        // Only those frames need the address map, which is a tenth of a machine code file.
         .generate_address_map(false);
     if metering == Metering::On {
         config.operator_cost(instruction_costs());
@@ -122,7 +122,7 @@ pub fn engine_config(allocation: Allocation, metering: Metering) -> Config {
     config
 }
 
-/// Counts one for each instruction, however many bytes or elements it moves; wasmtime would count each of them.
+/// Returns costs by which each instruction counts as one. By wasmtime's default, each byte or element that it moves counts too.
 fn instruction_costs() -> OperatorCost {
     let mut costs = OperatorCost::new();
     costs.variable = VariableOperatorCost {

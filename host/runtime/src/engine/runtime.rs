@@ -22,15 +22,15 @@ pub const TICK: Duration = Duration::from_millis(10);
 pub struct Options {
     /// Calls at the same time, at least 1. Further calls wait.
     pub slots: u32,
-    /// Most bytes of linear memory that a manifest may ask for.
+    /// Largest linear memory that a manifest may request, in bytes.
     pub max_memory: u64,
-    /// Directory for compiled components. Without it, they are compiled at each start.
+    /// Directory of the compile cache. Without it, components are compiled at each start.
     pub cache: Option<PathBuf>,
-    /// Where new plugins are compiled. Not used by a host that is built without a compiler.
+    /// The process that compiles plugins. Ignored by a host that is built without a compiler.
     pub compiler: CompileWith,
     /// Notified while a plugin is compiled.
     pub progress: Progress,
-    /// On: each call reports its number of instructions.
+    /// With `On`, each call reports its number of instructions.
     pub metering: Metering,
 }
 
@@ -47,7 +47,7 @@ impl Default for Options {
     }
 }
 
-/// Why a runtime could not be made.
+/// A runtime could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     #[error("the number of slots must be at least 1")]
@@ -90,7 +90,7 @@ impl Runtime {
         Self::with_engine(engine, options)
     }
 
-    /// Makes the runtime that `new` falls back to.
+    /// Makes a runtime with instances on demand, which `new` falls back to.
     #[cfg(test)]
     pub(crate) fn on_demand(options: Options) -> Result<Self, RuntimeError> {
         let engine = Engine::new(&engine_config(Allocation::OnDemand, options.metering))
@@ -127,7 +127,7 @@ fn make_engine(options: &Options) -> Result<Engine, RuntimeError> {
     }
 }
 
-/// Links everything that any plugin may import. Loading a plugin decides, by name, about each of its imports.
+/// Links everything that any plugin may import. The load of a plugin decides about each of its imports by name.
 fn make_linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -136,8 +136,8 @@ fn make_linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
     Ok(linker)
 }
 
-/// Starts a thread, and not a task: busy guests may hold every thread that runs tasks. The thread ends with the last user of the
-/// engine.
+/// Starts a thread rather than a task, because busy guests may hold every thread that runs tasks. The thread ends with the last user
+/// of the engine.
 fn start_clock(engine: EngineWeak) -> std::io::Result<()> {
     std::thread::Builder::new().name("plugin-deadlines".into()).spawn(move || {
         loop {

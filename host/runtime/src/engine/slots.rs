@@ -1,5 +1,5 @@
-//! Slots for calls. A client waits while its validator runs, so the validators of one use case must not block those of the
-//! others: they get at most half of all slots. The caller bounds the number of processors.
+//! Slots for calls. A client waits while its validator runs, so the validators of one use case must not block those of the others.
+//! They get at most half of all slots. The caller bounds the number of processors.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ pub struct Slots {
     count: u32,
     /// The most slots that the validators of one use case may take.
     share: u32,
-    /// By use case, whatever its version.
+    /// The slots of validators, by use case; all versions share them.
     shares: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
@@ -29,7 +29,7 @@ pub enum NoSlot {
     Share { slots: u32 },
 }
 
-/// A slot, taken until this is dropped.
+/// A slot, which is free again when this value is dropped.
 pub struct Slot {
     _slot: OwnedSemaphorePermit,
     _share: Option<OwnedSemaphorePermit>,
@@ -45,7 +45,7 @@ impl Slots {
         let until = Instant::now() + wait;
         let share = match plugin.role {
             Role::Process => None,
-            // Before the slot: a call that waits for its share takes nothing from others.
+            // The share is taken first, so that a call that waits for it holds no slot.
             Role::Validate => match timeout_at(until, self.share_of(&plugin.use_case).acquire_owned()).await {
                 Ok(Ok(share)) => Some(share),
                 _ => return Err(NoSlot::Share { slots: self.share }),
@@ -58,7 +58,7 @@ impl Slots {
     }
 
     fn share_of(&self, use_case: &str) -> Arc<Semaphore> {
-        // A map of semaphores is whole whatever its holder did.
+        // The map of semaphores is valid even after a panic of its holder.
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(share) = shares.get(use_case) {
             return Arc::clone(share);

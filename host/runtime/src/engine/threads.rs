@@ -10,7 +10,7 @@ use std::task::Poll;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-/// Started when they are first needed.
+/// The threads, which start when a call first needs them.
 #[derive(Default)]
 pub struct Threads(OnceLock<Option<Runtime>>);
 
@@ -25,7 +25,7 @@ impl Threads {
             Ok(output) => output,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // Only the end of the runtime cancels the task, and that comes later.
+                // Only the end of the tokio runtime cancels the task, which comes later.
                 Err(_) => pending().await,
             },
         }
@@ -34,14 +34,14 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        // Waiting for the threads is not allowed here, and they have nothing left to do.
+        // An async context must not wait for the threads, which are idle by now.
         if let Some(runtime) = self.0.take().flatten() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// Returns `None` if there are no threads to be had: calls then continue where they began.
+/// Starts the threads. Returns `None` if that fails; calls then continue on the host's threads.
 fn start() -> Option<Runtime> {
     let started = Builder::new_multi_thread().thread_name("plugins").enable_all().build();
     started.inspect_err(|error| tracing::warn!(%error, "no threads for plugins; they share those of the host")).ok()

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn the_limit_is_for_all_memories_together() {
+fn the_memory_limit_is_for_all_memories_together() {
     let mut limits = Limits::new(100);
     assert!(limits.memory_growing(0, 60, None).unwrap());
     assert!(limits.memory_growing(0, 40, None).unwrap());
@@ -12,7 +12,7 @@ fn the_limit_is_for_all_memories_together() {
 }
 
 #[test]
-fn the_first_refusal_counts() {
+fn the_first_limit_that_a_guest_reached_is_reported() {
     let mut limits = Limits::new(100);
     assert!(!limits.table_growing(0, TABLE_ELEMENTS + 1, None).unwrap());
     assert!(!limits.memory_growing(0, 101, None).unwrap());

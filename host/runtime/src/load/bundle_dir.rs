@@ -1,4 +1,4 @@
-//! Reads a bundle from a directory: the manifest, its test cases, and of the rest only the files that the manifest names.
+//! Reads a bundle from a directory: the manifest, the test cases, and the files that the manifest names.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,7 +17,7 @@ pub const MAX_FILE_BYTES: u64 = 64 << 20;
 /// Most test cases of a bundle.
 pub const MAX_CASES: usize = 1000;
 
-/// Why a directory could not be read as a bundle.
+/// A directory could not be read as a bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadBundleError {
     #[error("{} cannot be read: {reason}", path.display())]
@@ -42,7 +42,7 @@ pub enum ReadBundleError {
 
 /// Returns the advice for plugins that were not compiled for this host.
 pub(crate) fn how_to_compile(dir: &Path) -> String {
-    // Only the last part of the path: the plugins are compiled elsewhere, where this host's directories mean nothing.
+    // Only the last part of the path is shown, because the plugins are compiled on another machine.
     let name = dir.file_name().map_or_else(|| "BUNDLE_DIR".into(), |name| name.to_string_lossy());
     let arch = Arch::HERE.map_or_else(|| "ARCH".to_owned(), |arch| arch.to_string());
     format!("compile it with: postdate plugin compile {name} --arch {arch}")
@@ -50,7 +50,7 @@ pub(crate) fn how_to_compile(dir: &Path) -> String {
 
 /// Reads a bundle. Blocks on the file system.
 ///
-/// Fails if the manifest does not parse, or names a file that is not there. Does not look into the plugins, which
+/// Fails if the manifest does not parse, or names a file that does not exist. Does not check the plugins;
 /// [`Runtime::load`](crate::Runtime::load) does.
 pub fn read_bundle_dir(dir: &Path) -> Result<BundleSource, ReadBundleError> {
     let bundle = |reason| ReadBundleError::Bundle { dir: dir.to_owned(), reason };
@@ -92,12 +92,12 @@ fn case_names(dir: &Path) -> Result<Vec<String>, ReadBundleError> {
     Ok(names)
 }
 
-/// Returns `None` if there is no such file.
+/// Reads a file of at most `limit` bytes. Returns `None` if there is no such file.
 pub(crate) fn read_file(dir: &Path, name: &str, limit: u64) -> Result<Option<Bytes>, ReadBundleError> {
     let Some(file) = open_file(dir, name, limit)? else { return Ok(None) };
     let path = dir.join(name);
     let mut content = Vec::new();
-    // One byte more than the limit, to notice a file that grows.
+    // Reads one byte more than the limit, to detect a file that grows.
     file.take(limit + 1).read_to_end(&mut content).map_err(|reason| ReadBundleError::Io { path: path.clone(), reason })?;
     let size = content.len() as u64;
     if size > limit {
@@ -118,7 +118,7 @@ pub(crate) fn open_file(dir: &Path, name: &str, limit: u64) -> Result<Option<Fil
     if !real.starts_with(dir.canonicalize().map_err(io)?) {
         return Err(ReadBundleError::Outside { path });
     }
-    // Checked before it is opened: opening a named pipe would wait for its other end.
+    // Checked before the file is opened, because opening a named pipe would wait for its other end.
     let metadata = std::fs::metadata(&real).map_err(io)?;
     if !metadata.is_file() {
         return Err(ReadBundleError::NotAFile { path });

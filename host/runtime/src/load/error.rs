@@ -1,4 +1,4 @@
-//! Why a bundle is not loaded.
+//! Errors of loading a bundle.
 
 use postdate_core::bundle::BundleError;
 use postdate_core::plugin::Role;
@@ -9,27 +9,27 @@ use crate::code::compile::{CompileError, Subject};
 use crate::engine::config::WASMTIME_VERSION;
 use crate::secrets::SecretError;
 
-/// Why a bundle cannot serve. [`Self::Bundle`] and [`Self::Plugin`] are the bundle's fault; the others are the host's.
+/// A bundle cannot be loaded. [`Self::Bundle`] and [`Self::Plugin`] are faults of the bundle, the others of the host.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// `reason` ends the sentence: what the plugin is or does, and what to do about it.
+    /// `reason` ends the sentence: the plugin's fault, and its remedy.
     #[error("the {role} plugin of use case {use_case} ({file}) {reason}")]
     Plugin { use_case: String, role: Role, file: String, reason: String },
-    /// Its machine code, made ahead of time, is missing, or is not for this host. `fix` says how to make it.
+    /// The precompiled machine code is missing, or does not fit this host. `fix` says how to make it.
     #[error("the {role} plugin of use case {use_case} ({file}) {reason}: {fix}")]
     Precompiled { use_case: String, role: Role, file: String, reason: Box<PrecompiledError>, fix: String },
-    /// The compiler failed, and not because the plugin is not valid, which is [`Self::Plugin`].
+    /// The compiler failed for another reason than an invalid plugin, which is [`Self::Plugin`].
     #[error("the {role} plugin of use case {use_case} ({file}) {reason}")]
     Compile { use_case: String, role: Role, file: String, reason: CompileError },
-    /// The secrets of this host lack one, or cannot be read.
+    /// A secret does not exist on this host, or the secrets cannot be read.
     #[error("use case {use_case}: {role}.secrets names {error}")]
     Secret { use_case: String, role: Role, error: SecretError },
 }
 
 impl LoadError {
-    /// Returns whether the same may work a moment later, without a change of the bundle.
+    /// Returns whether the same load may succeed a moment later, without a change of the bundle.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Compile { reason, .. } => reason.is_transient(),
@@ -39,7 +39,7 @@ impl LoadError {
     }
 }
 
-/// Why machine code that was made ahead of time does not serve. Each ends a sentence that names the plugin.
+/// Precompiled machine code cannot be loaded. Each text ends a sentence that names the plugin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PrecompiledError {
     #[error("cannot be loaded: this host's processor is neither x86_64 nor arm64")]
@@ -50,7 +50,7 @@ pub enum PrecompiledError {
     OtherWasmtime { wasmtime: String },
     #[error("was compiled by a Postdate with other engine settings ({engine}) than this host's ({ours})")]
     OtherEngine { engine: String, ours: String },
-    /// The file is not there, or cannot be read.
+    /// The file does not exist or cannot be read.
     #[error("cannot be read{0}")]
     Unreadable(String),
     /// The file is not the one that the compiler wrote.
@@ -63,7 +63,7 @@ pub enum PrecompiledError {
 
 /// A [`LoadError`] that does not name its plugin yet.
 pub enum Refused {
-    /// Ends a sentence.
+    /// The text ends a sentence that names the plugin.
     Plugin(String),
     Precompiled {
         reason: PrecompiledError,

@@ -14,13 +14,13 @@ const VALIDATE: &str = "func({id: string, use-case: string, received-at: string,
 const PROCESS: &str = "func({id: string, use-case: string, target: string, attempt: u32, scheduled-for: string, body: string}) -> \
      result<option<string>, {message: string, retry: bool, retry-after-seconds: option<u32>}>";
 
-/// Fails with the end of a sentence that names both types.
+/// Checks the type of the plugin's function. Fails with the end of a sentence that names both types.
 pub fn check(engine: &Engine, component: &Component, role: Role) -> Result<(), String> {
     let expected = match role {
         Role::Validate => VALIDATE,
         Role::Process => PROCESS,
     };
-    // Inspection has checked that the export is there.
+    // Inspection has checked that the export exists.
     let Some((interface, function)) = find(engine, component, role) else { return Ok(()) };
     let Some(function) = function else { return Err(format!("exports {interface} without its function {role}")) };
     let found = show(&function);
@@ -49,7 +49,7 @@ fn show(function: &ComponentFunc) -> String {
     format!("{asynchronous}func({}) -> {results}", types(function.params().map(|(_, ty)| ty).collect()))
 }
 
-/// Returns the type in WIT's syntax, with a record's fields in place of its name, which wasmtime does not compare either.
+/// Returns the type in WIT's syntax, with a record's fields instead of its name. Like wasmtime, ignores the names of types.
 fn show_type(ty: &Type) -> String {
     let list = |types: &mut dyn Iterator<Item = Type>| types.map(|ty| show_type(&ty)).collect::<Vec<_>>().join(", ");
     match ty {

@@ -1,4 +1,4 @@
-//! Checks that need no call, and linking.
+//! Checks and links a plugin, without calling it.
 
 use bytes::Bytes;
 use postdate_core::plugin::Role;
@@ -12,7 +12,7 @@ use crate::code::compile::blocking;
 use crate::contract::inspect::inspect;
 use crate::engine::runtime::Inner;
 
-/// Refuses, without compiling it, a file that is no plugin for this role.
+/// Refuses a file that is not a plugin for this role. Does not compile the file.
 pub async fn examine(wasm: &Bytes, role: Role) -> Result<(), Refused> {
     if wasm.len() as u64 > MAX_FILE_BYTES {
         return Err(Refused::Plugin(format!("is {} bytes, more than the {MAX_FILE_BYTES} that are taken", wasm.len())));
@@ -22,7 +22,7 @@ pub async fn examine(wasm: &Bytes, role: Role) -> Result<(), Refused> {
     if problems.is_empty() { Ok(()) } else { Err(Refused::Plugin(problems.join("; and it "))) }
 }
 
-/// Links a component whose imports were judged by name, so only their types can be wrong. The error ends a sentence.
+/// Links a component whose imports were accepted by name, so only their types can be wrong. The error ends a sentence.
 pub fn link(inner: &Inner, role: Role, component: &Component) -> Result<InstancePre<GuestState>, String> {
     export_type::check(&inner.engine, component, role)?;
     inner.linker.instantiate_pre(component).map_err(|error| format!("imports something of another type than the host has: {error:#}"))

@@ -27,7 +27,7 @@ pub struct LoadedBundle {
     pub(crate) process: Option<Plugin<ProcessorPre<GuestState>>>,
 }
 
-/// One plugin: `pre` has its imports linked and its exports looked up.
+/// One plugin. In `pre`, its imports are linked and its exports looked up.
 #[derive(Clone)]
 pub struct Plugin<P> {
     pub pre: P,
@@ -42,13 +42,13 @@ pub struct Plugin<P> {
 
 impl std::fmt::Debug for LoadedBundle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Neither config nor secrets.
+        // Config and secrets are not shown.
         f.debug_struct("LoadedBundle").field("use_case", &self.use_case.name).field("version", &self.version).finish_non_exhaustive()
     }
 }
 
 impl LoadedBundle {
-    /// Returns the same plugins with other secrets, as for one test case. Compiles nothing.
+    /// Returns the same plugins with other secrets, for a test case. Compiles nothing.
     pub async fn with_secrets(&self, secrets: &Secrets) -> Result<Self, LoadError> {
         let mut bundle = self.clone();
         if let Some(plugin) = &mut bundle.validate {
@@ -68,7 +68,7 @@ impl<P> Plugin<P> {
         Ok(())
     }
 
-    /// Returns the current content of the plugin's `wasi:config/store`. Waits for nothing while the secrets are fresh.
+    /// Returns the current content of the plugin's `wasi:config/store`. Does not wait while the secrets are fresh.
     pub async fn config(&self) -> Result<PluginConfig, SecretError> {
         let settings = Arc::clone(&self.settings);
         if self.granted.is_empty() {
@@ -96,12 +96,12 @@ impl Plugin<InstancePre<GuestState>> {
             settings: Arc::new(settings),
             granted: spec.secrets.clone().into(),
             secrets: secrets.clone(),
-            // The manifest's own check has passed each of them.
+            // The check of the manifest has accepted each grant.
             grants: spec.allow_http.iter().filter_map(|grant| Origin::parse(grant).ok()).collect(),
         }
     }
 
-    /// Looks the exports up, once for all calls, and checks their types.
+    /// Looks up the exports once for all calls, and checks their types.
     pub fn with_exports<P>(
         self,
         use_case: &UseCase,
@@ -119,7 +119,7 @@ impl Plugin<InstancePre<GuestState>> {
     }
 }
 
-/// Fails if one of these secrets cannot be had. Each call reads its secrets anew; this check finds a missing one before that.
+/// Fails if one of these secrets does not exist or cannot be read. Each call reads its secrets; this check finds a missing one earlier.
 pub async fn check_secrets(secrets: &Secrets, use_case: &UseCase, role: Role, names: &[String]) -> Result<(), LoadError> {
     if names.is_empty() {
         return Ok(());

@@ -1,5 +1,4 @@
-//! Loading machine code that was made ahead of time. There is no compiler to fall back on, so each error says how to make machine
-//! code that fits.
+//! Loads precompiled machine code. The host may have no compiler, so each error says how to make machine code that fits.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -23,10 +22,10 @@ use crate::engine::runtime::Inner;
 /// Largest file of machine code, in bytes. A Python plugin's is about 100 MiB; AWS Lambda takes 250 MiB of code in all.
 const MAX_ARTIFACT_BYTES: u64 = 512 << 20;
 
-/// Machine code that is read and linked within half a millisecond: that of a plugin without an interpreter in it.
+/// Largest machine code, in bytes, that is read and linked within 0.5 ms. A plugin without an interpreter is smaller.
 const SMALL_BYTES: u64 = 1 << 20;
 
-/// A plugin's machine code for this machine, as listed; not opened yet.
+/// An entry of the list for a plugin's machine code on this machine. The file is not open yet.
 pub struct ListedCode {
     dir: PathBuf,
     artifact: Artifact,
@@ -46,11 +45,11 @@ impl ListedCode {
         self.artifact.bytes <= SMALL_BYTES
     }
 
-    /// Blocks: reads the whole file, some milliseconds for tens of megabytes.
+    /// Reads, checks and links the machine code. Blocks for the whole file: a few milliseconds for tens of megabytes.
     pub fn link(&self, inner: &Inner, role: Role) -> Result<InstancePre<GuestState>, Refused> {
         let fix = || how_to_compile(&self.dir);
         let component = self.component(inner).map_err(|reason| Refused::Precompiled { reason, fix: fix() })?;
-        // Judged by name, as a plugin in WebAssembly is: who compiled it does not matter.
+        // Checked by its names, like a plugin in WebAssembly, even if the code comes from a trusted compiler.
         let problems = inspect_component(&inner.engine, &component).problems(Some(role));
         let linked = if problems.is_empty() { link(inner, role, &component) } else { Err(problems.join("; and it ")) };
         linked.map_err(|reason| Refused::Plugin(format!("{reason}: {}", fix())))

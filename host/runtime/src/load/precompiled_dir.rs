@@ -1,5 +1,5 @@
-//! Reads a precompiled bundle: its manifest, its config files, and the list of its machine code. The `.wasm` files need not be
-//! there.
+//! Reads a precompiled bundle: its manifest, its config files, and the list of its machine code. The `.wasm` files may be
+//! missing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use crate::code::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Artifacts, Artifacts
 use crate::trust::{Envelope, Trust};
 
 /// A bundle with machine code, for [`Runtime::load_precompiled`](crate::Runtime::load_precompiled). The machine code itself is
-/// still in the directory, which must not go away before it is loaded.
+/// still in the directory, which must exist until the bundle is loaded.
 #[derive(Debug, Clone)]
 pub struct PrecompiledBundle {
     pub(crate) dir: PathBuf,
-    /// Without the plugins.
+    /// The bundle's files without the plugins.
     pub(crate) source: BundleSource,
     pub(crate) use_case: Arc<UseCase>,
     pub(crate) artifacts: Artifacts,
@@ -34,8 +34,8 @@ impl PrecompiledBundle {
         &self.artifacts.version
     }
 
-    /// Restricts the bundle to one plugin, for a host that calls no other. The other's code is not read, and its secrets are not
-    /// asked for.
+    /// Restricts the bundle to one plugin, for a host that calls no other. The host then reads neither the other plugin's code nor its
+    /// secrets.
     #[must_use]
     pub fn only(mut self, role: Role) -> Self {
         self.roles.retain(|other| *other == role);
@@ -43,8 +43,8 @@ impl PrecompiledBundle {
     }
 }
 
-/// Reads a bundle's manifest, config files, and list of machine code. Fails if `trust` does not believe the list, or if a file is not
-/// as the list says. Blocks on the file system.
+/// Reads a bundle's manifest, config files, and list of machine code. Fails if `trust` does not accept the list, or if a file does not
+/// match it. Blocks on the file system.
 pub fn read_precompiled_dir(dir: &Path, trust: &Trust) -> Result<PrecompiledBundle, ReadBundleError> {
     let bundle = |reason| ReadBundleError::Bundle { dir: dir.to_owned(), reason };
     let manifest = read_file(dir, MANIFEST_FILE, MAX_MANIFEST_BYTES)?.ok_or_else(|| bundle(BundleError::NoManifest))?;

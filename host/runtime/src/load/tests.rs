@@ -1,4 +1,4 @@
-//! Loading: what is refused and how it is said, config and secrets, the cache.
+//! Loads bundles: refused plugins with their errors, config and secrets, the compile cache.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use crate::testing::{bundle, guest, job, load, runtime};
 use crate::{Options, Runtime, Secrets};
 
 async fn refused(manifest: &str, guests: &[&str]) -> String {
-    load(manifest, guests).await.expect_err("it was loaded").to_string()
+    load(manifest, guests).await.expect_err("the bundle was loaded").to_string()
 }
 
 fn asks_config(key: &str) -> Job {
@@ -24,7 +24,7 @@ async fn config_of(bundle: &LoadedBundle, key: &str) -> JobResult {
 }
 
 #[tokio::test]
-async fn a_plugin_of_another_role_or_version_is_refused_by_name() {
+async fn a_plugin_of_another_role_or_contract_version_is_refused() {
     let swapped = refused("[process]\nplugin = 'minimal-validate.wasm'\n", &["minimal-validate"]).await;
     assert!(
         swapped.starts_with("the process plugin of use case tested (minimal-validate.wasm) does not export postdate:plugin/process@1.0.0"),
@@ -39,7 +39,7 @@ async fn a_plugin_of_another_role_or_version_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn files_that_are_no_components_are_refused() {
+async fn a_file_that_is_not_a_component_is_refused() {
     let whole = guest("puppet");
     for (content, expected) in [
         (Vec::new(), "is empty"),
@@ -58,7 +58,7 @@ async fn files_that_are_no_components_are_refused() {
 #[tokio::test]
 async fn damaged_code_is_refused_by_the_compiler() {
     let mut code = guest("minimal-process");
-    // Past the sections that are read by name, into a function's body.
+    // The damage is in a function's body, which inspection does not read.
     let at = code.windows(4).position(|bytes| bytes == b"\0asm").unwrap() + code.len() / 3;
     code[at..at + 64].fill(0xff);
     let mut source = bundle("[process]\nplugin = 'p.wasm'\n", &[]);
@@ -68,7 +68,7 @@ async fn damaged_code_is_refused_by_the_compiler() {
 }
 
 #[tokio::test]
-async fn config_files_and_secrets_are_seen_by_the_plugin_and_by_nobody_else() {
+async fn only_the_plugin_sees_its_config_files_and_secrets() {
     let manifest = "[process]\nplugin = 'puppet.wasm'\nsecrets = ['API_KEY']\nconfig-files = { schema = 's.json' }\n\
                     config = { currency = 'EUR', limits = { max = 3 } }\n";
     let mut source = bundle(manifest, &["puppet"]);
@@ -83,17 +83,17 @@ async fn config_files_and_secrets_are_seen_by_the_plugin_and_by_nobody_else() {
     let other = loaded.with_secrets(&Secrets::of(|_| Some("other".to_owned()))).await.unwrap();
     assert_eq!(config_of(&other, "API_KEY").await.unwrap().as_deref(), Some("other"));
     assert_eq!(config_of(&other, "currency").await.unwrap().as_deref(), Some("EUR"));
-    assert_eq!(config_of(&loaded, "API_KEY").await.unwrap().as_deref(), Some("hush"), "the first one keeps its own");
+    assert_eq!(config_of(&loaded, "API_KEY").await.unwrap().as_deref(), Some("hush"), "the first bundle keeps its own secret");
 }
 
 #[tokio::test]
-async fn a_missing_secret_is_named() {
+async fn the_error_names_a_missing_secret() {
     let error = refused("[process]\nplugin = 'minimal-process.wasm'\nsecrets = ['API_KEY']\n", &["minimal-process"]).await;
     assert_eq!(error, "use case tested: process.secrets names API_KEY, which is not set: give it a value");
 }
 
 #[tokio::test]
-async fn more_memory_than_the_host_gives_is_refused() {
+async fn a_manifest_that_requests_more_memory_than_the_hosts_limit_is_refused() {
     let runtime = Runtime::new(Options { slots: 1, max_memory: 32 << 20, ..Options::default() }).unwrap();
     let source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
     let error = runtime.load(&source, &Secrets::none()).await.unwrap_err().to_string();
@@ -101,7 +101,7 @@ async fn more_memory_than_the_host_gives_is_refused() {
 }
 
 #[tokio::test]
-async fn a_second_start_finds_what_the_first_one_compiled() {
+async fn a_second_start_uses_the_compile_cache_of_the_first() {
     let dir = tempfile::tempdir().unwrap();
     let cache = dir.path().join("cache");
     let options = Options { slots: 1, cache: Some(cache.clone()), ..Options::default() };
@@ -127,5 +127,5 @@ async fn a_second_start_finds_what_the_first_one_compiled() {
     fs::write(&code.0, "damaged").unwrap();
     let loaded = second.load(&source, &Secrets::none()).await.unwrap();
     assert!(loaded.process(job("{}"), None).await.unwrap().is_ok());
-    assert!(fs::metadata(&code.0).unwrap().len() > 1000, "it was compiled again");
+    assert!(fs::metadata(&code.0).unwrap().len() > 1000, "the plugin was compiled again");
 }

@@ -1,5 +1,5 @@
-//! One request over the network: resolve once, keep the allowed addresses, connect to one of those, speak HTTP/1.1.
-//! Redirects are not followed: a plugin that follows one asks again, and is checked again.
+//! Sends one request over the network: resolves the name once, keeps the allowed addresses, connects to one of them, and speaks
+//! HTTP/1.1. Does not follow redirects: a plugin that follows one sends another request, which is checked again.
 
 use std::future::Future;
 use std::io;
@@ -22,15 +22,15 @@ use super::address;
 use super::grant::{Host, Origin};
 use crate::call::logs::CallLog;
 
-/// A response, and what drives its connection until the body has been read. Dropping the connection closes it.
+/// A response, and the future that drives its connection until the body has been read. Dropping the future closes the connection.
 pub type Exchange = (Response<WasiBody>, Connection);
 pub type Connection = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
-/// Used if the plugin sets none: soon enough for it to report the failure before its own deadline.
+/// Default connect timeout, short enough that the plugin can report the failure before its own deadline.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 static TLS: LazyLock<Result<Arc<ClientConfig>, rustls::Error>> = LazyLock::new(|| {
-    // Set here and not as the process's default, which a library must not choose.
+    // A library must not choose the process's default provider, so the provider is set here.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
@@ -47,8 +47,8 @@ pub async fn send(request: Request<WasiBody>, options: RequestOptions, origin: &
     exchange(stream, request, options.first_byte_timeout).await
 }
 
-/// Connects to the first address that answers. Resolves the name once, and connects only to addresses of that answer that were
-/// checked: a second look-up could return another.
+/// Connects to the first address that answers. Resolves the name once, and connects only to checked addresses of that
+/// answer, because a second look-up could return other ones.
 async fn connect<F>(origin: &Origin, log: &CallLog, look_up: impl Fn(String, u16) -> F) -> Result<TcpStream, Error>
 where
     F: Future<Output = io::Result<Vec<SocketAddr>>>,
@@ -71,7 +71,7 @@ where
     for address in allowed {
         match TcpStream::connect(address).await {
             Ok(stream) => {
-                // Without delay: small requests must not wait for more data.
+                // Nagle's algorithm is off, because small requests must not wait for more data.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
@@ -112,11 +112,11 @@ async fn secure(stream: TcpStream, origin: &Origin, log: &CallLog) -> Result<Box
 }
 
 async fn exchange(stream: Box<dyn Stream>, mut request: Request<WasiBody>, first_byte: Option<Duration>) -> Result<Exchange, Error> {
-    // Scheme and authority go into the request line for proxies only; the authority is in the Host header.
+    // Only a request to a proxy has scheme and authority in its request line. The Host header has the authority.
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = Uri::builder().path_and_query(path).build().map_err(|_| Error::HttpRequestUriInvalid)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    // A task, because connection and response must make progress together. It ends with its handle.
+    // A task drives the connection, because connection and response must progress together. The task ends with its handle.
     let connection = wasmtime_wasi::runtime::spawn(connection);
     let response = match first_byte {
         Some(limit) => timeout(limit, sender.send_request(request)).await.map_err(|_| Error::ConnectionReadTimeout)??,

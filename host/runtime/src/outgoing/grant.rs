@@ -1,11 +1,11 @@
-//! Origins (RFC 6454): what a manifest's `allow-http` grants, and what a request goes to, in one comparable form.
+//! Origins (RFC 6454), in one comparable form for the grants of a manifest's `allow-http` and for the URLs of requests.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::Uri;
 
-/// Scheme, host and port. Equal when they mean the same place by name: `https://A.example` and `https://a.example:443`.
+/// Scheme, host and port. `https://A.example` and `https://a.example:443` are equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     pub https: bool,
@@ -16,11 +16,11 @@ pub struct Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Host {
     Ip(IpAddr),
-    /// Lower-case.
+    /// A name in lower case.
     Name(String),
 }
 
-/// Why a text or a URL has no origin that can be granted; reads on after "its URL".
+/// A text or a URL has no origin that can be granted. The error continues a sentence that begins with "its URL".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
     #[error("cannot be read")]
@@ -40,7 +40,7 @@ impl Origin {
         Self::of(&text.parse().map_err(|_| OriginError::Syntax)?)
     }
 
-    /// The origin that a request with this URL goes to.
+    /// Returns the origin of a URL.
     pub fn of(uri: &Uri) -> Result<Self, OriginError> {
         let https = match uri.scheme_str() {
             Some("https") => true,
@@ -52,7 +52,7 @@ impl Origin {
             return Err(OriginError::UserInfo);
         }
         let host = Host::parse(authority.host()).ok_or(OriginError::NoHost)?;
-        // What stands behind the host: nothing, or a colon and a port. `port_u16` alone would take "a:" for no port.
+        // The text after the host is empty, or a colon and a port. `port_u16` alone would read "a:" as a URL without a port.
         let port = match &authority.as_str()[authority.host().len()..] {
             "" if https => 443,
             "" => 80,
@@ -86,7 +86,7 @@ impl fmt::Display for Host {
 }
 
 impl fmt::Display for Origin {
-    /// As it is written in a manifest: without the port where it is the scheme's own.
+    /// Writes the origin in the form of a manifest: without the port if it is the scheme's default.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, default) = if self.https { ("https", 443) } else { ("http", 80) };
         write!(f, "{scheme}://{}", self.host)?;

@@ -16,7 +16,7 @@ use super::{Outgoing, Responder};
 use crate::call::logs::CallLog;
 use crate::limits::Reached;
 
-/// Bytes of a request's body that wait here to be sent. A guest may hold many bodies at once.
+/// Most bytes of a request's body that are buffered here. The number is small because a guest may hold many bodies at once.
 const BODY_CHUNK_BYTES: usize = 64 << 10;
 /// Largest request body that a [`Responder`] gets.
 const MAX_BODY_BYTES: usize = 8 << 20;
@@ -26,7 +26,7 @@ pub struct Hooks {
     outgoing: Outgoing,
     grants: Arc<[Origin]>,
     log: Arc<CallLog>,
-    /// Made at the first request.
+    /// The call's use of the network; `None` before the first request.
     usage: Option<Arc<Usage>>,
 }
 
@@ -40,8 +40,7 @@ impl Hooks {
         self.usage.as_ref()?.reached()
     }
 
-    /// Returns the origin of a granted request. If the request is refused, adds to the call's log why, and the grant that would
-    /// allow it.
+    /// Returns the origin of a granted request. For a refused one, logs the reason and the grant that would allow it.
     fn granted(&self, request: &Request<WasiBody>) -> Option<Origin> {
         match Origin::of(request.uri()) {
             Ok(origin) if self.grants.contains(&origin) => Some(origin),

@@ -37,7 +37,7 @@ impl Usage {
         self.reached.get().copied()
     }
 
-    /// Counts one more request, open while the permit is held.
+    /// Counts one more request, whose connection is open while the permit is held.
     pub fn request(&self) -> Result<OwnedSemaphorePermit, Error> {
         self.take(&self.requests, 1, Reached { what: "HTTP requests", limit: REQUESTS }).map_err(|_| Error::ConnectionLimitReached)?;
         let permit = Arc::clone(&self.connections).try_acquire_owned();
@@ -47,12 +47,12 @@ impl Usage {
         })
     }
 
-    /// Returns the request with a body that is counted.
+    /// Returns the request with a body whose bytes are counted.
     pub fn count_request(self: &Arc<Self>, request: Request<WasiBody>) -> Request<WasiBody> {
         request.map(|body| Counted { body, usage: Arc::clone(self), sends: true }.boxed_unsync())
     }
 
-    /// Counts the head of a response, and returns it with a body that is counted.
+    /// Counts the head of a response, and returns the response with a body whose bytes are counted.
     pub fn count_response(self: &Arc<Self>, response: Response<WasiBody>) -> Result<Response<WasiBody>, Error> {
         self.receive(size(response.headers()))?;
         Ok(response.map(|body| Counted { body, usage: Arc::clone(self), sends: false }.boxed_unsync()))
@@ -76,7 +76,7 @@ impl Usage {
         Err(limit)
     }
 
-    /// Notes only the first limit: a guest that goes on would fill its log.
+    /// Logs only the first limit, because a guest that continues would fill its log.
     fn note(&self, limit: Reached) {
         if self.reached.set(limit).is_ok() {
             self.log.note(format!("refused {limit} that a call has"));

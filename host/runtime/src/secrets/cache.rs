@@ -1,4 +1,4 @@
-//! Caches secrets for a time, so that a call of a plugin asks no source, and a rotated secret arrives without a restart.
+//! Caches secrets for a time, so that most calls of a plugin read no source, and a rotated secret arrives without a restart.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -11,22 +11,22 @@ use tokio::time::timeout;
 
 use super::{EnvSecrets, Function, SecretError, SecretSource, SecretValues};
 
-/// The longest that a call waits for a source.
+/// Longest wait of a call for a source.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time without another fetch after a failure, if there is a last good value.
+/// Time between a failed fetch and the next one, while there is a last good value.
 const RETRY: Duration = Duration::from_secs(10);
 
 /// The lifetime of cached values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {
-    /// After this, the next call asks the source again.
+    /// Age from which the next call reads the source again.
     pub fresh: Duration,
-    /// The additional time for which the last good value serves while the source cannot be read.
+    /// Additional time for which the last good value stays in use while the source cannot be read.
     pub stale: Duration,
 }
 
 impl Lifetime {
-    /// The values that a host accepts for `fresh`. Less would ask all the time, and more would not notice a rotation.
+    /// Range of `fresh` that a host accepts. A shorter time would read the source at nearly every call; a longer one would miss rotations.
     pub const FRESH: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
 }
 
@@ -48,7 +48,7 @@ struct Inner {
     patience: Duration,
     now: Box<dyn Fn() -> Instant + Send + Sync>,
     known: Mutex<HashMap<(String, String), Known>>,
-    /// Held during a fetch: calls that come together share it.
+    /// Held during a fetch, so that concurrent calls share it.
     fetching: tokio::sync::Mutex<()>,
 }
 
@@ -56,7 +56,7 @@ struct Inner {
 struct Known {
     value: Arc<SecretString>,
     fetched: Instant,
-    /// Not fetched again before this.
+    /// Time of the next fetch.
     next: Instant,
 }
 
@@ -81,22 +81,22 @@ impl Secrets {
         Self { inner: Arc::new(Inner { source: Box::new(source), lifetime, patience, now: Box::new(now), known, fetching }) }
     }
 
-    /// Secrets from the environment of this process.
+    /// Returns the secrets from the environment of this process.
     pub fn env() -> Self {
         Self::new(EnvSecrets, Lifetime::default())
     }
 
-    /// Secrets from a function, the same for every use case.
+    /// Returns secrets from a function, the same for every use case.
     pub fn of(values: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self::new(Function(values), Lifetime::default())
     }
 
-    /// No secrets.
+    /// Returns an empty source of secrets.
     pub fn none() -> Self {
         Self::of(|_| None)
     }
 
-    /// Returns the values of all these names. While they are fresh, this asks no source and does not wait.
+    /// Returns the values of all these names. Does not wait while they are fresh.
     ///
     /// # Errors
     /// Fails if one of them does not exist, or if the source cannot be read and there is no last good value.
@@ -109,7 +109,7 @@ impl Secrets {
             if let Some(values) = self.fresh(use_case, names) {
                 return Ok(Ok(values));
             }
-            // All of them, not only the old ones: a user name and its password may have changed together.
+            // Fetches all names, because a user name and its password may have changed together.
             let asked: Vec<&str> = names.iter().map(String::as_str).collect();
             let values = self.inner.source.fetch(use_case, &asked).await?;
             Ok(self.remember(use_case, names, values))
@@ -134,7 +134,7 @@ impl Secrets {
         let mut known = self.known();
         for name in names {
             let Some(value) = fetched.remove(name) else {
-                // A removed secret is gone: the last good value only bridges failures of the source.
+                // The last good value of a removed secret is dropped: it only bridges failures of the source.
                 known.remove(&key(use_case, name));
                 return Err(SecretError::Missing { name: name.clone(), remedy: self.inner.source.remedy(use_case, name) });
             };
@@ -153,7 +153,7 @@ impl Secrets {
         if !names.iter().all(usable) {
             return Err(SecretError::Unavailable { names: names.to_vec(), reason });
         }
-        tracing::warn!(use_case, secrets = names.join(", "), error = reason, "secrets not refreshed; their last good values serve on");
+        tracing::warn!(use_case, secrets = names.join(", "), error = reason, "secrets not refreshed; their last good values stay in use");
         let mut values = SecretValues::new();
         for name in names {
             if let Some(known) = known.get_mut(&key(use_case, name)) {

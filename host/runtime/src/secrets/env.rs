@@ -8,8 +8,8 @@ use secrecy::SecretString;
 
 use super::SecretSource;
 
-/// Prefixes of the host's own variables, such as its AWS credentials and its API key. A bundle names the secrets that it wants, and
-/// its author must not get these.
+/// Prefixes of the host's own variables, such as its AWS credentials and its API key. A bundle names its secrets itself, so these
+/// variables must be excluded.
 const RESERVED: [&str; 4] = ["AWS_", "LAMBDA_", "POSTDATE_", "_"];
 
 /// Secrets from the host's environment variables of the same names, for every use case. Refuses the host's own variables.

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{SecretKey, Trust};
 
-/// The most signatures of an envelope.
+/// Most signatures of an envelope.
 const MAX_SIGNATURES: usize = 100;
 
-/// Why an envelope is not believed. Each ends a sentence.
+/// An envelope is not accepted. Each text ends a sentence that begins with the document's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     #[error("is not a signed document: {0}")]
@@ -27,7 +27,7 @@ pub enum EnvelopeError {
     Forged(String),
 }
 
-/// A payload with its type and signatures. As a file it is JSON, with the payload in base64. It may have no signatures.
+/// A payload with its type and any number of signatures. The file is JSON, with the payload in base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     payload_type: String,
@@ -41,7 +41,7 @@ struct Signature {
     sig: String,
 }
 
-/// As it is written.
+/// The JSON document of an envelope.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
@@ -65,15 +65,15 @@ impl Envelope {
         Ok(Self { payload_type: document.payload_type, payload, signatures: document.signatures })
     }
 
-    /// The text of its file.
+    /// Returns the text of the envelope's file.
     pub fn to_json(&self) -> String {
         let payload = BASE64_STANDARD.encode(&self.payload);
         let document = Document { payload_type: self.payload_type.clone(), payload, signatures: self.signatures.clone() };
-        // Strings alone: there is nothing in it that cannot be written.
+        // A document has only strings, which JSON can always represent.
         serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
     }
 
-    /// Adds a signature, in place of an earlier one of the same key.
+    /// Adds a signature. Replaces an earlier one of the same key.
     pub fn sign(&mut self, key: &SecretKey) {
         let keyid = key.public().id();
         self.signatures.retain(|signature| signature.keyid != keyid);
@@ -81,12 +81,12 @@ impl Envelope {
         self.signatures.push(Signature { keyid, sig });
     }
 
-    /// The ids of the keys that are said to have signed it.
+    /// Returns the ids of the keys in the signatures, which are not verified.
     pub fn signers(&self) -> Vec<String> {
         self.signatures.iter().map(|signature| signature.keyid.clone()).collect()
     }
 
-    /// The payload, if it is of this type and signed by a key that is trusted; where no key is asked for, without a look at
+    /// Returns the payload. Fails if it is of another type, or if no trusted key has signed it. Without trusted keys, ignores the
     /// signatures.
     pub fn open(&self, payload_type: &'static str, trust: &Trust) -> Result<&[u8], EnvelopeError> {
         if self.payload_type != payload_type {
@@ -114,7 +114,7 @@ impl Envelope {
     }
 }
 
-/// DSSE's pre-authentication encoding.
+/// Returns the bytes to sign: DSSE's pre-authentication encoding.
 fn signed_bytes(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut bytes = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
     bytes.extend_from_slice(payload);

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 const PREFIX: &str = "ed25519:";
 const PEM_TAG: &str = "PRIVATE KEY";
 
-/// Why a text is no key. It never quotes the text, which may be a secret in the wrong place.
+/// A text is not a key. The error never quotes the text, which may be a secret in the wrong place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     #[error("not a public key: it should be \"ed25519:\" and 44 characters of base64, as `postdate key show` prints it{}", .0)]
@@ -27,7 +27,7 @@ pub enum KeyError {
     Random,
 }
 
-/// Written as `ed25519:` and the key's 32 bytes in base64.
+/// A public key. Its text is `ed25519:` and the key's 32 bytes in base64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicKey([u8; 32]);
 
@@ -61,7 +61,7 @@ impl FromStr for PublicKey {
     }
 }
 
-/// Signs. Its text is a PKCS #8 PEM document (RFC 5958, RFC 8410), which other tools read as well.
+/// A private key. Its text is a PKCS #8 PEM document (RFC 5958, RFC 8410), which other tools read as well.
 pub struct SecretKey {
     pair: Ed25519KeyPair,
 }
@@ -73,7 +73,7 @@ impl fmt::Debug for SecretKey {
 }
 
 impl SecretKey {
-    /// A new key, as the text of its file.
+    /// Returns a new key as the text of its file.
     pub fn generate() -> Result<String, KeyError> {
         let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::Random)?;
         let pem = Pem::new(PEM_TAG, document.as_ref());
@@ -89,7 +89,7 @@ impl SecretKey {
         if document.tag() != PEM_TAG {
             return Err(fault("it is not a PRIVATE KEY"));
         }
-        // Not every tool writes the public key into the document as well.
+        // Some tools do not write the public key into the document.
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(document.contents()).map_err(|error| KeyError::Private(error.to_string()))?;
         Ok(Self { pair })
     }

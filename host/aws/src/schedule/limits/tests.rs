@@ -20,7 +20,7 @@ fn only_names_of_this_deployment_are_accepted() {
 }
 
 #[test]
-fn an_input_may_be_as_long_as_the_limit_and_no_longer() {
+fn an_input_longer_than_the_limit_is_refused() {
     assert!(check_rule_input(&"é".repeat(8192)).is_ok());
     assert!(message(check_rule_input(&"é".repeat(8193))).contains("8193 characters"));
     assert!(check_schedule_input(&"a".repeat(MAX_SCHEDULE_INPUT_BYTES)).is_ok());

@@ -9,7 +9,7 @@ fn check(now: &str, due: &str, has_queue: bool, direct: bool, expected: &str) {
     let (now, due) = (time(now), time(due));
     let route = Route::of(due, now, has_queue, direct);
     let (earliest, latest) = match route {
-        // With the target's wait for the part of a second.
+        // The target host waits for the fraction of a second.
         Route::Queue { delay_seconds } => {
             assert!((0..=900).contains(&delay_seconds));
             let appears = now + TimeDelta::seconds(delay_seconds.into());
@@ -37,7 +37,7 @@ fn check(now: &str, due: &str, has_queue: bool, direct: bool, expected: &str) {
 }
 
 #[test]
-fn near_times_go_through_the_queue() {
+fn a_near_time_uses_the_queue() {
     check("2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z", true, false, "queue 0");
     check("2027-01-01T00:00:00.4Z", "2027-01-01T00:00:01.3Z", true, false, "queue 0");
     check("2027-01-01T00:00:00Z", "2027-01-01T00:00:01.999Z", true, false, "queue 1");
@@ -46,7 +46,7 @@ fn near_times_go_through_the_queue() {
 }
 
 #[test]
-fn times_beyond_the_queue_get_a_rule_for_the_minute_before() {
+fn a_time_beyond_the_queue_gets_a_rule_for_the_minute_before() {
     check("2027-01-01T00:00:00Z", "2027-01-01T00:15:00.001Z", true, false, "at 2027-01-01 00:14");
     check("2027-01-01T00:00:30Z", "2027-01-01T00:15:59Z", true, false, "at 2027-01-01 00:14");
     check("2027-01-01T00:00:00Z", "2027-06-01T12:30:00Z", true, false, "at 2027-06-01 12:29");
@@ -58,7 +58,7 @@ fn times_beyond_the_queue_get_a_rule_for_the_minute_before() {
 }
 
 #[test]
-fn without_a_queue_it_is_the_next_whole_minute() {
+fn without_a_queue_a_request_fires_on_the_next_whole_minute() {
     check("2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z", false, false, "at 2027-01-01 00:01");
     check("2027-01-01T00:00:01Z", "2027-01-01T00:00:02Z", false, false, "at 2027-01-01 00:02");
     check("2027-01-01T00:00:00Z", "2027-01-01T00:15:00Z", false, false, "at 2027-01-01 00:15");
@@ -74,7 +74,7 @@ fn a_direct_target_never_uses_the_queue() {
 }
 
 #[test]
-fn a_message_is_held_for_fifteen_minutes_and_no_longer() {
+fn the_longest_delay_of_a_message_is_fifteen_minutes() {
     let now = time("2027-01-01T00:00:00Z");
     assert_eq!(delay_seconds(now + TimeDelta::milliseconds(899_999), now), Some(899));
     assert_eq!(delay_seconds(now + MAX_DELAY, now), Some(900));

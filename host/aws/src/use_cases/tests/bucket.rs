@@ -1,4 +1,4 @@
-//! A bucket that answers on this machine, as far as these tests ask.
+//! A fake bucket on the loopback address, with the calls that these tests make.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -21,7 +21,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Answers until the test's process ends.
+    /// Starts a bucket that answers until the test's process ends.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -52,18 +52,18 @@ impl Bucket {
         self.objects.lock().unwrap().by_key.insert(key.to_owned(), content.to_owned());
     }
 
-    /// From now on answers are "access denied".
+    /// Sets whether every call is answered with "access denied".
     pub fn refuse(&self, refuses: bool) {
         self.objects.lock().unwrap().refuses = refuses;
     }
 
-    /// What has been asked for since the last time, each with its status.
+    /// Returns the calls for objects since the last time, each as status and key.
     pub fn taken(&self) -> Vec<String> {
         std::mem::take(&mut self.objects.lock().unwrap().taken)
     }
 }
 
-/// One connection, until it is closed.
+/// Serves one connection until it is closed.
 fn serve(stream: &TcpStream, objects: &Mutex<Objects>) {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     while let Some(request) = lines.next() {
@@ -106,7 +106,7 @@ impl Objects {
         (status, etag, body)
     }
 
-    /// What is directly under `use-cases/`.
+    /// Returns the answer to `ListObjectsV2`: the names directly under `use-cases/`.
     fn list(&self) -> String {
         let mut names: Vec<&str> = self.by_key.keys().filter_map(|key| key.strip_prefix("use-cases/")?.split('/').next()).collect();
         names.dedup();

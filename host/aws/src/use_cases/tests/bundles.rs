@@ -1,4 +1,4 @@
-//! Bundles without plugins, as `use-case push` and `plugin compile` leave them.
+//! Bundles without plugins, in the forms that `use-case push` and `plugin compile` write.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use postdate_runtime::artifacts::{Arch, Artifacts};
 use postdate_runtime::trust::SecretKey;
 use postdate_store::{By, Directory, Versions};
 
-/// A bundle that only delivers.
+/// Returns a bundle whose only target is a queue.
 pub fn source(name: &str, description: &str) -> BundleSource {
     let arn = "arn:aws:sqs:eu-west-1:123456789012:away";
     let manifest = format!(
@@ -19,7 +19,7 @@ pub fn source(name: &str, description: &str) -> BundleSource {
     BundleSource { files: [(MANIFEST_FILE.to_owned(), Bytes::from(manifest))].into() }
 }
 
-/// The bundle alone, in a directory.
+/// Writes one bundle into a directory, without a store. Returns its version.
 pub fn write_flat(dir: &Path, name: &str, key: Option<&SecretKey>) -> String {
     let source = source(name, "the one");
     let artifacts = Artifacts::new(&source, &source.use_case().unwrap());
@@ -34,7 +34,7 @@ pub fn write_flat(dir: &Path, name: &str, key: Option<&SecretKey>) -> String {
     version
 }
 
-/// A version in a store, for this machine; not made current.
+/// Publishes a version in a store, with machine code for this machine. Does not make it current.
 pub async fn publish(root: &Path, name: &str, description: &str, key: Option<&SecretKey>) -> String {
     let (store, source) = (Versions::new(Directory::new(root)), source(name, description));
     store.publish(name, &source, By { name: "test", now: DateTime::default() }, key).await.unwrap();
@@ -42,7 +42,7 @@ pub async fn publish(root: &Path, name: &str, description: &str, key: Option<&Se
     source.version()
 }
 
-/// What is below a directory: keys and contents.
+/// Returns the files below a directory, by key, with their contents.
 pub fn files(root: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut directories = vec![root.to_owned()];

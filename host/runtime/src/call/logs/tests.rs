@@ -5,7 +5,7 @@ fn log() -> Arc<CallLog> {
 }
 
 #[test]
-fn lines_are_put_together_from_writes() {
+fn a_line_may_come_from_several_writes() {
     let log = log();
     log.write(Stream::Stdout, b"one\ntw").unwrap();
     log.write(Stream::Stderr, b"err\n").unwrap();
@@ -20,14 +20,14 @@ fn lines_are_put_together_from_writes() {
 }
 
 #[test]
-fn control_characters_and_broken_utf8_are_made_visible() {
+fn control_characters_and_invalid_utf8_are_escaped() {
     let log = log();
     log.write(Stream::Stderr, b"\x1b[31mred\tand \xff\n").unwrap();
     assert_eq!(log.finish().1, ["\\u{1b}[31mred\tand \u{fffd}"]);
 }
 
 #[test]
-fn a_long_line_is_cut_and_the_next_one_is_whole() {
+fn a_long_line_is_cut_and_the_next_line_is_complete() {
     let log = log();
     log.write(Stream::Stdout, &vec![b'x'; 3 * MAX_LINE_BYTES]).unwrap();
     log.write(Stream::Stdout, b"\nnext\n").unwrap();
@@ -37,7 +37,7 @@ fn a_long_line_is_cut_and_the_next_one_is_whole() {
 }
 
 #[test]
-fn too_many_lines_end_in_one_note_but_the_tail_goes_on() {
+fn too_many_lines_are_dropped_with_one_note_and_the_tail_of_stderr_is_kept() {
     let log = log();
     for n in 0..MAX_LINES + 500 {
         log.write(Stream::Stderr, format!("line {n}\n").as_bytes()).unwrap();
@@ -50,7 +50,7 @@ fn too_many_lines_end_in_one_note_but_the_tail_goes_on() {
 }
 
 #[test]
-fn too_many_bytes_end_in_one_note() {
+fn too_many_bytes_are_dropped_with_one_note() {
     let log = log();
     for _ in 0..40 {
         log.write(Stream::Stdout, &[&[b'x'; 3000][..], b"\n"].concat()).unwrap();

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn keys_asked_for_in_vain_are_remembered_up_to_a_bound() {
+fn missing_config_keys_are_recorded_up_to_a_bound() {
     let mut config = WasiConfig::new(PluginConfig::default());
     for key in ["a", "a", &"b".repeat(1000)] {
         assert_eq!(config.get(key), None);

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn files_outside_of_the_bundle_are_refused() {
+fn a_listed_file_outside_the_bundle_is_refused() {
     let artifacts =
         Artifacts { version: "0123456789abcdef".to_owned(), files: [("../x".to_owned(), String::new())].into(), artifacts: Vec::new() };
     let error = Artifacts::open(&artifacts.into_envelope().unwrap(), &Trust::default()).unwrap_err().to_string();
@@ -9,7 +9,7 @@ fn files_outside_of_the_bundle_are_refused() {
 }
 
 #[test]
-fn the_document_is_as_it_is_documented() {
+fn a_list_in_the_documented_form_is_read() {
     let text = r#"{
             "version": "0123456789abcdef",
             "files": {"use-case.toml": "blake3:00"},
@@ -31,13 +31,13 @@ fn the_document_is_as_it_is_documented() {
 }
 
 #[test]
-fn code_that_counts_instructions_is_of_another_engine() {
+fn metering_changes_the_engine_hash() {
     assert_eq!(engine_hash_with(Metering::Off), engine_hash());
     assert_ne!(engine_hash_with(Metering::On), engine_hash());
 }
 
 #[test]
-fn architectures_have_the_names_that_lambda_gives_them() {
+fn architectures_have_the_names_of_aws_lambda() {
     assert_eq!("arm64".parse(), Ok(Arch::Arm64));
     assert_eq!("x86_64".parse(), Ok(Arch::X86_64));
     assert_eq!(

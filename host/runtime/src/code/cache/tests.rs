@@ -15,7 +15,7 @@ fn only_file(dir: &Path, extension: &str) -> PathBuf {
 }
 
 #[test]
-fn kept_code_is_found_until_it_is_damaged() {
+fn cached_code_is_used_until_it_is_damaged() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("made/by/open");
     let engine = engine();
@@ -37,22 +37,22 @@ fn kept_code_is_found_until_it_is_damaged() {
     fs::write(&file, &bytes).unwrap();
     assert!(cache.get(&engine, &wasm).is_none(), "one bit is wrong");
 
-    // Damage that the digest does not tell, because it matches: wasmtime's own check refuses it.
+    // The digest of this damaged code matches, so only wasmtime's own check refuses it.
     fs::write(&file, b"nonsense").unwrap();
     fs::write(digest_path(&file), hex(&Sha256::digest(b"nonsense"))).unwrap();
     assert!(cache.get(&engine, &wasm).is_none());
 
     cache.keep(&engine, &wasm, &code).unwrap().unwrap();
-    assert!(cache.get(&engine, &wasm).is_some(), "to keep it again mends it");
+    assert!(cache.get(&engine, &wasm).is_some(), "keeping the code again repairs the cache");
 
     assert!(cache.keep(&engine, b"other", b"nonsense").unwrap().is_err());
     assert!(cache.get(&engine, b"other").is_none());
     let drafts = fs::read_dir(&dir).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
-    assert_eq!(drafts.count(), 0, "what is not kept goes away");
+    assert_eq!(drafts.count(), 0, "a refused file is deleted");
 }
 
 #[test]
-fn code_that_counts_instructions_lies_beside_code_that_does_not() {
+fn code_with_and_without_metering_is_cached_separately() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("cache");
     let [plain, metered] =
@@ -60,18 +60,18 @@ fn code_that_counts_instructions_lies_beside_code_that_does_not() {
     let wasm = guest("minimal-validate");
     for (engine, other) in [(&plain, &metered), (&metered, &plain)] {
         let cache = Cache::open(&dir, engine).unwrap();
-        assert!(cache.get(engine, &wasm).is_none(), "what is there is of the other kind");
+        assert!(cache.get(engine, &wasm).is_none(), "the cached code is of the other kind");
         let code = engine.precompile_component(&wasm).unwrap();
         cache.keep(engine, &wasm, &code).unwrap().unwrap();
         assert!(cache.keep(other, b"other", &code).unwrap().is_err());
     }
     for engine in [&plain, &metered] {
-        assert!(Cache::open(&dir, engine).unwrap().get(engine, &wasm).is_some(), "one has replaced the other");
+        assert!(Cache::open(&dir, engine).unwrap().get(engine, &wasm).is_some(), "one kind of code has replaced the other");
     }
 }
 
 #[test]
-fn a_directory_that_others_can_write_is_refused() {
+fn a_cache_directory_that_others_can_write_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     for (mode, good) in [(0o700, true), (0o755, true), (0o770, false), (0o777, false), (0o1777, false)] {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();

@@ -1,4 +1,4 @@
-//! Stands in for the compiler in a host that is built without Cranelift. Such a host loads only precompiled bundles.
+//! Replaces the compiler in a host that is built without Cranelift. Such a host loads only precompiled bundles.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub struct Compiler;
 pub struct CacheError;
 
 impl Compiler {
-    /// Fails if there is to be a cache.
+    /// Fails if a cache is configured.
     pub fn new(_: &Engine, _: Metering, _: CompileWith, _: Progress, cache: Option<&Path>) -> Result<Self, CacheError> {
         if cache.is_some() { Err(CacheError) } else { Ok(Self) }
     }

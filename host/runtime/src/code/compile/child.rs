@@ -1,4 +1,4 @@
-//! The compiler's process, seen by its parent, which starts it, feeds it, waits for it, and stops it when it takes too long.
+//! The parent's side of the compiler's process: starts it, sends it the component, waits for it, and stops it at its time limit.
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
@@ -16,16 +16,16 @@ use super::error::CompileError;
 use super::settings::CompileLimits;
 use super::worker::{self, Work};
 
-/// The most bytes of its stderr that are kept; the rest is dropped.
+/// Most bytes of the process's stderr that are kept. The rest is dropped.
 const SAID_BYTES: u64 = 16 << 10;
-/// The last characters of its stderr that an error shows.
+/// Number of characters at the end of stderr that an error shows.
 const SHOWN_CHARS: usize = 400;
-/// The most threads; each costs memory, and more are no faster.
+/// Most threads of the process. Each costs memory, and more are not faster.
 const MAX_THREADS: usize = 8;
 /// The standard library's message before it aborts for lack of memory.
 const NO_MEMORY: &str = "memory allocation of ";
 
-/// Compiles in a process of its own. Dropping this future kills the process.
+/// Compiles in a separate process. Dropping this future kills the process.
 pub async fn compile(
     program: &Path,
     arguments: &[OsString],
@@ -50,8 +50,8 @@ pub async fn compile(
     }
 }
 
-/// Returns the command without this process's environment, which has secrets, and outside its directory and process group: Ctrl-C
-/// reaches only this process, which then stops the child.
+/// Returns the command, without this process's environment, which has secrets, in another directory and in its own process group, so
+/// that Ctrl-C reaches only this process, which then stops the child.
 fn command(program: &Path, arguments: &[OsString], work: &str) -> Command {
     let threads = available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
     let mut command = Command::new(program);
@@ -61,7 +61,7 @@ fn command(program: &Path, arguments: &[OsString], work: &str) -> Command {
     command
 }
 
-/// Why the parent stopped waiting.
+/// The reasons why the parent stopped waiting.
 enum Cut {
     Output,
     Io(std::io::Error),
@@ -81,7 +81,7 @@ async fn talk(child: &mut Child, wasm: &Bytes, output: u64) -> Result<(ExitStatu
     let give = async {
         // If the process ends before it has read everything, its exit status says why.
         let _ = stdin.write_all(wasm).await;
-        // Left open until the process has ended: it takes the end of stdin for the end of its parent.
+        // Stdin stays open until the process has ended, because the process exits at the end of stdin.
         Ok(stdin)
     };
     let take = async {
@@ -124,7 +124,7 @@ fn judge(status: ExitStatus, code: Vec<u8>, said: &[u8], limits: &CompileLimits)
         return Err(CompileError::Memory { limit: memory });
     }
     match status.signal() {
-        // These signals come from outside. A defect ends a process by other signals.
+        // These signals are sent by a person or the system. A defect causes other signals.
         Some(signal)
             if [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].iter().any(|outside| outside.as_raw() == signal) =>
         {

@@ -19,19 +19,19 @@ pub use crate::code::cache::CacheError;
 use crate::code::deserialize;
 use crate::engine::config::Metering;
 
-/// Compiles components for one engine, or finds them compiled.
+/// Compiles components for one engine, or returns them from the cache.
 pub struct Compiler {
     engine: Engine,
     metering: Metering,
     with: CompileWith,
     progress: Progress,
     cache: Option<Arc<Cache>>,
-    /// Held while a component is compiled, so that many at once do not take the machine.
+    /// Held while a component is compiled, so that only one is compiled at a time.
     turn: Mutex<()>,
 }
 
 impl Compiler {
-    /// Opens the cache, if there is to be one. Fails if its directory cannot be used.
+    /// Opens the cache, if one is configured. Fails if its directory cannot be used.
     pub fn new(
         engine: &Engine,
         metering: Metering,
@@ -49,7 +49,7 @@ impl Compiler {
             return Ok(component);
         }
         let _turn = self.turn.lock().await;
-        // A caller that waited for the same component finds it compiled.
+        // Another caller may have compiled the same component during the wait.
         if let Some(component) = self.cached(wasm).await? {
             return Ok(component);
         }
@@ -84,13 +84,13 @@ impl Compiler {
     }
 }
 
-/// Loads machine code that was just compiled, and keeps it in the cache if there is one. Blocks on the file system.
+/// Loads machine code that was just compiled, and stores it in the cache if there is one. Blocks on the file system.
 fn load(engine: &Engine, cache: Option<&Cache>, wasm: &[u8], code: &[u8]) -> Result<Component, CompileError> {
     let invalid = |error| CompileError::Invalid(format!("{error:#}"));
     if let Some(cache) = cache {
         match cache.keep(engine, wasm, code) {
             Ok(loaded) => return loaded.map_err(invalid),
-            // A cache that cannot be written only costs time.
+            // Without a cache entry, the next start compiles again.
             Err(error) => tracing::warn!(%error, "a compiled plugin could not be cached"),
         }
     }

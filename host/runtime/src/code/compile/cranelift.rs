@@ -8,7 +8,7 @@ use super::error::CompileError;
 use crate::code::artifacts::Arch;
 use crate::engine::config::{Allocation, Metering, engine_config};
 
-/// Why a component was not compiled. A worker writes it to stderr as JSON.
+/// A component was not compiled. A worker writes the failure to stderr as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CompileFailure {
@@ -19,7 +19,7 @@ pub enum CompileFailure {
 }
 
 impl CompileFailure {
-    /// `memory` is the compiler's limit in bytes.
+    /// Converts the failure to an error. `memory` is the compiler's limit in bytes.
     pub fn into_error(self, memory: u64) -> CompileError {
         match self {
             Self::Invalid(reason) => CompileError::Invalid(reason),
@@ -39,7 +39,7 @@ pub enum Target {
     Every(Arch),
 }
 
-/// Returns the machine code of a component.
+/// Compiles a component to machine code.
 pub fn compile(wasm: &[u8], target: Target) -> Result<Vec<u8>, CompileFailure> {
     let config = match target {
         Target::Here(metering) => Ok(engine_config(Allocation::OnDemand, metering)),
@@ -51,8 +51,8 @@ pub fn compile(wasm: &[u8], target: Target) -> Result<Vec<u8>, CompileFailure> {
     })
 }
 
-/// The configuration for compiling ahead of time. It infers no feature of this machine's processor, so the code runs on every
-/// processor of the architecture; a host that infers its own features loads it.
+/// Returns the configuration for precompiling. Infers no feature of this machine's processor, so the code runs on every processor of the
+/// architecture, and also loads in a host that infers its own features.
 pub fn ahead_config(arch: Arch) -> wasmtime::Result<Config> {
     let mut config = engine_config(Allocation::OnDemand, Metering::Off);
     config.target(arch.triple())?;

@@ -1,4 +1,4 @@
-//! Why a component was not compiled.
+//! Errors of compiling a component.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub enum CompileError {
     Memory { limit: u64 },
     #[error("compiles to more than {limit} bytes of machine code, the most that is taken: make it smaller")]
     Output { limit: u64 },
-    /// By a person, or by a machine that has run out of memory; the signal does not tell.
+    /// A person or an out-of-memory killer ended the process; the signal is the same.
     #[error("was not compiled: the compiler's process was killed (signal {signal}); if nobody did it, the machine may be short of memory")]
     Killed { signal: i32 },
     #[error("made the compiler crash ({how}), which is a defect of the host: please report it with the plugin{}", shown(said))]
@@ -44,7 +44,7 @@ impl CompileError {
     }
 }
 
-/// Runs what blocks away from the threads that answer requests. A panic is a defect, and becomes [`CompileError::Crashed`].
+/// Runs blocking work on other threads than those that answer requests. A panic is a defect, and becomes [`CompileError::Crashed`].
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, CompileError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| CompileError::Crashed { how: "it panicked".into(), said: panic_text(error) })
@@ -57,7 +57,7 @@ fn panic_text(error: tokio::task::JoinError) -> String {
 }
 
 fn shown(said: &str) -> String {
-    if said.is_empty() { String::new() } else { format!("; its last words: {said}") }
+    if said.is_empty() { String::new() } else { format!("; stderr: {said}") }
 }
 
 #[cfg(test)]

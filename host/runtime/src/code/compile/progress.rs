@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use postdate_core::plugin::Role;
 
-/// The period of reports to an observer, and the number of such periods between two lines in the log.
+/// Period of the reports to an observer, and the number of periods between two lines in the log.
 #[cfg(feature = "compile")]
 const TELL: Duration = Duration::from_secs(1);
 #[cfg(feature = "compile")]
 const LOG_EACH: u64 = 5;
 
-/// The plugin that machine code is made of: for messages.
+/// The plugin that is compiled, for messages.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
     pub use_case: &'a str,
@@ -26,10 +26,10 @@ pub struct Subject<'a> {
 pub struct Compiling<'a> {
     pub use_case: &'a str,
     pub role: Role,
-    /// Size of the component.
+    /// Size of the component in bytes.
     pub bytes: u64,
     pub elapsed: Duration,
-    /// This is the last report.
+    /// True in the last report.
     pub ended: bool,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Debug for Progress {
     }
 }
 
-/// Waits for `work`, which compiles, and reports meanwhile.
+/// Waits for the compile `work`, and reports its progress.
 #[cfg(feature = "compile")]
 pub(super) async fn watched<T, E: fmt::Display>(
     progress: &Progress,

@@ -1,20 +1,20 @@
-//! How a host compiles plugins, and what compiling one plugin may use up.
+//! Settings of a host's compiler: its process, and the limits of one compile.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Environment variables that set the limits, where the operator may. The error about a limit names its variable.
+/// Environment variables by which the operator sets a limit. The error about a limit names its variable.
 pub const TIME_VARIABLE: &str = "POSTDATE_COMPILE_TIME";
 pub const MEMORY_VARIABLE: &str = "POSTDATE_COMPILE_MEMORY";
 
 /// The process that compiles plugins.
 #[derive(Debug, Clone, Default)]
 pub enum CompileWith {
-    /// In this process, without limits: for tests and benchmarks, whose plugins are their own.
+    /// This process, without limits: for tests and benchmarks, which compile only trusted plugins.
     #[default]
     InProcess,
-    /// In a process of its own for each plugin. The process is stopped when it passes a limit.
+    /// A separate process for each plugin, which is stopped when it exceeds a limit.
     Child {
         /// An absolute path. The program gets one argument after `arguments`, and passes it to `compile_worker`.
         program: PathBuf,
@@ -23,20 +23,20 @@ pub enum CompileWith {
     },
 }
 
-/// Processor time may be this many times the wall clock's, since compiling uses several processors.
+/// Limit of processor time as a multiple of the wall clock's, because compiling uses several processors.
 const CPU_FACTOR: u32 = 4;
 
 /// The limits of one compile. The defaults are several times what a JavaScript or Python plugin, its interpreter included,
 /// takes on a small and busy machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileLimits {
-    /// Wall clock.
+    /// Wall-clock time.
     pub time: Duration,
-    /// Processor time of all threads together; counted in whole seconds, at least one.
+    /// Processor time of all threads together, in whole seconds, at least one.
     pub cpu: Duration,
-    /// Bytes that the compiler may allocate.
+    /// Most bytes that the compiler may allocate.
     pub memory: u64,
-    /// Bytes of machine code.
+    /// Largest machine code, in bytes.
     pub output: u64,
 }
 

@@ -21,17 +21,17 @@ const UNWRITTEN: u8 = 6;
 
 /// A low priority that still runs on a busy machine.
 const NICENESS: i32 = 15;
-/// Three streams, and a few for the standard library.
+/// Most open files: three streams, and a few for the standard library.
 const OPEN_FILES: u64 = 16;
-/// Address space beyond what may be allocated: this program, stacks, and what the C library sets aside for each thread.
+/// Address space beyond the allocated memory, in bytes: for the program, stacks, and the C library's reservation for each thread.
 const ADDRESS_SPACE_SLACK_BYTES: u64 = 4 << 30;
 
 /// The one argument of a compiler's process, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
-    /// Length of the component on stdin. Stdin stays open after the component; its end means that the parent has ended.
+    /// Length of the component on stdin, in bytes. Stdin stays open after the component; its end means that the parent has ended.
     pub bytes: u64,
-    /// Bytes that may be allocated.
+    /// Most bytes that may be allocated.
     pub memory: u64,
     pub cpu_seconds: u64,
     pub target: Target,
@@ -63,26 +63,26 @@ pub fn compile_worker(work: &str) -> ExitCode {
 }
 
 fn end(code: u8, said: &str) -> ExitCode {
-    // There may be no reader.
+    // Ignores an error, because stderr may have no reader.
     let _ = io::stderr().write_all(said.as_bytes());
     ExitCode::from(code)
 }
 
 fn confine(work: &Work) -> io::Result<()> {
     limit(Resource::Core, 0)?;
-    // It writes to pipes only.
+    // The process writes only to pipes, so it may write no file.
     limit(Resource::Fsize, 0)?;
     limit(Resource::Nofile, OPEN_FILES)?;
     limit(Resource::Cpu, work.cpu_seconds)?;
-    // Allocated memory. Address space is limited as well, for kernels that do not count every mapping as data.
+    // `Data` limits allocated memory. `As` limits address space as well, for kernels that do not count every mapping as data.
     limit(Resource::Data, work.memory)?;
     limit(Resource::As, work.memory.saturating_add(ADDRESS_SPACE_SLACK_BYTES))?;
-    // Threads that start later inherit it. If it is refused, the compiler only slows others down.
+    // Later threads inherit the priority. Without it, the compiler only slows other processes down.
     let _ = nice(NICENESS);
     Ok(())
 }
 
-/// Lowers a limit; never raises it, which few processes may.
+/// Lowers a limit. Never raises one, because most processes may not.
 fn limit(resource: Resource, wanted: u64) -> io::Result<()> {
     let most = getrlimit(resource).maximum.map_or(wanted, |maximum| wanted.min(maximum));
     // The hard limit of processor time kills a process that ignores the signal of the soft limit.
@@ -97,7 +97,7 @@ fn read(bytes: u64) -> Result<Vec<u8>, CompileFailure> {
     if wasm.len() as u64 != bytes {
         return Err(cut_short(io::ErrorKind::UnexpectedEof.into()));
     }
-    // The parent holds the other end of stdin, and leaves it open.
+    // The parent leaves stdin open, so the end of stdin means that the parent has ended.
     let watch = || {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         std::process::exit(LEFT_ALONE);

@@ -2,7 +2,7 @@ use std::io::Write as _;
 
 use super::*;
 
-/// A size that is hashed by several threads.
+/// A size in bytes that several threads hash.
 const LARGE_BYTES: usize = 24 << 20;
 
 fn file(bytes: &[u8]) -> File {
@@ -13,7 +13,7 @@ fn file(bytes: &[u8]) -> File {
 
 #[test]
 fn a_file_of_any_size_has_the_digest_of_its_bytes() {
-    // From the specification of BLAKE3: the digest of nothing.
+    // From BLAKE3's specification: the digest of an empty file.
     assert_eq!(digest(b""), "blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
     let bytes: Vec<u8> = (0..u32::try_from(LARGE_BYTES / 4).unwrap()).flat_map(u32::to_le_bytes).collect();
     for length in [0, 1, 1_024, 1_025, 600_000, 2 << 20, (2 << 20) + 1, LARGE_BYTES] {
@@ -22,7 +22,7 @@ fn a_file_of_any_size_has_the_digest_of_its_bytes() {
 }
 
 #[test]
-fn the_open_file_is_hashed_and_not_another_of_its_name() {
+fn the_open_file_is_hashed_after_its_name_points_elsewhere() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("code");
     std::fs::write(&path, "compiled").unwrap();

@@ -14,7 +14,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn another_architecture_is_kept_while_the_version_is_the_same() {
+async fn code_for_another_architecture_is_kept_until_the_version_changes() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("made/compiled");
     let mut source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
@@ -28,7 +28,7 @@ async fn another_architecture_is_kept_while_the_version_is_the_same() {
     for artifact in &both.artifacts {
         let code = fs::read(dir.join(&artifact.file)).unwrap();
         assert_eq!((artifact.bytes, &artifact.digest), (code.len() as u64, &digest(&code)));
-        // The machine of an ELF file: 62 is x86_64, 183 is AArch64.
+        // The field `e_machine` of an ELF file: 62 is x86_64, 183 is AArch64.
         assert_eq!(code[18], if artifact.arch == Arch::X86_64 { 62 } else { 183 }, "{}", artifact.file);
     }
 
@@ -36,7 +36,7 @@ async fn another_architecture_is_kept_while_the_version_is_the_same() {
     source.files.insert(postdate_core::use_case::MANIFEST_FILE.into(), manifest.into());
     let one = compile_into(&dir, &source, Arch::X86_64).await;
     assert_ne!(one.version, both.version);
-    assert_eq!(one.artifacts.len(), 1, "the other is of the old version");
+    assert_eq!(one.artifacts.len(), 1, "the list has no code of the old version");
     assert_eq!(names(&dir), ["artifacts.json", "process.x86_64.cwasm"]);
 }
 
@@ -55,7 +55,7 @@ async fn a_component_that_is_both_plugins_is_compiled_once() {
     let [validate, process] = &compiled[..] else { panic!("{}", compiled.len()) };
     assert_eq!((validate.artifact.role, process.artifact.role), (Role::Validate, Role::Process));
     assert_eq!(validate.artifact.digest, process.artifact.digest);
-    // The very same bytes in memory, and not another compilation's.
+    // Both roles share the same bytes in memory, so there was one compile.
     assert_eq!(validate.code.as_ptr(), process.code.as_ptr());
 }
 

@@ -2,13 +2,13 @@ use super::*;
 use crate::testing::guest;
 
 #[test]
-fn a_component_tells_its_exports() {
+fn the_exports_of_a_component_are_read() {
     let Kind::Component { exports, .. } = read(&guest("minimal-validate")) else { panic!("not a component") };
     assert!(exports.iter().any(|name| name == "postdate:plugin/validate@1.0.0"), "{exports:?}");
 }
 
 #[test]
-fn whatever_is_not_a_component_is_named() {
+fn each_kind_of_other_file_is_recognized() {
     assert_eq!(read(b""), Kind::Empty);
     assert_eq!(read(b"  (component)"), Kind::Text);
     assert_eq!(read(b"#!/bin/sh\n"), Kind::Unknown);
@@ -17,11 +17,11 @@ fn whatever_is_not_a_component_is_named() {
 }
 
 #[test]
-fn every_truncation_is_damage_and_none_a_panic() {
+fn a_truncated_component_is_damaged_and_causes_no_panic() {
     let whole = guest("minimal-validate");
     for length in (5..whole.len()).step_by(whole.len() / 97 + 1) {
         let kind = read(&whole[..length]);
-        // A cut between two sections leaves a component that is well-formed, with less in it.
+        // A cut between two sections leaves a smaller component that is well-formed.
         assert!(matches!(kind, Kind::Damaged { .. } | Kind::Component { .. }), "{length}: {kind:?}");
     }
     assert!(matches!(read(&whole[..whole.len() / 2]), Kind::Damaged { .. }));

@@ -4,7 +4,7 @@ use super::*;
 use crate::testing::guest;
 
 #[test]
-fn an_instruction_counts_once_whatever_it_moves() {
+fn an_instruction_counts_as_one_regardless_of_its_bytes() {
     let engine = Engine::new(&engine_config(Allocation::OnDemand, Metering::On)).unwrap();
     let module = r#"(module (memory 1) (func (export "run") (param i32)
         (memory.fill (i32.const 0) (i32.const 0) (local.get 0)) (memory.copy (i32.const 0) (i32.const 8) (local.get 0))))"#;
@@ -17,11 +17,11 @@ fn an_instruction_counts_once_whatever_it_moves() {
         instance.get_typed_func::<i32, ()>(&mut store, "run").unwrap().call(&mut store, bytes).unwrap();
         1_000_000 - store.get_fuel().unwrap()
     };
-    assert_eq!((count(1), count(60_000)), (9, 9), "eight, and the function's start");
+    assert_eq!((count(1), count(60_000)), (9, 9), "eight instructions, and one for the function's start");
 }
 
 #[test]
-fn code_of_one_engine_loads_in_another() {
+fn code_loads_in_every_engine_with_the_same_settings() {
     let engine = |allocation| Engine::new(&engine_config(allocation, Metering::Off)).unwrap();
     let engines = [
         engine(Allocation::OnDemand),
@@ -36,7 +36,7 @@ fn code_of_one_engine_loads_in_another() {
             crate::code::deserialize::load_file(to, &std::fs::File::open(&path).unwrap()).unwrap();
         }
     }
-    // Code of an engine with other settings does not load, nor code that counts instructions in an engine that does not.
+    // Code of an engine with other settings does not load. Code with metering does not load in an engine without.
     let metered = Engine::new(&engine_config(Allocation::OnDemand, Metering::On)).unwrap();
     assert!(crate::code::deserialize::load_file(&metered, &std::fs::File::open(&path).unwrap()).is_err());
     std::fs::write(&path, metered.precompile_component(&guest("minimal-validate")).unwrap()).unwrap();

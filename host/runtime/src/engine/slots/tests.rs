@@ -7,7 +7,7 @@ fn plugin(use_case: &str, role: Role) -> Identity {
 }
 
 #[tokio::test]
-async fn validators_of_one_use_case_leave_slots_to_others() {
+async fn validators_of_one_use_case_take_at_most_half_of_the_slots() {
     let slots = Slots::new(4);
     let (greedy, other) = (plugin("greedy", Role::Validate), plugin("other", Role::Validate));
     let taken = [slots.take(&greedy, NOW).await.unwrap(), slots.take(&greedy, NOW).await.unwrap()];
@@ -21,7 +21,7 @@ async fn validators_of_one_use_case_leave_slots_to_others() {
 }
 
 #[tokio::test]
-async fn one_slot_is_enough_for_everything() {
+async fn a_runtime_with_one_slot_runs_validators_and_processors() {
     let slots = Slots::new(1);
     for role in [Role::Validate, Role::Process] {
         assert!(slots.take(&plugin("x", role), NOW).await.is_ok());

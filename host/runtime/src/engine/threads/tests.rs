@@ -9,10 +9,10 @@ fn here() -> Option<String> {
 }
 
 #[tokio::test]
-async fn only_a_call_that_does_not_end_at_once_moves() {
+async fn only_a_call_that_waits_moves_to_another_thread() {
     let threads = Threads::default();
     assert_eq!(threads.drive(Box::pin(async { here() })).await, here());
-    assert!(threads.0.get().is_none(), "threads were started for nothing");
+    assert!(threads.0.get().is_none(), "threads were started for a call that does not wait");
     let moved = threads.drive(Box::pin(async {
         tokio::task::yield_now().await;
         here()
@@ -21,7 +21,7 @@ async fn only_a_call_that_does_not_end_at_once_moves() {
 }
 
 #[tokio::test]
-async fn a_call_without_waiter_is_dropped() {
+async fn a_call_is_dropped_with_its_waiter() {
     struct Told(Arc<AtomicBool>);
     impl Drop for Told {
         fn drop(&mut self) {
@@ -41,12 +41,12 @@ async fn a_call_without_waiter_is_dropped() {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("the call goes on");
+    panic!("the call still runs");
 }
 
 #[tokio::test]
 #[should_panic(expected = "of the call")]
-async fn a_panic_is_the_callers() {
+async fn a_panic_of_a_call_reaches_its_caller() {
     let call = async {
         tokio::task::yield_now().await;
         panic!("of the call");

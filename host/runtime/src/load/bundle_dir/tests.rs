@@ -11,7 +11,7 @@ fn bundle() -> tempfile::TempDir {
 }
 
 #[test]
-fn only_cases_and_what_the_manifest_names_is_read() {
+fn only_test_cases_and_files_named_in_the_manifest_are_read() {
     let dir = bundle();
     std::fs::create_dir(dir.path().join("cases")).unwrap();
     for name in ["one.toml", "notes.txt", ".swap.toml"] {
@@ -25,7 +25,7 @@ fn only_cases_and_what_the_manifest_names_is_read() {
 }
 
 #[test]
-fn a_missing_file_is_named() {
+fn the_error_names_a_missing_file() {
     let dir = bundle();
     std::fs::remove_file(dir.path().join("s.json")).unwrap();
     let error = read_bundle_dir(dir.path()).unwrap_err().to_string();
@@ -36,7 +36,7 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn links_out_directories_and_large_files_are_refused() {
+fn links_that_leave_the_bundle_directories_and_large_files_are_refused() {
     let outside = tempfile::NamedTempFile::new().unwrap();
     let dir = bundle();
     let schema = dir.path().join("s.json");

@@ -2,7 +2,7 @@ use super::*;
 use crate::testing::guest;
 
 #[test]
-fn guests_of_the_contract_have_its_types() {
+fn guests_built_against_the_contract_have_its_types() {
     let engine = Engine::new(&crate::engine_config(crate::Allocation::OnDemand, crate::Metering::Off)).unwrap();
     for (name, roles) in [("minimal-validate", vec![Role::Validate]), ("minimal-process", vec![Role::Process])] {
         let component = Component::from_binary(&engine, &guest(name)).unwrap();

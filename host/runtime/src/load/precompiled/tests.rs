@@ -1,4 +1,4 @@
-//! Loading what was compiled ahead of time: the same answers as compiled here, and each thing that does not fit by name.
+//! Loads precompiled bundles. They answer like a bundle that is compiled at load, and an error names each mismatch.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ const OTHER: Arch = if matches!(HERE, Arch::X86_64) { Arch::Arm64 } else { Arch:
 const MANIFEST: &str = "[validate]\nplugin = 'minimal-validate.wasm'\n\
                         [process]\nplugin = 'puppet.wasm'\nsecrets = ['KEY']\nconfig-files = { schema = 's.json' }\n";
 
-/// A directory with all that a host gets: everything but the `.wasm` files.
+/// Returns a directory with the files that a host gets: a precompiled bundle without its `.wasm` files.
 fn compiled(source: &BundleSource, archs: &[Arch]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let use_case = source.use_case().unwrap();
@@ -49,7 +49,7 @@ fn code_path(dir: &TempDir) -> PathBuf {
     dir.path().join(format!("{ARTIFACTS_DIR}/process.{HERE}.cwasm"))
 }
 
-/// Changes the list, keeping it well-formed.
+/// Changes the list of machine code, and keeps it well-formed.
 fn relist(dir: &TempDir, change: impl FnOnce(&mut Artifacts)) {
     let path = dir.path().join(ARTIFACTS_DIR).join(ARTIFACTS_FILE);
     let envelope = Envelope::parse(&fs::read(&path).unwrap()).unwrap();
@@ -59,7 +59,7 @@ fn relist(dir: &TempDir, change: impl FnOnce(&mut Artifacts)) {
     fs::write(path, artifacts.into_envelope().unwrap().to_json()).unwrap();
 }
 
-/// Puts other bytes in the place of the machine code, and lists them rightly: a fault of who compiled, no damage.
+/// Replaces the machine code by other bytes, and lists their correct digest, as a faulty compiler would.
 fn replace_code(dir: &TempDir, code: &[u8]) {
     fs::write(code_path(dir), code).unwrap();
     relist(dir, |artifacts| {
@@ -74,15 +74,15 @@ fn check_refused(dir: &TempDir, expected: &str) {
         let bundle = read_precompiled_dir(dir.path(), &Trust::default()).map_err(|error| error.to_string())?;
         runtime().load_precompiled(&bundle, &Secrets::none()).await.map_err(|error| error.to_string())
     };
-    let error = tokio::runtime::Runtime::new().unwrap().block_on(load).expect_err("it was loaded");
+    let error = tokio::runtime::Runtime::new().unwrap().block_on(load).expect_err("the bundle was loaded");
     assert!(error.contains(expected), "{expected:?} is not in: {error}");
     let name = dir.path().file_name().unwrap().to_string_lossy();
     let fix = format!(": compile it with: postdate plugin compile {name} --arch {HERE}");
-    assert!(error.ends_with(&fix), "it does not say what to do: {error}");
+    assert!(error.ends_with(&fix), "the error does not say what to do: {error}");
 }
 
 #[tokio::test]
-async fn a_compiled_bundle_answers_as_one_compiled_here_does() {
+async fn a_precompiled_bundle_answers_like_a_bundle_compiled_at_load() {
     let source = whole();
     let dir = compiled(&source, &[Arch::X86_64, Arch::Arm64]);
     let secrets = Secrets::of(|name| (name == "KEY").then(|| "hush".to_owned()));
@@ -111,16 +111,16 @@ async fn a_compiled_bundle_answers_as_one_compiled_here_does() {
 async fn a_host_loads_only_the_plugin_that_it_calls() {
     let dir = compiled(&whole(), &[HERE]);
     fs::remove_file(code_path(&dir)).unwrap();
-    // Neither the code of the processor nor its secret is asked for.
+    // The host reads neither the processor's code nor its secret.
     let bundle = read_precompiled_dir(dir.path(), &Trust::default()).unwrap().only(Role::Validate);
     let loaded = runtime().load_precompiled(&bundle, &Secrets::none()).await.unwrap();
     assert!(loaded.validate(input("{}")).await.is_ok());
     assert!(loaded.process(job("{}"), None).await.is_err());
 }
 
-/// From a compiler that infers nothing to hosts that infer what their processor has, and back.
+/// Loads code of an engine without processor features in engines that infer them, and in the other direction.
 #[test]
-fn code_for_any_processor_loads_on_this_one_and_the_reverse() {
+fn code_with_and_without_processor_features_loads_on_this_machine() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("code");
     let baseline = wasmtime::Engine::new(&ahead_config(HERE).unwrap()).unwrap();
@@ -137,7 +137,7 @@ fn code_for_any_processor_loads_on_this_one_and_the_reverse() {
 }
 
 #[test]
-fn one_wrong_bit_is_found() {
+fn machine_code_with_one_changed_bit_is_refused() {
     let dir = small();
     let mut code = fs::read(code_path(&dir)).unwrap();
     let (whole, middle) = (code.len(), code.len() / 2);
@@ -150,24 +150,24 @@ fn one_wrong_bit_is_found() {
 }
 
 #[test]
-fn another_architecture_is_refused() {
+fn code_for_another_architecture_is_refused() {
     let source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
     check_refused(&compiled(&source, &[OTHER]), &format!("has not been compiled for {HERE}"));
-    // And code that is listed as another architecture's than it is.
+    // The list gives this machine's architecture for code of another one.
     let dir = compiled(&source, &[OTHER]);
     relist(&dir, |artifacts| artifacts.artifacts[0].arch = HERE);
     check_refused(&dir, "cannot be loaded from compiled/process");
 }
 
 #[test]
-fn another_engine_is_refused() {
+fn code_of_another_engine_is_refused() {
     let dir = small();
     relist(&dir, |artifacts| artifacts.artifacts[0].engine = "0011223344556677".into());
     check_refused(&dir, "other engine settings (0011223344556677)");
     relist(&dir, |artifacts| artifacts.artifacts[0].wasmtime = "48.0.0".into());
     check_refused(&dir, &format!("was compiled by wasmtime 48.0.0, and this host runs {WASMTIME_VERSION}"));
 
-    // Listed as this host's, and still not: wasmtime's own check.
+    // The list gives this host's engine for code of another one: wasmtime's own check refuses it.
     let dir = small();
     let stranger = wasmtime::Engine::default().precompile_component(&guest("minimal-process")).unwrap();
     replace_code(&dir, &stranger);
@@ -175,7 +175,7 @@ fn another_engine_is_refused() {
 }
 
 #[test]
-fn missing_machine_code_or_list_is_named() {
+fn the_error_names_missing_machine_code_or_a_missing_list() {
     let dir = small();
     fs::remove_file(code_path(&dir)).unwrap();
     check_refused(&dir, &format!("cannot be read from compiled/process.{HERE}.cwasm (entity not found)"));
@@ -188,9 +188,9 @@ fn missing_machine_code_or_list_is_named() {
 }
 
 #[test]
-fn files_that_are_no_machine_code_are_refused() {
+fn a_file_that_is_not_machine_code_is_refused() {
     let dir = small();
-    // A host without a compiler must not be made to believe that it has machine code before it.
+    // A listed file that is WebAssembly must not be loaded as machine code.
     replace_code(&dir, &guest("minimal-process"));
     check_refused(&dir, "cannot be loaded from compiled/process");
     replace_code(&dir, b"");
@@ -198,7 +198,7 @@ fn files_that_are_no_machine_code_are_refused() {
 }
 
 #[tokio::test]
-async fn only_what_a_trusted_key_signed_is_loaded_where_there_are_trusted_keys() {
+async fn with_trusted_keys_only_signed_machine_code_loads() {
     let key = SecretKey::from_pem(&SecretKey::generate().unwrap()).unwrap();
     let trust = Trust::new(vec![key.public()]);
     let source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
@@ -214,7 +214,7 @@ async fn only_what_a_trusted_key_signed_is_loaded_where_there_are_trusted_keys()
     let error = read_precompiled_dir(dir.path(), &other).unwrap_err().to_string();
     assert!(error.contains(&format!("is signed by the key {}", key.public().id())), "{error}");
 
-    // One bit of the code: the list is still believed, and what it lists is not there.
+    // One changed bit of the code: the signed list is accepted, but the digest does not match.
     let bundle = read_precompiled_dir(dir.path(), &trust).unwrap();
     let mut bytes = fs::read(code_path(&dir)).unwrap();
     let middle = bytes.len() / 2;
@@ -222,14 +222,14 @@ async fn only_what_a_trusted_key_signed_is_loaded_where_there_are_trusted_keys()
     fs::write(code_path(&dir), &bytes).unwrap();
     let error = runtime.load_precompiled(&bundle, &none).await.unwrap_err().to_string();
     assert!(error.contains("is damaged"), "{error}");
-    // The list made to fit: by somebody who has no key.
+    // A list that was changed to match the code has no signature.
     replace_code(&dir, &bytes);
     assert!(read_precompiled_dir(dir.path(), &trust).unwrap_err().to_string().contains("is not signed"));
 }
 
 #[test]
-fn machine_code_is_judged_as_its_plugin_would_be() {
-    // Whatever the list says that it is.
+fn machine_code_of_an_unsuitable_plugin_is_refused_like_its_wasm() {
+    // The list says that the code is a processor's.
     let source = bundle("[process]\nplugin = 'minimal-process.wasm'\n", &["minimal-process"]);
     let dir = compiled(&source, &[HERE]);
     let engine = wasmtime::Engine::new(&ahead_config(HERE).unwrap()).unwrap();
@@ -240,7 +240,7 @@ fn machine_code_is_judged_as_its_plugin_would_be() {
 }
 
 #[tokio::test]
-async fn a_runtime_that_counts_instructions_refuses_code_that_does_not() {
+async fn a_metering_runtime_refuses_code_without_metering() {
     let bundle = read_precompiled_dir(small().path(), &Trust::default()).unwrap();
     let runtime = crate::Runtime::new(crate::Options { slots: 1, metering: Metering::On, ..crate::Options::default() }).unwrap();
     let error = runtime.load_precompiled(&bundle, &Secrets::none()).await.unwrap_err().to_string();
@@ -248,7 +248,7 @@ async fn a_runtime_that_counts_instructions_refuses_code_that_does_not() {
 }
 
 #[test]
-fn a_manifest_that_has_changed_does_not_go_by_the_old_version() {
+fn a_bundle_whose_manifest_changed_after_compiling_is_refused() {
     let dir = small();
     let path = dir.path().join(MANIFEST_FILE);
     let changed = fs::read_to_string(&path).unwrap() + "timeout = '3s'\n";
@@ -257,7 +257,7 @@ fn a_manifest_that_has_changed_does_not_go_by_the_old_version() {
 }
 
 #[test]
-fn a_file_elsewhere_is_not_opened() {
+fn a_listed_file_outside_the_bundle_is_not_opened() {
     let dir = small();
     let outside = tempfile::tempdir().unwrap();
     let elsewhere = outside.path().join("code");
@@ -272,7 +272,7 @@ fn a_file_elsewhere_is_not_opened() {
 }
 
 #[tokio::test]
-async fn names_in_machine_code_are_those_of_the_component() {
+async fn machine_code_keeps_the_names_of_the_components_imports_and_exports() {
     let dir = compiled(&whole(), &[HERE]);
     let runtime = runtime();
     let code = fs::File::open(code_path(&dir)).unwrap();

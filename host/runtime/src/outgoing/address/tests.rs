@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn only_public_addresses_are_public() {
+fn addresses_of_special_purpose_registries_are_not_public() {
     for (text, public) in [
         ("93.184.216.34", true),
         ("1.1.1.1", true),
@@ -53,7 +53,7 @@ fn only_public_addresses_are_public() {
 }
 
 #[test]
-fn a_named_address_is_allowed() {
+fn an_address_that_the_grant_names_is_allowed() {
     let name = |text: &str| Host::Name(text.to_owned());
     let ip = |text: &str| text.parse::<IpAddr>().unwrap();
     assert!(allowed(&Host::Ip(ip("10.0.0.1")), ip("10.0.0.1")));

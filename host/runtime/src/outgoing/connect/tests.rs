@@ -18,7 +18,7 @@ fn get(url: &str) -> (Request<WasiBody>, Origin) {
     (request, origin)
 }
 
-/// Answers one connection with these bytes; returns its port, and what it was sent.
+/// Starts a server that answers one connection with these bytes. Returns its port, and a task that returns the received text.
 async fn serve(answer: &'static str) -> (u16, tokio::task::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -35,7 +35,7 @@ async fn serve(answer: &'static str) -> (u16, tokio::task::JoinHandle<String>) {
 }
 
 #[tokio::test]
-async fn a_granted_address_is_reached_and_redirects_are_left_to_the_plugin() {
+async fn a_granted_address_is_reached_and_a_redirect_is_not_followed() {
     let (port, server) = serve("HTTP/1.1 302 Found\r\nlocation: http://10.0.0.1/\r\ncontent-length: 2\r\n\r\nok").await;
     let (request, origin) = get(&format!("http://127.0.0.1:{port}/a?b=c"));
     let (response, io) = send(request, RequestOptions::default(), &origin, &log()).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_granted_address_is_reached_and_redirects_are_left_to_the_plugin() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_runs_into_the_first_byte_timeout() {
+async fn a_silent_server_causes_a_first_byte_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (request, origin) = get(&format!("http://{}", listener.local_addr().unwrap()));
     let options = RequestOptions { first_byte_timeout: Some(Duration::from_millis(20)), ..RequestOptions::default() };
@@ -55,7 +55,7 @@ async fn a_server_that_says_nothing_runs_into_the_first_byte_timeout() {
 }
 
 #[tokio::test]
-async fn a_closed_port_and_a_plain_server_on_https_have_errors_of_their_own() {
+async fn a_closed_port_and_a_failed_tls_handshake_have_their_own_errors() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
@@ -73,7 +73,7 @@ async fn a_closed_port_and_a_plain_server_on_https_have_errors_of_their_own() {
     assert!(log.finish().0[0].text.contains("no TLS connection to https://127.0.0.1"));
 }
 
-/// Answers of a name server, one a look-up; the last one again and again.
+/// A fake name server. Each look-up takes the next answer; the last answer is repeated.
 struct Names {
     answers: Vec<Vec<SocketAddr>>,
     asked: std::sync::atomic::AtomicUsize,
@@ -102,7 +102,7 @@ impl Names {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_to_a_private_address_is_refused_and_nothing_is_connected_to() {
+async fn a_name_that_resolves_to_a_private_address_is_refused_without_a_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = listener.local_addr().unwrap().to_string();
     let mapped = format!("[::ffff:127.0.0.1]:{}", listener.local_addr().unwrap().port());
@@ -117,15 +117,15 @@ async fn a_name_that_leads_to_a_private_address_is_refused_and_nothing_is_connec
 }
 
 #[tokio::test]
-async fn the_checked_address_is_the_one_connected_to() {
+async fn the_host_connects_to_the_address_that_it_checked() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = listener.local_addr().unwrap().to_string();
-    // A second look-up would lead elsewhere.
+    // A second look-up would return another address.
     let names = Names::new(&[&["10.0.0.1:80", &here], &["10.0.0.1:80"]]);
     let (stream, _) = names.connect("http://localhost").await;
     assert_eq!(stream.unwrap().peer_addr().unwrap().to_string(), here, "the private one of the two was left out");
     assert_eq!(names.asked(), 1);
-    // An address in a manifest is no name.
+    // An address in a manifest is not looked up.
     let names = Names::new(&[&[]]);
     assert!(names.connect(&format!("http://{here}")).await.0.is_ok());
     assert_eq!(names.asked(), 0);

@@ -8,7 +8,7 @@ fn check(grant: &str, url: &str, allowed: bool) {
 }
 
 #[test]
-fn a_grant_is_scheme_host_and_port() {
+fn a_grant_matches_scheme_host_and_port() {
     check("https://api.example.com", "https://api.example.com/a?b=c", true);
     check("https://api.example.com", "https://API.Example.COM:443/", true);
     check("http://api.example.com:80", "http://api.example.com", true);
@@ -28,7 +28,7 @@ fn a_grant_is_scheme_host_and_port() {
 }
 
 #[test]
-fn a_text_without_origin_is_refused_with_the_reason() {
+fn a_text_without_an_origin_is_refused_with_the_reason() {
     assert_eq!(Origin::parse("ftp://a.example"), Err(OriginError::Scheme));
     assert_eq!(Origin::parse("/path"), Err(OriginError::Scheme));
     assert_eq!(Origin::parse("http://u:p@a.example"), Err(OriginError::UserInfo));
@@ -37,7 +37,7 @@ fn a_text_without_origin_is_refused_with_the_reason() {
 }
 
 #[test]
-fn is_shown_as_a_manifest_has_it() {
+fn an_origin_is_displayed_in_the_form_of_a_manifest() {
     for text in ["https://api.example.com", "http://127.0.0.1:9000", "http://[::1]", "https://a.example:80"] {
         assert_eq!(Origin::parse(text).unwrap().to_string(), text);
     }

@@ -20,7 +20,7 @@ fn notes(log: &CallLog) -> Vec<String> {
 }
 
 #[test]
-fn requests_are_counted() {
+fn requests_beyond_the_limit_are_refused() {
     let (usage, log) = usage();
     for _ in 0..REQUESTS {
         drop(usage.request().unwrap());
@@ -33,7 +33,7 @@ fn requests_are_counted() {
 }
 
 #[test]
-fn connections_are_counted_while_they_are_open() {
+fn only_open_connections_count_against_the_limit() {
     let (usage, log) = usage();
     let mut open: Vec<_> = (0..CONNECTIONS).map(|_| usage.request().unwrap()).collect();
     assert!(usage.request().is_err());
@@ -43,7 +43,7 @@ fn connections_are_counted_while_they_are_open() {
 }
 
 #[tokio::test]
-async fn bodies_are_counted_all_together() {
+async fn the_body_limit_is_for_all_bodies_together() {
     let (usage, log) = usage();
     let half = usize::try_from(SENT_BYTES / 2).unwrap();
     for _ in 0..2 {
@@ -55,7 +55,7 @@ async fn bodies_are_counted_all_together() {
 }
 
 #[tokio::test]
-async fn an_endless_response_ends_at_the_limit() {
+async fn an_endless_response_is_stopped_at_the_limit() {
     struct Endless;
     impl Body for Endless {
         type Data = Bytes;
@@ -79,7 +79,7 @@ async fn an_endless_response_ends_at_the_limit() {
 }
 
 #[test]
-fn heads_count() {
+fn response_heads_count_against_the_response_limit() {
     let (usage, _) = usage();
     for _ in 0..3 {
         let response = Response::builder().header("x", "y".repeat(30 << 20)).body(body(0)).unwrap();

@@ -1,4 +1,4 @@
-//! On a clock that the test moves, so that hours take no time.
+//! The cache of secrets, with a clock that the test moves.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 
-/// The state that a test changes under a running host.
+/// The state of the fake source and the clock, which a test changes while a host runs.
 #[derive(Default)]
 struct Vault {
     values: Mutex<BTreeMap<String, String>>,
@@ -80,21 +80,21 @@ async fn a_fresh_value_is_fetched_once_and_a_rotated_one_arrives_after_the_lifet
 }
 
 #[tokio::test]
-async fn calls_that_come_together_ask_once() {
+async fn concurrent_calls_share_one_fetch() {
     let (vault, secrets) = vault();
     let both = tokio::join!(key_of(&secrets), key_of(&secrets), key_of(&secrets));
     assert_eq!((both.0.unwrap(), both.2.unwrap(), vault.fetches()), ("one".to_owned(), "one".to_owned(), 1));
 }
 
 #[tokio::test]
-async fn while_the_place_cannot_be_read_the_last_good_value_serves_for_an_hour_and_is_asked_for_now_and_then() {
+async fn while_the_source_fails_the_last_good_value_serves_for_an_hour_between_retries() {
     let (vault, secrets) = vault();
     key_of(&secrets).await.unwrap();
     *vault.broken.lock().unwrap() = Some("cannot be read: it is down".to_owned());
     vault.advance(Duration::from_mins(5));
     assert_eq!(key_of(&secrets).await.unwrap(), "one");
     assert_eq!(key_of(&secrets).await.unwrap(), "one");
-    assert_eq!(vault.fetches(), 2, "the second call waits for nobody");
+    assert_eq!(vault.fetches(), 2, "the second call makes no fetch");
     vault.advance(RETRY);
     key_of(&secrets).await.unwrap();
     assert_eq!(vault.fetches(), 3);
@@ -103,18 +103,18 @@ async fn while_the_place_cannot_be_read_the_last_good_value_serves_for_an_hour_a
     assert_eq!(error.to_string(), "KEY, which cannot be read: it is down");
     *vault.broken.lock().unwrap() = None;
     vault.set("KEY", "three");
-    assert_eq!(key_of(&secrets).await.unwrap(), "three", "it has recovered");
+    assert_eq!(key_of(&secrets).await.unwrap(), "three", "the source has recovered");
 }
 
 #[tokio::test]
-async fn a_place_that_does_not_answer_is_given_up() {
+async fn a_fetch_that_does_not_answer_times_out() {
     let (vault, secrets) = vault();
     *vault.hangs.lock().unwrap() = true;
     assert_eq!(key_of(&secrets).await.unwrap_err().to_string(), "KEY, which cannot be read: no answer within 20ms");
 }
 
 #[tokio::test]
-async fn a_secret_that_is_missing_or_removed_is_named_with_its_remedy_and_found_once_it_is_there() {
+async fn the_error_of_a_removed_secret_has_its_remedy_and_a_restored_one_is_found() {
     let (vault, secrets) = vault();
     key_of(&secrets).await.unwrap();
     vault.values.lock().unwrap().clear();
@@ -126,7 +126,7 @@ async fn a_secret_that_is_missing_or_removed_is_named_with_its_remedy_and_found_
 }
 
 #[tokio::test]
-async fn no_dump_shows_a_value() {
+async fn debug_output_contains_no_secret_value() {
     let (vault, secrets) = vault();
     vault.set("KEY", "planted-value");
     let values = secrets.get("orders", &["KEY".to_owned()]).await.unwrap();

@@ -12,14 +12,14 @@ fn only(key: &SecretKey) -> Trust {
 }
 
 #[test]
-fn the_encoding_is_that_of_the_specification() {
+fn the_signed_encoding_is_that_of_the_dsse_specification() {
     // From the specification of DSSE, "Test vectors".
     let bytes = signed_bytes("http://example.com/HelloWorld", b"hello world");
     assert_eq!(bytes, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
 }
 
 #[test]
-fn one_trusted_signature_is_enough_and_none_is_asked_for_without_keys() {
+fn one_trusted_signature_is_enough_and_without_keys_none_is_required() {
     let (ours, theirs) = (key(), key());
     let mut envelope = Envelope::new(TYPE, b"{}".to_vec());
     assert_eq!(envelope.open(TYPE, &Trust::default()).unwrap(), b"{}");
@@ -37,7 +37,7 @@ fn one_trusted_signature_is_enough_and_none_is_asked_for_without_keys() {
 }
 
 #[test]
-fn a_changed_envelope_is_not_believed() {
+fn an_envelope_that_was_changed_is_refused() {
     let key = key();
     let mut envelope = Envelope::new(TYPE, b"{\"a\":1}".to_vec());
     envelope.sign(&key);
@@ -57,7 +57,7 @@ fn a_changed_envelope_is_not_believed() {
 }
 
 #[test]
-fn a_document_that_is_no_envelope_is_refused() {
+fn a_document_that_is_not_an_envelope_is_refused() {
     for wrong in ["", "{}", "[]", "{\"payloadType\":\"\",\"payload\":\"?\",\"signatures\":[]}"] {
         assert!(matches!(Envelope::parse(wrong.as_bytes()), Err(EnvelopeError::Malformed(_))), "{wrong}");
     }

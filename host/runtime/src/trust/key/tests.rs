@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_key_comes_back_from_its_text() {
+fn a_key_is_read_back_from_its_text() {
     let text = SecretKey::generate().unwrap();
     let key = SecretKey::from_pem(&text).unwrap();
     assert_eq!(key.public().to_string().parse(), Ok(key.public()));
@@ -11,9 +11,9 @@ fn a_key_comes_back_from_its_text() {
     assert_ne!(SecretKey::generate().unwrap(), text);
 }
 
-/// Without the public key in it, as `openssl genpkey -algorithm ed25519` writes them.
+/// Reads a key file without the public key, as `openssl genpkey -algorithm ed25519` writes it.
 #[test]
-fn a_key_of_another_tool_is_read() {
+fn a_key_without_its_public_part_is_read() {
     let text = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
     let key = SecretKey::from_pem(text).unwrap();
     // From RFC 8032, section 7.1, test 1.
@@ -22,7 +22,7 @@ fn a_key_of_another_tool_is_read() {
 }
 
 #[test]
-fn a_text_that_is_no_key_is_refused_without_quoting_it() {
+fn a_text_that_is_not_a_key_is_refused_without_quoting_it() {
     let private = SecretKey::generate().unwrap();
     for wrong in ["", "ed25519:", "ed25519:AAAA", "rsa:AAAA", &private] {
         let error = wrong.parse::<PublicKey>().unwrap_err().to_string();

@@ -1,11 +1,11 @@
-//! Tests with programs that every Linux has in the place of the compiler; `tests/e2e` tests the real compiler.
+//! Uses common programs of Linux instead of the compiler. `tests/e2e` tests the real compiler.
 
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::engine::config::Metering;
 
-/// Far more than anything here takes.
+/// Upper bound of a step's duration, far longer than any step takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 const HERE: Target = Target::Here(Metering::On);
 
@@ -13,7 +13,7 @@ fn limits() -> CompileLimits {
     CompileLimits { output: 1 << 20, ..CompileLimits::default() }.within(PATIENCE)
 }
 
-/// A shell in the compiler's place: its `$0` is the work.
+/// Runs a shell script as the compiler. Its `$0` is the work.
 async fn shell(script: &str, limits: &CompileLimits) -> Result<Vec<u8>, CompileError> {
     let arguments = ["-c", script].map(OsString::from);
     compile(Path::new("/bin/sh"), &arguments, limits, &Bytes::from_static(b"component"), HERE).await
@@ -26,7 +26,7 @@ fn crashed(error: CompileError) -> (String, String) {
 }
 
 #[tokio::test]
-async fn the_child_gets_the_component_and_its_answer_is_the_code() {
+async fn a_child_gets_the_component_on_stdin_and_returns_the_code_on_stdout() {
     assert_eq!(shell("head -c 9", &limits()).await, Ok(b"component".to_vec()));
     let work = shell("printf %s \"$0\"", &limits()).await.unwrap();
     let work: Work = serde_json::from_slice(&work).unwrap();
@@ -34,8 +34,8 @@ async fn the_child_gets_the_component_and_its_answer_is_the_code() {
 }
 
 #[tokio::test]
-async fn the_child_gets_nothing_of_this_process() {
-    assert!(std::env::vars_os().count() > 1, "there is something to hide");
+async fn a_child_inherits_no_environment_directory_or_files() {
+    assert!(std::env::vars_os().count() > 1, "this process has no environment to hide");
     let file = tempfile::NamedTempFile::new().unwrap();
     let environment = shell("cat /proc/$$/environ; pwd; ls -l /proc/$$/fd", &limits()).await;
     let text = String::from_utf8(environment.unwrap()).unwrap();
@@ -51,7 +51,7 @@ async fn a_child_that_takes_too_long_is_killed() {
     let begun = Instant::now();
     assert_eq!(shell("echo $$ > /dev/null; sleep 1000", &limits).await, Err(CompileError::Time { limit: limits.time }));
     assert!(begun.elapsed() < PATIENCE);
-    // Also where it does not take what it is given, nor ends when it could.
+    // A child that does not read its stdin is killed as well.
     let large = Bytes::from(vec![0; 4 << 20]);
     let arguments = ["-c", "exec sleep 1000"].map(OsString::from);
     let error = compile(Path::new("/bin/sh"), &arguments, &limits, &large, HERE).await.unwrap_err();
@@ -59,7 +59,7 @@ async fn a_child_that_takes_too_long_is_killed() {
 }
 
 #[tokio::test]
-async fn a_child_that_writes_too_much_is_stopped() {
+async fn a_child_that_writes_more_than_the_limit_is_stopped() {
     let limit = limits().output;
     assert_eq!(shell("exec cat /dev/zero", &limits()).await, Err(CompileError::Output { limit }));
     let whole = shell(&format!("head -c {limit} /dev/zero"), &limits()).await.unwrap();
@@ -69,7 +69,7 @@ async fn a_child_that_writes_too_much_is_stopped() {
 }
 
 #[tokio::test]
-async fn each_end_has_its_name() {
+async fn each_way_to_end_has_its_own_error() {
     let fault = |text: &str| format!("printf %s '{text}' >&2; exit {}", worker::FAILED);
     let invalid = shell(&fault(r#"{"invalid":"no \"good\""}"#), &limits()).await;
     assert_eq!(invalid, Err(CompileError::Invalid("no \"good\"".into())));
@@ -78,20 +78,20 @@ async fn each_end_has_its_name() {
     assert_eq!(shell("echo memory allocation of 8 bytes failed >&2; kill -ABRT $$", &limits()).await, memory);
     assert_eq!(shell("kill -XCPU $$", &limits()).await, Err(CompileError::Cpu { limit: 4 * PATIENCE }));
     for signal in [9, 15, 2] {
-        // What runs in the background of a shell ignores SIGINT, and so do its children, unless they are told otherwise.
+        // A background job of a shell ignores SIGINT, and its children inherit that unless they reset it.
         let script = format!("exec env --default-signal=INT sh -c 'kill -{signal} $$'");
         assert_eq!(shell(&script, &limits()).await, Err(CompileError::Killed { signal }));
     }
     assert_eq!(crashed(shell("echo boo >&2; kill -SEGV $$", &limits()).await.unwrap_err()), ("signal 11".into(), "boo".into()));
     assert_eq!(crashed(shell("printf 'a\\033b' >&2; exit 101", &limits()).await.unwrap_err()), ("exit code 101".into(), "a b".into()));
-    // What is no fault's text is shown as it is.
+    // A text that is not a `CompileFailure` is shown as it is.
     assert_eq!(crashed(shell(&fault("nonsense"), &limits()).await.unwrap_err()), ("exit code 3".into(), "nonsense".into()));
     let missing = compile(Path::new("/no/such/program"), &[], &limits(), &Bytes::new(), HERE).await.unwrap_err();
     assert!(matches!(&missing, CompileError::NotStarted { program, .. } if program == "/no/such/program"), "{missing:?}");
 }
 
 #[tokio::test]
-async fn a_child_ends_with_its_waiter() {
+async fn a_child_is_killed_when_its_waiter_is_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let pid_file = dir.path().join("pid");
     let script = format!("echo $$ > {}; exec sleep 1000", pid_file.display());
@@ -111,7 +111,7 @@ async fn a_child_ends_with_its_waiter() {
     drop(compiling);
     let begun = Instant::now();
     while alive() {
-        assert!(begun.elapsed() < PATIENCE, "the process outlives its purpose");
+        assert!(begun.elapsed() < PATIENCE, "the process still runs");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

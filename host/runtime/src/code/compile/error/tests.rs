@@ -6,7 +6,7 @@ fn check(error: &CompileError, says: &str, transient: bool) {
 }
 
 #[test]
-fn each_says_what_to_do() {
+fn each_compile_error_says_what_to_do() {
     check(
         &CompileError::Time { limit: Duration::from_mins(2) },
         "was not compiled within 120s, and compiling it was stopped: make it smaller, or raise the limit with POSTDATE_COMPILE_TIME",
@@ -24,5 +24,5 @@ fn each_says_what_to_do() {
     );
     let crashed = |said: &str| CompileError::Crashed { how: "exit code 101".into(), said: said.into() }.to_string();
     assert!(crashed("").ends_with("please report it with the plugin"), "{}", crashed(""));
-    assert!(crashed("index out of bounds").ends_with("with the plugin; its last words: index out of bounds"));
+    assert!(crashed("index out of bounds").ends_with("with the plugin; stderr: index out of bounds"));
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::code::artifacts::Arch;
 
 #[test]
-fn a_fault_in_the_work_is_named() {
+fn incomplete_work_is_refused_and_written_work_is_read_back() {
     assert!(serde_json::from_str::<Work>("{}").unwrap_err().to_string().contains("bytes"));
     let limits = CompileLimits { memory: 1 << 30, cpu: std::time::Duration::from_millis(10), ..CompileLimits::default() };
     let work = Work::new(12, &limits, Target::Every(Arch::Arm64));
