@@ -1,4 +1,4 @@
-//! A baseline of `cargo xtask bench`: the least that a Lambda behind HTTP can be.
+//! A baseline of `cargo xtask bench`: the smallest possible Lambda behind HTTP.
 
 use lambda_http::{Error, Request, service_fn};
 

@@ -1,5 +1,5 @@
-//! A baseline of `cargo xtask bench`: the SDK clients and the calls of an accepted POST, and nothing of Postdate beside:
-//! no plugin, no checks.
+//! A baseline of `cargo xtask bench`: only the SDK clients and the calls of an accepted POST, without
+//! Postdate's plugins and checks.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Error> {
     let config = Config::from_env(|name| std::env::var(name).ok())?;
     let clients = Clients::new(&config);
     let plain = Arc::new(Plain { table: clients.dynamodb(), rules: clients.eventbridge(), config });
-    // As the processor does in its init phase: the connection is open before the first request.
+    // Opens the connection before the first request, like the processor in its init phase.
     plain.table.get_item().table_name(&plain.config.table).key("pk", text("x")).key("sk", text("x")).send().await?;
     lambda_http::run(service_fn(move |request: Request| {
         let plain = Arc::clone(&plain);

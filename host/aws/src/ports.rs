@@ -26,7 +26,7 @@ pub struct LeftRule {
     pub name: String,
     /// The request that the rule fires. `None` if the name does not contain a correlation id; the janitor never deletes such a rule.
     pub id: Option<CorrelationId>,
-    /// When the rule fires or fired. `None` if its schedule expression cannot be parsed.
+    /// Time at which the rule fires or fired. `None` if its schedule expression cannot be parsed.
     pub at: Option<DateTime<Utc>>,
 }
 

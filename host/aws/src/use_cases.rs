@@ -43,7 +43,7 @@ struct Shared {
     loaded: Mutex<HashMap<(String, String), Arc<TimedBundle>>>,
     /// The last complete list, and the time when it was made.
     listed: Mutex<Option<(Instant, Vec<UseCaseInfo>)>>,
-    /// Held while a version loads, so that two requests for one version load it once.
+    /// Lock that is held while a version loads, so that two requests for one version load it once.
     loading: tokio::sync::Mutex<()>,
     fresh: Duration,
 }

@@ -1,4 +1,4 @@
-//! A store whose kind is known at run time only.
+//! A store whose kind is chosen at run time.
 
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ pub enum AnyObjects {
     S3(S3),
 }
 
-/// Calls the store inside.
+/// Makes a call on the contained store.
 macro_rules! each {
     ($any:expr, $objects:ident => $call:expr) => {
         match $any {

@@ -2,14 +2,15 @@
 
 use std::io::{self, Read as _, Write};
 
-/// Compresses twice as fast as the next level that is noticeably smaller. The level does not change the speed of unpacking.
+/// Compression level. The next level with a clearly smaller result takes twice the time. The level does not change the speed of
+/// unpacking.
 const LEVEL: i32 = 9;
 
 pub fn pack(content: &[u8]) -> io::Result<Vec<u8>> {
     zstd::encode_all(content, LEVEL)
 }
 
-/// Writes exactly `bytes` bytes to `to`, and fails otherwise. Never unpacks much more than that.
+/// Unpacks to `to`. Fails if the result does not have exactly `bytes` bytes. Never unpacks much more than that.
 pub fn unpack(packed: &[u8], bytes: u64, to: &mut impl Write) -> io::Result<()> {
     let mut decoder = zstd::Decoder::with_buffer(packed)?.take(bytes.saturating_add(1));
     let written = io::copy(&mut decoder, to)?;

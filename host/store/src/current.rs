@@ -1,28 +1,28 @@
-//! The version of a use case that serves, and those that served before.
+//! The current version of a use case, and its former versions.
 
 use chrono::{DateTime, Utc};
 use postdate_core::bundle::is_version;
 use serde::{Deserialize, Serialize};
 
-/// Former versions that are remembered.
+/// Most former versions that are kept.
 const MAX_FORMER: usize = 50;
 
-/// The content of `current`: JSON. A person may also write the version alone.
+/// The content of `current`. The file is JSON, or only the version if a person wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Current {
     pub version: String,
-    /// Start of its service; unknown if a person wrote the file.
+    /// Time when the version became current; `None` if a person wrote the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
-    /// The name of the person or program that made it current.
+    /// Name of the person or program that made the version current.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
-    /// Versions that served before, latest first.
+    /// Former versions, latest first.
     #[serde(default)]
     pub former: Vec<Former>,
 }
 
-/// A version that served.
+/// A former version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Former {
     pub version: String,
@@ -30,7 +30,7 @@ pub struct Former {
 }
 
 impl Current {
-    /// Fails with the end of a sentence.
+    /// Parses the content of `current`. Fails with the end of a sentence.
     pub fn parse(content: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(content).map_err(|_| "is not UTF-8")?.trim();
         if is_version(text) {
@@ -45,7 +45,7 @@ impl Current {
         Ok(current)
     }
 
-    /// Returns the content after another version is made current; `before` is the content until then.
+    /// Returns the content that makes another version current. `before` is the content until then.
     pub(crate) fn moved(before: Option<Self>, version: &str, by: &str, now: DateTime<Utc>) -> Self {
         let former = match before {
             None => Vec::new(),

@@ -1,4 +1,4 @@
-//! A store in a directory of this machine.
+//! A store in a local directory.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -12,10 +12,10 @@ use sha2::{Digest as _, Sha256};
 use crate::error::StoreError;
 use crate::objects::{Child, Got, Objects, Put, Stored, When};
 
-/// Held while an object is replaced, by any process. Its name is no use case's.
+/// The lock file, which any process holds while it replaces an object. Its name cannot be the name of a use case.
 const LOCK: &str = ".lock";
 
-/// The root. It is made by the first write.
+/// A store in the directory `root`, which the first write creates.
 #[derive(Debug, Clone)]
 pub struct Directory {
     root: PathBuf,
@@ -34,7 +34,7 @@ impl Directory {
         if key.is_empty() { self.root.clone() } else { self.root.join(key) }
     }
 
-    /// Runs what blocks on the file system where it holds nothing up.
+    /// Runs blocking work of the file system on a thread for such work.
     async fn blocking<T: Send + 'static>(
         &self,
         action: &'static str,
@@ -82,7 +82,7 @@ impl Objects for Directory {
     }
 }
 
-/// At most one byte more than `most`.
+/// Reads a file, but at most one byte more than `most`. Returns `None` if it does not exist.
 fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -111,7 +111,7 @@ fn children(path: &Path) -> io::Result<Vec<Child>> {
     let mut children = Vec::new();
     for entry in entries {
         let entry = entry?;
-        // Not UTF-8: nothing that was put here. Hidden: the lock, and what is being written.
+        // The store has only UTF-8 names. Hidden files are the lock and drafts.
         let Some(name) = entry.file_name().to_str().filter(|name| !name.starts_with('.')).map(str::to_owned) else { continue };
         let is_prefix = entry.path().is_dir();
         children.push(Child { name, is_prefix });
@@ -119,11 +119,11 @@ fn children(path: &Path) -> io::Result<Vec<Child>> {
     Ok(children)
 }
 
-/// `expected`: the tag that the object has; `None` where there is none.
+/// Writes an object if its tag is `expected`; `None` means that the object must not exist.
 fn write(root: &Path, path: &Path, content: &[u8], expected: Option<&str>) -> io::Result<Put> {
     let parent = path.parent().unwrap_or(root);
     make_directories(parent)?;
-    // As any other file of this user: who serves the store may be somebody else.
+    // Others may read the file, because another user may run the server.
     let mut draft = tempfile::Builder::new().prefix(".draft-").permissions(Permissions::from_mode(0o644)).tempfile_in(parent)?;
     draft.write_all(content)?;
     draft.as_file().sync_all()?;
@@ -134,12 +134,12 @@ fn write(root: &Path, path: &Path, content: &[u8], expected: Option<&str>) -> io
         return Ok(Put::Refused);
     }
     draft.persist(path).map_err(|error| error.error)?;
-    // The name, too, survives a power cut.
+    // Syncs the directory, so that the file's name survives a power failure.
     File::open(parent)?.sync_all()?;
     Ok(Put::Done)
 }
 
-/// With the names of those that were made synced.
+/// Creates a directory with its parents, and syncs the names of the new ones.
 fn make_directories(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -156,7 +156,7 @@ fn make_directories(path: &Path) -> io::Result<()> {
     }
 }
 
-/// With the directories that are empty without it.
+/// Deletes an object, and the directories that are empty without it. Idempotent.
 fn delete(root: &Path, path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

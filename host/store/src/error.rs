@@ -1,14 +1,14 @@
 //! Errors of a store.
 
-/// Why an operation on a store failed. `location` is a path or an `s3://` address.
+/// An operation on a store failed. `location` is a path or an `s3://` address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The disk, the network or the account does not answer or refuses. May succeed if tried again, or with a permission more.
+    /// The disk, the network or the account does not answer or refuses. May succeed on another try, or with another permission.
     #[error("cannot {action} {location}: {reason}")]
     Unavailable { action: &'static str, location: String, reason: String },
     #[error("{location} is not there")]
     Missing { location: String },
-    /// The object is there, and is not what it should be. `reason` ends the sentence.
+    /// The object exists, but its content is wrong. `reason` ends the sentence.
     #[error("{location} {reason}")]
     Damaged { location: String, reason: String },
     /// The version has no machine code for this host.

@@ -1,16 +1,16 @@
 //! The versioned store of use cases, for every host: a directory, or a prefix of an S3 bucket.
 //!
 //! ```text
-//! orders/current                              the version that serves, and those before: the only object that changes
+//! orders/current                              the current version and the former ones: the only object that changes
 //! orders/{version}/bundle.json                the list of the bundle's files, signed: see Statement
 //! orders/{version}/use-case.toml, validate.wasm, cases/…
-//! orders/{version}/compiled/{arch}-{engine}/artifacts.json    the list of machine code for such a machine, signed
+//! orders/{version}/compiled/{arch}-{engine}/artifacts.json    the list of machine code for such machines, signed
 //! orders/{version}/compiled/{arch}-{engine}/{digest}.zst      machine code, compressed
 //! ```
 //!
-//! A version is the hash of its files and never changes. `current` is moved last, when everything that it names is there, and only if
-//! it has not changed since it was read. Files are compared with the digests in `bundle.json` or `artifacts.json`, which are believed
-//! if a key that the host trusts has signed them.
+//! A version is the hash of its files and never changes. `current` is moved last, when everything that it names is stored, and only
+//! if it has not changed since it was read. Files are compared with the digests in `bundle.json` or `artifacts.json`, which a host
+//! accepts if a key that it trusts has signed them.
 
 mod any_objects;
 mod compress;

@@ -1,4 +1,4 @@
-//! The port of a store: named objects, each read and written whole.
+//! The port of a store: named objects, each of which is read and written as a whole.
 
 use std::future::Future;
 
@@ -6,21 +6,21 @@ use bytes::Bytes;
 
 use crate::error::StoreError;
 
-/// Keys have `/` between their parts, and are made of names that were checked: none leads out of the store.
+/// A store of objects. The parts of a key are separated by `/` and are checked names, so that no key leads out of the store.
 pub trait Objects: Send + Sync {
     /// Returns the path or `s3://` address of a key, or of the store if the key is empty.
     fn describe(&self, key: &str) -> String;
 
-    /// Reads at most `most` bytes; more is an error. With `unless`, an object that still has this tag is not read.
+    /// Reads an object. Fails if it has more than `most` bytes. Returns [`Got::Same`] without its content if its tag is `unless`.
     fn get(&self, key: &str, unless: Option<&str>, most: u64) -> impl Future<Output = Result<Got, StoreError>> + Send;
 
-    /// Names directly beneath a prefix, which has no slash at its end; in any order.
+    /// Lists the names directly below a prefix, in any order. The prefix has no slash at its end.
     fn children(&self, prefix: &str) -> impl Future<Output = Result<Vec<Child>, StoreError>> + Send;
 
-    /// Writes an object, durably, whole or not at all; unless `when` does not hold.
+    /// Writes an object if `when` holds. The write is durable and atomic.
     fn put(&self, key: &str, content: Bytes, when: When<'_>) -> impl Future<Output = Result<Put, StoreError>> + Send;
 
-    /// Idempotent.
+    /// Deletes an object; idempotent.
     fn delete(&self, key: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -28,19 +28,19 @@ pub trait Objects: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Got {
     Object(Stored),
-    /// The object has the tag that was given.
+    /// The object still has the given tag.
     Same,
     Missing,
 }
 
-/// An object's content, and its tag: another content has another.
+/// An object's content, and its tag, which changes with the content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     pub content: Bytes,
     pub etag: String,
 }
 
-/// A name directly beneath a prefix.
+/// A name directly below a prefix.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Child {
     pub name: String,
@@ -48,17 +48,17 @@ pub struct Child {
     pub is_prefix: bool,
 }
 
-/// When an object may be written.
+/// The condition of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When<'a> {
-    /// There is none of this key.
+    /// The object does not exist.
     Absent,
-    /// There is one, and it has this tag.
+    /// The object exists and has this tag.
     Is(&'a str),
 }
 
 impl<'a> When<'a> {
-    /// The object has not changed since it had this tag, or since it was not there.
+    /// Returns the condition that the object has not changed. `etag` is its last known tag; `None` if it did not exist.
     pub fn still(etag: Option<&'a str>) -> Self {
         etag.map_or(Self::Absent, Self::Is)
     }

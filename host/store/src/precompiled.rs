@@ -1,4 +1,4 @@
-//! The machine code of a version: written when it is pushed, and unpacked into a directory of a host that has no compiler.
+//! The machine code of a version, which a push writes, and which a host without a compiler unpacks into a directory.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -18,7 +18,7 @@ use crate::objects::{Got, Objects, Stored};
 use crate::versions::Versions;
 
 const COMPILED_DIR: &str = "compiled";
-/// Largest machine code in a store, compressed; and unpacked, in bytes. A Python plugin's is about 100 MiB.
+/// Largest machine code in a store, in bytes, compressed and unpacked. A Python plugin's is about 100 MiB.
 const MAX_PACKED_BYTES: u64 = 256 << 20;
 const MAX_CODE_BYTES: u64 = 512 << 20;
 
@@ -30,7 +30,7 @@ pub struct PrecompiledCode {
 }
 
 impl<S: Objects> Versions<S> {
-    /// Returns the machines that a version was compiled for: each an architecture and [`engine_hash`], with a dash between them.
+    /// Returns the machines that a version was compiled for, each as an architecture and an [`engine_hash`], joined by a dash.
     pub async fn precompiled_for(&self, name: &str, version: &str) -> Result<Vec<String>, StoreError> {
         let children = self.objects.children(&format!("{name}/{version}/{COMPILED_DIR}")).await?;
         let mut machines: Vec<_> = children.into_iter().filter(|child| child.is_prefix).map(|child| child.name).collect();
@@ -39,7 +39,7 @@ impl<S: Objects> Versions<S> {
     }
 
     /// Returns whether the store has a version's machine code for this architecture and this program's engine, in a list that
-    /// `trust` believes.
+    /// `trust` accepts.
     pub async fn is_precompiled(&self, use_case: &UseCase, version: &str, arch: Arch, trust: &Trust) -> Result<bool, StoreError> {
         let prefix = prefix(&use_case.name, version, arch);
         let Got::Object(found) = self.objects.get(&format!("{prefix}/{ARTIFACTS_FILE}"), None, MAX_MANIFEST_BYTES).await? else {
@@ -53,8 +53,8 @@ impl<S: Objects> Versions<S> {
         Ok(roles.all(|role| artifacts.find(role, arch).is_some_and(|artifact| there.contains(&packed_key(&prefix, artifact)))))
     }
 
-    /// Writes a version's machine code for an architecture, and its list last. Replaces an earlier list: nobody signs code that
-    /// somebody else compiled.
+    /// Writes a version's machine code for an architecture, and then its list. Replaces an earlier list, because a signer signs only code
+    /// that the signer compiled.
     pub async fn publish_precompiled(
         &self,
         use_case: &UseCase,
@@ -83,7 +83,7 @@ impl<S: Objects> Versions<S> {
         self.put_content(&list, envelope.to_json().into()).await
     }
 
-    /// Writes into an empty directory all that a host of this architecture needs to load these roles with
+    /// Writes into an empty directory everything that a host of this architecture needs to load these roles with
     /// [`read_precompiled_dir`](postdate_runtime::read_precompiled_dir).
     pub async fn unpack_precompiled(
         &self,
@@ -137,7 +137,7 @@ impl<S: Objects> Versions<S> {
         unpacked.map_err(std::io::Error::other).flatten().map_err(|error| StoreError::unavailable("unpack", location, error))
     }
 
-    /// Names the machines that the version was compiled for.
+    /// Returns the error that names the machines for which the version was compiled.
     async fn not_precompiled(&self, name: &str, version: &str, arch: Arch) -> StoreError {
         let machines = match self.precompiled_for(name, version).await {
             Ok(machines) => machines,
@@ -147,17 +147,17 @@ impl<S: Objects> Versions<S> {
     }
 }
 
-/// Names the machines that run this program's machine code for an architecture, as a part of a key.
+/// Returns the part of a key that names the machines which run this program's machine code for an architecture.
 fn machine(arch: Arch) -> String {
     format!("{arch}-{}", engine_hash())
 }
 
-/// The prefix of a version's machine code for an architecture.
+/// Returns the prefix of a version's machine code for an architecture.
 fn prefix(name: &str, version: &str, arch: Arch) -> String {
     format!("{name}/{version}/{COMPILED_DIR}/{}", machine(arch))
 }
 
-/// A key is named after the digest of the unpacked code, so that two who compile the same plugin do not mix.
+/// Returns the key of compressed code. The key contains the digest of the unpacked code, so that two compiles of one plugin do not mix.
 fn packed_key(prefix: &str, artifact: &Artifact) -> String {
     format!("{prefix}/{}.zst", artifact.digest.trim_start_matches("blake3:"))
 }

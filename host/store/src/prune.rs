@@ -16,14 +16,14 @@ use crate::versions::{Versions, statement_key};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idle {
     pub version: String,
-    /// `None` if the statement cannot be read, as of an upload that was interrupted.
+    /// `None` if the statement cannot be read, for example after an interrupted upload.
     pub statement: Option<Statement>,
 }
 
 impl<S: Objects> Versions<S> {
-    /// The versions that are not current, nor among the `keep` newest of the others, and have neither been pushed nor served
-    /// since `before`; without those `needed`. The newest first, and last those without a statement that can be read: their age is
-    /// not known, and their push may be under way.
+    /// Returns the versions that are not current, not among the `keep` newest others, not `needed`, and were neither pushed nor current
+    /// since `before`. The newest come first. Versions without a readable statement come last: their age is unknown, and their push may
+    /// not be complete.
     pub async fn idle(&self, name: &str, before: DateTime<Utc>, keep: usize, needed: &BTreeSet<String>) -> Result<Vec<Idle>, StoreError> {
         let (current, _) = self.current(name).await?;
         let mut others = Vec::new();
@@ -49,7 +49,7 @@ impl<S: Objects> Versions<S> {
         }
     }
 
-    /// Deletes a version, unless it has become current. Deletes its statement first: from then on, a push of the same files writes all
+    /// Deletes a version. Fails if it has become current. Deletes its statement first, so that a later push of the same files writes all
     /// of them again.
     pub async fn delete(&self, name: &str, version: &str) -> Result<(), StoreError> {
         let kept = self.readable_statement(name, version).await?;
@@ -57,17 +57,17 @@ impl<S: Objects> Versions<S> {
         let (current, _) = self.current(name).await?;
         if current.version == version {
             if let Some((_, envelope)) = kept {
-                // Refused if the push that made the version current has written it again.
+                // The write is refused if the push that made the version current has written the statement again.
                 self.objects.put(&statement_key(name, version), envelope.to_json().into(), When::Absent).await?;
             }
             let location = self.objects.describe(name);
             return Err(StoreError::Moved { location, now: current.version, by: current.by });
         }
-        // Listed one by one: there are few prefixes, and a list of all keys would have no bound.
+        // Lists each prefix separately: there are few, and a list of all keys would have no bound.
         let mut prefixes = vec![format!("{name}/{version}")];
         while let Some(prefix) = prefixes.pop() {
             let mut children = self.objects.children(&prefix).await?;
-            // The list before its files: after an interruption, a push sees that the machine code is missing.
+            // Deletes the list before its files, so that a push after an interruption sees that the machine code is missing.
             children.sort_by_key(|child| child.name != ARTIFACTS_FILE);
             for child in children {
                 let key = format!("{prefix}/{}", child.name);

@@ -11,27 +11,27 @@ use crate::objects::{Got, Objects, Put, Stored, When};
 use crate::statement::{By, Statement};
 use crate::versions::{Look, Versions, current_key, statement_key};
 
-/// Attempts to write an object that other writers change.
+/// Tries to write an object that other writers change.
 const TRIES: usize = 5;
 
 /// The result of [`Versions::publish`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Published {
     New,
-    /// The store had the version.
+    /// The store already had the version.
     Known,
 }
 
 /// The result of [`Versions::move_current`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
-    /// The version that served before.
+    /// The former current version.
     pub from: Option<String>,
     pub to: String,
 }
 
 impl<S: Objects> Versions<S> {
-    /// Writes the files of a version, and its statement last. With a key, signs the statement, also one that is there already.
+    /// Writes the files of a version, and then its statement. With a key, signs the statement, including an existing one.
     pub async fn publish(
         &self,
         use_case: &str,
@@ -68,8 +68,8 @@ impl<S: Objects> Versions<S> {
         Err(self.contended(&statement_key))
     }
 
-    /// Writes the files of a version with a statement that somebody else made, and that `trust` believes. Keeps an existing statement
-    /// if `trust` believes that as well.
+    /// Writes the files of a version with a statement that another person made and that `trust` accepts. Keeps an existing statement if
+    /// `trust` accepts that as well.
     pub async fn publish_as(&self, use_case: &str, source: &BundleSource, statement: &Envelope, trust: &Trust) -> Result<(), StoreError> {
         let version = source.version();
         let key = statement_key(use_case, &version);
@@ -81,7 +81,7 @@ impl<S: Objects> Versions<S> {
         }
     }
 
-    /// Makes a version current, if the use case has not changed since `before`: `None` if it had no current version.
+    /// Makes a version current. Fails if the use case has changed since `before`; `None` means that it had no current version.
     pub async fn move_current(
         &self,
         name: &str,
@@ -103,7 +103,7 @@ impl<S: Objects> Versions<S> {
         if self.objects.put(&current_key(name), content.into(), When::still(etag.as_deref())).await? == Put::Refused {
             return Err(self.moved(name, self.look(name, None).await?));
         }
-        // `delete` removes the statement first, and then reads `current`: one of the two sees the other.
+        // `delete` removes the statement first and then reads `current`, so at least one of the two calls notices the other.
         match self.objects.get(&statement_key(name, version), None, MAX_MANIFEST_BYTES).await? {
             Got::Missing => {
                 self.move_back(name, version, before).await?;
@@ -113,7 +113,7 @@ impl<S: Objects> Versions<S> {
         }
     }
 
-    /// Makes the version before current again, unless another writer has moved the use case since.
+    /// Restores the former current version, unless another writer has moved the use case since.
     async fn move_back(&self, name: &str, version: &str, before: Option<Current>) -> Result<(), StoreError> {
         let Look::Current { current, etag } = self.look(name, None).await? else { return Ok(()) };
         match before {
@@ -125,7 +125,7 @@ impl<S: Objects> Versions<S> {
         }
     }
 
-    /// Returns the error for the second of two writers; `now` is the state that the first one made.
+    /// Returns the error for the second of two writers. `now` is the state that the first one wrote.
     fn moved(&self, name: &str, now: Look) -> StoreError {
         let (now, by) = match now {
             Look::Current { current, .. } => (current.version, current.by),
@@ -135,7 +135,7 @@ impl<S: Objects> Versions<S> {
         StoreError::Moved { location: self.objects.describe(&current_key(name)), now, by }
     }
 
-    /// Makes a former version current: `version`, or the one that served before.
+    /// Makes a former version current: `version`, or the last former one if it is `None`.
     pub async fn roll_back(&self, name: &str, version: Option<&str>, by: By<'_>) -> Result<Moved, StoreError> {
         let (current, etag) = self.current(name).await?;
         let version = match version {
@@ -144,12 +144,12 @@ impl<S: Objects> Versions<S> {
                 current.former.first().map(|former| former.version.clone()).ok_or_else(|| StoreError::NoFormerVersion(name.to_owned()))?
             }
         };
-        // Checked first, because a rollback is done in a hurry.
+        // A missing version is reported before anything changes.
         self.statement(name, &version, &Trust::default()).await?;
         self.move_current(name, &version, Some((current, etag)), by).await
     }
 
-    /// Also writes the files of a known version, which repairs damaged ones.
+    /// Writes the files of a version, also of a known one, which repairs damaged files.
     async fn put_files(&self, use_case: &str, version: &str, source: &BundleSource) -> Result<(), StoreError> {
         for (file, content) in &source.files {
             self.put_content(&format!("{use_case}/{version}/{file}"), content.clone()).await?;
@@ -157,7 +157,7 @@ impl<S: Objects> Versions<S> {
         Ok(())
     }
 
-    /// Writes an object that can have only this content. Replaces another content.
+    /// Writes an object whose key allows only this content. Replaces any other content.
     pub(crate) async fn put_content(&self, key: &str, content: Bytes) -> Result<(), StoreError> {
         let mut etag = None;
         for _ in 0..TRIES {
@@ -168,7 +168,7 @@ impl<S: Objects> Versions<S> {
                 Ok(Got::Object(Stored { content: found, .. })) if found == content => return Ok(()),
                 Ok(Got::Object(Stored { etag: found, .. })) => etag = Some(found),
                 Ok(Got::Missing | Got::Same) => etag = None,
-                // Larger, so another content.
+                // A larger object has another content.
                 Err(StoreError::TooLarge { .. }) => {
                     self.objects.delete(key).await?;
                     etag = None;

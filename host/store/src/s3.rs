@@ -1,4 +1,4 @@
-//! A store under a prefix of a bucket. Writes are conditional by S3's own means (`If-None-Match: *`, `If-Match`).
+//! A store under a prefix of a bucket. Writes use S3's own conditions (`If-None-Match: *`, `If-Match`).
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata as _, SdkError};
@@ -18,7 +18,7 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// `prefix` is without slashes at its ends, and may be empty.
+    /// `prefix` has no slash at either end, and may be empty.
     pub fn new(client: Client, bucket: impl Into<String>, prefix: impl Into<String>) -> Self {
         Self { client, bucket: bucket.into(), prefix: prefix.into() }
     }
@@ -105,8 +105,8 @@ impl S3 {
     }
 }
 
-/// Returns whether a write was refused by its condition: 412 if it does not hold, 409 if another write of the key came in between,
-/// 404 if there is no object that `If-Match` could be compared with.
+/// Returns whether a write was refused by its condition: 412 if it does not hold, 409 if another write to the key came in between, 404
+/// if `If-Match` has no object to compare with.
 fn was_refused(error: &SdkError<PutObjectError>) -> bool {
     let status = error.raw_response().map(|response| response.status().as_u16());
     matches!(status, Some(412 | 409)) || error.code() == Some("NoSuchKey")

@@ -16,11 +16,11 @@ pub struct Statement {
     pub version: String,
     pub files: Listing,
     pub pushed_at: DateTime<Utc>,
-    /// The name that they gave.
+    /// Name that the person or program gave.
     pub pushed_by: String,
 }
 
-/// Why a statement is not believed. Each ends a sentence.
+/// A statement is not accepted. Each text ends a sentence that begins with its location.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StatementError {
     #[error(transparent)]
@@ -50,11 +50,11 @@ impl Statement {
 
     /// Returns the statement in an envelope without signatures.
     pub fn to_envelope(&self) -> Envelope {
-        // Strings and numbers can always be written.
+        // JSON can always represent strings and numbers.
         Envelope::new(STATEMENT_TYPE, serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// Returns the statement, if `trust` believes it and it is of this version of this use case.
+    /// Opens a statement. Fails if `trust` does not accept it, or if it is of another version or use case.
     pub fn open(envelope: &Envelope, trust: &Trust, use_case: &str, version: &str) -> Result<Self, StatementError> {
         let payload = envelope.open(STATEMENT_TYPE, trust)?;
         let statement: Self = serde_json::from_slice(payload).map_err(|error| StatementError::Malformed(error.to_string()))?;

@@ -10,10 +10,10 @@ use tar::{Archive, Builder, EntryType, Header};
 
 use crate::versions::STATEMENT_FILE;
 
-/// Largest archive, in bytes: two plugins and their texts.
+/// Largest archive, in bytes: enough for two plugins and their text files.
 pub const MAX_ARCHIVE_BYTES: u64 = 160 << 20;
 const MAX_ENTRIES: usize = 10_000;
-/// Longest path of an entry (Linux, `PATH_MAX`), and what an error shows of a longer one.
+/// Longest path of an entry (Linux, `PATH_MAX`), and the part of a longer one that an error shows, in bytes.
 const MAX_NAME_BYTES: usize = 4096;
 const SHOWN_NAME_BYTES: usize = 100;
 
@@ -26,7 +26,7 @@ pub struct Upload {
     pub statement: Option<Bytes>,
 }
 
-/// Why an archive is refused. Each names the entry.
+/// An archive is refused. Each text names the entry.
 #[derive(Debug, thiserror::Error)]
 pub enum TarballError {
     #[error("the body is not a tar archive, or was cut off: {0}")]
@@ -67,7 +67,7 @@ pub fn read(from: impl Read) -> Result<Upload, TarballError> {
             return Err(TarballError::LongName(start));
         }
         let name = entry_name(&path)?;
-        // A bundle has no deeper files; sources and the links of node_modules are skipped.
+        // A bundle has no deeper files. Sources and the links in node_modules are skipped.
         if !is_file_name(&name) {
             continue;
         }
@@ -131,7 +131,7 @@ fn kind(kind: EntryType) -> &'static str {
     }
 }
 
-/// Makes an archive; `statement` is the text of `bundle.json`.
+/// Makes an archive of a bundle. `statement` is the text of `bundle.json`.
 pub fn write(source: &BundleSource, statement: Option<&str>) -> io::Result<Vec<u8>> {
     let mut builder = Builder::new(Vec::new());
     let statement = statement.map(|text| (STATEMENT_FILE, text.as_bytes()));

@@ -31,7 +31,7 @@ pub enum Look {
         current: Current,
         etag: String,
     },
-    /// The object still has the tag that was given.
+    /// The object still has the given tag.
     Same,
     NoSuchUseCase,
 }
@@ -45,7 +45,7 @@ impl<S: Objects> Versions<S> {
         &self.objects
     }
 
-    /// Returns the current version; `etag` is that of an earlier look.
+    /// Looks for the current version. `etag` is the tag of an earlier look.
     pub async fn look(&self, name: &str, etag: Option<&str>) -> Result<Look, StoreError> {
         let key = current_key(name);
         match self.objects.get(&key, etag, MAX_CURRENT_BYTES).await? {
@@ -84,7 +84,7 @@ impl<S: Objects> Versions<S> {
         Ok(versions)
     }
 
-    /// Returns the list of a version's files, if `trust` believes it, and its envelope.
+    /// Returns the list of a version's files, and its envelope. Fails if `trust` does not accept the list.
     pub async fn statement(&self, name: &str, version: &str, trust: &Trust) -> Result<(Statement, Envelope), StoreError> {
         let key = statement_key(name, version);
         let Got::Object(stored) = self.objects.get(&key, None, MAX_MANIFEST_BYTES).await? else {
@@ -96,7 +96,7 @@ impl<S: Objects> Versions<S> {
         opened.map_err(|reason| StoreError::damaged(self.objects.describe(&key), reason))
     }
 
-    /// Returns all files of a version, each compared with the statement.
+    /// Returns all files of a version. Fails if one does not match the statement.
     pub async fn source(&self, name: &str, version: &str, trust: &Trust) -> Result<BundleSource, StoreError> {
         let (statement, _) = self.statement(name, version, trust).await?;
         let mut source = BundleSource::default();
@@ -106,7 +106,7 @@ impl<S: Objects> Versions<S> {
         Ok(source)
     }
 
-    /// Returns the manifest of a version, compared with the statement.
+    /// Returns the manifest of a version. Fails if it does not match the statement.
     pub async fn use_case(&self, name: &str, version: &str, trust: &Trust) -> Result<UseCase, StoreError> {
         let (statement, _) = self.statement(name, version, trust).await?;
         let location = || self.objects.describe(&format!("{name}/{version}/{MANIFEST_FILE}"));
@@ -116,7 +116,7 @@ impl<S: Objects> Versions<S> {
         UseCase::parse(text).map_err(|error| StoreError::damaged(location(), format!("is not a manifest: {error}")))
     }
 
-    /// Returns a file. Fails if it is not as its statement says.
+    /// Returns a file. Fails if it does not match the statement.
     pub async fn file(&self, name: &str, version: &str, file: &str, entry: &FileEntry) -> Result<Bytes, StoreError> {
         let key = format!("{name}/{version}/{file}");
         let content = self.existing(&key, MAX_FILE_BYTES).await?.content;

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn each_code_has_its_class() {
+fn each_error_code_has_its_class() {
     for (code, status, class) in [
         ("ThrottlingException", 400, Class::Again),
         ("RequestThrottled", 403, Class::Again),

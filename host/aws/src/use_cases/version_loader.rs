@@ -19,7 +19,7 @@ use crate::metrics::Service;
 /// A store, the keys that this host trusts, and the directory into which it unpacks: `{cache}/{name}/{version}/`.
 pub struct VersionLoader {
     versions: Versions<AnyObjects>,
-    /// Of a store that is a directory.
+    /// Root of a store that is a directory; `None` for a bucket.
     root: Option<PathBuf>,
     trust: Trust,
     cache: PathBuf,

@@ -17,7 +17,7 @@ use crate::secrets::PluginConfig;
 
 /// The state that the host functions of one call work on.
 pub struct GuestState {
-    /// Made at first use. Many validators never need it, and making it costs about twenty allocations.
+    /// The WASI context, made at first use. Many validators never need it, and making it costs about twenty allocations.
     wasi: Option<WasiCtx>,
     http: WasiHttpCtx,
     hooks: Hooks,

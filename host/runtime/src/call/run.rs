@@ -26,7 +26,7 @@ pub struct PluginCall<W: PluginWorld> {
     pub outgoing: Outgoing,
     pub started: Instant,
     pub deadline: Instant,
-    /// Held until the instance is back in the pool.
+    /// The call's slot, which is held until the instance is back in the pool.
     pub slot: Slot,
 }
 

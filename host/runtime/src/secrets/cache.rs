@@ -48,7 +48,7 @@ struct Inner {
     patience: Duration,
     now: Box<dyn Fn() -> Instant + Send + Sync>,
     known: Mutex<HashMap<(String, String), Known>>,
-    /// Held during a fetch, so that concurrent calls share it.
+    /// Lock that is held during a fetch, so that concurrent calls share the fetch.
     fetching: tokio::sync::Mutex<()>,
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn unpacking_returns_the_packed_bytes_and_never_more() {
+fn unpacking_returns_exactly_the_packed_bytes() {
     let content: Vec<u8> = (0..200_000_u32).flat_map(|n| (n / 100).to_le_bytes()).collect();
     let packed = pack(&content).unwrap();
     assert!(packed.len() < content.len() / 10);

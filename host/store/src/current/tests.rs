@@ -4,7 +4,7 @@ const A: &str = "0123456789abcdef";
 const B: &str = "fedcba9876543210";
 
 #[test]
-fn current_is_json_or_a_version_alone() {
+fn current_is_json_or_only_a_version() {
     let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
     let first = Current::parse(format!("{A}\n").as_bytes()).unwrap();
     assert_eq!(first.version, A);
@@ -17,7 +17,7 @@ fn current_is_json_or_a_version_alone() {
 }
 
 #[test]
-fn only_so_many_former_versions_are_remembered() {
+fn former_versions_beyond_the_limit_are_dropped() {
     let mut current = None;
     for _ in 0..100 {
         current = Some(Current::moved(current, A, "", DateTime::default()));

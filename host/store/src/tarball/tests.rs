@@ -1,4 +1,4 @@
-//! Archives as people make them, and as nobody should.
+//! Valid archives in the forms that tools make, and hostile archives.
 
 use std::io::Write as _;
 
@@ -7,12 +7,12 @@ use super::*;
 const MANIFEST: &str =
     "name = 'tickets'\n[validate]\nplugin = 'v.wasm'\n[targets]\ndefault = 'out'\nout = { kind = 'http', url = 'http://h/' }\n";
 
-/// An archive of these entries, whatever they are called.
+/// Returns an archive of these entries, with any names.
 fn archive(entries: &[(&[u8], EntryType, &[u8])]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (name, kind, content) in entries {
         let mut header = Header::new_gnu();
-        // As it stands: the library's own way refuses names that lead out.
+        // Writes the name's bytes directly, because the library refuses names that lead out of the archive.
         header.as_mut_bytes()[..name.len()].copy_from_slice(name);
         header.set_entry_type(*kind);
         if let Some(gnu) = header.as_gnu_mut() {
@@ -50,9 +50,9 @@ fn a_written_archive_is_read() {
     assert_eq!(read(&*write(&source, None).unwrap()).unwrap().statement, None);
 }
 
-/// `tar -C tickets -cf - .`, of a directory with sources in it.
+/// Reads an archive as made by `tar -C tickets -cf - .` from a directory with sources.
 #[test]
-fn only_the_bundle_is_kept_of_a_directory() {
+fn entries_that_are_not_part_of_the_bundle_are_dropped() {
     let upload = read(&*archive(&[
         (b"./", EntryType::Directory, b""),
         file("./use-case.toml", MANIFEST),
@@ -102,7 +102,7 @@ fn duplicate_excess_or_missing_entries_are_refused() {
 }
 
 #[test]
-fn a_name_without_end_is_not_looked_at() {
+fn an_entry_name_beyond_the_limit_is_refused_and_cut_in_the_error() {
     let mut builder = Builder::new(Vec::new());
     let mut header = Header::new_gnu();
     header.set_size(0);
@@ -112,7 +112,7 @@ fn a_name_without_end_is_not_looked_at() {
 }
 
 #[test]
-fn an_entry_that_says_it_is_huge_is_not_waited_for() {
+fn an_entry_with_a_huge_stated_size_is_refused_early() {
     let mut header = Header::new_gnu();
     header.set_path("v.wasm").unwrap();
     header.set_size(1 << 40);

@@ -22,7 +22,7 @@ async fn read(objects: &impl Objects, key: &str) -> Stored {
     }
 }
 
-/// The contract of every store of objects. Panics if the store breaks it.
+/// Checks the contract of every store of objects. Panics if the store violates it.
 async fn contract(objects: &impl Objects) {
     assert_eq!(objects.get("a/b", None, MOST).await.unwrap(), Got::Missing);
     assert_eq!(objects.put("a/b", content("x"), When::Is("tag")).await.unwrap(), Put::Refused, "no object has this tag");

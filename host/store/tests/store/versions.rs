@@ -209,7 +209,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Returns text in location of machine code, because a store does not inspect the content.
+/// Returns text instead of machine code, because a store does not inspect the content.
 fn code(text: &str, arch: Arch) -> PrecompiledCode {
     let code = Bytes::copy_from_slice(text.repeat(1000).as_bytes());
     let artifact = Artifact {

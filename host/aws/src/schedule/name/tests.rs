@@ -27,7 +27,7 @@ fn every_use_case_and_prefix_makes_a_legal_name_that_parses_back() {
 }
 
 #[test]
-fn names_are_as_documented() {
+fn names_have_the_documented_form() {
     let id = sample_id(1);
     assert_eq!(of_rule("postdate-", "orders", id), format!("postdate-orders-{id}"));
     assert_eq!(of_one_time_schedule("postdate-", "orders", id, 2), format!("postdate-orders-{id}-2"));

@@ -26,7 +26,7 @@ pub struct Compiler {
     with: CompileWith,
     progress: Progress,
     cache: Option<Arc<Cache>>,
-    /// Held while a component is compiled, so that only one is compiled at a time.
+    /// Lock that is held while a component is compiled, so that only one is compiled at a time.
     turn: Mutex<()>,
 }
 

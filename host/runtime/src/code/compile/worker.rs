@@ -16,7 +16,7 @@ pub const FAILED: u8 = 3;
 pub const NOT_CONFINED: u8 = 4;
 /// Exit code: the parent has ended.
 const LEFT_ALONE: i32 = 5;
-/// Exit code: nobody reads the machine code.
+/// Exit code: the machine code could not be written to stdout.
 const UNWRITTEN: u8 = 6;
 
 /// A low priority that still runs on a busy machine.

@@ -19,7 +19,7 @@ fn the_signed_encoding_is_that_of_the_dsse_specification() {
 }
 
 #[test]
-fn one_trusted_signature_is_enough_and_without_keys_none_is_required() {
+fn a_single_trusted_signature_is_enough_and_without_keys_none_is_required() {
     let (ours, theirs) = (key(), key());
     let mut envelope = Envelope::new(TYPE, b"{}".to_vec());
     assert_eq!(envelope.open(TYPE, &Trust::default()).unwrap(), b"{}");
