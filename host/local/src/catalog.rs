@@ -180,7 +180,7 @@ impl Catalog {
     /// Makes a loaded bundle current, or records its error.
     fn loaded(&self, id: Id, loaded: anyhow::Result<Arc<LoadedBundle>>) {
         let mut entries = self.entries_mut();
-        // A cancelled load may have finished before it was cancelled: its id is unknown.
+        // A load may finish before its cancellation takes effect. No entry has its id then.
         let is_it = |entry: &Entry| entry.loading.as_ref().is_some_and(|loading| loading.id() == id);
         let Some((name, entry)) = entries.iter_mut().find(|(_, entry)| is_it(entry)) else { return };
         entry.loaded = entry.loading.take().map(|loading| loading.of);

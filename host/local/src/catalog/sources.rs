@@ -45,8 +45,8 @@ impl Found {
 }
 
 impl Sources {
-    /// Finds every use case. The directory takes precedence over the store, and in it a bundle over versions. Fails if a directory
-    /// cannot be read.
+    /// Finds every use case by name. A bundle in the directory takes precedence over versions there, and those over the server's own
+    /// store. Fails if a directory cannot be read.
     pub fn look(&self) -> anyhow::Result<BTreeMap<String, Found>> {
         let mut all = versions_in(&self.store)?;
         all.extend(versions_in(&self.directory)?);
