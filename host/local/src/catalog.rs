@@ -1,8 +1,8 @@
-//! The use cases of this server: those of a directory that is looked at twice a second, and those that were uploaded.
+//! The use cases of this server: those in a directory, which is polled twice a second, and those that were uploaded.
 //!
-//! A changed bundle replaces the one before whole or not at all. Until then the one before serves: loading may mean to
-//! compile plugins, which takes up to minutes. Every version that ever served is kept in a store in the data directory, since
-//! accepted requests are pinned to it; what is uploaded goes there as well.
+//! A changed bundle replaces its predecessor atomically. The predecessor serves until then, because loading may include
+//! compiling plugins, which takes up to minutes. A store in the data directory keeps every version that ever served, because
+//! accepted requests are pinned to a version. Uploads are kept there as well.
 
 mod loads;
 mod sources;
@@ -34,8 +34,9 @@ use sources::{Found, Sources};
 pub use upload::UploadError;
 
 const POLL: Duration = Duration::from_millis(500);
+/// Delay before a load that failed for a transient reason is retried.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
-/// How long an attempt waits for a version that is not loaded. After that it gives its place to another request.
+/// How long an attempt waits for a version that is not loaded. The attempt then gives its slot to another request.
 const LOAD_WAIT: Duration = Duration::from_secs(2);
 
 /// A handle on the use cases; clones share them.
@@ -48,33 +49,34 @@ struct Inner {
     runtime: Runtime,
     secrets: Secrets,
     sources: Sources,
-    /// Every version that served, and what was uploaded.
+    /// Every version that served, and every uploaded version.
     store: Versions<Directory>,
     trust: Trust,
     entries: RwLock<BTreeMap<String, Entry>>,
     pinned: Pinned<LoadedBundle>,
-    /// Whether everything that was found has been loaded, or refused.
+    /// True once every use case that was found is loaded or refused.
     settled: watch::Sender<bool>,
-    /// How many bundles were uploaded: what was seen before the last is out of date.
+    /// Number of uploads so far. A poll that began before the latest upload has stale results.
     uploads: AtomicU64,
 }
 
-/// What is known of one use case.
+/// The state of one use case.
 #[derive(Default)]
 struct Entry {
     serving: Option<Arc<LoadedBundle>>,
     error: Option<String>,
-    /// What was found at the last look, and what was last loaded.
+    /// What the latest poll found.
     seen: Option<Found>,
+    /// What the latest finished load, successful or not, was started for.
     loaded: Option<Found>,
-    /// What is on its way to serve.
+    /// The load in progress.
     loading: Option<Loading>,
-    /// When to try once more what failed for no fault of its own.
+    /// When to retry a load that failed for a transient reason.
     again: Option<Instant>,
 }
 
 impl Entry {
-    /// Whether what was found is to be loaded.
+    /// Returns whether `found` must be loaded.
     fn wants(&self, found: &Found) -> bool {
         match &self.loading {
             Some(loading) => loading.of != *found,
@@ -82,7 +84,7 @@ impl Entry {
         }
     }
 
-    /// What is on its way is out of date.
+    /// Cancels the load in progress, if any, and the planned retry.
     fn give_up(&mut self) {
         self.again = None;
         if let Some(loading) = self.loading.take() {
@@ -98,7 +100,8 @@ impl Entry {
 }
 
 impl Catalog {
-    /// Finds the use cases of `directory` and of the store at `store`; [`Self::watch`] loads them.
+    /// Finds the use cases of `directory` and of the store at `store`, and loads none: see [`Self::watch`]. Fails if `directory` is
+    /// missing or either cannot be read.
     pub fn open(runtime: Runtime, secrets: Secrets, directory: PathBuf, store: PathBuf, trust: Trust) -> anyhow::Result<Self> {
         anyhow::ensure!(
             directory.is_dir(),
@@ -115,14 +118,14 @@ impl Catalog {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Waits until all that is there has been loaded, or refused.
+    /// Waits until every use case that was found is loaded or refused.
     pub async fn settled(&self) {
-        // An error would say that there is no sender any more, and `self` holds it.
+        // Cannot fail: `self` holds the sender.
         let _ = self.inner.settled.subscribe().wait_for(|settled| *settled).await;
     }
 
-    /// Loads what is there and follows changes, until `stop`; a broken bundle is logged and listed, and the others serve. What
-    /// is being compiled at the end is given up.
+    /// Loads all use cases and follows changes, until `stop`. A broken bundle is logged and listed with its error, and the others
+    /// serve. `stop` cancels loads in progress.
     pub async fn watch(self, stop: CancellationToken) {
         let mut loads = Loads::default();
         let mut look = tokio::time::interval(POLL);
@@ -160,7 +163,7 @@ impl Catalog {
         });
         for (name, found) in all {
             let entry = entries.entry(name.clone()).or_default();
-            // A directory that still changes is being written: wait until two looks see the same.
+            // A plain directory may still be being written: wait until two polls find the same.
             let settled = found.is_whole() || entry.seen.as_ref() == Some(&found);
             if settled && entry.wants(&found) {
                 if entry.again.is_none() {
@@ -174,10 +177,10 @@ impl Catalog {
         }
     }
 
-    /// Makes what was loaded current, or records why not.
+    /// Makes a loaded bundle current, or records its error.
     fn loaded(&self, id: Id, loaded: anyhow::Result<Arc<LoadedBundle>>) {
         let mut entries = self.entries_mut();
-        // One that was given up may have ended all the same.
+        // A load may finish before its cancellation takes effect. No entry has its id then.
         let is_it = |entry: &Entry| entry.loading.as_ref().is_some_and(|loading| loading.id() == id);
         let Some((name, entry)) = entries.iter_mut().find(|(_, entry)| is_it(entry)) else { return };
         entry.loaded = entry.loading.take().map(|loading| loading.of);
@@ -187,7 +190,7 @@ impl Catalog {
                 entry.again = is_transient(&error).then(|| Instant::now() + TRY_AGAIN);
                 let error = format!("{error:#}");
                 let serving = entry.serving.as_ref().map_or("none", |bundle| bundle.version());
-                // Once, and not every few seconds.
+                // Log the same error once, not at each retry.
                 if entry.error.as_ref() != Some(&error) {
                     tracing::error!(use_case = name, error, serving, "use case not loaded");
                 }
@@ -196,7 +199,7 @@ impl Catalog {
         }
     }
 
-    /// Makes an uploaded bundle serve now, and not at the next look.
+    /// Makes an uploaded bundle current at once, without waiting for the next poll.
     fn uploaded(&self, name: &str, found: Found, bundle: Arc<LoadedBundle>) {
         let mut entries = self.entries_mut();
         self.inner.uploads.fetch_add(1, Ordering::SeqCst);
@@ -233,7 +236,7 @@ impl Catalog {
         Ok(Arc::new(bundle))
     }
 
-    /// Loads a version that is not current, or waits for whoever loads it.
+    /// Loads a version that is not current. Concurrent callers share one load.
     async fn load_pinned(&self, name: &str, version: &str) -> Result<Arc<LoadedBundle>, UseCaseError> {
         let load = async {
             let loaded = async {
@@ -249,7 +252,7 @@ impl Catalog {
         self.inner.pinned.get(name, version, Box::pin(load)).await
     }
 
-    /// See [`fire::lease`].
+    /// Returns the lease of a claim: see [`fire::lease`].
     pub fn lease(&self, request: &Request) -> Duration {
         fire::lease(self.entries().get(&request.use_case).and_then(|entry| entry.serving.as_deref()), request)
     }
@@ -263,7 +266,7 @@ impl Catalog {
         Ok(self.inner.runtime.load(source, &self.inner.secrets).await?)
     }
 
-    /// Keeps a version for the requests that will be pinned to it; durable before the first of them is accepted.
+    /// Stores a version for the requests that will be pinned to it, durably, before the first of them is accepted.
     async fn keep(&self, name: &str, source: &BundleSource, statement: &Envelope) -> anyhow::Result<()> {
         Ok(self.inner.store.publish_as(name, source, statement, &self.inner.trust).await?)
     }
@@ -281,7 +284,7 @@ fn waits_for_load(name: &str, version: &str) -> String {
     format!("version {version} of use case {name} to be loaded")
 }
 
-/// Whether what is there may be as good as it should be, and the host was not.
+/// Returns whether the host, not the bundle, may have caused the error.
 fn is_transient(error: &anyhow::Error) -> bool {
     error.downcast_ref().is_some_and(LoadError::is_transient) || matches!(error.downcast_ref(), Some(StoreError::Unavailable { .. }))
 }
@@ -302,7 +305,7 @@ impl UseCases for Catalog {
         if let Some(known) = self.inner.pinned.known(name, version).await {
             return known;
         }
-        // In a task of its own, so that it goes on when this caller has gone: compiling takes up to minutes.
+        // The load runs in its own task and continues after this caller times out: compiling takes up to minutes.
         let (catalog, key) = (self.clone(), (name.to_owned(), version.to_owned()));
         let load = tokio::spawn(async move { catalog.load_pinned(&key.0, &key.1).await });
         match tokio::time::timeout(LOAD_WAIT, load).await {

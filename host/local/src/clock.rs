@@ -1,4 +1,4 @@
-//! What time it is: the machine's clock, or a test clock that stands still until it is moved.
+//! The server's clock: the machine's, or a test clock that stands still until it is moved.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use postdate_core::ports;
 use tokio::sync::watch;
 
-/// The longest sleep without a look at the clock: bounds how late a step of the machine's clock is noticed.
+/// Longest sleep between two readings of the clock. Limits how late a step of the machine's clock is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Clone)]
@@ -17,12 +17,12 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// A test clock that stands at `start`.
+    /// Returns a test clock that stands at `start`.
     pub fn test(start: DateTime<Utc>) -> Self {
         Self::Test(Arc::new(watch::Sender::new(start)))
     }
 
-    /// Now, cut to the millisecond: never later than the truth.
+    /// Returns the current time, truncated to milliseconds and therefore never in the future.
     pub fn now(&self) -> DateTime<Utc> {
         match self {
             Self::System => Utc::now().trunc_subsecs(3),
@@ -30,11 +30,11 @@ impl Clock {
         }
     }
 
-    /// Returns when it is `at`, not earlier, whatever the clock does in between.
+    /// Sleeps until the clock reads `at` or later, also if the clock is set in between.
     pub async fn sleep_until(&self, at: DateTime<Utc>) {
         match self {
             Self::System => {
-                // On a machine whose clock is set back, the sleep is over before it is time: look again.
+                // After a step backwards of the machine's clock a sleep ends too early, so read the clock again.
                 while let Ok(left) = (at - Utc::now()).to_std()
                     && !left.is_zero()
                 {
@@ -43,7 +43,7 @@ impl Clock {
             }
             Self::Test(now) => {
                 let mut changes = now.subscribe();
-                // An error means that the clock is gone, and with it the server.
+                // Cannot fail: `self` holds the sender.
                 let _ = changes.wait_for(|now| *now >= at).await;
             }
         }

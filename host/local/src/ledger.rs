@@ -1,8 +1,7 @@
 //! The ledger on one machine: a SQLite file in WAL mode.
 //!
-//! One thread writes, and commits whatever has come in since its last commit in one transaction: many callers share one
-//! fsync (`synchronous = FULL`), and each is answered only after the commit that holds its change. Readers have their
-//! own connections.
+//! One thread writes. It commits all changes that were queued since its last commit in one transaction, so many callers share one
+//! fsync (`synchronous = FULL`). Each caller gets its answer after the commit of its change. Readers have their own connections.
 
 mod checkpoint;
 mod claims;
@@ -27,7 +26,7 @@ pub use claims::Due;
 use read::Readers;
 use writer::Writer;
 
-/// What makes a file of each schema version out of one of the version before; the first makes it of an empty file.
+/// Migrations: entry `n` turns a file of schema version `n` into one of version `n + 1`. Version 0 is an empty file.
 const MIGRATIONS: [&str; 2] = [include_str!("ledger/schema.sql"), include_str!("ledger/schema-2.sql")];
 
 /// A handle on the ledger; clones share the file, the writer and the readers.
@@ -43,7 +42,7 @@ struct Inner {
 }
 
 impl SqliteLedger {
-    /// Opens the file, or makes it, and brings an older schema up to date. A file of a newer schema version is refused.
+    /// Opens or creates the file and migrates an older schema. Fails for a file of a newer schema version.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         let connection = connect(path)?;
         migrate(&connection)?;
@@ -52,7 +51,7 @@ impl SqliteLedger {
         Ok(Self { inner: Arc::new(Inner { writer: Writer::start(connection)?, readers, _checkpointer: checkpointer }) })
     }
 
-    /// Runs `work` inside the next transaction and returns after its commit.
+    /// Runs `work` in the next transaction and returns after its commit.
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -67,12 +66,13 @@ impl SqliteLedger {
         self.inner.readers.read(work).await
     }
 
-    /// A value that the server keeps beside the requests.
+    /// Returns a setting of the server.
     pub async fn setting(&self, name: &'static str) -> Result<Option<String>, LedgerError> {
         self.read(move |connection| connection.query_row("SELECT value FROM settings WHERE name = ?1", [name], |row| row.get(0)).optional())
             .await
     }
 
+    /// Stores a setting of the server.
     pub async fn set_setting(&self, name: &'static str, value: String) -> Result<(), LedgerError> {
         self.write(move |connection| {
             connection
@@ -82,7 +82,7 @@ impl SqliteLedger {
         .await
     }
 
-    /// Whether it has ever held a request.
+    /// Returns whether the ledger has never had a request.
     pub async fn is_empty(&self) -> Result<bool, LedgerError> {
         self.read(|connection| connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM requests)", [], |row| row.get(0))).await
     }
@@ -145,16 +145,16 @@ impl Changes for SqliteLedger {
     }
 }
 
-/// A connection as every part of the ledger wants it.
+/// Opens a connection with the settings that all parts of the ledger use.
 fn connect(path: &Path) -> Result<Connection, LedgerError> {
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        // Checkpoints are made beside the writer: see `checkpoint`.
+        // A separate thread makes the checkpoints: see `checkpoint`.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        // Kibibytes, where negative.
+        // A negative size is in KiB.
         connection.pragma_update(None, "cache_size", -16_384)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
@@ -175,7 +175,7 @@ fn migrate(connection: &Connection) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Tells what may pass, such as a full disk, from what will not.
+/// Returns `Unavailable` for transient errors, such as a full disk, and `Failed` for all others.
 fn failed(error: &rusqlite::Error) -> LedgerError {
     match error.sqlite_error_code() {
         // Without a free file descriptor, SQLite cannot open its files.

@@ -1,6 +1,6 @@
-//! Postdate on one machine: the core's API over axum, its ledger in SQLite, its timer in this process.
+//! Postdate on one machine: the core's API over HTTP, the ledger in SQLite, the timer in the same process.
 //!
-//! What is acknowledged survives `kill -9` and a power cut.
+//! Acknowledged requests survive `kill -9` and a power cut.
 
 mod catalog;
 mod clock;
@@ -34,53 +34,53 @@ use server::App;
 use test_clock::TestClock;
 use timer::{Timer, Wake};
 
-/// Validators that run at the same time.
+/// Maximum number of validators that run at the same time.
 const VALIDATOR_SLOTS: u32 = 64;
-/// How long calls that come with the start, and work that is due, wait for the use cases: many times what it takes where no
-/// plugin is new.
+/// How long the start waits for the use cases before it serves calls and runs due requests. Loading takes a small part of that if no
+/// plugin has to be compiled.
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
-/// How long a start waits for plugins that are new until it calls itself ready; it answers meanwhile. To compile one with an
-/// interpreter in it takes a good part of that.
+/// How long the start waits for new plugins before it reports that it is ready. The server answers calls meanwhile. Compiling a
+/// plugin that contains an interpreter takes tens of seconds.
 const START_WAIT: Duration = Duration::from_mins(1);
-/// Which clock a data directory belongs to, as its ledger says.
+/// Name of the ledger's setting that says which kind of clock a data directory belongs to.
 const CLOCK_SETTING: &str = "clock";
 
-/// How to serve.
+/// Options of [`serve`].
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
     pub listen: SocketAddr,
-    /// Ledger, compiled plugins and former versions; made if it is not there.
+    /// Directory for the ledger, compiled plugins and former versions. Created if missing.
     pub data: PathBuf,
-    /// A directory with a bundle in each of its directories, or versions of one.
+    /// A directory with one directory per use case. Each of these has a bundle, or versions of one.
     pub use_cases: PathBuf,
-    /// Whose bundles are loaded.
+    /// Keys whose bundles are loaded.
     pub trust: Trust,
     pub test_clock: Option<TestClockStart>,
     pub api_key: Option<String>,
-    /// Serve beyond this machine without a key.
+    /// Allows an address that other machines can reach without an API key.
     pub allow_public: bool,
-    /// Requests that are processed at the same time.
+    /// Maximum number of requests that are processed at the same time.
     pub concurrency: usize,
-    /// How long a stop waits for what is running.
+    /// How long a stop waits for running requests.
     pub grace: Duration,
-    /// Where plugins are compiled. A server should never do it in its own process.
+    /// Where plugins are compiled. A server must not compile in its own process.
     pub compiler: CompileWith,
-    /// Secrets of use cases; in the environment where there is none.
+    /// The file with secrets of use cases. `None` takes them from the environment.
     pub secrets_file: Option<PathBuf>,
-    /// The next call of a plugin after this sees a secret that has changed.
+    /// How long a secret is cached. A changed secret reaches plugins after this time at the latest.
     pub secrets_lifetime: Duration,
 }
 
-/// Where a test clock begins.
+/// The start time of a test clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TestClockStart {
-    /// Where it stood at the last stop, else now.
+    /// The clock's time at the last stop, or the current time at the first start.
     Resume,
     At(DateTime<Utc>),
 }
 
-/// Serves until `shutdown`. `on_ready` is called, with the address that it got, once it has its use cases. Where one needs to be
-/// compiled first, the others serve meanwhile, and it is ready without it if that takes more than a minute.
+/// Serves until `shutdown`. Calls `on_ready` with the listening address once all use cases are loaded, or after a minute. While a
+/// use case is being compiled, the others serve.
 pub async fn serve(
     options: ServeOptions,
     on_ready: impl FnOnce(SocketAddr),
@@ -94,13 +94,13 @@ pub async fn serve(
     );
     let secrets = secrets::open(options.secrets_file, options.secrets_lifetime)?;
     let _lock = lock(&options.data)?;
-    // Bound first: a second server on the port should fail before it does anything else.
+    // Bind first, so that a second server on the port fails before it does anything else.
     let listener = tokio::net::TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
 
     let ledger = SqliteLedger::open(&options.data.join("ledger.sqlite"))?;
     let clock = choose_clock(&ledger, options.test_clock).await?;
     let concurrency = options.concurrency.max(1);
-    // What runs never takes the places of validators: a slow target must not keep new requests out.
+    // Running requests never take the slots of validators: a slow target must not block new requests.
     let slots = u32::try_from(concurrency).unwrap_or(u32::MAX).saturating_add(VALIDATOR_SLOTS);
     let cache = Some(options.data.join("compiled"));
     let runtime = Runtime::new(Options { slots, cache, compiler: options.compiler, ..Options::default() })?;
@@ -131,30 +131,30 @@ pub async fn serve(
     let serving = tokio::spawn(async move { serving.await });
     if let Some(all) = unless(shutdown.as_mut(), has_use_cases(&catalog, START_WAIT)).await {
         if !all {
-            tracing::warn!("some use cases are still being compiled: they answer 503 until they are there, and the others serve");
+            tracing::warn!("some use cases are still being compiled: they answer 503 until they are loaded, and the others serve");
         }
         on_ready(address);
         shutdown.await;
     }
-    tracing::info!("stopping: no new work; what runs has {:?} to finish", options.grace);
+    tracing::info!("stopping: no new requests are started; running ones have {:?} to finish", options.grace);
     stop.cancel();
-    // An open connection that sends nothing does not hold up the stop for ever.
+    // A client that does not finish its request must not delay the stop for ever.
     if let Ok(served) = tokio::time::timeout(options.grace, serving).await {
         served?.context("the HTTP server failed")?;
     } else {
-        tracing::warn!("connections were still open");
+        tracing::warn!("stopped with open connections: their requests did not end within {:?}", options.grace);
     }
     timer.await.context("the timer failed")?;
     watcher.await.context("the watcher of the use cases failed")?;
     Ok(())
 }
 
-/// Whether all use cases that can be loaded are, within this time.
+/// Waits up to `within` for all use cases to be loaded or refused. Returns whether they were.
 async fn has_use_cases(catalog: &Catalog, within: Duration) -> bool {
     tokio::time::timeout(within, catalog.settled()).await.is_ok()
 }
 
-/// What `work` comes to, unless `stop` comes first.
+/// Returns the output of `work`, or `None` if `stop` ends first.
 async fn unless<T>(stop: Pin<&mut (impl Future<Output = ()> + Send)>, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         () = stop => None,
@@ -162,7 +162,7 @@ async fn unless<T>(stop: Pin<&mut (impl Future<Output = ()> + Send)>, work: impl
     }
 }
 
-/// Makes the data directory, for this user alone, and holds it: two servers on one ledger would run requests twice.
+/// Creates the data directory, accessible to this user only, and locks it. Two servers on one ledger would run requests twice.
 fn lock(data: &Path) -> anyhow::Result<File> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| format!("cannot make {}", data.display()))?;
@@ -177,7 +177,8 @@ fn lock(data: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// A ledger is of one clock for good: on a test clock next week's real requests would run today.
+/// Returns the server's clock. Fails if the ledger has requests and belongs to the other kind of clock: a test clock would run next
+/// week's real requests today.
 async fn choose_clock(ledger: &SqliteLedger, test: Option<TestClockStart>) -> anyhow::Result<Clock> {
     let wanted = if test.is_some() { "test" } else { "system" };
     match ledger.setting(CLOCK_SETTING).await?.as_deref() {

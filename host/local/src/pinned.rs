@@ -1,5 +1,5 @@
-//! Loaded versions that requests are pinned to and that are not current any more. Loading one may mean to compile it again, for minutes:
-//! callers of the same version share one load and its outcome.
+//! Cache of loaded versions that requests are pinned to and that are no longer current. Loading one may include compiling it for
+//! minutes, so callers of the same version share one load and its outcome.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,11 +8,11 @@ use moka::Expiry;
 use moka::future::Cache;
 use postdate_core::ports::UseCaseError;
 
-/// How long a failure is the answer to every caller: a version that does not compile is not compiled again for each request.
+/// How long a failure is cached. A version that does not compile is not compiled again for each request.
 const FAILURE_HOLDS: Duration = Duration::from_secs(30);
-/// How long a version is kept that no request asks for.
+/// How long an unused version stays in the cache.
 const IDLE: Duration = Duration::from_hours(1);
-/// Most versions that are kept. Each holds the machine code of its plugins.
+/// Maximum number of cached versions. Each holds the machine code of its plugins in memory.
 const MOST: u64 = 256;
 
 type NameAndVersion = (String, String);
@@ -34,19 +34,19 @@ impl<B: Send + Sync + 'static> Default for Pinned<B> {
 }
 
 impl<B: Send + Sync + 'static> Pinned<B> {
-    /// Returns the version, loaded by `load` unless it is there. Where the caller that loads is dropped, the next one loads.
+    /// Returns the cached version or failure, or runs `load`. If the caller that runs `load` is dropped, the next caller runs its own.
     pub async fn get(&self, name: &str, version: &str, load: impl Future<Output = Result<B, UseCaseError>>) -> Loaded<B> {
         let load = async { load.await.map(Arc::new) };
         self.0.get_with((name.to_owned(), version.to_owned()), load).await
     }
 
-    /// Returns the version, or why it does not load, where one of them is known.
+    /// Returns the cached version or failure, if any.
     pub async fn known(&self, name: &str, version: &str) -> Option<Loaded<B>> {
         self.0.get(&(name.to_owned(), version.to_owned())).await
     }
 }
 
-/// Failures expire on their own.
+/// Expires failures after [`FAILURE_HOLDS`].
 struct Failures;
 
 impl<B> Expiry<NameAndVersion, Loaded<B>> for Failures {

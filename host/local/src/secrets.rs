@@ -1,13 +1,13 @@
-//! Secrets from a file that its owner alone can read.
+//! Secrets from a file that only its owner can read.
 //!
 //! ```toml
 //! SHARED_KEY = "for every use case that its manifest grants it"
 //!
 //! [orders]
-//! ORDERS_API_KEY = "for the use case orders alone, before one of the same name above"
+//! ORDERS_API_KEY = "for the use case orders alone, takes precedence over one of the same name above"
 //! ```
 //!
-//! Nothing of the file but names and line numbers is ever quoted.
+//! Errors quote names and line numbers of the file, never values.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,13 +24,11 @@ use toml::Value;
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Permission bits of the group and of others.
 const OTHERS: u32 = 0o077;
-/// The superuser, whose files a service manager hands out.
+/// The superuser. Service managers provide secrets in files that belong to it.
 const ROOT: u32 = 0;
 
-/// The secrets of a server: from the file, or else from its environment.
-///
-/// # Errors
-/// Where the file cannot serve as it is now.
+/// Returns the secrets of the file, or of the environment without one. A value is fetched again after `fresh`. Fails if the file is
+/// not usable now.
 pub fn open(file: Option<PathBuf>, fresh: Duration) -> anyhow::Result<Secrets> {
     let lifetime = Lifetime { fresh, ..Lifetime::default() };
     let Some(path) = file else { return Ok(Secrets::new(postdate_runtime::EnvSecrets, lifetime)) };
@@ -41,7 +39,7 @@ pub fn open(file: Option<PathBuf>, fresh: Duration) -> anyhow::Result<Secrets> {
     Ok(Secrets::new(secrets, lifetime))
 }
 
-/// A file, read again each time.
+/// A secrets file. Each fetch reads it again.
 #[derive(Debug)]
 struct FileSecrets {
     path: PathBuf,
@@ -74,11 +72,11 @@ impl Content {
     }
 }
 
-/// An error is the end of a sentence that begins with the file.
+/// Reads and checks the file. An error continues the sentence "the secrets file PATH …".
 fn read(path: &Path) -> Result<Content, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read ({error})");
     let file = File::open(path).map_err(unreadable)?;
-    // Of what was opened, so that nobody can change it in between.
+    // Taken from the open file, so that the checked file is the one that is read.
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err("is not a file".to_owned());
@@ -99,7 +97,7 @@ fn read(path: &Path) -> Result<Content, String> {
 }
 
 fn parse(text: &str) -> Result<Content, String> {
-    // Its own message may quote the line, and the value with it.
+    // The message of toml's error may quote the line with its value, so use only its position.
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         format!("is not TOML at line {line}: write NAME = \"value\"")

@@ -1,4 +1,4 @@
-//! HTTP: axum around the core's API, uploads, and the test clock.
+//! The HTTP server: the core's API, uploads, and the test clock, on axum.
 
 mod upload;
 
@@ -23,14 +23,15 @@ use crate::ledger::SqliteLedger;
 use crate::test_clock::TestClock;
 use crate::timer::Wake;
 
-/// What is read of a body that is too large anyway, so that its sender gets to see the answer.
+/// Maximum number of bytes that are read of a refused body. A client that is still sending would otherwise see a connection error
+/// instead of the answer.
 const MAX_DRAINED_BYTES: usize = 16 << 20;
 
 pub struct App {
     pub api: Api<Catalog, SqliteLedger, Wake>,
     pub clock: Clock,
     pub test_clock: Option<TestClock>,
-    /// Where an upload is received.
+    /// Directory for uploads that are being received.
     pub scratch: PathBuf,
 }
 
@@ -98,7 +99,7 @@ async fn move_clock(app: &App, request: Request<Body>) -> Result<serde_json::Val
     }
 }
 
-/// Reads what nobody wants, as far as it goes, so that its sender gets to see the answer.
+/// Reads and drops up to [`MAX_DRAINED_BYTES`] of a refused body, so that its sender sees the answer.
 async fn drain(mut body: Body) {
     let mut seen = 0;
     while let Some(Ok(frame)) = body.frame().await {
@@ -109,6 +110,7 @@ async fn drain(mut body: Body) {
     }
 }
 
+/// Fails with 413 for more than [`MAX_BODY_BYTES`], and with 400 if the client stops before the end.
 async fn read_body(mut body: Body) -> Result<Bytes, ApiError> {
     let mut kept = BytesMut::new();
     let mut seen = 0;

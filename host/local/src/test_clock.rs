@@ -1,5 +1,5 @@
-//! `POST /test-clock {"advance": "P7D"}`: moves the test clock and fires what falls due on the way, in order, so that
-//! a request for next week can be seen through in a second.
+//! `POST /test-clock {"advance": "P7D"}`: moves the test clock and fires the requests that fall due on the way, in order. A test of
+//! a request for next week takes a second.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +14,23 @@ use tokio::sync::{Mutex, watch};
 use crate::clock::Clock;
 use crate::ledger::SqliteLedger;
 
-/// Where the clock stands, kept for the next start.
+/// Name of the ledger's setting that stores the clock's time for the next start.
 pub const SETTING: &str = "test-clock";
-/// Between two looks at whether everything that was due has ended.
+/// Interval at which an advance checks whether all due requests have ended.
 const POLL: Duration = Duration::from_millis(2);
-/// One advance may take so long: what does not end is most likely a use case that retries itself for ever.
+/// Time limit of one advance, in real time. A use case that retries without end would otherwise block it for ever.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// The hands of the clock.
+/// Control over a test clock.
 pub struct TestClock {
     ledger: SqliteLedger,
     hands: Arc<watch::Sender<DateTime<Utc>>>,
-    /// One advance at a time.
+    /// Held during an advance: advances run one at a time.
     turn: Mutex<()>,
 }
 
 impl TestClock {
-    /// None where the server runs on the machine's clock.
+    /// Returns `None` if the server runs on the machine's clock.
     pub fn new(ledger: SqliteLedger, clock: &Clock) -> Option<Self> {
         match clock {
             Clock::System => None,
@@ -38,12 +38,13 @@ impl TestClock {
         }
     }
 
-    /// What `GET` answers.
+    /// Returns the body of `GET /test-clock`.
     pub fn show(&self) -> Value {
         json!({ "now": rfc3339(*self.hands.borrow()) })
     }
 
-    /// Reads `{"advance": duration}` or `{"to": time}`, moves the clock, and answers where it stands.
+    /// Moves the clock by `{"advance": duration}` or to `{"to": time}`, and returns its new time. Fails if the body is malformed, the
+    /// time is in the past, or the due requests do not end within [`PATIENCE`].
     pub async fn advance(&self, body: &[u8]) -> Result<Value, ApiError> {
         let _turn = self.turn.lock().await;
         let now = *self.hands.borrow();
@@ -58,7 +59,7 @@ impl TestClock {
         Ok(self.show())
     }
 
-    /// From one due time to the next, waiting each time until everything that was due has ended.
+    /// Moves the clock from one due time to the next, and waits each time until all due requests have ended.
     async fn step_to(&self, target: DateTime<Utc>) -> Result<(), ApiError> {
         loop {
             let now = *self.hands.borrow();

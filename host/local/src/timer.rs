@@ -1,7 +1,7 @@
 //! Fires requests at their time.
 //!
-//! Memory holds one moment, the earliest due; everything else stays in the ledger, whose index on `due_at` is the
-//! queue. At that moment the timer claims what is due, oldest first and no more than there are free slots, and runs it.
+//! Memory holds only the earliest due time. The requests stay in the ledger, whose index on `due_at` is the queue. At that time
+//! the timer claims due requests, oldest first and at most as many as there are free slots, and runs them.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -23,35 +23,37 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::ledger::SqliteLedger;
 
-/// How often claims that nobody works on are looked for.
+/// Interval between checks for claims whose lease has expired.
 const LEASE_CHECK: Duration = Duration::from_secs(1);
-/// Wait before the ledger is tried again after it failed.
+/// Delay before the ledger is queried again after an error.
 const LEDGER_RETRY: Duration = Duration::from_millis(200);
 
-/// Tells the timer that something may be due earlier than it thinks; clones wake the same timer.
+/// Wakes the timer when a request is scheduled before the time that it waits for. Clones wake the same timer.
 #[derive(Clone, Default)]
 pub struct Wake(Arc<Alarm>);
 
 #[derive(Default)]
 struct Alarm {
-    /// When the timer will look next, in milliseconds; `i64::MAX` while it is looking.
+    /// Time of the timer's next query, in Unix milliseconds. `i64::MAX` during a query and if no request is scheduled.
     next: AtomicI64,
     notify: Notify,
 }
 
 impl Wake {
+    /// Wakes the timer if `due` is before its next query.
     fn at(&self, due: DateTime<Utc>) {
         if due.timestamp_millis() < self.0.next.load(Ordering::SeqCst) {
             self.0.notify.notify_one();
         }
     }
 
-    /// From here on every request that is scheduled wakes the timer, until [`Self::expect`]: the answer that the timer
-    /// is waiting for may have been made before that request was there.
+    /// Makes every scheduled request wake the timer until [`Self::expect`]: the query in progress may miss a request that was
+    /// scheduled after it started.
     fn looking(&self) {
         self.0.next.store(i64::MAX, Ordering::SeqCst);
     }
 
+    /// Sets the time of the next query.
     fn expect(&self, next: Option<DateTime<Utc>>) {
         self.0.next.store(next.map_or(i64::MAX, |next| next.timestamp_millis()), Ordering::SeqCst);
     }
@@ -71,13 +73,13 @@ impl Scheduler for Wake {
         Ok(())
     }
 
-    /// The ledger is the schedule: what is no longer scheduled there is not found.
+    /// Does nothing: the ledger is the schedule, and the timer does not find a request that is no longer scheduled there.
     async fn unschedule(&self, _request: &Request) -> Result<(), ScheduleError> {
         Ok(())
     }
 }
 
-/// The ledger is the queue, so a request comes back when the timer looks at its time. Operators read the log.
+/// Only wakes the timer: the ledger is the queue, and operators read the log.
 impl Aftercare for Wake {
     async fn again(&self, request: &Request) -> Result<bool, ScheduleError> {
         self.at(request.due_at);
@@ -85,7 +87,7 @@ impl Aftercare for Wake {
     }
 }
 
-/// What the timer and its tasks share.
+/// State that the timer and its tasks share.
 pub struct Timer {
     pub ledger: SqliteLedger,
     pub use_cases: Catalog,
@@ -97,11 +99,11 @@ pub struct Timer {
 
 struct State {
     slots: Arc<Semaphore>,
-    /// Due requests wait for a slot.
+    /// True if due requests may be waiting for a slot.
     saturated: AtomicBool,
-    /// What this process works on: such a claim is never abandoned, however the clock is set.
+    /// Requests that this process runs. Their claims are not released on expiry, so a step of the clock starts no second attempt.
     running: Mutex<HashSet<CorrelationId>>,
-    /// Cancelled when running attempts are to be given up.
+    /// Cancelled to abort the running attempts.
     give_up: CancellationToken,
     tasks: TaskTracker,
 }
@@ -125,7 +127,7 @@ impl Timer {
         Arc::new(Self { ledger, use_cases, deliver, clock, wake, state })
     }
 
-    /// Fires until `stop`, then lets what runs finish for `grace`, and releases the rest.
+    /// Fires requests until `stop`. Then waits up to `grace` for running attempts and releases the rest.
     pub async fn run(self: Arc<Self>, stop: CancellationToken, grace: Duration) {
         self.release_abandoned(None, "the server went down while it ran").await;
         let mut lease_check = tokio::time::interval(LEASE_CHECK);
@@ -155,13 +157,13 @@ impl Timer {
 
     async fn wait_for(&self, next: Option<DateTime<Utc>>) {
         match next {
-            // With every slot taken, the end of an attempt is what to wait for: it notifies.
+            // With all slots taken, wait for the end of an attempt, which notifies.
             Some(next) if !self.state.saturated.load(Ordering::SeqCst) => self.clock.sleep_until(next).await,
             _ => std::future::pending().await,
         }
     }
 
-    /// Starts what is due, as far as there are slots; returns when the next is due.
+    /// Starts due requests, up to the number of free slots. Returns when the next request is due.
     async fn fire_due(self: &Arc<Self>) -> Result<Option<DateTime<Utc>>, LedgerError> {
         self.wake.looking();
         // Set before the slots are counted, so that a slot freed after the count notifies.
@@ -182,7 +184,7 @@ impl Timer {
     }
 
     fn start(self: &Arc<Self>, claimed: Claimed) {
-        // There are as many permits as claims were asked for, and only this loop takes them.
+        // Cannot fail: the claims number at most the free permits, and only this loop takes permits.
         let Ok(permit) = Arc::clone(&self.state.slots).try_acquire_owned() else { return };
         let running = Running::new(Arc::clone(self), claimed.request.id, permit);
         self.state.tasks.spawn(async move {
@@ -191,7 +193,7 @@ impl Timer {
             let firing = timer.firing();
             tokio::select! {
                 biased;
-                // An end that could not be recorded has been logged; its lease brings the request back.
+                // `run` logs an outcome that it cannot record. The request runs again after its lease.
                 _ = firing.run(request.clone(), Some(body), None) => {}
                 () = timer.state.give_up.cancelled() => timer.release(&request, "the server stopped while it ran").await,
             }
@@ -203,7 +205,7 @@ impl Timer {
         Firing { use_cases, ledger, scheduler: wake, deliver, clock, aftercare: wake }
     }
 
-    /// Gives back what is claimed and not worked on: claims from before a crash, and claims that ran out.
+    /// Releases claims that no task of this process works on: all of them with `None`, otherwise those whose lease expired by `now`.
     async fn release_abandoned(&self, now: Option<DateTime<Utc>>, reason: &str) {
         let abandoned = match self.ledger.abandoned(now).await {
             Ok(abandoned) => abandoned,
@@ -229,7 +231,7 @@ impl Timer {
     }
 }
 
-/// An attempt under way: holds its slot, and gives it back however the attempt ends, a panic included.
+/// A running attempt. Holds its slot and frees it on drop, so also after a panic.
 struct Running {
     timer: Arc<Timer>,
     id: CorrelationId,

@@ -1,4 +1,4 @@
-//! Loads under way, several at a time, so that one that compiles for minutes holds up no other.
+//! Loads in progress. They run concurrently, so a load that compiles for minutes delays no other.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use super::Found;
 
 type Loaded = anyhow::Result<Arc<LoadedBundle>>;
 
-/// All of them; they end when this is dropped, and with them the compilers that they wait for.
+/// All loads in progress. Dropping this value cancels them and stops the compilers that they wait for.
 #[derive(Default)]
 pub struct Loads(JoinSet<Loaded>);
 
-/// One of them, as its use case knows it.
+/// A handle on one load, kept with its use case.
 pub struct Loading {
-    /// What was found when it began.
+    /// What the load was started for.
     pub of: Found,
-    /// RFC 3339.
+    /// Start of the load, in RFC 3339.
     since: String,
     task: AbortHandle,
 }
@@ -30,7 +30,7 @@ impl Loading {
         self.task.id()
     }
 
-    /// Something newer is there.
+    /// Cancels the load.
     pub fn give_up(&self) {
         self.task.abort();
     }
@@ -49,7 +49,7 @@ impl Loads {
         self.0.is_empty()
     }
 
-    /// The next one that ends, unless there is none. May be dropped and called again.
+    /// Returns the next load that ends, or `None` if none is in progress. Cancel-safe.
     pub async fn next(&mut self) -> Option<(Id, Loaded)> {
         loop {
             match self.0.join_next_with_id().await? {
@@ -58,7 +58,7 @@ impl Loads {
                     let what = "loading it made the host panic, which is a defect of the host: please report it with the bundle";
                     return Some((error.id(), Err(anyhow::anyhow!(what))));
                 }
-                // Given up.
+                // The load was cancelled.
                 Err(_) => {}
             }
         }

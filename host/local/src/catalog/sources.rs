@@ -1,5 +1,5 @@
-//! Where a server's use cases are: a directory with bundles, or with versions of them as `use-case push` writes them; and the
-//! server's own store.
+//! The places of a server's use cases: a directory, and the server's own store. The directory has bundles, or versions of them as
+//! `use-case push` writes them.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -13,24 +13,24 @@ use postdate_store::{CURRENT_FILE, Current};
 
 pub struct Sources {
     pub directory: PathBuf,
-    /// Looked at for what the directory does not have.
+    /// Read for use cases that the directory does not have.
     pub store: PathBuf,
 }
 
-/// A use case that is there, as far as a look at it tells.
+/// A use case as a poll finds it, before it is loaded. Two equal values need no new load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// A directory that is the bundle, and what it looks like.
+    /// The directory `place` is the bundle.
     Bundle { place: PathBuf, looks: Fingerprint },
-    /// A store below `root` has versions of it, and this says which is current.
+    /// A store below `root` has versions of it. `current` is the content of the file that names the current one.
     Current { root: PathBuf, current: Vec<u8> },
 }
 
-/// Name, size and time of change of every file in a directory.
+/// Name, size in bytes and modification time of every file in a directory.
 type Fingerprint = Vec<(String, u64, Option<SystemTime>)>;
 
 impl Found {
-    /// Which version is current, where a store says so.
+    /// Returns the current version that the store names.
     pub fn version(&self) -> Option<String> {
         match self {
             Self::Bundle { .. } => None,
@@ -38,13 +38,15 @@ impl Found {
         }
     }
 
-    /// Whether it changes at once, so that one look sees all of it.
+    /// Returns whether changes are atomic, so that one poll suffices to see a complete change.
     pub fn is_whole(&self) -> bool {
         matches!(self, Self::Current { .. })
     }
 }
 
 impl Sources {
+    /// Finds every use case by name. A bundle in the directory takes precedence over versions there, and those over the server's own
+    /// store. Fails if a directory cannot be read.
     pub fn look(&self) -> anyhow::Result<BTreeMap<String, Found>> {
         let mut all = versions_in(&self.store)?;
         all.extend(versions_in(&self.directory)?);
@@ -52,19 +54,19 @@ impl Sources {
         Ok(all)
     }
 
-    /// Where the directory has the use case, which then is changed there and nowhere else.
+    /// Returns the path of a use case that the directory has. Uploads must not change such a use case.
     pub fn in_directory(&self, name: &str) -> Option<PathBuf> {
         let place = self.directory.join(name);
         [MANIFEST_FILE, CURRENT_FILE].iter().any(|file| place.join(file).is_file()).then_some(place)
     }
 
-    /// What the store has of a use case.
+    /// Returns the use case as the store has it.
     pub fn in_store(&self, name: &str) -> Option<Found> {
         found_current(&self.store, name)
     }
 }
 
-/// The directories that hold a manifest, with what they look like now.
+/// Finds the directories that contain a manifest.
 fn bundles_in(directory: &Path) -> anyhow::Result<BTreeMap<String, Found>> {
     let mut bundles = BTreeMap::new();
     for (name, place) in directories(directory)? {
@@ -80,7 +82,7 @@ fn bundles_in(directory: &Path) -> anyhow::Result<BTreeMap<String, Found>> {
     Ok(bundles)
 }
 
-/// The use cases that a store has a current version of.
+/// Finds the use cases that have a current version in the store.
 fn versions_in(root: &Path) -> anyhow::Result<BTreeMap<String, Found>> {
     let mut found = BTreeMap::new();
     if !root.is_dir() {
@@ -98,13 +100,13 @@ fn found_current(root: &Path, name: &str) -> Option<Found> {
     let current = match std::fs::read(root.join(name).join(CURRENT_FILE)) {
         Ok(current) => current,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory) => return None,
-        // One that cannot be read keeps no other use case from being looked at; loading it says why.
+        // An unreadable file must not hide the other use cases. Loading this one will report the error.
         Err(_) => Vec::new(),
     };
     Some(Found::Current { root: root.to_owned(), current })
 }
 
-/// Those that are not hidden.
+/// Returns name and path of every directory in `parent` that is not hidden.
 fn directories(parent: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut directories = Vec::new();
     for entry in std::fs::read_dir(parent).with_context(|| format!("cannot read {}", parent.display()))? {
@@ -121,7 +123,7 @@ fn fingerprint(directory: &Path) -> anyhow::Result<Fingerprint> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))? {
         let entry = entry?;
-        // A file that goes away between the two calls is a change for the next look.
+        // A file that disappears between the two calls is a change for the next poll.
         let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
         if metadata.is_file() {
             files.push((entry.file_name().to_string_lossy().into_owned(), metadata.len(), metadata.modified().ok()));

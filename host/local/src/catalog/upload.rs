@@ -1,4 +1,4 @@
-//! A bundle that came over HTTP: checked, kept, and then the one that serves.
+//! Uploads: a bundle that came over HTTP is checked, stored and made current.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,33 +16,33 @@ use postdate_store::{By, Look, Moved, Statement, StoreError};
 
 use super::{Catalog, is_transient};
 
-/// All cases of an upload together.
+/// Time limit for all cases of an upload together.
 const CASES_TIME: Duration = Duration::from_mins(1);
-/// Who is said to have pushed what nobody has signed.
+/// Recorded as the pusher of a bundle that came without a statement.
 const UPLOADER: &str = "upload";
 
-/// Why an upload does not serve. Nothing has changed.
+/// Reasons to refuse an upload. The current version has not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
     #[error("use case {name} is served from {}, and is changed there: copy the new bundle to it, or push to it where it is a store", place.display())]
     Elsewhere { name: String, place: PathBuf },
-    /// What was sent is at fault.
+    /// The bundle is at fault.
     #[error("{0}")]
     Refused(String),
     #[error("bundle.json {0}")]
     Signature(String),
     #[error(transparent)]
     Moved(StoreError),
-    /// The server is at fault: out of memory, or of secrets.
+    /// The server is at fault, for example without memory or a secret.
     #[error("the bundle could not be loaded: {0}")]
     NotNow(String),
-    /// The server is at fault.
+    /// The server's store failed.
     #[error("the bundle could not be kept: {0}")]
     Store(String),
 }
 
 impl Catalog {
-    /// Takes a bundle for this use case; when this returns, it serves.
+    /// Checks, stores and loads a bundle for this use case. On success the bundle is current when this function returns.
     pub async fn upload(&self, name: &str, upload: Upload, now: DateTime<Utc>) -> Result<Moved, UploadError> {
         let inner = &self.inner;
         let place = inner.sources.in_directory(name);
@@ -50,7 +50,7 @@ impl Catalog {
             return Err(UploadError::Elsewhere { name: name.to_owned(), place });
         }
         let store_failed = |error: StoreError| UploadError::Store(error.to_string());
-        // Looked at before the long part: of two uploads at once, one is told of the other.
+        // Read before the slow checks, so that of two concurrent uploads the later one fails with `Moved`.
         let before = match inner.store.look(name, None).await.map_err(store_failed)? {
             Look::Current { current, etag } => Some((current, etag)),
             Look::Same | Look::NoSuchUseCase => None,
@@ -68,7 +68,7 @@ impl Catalog {
             StoreError::Moved { .. } => UploadError::Moved(error),
             other => store_failed(other),
         })?;
-        // Now, and not at the next look; unless somebody has moved it on.
+        // Serve without waiting for the next poll, unless another push has moved `current` meanwhile.
         if let Some(found) = inner.sources.in_store(name)
             && found.version().as_deref() == Some(bundle.version())
         {
@@ -78,7 +78,7 @@ impl Catalog {
     }
 }
 
-/// As `use-case push` does before it sends anything: what its author says of it must be so.
+/// Runs the bundle's test cases, as `use-case push` does before it sends a bundle. Fails with `Refused` if one fails.
 async fn run_cases(bundle: LoadedBundle, source: &BundleSource) -> Result<LoadedBundle, UploadError> {
     let cases = cases::of_bundle(source).map_err(|error| UploadError::Refused(format!("{error:#}")))?;
     let use_case = Arc::new(bundle.use_case().clone());
@@ -96,8 +96,8 @@ async fn run_cases(bundle: LoadedBundle, source: &BundleSource) -> Result<Loaded
     loaded.map_err(|error| UploadError::Refused(error.to_string()))
 }
 
-/// The statement that came with the bundle, if it is of these files and signed as it must be; else one of our own. And who is
-/// said to have made it.
+/// Returns the statement of the bundle and the pusher that it names. Without a sent statement, makes an unsigned one. Fails with
+/// `Signature` if the statement is of other files or lacks a required signature.
 fn checked_statement(
     name: &str,
     source: &BundleSource,

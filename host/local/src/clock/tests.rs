@@ -1,7 +1,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_test_clock_wakes_sleepers_when_it_is_moved() {
+async fn moving_a_test_clock_wakes_sleepers() {
     let start = DateTime::from_timestamp_millis(1_800_000_000_000).unwrap();
     let clock = Clock::test(start);
     let week = start + chrono::TimeDelta::days(7);
@@ -21,7 +21,7 @@ async fn a_test_clock_wakes_sleepers_when_it_is_moved() {
 }
 
 #[tokio::test]
-async fn the_system_clock_is_never_early() {
+async fn sleep_on_the_system_clock_never_ends_early() {
     let at = Clock::System.now() + chrono::TimeDelta::milliseconds(20);
     Clock::System.sleep_until(at).await;
     assert!(Utc::now() >= at);

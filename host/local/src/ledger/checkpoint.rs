@@ -1,5 +1,5 @@
-//! Moves what is committed from the WAL into the database file, beside the writer instead of in one of its commits:
-//! a checkpoint costs some milliseconds of fsync, and no caller should wait for it.
+//! Checkpoints: moves committed pages from the WAL to the database file in a thread of its own. A checkpoint takes some milliseconds
+//! of fsync, which the writer's callers would otherwise wait for.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -12,9 +12,9 @@ use rusqlite::Connection;
 use super::connect;
 
 const INTERVAL: Duration = Duration::from_millis(500);
-/// WAL bytes from which a checkpoint is worth it.
+/// WAL size in bytes below which no checkpoint is made.
 const WORTHWHILE: u64 = 4 << 20;
-/// WAL bytes from which writers are made to wait, so that the file begins anew.
+/// WAL size in bytes above which a checkpoint blocks the writer in order to truncate the file.
 const TOO_LARGE: u64 = 256 << 20;
 
 pub struct Checkpointer {
@@ -35,7 +35,7 @@ impl Checkpointer {
         let thread = thread::Builder::new()
             .name("ledger-checkpoint".to_owned())
             .spawn(run)
-            .map_err(|error| LedgerError::Failed(format!("cannot start the checkpointer: {error}")))?;
+            .map_err(|error| LedgerError::Failed(format!("cannot start the ledger's checkpoint thread: {error}")))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
@@ -56,6 +56,6 @@ fn checkpoint(connection: &Connection, wal: &Path) {
     }
     let mode = if size > TOO_LARGE { "TRUNCATE" } else { "PASSIVE" };
     if let Err(error) = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())) {
-        tracing::warn!(%error, "the ledger's checkpoint failed; it will be tried again");
+        tracing::warn!(%error, "the ledger's checkpoint failed and will be retried");
     }
 }

@@ -1,4 +1,4 @@
-//! What the timer asks of the ledger.
+//! The ledger's operations for the timer.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use postdate_core::request::{Claimed, Request};
 
 use super::{SqliteLedger, rows};
 
-/// What was due, and when the next will be.
+/// Claimed requests, and when the next request is due.
 #[derive(Debug, Default)]
 pub struct Due {
     pub claimed: Vec<Claimed>,
@@ -18,8 +18,8 @@ pub struct Due {
 }
 
 impl SqliteLedger {
-    /// Claims what is due, oldest first, at most `limit`. `clock` and `lease` are called inside the transaction: a claim is of the
-    /// moment at which it is made, not of the one at which it was queued.
+    /// Claims at most `limit` due requests, oldest first. Calls `clock` and `lease` inside the transaction, so a claim's time is that
+    /// of the transaction, not that of the call.
     pub async fn claim_due(
         &self,
         clock: impl Fn() -> DateTime<Utc> + Send + 'static,
@@ -30,7 +30,7 @@ impl SqliteLedger {
             let now = clock();
             let mut due = Due::default();
             for (seq, request, body) in rows::due(connection, now, limit)? {
-                // Cannot be refused: what is selected is scheduled and due, and this thread alone writes.
+                // Cannot be refused: the selected requests are scheduled and due, and no other thread writes.
                 let claim = Change::Claim { lease: lease(&request) };
                 let Ok(applied) = lifecycle::apply(&request, &claim, now) else { continue };
                 rows::update(connection, seq, &request, &applied)?;
@@ -42,13 +42,13 @@ impl SqliteLedger {
         .await
     }
 
-    /// Requests whose claim ran out at `now`; with `None`, all that are claimed.
+    /// Returns the running requests whose lease expired by `now`, or all running requests with `None`.
     pub async fn abandoned(&self, now: Option<DateTime<Utc>>) -> Result<Vec<Request>, LedgerError> {
         self.read(move |connection| rows::abandoned(connection, now)).await
     }
 
-    /// When the next request is due, and whether anything is running or due at `now`. Sees every change that was
-    /// answered before the call.
+    /// Returns the next due time, and whether a request is running or due at `now`. Runs on the writer, so it sees every change that
+    /// was answered before the call.
     pub async fn outlook(&self, now: DateTime<Utc>) -> Result<Outlook, LedgerError> {
         self.write(move |connection| {
             let next = rows::next_due(connection)?;
@@ -58,13 +58,13 @@ impl SqliteLedger {
         .await
     }
 
-    /// The request, without its history.
+    /// Returns the request without its history.
     pub async fn request(&self, id: CorrelationId) -> Result<Option<Request>, LedgerError> {
         self.read(move |connection| Ok(rows::find(connection, id)?.map(|(_, request)| request))).await
     }
 }
 
-/// See [`SqliteLedger::outlook`].
+/// Result of [`SqliteLedger::outlook`].
 #[derive(Debug, Clone, Copy)]
 pub struct Outlook {
     pub next: Option<DateTime<Utc>>,

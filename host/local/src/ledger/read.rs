@@ -1,4 +1,4 @@
-//! Connections for readers, made when they are first needed and kept.
+//! A pool of connections for readers, each opened at its first use.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::{connect, failed};
 
-/// Reads at the same time. Few: they are short, and the machine is small.
+/// Maximum number of concurrent reads. A few suffice because reads are short.
 const READERS: usize = 4;
 
 pub struct Readers {
@@ -23,6 +23,7 @@ impl Readers {
         Self { path: path.to_owned(), idle: Arc::default(), permits: Arc::new(Semaphore::new(READERS)) }
     }
 
+    /// Runs `work` on a pooled connection in a blocking task. Waits while all readers are in use.
     pub async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -41,6 +42,6 @@ impl Readers {
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             result
         };
-        tokio::task::spawn_blocking(job).await.map_err(|error| LedgerError::Failed(format!("a read was cut off: {error}")))?
+        tokio::task::spawn_blocking(job).await.map_err(|error| LedgerError::Failed(format!("a read of the ledger was aborted: {error}")))?
     }
 }

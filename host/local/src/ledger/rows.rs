@@ -1,4 +1,4 @@
-//! Requests as rows: every SQL statement of the ledger.
+//! Rows of requests and their history: the SQL statements on both tables.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, 
      failures, interruptions, lease_ms, lease_until, finished_at, result, failure, idempotency_hash, notice_of, \
      deferrals, waits_for, waits_since";
 
-/// Stores a request with the first line of its history; false where its idempotency key is taken.
+/// Stores a request with the first line of its history. Returns false, and stores nothing, if its idempotency key is taken.
 pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<bool> {
     let request = &new.request;
     let inserted = connection
@@ -47,7 +47,7 @@ pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<boo
     Ok(true)
 }
 
-/// Stores what a change made of a request, and of its history.
+/// Stores a request as a change left it, with the line of history.
 pub fn update(
     connection: &Connection,
     seq: i64,
@@ -74,7 +74,7 @@ pub fn update(
             after.waiting.as_ref().map(|waiting| &waiting.on),
             after.waiting.as_ref().map(|waiting| millis(waiting.since)),
         ])?;
-    // Apart, since naming the column in an update rewrites the indexes of the lists.
+    // A separate statement, because an update that names the column rewrites the indexes for lists.
     if after.trigger_at != before.trigger_at {
         connection.prepare_cached("UPDATE requests SET trigger_at = ?2 WHERE seq = ?1")?.execute(params![seq, millis(after.trigger_at)])?;
     }
@@ -87,7 +87,7 @@ pub fn update(
     if let Line::ReplaceLast(entry) = line { append_history(connection, seq, last, entry) } else { Ok(()) }
 }
 
-/// Lets another request take the idempotency key of this one.
+/// Frees the request's idempotency key for another request.
 pub fn free_key(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
     connection.prepare_cached("UPDATE requests SET idempotency_key = NULL WHERE seq = ?1")?.execute([seq]).map(drop)
 }
@@ -105,6 +105,7 @@ fn append_history(connection: &Connection, seq: i64, n: i64, entry: &HistoryEntr
     Ok(())
 }
 
+/// Returns the request with its row number.
 pub fn find(connection: &Connection, id: CorrelationId) -> rusqlite::Result<Option<(i64, Request)>> {
     connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM requests WHERE id = ?1"))?
@@ -112,11 +113,12 @@ pub fn find(connection: &Connection, id: CorrelationId) -> rusqlite::Result<Opti
         .optional()
 }
 
-/// The accepted body.
+/// Returns the body as it was accepted.
 pub fn body(connection: &Connection, id: CorrelationId) -> rusqlite::Result<Option<String>> {
     connection.prepare_cached("SELECT body FROM requests WHERE id = ?1")?.query_row([id.to_string()], |row| row.get(0)).optional()
 }
 
+/// Returns the request that has the idempotency key.
 pub fn find_by_key(connection: &Connection, use_case: &str, key: &str) -> rusqlite::Result<Option<Request>> {
     connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM requests WHERE use_case = ?1 AND idempotency_key = ?2"))?
@@ -125,6 +127,7 @@ pub fn find_by_key(connection: &Connection, use_case: &str, key: &str) -> rusqli
         .map(|found| found.map(|(_, request)| request))
 }
 
+/// Returns the lines of a request's history, oldest first.
 pub fn history(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<HistoryEntry>> {
     connection
         .prepare_cached("SELECT at, event, status, attempt, detail FROM history WHERE request = ?1 ORDER BY n")?
@@ -136,7 +139,7 @@ pub fn history(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<Histor
         .collect()
 }
 
-/// One page, in order of time and id. Notices are not among them: they are found through the request that they tell of.
+/// Returns one page, ordered by trigger time and id. Omits notices, which are found through the request that they are about.
 pub fn list(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
     let mut conditions = vec!["notice_of IS NULL".to_owned()];
     let mut values: Vec<Box<dyn ToSql>> = Vec::new();
@@ -161,7 +164,7 @@ pub fn list(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
         values.push(Box::new(after.id.to_string()));
         conditions.push(format!("(trigger_at, id) > (?{}, ?{})", values.len() - 1, values.len()));
     }
-    // One more than asked for tells whether there is a next page.
+    // Read one more request than the page holds, to know whether there is a next page.
     let limit = query.limit.saturating_add(1);
     let sql = format!("SELECT {COLUMNS} FROM requests WHERE {} ORDER BY trigger_at, id LIMIT {limit}", conditions.join(" AND "));
     let mut statement = connection.prepare_cached(&sql)?;
@@ -173,7 +176,7 @@ pub fn list(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
     Ok(Page { requests, next })
 }
 
-/// What is due at `now`, oldest first, with bodies.
+/// Returns the requests that are due at `now`, oldest first, with row numbers and bodies.
 pub fn due(connection: &Connection, now: DateTime<Utc>, limit: usize) -> rusqlite::Result<Vec<(i64, Request, String)>> {
     connection
         .prepare_cached(&format!(
@@ -186,6 +189,7 @@ pub fn due(connection: &Connection, now: DateTime<Utc>, limit: usize) -> rusqlit
         .collect()
 }
 
+/// Returns the earliest due time of the scheduled requests.
 pub fn next_due(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
     connection
         .prepare_cached("SELECT due_at FROM requests WHERE status = 'scheduled' ORDER BY due_at LIMIT 1")?
@@ -193,7 +197,7 @@ pub fn next_due(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc
         .optional()
 }
 
-/// Running requests whose claim ran out at `now`, or all of them.
+/// Returns the running requests whose lease expired by `now`, or all running requests with `None`.
 pub fn abandoned(connection: &Connection, now: Option<DateTime<Utc>>) -> rusqlite::Result<Vec<Request>> {
     connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM requests WHERE status = 'running' AND lease_until <= ?1 ORDER BY due_at, seq"))?
@@ -254,6 +258,6 @@ fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
 }
 
 fn unreadable(column: usize, value: &str) -> rusqlite::Error {
-    let error = FromSqlError::Other(format!("the ledger holds {value:?}, which makes no sense there").into());
+    let error = FromSqlError::Other(format!("the ledger has {value:?}, which is not valid in this column").into());
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }

@@ -24,10 +24,10 @@ CREATE TABLE requests (
   body             TEXT    NOT NULL
 ) STRICT;
 
--- What the timer asks: the next due, in order. Partial, so that what has ended costs nothing.
+-- For the timer: due requests in order. Partial, so that ended requests take no space in them.
 CREATE INDEX requests_due ON requests (due_at) WHERE status = 'scheduled';
 CREATE INDEX requests_leased ON requests (lease_until) WHERE status = 'running';
--- What lists ask.
+-- For lists of requests and look-ups by idempotency key.
 CREATE INDEX requests_by_time ON requests (trigger_at, id);
 CREATE INDEX requests_by_use_case ON requests (use_case, trigger_at, id);
 CREATE UNIQUE INDEX requests_by_key ON requests (use_case, idempotency_key) WHERE idempotency_key IS NOT NULL;

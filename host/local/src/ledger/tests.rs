@@ -18,13 +18,13 @@ fn at(seconds: i64) -> DateTime<Utc> {
     moment() + TimeDelta::seconds(seconds)
 }
 
-/// An empty ledger, in a directory that goes with it.
+/// Returns an empty ledger and its directory, which is deleted on drop.
 fn empty() -> (SqliteLedger, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     (SqliteLedger::open(&directory.path().join("ledger.sqlite")).unwrap(), directory)
 }
 
-/// The n-th request, due so many seconds after [`moment`].
+/// Returns the n-th request, due `seconds` after [`moment`].
 fn due(n: u64, seconds: i64) -> NewRequest {
     new_request(sample_id(n), "orders", at(seconds))
 }
@@ -43,7 +43,7 @@ fn ids(due: &Due) -> Vec<CorrelationId> {
     due.claimed.iter().map(|claimed| claimed.request.id).collect()
 }
 
-/// Keeps the writer busy until the sender is dropped, so that what is asked meanwhile waits for one transaction.
+/// Blocks the writer until the sender is dropped. Writes that are queued meanwhile share one transaction.
 async fn hold_writer(ledger: &SqliteLedger) -> (mpsc::Sender<()>, tokio::task::JoinHandle<()>) {
     let (release, released) = mpsc::channel::<()>();
     let (entered, is_entered) = tokio::sync::oneshot::channel();
@@ -59,16 +59,16 @@ async fn hold_writer(ledger: &SqliteLedger) -> (mpsc::Sender<()>, tokio::task::J
     (release, held)
 }
 
-/// Polls once: puts what is to be written into the queue of a writer that is held.
+/// Polls once, which puts the write into the queue of a blocked writer.
 async fn ask<F: Future>(mut write: Pin<&mut F>) {
     let answered = poll_fn(|context| Poll::Ready(write.as_mut().poll(context).is_ready())).await;
-    assert!(!answered, "the writer is held, and a write was answered");
+    assert!(!answered, "a write was answered while the writer is blocked");
 }
 
-/// The outputs of writes that share one transaction.
+/// Runs writes in one shared transaction and returns their outputs.
 async fn in_one_batch<F: Future>(ledger: &SqliteLedger, writes: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let (release, held) = hold_writer(ledger).await;
-    // Unconstrained, so that one poll puts them all into the queue, not only as many as tokio's budget allows.
+    // Unconstrained, so that one poll queues all of them; tokio's budget would stop it earlier.
     let mut joined = pin!(unconstrained(join_all(writes)));
     ask(joined.as_mut()).await;
     drop(release);
@@ -77,16 +77,16 @@ async fn in_one_batch<F: Future>(ledger: &SqliteLedger, writes: impl IntoIterato
 }
 
 #[tokio::test]
-async fn keeps_the_contract() {
+async fn the_sqlite_ledger_keeps_the_contract() {
     let (ledger, _directory) = empty();
     ledger_contract(&ledger).await;
 }
 
 #[tokio::test]
-async fn what_waits_shares_one_commit() {
+async fn queued_writes_share_one_commit() {
     let (ledger, directory) = empty();
     let path = directory.path().join("ledger.sqlite");
-    // What another connection sees of the changes before it: nothing, as long as none is committed.
+    // Each write counts the requests that another connection sees: none, as long as no write is committed.
     let writes = (0..200).map(|n| {
         let other = connect(&path).unwrap();
         ledger.write(move |connection| {
@@ -100,10 +100,10 @@ async fn what_waits_shares_one_commit() {
 }
 
 #[tokio::test]
-async fn what_is_answered_is_in_the_files() {
+async fn an_answered_write_is_in_the_files() {
     let (ledger, directory) = empty();
     insert_all(&ledger, (0..200).map(|n| due(n, 60))).await;
-    // A copy of the files as they are now is what a crash at this moment would leave.
+    // A crash at this moment would leave these files.
     let crashed = tempfile::tempdir().unwrap();
     for file in ["ledger.sqlite", "ledger.sqlite-wal"] {
         std::fs::copy(directory.path().join(file), crashed.path().join(file)).unwrap();
@@ -120,7 +120,7 @@ async fn what_is_answered_is_in_the_files() {
 }
 
 #[tokio::test]
-async fn reopens_after_a_stop() {
+async fn requests_and_settings_survive_a_stop() {
     let (ledger, directory) = empty();
     let path = directory.path().join("ledger.sqlite");
     assert!(ledger.is_empty().await.unwrap());
@@ -130,7 +130,7 @@ async fn reopens_after_a_stop() {
     ledger.set_setting("clock", "system".to_owned()).await.unwrap();
     drop(ledger);
     let wal = std::fs::metadata(directory.path().join("ledger.sqlite-wal")).map_or(0, |metadata| metadata.len());
-    assert_eq!(wal, 0, "a stop leaves all in one file");
+    assert_eq!(wal, 0, "a stop must leave everything in one file");
 
     let ledger = SqliteLedger::open(&path).unwrap();
     assert!(!ledger.is_empty().await.unwrap());
@@ -142,10 +142,10 @@ async fn reopens_after_a_stop() {
 }
 
 #[tokio::test]
-async fn a_faulty_change_does_not_spoil_the_others() {
+async fn a_faulty_change_fails_no_other_change_of_its_transaction() {
     let (ledger, _directory) = empty();
     insert_all(&ledger, [due(1, 60)]).await;
-    // The second of each three has an id that is taken.
+    // Every third request has an id that is taken.
     let requests = (2..=31).map(|n| if n % 3 == 0 { due(1, 90) } else { due(n, 60) });
     let answers = in_one_batch(&ledger, requests.map(|new| ledger.insert(new))).await;
     for (n, answer) in (2..=31).zip(answers) {
@@ -160,9 +160,9 @@ async fn a_faulty_change_does_not_spoil_the_others() {
 }
 
 #[tokio::test]
-async fn what_is_due_is_claimed_oldest_first_and_no_more_than_asked_for() {
+async fn due_requests_are_claimed_oldest_first_up_to_the_limit() {
     let (ledger, _directory) = empty();
-    // By `due_at`, and what is due together in the order in which it came in.
+    // Ordered by `due_at`; requests with the same time in the order of their insertion.
     for new in [due(1, 30), due(2, 10), due(5, 20), due(4, 20), due(3, 40)] {
         ledger.insert(new).await.unwrap();
     }
@@ -181,7 +181,7 @@ async fn what_is_due_is_claimed_oldest_first_and_no_more_than_asked_for() {
 }
 
 #[tokio::test]
-async fn nothing_is_claimed_early() {
+async fn no_request_is_claimed_before_its_time() {
     let (ledger, _directory) = empty();
     let time = at(60) + TimeDelta::milliseconds(7);
     let new = new_request(sample_id(1), "orders", time);
@@ -194,10 +194,10 @@ async fn nothing_is_claimed_early() {
 }
 
 #[tokio::test]
-async fn a_claim_is_of_the_moment_at_which_it_is_made() {
+async fn a_claims_lease_starts_when_its_transaction_runs() {
     let (ledger, _directory) = empty();
     insert_all(&ledger, [due(1, 60)]).await;
-    // The clock is at second 0 when the claim is asked for, and at second 61 when its turn comes.
+    // The clock is at second 0 when the claim is queued, and at second 61 when it runs.
     let clock = Arc::new(AtomicI64::new(0));
     let (release, held) = hold_writer(&ledger).await;
     let read = Arc::clone(&clock);
@@ -211,7 +211,7 @@ async fn a_claim_is_of_the_moment_at_which_it_is_made() {
 }
 
 #[tokio::test]
-async fn a_claim_is_abandoned_when_its_lease_has_run_out() {
+async fn a_claim_is_abandoned_after_its_lease() {
     let (ledger, _directory) = empty();
     insert_all(&ledger, (1..=4).map(|n| due(n, 0))).await;
     // Leases of one minute, from seconds 0, 10 and 20; the fourth request waits.
@@ -229,7 +229,7 @@ async fn a_claim_is_abandoned_when_its_lease_has_run_out() {
 }
 
 #[tokio::test]
-async fn the_outlook_knows_what_runs_and_what_is_next() {
+async fn the_outlook_has_the_next_due_time_and_whether_requests_run() {
     let (ledger, _directory) = empty();
     let outlook = async |seconds| {
         let outlook = ledger.outlook(at(seconds)).await.unwrap();
@@ -247,11 +247,11 @@ async fn the_outlook_knows_what_runs_and_what_is_next() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_a_cancel_and_a_claim_one_happens_a_thousand_times() {
+async fn of_a_racing_cancel_and_claim_exactly_one_succeeds() {
     const RACES: u64 = 1000;
     let (ledger, _directory) = empty();
     insert_all(&ledger, (0..RACES).map(|n| due(n, i64::try_from(n).unwrap()))).await;
-    // Claims go from the oldest on, cancels from the newest on: they meet somewhere between.
+    // Claims start with the oldest request and cancels with the newest, so they meet in between.
     let claimers = (0..4).map(|_| {
         let ledger = ledger.clone();
         tokio::spawn(async move {
@@ -285,9 +285,9 @@ async fn of_a_cancel_and_a_claim_one_happens_a_thousand_times() {
     let claimed: Vec<_> = outcomes.concat();
 
     assert!(!claimed.is_empty() && !cancelled.is_empty(), "no race: {} claimed, {} cancelled", claimed.len(), cancelled.len());
-    assert_eq!(claimed.len() + cancelled.len(), 1000, "some were both, or neither");
+    assert_eq!(claimed.len() + cancelled.len(), 1000, "some requests were both claimed and cancelled, or neither");
     let all: BTreeSet<_> = claimed.iter().chain(&cancelled).collect();
-    assert_eq!(all.len(), 1000, "some were claimed twice");
+    assert_eq!(all.len(), 1000, "some requests were claimed twice");
     for (status, ids) in [(Status::Running, claimed), (Status::Cancelled, cancelled)] {
         for id in ids {
             let (request, history) = ledger.find(id).await.unwrap().unwrap();
@@ -297,7 +297,7 @@ async fn of_a_cancel_and_a_claim_one_happens_a_thousand_times() {
 }
 
 #[test]
-fn a_file_of_another_schema_version_is_refused_and_left_alone() {
+fn a_file_of_a_newer_schema_version_is_refused_and_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger.sqlite");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE requests (x); PRAGMA user_version = 99;").unwrap();
@@ -307,13 +307,13 @@ fn a_file_of_another_schema_version_is_refused_and_left_alone() {
     assert_eq!(kept, 99);
 }
 
-/// The request of id 1 as a ledger of schema version 1 left it, running its second attempt.
+/// Inserts request 1 into a ledger of schema version 1, during its second attempt.
 const OF_VERSION_1: &str = "INSERT INTO requests (id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, \
      due_at, attempts, failures, interruptions, lease_ms, lease_until, body) VALUES (?1, 'orders', 'v1', 'here', 'running', ?2, ?2, ?2, \
      ?2, 2, 1, 0, 60000, ?2 + 60000, '{}')";
 
 #[tokio::test]
-async fn a_file_of_schema_version_1_opens_and_goes_on() {
+async fn a_file_of_schema_version_1_is_migrated() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger.sqlite");
     let old = Connection::open(&path).unwrap();
@@ -332,7 +332,7 @@ async fn a_file_of_schema_version_1_opens_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_claim_has_the_lease_that_it_is_given() {
+async fn a_claim_has_the_lease_that_the_caller_computes() {
     let (ledger, _directory) = empty();
     insert_all(&ledger, [due(1, 60)]).await;
     let claimed = ledger.claim_due(|| at(60), |_| std::time::Duration::from_secs(500), 1).await.unwrap().claimed;
@@ -340,18 +340,18 @@ async fn a_claim_has_the_lease_that_it_is_given() {
 }
 
 #[test]
-fn a_file_that_is_no_ledger_is_refused_by_name() {
+fn the_error_for_a_file_that_is_no_ledger_names_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let text = directory.path().join("notes.txt");
     std::fs::write(&text, "this is no database, and long enough to have a header of its own ".repeat(20)).unwrap();
     for path in [text, directory.path().to_owned(), directory.path().join("no/such/directory/ledger.sqlite")] {
-        let error = SqliteLedger::open(&path).err().expect("what is no ledger was opened");
+        let error = SqliteLedger::open(&path).err().expect("a file that is no ledger was opened");
         assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     }
 }
 
 #[tokio::test]
-async fn the_file_can_be_read_with_any_tool() {
+async fn the_file_is_readable_with_any_sqlite_tool() {
     let (ledger, directory) = empty();
     insert_all(&ledger, [due(1, 0), due(2, 60)]).await;
     claim_at(&ledger, at(0), 1).await;

@@ -1,4 +1,4 @@
-//! Group commit: one thread, one transaction for all that is waiting.
+//! Group commit: one thread commits all queued changes in one transaction.
 
 use std::thread;
 
@@ -8,9 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::failed;
 
-/// Changes in one transaction at the most: bounds how long the first of them waits for the last.
+/// Maximum number of changes in one transaction. Limits how long the first waits for the last.
 const MAX_BATCH: usize = 512;
-/// Changes that may wait; callers beyond that wait for a place.
+/// Capacity of the queue. Callers wait while it is full.
 const QUEUE: usize = 4096;
 
 pub struct Writer {
@@ -18,11 +18,11 @@ pub struct Writer {
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// A change that waits for its transaction.
+/// A queued change.
 trait Work: Send {
-    /// May run twice: again by itself, when the transaction that it shared with others failed.
+    /// Applies the change. Runs a second time, in a transaction of its own, if the shared transaction failed.
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
-    /// Tells the caller, after the commit or its failure.
+    /// Sends the result to the caller, after the commit or its failure.
     fn answer(self: Box<Self>, committed: Result<(), LedgerError>);
 }
 
@@ -41,7 +41,7 @@ impl<T: Send, F: FnMut(&Connection) -> rusqlite::Result<T> + Send> Work for Task
     fn answer(self: Box<Self>, committed: Result<(), LedgerError>) {
         let Self { output, reply, .. } = *self;
         let not_run = || LedgerError::Failed("the change was not run".to_owned());
-        // A caller that has gone away does not undo what is committed.
+        // The change stays committed if its caller no longer waits.
         let _ = reply.send(committed.and_then(|()| output.ok_or_else(not_run)));
     }
 }
@@ -59,16 +59,17 @@ impl Writer {
                 }
                 commit(&mut connection, batch);
             }
-            // The last of the queue is committed; leave a small file behind.
+            // The queue is closed and empty: move everything to the database file.
             let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
         };
         let thread = thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(run)
-            .map_err(|error| LedgerError::Failed(format!("cannot start the writer: {error}")))?;
+            .map_err(|error| LedgerError::Failed(format!("cannot start the ledger's writer thread: {error}")))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
+    /// Queues `work` and returns after its commit.
     pub async fn write<T: Send + 'static>(
         &self,
         work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -94,7 +95,7 @@ fn commit(connection: &mut Connection, mut batch: Vec<Box<dyn Work>>) {
     let result = transact(connection, &mut batch);
     match result {
         Err(_) if batch.len() > 1 => {
-            // One of them spoilt it: each by itself, so that only the faulty one fails.
+            // At least one change is faulty. Run each in its own transaction, so that only the faulty ones fail.
             for work in batch {
                 commit(connection, vec![work]);
             }

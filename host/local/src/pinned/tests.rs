@@ -8,7 +8,7 @@ fn unusable(reason: &str) -> UseCaseError {
 
 async fn load(loads: &AtomicU32, result: Result<u32, &str>) -> Result<u32, UseCaseError> {
     loads.fetch_add(1, Ordering::SeqCst);
-    // The others come while it loads.
+    // Lets the other callers arrive during the load.
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
@@ -16,7 +16,7 @@ async fn load(loads: &AtomicU32, result: Result<u32, &str>) -> Result<u32, UseCa
 }
 
 #[tokio::test]
-async fn those_who_want_the_same_share_one_load() {
+async fn callers_of_the_same_version_share_one_load() {
     for (result, expected) in [(Ok(7), Ok(Arc::new(7))), (Err("no"), Err(unusable("no")))] {
         let (pinned, loads) = (Pinned::default(), AtomicU32::new(0));
         let get = || pinned.get("orders", "1", load(&loads, result));
@@ -25,12 +25,12 @@ async fn those_who_want_the_same_share_one_load() {
         assert_eq!(get().await, expected);
         assert_eq!(loads.load(Ordering::SeqCst), 1);
         let _ = pinned.get("orders", "2", load(&loads, result)).await;
-        assert_eq!(loads.load(Ordering::SeqCst), 2, "another version is another load");
+        assert_eq!(loads.load(Ordering::SeqCst), 2, "another version needs its own load");
     }
 }
 
 #[tokio::test]
-async fn a_load_that_is_given_up_is_the_next_ones() {
+async fn after_a_cancelled_load_the_next_caller_loads() {
     let (pinned, loads) = (Pinned::default(), AtomicU32::new(0));
     {
         let mut given_up = std::pin::pin!(pinned.get("orders", "1", load(&loads, Ok(1))));

@@ -21,7 +21,7 @@ fn check_refused(text: &str, mode: u32, expected: &str) {
 }
 
 #[tokio::test]
-async fn a_use_cases_own_secret_goes_before_a_shared_one_and_others_do_not_get_it() {
+async fn a_use_cases_own_secret_shadows_a_shared_one_and_is_hidden_from_other_use_cases() {
     let text = "SHARED = 'all'\nKEY = 'all'\n[orders]\nKEY = 'own'\nOWN = 'own'\n";
     let (_dir, path) = written(text.as_bytes(), 0o600);
     let source = FileSecrets { path };
@@ -35,7 +35,7 @@ async fn a_use_cases_own_secret_goes_before_a_shared_one_and_others_do_not_get_i
 }
 
 #[test]
-fn what_cannot_serve_is_named_by_its_key_and_never_quoted() {
+fn errors_name_the_key_and_never_quote_the_value() {
     check_refused("KEY = 'planted-value'", 0o640, "may be read or written by others (mode 640): chmod 600");
     check_refused("KEY = 'planted-value'", 0o604, "(mode 604)");
     check_refused("A = 'x'\nKEY = planted-value\n", 0o600, "is not TOML at line 2");
@@ -55,7 +55,7 @@ fn what_cannot_serve_is_named_by_its_key_and_never_quoted() {
 }
 
 #[tokio::test]
-async fn a_file_that_has_become_unfit_is_a_failed_refresh_and_not_a_missing_secret() {
+async fn a_file_that_becomes_unusable_fails_the_refresh_and_is_no_missing_secret() {
     let (_dir, path) = written(b"KEY = 'planted-value'", 0o600);
     let source = FileSecrets { path: path.clone() };
     assert!(source.fetch("orders", &["KEY"]).await.is_ok());

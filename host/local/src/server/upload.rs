@@ -1,4 +1,4 @@
-//! `PUT /use-cases/{name}`: a bundle as a tar archive.
+//! `PUT /use-cases/{name}`: uploads of bundles as tar archives.
 
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use super::App;
 use crate::catalog::UploadError;
 
-/// Whether an authorized call may upload this use case.
+/// Fails if an authorized caller may not upload this use case: with 403 on a server without an API key, with 404 for a malformed name.
 pub fn check(app: &App, name: &str) -> Result<(), ApiError> {
     if app.api.key.is_none() {
-        // A manifest may ask for any secret of the server: it is not everybody's who can reach the port.
+        // A manifest can grant its plugins any secret of the server, so not everybody who reaches the port may upload one.
         let detail = "uploads need an API key: start the server with POSTDATE_API_KEY, or copy the bundle to its directory of use cases";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "uploads-need-a-key", detail));
     }
@@ -30,19 +30,19 @@ pub fn check(app: &App, name: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Takes the body of a call that [`check`] has passed. The answer's document says what serves now.
+/// Receives and loads the bundle. Call [`check`] first. Returns the body of the answer, which names the current version.
 pub async fn put(app: &App, name: &str, body: Body) -> Result<Value, ApiError> {
     let archive = receive(body, app.scratch.clone()).await?;
     let upload = tokio::task::spawn_blocking(move || tarball::read(std::io::BufReader::new(archive)));
     let upload = upload.await.map_err(|error| internal(&error))?.map_err(|error| refused(&error))?;
     let files = upload.source.files.len();
     let Upload { source, statement } = upload;
-    tracing::info!(use_case = name, files, signed = statement.is_some(), "a bundle was uploaded, and is checked");
+    tracing::info!(use_case = name, files, signed = statement.is_some(), "bundle received; checking it");
     let moved = app.api.use_cases.upload(name, Upload { source, statement }, Utc::now()).await.map_err(|error| fault(&error))?;
     Ok(json!({ "useCase": name, "version": moved.to, "former": moved.from }))
 }
 
-/// The body, in a file that has no name: an archive may be larger than what a server should hold in memory.
+/// Writes the body to an unnamed file, because an archive may be too large for memory.
 async fn receive(mut body: Body, scratch: PathBuf) -> Result<File, ApiError> {
     let mut file = tempfile::tempfile_in(scratch).map_err(|error| internal(&error))?;
     let mut received: u64 = 0;
@@ -55,7 +55,7 @@ async fn receive(mut body: Body, scratch: PathBuf) -> Result<File, ApiError> {
             let detail = format!("an archive may have at most {MAX_ARCHIVE_BYTES} bytes");
             return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", detail));
         }
-        // To the page cache: not worth another thread.
+        // Writes to the page cache, so it needs no blocking task.
         file.write_all(&data).map_err(|error| internal(&error))?;
     }
     file.rewind().map_err(|error| internal(&error))?;
