@@ -18,7 +18,6 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::serve::ListenerExt as _;
 use chrono::{DateTime, Utc};
 use postdate_core::api::{Api, ApiKey};
 use postdate_core::time;
@@ -30,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use catalog::Catalog;
 use clock::Clock;
 use ledger::SqliteLedger;
-use server::App;
+use server::{App, Limits};
 use test_clock::TestClock;
 use timer::{Timer, Wake};
 
@@ -110,7 +109,7 @@ pub async fn serve(
     let deliver = HttpDeliver::new(clock.clone()).context("cannot make the HTTP client")?;
     let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
     let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, key, base_path: String::new() };
-    let app = App { api, test_clock: TestClock::new(ledger, &clock), clock, scratch: options.data.clone() };
+    let app = App { api, test_clock: TestClock::new(ledger, &clock), clock, scratch: options.data.clone(), limits: Limits::default() };
 
     let stop = CancellationToken::new();
     let watcher = tokio::spawn(catalog.clone().watch(stop.clone()));
@@ -121,14 +120,7 @@ pub async fn serve(
         return watcher.await.context("the watcher of the use cases failed");
     }
     let timer = tokio::spawn(timer.run(stop.clone(), options.grace));
-    let listener = listener.tap_io(|stream| {
-        // Answers are small, and a client awaits each of them: none waits for a fuller packet.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
-        }
-    });
-    let serving = axum::serve(listener, server::router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let serving = tokio::spawn(async move { serving.await });
+    let serving = tokio::spawn(server::serve(listener, app, stop.clone()));
     if let Some(all) = unless(shutdown.as_mut(), has_use_cases(&catalog, START_WAIT)).await {
         if !all {
             tracing::warn!("some use cases are still being compiled: they answer 503 until they are loaded, and the others serve");
@@ -140,7 +132,7 @@ pub async fn serve(
     stop.cancel();
     // A client that does not finish its request must not delay the stop for ever.
     if let Ok(served) = tokio::time::timeout(options.grace, serving).await {
-        served?.context("the HTTP server failed")?;
+        served.context("the HTTP server failed")?;
     } else {
         tracing::warn!("stopped with open connections: their requests did not end within {:?}", options.grace);
     }

@@ -1,21 +1,31 @@
-//! The HTTP server: the core's API, uploads, and the test clock, on axum.
+//! The HTTP server: the core's API, uploads, and the test clock, on axum and hyper.
 
 mod upload;
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{any, put};
-use bytes::{Bytes, BytesMut};
+use axum::serve::{Listener as _, ListenerExt as _};
+use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use postdate_core::api::{Api, ApiError, ApiRequest, MAX_BODY_BYTES, json_response};
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::Clock as _;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -23,8 +33,8 @@ use crate::ledger::SqliteLedger;
 use crate::test_clock::TestClock;
 use crate::timer::Wake;
 
-/// Maximum number of bytes that are read of a refused body. A client that is still sending would otherwise see a connection error
-/// instead of the answer.
+/// Bytes of a refused body that are read and dropped. A client that is still sending would otherwise see a connection error instead of
+/// the answer.
 const MAX_DRAINED_BYTES: usize = 16 << 20;
 
 pub struct App {
@@ -33,9 +43,62 @@ pub struct App {
     pub test_clock: Option<TestClock>,
     /// Directory for uploads that are being received.
     pub scratch: PathBuf,
+    pub limits: Limits,
 }
 
-pub fn router(app: App) -> Router {
+/// Time limits for reading one request, so that a slow or silent client cannot hold a connection for ever.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For the whole head, from the accept or the end of the previous answer. Limits an idle connection, too.
+    pub head: Duration,
+    /// For a whole body; for an upload, between two pieces of it.
+    pub body: Duration,
+}
+
+impl Default for Limits {
+    /// 30 s for the head: hyper's default, and long enough for clients to reuse an idle connection. 30 s for a body: 256 KiB arrive
+    /// within that at 70 kbit/s. An upload may have 160 MiB, so any limit for its total would cut off slow, honest clients.
+    fn default() -> Self {
+        Self { head: Duration::from_secs(30), body: Duration::from_secs(30) }
+    }
+}
+
+/// Serves HTTP/1 until `stop`, then until the open requests are answered. Closes idle connections at `stop`.
+pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
+    let mut listener = listener.tap_io(|stream| {
+        // Answers are small and clients wait for each, so do not delay one to fill a packet.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(app.limits.head);
+    let service = TowerToHyperService::new(router(app));
+    let connections = TaskTracker::new();
+    // axum's `accept` retries after an error, such as a lack of file descriptors.
+    while let Some((stream, _)) = stop.run_until_cancelled(listener.accept()).await {
+        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+        let stop = stop.clone();
+        connections.spawn(async move {
+            let mut connection = pin!(connection);
+            let served = tokio::select! {
+                served = connection.as_mut() => served,
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = served {
+                tracing::debug!(%error, "connection failed");
+            }
+        });
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+fn router(app: App) -> Router {
     Router::new()
         .route("/test-clock", any(test_clock))
         .route("/use-cases/{name}", put(use_case).fallback(api))
@@ -47,7 +110,7 @@ async fn api(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let now = app.clock.now();
     let call = ApiRequest { id: app.clock.new_id(now), now, caller: Vec::new() };
     let (parts, body) = request.into_parts();
-    let response = match read_body(body).await {
+    let response = match read_body(body, app.limits).await {
         Ok(bytes) => app.api.answer(call, Request::from_parts(parts, bytes)).await,
         Err(error) => error.into_response(call.id),
     };
@@ -60,7 +123,7 @@ async fn use_case(State(app): State<Arc<App>>, Path(name): Path<String>, request
     let answer = match app.api.authorize(&parts.headers).and_then(|()| upload::check(&app, &name)) {
         Ok(()) => upload::put(&app, &name, body).await,
         Err(error) => {
-            drain(body).await;
+            drain(body, app.limits).await;
             Err(error)
         }
     };
@@ -91,7 +154,7 @@ async fn move_clock(app: &App, request: Request<Body>) -> Result<serde_json::Val
     };
     match *request.method() {
         Method::GET => Ok(clock.show()),
-        Method::POST => clock.advance(&read_body(request.into_body()).await?).await,
+        Method::POST => clock.advance(&read_body(request.into_body(), app.limits).await?).await,
         _ => {
             let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "/test-clock answers to GET, POST");
             Err(error.with_header(header::ALLOW, "GET, POST"))
@@ -99,31 +162,34 @@ async fn move_clock(app: &App, request: Request<Body>) -> Result<serde_json::Val
     }
 }
 
-/// Reads and drops up to [`MAX_DRAINED_BYTES`] of a refused body, so that its sender sees the answer.
-async fn drain(mut body: Body) {
-    let mut seen = 0;
-    while let Some(Ok(frame)) = body.frame().await {
-        seen += frame.data_ref().map_or(0, Bytes::len);
-        if seen > MAX_DRAINED_BYTES {
-            return;
+/// Reads and drops a refused body, so that its sender sees the answer. Stops at [`MAX_DRAINED_BYTES`] or the time limit.
+async fn drain(body: Body, limits: Limits) {
+    let mut body = Limited::new(body, MAX_DRAINED_BYTES);
+    let _ = timeout(limits.body, async { while let Some(Ok(_)) = body.frame().await {} }).await;
+}
+
+/// Fails with 413 for more than [`MAX_BODY_BYTES`], with 408 after the time limit, and with 400 if the client stops in between.
+async fn read_body(mut body: Body, limits: Limits) -> Result<Bytes, ApiError> {
+    let read = timeout(limits.body, Limited::new(&mut body, MAX_BODY_BYTES).collect());
+    match read.await.map_err(|_| body_timeout(limits))? {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            drain(body, limits).await;
+            Err(ApiError::payload_too_large())
         }
+        Err(error) => Err(body_cut_off(&*error)),
     }
 }
 
-/// Fails with 413 for more than [`MAX_BODY_BYTES`], and with 400 if the client stops before the end.
-async fn read_body(mut body: Body) -> Result<Bytes, ApiError> {
-    let mut kept = BytesMut::new();
-    let mut seen = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = frame
-            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "body-cut-off", format!("the body did not arrive whole: {error}")))?;
-        let Ok(data) = frame.into_data() else { continue };
-        seen += data.len();
-        if seen <= MAX_BODY_BYTES {
-            kept.extend_from_slice(&data);
-        } else if seen > MAX_DRAINED_BYTES {
-            break;
-        }
-    }
-    if seen > MAX_BODY_BYTES { Err(ApiError::payload_too_large()) } else { Ok(kept.freeze()) }
+fn body_cut_off(error: &dyn std::error::Error) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "body-cut-off", format!("the body did not arrive whole: {error}"))
 }
+
+/// The answer closes the connection: the rest of the body may still come, and is no next request.
+fn body_timeout(limits: Limits) -> ApiError {
+    let detail = format!("the body did not arrive within {:?}: send it again, on a faster connection", limits.body);
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail).with_header(header::CONNECTION, "close")
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
-use std::path::PathBuf;
+use std::path::Path;
 
 use axum::body::Body;
 use chrono::Utc;
@@ -12,8 +12,9 @@ use postdate_core::api::ApiError;
 use postdate_core::use_case::is_use_case_name;
 use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Upload};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use super::App;
+use super::{App, Limits, body_cut_off, body_timeout};
 use crate::catalog::UploadError;
 
 /// Fails if an authorized caller may not upload this use case: with 403 on a server without an API key, with 404 for a malformed name.
@@ -32,7 +33,7 @@ pub fn check(app: &App, name: &str) -> Result<(), ApiError> {
 
 /// Receives and loads the bundle. Call [`check`] first. Returns the body of the answer, which names the current version.
 pub async fn put(app: &App, name: &str, body: Body) -> Result<Value, ApiError> {
-    let archive = receive(body, app.scratch.clone()).await?;
+    let archive = receive(body, &app.scratch, app.limits).await?;
     let upload = tokio::task::spawn_blocking(move || tarball::read(std::io::BufReader::new(archive)));
     let upload = upload.await.map_err(|error| internal(&error))?.map_err(|error| refused(&error))?;
     let files = upload.source.files.len();
@@ -43,13 +44,11 @@ pub async fn put(app: &App, name: &str, body: Body) -> Result<Value, ApiError> {
 }
 
 /// Writes the body to an unnamed file, because an archive may be too large for memory.
-async fn receive(mut body: Body, scratch: PathBuf) -> Result<File, ApiError> {
+async fn receive(mut body: Body, scratch: &Path, limits: Limits) -> Result<File, ApiError> {
     let mut file = tempfile::tempfile_in(scratch).map_err(|error| internal(&error))?;
     let mut received: u64 = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = frame
-            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "body-cut-off", format!("the body did not arrive whole: {error}")))?;
-        let Ok(data) = frame.into_data() else { continue };
+    while let Some(frame) = timeout(limits.body, body.frame()).await.map_err(|_| body_timeout(limits))? {
+        let Ok(data) = frame.map_err(|error| body_cut_off(&error))?.into_data() else { continue };
         received += data.len() as u64;
         if received > MAX_ARCHIVE_BYTES {
             let detail = format!("an archive may have at most {MAX_ARCHIVE_BYTES} bytes");
