@@ -65,9 +65,9 @@ struct Inner {
 struct Entry {
     serving: Option<Arc<LoadedBundle>>,
     error: Option<String>,
-    /// What the latest poll found.
+    /// Result of the latest poll.
     seen: Option<Found>,
-    /// What the latest finished load, successful or not, was started for.
+    /// The upload of the latest finished load, successful or not.
     loaded: Option<Found>,
     /// The load in progress.
     loading: Option<Loading>,

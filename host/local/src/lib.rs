@@ -62,7 +62,7 @@ pub struct ServeOptions {
     pub concurrency: usize,
     /// How long a stop waits for running requests.
     pub grace: Duration,
-    /// Where plugins are compiled. A server must not compile in its own process.
+    /// How plugins are compiled. A server must not compile in its own process.
     pub compiler: CompileWith,
     /// The file with secrets of use cases. `None` takes them from the environment.
     pub secrets_file: Option<PathBuf>,

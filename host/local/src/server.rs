@@ -122,10 +122,7 @@ async fn use_case(State(app): State<Arc<App>>, Path(name): Path<String>, request
     let (parts, body) = request.into_parts();
     let answer = match app.api.authorize(&parts.headers).and_then(|()| upload::check(&app, &name)) {
         Ok(()) => upload::put(&app, &name, body).await,
-        Err(error) => {
-            drain(body, app.limits).await;
-            Err(error)
-        }
+        Err(error) => Err(refuse(error, body, app.limits).await),
     };
     respond(id, answer)
 }
@@ -162,10 +159,24 @@ async fn move_clock(app: &App, request: Request<Body>) -> Result<serde_json::Val
     }
 }
 
-/// Reads and drops a refused body, so that its sender sees the answer. Stops at [`MAX_DRAINED_BYTES`] or the time limit.
-async fn drain(body: Body, limits: Limits) {
+/// Reads and drops a refused body, so that its sender sees the answer. After [`MAX_DRAINED_BYTES`] or the time limit, the answer closes
+/// the connection instead.
+async fn refuse(error: ApiError, body: Body, limits: Limits) -> ApiError {
     let mut body = Limited::new(body, MAX_DRAINED_BYTES);
-    let _ = timeout(limits.body, async { while let Some(Ok(_)) = body.frame().await {} }).await;
+    let drained = timeout(limits.body, async {
+        loop {
+            match body.frame().await {
+                Some(Ok(_)) => {}
+                end => return end.is_none(),
+            }
+        }
+    });
+    if drained.await == Ok(true) { error } else { closing(error) }
+}
+
+/// Makes the answer close the connection: the rest of the body may still come, and is no next request.
+fn closing(error: ApiError) -> ApiError {
+    error.with_header(header::CONNECTION, "close")
 }
 
 /// Fails with 413 for more than [`MAX_BODY_BYTES`], with 408 after the time limit, and with 400 if the client stops in between.
@@ -173,10 +184,7 @@ async fn read_body(mut body: Body, limits: Limits) -> Result<Bytes, ApiError> {
     let read = timeout(limits.body, Limited::new(&mut body, MAX_BODY_BYTES).collect());
     match read.await.map_err(|_| body_timeout(limits))? {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            drain(body, limits).await;
-            Err(ApiError::payload_too_large())
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(refuse(ApiError::payload_too_large(), body, limits).await),
         Err(error) => Err(body_cut_off(&*error)),
     }
 }
@@ -185,10 +193,9 @@ fn body_cut_off(error: &dyn std::error::Error) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, "body-cut-off", format!("the body did not arrive whole: {error}"))
 }
 
-/// The answer closes the connection: the rest of the body may still come, and is no next request.
 fn body_timeout(limits: Limits) -> ApiError {
     let detail = format!("the body did not arrive within {:?}: send it again, on a faster connection", limits.body);
-    ApiError::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail).with_header(header::CONNECTION, "close")
+    closing(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail))
 }
 
 #[cfg(test)]

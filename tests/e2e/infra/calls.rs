@@ -133,13 +133,17 @@ fn needed_by(function: &str, sources: &[Source]) -> BTreeMap<String, Vec<String>
     all
 }
 
-/// Returns the sources of `host/aws`. The store's S3 adapter counts as part of the file that reads use cases from a bucket.
+/// Returns the sources of `host/aws`. The reading half of the store's S3 adapter counts as part of the file that reads use cases from
+/// a bucket; `no_function_writes_to_a_store` covers the writing half.
 fn hosts() -> Vec<Source> {
     let mut sources = read(&root().join("host/aws/src"));
     let store = read(&root().join("host/store/src"));
     let reading = store.into_iter().find(|source| source.path == "s3.rs").expect("the store's S3");
     let loader = sources.iter_mut().find(|source| source.path == "use_cases/version_loader.rs").expect("the loader of use cases");
-    loader.text.push_str(&reading.text);
+    let (before, writing) = reading.text.split_once("    async fn put(").expect("the method that writes");
+    let (_, after) = writing.split_once("impl S3 {").expect("the end of the port's methods");
+    loader.text.push_str(before);
+    loader.text.push_str(after);
     sources
 }
 

@@ -18,7 +18,7 @@ pub struct Loads(JoinSet<Loaded>);
 
 /// A handle on one load, kept with its use case.
 pub struct Loading {
-    /// What the load was started for.
+    /// The upload for which the load was started.
     pub of: Found,
     /// Start of the load, in RFC 3339.
     since: String,
