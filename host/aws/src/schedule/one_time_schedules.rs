@@ -33,6 +33,23 @@ struct ScheduleSpec<'a> {
     token: &'a str,
 }
 
+/// Sets the members that `CreateSchedule` and `UpdateSchedule` share. The SDK has a type for each of the two calls.
+macro_rules! specified {
+    ($call:expr, $group:expr, $spec:expr) => {
+        $call
+            .group_name(&$group)
+            .name($spec.name)
+            .schedule_expression(&$spec.expression)
+            .schedule_expression_timezone("UTC")
+            .description($spec.about)
+            .state(ScheduleState::Enabled)
+            .flexible_time_window($spec.window.clone())
+            .action_after_completion(ActionAfterCompletion::Delete)
+            .target($spec.target.clone())
+            .client_token($spec.token)
+    };
+}
+
 impl OneTimeSchedules {
     pub fn new(client: Lazy<Client>, group: &str, role_arn: &str) -> Self {
         Self { client: without_retries!(aws_sdk_scheduler, client), group: group.to_owned(), role_arn: role_arn.to_owned() }
@@ -71,19 +88,7 @@ impl OneTimeSchedules {
 
     /// Creates the schedule. Returns false if a schedule with this name exists.
     async fn create(&self, spec: &ScheduleSpec<'_>) -> Result<bool, AwsError> {
-        let call = self
-            .client
-            .create_schedule()
-            .group_name(&self.group)
-            .name(spec.name)
-            .schedule_expression(&spec.expression)
-            .schedule_expression_timezone("UTC")
-            .description(spec.about)
-            .state(ScheduleState::Enabled)
-            .flexible_time_window(spec.window.clone())
-            .action_after_completion(ActionAfterCompletion::Delete)
-            .target(spec.target.clone())
-            .client_token(spec.token);
+        let call = specified!(self.client.create_schedule(), self.group, spec);
         match call.send().await {
             Ok(_) => Ok(true),
             Err(SdkError::ServiceError(error)) if error.err().is_conflict_exception() => Ok(false),
@@ -92,19 +97,7 @@ impl OneTimeSchedules {
     }
 
     async fn update(&self, spec: &ScheduleSpec<'_>) -> Result<(), AwsError> {
-        let call = self
-            .client
-            .update_schedule()
-            .group_name(&self.group)
-            .name(spec.name)
-            .schedule_expression(&spec.expression)
-            .schedule_expression_timezone("UTC")
-            .description(spec.about)
-            .state(ScheduleState::Enabled)
-            .flexible_time_window(spec.window.clone())
-            .action_after_completion(ActionAfterCompletion::Delete)
-            .target(spec.target.clone())
-            .client_token(spec.token);
+        let call = specified!(self.client.update_schedule(), self.group, spec);
         match call.send().await {
             Ok(_) => Ok(()),
             // Two writers collided.
