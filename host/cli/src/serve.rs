@@ -13,6 +13,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use postdate_core::time::{TimeError, parse_time};
+use postdate_egress::Egress;
 use postdate_local::{ServeOptions, TestClockStart};
 use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
@@ -82,6 +83,16 @@ pub struct Serve {
     #[arg(long, env = "POSTDATE_GRACE", value_name = "DURATION", default_value = "10s", value_parser = when::duration)]
     grace: Duration,
 
+    /// Addresses that plugins and `http` targets may connect to: networks and addresses, separated by commas, and "public" for all public
+    /// ones [default: public, and loopback while the server listens there without a key]
+    #[arg(long, env = "POSTDATE_ALLOW_EGRESS", value_name = "CIDR,...")]
+    allow_egress: Option<Egress>,
+
+    /// PEM file with certificate authorities that plugins and `http` targets trust besides those of the platform; may be given more than
+    /// once
+    #[arg(long, env = "POSTDATE_CA_FILE", value_name = "FILE", value_delimiter = ',')]
+    ca_file: Vec<PathBuf>,
+
     #[command(flatten)]
     limits: Limits,
 
@@ -140,6 +151,8 @@ impl Serve {
             allow_public: self.allow_public,
             concurrency: usize::from(self.concurrency),
             grace: self.grace,
+            allow_egress: self.allow_egress,
+            ca_files: self.ca_file,
             compiler: self.limits.compiler(),
             secrets_file: self.secrets_file,
             secrets_lifetime: self.secrets_lifetime,

@@ -23,7 +23,9 @@ pub fn guest(name: &str) -> Vec<u8> {
 pub fn runtime() -> Runtime {
     static CACHE: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
     let cache = Some(CACHE.path().join("compiled"));
-    Runtime::new(Options { slots: 4, cache, ..Options::default() }).unwrap()
+    // Tests have their servers on loopback.
+    let network = Network::new(Egress::laptop(), Vec::new());
+    Runtime::new(Options { slots: 4, cache, network, ..Options::default() }).unwrap()
 }
 
 /// Returns a bundle of these guests, each as `NAME.wasm`. `manifest` is the manifest without its `name`.
