@@ -9,8 +9,8 @@ use std::time::Duration;
 use check::Reader;
 use postdate_egress::Egress;
 use postdate_logging::LogFilter;
-use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
+use postdate_runtime::{Lifetime, SecretName};
 
 /// Default of `POSTDATE_USE_CASES`: the layer's directory if it exists, else the package's.
 const LAYER_DIR: &str = "/opt/use-cases";
@@ -36,6 +36,8 @@ pub struct Config {
     pub prefetch: Vec<String>,
     /// `POSTDATE_SECRETS`: the source of the use cases' secrets.
     pub secrets: SecretLocation,
+    /// `POSTDATE_ALLOW_SECRET`: environment variables that use cases may have as secrets, besides those that begin with `SECRET_`.
+    pub allow_secret: Vec<SecretName>,
     /// `POSTDATE_SECRETS_LIFETIME`: time for which a secret is cached.
     pub secrets_lifetime: Duration,
     /// `POSTDATE_ALLOW_EGRESS`: addresses that plugins and `http` targets may connect to; by default all public ones.
@@ -142,6 +144,7 @@ impl Config {
             trust: read.optional("POSTDATE_TRUSTED_KEYS", check::trusted_keys).unwrap_or_default(),
             prefetch: read.optional("POSTDATE_PREFETCH", check::use_case_names).unwrap_or_default(),
             secrets: read.optional("POSTDATE_SECRETS", check::secrets).unwrap_or(SecretLocation::Environment),
+            allow_secret: read.optional("POSTDATE_ALLOW_SECRET", check::secret_names).unwrap_or_default(),
             secrets_lifetime: read
                 .optional("POSTDATE_SECRETS_LIFETIME", check::secrets_lifetime)
                 .unwrap_or_else(|| Lifetime::default().fresh),

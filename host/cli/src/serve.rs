@@ -15,8 +15,8 @@ use clap::builder::BoolishValueParser;
 use postdate_core::time::{TimeError, parse_time};
 use postdate_egress::Egress;
 use postdate_local::{ServeOptions, TestClockStart};
-use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
+use postdate_runtime::{Lifetime, SecretName};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -96,9 +96,14 @@ pub struct Serve {
     #[command(flatten)]
     limits: Limits,
 
-    /// TOML file with the secrets of use cases, which only its owner may read; without it, secrets come from the environment
+    /// TOML file with the secrets of use cases, which only its owner may read; without it, secrets come from the environment (see --allow-secret)
     #[arg(long, env = "POSTDATE_SECRETS_FILE", value_name = "FILE")]
     secrets_file: Option<PathBuf>,
+
+    /// Environment variables that use cases may have as secrets, besides those that begin with SECRET_; separated by commas, or given
+    /// more than once
+    #[arg(long, env = "POSTDATE_ALLOW_SECRET", value_name = "NAME", value_delimiter = ',')]
+    allow_secret: Vec<SecretName>,
 
     /// Longest time until plugins see a changed secret, from 1s to 24h
     #[arg(long, env = "POSTDATE_SECRETS_LIFETIME", value_name = "DURATION", default_value = "5m", value_parser = secrets_lifetime)]
@@ -155,6 +160,7 @@ impl Serve {
             ca_files: self.ca_file,
             compiler: self.limits.compiler(),
             secrets_file: self.secrets_file,
+            allow_secret: self.allow_secret,
             secrets_lifetime: self.secrets_lifetime,
         }
     }

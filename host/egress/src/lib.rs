@@ -12,6 +12,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use rustls::ClientConfig;
 
@@ -27,8 +28,10 @@ pub struct Network(Arc<Inner>);
 struct Inner {
     egress: Egress,
     names: Names,
-    tls: LazyLock<Result<Arc<ClientConfig>, rustls::Error>, Box<dyn FnOnce() -> Result<Arc<ClientConfig>, rustls::Error> + Send>>,
+    tls: LazyLock<Tls, Box<dyn FnOnce() -> Tls + Send>>,
 }
+
+type Tls = Result<Arc<ClientConfig>, rustls::Error>;
 
 /// A host has no address to connect to. Each text names the host.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +42,8 @@ pub enum Unreachable {
     #[error("host {host}: the name look-up failed: {error}")]
     LookUp { host: String, error: io::Error },
     /// The name servers did not answer, or the use case has too many look-ups that wait.
-    #[error("host {host}: the name look-up did not end within {} s", names::PATIENCE.as_secs())]
-    Late { host: String },
+    #[error("host {host}: the name look-up did not end within {patience:?}")]
+    Late { host: String, patience: Duration },
     /// Other use cases hold all look-ups of this process, so the caller is not at fault.
     #[error("host {host}: all {} name look-ups of this server are busy", names::LOOK_UPS)]
     Busy { host: String },

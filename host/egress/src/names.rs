@@ -15,9 +15,9 @@ use crate::Unreachable;
 /// Look-ups of one process at the same time, those included that nobody waits for any longer.
 pub const LOOK_UPS: usize = 32;
 /// Look-ups of one use case at the same time. Further ones of the same use case wait.
-pub const SHARE: usize = 8;
+const SHARE: usize = 8;
 /// Longest wait of a caller, for its turn and for the answer together.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Returns the addresses of a name, with the given port. May block.
 pub type LookUp = Arc<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
@@ -29,6 +29,7 @@ pub fn system(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 
 pub struct Names {
     look_up: LookUp,
+    patience: Duration,
     all: Arc<Semaphore>,
     /// The permits of each use case with a look-up that runs or waits.
     shares: Mutex<HashMap<String, Weak<Semaphore>>>,
@@ -36,13 +37,13 @@ pub struct Names {
 
 impl Names {
     pub fn new(look_up: LookUp) -> Self {
-        Self { look_up, all: Arc::new(Semaphore::new(LOOK_UPS)), shares: Mutex::default() }
+        Self { look_up, patience: PATIENCE, all: Arc::new(Semaphore::new(LOOK_UPS)), shares: Mutex::default() }
     }
 
     /// Looks a name up on a thread of its own. A look-up that the caller no longer waits for holds its permits until it ends.
     pub async fn look_up(&self, use_case: &str, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
-        let end = Instant::now() + PATIENCE;
-        let late = || Unreachable::Late { host: host.to_owned() };
+        let end = Instant::now() + self.patience;
+        let late = || Unreachable::Late { host: host.to_owned(), patience: self.patience };
         let failed = |error| Unreachable::LookUp { host: host.to_owned(), error };
         let share = timeout_at(end, self.share(use_case).acquire_owned()).await.map_err(|_| late())?;
         let one = timeout_at(end, Arc::clone(&self.all).acquire_owned()).await;

@@ -24,7 +24,7 @@ use postdate_core::time;
 use postdate_deliver::HttpDeliver;
 use postdate_egress::{Egress, Network, read_authorities};
 use postdate_runtime::trust::Trust;
-use postdate_runtime::{CompileWith, Options, Runtime};
+use postdate_runtime::{CompileWith, Options, Runtime, SecretName};
 use tokio_util::sync::CancellationToken;
 
 use catalog::Catalog;
@@ -72,6 +72,8 @@ pub struct ServeOptions {
     pub compiler: CompileWith,
     /// The file with secrets of use cases. `None` takes them from the environment.
     pub secrets_file: Option<PathBuf>,
+    /// Environment variables that use cases may have as secrets, besides those that begin with `SECRET_`.
+    pub allow_secret: Vec<SecretName>,
     /// How long a secret is cached. A changed secret reaches plugins after this time at the latest.
     pub secrets_lifetime: Duration,
 }
@@ -97,7 +99,7 @@ pub async fn serve(
         "{} can be reached from other machines, and there is no API key: set POSTDATE_API_KEY, or say --allow-public",
         options.listen
     );
-    let secrets = secrets::open(options.secrets_file, options.secrets_lifetime)?;
+    let secrets = secrets::open(options.secrets_file, options.allow_secret, options.secrets_lifetime)?;
     let network = network(options.allow_egress, &options.ca_files, key.is_none() && options.listen.ip().is_loopback())?;
     let _lock = lock(&options.data)?;
     // Bind first, so that a second server on the port fails before it does anything else.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::{Job, ValidateInput};
 use postdate_core::use_case::MANIFEST_FILE;
+use postdate_egress::{Egress, Network};
 
 use crate::{LoadError, LoadedBundle, Options, Runtime, Secrets};
 

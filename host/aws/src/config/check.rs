@@ -8,8 +8,8 @@ use postdate_core::arn::{Arn, is_fifo};
 use postdate_core::use_case::is_use_case_name;
 use postdate_egress::Egress;
 use postdate_logging::LogFilter;
-use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
+use postdate_runtime::{Lifetime, SecretName};
 
 use super::{Backend, Config, ConfigError, ConfigErrors, Expected, HostAddress, SERVICES, SecretLocation, StoreLocation};
 
@@ -108,6 +108,11 @@ pub fn egress(value: &str) -> Result<Egress, Expected> {
 pub fn files(value: &str) -> Result<Vec<PathBuf>, Expected> {
     let files: Vec<PathBuf> = value.split(',').map(|path| PathBuf::from(path.trim())).collect();
     if files.iter().all(|path| path.is_absolute()) { Ok(files) } else { Err(expected("absolute paths of files, separated by commas")) }
+}
+
+pub fn secret_names(value: &str) -> Result<Vec<SecretName>, Expected> {
+    let form = "names of variables, separated by commas";
+    value.split(',').map(|name| name.parse().map_err(|detail| Expected { form, detail: Some(detail) })).collect()
 }
 
 pub fn table(value: &str) -> Result<String, Expected> {
