@@ -1,8 +1,15 @@
 //! Egress: plugins and targets of the kind `http` connect only to addresses that the operator allows, whatever a manifest names.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
 
-use crate::harness::{Client, Receiver, SECRET, Server, text};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::harness::{Client, Receiver, SECRET, Server, root, text};
 
 /// Returns a manifest whose requests go to this URL: through the puppet by default, and through the target `hook` directly.
 fn to(url: &str) -> String {
@@ -115,4 +122,55 @@ async fn a_trap_after_a_failed_request_shows_the_cause() {
         assert!(failure.contains("trapped") && failure.contains(&cause), "{url}: {done}");
         assert!(!failure.contains("secret-path"), "{done}");
     }
+}
+
+/// Serves HTTPS on a free port of loopback with a certificate of a private authority. Answers every request with 200 and `done`.
+async fn private_https() -> u16 {
+    let pem = |name: &str| root().join("tests/fixtures/tls").join(name);
+    let chain = CertificateDer::pem_file_iter(pem("server.pem")).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(pem("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // A client that does not trust the certificate ends the handshake.
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut request = vec![0; 64 << 10];
+                while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\ndone";
+                    if stream.write_all(answer).await.is_err() || stream.shutdown().await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_private_authority_is_trusted_by_plugins_and_targets_alike_once_the_operator_names_it() {
+    let url = format!("https://localhost:{}/", private_https().await);
+    let manifest = format!("{}[retry]\nmax-attempts = 1\n", to(&url));
+    let builder = || Server::builder().use_case("puppet", &manifest).test_clock();
+    let server = builder().start().await;
+    let done = by_target(&server.api, "puppet").await;
+    assert!(text(&done, "failure").contains("UnknownIssuer"), "{done}");
+    let done = by_plugin(&server.api, "puppet", &url).await;
+    assert!(text(&done, "failure").to_lowercase().contains("certificate"), "{done}");
+
+    let ca = root().join("tests/fixtures/tls/ca.pem").display().to_string();
+    let server = builder().arguments(&["--ca-file", &ca]).start().await;
+    let done = by_target(&server.api, "puppet").await;
+    assert_eq!(text(&done, "result"), "done", "{done}");
+    let done = by_plugin(&server.api, "puppet", &url).await;
+    assert_eq!(done["result"], json!({ "status": 200, "body": "done" }), "{done}");
+
+    let said = Server::builder().arguments(&["--ca-file", "/nowhere/ca.pem"]).refused().await;
+    assert!(said.contains("/nowhere/ca.pem"), "{said}");
 }
