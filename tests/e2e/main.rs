@@ -18,6 +18,7 @@ mod exposure;
 mod grants;
 mod host_faults;
 mod hostile;
+mod hostile_mix;
 mod idempotency;
 mod infra;
 mod invariants;

@@ -5,8 +5,8 @@
 //!
 //! `POSTDATE_TORTURE_SECONDS` sets the duration (default 10 s). `POSTDATE_TORTURE_SEED` repeats the kill times of a run.
 
-mod load;
-mod verdict;
+pub mod load;
+pub mod verdict;
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,8 @@ const SLOWEST_ANSWER_MILLIS: u64 = 40;
 /// Range of the server's lifetime between two kills, in milliseconds.
 const LIFE_MILLIS: std::ops::Range<u64> = 50..1_200;
 
-fn variable(name: &str) -> Option<u64> {
+/// Returns the number in an environment variable. Panics if the text is no number.
+pub fn variable(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}: set a whole number")))
 }
@@ -68,7 +69,7 @@ async fn acknowledged_requests_survive_kills_under_load() {
         load.server_is_at(&server.api);
     }
     let acknowledged = load.finish().await;
-    drain(&server).await;
+    drain(&server, "torture").await;
     let summary = verdict::check(&server.api, &acknowledged, &receiver.deliveries()).await;
     println!(
         "torture: {kills} kills, {} acknowledged, {} runs, {} repeated after a kill, none lost, none early (seed {seed})",
@@ -79,23 +80,23 @@ async fn acknowledged_requests_survive_kills_under_load() {
     assert!(acknowledged.len() > 20 && kills > 0, "too little happened: {} acknowledged, {kills} kills", acknowledged.len());
 }
 
-/// Waits until nothing is scheduled or running any more.
-async fn drain(server: &Server) {
+/// Waits until no request of the use case is scheduled or running any more.
+pub async fn drain(server: &Server, use_case: &str) {
     let mut left = u64::MAX;
     // A long run leaves a long backlog. Wait for progress, with a timeout for each step, not for the end.
     while left > 0 {
         left = eventually("the backlog to shrink", async || {
-            let now = unfinished(server).await;
+            let now = unfinished(server, use_case).await;
             (now < left).then_some(now)
         })
         .await;
     }
 }
 
-async fn unfinished(server: &Server) -> u64 {
+async fn unfinished(server: &Server, use_case: &str) -> u64 {
     let mut count = 0;
     for status in ["scheduled", "running"] {
-        let page = server.api.get(&format!("/requests?status={status}&limit=500")).await.expect(200);
+        let page = server.api.get(&format!("/requests?useCase={use_case}&status={status}&limit=500")).await.expect(200);
         count += page["requests"].as_array().map(Vec::<Value>::len).unwrap_or_default() as u64;
     }
     count

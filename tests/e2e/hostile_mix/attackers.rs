@@ -1,0 +1,207 @@
+//! The attackers. Each repeats one attack until the end, and reconnects after a kill.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::harness::Client;
+
+/// Numbers of concurrent attackers of each kind.
+const SLOW_CLIENTS: usize = 120;
+const VALIDATIONS: usize = 24;
+const REQUESTS: usize = 24;
+const UPLOADS: usize = 2;
+/// Pause of an attacker between two attacks.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Bytes of an upload that is not an archive.
+const NOISE_BYTES: usize = 8 << 20;
+
+/// Numbers of attacks that took place.
+#[derive(Debug, Default)]
+pub struct Attacks {
+    slow_clients: AtomicU64,
+    validations: AtomicU64,
+    requests: AtomicU64,
+    uploads: AtomicU64,
+}
+
+impl Attacks {
+    pub fn all_happened(&self) -> bool {
+        [&self.slow_clients, &self.validations, &self.requests, &self.uploads].iter().all(|count| count.load(Ordering::SeqCst) > 0)
+    }
+}
+
+pub struct Attackers {
+    server: watch::Sender<Client>,
+    attacks: Arc<Attacks>,
+    tasks: JoinSet<()>,
+}
+
+impl Attackers {
+    pub fn start(api: &Client, key: &str) -> Self {
+        let (server, _) = watch::channel(api.clone());
+        let attacks = Arc::<Attacks>::default();
+        let mut tasks = JoinSet::new();
+        for number in 0..SLOW_CLIENTS {
+            tasks.spawn(slow_client(server.subscribe(), Arc::clone(&attacks), head(number, key)));
+        }
+        for number in 0..VALIDATIONS {
+            let body = json!({ "delay": "PT1H", "validate": script(number) });
+            tasks.spawn(poster(server.subscribe(), Arc::clone(&attacks), "hostile", body, |attacks| &attacks.validations));
+        }
+        for number in 0..REQUESTS {
+            let use_case = ["hostile", "slow", "endless"][number % 3];
+            let body = json!({ "delay": "PT0S", "process": script(number / 3) });
+            tasks.spawn(poster(server.subscribe(), Arc::clone(&attacks), use_case, body, |attacks| &attacks.requests));
+        }
+        for number in 0..UPLOADS {
+            tasks.spawn(uploader(server.subscribe(), Arc::clone(&attacks), bomb(number)));
+        }
+        Self { server, attacks, tasks }
+    }
+
+    pub fn server_is_at(&self, api: &Client) {
+        self.server.send_replace(api.clone());
+    }
+
+    /// Ends all attacks. Returns how many took place.
+    pub async fn finish(mut self) -> Attacks {
+        self.tasks.shutdown().await;
+        Arc::into_inner(self.attacks).expect("all attackers have ended")
+    }
+}
+
+/// Returns what a plugin does: sleep, loop, allocate beyond its limit, or write to its log.
+fn script(number: usize) -> Value {
+    match number % 4 {
+        0 => json!({ "do": "sleep", "ms": 20_000 }),
+        1 => json!({ "do": "loop" }),
+        2 => json!({ "do": "memory", "mib": 240 }),
+        _ => json!({ "do": "stderr", "lines": 10_000 }),
+    }
+}
+
+/// Returns the start of a request that never ends: half of a head, or a head and one byte of its body.
+fn head(number: usize, key: &str) -> String {
+    let line = "POST /requests/good HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    match number % 3 {
+        0 => line.to_owned(),
+        1 => format!("{line}content-length: 100\r\n\r\n{{"),
+        _ => format!("{line}authorization: Bearer {key}\r\ncontent-length: 100\r\n\r\n{{"),
+    }
+}
+
+/// Sends a head, then one byte a second, until the server closes the connection.
+async fn slow_client(server: watch::Receiver<Client>, attacks: Arc<Attacks>, head: String) {
+    loop {
+        let address = server.borrow().url.trim_start_matches("http://").to_owned();
+        if let Ok(mut stream) = TcpStream::connect(address).await
+            && stream.write_all(head.as_bytes()).await.is_ok()
+        {
+            attacks.slow_clients.fetch_add(1, Ordering::SeqCst);
+            let mut answer = [0; 1_024];
+            loop {
+                match tokio::time::timeout(Duration::from_secs(1), stream.read(&mut answer)).await {
+                    Err(_) if stream.write_all(b" ").await.is_ok() => {}
+                    Ok(Ok(read)) if read > 0 => {}
+                    _ => break,
+                }
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Posts the body again and again, whatever the answer is.
+async fn poster(server: watch::Receiver<Client>, attacks: Arc<Attacks>, use_case: &str, body: Value, count: fn(&Attacks) -> &AtomicU64) {
+    loop {
+        let api = server.borrow().clone();
+        let call = api.call(Method::POST, &format!("/requests/{use_case}")).json(&body);
+        if api.try_send(call).await.is_ok() {
+            count(&attacks).fetch_add(1, Ordering::SeqCst);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Returns an archive that costs the server much, or that is none.
+fn bomb(number: usize) -> Vec<u8> {
+    if number.is_multiple_of(2) {
+        return vec![0x5a; NOISE_BYTES];
+    }
+    // One file under many keys of the config.
+    let keys: Vec<String> = (0..200).map(|key| format!("k{key} = 'text.txt'")).collect();
+    let manifest = format!("name = 'bomb'\n[validate]\nplugin = 'v.wasm'\nconfig-files = {{ {} }}\n", keys.join(", "));
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, content) in [("use-case.toml", manifest.into_bytes()), ("text.txt", vec![b'x'; 19 << 20]), ("v.wasm", b"\0asm".to_vec())] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, path, content.as_slice()).expect("an archive in memory");
+    }
+    archive.into_inner().expect("an archive in memory")
+}
+
+async fn uploader(server: watch::Receiver<Client>, attacks: Arc<Attacks>, archive: Vec<u8>) {
+    loop {
+        let api = server.borrow().clone();
+        let call = api.call(Method::PUT, "/use-cases/bomb").header("content-type", "application/x-tar").body(archive.clone());
+        if let Ok(answer) = api.try_send(call).await {
+            assert!(answer.status >= 400, "a bomb was taken: {}", answer.body);
+            attacks.uploads.fetch_add(1, Ordering::SeqCst);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// A receiver whose answers never end.
+pub struct EndlessReceiver {
+    port: u16,
+    task: AbortHandle,
+}
+
+impl EndlessReceiver {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let port = listener.local_addr().expect("the port").port();
+        let task = tokio::spawn(async move {
+            // The set ends all connections when it is dropped with this task.
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                while connections.try_join_next().is_some() {}
+                connections.spawn(answer_for_ever(stream));
+            }
+        });
+        Self { port, task: task.abort_handle() }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/endless", self.port)
+    }
+}
+
+impl Drop for EndlessReceiver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Answers with chunks of 16 KiB until the client disconnects.
+async fn answer_for_ever(mut stream: TcpStream) {
+    let mut request = [0; 4_096];
+    let _ = stream.read(&mut request).await;
+    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+    if stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.is_ok() {
+        while stream.write_all(chunk.as_bytes()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
