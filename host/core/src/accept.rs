@@ -20,8 +20,10 @@ pub struct Submission {
     pub id: CorrelationId,
     pub use_case: String,
     pub received_at: DateTime<Utc>,
-    /// Value of the header `Idempotency-Key`.
+    /// Value of the header `Idempotency-Key`, within the caller's key space; see [`crate::access::Caller::stored_key`].
     pub idempotency_key: Option<String>,
+    /// Name of the caller.
+    pub owner: Option<String>,
     /// Lower-case name and value.
     pub headers: Vec<(String, String)>,
     /// Claims of the authorizer, name and value.
@@ -72,7 +74,8 @@ pub enum Rejection {
     BadAcceptance { what: &'static str, reason: String },
     #[error("this Idempotency-Key was used before with another body")]
     KeyReused { first: CorrelationId },
-    #[error(transparent)]
+    /// Shown without the ledger's own words, which may name files of the host.
+    #[error("{}", .0.for_clients())]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -279,7 +282,11 @@ fn new_request(
         },
     };
     let request = Request::scheduled(use_case, version, target, submission.id, now, trigger_at);
-    Ok(NewRequest { request: Request { idempotency_hash, ..request }, idempotency_key: submission.idempotency_key, body })
+    Ok(NewRequest {
+        request: Request { idempotency_hash, owner: submission.owner, ..request },
+        idempotency_key: submission.idempotency_key,
+        body,
+    })
 }
 
 fn body_hash(body: &[u8]) -> String {

@@ -207,6 +207,7 @@ fn processor() -> FakeProcessor {
         scheduler: TracedScheduler::default(),
         with_trace: TracedScheduler::with_trace,
         base_path: None,
+        claims: CallerClaims::default(),
         now: moment,
         new_id: |_| sample_id(1),
     }

@@ -242,7 +242,7 @@ async fn the_outlook_has_the_next_due_time_and_whether_requests_run() {
     claim_at(&ledger, at(60), 1).await;
     assert_eq!(outlook(61).await, (None, true));
     ledger.change(sample_id(1), Change::Release { claim: 1, reason: "stop".to_owned(), notice: None }, at(70)).await.unwrap();
-    ledger.change(sample_id(1), Change::Cancel, at(70)).await.unwrap();
+    ledger.change(sample_id(1), Change::Cancel { by: None }, at(70)).await.unwrap();
     assert_eq!(outlook(71).await, (None, false));
 }
 
@@ -270,7 +270,7 @@ async fn of_a_racing_cancel_and_claim_exactly_one_succeeds() {
         tokio::spawn(async move {
             let mut cancelled = Vec::new();
             for id in (0..RACES).rev().filter(|n| n % 8 == part).map(sample_id) {
-                match ledger.change(id, Change::Cancel, at(2000)).await.unwrap() {
+                match ledger.change(id, Change::Cancel { by: None }, at(2000)).await.unwrap() {
                     Changed::Done(_) => cancelled.push(id),
                     Changed::Refused(request, _) => assert_eq!(request.status, Status::Running),
                     Changed::NotFound => panic!("{id} is gone"),
