@@ -109,7 +109,9 @@ where
         seen.retain(|info| caller.sees_use_case(&info.name));
         if !caller.may(Scope::Deploy) && !caller.may(Scope::Operate) {
             let hidden = |_| "its newest version could not be loaded; the scope \"deploy\" shows the reason".to_owned();
-            seen.iter_mut().for_each(|info| info.error = info.error.take().map(hidden));
+            for info in &mut seen {
+                info.error = info.error.take().map(hidden);
+            }
         }
         Answer { status: StatusCode::OK, id: call.id, body: json!({ "useCases": seen }), location: None }
     }

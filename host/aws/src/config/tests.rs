@@ -45,6 +45,7 @@ fn optional_variables_have_the_documented_defaults() {
         max_event_age: Duration::from_hours(1),
         retention: Duration::from_hours(720),
         base_path: None,
+        claims: CallerClaims::default(),
         log: "info".parse().unwrap(),
     };
     assert_eq!(config, expected);

@@ -53,7 +53,7 @@ impl Auth {
         }
         let needs_key = parts.uri.path() != "/health";
         let Some(token) = bearer_token(&parts.headers) else {
-            return if needs_key { Err(self.refuse(parts.headers.contains_key(header::AUTHORIZATION))) } else { Ok(Caller::stranger()) };
+            return if needs_key { Err(refusal(parts.headers.contains_key(header::AUTHORIZATION))) } else { Ok(Caller::stranger()) };
         };
         match self.find(token, Utc::now()) {
             Ok(Some(caller)) => Ok(caller),
@@ -62,7 +62,7 @@ impl Auth {
                 match found {
                     _ if !needs_key => Ok(Caller::stranger()),
                     Err(expired) => Err(expired),
-                    Ok(_) => Err(self.refuse(true)),
+                    Ok(_) => Err(refusal(true)),
                 }
             }
         }
@@ -96,27 +96,25 @@ impl Auth {
         }
     }
 
-    fn refuse(&self, given: bool) -> ApiError {
-        let detail = if given { "the API key is wrong" } else { "send the API key as \"Authorization: Bearer …\"" };
-        unauthorized("unauthorized", detail.to_owned())
-    }
-
     /// Delays the answer to a failed authentication. Fails at once with 429 if too many answers to this client wait already.
     async fn slow_down(&self, parts: &Parts) -> Result<(), ApiError> {
         let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
         let delay = self.failures.lock().unwrap_or_else(PoisonError::into_inner).delay(peer, Instant::now());
-        match delay {
-            Some(delay) => {
-                tokio::time::sleep(delay).await;
-                Ok(())
-            }
-            None => {
-                let detail = "too many wrong API keys came from this address";
-                let seconds = MAX_DELAY.as_secs().to_string();
-                Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too-many-failures", detail).with_header(header::RETRY_AFTER, &seconds))
-            }
-        }
+        let Some(delay) = delay else {
+            let detail = "too many wrong API keys came from this address";
+            let seconds = MAX_DELAY.as_secs().to_string();
+            return Err(
+                ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too-many-failures", detail).with_header(header::RETRY_AFTER, &seconds)
+            );
+        };
+        tokio::time::sleep(delay).await;
+        Ok(())
     }
+}
+
+fn refusal(given: bool) -> ApiError {
+    let detail = if given { "the API key is wrong" } else { "send the API key as \"Authorization: Bearer …\"" };
+    unauthorized("unauthorized", detail.to_owned())
 }
 
 fn unauthorized(code: &'static str, detail: String) -> ApiError {
@@ -169,7 +167,7 @@ impl Failures {
 fn client_of(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-        ip => ip,
+        ip @ IpAddr::V4(_) => ip,
     }
 }
 

@@ -51,7 +51,7 @@ fn wrong() -> Result<Option<String>, String> {
     Err("401 unauthorized".to_owned())
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_token_finds_its_key() {
     let text =
         [entry("shop", "shop-token", ""), entry("mail", "mail-token", ""), entry("old", "old-token", "expires = 2020-01-01T00:00:00Z")];
@@ -79,7 +79,7 @@ async fn a_token_finds_its_key() {
     assert!(expired.headers().contains_key(CORRELATION_HEADER) && expired.headers()["www-authenticate"] == "Bearer");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_changed_file_is_read_again_and_a_broken_one_keeps_the_former_keys() {
     let (auth, directory, path) = with_file(&entry("shop", "shop-token", ""));
     let (shop, mail) = (Some("Bearer shop-token"), Some("Bearer mail-token"));
