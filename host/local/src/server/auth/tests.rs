@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 
 fn entry(name: &str, token: &str, more: &str) -> String {
-    let digest: String = keys::digest(token).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = postdate_core::bundle::hex(&keys::digest(token));
     format!("[[key]]\nname = \"{name}\"\nsha256 = \"{digest}\"\nmay = [\"read\"]\n{more}\n")
 }
 
@@ -35,7 +35,7 @@ fn parts(path: &str, authorization: Option<&str>) -> Parts {
 }
 
 /// Returns the caller's name, or the error's status and code.
-async fn caller(auth: &Auth, path: &str, authorization: Option<&str>) -> Result<Option<String>, String> {
+async fn caller(auth: &Auth, path: &str, authorization: Option<&str>) -> Found {
     let found = auth.authenticate(&parts(path, authorization)).await;
     found.map(|caller| caller.name).map_err(|error| {
         let code = error.code();
@@ -43,11 +43,14 @@ async fn caller(auth: &Auth, path: &str, authorization: Option<&str>) -> Result<
     })
 }
 
-fn name(name: &str) -> Result<Option<String>, String> {
+type Found = Result<Option<String>, String>;
+
+#[expect(clippy::unnecessary_wraps, reason = "the type that tests compare")]
+fn name(name: &str) -> Found {
     Ok(Some(name.to_owned()))
 }
 
-fn wrong() -> Result<Option<String>, String> {
+fn wrong() -> Found {
     Err("401 unauthorized".to_owned())
 }
 
