@@ -42,6 +42,9 @@ where
         let page = self.ledger.list(query).await?;
         let requests: Vec<Value> = page.requests.iter().map(|request| document::summary(request, &self.path_of(request.id))).collect();
         let mut body = json!({ "requests": requests });
+        if let Some(owner) = call.caller.only_owner() {
+            body["onlyOwner"] = json!(owner);
+        }
         if let Some(next) = page.next {
             body["nextCursor"] = json!(encode_cursor(next));
         }

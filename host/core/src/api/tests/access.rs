@@ -79,10 +79,11 @@ fn a_request_of_another_owner_is_unknown() {
         }
     }
     assert_eq!(listed(&client), [theirs.to_string()]);
+    assert_eq!(client.get("/requests").body["onlyOwner"], "mail", "a program that needs all requests can tell that it sees some");
     assert_eq!(client.get(&format!("/requests/{theirs}")).body["owner"], "mail");
     let all = [ownerless, ours, theirs].map(|id| id.to_string());
     client.acts_as(&Caller { own_only: false, ..team("lead") });
-    assert_eq!(listed(&client), all);
+    assert_eq!((listed(&client).as_slice(), client.get("/requests").body.get("onlyOwner")), (all.as_slice(), None));
     client.acts_as(&caller("operator", &[Scope::Read, Scope::Operate]));
     assert_eq!(listed(&client), all);
     let shown = client.get(&format!("/requests/{ours}")).body;
