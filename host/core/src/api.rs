@@ -12,14 +12,13 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 
+pub use crate::accept::MAX_BODY_BYTES;
 pub use error::ApiError;
 pub use key::ApiKey;
 
 use crate::id::CorrelationId;
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
 
-/// Limit of a request body, in bytes. A larger one is answered with 413.
-pub const MAX_BODY_BYTES: usize = 256 << 10;
 /// The header of every answer that has the correlation id.
 pub const CORRELATION_HEADER: &str = "x-correlation-id";
 
@@ -84,7 +83,7 @@ where
             ("GET", ["requests"]) => self.list_requests(call.id, request.uri().query()).await,
             ("POST", ["requests", name]) => self.submit(call, name, request).await,
             ("GET", ["requests", id]) => self.get_request(parse_id(id)?).await,
-            ("PATCH", ["requests", id]) => self.move_request(call.now, parse_id(id)?, &request).await,
+            ("PATCH", ["requests", id]) => self.move_request(&call, parse_id(id)?, &request).await,
             ("DELETE", ["requests", id]) => self.cancel_request(call.now, parse_id(id)?).await,
             ("POST", ["requests", id, "retry"]) => self.retry_request(call.now, parse_id(id)?).await,
             (_, segments) => Err(no_such_call(&path, segments)),
