@@ -184,6 +184,34 @@ async fn an_exception_in_javascript_is_reported_with_message_file_and_line() {
 }
 
 #[tokio::test]
+async fn a_value_that_is_no_answer_is_a_fault_of_a_plugin_in_javascript() {
+    let place = tempfile::tempdir().unwrap();
+    let project = place.path().join("thrower");
+    cli(&["plugin", "new", "thrower", "--lang", "js", "--dir", path(&project)]).await.expect(0);
+    let source = "export function NAME(input) { throw JSON.parse(input.body).thrown; }";
+    for name in ["validate", "process"] {
+        std::fs::write(project.join(format!("src/{name}.js")), source.replace("NAME", name)).unwrap();
+    }
+    let tools = tools();
+    cli_with(&[("POSTDATE_PLUGIN_TOOLS", path(&tools))], &["plugin", "build", path(&project)]).await.expect(0);
+    let problem = r#"[{"pointer":"/x","code":"required","message":"which x?"}]"#;
+    let failure = r#"{"message":"out of stock","retry":false}"#;
+    for (role, thrown, said) in [
+        ("validate", problem, "/x  required  which x?"),
+        ("process", failure, "out of stock"),
+        ("validate", "[]", "no answer (trap)"),
+        ("validate", "\"text\"", "no answer (trap)"),
+        ("validate", "null", "no answer (trap)"),
+        ("validate", failure, "no answer (trap)"),
+        ("process", problem, "no answer (trap)"),
+        ("process", "\"text\"", "no answer (trap)"),
+    ] {
+        let body = format!("{{\"thrown\":{thrown}}}");
+        cli(&["plugin", "run", role, path(&project), "--body", &body]).await.expect(1).says(&[said]);
+    }
+}
+
+#[tokio::test]
 async fn an_exception_in_python_is_reported_with_message_file_and_line() {
     let run = exception(ORDERS_PYTHON).await;
     let line = line_of("plugins/examples/orders-python/src/validate.py", "raise LookupError(");

@@ -25,6 +25,38 @@ async fn a_request_can_be_moved_to_an_earlier_and_to_a_later_time() {
 }
 
 #[tokio::test]
+async fn a_move_is_validated_unless_moves_are_free() {
+    let free = format!("{PUPPET}[schedule]\nmoves = 'free'\n");
+    let server = Server::builder().use_case("puppet", PUPPET).use_case("free", &free).test_clock().start().await;
+    // The validator accepts this body in exchange for one that it rejects.
+    let strict = json!({ "validate": { "do": "reject", "pointer": "/triggerAt", "code": "too-soon", "message": "not before Monday" } });
+    let body = json!({ "delay": "P3D", "validate": { "do": "body", "value": strict } });
+    let id = server.api.submit("puppet", body.clone()).await;
+    let fault = server.api.patch(&format!("/requests/{id}"), &json!({ "delay": "PT1S" })).await.expect_fault(422, "rejected");
+    let problem = json!({ "pointer": "/triggerAt", "code": "too-soon", "message": "not before Monday" });
+    assert_eq!(fault["problems"], json!([problem]));
+    server.api.advance("PT1M").await;
+    let request = server.api.request(&id).await;
+    assert_eq!((text(&request, "triggerAt"), events(&request)), ("2027-01-04T00:00:00.000Z", vec!["accepted"]));
+
+    let id = server.api.submit("free", body).await;
+    server.api.patch(&format!("/requests/{id}"), &json!({ "delay": "PT1S" })).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_body_of_a_validator_is_as_strict_as_one_of_a_client() {
+    let server = Server::puppet().await;
+    for value in ["[]", "{\"x\":\"\\ud800\"}", "{\"x\":1e999}"] {
+        let body = json!({ "delay": "PT1S", "validate": { "do": "body", "value": value } });
+        let fault = server.api.post("/requests/puppet", &body).await.expect_fault(500, "validator-answer-unusable");
+        assert!(text(&fault, "detail").contains("the validate plugin of use case puppet (version "), "{fault}");
+    }
+    let large = json!({ "delay": "PT1S", "validate": { "do": "output", "bytes": 300_000 } });
+    server.api.post("/requests/puppet", &large).await.expect_fault(500, "validator-answer-unusable");
+    assert_eq!(server.api.get("/requests").await.expect(200)["requests"], json!([]));
+}
+
+#[tokio::test]
 async fn only_the_time_of_a_request_can_be_changed() {
     let server = Server::puppet().await;
     let id = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;

@@ -112,7 +112,8 @@ async fn a_compiler_process_ends_with_its_server_after_a_stop_and_after_a_kill()
 
 #[tokio::test]
 async fn a_pinned_version_without_machine_code_is_compiled_once_and_no_api_call_waits_for_it() {
-    let mut server = Server::puppet().await;
+    let free = format!("{PUPPET}[schedule]\nmoves = 'free'\n");
+    let mut server = Server::builder().use_case("puppet", &free).test_clock().start().await;
     let before = text(&info(&server, "puppet").await.unwrap(), "version").to_owned();
     let mut ids = Vec::new();
     for _ in 0..5 {
@@ -127,7 +128,7 @@ async fn a_pinned_version_without_machine_code_is_compiled_once_and_no_api_call_
     server.start().await;
     let compiled = |server: &Server| server.log.lines(lines).iter().filter(|line| line["message"] == "compiled a plugin").count();
 
-    // Move and cancel read the manifest only, so they do not compile the pinned version.
+    // A free move and a cancel read the manifest only, so they do not compile the pinned version.
     server.api.patch(&format!("/requests/{}", ids[0]), &json!({ "delay": "PT30M" })).await.expect(200);
     server.api.delete(&format!("/requests/{}", ids[1])).await.expect(200);
     assert_eq!(compiled(&server), 1, "only the serving version is compiled");

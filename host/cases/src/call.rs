@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, TimeDelta, Utc};
-use postdate_core::plugin::{Acceptance, Job, Role, ValidateInput};
-use postdate_core::time::{check_window, parse_time, rfc3339, trigger_of};
+use postdate_core::accept::check_acceptance;
+use postdate_core::plugin::{Job, Role, ValidateInput};
+use postdate_core::time::{rfc3339, trigger_of};
 use postdate_core::use_case::UseCase;
 use postdate_runtime::{CallOptions, LoadedBundle, LogLine, Outgoing, Report};
 
@@ -67,7 +68,7 @@ impl CaseCall {
                 let input = self.into_input(use_case)?;
                 let called = called(bundle.call_validate(input, options).await);
                 let unusable = match &called.answer {
-                    PluginAnswer::Accepted(acceptance) => unusable(use_case, acceptance, now),
+                    PluginAnswer::Accepted(acceptance) => check_acceptance(use_case, acceptance, now).err().map(|error| error.to_string()),
                     _ => None,
                 };
                 Ok(Called { unusable, ..called })
@@ -111,21 +112,6 @@ where
 {
     let Report { result, elapsed, peak_memory, instructions, lines } = report;
     Called { answer: result.into(), unusable: None, elapsed, peak_memory, instructions, lines }
-}
-
-/// Returns the reason why a host would refuse an acceptance, if any.
-fn unusable(use_case: &UseCase, acceptance: &Acceptance, now: DateTime<Utc>) -> Option<String> {
-    if let Some(alias) = acceptance.target.as_deref().filter(|alias| use_case.targets.get(alias).is_none()) {
-        return Some(format!("target: {alias:?} is not among the targets of the use case: {}", use_case.targets.aliases().join(", ")));
-    }
-    if let Some(body) = &acceptance.body
-        && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(body)
-    {
-        return Some(format!("body: not JSON: {error}"));
-    }
-    let at = acceptance.trigger_at.as_deref()?;
-    let window = parse_time(at).and_then(|at| check_window(at, now, use_case.schedule.max_ahead));
-    window.err().map(|error| format!("trigger-at: {error}"))
 }
 
 #[cfg(test)]

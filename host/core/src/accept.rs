@@ -14,6 +14,9 @@ use crate::request::{NewRequest, Request, Status};
 use crate::time::{self, TimeError, rfc3339};
 use crate::use_case::{UseCase, is_credential_header};
 
+/// Limit of a body, in bytes: of a client's call, and of the body that a validator accepts in its place.
+pub const MAX_BODY_BYTES: usize = 256 << 10;
+
 /// A client's request before it is accepted.
 #[derive(Debug, Clone)]
 pub struct Submission {
@@ -64,14 +67,14 @@ pub enum Rejection {
     #[error("the target {alias:?} cannot be reached from this deployment: {reason}")]
     TargetNotServed { alias: String, reason: String },
     /// The validator rejected the request.
-    #[error("the request was rejected by the validator of the use case")]
+    #[error("the request was rejected by the validator of the use case{}", if .0.is_empty() { ", which gave no reason" } else { "" })]
     Problems(Vec<Problem>),
     /// The validator did not answer.
     #[error(transparent)]
     Validator(#[from] Box<PluginError>),
     /// The validator accepted the request with a value that is not valid.
-    #[error("the validator of the use case answered with {what} that cannot be used: {reason}")]
-    BadAcceptance { what: &'static str, reason: String },
+    #[error("the validate plugin of use case {use_case} (version {version}) answered with a {unusable}")]
+    BadAcceptance { use_case: String, version: String, unusable: UnusableAcceptance },
     #[error("this Idempotency-Key was used before with another body")]
     KeyReused { first: CorrelationId },
     /// A repeat of the first acknowledgement would promise a run of a request that never runs.
@@ -85,6 +88,14 @@ pub enum Rejection {
     /// The call failed, but its request may be stored: the abort failed, or another call with the same key made the request.
     #[error("{cause}; request {id} may be stored and may run: see GET /requests/{id}")]
     MayRun { id: CorrelationId, cause: Box<Rejection> },
+}
+
+/// The value of an acceptance that a host refuses, and the reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{member} that cannot be used: {reason}")]
+pub struct UnusableAcceptance {
+    pub member: &'static str,
+    pub reason: String,
 }
 
 impl From<ArmError> for Rejection {
@@ -127,7 +138,7 @@ pub async fn accept(
         known_alias(use_case, alias)?;
     }
     let acceptance = if use_case.validate.is_some() {
-        bundle.validate(validate_input(use_case, &submission, &parsed)).await.map_err(Box::new)?.map_err(Rejection::Problems)?
+        ask(bundle.as_ref(), validate_input(use_case, &submission, &parsed)).await?
     } else {
         Acceptance::default()
     };
@@ -156,6 +167,44 @@ pub async fn accept(
         return Err(take_back(ledger, scheduler, &request, error.into(), now).await);
     }
     Ok(Accepted { request, replayed: false })
+}
+
+/// Asks the validator of the bundle. Fails with its problems, or if it does not answer.
+pub(crate) async fn ask(bundle: &impl Bundle, mut input: ValidateInput) -> Result<Acceptance, Rejection> {
+    let id = input.id.clone();
+    let listed = bundle.use_case().validate.as_ref().map(|spec| spec.headers.as_slice()).unwrap_or_default();
+    // A stored version may list headers that the check of a manifest refuses today.
+    input.headers.retain(|(name, _)| listed.contains(name) && !is_credential_header(name));
+    let problems = match bundle.validate(input).await.map_err(Box::new)? {
+        Ok(acceptance) => return Ok(acceptance),
+        Err(problems) => problems,
+    };
+    if problems.is_empty() {
+        let (use_case, version) = (&bundle.use_case().name, bundle.version());
+        tracing::warn!(correlation_id = id, use_case, version, "the validator rejected a request without a reason");
+    }
+    Err(Rejection::Problems(problems))
+}
+
+/// Checks the values of an acceptance by the rules for a client's. Returns its trigger time, if it has one.
+pub fn check_acceptance(
+    use_case: &UseCase,
+    acceptance: &Acceptance,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, UnusableAcceptance> {
+    let unusable = |member| move |reason| UnusableAcceptance { member, reason };
+    if let Some(alias) = &acceptance.target {
+        known_alias(use_case, alias).map_err(|error| error.to_string()).map_err(unusable("target"))?;
+    }
+    if let Some(body) = &acceptance.body {
+        if body.len() > MAX_BODY_BYTES {
+            return Err(unusable("body")(format!("it has {} bytes; the limit is {MAX_BODY_BYTES} bytes", body.len())));
+        }
+        read_object(body.as_bytes()).map_err(|error| error.to_string()).map_err(unusable("body"))?;
+    }
+    let Some(text) = &acceptance.trigger_at else { return Ok(None) };
+    let at = time::parse_time(text).and_then(|at| time::check_window(at, now, use_case.schedule.max_ahead).map(|()| at));
+    at.map(Some).map_err(|error| error.to_string()).map_err(unusable("trigger-at"))
 }
 
 /// Aborts a request that cannot be acknowledged because of `cause`. Returns the rejection for the client. Changes the ledger before the
@@ -228,9 +277,16 @@ struct ParsedBody {
     text: String,
 }
 
+/// Reads a body, which must be a JSON object.
+pub(crate) fn read_object(body: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, Rejection> {
+    match serde_json::from_slice(body).map_err(|error| Rejection::NotJson(error.to_string()))? {
+        serde_json::Value::Object(fields) => Ok(fields),
+        _ => Err(Rejection::NotAnObject),
+    }
+}
+
 fn parse(body: &[u8], now: DateTime<Utc>) -> Result<ParsedBody, Rejection> {
-    let value: serde_json::Value = serde_json::from_slice(body).map_err(|error| Rejection::NotJson(error.to_string()))?;
-    let serde_json::Value::Object(fields) = value else { return Err(Rejection::NotAnObject) };
+    let fields = read_object(body)?;
     let trigger_at = time::trigger_of(&fields, now)?;
     let target = match fields.get("target") {
         None => None,
@@ -249,7 +305,6 @@ fn known_alias<'a>(use_case: &'a UseCase, alias: &str) -> Result<&'a str, Reject
 }
 
 fn validate_input(use_case: &UseCase, submission: &Submission, parsed: &ParsedBody) -> ValidateInput {
-    let listed = use_case.validate.as_ref().map(|spec| spec.headers.as_slice()).unwrap_or_default();
     ValidateInput {
         id: submission.id.to_string(),
         use_case: use_case.name.clone(),
@@ -257,8 +312,7 @@ fn validate_input(use_case: &UseCase, submission: &Submission, parsed: &ParsedBo
         trigger_at: rfc3339(parsed.trigger_at),
         target: parsed.target.clone(),
         caller: submission.caller.clone(),
-        // A stored version may list headers that the check of a manifest refuses today.
-        headers: submission.headers.iter().filter(|(name, _)| listed.contains(name) && !is_credential_header(name)).cloned().collect(),
+        headers: submission.headers.clone(),
         body: parsed.text.clone(),
     }
 }
@@ -272,24 +326,14 @@ fn new_request(
     idempotency_hash: Option<String>,
 ) -> Result<NewRequest, Rejection> {
     let now = submission.received_at;
-    let trigger_at = match acceptance.trigger_at {
-        None => parsed.trigger_at,
-        Some(text) => time::parse_time(&text)
-            .and_then(|at| time::check_window(at, now, use_case.schedule.max_ahead).map(|()| at))
-            .map_err(|error| Rejection::BadAcceptance { what: "a trigger-at", reason: error.code().to_owned() })?,
-    };
+    let unusable = |unusable| Rejection::BadAcceptance { use_case: use_case.name.clone(), version: version.to_owned(), unusable };
+    let trigger_at = check_acceptance(use_case, &acceptance, now).map_err(unusable)?.unwrap_or(parsed.trigger_at);
     let alias = acceptance.target.or(parsed.target);
     let target = match &alias {
         Some(alias) => known_alias(use_case, alias)?,
         None => &use_case.targets.default,
     };
-    let body = match acceptance.body {
-        None => parsed.text,
-        Some(text) => match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
-            Ok(_) => text,
-            Err(error) => return Err(Rejection::BadAcceptance { what: "a body", reason: format!("it is not JSON: {error}") }),
-        },
-    };
+    let body = acceptance.body.unwrap_or(parsed.text);
     let request = Request::scheduled(use_case, version, target, submission.id, now, trigger_at);
     Ok(NewRequest {
         request: Request { idempotency_hash, owner: submission.owner, ..request },

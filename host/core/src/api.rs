@@ -11,13 +11,12 @@ use chrono::{DateTime, Utc};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 
+pub use crate::accept::MAX_BODY_BYTES;
 use crate::access::{Caller, Scope};
 use crate::id::CorrelationId;
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCaseInfo, UseCases};
 pub use error::ApiError;
 
-/// Limit of a request body, in bytes. A larger one is answered with 413.
-pub const MAX_BODY_BYTES: usize = 256 << 10;
 /// The header of every answer that has the correlation id.
 pub const CORRELATION_HEADER: &str = "x-correlation-id";
 

@@ -247,7 +247,7 @@ async fn bundle_of<U: UseCases>(use_cases: &U, request: &Request) -> Result<Arc<
 }
 
 /// Returns true if the use case's current version runs the request.
-fn runs(current: &impl Bundle, request: &Request) -> bool {
+pub(crate) fn runs(current: &impl Bundle, request: &Request) -> bool {
     current.version() == request.version || current.use_case().schedule.version == VersionPolicy::Latest
 }
 

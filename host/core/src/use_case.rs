@@ -87,11 +87,12 @@ pub struct Schedule {
     #[serde(deserialize_with = "values::duration")]
     pub max_ahead: Duration,
     pub version: VersionPolicy,
+    pub moves: Moves,
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { max_ahead: Duration::from_hours(365 * 24), version: VersionPolicy::Pinned }
+        Self { max_ahead: Duration::from_hours(365 * 24), version: VersionPolicy::Pinned, moves: Moves::Validated }
     }
 }
 
@@ -103,6 +104,16 @@ pub enum VersionPolicy {
     Pinned,
     /// The version that is current when the request is due.
     Latest,
+}
+
+/// The check of a request's new time when a client moves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Moves {
+    /// The validator is asked, as for a new request.
+    Validated,
+    /// Any time within `max-ahead`.
+    Free,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

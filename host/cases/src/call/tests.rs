@@ -1,3 +1,5 @@
+use postdate_core::time::parse_time;
+
 use super::*;
 
 fn use_case() -> UseCase {
@@ -17,18 +19,4 @@ fn a_body_without_a_time_is_due_in_an_hour() {
     assert_eq!(at(r#"{"delay":"PT5S"}"#).unwrap(), "2027-01-01T00:00:05.000Z");
     assert!(at(r#"{"triggerAt":"soon"}"#).unwrap_err().to_string().contains("soon"));
     assert!(at("[]").unwrap_err().to_string().contains("must be a JSON object"));
-}
-
-#[test]
-fn the_reason_for_an_unusable_acceptance_is_returned() {
-    let now = call("{}").now;
-    let check = |target: Option<&str>, body: Option<&str>, at: Option<&str>| {
-        let acceptance = Acceptance { body: body.map(Into::into), target: target.map(Into::into), trigger_at: at.map(Into::into) };
-        unusable(&use_case(), &acceptance, now)
-    };
-    assert_eq!(check(Some("out"), Some("{}"), Some("2027-01-02T00:00:00Z")), None);
-    assert!(check(Some("in"), None, None).unwrap().contains("among the targets of the use case: out"));
-    assert!(check(None, Some("{"), None).unwrap().starts_with("body: not JSON"));
-    assert!(check(None, None, Some("2026-01-01T00:00:00Z")).unwrap().contains("in the past"));
-    assert!(check(None, None, Some("2029-01-01T00:00:00Z")).unwrap().contains("too far ahead"));
 }

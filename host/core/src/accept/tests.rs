@@ -89,7 +89,7 @@ fn check(body: &str, expected: &str) {
 
 /// Checks the outcome of a valid body that the validator accepts with changes.
 #[track_caller]
-fn check_acceptance(acceptance: &Acceptance, expected: &str) {
+fn check_accepted(acceptance: &Acceptance, expected: &str) {
     let world = World::validated(Ok(acceptance.clone()));
     let answer = world.accept(submission(1, r#"{"triggerAt":"2027-01-02T00:00:00Z","target":"hook"}"#));
     assert_eq!(outcome(answer), expected, "{acceptance:?}");
@@ -229,17 +229,43 @@ fn values_from_the_validator_follow_the_rules_for_clients() {
     let to = |target: &str| Acceptance { target: Some(target.to_owned()), ..yes() };
     let when = |at: &str| Acceptance { trigger_at: Some(at.to_owned()), ..yes() };
     let body = |text: &str| Acceptance { body: Some(text.to_owned()), ..yes() };
-    check_acceptance(&yes(), "hook @ 2027-01-02T00:00:00.000Z");
-    check_acceptance(&to("here"), "here @ 2027-01-02T00:00:00.000Z");
-    check_acceptance(&to("heaven"), "unknown-target");
-    check_acceptance(&when("2027-01-03T01:00:00+01:00"), "hook @ 2027-01-03T00:00:00.000Z");
+    check_accepted(&yes(), "hook @ 2027-01-02T00:00:00.000Z");
+    check_accepted(&to("here"), "here @ 2027-01-02T00:00:00.000Z");
+    check_accepted(&to("heaven"), "validator-answer-unusable");
+    check_accepted(&when("2027-01-03T01:00:00+01:00"), "hook @ 2027-01-03T00:00:00.000Z");
     for bad in ["tomorrow", "2027-01-03T00:00:00", "2026-12-31T00:00:00Z", "2028-01-01T00:00:00Z", ""] {
-        check_acceptance(&when(bad), "validator-answer-unusable");
+        check_accepted(&when(bad), "validator-answer-unusable");
     }
-    check_acceptance(&body(r#"{"normalised":true}"#), "hook @ 2027-01-02T00:00:00.000Z");
-    for bad in ["", "{", "{} {}", "undefined"] {
-        check_acceptance(&body(bad), "validator-answer-unusable");
+    check_accepted(&body(r#"{"normalised":true}"#), "hook @ 2027-01-02T00:00:00.000Z");
+    let large = |bytes: usize| format!(r#"{{"x":"{}"}}"#, "x".repeat(bytes - r#"{"x":""}"#.len()));
+    check_accepted(&body(&large(MAX_BODY_BYTES)), "hook @ 2027-01-02T00:00:00.000Z");
+    let (lone_surrogate, infinite) = (r#"{"x":"\ud800"}"#, r#"{"x":1e999}"#);
+    for bad in ["", "{", "{} {}", "undefined", "[]", "5", "null", lone_surrogate, infinite, &large(MAX_BODY_BYTES + 1)] {
+        check_accepted(&body(bad), "validator-answer-unusable");
     }
+}
+
+#[test]
+fn unusable_acceptance_names_the_plugin_and_the_reason() {
+    let refused = |member: &str, acceptance: Acceptance| {
+        let error = World::validated(Ok(acceptance)).accept(submission(1, r#"{"delay":"PT1S"}"#)).unwrap_err().to_string();
+        let named = format!("the validate plugin of use case orders (version v1) answered with a {member} that cannot be used: ");
+        error.strip_prefix(&named).unwrap_or_else(|| panic!("{error}")).to_owned()
+    };
+    let text = |text: &str| Some(text.to_owned());
+    assert!(refused("body", Acceptance { body: text("[]"), ..Acceptance::default() }).contains("must be a JSON object"));
+    assert!(refused("body", Acceptance { body: Some(" ".repeat(MAX_BODY_BYTES + 1)), ..Acceptance::default() }).contains("262145 bytes"));
+    assert!(refused("target", Acceptance { target: text("heaven"), ..Acceptance::default() }).contains("choose from here, hook"));
+    for (at, reason) in [("2026-01-01T00:00:00Z", "in the past"), ("2029-01-01T00:00:00Z", "too far ahead"), ("soon", "RFC 3339")] {
+        assert!(refused("trigger-at", Acceptance { trigger_at: text(at), ..Acceptance::default() }).contains(reason));
+    }
+}
+
+#[test]
+fn rejection_without_a_reason_says_that_there_is_none() {
+    let rejection = World::validated(Err(vec![])).accept(submission(1, r#"{"delay":"PT1S"}"#)).unwrap_err();
+    assert_eq!(rejection.to_string(), "the request was rejected by the validator of the use case, which gave no reason");
+    assert_eq!(ApiError::from(rejection).code(), "rejected");
 }
 
 #[test]

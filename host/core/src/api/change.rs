@@ -1,21 +1,25 @@
 //! `PATCH` and `DELETE /requests/{id}`, `POST /requests/{id}/retry`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{Request, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::read::unknown;
-use super::submit::check_body;
+use super::submit::{check_body, readable};
 use super::{Answer, Api, ApiError, ApiRequest, document};
-use crate::accept::Rejection;
+use crate::accept::{ask, read_object};
 use crate::arm::{arm, is_direct};
+use crate::fire::runs;
 use crate::id::CorrelationId;
 use crate::lifecycle::{Change, Refusal};
-use crate::ports::{Bundle, Changed, Changes, Intake, Requests, Scheduler, UseCases};
+use crate::plugin::ValidateInput;
+use crate::ports::{Bundle, Changed, Changes, Intake, Requests, Scheduler, UseCaseError, UseCases};
 use crate::request;
 use crate::time;
-use crate::use_case::Schedule;
+use crate::use_case::{Moves, Schedule, UseCase};
 
 impl<U, L, S> Api<U, L, S>
 where
@@ -26,8 +30,7 @@ where
     pub(super) async fn move_request(&self, call: &ApiRequest, id: CorrelationId, request: &Request<Bytes>) -> Result<Answer, ApiError> {
         let now = call.now;
         check_body(request.headers(), request.body())?;
-        let body: Value = serde_json::from_slice(request.body()).map_err(|error| Rejection::NotJson(error.to_string()))?;
-        let Value::Object(fields) = body else { return Err(Rejection::NotAnObject.into()) };
+        let fields = read_object(request.body())?;
         if let Some(other) = fields.keys().find(|key| !["triggerAt", "delay"].contains(&key.as_str())) {
             let detail = format!("{other:?} cannot be changed: only \"triggerAt\" can (or \"delay\", from now)");
             let pointer = format!("/{}", other.replace('~', "~0").replace('/', "~1"));
@@ -43,11 +46,64 @@ where
             None => Schedule::default().max_ahead,
         };
         time::check_window(to, now, max_ahead)?;
+        self.check_move(call, request, &found, to).await?;
         let moved = self.change(id, Change::Move { to, by: call.caller.name.clone() }, now).await?;
         if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &moved).await {
             return Err(self.move_back(&found, to, now, error.into()).await);
         }
         Ok(self.changed(StatusCode::OK, &moved))
+    }
+
+    /// Asks the validator of the version that runs the request about its new time, unless the manifest has `moves = "free"`. Ignores
+    /// the changes of its acceptance. Fails with its problems, or if it cannot run now.
+    async fn check_move(
+        &self,
+        call: &ApiRequest,
+        patch: &Request<Bytes>,
+        found: &request::Request,
+        to: DateTime<Utc>,
+    ) -> Result<(), ApiError> {
+        if found.status != request::Status::Scheduled {
+            return Err(refused(found, Refusal::NotScheduled));
+        }
+        if found.notice_of.is_some() {
+            return Ok(());
+        }
+        let Some(bundle) = self.validator(found).await? else { return Ok(()) };
+        let body = self.ledger.body(found.id).await?.ok_or_else(|| unknown(found.id))?;
+        let input = ValidateInput {
+            id: found.id.to_string(),
+            use_case: found.use_case.clone(),
+            received_at: time::rfc3339(call.now),
+            trigger_at: time::rfc3339(to),
+            target: Some(found.target.clone()),
+            caller: call.claims.clone(),
+            headers: readable(patch.headers()),
+            body,
+        };
+        ask(bundle.as_ref(), input).await.map_err(|rejection| ApiError::from(rejection).about(found.id))?;
+        Ok(())
+    }
+
+    /// Returns the bundle whose validator checks the moves of a request; `None` if moves are free, or if there is no validator, which is
+    /// so for a version that is gone.
+    async fn validator(&self, found: &request::Request) -> Result<Option<Arc<U::Bundle>>, ApiError> {
+        let asks = |use_case: &UseCase| use_case.validate.is_some() && use_case.schedule.moves == Moves::Validated;
+        let (name, version) = (&found.use_case, &found.version);
+        if let Some(current) = self.use_cases.current(name).await.filter(|current| runs(current.as_ref(), found)) {
+            return Ok(asks(current.use_case()).then_some(current));
+        }
+        // A manifest can be read without compiling the version's plugins.
+        match self.use_cases.manifest(name, version).await {
+            Ok(use_case) if !asks(&use_case) => return Ok(None),
+            Err(UseCaseError::Unusable(_)) => return Ok(None),
+            Ok(_) => {}
+            Err(UseCaseError::Host(fault)) => return Err(ApiError::validator_unavailable(&fault.detail).about(found.id)),
+        }
+        match self.use_cases.version(name, version).await {
+            Ok(bundle) => Ok(Some(bundle)),
+            Err(error) => Err(ApiError::validator_unavailable(&error.to_string()).about(found.id)),
+        }
     }
 
     /// Deletes the rule of a direct request before the cancellation is answered, since no claim keeps such a rule from firing. Returns the

@@ -41,6 +41,12 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", detail)
     }
 
+    /// Returns the error for a validator that cannot be called now.
+    pub fn validator_unavailable(reason: &str) -> Self {
+        let detail = format!("the validator of the use case cannot be called: {reason}");
+        unavailable("validator-failed", detail, LOADING_RETRY_SECONDS).with("reason", json!("not-started"))
+    }
+
     #[must_use]
     pub fn with(mut self, member: &str, value: Value) -> Self {
         self.0.members.insert(member.to_owned(), value);

@@ -73,6 +73,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 }
 
 /// Returns the headers whose values are text. A validator gets no others.
-fn readable(headers: &HeaderMap) -> Vec<(String, String)> {
+pub(super) fn readable(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
 }

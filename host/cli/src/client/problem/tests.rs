@@ -26,6 +26,8 @@ fn a_rejection_lists_each_problem() {
   correlation id: 0198
   next: nothing was scheduled: correct the problems, and post again";
     assert_eq!(shown, expected);
+    let of_move = answer(Action::Other, 422, json!({ "detail": "the request was rejected", "code": "rejected" }));
+    assert!(of_move.ends_with("next: the request keeps its time: correct the problems, and move it again"), "{of_move}");
 }
 
 #[test]

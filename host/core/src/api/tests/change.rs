@@ -4,11 +4,13 @@ use chrono::TimeDelta;
 use insta::assert_json_snapshot;
 
 use super::{Client, ORDERS, Reply, request, with_header};
+use crate::host_fault::HostFault;
 use crate::id::CorrelationId;
-use crate::plugin::JobFailure;
+use crate::plugin::{Acceptance, JobFailure, Problem, Role, Stopped};
 use crate::ports::{Intake as _, LedgerError, ScheduleError};
 use crate::request::NewRequest;
 use crate::testing::{FakeBundle, block_on, moment, new_request, sample_id};
+use crate::time::parse_time;
 
 /// Returns a client of a use case whose processor always fails permanently.
 fn failing() -> Client {
@@ -72,6 +74,81 @@ fn move_follows_the_rules_of_a_post() {
     assert_eq!(untyped.error(), "415 unsupported-media-type");
     let other = client.call("PATCH", &path(id), r#"{"a/b":1,"delay":"PT5S"}"#);
     assert_eq!(other.body["pointer"], "/a~1b", "a JSON Pointer (RFC 6901) escapes the slash");
+}
+
+/// Returns a bundle of `orders` whose validator rejects times within 3 days, quotes the body that it got, and changes what it accepts.
+fn three_days_ahead(version: &str, more: &str) -> FakeBundle {
+    FakeBundle::new(version, &ORDERS.replace("max-ahead", &format!("{more}\nmax-ahead"))).on_validate(|input| {
+        let ahead = parse_time(&input.trigger_at).unwrap() - parse_time(&input.received_at).unwrap();
+        let problem = Problem { pointer: "/triggerAt".to_owned(), code: "too-soon".to_owned(), message: input.body };
+        // A move ignores these changes.
+        let accepted = Acceptance { target: Some("hook".to_owned()), trigger_at: Some("2027-01-20T00:00:00Z".to_owned()), body: None };
+        Ok(if ahead < TimeDelta::days(3) { Err(vec![problem]) } else { Ok(accepted) })
+    })
+}
+
+const LATE: &str = r#"{"triggerAt":"2027-01-10T00:00:00Z","n":1}"#;
+
+#[test]
+fn move_is_rejected_by_the_validator_like_a_post() {
+    let client = Client::new(three_days_ahead("v1", ""));
+    let id = client.accepted(LATE);
+    let (rejected, posted) =
+        (client.call("PATCH", &path(id), r#"{"delay":"PT1S"}"#), client.call("POST", "/requests/orders", r#"{"delay":"PT1S"}"#));
+    assert_eq!((rejected.error().as_str(), posted.error().as_str(), rejected.id()), ("422 rejected", "422 rejected", id));
+    assert_eq!(rejected.body["detail"], posted.body["detail"]);
+    let expected = serde_json::json!([{ "pointer": "/triggerAt", "code": "too-soon", "message": LATE }]);
+    assert_eq!(rejected.body["problems"], expected, "the validator gets the accepted body");
+    assert_eq!(client.get(&path(id)).body["triggerAt"], "2027-01-20T00:00:00.000Z");
+    assert_eq!(client.api.scheduler.scheduled().len(), 1);
+
+    let moved = client.call("PATCH", &path(id), r#"{"delay":"P4D"}"#);
+    assert_eq!((moved.status, &moved.body["triggerAt"], &moved.body["target"]), (200, &"2027-01-05T00:00:00.000Z".into(), &"hook".into()));
+}
+
+#[test]
+fn version_that_runs_the_request_checks_its_move() {
+    for (policy, expected) in [("pinned", "422 rejected"), ("latest", "200 (no code)")] {
+        let client = Client::new(three_days_ahead("v1", &format!("version = '{policy}'")));
+        let id = client.accepted(LATE);
+        client.api.use_cases.put(FakeBundle::new("v2", &ORDERS.replace("max-ahead", &format!("version = '{policy}'\nmax-ahead"))));
+        assert_eq!(client.call("PATCH", &path(id), r#"{"delay":"PT1S"}"#).error(), expected, "{policy}");
+    }
+}
+
+#[test]
+fn validator_is_not_asked_about_free_moves_and_notices() {
+    let client = Client::new(three_days_ahead("v1", "moves = 'free'"));
+    let id = client.accepted(LATE);
+    client.api.use_cases.put(FakeBundle::new("v2", ORDERS));
+    client.api.use_cases.fail_with(HostFault::new("the store", "the store is away"));
+    assert_eq!(client.call("PATCH", &path(id), r#"{"delay":"PT1S"}"#).error(), "503 validator-failed", "the manifest is out of reach");
+    client.api.use_cases.fail_with(None);
+    assert_eq!(client.call("PATCH", &path(id), r#"{"delay":"PT1S"}"#).status, 200);
+
+    let client = Client::new(three_days_ahead("v1", ""));
+    let new = new_request(sample_id(50), "orders", moment() + TimeDelta::days(5));
+    let request = crate::request::Request { version: "v1".to_owned(), notice_of: Some(sample_id(49)), ..new.request.clone() };
+    block_on(client.api.ledger.insert(NewRequest { request, ..new })).unwrap();
+    assert_eq!(client.call("PATCH", &path(sample_id(50)), r#"{"delay":"PT1S"}"#).status, 200);
+}
+
+#[test]
+fn move_is_503_while_its_validator_cannot_be_called() {
+    let client = Client::new(three_days_ahead("v1", ""));
+    let id = client.accepted(LATE);
+    client.api.use_cases.put(FakeBundle::new("v2", ORDERS));
+    client.api.use_cases.fail_with(HostFault::new("the load", "the version is being loaded"));
+    let loading = client.call("PATCH", &path(id), r#"{"delay":"P4D"}"#);
+    assert_eq!((loading.error().as_str(), &loading.body["reason"], loading.id()), ("503 validator-failed", &"not-started".into(), id));
+    assert!(!loading.header("retry-after").is_empty());
+    client.api.use_cases.fail_with(None);
+
+    let busy = FakeBundle::new("v1", ORDERS);
+    let error = busy.stopped(Role::Validate, Stopped::NotStarted(Box::new(HostFault::new("a slot", "every slot is busy"))), &[]);
+    client.api.use_cases.put(busy.on_validate(move |_| Err(error.clone())));
+    assert_eq!(client.call("PATCH", &path(id), r#"{"delay":"P4D"}"#).error(), "503 validator-failed");
+    assert_eq!(client.get(&path(id)).body["triggerAt"], "2027-01-20T00:00:00.000Z");
 }
 
 #[test]
