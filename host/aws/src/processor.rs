@@ -65,7 +65,8 @@ where
             Err(error) => return ApiError::new(StatusCode::BAD_REQUEST, "malformed-uri", error.to_string()).into_response(id),
         };
         let submitted = submitted_to(&incoming.request).map(str::to_owned);
-        let response = if incoming.request.body().len() > MAX_BODY_BYTES {
+        let is_head = incoming.request.method() == http::Method::HEAD;
+        let mut response = if incoming.request.body().len() > MAX_BODY_BYTES {
             ApiError::payload_too_large().into_response(id)
         } else {
             let api = Api {
@@ -79,6 +80,9 @@ where
             api.answer(ApiRequest { id, now, caller: incoming.caller }, incoming.request).await
         };
         self.count(submitted.as_deref(), &response).await;
+        if is_head {
+            response.body_mut().clear();
+        }
         response
     }
 

@@ -13,7 +13,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use postdate_core::time::{TimeError, parse_time};
-use postdate_local::{ServeOptions, TestClockStart};
+use postdate_local::{HostName, ServeOptions, TestClockStart};
 use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
 use tokio::signal::unix::{SignalKind, signal};
@@ -69,6 +69,10 @@ pub struct Serve {
     /// Key that every call needs as a bearer token. Prefer the variable: `ps` shows arguments to other users
     #[arg(long, env = "POSTDATE_API_KEY", hide_env_values = true, value_name = "KEY")]
     api_key: Option<String>,
+
+    /// Name in the URLs by which clients call this server, such as api.example.com; repeatable. Its addresses and localhost need none
+    #[arg(long = "host", env = "POSTDATE_HOST", value_name = "NAME", value_delimiter = ',', value_parser = HostName::parse)]
+    hosts: Vec<HostName>,
 
     /// Allow an address that other machines can reach without a key
     #[arg(long, env = "POSTDATE_ALLOW_PUBLIC", value_parser = BoolishValueParser::new())]
@@ -137,6 +141,7 @@ impl Serve {
             trust: self.trusted_keys.unwrap_or_default(),
             test_clock: self.test_clock,
             api_key: self.api_key.filter(|key| !key.trim().is_empty()),
+            hosts: self.hosts,
             allow_public: self.allow_public,
             concurrency: usize::from(self.concurrency),
             grace: self.grace,

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::arm::{ArmError, arm};
 use crate::bundle::hex;
 use crate::id::CorrelationId;
+use crate::json::{JsonError, parse_object};
 use crate::lifecycle::Change;
 use crate::plugin::{Acceptance, PluginError, Problem, ValidateInput};
 use crate::ports::{Arming, Bundle, Changed, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
@@ -48,10 +49,8 @@ pub enum Rejection {
     /// The first version of the use case is being loaded.
     #[error("the use case {name:?} is being loaded, and its plugins are being compiled: try again in a moment")]
     LoadingUseCase { name: String },
-    #[error("the body is not JSON: {0}")]
-    NotJson(String),
-    #[error("the body must be a JSON object")]
-    NotAnObject,
+    #[error("the body {0}")]
+    Body(JsonError),
     #[error(transparent)]
     Time(#[from] TimeError),
     #[error("\"target\" must be text")]
@@ -72,6 +71,9 @@ pub enum Rejection {
     BadAcceptance { what: &'static str, reason: String },
     #[error("this Idempotency-Key was used before with another body")]
     KeyReused { first: CorrelationId },
+    /// A 202 would promise a run that does not come.
+    #[error("this Idempotency-Key belongs to request {first}, which was cancelled: send a new key to submit it again")]
+    KeyOfCancelled { first: CorrelationId },
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
@@ -192,7 +194,11 @@ async fn replay(
     if first.idempotency_hash.as_deref() != Some(hash) {
         return Err(Rejection::KeyReused { first: first.id });
     }
-    if first.status == Status::Cancelled && first.failure.is_some() {
+    if first.status == Status::Cancelled {
+        // An abort comes before the first attempt, and states its reason. A client's cancellation has none of its own.
+        if first.attempts > 0 || first.failure.is_none() {
+            return Err(Rejection::KeyOfCancelled { first: first.id });
+        }
         // The first call is aborting the request and frees the key in a moment.
         let message = "the first call with this Idempotency-Key is being undone: try again in a moment".to_owned();
         return Err(ScheduleError::Unavailable { message, retry_after: None }.into());
@@ -218,15 +224,14 @@ struct ParsedBody {
 }
 
 fn parse(body: &[u8], now: DateTime<Utc>) -> Result<ParsedBody, Rejection> {
-    let value: serde_json::Value = serde_json::from_slice(body).map_err(|error| Rejection::NotJson(error.to_string()))?;
-    let serde_json::Value::Object(fields) = value else { return Err(Rejection::NotAnObject) };
+    let fields = parse_object(body).map_err(Rejection::Body)?;
     let trigger_at = time::trigger_of(&fields, now)?;
     let target = match fields.get("target") {
         None => None,
         Some(serde_json::Value::String(alias)) => Some(alias.clone()),
         Some(_) => return Err(Rejection::TargetNotText),
     };
-    let text = String::from_utf8(body.to_vec()).map_err(|error| Rejection::NotJson(error.to_string()))?;
+    let text = String::from_utf8(body.to_vec()).map_err(|error| Rejection::Body(JsonError::Malformed(error.to_string())))?;
     Ok(ParsedBody { trigger_at, target, text })
 }
 

@@ -1,5 +1,6 @@
 //! The HTTP API without a server: takes a request's bytes and returns an answer's bytes. axum and `lambda_http` serve it.
 
+mod body;
 mod change;
 mod document;
 mod error;
@@ -12,6 +13,7 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 
+pub use body::{check_body, check_encoding, check_type};
 pub use error::ApiError;
 pub use key::ApiKey;
 
@@ -78,7 +80,10 @@ where
         if segments != ["health"] {
             self.authorize(request.headers())?;
         }
-        match (request.method().as_str(), segments.as_slice()) {
+        check_body(request.headers(), request.body())?;
+        // A host sends the answer to HEAD without its body.
+        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        match (method.as_str(), segments.as_slice()) {
             ("GET", ["health"]) => Ok(self.health(call.id).await),
             ("GET", ["use-cases"]) => Ok(self.list_use_cases(call.id).await),
             ("GET", ["requests"]) => self.list_requests(call.id, request.uri().query()).await,
@@ -141,8 +146,8 @@ fn parse_id(text: &str) -> Result<CorrelationId, ApiError> {
 
 fn no_such_call(path: &str, segments: &[&str]) -> ApiError {
     let allowed: &[Method] = match segments {
-        ["health" | "use-cases" | "requests"] => &[Method::GET],
-        ["requests", id] if id.parse::<CorrelationId>().is_ok() => &[Method::GET, Method::PATCH, Method::DELETE],
+        ["health" | "use-cases" | "requests"] => &[Method::GET, Method::HEAD],
+        ["requests", id] if id.parse::<CorrelationId>().is_ok() => &[Method::GET, Method::HEAD, Method::PATCH, Method::DELETE],
         ["requests", _] | ["requests", _, "retry"] => &[Method::POST],
         _ => return ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("the API has no path {path}")),
     };

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use catalog::Catalog;
 use clock::Clock;
 use ledger::SqliteLedger;
+pub use server::HostName;
 use server::{App, Limits};
 use test_clock::TestClock;
 use timer::{Timer, Wake};
@@ -56,6 +57,8 @@ pub struct ServeOptions {
     pub trust: Trust,
     pub test_clock: Option<TestClockStart>,
     pub api_key: Option<String>,
+    /// Names, beside its addresses and `localhost`, by which clients call the server.
+    pub hosts: Vec<HostName>,
     /// Allows an address that other machines can reach without an API key.
     pub allow_public: bool,
     /// Maximum number of requests that are processed at the same time.
@@ -109,7 +112,14 @@ pub async fn serve(
     let deliver = HttpDeliver::new(clock.clone()).context("cannot make the HTTP client")?;
     let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
     let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, key, base_path: String::new() };
-    let app = App { api, test_clock: TestClock::new(ledger, &clock), clock, scratch: options.data.clone(), limits: Limits::default() };
+    let app = App {
+        api,
+        test_clock: TestClock::new(ledger, &clock),
+        clock,
+        scratch: options.data.clone(),
+        limits: Limits::of(concurrency),
+        names: options.hosts,
+    };
 
     let stop = CancellationToken::new();
     let watcher = tokio::spawn(catalog.clone().watch(stop.clone()));

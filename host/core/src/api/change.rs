@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{Request, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::read::unknown;
-use super::submit::check_body;
 use super::{Answer, Api, ApiError, document};
 use crate::accept::Rejection;
 use crate::arm::{arm, is_direct};
 use crate::id::CorrelationId;
+use crate::json::parse_object;
 use crate::lifecycle::{Change, Refusal};
 use crate::ports::{Bundle, Changed, Changes, Intake, Requests, Scheduler, UseCases};
 use crate::request;
@@ -24,9 +24,7 @@ where
     S: Scheduler,
 {
     pub(super) async fn move_request(&self, now: DateTime<Utc>, id: CorrelationId, request: &Request<Bytes>) -> Result<Answer, ApiError> {
-        check_body(request.headers(), request.body())?;
-        let body: Value = serde_json::from_slice(request.body()).map_err(|error| Rejection::NotJson(error.to_string()))?;
-        let Value::Object(fields) = body else { return Err(Rejection::NotAnObject.into()) };
+        let fields = parse_object(request.body()).map_err(Rejection::Body)?;
         if let Some(other) = fields.keys().find(|key| !["triggerAt", "delay"].contains(&key.as_str())) {
             let detail = format!("{other:?} cannot be changed: only \"triggerAt\" can (or \"delay\", from now)");
             let pointer = format!("/{}", other.replace('~', "~0").replace('/', "~1"));
