@@ -60,14 +60,14 @@ async fn another_body_under_the_same_key_is_a_409_that_names_the_first_request()
 }
 
 #[tokio::test]
-async fn a_repeat_of_the_key_of_a_cancelled_request_is_a_409_that_says_so() {
+async fn the_key_of_a_cancelled_request_is_a_409_that_names_it() {
     let server = Server::puppet().await;
     let first = post(&server.api, "puppet", "key", BODY).await;
     server.api.delete(first.header("location")).await.expect(200);
     let fault = post(&server.api, "puppet", "key", BODY).await.expect_fault(409, "idempotency-key-cancelled");
     assert_eq!(fault["first"], first.body["correlationId"]);
-    assert!(text(&fault, "detail").contains("cancelled"), "{fault}");
-    post(&server.api, "puppet", "new key", BODY).await.expect(202);
+    assert!(text(&fault, "detail").contains("was cancelled"), "{fault}");
+    post(&server.api, "puppet", "another key", BODY).await.expect(202);
 }
 
 #[tokio::test]

@@ -71,9 +71,9 @@ pub enum Rejection {
     BadAcceptance { what: &'static str, reason: String },
     #[error("this Idempotency-Key was used before with another body")]
     KeyReused { first: CorrelationId },
-    /// A 202 would promise a run that does not come.
-    #[error("this Idempotency-Key belongs to request {first}, which was cancelled: send a new key to submit it again")]
-    KeyOfCancelled { first: CorrelationId },
+    /// A repeat of the first acknowledgement would promise a run of a request that never runs.
+    #[error("this Idempotency-Key belongs to request {first}, which was cancelled and never runs: send a new request with a new key")]
+    KeyCancelled { first: CorrelationId },
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
@@ -195,9 +195,10 @@ async fn replay(
         return Err(Rejection::KeyReused { first: first.id });
     }
     if first.status == Status::Cancelled {
-        // An abort comes before the first attempt, and states its reason. A client's cancellation has none of its own.
-        if first.attempts > 0 || first.failure.is_none() {
-            return Err(Rejection::KeyOfCancelled { first: first.id });
+        // An abort sets the reason of a request without attempts. A client may cancel a request with a failed attempt, too.
+        let is_aborted = first.failure.is_some() && first.attempts == 0;
+        if !is_aborted {
+            return Err(Rejection::KeyCancelled { first: first.id });
         }
         // The first call is aborting the request and frees the key in a moment.
         let message = "the first call with this Idempotency-Key is being undone: try again in a moment".to_owned();

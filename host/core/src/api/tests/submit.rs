@@ -71,6 +71,26 @@ fn reuse_of_a_key_with_another_body_is_a_conflict() {
 }
 
 #[test]
+fn key_of_a_cancelled_request_is_a_conflict_also_after_a_failed_attempt() {
+    let failure = JobFailure { message: "out of stock".to_owned(), retry: true, retry_after: None };
+    let client = Client::new(FakeBundle::new("v1", ORDERS).on_process(move |_| Ok(Err(failure.clone()))));
+    for attempts in [0, 1] {
+        let key = if attempts == 0 { "never-run" } else { "failed-once" };
+        let first = post_with(&client, "idempotency-key", key, SOON);
+        if attempts == 1 {
+            client.advance(60);
+            client.fire(first.id());
+        }
+        assert_eq!(client.call("DELETE", first.header("location"), "").body["attempts"], attempts);
+        let again = post_with(&client, "idempotency-key", key, SOON);
+        assert_eq!(again.error(), "409 idempotency-key-cancelled");
+        assert_eq!(again.body["first"], first.body["correlationId"]);
+        assert_eq!(post_with(&client, "idempotency-key", key, r#"{"delay":"PT1S"}"#).error(), "409 idempotency-key-reused");
+    }
+    assert_eq!(client.api.ledger.ids().len(), 2);
+}
+
+#[test]
 fn idempotency_key_is_up_to_255_visible_characters() {
     let client = Client::of_orders();
     let long = "k".repeat(255);
@@ -143,29 +163,6 @@ fn ambiguous_json_is_refused_with_its_own_code() {
     }
     let reply = client.call("POST", "/requests/orders", r#"{"delay":"PT1S","item":{"sku":1,"sku":2}}"#);
     assert_eq!(reply.body["detail"], "the body has the key \"sku\" twice in one object at line 1 column 39");
-}
-
-#[test]
-fn key_of_a_cancelled_request_is_a_conflict() {
-    let client = Client::of_orders();
-    let first = post_with(&client, "idempotency-key", "k", SOON);
-    assert_eq!(client.call("DELETE", first.header("location"), "").status, 200);
-    let again = post_with(&client, "idempotency-key", "k", SOON);
-    assert_eq!((again.error().as_str(), &again.body["first"]), ("409 idempotency-key-cancelled", &first.body["correlationId"]));
-    assert!(again.body["detail"].as_str().unwrap().contains("cancelled"), "{again:?}");
-    assert_eq!(client.api.ledger.ids(), [first.id()]);
-}
-
-#[test]
-fn key_of_a_request_that_was_cancelled_between_attempts_is_a_conflict() {
-    let bundle =
-        FakeBundle::new("v1", ORDERS).on_process(|_| Ok(Err(JobFailure { message: "busy".to_owned(), retry: true, retry_after: None })));
-    let client = Client::new(bundle);
-    let first = post_with(&client, "idempotency-key", "k", SOON);
-    client.advance(60);
-    client.fire(first.id());
-    assert_eq!(client.call("DELETE", first.header("location"), "").status, 200);
-    assert_eq!(post_with(&client, "idempotency-key", "k", SOON).error(), "409 idempotency-key-cancelled");
 }
 
 #[test]
