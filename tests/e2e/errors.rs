@@ -89,7 +89,11 @@ async fn a_body_of_more_than_256_kib_is_a_413() {
     assert!(fault["detail"].as_str().unwrap().contains("262144"), "{fault}");
     post(body_of(300 << 10)).await.expect_fault(413, "payload-too-large");
     post(body_of(5 << 20)).await.expect_fault(413, "payload-too-large");
-    let patch = server.api.call(Method::PATCH, "/requests/01980000-0000-7000-8000-000000000000").body(body_of(300 << 10));
+    let patch = server
+        .api
+        .call(Method::PATCH, "/requests/01980000-0000-7000-8000-000000000000")
+        .header("content-type", "application/json")
+        .body(body_of(300 << 10));
     server.api.send(patch).await.expect_fault(413, "payload-too-large");
 }
 

@@ -23,6 +23,7 @@ pub struct Builder {
     variables: Vec<(String, String)>,
     key: Option<String>,
     listen: String,
+    open_files: Option<u32>,
 }
 
 impl Builder {
@@ -55,6 +56,12 @@ impl Builder {
 
     pub fn listen(mut self, address: &str) -> Self {
         address.clone_into(&mut self.listen);
+        self
+    }
+
+    /// Sets the limit of open files.
+    pub fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
         self
     }
 
@@ -94,7 +101,16 @@ impl Builder {
     }
 
     fn command(&self) -> Command {
-        let mut command = postdate(&host());
+        let program = postdate(&host());
+        let mut command = match self.open_files {
+            None => program,
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                shell.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\"")).arg(program.get_program()).args(program.get_args());
+                shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+                shell
+            }
+        };
         command.arg("serve").args(["--listen", &self.listen]).arg("--data").arg(self.data());
         command.arg("--use-cases").arg(self.use_cases.path()).args(&self.arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
@@ -121,6 +137,7 @@ impl Server {
             variables: Vec::new(),
             key: None,
             listen: "127.0.0.1:0".to_owned(),
+            open_files: None,
         }
     }
 
