@@ -1,5 +1,6 @@
 //! The HTTP server: the core's API, uploads, and the test clock, on axum and hyper.
 
+pub mod auth;
 mod connections;
 mod names;
 mod stream;
@@ -27,6 +28,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use postdate_core::access::{Caller, Scope};
 use postdate_core::api::{Api, ApiError, ApiRequest, MAX_BODY_BYTES, check_body, check_encoding, check_type, json_response};
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::Clock as _;
@@ -39,6 +41,7 @@ use tokio_util::task::TaskTracker;
 
 pub use names::HostName;
 
+use auth::{Auth, Peer};
 use connections::{Connections, Link, Place};
 use stream::{Stream, written_out};
 
@@ -60,6 +63,7 @@ const MAX_TURNED_AWAY: usize = 16;
 
 pub struct App {
     pub api: Api<Catalog, SqliteLedger, Wake>,
+    pub auth: Auth,
     pub clock: Clock,
     pub test_clock: Option<TestClock>,
     /// Directory for uploads that are being received.
@@ -167,6 +171,7 @@ async fn answer(app: &App, router: &HttpService, link: &Arc<Link>, request: Requ
     let (mut parts, body) = request.into_parts();
     let response = match names::check(&parts, link.local.ip(), &app.names) {
         Ok(()) => {
+            parts.extensions.insert(Peer(link.peer.ip()));
             parts.extensions.insert(Arc::clone(link));
             router.call(Request::from_parts(parts, body)).await?
         }
@@ -216,20 +221,20 @@ fn router(app: Arc<App>) -> Router {
 
 async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {
     let now = app.clock.now();
-    let call = ApiRequest { id: app.clock.new_id(now), now, caller: Vec::new() };
+    let id = app.clock.new_id(now);
     let (parts, body) = request.into_parts();
-    let body = async {
-        if parts.uri.path() != "/health" {
-            authorize(&app, &parts, &body)?;
-        }
-        read_body(body, app.limits).await
+    let called = async {
+        let (caller, body) = authenticated(&app, &parts, body).await?;
+        // Strangers may call this path, and its calls have no body.
+        let body = if parts.uri.path() == "/health" { Bytes::new() } else { read_body(body, app.limits).await? };
+        Ok::<_, ApiError>((caller, body))
     };
-    let response = match body.await {
-        Ok(bytes) => {
+    let response = match called.await {
+        Ok((caller, body)) => {
             let _work = link.work();
-            app.api.answer(call, Request::from_parts(parts, bytes)).await
+            app.api.answer(ApiRequest { id, now, caller, claims: Vec::new() }, Request::from_parts(parts, body)).await
         }
-        Err(error) => error.into_response(call.id),
+        Err(error) => error.into_response(id),
     };
     response.map(Body::from)
 }
@@ -239,15 +244,13 @@ async fn use_case(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Li
     let (parts, body) = request.into_parts();
     // The name is not decoded: no legal one has an escaped character.
     let name = parts.uri.path().strip_prefix("/use-cases/").unwrap_or_default();
-    let allowed = authorize(&app, &parts, &body).and_then(|()| {
-        upload::check(&app, name).map_err(closing)?;
-        check_encoding(&parts.headers).and_then(|()| check_type(&parts.headers, upload::is_tar, upload::TAR)).map_err(closing)
-    });
-    let answer = match allowed {
-        Ok(()) => upload::put(&app, name, body, &link).await,
-        Err(error) => Err(error),
+    let answer = async {
+        let (caller, body) = authenticated(&app, &parts, body).await?;
+        upload::check(&app, &caller, name).map_err(closing)?;
+        check_encoding(&parts.headers).and_then(|()| check_type(&parts.headers, upload::is_tar, upload::TAR)).map_err(closing)?;
+        upload::put(&app, name, body, &link).await
     };
-    respond(id, answer)
+    respond(id, answer.await)
 }
 
 async fn test_clock(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {
@@ -255,9 +258,13 @@ async fn test_clock(State(app): State<Arc<App>>, Extension(link): Extension<Arc<
     respond(id, move_clock(&app, &link, request).await)
 }
 
-/// Refuses a call without the key, without reading its body.
-fn authorize(app: &App, parts: &Parts, body: &Body) -> Result<(), ApiError> {
-    app.api.authorize(&parts.headers).map_err(|error| if body.is_end_stream() { error } else { closing(error) })
+/// Returns the caller of a request with its body. The body of a request that is refused is not read.
+async fn authenticated(app: &App, parts: &Parts, body: Body) -> Result<(Caller, Body), ApiError> {
+    match app.auth.authenticate(parts).await {
+        Ok(caller) => Ok((caller, body)),
+        Err(error) if body.is_end_stream() => Err(error),
+        Err(error) => Err(closing(error)),
+    }
 }
 
 fn respond(id: CorrelationId, answer: Result<serde_json::Value, ApiError>) -> Response {
@@ -273,7 +280,12 @@ fn respond(id: CorrelationId, answer: Result<serde_json::Value, ApiError>) -> Re
 
 async fn move_clock(app: &App, link: &Arc<Link>, request: Request<Body>) -> Result<serde_json::Value, ApiError> {
     let (parts, body) = request.into_parts();
-    authorize(app, &parts, &body)?;
+    let (caller, body) = authenticated(app, &parts, body).await?;
+    // On a server without keys, whoever reaches it may move its test clock.
+    if app.auth.has_keys() {
+        let shows = [Method::GET, Method::HEAD].contains(&parts.method);
+        caller.require(if shows { Scope::Read } else { Scope::Operate }).map_err(closing)?;
+    }
     let body = read_body(body, app.limits).await?;
     let _work = link.work();
     let Some(clock) = &app.test_clock else {
