@@ -8,7 +8,6 @@ mod upload;
 
 use std::convert::Infallible;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -141,14 +140,14 @@ async fn connect(app: Arc<App>, http: http1::Builder, router: HttpService, tcp: 
     let served = tokio::select! {
         served = &mut connection => served,
         () = stop.cancelled() => {
-            Pin::new(&mut connection).graceful_shutdown();
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await
         }
         () = link.evicted.cancelled() => {
             if !link.is_busy() {
                 return;
             }
-            Pin::new(&mut connection).graceful_shutdown();
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await
         }
     };
@@ -223,13 +222,13 @@ async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>,
     let now = app.clock.now();
     let id = app.clock.new_id(now);
     let (parts, body) = request.into_parts();
-    let called = async {
+    let received = async {
         let (caller, body) = authenticated(&app, &parts, body).await?;
         // Strangers may call this path, and its calls have no body.
         let body = if parts.uri.path() == "/health" { Bytes::new() } else { read_body(body, app.limits).await? };
         Ok::<_, ApiError>((caller, body))
     };
-    let response = match called.await {
+    let response = match received.await {
         Ok((caller, body)) => {
             let _work = link.work();
             app.api.answer(ApiRequest { id, now, caller, claims: Vec::new() }, Request::from_parts(parts, body)).await
@@ -284,7 +283,7 @@ async fn move_clock(app: &App, link: &Arc<Link>, request: Request<Body>) -> Resu
     // On a server without keys, whoever reaches it may move its test clock.
     if app.auth.has_keys() {
         let shows = [Method::GET, Method::HEAD].contains(&parts.method);
-        caller.require(if shows { Scope::Read } else { Scope::Operate }).map_err(closing)?;
+        caller.require(if shows { Scope::Read } else { Scope::Operate }).map_err(|denied| closing(denied.into()))?;
     }
     let body = read_body(body, app.limits).await?;
     let _work = link.work();
