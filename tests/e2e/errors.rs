@@ -15,10 +15,14 @@ async fn a_body_that_is_not_a_json_object_is_refused() {
     for malformed in ["", "{", "{\"a\":}", "{\"a\":1}}", "not json", &format!("{{\"a\":\"{PAYLOAD}")] {
         post(malformed).await.expect_fault(400, "malformed-json");
     }
-    let not_utf8 = server.api.call(Method::POST, "/requests/puppet").body(b"{\"a\":\"\xff\"}".to_vec());
+    let not_utf8 =
+        server.api.call(Method::POST, "/requests/puppet").header("content-type", "application/json").body(b"{\"a\":\"\xff\"}".to_vec());
     server.api.send(not_utf8).await.expect_fault(400, "malformed-json");
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     post(&deep).await.expect_fault(400, "malformed-json");
+    post("\u{feff}{\"delay\":\"PT1S\"}").await.expect_fault(400, "byte-order-mark");
+    let twice = post(&format!(r#"{{"delay":"PT1S","item":{{"sku":"{PAYLOAD}","sku":2}}}}"#)).await.expect_fault(400, "duplicate-key");
+    assert!(twice["detail"].as_str().unwrap().contains("\"sku\" twice"), "{twice}");
     for other in ["[]", "1", "\"text\"", "null", "true"] {
         post(other).await.expect_fault(400, "not-an-object");
     }
@@ -50,12 +54,12 @@ async fn a_wrong_method_is_a_405_that_lists_the_right_ones() {
     for (method, path, allow) in [
         (Method::PUT, "/requests/puppet", "POST"),
         (Method::DELETE, "/requests/puppet", "POST"),
-        (Method::POST, "/requests", "GET"),
-        (Method::POST, "/health", "GET"),
-        (Method::DELETE, "/use-cases", "GET"),
-        (Method::PUT, "/requests/01980000-0000-7000-8000-000000000000", "GET, PATCH, DELETE"),
+        (Method::POST, "/requests", "GET, HEAD"),
+        (Method::POST, "/health", "GET, HEAD"),
+        (Method::DELETE, "/use-cases", "GET, HEAD"),
+        (Method::PUT, "/requests/01980000-0000-7000-8000-000000000000", "GET, HEAD, PATCH, DELETE"),
         (Method::PUT, "/requests/01980000-0000-7000-8000-000000000000/retry", "POST"),
-        (Method::DELETE, "/test-clock", "GET, POST"),
+        (Method::DELETE, "/test-clock", "GET, HEAD, POST"),
     ] {
         let call = server.api.call(method.clone(), path);
         let answer = server.api.send(call).await;
@@ -85,7 +89,11 @@ async fn a_body_of_more_than_256_kib_is_a_413() {
     assert!(fault["detail"].as_str().unwrap().contains("262144"), "{fault}");
     post(body_of(300 << 10)).await.expect_fault(413, "payload-too-large");
     post(body_of(5 << 20)).await.expect_fault(413, "payload-too-large");
-    let patch = server.api.call(Method::PATCH, "/requests/01980000-0000-7000-8000-000000000000").body(body_of(300 << 10));
+    let patch = server
+        .api
+        .call(Method::PATCH, "/requests/01980000-0000-7000-8000-000000000000")
+        .header("content-type", "application/json")
+        .body(body_of(300 << 10));
     server.api.send(patch).await.expect_fault(413, "payload-too-large");
 }
 
@@ -102,8 +110,17 @@ async fn a_body_of_20_mib_is_refused_without_harm_to_the_server() {
 }
 
 #[tokio::test]
-async fn another_content_type_is_a_415() {
+async fn another_content_type_or_encoding_is_a_415() {
     let server = Server::puppet().await;
+    for (path, body) in [("/requests/puppet", r#"{"delay":"PT1S"}"#), ("/test-clock", r#"{"advance":"P7D"}"#)] {
+        let untyped = server.api.call(Method::POST, path).body(body);
+        server.api.send(untyped).await.expect_fault(415, "unsupported-media-type");
+        let text = server.api.call(Method::POST, path).header("content-type", "text/plain").body(body);
+        server.api.send(text).await.expect_fault(415, "unsupported-media-type");
+        let gzip = server.api.call(Method::POST, path).header("content-type", "application/json").header("content-encoding", "gzip");
+        server.api.send(gzip.body(body)).await.expect_fault(415, "unsupported-content-encoding");
+    }
+    assert_eq!(server.api.get("/test-clock").await.body["now"], START, "the clock has not moved");
     let post = async |content_type: &str| {
         let call = server.api.call(Method::POST, "/requests/puppet").header("content-type", content_type);
         server.api.send(call.body(r#"{"delay":"PT1S"}"#)).await

@@ -1,7 +1,11 @@
 //! Exposure of a server: the addresses it binds, the permissions of its data directory, the content of its log.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use crate::harness::{PAYLOAD, PUPPET, Receiver, SECRET, Server, text};
 
@@ -30,6 +34,41 @@ async fn a_public_address_is_allowed_with_a_key_or_on_request() {
     drop(with_key);
     let on_request = Server::builder().use_case("puppet", PUPPET).listen("0.0.0.0:0").arguments(&["--allow-public"]).start().await;
     on_request.api.get("/requests").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_host_is_refused_unless_it_is_a_name_of_the_server() {
+    let server = Server::builder().use_case("puppet", PUPPET).test_clock().arguments(&["--host", "api.example.com"]).start().await;
+    let call = |method, path, host| server.api.call(method, path).header("host", host);
+    for path in ["/health", "/requests", "/test-clock"] {
+        server.api.send(call(Method::GET, path, "evil.example")).await.expect_fault(421, "unknown-host");
+        server.api.send(call(Method::GET, path, "API.example.com:443")).await.expect(200);
+        let foreign = server.api.call(Method::GET, path).header("origin", "https://evil.example");
+        server.api.send(foreign).await.expect_fault(403, "cross-origin");
+    }
+    let moved = server.api.call(Method::POST, "/test-clock").header("sec-fetch-site", "cross-site").json(&json!({ "advance": "P7D" }));
+    server.api.send(moved).await.expect_fault(403, "cross-origin");
+    let posted = call(Method::POST, "/requests/puppet", "evil.example").json(&json!({ "delay": "PT1S" }));
+    server.api.send(posted).await.expect_fault(421, "unknown-host");
+    assert_eq!(server.api.get("/requests").await.body["requests"], json!([]));
+}
+
+#[tokio::test]
+async fn half_sent_requests_do_not_take_all_descriptors() {
+    let server = Server::builder().use_case("puppet", PUPPET).test_clock().open_files(256).start().await;
+    let address = server.api.url.strip_prefix("http://").unwrap().to_owned();
+    let mut held = Vec::new();
+    for n in 0..300 {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let body = "POST /requests/puppet HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+        // The server may have closed the connection already.
+        stream.write_all(if n % 2 == 0 { "GET /health HTT" } else { body }.as_bytes()).await.unwrap_or_default();
+        held.push(stream);
+    }
+    let begun = Instant::now();
+    assert_eq!(server.api.run("puppet", json!({})).await["status"], "succeeded");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}: the server waited for a slow client's limit", begun.elapsed());
+    drop(held);
 }
 
 #[tokio::test]

@@ -158,7 +158,7 @@ async fn patch_applies_the_same_time_rules_as_post() {
     ] {
         server.api.patch(&path, &body).await.expect_fault(422, code);
     }
-    let call = server.api.call(Method::PATCH, &path).body("{");
+    let call = server.api.call(Method::PATCH, &path).header("content-type", "application/json").body("{");
     server.api.send(call).await.expect_fault(400, "malformed-json");
     assert_eq!(text(&server.api.request(&id).await, "triggerAt"), "2027-01-01T01:00:00.000Z");
 }

@@ -48,7 +48,10 @@ async fn serving(server: &Server) -> String {
 }
 
 async fn put(server: &Server, name: &str, archive: Vec<u8>) -> Answer {
-    server.api.send(server.api.call(Method::PUT, &format!("/use-cases/{name}")).body(archive)).await
+    server
+        .api
+        .send(server.api.call(Method::PUT, &format!("/use-cases/{name}")).header("content-type", "application/x-tar").body(archive))
+        .await
 }
 
 /// Returns the bundle `puppet` as a tar archive, as `tar -C DIR -cf - .` writes it.
@@ -162,7 +165,7 @@ async fn an_upload_without_the_key_or_under_a_bad_name_is_refused_and_changes_no
 
     let (server, _) = taking_uploads().await;
     let stranger = server.api.with_key(None);
-    let call = stranger.call(Method::PUT, "/use-cases/puppet").body(tar(&bundles));
+    let call = stranger.call(Method::PUT, "/use-cases/puppet").header("content-type", "application/x-tar").body(tar(&bundles));
     assert_eq!(stranger.send(call).await.status, 401);
     put(&server, "..", tar(&bundles)).await.expect_fault(404, "not-found");
     put(&server, "Puppet", tar(&bundles)).await.expect_fault(404, "unknown-use-case");

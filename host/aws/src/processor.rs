@@ -69,8 +69,9 @@ where
             Err(error) => return ApiError::new(StatusCode::BAD_REQUEST, "malformed-uri", error.to_string()).into_response(id),
         };
         let submitted = submitted_to(&incoming.request).map(str::to_owned);
+        let is_head = incoming.request.method() == http::Method::HEAD;
         let caller = self.claims.caller(&incoming.caller);
-        let response = match caller {
+        let mut response = match caller {
             Err(error) => error.into_response(id),
             Ok(_) if incoming.request.body().len() > MAX_BODY_BYTES => ApiError::payload_too_large().into_response(id),
             Ok(caller) => {
@@ -84,6 +85,9 @@ where
             }
         };
         self.count(submitted.as_deref(), &response).await;
+        if is_head {
+            response.body_mut().clear();
+        }
         response
     }
 

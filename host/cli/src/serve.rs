@@ -14,7 +14,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use postdate_core::time::{TimeError, parse_time};
 use postdate_egress::Egress;
-use postdate_local::{ServeOptions, TestClockStart};
+use postdate_local::{HostName, ServeOptions, TestClockStart};
 use postdate_runtime::trust::Trust;
 use postdate_runtime::{Lifetime, SecretName};
 use tokio::signal::unix::{SignalKind, signal};
@@ -74,6 +74,10 @@ pub struct Serve {
     /// TOML file with API keys and their rights, which only its owner may read: see `postdate api-key new`
     #[arg(long, env = "POSTDATE_KEYS_FILE", value_name = "FILE")]
     keys_file: Option<PathBuf>,
+
+    /// Name in the URLs by which clients call this server, such as api.example.com; repeatable. Its addresses and localhost need none
+    #[arg(long = "host", env = "POSTDATE_HOST", value_name = "NAME", value_delimiter = ',', value_parser = HostName::parse)]
+    hosts: Vec<HostName>,
 
     /// Allow an address that other machines can reach without a key
     #[arg(long, env = "POSTDATE_ALLOW_PUBLIC", value_parser = BoolishValueParser::new())]
@@ -158,6 +162,7 @@ impl Serve {
             test_clock: self.test_clock,
             api_key: self.api_key.filter(|key| !key.trim().is_empty()),
             keys_file: self.keys_file,
+            hosts: self.hosts,
             allow_public: self.allow_public,
             concurrency: usize::from(self.concurrency),
             grace: self.grace,

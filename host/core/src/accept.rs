@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::arm::{ArmError, arm};
 use crate::bundle::hex;
 use crate::id::CorrelationId;
+use crate::json::{JsonError, parse_object};
 use crate::lifecycle::Change;
 use crate::plugin::{Acceptance, PluginError, Problem, ValidateInput};
 use crate::ports::{Arming, Bundle, Changed, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
@@ -53,10 +54,8 @@ pub enum Rejection {
     /// The first version of the use case is being loaded.
     #[error("the use case {name:?} is being loaded, and its plugins are being compiled: try again in a moment")]
     LoadingUseCase { name: String },
-    #[error("the body is not JSON: {0}")]
-    NotJson(String),
-    #[error("the body must be a JSON object")]
-    NotAnObject,
+    #[error("the body {0}")]
+    Body(JsonError),
     #[error(transparent)]
     Time(#[from] TimeError),
     #[error("\"target\" must be text")]
@@ -200,7 +199,7 @@ pub fn check_acceptance(
         if body.len() > MAX_BODY_BYTES {
             return Err(unusable("body")(format!("it has {} bytes; the limit is {MAX_BODY_BYTES} bytes", body.len())));
         }
-        read_object(body.as_bytes()).map_err(|error| error.to_string()).map_err(unusable("body"))?;
+        parse_object(body.as_bytes()).map_err(|error| format!("it {error}")).map_err(unusable("body"))?;
     }
     let Some(text) = &acceptance.trigger_at else { return Ok(None) };
     let at = time::parse_time(text).and_then(|at| time::check_window(at, now, use_case.schedule.max_ahead).map(|()| at));
@@ -277,23 +276,15 @@ struct ParsedBody {
     text: String,
 }
 
-/// Reads a body, which must be a JSON object.
-pub(crate) fn read_object(body: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, Rejection> {
-    match serde_json::from_slice(body).map_err(|error| Rejection::NotJson(error.to_string()))? {
-        serde_json::Value::Object(fields) => Ok(fields),
-        _ => Err(Rejection::NotAnObject),
-    }
-}
-
 fn parse(body: &[u8], now: DateTime<Utc>) -> Result<ParsedBody, Rejection> {
-    let fields = read_object(body)?;
+    let fields = parse_object(body).map_err(Rejection::Body)?;
     let trigger_at = time::trigger_of(&fields, now)?;
     let target = match fields.get("target") {
         None => None,
         Some(serde_json::Value::String(alias)) => Some(alias.clone()),
         Some(_) => return Err(Rejection::TargetNotText),
     };
-    let text = String::from_utf8(body.to_vec()).map_err(|error| Rejection::NotJson(error.to_string()))?;
+    let text = String::from_utf8(body.to_vec()).map_err(|error| Rejection::Body(JsonError::Malformed(error.to_string())))?;
     Ok(ParsedBody { trigger_at, target, text })
 }
 

@@ -1,5 +1,6 @@
 //! The HTTP API without a server: takes a request's bytes and returns an answer's bytes. axum and `lambda_http` serve it.
 
+mod body;
 mod change;
 mod document;
 mod error;
@@ -15,6 +16,7 @@ pub use crate::accept::MAX_BODY_BYTES;
 use crate::access::{Caller, Scope};
 use crate::id::CorrelationId;
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCaseInfo, UseCases};
+pub use body::{check_body, check_encoding, check_type};
 pub use error::ApiError;
 
 /// The header of every answer that has the correlation id.
@@ -67,10 +69,13 @@ where
     async fn route(&self, call: ApiRequest, request: Request<Bytes>) -> Result<Answer, ApiError> {
         let path = request.uri().path().to_owned();
         let segments: Vec<&str> = path.split('/').skip(1).collect();
-        let (method, segments) = (request.method().as_str(), segments.as_slice());
+        // A host sends the answer to HEAD without its body.
+        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        let (method, segments) = (method.as_str(), segments.as_slice());
         if let Some(scope) = scope_of(method, segments) {
             call.caller.require(scope)?;
         }
+        check_body(request.headers(), request.body())?;
         match (method, segments) {
             ("GET", ["health"]) => Ok(self.health(&call).await),
             ("GET", ["use-cases"]) => Ok(self.list_use_cases(&call).await),
@@ -159,8 +164,8 @@ fn parse_id(text: &str) -> Result<CorrelationId, ApiError> {
 
 fn no_such_call(path: &str, segments: &[&str]) -> ApiError {
     let allowed: &[Method] = match segments {
-        ["health" | "use-cases" | "requests"] => &[Method::GET],
-        ["requests", id] if id.parse::<CorrelationId>().is_ok() => &[Method::GET, Method::PATCH, Method::DELETE],
+        ["health" | "use-cases" | "requests"] => &[Method::GET, Method::HEAD],
+        ["requests", id] if id.parse::<CorrelationId>().is_ok() => &[Method::GET, Method::HEAD, Method::PATCH, Method::DELETE],
         ["requests", _] | ["requests", _, "retry"] => &[Method::POST],
         _ => return ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("the API has no path {path}")),
     };

@@ -15,6 +15,7 @@ pub mod file_name;
 pub mod fire;
 pub mod host_fault;
 pub mod id;
+pub mod json;
 pub mod lifecycle;
 pub mod notice;
 pub mod plugin;

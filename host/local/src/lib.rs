@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use catalog::Catalog;
 use clock::Clock;
 use ledger::SqliteLedger;
+pub use server::HostName;
 use server::auth::Auth;
 use server::{App, Limits};
 use test_clock::TestClock;
@@ -63,6 +64,8 @@ pub struct ServeOptions {
     pub api_key: Option<String>,
     /// The file with further keys and their rights.
     pub keys_file: Option<PathBuf>,
+    /// Names, beside its addresses and `localhost`, by which clients call the server.
+    pub hosts: Vec<HostName>,
     /// Allows an address that other machines can reach without an API key.
     pub allow_public: bool,
     /// Maximum number of requests that are processed at the same time.
@@ -133,8 +136,15 @@ pub async fn serve(
     let deliver = HttpDeliver::new(clock.clone(), network).context("cannot make the HTTP client")?;
     let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
     let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, base_path: String::new() };
-    let app =
-        App { api, auth, test_clock: TestClock::new(ledger, &clock), clock, scratch: options.data.clone(), limits: Limits::default() };
+    let app = App {
+        api,
+        auth,
+        test_clock: TestClock::new(ledger, &clock),
+        clock,
+        scratch: options.data.clone(),
+        limits: Limits::of(concurrency),
+        names: options.hosts,
+    };
 
     let stop = CancellationToken::new();
     let watcher = tokio::spawn(catalog.clone().watch(stop.clone()));

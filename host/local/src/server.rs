@@ -1,15 +1,19 @@
 //! The HTTP server: the core's API, uploads, and the test clock, on axum and hyper.
 
 pub mod auth;
+mod connections;
+mod names;
+mod stream;
 mod upload;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{any, put};
 use axum::serve::{Listener as _, ListenerExt as _};
@@ -18,19 +22,27 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use postdate_core::access::{Caller, Scope};
-use postdate_core::api::{Api, ApiError, ApiRequest, MAX_BODY_BYTES, json_response};
+use postdate_core::api::{Api, ApiError, ApiRequest, MAX_BODY_BYTES, check_body, check_encoding, check_type, json_response};
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::Clock as _;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use names::HostName;
+
 use auth::{Auth, Peer};
+use connections::{Connections, Link, Place};
+use stream::{Stream, written_out};
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -38,9 +50,15 @@ use crate::ledger::SqliteLedger;
 use crate::test_clock::TestClock;
 use crate::timer::Wake;
 
-/// Bytes of a refused body that are read and dropped. A client that is still sending would otherwise see a connection error instead of
-/// the answer.
-const MAX_DRAINED_BYTES: usize = 16 << 20;
+/// Limit of a request head, in bytes. Headers are at most 100, hyper's default.
+const MAX_HEAD_BYTES: usize = 128 << 10;
+/// How long a connection stays open after an answer to a request that was not read whole. A close at once would reset the connection,
+/// and its client would see an error instead of the answer.
+const LINGER: Duration = Duration::from_secs(1);
+/// Bytes that are read and dropped in that time.
+const MAX_LINGERED_BYTES: u64 = 64 << 10;
+/// Connections beyond the limit that are answered at the same time. Others are closed without an answer.
+const MAX_TURNED_AWAY: usize = 16;
 
 pub struct App {
     pub api: Api<Catalog, SqliteLedger, Wake>,
@@ -50,22 +68,32 @@ pub struct App {
     /// Directory for uploads that are being received.
     pub scratch: PathBuf,
     pub limits: Limits,
+    /// Further names by which clients call this server.
+    pub names: Vec<HostName>,
 }
 
-/// Time limits for reading one request, so that a slow or silent client cannot hold a connection for ever.
+/// Limits of time and number, so that slow or silent clients cannot take all connections.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// For the whole head, from the accept or the end of the previous answer. Limits an idle connection, too.
     pub head: Duration,
     /// For a whole body; for an upload, between two pieces of it.
     pub body: Duration,
+    /// For a whole upload.
+    pub upload: Duration,
+    /// For the client to accept a piece of the answer.
+    pub answer: Duration,
+    /// Open connections at a time.
+    pub connections: usize,
 }
 
-impl Default for Limits {
-    /// 30 s for the head: hyper's default, and long enough for clients to reuse an idle connection. 30 s for a body: 256 KiB arrive
-    /// within that at 70 kbit/s. An upload may have 160 MiB, so any limit for its total would cut off slow, honest clients.
-    fn default() -> Self {
-        Self { head: Duration::from_secs(30), body: Duration::from_secs(30) }
+impl Limits {
+    /// Returns the limits of a server that runs `concurrency` requests at a time. 30 s for the head: hyper's default, and long enough
+    /// for clients to reuse an idle connection. 30 s for a body: 256 KiB arrive within that at 70 kbit/s. 15 min for an upload of up to
+    /// 160 MiB: as long as `postdate use-case push` waits.
+    pub fn of(concurrency: usize) -> Self {
+        let (short, long) = (Duration::from_secs(30), Duration::from_mins(15));
+        Self { head: short, body: short, upload: long, answer: short, connections: connections::allowed(concurrency) }
     }
 }
 
@@ -78,78 +106,163 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
         }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(app.limits.head);
-    let router = router(app);
-    let connections = TaskTracker::new();
+    http.timer(TokioTimer::new()).header_read_timeout(app.limits.head).max_header_size(MAX_HEAD_BYTES);
+    let app = Arc::new(app);
+    let router = TowerToHyperService::new(router(Arc::clone(&app)));
+    let connections = Connections::new(app.limits.connections);
+    let turned_away = Arc::new(Semaphore::new(MAX_TURNED_AWAY));
+    let tasks = TaskTracker::new();
     // axum's `accept` retries after an error, such as a lack of file descriptors.
-    while let Some((stream, peer)) = stop.run_until_cancelled(listener.accept()).await {
-        let service = TowerToHyperService::new(router.clone().layer(Extension(Peer(peer.ip()))));
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        let stop = stop.clone();
-        connections.spawn(async move {
-            let mut connection = pin!(connection);
-            let served = tokio::select! {
-                served = connection.as_mut() => served,
-                () = stop.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = served {
-                tracing::debug!(%error, "connection failed");
-            }
-        });
+    while let Some((tcp, peer)) = stop.run_until_cancelled(listener.accept()).await {
+        // Fails if the client has closed the connection already.
+        let Ok(local) = tcp.local_addr() else { continue };
+        if let Some(place) = connections.admit(peer, local) {
+            tasks.spawn(connect(Arc::clone(&app), http.clone(), router.clone(), tcp, place, stop.clone()));
+        } else if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
+            let id = app.clock.new_id(app.clock.now());
+            tasks.spawn(stop.clone().run_until_cancelled_owned(async move {
+                turn_away(tcp, id).await;
+                drop(permit);
+            }));
+        }
     }
     drop(listener);
-    connections.close();
-    connections.wait().await;
+    tasks.close();
+    tasks.wait().await;
 }
 
-fn router(app: App) -> Router {
+/// Serves one connection until it ends, is evicted, or the server stops.
+async fn connect(app: Arc<App>, http: http1::Builder, router: HttpService, tcp: TcpStream, place: Place, stop: CancellationToken) {
+    let link = &place.link;
+    let stream = Stream::new(tcp, Arc::clone(link), app.clock.clone(), app.limits.answer);
+    let service = service_fn(|request| answer(&app, &router, link, request));
+    let mut connection = http.serve_connection(TokioIo::new(stream), service);
+    let served = tokio::select! {
+        served = &mut connection => served,
+        () = stop.cancelled() => {
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
+        }
+        () = link.evicted.cancelled() => {
+            if !link.is_busy() {
+                return;
+            }
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "connection failed");
+    }
+    if link.lingers.load(Ordering::Relaxed) {
+        let mut stream = connection.into_parts().io.into_inner();
+        tokio::select! {
+            () = async { if stream.flush().await.is_ok() { linger(stream.into_tcp()).await } } => {}
+            () = stop.cancelled() => {}
+            () = link.evicted.cancelled() => {}
+        }
+    }
+}
+
+/// Answers one request: refuses it if it comes from elsewhere, else routes it.
+async fn answer(app: &App, router: &HttpService, link: &Arc<Link>, request: Request<Incoming>) -> Result<Response, Infallible> {
+    link.wait();
+    let (mut parts, body) = request.into_parts();
+    let response = match names::check(&parts, link.local.ip(), &app.names) {
+        Ok(()) => {
+            parts.extensions.insert(Peer(link.peer.ip()));
+            parts.extensions.insert(Arc::clone(link));
+            router.call(Request::from_parts(parts, body)).await?
+        }
+        Err(error) => {
+            let error = if body.is_end_stream() { error } else { closing(error) };
+            error.into_response(app.clock.new_id(app.clock.now())).map(Body::from)
+        }
+    };
+    if response.headers().contains_key(header::CONNECTION) {
+        link.lingers.store(true, Ordering::Relaxed);
+    }
+    Ok(response)
+}
+
+/// Answers 503 on a connection for which there is no place.
+async fn turn_away(mut tcp: TcpStream, id: CorrelationId) {
+    let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-connections", "every connection of the server is in use");
+    let answer = written_out(&closing(error.with_header(header::RETRY_AFTER, "1")).into_response(id));
+    if let Ok(Ok(())) = timeout(LINGER, tcp.write_all(&answer)).await {
+        linger(tcp).await;
+    }
+}
+
+/// Closes a connection so that a client that is still sending can read the answer first (RFC 9112, 9.6).
+async fn linger(mut tcp: TcpStream) {
+    let wait = timeout(LINGER, async {
+        tcp.shutdown().await?;
+        let dropped = tokio::io::copy(&mut (&mut tcp).take(MAX_LINGERED_BYTES), &mut tokio::io::sink()).await?;
+        if dropped == MAX_LINGERED_BYTES {
+            std::future::pending::<()>().await;
+        }
+        Ok::<(), std::io::Error>(())
+    });
+    // The client has had its time, or has closed the connection.
+    drop(wait.await);
+}
+
+type HttpService = TowerToHyperService<Router>;
+
+fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/test-clock", any(test_clock))
         .route("/use-cases/{name}", put(use_case).fallback(api))
         .fallback(api)
-        .with_state(Arc::new(app))
+        .with_state(app)
 }
 
-async fn api(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {
     let now = app.clock.now();
     let id = app.clock.new_id(now);
     let (parts, body) = request.into_parts();
-    let response = match authenticated(&app, &parts, body).await {
+    let received = async {
+        let (caller, body) = authenticated(&app, &parts, body).await?;
+        // Strangers may call this path, and its calls have no body.
+        let body = if parts.uri.path() == "/health" { Bytes::new() } else { read_body(body, app.limits).await? };
+        Ok::<_, ApiError>((caller, body))
+    };
+    let response = match received.await {
+        Ok((caller, body)) => {
+            let _work = link.work();
+            app.api.answer(ApiRequest { id, now, caller, claims: Vec::new() }, Request::from_parts(parts, body)).await
+        }
         Err(error) => error.into_response(id),
-        Ok((caller, body)) => match read_body(body, app.limits).await {
-            Ok(bytes) => app.api.answer(ApiRequest { id, now, caller, claims: Vec::new() }, Request::from_parts(parts, bytes)).await,
-            Err(error) => error.into_response(id),
-        },
     };
     response.map(Body::from)
 }
 
-async fn use_case(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request<Body>) -> Response {
+async fn use_case(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {
     let id = app.clock.new_id(app.clock.now());
     let (parts, body) = request.into_parts();
+    // The name is not decoded: no legal one has an escaped character.
+    let name = parts.uri.path().strip_prefix("/use-cases/").unwrap_or_default();
     let answer = async {
         let (caller, body) = authenticated(&app, &parts, body).await?;
-        match upload::check(&app, &caller, &name) {
-            Ok(()) => upload::put(&app, &name, body).await,
-            Err(error) => Err(refuse(error, body, app.limits).await),
-        }
+        upload::check(&app, &caller, name).map_err(closing)?;
+        check_encoding(&parts.headers).and_then(|()| check_type(&parts.headers, upload::is_tar, upload::TAR)).map_err(closing)?;
+        upload::put(&app, name, body, &link).await
     };
     respond(id, answer.await)
 }
 
-async fn test_clock(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+async fn test_clock(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {
     let id = app.clock.new_id(app.clock.now());
-    respond(id, move_clock(&app, request).await)
+    respond(id, move_clock(&app, &link, request).await)
 }
 
-/// Returns the caller of a request with its body. Reads and drops the body of a request that is refused.
+/// Returns the caller of a request with its body. The body of a request that is refused is not read.
 async fn authenticated(app: &App, parts: &Parts, body: Body) -> Result<(Caller, Body), ApiError> {
     match app.auth.authenticate(parts).await {
         Ok(caller) => Ok((caller, body)),
-        Err(error) => Err(refuse(error, body, app.limits).await),
+        Err(error) if body.is_end_stream() => Err(error),
+        Err(error) => Err(closing(error)),
     }
 }
 
@@ -164,40 +277,29 @@ fn respond(id: CorrelationId, answer: Result<serde_json::Value, ApiError>) -> Re
     response.map(Body::from)
 }
 
-async fn move_clock(app: &App, request: Request<Body>) -> Result<serde_json::Value, ApiError> {
+async fn move_clock(app: &App, link: &Arc<Link>, request: Request<Body>) -> Result<serde_json::Value, ApiError> {
     let (parts, body) = request.into_parts();
     let (caller, body) = authenticated(app, &parts, body).await?;
     // On a server without keys, whoever reaches it may move its test clock.
     if app.auth.has_keys() {
-        caller.require(if [Method::GET, Method::HEAD].contains(&parts.method) { Scope::Read } else { Scope::Operate })?;
+        let shows = [Method::GET, Method::HEAD].contains(&parts.method);
+        caller.require(if shows { Scope::Read } else { Scope::Operate }).map_err(|denied| closing(denied.into()))?;
     }
+    let body = read_body(body, app.limits).await?;
+    let _work = link.work();
     let Some(clock) = &app.test_clock else {
         let detail = "this server runs on the machine's clock: start it with --test-clock to move time";
         return Err(ApiError::new(StatusCode::NOT_FOUND, "no-test-clock", detail));
     };
+    check_body(&parts.headers, &body)?;
     match parts.method {
-        Method::GET => Ok(clock.show()),
-        Method::POST => clock.advance(&read_body(body, app.limits).await?).await,
+        Method::GET | Method::HEAD => Ok(clock.show()),
+        Method::POST => clock.advance(&body).await,
         _ => {
-            let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "/test-clock answers to GET, POST");
-            Err(error.with_header(header::ALLOW, "GET, POST"))
+            let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "/test-clock answers to GET, HEAD, POST");
+            Err(error.with_header(header::ALLOW, "GET, HEAD, POST"))
         }
     }
-}
-
-/// Reads and drops a refused body, so that its sender sees the answer. After [`MAX_DRAINED_BYTES`] or the time limit, the answer closes
-/// the connection instead.
-async fn refuse(error: ApiError, body: Body, limits: Limits) -> ApiError {
-    let mut body = Limited::new(body, MAX_DRAINED_BYTES);
-    let drained = timeout(limits.body, async {
-        loop {
-            match body.frame().await {
-                Some(Ok(_)) => {}
-                end => return end.is_none(),
-            }
-        }
-    });
-    if drained.await == Ok(true) { error } else { closing(error) }
 }
 
 /// Makes the answer close the connection: the rest of the body may still come, and is no next request.
@@ -206,11 +308,11 @@ fn closing(error: ApiError) -> ApiError {
 }
 
 /// Fails with 413 for more than [`MAX_BODY_BYTES`], with 408 after the time limit, and with 400 if the client stops in between.
-async fn read_body(mut body: Body, limits: Limits) -> Result<Bytes, ApiError> {
-    let read = timeout(limits.body, Limited::new(&mut body, MAX_BODY_BYTES).collect());
+async fn read_body(body: Body, limits: Limits) -> Result<Bytes, ApiError> {
+    let read = timeout(limits.body, Limited::new(body, MAX_BODY_BYTES).collect());
     match read.await.map_err(|_| body_timeout(limits))? {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(refuse(ApiError::payload_too_large(), body, limits).await),
+        Err(error) if error.is::<LengthLimitError>() => Err(closing(ApiError::payload_too_large())),
         Err(error) => Err(body_cut_off(&*error)),
     }
 }

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use postdate_core::api::ApiError;
+use postdate_core::json::parse_object;
 use postdate_core::time::{self, rfc3339};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
@@ -88,7 +89,7 @@ impl TestClock {
 
 fn read_target(body: &[u8], now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
     let usage = |detail: String| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "test-clock-malformed", detail);
-    let value: Value = serde_json::from_slice(body).map_err(|error| usage(format!("the body is not JSON: {error}")))?;
+    let value = parse_object(body).map_err(|error| usage(format!("the body {error}")))?;
     let target = match (value.get("advance").and_then(Value::as_str), value.get("to").and_then(Value::as_str)) {
         (Some(by), None) => time::after(now, time::parse_delay(by)?)
             .ok_or_else(|| usage(format!("{by:?} from {} is beyond {}", rfc3339(now), rfc3339(time::LATEST))))?,

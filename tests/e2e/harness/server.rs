@@ -23,6 +23,7 @@ pub struct Builder {
     variables: Vec<(String, String)>,
     key: Option<String>,
     listen: String,
+    open_files: Option<u32>,
 }
 
 impl Builder {
@@ -63,6 +64,12 @@ impl Builder {
         self
     }
 
+    /// Sets the limit of open files.
+    pub fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
+        self
+    }
+
     /// Uses a test clock, which stands at [`START`] until the test advances it.
     pub fn test_clock(self) -> Self {
         self.arguments(&["--test-clock", START])
@@ -99,7 +106,16 @@ impl Builder {
     }
 
     fn command(&self) -> Command {
-        let mut command = postdate(&host());
+        let program = postdate(&host());
+        let mut command = match self.open_files {
+            None => program,
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                shell.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\"")).arg(program.get_program()).args(program.get_args());
+                shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+                shell
+            }
+        };
         command.arg("serve").args(["--listen", &self.listen]).arg("--data").arg(self.data());
         command.arg("--use-cases").arg(self.use_cases.path()).args(&self.arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
@@ -126,6 +142,7 @@ impl Server {
             variables: Vec::new(),
             key: None,
             listen: "127.0.0.1:0".to_owned(),
+            open_files: None,
         }
     }
 

@@ -243,6 +243,10 @@ async fn a_rejected_call_is_answered_with_a_problem_document() {
     let processor = processor();
     let (status, _, document) = answer(&processor, event("alb.json")).await;
     assert_eq!((status, &document["code"]), (400, &Value::from("bad-query")), "{document}");
+    let mut head = event("alb.json");
+    *head.method_mut() = http::Method::HEAD;
+    let head = processor.answer(head).await;
+    assert_eq!((head.status().as_u16(), head.body().len()), (200, 0));
     let mut large = event("function-url.json");
     *large.body_mut() = lambda_http::Body::Binary(vec![b' '; MAX_BODY_BYTES + 1]);
     let (status, _, document) = answer(&processor, large).await;

@@ -8,12 +8,13 @@ use http::{Request, StatusCode};
 use serde_json::json;
 
 use super::read::unknown;
-use super::submit::{check_body, readable};
+use super::submit::readable;
 use super::{Answer, Api, ApiError, ApiRequest, document};
-use crate::accept::{ask, read_object};
+use crate::accept::{Rejection, ask};
 use crate::arm::{arm, is_direct};
 use crate::fire::runs;
 use crate::id::CorrelationId;
+use crate::json::parse_object;
 use crate::lifecycle::{Change, Refusal};
 use crate::plugin::ValidateInput;
 use crate::ports::{Bundle, Changed, Changes, Intake, Requests, Scheduler, UseCaseError, UseCases};
@@ -29,8 +30,7 @@ where
 {
     pub(super) async fn move_request(&self, call: &ApiRequest, id: CorrelationId, request: &Request<Bytes>) -> Result<Answer, ApiError> {
         let now = call.now;
-        check_body(request.headers(), request.body())?;
-        let fields = read_object(request.body())?;
+        let fields = parse_object(request.body()).map_err(Rejection::Body)?;
         if let Some(other) = fields.keys().find(|key| !["triggerAt", "delay"].contains(&key.as_str())) {
             let detail = format!("{other:?} cannot be changed: only \"triggerAt\" can (or \"delay\", from now)");
             let pointer = format!("/{}", other.replace('~', "~0").replace('/', "~1"));

@@ -1,7 +1,7 @@
 //! Errors as clients see them: RFC 9457 problem details with a stable `code`.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::json_response;
@@ -9,6 +9,7 @@ use crate::accept::Rejection;
 use crate::access::Denied;
 use crate::arm::ArmError;
 use crate::id::CorrelationId;
+use crate::json::JsonError;
 use crate::ports::{LedgerError, ScheduleError};
 use crate::time::TimeError;
 
@@ -25,14 +26,22 @@ struct Parts {
     cause: Option<String>,
     /// Further members: `problems`, `targets`, `pointer`.
     members: Map<String, Value>,
-    header: Option<(HeaderName, HeaderValue)>,
+    headers: HeaderMap,
     /// The request that the error is about; `None` if the error is about the call.
     about: Option<CorrelationId>,
 }
 
 impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self(Box::new(Parts { status, code, detail: detail.into(), cause: None, members: Map::new(), header: None, about: None }))
+        Self(Box::new(Parts {
+            status,
+            code,
+            detail: detail.into(),
+            cause: None,
+            members: Map::new(),
+            headers: HeaderMap::new(),
+            about: None,
+        }))
     }
 
     /// Returns the error for a body larger than [`super::MAX_BODY_BYTES`].
@@ -55,7 +64,7 @@ impl ApiError {
 
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
-        self.0.header = HeaderValue::try_from(value).ok().map(|value| (name, value));
+        self.0.headers.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
         self
     }
 
@@ -92,7 +101,7 @@ impl ApiError {
 
     /// Returns the answer. `call` is the correlation id of the call, for an error that is about no request.
     pub fn into_response(self, call: CorrelationId) -> Response<Bytes> {
-        let Parts { status, code, detail, cause, members, header, about } = *self.0;
+        let Parts { status, code, detail, cause, members, headers, about } = *self.0;
         let id = about.unwrap_or(call);
         if status.is_server_error() {
             tracing::error!(correlation_id = %id, code, detail, cause, "call failed");
@@ -112,9 +121,7 @@ impl ApiError {
             object.extend(members);
         }
         let mut response = json_response(status, id, &body, "application/problem+json");
-        if let Some((name, value)) = header {
-            response.headers_mut().insert(name, value);
-        }
+        response.headers_mut().extend(headers);
         response
     }
 }
@@ -185,8 +192,15 @@ impl From<Rejection> for ApiError {
             Rejection::UnknownUseCase { .. } => Self::new(StatusCode::NOT_FOUND, "unknown-use-case", detail),
             Rejection::BrokenUseCase { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "use-case-broken", detail),
             Rejection::LoadingUseCase { .. } => unavailable("use-case-loading", detail, LOADING_RETRY_SECONDS),
-            Rejection::NotJson(_) => Self::new(StatusCode::BAD_REQUEST, "malformed-json", detail),
-            Rejection::NotAnObject => Self::new(StatusCode::BAD_REQUEST, "not-an-object", detail),
+            Rejection::Body(error) => {
+                let code = match error {
+                    JsonError::Malformed(_) => "malformed-json",
+                    JsonError::ByteOrderMark => "byte-order-mark",
+                    JsonError::DuplicateKey(_) => "duplicate-key",
+                    JsonError::NotAnObject => "not-an-object",
+                };
+                Self::new(StatusCode::BAD_REQUEST, code, detail)
+            }
             Rejection::Time(error) => error.into(),
             Rejection::TargetNotText => unprocessable("target-malformed").with("pointer", json!("/target")),
             Rejection::UnknownTarget { known, .. } => {

@@ -1,9 +1,9 @@
 //! `POST /requests/{use-case}`.
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, Request, StatusCode};
 
-use super::{Answer, Api, ApiError, ApiRequest, MAX_BODY_BYTES, document};
+use super::{Answer, Api, ApiError, ApiRequest, document};
 use crate::accept::{Submission, accept};
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
 
@@ -19,7 +19,6 @@ where
     pub(super) async fn submit(&self, call: ApiRequest, use_case: &str, request: Request<Bytes>) -> Result<Answer, ApiError> {
         call.caller.require_use_case(use_case)?;
         let (parts, body) = request.into_parts();
-        check_body(&parts.headers, &body)?;
         let submission = Submission {
             id: call.id,
             use_case: use_case.to_owned(),
@@ -44,21 +43,6 @@ where
         let body = document::acknowledgement(&request, &path);
         Ok(Answer { status: StatusCode::ACCEPTED, id: request.id, body, location: Some(path) })
     }
-}
-
-/// Refuses a body that is too large, or whose content type is not JSON. The content type also keeps web pages of other origins from
-/// posting here: browsers send `application/json` across origins only after a preflight.
-pub(super) fn check_body(headers: &HeaderMap, body: &Bytes) -> Result<(), ApiError> {
-    if body.len() > MAX_BODY_BYTES {
-        return Err(ApiError::payload_too_large());
-    }
-    let Some(given) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let essence = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
-        return Ok(());
-    }
-    let detail = format!("the content type is {essence:?}: send \"content-type: application/json\" (with curl: --json)");
-    Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {

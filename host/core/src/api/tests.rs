@@ -164,7 +164,8 @@ impl Reply {
 }
 
 fn request(method: &str, path: &str, body: &str) -> Request<Bytes> {
-    Request::builder().method(method).uri(path).body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    request.body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
 }
 
 fn with_header(mut request: Request<Bytes>, name: &'static str, value: &str) -> Request<Bytes> {

@@ -8,7 +8,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
-const LIMITS: Limits = Limits { head: Duration::from_millis(600), body: Duration::from_millis(600) };
+const SHORT: Duration = Duration::from_millis(600);
+const LIMITS: Limits = Limits { head: SHORT, body: SHORT, upload: Duration::from_mins(1), answer: SHORT, connections: 8 };
 /// Longest wait for the server. A server without time limits fails the tests after it.
 const BOUND: Duration = Duration::from_secs(20);
 /// Pause between two pieces of a slow upload: a third of the limit. All pieces together take twice the limit.
@@ -23,6 +24,10 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
+        Self::with(LIMITS).await
+    }
+
+    async fn with(limits: Limits) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path();
         let runtime = Runtime::new(Options { slots: 1, cache: None, ..Options::default() }).unwrap();
@@ -31,7 +36,7 @@ impl Server {
         let ledger = SqliteLedger::open(&data.join("ledger.sqlite")).unwrap();
         let api = Api { use_cases, ledger, scheduler: Wake::default(), base_path: String::new() };
         let auth = Auth::open(Some("key"), None, true).unwrap();
-        let app = App { api, auth, clock: Clock::System, test_clock: None, scratch: data.to_owned(), limits: LIMITS };
+        let app = App { api, auth, clock: Clock::System, test_clock: None, scratch: data.to_owned(), limits, names: Vec::new() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let serving = tokio::spawn(serve(listener, app, stop.clone()));
@@ -60,7 +65,10 @@ fn check(answer: &str, status: &str, code: &str) {
 }
 
 fn head(method: &str, path: &str, key: &str, length: usize) -> String {
-    format!("{method} {path} HTTP/1.1\r\nhost: here\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n")
+    let kind = if method == "PUT" { "application/x-tar" } else { "application/json" };
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n"
+    )
 }
 
 #[tokio::test]
@@ -81,10 +89,155 @@ async fn a_body_that_stops_is_a_408_and_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn a_refused_upload_that_stops_is_answered_after_the_limit() {
+async fn a_body_without_the_key_is_not_waited_for() {
+    let server = Server::with(Limits { body: 2 * BOUND, ..LIMITS }).await;
+    for (method, path) in [("POST", "/requests/orders"), ("PUT", "/use-cases/orders"), ("POST", "/test-clock")] {
+        let mut stream = server.send(&head(method, path, "other", 100)).await;
+        let answer = to_end(&mut stream).await;
+        check(&answer, "401", "unauthorized");
+        assert!(answer.contains("connection: close") && answer.contains("www-authenticate: Bearer"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_answer_to_a_large_refused_body_arrives() {
     let server = Server::start().await;
-    let mut stream = server.send(&(head("PUT", "/use-cases/orders", "other", 100) + "tar")).await;
-    check(&to_end(&mut stream).await, "401", "unauthorized");
+    let (read, mut write) = server.send(&head("POST", "/requests/orders", "other", 64 << 20)).await.into_split();
+    let sending = tokio::spawn(async move { while write.write_all(&[b' '; 4096]).await.is_ok() {} });
+    let answer = timeout(BOUND, read_answer(read)).await.expect("no answer");
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    timeout(BOUND, sending).await.expect("the server reads on").unwrap();
+}
+
+#[tokio::test]
+async fn a_head_that_trickles_is_cut_off_after_the_limit() {
+    let server = Server::start().await;
+    let (read, mut write) = server.send("GET /health HTTP/1.1\r\nx: ").await.into_split();
+    let trickle = tokio::spawn(async move {
+        while write.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(SLOW_PIECE / 4).await;
+        }
+    });
+    let mut end = Vec::new();
+    // The server may reset the connection, since the client still sends.
+    let ended = timeout(BOUND, tokio::io::AsyncReadExt::take(read, 1).read_to_end(&mut end)).await;
+    ended.expect("the connection stays open").unwrap_or_default();
+    assert!(end.is_empty());
+    timeout(BOUND, trickle).await.expect("the connection stays open").unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let server = Server::start().await;
+    let mut stream = server.send("").await;
+    let calls = "GET /nothing HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1000);
+    let sending = timeout(BOUND, async { while stream.write_all(calls.as_bytes()).await.is_ok() {} });
+    sending.await.expect("the connection stays open");
+}
+
+#[tokio::test]
+async fn half_sent_requests_do_not_lock_others_out() {
+    let server = Server::with(Limits { head: 2 * BOUND, body: 2 * BOUND, ..LIMITS }).await;
+    let mut held = Vec::new();
+    for n in 0..5 * LIMITS.connections {
+        let part = if n % 2 == 0 { "GET /health HTTP/1.1\r\nho".to_owned() } else { head("POST", "/requests/orders", "key", 100) + "{" };
+        held.push(server.send(&part).await);
+    }
+    let answer = timeout(BOUND, read_answer(server.send("GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await)).await;
+    assert!(answer.expect("no answer").starts_with("HTTP/1.1 200 "));
+    let first = held.swap_remove(0);
+    timeout(BOUND, read_answer(first)).await.expect("the oldest connection stays open");
+}
+
+#[tokio::test]
+async fn a_connection_without_a_place_is_answered_503() {
+    let server = Server::with(Limits { connections: 0, ..LIMITS }).await;
+    let answer = to_end(server.send("GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await).await;
+    check(&answer, "503", "too-many-connections");
+    assert!(answer.contains("retry-after: 1\r\n") && answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_answered_with_a_problem() {
+    let server = Server::start().await;
+    let long = "a".repeat(70_000);
+    let many = "x: y\r\n".repeat(101);
+    for (request, status, code) in [
+        ("GET / HTTP/1.1\r\nbad header\r\n\r\n".to_owned(), "400", "malformed-request"),
+        ("\u{1}\u{2}\r\n\r\n".to_owned(), "400", "malformed-request"),
+        ("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: x\r\n\r\n".to_owned(), "400", "malformed-request"),
+        (format!("GET /{long} HTTP/1.1\r\nhost: localhost\r\n\r\n"), "414", "uri-too-long"),
+        (format!("GET / HTTP/1.1\r\nhost: localhost\r\n{many}\r\n"), "431", "headers-too-large"),
+        (format!("GET / HTTP/1.1\r\nhost: localhost\r\nx: {long}{long}\r\n\r\n"), "431", "headers-too-large"),
+    ] {
+        let answer = to_end(server.send(&request).await).await;
+        check(&answer, status, code);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert!(head.contains(&format!("x-correlation-id: {}", body["correlationId"].as_str().unwrap())), "{head}");
+    }
+    // The answer to the call before is untouched.
+    let both = to_end(server.send("GET /health HTTP/1.1\r\nhost: localhost\r\n\r\nbad\r\n\r\n").await).await;
+    assert!(both.starts_with("HTTP/1.1 200 ") && both.contains("malformed-request"), "{both}");
+}
+
+#[tokio::test]
+async fn every_path_refuses_other_hosts_and_origins() {
+    let server = Server::start().await;
+    for (method, path) in [
+        ("GET", "/health"),
+        ("GET", "/requests"),
+        ("POST", "/requests/orders"),
+        ("PUT", "/use-cases/orders"),
+        ("GET", "/use-cases"),
+        ("POST", "/test-clock"),
+        ("OPTIONS", "*"),
+        ("GET", "/nothing"),
+        ("PUT", "/use-cases/%ff"),
+        ("DELETE", "//"),
+    ] {
+        for (headers, status, code) in [
+            ("", "400", "bad-host"),
+            ("host: localhost\r\nhost: localhost\r\n", "400", "bad-host"),
+            ("host: evil.example\r\n", "421", "unknown-host"),
+            ("host: localhost\r\norigin: https://evil.example\r\n", "403", "cross-origin"),
+            ("host: localhost\r\nsec-fetch-site: cross-site\r\n", "403", "cross-origin"),
+        ] {
+            let call = format!("{method} {path} HTTP/1.1\r\n{headers}authorization: Bearer key\r\nconnection: close\r\n\r\n");
+            check(&to_end(server.send(&call).await).await, status, code);
+        }
+    }
+}
+
+#[tokio::test]
+async fn odd_paths_are_answered_with_a_problem() {
+    let server = Server::start().await;
+    for (method, path, status, code) in [
+        ("PUT", "/use-cases/%ff", "404", "unknown-use-case"),
+        ("PUT", "/use-cases/..", "404", "unknown-use-case"),
+        ("OPTIONS", "*", "404", "not-found"),
+        ("CONNECT", "localhost:80", "404", "not-found"),
+        ("GET", "/%ff", "404", "not-found"),
+    ] {
+        let call = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer key\r\nconnection: close\r\n\r\n");
+        check(&to_end(server.send(&call).await).await, status, code);
+    }
+    let untyped = "PUT /use-cases/orders HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer key\r\ncontent-length: 0\r\n\r\n";
+    check(&to_end(server.send(untyped).await).await, "415", "unsupported-media-type");
+}
+
+#[tokio::test]
+async fn head_is_the_head_of_get() {
+    let server = Server::start().await;
+    for path in ["/health", "/requests", "/use-cases", "/nothing"] {
+        let call =
+            |method| format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer key\r\nconnection: close\r\n\r\n");
+        let (head, get) = (to_end(server.send(&call("HEAD")).await).await, to_end(server.send(&call("GET")).await).await);
+        let (get, body) = get.split_once("\r\n\r\n").unwrap();
+        assert_eq!(head.lines().next(), get.lines().next(), "{path}");
+        let length = format!("content-length: {}\r\n", body.len());
+        assert!(head.ends_with("\r\n\r\n") && head.contains(&length) && get.contains(&length), "{head}\n{get}");
+    }
 }
 
 #[tokio::test]
@@ -124,7 +277,7 @@ async fn an_upload_that_makes_progress_outlasts_the_limit() {
 #[tokio::test]
 async fn a_stop_closes_idle_connections() {
     let server = Server::start().await;
-    let mut stream = server.send("GET /health HTTP/1.1\r\nhost: h\r\n\r\n").await;
+    let mut stream = server.send("GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200 "));
     server.stop.cancel();
     timeout(LIMITS.head / 2, server.serving).await.expect("an idle connection delays the stop").unwrap();

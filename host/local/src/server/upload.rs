@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::body::Body;
 use chrono::Utc;
@@ -15,8 +16,16 @@ use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Upload};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{App, Limits, body_cut_off, body_timeout};
+use super::connections::Link;
+use super::{App, Limits, body_cut_off, body_timeout, closing};
 use crate::catalog::UploadError;
+
+/// The content type of an upload, for an error.
+pub const TAR: &str = "\"content-type: application/x-tar\"";
+
+pub fn is_tar(essence: &str) -> bool {
+    ["application/x-tar", "application/tar"].contains(&essence)
+}
 
 /// Fails if the caller may not upload this use case, with 403, also on a server without keys; with 404 for a malformed name.
 pub fn check(app: &App, caller: &Caller, name: &str) -> Result<(), ApiError> {
@@ -34,8 +43,10 @@ pub fn check(app: &App, caller: &Caller, name: &str) -> Result<(), ApiError> {
 }
 
 /// Receives and loads the bundle. Call [`check`] first. Returns the body of the answer, which names the current version.
-pub async fn put(app: &App, name: &str, body: Body) -> Result<Value, ApiError> {
-    let archive = receive(body, &app.scratch, app.limits).await?;
+pub async fn put(app: &App, name: &str, body: Body, link: &Arc<Link>) -> Result<Value, ApiError> {
+    let received = timeout(app.limits.upload, receive(body, &app.scratch, app.limits, link));
+    let archive = received.await.map_err(|_| upload_timeout(app.limits))??;
+    let _work = link.work();
     let upload = tokio::task::spawn_blocking(move || tarball::read(std::io::BufReader::new(archive)));
     let upload = upload.await.map_err(|error| internal(&error))?.map_err(|error| refused(&error))?;
     let files = upload.source.files.len();
@@ -46,21 +57,27 @@ pub async fn put(app: &App, name: &str, body: Body) -> Result<Value, ApiError> {
 }
 
 /// Writes the body to an unnamed file, because an archive may be too large for memory.
-async fn receive(mut body: Body, scratch: &Path, limits: Limits) -> Result<File, ApiError> {
+async fn receive(mut body: Body, scratch: &Path, limits: Limits, link: &Link) -> Result<File, ApiError> {
     let mut file = tempfile::tempfile_in(scratch).map_err(|error| internal(&error))?;
     let mut received: u64 = 0;
     while let Some(frame) = timeout(limits.body, body.frame()).await.map_err(|_| body_timeout(limits))? {
         let Ok(data) = frame.map_err(|error| body_cut_off(&error))?.into_data() else { continue };
+        link.wait();
         received += data.len() as u64;
         if received > MAX_ARCHIVE_BYTES {
             let detail = format!("an archive may have at most {MAX_ARCHIVE_BYTES} bytes");
-            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", detail));
+            return Err(closing(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", detail)));
         }
         // Writes to the page cache, so it needs no blocking task.
         file.write_all(&data).map_err(|error| internal(&error))?;
     }
     file.rewind().map_err(|error| internal(&error))?;
     Ok(file)
+}
+
+fn upload_timeout(limits: Limits) -> ApiError {
+    let detail = format!("the archive did not arrive within {:?}: send it again, on a faster connection", limits.upload);
+    closing(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail))
 }
 
 fn refused(error: &TarballError) -> ApiError {

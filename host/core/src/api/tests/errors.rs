@@ -16,11 +16,11 @@ fn wrong_method_is_answered_with_the_allowed_ones() {
     let one = format!("/requests/{}", sample_id(1));
     let retry = format!("{one}/retry");
     let table = [
-        ("/health", "GET", vec!["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "BREW"]),
-        ("/use-cases", "GET", vec!["POST", "PUT", "PATCH", "DELETE", "HEAD"]),
-        ("/requests", "GET", vec!["POST", "PUT", "PATCH", "DELETE", "HEAD"]),
-        ("/requests/orders", "POST", vec!["PUT", "HEAD", "OPTIONS"]),
-        (&one, "GET, PATCH, DELETE", vec!["PUT", "HEAD", "OPTIONS"]),
+        ("/health", "GET, HEAD", vec!["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"]),
+        ("/use-cases", "GET, HEAD", vec!["POST", "PUT", "PATCH", "DELETE"]),
+        ("/requests", "GET, HEAD", vec!["POST", "PUT", "PATCH", "DELETE"]),
+        ("/requests/orders", "POST", vec!["PUT", "OPTIONS"]),
+        (&one, "GET, HEAD, PATCH, DELETE", vec!["PUT", "OPTIONS"]),
         (&retry, "POST", vec!["GET", "PUT", "PATCH", "DELETE", "HEAD"]),
     ];
     for (path, allowed, methods) in table {

@@ -217,3 +217,16 @@ fn health_names_broken_use_cases() {
     let body = client.get("/health").body;
     assert_eq!(body["brokenUseCases"], json!([{ "useCase": "orders", "error": "validate.wasm is not a component" }]));
 }
+
+#[test]
+fn head_answers_where_get_does() {
+    let client = Client::of_orders();
+    let one = format!("/requests/{}", client.accepted(r#"{"delay":"PT60S"}"#));
+    for (path, status) in
+        [("/health", 200), ("/use-cases", 200), ("/requests", 200), (&*one, 200), ("/requests/x", 404), ("/requests?limit=0", 400)]
+    {
+        let (head, get) = (client.call("HEAD", path, ""), client.get(path));
+        assert_eq!((head.status, get.status), (status, status), "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+    }
+}

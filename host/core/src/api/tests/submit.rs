@@ -103,7 +103,7 @@ fn idempotency_key_is_up_to_255_visible_characters() {
 }
 
 #[test]
-fn content_type_is_json_or_absent() {
+fn content_type_is_json() {
     let client = Client::of_orders();
     for good in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.shop+json", "application/cloudevents+json ;x=y"] {
         assert_eq!(post_with(&client, "content-type", good, SOON).status, 202, "{good}");
@@ -112,8 +112,57 @@ fn content_type_is_json_or_absent() {
     {
         assert_eq!(post_with(&client, "content-type", bad, SOON).error(), "415 unsupported-media-type", "{bad}");
     }
+    let mut none = request("POST", "/requests/orders", SOON);
+    none.headers_mut().remove("content-type");
+    let none = client.send(none);
+    assert_eq!(none.error(), "415 unsupported-media-type");
+    assert!(none.body["detail"].as_str().unwrap().contains("application/json"), "{none:?}");
+    let mut two = with_header(request("POST", "/requests/orders", SOON), "content-type", "application/json");
+    two.headers_mut().append("content-type", "text/plain".parse().unwrap());
+    assert_eq!(client.send(two).error(), "415 unsupported-media-type");
     let untyped = post_with(&client, "content-type", "text/plain", SOON);
     assert!(untyped.body["detail"].as_str().unwrap().contains("text/plain"), "{untyped:?}");
+}
+
+#[test]
+fn every_call_with_a_body_needs_the_content_type() {
+    let client = Client::of_orders();
+    let one = format!("/requests/{}", client.accepted(SOON));
+    let retry = format!("{one}/retry");
+    for (method, path) in [("PATCH", &*one), ("DELETE", &one), ("POST", &retry), ("GET", "/requests")] {
+        let typed = with_header(request(method, path, SOON), "content-type", "text/plain");
+        assert_eq!(client.send(typed).error(), "415 unsupported-media-type", "{method} {path}");
+    }
+    let bare = with_header(request("DELETE", &one, ""), "content-type", "text/plain");
+    assert_eq!(client.send(bare).status, 200, "a call without a body needs no content type");
+}
+
+#[test]
+fn encoded_body_is_refused() {
+    let client = Client::of_orders();
+    for bad in ["gzip", "GZIP", "br", "identity, gzip", "x"] {
+        let reply = post_with(&client, "content-encoding", bad, SOON);
+        assert_eq!((reply.error().as_str(), reply.header("accept-encoding")), ("415 unsupported-content-encoding", "identity"), "{bad}");
+    }
+    assert_eq!(post_with(&client, "content-encoding", "identity", SOON).status, 202);
+}
+
+#[test]
+fn ambiguous_json_is_refused_with_its_own_code() {
+    let client = Client::of_orders();
+    let one = format!("/requests/{}", client.accepted(SOON));
+    for (method, path) in [("POST", "/requests/orders"), ("PATCH", &*one)] {
+        for (body, error) in [
+            (r#"{"delay":"PT1S","delay":"PT2S"}"#, "400 duplicate-key"),
+            ("\u{feff}{\"delay\":\"PT1S\"}", "400 byte-order-mark"),
+            (r#"{"delay":"PT1S","a":"\ud800"}"#, "400 malformed-json"),
+            ("[]", "400 not-an-object"),
+        ] {
+            assert_eq!(client.call(method, path, body).error(), error, "{method} {body}");
+        }
+    }
+    let reply = client.call("POST", "/requests/orders", r#"{"delay":"PT1S","item":{"sku":1,"sku":2}}"#);
+    assert_eq!(reply.body["detail"], "the body has the key \"sku\" twice in one object at line 1 column 37");
 }
 
 #[test]

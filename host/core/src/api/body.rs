@@ -1,0 +1,53 @@
+//! The form of a body: its size, content type and content encoding.
+
+use http::{HeaderMap, HeaderName, StatusCode, header};
+
+use super::{ApiError, MAX_BODY_BYTES};
+
+/// Refuses a body that is too large, encoded, or not declared as JSON. The content type also keeps web pages of other origins from
+/// posting here: browsers send `application/json` across origins only after a preflight. A call without a body needs no content type.
+pub fn check_body(headers: &HeaderMap, body: &[u8]) -> Result<(), ApiError> {
+    if body.len() > MAX_BODY_BYTES {
+        return Err(ApiError::payload_too_large());
+    }
+    if body.is_empty() {
+        return Ok(());
+    }
+    check_encoding(headers)?;
+    let is_json = |essence: &str| essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    check_type(headers, is_json, "\"content-type: application/json\" (with curl: --json)")
+}
+
+/// Refuses every content type that `is_right` does not accept, and none at all. `is_right` gets the type in lower case, without
+/// parameters.
+pub fn check_type(headers: &HeaderMap, is_right: impl Fn(&str) -> bool, right: &str) -> Result<(), ApiError> {
+    let refuse = |detail| Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail));
+    if !headers.contains_key(header::CONTENT_TYPE) {
+        return refuse(format!("the body has no content type: send {right}"));
+    }
+    for given in values(headers, header::CONTENT_TYPE) {
+        let essence = given.split(';').next().unwrap_or_default().trim();
+        if !is_right(essence) {
+            return refuse(format!("the content type is {essence:?}: send {right}"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a compressed body. A validator and the ledger would otherwise see other bytes than the sender meant.
+pub fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
+    let encodings = values(headers, header::CONTENT_ENCODING).collect::<Vec<_>>().join(",");
+    match encodings.split(',').map(str::trim).find(|coding| !["", "identity"].contains(coding)) {
+        None => Ok(()),
+        Some(coding) => {
+            let detail = format!("the content encoding is {coding:?}: send the body as it is");
+            Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-content-encoding", detail)
+                .with_header(header::ACCEPT_ENCODING, "identity"))
+        }
+    }
+}
+
+/// Returns all values of a header in lower case; the empty text for one that is not ASCII.
+fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = String> {
+    headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or_default().to_ascii_lowercase())
+}
