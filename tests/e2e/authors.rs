@@ -100,8 +100,12 @@ async fn a_processor_in_javascript_reaches_granted_origins_only() {
     let delivery = &receiver.deliveries()[0];
     assert_eq!((delivery.path.as_str(), delivery.body.as_str()), ("/in?x=1", "from JavaScript"));
     let other = Receiver::accepting().await;
-    calls(&place, &other.url("/"), 1).await.says(&[&format!("add \"http://127.0.0.1:{}\" to process.allow-http", other.port)]);
+    // Nobody catches the exception of `fetch`: the failure has the cause all the same.
+    let failed = "the last HTTP request before that failed:";
+    let grant = format!("add \"http://127.0.0.1:{}\" to process.allow-http", other.port);
+    calls(&place, &other.url("/"), 1).await.says(&["no answer (trap)", failed, &grant]);
     assert_eq!((receiver.count(), other.count()), (1, 0));
+    calls(&place, NOBODY, 1).await.says(&[&format!("{failed} cannot connect to {NOBODY}: Connection refused")]);
 }
 
 #[tokio::test]
