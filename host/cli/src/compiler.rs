@@ -16,7 +16,7 @@ pub const COMMAND: &str = "compile-plugin";
 /// Limits for compiling one plugin.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Limits {
-    /// Longest wall-clock time for compiling a plugin, with any number of processors [default: 5m]
+    /// Most processor time for compiling a plugin; four times as much may pass on a busy machine [default: 5m]
     #[arg(long, env = TIME_VARIABLE, value_name = "DURATION", value_parser = time)]
     compile_time: Option<Duration>,
 

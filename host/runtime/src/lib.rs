@@ -23,7 +23,7 @@ pub use call::{CallOptions, Report};
 pub use code::artifacts;
 #[cfg(feature = "compile")]
 pub use code::compile::compile_worker;
-pub use code::compile::{CompileError, CompileLimits, CompileWith, Compiling, MEMORY_VARIABLE, Progress, TIME_VARIABLE};
+pub use code::compile::{CompileError, CompileLimits, CompileWith, Compiling, MEMORY_VARIABLE, Need, Progress, TIME_VARIABLE};
 #[cfg(feature = "compile")]
 pub use code::precompile::{Precompiled, WriteError, write_artifacts};
 pub use contract::inspect;

@@ -8,7 +8,7 @@ use wasmtime::component::Component;
 
 use super::error::CompileError;
 use super::progress::{Progress, Subject};
-use super::settings::CompileWith;
+use super::settings::{CompileWith, Need};
 use crate::engine::config::Metering;
 
 pub struct Compiler;
@@ -24,7 +24,7 @@ impl Compiler {
     }
 
     /// Always fails.
-    pub async fn component(&self, _: Subject<'_>, _: &Bytes) -> Result<Component, CompileError> {
+    pub async fn component(&self, _: Subject<'_>, _: &Bytes, _: Need) -> Result<Component, CompileError> {
         std::future::ready(Err(CompileError::NoCompiler)).await
     }
 }
