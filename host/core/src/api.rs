@@ -92,14 +92,17 @@ where
     }
 
     async fn health(&self, id: CorrelationId) -> Answer {
-        let broken: Vec<Value> = self
-            .use_cases
-            .list()
-            .await
-            .into_iter()
-            .filter_map(|info| info.error.map(|error| json!({ "useCase": info.name, "error": error })))
-            .collect();
-        let body = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "brokenUseCases": broken });
+        let all = self.use_cases.list().await;
+        let broken = all.iter().filter_map(|info| Some(json!({ "useCase": info.name, "error": info.error.as_ref()? })));
+        let loading = all
+            .iter()
+            .filter_map(|info| Some(json!({ "useCase": info.name, "version": info.version, "since": info.update.as_ref()?.since })));
+        let body = json!({
+            "status": "ok",
+            "version": env!("CARGO_PKG_VERSION"),
+            "brokenUseCases": broken.collect::<Vec<_>>(),
+            "loadingUseCases": loading.collect::<Vec<_>>(),
+        });
         Answer { status: StatusCode::OK, id, body, location: None }
     }
 

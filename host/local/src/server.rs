@@ -120,8 +120,8 @@ async fn api(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
 async fn use_case(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request<Body>) -> Response {
     let id = app.clock.new_id(app.clock.now());
     let (parts, body) = request.into_parts();
-    let answer = match app.api.authorize(&parts.headers).and_then(|()| upload::check(&app, &name)) {
-        Ok(()) => upload::put(&app, &name, body).await,
+    let answer = match app.api.authorize(&parts.headers).and_then(|()| upload::enter(&app, &name)) {
+        Ok(place) => upload::put(&app, &name, body, place).await,
         Err(error) => Err(refuse(error, body, app.limits).await),
     };
     respond(id, answer)

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::catalog::CatalogOptions;
 
 const LIMITS: Limits = Limits { head: Duration::from_millis(600), body: Duration::from_millis(600) };
 /// Longest wait for the server. A server without time limits fails the tests after it.
@@ -28,7 +29,14 @@ impl Server {
         let data = directory.path();
         let runtime = Runtime::new(Options { slots: 1, cache: None, ..Options::default() }).unwrap();
         let secrets = Secrets::new(EnvSecrets, Lifetime::default());
-        let use_cases = Catalog::open(runtime, secrets, data.to_owned(), data.join("store"), Trust::new(Vec::new())).unwrap();
+        let options = CatalogOptions {
+            directory: data.to_owned(),
+            store: data.join("store"),
+            store_quota: u64::MAX,
+            trust: Trust::default(),
+            names: Vec::new(),
+        };
+        let use_cases = Catalog::open(runtime, secrets, options).unwrap();
         let ledger = SqliteLedger::open(&data.join("ledger.sqlite")).unwrap();
         let api = Api { use_cases, ledger, scheduler: Wake::default(), key: ApiKey::new("key"), base_path: String::new() };
         let app = App { api, clock: Clock::System, test_clock: None, scratch: data.to_owned(), limits: LIMITS };

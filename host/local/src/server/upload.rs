@@ -6,19 +6,24 @@ use std::path::Path;
 
 use axum::body::Body;
 use chrono::Utc;
-use http::StatusCode;
+use http::{StatusCode, header};
 use http_body_util::BodyExt as _;
 use postdate_core::api::ApiError;
 use postdate_core::use_case::is_use_case_name;
 use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Upload};
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::{App, Limits, body_cut_off, body_timeout};
 use crate::catalog::UploadError;
 
-/// Fails if an authorized caller may not upload this use case: with 403 on a server without an API key, with 404 for a malformed name.
-pub fn check(app: &App, name: &str) -> Result<(), ApiError> {
+/// `Retry-After` of an upload that found the queue full: about the time of one that compiles a plugin with an interpreter.
+const QUEUE_RETRY_SECONDS: &str = "30";
+
+/// Fails if an authorized caller may not upload this use case: with 403 on a server without an API key, with 404 for a malformed name,
+/// and with 503 while the queue is full. Returns the place in the queue, which is taken before the body, since a body takes disk.
+pub fn enter(app: &App, name: &str) -> Result<OwnedSemaphorePermit, ApiError> {
     if app.api.key.is_none() {
         // A manifest can grant its plugins any secret of the server, so not everybody who reaches the port may upload one.
         let detail = "uploads need an API key: start the server with POSTDATE_API_KEY, or copy the bundle to its directory of use cases";
@@ -28,11 +33,11 @@ pub fn check(app: &App, name: &str) -> Result<(), ApiError> {
         let detail = format!("{name:?} is not the name of a use case: 1 to 32 of a-z, 0-9 and \"-\"");
         return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown-use-case", detail));
     }
-    Ok(())
+    app.api.use_cases.queue_upload().ok_or_else(queue_full)
 }
 
-/// Receives and loads the bundle. Call [`check`] first. Returns the body of the answer, which names the current version.
-pub async fn put(app: &App, name: &str, body: Body) -> Result<Value, ApiError> {
+/// Receives and loads the bundle. Returns the body of the answer, which names the current version.
+pub async fn put(app: &App, name: &str, body: Body, _place: OwnedSemaphorePermit) -> Result<Value, ApiError> {
     let archive = receive(body, &app.scratch, app.limits).await?;
     let upload = tokio::task::spawn_blocking(move || tarball::read(std::io::BufReader::new(archive)));
     let upload = upload.await.map_err(|error| internal(&error))?.map_err(|error| refused(&error))?;
@@ -61,6 +66,11 @@ async fn receive(mut body: Body, scratch: &Path, limits: Limits) -> Result<File,
     Ok(file)
 }
 
+fn queue_full() -> ApiError {
+    let detail = "as many uploads as the server takes are being checked: send this one again later";
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "uploads-busy", detail).with_header(header::RETRY_AFTER, QUEUE_RETRY_SECONDS)
+}
+
 fn refused(error: &TarballError) -> ApiError {
     ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "bundle-refused", error.to_string())
 }
@@ -74,6 +84,7 @@ fn fault(error: &UploadError) -> ApiError {
         UploadError::Elsewhere { .. } => (StatusCode::CONFLICT, "served-from-directory"),
         UploadError::Moved(_) => (StatusCode::CONFLICT, "use-case-moved"),
         UploadError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bundle-refused"),
+        UploadError::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "store-full"),
         UploadError::Signature(_) => (StatusCode::FORBIDDEN, "signature-refused"),
         UploadError::NotNow(_) => (StatusCode::SERVICE_UNAVAILABLE, "upload-failed"),
         UploadError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),

@@ -19,7 +19,7 @@ pub struct CacheError;
 
 impl Compiler {
     /// Fails if a cache is configured.
-    pub fn new(_: &Engine, _: Metering, _: CompileWith, _: Progress, cache: Option<&Path>) -> Result<Self, CacheError> {
+    pub fn new(_: &Engine, _: Metering, _: CompileWith, _: Progress, cache: Option<(&Path, u64)>) -> Result<Self, CacheError> {
         if cache.is_some() { Err(CacheError) } else { Ok(Self) }
     }
 

@@ -34,15 +34,15 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// Opens the cache, if one is configured. Fails if its directory cannot be used.
+    /// Opens the cache, if one is configured, with its quota in bytes. Fails if its directory cannot be used.
     pub fn new(
         engine: &Engine,
         metering: Metering,
         with: CompileWith,
         progress: Progress,
-        cache: Option<&Path>,
+        cache: Option<(&Path, u64)>,
     ) -> Result<Self, CacheError> {
-        let cache = cache.map(|dir| Cache::open(dir, engine)).transpose()?.map(Arc::new);
+        let cache = cache.map(|(dir, quota)| Cache::open(dir, engine, quota)).transpose()?.map(Arc::new);
         Ok(Self { engine: engine.clone(), metering, with, progress, cache, turns: Turns::default(), compiling: InProgress::default() })
     }
 
