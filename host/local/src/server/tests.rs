@@ -1,6 +1,6 @@
 use postdate_core::api::ApiKey;
 use postdate_runtime::trust::Trust;
-use postdate_runtime::{EnvSecrets, Lifetime, Options, Runtime, Secrets};
+use postdate_runtime::{Options, Runtime, Secrets};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -28,7 +28,7 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path();
         let runtime = Runtime::new(Options { slots: 1, cache: None, ..Options::default() }).unwrap();
-        let secrets = Secrets::new(EnvSecrets, Lifetime::default());
+        let secrets = Secrets::none();
         let options = CatalogOptions {
             directory: data.to_owned(),
             store: data.join("store"),
