@@ -61,14 +61,14 @@ fn code_with_and_without_metering_is_cached_separately() {
         [Metering::Off, Metering::On].map(|metering| Engine::new(&engine_config(Allocation::OnDemand, metering)).unwrap());
     let wasm = guest("minimal-validate");
     for (engine, other) in [(&plain, &metered), (&metered, &plain)] {
-        let cache = Cache::open(&dir, engine).unwrap();
+        let cache = Cache::open(&dir, engine, QUOTA).unwrap();
         assert!(cache.get(engine, &wasm).is_none(), "the cached code is of the other kind");
         let code = engine.precompile_component(&wasm).unwrap();
         cache.keep(engine, &wasm, &code).unwrap().unwrap();
         assert!(cache.keep(other, b"other", &code).unwrap().is_err());
     }
     for engine in [&plain, &metered] {
-        assert!(Cache::open(&dir, engine).unwrap().get(engine, &wasm).is_some(), "one kind of code has replaced the other");
+        assert!(Cache::open(&dir, engine, QUOTA).unwrap().get(engine, &wasm).is_some(), "one kind of code has replaced the other");
     }
 }
 
@@ -77,7 +77,7 @@ fn a_cache_directory_that_others_can_write_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     for (mode, good) in [(0o700, true), (0o755, true), (0o770, false), (0o777, false), (0o1777, false)] {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
-        let opened = Cache::open(dir.path(), &engine());
+        let opened = Cache::open(dir.path(), &engine(), QUOTA);
         assert_eq!(opened.is_ok(), good, "{mode:o}: {opened:?}");
     }
     let file = dir.path().join("file");
