@@ -76,7 +76,7 @@ async fn each_way_to_end_has_its_own_error() {
     let memory = Err(CompileError::Memory { limit: 4 << 30 });
     assert_eq!(shell(&fault("\"out-of-memory\""), &limits()).await, memory);
     assert_eq!(shell("echo memory allocation of 8 bytes failed >&2; kill -ABRT $$", &limits()).await, memory);
-    let noisy = fault(r#"{"invalid":"no"}"#).replacen('\'', "'a message before it\\n", 1);
+    let noisy = format!("echo a message before it >&2; {}", fault(r#"{"invalid":"no"}"#));
     assert_eq!(shell(&noisy, &limits()).await, Err(CompileError::Invalid("no".into())), "the failure is the last line");
     assert_eq!(shell("kill -XCPU $$", &limits()).await, Err(CompileError::Cpu { limit: PATIENCE }));
     for signal in [9, 15, 2] {
