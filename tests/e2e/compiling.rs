@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{PUPPET, Server, child_of, eventually, slow, text};
+use crate::harness::{PUPPET, Server, child_of, cli, eventually, slow, text};
 
 /// Number of functions in the slow component: minutes of compile time on two processors.
 const ENDLESS: usize = 400;
@@ -65,6 +65,13 @@ async fn a_new_use_case_answers_503_with_retry_after_while_it_compiles_and_other
     let answer = server.api.post("/requests/fresh", &json!({ "delay": "PT1S" })).await;
     assert_eq!(answer.header("retry-after"), "10");
     answer.expect_fault(503, "use-case-loading");
+    server.logged("of the refusal", |line| line["code"] == "use-case-loading" && line["level"] == "INFO").await;
+    let health = server.api.get("/health").await.expect(200);
+    assert_eq!(
+        (&health["loadingUseCases"][0]["useCase"], &health["loadingUseCases"][0]["version"]),
+        (&json!("fresh"), &Value::Null),
+        "{health}"
+    );
     let listed = info(&server, "fresh").await.unwrap();
     assert_eq!((&listed["version"], &listed["update"]["state"]), (&Value::Null, &json!("loading")), "{listed}");
     // The plugins of this use case are in the cache, so it does not queue behind the running compile.
@@ -84,7 +91,10 @@ async fn a_compile_beyond_its_time_limit_is_reported_and_the_former_version_serv
     let length = upload_slow(&server, "puppet").await;
     let listed = eventually("the error", async || info(&server, "puppet").await.filter(|info| !info["error"].is_null())).await;
     let error = text(&listed, "error");
-    assert!(error.contains("slow.wasm") && error.contains("within 2s") && error.contains("POSTDATE_COMPILE_TIME"), "{error}");
+    assert!(
+        error.contains("slow.wasm") && error.contains("more than 2s of processor time") && error.contains("POSTDATE_COMPILE_TIME"),
+        "{error}"
+    );
     assert_eq!((text(&listed, "version"), &listed["update"]), (&*before, &Value::Null), "{listed}");
     gone(server.pid(), length).await;
     assert_eq!(text(&server.api.run("puppet", json!({})).await, "version"), before);
@@ -140,4 +150,24 @@ async fn a_pinned_version_without_machine_code_is_compiled_once_and_no_api_call_
     }
     eventually("the log", async || (compiled(&server) >= 2).then_some(())).await;
     assert_eq!(compiled(&server), 2, "the pinned version is compiled once, for both roles and all jobs");
+}
+
+#[tokio::test]
+async fn a_cache_that_was_filled_before_the_start_leaves_nothing_to_compile() {
+    let mut server = Server::puppet().await;
+    let before = text(&info(&server, "puppet").await.unwrap(), "version").to_owned();
+    server.use_cases().write("puppet", "[process]\nplugin = 'minimal-process.wasm'\n");
+    let after = eventually("the next version", async || info(&server, "puppet").await.filter(|info| text(info, "version") != before)).await;
+    let (data, use_cases) = (server.data().display().to_string(), server.use_cases().path().display().to_string());
+    std::fs::remove_dir_all(server.data().join("compiled")).unwrap();
+    // The server runs meanwhile.
+    let filled = cli(&["compile-cache", "--data", &data, "--use-cases", &use_cases]).await.expect(0);
+    filled.says(&[&format!("compiled  puppet {before}"), &format!("compiled  puppet {}", text(&after, "version"))]);
+    server.stop().await;
+    let lines = server.log.len();
+    server.start().await;
+    assert_eq!(text(&server.api.run("puppet", json!({})).await, "status"), "succeeded");
+    let compiled = server.log.lines(lines).iter().filter(|line| line["message"] == "compiling a plugin").count();
+    assert_eq!(compiled, 0);
+    cli(&["compile-cache", "--data", "/no/such/directory"]).await.expect(1).complains(&["no data directory"]);
 }

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use postdate_tests::files::below;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, PUPPET, Run, Server, UseCases, aged, aged_statement, cli, cli_with, eventually, guest, text};
+use crate::harness::{Answer, PUPPET, Run, Server, UseCases, aged, aged_statement, child_of, cli, cli_with, eventually, guest, slow, text};
 
 const KEY: &str = "upload-key";
 
@@ -56,8 +57,12 @@ async fn put(server: &Server, name: &str, archive: Vec<u8>) -> Answer {
 
 /// Returns the bundle `puppet` as a tar archive, as `tar -C DIR -cf - .` writes it.
 fn tar(bundles: &UseCases) -> Vec<u8> {
+    tar_of(bundles, "puppet")
+}
+
+fn tar_of(bundles: &UseCases, name: &str) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
-    archive.append_dir_all(".", bundles.bundle("puppet")).unwrap();
+    archive.append_dir_all(".", bundles.bundle(name)).unwrap();
     archive.into_inner().unwrap()
 }
 
@@ -120,7 +125,21 @@ async fn versions_are_listed_compared_rolled_back_and_pruned() {
     store(&server, &["diff", "puppet", one, one]).await.expect(0).says(&["are the same"]);
 
     let pinned = server.api.submit("puppet", asks()).await;
-    store(&server, &["rollback", "puppet"]).await.expect(0).says(&[&format!("puppet serves version {two} again, instead of {three}")]);
+    store(&server, &["rollback", "puppet"]).await.expect(0).says(&[
+        &format!("version {two} of puppet is current in the store again, instead of {three}"),
+        &format!("{}/ serves it", server.api.url),
+    ]);
+    // A bundle that was copied into the server's directory serves, whatever the store says.
+    server.use_cases().write("puppet", &says("copied"));
+    eventually("the copied bundle", async || (serving(&server).await != *two).then_some(())).await;
+    let copied = serving(&server).await;
+    let shadowed = store(&server, &["rollback", "puppet", two]).await.expect(0);
+    shadowed.says(&[
+        &format!("version {two} of puppet is current in the store already"),
+        &format!("serves version {copied}: its directory of use cases"),
+    ]);
+    server.use_cases().remove("puppet");
+    eventually("the store's version", async || (serving(&server).await == *two).then_some(())).await;
     eventually("the server to serve the former version", async || (serving(&server).await == *two).then_some(())).await;
     store(&server, &["rollback", "puppet", "0123456789abcdef"])
         .await
@@ -265,6 +284,30 @@ async fn trusted_keys_limit_loading_to_bundles_that_they_signed() {
     let good = serving(&server).await;
     store(&server, &["show", "puppet", "--trusted-keys", public.trim()]).await.expect(0).says(&["one of them is trusted"]);
 
+    // An older signed version, one that is signed for another server, and one that was rolled back are refused.
+    let replay = |version: &str| {
+        let old = UseCases::new();
+        for file in below(&server.data().join("store/puppet").join(version)) {
+            std::fs::create_dir_all(old.bundle("puppet")).unwrap();
+            old.write_file("puppet", file.file_name().unwrap().to_str().unwrap(), std::fs::read(&file).unwrap());
+        }
+        tar(&old)
+    };
+    bundles.write("puppet", &says("signed second"));
+    push(&server, &bundles, &["--key", &ours, "--audience", "https://elsewhere"])
+        .await
+        .expect(1)
+        .complains(&["signature-refused", "is signed for \"https://elsewhere\", and this server is [\"http://127.0.0.1:"]);
+    push(&server, &bundles, &["--key", &ours]).await.expect(0);
+    let second = serving(&server).await;
+    let refused = put(&server, "puppet", replay(&good)).await.expect_fault(403, "signature-refused");
+    assert!(text(&refused, "detail").contains("sign it again"), "{refused}");
+    store(&server, &["rollback", "puppet"]).await.expect(0).says(&[&good]);
+    eventually("the rollback", async || (serving(&server).await == good).then_some(())).await;
+    put(&server, "puppet", replay(&second)).await.expect_fault(403, "signature-refused");
+    put(&server, "puppet", replay(&good)).await.expect(200);
+    bundles.write("puppet", &says("signed"));
+
     // A signed bundle whose manifest was changed after signing.
     let statement = std::fs::read(server.data().join("store/puppet").join(&good).join("bundle.json")).unwrap();
     bundles.write_file("puppet", "bundle.json", &statement);
@@ -369,6 +412,67 @@ async fn machine_code_under_the_name_of_a_component_is_refused_before_the_push()
         .complains(&["puppet.wasm", "machine code, as of a plugin that was compiled"]);
     assert!(!bundles.path().join("store").exists(), "a refused push must not create the store");
     let _ = guest("puppet");
+}
+
+/// Uploads that compile for minutes. The place of each in the queue is free again only when it has ended.
+#[tokio::test]
+async fn slow_uploads_fill_their_queue_and_delay_no_other_compile() {
+    let server = Server::builder().use_case("puppet", PUPPET).key(KEY).test_clock().start().await;
+    let before = serving(&server).await;
+    let bundles = UseCases::new();
+    let wasm = slow("puppet", 400);
+    let length = wasm.len();
+    let mut uploads = tokio::task::JoinSet::new();
+    for name in ["one", "two", "three", "four"] {
+        std::fs::create_dir_all(bundles.bundle(name)).unwrap();
+        bundles.write_file(name, "slow.wasm", &wasm);
+        bundles.write(name, &PUPPET.replace("puppet.wasm", "slow.wasm"));
+        let call = server.api.call(Method::PUT, &format!("/use-cases/{name}")).body(tar_of(&bundles, name));
+        uploads.spawn(call.send());
+    }
+    eventually("the compiler of the first upload", async || child_of(server.pid(), length)).await;
+    let answer =
+        eventually("the queue to be full", async || Some(put(&server, "five", Vec::new()).await).filter(|answer| answer.status == 503))
+            .await;
+    assert_eq!(answer.header("retry-after"), "30");
+    answer.expect_fault(503, "uploads-busy");
+
+    // This plugin is not in the cache.
+    server.use_cases().write("puppet", "[process]\nplugin = 'minimal-process.wasm'\n");
+    eventually("the next version", async || (serving(&server).await != before).then_some(())).await;
+    server.logged("of its compile", |line| line["message"] == "compiled a plugin" && line["use_case"] == "puppet").await;
+    assert!(child_of(server.pid(), length).is_some(), "the upload ended too early");
+    assert!(uploads.try_join_next().is_none(), "no upload has ended");
+}
+
+#[tokio::test]
+async fn a_push_with_a_key_signs_a_version_that_was_pushed_without() {
+    let (server, bundles) = taking_uploads().await;
+    let scratch = tempfile::tempdir().unwrap();
+    let key = scratch.path().join("key").display().to_string();
+    cli(&["key", "new", &key]).await.expect(0);
+    bundles.write("puppet", &says("later"));
+    push(&server, &bundles, &[]).await.expect(0);
+    store(&server, &["show", "puppet"]).await.expect(0).says(&["nobody"]);
+    push(&server, &bundles, &["--key", &key]).await.expect(0).says(&["signed by", "already"]);
+    store(&server, &["show", "puppet"]).await.expect(0).says(&["(not checked: no --trusted-keys)"]);
+}
+
+#[tokio::test]
+async fn an_upload_beyond_the_stores_quota_is_refused_and_a_known_version_is_not() {
+    // Room for one bundle and not for two.
+    let quota = std::fs::metadata(guest("puppet")).unwrap().len() * 3 / 2;
+    let server = Server::builder().key(KEY).arguments(&["--store-quota", &format!("{}KiB", quota >> 10)]).test_clock().start().await;
+    let bundles = UseCases::new();
+    bundles.write("puppet", &says("fits"));
+    push(&server, &bundles, &[]).await.expect(0);
+    let first = serving(&server).await;
+    bundles.write("puppet", &says("does not fit"));
+    let refused = put(&server, "puppet", tar(&bundles)).await.expect_fault(507, "store-full");
+    assert!(text(&refused, "detail").contains("use-case prune"), "{refused}");
+    assert_eq!(serving(&server).await, first);
+    bundles.write("puppet", &says("fits"));
+    push(&server, &bundles, &[]).await.expect(0).says(&["already"]);
 }
 
 #[tokio::test]

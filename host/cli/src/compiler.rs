@@ -13,10 +13,18 @@ use crate::when;
 /// Name of the hidden command that compiles one plugin.
 pub const COMMAND: &str = "compile-plugin";
 
+/// The quota of the cache of machine code.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct CacheQuota {
+    /// Most machine code in the cache, such as 8GiB; what was used least recently is deleted beyond it
+    #[arg(long, env = "POSTDATE_CACHE_QUOTA", value_name = "SIZE", default_value = "8GiB", value_parser = memory)]
+    pub cache_quota: u64,
+}
+
 /// Limits for compiling one plugin.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Limits {
-    /// Longest wall-clock time for compiling a plugin, with any number of processors [default: 5m]
+    /// Most processor time for compiling a plugin; four times as much may pass on a busy machine [default: 5m]
     #[arg(long, env = TIME_VARIABLE, value_name = "DURATION", value_parser = time)]
     compile_time: Option<Duration>,
 
@@ -39,7 +47,7 @@ fn time(text: &str) -> Result<Duration, String> {
     if time < Duration::from_secs(1) { Err("must be at least 1s".to_owned()) } else { Ok(time) }
 }
 
-fn memory(text: &str) -> Result<u64, &'static str> {
+pub fn memory(text: &str) -> Result<u64, &'static str> {
     parse_memory(text).ok_or("write it as 512MiB or 4GiB")
 }
 

@@ -4,6 +4,7 @@ mod api_key;
 mod aws;
 mod body;
 mod client;
+mod compile_cache;
 mod compiler;
 mod dead_letter;
 mod key;
@@ -46,6 +47,8 @@ struct Cli {
 enum Command {
     /// Run a server on this machine
     Serve(serve::Serve),
+    /// Compile all plugins of a server ahead of its start, for example before an upgrade
+    CompileCache(compile_cache::CompileCache),
     /// Check, test and try plugins, without a server
     Plugin(plugin::PluginCommand),
     /// Post, follow, list, cancel, move and retry requests
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(arguments) => async_runtime()?.block_on(serve::run(arguments)),
+        Command::CompileCache(arguments) => async_runtime()?.block_on(compile_cache::run(arguments)),
         Command::Plugin(command) => async_runtime()?.block_on(plugin::run(command)),
         Command::Request(command) => async_runtime()?.block_on(request::run(command)),
         Command::UseCase(command) => async_runtime()?.block_on(use_case::run(command)),

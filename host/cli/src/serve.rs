@@ -20,7 +20,7 @@ use postdate_runtime::{Lifetime, SecretName};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::compiler::Limits;
+use crate::compiler::{self, CacheQuota, Limits};
 use crate::{logging, output, when};
 
 /// Exit code after a second SIGINT: 128 plus the signal's number, as in shells.
@@ -55,6 +55,10 @@ pub struct Serve {
     /// Public keys, separated by commas, that bundles must be signed with, as `postdate key show` prints them; without any, every bundle is loaded
     #[arg(long, env = "POSTDATE_TRUSTED_KEYS", value_name = "KEYS", value_parser = Trust::parse)]
     trusted_keys: Option<Trust>,
+
+    /// Names, separated by commas, that signed uploads must be for: see `use-case push --audience` [default: http://ADDRESS:PORT]
+    #[arg(long, env = "POSTDATE_STORE_NAME", value_name = "NAMES", value_delimiter = ',')]
+    store_name: Vec<String>,
 
     /// Run on a clock that only POST /test-clock moves; it starts at this time, or continues where it stopped
     #[arg(
@@ -103,6 +107,13 @@ pub struct Serve {
 
     #[command(flatten)]
     limits: Limits,
+
+    #[command(flatten)]
+    cache: CacheQuota,
+
+    /// Most bytes of all versions of use cases in DATA/store, such as 16GiB; an upload beyond it is refused
+    #[arg(long, env = "POSTDATE_STORE_QUOTA", value_name = "SIZE", default_value = "16GiB", value_parser = compiler::memory)]
+    store_quota: u64,
 
     /// TOML file with the secrets of use cases, which only its owner may read; without it, secrets come from the environment (see --allow-secret)
     #[arg(long, env = "POSTDATE_SECRETS_FILE", value_name = "FILE")]
@@ -159,6 +170,7 @@ impl Serve {
             data: self.data,
             use_cases: self.use_cases,
             trust: self.trusted_keys.unwrap_or_default(),
+            store_names: self.store_name,
             test_clock: self.test_clock,
             api_key: self.api_key.filter(|key| !key.trim().is_empty()),
             keys_file: self.keys_file,
@@ -169,6 +181,8 @@ impl Serve {
             allow_egress: self.allow_egress,
             ca_files: self.ca_file,
             compiler: self.limits.compiler(),
+            store_quota: self.store_quota,
+            cache_quota: self.cache.cache_quota,
             secrets_file: self.secrets_file,
             allow_secret: self.allow_secret,
             secrets_lifetime: self.secrets_lifetime,

@@ -57,7 +57,7 @@ pub async fn run(command: UseCaseCommand) -> anyhow::Result<ExitCode> {
         UseCaseAction::Push(arguments) => push::run(arguments, connection).await,
         UseCaseAction::Show(arguments) => show::run(arguments).await,
         UseCaseAction::Diff(arguments) => diff::run(arguments).await,
-        UseCaseAction::Rollback(arguments) => rollback::run(arguments).await,
+        UseCaseAction::Rollback(arguments) => rollback::run(arguments, connection).await,
         UseCaseAction::Prune(arguments) => prune::run(arguments, connection).await,
     }
 }

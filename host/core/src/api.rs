@@ -91,18 +91,22 @@ where
 
     /// Returns the state of the service; its details only to a caller with the scope `operate`.
     async fn health(&self, call: &ApiRequest) -> Answer {
+        let id = call.id;
         if !call.caller.may(Scope::Operate) {
-            return Answer { status: StatusCode::OK, id: call.id, body: json!({ "status": "ok" }), location: None };
+            return Answer { status: StatusCode::OK, id, body: json!({ "status": "ok" }), location: None };
         }
-        let broken: Vec<Value> = self
-            .use_cases
-            .list()
-            .await
-            .into_iter()
-            .filter_map(|info| info.error.map(|error| json!({ "useCase": info.name, "error": error })))
-            .collect();
-        let body = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "brokenUseCases": broken });
-        Answer { status: StatusCode::OK, id: call.id, body, location: None }
+        let all = self.use_cases.list().await;
+        let broken = all.iter().filter_map(|info| Some(json!({ "useCase": info.name, "error": info.error.as_ref()? })));
+        let loading = all
+            .iter()
+            .filter_map(|info| Some(json!({ "useCase": info.name, "version": info.version, "since": info.update.as_ref()?.since })));
+        let body = json!({
+            "status": "ok",
+            "version": env!("CARGO_PKG_VERSION"),
+            "brokenUseCases": broken.collect::<Vec<_>>(),
+            "loadingUseCases": loading.collect::<Vec<_>>(),
+        });
+        Answer { status: StatusCode::OK, id, body, location: None }
     }
 
     /// Lists the use cases that the caller sees. The error of one may quote its manifest and name files of the host, so only those who

@@ -5,6 +5,7 @@
 //! accepted requests are pinned to a version. Uploads are kept there as well.
 
 mod loads;
+mod prepare;
 mod sources;
 mod upload;
 
@@ -22,7 +23,7 @@ use postdate_core::ports::{Bundle, UseCaseError, UseCaseInfo, UseCases};
 use postdate_core::request::Request;
 use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 use postdate_runtime::trust::{Envelope, Trust};
-use postdate_runtime::{LoadError, LoadedBundle, Runtime, Secrets, read_bundle_dir};
+use postdate_runtime::{LoadError, LoadedBundle, Need, Runtime, Secrets, read_bundle_dir};
 use postdate_store::{By, Directory, Statement, StoreError, Versions};
 use tokio::sync::watch;
 use tokio::task::Id;
@@ -30,8 +31,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pinned::Pinned;
 use loads::{Loading, Loads};
+pub use prepare::Prepared;
 use sources::{Found, Sources};
 pub use upload::UploadError;
+use upload::UploadQueue;
 
 const POLL: Duration = Duration::from_millis(500);
 /// Delay before a load that failed for a transient reason is retried.
@@ -45,19 +48,35 @@ pub struct Catalog {
     inner: Arc<Inner>,
 }
 
+/// The places of a catalog, and its rules for uploads.
+pub struct CatalogOptions {
+    /// A directory with one directory for each use case.
+    pub directory: PathBuf,
+    /// The server's own store.
+    pub store: PathBuf,
+    /// Most bytes of the store's files. An upload beyond it is refused.
+    pub store_quota: u64,
+    pub trust: Trust,
+    /// Names that a signed upload may be for. They are not checked without keys in `trust`.
+    pub names: Vec<String>,
+}
+
 struct Inner {
     runtime: Runtime,
     secrets: Secrets,
     sources: Sources,
     /// Every version that served, and every uploaded version.
     store: Versions<Directory>,
+    store_quota: u64,
     trust: Trust,
+    names: Vec<String>,
     entries: RwLock<BTreeMap<String, Entry>>,
     pinned: Pinned<LoadedBundle>,
     /// True once every use case that was found is loaded or refused.
     settled: watch::Sender<bool>,
     /// Number of uploads so far. A poll that began before the latest upload has stale results.
     uploads: AtomicU64,
+    queue: UploadQueue,
 }
 
 /// The state of one use case.
@@ -100,9 +119,10 @@ impl Entry {
 }
 
 impl Catalog {
-    /// Finds the use cases of `directory` and of the store at `store`, and loads none: see [`Self::watch`]. Fails if `directory` is
-    /// missing or either cannot be read.
-    pub fn open(runtime: Runtime, secrets: Secrets, directory: PathBuf, store: PathBuf, trust: Trust) -> anyhow::Result<Self> {
+    /// Finds the use cases of the options' directory and store, and loads none: see [`Self::watch`]. Fails if the directory is missing
+    /// or either cannot be read.
+    pub fn open(runtime: Runtime, secrets: Secrets, options: CatalogOptions) -> anyhow::Result<Self> {
+        let CatalogOptions { directory, store, store_quota, trust, names } = options;
         anyhow::ensure!(
             directory.is_dir(),
             "the directory of use cases {} is not there; name it with --use-cases, with a directory per use case in it",
@@ -114,7 +134,20 @@ impl Catalog {
         let (settled, _) = watch::channel(false);
         let store = Versions::new(Directory::new(store));
         let (entries, pinned, uploads) = (RwLock::new(entries), Pinned::default(), AtomicU64::default());
-        let inner = Inner { runtime, secrets, sources, store, trust, entries, pinned, settled, uploads };
+        let inner = Inner {
+            runtime,
+            secrets,
+            sources,
+            store,
+            store_quota,
+            trust,
+            names,
+            entries,
+            pinned,
+            settled,
+            uploads,
+            queue: UploadQueue::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -211,7 +244,15 @@ impl Catalog {
     }
 
     async fn load(&self, name: &str, found: &Found) -> anyhow::Result<Arc<LoadedBundle>> {
-        let (source, statement) = match found {
+        let (source, statement) = self.read(name, found).await?;
+        let bundle = self.load_source(name, &source, Need::Start).await?;
+        self.keep(name, &source, &statement).await?;
+        Ok(Arc::new(bundle))
+    }
+
+    /// Reads the files of a use case, with their statement. Fails if they are not signed as this server requires.
+    async fn read(&self, name: &str, found: &Found) -> anyhow::Result<(BundleSource, Envelope)> {
+        match found {
             Found::Bundle { place, .. } => {
                 anyhow::ensure!(
                     !self.inner.trust.is_required(),
@@ -222,18 +263,15 @@ impl Catalog {
                 let source = read_bundle_dir(place)?;
                 let by = By { name: "directory", now: Utc::now() };
                 let statement = Statement::new(&source.use_case()?.name, &source, by).to_envelope();
-                (source, statement)
+                Ok((source, statement))
             }
             Found::Current { root, .. } => {
                 let store = Versions::new(Directory::new(root));
                 let (current, _) = store.current(name).await?;
                 let (_, statement) = store.statement(name, &current.version, &self.inner.trust).await?;
-                (store.source(name, &current.version, &self.inner.trust).await?, statement)
+                Ok((store.source(name, &current.version, &self.inner.trust).await?, statement))
             }
-        };
-        let bundle = self.load_source(name, &source).await?;
-        self.keep(name, &source, &statement).await?;
-        Ok(Arc::new(bundle))
+        }
     }
 
     /// Loads a version that is not current. Concurrent callers share one load.
@@ -241,7 +279,7 @@ impl Catalog {
         let load = async {
             let loaded = async {
                 let source = self.inner.store.source(name, version, &self.inner.trust).await?;
-                self.load_source(name, &source).await
+                self.load_source(name, &source, Need::Due).await
             };
             loaded.await.map_err(|error: anyhow::Error| {
                 let detail = format!("version {version} of use case {name} cannot be had: {error:#}");
@@ -257,13 +295,13 @@ impl Catalog {
         fire::lease(self.entries().get(&request.use_case).and_then(|entry| entry.serving.as_deref()), request)
     }
 
-    async fn load_source(&self, name: &str, source: &BundleSource) -> anyhow::Result<LoadedBundle> {
+    async fn load_source(&self, name: &str, source: &BundleSource, need: Need) -> anyhow::Result<LoadedBundle> {
         let manifest_name = source.use_case()?.name;
         anyhow::ensure!(
             manifest_name == name,
             "the use case is to be called {name:?}, and its {MANIFEST_FILE} says {manifest_name:?}: make them equal"
         );
-        Ok(self.inner.runtime.load(source, &self.inner.secrets).await?)
+        Ok(self.inner.runtime.load_for(source, &self.inner.secrets, need).await?)
     }
 
     /// Stores a version for the requests that will be pinned to it, durably, before the first of them is accepted.

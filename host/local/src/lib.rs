@@ -26,10 +26,11 @@ use postdate_core::time;
 use postdate_deliver::HttpDeliver;
 use postdate_egress::{Egress, Network, read_authorities};
 use postdate_runtime::trust::Trust;
-use postdate_runtime::{CompileWith, Options, Runtime, SecretName};
+use postdate_runtime::{CompileWith, Options, Runtime, SecretName, Secrets};
 use tokio_util::sync::CancellationToken;
 
-use catalog::Catalog;
+pub use catalog::Prepared;
+use catalog::{Catalog, CatalogOptions};
 use clock::Clock;
 use ledger::SqliteLedger;
 pub use server::HostName;
@@ -46,6 +47,9 @@ const ANSWER_WAIT: Duration = Duration::from_secs(2);
 /// How long the start waits for new plugins before it reports that it is ready. The server answers calls meanwhile. Compiling a
 /// plugin that contains an interpreter takes tens of seconds.
 const START_WAIT: Duration = Duration::from_mins(1);
+/// Directories of the data directory: versions of use cases, and machine code.
+const STORE_DIR: &str = "store";
+const CACHE_DIR: &str = "compiled";
 /// Name of the ledger's setting that says which kind of clock a data directory belongs to.
 const CLOCK_SETTING: &str = "clock";
 
@@ -59,6 +63,8 @@ pub struct ServeOptions {
     pub use_cases: PathBuf,
     /// Keys whose bundles are loaded.
     pub trust: Trust,
+    /// Names that signed uploads are for. Empty stands for the URL of the listening address.
+    pub store_names: Vec<String>,
     pub test_clock: Option<TestClockStart>,
     /// Key that may do everything.
     pub api_key: Option<String>,
@@ -79,6 +85,10 @@ pub struct ServeOptions {
     pub ca_files: Vec<PathBuf>,
     /// How plugins are compiled. A server must not compile in its own process.
     pub compiler: CompileWith,
+    /// Most bytes of the store of use cases. An upload beyond it is refused.
+    pub store_quota: u64,
+    /// Most bytes of the cache of machine code.
+    pub cache_quota: u64,
     /// The file with secrets of use cases. `None` takes them from the environment.
     pub secrets_file: Option<PathBuf>,
     /// Environment variables that use cases may have as secrets, besides those that begin with `SECRET_`.
@@ -128,9 +138,25 @@ pub async fn serve(
     let concurrency = options.concurrency.max(1);
     // Running requests never take the slots of validators: a slow target must not block new requests.
     let slots = u32::try_from(concurrency).unwrap_or(u32::MAX).saturating_add(VALIDATOR_SLOTS);
-    let cache = Some(options.data.join("compiled"));
-    let runtime = Runtime::new(Options { slots, cache, compiler: options.compiler, network: network.clone(), ..Options::default() })?;
-    let catalog = Catalog::open(runtime, secrets, options.use_cases, options.data.join("store"), options.trust)?;
+    let cache = Some(options.data.join(CACHE_DIR));
+    let runtime = Runtime::new(Options {
+        slots,
+        cache,
+        cache_quota: options.cache_quota,
+        compiler: options.compiler,
+        network: network.clone(),
+        ..Options::default()
+    })?;
+    let address = listener.local_addr()?;
+    let names = if options.store_names.is_empty() { vec![format!("http://{address}")] } else { options.store_names };
+    let catalog = CatalogOptions {
+        directory: options.use_cases,
+        store: options.data.join(STORE_DIR),
+        store_quota: options.store_quota,
+        trust: options.trust,
+        names,
+    };
+    let catalog = Catalog::open(runtime, secrets, catalog)?;
 
     let wake = Wake::default();
     let deliver = HttpDeliver::new(clock.clone(), network).context("cannot make the HTTP client")?;
@@ -148,7 +174,6 @@ pub async fn serve(
 
     let stop = CancellationToken::new();
     let watcher = tokio::spawn(catalog.clone().watch(stop.clone()));
-    let address = listener.local_addr()?;
     let mut shutdown = std::pin::pin!(shutdown);
     if unless(shutdown.as_mut(), has_use_cases(&catalog, ANSWER_WAIT)).await.is_none() {
         stop.cancel();
@@ -174,6 +199,34 @@ pub async fn serve(
     timer.await.context("the timer failed")?;
     watcher.await.context("the watcher of the use cases failed")?;
     Ok(())
+}
+
+/// Options of [`fill_cache`]; the same as those of the server.
+#[derive(Debug, Clone)]
+pub struct CacheOptions {
+    pub data: PathBuf,
+    pub use_cases: PathBuf,
+    pub trust: Trust,
+    pub compiler: CompileWith,
+    pub cache_quota: u64,
+}
+
+/// Compiles every version of a server's use cases into its cache of machine code. Needs no secret. A server, also one of another
+/// release, may use the data directory meanwhile.
+pub async fn fill_cache(options: CacheOptions, on_end: impl FnMut(Prepared)) -> anyhow::Result<()> {
+    anyhow::ensure!(options.data.is_dir(), "there is no data directory {}: name it with --data", options.data.display());
+    let cache = Some(options.data.join(CACHE_DIR));
+    // The number of slots is no part of the machine code.
+    let runtime = Options { slots: 1, cache, cache_quota: options.cache_quota, compiler: options.compiler, ..Options::default() };
+    let catalog = CatalogOptions {
+        directory: options.use_cases,
+        store: options.data.join(STORE_DIR),
+        store_quota: 0,
+        trust: options.trust,
+        names: Vec::new(),
+    };
+    let secrets = Secrets::of(|_| Some(String::new()));
+    Catalog::open(Runtime::new(runtime)?, secrets, catalog)?.prepare(on_end).await
 }
 
 /// Returns the network of plugins and targets. `is_laptop` is true if nobody but this machine's users can reach the server.

@@ -245,9 +245,9 @@ async fn use_case(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Li
     let name = parts.uri.path().strip_prefix("/use-cases/").unwrap_or_default();
     let answer = async {
         let (caller, body) = authenticated(&app, &parts, body).await?;
-        upload::check(&app, &caller, name).map_err(closing)?;
+        let place = upload::enter(&app, &caller, name).map_err(closing)?;
         check_encoding(&parts.headers).and_then(|()| check_type(&parts.headers, upload::is_tar, upload::TAR)).map_err(closing)?;
-        upload::put(&app, name, body, &link).await
+        upload::put(&app, name, body, &link, place).await
     };
     respond(id, answer.await)
 }

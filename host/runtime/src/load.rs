@@ -11,7 +11,7 @@ use wasmtime::component::InstancePre;
 use crate::bindings::processor::ProcessorPre;
 use crate::bindings::validator::ValidatorPre;
 use crate::call::guest::GuestState;
-use crate::code::compile::{Subject, blocking};
+use crate::code::compile::{Need, Subject, blocking};
 use crate::engine::runtime::{Inner, Runtime};
 use crate::secrets::Secrets;
 
@@ -29,18 +29,24 @@ pub use plugin::{LoadedBundle, Plugin};
 
 /// The source of a plugin's machine code.
 enum Code {
-    Wasm(Bytes),
+    Wasm(Bytes, Need),
     Precompiled(precompiled::ListedCode),
 }
 
 impl Runtime {
-    /// Loads a bundle: compiles its plugins, or finds them in the cache, and makes every check that needs no call.
+    /// Loads a bundle: see [`Self::load_for`].
     pub async fn load(&self, source: &BundleSource, secrets: &Secrets) -> Result<LoadedBundle, LoadError> {
+        self.load_for(source, secrets, Need::Start).await
+    }
+
+    /// Loads a bundle: compiles its plugins, or finds them in the cache, and makes every check that needs no call. `need` decides which
+    /// compile is next where several wait.
+    pub async fn load_for(&self, source: &BundleSource, secrets: &Secrets, need: Need) -> Result<LoadedBundle, LoadError> {
         let use_case = Arc::new(source.use_case()?);
         let wasm = |role| {
             // `use_case()` has checked that the file is there.
             let wasm = use_case.plugin(role).and_then(|spec| source.files.get(&spec.plugin)).cloned().unwrap_or_default();
-            Some(Ok(Code::Wasm(wasm)))
+            Some(Ok(Code::Wasm(wasm, need)))
         };
         self.load_roles(source, Arc::clone(&use_case), &source.version(), secrets, wasm).await
     }
@@ -118,9 +124,9 @@ impl Code {
     async fn link(self, inner: &Arc<Inner>, subject: Subject<'_>) -> Result<InstancePre<GuestState>, Refused> {
         let (shared, role) = (Arc::clone(inner), subject.role);
         match self {
-            Self::Wasm(wasm) => {
+            Self::Wasm(wasm, need) => {
                 examine(&wasm, role).await?;
-                let component = inner.compiler.component(subject, &wasm).await?;
+                let component = inner.compiler.component(subject, &wasm, need).await?;
                 blocking(move || link::link(&shared, role, &component)).await?.map_err(Refused::Plugin)
             }
             // Starting a thread takes longer than linking such a small file.

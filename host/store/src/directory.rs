@@ -30,6 +30,11 @@ impl Directory {
         &self.root
     }
 
+    /// Returns the size of all files of the store in bytes. Blocks on the file system.
+    pub fn bytes(&self) -> io::Result<u64> {
+        bytes_below(&self.root)
+    }
+
     fn path(&self, key: &str) -> PathBuf {
         if key.is_empty() { self.root.clone() } else { self.root.join(key) }
     }
@@ -80,6 +85,28 @@ impl Objects for Directory {
         let root = self.root.clone();
         self.blocking("delete", key, move |_, path| delete(&root, path)).await
     }
+}
+
+/// Returns the size of the files below a directory. A file that is deleted meanwhile does not count.
+fn bytes_below(directory: &Path) -> io::Result<u64> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut bytes: u64 = 0;
+    for entry in entries {
+        let entry = entry?;
+        let counted = match entry.file_type() {
+            Ok(kind) if kind.is_dir() => bytes_below(&entry.path()),
+            Ok(_) => entry.metadata().map(|metadata| metadata.len()),
+            Err(error) => Err(error),
+        };
+        bytes += match counted {
+            Err(error) if error.kind() == ErrorKind::NotFound => 0,
+            counted => counted?,
+        };
+    }
+    Ok(bytes)
 }
 
 /// Reads a file, but at most one byte more than `most`. Returns `None` if it does not exist.

@@ -68,15 +68,17 @@ impl<S: Objects> Versions<S> {
         Err(self.contended(&statement_key))
     }
 
-    /// Writes the files of a version with a statement that another person made and that `trust` accepts. Keeps an existing statement if
-    /// `trust` accepts that as well.
+    /// Writes the files of a version with a statement that another person made and that `trust` accepts. A signed statement replaces
+    /// an existing one; an unsigned one does so only if `trust` does not accept the existing one.
     pub async fn publish_as(&self, use_case: &str, source: &BundleSource, statement: &Envelope, trust: &Trust) -> Result<(), StoreError> {
         let version = source.version();
         let key = statement_key(use_case, &version);
         self.put_files(use_case, &version, source).await?;
         match self.statement(use_case, &version, trust).await {
-            Ok(_) => Ok(()),
-            Err(StoreError::NoSuchVersion { .. } | StoreError::Damaged { .. }) => self.put_content(&key, statement.to_json().into()).await,
+            Ok((_, known)) if statement.signers().is_empty() || known == *statement => Ok(()),
+            Ok(_) | Err(StoreError::NoSuchVersion { .. } | StoreError::Damaged { .. }) => {
+                self.put_content(&key, statement.to_json().into()).await
+            }
             Err(error) => Err(error),
         }
     }

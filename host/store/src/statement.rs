@@ -18,6 +18,9 @@ pub struct Statement {
     pub pushed_at: DateTime<Utc>,
     /// Name that the person or program gave.
     pub pushed_by: String,
+    /// Name of the server that it was signed for; `None` if it was pushed to a store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
 }
 
 /// A statement is not accepted. Each text ends a sentence that begins with its location.
@@ -45,7 +48,20 @@ pub struct By<'a> {
 impl Statement {
     pub fn new(use_case: &str, source: &BundleSource, by: By<'_>) -> Self {
         let files = source.listing();
-        Self { use_case: use_case.to_owned(), version: version_of(&files), files, pushed_at: by.now, pushed_by: by.name.to_owned() }
+        Self {
+            use_case: use_case.to_owned(),
+            version: version_of(&files),
+            files,
+            pushed_at: by.now,
+            pushed_by: by.name.to_owned(),
+            audience: None,
+        }
+    }
+
+    /// Names the server that the version is pushed to, so that no other one takes it.
+    #[must_use]
+    pub fn for_audience(self, name: &str) -> Self {
+        Self { audience: Some(name.to_owned()), ..self }
     }
 
     /// Returns the statement in an envelope without signatures.

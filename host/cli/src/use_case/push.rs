@@ -50,6 +50,13 @@ pub struct Push {
     #[arg(long, env = "POSTDATE_KEY_FILE", value_name = "FILE")]
     key: Option<PathBuf>,
 
+    #[arg(
+        long,
+        value_name = "NAME",
+        help = "Name of the server that the signature is for: its --store-name [default: the origin of its URL]"
+    )]
+    audience: Option<String>,
+
     #[command(flatten)]
     by: ByArgument,
 
@@ -135,7 +142,8 @@ async fn to_server(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, u
         bail!("--arch is for stores: a server compiles by itself");
     }
     check(arguments, bundle).await?;
-    let mut statement = Statement::new(&use_case.name, source, arguments.by.now()).to_envelope();
+    let audience = arguments.audience.clone().unwrap_or_else(|| url.origin().ascii_serialization());
+    let mut statement = Statement::new(&use_case.name, source, arguments.by.now()).for_audience(&audience).to_envelope();
     if let Some(key) = key {
         statement.sign(key);
     }

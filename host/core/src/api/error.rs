@@ -103,7 +103,8 @@ impl ApiError {
     pub fn into_response(self, call: CorrelationId) -> Response<Bytes> {
         let Parts { status, code, detail, cause, members, headers, about } = *self.0;
         let id = about.unwrap_or(call);
-        if status.is_server_error() {
+        // A use case is loaded at each start, so each call for it meanwhile is no fault.
+        if status.is_server_error() && code != LOADING {
             tracing::error!(correlation_id = %id, code, detail, cause, "call failed");
         } else {
             // Do not log the detail, which may quote the client's input.
@@ -178,6 +179,8 @@ impl From<ArmError> for ApiError {
 }
 
 /// `Retry-After` while a use case is loaded. A plugin in Rust is compiled within seconds, one with an interpreter within a minute.
+/// The code of an answer for a use case without a loaded version.
+const LOADING: &str = "use-case-loading";
 const LOADING_RETRY_SECONDS: u64 = 10;
 
 fn unavailable(code: &'static str, detail: String, retry_after_seconds: u64) -> ApiError {
@@ -191,7 +194,7 @@ impl From<Rejection> for ApiError {
         match rejection {
             Rejection::UnknownUseCase { .. } => Self::new(StatusCode::NOT_FOUND, "unknown-use-case", detail),
             Rejection::BrokenUseCase { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "use-case-broken", detail),
-            Rejection::LoadingUseCase { .. } => unavailable("use-case-loading", detail, LOADING_RETRY_SECONDS),
+            Rejection::LoadingUseCase { .. } => unavailable(LOADING, detail, LOADING_RETRY_SECONDS),
             Rejection::Body(error) => {
                 let code = match error {
                     JsonError::Malformed(_) => "malformed-json",

@@ -5,19 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use postdate_cases::cases;
 use postdate_core::bundle::BundleSource;
 use postdate_core::ports::Bundle as _;
+use postdate_core::time::rfc3339;
 use postdate_runtime::trust::{Envelope, Trust};
-use postdate_runtime::{LoadError, LoadedBundle, SecretError};
+use postdate_runtime::{LoadError, LoadedBundle, Need, SecretError};
 use postdate_store::tarball::Upload;
-use postdate_store::{By, Look, Moved, Statement, StoreError};
+use postdate_store::{By, Current, Look, Moved, Statement, StoreError};
 
-use super::{Catalog, is_transient};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
+use super::{Catalog, Inner, is_transient};
+
+/// Most uploads that are received, wait or are checked at the same time. Each may take the size of an archive on disk
+/// and in memory.
+const MOST_UPLOADS: usize = 4;
 /// Time limit for all cases of an upload together.
 const CASES_TIME: Duration = Duration::from_mins(1);
+/// How far the clock of a machine that signs may be ahead.
+const MOST_AHEAD: TimeDelta = TimeDelta::minutes(5);
 /// Recorded as the pusher of a bundle that came without a statement.
 const UPLOADER: &str = "upload";
 
@@ -29,6 +37,12 @@ pub enum UploadError {
     /// The bundle is at fault.
     #[error("{0}")]
     Refused(String),
+    /// The store would have more bytes than its quota.
+    #[error(
+        "the store of use cases has {used} bytes, and with the bundle's {more} it would have more than its quota of {quota}: delete old versions \
+         with `postdate use-case prune`, or raise --store-quota"
+    )]
+    Full { used: u64, more: u64, quota: u64 },
     #[error("bundle.json {0}")]
     Signature(String),
     #[error(transparent)]
@@ -44,7 +58,24 @@ pub enum UploadError {
     Store(String),
 }
 
+/// The uploads of a server. They are checked one after the other, so that they leave the processors to what serves.
+pub struct UploadQueue {
+    places: Arc<Semaphore>,
+    turn: Mutex<()>,
+}
+
+impl Default for UploadQueue {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(MOST_UPLOADS)), turn: Mutex::default() }
+    }
+}
+
 impl Catalog {
+    /// Returns a place in the queue of uploads, which the caller holds until its upload has ended; `None` if the queue is full.
+    pub fn queue_upload(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.queue.places).try_acquire_owned().ok()
+    }
+
     /// Checks, stores and loads a bundle for this use case. On success the bundle is current when this function returns.
     pub async fn upload(&self, name: &str, upload: Upload, now: DateTime<Utc>) -> Result<Moved, UploadError> {
         let inner = &self.inner;
@@ -53,7 +84,7 @@ impl Catalog {
             return Err(UploadError::Elsewhere { name: name.to_owned(), place });
         }
         let store_failed = |error: StoreError| UploadError::Store(error.to_string());
-        // Read before the slow checks, so that of two concurrent uploads the later one fails with `Moved`.
+        // Read before the wait and the slow checks, so that of two concurrent uploads the later one fails with `Moved`.
         let before = match inner.store.look(name, None).await.map_err(store_failed)? {
             Look::Current { current, etag } => Some((current, etag)),
             Look::Same | Look::NoSuchUseCase => None,
@@ -61,8 +92,17 @@ impl Catalog {
         let Upload { source, statement } = upload;
         let use_case = source.use_case().map_err(|error| UploadError::Refused(error.to_string()))?;
         use_case.check_new().map_err(|error| UploadError::Refused(error.to_string()))?;
-        let (statement, pushed_by) = checked_statement(name, &source, statement.as_ref(), &inner.trust, now)?;
-        let bundle = self.load_source(name, &source).await.map_err(|error| {
+        let (envelope, statement) = checked_statement(name, &source, statement.as_ref(), &inner.trust, now)?;
+        if inner.trust.is_required() {
+            self.check_audience(&statement)?;
+            self.check_age(&statement, before.as_ref().map(|(current, _)| current), now)
+                .await
+                .map_err(store_failed)?
+                .map_or(Ok(()), Err)?;
+        }
+        let _turn = inner.queue.turn.lock().await;
+        self.check_quota(name, &source).await?;
+        let bundle = self.load_source(name, &source, Need::Upload).await.map_err(|error| {
             let fault = match error.downcast_ref() {
                 Some(LoadError::Secret { error: SecretError::Missing { .. }, .. }) => UploadError::Secret,
                 _ if is_transient(&error) => UploadError::NotNow,
@@ -71,8 +111,8 @@ impl Catalog {
             fault(format!("{error:#}"))
         })?;
         let bundle = run_cases(bundle, &source).await?;
-        self.keep(name, &source, &statement).await.map_err(|error| UploadError::Store(format!("{error:#}")))?;
-        let by = By { name: &pushed_by, now };
+        self.keep(name, &source, &envelope).await.map_err(|error| UploadError::Store(format!("{error:#}")))?;
+        let by = By { name: &statement.pushed_by, now };
         let moved = inner.store.move_current(name, bundle.version(), before, by).await.map_err(|error| match error {
             StoreError::Moved { .. } => UploadError::Moved(error),
             other => store_failed(other),
@@ -84,6 +124,67 @@ impl Catalog {
             self.uploaded(name, found, Arc::new(bundle));
         }
         Ok(moved)
+    }
+}
+
+impl Catalog {
+    /// Fails if the store would be beyond its quota. A version that it has takes no more room.
+    async fn check_quota(&self, name: &str, source: &BundleSource) -> Result<(), UploadError> {
+        let Inner { store, store_quota: quota, .. } = &*self.inner;
+        if store.statement(name, &source.version(), &Trust::default()).await.is_ok() {
+            return Ok(());
+        }
+        let objects = store.objects().clone();
+        let used = tokio::task::spawn_blocking(move || objects.bytes()).await.map_err(std::io::Error::other).flatten();
+        let used = used.map_err(|error| UploadError::Store(error.to_string()))?;
+        let more = source.files.values().fold(0, |sum: u64, content| sum.saturating_add(content.len() as u64));
+        let (is_full, quota) = (used.saturating_add(more) > *quota, *quota);
+        if is_full { Err(UploadError::Full { used, more, quota }) } else { Ok(()) }
+    }
+
+    /// Fails if a signed statement is for another server.
+    fn check_audience(&self, statement: &Statement) -> Result<(), UploadError> {
+        let names = &self.inner.names;
+        if statement.audience.as_ref().is_some_and(|audience| names.contains(audience)) {
+            return Ok(());
+        }
+        let found = statement.audience.as_ref().map_or_else(|| "no server".to_owned(), |audience| format!("{audience:?}"));
+        Err(UploadError::Signature(format!(
+            "is signed for {found}, and this server is {names:?}: push with --audience, or start the server with --store-name"
+        )))
+    }
+
+    /// Returns an error if the statement was signed before one of a version that serves or served, so that nobody but a signer brings
+    /// an old version back. The very version that serves may be sent again.
+    async fn check_age(
+        &self,
+        statement: &Statement,
+        current: Option<&Current>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<UploadError>, StoreError> {
+        if statement.pushed_at > now + MOST_AHEAD {
+            let reason =
+                format!("is dated {}, which is in the future: set the clock of the machine that signs", rfc3339(statement.pushed_at));
+            return Ok(Some(UploadError::Signature(reason)));
+        }
+        let Some(current) = current else { return Ok(None) };
+        let former = current.former.iter().map(|former| &former.version);
+        for version in std::iter::once(&current.version).chain(former) {
+            let known = match self.inner.store.statement(&statement.use_case, version, &Trust::default()).await {
+                Ok((known, _)) => known,
+                Err(StoreError::NoSuchVersion { .. } | StoreError::Damaged { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let is_repeat = statement.version == current.version && statement.pushed_at == known.pushed_at;
+            if statement.pushed_at <= known.pushed_at && !is_repeat {
+                return Ok(Some(UploadError::Signature(format!(
+                    "is of {}, and version {version} is of {}: sign it again with `use-case push`, or go back with `use-case rollback`",
+                    rfc3339(statement.pushed_at),
+                    rfc3339(known.pushed_at),
+                ))));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -105,7 +206,7 @@ async fn run_cases(bundle: LoadedBundle, source: &BundleSource) -> Result<Loaded
     loaded.map_err(|error| UploadError::Refused(error.to_string()))
 }
 
-/// Returns the statement of the bundle and the pusher that it names. Without a sent statement, makes an unsigned one. Fails with
+/// Returns the statement of the bundle, signed and plain. Without a sent statement, makes an unsigned one. Fails with
 /// `Signature` if the statement is of other files or lacks a required signature.
 fn checked_statement(
     name: &str,
@@ -113,11 +214,11 @@ fn checked_statement(
     sent: Option<&Bytes>,
     trust: &Trust,
     now: DateTime<Utc>,
-) -> Result<(Envelope, String), UploadError> {
+) -> Result<(Envelope, Statement), UploadError> {
     let Some(sent) = sent else {
         let own = Statement::new(name, source, By { name: UPLOADER, now }).to_envelope();
-        Statement::open(&own, trust, name, &source.version()).map_err(|error| UploadError::Signature(error.to_string()))?;
-        return Ok((own, UPLOADER.to_owned()));
+        let statement = Statement::open(&own, trust, name, &source.version());
+        return Ok((own, statement.map_err(|error| UploadError::Signature(error.to_string()))?));
     };
     let envelope = Envelope::parse(sent).map_err(|error| UploadError::Signature(error.to_string()))?;
     let statement =
@@ -125,5 +226,5 @@ fn checked_statement(
     if statement.files != source.listing() {
         return Err(UploadError::Signature("is of other files than those of the archive".to_owned()));
     }
-    Ok((envelope, statement.pushed_by))
+    Ok((envelope, statement))
 }

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::catalog::CatalogOptions;
 
 const SHORT: Duration = Duration::from_millis(600);
 const LIMITS: Limits = Limits { head: SHORT, body: SHORT, upload: Duration::from_mins(1), answer: SHORT, connections: 8 };
@@ -32,7 +33,14 @@ impl Server {
         let data = directory.path();
         let runtime = Runtime::new(Options { slots: 1, cache: None, ..Options::default() }).unwrap();
         let secrets = Secrets::none();
-        let use_cases = Catalog::open(runtime, secrets, data.to_owned(), data.join("store"), Trust::new(Vec::new())).unwrap();
+        let options = CatalogOptions {
+            directory: data.to_owned(),
+            store: data.join("store"),
+            store_quota: u64::MAX,
+            trust: Trust::default(),
+            names: Vec::new(),
+        };
+        let use_cases = Catalog::open(runtime, secrets, options).unwrap();
         let ledger = SqliteLedger::open(&data.join("ledger.sqlite")).unwrap();
         let api = Api { use_cases, ledger, scheduler: Wake::default(), base_path: String::new() };
         let auth = Auth::open(Some("key"), None, true).unwrap();

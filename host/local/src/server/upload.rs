@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use chrono::Utc;
-use http::StatusCode;
+use http::{StatusCode, header};
 use http_body_util::BodyExt as _;
 use postdate_core::access::{Caller, Scope};
 use postdate_core::api::ApiError;
 use postdate_core::use_case::is_use_case_name;
 use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Upload};
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::connections::Link;
@@ -27,8 +28,12 @@ pub fn is_tar(essence: &str) -> bool {
     ["application/x-tar", "application/tar"].contains(&essence)
 }
 
-/// Fails if the caller may not upload this use case, with 403, also on a server without keys; with 404 for a malformed name.
-pub fn check(app: &App, caller: &Caller, name: &str) -> Result<(), ApiError> {
+/// `Retry-After` of an upload that found the queue full: about the time of one that compiles a plugin with an interpreter.
+const QUEUE_RETRY_SECONDS: &str = "30";
+
+/// Fails if the caller may not upload this use case: with 403, also on a server without keys, with 404 for a malformed name, and with 503
+/// while the queue is full. Returns the place in the queue, which is taken before the body, since a body takes disk.
+pub fn enter(app: &App, caller: &Caller, name: &str) -> Result<OwnedSemaphorePermit, ApiError> {
     if !app.auth.has_keys() {
         // A manifest can grant its plugins any secret of the server, so not everybody who reaches the port may upload one.
         let detail = "uploads need an API key: start the server with --keys-file or POSTDATE_API_KEY, or copy the bundle to its directory of use cases";
@@ -39,11 +44,12 @@ pub fn check(app: &App, caller: &Caller, name: &str) -> Result<(), ApiError> {
         let detail = format!("{name:?} is not the name of a use case: 1 to 32 of a-z, 0-9 and \"-\"");
         return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown-use-case", detail));
     }
-    Ok(caller.require_use_case(name)?)
+    caller.require_use_case(name)?;
+    app.api.use_cases.queue_upload().ok_or_else(queue_full)
 }
 
-/// Receives and loads the bundle. Call [`check`] first. Returns the body of the answer, which names the current version.
-pub async fn put(app: &App, name: &str, body: Body, link: &Arc<Link>) -> Result<Value, ApiError> {
+/// Receives and loads the bundle. Returns the body of the answer, which names the current version.
+pub async fn put(app: &App, name: &str, body: Body, link: &Arc<Link>, _place: OwnedSemaphorePermit) -> Result<Value, ApiError> {
     let received = timeout(app.limits.upload, receive(body, &app.scratch, app.limits, link));
     let archive = received.await.map_err(|_| upload_timeout(app.limits))??;
     let _work = link.work();
@@ -78,6 +84,9 @@ async fn receive(mut body: Body, scratch: &Path, limits: Limits, link: &Link) ->
 fn upload_timeout(limits: Limits) -> ApiError {
     let detail = format!("the archive did not arrive within {:?}: send it again, on a faster connection", limits.upload);
     closing(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail))
+fn queue_full() -> ApiError {
+    let detail = "as many uploads as the server takes are being checked: send this one again later";
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "uploads-busy", detail).with_header(header::RETRY_AFTER, QUEUE_RETRY_SECONDS)
 }
 
 fn refused(error: &TarballError) -> ApiError {
@@ -93,6 +102,7 @@ fn fault(error: &UploadError) -> ApiError {
         UploadError::Elsewhere { .. } => (StatusCode::CONFLICT, "served-from-directory"),
         UploadError::Moved(_) => (StatusCode::CONFLICT, "use-case-moved"),
         UploadError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bundle-refused"),
+        UploadError::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "store-full"),
         UploadError::Secret(_) => (StatusCode::UNPROCESSABLE_ENTITY, "secret-missing"),
         UploadError::Signature(_) => (StatusCode::FORBIDDEN, "signature-refused"),
         UploadError::NotNow(_) => (StatusCode::SERVICE_UNAVAILABLE, "upload-failed"),

@@ -4,12 +4,13 @@
 //! and refused if others can write to it. The digest beside each file detects accidents, such as a full disk or a bad block. It does not
 //! protect against an attacker, who can change the digest together with the file.
 
-use std::fs;
+use std::fs::{self, FileTimes};
 use std::hash::{Hash, Hasher};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use postdate_core::bundle::hex;
 use sha2::{Digest, Sha256};
@@ -18,12 +19,17 @@ use wasmtime::component::Component;
 
 use crate::code::deserialize;
 
+/// Extension of a file with machine code.
+const CODE: &str = "cwasm";
+
 /// A cache in a private directory.
 #[derive(Debug)]
 pub struct Cache {
     dir: PathBuf,
     /// Digest of the compiler's settings and wasmtime's full version.
     engine: [u8; 32],
+    /// Most bytes of machine code.
+    quota: u64,
 }
 
 /// A directory cannot be the cache.
@@ -44,7 +50,7 @@ pub enum CacheError {
 
 impl Cache {
     /// Opens a cache. Creates the directory, or checks the existing one.
-    pub fn open(dir: &Path, engine: &Engine) -> Result<Self, CacheError> {
+    pub fn open(dir: &Path, engine: &Engine, quota: u64) -> Result<Self, CacheError> {
         let io = |reason| CacheError::Io { dir: dir.to_owned(), reason };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
         let metadata = fs::metadata(dir).map_err(io)?;
@@ -61,7 +67,7 @@ impl Cache {
         let mut hasher = StableHasher(Sha256::new());
         // Wasmtime's full version is part of this hash.
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Ok(Self { dir: dir.to_owned(), engine: hasher.0.finalize().into() })
+        Ok(Self { dir: dir.to_owned(), engine: hasher.0.finalize().into(), quota })
     }
 
     /// Returns the component that these bytes compile to, if it is cached and undamaged.
@@ -76,7 +82,11 @@ impl Cache {
             return None;
         }
         match deserialize::load_file(engine, &file) {
-            Ok(component) => Some(component),
+            Ok(component) => {
+                // For `evict`. Set here, because most file systems are mounted so that a read seldom sets it.
+                let _ = file.set_times(FileTimes::new().set_accessed(SystemTime::now()));
+                Some(component)
+            }
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "a compiled plugin in the cache cannot be loaded, and is compiled again");
                 None
@@ -96,7 +106,41 @@ impl Cache {
         draft.keep_as(&path)?;
         // The digest is written last: code without a digest is ignored.
         self.draft(hex(&Sha256::digest(code)).as_bytes())?.keep_as(&digest_path(&path))?;
+        if let Err(error) = self.evict(&path) {
+            tracing::warn!(%error, dir = %self.dir.display(), "the cache of compiled plugins could not be made smaller");
+        }
         Ok(Ok(component))
+    }
+
+    /// Deletes the code that was used least recently, until the rest is within the quota. Keeps `new`. Code that is in use stays mapped.
+    fn evict(&self, new: &Path) -> std::io::Result<()> {
+        let mut all = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            // Another process may have deleted the file meanwhile.
+            if path.extension().is_some_and(|extension| extension == CODE)
+                && let Ok(metadata) = fs::metadata(&path)
+            {
+                all.push((metadata.accessed()?, metadata.len(), path));
+            }
+        }
+        all.sort();
+        let mut bytes: u64 = all.iter().map(|(_, bytes, _)| bytes).sum();
+        for (_, freed, path) in all.iter().filter(|(_, _, path)| path != new) {
+            if bytes <= self.quota {
+                break;
+            }
+            tracing::debug!(path = %path.display(), "deleting a compiled plugin, since the cache is beyond its quota");
+            // The digest goes first: code without one is ignored.
+            for file in [&digest_path(path), path] {
+                match fs::remove_file(file) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            bytes -= freed;
+        }
+        Ok(())
     }
 
     /// Writes a draft under another name, so that no reader sees half a file, and a process that has the old file mapped keeps it.
@@ -113,7 +157,7 @@ impl Cache {
         let mut key = Sha256::new();
         key.update(self.engine);
         key.update(Sha256::digest(wasm));
-        self.dir.join(format!("{}.cwasm", hex(&key.finalize())))
+        self.dir.join(format!("{}.{CODE}", hex(&key.finalize())))
     }
 }
 

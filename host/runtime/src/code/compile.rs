@@ -8,12 +8,16 @@ mod absent;
 #[cfg(feature = "compile")]
 mod child;
 #[cfg(feature = "compile")]
+mod closed;
+#[cfg(feature = "compile")]
 mod compiler;
 #[cfg(feature = "compile")]
 mod cranelift;
 mod error;
 mod progress;
 mod settings;
+#[cfg(feature = "compile")]
+mod turns;
 #[cfg(feature = "compile")]
 mod worker;
 
@@ -25,6 +29,6 @@ pub use compiler::{CacheError, Compiler};
 pub use cranelift::ahead_config;
 pub use error::{CompileError, blocking};
 pub use progress::{Compiling, Progress, Subject};
-pub use settings::{CompileLimits, CompileWith, MEMORY_VARIABLE, TIME_VARIABLE};
+pub use settings::{CompileLimits, CompileWith, MEMORY_VARIABLE, Need, TIME_VARIABLE};
 #[cfg(feature = "compile")]
 pub use worker::compile_worker;

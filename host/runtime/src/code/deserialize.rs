@@ -1,10 +1,12 @@
 //! Loads machine code. Contains the only `unsafe` of the workspace.
 
 use std::fs::File;
-#[cfg(feature = "compile")]
 use std::io;
+use std::io::Read as _;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt as _;
 
+use rustix::fs::{StatVfsMountFlags, fstatvfs};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -40,7 +42,7 @@ pub fn load_file(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
     //    a component that exploits a defect of the compiler could choose the code, as it could in this process.
     // 2. A precompiled bundle (`load/precompiled.rs`). The BLAKE3 of this same open file was just compared with the one in a
     //    list that `postdate plugin compile` or `use-case push` made, and the list's wasmtime version and settings with this
-    //    host's. If the host has trusted keys, the list was signed by one of them: the holder of the key has compiled the file,
+    //    host's. Where others can change the file (`unchanging`), digest and code are those of a sealed copy. If the host has trusted keys, the list was signed by one of them: the holder of the key has compiled the file,
     //    and nobody has changed it. Without trusted keys, the operator trusts everyone who can write to the directory or the
     //    bucket.
     // 3. `load_bytes` below, for code that cannot be cached. The code has the same origin as in 1, and is in a memory file that
@@ -56,20 +58,33 @@ pub fn load_bytes(engine: &Engine, code: &[u8]) -> io::Result<wasmtime::Result<C
     Ok(load_file(engine, &memory_file(code)?))
 }
 
+/// Returns the file itself if only this user and root can change it, as in the read-only package of a Lambda function, and otherwise a
+/// copy of at most `most` bytes that nobody can change. The copy costs time and memory for the whole file.
+pub fn unchanging(file: File, most: u64) -> io::Result<File> {
+    if is_private(&file)? { Ok(file) } else { memory_file(file.take(most)) }
+}
+
+/// Returns whether nobody but this user and root can write to the file.
+fn is_private(file: &File) -> io::Result<bool> {
+    let metadata = file.metadata()?;
+    let is_read_only = fstatvfs(file)?.f_flag.contains(StatVfsMountFlags::RDONLY);
+    let owners = [0, rustix::process::geteuid().as_raw()];
+    Ok(is_read_only || owners.contains(&metadata.uid()) && metadata.mode() & 0o022 == 0)
+}
+
 /// Returns a file without a name whose content no process can change.
-#[cfg(all(feature = "compile", target_os = "linux"))]
-fn memory_file(code: &[u8]) -> io::Result<File> {
+#[cfg(target_os = "linux")]
+fn memory_file(mut code: impl io::Read) -> io::Result<File> {
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
-    use std::io::Write as _;
 
     let mut file = File::from(memfd_create("plugin", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
-    file.write_all(code)?;
+    io::copy(&mut code, &mut file)?;
     fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     Ok(file)
 }
 
-#[cfg(all(feature = "compile", not(target_os = "linux")))]
-fn memory_file(_code: &[u8]) -> io::Result<File> {
+#[cfg(not(target_os = "linux"))]
+fn memory_file(_code: impl io::Read) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "without a cache directory, this needs Linux"))
 }
 

@@ -18,6 +18,9 @@ use crate::code::compile::{CacheError, CompileWith, Compiler, Progress};
 /// The period at which deadlines are checked, and at which a busy guest yields its thread.
 pub const TICK: Duration = Duration::from_millis(10);
 
+/// Quota of the compile cache unless a host sets another, in bytes: about 80 Python plugins.
+pub const DEFAULT_CACHE_QUOTA: u64 = 8 << 30;
+
 /// A host's settings of its runtime.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -27,6 +30,8 @@ pub struct Options {
     pub max_memory: u64,
     /// Directory of the compile cache. Without it, components are compiled at each start.
     pub cache: Option<PathBuf>,
+    /// Most bytes of machine code in the cache. What was used least recently is deleted beyond it.
+    pub cache_quota: u64,
     /// The process that compiles plugins. Ignored by a host that is built without a compiler.
     pub compiler: CompileWith,
     /// Notified while a plugin is compiled.
@@ -43,6 +48,7 @@ impl Default for Options {
             slots: 64,
             max_memory: 1 << 30,
             cache: None,
+            cache_quota: DEFAULT_CACHE_QUOTA,
             compiler: CompileWith::default(),
             progress: Progress::default(),
             metering: Metering::Off,
@@ -104,8 +110,8 @@ impl Runtime {
 
     fn with_engine(engine: Engine, options: Options) -> Result<Self, RuntimeError> {
         let linker = make_linker(&engine).map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
-        let Options { metering, compiler, progress, cache, .. } = options.clone();
-        let compiler = Compiler::new(&engine, metering, compiler, progress, cache.as_deref())?;
+        let Options { metering, compiler, progress, cache, cache_quota, .. } = options.clone();
+        let compiler = Compiler::new(&engine, metering, compiler, progress, cache.as_deref().map(|dir| (dir, cache_quota)))?;
         start_clock(engine.weak()).map_err(RuntimeError::Clock)?;
         let slots = Slots::new(options.slots);
         Ok(Self { inner: Arc::new(Inner { engine, linker, slots, threads: Threads::default(), options, compiler }) })

@@ -63,6 +63,7 @@ impl ListedCode {
         let opened = open_file(&self.dir, &shown, MAX_ARTIFACT_BYTES);
         let opened = opened.map_err(|error| PrecompiledError::Unreadable(format!(": {error}")))?;
         let file = opened.ok_or_else(|| unreadable(ErrorKind::NotFound.into()))?;
+        let file = deserialize::unchanging(file, MAX_ARTIFACT_BYTES).map_err(unreadable)?;
         let length = file.metadata().map_err(unreadable)?.len();
         if length != *bytes {
             return Err(PrecompiledError::Damaged(format!("{shown} has {length} bytes, and not the {bytes} that were compiled")));

@@ -12,7 +12,7 @@ use postdate_core::use_case::MANIFEST_FILE;
 use postdate_runtime::artifacts::{ARTIFACTS_FILE, Arch, Artifact, digest, engine_hash};
 use postdate_runtime::read_precompiled_dir;
 use postdate_runtime::trust::{SecretKey, Trust};
-use postdate_store::{By, Look, Objects, PrecompiledCode, Published, StoreError, Versions, When};
+use postdate_store::{By, Look, Objects, PrecompiledCode, Published, Statement, StoreError, Versions, When};
 
 use super::places;
 
@@ -199,6 +199,23 @@ async fn a_store_with_trusted_keys_returns_only_files_that_match_a_signed_list()
     refused(&Trust::default(), "is not a signed document").await;
     store.publish(NAME, &source, by("ann", 4), Some(&ours)).await.unwrap();
     assert_eq!(store.source(NAME, &version, &only(&ours)).await.unwrap(), source);
+}
+
+#[tokio::test]
+async fn a_signed_statement_replaces_an_unsigned_one_and_not_the_reverse() {
+    let store = Versions::new(places::directory().objects.clone());
+    let (source, key, nobody) = (bundle("signed later"), key(), Trust::default());
+    let version = source.version();
+    let unsigned = Statement::new(NAME, &source, by("ann", 0)).to_envelope();
+    store.publish_as(NAME, &source, &unsigned, &nobody).await.unwrap();
+    let mut signed = Statement::new(NAME, &source, by("bob", 1)).for_audience("production").to_envelope();
+    signed.sign(&key);
+    store.publish_as(NAME, &source, &signed, &nobody).await.unwrap();
+    let (statement, envelope) = store.statement(NAME, &version, &only(&key)).await.unwrap();
+    assert_eq!((statement.pushed_by.as_str(), statement.audience.as_deref()), ("bob", Some("production")));
+    assert_eq!(envelope.signers(), [key.public().id()]);
+    store.publish_as(NAME, &source, &unsigned, &nobody).await.unwrap();
+    assert_eq!(store.statement(NAME, &version, &only(&key)).await.unwrap().1, signed);
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -2,6 +2,8 @@ use super::*;
 use crate::engine::config::{Allocation, Metering, engine_config};
 use crate::testing::guest;
 
+const QUOTA: u64 = 1 << 30;
+
 fn engine() -> Engine {
     Engine::new(&engine_config(Allocation::OnDemand, Metering::Off)).unwrap()
 }
@@ -19,7 +21,7 @@ fn cached_code_is_used_until_it_is_damaged() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("made/by/open");
     let engine = engine();
-    let cache = Cache::open(&dir, &engine).unwrap();
+    let cache = Cache::open(&dir, &engine, QUOTA).unwrap();
     assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
 
     let wasm = guest("minimal-validate");
@@ -59,14 +61,14 @@ fn code_with_and_without_metering_is_cached_separately() {
         [Metering::Off, Metering::On].map(|metering| Engine::new(&engine_config(Allocation::OnDemand, metering)).unwrap());
     let wasm = guest("minimal-validate");
     for (engine, other) in [(&plain, &metered), (&metered, &plain)] {
-        let cache = Cache::open(&dir, engine).unwrap();
+        let cache = Cache::open(&dir, engine, QUOTA).unwrap();
         assert!(cache.get(engine, &wasm).is_none(), "the cached code is of the other kind");
         let code = engine.precompile_component(&wasm).unwrap();
         cache.keep(engine, &wasm, &code).unwrap().unwrap();
         assert!(cache.keep(other, b"other", &code).unwrap().is_err());
     }
     for engine in [&plain, &metered] {
-        assert!(Cache::open(&dir, engine).unwrap().get(engine, &wasm).is_some(), "one kind of code has replaced the other");
+        assert!(Cache::open(&dir, engine, QUOTA).unwrap().get(engine, &wasm).is_some(), "one kind of code has replaced the other");
     }
 }
 
@@ -75,10 +77,51 @@ fn a_cache_directory_that_others_can_write_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     for (mode, good) in [(0o700, true), (0o755, true), (0o770, false), (0o777, false), (0o1777, false)] {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
-        let opened = Cache::open(dir.path(), &engine());
+        let opened = Cache::open(dir.path(), &engine(), QUOTA);
         assert_eq!(opened.is_ok(), good, "{mode:o}: {opened:?}");
     }
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
-    assert!(matches!(Cache::open(&file, &engine()), Err(CacheError::Io { .. } | CacheError::NotADirectory { .. })));
+    assert!(matches!(Cache::open(&file, &engine(), QUOTA), Err(CacheError::Io { .. } | CacheError::NotADirectory { .. })));
+}
+
+#[test]
+fn the_least_recently_used_code_is_deleted_beyond_the_quota() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine();
+    let compiled = ["minimal-validate", "minimal-process", "wrong-version"].map(|name| {
+        let wasm = guest(name);
+        let code = engine.precompile_component(&wasm).unwrap();
+        (wasm, code)
+    });
+    let sizes = compiled.each_ref().map(|(_, code)| code.len() as u64);
+    let quota = sizes[0] + sizes[2];
+    assert!(quota < sizes.iter().sum(), "room for two");
+    let cache = Cache::open(dir.path(), &engine, quota.max(sizes[0] + sizes[1])).unwrap();
+    let keep = |index: usize| drop(cache.keep(&engine, &compiled[index].0, &compiled[index].1).unwrap().unwrap());
+    let is_there = |index: usize| cache.path(&compiled[index].0).exists();
+    keep(0);
+    keep(1);
+    assert!(is_there(0) && is_there(1));
+    assert!(cache.get(&engine, &compiled[0].0).is_some(), "the first is now the last used");
+    keep(2);
+    assert!(is_there(0) && !is_there(1) && is_there(2));
+    assert!(!digest_path(&cache.path(&compiled[1].0)).exists());
+    // Code that alone is beyond the quota is kept until the next one comes.
+    let small = Cache::open(dir.path(), &engine, 1).unwrap();
+    small.keep(&engine, &compiled[1].0, &compiled[1].1).unwrap().unwrap();
+    assert!(!is_there(0) && is_there(1) && !is_there(2));
+}
+
+#[test]
+fn engines_with_other_slots_share_the_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = |allocation| {
+        let engine = Engine::new(&engine_config(allocation, Metering::Off)).unwrap();
+        Cache::open(dir.path(), &engine, QUOTA).unwrap().engine
+    };
+    let on_demand = key(Allocation::OnDemand);
+    for slots in [1, 4] {
+        assert_eq!(key(Allocation::Pooling { slots, max_memory: 64 << 20 }), on_demand, "{slots}");
+    }
 }

@@ -8,7 +8,7 @@ use wasmtime::component::Component;
 
 use super::error::CompileError;
 use super::progress::{Progress, Subject};
-use super::settings::CompileWith;
+use super::settings::{CompileWith, Need};
 use crate::engine::config::Metering;
 
 pub struct Compiler;
@@ -19,12 +19,12 @@ pub struct CacheError;
 
 impl Compiler {
     /// Fails if a cache is configured.
-    pub fn new(_: &Engine, _: Metering, _: CompileWith, _: Progress, cache: Option<&Path>) -> Result<Self, CacheError> {
+    pub fn new(_: &Engine, _: Metering, _: CompileWith, _: Progress, cache: Option<(&Path, u64)>) -> Result<Self, CacheError> {
         if cache.is_some() { Err(CacheError) } else { Ok(Self) }
     }
 
     /// Always fails.
-    pub async fn component(&self, _: Subject<'_>, _: &Bytes) -> Result<Component, CompileError> {
+    pub async fn component(&self, _: Subject<'_>, _: &Bytes, _: Need) -> Result<Component, CompileError> {
         std::future::ready(Err(CompileError::NoCompiler)).await
     }
 }

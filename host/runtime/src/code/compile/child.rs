@@ -106,11 +106,14 @@ async fn read<R: AsyncRead + Unpin>(from: R, most: u64) -> std::io::Result<(Vec<
 
 fn judge(status: ExitStatus, code: Vec<u8>, said: &[u8], limits: &CompileLimits) -> Result<Vec<u8>, CompileError> {
     let CompileLimits { cpu, memory, .. } = *limits;
+    let text = String::from_utf8_lossy(said);
     if status.success() {
+        if !text.is_empty() {
+            tracing::debug!(said = last_words(&text), "message of the compiler's process");
+        }
         return Ok(code);
     }
-    let text = String::from_utf8_lossy(said);
-    let failure = || serde_json::from_slice::<CompileFailure>(said).ok();
+    let failure = || serde_json::from_str::<CompileFailure>(text.lines().last()?).ok();
     if status.code() == Some(worker::FAILED.into())
         && let Some(failure) = failure()
     {

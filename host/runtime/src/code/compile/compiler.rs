@@ -1,9 +1,11 @@
-//! The compiler of a host: its disk cache, and the lock that lets it compile one component at a time.
+//! The compiler of a host: its disk cache, and the turns of those that compile.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, Weak};
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -12,7 +14,8 @@ use super::child;
 use super::cranelift::{self, Target};
 use super::error::{CompileError, blocking};
 use super::progress::{Progress, Subject, watched};
-use super::settings::CompileWith;
+use super::settings::{CompileWith, Need};
+use super::turns::Turns;
 use crate::code::artifacts::Arch;
 use crate::code::cache::Cache;
 pub use crate::code::cache::CacheError;
@@ -26,29 +29,32 @@ pub struct Compiler {
     with: CompileWith,
     progress: Progress,
     cache: Option<Arc<Cache>>,
-    /// Lock that is held while a component is compiled, so that only one is compiled at a time.
-    turn: Mutex<()>,
+    turns: Turns,
+    compiling: InProgress,
 }
 
 impl Compiler {
-    /// Opens the cache, if one is configured. Fails if its directory cannot be used.
+    /// Opens the cache, if one is configured, with its quota in bytes. Fails if its directory cannot be used.
     pub fn new(
         engine: &Engine,
         metering: Metering,
         with: CompileWith,
         progress: Progress,
-        cache: Option<&Path>,
+        cache: Option<(&Path, u64)>,
     ) -> Result<Self, CacheError> {
-        let cache = cache.map(|dir| Cache::open(dir, engine)).transpose()?.map(Arc::new);
-        Ok(Self { engine: engine.clone(), metering, with, progress, cache, turn: Mutex::default() })
+        let cache = cache.map(|(dir, quota)| Cache::open(dir, engine, quota)).transpose()?.map(Arc::new);
+        Ok(Self { engine: engine.clone(), metering, with, progress, cache, turns: Turns::default(), compiling: InProgress::default() })
     }
 
     /// Returns the component, compiled for this machine.
-    pub async fn component(&self, subject: Subject<'_>, wasm: &Bytes) -> Result<Component, CompileError> {
+    pub async fn component(&self, subject: Subject<'_>, wasm: &Bytes, need: Need) -> Result<Component, CompileError> {
         if let Some(component) = self.cached(wasm).await? {
             return Ok(component);
         }
-        let _turn = self.turn.lock().await;
+        // The turn comes first: whoever compiles this component already has one, and needs nothing else to end.
+        let _turn = self.turns.next(need).await;
+        let component = self.compiling.of(wasm);
+        let _alone = component.lock().await;
         // Another caller may have compiled the same component during the wait.
         if let Some(component) = self.cached(wasm).await? {
             return Ok(component);
@@ -60,7 +66,7 @@ impl Compiler {
 
     /// Returns the component's machine code for every processor of an architecture.
     pub async fn ahead(&self, subject: Subject<'_>, wasm: &Bytes, arch: Arch) -> Result<Vec<u8>, CompileError> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.turns.next(Need::Start).await;
         self.machine_code(subject, wasm, Target::Every(arch)).await
     }
 
@@ -81,6 +87,23 @@ impl Compiler {
         let Some(cache) = self.cache.clone() else { return Ok(None) };
         let (engine, wasm) = (self.engine.clone(), wasm.clone());
         blocking(move || cache.get(&engine, &wasm)).await
+    }
+}
+
+/// A lock for each component that is being compiled, so that no two processes compile the same one.
+#[derive(Default)]
+struct InProgress(std::sync::Mutex<HashMap<[u8; 32], Weak<Mutex<()>>>>);
+
+impl InProgress {
+    fn of(&self, wasm: &[u8]) -> Arc<Mutex<()>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, lock| lock.strong_count() > 0);
+        let entry = all.entry(Sha256::digest(wasm).into()).or_default();
+        entry.upgrade().unwrap_or_else(|| {
+            let lock = Arc::default();
+            *entry = Arc::downgrade(&lock);
+            lock
+        })
     }
 }
 

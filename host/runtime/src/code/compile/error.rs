@@ -12,7 +12,7 @@ pub enum CompileError {
     #[error("was not compiled within {limit:?}, and compiling it was stopped: make it smaller, or raise the limit with {TIME_VARIABLE}")]
     Time { limit: Duration },
     #[error(
-        "took more than {limit:?} of processor time to compile, and was stopped: make it smaller, or raise the limits with {TIME_VARIABLE}"
+        "took more than {limit:?} of processor time to compile, and was stopped: make it smaller, or raise the limit with {TIME_VARIABLE}"
     )]
     Cpu { limit: Duration },
     #[error(

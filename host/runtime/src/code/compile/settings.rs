@@ -23,17 +23,27 @@ pub enum CompileWith {
     },
 }
 
-/// Limit of processor time as a multiple of the wall clock's, because compiling uses several processors.
-const CPU_FACTOR: u32 = 4;
+/// The reason to compile a component. The first is the most urgent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// A request is due that is pinned to its version.
+    Due,
+    /// Its version becomes current in this host: at the start, or after a change of a directory.
+    Start,
+    /// A client has sent it.
+    Upload,
+}
 
-/// The limits of one compile. The defaults are several times what a JavaScript or Python plugin, its interpreter included,
-/// takes on a small and busy machine.
+/// Limit of the wall clock as a multiple of processor time. The compiler has a low priority, so it waits on a busy machine.
+const TIME_FACTOR: u32 = 4;
+
+/// The limits of one compile. The defaults are several times what a JavaScript or Python plugin, its interpreter included, takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileLimits {
-    /// Wall-clock time.
-    pub time: Duration,
     /// Processor time of all threads together, in whole seconds, at least one.
     pub cpu: Duration,
+    /// Wall-clock time, which ends a compile that gets no processor time.
+    pub time: Duration,
     /// Most bytes that the compiler may allocate.
     pub memory: u64,
     /// Largest machine code, in bytes.
@@ -41,10 +51,10 @@ pub struct CompileLimits {
 }
 
 impl CompileLimits {
-    /// Sets the wall clock's limit, and that of processor time in proportion.
+    /// Sets the limit of processor time, and that of the wall clock in proportion.
     #[must_use]
-    pub fn within(self, time: Duration) -> Self {
-        Self { time, cpu: time.saturating_mul(CPU_FACTOR), ..self }
+    pub fn within(self, cpu: Duration) -> Self {
+        Self { cpu, time: cpu.saturating_mul(TIME_FACTOR), ..self }
     }
 }
 

@@ -1,5 +1,5 @@
 //! The main function of the compiler's process. The process limits itself before it reads a byte, compiles one component from stdin
-//! to stdout, and ends. It opens no file and no connection, has an empty environment, and a low priority.
+//! to stdout, and ends. It can open no file and no connection, has an empty environment, and a low priority.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use serde::{Deserialize, Serialize};
 
+use super::closed::close_in;
 use super::cranelift::{CompileFailure, Target, compile};
 use super::settings::CompileLimits;
 
@@ -79,6 +80,10 @@ fn confine(work: &Work) -> io::Result<()> {
     limit(Resource::As, work.memory.saturating_add(ADDRESS_SPACE_SLACK_BYTES))?;
     // Later threads inherit the priority. Without it, the compiler only slows other processes down.
     let _ = nice(NICENESS);
+    // Last, because the filter refuses all of the above. The other limits hold also on a kernel without seccomp.
+    if let Err(error) = close_in() {
+        let _ = writeln!(io::stderr(), "the compiler's process is not closed in: {error}");
+    }
     Ok(())
 }
 

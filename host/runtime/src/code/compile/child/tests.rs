@@ -30,7 +30,7 @@ async fn a_child_gets_the_component_on_stdin_and_returns_the_code_on_stdout() {
     assert_eq!(shell("head -c 9", &limits()).await, Ok(b"component".to_vec()));
     let work = shell("printf %s \"$0\"", &limits()).await.unwrap();
     let work: Work = serde_json::from_slice(&work).unwrap();
-    assert_eq!(work, Work { bytes: 9, memory: 4 << 30, cpu_seconds: 120, target: HERE });
+    assert_eq!(work, Work { bytes: 9, memory: 4 << 30, cpu_seconds: 30, target: HERE });
 }
 
 #[tokio::test]
@@ -76,7 +76,9 @@ async fn each_way_to_end_has_its_own_error() {
     let memory = Err(CompileError::Memory { limit: 4 << 30 });
     assert_eq!(shell(&fault("\"out-of-memory\""), &limits()).await, memory);
     assert_eq!(shell("echo memory allocation of 8 bytes failed >&2; kill -ABRT $$", &limits()).await, memory);
-    assert_eq!(shell("kill -XCPU $$", &limits()).await, Err(CompileError::Cpu { limit: 4 * PATIENCE }));
+    let noisy = format!("echo a message before it >&2; {}", fault(r#"{"invalid":"no"}"#));
+    assert_eq!(shell(&noisy, &limits()).await, Err(CompileError::Invalid("no".into())), "the failure is the last line");
+    assert_eq!(shell("kill -XCPU $$", &limits()).await, Err(CompileError::Cpu { limit: PATIENCE }));
     for signal in [9, 15, 2] {
         // A background job of a shell ignores SIGINT, and its children inherit that unless they reset it.
         let script = format!("exec env --default-signal=INT sh -c 'kill -{signal} $$'");

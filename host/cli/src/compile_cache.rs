@@ -1,0 +1,67 @@
+//! `postdate compile-cache`: compiles the plugins of a server before it is started or upgraded.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use postdate_local::{CacheOptions, Prepared, fill_cache};
+use postdate_runtime::trust::Trust;
+
+use crate::compiler::{CacheQuota, Limits};
+use crate::logging;
+use crate::output::{out, printable};
+
+const NOTES: &str = "\
+Run the new version's binary with the data directory of the server, which may go on running: the
+first start of the new version then compiles nothing. Machine code in the cache belongs to one
+version of wasmtime, and each version of Postdate finds its own.";
+
+#[derive(Debug, Args)]
+#[command(after_help = NOTES)]
+pub struct CompileCache {
+    /// The server's data directory
+    #[arg(long, env = "POSTDATE_DATA", value_name = "DIR", default_value = ".postdate")]
+    data: PathBuf,
+
+    /// The server's directory of use cases
+    #[arg(long, env = "POSTDATE_USE_CASES", value_name = "DIR", default_value = "use-cases")]
+    use_cases: PathBuf,
+
+    /// The server's trusted keys
+    #[arg(long, env = "POSTDATE_TRUSTED_KEYS", value_name = "KEYS", value_parser = Trust::parse)]
+    trusted_keys: Option<Trust>,
+
+    #[command(flatten)]
+    limits: Limits,
+
+    #[command(flatten)]
+    cache: CacheQuota,
+}
+
+pub async fn run(arguments: CompileCache) -> anyhow::Result<ExitCode> {
+    logging::init("warn,postdate::plugin=off")?;
+    let options = CacheOptions {
+        data: arguments.data,
+        use_cases: arguments.use_cases,
+        trust: arguments.trusted_keys.unwrap_or_default(),
+        compiler: arguments.limits.compiler(),
+        cache_quota: arguments.cache.cache_quota,
+    };
+    let (mut all, mut failed) = (0, 0);
+    fill_cache(options, |Prepared { use_case, version, outcome }| {
+        all += 1;
+        match outcome {
+            Ok(()) => out(&format!("compiled  {use_case} {version}\n")),
+            Err(error) => {
+                failed += 1;
+                out(&format!("failed    {use_case} {version}: {}\n", printable(&format!("{error:#}"))));
+            }
+        }
+    })
+    .await?;
+    if failed > 0 {
+        bail!("{failed} of {all} versions were not compiled");
+    }
+    Ok(ExitCode::SUCCESS)
+}
