@@ -1,6 +1,6 @@
 //! The configuration and the adapters that all three Lambdas share.
 
-use postdate_runtime::{Options, Runtime, RuntimeError};
+use postdate_runtime::{Options, Runtime, RuntimeError, Secrets};
 use postdate_store::{AnyObjects, Directory, S3};
 
 use crate::clients::Clients;
@@ -25,6 +25,7 @@ pub struct Host {
     pub config: Config,
     pub clients: Clients,
     pub use_cases: AwsUseCases,
+    pub secrets: Secrets,
     pub ledger: DynamoLedger,
     pub scheduler: AwsScheduler,
 }
@@ -65,11 +66,12 @@ impl Host {
         let scheduler = AwsScheduler::new(settings(&config), rules, clients.lazy(Clients::scheduler), queues, now);
         // Loading the plugins and parsing the certificates each take milliseconds of processor time, so they run beside the
         // ledger's first read.
+        let secrets = secrets::open(&config, &clients);
         let loading = {
-            let (config, clients, scheduler) = (config.clone(), clients.clone(), scheduler.clone());
+            let (config, clients, secrets, scheduler) = (config.clone(), clients.clone(), secrets.clone(), scheduler.clone());
             let tasks = tokio::runtime::Handle::current();
             tokio::task::spawn_blocking(move || {
-                let use_cases = tasks.block_on(load(&config, &clients, service));
+                let use_cases = tasks.block_on(load(&config, &clients, secrets, service));
                 scheduler.prepare();
                 use_cases
             })
@@ -78,17 +80,17 @@ impl Host {
         if let Err(error) = warmed {
             tracing::warn!(%error, "the ledger cannot be reached yet");
         }
-        Ok(Self { use_cases: use_cases??, config, clients, ledger, scheduler })
+        Ok(Self { use_cases: use_cases??, secrets, config, clients, ledger, scheduler })
     }
 }
 
-async fn load(config: &Config, clients: &Clients, service: Service) -> Result<AwsUseCases, RuntimeError> {
+async fn load(config: &Config, clients: &Clients, secrets: Secrets, service: Service) -> Result<AwsUseCases, RuntimeError> {
     let runtime = Runtime::new(Options { slots: SLOTS, max_memory: MAX_MEMORY_BYTES, ..Options::default() })?;
     let objects = match &config.use_cases {
         StoreLocation::Directory(root) => AnyObjects::Directory(Directory::new(root)),
         StoreLocation::S3 { bucket, prefix } => AnyObjects::S3(S3::new(clients.s3(), bucket, prefix)),
     };
-    let (cache, secrets) = (std::env::temp_dir().join(CACHE_DIR), secrets::open(config, clients));
+    let cache = std::env::temp_dir().join(CACHE_DIR);
     let loader = VersionLoader::new(objects, config.trust.clone(), cache, runtime, secrets, service);
     let use_cases = AwsUseCases::new(loader, service);
     use_cases.prefetch(&config.prefetch).await;

@@ -1,6 +1,7 @@
 //! The manifest of a use case, `use-case.toml`: parsed and checked as a whole before the use case is loaded.
 
 mod check;
+pub mod header_value;
 mod target;
 mod values;
 

@@ -103,10 +103,10 @@ pub async fn serve(
     let slots = u32::try_from(concurrency).unwrap_or(u32::MAX).saturating_add(VALIDATOR_SLOTS);
     let cache = Some(options.data.join("compiled"));
     let runtime = Runtime::new(Options { slots, cache, compiler: options.compiler, ..Options::default() })?;
-    let catalog = Catalog::open(runtime, secrets, options.use_cases, options.data.join("store"), options.trust)?;
+    let catalog = Catalog::open(runtime, secrets.clone(), options.use_cases, options.data.join("store"), options.trust)?;
 
     let wake = Wake::default();
-    let deliver = HttpDeliver::new(clock.clone()).context("cannot make the HTTP client")?;
+    let deliver = HttpDeliver::new(secrets, clock.clone()).context("cannot make the HTTP client")?;
     let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
     let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, key, base_path: String::new() };
     let app = App { api, test_clock: TestClock::new(ledger, &clock), clock, scratch: options.data.clone(), limits: Limits::default() };
