@@ -41,7 +41,7 @@ impl Delivery {
 pub struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    pub body: String,
     delay: Duration,
 }
 
