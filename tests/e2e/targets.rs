@@ -103,10 +103,7 @@ async fn a_2xx_whose_body_breaks_off_is_delivered_once() {
 async fn no_answer_notice_or_log_shows_more_of_a_targets_url_than_its_origin() {
     let receiver = Receiver::start(|delivery, _| match delivery.path.as_str() {
         "/told" => Reply::ok("thanks"),
-        path => {
-            let said = format!("Cannot {} {path} with {}", delivery.method, delivery.header("x-key"));
-            Reply { body: said, ..Reply::status(404) }
-        }
+        path => Reply::status(404).body(&format!("Cannot {} {path} with {}", delivery.method, delivery.header("x-key"))),
     })
     .await;
     // Nothing listens on the port of a receiver that is gone.

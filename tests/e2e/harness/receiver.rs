@@ -41,7 +41,7 @@ impl Delivery {
 pub struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
-    pub body: String,
+    body: String,
     delay: Duration,
 }
 
@@ -51,7 +51,11 @@ impl Reply {
     }
 
     pub fn ok(body: &str) -> Self {
-        Self { body: body.to_owned(), ..Self::status(200) }
+        Self::status(200).body(body)
+    }
+
+    pub fn body(self, body: &str) -> Self {
+        Self { body: body.to_owned(), ..self }
     }
 
     pub fn header(mut self, name: &'static str, value: &str) -> Self {

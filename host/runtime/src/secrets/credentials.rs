@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{SecretError, SecretValues, Secrets};
 
-/// What a target is sent beside the body. No `Debug` shows a value.
+/// Headers and keys of a delivery. No `Debug` shows a value.
 #[derive(Debug, Default)]
 pub struct Credentials {
     /// Headers, each marked as sensitive.
