@@ -185,10 +185,7 @@ async fn choose_clock(ledger: &SqliteLedger, test: Option<TestClockStart>) -> an
     let start = match test {
         None => return Ok(Clock::System),
         Some(TestClockStart::At(start)) => start,
-        Some(TestClockStart::Resume) => match ledger.setting(test_clock::SETTING).await? {
-            Some(stood) => time::parse_time(&stood)?,
-            None => Clock::System.now(),
-        },
+        Some(TestClockStart::Resume) => TestClock::stood(ledger).await?.unwrap_or_else(|| Clock::System.now()),
     };
     let start = time::ceil_to_millis(start);
     ledger.set_setting(test_clock::SETTING, time::rfc3339(start)).await?;
