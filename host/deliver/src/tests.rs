@@ -67,7 +67,8 @@ fn deliverer(secrets: &'static [(&'static str, &'static str)]) -> HttpDeliver<Fa
     // An error means that another test has installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let secrets = Secrets::of(|name| secrets.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()));
-    HttpDeliver::new(secrets, FakeClock::default()).unwrap()
+    let network = Network::new("127.0.0.0/8".parse().unwrap(), Vec::new());
+    HttpDeliver::new(FakeClock::default(), network, secrets).unwrap()
 }
 
 /// Delivers to `http://{place}`, with further keys of the target.

@@ -66,6 +66,14 @@ impl Runtime {
         secrets: &Secrets,
         code: impl Fn(Role) -> Option<Result<Code, Refused>>,
     ) -> Result<LoadedBundle, LoadError> {
+        // Before anything is compiled, which may take minutes.
+        for role in [Role::Validate, Role::Process] {
+            if let Some(spec) = use_case.plugin(role)
+                && code(role).is_some()
+            {
+                plugin::check_secrets(secrets, &use_case, role, &spec.secrets).await?;
+            }
+        }
         // A host that loads no processor delivers to no target either, and may not have the secrets of targets.
         if code(Role::Process).is_some() {
             check_targets(&use_case, secrets).await?;
@@ -101,7 +109,6 @@ impl Runtime {
             ))));
         }
         let settings = source.config(use_case, role)?;
-        plugin::check_secrets(secrets, use_case, role, &spec.secrets).await?;
         let pre = match code {
             Ok(code) => code.link(&self.inner, subject).await,
             Err(refused) => Err(refused),

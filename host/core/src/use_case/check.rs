@@ -18,6 +18,28 @@ const MAX_AHEAD: Duration = Duration::from_hours(100 * 366 * 24);
 /// Limit of secrets for one plugin. The host may have to fetch each while a call waits.
 const MAX_SECRETS: usize = 20;
 
+/// Headers that carry credentials for this API, for a proxy in front of it, or for the client's account. A validator that gets one can
+/// hand it on. API keys of API Gateway, and what a load balancer adds after a login, are among them.
+const CREDENTIAL_HEADERS: [&str; 7] =
+    ["authorization", "proxy-authorization", "cookie", "x-amz-security-token", "x-api-key", "x-amzn-oidc-accesstoken", "x-amzn-oidc-data"];
+
+/// Returns whether no validator gets the header of this name, in lower case.
+pub fn is_credential_header(name: &str) -> bool {
+    CREDENTIAL_HEADERS.contains(&name)
+}
+
+/// Fails if a validator asks for a header with credentials.
+pub fn check_headers(use_case: &UseCase) -> Result<(), ManifestError> {
+    let mut asked = use_case.validate.iter().flat_map(|spec| &spec.headers);
+    match asked.find(|name| is_credential_header(name)) {
+        Some(name) => fault(
+            "validate.headers",
+            format!("{name:?} carries credentials, which no plugin gets: let clients send what the validator needs in another header"),
+        ),
+        None => Ok(()),
+    }
+}
+
 pub fn check(use_case: &UseCase) -> Result<(), ManifestError> {
     check_name("name", &use_case.name)?;
     for role in [Role::Validate, Role::Process] {
@@ -92,7 +114,7 @@ fn check_targets(use_case: &UseCase) -> Result<(), ManifestError> {
                 if !TIMEOUTS.contains(timeout) {
                     return fault(format!("targets.{alias}.timeout"), "must be from 10ms to 15m");
                 }
-                check_headers(&format!("targets.{alias}.headers"), headers)?;
+                check_target_headers(&format!("targets.{alias}.headers"), headers)?;
                 check_sign(&format!("targets.{alias}.sign"), sign)?;
                 if target.secrets().len() > MAX_SECRETS {
                     return fault(format!("targets.{alias}"), format!("a target may have at most {MAX_SECRETS} secrets"));
@@ -131,8 +153,18 @@ fn check_url(key: &str, url: &str) -> Result<(), ManifestError> {
     if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
         return fault(key, "is not an http:// or https:// URL");
     }
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return fault(key, "carries a user name or password: send a header, `headers = { authorization = \"Basic ${secret:NAME}\" }`");
+    Ok(())
+}
+
+/// Fails if the URL of a target carries a user name or password.
+pub fn check_user_info(use_case: &UseCase) -> Result<(), ManifestError> {
+    for (alias, target) in use_case.targets.iter() {
+        let Target::Http { url, .. } = target else { continue };
+        let uri = url.parse::<http::Uri>().ok();
+        if uri.as_ref().and_then(http::Uri::authority).is_some_and(|authority| authority.as_str().contains('@')) {
+            let advice = "carries a user name or password: send a header, `headers = { authorization = \"Basic ${secret:NAME}\" }`";
+            return fault(format!("targets.{alias}.url"), advice);
+        }
     }
     Ok(())
 }
@@ -163,7 +195,7 @@ const MAX_HEADERS: usize = 32;
 const MAX_HEADER_BYTES: usize = 4 << 10;
 
 /// Checks the headers of a target. No message contains a value.
-fn check_headers(key: &str, headers: &BTreeMap<String, String>) -> Result<(), ManifestError> {
+fn check_target_headers(key: &str, headers: &BTreeMap<String, String>) -> Result<(), ManifestError> {
     if headers.len() > MAX_HEADERS {
         return fault(key, format!("a target may have at most {MAX_HEADERS} headers"));
     }
