@@ -28,7 +28,8 @@ class Answer:
 
     status: int
     headers: dict[str, str]
-    # At most `limit` bytes, the argument of `send`; `truncated` is true if the body was longer.
+    # At most `limit` bytes, the argument of `send`. `truncated` is true if that is not the whole body: it was longer, or the
+    # connection broke before its end. The server has answered with its status in both cases.
     body: bytes
     truncated: bool
 
@@ -122,16 +123,16 @@ def wait(pending: http_types.FutureIncomingResponse) -> IncomingResponse:
 
 def read(response: IncomingResponse, limit: int) -> Answer:
     headers = {name.lower(): value.decode(errors="replace") for name, value in response.headers().entries()}
-    content = bytearray()
+    content, broken = bytearray(), False
     with response.consume() as incoming, incoming.stream() as stream:
         while len(content) <= limit:
             try:
                 content += stream.blocking_read(READ_CHUNK_BYTES)
             except Err as error:
-                if type(error.value).__name__ == "StreamError_Closed":
-                    break
-                raise HttpError("http-response-incomplete") from error
-    return Answer(response.status(), headers, bytes(content[:limit]), len(content) > limit)
+                # A broken connection is no error: a server that has answered must not be called again for the rest of its text.
+                broken = type(error.value).__name__ != "StreamError_Closed"
+                break
+    return Answer(response.status(), headers, bytes(content[:limit]), broken or len(content) > limit)
 
 
 def code(error: http_types.ErrorCode) -> str:

@@ -93,3 +93,21 @@ async fn retry_after_of_an_http_target_is_honoured_as_seconds_and_as_a_date() {
         ["1", "2", "3", "4"]
     );
 }
+
+#[tokio::test]
+async fn retry_after_of_years_waits_a_day_beyond_the_back_off() {
+    let receiver = Receiver::start(|_, before| match before {
+        // A Unix time, the largest number, and a date in five years in a form that RFC 9110 calls obsolete.
+        0 => Reply::status(429).header("retry-after", "1767225600"),
+        1 => Reply::status(503).header("retry-after", "18446744073709551615"),
+        2 => Reply::status(503).header("retry-after", "Thursday, 01-Jan-32 00:00:00 GMT"),
+        _ => Reply::ok("done"),
+    })
+    .await;
+    let hook = format!("{POLICY}[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}", receiver.url("/"));
+    let server = Server::builder().use_case("hook", &hook).test_clock().start().await;
+    let id = server.api.submit("hook", json!({ "delay": "PT1S" })).await;
+    server.api.advance("P4D").await;
+    let done = server.api.request(&id).await;
+    assert_eq!((text(&done, "status"), waits(&done)), ("succeeded", vec![86_410, 86_420, 86_430]), "{done}");
+}

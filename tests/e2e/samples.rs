@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, Mac as _};
+use reqwest::Method;
 use serde_json::json;
 use sha2::Sha256;
 
@@ -40,6 +41,21 @@ async fn the_webhook_sample_sends_a_signed_request_at_its_time() {
         assert_eq!(delivery.header(name), value, "{name}");
     }
     assert_signed(delivery);
+}
+
+#[tokio::test]
+async fn the_webhook_sample_passes_numbers_through_and_takes_a_2xx_whose_body_breaks_off() {
+    let receiver = Receiver::start(|_, _| Reply::ok("ok").header("content-length", "100").broken_off()).await;
+    let server = webhook(&receiver).await;
+    let data = r#"{"n":18446744073709551616, "many":117.633311394000171234,"long":123456789012345678901234567890123456789012345,"p":1.10}"#;
+    let body = format!("{{\"delay\":\"PT1S\",\"event\":\"invoice.due\",\"data\":{data}}}");
+    let call = server.api.call(Method::POST, "/requests/webhook").header("content-type", "application/json").body(body);
+    let id = text(&server.api.send(call).await.expect(202), "correlationId").to_owned();
+    server.api.advance("P1D").await;
+    let done = server.api.request(&id).await;
+    assert_eq!((events(&done), receiver.count()), (vec!["accepted", "started", "succeeded"], 1), "{done}");
+    assert_eq!(text(&done, "result"), "ok... [the answer broke off]");
+    assert_eq!(receiver.deliveries()[0].body, format!("{{\"event\": \"invoice.due\", \"data\": {data}}}"));
 }
 
 #[tokio::test]

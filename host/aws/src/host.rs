@@ -1,7 +1,7 @@
 //! The configuration and the adapters that all three Lambdas share.
 
 use postdate_egress::{AuthoritiesError, Network, read_authorities};
-use postdate_runtime::{Options, Runtime, RuntimeError};
+use postdate_runtime::{Options, Runtime, RuntimeError, Secrets};
 use postdate_store::{AnyObjects, Directory, S3};
 
 use crate::clients::Clients;
@@ -26,6 +26,7 @@ pub struct Host {
     pub config: Config,
     pub clients: Clients,
     pub use_cases: AwsUseCases,
+    pub secrets: Secrets,
     pub ledger: DynamoLedger,
     pub scheduler: AwsScheduler,
     pub network: Network,
@@ -70,11 +71,13 @@ impl Host {
         let scheduler = AwsScheduler::new(settings(&config), rules, clients.lazy(Clients::scheduler), queues, now);
         // Loading the plugins and parsing the certificates each take milliseconds of processor time, so they run beside the
         // ledger's first read.
+        let secrets = secrets::open(&config, &clients);
         let loading = {
-            let (config, clients, scheduler, network) = (config.clone(), clients.clone(), scheduler.clone(), network.clone());
+            let (config, clients, scheduler) = (config.clone(), clients.clone(), scheduler.clone());
+            let (network, secrets) = (network.clone(), secrets.clone());
             let tasks = tokio::runtime::Handle::current();
             tokio::task::spawn_blocking(move || {
-                let use_cases = tasks.block_on(load(&config, &clients, network, service));
+                let use_cases = tasks.block_on(load(&config, &clients, network, secrets, service));
                 scheduler.prepare();
                 use_cases
             })
@@ -83,17 +86,23 @@ impl Host {
         if let Err(error) = warmed {
             tracing::warn!(%error, "the ledger cannot be reached yet");
         }
-        Ok(Self { use_cases: use_cases??, config, clients, ledger, scheduler, network })
+        Ok(Self { use_cases: use_cases??, secrets, config, clients, ledger, scheduler, network })
     }
 }
 
-async fn load(config: &Config, clients: &Clients, network: Network, service: Service) -> Result<AwsUseCases, RuntimeError> {
+async fn load(
+    config: &Config,
+    clients: &Clients,
+    network: Network,
+    secrets: Secrets,
+    service: Service,
+) -> Result<AwsUseCases, RuntimeError> {
     let runtime = Runtime::new(Options { slots: SLOTS, max_memory: MAX_MEMORY_BYTES, network, ..Options::default() })?;
     let objects = match &config.use_cases {
         StoreLocation::Directory(root) => AnyObjects::Directory(Directory::new(root)),
         StoreLocation::S3 { bucket, prefix } => AnyObjects::S3(S3::new(clients.s3(), bucket, prefix)),
     };
-    let (cache, secrets) = (std::env::temp_dir().join(CACHE_DIR), secrets::open(config, clients));
+    let cache = std::env::temp_dir().join(CACHE_DIR);
     let loader = VersionLoader::new(objects, config.trust.clone(), cache, runtime, secrets, service);
     let use_cases = AwsUseCases::new(loader, service);
     use_cases.prefetch(&config.prefetch).await;

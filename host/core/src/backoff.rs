@@ -11,12 +11,18 @@ use crate::use_case::Backoff;
 /// The wait after the first host fault in a row, and the longest wait.
 const HOST_FAULT_WAIT: (TimeDelta, TimeDelta) = (TimeDelta::milliseconds(250), TimeDelta::seconds(30));
 
-/// Returns the wait after the n-th failure (from 1): the longer of the policy's wait and `asked`, at most `longest`.
+/// How much longer than the policy's wait a receiver or a plugin may make the wait. More is a mistake, such as a Unix time in place of
+/// seconds.
+const MAX_ASKED_BEYOND: Duration = Duration::from_hours(24);
+
+/// Returns the wait after the n-th failure (from 1): the longer of the policy's wait and `asked`, at most one day more than the policy's
+/// wait, and at most `longest`.
 pub fn backoff(policy: &Backoff, failures: u32, asked: Option<Duration>, longest: Duration) -> Duration {
     let exponent = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
     let seconds = (policy.initial.as_secs_f64() * policy.factor.powi(exponent)).min(policy.max.as_secs_f64());
     let own = Duration::try_from_secs_f64(seconds).unwrap_or(policy.max);
-    own.max(asked.unwrap_or_default()).min(longest)
+    let asked = asked.unwrap_or_default().min(own.saturating_add(MAX_ASKED_BEYOND));
+    own.max(asked).min(longest)
 }
 
 /// Returns the time of the next try after a host fault. Each wait is as long as all waits before it together, so the wait doubles from

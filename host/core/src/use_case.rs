@@ -1,6 +1,7 @@
 //! The manifest of a use case, `use-case.toml`: parsed and checked as a whole before the use case is loaded.
 
 mod check;
+pub mod header_value;
 mod target;
 mod values;
 
@@ -184,7 +185,8 @@ impl UseCase {
 
     /// Checks rules that were added after versions without them had been stored.
     pub fn check_new(&self) -> Result<(), ManifestError> {
-        check::check_headers(self)
+        check::check_headers(self)?;
+        check::check_user_info(self)
     }
 
     /// Returns the plugin of a role, if the use case has one.

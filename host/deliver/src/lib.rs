@@ -1,7 +1,7 @@
 //! Delivers to targets of the kind `http`, on every host: posts the accepted body unchanged to the URL in the manifest.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use postdate_core::fire::MAX_RESULT_BYTES;
@@ -10,36 +10,46 @@ use postdate_core::plugin::{JobFailure, JobResult};
 use postdate_core::ports::{Clock, Deliver, Delivery};
 use postdate_core::use_case::Target;
 use postdate_egress::{Network, Unreachable};
+use postdate_runtime::{Credentials, SecretError, Secrets};
+use postdate_webhooks::{excerpt, headers as signed_headers, retry_after};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Response, StatusCode, header};
+use reqwest::{Response, StatusCode, Url, header};
 use rustix::io::Errno;
+
+/// Longest idle time of a connection. Servers close idle connections after 2 s (gunicorn), 5 s (Node.js, Apache, uvicorn) or more. A
+/// request that meets the close is lost, and would cost an attempt.
+const IDLE_CONNECTION: Duration = Duration::from_secs(1);
+/// Ends the result of an answer whose body broke off.
+const BROKE_OFF: &str = "… (the answer broke off)";
 
 /// Delivers over HTTP/1.1 with a pool of connections. Follows no redirects.
 #[derive(Debug, Clone)]
 pub struct HttpDeliver<C> {
     client: reqwest::Client,
     network: Network,
+    secrets: Secrets,
     /// Read for a `Retry-After` that is a date.
     clock: C,
 }
 
 impl<C> HttpDeliver<C> {
     /// Makes a client that connects only to addresses that `network` allows.
-    pub fn new(clock: C, network: Network) -> Result<Self, ClientError> {
+    pub fn new(clock: C, network: Network, secrets: Secrets) -> Result<Self, ClientError> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .pool_idle_timeout(IDLE_CONNECTION)
             .dns_resolver(Names(network.clone()))
             .tls_backend_preconfigured((*network.tls()?).clone())
             .user_agent(concat!("postdate/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client, network, clock })
+        Ok(Self { client, network, secrets, clock })
     }
 
     /// Fails if the URL names an address that is not allowed. The client looks only names up, and its resolver checks those.
     fn check(&self, url: &str) -> Result<(), Unreachable> {
-        let url = reqwest::Url::parse(url).ok();
-        match url.as_ref().and_then(reqwest::Url::host_str).map(|host| host.trim_matches(['[', ']'])).and_then(|host| host.parse().ok()) {
+        let url = Url::parse(url).ok();
+        match url.as_ref().and_then(Url::host_str).map(|host| host.trim_matches(['[', ']'])).and_then(|host| host.parse().ok()) {
             Some(address) => self.network.check(address),
             None => Ok(()),
         }
@@ -84,9 +94,12 @@ impl<C: Clock> Deliver for HttpDeliver<C> {
             return Ok(Err(permanent(refused.to_string())));
         }
         let request = &claimed.request;
+        let credentials = self.secrets.credentials(&request.use_case, target).await.map_err(|error| no_secret(&error))?;
         // The receiver of a notice knows the id of the request that has ended.
         let subject = request.notice_of.unwrap_or(request.id);
-        let post = self
+        // The same for every attempt, so that the receiver can deduplicate.
+        let delivery_id = request.id.to_string();
+        let mut post = self
             .client
             .post(url)
             .timeout(timeout)
@@ -94,17 +107,28 @@ impl<C: Clock> Deliver for HttpDeliver<C> {
             .header("x-correlation-id", subject.to_string())
             .header("x-postdate-use-case", &request.use_case)
             .header("x-postdate-attempt", request.attempts)
-            // The same for every attempt, so that the receiver can deduplicate.
-            .header("idempotency-key", request.id.to_string())
-            .body(claimed.body.clone());
-        match USE_CASE.scope(request.use_case.clone(), post.send()).await {
-            Ok(response) => Ok(judge(response, self.clock.now()).await),
+            .header("idempotency-key", &delivery_id)
+            .headers(credentials.headers.clone());
+        if !credentials.keys.is_empty() {
+            // By the machine's clock: a receiver refuses old signatures, and knows no test clock.
+            let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+            for (name, value) in signed_headers(&credentials.keys, &delivery_id, seconds, claimed.body.as_bytes()) {
+                post = post.header(name, value);
+            }
+        }
+        match USE_CASE.scope(request.use_case.clone(), post.body(claimed.body.clone()).send()).await {
+            Ok(response) => Ok(judge(response, &credentials, self.clock.now()).await),
             Err(error) => match host_fault(&error) {
                 Some(fault) => Err(fault),
-                None => Ok(Err(not_delivered(url, &error))),
+                None => Ok(Err(not_delivered(url, error))),
             },
         }
     }
+}
+
+/// Returns the fault of a host that lacks a secret of the target, as for a plugin.
+fn no_secret(error: &SecretError) -> HostFault {
+    HostFault::new("the secrets of the use case", format!("the target needs the secret {error}"))
 }
 
 fn permanent(message: String) -> JobFailure {
@@ -133,47 +157,51 @@ fn chain<'a>(error: &'a (dyn std::error::Error + 'static)) -> impl Iterator<Item
     std::iter::successors(Some(error), |error| error.source())
 }
 
-/// Converts an answer to a result: 2xx is success; 408, 425, 429 and 5xx are retried; any other status is a permanent failure.
-async fn judge(mut response: Response, now: DateTime<Utc>) -> JobResult {
+/// Converts an answer to a result: 2xx is success; 408, 425, 429 and 5xx are retried; any other status is a permanent failure. The
+/// status counts even if the body breaks off: the receiver has done its work, and must not be asked to do it again for its text.
+async fn judge(mut response: Response, credentials: &Credentials, now: DateTime<Utc>) -> JobResult {
     let status = response.status();
-    let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now));
-    let text = read_bounded(&mut response).await;
+    let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now.into()));
+    let (mut text, whole) = read_bounded(&mut response).await;
     if status.is_success() {
-        return text.map(|text| (!text.is_empty()).then_some(text)).map_err(|error| not_delivered(response.url().as_str(), &error));
+        if !whole {
+            text.push_str(BROKE_OFF);
+        }
+        return Ok((!text.is_empty()).then_some(text));
     }
     let again = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
     let retry = status.is_server_error() || again.contains(&status);
-    let excerpt: String = text.unwrap_or_default().chars().take(200).collect();
+    let excerpt = excerpt(&text, response.url().as_str(), credentials.texts());
     Err(JobFailure { message: format!("the target answered {status}: {excerpt}"), retry, retry_after: retry_after.filter(|_| retry) })
 }
 
-/// Reads the body, but stops after the chunk that passes [`MAX_RESULT_BYTES`], since an answer may be endless.
-async fn read_bounded(response: &mut Response) -> reqwest::Result<String> {
+/// Reads the body, but stops after the chunk that passes [`MAX_RESULT_BYTES`], since an answer may be endless. Returns false if the body
+/// broke off, or did not end in time.
+async fn read_bounded(response: &mut Response) -> (String, bool) {
     let mut bytes = Vec::new();
-    while bytes.len() <= MAX_RESULT_BYTES
-        && let Some(chunk) = response.chunk().await?
-    {
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    let whole = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => break true,
+            Err(_) => break false,
+        }
+        if bytes.len() > MAX_RESULT_BYTES {
+            break true;
+        }
+    };
+    (String::from_utf8_lossy(&bytes).into_owned(), whole)
 }
 
-fn not_delivered(url: &str, error: &reqwest::Error) -> JobFailure {
-    if let Some(refused @ Unreachable::NotAllowed { .. }) = unreachable(error) {
+/// Returns the failure of an attempt without an answer. Shows the URL's origin only: its path and query may be secret.
+fn not_delivered(url: &str, error: reqwest::Error) -> JobFailure {
+    if let Some(refused @ Unreachable::NotAllowed { .. }) = unreachable(&error) {
         return permanent(refused.to_string());
     }
+    let origin = Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let what = if error.is_timeout() { "did not answer in time" } else { "could not be reached" };
-    let cause = chain(error).last().map(ToString::to_string).unwrap_or_default();
-    JobFailure { message: format!("the target {url} {what}: {cause}"), retry: true, retry_after: None }
-}
-
-/// Parses a `Retry-After`: seconds, or an HTTP date (RFC 9110, section 10.2.3).
-fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = DateTime::parse_from_rfc2822(value.trim()).ok()?;
-    Some((at.to_utc() - now).to_std().unwrap_or_default())
+    let error = error.without_url();
+    let cause = chain(&error).last().map(ToString::to_string).unwrap_or_default();
+    JobFailure { message: format!("the target {origin} {what}: {cause}"), retry: true, retry_after: None }
 }
 
 #[cfg(test)]

@@ -156,10 +156,10 @@ pub async fn serve(
         trust: options.trust,
         names,
     };
-    let catalog = Catalog::open(runtime, secrets, catalog)?;
+    let catalog = Catalog::open(runtime, secrets.clone(), catalog)?;
 
     let wake = Wake::default();
-    let deliver = HttpDeliver::new(clock.clone(), network).context("cannot make the HTTP client")?;
+    let deliver = HttpDeliver::new(clock.clone(), network, secrets).context("cannot make the HTTP client")?;
     let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
     let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, base_path: String::new() };
     let app = App {

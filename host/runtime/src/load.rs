@@ -80,6 +80,10 @@ impl Runtime {
                 plugin::check_secrets(secrets, &use_case, role, &spec.secrets).await?;
             }
         }
+        // A host that loads no processor delivers to no target either, and may not have the secrets of targets.
+        if code(Role::Process).is_some() {
+            check_targets(&use_case, secrets).await?;
+        }
         let validate = match self.load_plugin(source, &use_case, Role::Validate, secrets, &code).await? {
             Some(plugin) => Some(plugin.with_exports(&use_case, ValidatorPre::new)?),
             None => None,
@@ -117,6 +121,15 @@ impl Runtime {
         };
         Ok(Some(Plugin::new(pre.map_err(fault)?, use_case, role, spec, settings, secrets)))
     }
+}
+
+/// Fails if a target cannot get its secrets. Each delivery reads them; this check finds a missing or unusable one earlier.
+async fn check_targets(use_case: &UseCase, secrets: &Secrets) -> Result<(), LoadError> {
+    for (alias, target) in use_case.targets.iter() {
+        let fault = |error| LoadError::Secret { use_case: use_case.name.clone(), key: format!("targets.{alias}"), error };
+        secrets.check_credentials(&use_case.name, target).await.map_err(fault)?;
+    }
+    Ok(())
 }
 
 impl Code {

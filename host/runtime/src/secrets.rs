@@ -2,6 +2,7 @@
 //! a value.
 
 mod cache;
+mod credentials;
 mod env;
 mod mask;
 
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 pub use cache::{Lifetime, Secrets};
+pub use credentials::Credentials;
 pub use env::{EnvSecrets, SecretName};
 pub(crate) use mask::Mask;
 
@@ -33,7 +35,7 @@ pub trait SecretSource: Send + Sync {
     fn missing(&self, use_case: &str, name: &str) -> String;
 }
 
-/// A plugin cannot get a secret. The text names the secret and the remedy.
+/// A plugin or a target cannot get a secret. The text names the secret and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// The source does not have the secret, or does not give it to use cases. `reason` has the remedy.
@@ -42,6 +44,9 @@ pub enum SecretError {
     /// The source could not be read.
     #[error("{}, which {reason}", names.join(", "))]
     Unavailable { names: Vec<String>, reason: String },
+    /// The secret has a value that cannot be used as the manifest says.
+    #[error("{name}, which {reason}")]
+    Unusable { name: String, reason: String },
 }
 
 /// A source that is a function from a name to its value, for tests and for values in memory.

@@ -16,12 +16,12 @@
 //! `x-postdate-attempt` and, with a secret, the signature of Standard Webhooks (<https://www.standardwebhooks.com>):
 //! `webhook-id`, `webhook-timestamp`, `webhook-signature`.
 //!
-//! An answer with 2xx is a success; its body is the result, cut with a note after 64 KiB. 408, 425, 429, 5xx and a broken
-//! connection ask for another attempt, after `Retry-After` if the answer has that header. Any other status is a permanent failure.
+//! An answer with 2xx is a success, also if its body breaks off. The body is the result, cut with a note after 64 KiB or where it
+//! broke off. 408, 425, 429, 5xx and a connection that breaks before the answer ask for another attempt, after `Retry-After` if the
+//! answer has that header. Any other status is a permanent failure, which quotes the answer without the URL's path and query.
 
 mod outcome;
 mod request;
-mod signature;
 mod template;
 
 use std::time::SystemTime;
@@ -37,7 +37,7 @@ fn process(job: Job) -> Result<Option<String>, Failure> {
         Ok(answer) => eprintln!("{} {origin}: status {}", request.method, answer.status),
         Err(error) => eprintln!("{} {origin}: {error}", request.method),
     }
-    outcome::judge(answer, &origin, SystemTime::now())
+    outcome::judge(answer, &origin, &request, SystemTime::now())
 }
 
 processor!(process);

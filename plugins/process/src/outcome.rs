@@ -4,17 +4,15 @@ use std::time::SystemTime;
 
 use postdate_plugin::{
     Failure,
-    http::{Answer, Error},
+    http::{Answer, Error, Request},
 };
+use postdate_webhooks::{excerpt, retry_after};
 
 /// Limit of the result. A longer answer is cut.
 pub const RESULT_LIMIT_BYTES: usize = 64 * 1_024;
 
-/// Limit of the part of an answer that a permanent failure quotes.
-const QUOTE_CHARACTERS: usize = 200;
-
 /// Returns the result for a status of 2xx, and otherwise the failure, which says if another attempt may succeed.
-pub fn judge(answer: Result<Answer, Error>, origin: &str, now: SystemTime) -> Result<Option<String>, Failure> {
+pub fn judge(answer: Result<Answer, Error>, origin: &str, request: &Request, now: SystemTime) -> Result<Option<String>, Failure> {
     match answer {
         Ok(answer) if (200..300).contains(&answer.status) => Ok(result(&answer)),
         Ok(answer) if is_transient(answer.status) => {
@@ -24,7 +22,7 @@ pub fn judge(answer: Result<Answer, Error>, origin: &str, now: SystemTime) -> Re
                 None => failure,
             })
         }
-        Ok(answer) => Err(Failure::permanent(format!("{origin} answered {}{}", answer.status, quote(&answer)))),
+        Ok(answer) => Err(Failure::permanent(format!("{origin} answered {}{}", answer.status, quote(&answer, request)))),
         Err(Error::Failed(code)) => Err(Failure::retry(format!("no answer from {origin}: {code}"))),
         Err(Error::Refused(code)) => Err(Failure::permanent(format!(
             "the host refused {origin} ({code}): grant it with `allow-http = [\"{origin}\"]` under [process] in use-case.toml"
@@ -41,28 +39,24 @@ fn is_transient(status: u16) -> bool {
 fn result(answer: &Answer) -> Option<String> {
     let mut text = String::from_utf8_lossy(&answer.body).into_owned();
     if answer.truncated {
-        text.push_str("... [cut at 64 KiB]");
+        let whole = answer.body.len() >= RESULT_LIMIT_BYTES;
+        text.push_str(if whole { "... [cut at 64 KiB]" } else { "... [the answer broke off]" });
     }
     (!text.is_empty()).then_some(text)
 }
 
-fn quote(answer: &Answer) -> String {
-    let text = String::from_utf8_lossy(&answer.body);
-    let start: String = text.trim().chars().take(QUOTE_CHARACTERS).collect();
+/// Returns the start of the answer. A server may repeat the URL or a header of the request, which a failure must not show.
+fn quote(answer: &Answer, request: &Request) -> String {
+    let headers = request.headers.iter().filter(|(name, _)| name != "content-type").map(|(_, value)| value.as_str());
+    let start = excerpt(&String::from_utf8_lossy(&answer.body), &request.url, headers);
     if start.is_empty() { String::new() } else { format!(": {start}") }
 }
 
-/// Parses `Retry-After`, which is a number of seconds or a date (RFC 9110, section 10.2.3). Returns the seconds from `now`, or
-/// `None` if the value is neither.
+/// Returns the wait in seconds, rounded up, since rounding down would retry too early.
 fn retry_after_seconds(value: &str, now: SystemTime) -> Option<u32> {
-    let value = value.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(value.parse().unwrap_or(u32::MAX));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    // Round up, since rounding down would retry too early. A date in the past means no wait.
-    let wait = date.duration_since(now).unwrap_or_default();
-    Some(u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX))
+    let wait = retry_after(value, now)?;
+    let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+    Some(u32::try_from(seconds).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

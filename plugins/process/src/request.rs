@@ -6,8 +6,9 @@ use postdate_plugin::{
     Failure, Job, http,
     serde_json::{self, Map, Value},
 };
+use postdate_webhooks::{Key, headers as signed_headers};
 
-use crate::{signature, template::Templates};
+use crate::template::Templates;
 
 /// Builds the request. `config` returns the value of a key, `now` is the time of the signature.
 ///
@@ -40,10 +41,9 @@ pub fn build(job: &Job, config: &dyn Fn(&str) -> Option<String>, now: SystemTime
         let secret = config(&name)
             .ok_or_else(|| Failure::permanent(format!("config `signing-secret`: `{name}` is not granted: list it under `secrets`")))?;
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-        let signed = signature::headers(&secret, &job.id, seconds, body.as_bytes())
-            .map_err(|why| Failure::permanent(format!("secret `{name}` cannot sign: {why}")))?;
-        for (name, value) in signed {
-            set(&mut headers, &name, &value);
+        let key = Key::parse(&secret).map_err(|why| Failure::permanent(format!("secret `{name}` cannot sign: {why}")))?;
+        for (name, value) in signed_headers(&[key], &job.id, seconds, body.as_bytes()) {
+            set(&mut headers, name, &value);
         }
     }
     Ok(http::Request { method, url, headers, body: body.into_bytes() })

@@ -1,8 +1,10 @@
 //! Renders the templates of the config.
 
+mod body;
+
 use minijinja::{
-    Environment, Error, ErrorKind, UndefinedBehavior, Value,
-    value::{Serde, ValueKind},
+    Environment, Error, ErrorKind, State, UndefinedBehavior, Value, filters,
+    value::{Kwargs, Serde, ValueKind},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use postdate_plugin::{
@@ -25,19 +27,20 @@ impl Templates {
     /// # Errors
     /// A permanent failure if the job's body is not JSON.
     pub fn over(job: &Job) -> Result<Self, Failure> {
-        let body: serde_json::Value = job.json()?;
+        // Checks the body and its depth, and names the place of an error.
+        job.json::<serde_json::Value>()?;
+        let body = body::value(&job.body).map_err(|error| Failure::permanent(format!("body: {error}")))?;
         let mut environment = Environment::new();
         // An undefined variable is an error: a typo must not send a URL with a part missing.
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.add_filter("urlencode", urlencode);
-        let context = json!({
-            "job": {
-                "id": job.id, "useCase": job.use_case, "target": job.target,
-                "attempt": job.attempt, "scheduledFor": job.scheduled_for,
-            },
-            "body": body,
+        environment.add_filter("tojson", tojson);
+        environment.add_filter("float", float);
+        let job = json!({
+            "id": job.id, "useCase": job.use_case, "target": job.target,
+            "attempt": job.attempt, "scheduledFor": job.scheduled_for,
         });
-        Ok(Self { environment, context: Value::from(Serde(context)) })
+        Ok(Self { environment, context: Value::from_pairs([("job", Value::from(Serde(job))), ("body", body)]) })
     }
 
     /// Renders the template of the config key `key`.
@@ -55,10 +58,36 @@ impl Templates {
 /// Percent-encodes a value, more strictly than minijinja's own filter: it encodes a slash too, so that a value cannot change the
 /// path, and an undefined value is an error instead of an empty string.
 fn urlencode(value: &Value) -> Result<String, Error> {
+    if value.kind() == ValueKind::Plain
+        && let Some(number) = body::text(value)
+    {
+        return Ok(utf8_percent_encode(number, RESERVED).to_string());
+    }
     match value.kind() {
         ValueKind::String | ValueKind::Number | ValueKind::Bool => Ok(utf8_percent_encode(&value.to_string(), RESERVED).to_string()),
         ValueKind::Undefined => Err(Error::new(ErrorKind::UndefinedError, "urlencode of an undefined value")),
         other => Err(Error::new(ErrorKind::InvalidOperation, format!("urlencode takes a string or a number, not a {other}"))),
+    }
+}
+
+/// Writes a part of the body as the client wrote it, and any other value as minijinja's own filter does.
+fn tojson(value: &Value, indent: Option<Value>, arguments: Kwargs) -> Result<Value, Error> {
+    let plain = indent.is_none() && !arguments.has("indent");
+    if let Some(text) = body::text(value).filter(|_| plain) {
+        return Ok(Value::from_safe_string(text.to_owned()));
+    }
+    if body::has_number(value) {
+        let detail = "tojson can write a number of this many digits only as a part of the body, without `indent`";
+        return Err(Error::new(ErrorKind::InvalidOperation, detail));
+    }
+    filters::tojson(value, indent, arguments)
+}
+
+/// Converts to a number to count with, also a number of the body that has more digits than that.
+fn float(state: &State, value: &Value, default: Option<Value>, arguments: Kwargs) -> Result<Value, Error> {
+    match body::text(value).and_then(|text| text.parse::<f64>().ok()) {
+        Some(number) => Ok(Value::from(number)),
+        None => filters::float(state, value, default, arguments),
     }
 }
 

@@ -31,7 +31,8 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// At most `limit` bytes, the argument of [`send`].
     pub body: Vec<u8>,
-    /// True if the body was longer than `limit`.
+    /// True if `body` is not the whole body: it was longer than `limit`, or the connection broke before its end. The server has answered
+    /// with its status in both cases.
     pub truncated: bool,
 }
 
@@ -214,25 +215,25 @@ fn wait(pending: &FutureIncomingResponse) -> Result<IncomingResponse, Error> {
 
 fn read(response: &IncomingResponse, limit: usize) -> Result<Answer, Error> {
     let headers = response.headers().entries().into_iter().map(|(name, value)| (name.to_lowercase(), lossy(&value))).collect::<Vec<_>>();
-    let incomplete = || Error::Failed("http-response-incomplete".to_owned());
-    let incoming = response.consume().map_err(|()| incomplete())?;
-    let (body, truncated) = read_body(&incoming, limit).ok_or_else(incomplete)?;
+    let incoming = response.consume().map_err(|()| Error::Failed("http-response-incomplete".to_owned()))?;
+    let (body, truncated) = read_body(&incoming, limit);
     Ok(Answer { status: response.status(), headers, body, truncated })
 }
 
-/// Returns at most `limit` bytes, and true if there were more. Returns `None` if the connection broke.
-fn read_body(incoming: &IncomingBody, limit: usize) -> Option<(Vec<u8>, bool)> {
-    let stream = incoming.stream().ok()?;
+/// Returns at most `limit` bytes, and true if that is not the whole body.
+fn read_body(incoming: &IncomingBody, limit: usize) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
+    let Ok(stream) = incoming.stream() else { return (body, true) };
     loop {
         match stream.blocking_read(64 * 1_024) {
             Ok(chunk) => body.extend_from_slice(&chunk),
-            Err(StreamError::Closed) => return Some((body, false)),
-            Err(StreamError::LastOperationFailed(_)) => return None,
+            Err(StreamError::Closed) => return (body, false),
+            // The connection broke. The status counts: a server that has answered must not be called again for the rest of its text.
+            Err(StreamError::LastOperationFailed(_)) => return (body, true),
         }
         if body.len() > limit {
             body.truncate(limit);
-            return Some((body, true));
+            return (body, true);
         }
     }
 }

@@ -1,15 +1,18 @@
 //! An HTTP server in the test that receives deliveries, records them, and answers by the test's script.
 
 use std::net::Ipv4Addr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use hyper::body::Frame;
 use serde_json::Value;
 use tokio::task::AbortHandle;
 
@@ -42,7 +45,31 @@ pub struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: String,
+    breaks_off: bool,
     delay: Duration,
+}
+
+/// A body that breaks off after its text: the server then closes the connection.
+struct BrokenOff {
+    text: Option<Bytes>,
+    is_sent: bool,
+}
+
+impl hyper::body::Body for BrokenOff {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        if let Some(text) = self.text.take() {
+            return Poll::Ready(Some(Ok(Frame::data(text))));
+        }
+        if !std::mem::replace(&mut self.is_sent, true) {
+            // The server sends its buffer while it waits, and drops it at an error.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(std::io::ErrorKind::BrokenPipe.into())))
+    }
 }
 
 impl Reply {
@@ -51,12 +78,21 @@ impl Reply {
     }
 
     pub fn ok(body: &str) -> Self {
-        Self { body: body.to_owned(), ..Self::status(200) }
+        Self::status(200).body(body)
+    }
+
+    pub fn body(self, body: &str) -> Self {
+        Self { body: body.to_owned(), ..self }
     }
 
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
+    }
+
+    /// Breaks the answer off after its body, which then has no end.
+    pub fn broken_off(self) -> Self {
+        Self { breaks_off: true, ..self }
     }
 
     pub fn after(self, delay: Duration) -> Self {
@@ -129,7 +165,8 @@ async fn receive(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, he
         reply
     };
     tokio::time::sleep(reply.delay).await;
-    let mut response = (StatusCode::from_u16(reply.status).expect("a status"), reply.body).into_response();
+    let body = if reply.breaks_off { Body::new(BrokenOff { text: Some(reply.body.into()), is_sent: false }) } else { reply.body.into() };
+    let mut response = (StatusCode::from_u16(reply.status).expect("a status"), body).into_response();
     for (name, value) in reply.headers {
         response.headers_mut().insert(HeaderName::from_static(name), value.parse().expect("a header's value"));
     }

@@ -12,6 +12,7 @@ use aws_smithy_types::retry::RetryConfig;
 use postdate_core::request::Claimed;
 use postdate_core::testing::{moment, new_request, sample_id};
 use postdate_core::use_case::UseCase;
+use postdate_runtime::Secrets;
 
 use super::*;
 
@@ -56,7 +57,7 @@ fn deliver(canned: &Canned) -> AwsDeliver {
     // `AwsFiring::new` does the same. An error means that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     AwsDeliver {
-        http: HttpDeliver::new(SystemClock, postdate_egress::Network::default()).unwrap(),
+        http: HttpDeliver::new(SystemClock, postdate_egress::Network::default(), Secrets::none()).unwrap(),
         lambda: made(aws_sdk_lambda::Client::new(&sdk)),
         queues: made(aws_sdk_sqs::Client::new(&sdk)),
         topics: made(aws_sdk_sns::Client::new(&sdk)),

@@ -172,6 +172,20 @@ fn types_and_schema_agree_on_values() {
     check_manifest("[targets]\nA = { kind = 'http', url = 'http://h/' }", false);
     check_manifest("[targets]\na = { kind = 'http' }", false);
     check_manifest("[targets]\na = { kind = 'http', url = 'https://h/x', timeout = '2s' }", true);
+    let hook = |rest: &str| format!("[targets]\na = {{ kind = 'http', url = 'https://h/x?a=@', {rest} }}");
+    for value in ["Bearer ${secret:A_1}", "${secret:A}:${secret:B}", "$ {text} $5 $", "$${secret:A}", ""] {
+        check_manifest(&hook(&format!("headers = {{ authorization = '{value}' }}")), true);
+    }
+    for value in ["${A}", "${secret:}", "${secret:A", "${secret:a b}", "ä", "${env:A}"] {
+        check_manifest(&hook(&format!("headers = {{ authorization = '{value}' }}")), false);
+    }
+    for name in ["Authorization", "host", "content-length", "idempotency-key", "webhook-id", "'a b'", "''"] {
+        check_manifest(&hook(&format!("headers = {{ {name} = 'a' }}")), false);
+    }
+    for (sign, good) in [("'A'", true), ("['A', 'B']", true), ("['A', 'A']", false), ("['A', 'B', 'C']", false), ("'a b'", false)] {
+        check_manifest(&hook(&format!("sign = {sign}")), good);
+    }
+    check_manifest("[targets]\na = { kind = 'http', url = 'https://user:password@h/x' }", false);
     check_manifest("[targets]\na = { kind = 'sqs', arn = 'q' }", false);
     check_manifest("[targets]\na = { url = 'http://h/' }", false);
     check_manifest(&plugin("[schedule]\nversion = 'newest'"), false);

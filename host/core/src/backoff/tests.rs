@@ -12,6 +12,19 @@ fn back_off_grows_to_its_bound() {
 }
 
 #[test]
+fn asked_wait_is_at_most_a_day_beyond_the_back_off() {
+    let policy = Backoff { initial: Duration::from_secs(2), factor: 2.0, max: Duration::from_hours(1) };
+    let wait = |failures, asked| backoff(&policy, failures, Some(Duration::from_secs(asked)), Duration::from_hours(365 * 24)).as_secs();
+    assert_eq!(wait(1, 24 * 3600), 24 * 3600);
+    assert_eq!(wait(1, 24 * 3600 + 2), 24 * 3600 + 2);
+    assert_eq!(wait(1, 24 * 3600 + 3), 24 * 3600 + 2);
+    for asked in [1_767_225_600, u64::MAX] {
+        assert_eq!(wait(1, asked), 24 * 3600 + 2);
+        assert_eq!(wait(100, asked), 25 * 3600);
+    }
+}
+
+#[test]
 fn wait_after_host_faults_doubles_up_to_its_bound() {
     let mut now = moment();
     let mut waiting = None;

@@ -1,7 +1,9 @@
 //! Checks the rules of a manifest that its types do not express. Each error names its key.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::header_value::{self, Part};
 use super::{AwsTarget, ManifestError, PluginSpec, Target, Targets, UseCase};
 use crate::arn::Arn;
 use crate::file_name::{CASES_DIR, is_file_name};
@@ -107,15 +109,15 @@ fn check_targets(use_case: &UseCase) -> Result<(), ManifestError> {
             }
             Target::Plugin { host: Some(host) } => check_name(&format!("targets.{alias}.host"), host)?,
             Target::Plugin { host: None } => {}
-            Target::Http { url, timeout } => {
-                let uri: http::Uri = url
-                    .parse()
-                    .map_err(|error| ManifestError::Value { key: format!("targets.{alias}.url"), message: format!("{url:?}: {error}") })?;
-                if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
-                    return fault(format!("targets.{alias}.url"), format!("{url:?} is not an http:// or https:// URL"));
-                }
+            Target::Http { url, timeout, headers, sign } => {
+                check_url(&format!("targets.{alias}.url"), url)?;
                 if !TIMEOUTS.contains(timeout) {
                     return fault(format!("targets.{alias}.timeout"), "must be from 10ms to 15m");
+                }
+                check_target_headers(&format!("targets.{alias}.headers"), headers)?;
+                check_sign(&format!("targets.{alias}.sign"), sign)?;
+                if target.secrets().len() > MAX_SECRETS {
+                    return fault(format!("targets.{alias}"), format!("a target may have at most {MAX_SECRETS} secrets"));
                 }
             }
             other => {
@@ -143,6 +145,99 @@ fn check_targets(use_case: &UseCase) -> Result<(), ManifestError> {
         }
     }
     Ok(())
+}
+
+/// Checks the URL of a target. The message does not contain the URL, whose path and query may be secret.
+fn check_url(key: &str, url: &str) -> Result<(), ManifestError> {
+    let Ok(uri) = url.parse::<http::Uri>() else { return fault(key, "is not a URL") };
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
+        return fault(key, "is not an http:// or https:// URL");
+    }
+    Ok(())
+}
+
+/// Fails if the URL of a target carries a user name or password.
+pub fn check_user_info(use_case: &UseCase) -> Result<(), ManifestError> {
+    for (alias, target) in use_case.targets.iter() {
+        let Target::Http { url, .. } = target else { continue };
+        let uri = url.parse::<http::Uri>().ok();
+        if uri.as_ref().and_then(http::Uri::authority).is_some_and(|authority| authority.as_str().contains('@')) {
+            let advice = "carries a user name or password: send a header, `headers = { authorization = \"Basic ${secret:NAME}\" }`";
+            return fault(format!("targets.{alias}.url"), advice);
+        }
+    }
+    Ok(())
+}
+
+/// Headers that describe the connection or the form of the message (RFC 9110, sections 7.6 and 8.4 to 8.6, and others). The HTTP client
+/// sets them; a value of a manifest could break the request off, or split it in two.
+const PROTOCOL_HEADERS: [&str; 14] = [
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+];
+/// Headers of a delivery. A receiver relies on their values.
+const DELIVERY_HEADERS: [&str; 4] = ["idempotency-key", "x-correlation-id", "x-postdate-attempt", "x-postdate-use-case"];
+const SIGNATURE_HEADERS: [&str; 3] = ["webhook-id", "webhook-signature", "webhook-timestamp"];
+/// Limits of a target's headers, so that a receiver with common limits takes them.
+const MAX_HEADERS: usize = 32;
+const MAX_HEADER_BYTES: usize = 4 << 10;
+
+/// Checks the headers of a target. No message contains a value.
+fn check_target_headers(key: &str, headers: &BTreeMap<String, String>) -> Result<(), ManifestError> {
+    if headers.len() > MAX_HEADERS {
+        return fault(key, format!("a target may have at most {MAX_HEADERS} headers"));
+    }
+    for (name, value) in headers {
+        let key = format!("{key}.{name}");
+        if name.chars().any(|c| c.is_ascii_uppercase()) {
+            return fault(key, "write the name in lower case");
+        }
+        if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+            return fault(key, "is not the name of a header");
+        }
+        if PROTOCOL_HEADERS.contains(&name.as_str()) {
+            return fault(key, "belongs to the protocol, and the host sets it as the request needs it: remove it");
+        }
+        if DELIVERY_HEADERS.contains(&name.as_str()) {
+            return fault(key, "is a header of every delivery, and the host sets it: choose another name");
+        }
+        if SIGNATURE_HEADERS.contains(&name.as_str()) {
+            return fault(key, "is a header of the signature: name the secret with `sign`");
+        }
+        if value.len() > MAX_HEADER_BYTES {
+            return fault(key, "has more than 4 KiB");
+        }
+        // A secret may have other characters than a manifest's text; they are checked when it is read.
+        if http::HeaderValue::from_str(value).is_err() {
+            return fault(key, "has a character that a header cannot have: use visible ASCII and spaces");
+        }
+        let parts = header_value::parse(value).map_err(|message| ManifestError::Value { key: key.clone(), message: message.to_owned() })?;
+        for part in parts {
+            if let Part::Secret(name) = part {
+                check_secret(&key, name)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_sign(key: &str, names: &[String]) -> Result<(), ManifestError> {
+    if names.len() > 2 || matches!(names, [one, other] if one == other) {
+        return fault(key, "takes the name of one secret, or of two while a key is rotated");
+    }
+    names.iter().try_for_each(|name| check_secret(key, name))
 }
 
 /// Checks that the ARN names the service of the target's kind, and that the target has all keys of its kind and no others.
@@ -252,7 +347,8 @@ fn check_origin(key: &str, origin: &str) -> Result<(), ManifestError> {
     if good {
         Ok(())
     } else {
-        fault(key, format!("{origin:?} is not an origin; write it as \"https://api.example.com\" or \"http://127.0.0.1:9000\""))
+        // Without the text: a path or a password in it may be secret.
+        fault(key, "is not an origin; write it as \"https://api.example.com\" or \"http://127.0.0.1:9000\"")
     }
 }
 

@@ -1,10 +1,11 @@
 //! Targets of requests. The manifest gives each an alias; a request can name an alias, but never an address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::header_value::{self, Part};
 use super::values;
 
 /// One target.
@@ -22,6 +23,13 @@ pub enum Target {
         url: String,
         #[serde(default = "values::default_http_timeout", deserialize_with = "values::duration")]
         timeout: Duration,
+        /// Further headers: names in lower case, and values, in which `${secret:NAME}` stands for a secret. See
+        /// [`header_value`](super::header_value).
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+        /// Names of the secrets that sign the request after Standard Webhooks; at most two.
+        #[serde(default, deserialize_with = "values::one_or_more")]
+        sign: Vec<String>,
     },
     /// A function, invoked with the body as its event. The function's answer is the request's result.
     Lambda(AwsTarget),
@@ -102,6 +110,17 @@ impl Target {
             | Self::EcsTask(aws)
             | Self::ApiDestination(aws) => Some(aws),
         }
+    }
+
+    /// Returns the names of the secrets that the host needs to deliver to the target, each once. Empty for a kind other than `http`.
+    pub fn secrets(&self) -> Vec<String> {
+        let Self::Http { headers, sign, .. } = self else { return Vec::new() };
+        let in_headers = headers.values().flat_map(|text| header_value::parse(text).unwrap_or_default()).filter_map(|part| match part {
+            Part::Secret(name) => Some(name.to_owned()),
+            Part::Text(_) => None,
+        });
+        let names: BTreeSet<String> = in_headers.chain(sign.iter().cloned()).collect();
+        names.into_iter().collect()
     }
 
     /// Returns true if the schedule reaches the target itself, without a host.

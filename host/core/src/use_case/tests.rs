@@ -69,7 +69,8 @@ fn an_error_names_its_key() {
     check_fault(("default = \"here\"", "default = \"there\""), "targets.default: \"there\" is not among the targets: here, hook");
     check_fault(("default = \"here\"", ""), "targets.default is missing");
     check_fault(("kind = \"plugin\"", "kind = \"fax\""), "targets.here: unknown variant `fax`");
-    check_fault(("http://localhost:1/x", "ftp://localhost"), "targets.hook.url");
+    check_fault(("http://localhost:1/x", "ftp://localhost"), "targets.hook.url: is not an http:// or https:// URL");
+    check_fault(("http://localhost:1/x", "http://a:b@localhost/x"), "targets.hook.url: carries a user name or password");
     let aws = |rest: &str| format!("here = {{ kind = \"plugin\" }}\naws = {{ {rest} }}");
     let check_aws = |rest: &str, expected| check_fault(("here = { kind = \"plugin\" }", &aws(rest)), expected);
     check_aws("kind = 'sqs', arn = 'orders'", "targets.aws.arn: \"orders\" is not an ARN of the service sqs");
@@ -92,6 +93,53 @@ fn an_error_names_its_key() {
     check_fault(("failure = \"hook\"", "failure = \"x\""), "on.failure: \"x\" is not among the targets");
     check_fault(("max-ahead", "max-behind"), "unknown field `max-behind`");
     check_fault(("[retry]", "[retry"), "line ");
+}
+
+fn with_hook(rest: &str) -> Result<UseCase, String> {
+    let hook = "url = \"http://localhost:1/x\"";
+    UseCase::parse(&ORDERS.replace(hook, &format!("{hook}, {rest}"))).map_err(|error| error.to_string())
+}
+
+#[test]
+fn an_http_target_takes_headers_with_secrets_and_names_of_signing_secrets() {
+    let secrets = |rest: &str| with_hook(rest).unwrap().target(Some("hook")).unwrap().1.secrets();
+    assert_eq!(secrets("headers = { authorization = 'Bearer ${secret:TOKEN}', accept = 'text/plain' }"), ["TOKEN"]);
+    assert_eq!(secrets("headers = { x-key = '${secret:A}:${secret:B}' }, sign = 'A'"), ["A", "B"]);
+    assert_eq!(secrets("sign = ['NEW', 'OLD']"), ["NEW", "OLD"]);
+    assert_eq!(secrets("timeout = '1s'"), [""; 0]);
+}
+
+#[test]
+fn headers_that_break_the_protocol_or_belong_to_the_host_are_refused() {
+    #[track_caller]
+    fn refused(rest: &str, expected: &str) {
+        let error = with_hook(rest).unwrap_err();
+        assert!(error.contains(expected) && !error.contains("hunter2"), "{error:?} does not say {expected:?}");
+    }
+    for name in ["host", "content-length", "connection", "transfer-encoding", "te", "upgrade", "expect"] {
+        refused(&format!("headers = {{ {name} = 'hunter2' }}"), &format!("targets.hook.headers.{name}: belongs to the protocol"));
+    }
+    refused("headers = { idempotency-key = 'hunter2' }", "targets.hook.headers.idempotency-key: is a header of every delivery");
+    refused("headers = { webhook-signature = 'hunter2' }", "targets.hook.headers.webhook-signature: is a header of the signature");
+    refused("headers = { Authorization = 'hunter2' }", "targets.hook.headers.Authorization: write the name in lower case");
+    refused("headers = { 'a b' = 'hunter2' }", "targets.hook.headers.a b: is not the name of a header");
+    refused("headers = { a = \"hunter2\\r\\nhost: b\" }", "targets.hook.headers.a: has a character");
+    refused("headers = { a = 'hunter2 ${TOKEN}' }", "targets.hook.headers.a: `${` must begin `${secret:NAME}`");
+    refused("headers = { a = '${secret:../x}' }", "targets.hook.headers.a: \"../x\" is not the name of a secret");
+    refused("sign = ['A', 'B', 'C']", "targets.hook.sign: takes the name of one secret");
+    refused("sign = ['A', 'A']", "targets.hook.sign: takes the name of one secret");
+    refused("sign = 'a b'", "targets.hook.sign: \"a b\" is not the name of a secret");
+    refused("sign = 7", "a text or a list of texts is expected");
+}
+
+#[test]
+fn an_error_about_a_url_does_not_contain_it() {
+    for url in ["http://user:hunter2@h/x", "ftp://h/hunter2", "http://h/a b?hunter2", "hunter2"] {
+        let error = UseCase::parse(&ORDERS.replace("http://localhost:1/x", url)).unwrap_err().to_string();
+        assert!(error.contains("targets.hook.url: ") && !error.contains("hunter2"), "{error}");
+        let error = UseCase::parse(&ORDERS.replace("https://api.example.com", url)).unwrap_err().to_string();
+        assert!(error.contains("process.allow-http[0]: ") && !error.contains("hunter2"), "{error}");
+    }
 }
 
 #[test]

@@ -104,7 +104,7 @@ impl Catalog {
         self.check_quota(name, &source).await?;
         let bundle = self.load_source(name, &source, Need::Upload).await.map_err(|error| {
             let fault = match error.downcast_ref() {
-                Some(LoadError::Secret { error: SecretError::Missing { .. }, .. }) => UploadError::Secret,
+                Some(LoadError::Secret { error: SecretError::Missing { .. } | SecretError::Unusable { .. }, .. }) => UploadError::Secret,
                 _ if is_transient(&error) => UploadError::NotNow,
                 _ => UploadError::Refused,
             };

@@ -84,6 +84,8 @@ async fn receive(mut body: Body, scratch: &Path, limits: Limits, link: &Link) ->
 fn upload_timeout(limits: Limits) -> ApiError {
     let detail = format!("the archive did not arrive within {:?}: send it again, on a faster connection", limits.upload);
     closing(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail))
+}
+
 fn queue_full() -> ApiError {
     let detail = "as many uploads as the server takes are being checked: send this one again later";
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "uploads-busy", detail).with_header(header::RETRY_AFTER, QUEUE_RETRY_SECONDS)

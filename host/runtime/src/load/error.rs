@@ -23,9 +23,9 @@ pub enum LoadError {
     /// The compiler failed for another reason than an invalid plugin, which is [`Self::Plugin`].
     #[error("the {role} plugin of use case {use_case} ({file}) {reason}")]
     Compile { use_case: String, role: Role, file: String, reason: CompileError },
-    /// A secret does not exist on this host, or the secrets cannot be read.
-    #[error("use case {use_case}: {role}.secrets names {error}")]
-    Secret { use_case: String, role: Role, error: SecretError },
+    /// A secret does not exist on this host, or cannot be read or used. `key` is the key of the manifest that names it.
+    #[error("use case {use_case}: {key} names {error}")]
+    Secret { use_case: String, key: String, error: SecretError },
 }
 
 impl LoadError {

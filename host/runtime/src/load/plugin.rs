@@ -124,6 +124,6 @@ pub async fn check_secrets(secrets: &Secrets, use_case: &UseCase, role: Role, na
     if names.is_empty() {
         return Ok(());
     }
-    let fault = |error| LoadError::Secret { use_case: use_case.name.clone(), role, error };
+    let fault = |error| LoadError::Secret { use_case: use_case.name.clone(), key: format!("{role}.secrets"), error };
     secrets.get(&use_case.name, names).await.map(drop).map_err(fault)
 }

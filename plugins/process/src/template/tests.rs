@@ -25,7 +25,8 @@ fn check(template: &str, expected: Result<&str, &str>) {
 fn a_template_can_use_job_and_body() {
     check("{{ job.id }} {{ job.useCase }} {{ job.attempt }}", Ok("id-1 webhook 2"));
     check("{{ body.event|urlencode }}/{{ body.n|urlencode }}", Ok("a%2Fb%20c/7"));
-    check("{{ body.data|tojson }}", Ok(r#"{"x": [1, "\""]}"#));
+    check("{{ body.data|tojson }}", Ok(r#"{"x":[1,"\""]}"#));
+    check("{{ [body.n, {'a': body.event}]|tojson }}", Ok(r#"[7, {"a": "a/b c"}]"#));
     check("{% if job.attempt > 1 %}again{% endif %}", Ok("again"));
 }
 
@@ -35,6 +36,26 @@ fn an_undefined_value_or_a_syntax_error_is_a_permanent_failure() {
     check("{{ body.typo|urlencode }}", Err("undefined value"));
     check("{{ body.data|urlencode }}", Err("not a map"));
     check("\n{{ body.", Err("line 2: syntax error"));
+}
+
+#[test]
+fn numbers_of_a_body_pass_through_unchanged() {
+    let body = r#"{"big":18446744073709551616,"huge":100000000000000000000000000000000000000000000001,"many":117.633311394000171234,
+        "all":{"b":1.10,"a":[18446744073709551617, 1E5]}}"#;
+    let job = Job { body: body.into(), ..Job::default() };
+    let templates = Templates::over(&job).unwrap();
+    let check = |template: &str, expected: &str| assert_eq!(templates.render("body", template).unwrap(), expected, "{template}");
+    check("{{ body.big }} {{ body.big|tojson }} {{ body.big + 1 }}", "18446744073709551616 18446744073709551616 18446744073709551617");
+    check("{{ body.huge }} {{ body.huge|tojson }}", &["100000000000000000000000000000000000000000000001"; 2].join(" "));
+    check("{{ body.many|urlencode }} {{ body.many|float > 117.6 }}", "117.633311394000171234 True");
+    check("{{ body.all|tojson }}", r#"{"b":1.10,"a":[18446744073709551617, 1E5]}"#);
+    check("{{ body.all }}", r#"{"b":1.10,"a":[18446744073709551617, 1E5]}"#);
+    check("{{ body|tojson }}", body);
+    check("{{ body.all.b > 1 }} {{ body.all.a|length }} {{ body.all.a[1] / 2 }}", "True 2 50000.0");
+    for template in ["{{ [body.huge]|tojson }}", "{{ body|tojson(2) }}", "{{ body|tojson(indent=2) }}"] {
+        let failure = templates.render("body", template).unwrap_err();
+        assert!(failure.message.contains("a number of this many digits"), "{template}: {}", failure.message);
+    }
 }
 
 #[test]
