@@ -14,6 +14,7 @@ mod compiler;
 mod compiling;
 mod errors;
 mod exposure;
+mod fairness;
 mod grants;
 mod host_faults;
 mod hostile;

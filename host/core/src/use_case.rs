@@ -50,7 +50,8 @@ pub struct PluginSpec {
     /// Limit of the linear memory in bytes, from 64 KiB to 1 GiB; written as `32MiB`; by default 64 MiB.
     #[serde(default = "values::default_memory", deserialize_with = "values::memory")]
     pub memory: u64,
-    /// Wall-clock limit of one call, from 10 ms to 15 min; by default 1 s for a validator, 10 s for a processor.
+    /// Wall-clock limit of one call, from 10 ms to 30 s for a validator, by default 1 s; from 10 ms to 15 min for a processor,
+    /// by default 10 s.
     #[serde(default, deserialize_with = "values::optional_duration")]
     timeout: Option<Duration>,
     /// Names, in lower case, of the request headers that the validator gets. Empty for a processor.

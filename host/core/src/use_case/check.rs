@@ -9,6 +9,8 @@ use crate::plugin::Role;
 
 /// Range of timeouts: from one tick of the host's deadline clock to the longest run of a Lambda function.
 const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(15);
+/// Range of a validator's timeout. The client waits for the answer, and its call holds a slot meanwhile.
+const VALIDATE_TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(30);
 /// Range of memory limits: at least one page of WebAssembly memory.
 const MEMORY_BYTES: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 30);
 /// Limit of `max-ahead`. It keeps every `triggerAt` in a year of four digits.
@@ -38,8 +40,12 @@ pub fn check(use_case: &UseCase) -> Result<(), ManifestError> {
 
 fn check_plugin(role: Role, spec: &PluginSpec) -> Result<(), ManifestError> {
     check_file(&format!("{role}.plugin"), &spec.plugin)?;
-    if !TIMEOUTS.contains(&spec.timeout(role)) {
-        return fault(format!("{role}.timeout"), "must be from 10ms to 15m");
+    let (timeouts, range) = match role {
+        Role::Validate => (VALIDATE_TIMEOUTS, "must be from 10ms to 30s: a client waits for the validator"),
+        Role::Process => (TIMEOUTS, "must be from 10ms to 15m"),
+    };
+    if !timeouts.contains(&spec.timeout(role)) {
+        return fault(format!("{role}.timeout"), range);
     }
     if !MEMORY_BYTES.contains(&spec.memory) {
         return fault(format!("{role}.memory"), "must be from 64KiB to 1GiB");

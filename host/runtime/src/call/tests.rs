@@ -222,6 +222,18 @@ async fn the_log_of_a_failed_call_names_the_missing_config_key_and_its_grant() {
 }
 
 #[tokio::test]
+async fn what_the_host_writes_into_the_guest_counts_against_its_memory() {
+    let manifest = "[process]\nplugin = 'puppet.wasm'\nmemory = '4MiB'\nconfig-files = { a = 's.txt' }\n";
+    let mut source = bundle(manifest, &["puppet"]);
+    source.files.insert("s.txt".into(), vec![b'x'; 7 << 19].into());
+    let loaded = crate::testing::runtime().load(&source, &Secrets::none()).await.unwrap();
+    let config = process_in(&loaded, json!({ "do": "config", "key": "a" }), CallOptions::default()).await;
+    assert_eq!(stopped(config).reason.code(), "memory");
+    let body = process_in(&loaded, json!({ "do": "succeed", "ignored": "x".repeat(4 << 20) }), CallOptions::default()).await;
+    assert_eq!(stopped(body).reason.code(), "memory");
+}
+
+#[tokio::test]
 async fn a_granted_request_reaches_a_server() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

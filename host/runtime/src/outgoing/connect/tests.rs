@@ -8,7 +8,7 @@ use crate::call::logs::Identity;
 use crate::secrets::Mask;
 
 fn log() -> Arc<CallLog> {
-    CallLog::new(Arc::new(Identity { use_case: "x".into(), role: Role::Process }), "id".into(), Mask::default())
+    CallLog::new(Arc::new(crate::testing::identity("x", Role::Process)), "id".into(), Mask::default())
 }
 
 fn get(url: &str) -> (Request<WasiBody>, Origin) {
