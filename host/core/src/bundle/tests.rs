@@ -56,7 +56,7 @@ fn a_file_counts_once_for_each_key_that_names_it() {
     assert!(with_config_files("64MiB", 4, (1 << 20) - 4).use_case().is_ok(), "exactly 4 MiB with the keys");
     let error = with_config_files("64MiB", 200, 20 << 20).use_case().unwrap_err();
     assert!(matches!(&error, BundleError::Manifest(ManifestError::Value { key, .. }) if key == "process.config-files"), "{error}");
-    let (asked, limit) = (200 * ((20 << 20) + 4), 4 << 20);
+    let (asked, limit) = (200_u64 * ((20 << 20) + 4), 4 << 20);
     assert!(
         error.to_string().contains(&format!("has {asked} bytes")) && error.to_string().contains(&format!("the {limit} bytes")),
         "{error}"

@@ -194,7 +194,7 @@ pub fn lanes(connection: &Connection) -> rusqlite::Result<Vec<Lane>> {
     let mut lanes: Vec<Lane> = Vec::new();
     loop {
         // No name is empty, so every lane is after the empty ones.
-        let last = lanes.last().map_or(("", ""), |lane| (&lane.use_case, &lane.target));
+        let last = lanes.last().map_or(("", ""), |lane| (lane.use_case.as_str(), lane.target.as_str()));
         let lane = next.query_row(last, |row| Ok(Lane { use_case: row.get(0)?, target: row.get(1)?, due_at: time(row, 2)? })).optional()?;
         let Some(lane) = lane else { return Ok(lanes) };
         lanes.push(lane);

@@ -64,7 +64,7 @@ fn spawn(slots: &Slots, plugin: &Identity, memory: u64) -> JoinHandle<Slot> {
     tokio::spawn(async move { slots.take(&plugin, memory, LONG).await.unwrap() })
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_free_slot_goes_to_the_waiting_use_case_that_holds_least() {
     let slots = Slots::new(4, 1 << 30);
     let [greedy, other, third] = ["greedy", "other", "third"].map(|name| plugin(name, Role::Validate));
@@ -78,7 +78,7 @@ async fn a_free_slot_goes_to_the_waiting_use_case_that_holds_least() {
     assert!(!first.is_finished() && !waiting.is_finished());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_call_that_gave_up_gets_no_slot() {
     let slots = Slots::new(1, 1 << 30);
     let [one, two] = ["one", "two"].map(|name| plugin(name, Role::Process));
