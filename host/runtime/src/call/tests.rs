@@ -176,14 +176,15 @@ async fn a_guest_sees_no_environment_files_or_network_of_the_host() {
 #[tokio::test]
 async fn a_call_without_a_free_slot_is_not_started() {
     let bundle = puppet("").await;
-    let identity = &bundle.process.as_ref().unwrap().identity;
     let mut slots = Vec::new();
-    for _ in 0..4 {
-        slots.push(bundle.runtime().inner.slots.take(identity, Duration::ZERO).await.ok().unwrap());
+    // A use case takes at most as many slots as are free for the others.
+    for use_case in ["a", "a", "b", "c"] {
+        let identity = crate::testing::identity(use_case, Role::Process);
+        slots.push(bundle.runtime().inner.slots.take(&identity, 1, Duration::ZERO).await.ok().unwrap());
     }
     let options = CallOptions { deadline: Some(Duration::from_millis(20)), ..CallOptions::default() };
     let error = stopped(process_in(&bundle, json!({}), options.clone()).await);
-    assert_eq!(error.reason.to_string(), "could not be started: all 4 slots for plugins were busy");
+    assert_eq!(error.reason.to_string(), "could not be started: all 4 slots for process plugins were busy");
     drop(slots);
     assert!(process_in(&bundle, json!({}), options).await.result.is_ok());
 }

@@ -4,7 +4,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::call::logs::Identity;
 use crate::secrets::Mask;
 
 fn log() -> Arc<CallLog> {

@@ -2,7 +2,6 @@ use http_body_util::Full;
 use postdate_core::plugin::Role;
 
 use super::*;
-use crate::call::logs::Identity;
 use crate::secrets::Mask;
 
 fn usage() -> (Arc<Usage>, Arc<CallLog>) {
