@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use check::Reader;
+use postdate_egress::Egress;
 use postdate_logging::LogFilter;
-use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
+use postdate_runtime::{Lifetime, SecretName};
 
 /// Default of `POSTDATE_USE_CASES`: the layer's directory if it exists, else the package's.
 const LAYER_DIR: &str = "/opt/use-cases";
@@ -35,8 +36,14 @@ pub struct Config {
     pub prefetch: Vec<String>,
     /// `POSTDATE_SECRETS`: the source of the use cases' secrets.
     pub secrets: SecretLocation,
+    /// `POSTDATE_ALLOW_SECRET`: environment variables that use cases may have as secrets, besides those that begin with `SECRET_`.
+    pub allow_secret: Vec<SecretName>,
     /// `POSTDATE_SECRETS_LIFETIME`: time for which a secret is cached.
     pub secrets_lifetime: Duration,
+    /// `POSTDATE_ALLOW_EGRESS`: addresses that plugins and `http` targets may connect to; by default all public ones.
+    pub allow_egress: Egress,
+    /// `POSTDATE_CA_FILE`: PEM files, separated by commas, with certificate authorities to trust besides those of the platform.
+    pub ca_files: Vec<PathBuf>,
     /// `POSTDATE_TARGET_ARN`: the target host, to which rules and one-time schedules point.
     pub target_arn: String,
     /// `POSTDATE_QUEUE_URL`: the delay queue; without one, requests fire on whole minutes.
@@ -137,9 +144,12 @@ impl Config {
             trust: read.optional("POSTDATE_TRUSTED_KEYS", check::trusted_keys).unwrap_or_default(),
             prefetch: read.optional("POSTDATE_PREFETCH", check::use_case_names).unwrap_or_default(),
             secrets: read.optional("POSTDATE_SECRETS", check::secrets).unwrap_or(SecretLocation::Environment),
+            allow_secret: read.optional("POSTDATE_ALLOW_SECRET", check::secret_names).unwrap_or_default(),
             secrets_lifetime: read
                 .optional("POSTDATE_SECRETS_LIFETIME", check::secrets_lifetime)
                 .unwrap_or_else(|| Lifetime::default().fresh),
+            allow_egress: read.optional("POSTDATE_ALLOW_EGRESS", check::egress).unwrap_or_default(),
+            ca_files: read.optional("POSTDATE_CA_FILE", check::files).unwrap_or_default(),
             target_arn: read.required("POSTDATE_TARGET_ARN", check::function_arn),
             queue_url: read.optional("POSTDATE_QUEUE_URL", check::queue_url),
             hosts: read.optional("POSTDATE_HOSTS", check::hosts).unwrap_or_default(),

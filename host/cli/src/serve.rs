@@ -14,9 +14,10 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use postdate_core::time::{TimeError, parse_time};
 use postdate_core::use_case::parse_memory;
+use postdate_egress::Egress;
 use postdate_local::{ServeOptions, TestClockStart};
-use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
+use postdate_runtime::{Lifetime, SecretName};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -89,12 +90,27 @@ pub struct Serve {
     #[arg(long, env = "POSTDATE_GRACE", value_name = "DURATION", default_value = "10s", value_parser = when::duration)]
     grace: Duration,
 
+    /// Addresses that plugins and `http` targets may connect to: networks and addresses, separated by commas, and "public" for all public
+    /// ones [default: public, and loopback while the server listens there without a key]
+    #[arg(long, env = "POSTDATE_ALLOW_EGRESS", value_name = "CIDR,...")]
+    allow_egress: Option<Egress>,
+
+    /// PEM file with certificate authorities that plugins and `http` targets trust besides those of the platform; may be given more than
+    /// once
+    #[arg(long, env = "POSTDATE_CA_FILE", value_name = "FILE", value_delimiter = ',')]
+    ca_file: Vec<PathBuf>,
+
     #[command(flatten)]
     limits: Limits,
 
-    /// TOML file with the secrets of use cases, which only its owner may read; without it, secrets come from the environment
+    /// TOML file with the secrets of use cases, which only its owner may read; without it, secrets come from the environment (see --allow-secret)
     #[arg(long, env = "POSTDATE_SECRETS_FILE", value_name = "FILE")]
     secrets_file: Option<PathBuf>,
+
+    /// Environment variables that use cases may have as secrets, besides those that begin with SECRET_; separated by commas, or given
+    /// more than once
+    #[arg(long, env = "POSTDATE_ALLOW_SECRET", value_name = "NAME", value_delimiter = ',')]
+    allow_secret: Vec<SecretName>,
 
     /// Longest time until plugins see a changed secret, from 1s to 24h
     #[arg(long, env = "POSTDATE_SECRETS_LIFETIME", value_name = "DURATION", default_value = "5m", value_parser = secrets_lifetime)]
@@ -152,8 +168,11 @@ impl Serve {
             concurrency: usize::from(self.concurrency),
             memory: self.memory,
             grace: self.grace,
+            allow_egress: self.allow_egress,
+            ca_files: self.ca_file,
             compiler: self.limits.compiler(),
             secrets_file: self.secrets_file,
+            allow_secret: self.allow_secret,
             secrets_lifetime: self.secrets_lifetime,
         }
     }

@@ -23,8 +23,9 @@ use chrono::{DateTime, Utc};
 use postdate_core::api::{Api, ApiKey};
 use postdate_core::time;
 use postdate_deliver::HttpDeliver;
+use postdate_egress::{Egress, Network, read_authorities};
 use postdate_runtime::trust::Trust;
-use postdate_runtime::{CompileWith, Options, Runtime};
+use postdate_runtime::{CompileWith, Options, Runtime, SecretName};
 use tokio_util::sync::CancellationToken;
 
 use catalog::Catalog;
@@ -68,10 +69,17 @@ pub struct ServeOptions {
     pub memory: Option<u64>,
     /// How long a stop waits for running requests.
     pub grace: Duration,
+    /// Addresses that plugins and `http` targets may connect to. `None` means public ones, and loopback if the server listens there
+    /// without a key.
+    pub allow_egress: Option<Egress>,
+    /// PEM files with certificate authorities to trust besides those of the platform.
+    pub ca_files: Vec<PathBuf>,
     /// How plugins are compiled. A server must not compile in its own process.
     pub compiler: CompileWith,
     /// The file with secrets of use cases. `None` takes them from the environment.
     pub secrets_file: Option<PathBuf>,
+    /// Environment variables that use cases may have as secrets, besides those that begin with `SECRET_`.
+    pub allow_secret: Vec<SecretName>,
     /// How long a secret is cached. A changed secret reaches plugins after this time at the latest.
     pub secrets_lifetime: Duration,
 }
@@ -97,7 +105,8 @@ pub async fn serve(
         "{} can be reached from other machines, and there is no API key: set POSTDATE_API_KEY, or say --allow-public",
         options.listen
     );
-    let secrets = secrets::open(options.secrets_file, options.secrets_lifetime)?;
+    let secrets = secrets::open(options.secrets_file, options.allow_secret, options.secrets_lifetime)?;
+    let network = network(options.allow_egress, &options.ca_files, key.is_none() && options.listen.ip().is_loopback())?;
     let _lock = lock(&options.data)?;
     // Bind first, so that a second server on the port fails before it does anything else.
     let listener = tokio::net::TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
@@ -109,11 +118,12 @@ pub async fn serve(
     let memory = options.memory.unwrap_or_else(|| memory::available().map_or(UNKNOWN_MEMORY, |bytes| bytes / 2));
     tracing::info!(mebibytes = memory >> 20, "memory for plugins");
     let cache = Some(options.data.join("compiled"));
-    let runtime = Runtime::new(Options { slots, memory, cache, compiler: options.compiler, ..Options::default() })?;
+    let runtime =
+        Runtime::new(Options { slots, memory, cache, compiler: options.compiler, network: network.clone(), ..Options::default() })?;
     let catalog = Catalog::open(runtime, secrets, options.use_cases, options.data.join("store"), options.trust)?;
 
     let wake = Wake::default();
-    let deliver = HttpDeliver::new(clock.clone()).context("cannot make the HTTP client")?;
+    let deliver = HttpDeliver::new(clock.clone(), network).context("cannot make the HTTP client")?;
     let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
     let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, key, base_path: String::new() };
     let app = App { api, test_clock: TestClock::new(ledger, &clock), clock, scratch: options.data.clone(), limits: Limits::default() };
@@ -146,6 +156,14 @@ pub async fn serve(
     timer.await.context("the timer failed")?;
     watcher.await.context("the watcher of the use cases failed")?;
     Ok(())
+}
+
+/// Returns the network of plugins and targets. `is_laptop` is true if nobody but this machine's users can reach the server.
+fn network(allowed: Option<Egress>, ca_files: &[PathBuf], is_laptop: bool) -> anyhow::Result<Network> {
+    let egress = allowed.unwrap_or_else(|| if is_laptop { Egress::laptop() } else { Egress::default() });
+    let authorities = read_authorities(ca_files)?;
+    tracing::info!(egress = %egress, "outgoing connections of plugins and targets may go to these addresses");
+    Ok(Network::new(egress, authorities))
 }
 
 /// Waits up to `within` for all use cases to be loaded or refused. Returns whether they were.
@@ -192,10 +210,7 @@ async fn choose_clock(ledger: &SqliteLedger, test: Option<TestClockStart>) -> an
     let start = match test {
         None => return Ok(Clock::System),
         Some(TestClockStart::At(start)) => start,
-        Some(TestClockStart::Resume) => match ledger.setting(test_clock::SETTING).await? {
-            Some(stood) => time::parse_time(&stood)?,
-            None => Clock::System.now(),
-        },
+        Some(TestClockStart::Resume) => TestClock::stood(ledger).await?.unwrap_or_else(|| Clock::System.now()),
     };
     let start = time::ceil_to_millis(start);
     ledger.set_setting(test_clock::SETTING, time::rfc3339(start)).await?;

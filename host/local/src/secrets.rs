@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use postdate_runtime::{Lifetime, SecretSource, Secrets};
+use postdate_runtime::{EnvSecrets, Lifetime, SecretName, SecretSource, Secrets};
 use secrecy::{ExposeSecret as _, SecretString};
 use toml::Value;
 
@@ -27,11 +27,11 @@ const OTHERS: u32 = 0o077;
 /// The superuser. Service managers provide secrets in files that belong to it.
 const ROOT: u32 = 0;
 
-/// Returns the secrets of the file, or of the environment without one. A value is fetched again after `fresh`. Fails if the file is
-/// not usable now.
-pub fn open(file: Option<PathBuf>, fresh: Duration) -> anyhow::Result<Secrets> {
+/// Returns the secrets of the file, or without one those of the environment, `SECRET_…` and the `allowed` names. A value is fetched again
+/// after `fresh`. Fails if the file is not usable now.
+pub fn open(file: Option<PathBuf>, allowed: Vec<SecretName>, fresh: Duration) -> anyhow::Result<Secrets> {
     let lifetime = Lifetime { fresh, ..Lifetime::default() };
-    let Some(path) = file else { return Ok(Secrets::new(postdate_runtime::EnvSecrets, lifetime)) };
+    let Some(path) = file else { return Ok(Secrets::new(EnvSecrets::allowing(allowed), lifetime)) };
     let secrets = FileSecrets { path };
     if let Err(reason) = read(&secrets.path) {
         anyhow::bail!("the secrets file {} {reason}", secrets.path.display());
@@ -55,8 +55,8 @@ impl SecretSource for FileSecrets {
         Ok(names.iter().filter_map(value).collect())
     }
 
-    fn remedy(&self, use_case: &str, name: &str) -> String {
-        format!("write {name} = \"...\" into the secrets file {}, at its top or under [{use_case}]", self.path.display())
+    fn missing(&self, use_case: &str, name: &str) -> String {
+        format!("is not set: write {name} = \"...\" into the secrets file {}, at its top or under [{use_case}]", self.path.display())
     }
 }
 

@@ -92,7 +92,7 @@ impl ProblemReport {
                 )
             }
             "not-scheduled" | "not-failed" => format!("see the request's status with `postdate request get {id}`"),
-            "idempotency-key-reused" => {
+            "idempotency-key-reused" | "idempotency-key-cancelled" => {
                 format!(
                     "use a new key for a new request; see the first request with `postdate request get {}`",
                     text_of(&self.json, "first")

@@ -176,6 +176,9 @@ impl From<Rejection> for ApiError {
             }
             Rejection::BadAcceptance { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "validator-answer-unusable", detail),
             Rejection::KeyReused { first } => Self::new(StatusCode::CONFLICT, "idempotency-key-reused", detail).with("first", json!(first)),
+            Rejection::KeyCancelled { first } => {
+                Self::new(StatusCode::CONFLICT, "idempotency-key-cancelled", detail).with("first", json!(first))
+            }
             Rejection::Ledger(error) => error.into(),
             Rejection::Schedule(error) => error.into(),
             Rejection::MayRun { id, cause } => Self::from(*cause).detailed(detail).with("mayRun", json!(true)).about(id),

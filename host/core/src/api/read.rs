@@ -11,7 +11,7 @@ use super::{Answer, Api, ApiError, document};
 use crate::id::CorrelationId;
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
 use crate::request::{Cursor, Query, Status};
-use crate::time::parse_time;
+use crate::time::{LATEST, parse_time};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 500;
@@ -86,7 +86,8 @@ fn encode_cursor(cursor: Cursor) -> String {
 fn decode_cursor(text: &str) -> Option<Cursor> {
     let plain = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (millis, id) = plain.split_once('/')?;
-    Some(Cursor { trigger_at: DateTime::from_timestamp_millis(millis.parse().ok()?)?, id: id.parse().ok()? })
+    let trigger_at = DateTime::from_timestamp_millis(millis.parse().ok()?).filter(|at| *at <= LATEST)?;
+    Some(Cursor { trigger_at, id: id.parse().ok()? })
 }
 
 #[cfg(test)]

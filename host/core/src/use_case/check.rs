@@ -9,14 +9,46 @@ use crate::plugin::Role;
 
 /// Range of timeouts: from one tick of the host's deadline clock to the longest run of a Lambda function.
 const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(15);
-/// Range of a validator's timeout. The client waits for the answer, and its call holds a slot meanwhile.
-const VALIDATE_TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(30);
+/// Longest timeout of a validator. The client waits for the answer, and its call holds a slot meanwhile.
+pub const MAX_VALIDATE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Range of memory limits: at least one page of WebAssembly memory.
 const MEMORY_BYTES: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 30);
 /// Limit of `max-ahead`. It keeps every `triggerAt` in a year of four digits.
 const MAX_AHEAD: Duration = Duration::from_hours(100 * 366 * 24);
 /// Limit of secrets for one plugin. The host may have to fetch each while a call waits.
 const MAX_SECRETS: usize = 20;
+
+/// Headers that carry credentials for this API, for a proxy in front of it, or for the client's account. A validator that gets one can
+/// hand it on. API keys of API Gateway, and what a load balancer adds after a login, are among them.
+const CREDENTIAL_HEADERS: [&str; 7] =
+    ["authorization", "proxy-authorization", "cookie", "x-amz-security-token", "x-api-key", "x-amzn-oidc-accesstoken", "x-amzn-oidc-data"];
+
+/// Returns whether no validator gets the header of this name, in lower case.
+pub fn is_credential_header(name: &str) -> bool {
+    CREDENTIAL_HEADERS.contains(&name)
+}
+
+/// Fails if a validator's timeout is longer than [`MAX_VALIDATE_TIMEOUT`].
+pub fn check_validate_timeout(use_case: &UseCase) -> Result<(), ManifestError> {
+    match use_case.validate.as_ref().and_then(|spec| spec.timeout) {
+        Some(timeout) if timeout > MAX_VALIDATE_TIMEOUT => {
+            fault("validate.timeout", "must be from 10ms to 30s: a client waits for the validator")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fails if a validator asks for a header with credentials.
+pub fn check_headers(use_case: &UseCase) -> Result<(), ManifestError> {
+    let mut asked = use_case.validate.iter().flat_map(|spec| &spec.headers);
+    match asked.find(|name| is_credential_header(name)) {
+        Some(name) => fault(
+            "validate.headers",
+            format!("{name:?} carries credentials, which no plugin gets: let clients send what the validator needs in another header"),
+        ),
+        None => Ok(()),
+    }
+}
 
 pub fn check(use_case: &UseCase) -> Result<(), ManifestError> {
     check_name("name", &use_case.name)?;
@@ -40,12 +72,8 @@ pub fn check(use_case: &UseCase) -> Result<(), ManifestError> {
 
 fn check_plugin(role: Role, spec: &PluginSpec) -> Result<(), ManifestError> {
     check_file(&format!("{role}.plugin"), &spec.plugin)?;
-    let (timeouts, range) = match role {
-        Role::Validate => (VALIDATE_TIMEOUTS, "must be from 10ms to 30s: a client waits for the validator"),
-        Role::Process => (TIMEOUTS, "must be from 10ms to 15m"),
-    };
-    if !timeouts.contains(&spec.timeout(role)) {
-        return fault(format!("{role}.timeout"), range);
+    if !TIMEOUTS.contains(&spec.timeout(role)) {
+        return fault(format!("{role}.timeout"), "must be from 10ms to 15m");
     }
     if !MEMORY_BYTES.contains(&spec.memory) {
         return fault(format!("{role}.memory"), "must be from 64KiB to 1GiB");

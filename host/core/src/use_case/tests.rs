@@ -54,7 +54,7 @@ fn an_error_names_its_key() {
     check_fault(("32MiB", "32 megs"), "\"32 megs\" is not a size");
     check_fault(("32MiB", "2GiB"), "validate.memory: must be");
     check_fault(("200ms", "fast"), "\"fast\" is not a duration");
-    check_fault(("200ms", "1ms"), "validate.timeout: must be from 10ms to 30s");
+    check_fault(("200ms", "1ms"), "validate.timeout: must be from 10ms to 15m");
     check_fault(("200ms", "31s"), "validate.timeout: must be from 10ms to 30s");
     check_fault(("secrets = ", "timeout = '16m'\nsecrets = "), "process.timeout: must be from 10ms to 15m");
     check_fault(("\"validate.wasm\"", "\"../validate.wasm\""), "validate.plugin: \"../validate.wasm\" is not the name of a file");
@@ -97,6 +97,23 @@ fn an_error_names_its_key() {
 }
 
 #[test]
+fn a_new_manifest_cannot_ask_for_credentials_and_a_stored_one_still_loads() {
+    for name in [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "x-amz-security-token",
+        "x-api-key",
+        "x-amzn-oidc-accesstoken",
+        "x-amzn-oidc-data",
+    ] {
+        check_fault(("\"x-signature\"", &format!("\"x-signature\", {name:?}")), &format!("validate.headers: {name:?} carries credentials"));
+        let stored = ORDERS.replace("x-signature", name);
+        assert_eq!(UseCase::parse_stored(&stored).unwrap().validate.unwrap().headers, [name]);
+    }
+}
+
+#[test]
 fn the_smallest_manifest_has_a_name_and_a_processor_or_a_target() {
     let least = UseCase::parse("name = 'a'\n[process]\nplugin = 'p.wasm'").unwrap();
     assert_eq!((least.targets.default.as_str(), least.retry.max_attempts), ("here", 5));
@@ -126,4 +143,10 @@ fn config_arrives_as_text_or_json() {
     }
     let error = config("{ rate = inf }").unwrap_err();
     assert!(error.contains("config.k: inf cannot be written in JSON"), "{error}");
+}
+
+#[test]
+fn a_stored_validator_with_a_longer_timeout_gets_30_seconds() {
+    let stored = UseCase::parse_stored(&ORDERS.replace("200ms", "5m")).unwrap();
+    assert_eq!(stored.validate.unwrap().timeout(Role::Validate), Duration::from_secs(30));
 }

@@ -74,6 +74,7 @@ fn fault(error: &UploadError) -> ApiError {
         UploadError::Elsewhere { .. } => (StatusCode::CONFLICT, "served-from-directory"),
         UploadError::Moved(_) => (StatusCode::CONFLICT, "use-case-moved"),
         UploadError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bundle-refused"),
+        UploadError::Secret(_) => (StatusCode::UNPROCESSABLE_ENTITY, "secret-missing"),
         UploadError::Signature(_) => (StatusCode::FORBIDDEN, "signature-refused"),
         UploadError::NotNow(_) => (StatusCode::SERVICE_UNAVAILABLE, "upload-failed"),
         UploadError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),
