@@ -24,6 +24,8 @@ enum ConfigError {
     _Io(String),
 }
 
+/// Keys and values.
+type All = Vec<(String, Arc<str>)>;
 type Answer<T> = (std::result::Result<T, ConfigError>,);
 
 /// Adds the interface to a linker. `config` returns its state from the store's data.
@@ -32,7 +34,7 @@ pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, config: fn(&mut T) -> &
     store.func_wrap("get", move |mut store: StoreContextMut<'_, T>, (key,): (String,)| -> Result<Answer<Option<Arc<str>>>> {
         Ok((Ok(config(store.data_mut()).get(&key)),))
     })?;
-    store.func_wrap("get-all", move |mut store: StoreContextMut<'_, T>, (): ()| -> Result<Answer<Vec<(String, Arc<str>)>>> {
+    store.func_wrap("get-all", move |mut store: StoreContextMut<'_, T>, (): ()| -> Result<Answer<All>> {
         Ok((Ok(config(store.data_mut()).get_all()),))
     })
 }
@@ -62,7 +64,7 @@ impl WasiConfig {
         value
     }
 
-    fn get_all(&self) -> Vec<(String, Arc<str>)> {
+    fn get_all(&self) -> All {
         let settings = self.config.settings.iter().map(|(key, value)| (key.clone(), Arc::clone(value)));
         let secrets = self.config.secrets.iter().map(|(key, value)| (key.clone(), Arc::from(value.expose_secret())));
         settings.chain(secrets).collect()

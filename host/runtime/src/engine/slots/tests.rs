@@ -3,7 +3,7 @@ use tokio::task::JoinHandle;
 use super::*;
 
 const NOW: Duration = Duration::from_millis(5);
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn plugin(use_case: &str, role: Role) -> Identity {
     crate::testing::identity(use_case, role)
