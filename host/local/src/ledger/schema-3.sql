@@ -1,3 +1,5 @@
--- Version 3: the timer's queue has one lane for each use case and target, so that a backlog of one does not hide the others.
-CREATE INDEX requests_due_by_lane ON requests (use_case, target, due_at) WHERE status = 'scheduled';
-DROP INDEX requests_due;
+-- Version 3: the callers that made a request and its changes.
+ALTER TABLE requests ADD COLUMN owner TEXT;
+ALTER TABLE history ADD COLUMN caller TEXT;
+-- For lists of an owner's requests. Partial, so that a server without keys pays nothing for it.
+CREATE INDEX requests_by_owner ON requests (owner, trigger_at, id) WHERE owner IS NOT NULL;
