@@ -24,27 +24,17 @@ async fn runs_after_the_wait(server: &Server, id: &str) {
 }
 
 #[tokio::test]
-async fn a_due_request_waits_while_validators_of_other_use_cases_hold_all_slots() {
-    const SLEEPY: &str = "[validate]\nplugin = 'puppet.wasm'\ntimeout = '30s'\n[process]\nplugin = 'puppet.wasm'\n";
-    const QUICK: &str = "[process]\nplugin = 'puppet.wasm'\ntimeout = '2s'\n[retry]\nmax-attempts = 1\n";
-    // 65 slots, of which the validators of one use case take at most 33.
-    let server = Server::builder()
-        .use_case("one", SLEEPY)
-        .use_case("two", SLEEPY)
-        .use_case("quick", QUICK)
-        .arguments(&["--concurrency", "1"])
-        .start()
-        .await;
+async fn a_due_request_waits_while_other_use_cases_hold_the_memory() {
+    const SLEEPY: &str = "[validate]\nplugin = 'puppet.wasm'\ntimeout = '30s'\nmemory = '64MiB'\n[process]\nplugin = 'puppet.wasm'\n";
+    const QUICK: &str = "[process]\nplugin = 'puppet.wasm'\ntimeout = '1s'\nmemory = '64MiB'\n[retry]\nmax-attempts = 1\n";
+    let server = Server::builder().use_case("sleepy", SLEEPY).use_case("quick", QUICK).arguments(&["--memory", "100MiB"]).start().await;
     let id = server.api.submit("quick", json!({ "delay": "PT2S" })).await;
-    let mut validators = tokio::task::JoinSet::new();
-    for n in 0..66 {
-        let (api, use_case) = (server.api.with_key(None), if n % 2 == 0 { "one" } else { "two" });
-        let body = json!({ "delay": "PT1H", "validate": { "do": "sleep", "ms": 12_000 } });
-        validators.spawn(async move { api.post(&format!("/requests/{use_case}"), &body).await });
-    }
-    let request = waiting(&server, &id, "a free slot").await;
+    let api = server.api.clone();
+    let body = json!({ "delay": "PT1H", "validate": { "do": "sleep", "ms": 12_000 } });
+    let validator = tokio::spawn(async move { api.post("/requests/sleepy", &body).await });
+    let request = waiting(&server, &id, "memory for a plugin").await;
     assert_eq!((text(&request, "status"), &request["attempts"]), ("scheduled", &json!(0)), "{request}");
-    validators.join_all().await;
+    validator.await.expect("an answer").expect(202);
     runs_after_the_wait(&server, &id).await;
 }
 

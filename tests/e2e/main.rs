@@ -16,6 +16,7 @@ mod compiling;
 mod egress;
 mod errors;
 mod exposure;
+mod fairness;
 mod grants;
 mod host_faults;
 mod hostile;

@@ -17,7 +17,8 @@ use crate::use_cases::{AwsUseCases, VersionLoader};
 /// Cache of bundles from a bucket, below the directory for temporary files. Lambda gives each environment its own `/tmp`.
 const CACHE_DIR: &str = "postdate";
 /// Plugin calls that run at the same time. Lambda sends one event at a time, but the event may be a batch from the delay queue.
-const SLOTS: u32 = 2;
+/// Of 3, one use case may take 2.
+const SLOTS: u32 = 3;
 /// Largest linear memory that a manifest may request, in bytes.
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
 

@@ -13,6 +13,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use postdate_core::time::{TimeError, parse_time};
+use postdate_core::use_case::parse_memory;
 use postdate_egress::Egress;
 use postdate_local::{HostName, ServeOptions, TestClockStart};
 use postdate_runtime::trust::Trust;
@@ -23,6 +24,8 @@ use tokio::sync::oneshot;
 use crate::compiler::{self, CacheQuota, Limits};
 use crate::{logging, output, when};
 
+/// Least budget for plugins, in bytes. A plugin without an interpreter needs 1 to 2 MiB.
+const MIN_MEMORY: u64 = 16 << 20;
 /// Exit code after a second SIGINT: 128 plus the signal's number, as in shells.
 const INTERRUPTED: i32 = 130;
 
@@ -87,9 +90,13 @@ pub struct Serve {
     #[arg(long, env = "POSTDATE_ALLOW_PUBLIC", value_parser = BoolishValueParser::new())]
     allow_public: bool,
 
-    /// Requests that run at the same time, at most
+    /// Processors that run at the same time, at most; as many deliveries run beside them
     #[arg(long, env = "POSTDATE_CONCURRENCY", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     concurrency: u16,
+
+    /// Memory of the plugins that run at the same time, such as 2GiB: a call counts with its manifest's limit, and waits until that is free [default: half of the machine's, or of the limit of its control group]
+    #[arg(long, env = "POSTDATE_MEMORY", value_name = "SIZE", value_parser = memory)]
+    memory: Option<u64>,
 
     /// Longest time that a stop waits for running requests
     #[arg(long, env = "POSTDATE_GRACE", value_name = "DURATION", default_value = "10s", value_parser = when::duration)]
@@ -132,6 +139,10 @@ pub struct Serve {
 fn secrets_lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = when::duration(text)?;
     if Lifetime::FRESH.contains(&lifetime) { Ok(lifetime) } else { Err("must be from 1s to 24h".to_owned()) }
+}
+
+fn memory(text: &str) -> Result<u64, &'static str> {
+    parse_memory(text).filter(|bytes| *bytes >= MIN_MEMORY).ok_or("write it as 512MiB or 2GiB, and at least 16MiB")
 }
 
 /// Parses the value of `--test-clock`. The empty value of a variable resumes the clock.
@@ -177,6 +188,7 @@ impl Serve {
             hosts: self.hosts,
             allow_public: self.allow_public,
             concurrency: usize::from(self.concurrency),
+            memory: self.memory,
             grace: self.grace,
             allow_egress: self.allow_egress,
             ca_files: self.ca_file,

@@ -1,6 +1,7 @@
 //! A bundle: the files of one use case. Its version is the hash of their contents.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,8 @@ pub fn is_version(text: &str) -> bool {
 
 /// Limit of a manifest.
 pub const MAX_MANIFEST_BYTES: usize = 1 << 20;
+/// Limit of one plugin's config, keys and values together. A file counts once for each key that names it.
+pub const MAX_CONFIG_BYTES: u64 = 4 << 20;
 
 /// The reason why files are not a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,7 +88,8 @@ impl BundleSource {
         version_of(&self.listing())
     }
 
-    /// Parses and checks the manifest, of a new bundle or of a stored version. Fails if it is missing, too large or not valid, or if it names a file that is not in the bundle.
+    /// Parses and checks the manifest, of a new bundle or of a stored version. Fails if it is missing, too large or not valid, or if it
+    /// names a file that is not in the bundle, or a config that is too large.
     pub fn use_case(&self) -> Result<UseCase, BundleError> {
         let manifest = self.files.get(MANIFEST_FILE).ok_or(BundleError::NoManifest)?;
         if manifest.len() > MAX_MANIFEST_BYTES {
@@ -97,20 +101,54 @@ impl BundleSource {
                 return Err(BundleError::MissingFile { key, file });
             }
         }
+        for role in [Role::Validate, Role::Process] {
+            self.check_config_size(&use_case, role)?;
+        }
         Ok(use_case)
     }
 
-    /// Returns the config of a plugin: `config` of the manifest with the texts of `config-files`. The host adds the secrets.
-    pub fn config(&self, use_case: &UseCase, role: Role) -> Result<BTreeMap<String, String>, BundleError> {
+    /// Returns the config of a plugin: `config` of the manifest with the texts of `config-files`. The host adds the secrets. Keys that
+    /// name the same file share its text. Fails if the config is too large.
+    pub fn config(&self, use_case: &UseCase, role: Role) -> Result<BTreeMap<String, Arc<str>>, BundleError> {
         let Some(spec) = use_case.plugin(role) else { return Ok(BTreeMap::new()) };
-        let mut config = spec.config.clone();
+        self.check_config_size(use_case, role)?;
+        let mut config: BTreeMap<String, Arc<str>> =
+            spec.config.iter().map(|(key, value)| (key.clone(), Arc::from(value.as_str()))).collect();
+        let mut texts: BTreeMap<&str, Arc<str>> = BTreeMap::new();
         for (name, file) in &spec.config_files {
-            let key = format!("{role}.config-files.{name}");
-            let Some(content) = self.files.get(file) else { return Err(BundleError::MissingFile { key, file: file.clone() }) };
-            let text = std::str::from_utf8(content).map_err(|_| BundleError::NotText { key, file: file.clone() })?;
-            config.insert(name.clone(), text.to_owned());
+            let text = match texts.get(file.as_str()) {
+                Some(text) => Arc::clone(text),
+                None => self.text(role, name, file)?,
+            };
+            texts.insert(file, Arc::clone(&text));
+            config.insert(name.clone(), text);
         }
         Ok(config)
+    }
+
+    fn text(&self, role: Role, name: &str, file: &str) -> Result<Arc<str>, BundleError> {
+        let key = || format!("{role}.config-files.{name}");
+        let content = self.files.get(file).ok_or_else(|| BundleError::MissingFile { key: key(), file: file.to_owned() })?;
+        std::str::from_utf8(content).map(Arc::from).map_err(|_| BundleError::NotText { key: key(), file: file.to_owned() })
+    }
+
+    /// Checks a plugin's config against [`MAX_CONFIG_BYTES`] and against the plugin's memory, before any text is copied.
+    fn check_config_size(&self, use_case: &UseCase, role: Role) -> Result<(), ManifestError> {
+        let Some(spec) = use_case.plugin(role) else { return Ok(()) };
+        let values = spec.config.iter().map(|(key, value)| key.len() + value.len());
+        let files = spec.config_files.iter().map(|(key, file)| key.len() + self.files.get(file).map_or(0, Bytes::len));
+        let bytes: u64 = values.chain(files).map(|bytes| bytes as u64).sum();
+        let (limit, whose) = match spec.memory {
+            memory if memory < MAX_CONFIG_BYTES => (memory, format!("of {role}.memory")),
+            _ => (MAX_CONFIG_BYTES, "that a plugin may have".to_owned()),
+        };
+        if bytes <= limit {
+            return Ok(());
+        }
+        let key = if spec.config_files.is_empty() { format!("{role}.config") } else { format!("{role}.config-files") };
+        let message =
+            format!("the config has {bytes} bytes (a file counts for each key that names it), more than the {limit} bytes {whose}");
+        Err(ManifestError::Value { key, message })
     }
 }
 

@@ -11,6 +11,7 @@ pub mod arn;
 pub mod backoff;
 pub mod bundle;
 pub mod envelope;
+pub mod fair;
 pub mod file_name;
 pub mod fire;
 pub mod host_fault;

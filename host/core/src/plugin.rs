@@ -69,7 +69,7 @@ pub type Verdict = Result<Acceptance, Vec<Problem>>;
 pub type JobResult = Result<Option<String>, JobFailure>;
 
 /// One of the two plugins of a use case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     Validate,

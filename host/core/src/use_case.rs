@@ -51,7 +51,8 @@ pub struct PluginSpec {
     /// Limit of the linear memory in bytes, from 64 KiB to 1 GiB; written as `32MiB`; by default 64 MiB.
     #[serde(default = "values::default_memory", deserialize_with = "values::memory")]
     pub memory: u64,
-    /// Wall-clock limit of one call, from 10 ms to 15 min; by default 1 s for a validator, 10 s for a processor.
+    /// Wall-clock limit of one call, from 10 ms to 30 s for a validator, by default 1 s; from 10 ms to 15 min for a processor,
+    /// by default 10 s.
     #[serde(default, deserialize_with = "values::optional_duration")]
     timeout: Option<Duration>,
     /// Names, in lower case, of the request headers that the validator gets. Empty for a processor.
@@ -73,11 +74,12 @@ pub struct PluginSpec {
 }
 
 impl PluginSpec {
+    /// Returns the limit of one call. A stored version of a validator may say more than 30 s, and does not get it.
     pub fn timeout(&self, role: Role) -> Duration {
-        self.timeout.unwrap_or(match role {
-            Role::Validate => Duration::from_secs(1),
-            Role::Process => Duration::from_secs(10),
-        })
+        match role {
+            Role::Validate => self.timeout.unwrap_or(Duration::from_secs(1)).min(check::MAX_VALIDATE_TIMEOUT),
+            Role::Process => self.timeout.unwrap_or(Duration::from_secs(10)),
+        }
     }
 }
 
@@ -186,7 +188,8 @@ impl UseCase {
     /// Checks rules that were added after versions without them had been stored.
     pub fn check_new(&self) -> Result<(), ManifestError> {
         check::check_headers(self)?;
-        check::check_user_info(self)
+        check::check_user_info(self)?;
+        check::check_validate_timeout(self)
     }
 
     /// Returns the plugin of a role, if the use case has one.

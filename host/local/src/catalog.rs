@@ -21,7 +21,7 @@ use postdate_core::fire;
 use postdate_core::host_fault::HostFault;
 use postdate_core::ports::{Bundle, UseCaseError, UseCaseInfo, UseCases};
 use postdate_core::request::Request;
-use postdate_core::use_case::{MANIFEST_FILE, UseCase};
+use postdate_core::use_case::{MANIFEST_FILE, Target, UseCase};
 use postdate_runtime::trust::{Envelope, Trust};
 use postdate_runtime::{LoadError, LoadedBundle, Need, Runtime, Secrets, read_bundle_dir};
 use postdate_store::{By, Directory, Statement, StoreError, Versions};
@@ -133,7 +133,7 @@ impl Catalog {
         let entries = sources.look()?.into_iter().map(|(name, found)| (name, entry(found))).collect();
         let (settled, _) = watch::channel(false);
         let store = Versions::new(Directory::new(store));
-        let (entries, pinned, uploads) = (RwLock::new(entries), Pinned::default(), AtomicU64::default());
+        let (entries, pinned, uploads) = (RwLock::new(entries), Pinned::new(LoadedBundle::loaded_bytes), AtomicU64::default());
         let inner = Inner {
             runtime,
             secrets,
@@ -293,6 +293,14 @@ impl Catalog {
     /// Returns the lease of a claim: see [`fire::lease`].
     pub fn lease(&self, request: &Request) -> Duration {
         fire::lease(self.entries().get(&request.use_case).and_then(|entry| entry.serving.as_deref()), request)
+    }
+
+    /// Returns whether a plugin runs requests for this target, as the current version says; true if that is unknown.
+    pub fn runs_plugin(&self, use_case: &str, target: &str) -> bool {
+        let entries = self.entries();
+        let serving = entries.get(use_case).and_then(|entry| entry.serving.as_ref());
+        let target = serving.and_then(|bundle| bundle.use_case().targets.get(target));
+        target.is_none_or(|(_, target)| matches!(target, Target::Plugin { .. }))
     }
 
     async fn load_source(&self, name: &str, source: &BundleSource, need: Need) -> anyhow::Result<LoadedBundle> {

@@ -6,6 +6,7 @@ mod catalog;
 mod clock;
 pub mod keys;
 pub mod ledger;
+mod memory;
 mod pinned;
 mod private_file;
 mod secrets;
@@ -39,8 +40,10 @@ use server::{App, Limits};
 use test_clock::TestClock;
 use timer::{Timer, Wake};
 
-/// Maximum number of validators that run at the same time.
-const VALIDATOR_SLOTS: u32 = 64;
+/// Least number of plugins of each role that run at the same time.
+const MIN_SLOTS: usize = 64;
+/// Budget for plugins on a machine that does not tell its memory, in bytes.
+const UNKNOWN_MEMORY: u64 = 2 << 30;
 /// How long the start waits for the use cases before it serves calls and runs due requests. Loading takes a small part of that if no
 /// plugin has to be compiled.
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
@@ -74,8 +77,11 @@ pub struct ServeOptions {
     pub hosts: Vec<HostName>,
     /// Allows an address that other machines can reach without an API key.
     pub allow_public: bool,
-    /// Maximum number of requests that are processed at the same time.
+    /// Maximum number of processors that run at the same time, and of deliveries.
     pub concurrency: usize,
+    /// Budget for the memory of plugins that run at the same time, in bytes. `None` takes half of what this machine, or the control group
+    /// of this process, has.
+    pub memory: Option<u64>,
     /// How long a stop waits for running requests.
     pub grace: Duration,
     /// Addresses that plugins and `http` targets may connect to. `None` means public ones, and loopback if the server listens there
@@ -136,11 +142,13 @@ pub async fn serve(
     let ledger = SqliteLedger::open(&options.data.join("ledger.sqlite"))?;
     let clock = choose_clock(&ledger, options.test_clock).await?;
     let concurrency = options.concurrency.max(1);
-    // Running requests never take the slots of validators: a slow target must not block new requests.
-    let slots = u32::try_from(concurrency).unwrap_or(u32::MAX).saturating_add(VALIDATOR_SLOTS);
+    let slots = u32::try_from(concurrency.max(MIN_SLOTS)).unwrap_or(u32::MAX);
+    let memory = options.memory.unwrap_or_else(|| memory::available().map_or(UNKNOWN_MEMORY, |bytes| bytes / 2));
+    tracing::info!(mebibytes = memory >> 20, "memory for plugins");
     let cache = Some(options.data.join(CACHE_DIR));
     let runtime = Runtime::new(Options {
         slots,
+        memory,
         cache,
         cache_quota: options.cache_quota,
         compiler: options.compiler,

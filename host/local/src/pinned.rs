@@ -12,8 +12,10 @@ use postdate_core::ports::UseCaseError;
 const FAILURE_HOLDS: Duration = Duration::from_secs(30);
 /// How long an unused version stays in the cache.
 const IDLE: Duration = Duration::from_hours(1);
-/// Maximum number of cached versions. Each holds the machine code of its plugins in memory.
-const MOST: u64 = 256;
+/// Limit of the cached versions' machine code and config, in bytes. A version counts at least [`LEAST_BYTES`], so that there are at most
+/// 256 of them.
+const MAX_BYTES: u32 = 1 << 30;
+const LEAST_BYTES: u32 = 4 << 20;
 
 type NameAndVersion = (String, String);
 type Loaded<B> = Result<Arc<B>, UseCaseError>;
@@ -27,13 +29,16 @@ impl<B> Clone for Pinned<B> {
     }
 }
 
-impl<B: Send + Sync + 'static> Default for Pinned<B> {
-    fn default() -> Self {
-        Self(Cache::builder().max_capacity(MOST).time_to_idle(IDLE).expire_after(Failures).build())
-    }
-}
-
 impl<B: Send + Sync + 'static> Pinned<B> {
+    /// `bytes` returns the size of a loaded version.
+    pub fn new(bytes: fn(&B) -> usize) -> Self {
+        let weight = move |_: &NameAndVersion, loaded: &Loaded<B>| {
+            let bytes = loaded.as_ref().map_or(0, |version| bytes(version));
+            u32::try_from(bytes).unwrap_or(MAX_BYTES).clamp(LEAST_BYTES, MAX_BYTES)
+        };
+        Self(Cache::builder().weigher(weight).max_capacity(MAX_BYTES.into()).time_to_idle(IDLE).expire_after(Failures).build())
+    }
+
     /// Returns the cached version or failure, or runs `load`. If the caller that runs `load` is dropped, the next caller runs its own.
     pub async fn get(&self, name: &str, version: &str, load: impl Future<Output = Result<B, UseCaseError>>) -> Loaded<B> {
         let load = async { load.await.map(Arc::new) };

@@ -1,7 +1,10 @@
 //! Fires requests at their time.
 //!
-//! Memory holds only the earliest due time. The requests stay in the ledger, whose index on `due_at` is the queue. At that time
-//! the timer claims due requests, oldest first and at most as many as there are free slots, and runs them.
+//! Memory holds only the earliest due time. The requests stay in the ledger, whose index is the queue, with a lane for each use case
+//! and target. At that time the timer claims due requests, each lane's oldest first, and runs them. The use cases share the places for
+//! running requests: see [`places`].
+
+mod places;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -15,13 +18,14 @@ use postdate_core::ports::{Aftercare, Arming, LedgerError, ScheduleError, Schedu
 use postdate_core::request::{Claimed, Request};
 use postdate_core::use_case::Target;
 use postdate_deliver::HttpDeliver;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::ledger::SqliteLedger;
+use crate::ledger::{Lane, SqliteLedger};
+use places::{Kind, Places};
 
 /// Interval between checks for claims whose lease has expired.
 const LEASE_CHECK: Duration = Duration::from_secs(1);
@@ -98,8 +102,8 @@ pub struct Timer {
 }
 
 struct State {
-    slots: Arc<Semaphore>,
-    /// True if due requests may be waiting for a slot.
+    places: Mutex<Places>,
+    /// True if due requests may be waiting for a place.
     saturated: AtomicBool,
     /// Requests that this process runs. Their claims are not released on expiry, so a step of the clock starts no second attempt.
     running: Mutex<HashSet<CorrelationId>>,
@@ -118,7 +122,7 @@ impl Timer {
         concurrency: usize,
     ) -> Arc<Self> {
         let state = State {
-            slots: Arc::new(Semaphore::new(concurrency)),
+            places: Mutex::new(Places::new(concurrency as u64)),
             saturated: AtomicBool::new(false),
             running: Mutex::default(),
             give_up: CancellationToken::new(),
@@ -157,36 +161,34 @@ impl Timer {
 
     async fn wait_for(&self, next: Option<DateTime<Utc>>) {
         match next {
-            // With all slots taken, wait for the end of an attempt, which notifies.
-            Some(next) if !self.state.saturated.load(Ordering::SeqCst) => self.clock.sleep_until(next).await,
-            _ => std::future::pending().await,
+            Some(next) => self.clock.sleep_until(next).await,
+            None => std::future::pending().await,
         }
     }
 
-    /// Starts due requests, up to the number of free slots. Returns when the next request is due.
+    /// Starts due requests, as far as there are places. Returns when the next request is due. Due requests without a place wait for
+    /// the end of an attempt, which notifies.
     async fn fire_due(self: &Arc<Self>) -> Result<Option<DateTime<Utc>>, LedgerError> {
         self.wake.looking();
-        // Set before the slots are counted, so that a slot freed after the count notifies.
+        // Set before the places are counted, so that a place freed after the count notifies.
         self.state.saturated.store(true, Ordering::SeqCst);
-        let free = self.state.slots.available_permits();
-        if free == 0 {
+        let mut places = self.places().clone();
+        if places.is_full() {
             return Ok(None);
         }
-        let (clock, use_cases) = (self.clock.clone(), self.use_cases.clone());
-        let due = self.ledger.claim_due(move || clock.now(), move |request| use_cases.lease(request), free).await?;
-        let more_waits = due.claimed.len() == free;
+        let (clock, use_cases, catalog) = (self.clock.clone(), self.use_cases.clone(), self.use_cases.clone());
+        let pick = move |due: &[Lane]| places.pick(due, |lane| kind(&catalog, &lane.use_case, &lane.target));
+        let due = self.ledger.claim_due(move || clock.now(), move |request| use_cases.lease(request), pick).await?;
         for claimed in due.claimed {
             self.start(claimed);
         }
-        self.state.saturated.store(more_waits, Ordering::SeqCst);
+        self.state.saturated.store(due.blocked, Ordering::SeqCst);
         self.wake.expect(due.next);
         Ok(due.next)
     }
 
     fn start(self: &Arc<Self>, claimed: Claimed) {
-        // Cannot fail: the claims number at most the free permits, and only this loop takes permits.
-        let Ok(permit) = Arc::clone(&self.state.slots).try_acquire_owned() else { return };
-        let running = Running::new(Arc::clone(self), claimed.request.id, permit);
+        let running = Running::new(Arc::clone(self), &claimed.request);
         self.state.tasks.spawn(async move {
             let timer = &running.timer;
             let Claimed { request, body } = claimed;
@@ -226,29 +228,44 @@ impl Timer {
         }
     }
 
+    fn places(&self) -> std::sync::MutexGuard<'_, Places> {
+        self.state.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn running(&self) -> std::sync::MutexGuard<'_, HashSet<CorrelationId>> {
         self.state.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A running attempt. Holds its slot and frees it on drop, so also after a panic.
+/// Returns the kind of place that a request for this target needs.
+fn kind(use_cases: &Catalog, use_case: &str, target: &str) -> Kind {
+    if use_cases.runs_plugin(use_case, target) { Kind::Processor } else { Kind::Delivery }
+}
+
+/// A running attempt. Holds its place and frees it on drop, so also after a panic.
 struct Running {
     timer: Arc<Timer>,
     id: CorrelationId,
-    permit: Option<OwnedSemaphorePermit>,
+    use_case: String,
+    place: Option<Kind>,
 }
 
 impl Running {
-    fn new(timer: Arc<Timer>, id: CorrelationId, permit: OwnedSemaphorePermit) -> Self {
-        timer.running().insert(id);
-        Self { timer, id, permit: Some(permit) }
+    fn new(timer: Arc<Timer>, request: &Request) -> Self {
+        timer.running().insert(request.id);
+        let kind = kind(&timer.use_cases, &request.use_case, &request.target);
+        // Refused only if the target's kind changed between the claim and here.
+        let place = timer.places().take(kind, &request.use_case).then_some(kind);
+        Self { timer, id: request.id, use_case: request.use_case.clone(), place }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.timer.running().remove(&self.id);
-        drop(self.permit.take());
+        if let Some(kind) = self.place.take() {
+            self.timer.places().give_back(kind, &self.use_case);
+        }
         if self.timer.state.saturated.load(Ordering::SeqCst) {
             self.timer.wake.0.notify.notify_one();
         }

@@ -80,7 +80,7 @@ impl LoadedBundle {
             Ok(Err(error)) => return self.not_started(plugin.identity.role, NotStarted::Secrets(error)),
             Err(_) => return self.not_started(plugin.identity.role, NotStarted::SecretsLate),
         };
-        let slot = match self.runtime.inner.slots.take(&plugin.identity, timeout).await {
+        let slot = match self.runtime.inner.slots.take(&plugin.identity, plugin.memory, timeout).await {
             Ok(slot) => slot,
             Err(error) => return self.not_started(plugin.identity.role, NotStarted::Slot(error)),
         };

@@ -46,7 +46,10 @@ impl From<Reached> for Stopped {
     }
 }
 
-/// Enforces a call's limits of memory, tables and instances.
+/// Bytes of the host's memory that one element of a table takes.
+const TABLE_ELEMENT_BYTES: u64 = 8;
+
+/// Enforces a call's limits of memory, tables and instances. Tables count as memory.
 pub struct Limits {
     max: u64,
     current: u64,
@@ -57,12 +60,30 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// `max` is the limit in bytes for all linear memories together.
+    /// `max` is the limit in bytes for all linear memories and tables together.
     pub fn new(max: u64) -> Self {
         Self { max, current: 0, peak: 0, granted: 0, refused: None }
     }
 
-    /// Returns the largest total of linear memory so far, in bytes.
+    /// Counts a growth in bytes. Returns false if it is beyond the limit.
+    fn grow(&mut self, growth: u64) -> bool {
+        let total = self.current.saturating_add(growth);
+        if total > self.max {
+            self.refused.get_or_insert(Stopped::Memory(self.max));
+            return false;
+        }
+        self.current = total;
+        self.peak = self.peak.max(total);
+        self.granted = growth;
+        true
+    }
+
+    fn take_back(&mut self) {
+        self.current -= self.granted;
+        self.granted = 0;
+    }
+
+    /// Returns the largest total of linear memory and tables so far, in bytes.
     pub fn peak(&self) -> u64 {
         self.peak
     }
@@ -75,31 +96,27 @@ impl Limits {
 
 impl ResourceLimiter for Limits {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let growth = desired.saturating_sub(current) as u64;
-        let total = self.current.saturating_add(growth);
-        if total > self.max {
-            self.refused.get_or_insert(Stopped::Memory(self.max));
-            return Ok(false);
-        }
-        self.current = total;
-        self.peak = self.peak.max(total);
-        self.granted = growth;
-        Ok(true)
+        Ok(self.grow(desired.saturating_sub(current) as u64))
     }
 
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.current -= self.granted;
-        self.granted = 0;
+        self.take_back();
         tracing::debug!(error = %error, "a guest's memory could not grow");
         Ok(())
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         if desired > TABLE_ELEMENTS {
             self.refused.get_or_insert(Reached { what: "elements of a table", limit: TABLE_ELEMENTS as u64 }.into());
             return Ok(false);
         }
-        Ok(true)
+        Ok(self.grow((desired.saturating_sub(current) as u64).saturating_mul(TABLE_ELEMENT_BYTES)))
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.take_back();
+        tracing::debug!(error = %error, "a guest's table could not grow");
+        Ok(())
     }
 
     fn instances(&self) -> usize {

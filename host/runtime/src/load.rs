@@ -107,11 +107,12 @@ impl Runtime {
         let Some(code) = code(role) else { return Ok(None) };
         let subject = Subject { use_case: &use_case.name, role };
         let fault = |refused: Refused| refused.into_error(subject, spec);
-        if spec.memory > self.inner.options.max_memory {
-            let most = self.inner.options.max_memory >> 20;
+        let most = self.inner.options.max_memory.min(self.inner.options.memory);
+        if spec.memory > most {
             return Err(fault(Refused::Plugin(format!(
-                "asks for {} MiB of memory, and this host gives {most} MiB at the most: lower {role}.memory",
-                spec.memory >> 20
+                "asks for {} MiB of memory, and this host gives {} MiB at the most: lower {role}.memory, or give the host more with --memory",
+                spec.memory.div_ceil(1 << 20),
+                most >> 20
             ))));
         }
         let settings = source.config(use_case, role)?;
@@ -119,7 +120,7 @@ impl Runtime {
             Ok(code) => code.link(&self.inner, subject).await,
             Err(refused) => Err(refused),
         };
-        Ok(Some(Plugin::new(pre.map_err(fault)?, use_case, role, spec, settings, secrets)))
+        Ok(Some(Plugin::new(pre.map_err(fault)?, use_case, role, spec, settings, secrets, &self.inner.log_rates)))
     }
 }
 

@@ -66,7 +66,7 @@ impl<F: Fn(&str) -> Option<String> + Send + Sync> SecretSource for Function<F> {
 /// The keys of a plugin's `wasi:config/store`: the settings of the bundle, and the secrets that the host adds at each call.
 #[derive(Clone, Default)]
 pub(crate) struct PluginConfig {
-    pub settings: Arc<BTreeMap<String, String>>,
+    pub settings: Arc<BTreeMap<String, Arc<str>>>,
     pub secrets: SecretValues,
 }
 

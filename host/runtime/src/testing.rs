@@ -1,14 +1,15 @@
 //! Helpers for this crate's tests: bundles of the guests that `cargo xtask plugins` builds.
 
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use postdate_core::bundle::BundleSource;
-use postdate_core::plugin::{Job, ValidateInput};
+use postdate_core::plugin::{Job, Role, ValidateInput};
 use postdate_core::use_case::MANIFEST_FILE;
 use postdate_egress::{Egress, Network};
 
+use crate::call::logs::Identity;
 use crate::{LoadError, LoadedBundle, Options, Runtime, Secrets};
 
 /// Returns the bytes of a test guest. Panics with the command to run if the guest is not built.
@@ -47,6 +48,11 @@ pub async fn load(manifest: &str, guests: &[&str]) -> Result<LoadedBundle, LoadE
 pub fn wait<T: Send>(work: impl Future<Output = T> + Send) -> T {
     let run = || tokio::runtime::Runtime::new().unwrap().block_on(work);
     std::thread::scope(|scope| scope.spawn(run).join().unwrap())
+}
+
+/// Returns the identity of a plugin with a log limit of its own.
+pub fn identity(use_case: &str, role: Role) -> Identity {
+    Identity { use_case: use_case.to_owned(), role, rate: Arc::default() }
 }
 
 pub fn input(body: &str) -> ValidateInput {

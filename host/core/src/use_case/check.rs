@@ -11,6 +11,8 @@ use crate::plugin::Role;
 
 /// Range of timeouts: from one tick of the host's deadline clock to the longest run of a Lambda function.
 const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(15);
+/// Longest timeout of a validator. The client waits for the answer, and its call holds a slot meanwhile.
+pub const MAX_VALIDATE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Range of memory limits: at least one page of WebAssembly memory.
 const MEMORY_BYTES: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 30);
 /// Limit of `max-ahead`. It keeps every `triggerAt` in a year of four digits.
@@ -26,6 +28,16 @@ const CREDENTIAL_HEADERS: [&str; 7] =
 /// Returns whether no validator gets the header of this name, in lower case.
 pub fn is_credential_header(name: &str) -> bool {
     CREDENTIAL_HEADERS.contains(&name)
+}
+
+/// Fails if a validator's timeout is longer than [`MAX_VALIDATE_TIMEOUT`].
+pub fn check_validate_timeout(use_case: &UseCase) -> Result<(), ManifestError> {
+    match use_case.validate.as_ref().and_then(|spec| spec.timeout) {
+        Some(timeout) if timeout > MAX_VALIDATE_TIMEOUT => {
+            fault("validate.timeout", "must be from 10ms to 30s: a client waits for the validator")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Fails if a validator asks for a header with credentials.

@@ -54,7 +54,9 @@ fn an_error_names_its_key() {
     check_fault(("32MiB", "32 megs"), "\"32 megs\" is not a size");
     check_fault(("32MiB", "2GiB"), "validate.memory: must be");
     check_fault(("200ms", "fast"), "\"fast\" is not a duration");
-    check_fault(("200ms", "1ms"), "validate.timeout: must be");
+    check_fault(("200ms", "1ms"), "validate.timeout: must be from 10ms to 15m");
+    check_fault(("200ms", "31s"), "validate.timeout: must be from 10ms to 30s");
+    check_fault(("secrets = ", "timeout = '16m'\nsecrets = "), "process.timeout: must be from 10ms to 15m");
     check_fault(("\"validate.wasm\"", "\"../validate.wasm\""), "validate.plugin: \"../validate.wasm\" is not the name of a file");
     check_fault(("x-signature", "X-Signature"), "validate.headers: write \"X-Signature\" in lower case");
     check_fault(("headers = ", "allow-http = "), "validate.allow-http: a validator has no network");
@@ -189,4 +191,10 @@ fn config_arrives_as_text_or_json() {
     }
     let error = config("{ rate = inf }").unwrap_err();
     assert!(error.contains("config.k: inf cannot be written in JSON"), "{error}");
+}
+
+#[test]
+fn a_stored_validator_with_a_longer_timeout_gets_30_seconds() {
+    let stored = UseCase::parse_stored(&ORDERS.replace("200ms", "5m")).unwrap();
+    assert_eq!(stored.validate.unwrap().timeout(Role::Validate), Duration::from_secs(30));
 }

@@ -8,35 +8,52 @@ use postdate_core::lifecycle::{self, Change};
 use postdate_core::ports::LedgerError;
 use postdate_core::request::{Claimed, Request};
 
-use super::{SqliteLedger, rows};
+use super::{Lane, SqliteLedger, rows};
 
-/// Claimed requests, and when the next request is due.
+/// Claimed requests, and what the next query waits for.
 #[derive(Debug, Default)]
 pub struct Due {
     pub claimed: Vec<Claimed>,
+    /// The next time at which a request falls due in a lane from which nothing is due now.
     pub next: Option<DateTime<Utc>>,
+    /// True if due requests were left, because `pick` refused their lanes.
+    pub blocked: bool,
 }
 
 impl SqliteLedger {
-    /// Claims at most `limit` due requests, oldest first. Calls `clock` and `lease` inside the transaction, so a claim's time is that
-    /// of the transaction, not that of the call.
+    /// Claims due requests, each lane's oldest first. `pick` returns the index of the lane that the next claim is taken from, or `None`
+    /// for no further claim. Calls `clock` and `lease` inside the transaction, so a claim's time is that of the transaction, not that of
+    /// the call. A transaction that is repeated starts with a clone of `pick`.
     pub async fn claim_due(
         &self,
         clock: impl Fn() -> DateTime<Utc> + Send + 'static,
         lease: impl Fn(&Request) -> Duration + Send + 'static,
-        limit: usize,
+        pick: impl FnMut(&[Lane]) -> Option<usize> + Clone + Send + 'static,
     ) -> Result<Due, LedgerError> {
         self.write(move |connection| {
-            let now = clock();
-            let mut due = Due::default();
-            for (seq, request, body) in rows::due(connection, now, limit)? {
-                // Cannot be refused: the selected requests are scheduled and due, and no other thread writes.
-                let claim = Change::Claim { lease: lease(&request) };
-                let Ok(applied) = lifecycle::apply(&request, &claim, now) else { continue };
-                rows::update(connection, seq, &request, &applied)?;
-                due.claimed.push(Claimed { request: applied.request, body });
+            let (now, mut pick) = (clock(), pick.clone());
+            let (mut lanes, later): (Vec<Lane>, Vec<Lane>) = rows::lanes(connection)?.into_iter().partition(|lane| lane.due_at <= now);
+            let mut due = Due { next: later.iter().map(|lane| lane.due_at).min(), ..Due::default() };
+            while let Some(index) = pick(&lanes).filter(|index| *index < lanes.len()) {
+                if let Some((seq, request, body)) = rows::first(connection, &lanes[index])? {
+                    let claim = Change::Claim { lease: lease(&request) };
+                    // Cannot be refused: the request is scheduled and due, and no other thread writes.
+                    let Ok(applied) = lifecycle::apply(&request, &claim, now) else {
+                        lanes.swap_remove(index);
+                        continue;
+                    };
+                    rows::update(connection, seq, &request, &applied)?;
+                    due.claimed.push(Claimed { request: applied.request, body });
+                }
+                match rows::head(connection, &lanes[index])? {
+                    Some(at) if at <= now => lanes[index].due_at = at,
+                    later => {
+                        due.next = due.next.into_iter().chain(later).min();
+                        lanes.swap_remove(index);
+                    }
+                }
             }
-            due.next = rows::next_due(connection)?;
+            due.blocked = !lanes.is_empty();
             Ok(due)
         })
         .await

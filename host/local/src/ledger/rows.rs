@@ -194,25 +194,58 @@ pub fn list(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
     Ok(Page { requests, next })
 }
 
-/// Returns the requests that are due at `now`, oldest first, with row numbers and bodies.
-pub fn due(connection: &Connection, now: DateTime<Utc>, limit: usize) -> rusqlite::Result<Vec<(i64, Request, String)>> {
+/// The scheduled requests of one use case for one target, which wait in the order of their due times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lane {
+    pub use_case: String,
+    pub target: String,
+    /// The earliest due time.
+    pub due_at: DateTime<Utc>,
+}
+
+/// Returns every lane. Reads one entry of the index for each.
+pub fn lanes(connection: &Connection) -> rusqlite::Result<Vec<Lane>> {
+    let mut next = connection.prepare_cached(
+        "SELECT use_case, target, due_at FROM requests WHERE status = 'scheduled' AND (use_case, target) > (?1, ?2) \
+         ORDER BY use_case, target, due_at LIMIT 1",
+    )?;
+    let mut lanes: Vec<Lane> = Vec::new();
+    loop {
+        // No name is empty, so every lane is after the empty ones.
+        let last = lanes.last().map_or(("", ""), |lane| (lane.use_case.as_str(), lane.target.as_str()));
+        let lane = next.query_row(last, |row| Ok(Lane { use_case: row.get(0)?, target: row.get(1)?, due_at: time(row, 2)? })).optional()?;
+        let Some(lane) = lane else { return Ok(lanes) };
+        lanes.push(lane);
+    }
+}
+
+/// Returns the earliest due time in a lane.
+pub fn head(connection: &Connection, lane: &Lane) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    connection
+        .prepare_cached(
+            "SELECT due_at FROM requests WHERE status = 'scheduled' AND use_case = ?1 AND target = ?2 ORDER BY due_at, seq LIMIT 1",
+        )?
+        .query_row([&lane.use_case, &lane.target], |row| time(row, 0))
+        .optional()
+}
+
+/// Returns the first request in a lane, with its row number and its body.
+pub fn first(connection: &Connection, lane: &Lane) -> rusqlite::Result<Option<(i64, Request, String)>> {
     connection
         .prepare_cached(&format!(
-            "SELECT {COLUMNS}, body FROM requests WHERE status = 'scheduled' AND due_at <= ?1 ORDER BY due_at, seq LIMIT ?2"
+            "SELECT {COLUMNS}, body FROM requests WHERE status = 'scheduled' AND use_case = ?1 AND target = ?2 \
+             ORDER BY due_at, seq LIMIT 1"
         ))?
-        .query_map(params![millis(now), i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+        .query_row([&lane.use_case, &lane.target], |row| {
             let (seq, request) = read_request(row)?;
             Ok((seq, request, row.get("body")?))
-        })?
-        .collect()
+        })
+        .optional()
 }
 
 /// Returns the earliest due time of the scheduled requests.
 pub fn next_due(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
-    connection
-        .prepare_cached("SELECT due_at FROM requests WHERE status = 'scheduled' ORDER BY due_at LIMIT 1")?
-        .query_row([], |row| time(row, 0))
-        .optional()
+    Ok(lanes(connection)?.into_iter().map(|lane| lane.due_at).min())
 }
 
 /// Returns the running requests whose lease expired by `now`, or all running requests with `None`.

@@ -36,7 +36,16 @@ async fn insert_all(ledger: &SqliteLedger, requests: impl IntoIterator<Item = Ne
 }
 
 async fn claim_at(ledger: &SqliteLedger, now: DateTime<Utc>, limit: usize) -> Due {
-    ledger.claim_due(move || now, |request| request.lease, limit).await.unwrap()
+    ledger.claim_due(move || now, |request| request.lease, oldest_first(limit)).await.unwrap()
+}
+
+/// Returns a choice of lanes that makes `limit` claims, oldest first over all lanes.
+fn oldest_first(limit: usize) -> impl FnMut(&[Lane]) -> Option<usize> + Clone + Send + 'static {
+    let mut left = limit;
+    move |lanes| {
+        left = left.checked_sub(1)?;
+        lanes.iter().enumerate().min_by_key(|(_, lane)| lane.due_at).map(|(index, _)| index)
+    }
 }
 
 fn ids(due: &Due) -> Vec<CorrelationId> {
@@ -201,7 +210,7 @@ async fn a_claims_lease_starts_when_its_transaction_runs() {
     let clock = Arc::new(AtomicI64::new(0));
     let (release, held) = hold_writer(&ledger).await;
     let read = Arc::clone(&clock);
-    let mut claim = pin!(ledger.claim_due(move || at(read.load(Ordering::SeqCst)), |request| request.lease, 10));
+    let mut claim = pin!(ledger.claim_due(move || at(read.load(Ordering::SeqCst)), |request| request.lease, oldest_first(10)));
     ask(claim.as_mut()).await;
     clock.store(61, Ordering::SeqCst);
     drop(release);
@@ -364,7 +373,7 @@ async fn a_list_of_an_owner_uses_its_index() {
 async fn a_claim_has_the_lease_that_the_caller_computes() {
     let (ledger, _directory) = empty();
     insert_all(&ledger, [due(1, 60)]).await;
-    let claimed = ledger.claim_due(|| at(60), |_| std::time::Duration::from_secs(500), 1).await.unwrap().claimed;
+    let claimed = ledger.claim_due(|| at(60), |_| std::time::Duration::from_secs(500), oldest_first(1)).await.unwrap().claimed;
     assert_eq!(claimed[0].request.lease_until, Some(at(560)));
 }
 
@@ -396,4 +405,38 @@ async fn the_file_is_readable_with_any_sqlite_tool() {
     assert_eq!(lines(requests), expected.map(|(n, rest)| format!("{} {rest}", sample_id(n))));
     let history = "SELECT n || ' ' || event || ' ' || status || coalesce(': ' || detail, '') FROM history WHERE request = 1 ORDER BY n";
     assert_eq!(lines(history), ["1 accepted scheduled", "2 started running", "3 failed failed: out of stock"]);
+}
+
+#[tokio::test]
+async fn a_lane_that_is_not_picked_hides_no_other_and_does_not_set_the_next_query() {
+    let (ledger, _directory) = empty();
+    let of = |n, use_case: &str, seconds| new_request(sample_id(n), use_case, at(seconds));
+    let backlog = (0..50).map(|n| of(n, "slow", 1));
+    insert_all(&ledger, backlog.chain([of(60, "good", 5), of(61, "good", 90), of(62, "late", 70)])).await;
+    let only_good = |lanes: &[Lane]| lanes.iter().position(|lane| lane.use_case == "good");
+    let due = ledger.claim_due(|| at(10), |request| request.lease, only_good).await.unwrap();
+    assert_eq!((ids(&due), due.next, due.blocked), (vec![sample_id(60)], Some(at(70)), true));
+    let rest = claim_at(&ledger, at(10), 100).await;
+    assert_eq!((rest.claimed.len(), rest.next, rest.blocked), (50, Some(at(70)), false));
+}
+
+#[tokio::test]
+async fn the_queries_of_the_timer_use_the_index_of_lanes() {
+    let (ledger, _directory) = empty();
+    let plan = |sql: &'static str| {
+        let ledger = ledger.clone();
+        async move {
+            ledger
+                .read(move |connection| connection.query_row(&format!("EXPLAIN QUERY PLAN {sql}"), [], |row| row.get::<_, String>(3)))
+                .await
+        }
+    };
+    for sql in [
+        "SELECT use_case, target, due_at FROM requests WHERE status = 'scheduled' AND (use_case, target) > ('a', 'b') \
+         ORDER BY use_case, target, due_at LIMIT 1",
+        "SELECT * FROM requests WHERE status = 'scheduled' AND use_case = 'a' AND target = 'b' ORDER BY due_at, seq LIMIT 1",
+    ] {
+        let plan = plan(sql).await.unwrap();
+        assert!(plan.starts_with("SEARCH requests USING") && plan.contains("requests_due_by_lane"), "{plan}");
+    }
 }

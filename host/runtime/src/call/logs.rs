@@ -1,14 +1,18 @@
 //! A guest's stdout and stderr: bounded lines, each a log event with the correlation id.
 
+pub mod rate;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use postdate_core::plugin::Role;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
+use self::rate::LogRate;
 use crate::limits::{Reached, WRITTEN_BYTES, WRITTEN_LINES};
 use crate::secrets::Mask;
 
@@ -52,6 +56,8 @@ pub struct LogLine {
 pub struct Identity {
     pub use_case: String,
     pub role: Role,
+    /// Limits the log events of the use case. The lines of the call's report are not limited by it.
+    pub rate: Arc<LogRate>,
 }
 
 /// The output of one call: the guest's streams and the host's remarks.
@@ -139,6 +145,7 @@ impl CallLog {
                 self.end_line(&mut output, stream);
             }
         }
+        self.note_dropped();
         let tail = std::mem::take(&mut output.tail).into();
         (std::mem::take(&mut output.lines), tail)
     }
@@ -182,15 +189,33 @@ impl CallLog {
         } else {
             line
         };
+        self.note_dropped();
+        if self.plugin.rate.take(line.text.len(), Instant::now()) {
+            self.log(line.stream, &line.text);
+        }
+        output.lines.push(line);
+    }
+
+    /// Logs how many lines the use case's limit has dropped, if any.
+    fn note_dropped(&self) {
+        if let Some(dropped) = self.plugin.rate.dropped(Instant::now()) {
+            let limit = rate::BYTES_PER_SECOND >> 10;
+            self.log(
+                Stream::Host,
+                &format!("{dropped} lines of this use case were dropped: its plugins log more than {limit} KiB a second"),
+            );
+        }
+    }
+
+    fn log(&self, stream: Stream, text: &str) {
         tracing::info!(
             target: "postdate::plugin",
             correlation_id = %self.correlation_id,
             use_case = %self.plugin.use_case,
             role = %self.plugin.role,
-            stream = %line.stream,
-            "{}", line.text
+            stream = %stream,
+            "{text}"
         );
-        output.lines.push(line);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Output> {

@@ -177,14 +177,15 @@ async fn a_guest_sees_no_environment_files_or_network_of_the_host() {
 #[tokio::test]
 async fn a_call_without_a_free_slot_is_not_started() {
     let bundle = puppet("").await;
-    let identity = &bundle.process.as_ref().unwrap().identity;
     let mut slots = Vec::new();
-    for _ in 0..4 {
-        slots.push(bundle.runtime().inner.slots.take(identity, Duration::ZERO).await.ok().unwrap());
+    // A use case takes at most as many slots as are free for the others.
+    for use_case in ["a", "a", "b", "c"] {
+        let identity = crate::testing::identity(use_case, Role::Process);
+        slots.push(bundle.runtime().inner.slots.take(&identity, 1, Duration::ZERO).await.ok().unwrap());
     }
     let options = CallOptions { deadline: Some(Duration::from_millis(20)), ..CallOptions::default() };
     let error = stopped(process_in(&bundle, json!({}), options.clone()).await);
-    assert_eq!(error.reason.to_string(), "could not be started: all 4 slots for plugins were busy");
+    assert_eq!(error.reason.to_string(), "could not be started: all 4 slots for process plugins were busy");
     drop(slots);
     assert!(process_in(&bundle, json!({}), options).await.result.is_ok());
 }
@@ -220,6 +221,18 @@ async fn the_log_of_a_failed_call_names_the_missing_config_key_and_its_grant() {
     let input = input(&json!({ "validate": { "do": "config", "key": "absent" } }).to_string());
     let accepted = bundle.call_validate(input, CallOptions::default()).await;
     assert!(accepted.result.unwrap().is_ok() && accepted.lines.is_empty());
+}
+
+#[tokio::test]
+async fn what_the_host_writes_into_the_guest_counts_against_its_memory() {
+    let manifest = "[process]\nplugin = 'puppet.wasm'\nmemory = '4MiB'\nconfig-files = { a = 's.txt' }\n";
+    let mut source = bundle(manifest, &["puppet"]);
+    source.files.insert("s.txt".into(), vec![b'x'; 7 << 19].into());
+    let loaded = crate::testing::runtime().load(&source, &Secrets::none()).await.unwrap();
+    let config = process_in(&loaded, json!({ "do": "config", "key": "a" }), CallOptions::default()).await;
+    assert_eq!(stopped(config).reason.code(), "memory");
+    let body = process_in(&loaded, json!({ "do": "succeed", "ignored": "x".repeat(4 << 20) }), CallOptions::default()).await;
+    assert_eq!(stopped(body).reason.code(), "memory");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The interface `wasi:config/store`: a plugin's config and secrets. Unlike wasmtime's own implementation, it records the missing keys
 //! that a plugin requested, because the manifest has to grant them.
 
+use std::sync::Arc;
+
 use postdate_core::plugin::Role;
 use secrecy::ExposeSecret as _;
 use wasmtime::component::{ComponentType, Linker, Lower};
@@ -22,15 +24,17 @@ enum ConfigError {
     _Io(String),
 }
 
+/// Keys and values.
+type All = Vec<(String, Arc<str>)>;
 type Answer<T> = (std::result::Result<T, ConfigError>,);
 
 /// Adds the interface to a linker. `config` returns its state from the store's data.
 pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, config: fn(&mut T) -> &mut WasiConfig) -> Result<()> {
     let mut store = linker.instance("wasi:config/store@0.2.0-rc.1")?;
-    store.func_wrap("get", move |mut store: StoreContextMut<'_, T>, (key,): (String,)| -> Result<Answer<Option<String>>> {
+    store.func_wrap("get", move |mut store: StoreContextMut<'_, T>, (key,): (String,)| -> Result<Answer<Option<Arc<str>>>> {
         Ok((Ok(config(store.data_mut()).get(&key)),))
     })?;
-    store.func_wrap("get-all", move |mut store: StoreContextMut<'_, T>, (): ()| -> Result<Answer<Vec<(String, String)>>> {
+    store.func_wrap("get-all", move |mut store: StoreContextMut<'_, T>, (): ()| -> Result<Answer<All>> {
         Ok((Ok(config(store.data_mut()).get_all()),))
     })
 }
@@ -47,8 +51,9 @@ impl WasiConfig {
         Self { config, missed: Vec::new() }
     }
 
-    fn get(&mut self, key: &str) -> Option<String> {
-        let secret = || self.config.secrets.get(key).map(|value| value.expose_secret().to_owned());
+    /// Shares the text with the bundle. The only copy is the one in the guest's memory, which the guest's limit counts.
+    fn get(&mut self, key: &str) -> Option<Arc<str>> {
+        let secret = || self.config.secrets.get(key).map(|value| Arc::from(value.expose_secret()));
         let value = self.config.settings.get(key).cloned().or_else(secret);
         if value.is_none() {
             let key: String = key.chars().take(MAX_KEY_CHARS).collect();
@@ -59,9 +64,9 @@ impl WasiConfig {
         value
     }
 
-    fn get_all(&self) -> Vec<(String, String)> {
-        let settings = self.config.settings.iter().map(|(key, value)| (key.clone(), value.clone()));
-        let secrets = self.config.secrets.iter().map(|(key, value)| (key.clone(), value.expose_secret().to_owned()));
+    fn get_all(&self) -> All {
+        let settings = self.config.settings.iter().map(|(key, value)| (key.clone(), Arc::clone(value)));
+        let secrets = self.config.secrets.iter().map(|(key, value)| (key.clone(), Arc::from(value.expose_secret())));
         settings.chain(secrets).collect()
     }
 

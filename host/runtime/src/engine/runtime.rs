@@ -12,6 +12,7 @@ use super::config::{Allocation, Metering, engine_config};
 use super::slots::Slots;
 use super::threads::Threads;
 use crate::call::guest::GuestState;
+use crate::call::logs::rate::LogRates;
 use crate::call::wasi_config;
 use crate::code::compile::{CacheError, CompileWith, Compiler, Progress};
 
@@ -24,10 +25,13 @@ pub const DEFAULT_CACHE_QUOTA: u64 = 8 << 30;
 /// A host's settings of its runtime.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Calls at the same time, at least 1. Further calls wait.
+    /// Calls of each role at the same time, at least 1. Further calls wait.
     pub slots: u32,
-    /// Largest linear memory that a manifest may request, in bytes.
+    /// Largest memory that a manifest may request, in bytes.
     pub max_memory: u64,
+    /// Budget for the memory of all calls at the same time, in bytes. A call counts with the limit of its manifest, and waits until that
+    /// is free. A manifest may not request more than the whole budget.
+    pub memory: u64,
     /// Directory of the compile cache. Without it, components are compiled at each start.
     pub cache: Option<PathBuf>,
     /// Most bytes of machine code in the cache. What was used least recently is deleted beyond it.
@@ -47,6 +51,7 @@ impl Default for Options {
         Self {
             slots: 64,
             max_memory: 1 << 30,
+            memory: u64::MAX,
             cache: None,
             cache_quota: DEFAULT_CACHE_QUOTA,
             compiler: CompileWith::default(),
@@ -80,6 +85,7 @@ pub(crate) struct Inner {
     pub engine: Engine,
     pub linker: Linker<GuestState>,
     pub slots: Slots,
+    pub log_rates: LogRates,
     pub threads: Threads,
     pub options: Options,
     pub compiler: Compiler,
@@ -113,15 +119,25 @@ impl Runtime {
         let Options { metering, compiler, progress, cache, cache_quota, .. } = options.clone();
         let compiler = Compiler::new(&engine, metering, compiler, progress, cache.as_deref().map(|dir| (dir, cache_quota)))?;
         start_clock(engine.weak()).map_err(RuntimeError::Clock)?;
-        let slots = Slots::new(options.slots);
-        Ok(Self { inner: Arc::new(Inner { engine, linker, slots, threads: Threads::default(), options, compiler }) })
+        let slots = Slots::new(options.slots, options.memory);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                engine,
+                linker,
+                slots,
+                log_rates: LogRates::default(),
+                threads: Threads::default(),
+                options,
+                compiler,
+            }),
+        })
     }
 }
 
 /// Probes for the address space of the pooling allocator, which containers and Lambda may limit, and falls back to instances on
 /// demand.
 fn make_engine(options: &Options) -> Result<Engine, RuntimeError> {
-    let pooling = Allocation::Pooling { slots: options.slots, max_memory: options.max_memory };
+    let pooling = Allocation::Pooling { slots: options.slots.saturating_mul(2), max_memory: options.max_memory };
     match Engine::new(&engine_config(pooling, options.metering)) {
         Ok(engine) => {
             tracing::debug!(slots = options.slots, "plugins run in pooled instances");

@@ -1,71 +1,167 @@
-//! Slots for calls. A client waits while its validator runs, so the validators of one use case must not block those of the others.
-//! They get at most half of all slots. The caller bounds the number of processors.
+//! Slots and memory for calls, shared by the rule of [`postdate_core::fair`]. Validators and processors have slots apart, because a client
+//! waits while its validator runs. Their memory is one budget. A call takes a slot of its role and the memory limit of its plugin.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use postdate_core::fair::{Shares, Turn};
 use postdate_core::plugin::Role;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::oneshot;
 
 use crate::call::logs::Identity;
 
-pub struct Slots {
-    all: Arc<Semaphore>,
+/// A handle on the slots; clones share them.
+#[derive(Clone)]
+pub struct Slots(Arc<Mutex<State>>);
+
+/// All versions of a use case share what one role of it may take.
+type Holder = (Role, String);
+
+struct State {
+    /// Slots of each role.
     count: u32,
-    /// The most slots that the validators of one use case may take.
-    share: u32,
-    /// The slots of validators, by use case; all versions share them.
-    shares: Mutex<HashMap<String, Arc<Semaphore>>>,
+    validators: Shares<Holder>,
+    processors: Shares<Holder>,
+    /// In bytes.
+    memory: Shares<Holder>,
+    total_memory: u64,
+    /// Calls that wait, oldest first.
+    waiting: BTreeMap<Holder, VecDeque<Waiter>>,
 }
 
-/// A call waited for a slot until its deadline.
+struct Waiter {
+    memory: u64,
+    grant: oneshot::Sender<Slot>,
+}
+
+/// A call waited for a slot until its deadline. `slots` is the number of the role's slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoSlot {
-    #[error("all {slots} slots for plugins were busy")]
-    All { slots: u32 },
-    #[error("all {slots} slots that the validators of one use case may take were busy")]
-    Share { slots: u32 },
+    #[error("all {slots} slots for {role} plugins were busy")]
+    All { role: Role, slots: u32 },
+    #[error("the {role} plugin of the use case had as many of the {slots} slots as were free for all others")]
+    Share { role: Role, slots: u32 },
+    /// In bytes: what the call needs, what was free, and the budget.
+    #[error(
+        "the {role} plugin needs {needed} bytes of memory; {free} of the host's {total} bytes were free, and a use case may hold as much as is free for all others"
+    )]
+    Memory { role: Role, needed: u64, free: u64, total: u64 },
 }
 
-/// A slot, which is free again when this value is dropped.
+/// A slot with its memory, which are free again when this value is dropped.
 pub struct Slot {
-    _slot: OwnedSemaphorePermit,
-    _share: Option<OwnedSemaphorePermit>,
+    slots: Slots,
+    holder: Holder,
+    memory: u64,
 }
 
 impl Slots {
-    pub fn new(count: u32) -> Self {
-        Self { all: Arc::new(Semaphore::new(count as usize)), count, share: count.div_ceil(2), shares: Mutex::default() }
+    /// Makes `count` slots for each role. `memory` is the budget of all calls together, in bytes.
+    pub fn new(count: u32, memory: u64) -> Self {
+        let slots = || Shares::new(count.into());
+        let (validators, processors, waiting) = (slots(), slots(), BTreeMap::new());
+        Self(Arc::new(Mutex::new(State { count, validators, processors, memory: Shares::new(memory), total_memory: memory, waiting })))
     }
 
-    /// Waits for a slot for at most `wait`.
-    pub async fn take(&self, plugin: &Identity, wait: Duration) -> Result<Slot, NoSlot> {
-        let until = Instant::now() + wait;
-        let share = match plugin.role {
-            Role::Process => None,
-            // The share is taken first, so that a call that waits for it holds no slot.
-            Role::Validate => match timeout_at(until, self.share_of(&plugin.use_case).acquire_owned()).await {
-                Ok(Ok(share)) => Some(share),
-                _ => return Err(NoSlot::Share { slots: self.share }),
-            },
+    /// Waits for a slot and `memory` bytes, for at most `wait`.
+    pub async fn take(&self, plugin: &Identity, memory: u64, wait: Duration) -> Result<Slot, NoSlot> {
+        let holder = (plugin.role, plugin.use_case.clone());
+        let granted = {
+            let mut state = self.state();
+            if state.queue(&holder).is_empty() && state.take(&holder, memory) {
+                return Ok(Slot { slots: self.clone(), holder, memory });
+            }
+            let (grant, granted) = oneshot::channel();
+            state.queue(&holder).push_back(Waiter { memory, grant });
+            granted
         };
-        match timeout_at(until, Arc::clone(&self.all).acquire_owned()).await {
-            Ok(Ok(slot)) => Ok(Slot { _slot: slot, _share: share }),
-            _ => Err(NoSlot::All { slots: self.count }),
+        match tokio::time::timeout(wait, granted).await {
+            Ok(Ok(slot)) => Ok(slot),
+            _ => Err(self.state().missing(&holder, memory)),
         }
     }
 
-    fn share_of(&self, use_case: &str) -> Arc<Semaphore> {
-        // The map of semaphores is valid even after a panic of its holder.
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(share) = shares.get(use_case) {
-            return Arc::clone(share);
+    /// Serves those who wait, as far as the rule lets it.
+    fn grant(&self) {
+        loop {
+            let Some((holder, Waiter { memory, grant })) = self.state().next() else { return };
+            // Without a receiver, the slot comes back and is free again.
+            let _ = grant.send(Slot { slots: self.clone(), holder, memory });
         }
-        let share = Arc::new(Semaphore::new(self.share as usize));
-        shares.insert(use_case.to_owned(), Arc::clone(&share));
-        share
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A change of the state does not panic between its parts, so the state is valid even after a panic of its holder.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn slots(&mut self, role: Role) -> &mut Shares<Holder> {
+        match role {
+            Role::Validate => &mut self.validators,
+            Role::Process => &mut self.processors,
+        }
+    }
+
+    /// Returns the queue of a holder, without the calls that no longer wait.
+    fn queue(&mut self, holder: &Holder) -> &mut VecDeque<Waiter> {
+        let queue = self.waiting.entry(holder.clone()).or_default();
+        queue.retain(|waiter| !waiter.grant.is_closed());
+        queue
+    }
+
+    fn may_take(&mut self, holder: &Holder, memory: u64) -> bool {
+        self.slots(holder.0).may_take(holder, 1) && self.memory.may_take(holder, memory)
+    }
+
+    /// Takes a slot and memory, or neither. Returns whether it took.
+    fn take(&mut self, holder: &Holder, memory: u64) -> bool {
+        self.may_take(holder, memory) && self.slots(holder.0).take(holder, 1) && self.memory.take(holder, memory)
+    }
+
+    /// Takes a slot for the waiting call whose turn it is, if the rule lets it have one.
+    fn next(&mut self) -> Option<(Holder, Waiter)> {
+        let holders: Vec<Holder> = self.waiting.keys().cloned().collect();
+        let mut first: Option<(Turn, Holder, u64)> = None;
+        for holder in holders {
+            let Some(memory) = self.queue(&holder).front().map(|waiter| waiter.memory) else {
+                self.waiting.remove(&holder);
+                continue;
+            };
+            let turn = self.slots(holder.0).turn(&holder);
+            if self.may_take(&holder, memory) && first.as_ref().is_none_or(|(least, ..)| turn < *least) {
+                first = Some((turn, holder, memory));
+            }
+        }
+        let (_, holder, memory) = first?;
+        self.take(&holder, memory);
+        let waiter = self.queue(&holder).pop_front()?;
+        Some((holder, waiter))
+    }
+
+    /// Returns what a call lacks.
+    fn missing(&mut self, holder: &Holder, memory: u64) -> NoSlot {
+        let (role, slots) = (holder.0, self.count);
+        if self.slots(role).free() == 0 {
+            NoSlot::All { role, slots }
+        } else if self.slots(role).may_take(holder, 1) {
+            NoSlot::Memory { role, needed: memory, free: self.memory.free(), total: self.total_memory }
+        } else {
+            NoSlot::Share { role, slots }
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        {
+            let mut state = self.slots.state();
+            state.slots(self.holder.0).give_back(&self.holder, 1);
+            state.memory.give_back(&self.holder, self.memory);
+        }
+        self.slots.grant();
     }
 }
 

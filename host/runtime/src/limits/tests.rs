@@ -18,3 +18,12 @@ fn the_first_limit_that_a_guest_reached_is_reported() {
     assert!(!limits.memory_growing(0, 101, None).unwrap());
     assert_eq!(limits.refused().map(Stopped::code), Some("limit"));
 }
+
+#[test]
+fn tables_count_as_memory() {
+    let mut limits = Limits::new(100);
+    assert!(limits.memory_growing(0, 20, None).unwrap());
+    assert!(limits.table_growing(0, 10, None).unwrap());
+    assert!(!limits.table_growing(10, 11, None).unwrap());
+    assert_eq!((limits.refused(), limits.peak()), (Some(&Stopped::Memory(100)), 100));
+}

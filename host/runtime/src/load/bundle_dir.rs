@@ -59,6 +59,9 @@ pub fn read_bundle_dir(dir: &Path) -> Result<BundleSource, ReadBundleError> {
     let use_case = UseCase::parse(text).map_err(|error| bundle(error.into()))?;
     let mut files = BTreeMap::new();
     for (key, file) in named_files(&use_case) {
+        if files.contains_key(&file) {
+            continue;
+        }
         let content = read_file(dir, &file, MAX_FILE_BYTES)?.ok_or_else(|| bundle(BundleError::MissingFile { key, file: file.clone() }))?;
         files.insert(file, content);
     }

@@ -13,6 +13,7 @@ use crate::bindings::processor::ProcessorPre;
 use crate::bindings::validator::ValidatorPre;
 use crate::call::guest::GuestState;
 use crate::call::logs::Identity;
+use crate::call::logs::rate::LogRates;
 use crate::engine::runtime::Runtime;
 use crate::outgoing::Origin;
 use crate::secrets::{PluginConfig, SecretError, Secrets};
@@ -31,10 +32,12 @@ pub struct LoadedBundle {
 #[derive(Clone)]
 pub struct Plugin<P> {
     pub pre: P,
+    /// Size of the machine code.
+    code_bytes: usize,
     pub identity: Arc<Identity>,
     pub memory: u64,
     pub timeout: Duration,
-    settings: Arc<BTreeMap<String, String>>,
+    settings: Arc<BTreeMap<String, Arc<str>>>,
     granted: Arc<[String]>,
     secrets: Secrets,
     pub grants: Arc<[Origin]>,
@@ -48,6 +51,12 @@ impl std::fmt::Debug for LoadedBundle {
 }
 
 impl LoadedBundle {
+    /// Returns the bytes that the bundle's machine code and config take while it is loaded.
+    pub fn loaded_bytes(&self) -> usize {
+        let of_validate = self.validate.as_ref().map(Plugin::loaded_bytes);
+        of_validate.into_iter().chain(self.process.as_ref().map(Plugin::loaded_bytes)).sum()
+    }
+
     /// Returns the same plugins with other secrets, for a test case. Compiles nothing.
     pub async fn with_secrets(&self, secrets: &Secrets) -> Result<Self, LoadError> {
         let mut bundle = self.clone();
@@ -62,6 +71,10 @@ impl LoadedBundle {
 }
 
 impl<P> Plugin<P> {
+    fn loaded_bytes(&self) -> usize {
+        self.code_bytes + self.settings.values().map(|value| value.len()).sum::<usize>()
+    }
+
     async fn take_secrets(&mut self, use_case: &UseCase, secrets: &Secrets) -> Result<(), LoadError> {
         check_secrets(secrets, use_case, self.identity.role, &self.granted).await?;
         self.secrets = secrets.clone();
@@ -85,12 +98,15 @@ impl Plugin<InstancePre<GuestState>> {
         use_case: &UseCase,
         role: Role,
         spec: &PluginSpec,
-        settings: BTreeMap<String, String>,
+        settings: BTreeMap<String, Arc<str>>,
         secrets: &Secrets,
+        rates: &LogRates,
     ) -> Self {
+        let code = pre.component().image_range();
         Self {
+            code_bytes: code.end.addr() - code.start.addr(),
             pre,
-            identity: Arc::new(Identity { use_case: use_case.name.clone(), role }),
+            identity: Arc::new(Identity { use_case: use_case.name.clone(), role, rate: rates.of(&use_case.name) }),
             memory: spec.memory,
             timeout: spec.timeout(role),
             settings: Arc::new(settings),
@@ -114,8 +130,8 @@ impl Plugin<InstancePre<GuestState>> {
             file: use_case.plugin(role).map(|spec| spec.plugin.clone()).unwrap_or_default(),
             reason: format!("does not export what its interface says: {error:#}"),
         })?;
-        let Self { identity, memory, timeout, settings, granted, secrets, grants, pre: _ } = self;
-        Ok(Plugin { pre, identity, memory, timeout, settings, granted, secrets, grants })
+        let Self { code_bytes, identity, memory, timeout, settings, granted, secrets, grants, pre: _ } = self;
+        Ok(Plugin { pre, code_bytes, identity, memory, timeout, settings, granted, secrets, grants })
     }
 }
 

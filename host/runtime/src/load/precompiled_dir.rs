@@ -53,6 +53,9 @@ pub fn read_precompiled_dir(dir: &Path, trust: &Trust) -> Result<PrecompiledBund
     let artifacts = read_artifacts(dir, trust)?;
     let mut source = BundleSource::default();
     for (key, file) in text_files(&use_case) {
+        if source.files.contains_key(&file) {
+            continue;
+        }
         let content = match file.as_str() {
             MANIFEST_FILE => manifest.clone(),
             _ => read_file(dir, &file, MAX_FILE_BYTES)?.ok_or_else(|| bundle(BundleError::MissingFile { key, file: file.clone() }))?,

@@ -1,7 +1,7 @@
 use super::*;
 
 fn log() -> Arc<CallLog> {
-    CallLog::new(Arc::new(Identity { use_case: "orders".into(), role: Role::Validate }), "id".into(), Mask::default())
+    CallLog::new(Arc::new(crate::testing::identity("orders", Role::Validate)), "id".into(), Mask::default())
 }
 
 #[test]

@@ -1,29 +1,94 @@
+use tokio::task::JoinHandle;
+
 use super::*;
 
 const NOW: Duration = Duration::from_millis(5);
+const LONG: Duration = Duration::from_mins(1);
 
 fn plugin(use_case: &str, role: Role) -> Identity {
-    Identity { use_case: use_case.into(), role }
+    crate::testing::identity(use_case, role)
 }
 
-#[tokio::test]
-async fn validators_of_one_use_case_take_at_most_half_of_the_slots() {
-    let slots = Slots::new(4);
-    let (greedy, other) = (plugin("greedy", Role::Validate), plugin("other", Role::Validate));
-    let taken = [slots.take(&greedy, NOW).await.unwrap(), slots.take(&greedy, NOW).await.unwrap()];
-    let refused = slots.take(&greedy, NOW).await.err().unwrap();
-    assert_eq!(refused.to_string(), "all 2 slots that the validators of one use case may take were busy");
-    let others = [slots.take(&other, NOW).await.unwrap(), slots.take(&plugin("greedy", Role::Process), NOW).await.unwrap()];
-    assert_eq!(slots.take(&plugin("third", Role::Validate), NOW).await.err().unwrap().to_string(), "all 4 slots for plugins were busy");
-    drop(taken);
-    assert!(slots.take(&greedy, NOW).await.is_ok());
-    drop(others);
-}
-
-#[tokio::test]
-async fn a_runtime_with_one_slot_runs_validators_and_processors() {
-    let slots = Slots::new(1);
-    for role in [Role::Validate, Role::Process] {
-        assert!(slots.take(&plugin("x", role), NOW).await.is_ok());
+/// Takes slots until none is left for this plugin.
+async fn take_all(slots: &Slots, plugin: &Identity, memory: u64) -> Vec<Slot> {
+    let mut taken = Vec::new();
+    while let Ok(slot) = slots.take(plugin, memory, NOW).await {
+        taken.push(slot);
     }
+    taken
+}
+
+async fn refused(slots: &Slots, plugin: &Identity, memory: u64) -> String {
+    slots.take(plugin, memory, NOW).await.err().unwrap().to_string()
+}
+
+#[tokio::test]
+async fn a_use_case_takes_at_most_what_is_free_for_the_others() {
+    let slots = Slots::new(8, 1 << 30);
+    let [greedy, other, third] = ["greedy", "other", "third"].map(|name| plugin(name, Role::Validate));
+    let taken = take_all(&slots, &greedy, 1).await;
+    assert_eq!(taken.len(), 4);
+    assert!(refused(&slots, &greedy, 1).await.contains("had as many of the 8 slots as were free for all others"));
+    let others = [take_all(&slots, &other, 1).await, take_all(&slots, &third, 1).await];
+    assert_eq!(others.each_ref().map(Vec::len), [2, 1]);
+    drop(taken);
+    assert_eq!(take_all(&slots, &greedy, 1).await.len(), 3, "five are free");
+}
+
+#[tokio::test]
+async fn validators_and_processors_have_slots_apart() {
+    let slots = Slots::new(1, 1 << 30);
+    let _validator = slots.take(&plugin("x", Role::Validate), 1, NOW).await.unwrap();
+    let _processor = slots.take(&plugin("x", Role::Process), 1, NOW).await.unwrap();
+    let refused = refused(&slots, &plugin("y", Role::Process), 1).await;
+    assert_eq!(refused, "all 1 slots for process plugins were busy");
+}
+
+#[tokio::test]
+async fn a_call_waits_for_its_memory() {
+    let slots = Slots::new(8, 100);
+    let [one, two] = ["one", "two"].map(|name| plugin(name, Role::Process));
+    let whole = slots.take(&one, 100, NOW).await.unwrap();
+    let refused = refused(&slots, &two, 1).await;
+    assert!(refused.contains("needs 1 bytes of memory; 0 of the host's 100 bytes were free"), "{refused}");
+    let waiting = spawn(&slots, &two, 60);
+    drop(whole);
+    let held = waiting.await.unwrap();
+    assert!(slots.take(&one, 41, NOW).await.is_err() && slots.take(&one, 40, NOW).await.is_ok());
+    drop(held);
+    assert_eq!(take_all(&slots, &one, 10).await.len(), 5, "half of the memory");
+}
+
+fn spawn(slots: &Slots, plugin: &Identity, memory: u64) -> JoinHandle<Slot> {
+    let (slots, plugin) = (slots.clone(), crate::testing::identity(&plugin.use_case, plugin.role));
+    tokio::spawn(async move { slots.take(&plugin, memory, LONG).await.unwrap() })
+}
+
+#[tokio::test]
+async fn a_free_slot_goes_to_the_waiting_use_case_that_holds_least() {
+    let slots = Slots::new(4, 1 << 30);
+    let [greedy, other, third] = ["greedy", "other", "third"].map(|name| plugin(name, Role::Validate));
+    let mut taken = take_all(&slots, &greedy, 1).await;
+    let _others = [take_all(&slots, &other, 1).await, take_all(&slots, &third, 1).await];
+    let (first, waiting, newcomer) =
+        (spawn(&slots, &greedy, 1), spawn(&slots, &other, 1), spawn(&slots, &plugin("new", Role::Validate), 1));
+    tokio::task::yield_now().await;
+    taken.pop();
+    newcomer.await.unwrap();
+    assert!(!first.is_finished() && !waiting.is_finished());
+}
+
+#[tokio::test]
+async fn a_call_that_gave_up_gets_no_slot() {
+    let slots = Slots::new(1, 1 << 30);
+    let [one, two] = ["one", "two"].map(|name| plugin(name, Role::Process));
+    let held = slots.take(&one, 1, NOW).await.unwrap();
+    let (gone, stays) = (spawn(&slots, &one, 1), spawn(&slots, &two, 1));
+    tokio::task::yield_now().await;
+    gone.abort();
+    assert!(gone.await.is_err());
+    drop(held);
+    drop(stays.await.unwrap());
+    assert!(slots.take(&one, 1, NOW).await.is_ok());
+    assert!(slots.state().waiting.values().all(VecDeque::is_empty));
 }

@@ -2,11 +2,10 @@ use http_body_util::Full;
 use postdate_core::plugin::Role;
 
 use super::*;
-use crate::call::logs::Identity;
 use crate::secrets::Mask;
 
 fn usage() -> (Arc<Usage>, Arc<CallLog>) {
-    let log = CallLog::new(Arc::new(Identity { use_case: "x".into(), role: Role::Process }), "id".into(), Mask::default());
+    let log = CallLog::new(Arc::new(crate::testing::identity("x", Role::Process)), "id".into(), Mask::default());
     (Usage::new(Arc::clone(&log)), log)
 }
 

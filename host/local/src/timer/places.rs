@@ -1,0 +1,64 @@
+//! Places for running requests, shared among use cases by the rule of [`postdate_core::fair`]. Processors and deliveries have places
+//! apart: a delivery needs no plugin.
+
+use postdate_core::fair::Shares;
+
+use crate::ledger::Lane;
+
+/// The kind of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Processor,
+    Delivery,
+}
+
+#[derive(Debug, Clone)]
+pub struct Places {
+    processors: Shares<String>,
+    deliveries: Shares<String>,
+}
+
+impl Places {
+    /// Makes `each` places of each kind.
+    pub fn new(each: u64) -> Self {
+        Self { processors: Shares::new(each), deliveries: Shares::new(each) }
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.processors.free() == 0 && self.deliveries.free() == 0
+    }
+
+    /// Takes a place for the lane whose turn it is, and returns its index. The turn is of the use case that holds least; among lanes of
+    /// one use case, of the oldest request. Returns `None` if no lane may have another place.
+    pub fn pick(&mut self, due: &[Lane], kind: impl Fn(&Lane) -> Kind) -> Option<usize> {
+        let open = due.iter().enumerate().filter(|(_, lane)| self.of(kind(lane)).may_take(&lane.use_case, 1));
+        let (index, lane) = open.min_by_key(|(_, lane)| (self.of(kind(lane)).turn(&lane.use_case), lane.due_at))?;
+        self.take(kind(lane), &lane.use_case).then_some(index)
+    }
+
+    /// Takes a place. Returns whether the rule let it.
+    pub fn take(&mut self, kind: Kind, use_case: &str) -> bool {
+        self.of_mut(kind).take(&use_case.to_owned(), 1)
+    }
+
+    pub fn give_back(&mut self, kind: Kind, use_case: &str) {
+        self.of_mut(kind).give_back(&use_case.to_owned(), 1);
+    }
+
+    fn of(&self, kind: Kind) -> &Shares<String> {
+        match kind {
+            Kind::Processor => &self.processors,
+            Kind::Delivery => &self.deliveries,
+        }
+    }
+
+    fn of_mut(&mut self, kind: Kind) -> &mut Shares<String> {
+        match kind {
+            Kind::Processor => &mut self.processors,
+            Kind::Delivery => &mut self.deliveries,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
