@@ -5,7 +5,6 @@
 
 mod harness;
 
-mod access;
 mod authors;
 mod aws;
 mod changes;
