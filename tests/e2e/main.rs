@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod access;
 mod authors;
 mod aws;
 mod changes;
