@@ -64,8 +64,19 @@ pub struct Config {
     pub retention: Duration,
     /// `POSTDATE_BASE_PATH`: `""`, or a path such as `/v1`. `None` means the stage of API Gateway.
     pub base_path: Option<String>,
+    /// `POSTDATE_OWNER_CLAIM` and `POSTDATE_SCOPE_CLAIM`: the authorizer's claims that say who calls, and with which rights.
+    pub claims: CallerClaims,
     /// `POSTDATE_LOG`: filter of the log.
     pub log: LogFilter,
+}
+
+/// Names of claims. Without a name, the authorizer's consent gives every right.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CallerClaims {
+    /// The claim with the name of the caller, who owns the requests that it makes.
+    pub owner: Option<String>,
+    /// The claim with the scopes, such as `postdate:submit postdate:read`.
+    pub scopes: Option<String>,
 }
 
 /// The location of the store of use cases.
@@ -160,6 +171,10 @@ impl Config {
             max_event_age: read.optional("POSTDATE_MAX_EVENT_AGE", check::max_event_age).unwrap_or(Duration::from_hours(1)),
             retention: read.optional("POSTDATE_RETENTION", check::retention).unwrap_or(Duration::from_hours(30 * 24)),
             base_path: read.optional("POSTDATE_BASE_PATH", check::base_path),
+            claims: CallerClaims {
+                owner: read.optional("POSTDATE_OWNER_CLAIM", check::claim),
+                scopes: read.optional("POSTDATE_SCOPE_CLAIM", check::claim),
+            },
             log: read.optional("POSTDATE_LOG", check::log_filter).unwrap_or_default(),
         };
         read.finish(config)

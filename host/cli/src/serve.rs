@@ -71,9 +71,13 @@ pub struct Serve {
     )]
     test_clock: Option<TestClockStart>,
 
-    /// Key that every call needs as a bearer token. Prefer the variable: `ps` shows arguments to other users
+    /// Key that may do everything, sent as a bearer token. Prefer the variable: `ps` shows arguments to other users
     #[arg(long, env = "POSTDATE_API_KEY", hide_env_values = true, value_name = "KEY")]
     api_key: Option<String>,
+
+    /// TOML file with API keys and their rights, which only its owner may read: see `postdate api-key new`
+    #[arg(long, env = "POSTDATE_KEYS_FILE", value_name = "FILE")]
+    keys_file: Option<PathBuf>,
 
     /// Allow an address that other machines can reach without a key
     #[arg(long, env = "POSTDATE_ALLOW_PUBLIC", value_parser = BoolishValueParser::new())]
@@ -165,6 +169,7 @@ impl Serve {
             store_names: self.store_name,
             test_clock: self.test_clock,
             api_key: self.api_key.filter(|key| !key.trim().is_empty()),
+            keys_file: self.keys_file,
             allow_public: self.allow_public,
             concurrency: usize::from(self.concurrency),
             grace: self.grace,

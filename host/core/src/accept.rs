@@ -20,8 +20,10 @@ pub struct Submission {
     pub id: CorrelationId,
     pub use_case: String,
     pub received_at: DateTime<Utc>,
-    /// Value of the header `Idempotency-Key`.
+    /// Value of the header `Idempotency-Key`, within the caller's key space; see [`crate::access::Caller::stored_key`].
     pub idempotency_key: Option<String>,
+    /// Name of the caller.
+    pub owner: Option<String>,
     /// Lower-case name and value.
     pub headers: Vec<(String, String)>,
     /// Claims of the authorizer, name and value.
@@ -75,7 +77,8 @@ pub enum Rejection {
     /// A repeat of the first acknowledgement would promise a run of a request that never runs.
     #[error("this Idempotency-Key belongs to request {first}, which was cancelled and never runs: send a new request with a new key")]
     KeyCancelled { first: CorrelationId },
-    #[error(transparent)]
+    /// Shown without the ledger's own words, which may name files of the host.
+    #[error("{}", .0.for_clients())]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -288,7 +291,11 @@ fn new_request(
         },
     };
     let request = Request::scheduled(use_case, version, target, submission.id, now, trigger_at);
-    Ok(NewRequest { request: Request { idempotency_hash, ..request }, idempotency_key: submission.idempotency_key, body })
+    Ok(NewRequest {
+        request: Request { idempotency_hash, owner: submission.owner, ..request },
+        idempotency_key: submission.idempotency_key,
+        body,
+    })
 }
 
 fn body_hash(body: &[u8]) -> String {

@@ -4,8 +4,10 @@
 
 mod catalog;
 mod clock;
+pub mod keys;
 pub mod ledger;
 mod pinned;
+mod private_file;
 mod secrets;
 mod server;
 mod test_clock;
@@ -19,7 +21,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use postdate_core::api::{Api, ApiKey};
+use postdate_core::api::Api;
 use postdate_core::time;
 use postdate_deliver::HttpDeliver;
 use postdate_egress::{Egress, Network, read_authorities};
@@ -31,6 +33,7 @@ pub use catalog::Prepared;
 use catalog::{Catalog, CatalogOptions};
 use clock::Clock;
 use ledger::SqliteLedger;
+use server::auth::Auth;
 use server::{App, Limits};
 use test_clock::TestClock;
 use timer::{Timer, Wake};
@@ -62,7 +65,10 @@ pub struct ServeOptions {
     /// Names that signed uploads are for. Empty stands for the URL of the listening address.
     pub store_names: Vec<String>,
     pub test_clock: Option<TestClockStart>,
+    /// Key that may do everything.
     pub api_key: Option<String>,
+    /// The file with further keys and their rights.
+    pub keys_file: Option<PathBuf>,
     /// Allows an address that other machines can reach without an API key.
     pub allow_public: bool,
     /// Maximum number of requests that are processed at the same time.
@@ -103,14 +109,23 @@ pub async fn serve(
     on_ready: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
-    let key = options.api_key.as_deref().and_then(ApiKey::new);
+    let is_loopback = options.listen.ip().is_loopback();
+    let auth = Auth::open(options.api_key.as_deref(), options.keys_file, is_loopback)?;
     anyhow::ensure!(
-        key.is_some() || options.listen.ip().is_loopback() || options.allow_public,
-        "{} can be reached from other machines, and there is no API key: set POSTDATE_API_KEY, or say --allow-public",
+        auth.has_keys() || is_loopback || options.allow_public,
+        "{} can be reached from other machines, and there is no API key: name a --keys-file, set POSTDATE_API_KEY, or say --allow-public",
         options.listen
     );
+    let is_weak = |key: &String| !key.trim().is_empty() && keys::strength(key) < keys::MIN_BITS;
+    anyhow::ensure!(
+        is_loopback || !options.api_key.as_ref().is_some_and(is_weak),
+        "{} can be reached from other machines, and POSTDATE_API_KEY has fewer than {} bits: make a key with `postdate api-key new`, or set \
+         POSTDATE_API_KEY to 32 random hexadecimal digits",
+        options.listen,
+        keys::MIN_BITS
+    );
     let secrets = secrets::open(options.secrets_file, options.allow_secret, options.secrets_lifetime)?;
-    let network = network(options.allow_egress, &options.ca_files, key.is_none() && options.listen.ip().is_loopback())?;
+    let network = network(options.allow_egress, &options.ca_files, !auth.has_keys() && is_loopback)?;
     let _lock = lock(&options.data)?;
     // Bind first, so that a second server on the port fails before it does anything else.
     let listener = tokio::net::TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
@@ -143,8 +158,9 @@ pub async fn serve(
     let wake = Wake::default();
     let deliver = HttpDeliver::new(clock.clone(), network).context("cannot make the HTTP client")?;
     let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
-    let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, key, base_path: String::new() };
-    let app = App { api, test_clock: TestClock::new(ledger, &clock), clock, scratch: options.data.clone(), limits: Limits::default() };
+    let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, base_path: String::new() };
+    let app =
+        App { api, auth, test_clock: TestClock::new(ledger, &clock), clock, scratch: options.data.clone(), limits: Limits::default() };
 
     let stop = CancellationToken::new();
     let watcher = tokio::spawn(catalog.clone().watch(stop.clone()));

@@ -245,6 +245,11 @@ pub fn base_path(value: &str) -> Result<String, Expected> {
     demand(good, path, "a path such as /v1, or / for none")
 }
 
+pub fn claim(value: &str) -> Result<String, Expected> {
+    let good = (1..=128).contains(&value.len()) && value.chars().all(|c| c.is_ascii_graphic());
+    demand(good, value, "the name of a claim, such as sub, scope or iam:userArn")
+}
+
 pub fn log_filter(value: &str) -> Result<LogFilter, Expected> {
     value.parse().map_err(|_| expected("a filter such as info, or warn,postdate_aws=debug"))
 }

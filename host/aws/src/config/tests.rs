@@ -48,6 +48,7 @@ fn optional_variables_have_the_documented_defaults() {
         max_event_age: Duration::from_hours(1),
         retention: Duration::from_hours(720),
         base_path: None,
+        claims: CallerClaims::default(),
         log: "info".parse().unwrap(),
     };
     assert_eq!(config, expected);
@@ -68,6 +69,8 @@ fn optional_variables_have_the_documented_defaults() {
         "POSTDATE_PREFIX",
         "POSTDATE_TOPIC_ARN",
         "POSTDATE_MAX_EVENT_AGE",
+        "POSTDATE_OWNER_CLAIM",
+        "POSTDATE_SCOPE_CLAIM",
         "POSTDATE_RETENTION",
         "POSTDATE_BASE_PATH",
         "POSTDATE_LOG",
@@ -94,6 +97,8 @@ fn every_variable_sets_its_field() {
         ("POSTDATE_MAX_EVENT_AGE", "2h"),
         ("POSTDATE_RETENTION", "7d"),
         ("POSTDATE_BASE_PATH", "/v1/"),
+        ("POSTDATE_OWNER_CLAIM", "iam:userArn"),
+        ("POSTDATE_SCOPE_CLAIM", "scope"),
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:5000"),
         ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:5001"),
     ])
@@ -113,6 +118,7 @@ fn every_variable_sets_its_field() {
     );
     assert_eq!((config.max_event_age, config.retention), (Duration::from_hours(2), Duration::from_hours(168)));
     assert_eq!(config.base_path.as_deref(), Some("/v1"));
+    assert_eq!(config.claims, CallerClaims { owner: Some("iam:userArn".into()), scopes: Some("scope".into()) });
     assert_eq!((config.endpoints["S3"].as_str(), config.endpoints["SQS"].as_str()), ("http://127.0.0.1:5001", "http://127.0.0.1:5000"));
     assert_eq!(read(&[("POSTDATE_BASE_PATH", "/")]).unwrap().base_path.as_deref(), Some(""));
     assert_eq!(
@@ -163,6 +169,7 @@ fn each_error_names_its_variable_and_the_expected_form() {
         ("POSTDATE_MAX_EVENT_AGE", "25h", "from 60s to 24h"),
         ("POSTDATE_RETENTION", "30", "such as 30d"),
         ("POSTDATE_BASE_PATH", "v1", "a path such as /v1"),
+        ("POSTDATE_OWNER_CLAIM", "a b", "the name of a claim"),
         ("POSTDATE_LOG", "info,=", "a filter such as"),
     ] {
         check_error(variable, value, expected);

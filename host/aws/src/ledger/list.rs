@@ -20,10 +20,11 @@ const ROWS_PER_QUERY: i32 = 200;
 
 impl DynamoLedger {
     pub(super) async fn list_page(&self, query: &Query) -> Result<Page, LedgerError> {
-        let names = match &query.use_case {
+        let mut names = match &query.use_case {
             Some(name) => vec![name.clone()],
             None => self.registered().await?,
         };
+        names.retain(|name| query.within.as_ref().is_none_or(|within| within.contains(name)));
         let mut requests = Vec::new();
         for name in names {
             requests.extend(self.list_one(&name, query).await?);
@@ -50,9 +51,19 @@ impl DynamoLedger {
         let mut values = HashMap::from([value(":use_case", use_case), value(":low", &low), value(":high", &to)]);
         let mut call = self.client.query().table_name(&*self.table).index_name("lists").limit(ROWS_PER_QUERY);
         call = call.key_condition_expression("use_case = :use_case AND #at BETWEEN :low AND :high").expression_attribute_names("#at", "at");
+        let mut filters = Vec::new();
         if let Some(status) = query.status {
-            call = call.filter_expression("#status = :status").expression_attribute_names("#status", "status");
+            filters.push("#status = :status");
+            call = call.expression_attribute_names("#status", "status");
             values.extend([value(":status", status.as_str())]);
+        }
+        if let Some(owner) = &query.owner {
+            filters.push("#owner = :owner");
+            call = call.expression_attribute_names("#owner", "owner");
+            values.extend([value(":owner", owner)]);
+        }
+        if !filters.is_empty() {
+            call = call.filter_expression(filters.join(" AND "));
         }
         call = call.set_expression_attribute_values(Some(values));
         let mut found = Vec::new();

@@ -58,6 +58,7 @@ fn submission(n: u64, body: &str) -> Submission {
         use_case: "orders".to_owned(),
         received_at: moment(),
         idempotency_key: None,
+        owner: None,
         headers: Vec::new(),
         caller: Vec::new(),
         body: Bytes::copy_from_slice(body.as_bytes()),

@@ -7,10 +7,10 @@ use http::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::{Answer, Api, ApiError, document};
+use super::{Answer, Api, ApiError, ApiRequest, document};
 use crate::id::CorrelationId;
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
-use crate::request::{Cursor, Query, Status};
+use crate::request::{Cursor, HistoryEntry, Query, Request, Status};
 use crate::time::{LATEST, parse_time};
 
 const DEFAULT_LIMIT: usize = 50;
@@ -22,20 +22,33 @@ where
     L: Intake + Requests + Changes,
     S: Scheduler,
 {
-    pub(super) async fn get_request(&self, id: CorrelationId) -> Result<Answer, ApiError> {
-        let (request, history) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
+    pub(super) async fn get_request(&self, call: &ApiRequest, id: CorrelationId) -> Result<Answer, ApiError> {
+        let (request, history) = self.find_seen(call, id).await?;
         let body = document::full(&request, &history, &self.path_of(id));
         Ok(Answer { status: StatusCode::OK, id, body, location: None })
     }
 
-    pub(super) async fn list_requests(&self, call: CorrelationId, query: Option<&str>) -> Result<Answer, ApiError> {
-        let page = self.ledger.list(parse_query(query.unwrap_or_default())?).await?;
+    /// Returns a request that the caller sees. Any other request is unknown, in the same words as one that does not exist.
+    pub(super) async fn find_seen(&self, call: &ApiRequest, id: CorrelationId) -> Result<(Request, Vec<HistoryEntry>), ApiError> {
+        self.ledger.find(id).await?.filter(|(request, _)| call.caller.sees(request)).ok_or_else(|| unknown(id))
+    }
+
+    pub(super) async fn list_requests(&self, call: &ApiRequest, query: Option<&str>) -> Result<Answer, ApiError> {
+        let query = Query {
+            within: call.caller.use_cases.as_ref().map(|names| names.iter().cloned().collect()),
+            owner: call.caller.only_owner().map(str::to_owned),
+            ..parse_query(query.unwrap_or_default())?
+        };
+        let page = self.ledger.list(query).await?;
         let requests: Vec<Value> = page.requests.iter().map(|request| document::summary(request, &self.path_of(request.id))).collect();
         let mut body = json!({ "requests": requests });
+        if let Some(owner) = call.caller.only_owner() {
+            body["onlyOwner"] = json!(owner);
+        }
         if let Some(next) = page.next {
             body["nextCursor"] = json!(encode_cursor(next));
         }
-        Ok(Answer { status: StatusCode::OK, id: call, body, location: None })
+        Ok(Answer { status: StatusCode::OK, id: call.id, body, location: None })
     }
 }
 

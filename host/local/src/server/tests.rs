@@ -1,4 +1,3 @@
-use postdate_core::api::ApiKey;
 use postdate_runtime::trust::Trust;
 use postdate_runtime::{Options, Runtime, Secrets};
 use serde_json::Value;
@@ -38,8 +37,9 @@ impl Server {
         };
         let use_cases = Catalog::open(runtime, secrets, options).unwrap();
         let ledger = SqliteLedger::open(&data.join("ledger.sqlite")).unwrap();
-        let api = Api { use_cases, ledger, scheduler: Wake::default(), key: ApiKey::new("key"), base_path: String::new() };
-        let app = App { api, clock: Clock::System, test_clock: None, scratch: data.to_owned(), limits: LIMITS };
+        let api = Api { use_cases, ledger, scheduler: Wake::default(), base_path: String::new() };
+        let auth = Auth::open(Some("key"), None, true).unwrap();
+        let app = App { api, auth, clock: Clock::System, test_clock: None, scratch: data.to_owned(), limits: LIMITS };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let serving = tokio::spawn(serve(listener, app, stop.clone()));

@@ -8,6 +8,7 @@ use axum::body::Body;
 use chrono::Utc;
 use http::{StatusCode, header};
 use http_body_util::BodyExt as _;
+use postdate_core::access::{Caller, Scope};
 use postdate_core::api::ApiError;
 use postdate_core::use_case::is_use_case_name;
 use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Upload};
@@ -21,19 +22,23 @@ use crate::catalog::UploadError;
 /// `Retry-After` of an upload that found the queue full: about the time of one that compiles a plugin with an interpreter.
 const QUEUE_RETRY_SECONDS: &str = "30";
 
-/// Fails if an authorized caller may not upload this use case: with 403 on a server without an API key, with 404 for a malformed name,
-/// and with 503 while the queue is full. Returns the place in the queue, which is taken before the body, since a body takes disk.
-pub fn enter(app: &App, name: &str) -> Result<OwnedSemaphorePermit, ApiError> {
-    if app.api.key.is_none() {
+/// Fails if the caller may not upload this use case, with 403, also on a server without keys; with 404 for a malformed name; and with
+/// 503 while the queue is full. Returns the place in the queue, which is taken before the body, since a body takes disk.
+pub fn enter(app: &App, caller: &Caller, name: &str) -> Result<OwnedSemaphorePermit, ApiError> {
+    if !app.auth.has_keys() {
         // A manifest can grant its plugins any secret of the server, so not everybody who reaches the port may upload one.
-        let detail = "uploads need an API key: start the server with POSTDATE_API_KEY, or copy the bundle to its directory of use cases";
+        let detail = "uploads need an API key: start the server with --keys-file or POSTDATE_API_KEY, or copy the bundle to its directory of use cases";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "uploads-need-a-key", detail));
     }
+    caller.require(Scope::Deploy)?;
     if !is_use_case_name(name) {
         let detail = format!("{name:?} is not the name of a use case: 1 to 32 of a-z, 0-9 and \"-\"");
         return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown-use-case", detail));
     }
+    caller.require_use_case(name)?;
     app.api.use_cases.queue_upload().ok_or_else(queue_full)
+||||||| 55d21cc
+    Ok(())
 }
 
 /// Receives and loads the bundle. Returns the body of the answer, which names the current version.
