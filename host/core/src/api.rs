@@ -102,16 +102,6 @@ where
             "loadingUseCases": loading.collect::<Vec<_>>(),
         });
         Answer { status: StatusCode::OK, id: call.id, body, location: None }
-||||||| 55d21cc
-        let broken: Vec<Value> = self
-            .use_cases
-            .list()
-            .await
-            .into_iter()
-            .filter_map(|info| info.error.map(|error| json!({ "useCase": info.name, "error": error })))
-            .collect();
-        let body = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "brokenUseCases": broken });
-        Answer { status: StatusCode::OK, id: call.id, body, location: None }
     }
 
     /// Lists the use cases that the caller sees. The error of one may quote its manifest and name files of the host, so only those who

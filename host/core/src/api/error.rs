@@ -91,9 +91,6 @@ impl ApiError {
         // A use case is loaded at each start, so each call for it meanwhile is no fault.
         if status.is_server_error() && code != LOADING {
             tracing::error!(correlation_id = %id, code, detail, cause, "call failed");
-||||||| 55d21cc
-        if status.is_server_error() {
-            tracing::error!(correlation_id = %id, code, detail, cause, "call failed");
         } else {
             // Do not log the detail, which may quote the client's input.
             tracing::info!(correlation_id = %id, code, status = status.as_u16(), "call refused");

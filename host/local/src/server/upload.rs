@@ -37,8 +37,6 @@ pub fn enter(app: &App, caller: &Caller, name: &str) -> Result<OwnedSemaphorePer
     }
     caller.require_use_case(name)?;
     app.api.use_cases.queue_upload().ok_or_else(queue_full)
-||||||| 55d21cc
-    Ok(())
 }
 
 /// Receives and loads the bundle. Returns the body of the answer, which names the current version.
