@@ -129,17 +129,6 @@ async fn versions_are_listed_compared_rolled_back_and_pruned() {
         &format!("version {two} of puppet is current in the store again, instead of {three}"),
         &format!("{}/ serves it", server.api.url),
     ]);
-    // A bundle that was copied into the server's directory serves, whatever the store says.
-    server.use_cases().write("puppet", &says("copied"));
-    eventually("the copied bundle", async || (serving(&server).await != *two).then_some(())).await;
-    let copied = serving(&server).await;
-    let shadowed = store(&server, &["rollback", "puppet", two]).await.expect(0);
-    shadowed.says(&[
-        &format!("version {two} of puppet is current in the store already"),
-        &format!("serves version {copied}: its directory of use cases"),
-    ]);
-    server.use_cases().remove("puppet");
-    eventually("the store's version", async || (serving(&server).await == *two).then_some(())).await;
     eventually("the server to serve the former version", async || (serving(&server).await == *two).then_some(())).await;
     store(&server, &["rollback", "puppet", "0123456789abcdef"])
         .await
@@ -487,4 +476,24 @@ async fn an_upload_whose_secret_is_missing_says_what_to_do_and_compiles_nothing(
         assert!(text(&fault, "detail").contains(name) && text(&fault, "detail").contains(remedy), "{fault}");
     }
     assert!(info(&server).await.is_none());
+}
+
+#[tokio::test]
+async fn a_rollback_says_that_a_copied_bundle_serves_instead() {
+    let (server, bundles) = taking_uploads().await;
+    let mut versions = Vec::new();
+    for word in ["one", "two"] {
+        bundles.write("puppet", &says(word));
+        push(&server, &bundles, &[]).await.expect(0);
+        versions.push(serving(&server).await);
+    }
+    server.use_cases().write("puppet", &says("copied"));
+    eventually("the copied bundle", async || (serving(&server).await != versions[1]).then_some(())).await;
+    let copied = serving(&server).await;
+    store(&server, &["rollback", "puppet"]).await.expect(0).says(&[
+        &format!("version {} of puppet is current in the store again", versions[0]),
+        &format!("serves version {copied}: its directory of use cases"),
+    ]);
+    server.use_cases().remove("puppet");
+    eventually("the store's version", async || (serving(&server).await == versions[0]).then_some(())).await;
 }

@@ -24,7 +24,7 @@ pub struct CacheQuota {
 /// Limits for compiling one plugin.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Limits {
-    /// Most processor time for compiling a plugin; four times as much may pass on a busy machine [default: 5m]
+    /// Most processor time for compiling a plugin; twelve times as much may pass on a busy machine [default: 5m]
     #[arg(long, env = TIME_VARIABLE, value_name = "DURATION", value_parser = time)]
     compile_time: Option<Duration>,
 

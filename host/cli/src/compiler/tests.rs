@@ -10,7 +10,7 @@ fn limits(time: Option<&str>, memory: Option<&str>) -> Result<CompileLimits, Str
 fn limits_have_defaults() {
     assert_eq!(limits(None, None), Ok(CompileLimits::default()));
     let given = limits(Some("90s"), Some("256MiB")).unwrap();
-    assert_eq!((given.cpu, given.time, given.memory), (Duration::from_secs(90), Duration::from_mins(6), 256 << 20));
+    assert_eq!((given.cpu, given.time, given.memory), (Duration::from_secs(90), Duration::from_mins(18), 256 << 20));
     assert!(limits(Some("0s"), None).is_err());
     assert!(limits(None, Some("4 gigs")).unwrap_err().contains("4GiB"));
 }

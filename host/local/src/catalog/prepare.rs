@@ -19,7 +19,7 @@ pub struct Prepared {
 
 /// A version to compile.
 enum Wanted {
-    /// What serves.
+    /// The version that serves.
     Current(Found),
     /// A version of the server's own store, which requests may be pinned to.
     Kept(String),

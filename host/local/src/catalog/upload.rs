@@ -175,8 +175,11 @@ impl Catalog {
                 Err(StoreError::NoSuchVersion { .. } | StoreError::Damaged { .. }) => continue,
                 Err(error) => return Err(error),
             };
-            let is_repeat = statement.version == current.version && statement.pushed_at == known.pushed_at;
-            if statement.pushed_at <= known.pushed_at && !is_repeat {
+            // The current version comes first, so a repeat of it passes also after a roll back.
+            if known == *statement && known.version == current.version {
+                return Ok(None);
+            }
+            if statement.pushed_at <= known.pushed_at {
                 return Ok(Some(UploadError::Signature(format!(
                     "is of {}, and version {version} is of {}: sign it again with `use-case push`, or go back with `use-case rollback`",
                     rfc3339(statement.pushed_at),

@@ -35,7 +35,7 @@ pub enum Need {
 }
 
 /// Limit of the wall clock as a multiple of processor time. The compiler has a low priority, so it waits on a busy machine.
-const TIME_FACTOR: u32 = 4;
+const TIME_FACTOR: u32 = 12;
 
 /// The limits of one compile. The defaults are several times what a JavaScript or Python plugin, its interpreter included, takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

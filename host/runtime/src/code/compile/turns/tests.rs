@@ -21,7 +21,7 @@ fn turns(serving: usize) -> Turns {
 }
 
 #[test]
-fn what_is_due_goes_before_a_start_that_waits_longer() {
+fn a_due_version_goes_before_a_start_that_waits_longer() {
     let turns = turns(2);
     let running = [Need::Start, Need::Start].map(|need| turn_of(&mut Box::pin(turns.next(need))).unwrap());
     let mut start = Box::pin(turns.next(Need::Start));
