@@ -147,7 +147,7 @@ pub fn json_response(status: StatusCode, id: CorrelationId, body: &Value, conten
 /// Returns the scope that a call needs; `None` for `GET /health`, which everybody may call, and for calls that do not exist.
 fn scope_of(method: &str, segments: &[&str]) -> Option<Scope> {
     match (method, segments) {
-        ("GET", ["use-cases" | "requests"] | ["requests", _]) => Some(Scope::Read),
+        ("GET" | "HEAD", ["use-cases" | "requests"] | ["requests", _]) => Some(Scope::Read),
         ("POST", ["requests", _]) => Some(Scope::Submit),
         ("PATCH" | "DELETE", ["requests", _]) | ("POST", ["requests", _, "retry"]) => Some(Scope::Change),
         _ => None,

@@ -169,7 +169,7 @@ async fn move_clock(app: &App, request: Request<Body>) -> Result<serde_json::Val
     let (caller, body) = authenticated(app, &parts, body).await?;
     // On a server without keys, whoever reaches it may move its test clock.
     if app.auth.has_keys() {
-        caller.require(if parts.method == Method::GET { Scope::Read } else { Scope::Operate })?;
+        caller.require(if [Method::GET, Method::HEAD].contains(&parts.method) { Scope::Read } else { Scope::Operate })?;
     }
     let Some(clock) = &app.test_clock else {
         let detail = "this server runs on the machine's clock: start it with --test-clock to move time";

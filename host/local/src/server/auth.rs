@@ -57,13 +57,11 @@ impl Auth {
         };
         match self.find(token, Utc::now()) {
             Ok(Some(caller)) => Ok(caller),
-            found => {
+            // The token is right, so nobody guesses it.
+            Err(expired) if needs_key => Err(expired),
+            _ => {
                 self.slow_down(parts).await?;
-                match found {
-                    _ if !needs_key => Ok(Caller::stranger()),
-                    Err(expired) => Err(expired),
-                    Ok(_) => Err(refusal(true)),
-                }
+                if needs_key { Err(refusal(true)) } else { Ok(Caller::stranger()) }
             }
         }
     }
