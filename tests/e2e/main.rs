@@ -20,6 +20,7 @@ mod hostile;
 mod idempotency;
 mod infra;
 mod invariants;
+mod ledger;
 mod life;
 mod links;
 mod listing;

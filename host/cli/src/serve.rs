@@ -13,6 +13,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use postdate_core::time::{TimeError, parse_time};
+use postdate_core::use_case::parse_memory;
 use postdate_local::{ServeOptions, TestClockStart};
 use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
@@ -82,6 +83,10 @@ pub struct Serve {
     #[arg(long, env = "POSTDATE_GRACE", value_name = "DURATION", default_value = "10s", value_parser = when::duration)]
     grace: Duration,
 
+    /// Free space of the data directory's disk below which no new request is accepted, so that accepted ones still run
+    #[arg(long, env = "POSTDATE_DISK_RESERVE", value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    disk_reserve: u64,
+
     #[command(flatten)]
     limits: Limits,
 
@@ -92,6 +97,10 @@ pub struct Serve {
     /// Longest time until plugins see a changed secret, from 1s to 24h
     #[arg(long, env = "POSTDATE_SECRETS_LIFETIME", value_name = "DURATION", default_value = "5m", value_parser = secrets_lifetime)]
     secrets_lifetime: Duration,
+}
+
+fn size(text: &str) -> Result<u64, &'static str> {
+    parse_memory(text).ok_or("write it as 64MiB or 1GiB")
 }
 
 fn secrets_lifetime(text: &str) -> Result<Duration, String> {
@@ -143,6 +152,7 @@ impl Serve {
             compiler: self.limits.compiler(),
             secrets_file: self.secrets_file,
             secrets_lifetime: self.secrets_lifetime,
+            disk_reserve: self.disk_reserve,
         }
     }
 }

@@ -10,13 +10,15 @@ mod submit;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 pub use error::ApiError;
 pub use key::ApiKey;
 
 use crate::id::CorrelationId;
-use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
+use crate::notice::Document;
+use crate::ports::{Changes, Intake, LedgerState, Requests, Scheduler, UseCases};
 
 /// Limit of a request body, in bytes. A larger one is answered with 413.
 pub const MAX_BODY_BYTES: usize = 256 << 10;
@@ -48,7 +50,7 @@ pub struct ApiRequest {
 struct Answer {
     status: StatusCode,
     id: CorrelationId,
-    body: Value,
+    body: Document,
     location: Option<String>,
 }
 
@@ -79,7 +81,7 @@ where
             self.authorize(request.headers())?;
         }
         match (request.method().as_str(), segments.as_slice()) {
-            ("GET", ["health"]) => Ok(self.health(call.id).await),
+            ("GET", ["health"]) => self.health(call.id).await,
             ("GET", ["use-cases"]) => Ok(self.list_use_cases(call.id).await),
             ("GET", ["requests"]) => self.list_requests(call.id, request.uri().query()).await,
             ("POST", ["requests", name]) => self.submit(call, name, request).await,
@@ -91,7 +93,13 @@ where
         }
     }
 
-    async fn health(&self, id: CorrelationId) -> Answer {
+    /// Fails while the ledger takes no new requests, so that a load balancer sends them elsewhere.
+    async fn health(&self, id: CorrelationId) -> Result<Answer, ApiError> {
+        let ledger = self.ledger.state();
+        if let Some(reason) = &ledger.refuses {
+            let unhealthy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", format!("no new requests are taken: {reason}"));
+            return Err(unhealthy.with("ledger", json!(ledger)));
+        }
         let broken: Vec<Value> = self
             .use_cases
             .list()
@@ -99,12 +107,16 @@ where
             .into_iter()
             .filter_map(|info| info.error.map(|error| json!({ "useCase": info.name, "error": error })))
             .collect();
-        let body = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "brokenUseCases": broken });
-        Answer { status: StatusCode::OK, id, body, location: None }
+        let mut body = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "brokenUseCases": broken });
+        if ledger != LedgerState::default() {
+            body["ledger"] = json!(ledger);
+        }
+        Ok(Answer { status: StatusCode::OK, id, body: body.into(), location: None })
     }
 
     async fn list_use_cases(&self, id: CorrelationId) -> Answer {
-        Answer { status: StatusCode::OK, id, body: json!({ "useCases": self.use_cases.list().await }), location: None }
+        let body = json!({ "useCases": self.use_cases.list().await }).into();
+        Answer { status: StatusCode::OK, id, body, location: None }
     }
 
     fn path_of(&self, id: CorrelationId) -> String {
@@ -125,8 +137,9 @@ impl Answer {
 }
 
 /// Returns an answer with its correlation id in a header. The caller puts the id into the body.
-pub fn json_response(status: StatusCode, id: CorrelationId, body: &Value, content_type: &'static str) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(body.to_string()));
+pub fn json_response(status: StatusCode, id: CorrelationId, body: &impl Serialize, content_type: &'static str) -> Response<Bytes> {
+    // Cannot fail: the keys of every body are texts.
+    let mut response = Response::new(Bytes::from(serde_json::to_vec(body).unwrap_or_default()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {

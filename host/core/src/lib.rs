@@ -9,6 +9,7 @@ pub mod arm;
 pub mod arn;
 pub mod backoff;
 pub mod bundle;
+pub mod cut;
 pub mod envelope;
 pub mod file_name;
 pub mod fire;

@@ -4,16 +4,17 @@
 
 mod catalog;
 mod clock;
+mod data_dir;
 pub mod ledger;
 mod pinned;
 mod secrets;
 mod server;
+mod supervise;
 mod test_clock;
 mod timer;
 
-use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ use catalog::Catalog;
 use clock::Clock;
 use ledger::SqliteLedger;
 use server::{App, Limits};
+use supervise::Fatal;
 use test_clock::TestClock;
 use timer::{Timer, Wake};
 
@@ -68,6 +70,8 @@ pub struct ServeOptions {
     pub secrets_file: Option<PathBuf>,
     /// How long a secret is cached. A changed secret reaches plugins after this time at the latest.
     pub secrets_lifetime: Duration,
+    /// Free bytes of the data directory's disk below which no new request is accepted.
+    pub disk_reserve: u64,
 }
 
 /// The start time of a test clock.
@@ -78,7 +82,7 @@ pub enum TestClockStart {
     At(DateTime<Utc>),
 }
 
-/// Serves until `shutdown`. Calls `on_ready` with the listening address once all use cases are loaded, or after a minute. While a
+/// Serves until `shutdown`, and fails if a part of the server panics. Calls `on_ready` with the listening address once all use cases are loaded, or after a minute. While a
 /// use case is being compiled, the others serve.
 pub async fn serve(
     options: ServeOptions,
@@ -92,11 +96,12 @@ pub async fn serve(
         options.listen
     );
     let secrets = secrets::open(options.secrets_file, options.secrets_lifetime)?;
-    let _lock = lock(&options.data)?;
+    let _lock = data_dir::open(&options.data)?;
     // Bind first, so that a second server on the port fails before it does anything else.
     let listener = tokio::net::TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
 
-    let ledger = SqliteLedger::open(&options.data.join("ledger.sqlite"))?;
+    let fatal = Fatal::default();
+    let ledger = SqliteLedger::open_with(&options.data.join("ledger.sqlite"), options.disk_reserve, fatal.clone())?;
     let clock = choose_clock(&ledger, options.test_clock).await?;
     let concurrency = options.concurrency.max(1);
     // Running requests never take the slots of validators: a slow target must not block new requests.
@@ -112,15 +117,21 @@ pub async fn serve(
     let app = App { api, test_clock: TestClock::new(ledger, &clock), clock, scratch: options.data.clone(), limits: Limits::default() };
 
     let stop = CancellationToken::new();
-    let watcher = tokio::spawn(catalog.clone().watch(stop.clone()));
+    let watcher = fatal.task("watcher of the use cases", &stop, catalog.clone().watch(stop.clone()));
     let address = listener.local_addr()?;
-    let mut shutdown = std::pin::pin!(shutdown);
+    let mut shutdown = std::pin::pin!(async {
+        tokio::select! {
+            () = shutdown => {}
+            _ = fatal.reported() => {}
+        }
+    });
     if unless(shutdown.as_mut(), has_use_cases(&catalog, ANSWER_WAIT)).await.is_none() {
         stop.cancel();
+        check(&fatal)?;
         return watcher.await.context("the watcher of the use cases failed");
     }
-    let timer = tokio::spawn(timer.run(stop.clone(), options.grace));
-    let serving = tokio::spawn(server::serve(listener, app, stop.clone()));
+    let timer = fatal.task("timer", &stop, timer.run(stop.clone(), options.grace));
+    let serving = fatal.task("HTTP server", &stop, server::serve(listener, app, stop.clone()));
     if let Some(all) = unless(shutdown.as_mut(), has_use_cases(&catalog, START_WAIT)).await {
         if !all {
             tracing::warn!("some use cases are still being compiled: they answer 503 until they are loaded, and the others serve");
@@ -128,6 +139,8 @@ pub async fn serve(
         on_ready(address);
         shutdown.await;
     }
+    // Running requests run again at the next start, and no call may wait for a part of the server that is gone.
+    check(&fatal)?;
     tracing::info!("stopping: no new requests are started; running ones have {:?} to finish", options.grace);
     stop.cancel();
     // A client that does not finish its request must not delay the stop for ever.
@@ -138,7 +151,15 @@ pub async fn serve(
     }
     timer.await.context("the timer failed")?;
     watcher.await.context("the watcher of the use cases failed")?;
-    Ok(())
+    check(&fatal)
+}
+
+/// Fails if a part of the server has failed.
+fn check(fatal: &Fatal) -> anyhow::Result<()> {
+    match fatal.get() {
+        Some(what) => anyhow::bail!("{what}, which is a defect of the server: start it again, and report the panic in its log"),
+        None => Ok(()),
+    }
 }
 
 /// Waits up to `within` for all use cases to be loaded or refused. Returns whether they were.
@@ -151,21 +172,6 @@ async fn unless<T>(stop: Pin<&mut (impl Future<Output = ()> + Send)>, work: impl
     tokio::select! {
         () = stop => None,
         output = work => Some(output),
-    }
-}
-
-/// Creates the data directory, accessible to this user only, and locks it. Two servers on one ledger would run requests twice.
-fn lock(data: &Path) -> anyhow::Result<File> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| format!("cannot make {}", data.display()))?;
-    let path = data.join("lock");
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            anyhow::bail!("another server uses {}: stop it, or name another directory with --data", data.display())
-        }
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
     }
 }
 

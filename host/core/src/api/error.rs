@@ -113,6 +113,7 @@ impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Unavailable(_) => unavailable("ledger-unavailable", error.to_string(), 1),
+            LedgerError::Full(_) => unavailable("ledger-full", error.to_string(), FULL_RETRY_SECONDS),
             LedgerError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", error.to_string()),
             LedgerError::Failed(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ledger-failed", error.to_string()),
         }
@@ -144,6 +145,9 @@ impl From<ArmError> for ApiError {
 
 /// `Retry-After` while a use case is loaded. A plugin in Rust is compiled within seconds, one with an interpreter within a minute.
 const LOADING_RETRY_SECONDS: u64 = 10;
+
+/// `Retry-After` while the disk is full: somebody has to free space.
+const FULL_RETRY_SECONDS: u64 = 10;
 
 fn unavailable(code: &'static str, detail: String, retry_after_seconds: u64) -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_header(header::RETRY_AFTER, &retry_after_seconds.to_string())
