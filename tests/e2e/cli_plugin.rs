@@ -117,8 +117,8 @@ async fn run_sends_real_http_requests_within_the_grants_and_takes_secrets_from_t
     let bundle = use_cases.bundle("webhook");
     let arguments = ["plugin", "run", "process", path(&bundle), "--body", r#"{"event":"e","data":{}}"#];
     let secret = format!("whsec_{SECRET}");
-    cli_with(&[("WEBHOOK_SECRET", &secret)], &arguments).await.expect(0).says(&["succeeded", "done"]);
+    cli_with(&[("SECRET_WEBHOOK", &secret)], &arguments).await.expect(0).says(&["succeeded", "done"]);
     assert_eq!((receiver.count(), receiver.deliveries()[0].path.as_str()), (1, "/hooks/e"));
-    cli(&arguments).await.expect(1).complains(&["WEBHOOK_SECRET"]);
+    cli(&arguments).await.expect(1).complains(&["SECRET_WEBHOOK"]);
     assert_eq!(receiver.count(), 1);
 }

@@ -55,7 +55,7 @@ async fn the_log_shows_no_payload_and_no_secret_and_each_line_has_a_correlation_
          [targets]\ndefault = 'here'\nhere = {{ kind = 'plugin' }}\nhook = {{ kind = 'http', url = '{}' }}\n",
         receiver.url("/"),
     );
-    let server = Server::builder().use_case("puppet", &manifest).test_clock().key(SECRET).variable("GRANTED", SECRET).start().await;
+    let server = Server::builder().use_case("puppet", &manifest).test_clock().key(SECRET).secret("GRANTED", SECRET).start().await;
     let started = server.log.len();
     for body in [
         json!({}),

@@ -73,7 +73,7 @@ async fn config_config_files_and_granted_secrets_reach_the_plugin_and_nothing_el
     let manifest = processor(
         "config = { plain = 'text', number = 7, table = { a = [1, 2] } }\nconfig-files = { file = 'text.txt' }\nsecrets = ['GRANTED']",
     );
-    let builder = Server::builder().use_case("puppet", "").variable("GRANTED", SECRET).variable("NOT_GRANTED", SECRET);
+    let builder = Server::builder().use_case("puppet", "").secret("GRANTED", SECRET).secret("NOT_GRANTED", SECRET);
     builder.use_cases.write_file("puppet", "text.txt", "from a file\n");
     let server = builder.use_case("puppet", &manifest).test_clock().start().await;
     for (key, expected) in [

@@ -24,7 +24,7 @@ use serde_json::Value;
 /// server is dropped.
 pub const PAYLOAD: &str = "payload-7b1d93c5";
 /// Part of every secret that a test gives to a server. Checked like [`PAYLOAD`].
-pub const SECRET: &str = "c2VjcmV0LTkxZjRhN2Uy";
+pub const SECRET: &str = "c2VjcmV0LTkxZjRhN2UyLTkxZjRh";
 
 /// Start time of the test clock.
 pub const START: &str = "2027-01-01T00:00:00.000Z";

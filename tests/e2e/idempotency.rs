@@ -60,6 +60,17 @@ async fn another_body_under_the_same_key_is_a_409_that_names_the_first_request()
 }
 
 #[tokio::test]
+async fn the_key_of_a_cancelled_request_is_a_409_that_names_it() {
+    let server = Server::puppet().await;
+    let first = post(&server.api, "puppet", "key", BODY).await;
+    server.api.delete(first.header("location")).await.expect(200);
+    let fault = post(&server.api, "puppet", "key", BODY).await.expect_fault(409, "idempotency-key-cancelled");
+    assert_eq!(fault["first"], first.body["correlationId"]);
+    assert!(text(&fault, "detail").contains("was cancelled"), "{fault}");
+    post(&server.api, "puppet", "another key", BODY).await.expect(202);
+}
+
+#[tokio::test]
 async fn a_key_is_scoped_to_its_use_case_and_a_refused_request_does_not_claim_it() {
     let server = Server::builder().use_case("one", PUPPET).use_case("two", PUPPET).test_clock().start().await;
     let one = post(&server.api, "one", "key", BODY).await.expect(202);

@@ -12,6 +12,7 @@ mod cli_plugin;
 mod cli_request;
 mod compiler;
 mod compiling;
+mod egress;
 mod errors;
 mod exposure;
 mod grants;

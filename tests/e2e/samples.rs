@@ -9,7 +9,7 @@ use sha2::Sha256;
 use crate::harness::{Delivery, PAYLOAD, Receiver, Reply, SECRET, Server, events, text};
 
 async fn webhook(receiver: &Receiver) -> Server {
-    Server::builder().sample("webhook", receiver.port).variable("WEBHOOK_SECRET", &format!("whsec_{SECRET}")).test_clock().start().await
+    Server::builder().sample("webhook", receiver.port).variable("SECRET_WEBHOOK", &format!("whsec_{SECRET}")).test_clock().start().await
 }
 
 /// Verifies a delivery as its receiver would, after <https://www.standardwebhooks.com>.
@@ -79,7 +79,7 @@ async fn the_webhook_sample_fails_at_once_on_a_permanent_error() {
 #[tokio::test]
 async fn the_webhook_sample_names_the_missing_grant() {
     let receiver = Receiver::accepting().await;
-    let builder = Server::builder().sample("webhook", receiver.port).variable("WEBHOOK_SECRET", SECRET).test_clock();
+    let builder = Server::builder().sample("webhook", receiver.port).variable("SECRET_WEBHOOK", SECRET).test_clock();
     let path = builder.use_cases.bundle("webhook").join("use-case.toml");
     let manifest = std::fs::read_to_string(path).unwrap();
     let line = format!("allow-http = [\"http://127.0.0.1:{}\"]", receiver.port);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Answer, PUPPET, Receiver, SECRET, Server, eventually, text};
+use crate::harness::{Answer, PUPPET, Receiver, SECRET, Server, cli, eventually, text};
 
 /// Returns the puppet's manifest with the secret `GRANTED` granted to both roles.
 fn granted() -> String {
@@ -105,19 +105,34 @@ async fn a_secrets_file_that_others_may_read_is_refused_at_start() {
 }
 
 #[tokio::test]
-async fn a_manifest_cannot_name_the_hosts_own_variables_as_secrets() {
-    let manifest = granted().replace("GRANTED", "POSTDATE_API_KEY");
-    let server = Server::builder().use_case("puppet", &manifest).key(SECRET).start().await;
-    let health = server.api.with_key(Some(SECRET)).get("/use-cases").await.expect(200);
-    let error = text(&health["useCases"][0], "error").to_owned();
-    assert!(error.contains("POSTDATE_API_KEY, which is no secret of a plugin"), "{error}");
+async fn a_manifest_gets_only_variables_that_the_operator_allows_or_that_begin_with_secret() {
+    let builder = ["POSTDATE_API_KEY", "DATABASE_PASSWORD", "GRANTED", "SECRET_OF_ALL", "LISTED_TOO"]
+        .iter()
+        .enumerate()
+        .fold(Server::builder(), |builder, (index, name)| builder.use_case(&format!("case-{index}"), &granted().replace("GRANTED", name)));
+    let builder = builder.variable("DATABASE_PASSWORD", SECRET).variable("SECRET_OF_ALL", SECRET).variable("LISTED_TOO", SECRET);
+    let server = builder.key(SECRET).secret("GRANTED", SECRET).arguments(&["--allow-secret", "OTHER,LISTED_TOO"]).start().await;
+    let list = server.api.get("/use-cases").await.expect(200);
+    let error = |index: usize| list["useCases"][index]["error"].as_str().unwrap_or_default().to_owned();
+    for (index, name) in [(0, "POSTDATE_API_KEY"), (1, "DATABASE_PASSWORD")] {
+        let refusal =
+            format!("{name}, which this host gives to no use case: name the secret SECRET_…, or allow it with --allow-secret {name}");
+        assert!(error(index).contains(&refusal), "{}", error(index));
+    }
+    assert_eq!([2, 3, 4].map(error), ["", "", ""], "{list}");
+}
+
+#[tokio::test]
+async fn the_servers_own_variables_cannot_be_allowed() {
+    let run = cli(&["serve", "--allow-secret", "POSTDATE_API_KEY"]).await.expect(2);
+    run.complains(&["POSTDATE_API_KEY", "the host's own"]);
 }
 
 /// Has a plugin write its secret into every message it can. No API answer may contain the value. The harness searches the log.
 #[tokio::test]
 async fn no_answer_and_no_log_line_shows_a_secret() {
     let receiver = Receiver::accepting().await;
-    let builder = Server::builder().use_case("puppet", &granted()).test_clock().variable("GRANTED", SECRET);
+    let builder = Server::builder().use_case("puppet", &granted()).test_clock().secret("GRANTED", SECRET);
     let server = builder.variable("POSTDATE_LOG", "trace").start().await;
     let check = |what: &str, answer: &Answer| assert!(!answer.body.to_string().contains(SECRET), "{what}: {}", answer.body);
     for script in [

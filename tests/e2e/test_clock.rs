@@ -69,6 +69,20 @@ async fn the_test_clock_stands_still_until_it_is_advanced_and_keeps_its_time_ove
 }
 
 #[tokio::test]
+async fn the_test_clock_is_not_moved_beyond_the_year_9999_and_its_server_starts_again() {
+    let mut server = Server::puppet().await;
+    for body in [json!({ "advance": "P3000000D" }), json!({ "advance": "P3660000D" })] {
+        server.api.post("/test-clock", &body).await.expect_fault(422, "test-clock-malformed");
+    }
+    server.api.post("/test-clock", &json!({ "to": "9999-12-31T23:59:59-01:00" })).await.expect_fault(422, "trigger-malformed");
+    server.api.post("/test-clock", &json!({ "to": "9999-12-31T23:59:59Z" })).await.expect(200);
+    server.set_arguments(&["--test-clock"]);
+    server.kill_and_start().await;
+    assert_eq!(server.api.get("/test-clock").await.expect(200)["now"], "9999-12-31T23:59:59.000Z");
+    server.api.post("/requests/puppet", &json!({ "delay": "PT2S" })).await.expect_fault(422, "trigger-too-far");
+}
+
+#[tokio::test]
 async fn a_data_directory_of_one_kind_of_clock_is_refused_on_the_other() {
     let mut server = Server::puppet().await;
     server.api.submit("puppet", json!({ "delay": "PT1H" })).await;

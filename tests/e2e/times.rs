@@ -72,6 +72,7 @@ async fn leap_days_and_leap_seconds_follow_the_calendar() {
         ("2027-06-01T24:00:00Z", "trigger-malformed"),
         ("2027-06-01T23:60:00Z", "trigger-malformed"),
         ("2027-06-30T23:59:60Z", "2027-07-01T00:00:00.000Z"),
+        ("2027-06-30T10:00:60Z", "trigger-malformed"),
     ];
     check("triggerAt", &rows).await;
     let leap_year = Server::builder().use_case("puppet", PUPPET).arguments(&["--test-clock", "2028-02-01T00:00:00Z"]).start().await;

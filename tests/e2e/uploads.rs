@@ -367,3 +367,17 @@ async fn machine_code_under_the_name_of_a_component_is_refused_before_the_push()
     assert!(!bundles.path().join("store").exists(), "a refused push must not create the store");
     let _ = guest("puppet");
 }
+
+#[tokio::test]
+async fn an_upload_whose_secret_is_missing_says_what_to_do_and_compiles_nothing() {
+    let (server, bundles) = taking_uploads().await;
+    for (name, remedy) in [("SECRET_NOT_SET", "is not set: set it in the environment"), ("NOT_LISTED", "--allow-secret NOT_LISTED")] {
+        // The validator cannot be compiled, so the answer shows what was looked at first.
+        let manifest = format!("[validate]\nplugin = 'text.wasm'\n[process]\nplugin = 'puppet.wasm'\nsecrets = ['{name}']\n");
+        bundles.write("puppet", &manifest);
+        bundles.write_file("puppet", "text.wasm", "no component");
+        let fault = put(&server, "puppet", tar(&bundles)).await.expect_fault(422, "secret-missing");
+        assert!(text(&fault, "detail").contains(name) && text(&fault, "detail").contains(remedy), "{fault}");
+    }
+    assert!(info(&server).await.is_none());
+}

@@ -96,7 +96,7 @@ pub fn postdate(binary: &Path) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTDATE_")) {
         command.env_remove(name);
     }
-    command.env_remove("RUST_LOG").env_remove("WEBHOOK_SECRET");
+    command.env_remove("RUST_LOG").env_remove("SECRET_WEBHOOK");
     command
 }
 

@@ -88,8 +88,10 @@ impl Stack {
             ("POSTDATE_PREFIX".to_owned(), PREFIX.to_owned()),
             ("POSTDATE_DEAD_LETTER_ARN".to_owned(), aws.arn("sqs", "postdate-dead-letters")),
             ("POSTDATE_TOPIC_ARN".to_owned(), topic_arn.clone()),
+            // The receivers of the tests.
+            ("POSTDATE_ALLOW_EGRESS".to_owned(), "127.0.0.0/8,::1".to_owned()),
             // The sample bundle needs this secret. The value is public.
-            ("WEBHOOK_SECRET".to_owned(), "whsec_b2YtdGhlLXRlc3RzLW9mLXRoZS1hd3MtaG9zdHM=".to_owned()),
+            ("SECRET_WEBHOOK".to_owned(), "whsec_b2YtdGhlLXRlc3RzLW9mLXRoZS1hd3MtaG9zdHM=".to_owned()),
         ];
         if !options.without_queue {
             environment.push(("POSTDATE_QUEUE_URL".to_owned(), queue_url.clone()));

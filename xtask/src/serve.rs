@@ -36,10 +36,10 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         server.env("POSTDATE_USE_CASES", root().join("use-cases"));
     }
     if let Some(file) = secrets_file(&arguments, env::var_os("POSTDATE_SECRETS_FILE")) {
-        eprintln!("==> All secrets, WEBHOOK_SECRET included, come from {}", file.display());
-    } else if env::var_os("WEBHOOK_SECRET").is_none() {
-        server.env("WEBHOOK_SECRET", DEVELOPMENT_SECRET);
-        eprintln!("==> WEBHOOK_SECRET is not set: webhooks are signed with the public development secret");
+        eprintln!("==> All secrets, SECRET_WEBHOOK included, come from {}", file.display());
+    } else if env::var_os("SECRET_WEBHOOK").is_none() {
+        server.env("SECRET_WEBHOOK", DEVELOPMENT_SECRET);
+        eprintln!("==> SECRET_WEBHOOK is not set: webhooks are signed with the public development secret");
     }
     server.current_dir(root()).arg("serve").args(arguments);
     eprintln!("==> Starting {}", host().display());

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use check::Reader;
+use postdate_egress::Egress;
 use postdate_logging::LogFilter;
-use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
+use postdate_runtime::{Lifetime, SecretName};
 
 /// Default of `POSTDATE_USE_CASES`: the layer's directory if it exists, else the package's.
 const LAYER_DIR: &str = "/opt/use-cases";
@@ -35,8 +36,14 @@ pub struct Config {
     pub prefetch: Vec<String>,
     /// `POSTDATE_SECRETS`: the source of the use cases' secrets.
     pub secrets: SecretLocation,
+    /// `POSTDATE_ALLOW_SECRET`: environment variables that use cases may have as secrets, besides those that begin with `SECRET_`.
+    pub allow_secret: Vec<SecretName>,
     /// `POSTDATE_SECRETS_LIFETIME`: time for which a secret is cached.
     pub secrets_lifetime: Duration,
+    /// `POSTDATE_ALLOW_EGRESS`: addresses that plugins and `http` targets may connect to; by default all public ones.
+    pub allow_egress: Egress,
+    /// `POSTDATE_CA_FILE`: PEM files, separated by commas, with certificate authorities to trust besides those of the platform.
+    pub ca_files: Vec<PathBuf>,
     /// `POSTDATE_TARGET_ARN`: the target host, to which rules and one-time schedules point.
     pub target_arn: String,
     /// `POSTDATE_QUEUE_URL`: the delay queue; without one, requests fire on whole minutes.
@@ -57,8 +64,19 @@ pub struct Config {
     pub retention: Duration,
     /// `POSTDATE_BASE_PATH`: `""`, or a path such as `/v1`. `None` means the stage of API Gateway.
     pub base_path: Option<String>,
+    /// `POSTDATE_OWNER_CLAIM` and `POSTDATE_SCOPE_CLAIM`: the authorizer's claims that say who calls, and with which rights.
+    pub claims: CallerClaims,
     /// `POSTDATE_LOG`: filter of the log.
     pub log: LogFilter,
+}
+
+/// Names of claims. Without a name, the authorizer's consent gives every right.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CallerClaims {
+    /// The claim with the name of the caller, who owns the requests that it makes.
+    pub owner: Option<String>,
+    /// The claim with the scopes, such as `postdate:submit postdate:read`.
+    pub scopes: Option<String>,
 }
 
 /// The location of the store of use cases.
@@ -137,9 +155,12 @@ impl Config {
             trust: read.optional("POSTDATE_TRUSTED_KEYS", check::trusted_keys).unwrap_or_default(),
             prefetch: read.optional("POSTDATE_PREFETCH", check::use_case_names).unwrap_or_default(),
             secrets: read.optional("POSTDATE_SECRETS", check::secrets).unwrap_or(SecretLocation::Environment),
+            allow_secret: read.optional("POSTDATE_ALLOW_SECRET", check::secret_names).unwrap_or_default(),
             secrets_lifetime: read
                 .optional("POSTDATE_SECRETS_LIFETIME", check::secrets_lifetime)
                 .unwrap_or_else(|| Lifetime::default().fresh),
+            allow_egress: read.optional("POSTDATE_ALLOW_EGRESS", check::egress).unwrap_or_default(),
+            ca_files: read.optional("POSTDATE_CA_FILE", check::files).unwrap_or_default(),
             target_arn: read.required("POSTDATE_TARGET_ARN", check::function_arn),
             queue_url: read.optional("POSTDATE_QUEUE_URL", check::queue_url),
             hosts: read.optional("POSTDATE_HOSTS", check::hosts).unwrap_or_default(),
@@ -150,6 +171,10 @@ impl Config {
             max_event_age: read.optional("POSTDATE_MAX_EVENT_AGE", check::max_event_age).unwrap_or(Duration::from_hours(1)),
             retention: read.optional("POSTDATE_RETENTION", check::retention).unwrap_or(Duration::from_hours(30 * 24)),
             base_path: read.optional("POSTDATE_BASE_PATH", check::base_path),
+            claims: CallerClaims {
+                owner: read.optional("POSTDATE_OWNER_CLAIM", check::claim),
+                scopes: read.optional("POSTDATE_SCOPE_CLAIM", check::claim),
+            },
             log: read.optional("POSTDATE_LOG", check::log_filter).unwrap_or_default(),
         };
         read.finish(config)

@@ -39,7 +39,7 @@ impl AwsFiring {
             use_cases: host.use_cases.clone(),
             ledger: host.ledger.clone(),
             scheduler: host.scheduler.clone(),
-            deliver: AwsDeliver::new(&host.clients, HttpDeliver::new(SystemClock)?),
+            deliver: AwsDeliver::new(&host.clients, HttpDeliver::new(SystemClock, host.network.clone())?),
             notifier: Notifier {
                 topics: host.clients.lazy(Clients::sns),
                 queues: host.clients.lazy(Clients::sqs),

@@ -1,5 +1,6 @@
 //! The configuration and the adapters that all three Lambdas share.
 
+use postdate_egress::{AuthoritiesError, Network, read_authorities};
 use postdate_runtime::{Options, Runtime, RuntimeError};
 use postdate_store::{AnyObjects, Directory, S3};
 
@@ -27,6 +28,7 @@ pub struct Host {
     pub use_cases: AwsUseCases,
     pub ledger: DynamoLedger,
     pub scheduler: AwsScheduler,
+    pub network: Network,
 }
 
 /// A Lambda could not start.
@@ -36,6 +38,8 @@ pub enum HostError {
     Config(#[from] ConfigErrors),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Authorities(#[from] AuthoritiesError),
     #[error("loading the use cases was cut off: {0}")]
     Load(#[from] tokio::task::JoinError),
 }
@@ -60,16 +64,17 @@ impl Host {
     /// later.
     async fn start(config: Config, service: Service) -> Result<Self, HostError> {
         let clients = Clients::new(&config);
+        let network = Network::new(config.allow_egress.clone(), read_authorities(&config.ca_files)?);
         let ledger = DynamoLedger::new(clients.dynamodb(), &config.table, config.retention);
         let (rules, queues) = (clients.lazy(Clients::eventbridge), clients.lazy(Clients::sqs));
         let scheduler = AwsScheduler::new(settings(&config), rules, clients.lazy(Clients::scheduler), queues, now);
         // Loading the plugins and parsing the certificates each take milliseconds of processor time, so they run beside the
         // ledger's first read.
         let loading = {
-            let (config, clients, scheduler) = (config.clone(), clients.clone(), scheduler.clone());
+            let (config, clients, scheduler, network) = (config.clone(), clients.clone(), scheduler.clone(), network.clone());
             let tasks = tokio::runtime::Handle::current();
             tokio::task::spawn_blocking(move || {
-                let use_cases = tasks.block_on(load(&config, &clients, service));
+                let use_cases = tasks.block_on(load(&config, &clients, network, service));
                 scheduler.prepare();
                 use_cases
             })
@@ -78,12 +83,12 @@ impl Host {
         if let Err(error) = warmed {
             tracing::warn!(%error, "the ledger cannot be reached yet");
         }
-        Ok(Self { use_cases: use_cases??, config, clients, ledger, scheduler })
+        Ok(Self { use_cases: use_cases??, config, clients, ledger, scheduler, network })
     }
 }
 
-async fn load(config: &Config, clients: &Clients, service: Service) -> Result<AwsUseCases, RuntimeError> {
-    let runtime = Runtime::new(Options { slots: SLOTS, max_memory: MAX_MEMORY_BYTES, ..Options::default() })?;
+async fn load(config: &Config, clients: &Clients, network: Network, service: Service) -> Result<AwsUseCases, RuntimeError> {
+    let runtime = Runtime::new(Options { slots: SLOTS, max_memory: MAX_MEMORY_BYTES, network, ..Options::default() })?;
     let objects = match &config.use_cases {
         StoreLocation::Directory(root) => AnyObjects::Directory(Directory::new(root)),
         StoreLocation::S3 { bucket, prefix } => AnyObjects::S3(S3::new(clients.s3(), bucket, prefix)),

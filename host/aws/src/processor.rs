@@ -1,5 +1,6 @@
 //! The processor host: answers HTTP events of API Gateway, function URLs and load balancers through the core's API.
 
+mod caller;
 mod event;
 mod tame;
 
@@ -17,6 +18,7 @@ pub use event::{Incoming, MalformedUri};
 pub use tame::tame;
 
 use crate::clock::{self, SystemClock};
+use crate::config::CallerClaims;
 use crate::host::Host;
 use crate::ledger::DynamoLedger;
 use crate::metrics::{self, Service, Unit};
@@ -32,6 +34,7 @@ pub struct Processor<U, L, S> {
     pub with_trace: fn(&S, Option<String>) -> S,
     /// The path before `/requests` in the URLs that clients call. `None` means the stage of API Gateway.
     pub base_path: Option<String>,
+    pub claims: CallerClaims,
     pub now: fn() -> DateTime<Utc>,
     pub new_id: fn(DateTime<Utc>) -> CorrelationId,
 }
@@ -39,8 +42,9 @@ pub struct Processor<U, L, S> {
 impl Processor<AwsUseCases, DynamoLedger, AwsScheduler> {
     pub fn new(host: Host) -> Self {
         let Host { config, use_cases, ledger, scheduler, .. } = host;
-        let (with_trace, base_path) = (AwsScheduler::with_trace as fn(&_, _) -> _, config.base_path);
-        Self { use_cases, ledger, scheduler, with_trace, base_path, now: clock::now, new_id: |now| SystemClock.new_id(now) }
+        let with_trace = AwsScheduler::with_trace as fn(&_, _) -> _;
+        let (base_path, claims) = (config.base_path, config.claims);
+        Self { use_cases, ledger, scheduler, with_trace, base_path, claims, now: clock::now, new_id: |now| SystemClock.new_id(now) }
     }
 }
 
@@ -65,18 +69,19 @@ where
             Err(error) => return ApiError::new(StatusCode::BAD_REQUEST, "malformed-uri", error.to_string()).into_response(id),
         };
         let submitted = submitted_to(&incoming.request).map(str::to_owned);
-        let response = if incoming.request.body().len() > MAX_BODY_BYTES {
-            ApiError::payload_too_large().into_response(id)
-        } else {
-            let api = Api {
-                use_cases: self.use_cases.clone(),
-                ledger: self.ledger.clone(),
-                scheduler: (self.with_trace)(&self.scheduler, incoming.trace_id),
-                // The gateway authorizes callers, so the API checks no key.
-                key: None,
-                base_path: incoming.base_path,
-            };
-            api.answer(ApiRequest { id, now, caller: incoming.caller }, incoming.request).await
+        let caller = self.claims.caller(&incoming.caller);
+        let response = match caller {
+            Err(error) => error.into_response(id),
+            Ok(_) if incoming.request.body().len() > MAX_BODY_BYTES => ApiError::payload_too_large().into_response(id),
+            Ok(caller) => {
+                let api = Api {
+                    use_cases: self.use_cases.clone(),
+                    ledger: self.ledger.clone(),
+                    scheduler: (self.with_trace)(&self.scheduler, incoming.trace_id),
+                    base_path: incoming.base_path,
+                };
+                api.answer(ApiRequest { id, now, caller, claims: incoming.caller }, incoming.request).await
+            }
         };
         self.count(submitted.as_deref(), &response).await;
         response

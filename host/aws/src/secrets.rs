@@ -19,7 +19,7 @@ pub use secrets_manager::SecretsManager;
 pub fn open(config: &Config, clients: &Clients) -> Secrets {
     let lifetime = Lifetime { fresh: config.secrets_lifetime, ..Lifetime::default() };
     match &config.secrets {
-        SecretLocation::Environment => Secrets::new(EnvSecrets, lifetime),
+        SecretLocation::Environment => Secrets::new(EnvSecrets::allowing(config.allow_secret.clone()), lifetime),
         SecretLocation::Parameters { prefix } => Secrets::new(Parameters { client: clients.ssm(), prefix: prefix.clone() }, lifetime),
         SecretLocation::SecretsManager { prefix } => {
             Secrets::new(SecretsManager { client: clients.secrets_manager(), prefix: prefix.clone() }, lifetime)

@@ -75,7 +75,7 @@ async fn overdue_requests_are_found_oldest_first_unless_claimed_or_ended() {
         let due = moment() + TimeDelta::seconds(10 - i64::try_from(n).unwrap());
         ledger.insert(new_request(sample_id(n), "orders", due)).await.unwrap();
     }
-    ledger.change(sample_id(9), Change::Cancel, moment()).await.unwrap();
+    ledger.change(sample_id(9), Change::Cancel { by: None }, moment()).await.unwrap();
     let late = moment() + TimeDelta::seconds(8);
     assert_eq!(ledger.overdue(late, 3).await.unwrap(), [sample_id(8), sample_id(7), sample_id(6)]);
     assert_eq!(ledger.overdue(late, 100).await.unwrap().len(), 6, "requests that are due later are not overdue");

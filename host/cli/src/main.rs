@@ -1,5 +1,6 @@
 //! `postdate`: the server, the tools for plugins, and a client of the API, in one binary.
 
+mod api_key;
 mod aws;
 mod body;
 mod client;
@@ -52,6 +53,8 @@ enum Command {
     Request(request::RequestCommand),
     /// Push use cases, and list, compare, roll back and delete their versions
     UseCase(use_case::UseCaseCommand),
+    /// Make, list and revoke keys of a server's API
+    ApiKey(api_key::ApiKeyCommand),
     /// Make keys that sign bundles
     Key(key::KeyCommand),
     /// List the dead letters of a deployment on AWS, and send them again
@@ -87,6 +90,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Plugin(command) => async_runtime()?.block_on(plugin::run(command)),
         Command::Request(command) => async_runtime()?.block_on(request::run(command)),
         Command::UseCase(command) => async_runtime()?.block_on(use_case::run(command)),
+        Command::ApiKey(command) => api_key::run(command),
         Command::Key(command) => key::run(command),
         Command::DeadLetter(command) => async_runtime()?.block_on(dead_letter::run(command)),
         Command::Listen(arguments) => async_runtime()?.block_on(listen::run(arguments)),

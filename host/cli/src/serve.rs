@@ -14,9 +14,10 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use postdate_core::time::{TimeError, parse_time};
 use postdate_core::use_case::parse_memory;
+use postdate_egress::Egress;
 use postdate_local::{ServeOptions, TestClockStart};
-use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
+use postdate_runtime::{Lifetime, SecretName};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -67,9 +68,13 @@ pub struct Serve {
     )]
     test_clock: Option<TestClockStart>,
 
-    /// Key that every call needs as a bearer token. Prefer the variable: `ps` shows arguments to other users
+    /// Key that may do everything, sent as a bearer token. Prefer the variable: `ps` shows arguments to other users
     #[arg(long, env = "POSTDATE_API_KEY", hide_env_values = true, value_name = "KEY")]
     api_key: Option<String>,
+
+    /// TOML file with API keys and their rights, which only its owner may read: see `postdate api-key new`
+    #[arg(long, env = "POSTDATE_KEYS_FILE", value_name = "FILE")]
+    keys_file: Option<PathBuf>,
 
     /// Allow an address that other machines can reach without a key
     #[arg(long, env = "POSTDATE_ALLOW_PUBLIC", value_parser = BoolishValueParser::new())]
@@ -87,12 +92,27 @@ pub struct Serve {
     #[arg(long, env = "POSTDATE_DISK_RESERVE", value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     disk_reserve: u64,
 
+    /// Addresses that plugins and `http` targets may connect to: networks and addresses, separated by commas, and "public" for all public
+    /// ones [default: public, and loopback while the server listens there without a key]
+    #[arg(long, env = "POSTDATE_ALLOW_EGRESS", value_name = "CIDR,...")]
+    allow_egress: Option<Egress>,
+
+    /// PEM file with certificate authorities that plugins and `http` targets trust besides those of the platform; may be given more than
+    /// once
+    #[arg(long, env = "POSTDATE_CA_FILE", value_name = "FILE", value_delimiter = ',')]
+    ca_file: Vec<PathBuf>,
+
     #[command(flatten)]
     limits: Limits,
 
-    /// TOML file with the secrets of use cases, which only its owner may read; without it, secrets come from the environment
+    /// TOML file with the secrets of use cases, which only its owner may read; without it, secrets come from the environment (see --allow-secret)
     #[arg(long, env = "POSTDATE_SECRETS_FILE", value_name = "FILE")]
     secrets_file: Option<PathBuf>,
+
+    /// Environment variables that use cases may have as secrets, besides those that begin with SECRET_; separated by commas, or given
+    /// more than once
+    #[arg(long, env = "POSTDATE_ALLOW_SECRET", value_name = "NAME", value_delimiter = ',')]
+    allow_secret: Vec<SecretName>,
 
     /// Longest time until plugins see a changed secret, from 1s to 24h
     #[arg(long, env = "POSTDATE_SECRETS_LIFETIME", value_name = "DURATION", default_value = "5m", value_parser = secrets_lifetime)]
@@ -146,11 +166,15 @@ impl Serve {
             trust: self.trusted_keys.unwrap_or_default(),
             test_clock: self.test_clock,
             api_key: self.api_key.filter(|key| !key.trim().is_empty()),
+            keys_file: self.keys_file,
             allow_public: self.allow_public,
             concurrency: usize::from(self.concurrency),
             grace: self.grace,
+            allow_egress: self.allow_egress,
+            ca_files: self.ca_file,
             compiler: self.limits.compiler(),
             secrets_file: self.secrets_file,
+            allow_secret: self.allow_secret,
             secrets_lifetime: self.secrets_lifetime,
             disk_reserve: self.disk_reserve,
         }

@@ -12,7 +12,7 @@ use crate::plugin::{Acceptance, PluginError, Problem, ValidateInput};
 use crate::ports::{Arming, Bundle, Changed, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
 use crate::request::{NewRequest, Request, Status};
 use crate::time::{self, TimeError, rfc3339};
-use crate::use_case::UseCase;
+use crate::use_case::{UseCase, is_credential_header};
 
 /// A client's request before it is accepted.
 #[derive(Debug, Clone)]
@@ -20,8 +20,10 @@ pub struct Submission {
     pub id: CorrelationId,
     pub use_case: String,
     pub received_at: DateTime<Utc>,
-    /// Value of the header `Idempotency-Key`.
+    /// Value of the header `Idempotency-Key`, within the caller's key space; see [`crate::access::Caller::stored_key`].
     pub idempotency_key: Option<String>,
+    /// Name of the caller.
+    pub owner: Option<String>,
     /// Lower-case name and value.
     pub headers: Vec<(String, String)>,
     /// Claims of the authorizer, name and value.
@@ -72,7 +74,11 @@ pub enum Rejection {
     BadAcceptance { what: &'static str, reason: String },
     #[error("this Idempotency-Key was used before with another body")]
     KeyReused { first: CorrelationId },
-    #[error(transparent)]
+    /// A repeat of the first acknowledgement would promise a run of a request that never runs.
+    #[error("this Idempotency-Key belongs to request {first}, which was cancelled and never runs: send a new request with a new key")]
+    KeyCancelled { first: CorrelationId },
+    /// Shown without the ledger's own words, which may name files of the host.
+    #[error("{}", .0.for_clients())]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -192,7 +198,12 @@ async fn replay(
     if first.idempotency_hash.as_deref() != Some(hash) {
         return Err(Rejection::KeyReused { first: first.id });
     }
-    if first.status == Status::Cancelled && first.failure.is_some() {
+    if first.status == Status::Cancelled {
+        // An abort sets the reason of a request without attempts. A client may cancel a request with a failed attempt, too.
+        let is_aborted = first.failure.is_some() && first.attempts == 0;
+        if !is_aborted {
+            return Err(Rejection::KeyCancelled { first: first.id });
+        }
         // The first call is aborting the request and frees the key in a moment.
         let message = "the first call with this Idempotency-Key is being undone: try again in a moment".to_owned();
         return Err(ScheduleError::Unavailable { message, retry_after: None }.into());
@@ -246,7 +257,8 @@ fn validate_input(use_case: &UseCase, submission: &Submission, parsed: &ParsedBo
         trigger_at: rfc3339(parsed.trigger_at),
         target: parsed.target.clone(),
         caller: submission.caller.clone(),
-        headers: submission.headers.iter().filter(|(name, _)| listed.contains(name)).cloned().collect(),
+        // A stored version may list headers that the check of a manifest refuses today.
+        headers: submission.headers.iter().filter(|(name, _)| listed.contains(name) && !is_credential_header(name)).cloned().collect(),
         body: parsed.text.clone(),
     }
 }
@@ -279,7 +291,11 @@ fn new_request(
         },
     };
     let request = Request::scheduled(use_case, version, target, submission.id, now, trigger_at);
-    Ok(NewRequest { request: Request { idempotency_hash, ..request }, idempotency_key: submission.idempotency_key, body })
+    Ok(NewRequest {
+        request: Request { idempotency_hash, owner: submission.owner, ..request },
+        idempotency_key: submission.idempotency_key,
+        body,
+    })
 }
 
 fn body_hash(body: &[u8]) -> String {

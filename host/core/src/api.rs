@@ -3,22 +3,20 @@
 mod change;
 mod document;
 mod error;
-mod key;
 mod read;
 mod submit;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub use error::ApiError;
-pub use key::ApiKey;
-
+use crate::access::{Caller, Scope};
 use crate::id::CorrelationId;
 use crate::notice::Document;
-use crate::ports::{Changes, Intake, LedgerState, Requests, Scheduler, UseCases};
+use crate::ports::{Changes, Intake, LedgerState, Requests, Scheduler, UseCaseInfo, UseCases};
+pub use error::ApiError;
 
 /// Limit of a request body, in bytes. A larger one is answered with 413.
 pub const MAX_BODY_BYTES: usize = 256 << 10;
@@ -30,8 +28,6 @@ pub struct Api<U, L, S> {
     pub use_cases: U,
     pub ledger: L,
     pub scheduler: S,
-    /// The key that every call except `GET /health` must send as a bearer token, if the host has one.
-    pub key: Option<ApiKey>,
     /// Path before `/requests` in the URLs of clients, such as an API Gateway's stage; else empty.
     pub base_path: String,
 }
@@ -42,8 +38,10 @@ pub struct ApiRequest {
     /// Id of the request that the call makes, else of the call itself.
     pub id: CorrelationId,
     pub now: DateTime<Utc>,
-    /// Claims of the authorizer, name and value.
-    pub caller: Vec<(String, String)>,
+    /// The caller, whom the host has authenticated.
+    pub caller: Caller,
+    /// Claims of the authorizer for the validator, name and value.
+    pub claims: Vec<(String, String)>,
 }
 
 /// The answer of a call that succeeded. `location` is the path of a new request.
@@ -69,36 +67,37 @@ where
         }
     }
 
-    /// Refuses a call without the key, if the API has one.
-    pub fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        self.key.as_ref().map_or(Ok(()), |key| key.check(headers))
-    }
-
     async fn route(&self, call: ApiRequest, request: Request<Bytes>) -> Result<Answer, ApiError> {
         let path = request.uri().path().to_owned();
         let segments: Vec<&str> = path.split('/').skip(1).collect();
-        if segments != ["health"] {
-            self.authorize(request.headers())?;
+        let (method, segments) = (request.method().as_str(), segments.as_slice());
+        if let Some(scope) = scope_of(method, segments) {
+            call.caller.require(scope)?;
         }
-        match (request.method().as_str(), segments.as_slice()) {
-            ("GET", ["health"]) => self.health(call.id).await,
-            ("GET", ["use-cases"]) => Ok(self.list_use_cases(call.id).await),
-            ("GET", ["requests"]) => self.list_requests(call.id, request.uri().query()).await,
+        match (method, segments) {
+            ("GET", ["health"]) => self.health(&call).await,
+            ("GET", ["use-cases"]) => Ok(self.list_use_cases(&call).await),
+            ("GET", ["requests"]) => self.list_requests(&call, request.uri().query()).await,
             ("POST", ["requests", name]) => self.submit(call, name, request).await,
-            ("GET", ["requests", id]) => self.get_request(parse_id(id)?).await,
-            ("PATCH", ["requests", id]) => self.move_request(call.now, parse_id(id)?, &request).await,
-            ("DELETE", ["requests", id]) => self.cancel_request(call.now, parse_id(id)?).await,
-            ("POST", ["requests", id, "retry"]) => self.retry_request(call.now, parse_id(id)?).await,
+            ("GET", ["requests", id]) => self.get_request(&call, parse_id(id)?).await,
+            ("PATCH", ["requests", id]) => self.move_request(&call, parse_id(id)?, &request).await,
+            ("DELETE", ["requests", id]) => self.cancel_request(&call, parse_id(id)?).await,
+            ("POST", ["requests", id, "retry"]) => self.retry_request(&call, parse_id(id)?).await,
             (_, segments) => Err(no_such_call(&path, segments)),
         }
     }
 
-    /// Fails while the ledger takes no new requests, so that a load balancer sends them elsewhere.
-    async fn health(&self, id: CorrelationId) -> Result<Answer, ApiError> {
+    /// Returns the state of the service; its details only to a caller with the scope `operate`. Fails while the ledger takes no new
+    /// requests, so that a load balancer sends them elsewhere.
+    async fn health(&self, call: &ApiRequest) -> Result<Answer, ApiError> {
         let ledger = self.ledger.state();
-        if let Some(reason) = &ledger.refuses {
-            let unhealthy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", format!("no new requests are taken: {reason}"));
-            return Err(unhealthy.with("ledger", json!(ledger)));
+        let is_operator = call.caller.may(Scope::Operate);
+        if ledger.refuses.is_some() {
+            let unhealthy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", "no new requests are taken");
+            return Err(if is_operator { unhealthy.with("ledger", json!(ledger)) } else { unhealthy });
+        }
+        if !is_operator {
+            return Ok(Answer { status: StatusCode::OK, id: call.id, body: json!({ "status": "ok" }).into(), location: None });
         }
         let broken: Vec<Value> = self
             .use_cases
@@ -111,12 +110,22 @@ where
         if ledger != LedgerState::default() {
             body["ledger"] = json!(ledger);
         }
-        Ok(Answer { status: StatusCode::OK, id, body: body.into(), location: None })
+        Ok(Answer { status: StatusCode::OK, id: call.id, body: body.into(), location: None })
     }
 
-    async fn list_use_cases(&self, id: CorrelationId) -> Answer {
-        let body = json!({ "useCases": self.use_cases.list().await }).into();
-        Answer { status: StatusCode::OK, id, body, location: None }
+    /// Lists the use cases that the caller sees. The error of one may quote its manifest and name files of the host, so only those who
+    /// deploy or operate see its text.
+    async fn list_use_cases(&self, call: &ApiRequest) -> Answer {
+        let caller = &call.caller;
+        let mut seen: Vec<UseCaseInfo> = self.use_cases.list().await;
+        seen.retain(|info| caller.sees_use_case(&info.name));
+        if !caller.may(Scope::Deploy) && !caller.may(Scope::Operate) {
+            let hidden = |_| "its newest version could not be loaded; the scope \"deploy\" shows the reason".to_owned();
+            for info in &mut seen {
+                info.error = info.error.take().map(hidden);
+            }
+        }
+        Answer { status: StatusCode::OK, id: call.id, body: json!({ "useCases": seen }).into(), location: None }
     }
 
     fn path_of(&self, id: CorrelationId) -> String {
@@ -146,6 +155,16 @@ pub fn json_response(status: StatusCode, id: CorrelationId, body: &impl Serializ
         response.headers_mut().insert(CORRELATION_HEADER, id);
     }
     response
+}
+
+/// Returns the scope that a call needs; `None` for `GET /health`, which everybody may call, and for calls that do not exist.
+fn scope_of(method: &str, segments: &[&str]) -> Option<Scope> {
+    match (method, segments) {
+        ("GET", ["use-cases" | "requests"] | ["requests", _]) => Some(Scope::Read),
+        ("POST", ["requests", _]) => Some(Scope::Submit),
+        ("PATCH" | "DELETE", ["requests", _]) | ("POST", ["requests", _, "retry"]) => Some(Scope::Change),
+        _ => None,
+    }
 }
 
 fn parse_id(text: &str) -> Result<CorrelationId, ApiError> {

@@ -85,13 +85,13 @@ impl BundleSource {
         version_of(&self.listing())
     }
 
-    /// Parses and checks the manifest. Fails if it is missing, too large or not valid, or if it names a file that is not in the bundle.
+    /// Parses and checks the manifest, of a new bundle or of a stored version. Fails if it is missing, too large or not valid, or if it names a file that is not in the bundle.
     pub fn use_case(&self) -> Result<UseCase, BundleError> {
         let manifest = self.files.get(MANIFEST_FILE).ok_or(BundleError::NoManifest)?;
         if manifest.len() > MAX_MANIFEST_BYTES {
             return Err(BundleError::TooLarge(manifest.len()));
         }
-        let use_case = UseCase::parse(std::str::from_utf8(manifest).map_err(|_| BundleError::NotUtf8)?)?;
+        let use_case = UseCase::parse_stored(std::str::from_utf8(manifest).map_err(|_| BundleError::NotUtf8)?)?;
         for (key, file) in named_files(&use_case) {
             if !self.files.contains_key(&file) {
                 return Err(BundleError::MissingFile { key, file });

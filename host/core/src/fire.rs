@@ -18,7 +18,7 @@ use crate::ports::{
     Aftercare, Bundle, Changed, Changes, Clock, Deliver, Delivery, LedgerError, Requests, ScheduleError, Scheduler, UseCaseError, UseCases,
 };
 use crate::request::{Claimed, NewRequest, Request, Status};
-use crate::time::{ceil_to_millis, rfc3339};
+use crate::time::{LATEST, after, rfc3339};
 use crate::use_case::{Target, UseCase, VersionPolicy};
 
 /// Limit of a result or failure text in the ledger, in bytes.
@@ -341,8 +341,8 @@ fn failed(request: &Request, use_case: Option<&UseCase>, failure: JobFailure, no
         return Outcome::Failed { failure: message, notice: None };
     }
     let wait = backoff(&policy.backoff, failures, failure.retry_after, longest);
-    let at = TimeDelta::from_std(wait).ok().and_then(|wait| now.checked_add_signed(wait)).unwrap_or(now);
-    Outcome::Retry { failure: message, at: ceil_to_millis(at) }
+    let at = TimeDelta::from_std(wait).ok().and_then(|wait| after(now, wait)).unwrap_or(LATEST);
+    Outcome::Retry { failure: message, at }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! core has no I/O, clock, randomness or async runtime of its own: all of these come in as arguments or through [`ports`].
 
 pub mod accept;
+pub mod access;
 pub mod api;
 pub mod arm;
 pub mod arn;

@@ -14,17 +14,17 @@ pub const MAX_INTERRUPTIONS: u32 = 5;
 /// A change of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// The client cancels the request.
-    Cancel,
+    /// The client cancels the request. `by` is the caller's name, also below.
+    Cancel { by: Option<String> },
     /// The host undoes a request that it has stored, but neither scheduled nor acknowledged. The ledger also frees the idempotency key,
     /// since the client repeats the call with the same key.
     Abort { reason: String },
     /// The client sets another time.
-    Move(DateTime<Utc>),
+    Move { to: DateTime<Utc>, by: Option<String> },
     /// The host undoes the move to `from`, which could not be scheduled.
     MoveBack { from: DateTime<Utc>, trigger_at: DateTime<Utc>, due_at: DateTime<Utc> },
     /// The client runs a failed request again, at once.
-    Retry,
+    Retry { by: Option<String> },
     /// A host takes a due request to run it, for the time `lease`.
     Claim { lease: Duration },
     /// The attempt of this claim has ended. [`Request::claim`] numbers the claims.
@@ -36,6 +36,14 @@ pub enum Change {
 }
 
 impl Change {
+    /// Returns the name of the caller that makes this change.
+    fn by(&self) -> Option<String> {
+        match self {
+            Self::Cancel { by } | Self::Move { by, .. } | Self::Retry { by } => by.clone(),
+            _ => None,
+        }
+    }
+
     /// Returns the notice that comes with this change.
     pub fn notice(&self) -> Option<&NewRequest> {
         match self {
@@ -110,7 +118,7 @@ impl Line {
 pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> Result<Applied<'a>, Refusal> {
     let mut next = request.clone();
     let (event, detail) = match change {
-        Change::Cancel => {
+        Change::Cancel { .. } => {
             require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
             end(&mut next, Status::Cancelled, now);
             (Event::Cancelled, None)
@@ -121,7 +129,7 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
             next.failure = Some(reason.clone());
             (Event::Cancelled, Some(reason.clone()))
         }
-        Change::Move(to) => {
+        Change::Move { to, .. } => {
             require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
             (next.trigger_at, next.due_at, next.waiting) = (*to, *to, None);
             (Event::Moved, Some(format!("to {}", rfc3339(*to))))
@@ -132,7 +140,7 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
             (next.trigger_at, next.due_at) = (*trigger_at, *due_at);
             (Event::Moved, Some(format!("back to {}", rfc3339(*trigger_at))))
         }
-        Change::Retry => {
+        Change::Retry { .. } => {
             require(request.status == Status::Failed, Refusal::NotFailed)?;
             next.status = Status::Scheduled;
             (next.due_at, next.finished_at) = (now, None);
@@ -163,14 +171,21 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
             return Ok(Applied { request: next, line, notice: None });
         }
     };
-    let line = Line::Add(HistoryEntry { at: now, event, status: next.status, attempt: next.attempts, detail });
+    let line = Line::Add(HistoryEntry { at: now, event, status: next.status, attempt: next.attempts, detail, by: change.by() });
     let notice = change.notice().filter(|_| next.finished_at.is_some());
     Ok(Applied { request: next, line, notice })
 }
 
 /// Returns the first line of a request's history.
 pub fn accepted(request: &Request) -> HistoryEntry {
-    HistoryEntry { at: request.received_at, event: Event::Accepted, status: Status::Scheduled, attempt: 0, detail: None }
+    HistoryEntry {
+        at: request.received_at,
+        event: Event::Accepted,
+        status: Status::Scheduled,
+        attempt: 0,
+        detail: None,
+        by: request.owner.clone(),
+    }
 }
 
 fn finish(next: &mut Request, outcome: &Outcome, now: DateTime<Utc>) -> (Event, Option<String>) {
@@ -226,6 +241,7 @@ fn defer(next: &mut Request, waits_for: &str, at: DateTime<Utc>, now: DateTime<U
         status: next.status,
         attempt: next.attempts + 1,
         detail: Some(format!("waits for {waits_for}")),
+        by: None,
     })
 }
 

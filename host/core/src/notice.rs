@@ -24,7 +24,8 @@ pub fn notice(use_case: &UseCase, version: &str, ended: &Request, id: Correlatio
     if ended.notice_of.is_some() {
         return None;
     }
-    let request = Request { notice_of: Some(ended.id), ..Request::scheduled(use_case, version, alias, id, now, now) };
+    let request =
+        Request { owner: ended.owner.clone(), notice_of: Some(ended.id), ..Request::scheduled(use_case, version, alias, id, now, now) };
     Some(NewRequest { request, idempotency_key: None, body: outcome_document(ended).to_json() })
 }
 

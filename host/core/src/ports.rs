@@ -263,6 +263,18 @@ pub enum LedgerError {
     TooLarge { size: usize, limit: usize },
 }
 
+impl LedgerError {
+    /// Returns the error for clients and histories. The ledger's own words go to the log only, since they may name files of the host.
+    pub fn for_clients(&self) -> String {
+        match self {
+            Self::Unavailable(_) => "the ledger is not available: try again in a moment".to_owned(),
+            Self::Full(_) => "the ledger takes no new requests: the host is nearly out of disk space".to_owned(),
+            Self::Failed(_) => "the ledger failed: the log of the host has the reason".to_owned(),
+            Self::TooLarge { .. } => self.to_string(),
+        }
+    }
+}
+
 /// The error of a call to the scheduler.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ScheduleError {

@@ -97,6 +97,9 @@ pub struct Request {
     pub waiting: Option<Waiting>,
     /// SHA-256 of the client's body, in hexadecimal, if the client sent an idempotency key.
     pub idempotency_hash: Option<String>,
+    /// Name of the caller that made the request; a notice has that of the request that it is about. `None` where the host cannot tell
+    /// callers apart.
+    pub owner: Option<String>,
     /// For a notice (`[on]`), the request that has ended; `None` for a client's own request.
     pub notice_of: Option<CorrelationId>,
 }
@@ -141,6 +144,7 @@ impl Request {
             failure: None,
             waiting: None,
             idempotency_hash: None,
+            owner: None,
             notice_of: None,
         }
     }
@@ -199,6 +203,9 @@ pub struct HistoryEntry {
     /// Text for people: the new time, or the reason of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Name of the caller that made the change; `None` for a change by the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// The kind of a state change.
@@ -257,6 +264,10 @@ impl Event {
 pub struct Query {
     pub use_case: Option<String>,
     pub status: Option<Status>,
+    /// Selects requests of these use cases only, in addition to `use_case`; `None` for all.
+    pub within: Option<Vec<String>>,
+    /// Selects requests of this owner only.
+    pub owner: Option<String>,
     /// Inclusive.
     pub from: Option<DateTime<Utc>>,
     /// Exclusive.

@@ -4,7 +4,15 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeDelta, Timelike, Utc};
+
+/// Earliest time: correlation ids count milliseconds from here.
+const EARLIEST: DateTime<Utc> = DateTime::UNIX_EPOCH;
+/// Latest time, 9999-12-31T23:59:59.999Z: RFC 3339 has years of four digits.
+pub const LATEST: DateTime<Utc> = match DateTime::from_timestamp_millis(253_402_300_799_999) {
+    Some(latest) => latest,
+    None => DateTime::<Utc>::MAX_UTC,
+};
 
 /// The reason why a time is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +30,8 @@ pub enum TimeError {
     NoOffset(String),
     #[error("{text:?} is not an RFC 3339 time such as \"2027-03-01T09:00:00+01:00\" ({reason})")]
     NotATime { text: String, reason: String },
+    #[error("{0:?} is not from 1970-01-01T00:00:00Z to 9999-12-31T23:59:59.999Z")]
+    OutOfRange(String),
     #[error("{text:?} is not an ISO 8601 duration such as \"PT90S\" or \"P7D\" ({reason})")]
     NotADuration { text: String, reason: &'static str },
     #[error("{at} is in the past: it is {now} now")]
@@ -36,7 +46,7 @@ impl TimeError {
         match self {
             Self::Missing => "trigger-missing",
             Self::Both => "trigger-ambiguous",
-            Self::NotText(_) | Self::NotATime { .. } | Self::NotADuration { .. } => "trigger-malformed",
+            Self::NotText(_) | Self::NotATime { .. } | Self::NotADuration { .. } | Self::OutOfRange(_) => "trigger-malformed",
             Self::NoOffset(_) => "trigger-without-offset",
             Self::Past { .. } => "trigger-in-past",
             Self::TooFar { .. } => "trigger-too-far",
@@ -52,8 +62,8 @@ pub fn trigger_of(body: &serde_json::Map<String, serde_json::Value>, now: DateTi
         (Some(at), None) => parse_time(at.as_str().ok_or(TimeError::NotText("\"triggerAt\""))?),
         (None, Some(delay)) => {
             let delay = delay.as_str().ok_or(TimeError::NotText("\"delay\""))?;
-            let too_far = || TimeError::TooFar { at: format!("{delay} from now"), latest: rfc3339(DateTime::<Utc>::MAX_UTC) };
-            Ok(ceil_to_millis(now.checked_add_signed(parse_delay(delay)?).ok_or_else(too_far)?))
+            let too_far = || TimeError::TooFar { at: format!("{delay} from now"), latest: rfc3339(LATEST) };
+            after(now, parse_delay(delay)?).ok_or_else(too_far)
         }
     }
 }
@@ -63,20 +73,36 @@ pub fn check_window(at: DateTime<Utc>, now: DateTime<Utc>, max_ahead: Duration) 
     if at < now {
         return Err(TimeError::Past { at: rfc3339(at), now: rfc3339(now) });
     }
-    let latest = TimeDelta::from_std(max_ahead).ok().and_then(|ahead| now.checked_add_signed(ahead)).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let latest = TimeDelta::from_std(max_ahead).ok().and_then(|ahead| after(now, ahead)).unwrap_or(LATEST);
     if at > latest {
         return Err(TimeError::TooFar { at: rfc3339(at), latest: rfc3339(latest) });
     }
     Ok(())
 }
 
-/// Parses an RFC 3339 time with an explicit offset. Returns it in UTC, rounded up to the millisecond.
+/// Parses an RFC 3339 time with an explicit offset, from 1970 to 9999. Returns it in UTC, rounded up to the millisecond.
 pub fn parse_time(text: &str) -> Result<DateTime<Utc>, TimeError> {
-    match DateTime::parse_from_rfc3339(text) {
-        Ok(at) => Ok(ceil_to_millis(at.to_utc())),
-        Err(_) if has_no_offset(text) => Err(TimeError::NoOffset(text.to_owned())),
-        Err(error) => Err(TimeError::NotATime { text: text.to_owned(), reason: error.to_string() }),
+    let fault = |reason| TimeError::NotATime { text: text.to_owned(), reason };
+    // chrono takes the sign U+2212 of ISO 8601, which RFC 3339 does not have.
+    if let Some(other) = text.chars().find(|c| !c.is_ascii()) {
+        return Err(fault(format!("it has {other:?} (U+{:04X}): write digits, \"-\", \":\", \"+\", \"T\" and \"Z\"", u32::from(other))));
     }
+    let at = match DateTime::parse_from_rfc3339(text) {
+        Ok(at) => at.to_utc(),
+        Err(_) if has_no_offset(text) => return Err(TimeError::NoOffset(text.to_owned())),
+        Err(error) => return Err(fault(error.to_string())),
+    };
+    // chrono takes the second 60 of every minute, as a subsecond part of more than one second.
+    if at.nanosecond() >= SECOND_NANOS && (at.hour(), at.minute(), at.second()) != (23, 59, 59) {
+        return Err(fault("a leap second is 23:59:60 in UTC".to_owned()));
+    }
+    let at = ceil_to_millis(at);
+    if (EARLIEST..=LATEST).contains(&at) { Ok(at) } else { Err(TimeError::OutOfRange(text.to_owned())) }
+}
+
+/// Returns the time after a delay, rounded up to the millisecond; `None` beyond [`LATEST`].
+pub fn after(now: DateTime<Utc>, delay: TimeDelta) -> Option<DateTime<Utc>> {
+    now.checked_add_signed(delay).map(ceil_to_millis).filter(|at| *at <= LATEST)
 }
 
 fn has_no_offset(text: &str) -> bool {
@@ -112,7 +138,8 @@ pub fn parse_delay(text: &str) -> Result<TimeDelta, TimeError> {
 }
 
 const FRACTION: &str = "only the last number may have a fraction";
-const NANOS: i128 = 1_000_000_000;
+const SECOND_NANOS: u32 = 1_000_000_000;
+const NANOS: i128 = SECOND_NANOS as i128;
 /// Limit of a delay: 10,000 years, longer than any `max-ahead`.
 const MAX_SECONDS: i64 = 10_000 * 366 * 24 * 3600;
 /// Unit designators in their required order, with their seconds.

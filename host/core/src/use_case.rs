@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use check::is_use_case_name;
+pub use check::{is_credential_header, is_use_case_name};
 pub use target::{AwsTarget, Target, Targets};
 pub use values::{parse_memory, toml_to_json};
 
@@ -158,9 +158,22 @@ pub enum ManifestError {
 impl UseCase {
     /// Parses and checks a manifest. Fails with the first error.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        let use_case = Self::parse_stored(text)?;
+        use_case.check_new()?;
+        Ok(use_case)
+    }
+
+    /// Parses and checks the manifest of a stored version, which requests may be pinned to. Such a version may break the rules of
+    /// [`check_new`](Self::check_new).
+    pub fn parse_stored(text: &str) -> Result<Self, ManifestError> {
         let use_case: Self = toml::from_str(text).map_err(|error| ManifestError::Syntax(shortened(error.to_string().trim_end())))?;
         check::check(&use_case)?;
         Ok(use_case)
+    }
+
+    /// Checks rules that were added after versions without them had been stored.
+    pub fn check_new(&self) -> Result<(), ManifestError> {
+        check::check_headers(self)
     }
 
     /// Returns the plugin of a role, if the use case has one.

@@ -9,6 +9,8 @@ use postdate_core::host_fault::HostFault;
 use postdate_core::plugin::{JobFailure, JobResult};
 use postdate_core::ports::{Clock, Deliver, Delivery};
 use postdate_core::use_case::Target;
+use postdate_egress::{Network, Unreachable};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Response, StatusCode, header};
 use rustix::io::Errno;
 
@@ -16,18 +18,59 @@ use rustix::io::Errno;
 #[derive(Debug, Clone)]
 pub struct HttpDeliver<C> {
     client: reqwest::Client,
+    network: Network,
     /// Read for a `Retry-After` that is a date.
     clock: C,
 }
 
 impl<C> HttpDeliver<C> {
-    pub fn new(clock: C) -> reqwest::Result<Self> {
+    /// Makes a client that connects only to addresses that `network` allows.
+    pub fn new(clock: C, network: Network) -> Result<Self, ClientError> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .dns_resolver(Names(network.clone()))
+            .tls_backend_preconfigured((*network.tls()?).clone())
             .user_agent(concat!("postdate/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client, clock })
+        Ok(Self { client, network, clock })
+    }
+
+    /// Fails if the URL names an address that is not allowed. The client looks only names up, and its resolver checks those.
+    fn check(&self, url: &str) -> Result<(), Unreachable> {
+        let url = reqwest::Url::parse(url).ok();
+        match url.as_ref().and_then(reqwest::Url::host_str).map(|host| host.trim_matches(['[', ']'])).and_then(|host| host.parse().ok()) {
+            Some(address) => self.network.check(address),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The HTTP client cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Client(#[from] reqwest::Error),
+}
+
+tokio::task_local! {
+    /// The use case of the delivery that this task makes. The client begins each look-up in the task that needs the connection.
+    static USE_CASE: String;
+}
+
+/// The client's resolver: looks names up within the bound of the delivery's use case, and returns only addresses that are allowed.
+struct Names(Network);
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (network, use_case) = (self.0.clone(), USE_CASE.try_with(Clone::clone).unwrap_or_default());
+        Box::pin(async move {
+            // The client fills in the port.
+            let addresses = network.addresses(&use_case, name.as_str(), 0).await?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
     }
 }
 
@@ -35,9 +78,11 @@ impl<C: Clock> Deliver for HttpDeliver<C> {
     /// Returns a permanent failure for every other kind of target.
     async fn deliver(&self, Delivery { target, timeout, claimed }: Delivery<'_>) -> Result<JobResult, HostFault> {
         let Target::Http { url, .. } = target else {
-            let message = format!("only a host on AWS delivers to a target of the kind {}", target.kind());
-            return Ok(Err(JobFailure { message, retry: false, retry_after: None }));
+            return Ok(Err(permanent(format!("only a host on AWS delivers to a target of the kind {}", target.kind()))));
         };
+        if let Err(refused) = self.check(url) {
+            return Ok(Err(permanent(refused.to_string())));
+        }
         let request = &claimed.request;
         // The receiver of a notice knows the id of the request that has ended.
         let subject = request.notice_of.unwrap_or(request.id);
@@ -52,7 +97,7 @@ impl<C: Clock> Deliver for HttpDeliver<C> {
             // The same for every attempt, so that the receiver can deduplicate.
             .header("idempotency-key", request.id.to_string())
             .body(claimed.body.clone());
-        match post.send().await {
+        match USE_CASE.scope(request.use_case.clone(), post.send()).await {
             Ok(response) => Ok(judge(response, self.clock.now()).await),
             Err(error) => match host_fault(&error) {
                 Some(fault) => Err(fault),
@@ -62,12 +107,25 @@ impl<C: Clock> Deliver for HttpDeliver<C> {
     }
 }
 
-/// Returns a host fault if this process or this machine has no file descriptor left. Then no byte of the request was sent.
+fn permanent(message: String) -> JobFailure {
+    JobFailure { message, retry: false, retry_after: None }
+}
+
+/// Returns a host fault if this process or this machine has no file descriptor or no name look-up left. Then no byte of the request was
+/// sent.
 fn host_fault(error: &(dyn std::error::Error + 'static)) -> Option<HostFault> {
+    if let Some(busy @ Unreachable::Busy { .. }) = unreachable(error) {
+        return Some(HostFault::new("a free name look-up", busy.to_string()));
+    }
     let exhausted = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
     let io = chain(error).find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
     io.filter(|code| exhausted.contains(code))
         .map(|_| HostFault::new("a free file descriptor", "no file descriptor is left: raise its limit (ulimit -n)"))
+}
+
+/// Returns the reason why the target's host has no address to connect to.
+fn unreachable<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Unreachable> {
+    chain(error).find_map(|cause| cause.downcast_ref())
 }
 
 /// Returns the error and its causes; the last is the root cause.
@@ -101,6 +159,9 @@ async fn read_bounded(response: &mut Response) -> reqwest::Result<String> {
 }
 
 fn not_delivered(url: &str, error: &reqwest::Error) -> JobFailure {
+    if let Some(refused @ Unreachable::NotAllowed { .. }) = unreachable(error) {
+        return permanent(refused.to_string());
+    }
     let what = if error.is_timeout() { "did not answer in time" } else { "could not be reached" };
     let cause = chain(error).last().map(ToString::to_string).unwrap_or_default();
     JobFailure { message: format!("the target {url} {what}: {cause}"), retry: true, retry_after: None }

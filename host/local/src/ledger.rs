@@ -31,7 +31,12 @@ use read::Readers;
 use writer::Writer;
 
 /// Migrations: entry `n` turns a file of schema version `n` into one of version `n + 1`. Version 0 is an empty file.
-const MIGRATIONS: [&str; 3] = [include_str!("ledger/schema.sql"), include_str!("ledger/schema-2.sql"), include_str!("ledger/schema-3.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("ledger/schema.sql"),
+    include_str!("ledger/schema-2.sql"),
+    include_str!("ledger/schema-3.sql"),
+    include_str!("ledger/schema-4.sql"),
+];
 
 /// A handle on the ledger; clones share the file, the writer and the readers.
 #[derive(Clone)]

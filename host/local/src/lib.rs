@@ -5,8 +5,10 @@
 mod catalog;
 mod clock;
 mod data_dir;
+pub mod keys;
 pub mod ledger;
 mod pinned;
+mod private_file;
 mod secrets;
 mod server;
 mod supervise;
@@ -20,16 +22,18 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use postdate_core::api::{Api, ApiKey};
+use postdate_core::api::Api;
 use postdate_core::time;
 use postdate_deliver::HttpDeliver;
+use postdate_egress::{Egress, Network, read_authorities};
 use postdate_runtime::trust::Trust;
-use postdate_runtime::{CompileWith, Options, Runtime};
+use postdate_runtime::{CompileWith, Options, Runtime, SecretName};
 use tokio_util::sync::CancellationToken;
 
 use catalog::Catalog;
 use clock::Clock;
 use ledger::SqliteLedger;
+use server::auth::Auth;
 use server::{App, Limits};
 use supervise::Fatal;
 use test_clock::TestClock;
@@ -57,17 +61,27 @@ pub struct ServeOptions {
     /// Keys whose bundles are loaded.
     pub trust: Trust,
     pub test_clock: Option<TestClockStart>,
+    /// Key that may do everything.
     pub api_key: Option<String>,
+    /// The file with further keys and their rights.
+    pub keys_file: Option<PathBuf>,
     /// Allows an address that other machines can reach without an API key.
     pub allow_public: bool,
     /// Maximum number of requests that are processed at the same time.
     pub concurrency: usize,
     /// How long a stop waits for running requests.
     pub grace: Duration,
+    /// Addresses that plugins and `http` targets may connect to. `None` means public ones, and loopback if the server listens there
+    /// without a key.
+    pub allow_egress: Option<Egress>,
+    /// PEM files with certificate authorities to trust besides those of the platform.
+    pub ca_files: Vec<PathBuf>,
     /// How plugins are compiled. A server must not compile in its own process.
     pub compiler: CompileWith,
     /// The file with secrets of use cases. `None` takes them from the environment.
     pub secrets_file: Option<PathBuf>,
+    /// Environment variables that use cases may have as secrets, besides those that begin with `SECRET_`.
+    pub allow_secret: Vec<SecretName>,
     /// How long a secret is cached. A changed secret reaches plugins after this time at the latest.
     pub secrets_lifetime: Duration,
     /// Free bytes of the data directory's disk below which no new request is accepted.
@@ -82,20 +96,30 @@ pub enum TestClockStart {
     At(DateTime<Utc>),
 }
 
-/// Serves until `shutdown`, and fails if a part of the server panics. Calls `on_ready` with the listening address once all use cases are loaded, or after a minute. While a
-/// use case is being compiled, the others serve.
+/// Serves until `shutdown`. Calls `on_ready` with the listening address once all use cases are loaded, or after a minute. While a
+/// use case is being compiled, the others serve. Fails if a part of the server panics.
 pub async fn serve(
     options: ServeOptions,
     on_ready: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
-    let key = options.api_key.as_deref().and_then(ApiKey::new);
+    let is_loopback = options.listen.ip().is_loopback();
+    let auth = Auth::open(options.api_key.as_deref(), options.keys_file, is_loopback)?;
     anyhow::ensure!(
-        key.is_some() || options.listen.ip().is_loopback() || options.allow_public,
-        "{} can be reached from other machines, and there is no API key: set POSTDATE_API_KEY, or say --allow-public",
+        auth.has_keys() || is_loopback || options.allow_public,
+        "{} can be reached from other machines, and there is no API key: name a --keys-file, set POSTDATE_API_KEY, or say --allow-public",
         options.listen
     );
-    let secrets = secrets::open(options.secrets_file, options.secrets_lifetime)?;
+    let is_weak = |key: &String| !key.trim().is_empty() && keys::strength(key) < keys::MIN_BITS;
+    anyhow::ensure!(
+        is_loopback || !options.api_key.as_ref().is_some_and(is_weak),
+        "{} can be reached from other machines, and POSTDATE_API_KEY has fewer than {} bits: make a key with `postdate api-key new`, or set \
+         POSTDATE_API_KEY to 32 random hexadecimal digits",
+        options.listen,
+        keys::MIN_BITS
+    );
+    let secrets = secrets::open(options.secrets_file, options.allow_secret, options.secrets_lifetime)?;
+    let network = network(options.allow_egress, &options.ca_files, !auth.has_keys() && is_loopback)?;
     let _lock = data_dir::open(&options.data)?;
     // Bind first, so that a second server on the port fails before it does anything else.
     let listener = tokio::net::TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
@@ -107,14 +131,15 @@ pub async fn serve(
     // Running requests never take the slots of validators: a slow target must not block new requests.
     let slots = u32::try_from(concurrency).unwrap_or(u32::MAX).saturating_add(VALIDATOR_SLOTS);
     let cache = Some(options.data.join("compiled"));
-    let runtime = Runtime::new(Options { slots, cache, compiler: options.compiler, ..Options::default() })?;
+    let runtime = Runtime::new(Options { slots, cache, compiler: options.compiler, network: network.clone(), ..Options::default() })?;
     let catalog = Catalog::open(runtime, secrets, options.use_cases, options.data.join("store"), options.trust)?;
 
     let wake = Wake::default();
-    let deliver = HttpDeliver::new(clock.clone()).context("cannot make the HTTP client")?;
+    let deliver = HttpDeliver::new(clock.clone(), network).context("cannot make the HTTP client")?;
     let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
-    let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, key, base_path: String::new() };
-    let app = App { api, test_clock: TestClock::new(ledger, &clock), clock, scratch: options.data.clone(), limits: Limits::default() };
+    let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, base_path: String::new() };
+    let app =
+        App { api, auth, test_clock: TestClock::new(ledger, &clock), clock, scratch: options.data.clone(), limits: Limits::default() };
 
     let stop = CancellationToken::new();
     let watcher = fatal.task("watcher of the use cases", &stop, catalog.clone().watch(stop.clone()));
@@ -162,6 +187,14 @@ fn check(fatal: &Fatal) -> anyhow::Result<()> {
     }
 }
 
+/// Returns the network of plugins and targets. `is_laptop` is true if nobody but this machine's users can reach the server.
+fn network(allowed: Option<Egress>, ca_files: &[PathBuf], is_laptop: bool) -> anyhow::Result<Network> {
+    let egress = allowed.unwrap_or_else(|| if is_laptop { Egress::laptop() } else { Egress::default() });
+    let authorities = read_authorities(ca_files)?;
+    tracing::info!(egress = %egress, "outgoing connections of plugins and targets may go to these addresses");
+    Ok(Network::new(egress, authorities))
+}
+
 /// Waits up to `within` for all use cases to be loaded or refused. Returns whether they were.
 async fn has_use_cases(catalog: &Catalog, within: Duration) -> bool {
     tokio::time::timeout(within, catalog.settled()).await.is_ok()
@@ -191,10 +224,7 @@ async fn choose_clock(ledger: &SqliteLedger, test: Option<TestClockStart>) -> an
     let start = match test {
         None => return Ok(Clock::System),
         Some(TestClockStart::At(start)) => start,
-        Some(TestClockStart::Resume) => match ledger.setting(test_clock::SETTING).await? {
-            Some(stood) => time::parse_time(&stood)?,
-            None => Clock::System.now(),
-        },
+        Some(TestClockStart::Resume) => TestClock::stood(ledger).await?.unwrap_or_else(|| Clock::System.now()),
     };
     let start = time::ceil_to_millis(start);
     ledger.set_setting(test_clock::SETTING, time::rfc3339(start)).await?;

@@ -1,5 +1,6 @@
 //! The HTTP server: the core's API, uploads, and the test clock, on axum and hyper.
 
+pub mod auth;
 mod upload;
 
 use std::path::PathBuf;
@@ -7,18 +8,20 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{any, put};
 use axum::serve::{Listener as _, ListenerExt as _};
+use axum::{Extension, Router};
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use postdate_core::access::{Caller, Scope};
 use postdate_core::api::{Api, ApiError, ApiRequest, MAX_BODY_BYTES, json_response};
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::Clock as _;
@@ -26,6 +29,8 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use auth::{Auth, Peer};
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -39,6 +44,7 @@ const MAX_DRAINED_BYTES: usize = 16 << 20;
 
 pub struct App {
     pub api: Api<Catalog, SqliteLedger, Wake>,
+    pub auth: Auth,
     pub clock: Clock,
     pub test_clock: Option<TestClock>,
     /// Directory for uploads that are being received.
@@ -73,11 +79,12 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(app.limits.head);
-    let service = TowerToHyperService::new(router(app));
+    let router = router(app);
     let connections = TaskTracker::new();
     // axum's `accept` retries after an error, such as a lack of file descriptors.
-    while let Some((stream, _)) = stop.run_until_cancelled(listener.accept()).await {
-        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+    while let Some((stream, peer)) = stop.run_until_cancelled(listener.accept()).await {
+        let service = TowerToHyperService::new(router.clone().layer(Extension(Peer(peer.ip()))));
+        let connection = http.serve_connection(TokioIo::new(stream), service);
         let stop = stop.clone();
         connections.spawn(async move {
             let mut connection = pin!(connection);
@@ -108,11 +115,14 @@ fn router(app: App) -> Router {
 
 async fn api(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let now = app.clock.now();
-    let call = ApiRequest { id: app.clock.new_id(now), now, caller: Vec::new() };
+    let id = app.clock.new_id(now);
     let (parts, body) = request.into_parts();
-    let response = match read_body(body, app.limits).await {
-        Ok(bytes) => app.api.answer(call, Request::from_parts(parts, bytes)).await,
-        Err(error) => error.into_response(call.id),
+    let response = match authenticated(&app, &parts, body).await {
+        Err(error) => error.into_response(id),
+        Ok((caller, body)) => match read_body(body, app.limits).await {
+            Ok(bytes) => app.api.answer(ApiRequest { id, now, caller, claims: Vec::new() }, Request::from_parts(parts, bytes)).await,
+            Err(error) => error.into_response(id),
+        },
     };
     response.map(Body::from)
 }
@@ -120,16 +130,27 @@ async fn api(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
 async fn use_case(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request<Body>) -> Response {
     let id = app.clock.new_id(app.clock.now());
     let (parts, body) = request.into_parts();
-    let answer = match app.api.authorize(&parts.headers).and_then(|()| upload::check(&app, &name)) {
-        Ok(()) => upload::put(&app, &name, body).await,
-        Err(error) => Err(refuse(error, body, app.limits).await),
+    let answer = async {
+        let (caller, body) = authenticated(&app, &parts, body).await?;
+        match upload::check(&app, &caller, &name) {
+            Ok(()) => upload::put(&app, &name, body).await,
+            Err(error) => Err(refuse(error, body, app.limits).await),
+        }
     };
-    respond(id, answer)
+    respond(id, answer.await)
 }
 
 async fn test_clock(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let id = app.clock.new_id(app.clock.now());
     respond(id, move_clock(&app, request).await)
+}
+
+/// Returns the caller of a request with its body. Reads and drops the body of a request that is refused.
+async fn authenticated(app: &App, parts: &Parts, body: Body) -> Result<(Caller, Body), ApiError> {
+    match app.auth.authenticate(parts).await {
+        Ok(caller) => Ok((caller, body)),
+        Err(error) => Err(refuse(error, body, app.limits).await),
+    }
 }
 
 fn respond(id: CorrelationId, answer: Result<serde_json::Value, ApiError>) -> Response {
@@ -144,14 +165,19 @@ fn respond(id: CorrelationId, answer: Result<serde_json::Value, ApiError>) -> Re
 }
 
 async fn move_clock(app: &App, request: Request<Body>) -> Result<serde_json::Value, ApiError> {
-    app.api.authorize(request.headers())?;
+    let (parts, body) = request.into_parts();
+    let (caller, body) = authenticated(app, &parts, body).await?;
+    // On a server without keys, whoever reaches it may move its test clock.
+    if app.auth.has_keys() {
+        caller.require(if parts.method == Method::GET { Scope::Read } else { Scope::Operate })?;
+    }
     let Some(clock) = &app.test_clock else {
         let detail = "this server runs on the machine's clock: start it with --test-clock to move time";
         return Err(ApiError::new(StatusCode::NOT_FOUND, "no-test-clock", detail));
     };
-    match *request.method() {
+    match parts.method {
         Method::GET => Ok(clock.show()),
-        Method::POST => clock.advance(&read_body(request.into_body(), app.limits).await?).await,
+        Method::POST => clock.advance(&read_body(body, app.limits).await?).await,
         _ => {
             let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "/test-clock answers to GET, POST");
             Err(error.with_header(header::ALLOW, "GET, POST"))

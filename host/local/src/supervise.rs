@@ -61,7 +61,11 @@ impl Fatal {
         let (fatal, stop) = (self.clone(), stop.clone());
         let task = tokio::spawn(async move {
             #[cfg(test)]
-            assert_ne!(*SABOTAGED.lock().unwrap(), Some(name), "this task is to panic");
+            {
+                // Copied, since a panic must not poison the lock.
+                let sabotaged = *SABOTAGED.lock().unwrap();
+                assert_ne!(sabotaged, Some(name), "this task is to panic");
+            }
             task.await;
         });
         tokio::spawn(async move {

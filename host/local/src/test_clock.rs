@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use postdate_core::api::ApiError;
@@ -36,6 +37,13 @@ impl TestClock {
             Clock::System => None,
             Clock::Test(hands) => Some(Self { ledger, hands: Arc::clone(hands), turn: Mutex::new(()) }),
         }
+    }
+
+    /// Returns the time at which the clock of the data directory stood at the last stop; `None` before the first start.
+    pub async fn stood(ledger: &SqliteLedger) -> anyhow::Result<Option<DateTime<Utc>>> {
+        let Some(stood) = ledger.setting(SETTING).await? else { return Ok(None) };
+        let next = || format!("the data directory's test clock stands at {stood:?}: set it with --test-clock 2027-03-01T09:00:00Z");
+        time::parse_time(&stood).with_context(next).map(Some)
     }
 
     /// Returns the body of `GET /test-clock`.
@@ -82,12 +90,16 @@ fn read_target(body: &[u8], now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiErro
     let usage = |detail: String| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "test-clock-malformed", detail);
     let value: Value = serde_json::from_slice(body).map_err(|error| usage(format!("the body is not JSON: {error}")))?;
     let target = match (value.get("advance").and_then(Value::as_str), value.get("to").and_then(Value::as_str)) {
-        (Some(by), None) => now.checked_add_signed(time::parse_delay(by)?).ok_or_else(|| usage(format!("{by:?} is too far")))?,
+        (Some(by), None) => time::after(now, time::parse_delay(by)?)
+            .ok_or_else(|| usage(format!("{by:?} from {} is beyond {}", rfc3339(now), rfc3339(time::LATEST))))?,
         (None, Some(to)) => time::parse_time(to)?,
         _ => return Err(usage("give {\"advance\": \"P7D\"} or {\"to\": \"2027-03-01T09:00:00Z\"}".to_owned())),
     };
     if target < now {
         return Err(usage(format!("the clock stands at {} and cannot go back to {}", rfc3339(now), rfc3339(target))));
     }
-    Ok(time::ceil_to_millis(target))
+    Ok(target)
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,8 @@ impl LoadedBundle {
         let started = Instant::now();
         // The plugin's timeout starts now. The caller's deadline started with the call.
         let deadline = options.deadline.map_or(started + plugin.timeout, |all| (arrived + all).min(started + plugin.timeout));
-        let call = PluginCall { plugin: plugin.clone(), config, id, input, outgoing: options.outgoing, started, deadline, slot };
+        let network = self.runtime.inner.options.network.clone();
+        let call = PluginCall { plugin: plugin.clone(), config, id, input, outgoing: options.outgoing, network, started, deadline, slot };
         let call = call.run(self.runtime.inner.engine.clone(), self.runtime.inner.options.metering);
         let Returned { result, elapsed, peak_memory, instructions, lines, stderr } = self.runtime.inner.threads.drive(Box::pin(call)).await;
         let result = result.map_err(|reason| self.error(plugin.identity.role, reason, stderr));

@@ -34,4 +34,4 @@ pub use load::bundle_dir::{MAX_CASES, MAX_FILE_BYTES, MAX_MANIFEST_BYTES, ReadBu
 pub use load::precompiled_dir::{PrecompiledBundle, read_precompiled_dir};
 pub use load::{LoadError, LoadedBundle, PrecompiledError};
 pub use outgoing::Outgoing;
-pub use secrets::{EnvSecrets, Lifetime, SecretError, SecretSource, SecretValues, Secrets};
+pub use secrets::{EnvSecrets, Lifetime, SecretError, SecretName, SecretSource, SecretValues, Secrets};

@@ -66,6 +66,14 @@ impl Runtime {
         secrets: &Secrets,
         code: impl Fn(Role) -> Option<Result<Code, Refused>>,
     ) -> Result<LoadedBundle, LoadError> {
+        // Before anything is compiled, which may take minutes.
+        for role in [Role::Validate, Role::Process] {
+            if let Some(spec) = use_case.plugin(role)
+                && code(role).is_some()
+            {
+                plugin::check_secrets(secrets, &use_case, role, &spec.secrets).await?;
+            }
+        }
         let validate = match self.load_plugin(source, &use_case, Role::Validate, secrets, &code).await? {
             Some(plugin) => Some(plugin.with_exports(&use_case, ValidatorPre::new)?),
             None => None,
@@ -97,7 +105,6 @@ impl Runtime {
             ))));
         }
         let settings = source.config(use_case, role)?;
-        plugin::check_secrets(secrets, use_case, role, &spec.secrets).await?;
         let pre = match code {
             Ok(code) => code.link(&self.inner, subject).await,
             Err(refused) => Err(refused),

@@ -1,6 +1,5 @@
 //! A plugin's outgoing HTTP: over the network to the origins that its manifest grants, or to a responder that replaces the network.
 
-mod address;
 mod connect;
 mod grant;
 mod hooks;
@@ -20,7 +19,7 @@ pub use wasmtime_wasi_http::Error as HttpError;
 /// The receiver of a call's outgoing requests.
 #[derive(Debug, Clone, Default)]
 pub enum Outgoing {
-    /// The network, for origins that the manifest's `allow-http` grants.
+    /// The network, for origins that the manifest's `allow-http` grants, at addresses that the operator allows.
     #[default]
     Granted,
     /// This responder, and never the network. `allow-http` is checked as well, so that a test finds a missing grant.

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 pub use cache::{Lifetime, Secrets};
-pub use env::EnvSecrets;
+pub use env::{EnvSecrets, SecretName};
 pub(crate) use mask::Mask;
 
 /// Values by name; cheap to clone.
@@ -29,16 +29,16 @@ pub trait SecretSource: Send + Sync {
     /// no value.
     async fn fetch(&self, use_case: &str, names: &[&str]) -> Result<BTreeMap<String, SecretString>, String>;
 
-    /// Returns the remedy for a name that does not exist, such as "set it in the environment of the host".
-    fn remedy(&self, use_case: &str, name: &str) -> String;
+    /// Returns why the source has no secret of this name, and the remedy, such as "is not set: set it in the environment of the host".
+    fn missing(&self, use_case: &str, name: &str) -> String;
 }
 
 /// A plugin cannot get a secret. The text names the secret and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// The source does not have the secret.
-    #[error("{name}, which is not set: {remedy}")]
-    Missing { name: String, remedy: String },
+    /// The source does not have the secret, or does not give it to use cases. `reason` has the remedy.
+    #[error("{name}, which {reason}")]
+    Missing { name: String, reason: String },
     /// The source could not be read.
     #[error("{}, which {reason}", names.join(", "))]
     Unavailable { names: Vec<String>, reason: String },
@@ -53,8 +53,8 @@ impl<F: Fn(&str) -> Option<String> + Send + Sync> SecretSource for Function<F> {
         Ok(names.iter().filter_map(|name| Some(((*name).to_owned(), (self.0)(name)?.into()))).collect())
     }
 
-    fn remedy(&self, _use_case: &str, _name: &str) -> String {
-        "give it a value".to_owned()
+    fn missing(&self, _use_case: &str, _name: &str) -> String {
+        "is not set: give it a value".to_owned()
     }
 }
 

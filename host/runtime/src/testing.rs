@@ -7,6 +7,7 @@ use bytes::Bytes;
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::{Job, ValidateInput};
 use postdate_core::use_case::MANIFEST_FILE;
+use postdate_egress::{Egress, Network};
 
 use crate::{LoadError, LoadedBundle, Options, Runtime, Secrets};
 
@@ -23,7 +24,9 @@ pub fn guest(name: &str) -> Vec<u8> {
 pub fn runtime() -> Runtime {
     static CACHE: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
     let cache = Some(CACHE.path().join("compiled"));
-    Runtime::new(Options { slots: 4, cache, ..Options::default() }).unwrap()
+    // Tests have their servers on loopback.
+    let network = Network::new(Egress::laptop(), Vec::new());
+    Runtime::new(Options { slots: 4, cache, network, ..Options::default() }).unwrap()
 }
 
 /// Returns a bundle of these guests, each as `NAME.wasm`. `manifest` is the manifest without its `name`.

@@ -113,7 +113,7 @@ impl<S: Objects> Versions<S> {
         let entry = statement.files.get(MANIFEST_FILE).ok_or_else(|| StoreError::Missing { location: location() })?;
         let content = self.file(name, version, MANIFEST_FILE, entry).await?;
         let text = std::str::from_utf8(&content).map_err(|_| StoreError::damaged(location(), "is not UTF-8"))?;
-        UseCase::parse(text).map_err(|error| StoreError::damaged(location(), format!("is not a manifest: {error}")))
+        UseCase::parse_stored(text).map_err(|error| StoreError::damaged(location(), format!("is not a manifest: {error}")))
     }
 
     /// Returns a file. Fails if it does not match the statement.

@@ -93,14 +93,16 @@ async fn secrets_of_secrets_manager_reach_plugins_are_rotated_and_shown_nowhere(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn variables_of_the_function_are_secrets_but_its_credentials_are_not() {
+async fn allowed_variables_of_the_function_are_secrets_and_its_credentials_are_not() {
     let mut options = options("env");
-    options.variables.push(("GRANTED".to_owned(), SECRET.to_owned()));
+    options
+        .variables
+        .extend([("GRANTED", SECRET), ("POSTDATE_ALLOW_SECRET", "GRANTED")].map(|(name, value)| (name.to_owned(), value.to_owned())));
     let scene = Scene::of(&format!("{}{RETRY}", granted()), options.clone()).await;
     assert_eq!(text(&seen(&scene).await, "result"), SECRET);
     assert_discreet(&scene);
     let scene = Scene::of(&granted().replace("GRANTED", "AWS_SECRET_ACCESS_KEY"), options).await;
     let list = scene.api.get("/use-cases").await.expect(200);
     let error = text(&list["useCases"][0], "error");
-    assert!(error.contains("AWS_SECRET_ACCESS_KEY, which is no secret of a plugin"), "{error}");
+    assert!(error.contains("AWS_SECRET_ACCESS_KEY, which this host gives to no use case"), "{error}");
 }

@@ -47,10 +47,15 @@ impl Builder {
         self
     }
 
-    /// Sets the API key of server and client.
+    /// Gives the server an environment variable that use cases may have as a secret.
+    pub fn secret(self, name: &str, value: &str) -> Self {
+        self.arguments(&["--allow-secret", name]).variable(name, value)
+    }
+
+    /// Sets the API key of server and client. Allows loopback, where the tests' receivers are, since a server with a key does not.
     pub fn key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
-        self.variable("POSTDATE_API_KEY", key)
+        self.variable("POSTDATE_API_KEY", key).variable("POSTDATE_ALLOW_EGRESS", "127.0.0.0/8,::1")
     }
 
     pub fn listen(mut self, address: &str) -> Self {

@@ -8,7 +8,11 @@ use super::tools::translated;
 use crate::harness::root;
 
 /// Variables that the code reads and the template does not set, each with the reason.
-const UNSET: [(&str, &str); 1] = [("POSTDATE_BASE_PATH", "the API's stage is $default, which adds nothing to a path")];
+const UNSET: [(&str, &str); 3] = [
+    ("POSTDATE_BASE_PATH", "the API's stage is $default, which adds nothing to a path"),
+    ("POSTDATE_ALLOW_SECRET", "the template sets no variable that a use case may have"),
+    ("POSTDATE_CA_FILE", "a file of a layer, which the template does not know"),
+];
 
 fn code() -> String {
     read(&root().join("host/aws/src")).into_iter().map(|source| source.text).collect()

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use postdate_core::arn::{Arn, is_fifo};
 use postdate_core::use_case::is_use_case_name;
+use postdate_egress::Egress;
 use postdate_logging::LogFilter;
-use postdate_runtime::Lifetime;
 use postdate_runtime::trust::Trust;
+use postdate_runtime::{Lifetime, SecretName};
 
 use super::{Backend, Config, ConfigError, ConfigErrors, Expected, HostAddress, SERVICES, SecretLocation, StoreLocation};
 
@@ -97,6 +98,21 @@ pub fn region(value: &str) -> Result<String, Expected> {
 fn url(value: &str) -> Result<String, Expected> {
     let good = value.parse::<http::Uri>().is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
     demand(good, value, "a URL such as http://127.0.0.1:5000")
+}
+
+pub fn egress(value: &str) -> Result<Egress, Expected> {
+    let form = "networks and addresses, separated by commas, and \"public\" for all public ones";
+    value.parse().map_err(|error: postdate_egress::EgressError| Expected { form, detail: Some(error.to_string()) })
+}
+
+pub fn files(value: &str) -> Result<Vec<PathBuf>, Expected> {
+    let files: Vec<PathBuf> = value.split(',').map(|path| PathBuf::from(path.trim())).collect();
+    if files.iter().all(|path| path.is_absolute()) { Ok(files) } else { Err(expected("absolute paths of files, separated by commas")) }
+}
+
+pub fn secret_names(value: &str) -> Result<Vec<SecretName>, Expected> {
+    let form = "names of variables, separated by commas";
+    value.split(',').map(|name| name.parse().map_err(|detail| Expected { form, detail: Some(detail) })).collect()
 }
 
 pub fn table(value: &str) -> Result<String, Expected> {
@@ -227,6 +243,11 @@ pub fn base_path(value: &str) -> Result<String, Expected> {
     let path = value.strip_suffix('/').unwrap_or(value);
     let good = path.is_empty() || (path.starts_with('/') && !path.contains("//") && is_of(path, 2..=255, "/-._~"));
     demand(good, path, "a path such as /v1, or / for none")
+}
+
+pub fn claim(value: &str) -> Result<String, Expected> {
+    let good = (1..=128).contains(&value.len()) && value.chars().all(|c| c.is_ascii_graphic());
+    demand(good, value, "the name of a claim, such as sub, scope or iam:userArn")
 }
 
 pub fn log_filter(value: &str) -> Result<LogFilter, Expected> {

@@ -34,6 +34,9 @@ fn optional_variables_have_the_documented_defaults() {
         prefetch: Vec::new(),
         secrets: SecretLocation::Environment,
         secrets_lifetime: Duration::from_mins(5),
+        allow_secret: Vec::new(),
+        allow_egress: Egress::default(),
+        ca_files: Vec::new(),
         target_arn: TARGET.into(),
         queue_url: None,
         hosts: BTreeMap::new(),
@@ -45,6 +48,7 @@ fn optional_variables_have_the_documented_defaults() {
         max_event_age: Duration::from_hours(1),
         retention: Duration::from_hours(720),
         base_path: None,
+        claims: CallerClaims::default(),
         log: "info".parse().unwrap(),
     };
     assert_eq!(config, expected);
@@ -54,6 +58,9 @@ fn optional_variables_have_the_documented_defaults() {
         "POSTDATE_PREFETCH",
         "POSTDATE_SECRETS",
         "POSTDATE_SECRETS_LIFETIME",
+        "POSTDATE_ALLOW_SECRET",
+        "POSTDATE_ALLOW_EGRESS",
+        "POSTDATE_CA_FILE",
         "POSTDATE_QUEUE_URL",
         "POSTDATE_HOSTS",
         "POSTDATE_SCHEDULER",
@@ -62,6 +69,8 @@ fn optional_variables_have_the_documented_defaults() {
         "POSTDATE_PREFIX",
         "POSTDATE_TOPIC_ARN",
         "POSTDATE_MAX_EVENT_AGE",
+        "POSTDATE_OWNER_CLAIM",
+        "POSTDATE_SCOPE_CLAIM",
         "POSTDATE_RETENTION",
         "POSTDATE_BASE_PATH",
         "POSTDATE_LOG",
@@ -79,6 +88,8 @@ fn every_variable_sets_its_field() {
         ("POSTDATE_PREFETCH", "orders, webhook"),
         ("POSTDATE_SECRETS", "ssm:/postdate/secrets/"),
         ("POSTDATE_SECRETS_LIFETIME", "1m"),
+        ("POSTDATE_ALLOW_EGRESS", "public,10.0.0.0/8"),
+        ("POSTDATE_CA_FILE", "/opt/ca.pem,/opt/other.pem"),
         ("POSTDATE_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/delay"),
         ("POSTDATE_HOSTS", r#"{"big":{"arn":"arn:aws:lambda:eu-west-1:123456789012:function:big"}}"#),
         ("POSTDATE_SCHEDULER", "scheduler"),
@@ -86,6 +97,8 @@ fn every_variable_sets_its_field() {
         ("POSTDATE_MAX_EVENT_AGE", "2h"),
         ("POSTDATE_RETENTION", "7d"),
         ("POSTDATE_BASE_PATH", "/v1/"),
+        ("POSTDATE_OWNER_CLAIM", "iam:userArn"),
+        ("POSTDATE_SCOPE_CLAIM", "scope"),
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:5000"),
         ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:5001"),
     ])
@@ -96,6 +109,8 @@ fn every_variable_sets_its_field() {
     assert_eq!(config.secrets_lifetime, Duration::from_mins(1));
     let in_manager = read(&[("POSTDATE_SECRETS", "secretsmanager:postdate/")]).unwrap();
     assert_eq!(in_manager.secrets, SecretLocation::SecretsManager { prefix: "postdate/".into() });
+    assert_eq!(config.allow_egress.to_string(), "public,10.0.0.0/8");
+    assert_eq!(config.ca_files, [PathBuf::from("/opt/ca.pem"), PathBuf::from("/opt/other.pem")]);
     assert_eq!(config.hosts["big"].queue_url, None);
     assert_eq!(
         config.scheduler,
@@ -103,6 +118,7 @@ fn every_variable_sets_its_field() {
     );
     assert_eq!((config.max_event_age, config.retention), (Duration::from_hours(2), Duration::from_hours(168)));
     assert_eq!(config.base_path.as_deref(), Some("/v1"));
+    assert_eq!(config.claims, CallerClaims { owner: Some("iam:userArn".into()), scopes: Some("scope".into()) });
     assert_eq!((config.endpoints["S3"].as_str(), config.endpoints["SQS"].as_str()), ("http://127.0.0.1:5001", "http://127.0.0.1:5000"));
     assert_eq!(read(&[("POSTDATE_BASE_PATH", "/")]).unwrap().base_path.as_deref(), Some(""));
     assert_eq!(
@@ -132,6 +148,9 @@ fn each_error_names_its_variable_and_the_expected_form() {
         ("POSTDATE_SECRETS", "secretsmanager:post*/", "secretsmanager:some/prefix/"),
         ("POSTDATE_SECRETS_LIFETIME", "0s", "from 1s to 24h"),
         ("POSTDATE_SECRETS_LIFETIME", "25h", "from 1s to 24h"),
+        ("POSTDATE_ALLOW_SECRET", "A,AWS_SECRET_ACCESS_KEY", "the host's own"),
+        ("POSTDATE_ALLOW_EGRESS", "vpc", "\"vpc\" is no network"),
+        ("POSTDATE_CA_FILE", "ca.pem", "absolute paths"),
         ("POSTDATE_TARGET_ARN", "postdate-target", "the ARN of a Lambda function"),
         ("POSTDATE_TARGET_ARN", "arn:aws:sqs:eu-west-1:123456789012:target", "the ARN of a Lambda function"),
         ("POSTDATE_TARGET_ARN", "arn:aws:lambda:eu-west-1:1:function:x", "the ARN of a Lambda function"),
@@ -150,6 +169,7 @@ fn each_error_names_its_variable_and_the_expected_form() {
         ("POSTDATE_MAX_EVENT_AGE", "25h", "from 60s to 24h"),
         ("POSTDATE_RETENTION", "30", "such as 30d"),
         ("POSTDATE_BASE_PATH", "v1", "a path such as /v1"),
+        ("POSTDATE_OWNER_CLAIM", "a b", "the name of a claim"),
         ("POSTDATE_LOG", "info,=", "a filter such as"),
     ] {
         check_error(variable, value, expected);

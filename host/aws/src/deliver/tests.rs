@@ -56,7 +56,7 @@ fn deliver(canned: &Canned) -> AwsDeliver {
     // `AwsFiring::new` does the same. An error means that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     AwsDeliver {
-        http: HttpDeliver::new(SystemClock).unwrap(),
+        http: HttpDeliver::new(SystemClock, postdate_egress::Network::default()).unwrap(),
         lambda: made(aws_sdk_lambda::Client::new(&sdk)),
         queues: made(aws_sdk_sqs::Client::new(&sdk)),
         topics: made(aws_sdk_sns::Client::new(&sdk)),

@@ -63,6 +63,8 @@ pub struct Head {
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     notice_of: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
@@ -88,6 +90,8 @@ struct Line {
     attempt: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
 }
 
 pub fn key_pk(use_case: &str, key: &str) -> String {
@@ -146,6 +150,7 @@ impl Head {
             waits_for: request.waiting.as_ref().map(|waiting| waiting.on.clone()),
             waits_since: request.waiting.as_ref().map(|waiting| waiting.since.timestamp_millis()),
             idempotency_hash: request.idempotency_hash.clone(),
+            owner: request.owner.clone(),
             notice_of: request.notice_of.map(|id| id.to_string()),
             idempotency_key: self.idempotency_key.clone(),
             history,
@@ -191,6 +196,7 @@ impl Head {
                 _ => None,
             },
             idempotency_hash: self.idempotency_hash.clone(),
+            owner: self.owner.clone(),
             notice_of: self.notice_of.as_ref().map(|id| id.parse().map_err(|_| self.broken("notice_of"))).transpose()?,
         })
     }
@@ -214,6 +220,7 @@ impl Line {
             status: entry.status.to_string(),
             attempt: entry.attempt,
             detail,
+            by: entry.by.clone(),
         }
     }
 
@@ -224,6 +231,7 @@ impl Line {
             status: self.status.parse().ok()?,
             attempt: self.attempt,
             detail: self.detail.clone(),
+            by: self.by.clone(),
         })
     }
 }

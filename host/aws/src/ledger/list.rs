@@ -16,7 +16,7 @@ use crate::ports::Backlog;
 const REGISTRY: &str = "use-cases";
 const JANITOR: &str = "janitor";
 /// Attributes of a head that a list shows. The others may have 380 KB: the result, the history.
-const LISTED: [&str; 17] = [
+const LISTED: [&str; 18] = [
     "pk",
     "use_case",
     "version",
@@ -34,16 +34,18 @@ const LISTED: [&str; 17] = [
     "waits_for",
     "waits_since",
     "notice_of",
+    "owner",
 ];
 /// Rows that one query reads. A page may take several queries.
 const ROWS_PER_QUERY: i32 = 200;
 
 impl DynamoLedger {
     pub(super) async fn list_page(&self, query: &Query) -> Result<Page, LedgerError> {
-        let names = match &query.use_case {
+        let mut names = match &query.use_case {
             Some(name) => vec![name.clone()],
             None => self.registered().await?,
         };
+        names.retain(|name| query.within.as_ref().is_none_or(|within| within.contains(name)));
         let mut requests = Vec::new();
         for name in names {
             requests.extend(self.list_one(&name, query).await?);
@@ -77,9 +79,17 @@ impl DynamoLedger {
             shown.push(format!("#{attribute}"));
         }
         call = call.projection_expression(shown.join(", "));
+        let mut filters = Vec::new();
         if let Some(status) = query.status {
-            call = call.filter_expression("#status = :status");
+            filters.push("#status = :status");
             values.extend([value(":status", status.as_str())]);
+        }
+        if let Some(owner) = &query.owner {
+            filters.push("#owner = :owner");
+            values.extend([value(":owner", owner)]);
+        }
+        if !filters.is_empty() {
+            call = call.filter_expression(filters.join(" AND "));
         }
         call = call.set_expression_attribute_values(Some(values));
         let mut found = Vec::new();

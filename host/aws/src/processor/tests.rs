@@ -207,6 +207,7 @@ fn processor() -> FakeProcessor {
         scheduler: TracedScheduler::default(),
         with_trace: TracedScheduler::with_trace,
         base_path: None,
+        claims: CallerClaims::default(),
         now: moment,
         new_id: |_| sample_id(1),
     }
@@ -246,4 +247,20 @@ async fn a_rejected_call_is_answered_with_a_problem_document() {
     *large.body_mut() = lambda_http::Body::Binary(vec![b' '; MAX_BODY_BYTES + 1]);
     let (status, _, document) = answer(&processor, large).await;
     assert_eq!((status, &document["code"]), (413, &Value::from("payload-too-large")));
+}
+
+#[tokio::test]
+async fn the_claims_of_the_authorizer_name_the_owner_and_the_scopes() {
+    let mut processor = processor();
+    processor.claims = CallerClaims { owner: Some("sub".to_owned()), scopes: None };
+    let (status, ..) = answer(&processor, event("http-jwt.json")).await;
+    let (stored, history) = processor.ledger.find(sample_id(1)).await.unwrap().expect("the request is stored");
+    assert_eq!((status, stored.owner.as_deref(), history[0].by.as_deref()), (202, Some("a1b2"), Some("a1b2")));
+    // The token of the sample has the scope `orders:write`, which is none of Postdate's.
+    processor.claims.scopes = Some("scope".to_owned());
+    let (status, _, document) = answer(&processor, event("http-jwt.json")).await;
+    assert_eq!((status, &document["code"], &document["scope"]), (403, &"missing-scope".into(), &"submit".into()));
+    processor.claims = CallerClaims { owner: Some("tenant".to_owned()), scopes: None };
+    let (status, _, document) = answer(&processor, event("http-jwt.json")).await;
+    assert_eq!((status, &document["code"]), (403, &"owner-unknown".into()));
 }

@@ -45,7 +45,7 @@ impl SecretSource for Parameters {
         Ok(values)
     }
 
-    fn remedy(&self, use_case: &str, name: &str) -> String {
-        format!("put it into SSM Parameter Store as the SecureString {}", full_name(&self.prefix, use_case, name))
+    fn missing(&self, use_case: &str, name: &str) -> String {
+        format!("is not set: put it into SSM Parameter Store as the SecureString {}", full_name(&self.prefix, use_case, name))
     }
 }

@@ -44,8 +44,8 @@ impl SecretSource for SecretsManager {
         Ok(values)
     }
 
-    fn remedy(&self, use_case: &str, name: &str) -> String {
-        format!("put it into {SERVICE} as the text of {}", full_name(&self.prefix, use_case, name))
+    fn missing(&self, use_case: &str, name: &str) -> String {
+        format!("is not set: put it into {SERVICE} as the text of {}", full_name(&self.prefix, use_case, name))
     }
 }
 

@@ -90,7 +90,7 @@ where
                 // Another writer changed the request between the read and the claim. Claim again.
                 Changed::Refused(request, _) if request.status == Status::Scheduled => {}
                 Changed::Refused(request, _) if request.status == Status::Failed && envelope.redrive => {
-                    self.ledger.change(id, Change::Retry, now).await?;
+                    self.ledger.change(id, Change::Retry { by: None }, now).await?;
                 }
                 Changed::Refused(request, _) => {
                     self.clean(envelope).await;

@@ -31,7 +31,7 @@ async fn an_early_delivery_is_parked_in_the_queue_or_gets_a_rule() {
     assert_eq!(firing.timing(), ["schedule here at 60"]);
     assert_eq!(firing.status().await, Status::Scheduled);
     // The envelope has the due time, so an early delivery does not read the ledger.
-    firing.ledger.0.change(sample_id(1), Change::Cancel, moment()).await.unwrap();
+    firing.ledger.0.change(sample_id(1), Change::Cancel { by: None }, moment()).await.unwrap();
     assert_eq!(firing.fire_at(&envelope, 20).await, "Early");
     assert_eq!(firing.timing(), ["park 1 for 40 s"]);
 }
@@ -81,7 +81,7 @@ async fn the_rule_of_a_request_unknown_to_the_ledger_is_deleted() {
 async fn a_cancelled_request_never_runs() {
     let firing = firing(Ok(None));
     let envelope = accepted(&firing).await;
-    firing.ledger.0.change(sample_id(1), Change::Cancel, moment()).await.unwrap();
+    firing.ledger.0.change(sample_id(1), Change::Cancel { by: None }, moment()).await.unwrap();
     assert_eq!(firing.fire_at(&envelope, 60).await, "Ended(Cancelled)");
     assert_eq!(firing.timing(), ["clean postdate-orders-1"]);
 }

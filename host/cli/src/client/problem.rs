@@ -76,6 +76,13 @@ impl ProblemReport {
         let id = text_of(&self.json, "correlationId");
         Some(match code {
             "unauthorized" => "give the server's key with POSTDATE_API_KEY or --api-key".to_owned(),
+            "key-expired" => "ask the operator of the server for a new key (`postdate api-key new`)".to_owned(),
+            "missing-scope" => format!(
+                "use a key that has the scope {}, or ask the operator for one (`postdate api-key new NAME --may …`)",
+                text_of(&self.json, "scope")
+            ),
+            "use-case-not-permitted" => "use a key for this use case; the names that this key sees: `postdate use-case list`".to_owned(),
+            "too-many-failures" => "correct the key, and try again in a few seconds".to_owned(),
             "unknown-use-case" => "see the names with `postdate use-case list`".to_owned(),
             "use-case-broken" => "see the reason with `postdate use-case list`".to_owned(),
             "unknown-request" => "see the ids with `postdate request list`".to_owned(),
@@ -92,7 +99,7 @@ impl ProblemReport {
                 )
             }
             "not-scheduled" | "not-failed" => format!("see the request's status with `postdate request get {id}`"),
-            "idempotency-key-reused" => {
+            "idempotency-key-reused" | "idempotency-key-cancelled" => {
                 format!(
                     "use a new key for a new request; see the first request with `postdate request get {}`",
                     text_of(&self.json, "first")

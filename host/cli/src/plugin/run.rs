@@ -13,7 +13,7 @@ use postdate_cases::call::{Called, CaseCall};
 use postdate_cases::compare::PluginAnswer;
 use postdate_core::plugin::{Problem, Role};
 use postdate_core::time::parse_time;
-use postdate_runtime::{EnvSecrets, Lifetime, LogLine, Outgoing, SecretSource, Secrets, read_bundle_dir};
+use postdate_runtime::{EnvSecrets, Lifetime, LogLine, Outgoing, SecretName, SecretSource, Secrets, read_bundle_dir};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -27,7 +27,8 @@ Examples:
   postdate plugin run validate use-cases/orders --body '{\"item\":\"book\",\"quantity\":2}'
   postdate plugin run process use-cases/webhook --body event.json --attempt 2
 
-A processor sends real requests, to the origins in allow-http. Secrets come from the environment.
+A processor sends real requests, to the origins in allow-http. Secrets come from the environment: those
+that begin with SECRET_, and those of --allow-secret.
 The instructions are those of the plugin's WebAssembly from its start to its answer, without the host's work.
 Code that counts instructions is slower than on a server, and so is the time shown.
 The exit code is 0 only for an acceptance or a result.";
@@ -62,6 +63,11 @@ pub struct Run {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     now: Option<DateTime<Utc>>,
 
+    /// Environment variables that the plugin may have as secrets, besides those that begin with SECRET_; separated by commas, or given
+    /// more than once
+    #[arg(long, env = "POSTDATE_ALLOW_SECRET", value_name = "NAME", value_delimiter = ',')]
+    allow_secret: Vec<SecretName>,
+
     /// Print the result as one JSON document
     #[arg(long)]
     json: bool,
@@ -86,7 +92,7 @@ pub async fn run(arguments: Run, limits: Limits) -> anyhow::Result<ExitCode> {
         Which::Process => Role::Process,
     };
     let granted = use_case.plugin(role).map(|spec| spec.secrets.clone()).unwrap_or_default();
-    let secrets = Secrets::new(OnlyGranted(granted), Lifetime::default());
+    let secrets = Secrets::new(OnlyGranted { granted, environment: EnvSecrets::allowing(arguments.allow_secret) }, Lifetime::default());
     let call = CaseCall {
         role,
         id: uuid::Uuid::now_v7().to_string(),
@@ -106,19 +112,22 @@ pub async fn run(arguments: Run, limits: Limits) -> anyhow::Result<ExitCode> {
 
 /// Secrets of the environment for the plugin that is called. Every secret of the other plugin is empty, so that it need not be
 /// set.
-struct OnlyGranted(Vec<String>);
+struct OnlyGranted {
+    granted: Vec<String>,
+    environment: EnvSecrets,
+}
 
 #[async_trait]
 impl SecretSource for OnlyGranted {
     async fn fetch(&self, use_case: &str, names: &[&str]) -> Result<BTreeMap<String, SecretString>, String> {
-        let (own, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| self.0.iter().any(|own| own == *name));
-        let mut values = EnvSecrets.fetch(use_case, &own).await?;
+        let (own, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| self.granted.iter().any(|own| own == *name));
+        let mut values = self.environment.fetch(use_case, &own).await?;
         values.extend(others.into_iter().map(|name| (name.to_owned(), SecretString::default())));
         Ok(values)
     }
 
-    fn remedy(&self, use_case: &str, name: &str) -> String {
-        EnvSecrets.remedy(use_case, name)
+    fn missing(&self, use_case: &str, name: &str) -> String {
+        self.environment.missing(use_case, name)
     }
 }
 

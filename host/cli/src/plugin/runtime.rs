@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
+use postdate_egress::{Egress, Network};
 use postdate_runtime::{Compiling, Metering, Options, Progress, Runtime, RuntimeError};
 
 use crate::compiler::Limits;
@@ -23,8 +24,10 @@ pub fn metered_runtime(limits: Limits) -> Result<Runtime, RuntimeError> {
 }
 
 fn new(limits: Limits, metering: Metering) -> Result<Runtime, RuntimeError> {
-    let options =
-        Options { slots: 1, cache: cache_dir(), compiler: limits.compiler(), progress: progress(), metering, ..Options::default() };
+    // The user of this machine runs the plugin, as on a server that only this machine reaches.
+    let network = Network::new(Egress::laptop(), Vec::new());
+    let compiler = limits.compiler();
+    let options = Options { slots: 1, cache: cache_dir(), compiler, progress: progress(), metering, network, ..Options::default() };
     match Runtime::new(options.clone()) {
         Err(RuntimeError::Cache(error)) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "cannot use the cache; plugins are compiled each time");

@@ -53,6 +53,7 @@ pub fn request(answer: &str, document: &Value) -> String {
         row("attempts", text_of(document, "attempts")),
     ];
     for (label, member) in [
+        ("owner", "owner"),
         ("next attempt", "nextAttemptAt"),
         ("waits for", "waitsFor"),
         ("finished", "finishedAt"),
@@ -79,7 +80,9 @@ fn history_row(line: &Value) -> Vec<String> {
         None | Some(0) => String::new(),
         Some(attempt) => format!("attempt {attempt}"),
     };
-    vec![text_of(line, "at"), text_of(line, "event"), attempt, text_of(line, "detail")]
+    let by = line["by"].as_str().map(|name| format!("by {}", printable(name)));
+    let more: Vec<String> = by.into_iter().chain([text_of(line, "detail")]).filter(|text| !text.is_empty()).collect();
+    vec![text_of(line, "at"), text_of(line, "event"), attempt, more.join(", ")]
 }
 
 /// Returns requests as a table, with a heading for the first page. All pages have the same column widths, unless a name is

@@ -164,6 +164,9 @@ fn types_and_schema_agree_on_values() {
         check_manifest(&plugin(&format!("secrets = [{}]", names.join(","))), good);
     }
     check_manifest(&plugin("headers = ['x-a']"), false);
+    for (name, good) in [("x-a", true), ("X-A", false), ("authorization", false), ("cookie", false), ("x-api-key", false)] {
+        check_manifest(&format!("[validate]\nplugin = 'p'\nheaders = ['{name}']\n[process]\nplugin = 'p'"), good);
+    }
     check_manifest("[validate]\nplugin = 'p'\nallow-http = ['https://h']\n[process]\nplugin = 'p'", false);
     check_manifest("[process]\nplugin = 'a/b.wasm'", false);
     check_manifest("[targets]\nA = { kind = 'http', url = 'http://h/' }", false);

@@ -33,7 +33,7 @@ impl Banner {
             data: options.data.display().to_string(),
             use_cases: options.use_cases.display().to_string(),
             clock: options.test_clock.map(clock_text),
-            has_key: options.api_key.is_some(),
+            has_key: options.api_key.is_some() || options.keys_file.is_some(),
             example: example(&options.use_cases),
         }
     }

@@ -119,6 +119,9 @@ async fn needed_on_server(client: &Client, name: &str) -> anyhow::Result<BTreeSe
             query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
             let answer = client.call(HttpCall { path: &["requests"], query: &query, ..HttpCall::default() }).await;
             let page = answer.context(CANNOT_READ)?.json;
+            if let Some(owner) = page["onlyOwner"].as_str() {
+                bail!("the API key sees the requests of {owner:?} only, and others may need old versions: use a key with --sees all");
+            }
             for request in page["requests"].as_array().into_iter().flatten() {
                 let version = request["version"].as_str().context("the server's list of requests has no versions")?;
                 needed.insert(version.to_owned());

@@ -58,6 +58,7 @@ fn submission(n: u64, body: &str) -> Submission {
         use_case: "orders".to_owned(),
         received_at: moment(),
         idempotency_key: None,
+        owner: None,
         headers: Vec::new(),
         caller: Vec::new(),
         body: Bytes::copy_from_slice(body.as_bytes()),
@@ -148,9 +149,11 @@ fn error_of_an_unknown_alias_lists_the_known_ones() {
 }
 
 #[test]
-fn the_validator_sees_the_request_and_only_the_headers_that_are_listed() {
+fn the_validator_sees_the_request_and_only_listed_headers_without_credentials() {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let bundle = FakeBundle::new("v1", ORDERS).on_validate({
+    // A version that was stored before the check of a manifest refused credentials.
+    let stored = ORDERS.replace("\"x-signature\"", "\"x-signature\", \"authorization\", \"cookie\"");
+    let bundle = FakeBundle::new("v1", &stored).on_validate({
         let seen = Arc::clone(&seen);
         move |input| {
             seen.lock().unwrap().push(input);
@@ -161,7 +164,12 @@ fn the_validator_sees_the_request_and_only_the_headers_that_are_listed() {
     let body = "{ \"b\": 1.0, \"a\": 10000000000000000000001,\n\"target\": \"hook\", \"delay\": \"PT1S\" }";
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let submission = Submission {
-        headers: vec![pair("authorization", "Bearer secret"), pair("x-signature", "abc")],
+        headers: vec![
+            pair("authorization", "Bearer secret"),
+            pair("cookie", "session=secret"),
+            pair("x-signature", "abc"),
+            pair("x-other", "def"),
+        ],
         caller: vec![pair("sub", "alice")],
         ..submission(1, body)
     };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::read::unknown;
 use super::submit::check_body;
-use super::{Answer, Api, ApiError, document};
+use super::{Answer, Api, ApiError, ApiRequest, document};
 use crate::accept::Rejection;
 use crate::arm::{arm, is_direct};
 use crate::id::CorrelationId;
@@ -23,7 +23,8 @@ where
     L: Intake + Requests + Changes,
     S: Scheduler,
 {
-    pub(super) async fn move_request(&self, now: DateTime<Utc>, id: CorrelationId, request: &Request<Bytes>) -> Result<Answer, ApiError> {
+    pub(super) async fn move_request(&self, call: &ApiRequest, id: CorrelationId, request: &Request<Bytes>) -> Result<Answer, ApiError> {
+        let now = call.now;
         check_body(request.headers(), request.body())?;
         let body: Value = serde_json::from_slice(request.body()).map_err(|error| Rejection::NotJson(error.to_string()))?;
         let Value::Object(fields) = body else { return Err(Rejection::NotAnObject.into()) };
@@ -33,7 +34,7 @@ where
             return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not-changeable", detail).with("pointer", json!(pointer)));
         }
         let to = time::trigger_of(&fields, now)?;
-        let (found, _) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
+        let (found, _) = self.find_seen(call, id).await?;
         if is_direct(&self.use_cases, &found).await? {
             not_handed_over(&found, now)?;
         }
@@ -42,7 +43,7 @@ where
             None => Schedule::default().max_ahead,
         };
         time::check_window(to, now, max_ahead)?;
-        let moved = self.change(id, Change::Move(to), now).await?;
+        let moved = self.change(id, Change::Move { to, by: call.caller.name.clone() }, now).await?;
         if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &moved).await {
             return Err(self.move_back(&found, to, now, error.into()).await);
         }
@@ -51,8 +52,7 @@ where
 
     /// Deletes the rule of a direct request before the cancellation is answered, since no claim keeps such a rule from firing. Returns the
     /// request whose rule was deleted, or `None` for a request that is not direct or not scheduled.
-    async fn disarm_direct(&self, id: CorrelationId, now: DateTime<Utc>) -> Result<Option<request::Request>, ApiError> {
-        let (request, _) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
+    async fn disarm_direct(&self, request: request::Request, now: DateTime<Utc>) -> Result<Option<request::Request>, ApiError> {
         if request.status != request::Status::Scheduled || !is_direct(&self.use_cases, &request).await? {
             return Ok(None);
         }
@@ -99,9 +99,11 @@ where
         }
     }
 
-    pub(super) async fn cancel_request(&self, now: DateTime<Utc>, id: CorrelationId) -> Result<Answer, ApiError> {
-        let disarmed = self.disarm_direct(id, now).await?;
-        let cancelled = match (self.ledger.change(id, Change::Cancel, now).await, disarmed) {
+    pub(super) async fn cancel_request(&self, call: &ApiRequest, id: CorrelationId) -> Result<Answer, ApiError> {
+        let now = call.now;
+        let (found, _) = self.find_seen(call, id).await?;
+        let disarmed = self.disarm_direct(found, now).await?;
+        let cancelled = match (self.ledger.change(id, Change::Cancel { by: call.caller.name.clone() }, now).await, disarmed) {
             (Err(error), Some(request)) => return Err(self.arm_again(&request, error.into()).await),
             (changed, _) => done(id, changed?)?,
         };
@@ -112,8 +114,9 @@ where
         Ok(self.changed(StatusCode::OK, &cancelled))
     }
 
-    pub(super) async fn retry_request(&self, now: DateTime<Utc>, id: CorrelationId) -> Result<Answer, ApiError> {
-        let again = self.change(id, Change::Retry, now).await?;
+    pub(super) async fn retry_request(&self, call: &ApiRequest, id: CorrelationId) -> Result<Answer, ApiError> {
+        self.find_seen(call, id).await?;
+        let again = self.change(id, Change::Retry { by: call.caller.name.clone() }, call.now).await?;
         let mut answer = self.changed(StatusCode::ACCEPTED, &again);
         // If scheduling fails, the host's search for overdue requests finds the request.
         if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &again).await {

@@ -22,6 +22,9 @@ fn details(request: &Request) -> Document {
     let mut document = outcome_document(request);
     document["receivedAt"] = json!(rfc3339(request.received_at));
     document["version"] = json!(request.version);
+    if let Some(owner) = &request.owner {
+        document["owner"] = json!(owner);
+    }
     if request.due_at != request.trigger_at && request.finished_at.is_none() {
         document["nextAttemptAt"] = json!(rfc3339(request.due_at));
     }
@@ -60,6 +63,9 @@ fn history_line(entry: &HistoryEntry) -> Value {
     let mut line = json!({ "at": rfc3339(entry.at), "event": entry.event, "status": entry.status, "attempt": entry.attempt });
     if let Some(detail) = &entry.detail {
         line["detail"] = json!(detail);
+    }
+    if let Some(by) = &entry.by {
+        line["by"] = json!(by);
     }
     line
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::json_response;
 use crate::accept::Rejection;
+use crate::access::Denied;
 use crate::arm::ArmError;
 use crate::id::CorrelationId;
 use crate::ports::{LedgerError, ScheduleError};
@@ -20,6 +21,8 @@ struct Parts {
     status: StatusCode,
     code: &'static str,
     detail: String,
+    /// Reason for the log, where the detail must not tell it.
+    cause: Option<String>,
     /// Further members: `problems`, `targets`, `pointer`.
     members: Map<String, Value>,
     header: Option<(HeaderName, HeaderValue)>,
@@ -29,7 +32,7 @@ struct Parts {
 
 impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self(Box::new(Parts { status, code, detail: detail.into(), members: Map::new(), header: None, about: None }))
+        Self(Box::new(Parts { status, code, detail: detail.into(), cause: None, members: Map::new(), header: None, about: None }))
     }
 
     /// Returns the error for a body larger than [`super::MAX_BODY_BYTES`].
@@ -56,6 +59,13 @@ impl ApiError {
         self
     }
 
+    /// Sets the reason that only the log shows.
+    #[must_use]
+    fn because(mut self, cause: String) -> Self {
+        self.0.cause = Some(cause);
+        self
+    }
+
     /// Replaces the detail.
     #[must_use]
     pub fn detailed(mut self, detail: String) -> Self {
@@ -76,10 +86,10 @@ impl ApiError {
 
     /// Returns the answer. `call` is the correlation id of the call, for an error that is about no request.
     pub fn into_response(self, call: CorrelationId) -> Response<Bytes> {
-        let Parts { status, code, detail, members, header, about } = *self.0;
+        let Parts { status, code, detail, cause, members, header, about } = *self.0;
         let id = about.unwrap_or(call);
         if status.is_server_error() {
-            tracing::error!(correlation_id = %id, code, detail, "call failed");
+            tracing::error!(correlation_id = %id, code, detail, cause, "call failed");
         } else {
             // Do not log the detail, which may quote the client's input.
             tracing::info!(correlation_id = %id, code, status = status.as_u16(), "call refused");
@@ -103,6 +113,16 @@ impl ApiError {
     }
 }
 
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        let forbidden = |code| Self::new(StatusCode::FORBIDDEN, code, denied.to_string());
+        match &denied {
+            Denied::Scope { scope, .. } => forbidden("missing-scope").with("scope", json!(scope.as_str())),
+            Denied::UseCase { use_case, .. } => forbidden("use-case-not-permitted").with("useCase", json!(use_case)),
+        }
+    }
+}
+
 impl From<TimeError> for ApiError {
     fn from(error: TimeError) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), error.to_string())
@@ -112,10 +132,12 @@ impl From<TimeError> for ApiError {
 impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         match error {
-            LedgerError::Unavailable(_) => unavailable("ledger-unavailable", error.to_string(), 1),
-            LedgerError::Full(_) => unavailable("ledger-full", error.to_string(), FULL_RETRY_SECONDS),
-            LedgerError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", error.to_string()),
-            LedgerError::Failed(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ledger-failed", error.to_string()),
+            LedgerError::Unavailable(_) => unavailable("ledger-unavailable", error.for_clients(), 1).because(error.to_string()),
+            LedgerError::Full(_) => unavailable("ledger-full", error.for_clients(), FULL_RETRY_SECONDS).because(error.to_string()),
+            LedgerError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", error.for_clients()),
+            LedgerError::Failed(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ledger-failed", error.for_clients()).because(error.to_string())
+            }
         }
     }
 }
@@ -180,6 +202,9 @@ impl From<Rejection> for ApiError {
             }
             Rejection::BadAcceptance { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "validator-answer-unusable", detail),
             Rejection::KeyReused { first } => Self::new(StatusCode::CONFLICT, "idempotency-key-reused", detail).with("first", json!(first)),
+            Rejection::KeyCancelled { first } => {
+                Self::new(StatusCode::CONFLICT, "idempotency-key-cancelled", detail).with("first", json!(first))
+            }
             Rejection::Ledger(error) => error.into(),
             Rejection::Schedule(error) => error.into(),
             Rejection::MayRun { id, cause } => Self::from(*cause).detailed(detail).with("mayRun", json!(true)).about(id),

@@ -7,11 +7,11 @@ use http::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::{Answer, Api, ApiError, document};
+use super::{Answer, Api, ApiError, ApiRequest, document};
 use crate::id::CorrelationId;
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
-use crate::request::{Cursor, Query, Status};
-use crate::time::parse_time;
+use crate::request::{Cursor, HistoryEntry, Query, Request, Status};
+use crate::time::{LATEST, parse_time};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 500;
@@ -25,14 +25,24 @@ where
     L: Intake + Requests + Changes,
     S: Scheduler,
 {
-    pub(super) async fn get_request(&self, id: CorrelationId) -> Result<Answer, ApiError> {
-        let (request, history) = self.ledger.find(id).await?.ok_or_else(|| unknown(id))?;
+    pub(super) async fn get_request(&self, call: &ApiRequest, id: CorrelationId) -> Result<Answer, ApiError> {
+        let (request, history) = self.find_seen(call, id).await?;
         let body = document::full(&request, &history, &self.path_of(id));
         Ok(Answer { status: StatusCode::OK, id, body, location: None })
     }
 
-    pub(super) async fn list_requests(&self, call: CorrelationId, query: Option<&str>) -> Result<Answer, ApiError> {
-        let page = self.ledger.list(parse_query(query.unwrap_or_default())?).await?;
+    /// Returns a request that the caller sees. Any other request is unknown, in the same words as one that does not exist.
+    pub(super) async fn find_seen(&self, call: &ApiRequest, id: CorrelationId) -> Result<(Request, Vec<HistoryEntry>), ApiError> {
+        self.ledger.find(id).await?.filter(|(request, _)| call.caller.sees(request)).ok_or_else(|| unknown(id))
+    }
+
+    pub(super) async fn list_requests(&self, call: &ApiRequest, query: Option<&str>) -> Result<Answer, ApiError> {
+        let query = Query {
+            within: call.caller.use_cases.as_ref().map(|names| names.iter().cloned().collect()),
+            owner: call.caller.only_owner().map(str::to_owned),
+            ..parse_query(query.unwrap_or_default())?
+        };
+        let page = self.ledger.list(query).await?;
         let (mut requests, mut next, mut bytes): (Vec<Value>, _, _) = (Vec::new(), page.next, 0);
         let mut last = None;
         for request in &page.requests {
@@ -46,10 +56,13 @@ where
             last = Some(request.place());
         }
         let mut body = json!({ "requests": requests });
+        if let Some(owner) = call.caller.only_owner() {
+            body["onlyOwner"] = json!(owner);
+        }
         if let Some(next) = next {
             body["nextCursor"] = json!(encode_cursor(next));
         }
-        Ok(Answer { status: StatusCode::OK, id: call, body: body.into(), location: None })
+        Ok(Answer { status: StatusCode::OK, id: call.id, body: body.into(), location: None })
     }
 }
 
@@ -100,7 +113,8 @@ fn encode_cursor(cursor: Cursor) -> String {
 fn decode_cursor(text: &str) -> Option<Cursor> {
     let plain = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (millis, id) = plain.split_once('/')?;
-    Some(Cursor { trigger_at: DateTime::from_timestamp_millis(millis.parse().ok()?)?, id: id.parse().ok()? })
+    let trigger_at = DateTime::from_timestamp_millis(millis.parse().ok()?).filter(|at| *at <= LATEST)?;
+    Some(Cursor { trigger_at, id: id.parse().ok()? })
 }
 
 #[cfg(test)]

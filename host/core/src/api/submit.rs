@@ -17,15 +17,17 @@ where
     S: Scheduler,
 {
     pub(super) async fn submit(&self, call: ApiRequest, use_case: &str, request: Request<Bytes>) -> Result<Answer, ApiError> {
+        call.caller.require_use_case(use_case)?;
         let (parts, body) = request.into_parts();
         check_body(&parts.headers, &body)?;
         let submission = Submission {
             id: call.id,
             use_case: use_case.to_owned(),
             received_at: call.now,
-            idempotency_key: idempotency_key(&parts.headers)?,
+            idempotency_key: idempotency_key(&parts.headers)?.map(|key| call.caller.stored_key(key)),
+            owner: call.caller.name,
             headers: readable(&parts.headers),
-            caller: call.caller,
+            caller: call.claims,
             body,
         };
         let accepted = accept(&self.use_cases, &self.ledger, &self.scheduler, submission).await?;
@@ -33,6 +35,7 @@ where
         tracing::info!(
             correlation_id = %request.id,
             use_case = request.use_case,
+            owner = request.owner,
             trigger_at = %request.trigger_at,
             replayed = accepted.replayed,
             "accepted"

@@ -1,18 +1,20 @@
 //! Tests of the whole API over fakes: bytes in, bytes out.
 
+mod access;
 mod change;
 mod errors;
 mod read;
 mod submit;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderMap, Request, Response};
 use serde_json::Value;
 
-use super::{Api, ApiKey, ApiRequest, CORRELATION_HEADER};
+use super::{Api, ApiRequest, CORRELATION_HEADER};
+use crate::access::Caller;
 use crate::fire::Firing;
 use crate::id::CorrelationId;
 use crate::ports::{Aftercare, ScheduleError};
@@ -41,6 +43,7 @@ struct Client {
     api: Api<FakeUseCases, MemoryLedger, RecordingScheduler>,
     calls: Cell<u64>,
     now: Cell<DateTime<Utc>>,
+    caller: RefCell<Caller>,
 }
 
 /// A parsed answer.
@@ -59,19 +62,18 @@ impl Client {
             use_cases: FakeUseCases::of(bundle),
             ledger: MemoryLedger::default(),
             scheduler: RecordingScheduler::default(),
-            key: None,
             base_path: String::new(),
         };
-        Self { api, calls: Cell::new(0), now: Cell::new(moment()) }
+        Self { api, calls: Cell::new(0), now: Cell::new(moment()), caller: RefCell::new(Caller::everything()) }
     }
 
     fn of_orders() -> Self {
         Self::new(FakeBundle::new("v1", ORDERS))
     }
 
-    fn with_key(mut self, key: &str) -> Self {
-        self.api.key = ApiKey::new(key);
-        self
+    /// Makes the following calls those of `caller`.
+    fn acts_as(&self, caller: &Caller) {
+        self.caller.replace(caller.clone());
     }
 
     fn advance(&self, seconds: i64) {
@@ -82,7 +84,8 @@ impl Client {
     #[track_caller]
     fn send(&self, request: Request<Bytes>) -> Reply {
         self.calls.set(self.calls.get() + 1);
-        let call = ApiRequest { id: sample_id(self.calls.get()), now: self.now.get(), caller: Vec::new() };
+        let call =
+            ApiRequest { id: sample_id(self.calls.get()), now: self.now.get(), caller: self.caller.borrow().clone(), claims: Vec::new() };
         let reply = Reply::read(block_on(self.api.answer(call, request)));
         let content_type = if reply.status < 400 { "application/json" } else { "application/problem+json" };
         assert_eq!(reply.header("content-type"), content_type);

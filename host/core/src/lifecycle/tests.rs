@@ -68,10 +68,10 @@ fn check(change: &Change, expected: [&str; 5]) {
 #[test]
 fn each_change_is_allowed_only_in_its_states() {
     let not_scheduled = "NotScheduled";
-    check(&Change::Cancel, ["cancelled → cancelled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
-    check(&Change::Move(at(500)), ["moved → scheduled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
+    check(&Change::Cancel { by: None }, ["cancelled → cancelled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
+    check(&Change::Move { to: at(500), by: None }, ["moved → scheduled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
     check(&claim(), ["started → running", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
-    check(&Change::Retry, ["NotFailed", "NotFailed", "NotFailed", "retried → scheduled", "NotFailed"]);
+    check(&Change::Retry { by: None }, ["NotFailed", "NotFailed", "NotFailed", "retried → scheduled", "NotFailed"]);
     let abort = Change::Abort { reason: "no more rules".to_owned() };
     check(&abort, ["cancelled → cancelled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
 }
@@ -101,7 +101,7 @@ fn a_claim_is_refused_before_the_request_is_due() {
 
 #[test]
 fn a_moved_request_is_due_at_its_new_time_and_keeps_its_first() {
-    let (moved, entry) = apply(&request(Status::Scheduled), &Change::Move(at(500)), at(10)).unwrap();
+    let (moved, entry) = apply(&request(Status::Scheduled), &Change::Move { to: at(500), by: None }, at(10)).unwrap();
     assert_eq!((moved.trigger_at, moved.due_at, moved.first_trigger_at), (at(500), at(500), at(60)));
     assert_eq!(entry.detail.as_deref(), Some("to 2027-01-01T00:08:20.000Z"));
     assert_eq!(apply(&moved, &claim(), at(499)).unwrap_err(), Refusal::NotDue);
@@ -110,11 +110,11 @@ fn a_moved_request_is_due_at_its_new_time_and_keeps_its_first() {
 #[test]
 fn move_back_restores_the_times_unless_another_move_came_after() {
     let waiting = Request { due_at: at(90), ..request(Status::Scheduled) };
-    let (moved, _) = apply(&waiting, &Change::Move(at(500)), at(10)).unwrap();
+    let (moved, _) = apply(&waiting, &Change::Move { to: at(500), by: None }, at(10)).unwrap();
     let back = Change::MoveBack { from: at(500), trigger_at: waiting.trigger_at, due_at: waiting.due_at };
     let (as_before, entry) = apply(&moved, &back, at(11)).unwrap();
     assert_eq!((as_before, entry.detail.as_deref()), (waiting, Some("back to 2027-01-01T00:01:00.000Z")));
-    let (again, _) = apply(&moved, &Change::Move(at(600)), at(11)).unwrap();
+    let (again, _) = apply(&moved, &Change::Move { to: at(600), by: None }, at(11)).unwrap();
     assert_eq!(apply(&again, &back, at(12)).unwrap_err(), Refusal::MovedSince);
 }
 
@@ -140,7 +140,7 @@ fn last_failure_is_recorded() {
 #[test]
 fn retry_by_hand_resets_failures_and_interruptions_but_not_attempts() {
     let spent = Request { interruptions: 4, failures: 5, ..request(Status::Failed) };
-    let (again, _) = apply(&spent, &Change::Retry, at(100)).unwrap();
+    let (again, _) = apply(&spent, &Change::Retry { by: None }, at(100)).unwrap();
     assert_eq!((again.failures, again.interruptions, again.attempts), (0, 0, 2));
     assert_eq!((again.due_at, again.finished_at), (at(100), None));
 }
@@ -249,7 +249,7 @@ fn wait_is_over_when_an_attempt_ends_or_the_request_is_moved() {
     for change in [finish(4, retry()), finish(4, succeeded()), release(4)] {
         assert_eq!(apply(&running, &change, at(201)).unwrap().0.waiting, None, "{change:?}");
     }
-    for change in [Change::Move(at(500)), Change::Cancel] {
+    for change in [Change::Move { to: at(500), by: None }, Change::Cancel { by: None }] {
         assert_eq!(apply(&waiting, &change, at(201)).unwrap().0.waiting, None, "{change:?}");
     }
 }

@@ -23,7 +23,7 @@ impl FakeBundle {
     /// # Panics
     /// If the manifest is not valid.
     pub fn new(version: &str, manifest: &str) -> Self {
-        let use_case = UseCase::parse(manifest).unwrap_or_else(|error| panic!("the test's manifest is not valid: {error}"));
+        let use_case = UseCase::parse_stored(manifest).unwrap_or_else(|error| panic!("the test's manifest is not valid: {error}"));
         Self {
             use_case,
             version: version.to_owned(),

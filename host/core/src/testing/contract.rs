@@ -35,6 +35,7 @@ pub async fn ledger_contract(ledger: &(impl Intake + Requests + Changes)) {
     lists::filters_select(ledger).await;
     lists::pages_are_in_order_without_gaps_or_repeats(ledger).await;
     lists::a_moved_request_is_listed_at_its_new_time(ledger).await;
+    lists::owners_and_permitted_use_cases_select(ledger).await;
     lists::notices_are_not_listed(ledger).await;
 }
 

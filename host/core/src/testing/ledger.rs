@@ -143,6 +143,8 @@ impl Requests for MemoryLedger {
 fn selects(query: &Query, request: &Request) -> bool {
     request.notice_of.is_none()
         && query.use_case.as_ref().is_none_or(|name| *name == request.use_case)
+        && query.within.as_ref().is_none_or(|names| names.contains(&request.use_case))
+        && query.owner.as_ref().is_none_or(|owner| Some(owner) == request.owner.as_ref())
         && query.status.is_none_or(|status| status == request.status)
         && query.from.is_none_or(|from| request.trigger_at >= from)
         && query.to.is_none_or(|to| request.trigger_at < to)

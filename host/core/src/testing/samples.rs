@@ -51,6 +51,7 @@ pub fn new_request(id: CorrelationId, use_case: &str, trigger_at: DateTime<Utc>)
         failure: None,
         waiting: None,
         idempotency_hash: None,
+        owner: None,
         notice_of: None,
     };
     NewRequest { request, idempotency_key: None, body: r#"{"n":1}"#.to_owned() }

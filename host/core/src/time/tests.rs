@@ -65,9 +65,59 @@ fn dates_follow_the_calendar() {
     check_at("2027-04-31T00:00:00Z", "trigger-malformed");
     check_at("2027-13-01T00:00:00Z", "trigger-malformed");
     check_at("2027-06-01T24:00:00Z", "trigger-malformed");
-    check_at("2027-06-30T23:59:60Z", "2027-07-01T00:00:00.000Z");
     let leap_year = parse_time("2028-01-15T00:00:00Z").unwrap();
     assert!(check_window(parse_time("2028-02-29T12:00:00Z").unwrap(), leap_year, YEAR).is_ok());
+}
+
+#[test]
+fn only_the_last_second_of_a_day_in_utc_can_be_a_leap_second() {
+    for (leap, next) in [
+        ("2027-06-30T23:59:60Z", "2027-07-01T00:00:00.000Z"),
+        ("2027-07-01T01:59:60+02:00", "2027-07-01T00:00:00.000Z"),
+        ("2027-06-30T18:29:60.5-05:30", "2027-07-01T00:00:00.500Z"),
+    ] {
+        check_at(leap, next);
+    }
+    for no_leap in ["2027-06-30T10:00:60Z", "2027-06-30T23:58:60Z", "2027-06-30T23:59:60+02:00", "2027-06-30T00:00:60Z"] {
+        check_at(no_leap, "trigger-malformed");
+        assert!(parse_time(no_leap).unwrap_err().to_string().contains("a leap second is 23:59:60 in UTC"));
+    }
+    check_at("2027-06-30T23:59:61Z", "trigger-malformed");
+}
+
+#[test]
+fn times_are_from_1970_to_9999_in_utc() {
+    for good in ["1970-01-01T00:00:00Z", "1970-01-01T01:00:00+01:00", "9999-12-31T23:59:59.999Z"] {
+        assert!(parse_time(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "0000-01-01T00:00:00Z",
+        "1969-12-31T23:59:59.999Z",
+        "1970-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59.9991Z",
+        "9999-12-31T23:59:60Z",
+        "9999-12-31T23:59:59-00:01",
+    ] {
+        assert_eq!(parse_time(bad), Err(TimeError::OutOfRange(bad.to_owned())));
+    }
+    for malformed in ["10000-01-01T00:00:00Z", "+10000-01-01T00:00:00Z", "-0001-01-01T00:00:00Z"] {
+        check_at(malformed, "trigger-malformed");
+    }
+    // The test clock of a server may stand near the end.
+    let late = parse_time("9999-12-31T00:00:00Z").unwrap();
+    assert_eq!(check_window(LATEST, late, YEAR), Ok(()));
+    assert_eq!(after(late, TimeDelta::days(1)), None);
+    assert_eq!(after(late, TimeDelta::MAX), None);
+    let body = serde_json::json!({ "delay": "P10000D" });
+    assert_eq!(trigger_of(body.as_object().unwrap(), late).unwrap_err().code(), "trigger-too-far");
+}
+
+#[test]
+fn characters_outside_ascii_are_refused_by_name() {
+    check_at("2027-03-01T09:00:00\u{2212}01:00", "trigger-malformed");
+    let error = parse_time("2027-03-01T09:00:00\u{2212}01:00").unwrap_err().to_string();
+    assert!(error.contains("U+2212"), "{error}");
+    check_at("２027-03-01T09:00:00Z", "trigger-malformed");
 }
 
 #[test]

@@ -16,6 +16,28 @@ const MAX_AHEAD: Duration = Duration::from_hours(100 * 366 * 24);
 /// Limit of secrets for one plugin. The host may have to fetch each while a call waits.
 const MAX_SECRETS: usize = 20;
 
+/// Headers that carry credentials for this API, for a proxy in front of it, or for the client's account. A validator that gets one can
+/// hand it on. API keys of API Gateway, and what a load balancer adds after a login, are among them.
+const CREDENTIAL_HEADERS: [&str; 7] =
+    ["authorization", "proxy-authorization", "cookie", "x-amz-security-token", "x-api-key", "x-amzn-oidc-accesstoken", "x-amzn-oidc-data"];
+
+/// Returns whether no validator gets the header of this name, in lower case.
+pub fn is_credential_header(name: &str) -> bool {
+    CREDENTIAL_HEADERS.contains(&name)
+}
+
+/// Fails if a validator asks for a header with credentials.
+pub fn check_headers(use_case: &UseCase) -> Result<(), ManifestError> {
+    let mut asked = use_case.validate.iter().flat_map(|spec| &spec.headers);
+    match asked.find(|name| is_credential_header(name)) {
+        Some(name) => fault(
+            "validate.headers",
+            format!("{name:?} carries credentials, which no plugin gets: let clients send what the validator needs in another header"),
+        ),
+        None => Ok(()),
+    }
+}
+
 pub fn check(use_case: &UseCase) -> Result<(), ManifestError> {
     check_name("name", &use_case.name)?;
     for role in [Role::Validate, Role::Process] {

@@ -17,8 +17,7 @@ pub enum Target {
         #[serde(default)]
         host: Option<String>,
     },
-    /// The host posts the accepted body unchanged to a URL. Loopback and private addresses are allowed, since the operator names the
-    /// URL.
+    /// The host posts the accepted body unchanged to a URL, if the operator allows the URL's address.
     Http {
         url: String,
         #[serde(default = "values::default_http_timeout", deserialize_with = "values::duration")]

@@ -95,6 +95,23 @@ fn an_error_names_its_key() {
 }
 
 #[test]
+fn a_new_manifest_cannot_ask_for_credentials_and_a_stored_one_still_loads() {
+    for name in [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "x-amz-security-token",
+        "x-api-key",
+        "x-amzn-oidc-accesstoken",
+        "x-amzn-oidc-data",
+    ] {
+        check_fault(("\"x-signature\"", &format!("\"x-signature\", {name:?}")), &format!("validate.headers: {name:?} carries credentials"));
+        let stored = ORDERS.replace("x-signature", name);
+        assert_eq!(UseCase::parse_stored(&stored).unwrap().validate.unwrap().headers, [name]);
+    }
+}
+
+#[test]
 fn the_smallest_manifest_has_a_name_and_a_processor_or_a_target() {
     let least = UseCase::parse("name = 'a'\n[process]\nplugin = 'p.wasm'").unwrap();
     assert_eq!((least.targets.default.as_str(), least.retry.max_attempts), ("here", 5));

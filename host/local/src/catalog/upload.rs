@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use postdate_cases::cases;
 use postdate_core::bundle::BundleSource;
 use postdate_core::ports::Bundle as _;
-use postdate_runtime::LoadedBundle;
 use postdate_runtime::trust::{Envelope, Trust};
+use postdate_runtime::{LoadError, LoadedBundle, SecretError};
 use postdate_store::tarball::Upload;
 use postdate_store::{By, Look, Moved, Statement, StoreError};
 
@@ -33,7 +33,10 @@ pub enum UploadError {
     Signature(String),
     #[error(transparent)]
     Moved(StoreError),
-    /// The server is at fault, for example without memory or a secret.
+    /// The server has no such secret, or gives it to no use case. The operator has to act.
+    #[error("the bundle cannot be loaded here: {0}")]
+    Secret(String),
+    /// The server is at fault, for example without memory.
     #[error("the bundle could not be loaded: {0}")]
     NotNow(String),
     /// The server's store failed.
@@ -56,9 +59,15 @@ impl Catalog {
             Look::Same | Look::NoSuchUseCase => None,
         };
         let Upload { source, statement } = upload;
+        let use_case = source.use_case().map_err(|error| UploadError::Refused(error.to_string()))?;
+        use_case.check_new().map_err(|error| UploadError::Refused(error.to_string()))?;
         let (statement, pushed_by) = checked_statement(name, &source, statement.as_ref(), &inner.trust, now)?;
         let bundle = self.load_source(name, &source).await.map_err(|error| {
-            let fault = if is_transient(&error) { UploadError::NotNow } else { UploadError::Refused };
+            let fault = match error.downcast_ref() {
+                Some(LoadError::Secret { error: SecretError::Missing { .. }, .. }) => UploadError::Secret,
+                _ if is_transient(&error) => UploadError::NotNow,
+                _ => UploadError::Refused,
+            };
             fault(format!("{error:#}"))
         })?;
         let bundle = run_cases(bundle, &source).await?;

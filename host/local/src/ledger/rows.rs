@@ -12,11 +12,11 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
      failures, interruptions, lease_ms, lease_until, finished_at, result, failure, idempotency_hash, notice_of, \
-     deferrals, waits_for, waits_since";
+     deferrals, waits_for, waits_since, owner";
 /// [`COLUMNS`] of a list. Omits the columns that SQLite finds only by reading a large result, and most of a failure.
 const LIST_COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
      failures, interruptions, lease_ms, lease_until, finished_at, NULL, substr(failure, 1, 1001), NULL, notice_of, \
-     0, waits_for, waits_since";
+     0, waits_for, waits_since, owner";
 
 /// Stores a request with the first line of its history. Returns false, and stores nothing, if its idempotency key is taken.
 pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<bool> {
@@ -24,8 +24,8 @@ pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<boo
     let inserted = connection
         .prepare_cached(
             "INSERT INTO requests (id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, \
-             attempts, failures, interruptions, lease_ms, idempotency_key, idempotency_hash, notice_of, body) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13, ?14) \
+             attempts, failures, interruptions, lease_ms, idempotency_key, idempotency_hash, notice_of, body, owner) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13, ?14, ?15) \
              ON CONFLICT (use_case, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
         )?
         .execute(params![
@@ -43,6 +43,7 @@ pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<boo
             request.idempotency_hash,
             request.notice_of.map(|id| id.to_string()),
             new.body,
+            request.owner,
         ])?;
     if inserted == 0 {
         return Ok(false);
@@ -97,14 +98,15 @@ pub fn free_key(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
 }
 
 fn append_history(connection: &Connection, seq: i64, n: i64, entry: &HistoryEntry) -> rusqlite::Result<()> {
-    connection.prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(params![
+    connection.prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(params![
         seq,
         n,
         millis(entry.at),
         entry.event.as_str(),
         entry.status.as_str(),
         entry.attempt,
-        entry.detail
+        entry.detail,
+        entry.by
     ])?;
     Ok(())
 }
@@ -134,11 +136,18 @@ pub fn find_by_key(connection: &Connection, use_case: &str, key: &str) -> rusqli
 /// Returns the lines of a request's history, oldest first.
 pub fn history(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<HistoryEntry>> {
     connection
-        .prepare_cached("SELECT at, event, status, attempt, detail FROM history WHERE request = ?1 ORDER BY n")?
+        .prepare_cached("SELECT at, event, status, attempt, detail, caller FROM history WHERE request = ?1 ORDER BY n")?
         .query_map([seq], |row| {
             let event: String = row.get(1)?;
             let event = Event::ALL.into_iter().find(|known| known.as_str() == event).ok_or_else(|| unreadable(1, &event))?;
-            Ok(HistoryEntry { at: time(row, 0)?, event, status: parsed(row, 2)?, attempt: row.get(3)?, detail: row.get(4)? })
+            Ok(HistoryEntry {
+                at: time(row, 0)?,
+                event,
+                status: parsed(row, 2)?,
+                attempt: row.get(3)?,
+                detail: row.get(4)?,
+                by: row.get(5)?,
+            })
         })?
         .collect()
 }
@@ -168,6 +177,9 @@ pub(super) fn list_sql(query: &Query) -> (String, Vec<Box<dyn ToSql>>) {
     if let Some(use_case) = &query.use_case {
         and("use_case =", Box::new(use_case.clone()));
     }
+    if let Some(owner) = &query.owner {
+        and("owner =", Box::new(owner.clone()));
+    }
     if let Some(from) = query.from {
         and("trigger_at >=", Box::new(millis(from)));
     }
@@ -178,6 +190,12 @@ pub(super) fn list_sql(query: &Query) -> (String, Vec<Box<dyn ToSql>>) {
         values.push(Box::new(millis(after.trigger_at)));
         values.push(Box::new(after.id.to_string()));
         conditions.push(format!("(trigger_at, id) > (?{}, ?{})", values.len() - 1, values.len()));
+    }
+    if let Some(names) = &query.within {
+        let first = values.len() + 1;
+        values.extend(names.iter().map(|name| Box::new(name.clone()) as Box<dyn ToSql>));
+        let places: Vec<String> = (first..=values.len()).map(|n| format!("?{n}")).collect();
+        conditions.push(format!("use_case IN ({})", places.join(", ")));
     }
     // Literals, since SQLite does not use a partial index for a parameter.
     if let Some(status) = query.status {
@@ -252,6 +270,7 @@ fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
             (Some(on), Some(since)) => Some(Waiting { on, since }),
             _ => None,
         },
+        owner: row.get(23)?,
         notice_of: row.get::<_, Option<String>>(19)?.map(|id| id.parse().map_err(|_| unreadable(19, &id))).transpose()?,
     };
     Ok((row.get(0)?, request))

@@ -1,4 +1,5 @@
--- Version 3: lists of one status. A request changes its status a few times, so the indexes hold no running requests, and no notices,
--- which lists omit. Running requests are few, and `requests_leased` has them.
-CREATE INDEX requests_scheduled ON requests (trigger_at, id) WHERE status = 'scheduled' AND notice_of IS NULL;
-CREATE INDEX requests_ended ON requests (status, trigger_at, id) WHERE finished_at IS NOT NULL AND notice_of IS NULL;
+-- Version 3: the callers that made a request and its changes.
+ALTER TABLE requests ADD COLUMN owner TEXT;
+ALTER TABLE history ADD COLUMN caller TEXT;
+-- For lists of an owner's requests. Partial, so that a server without keys pays nothing for it.
+CREATE INDEX requests_by_owner ON requests (owner, trigger_at, id) WHERE owner IS NOT NULL;

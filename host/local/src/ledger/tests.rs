@@ -243,7 +243,7 @@ async fn the_outlook_has_the_next_due_time_and_whether_requests_run() {
     claim_at(&ledger, at(60), 1).await;
     assert_eq!(outlook(61).await, (None, true));
     ledger.change(sample_id(1), Change::Release { claim: 1, reason: "stop".to_owned(), notice: None }, at(70)).await.unwrap();
-    ledger.change(sample_id(1), Change::Cancel, at(70)).await.unwrap();
+    ledger.change(sample_id(1), Change::Cancel { by: None }, at(70)).await.unwrap();
     assert_eq!(outlook(71).await, (None, false));
 }
 
@@ -271,7 +271,7 @@ async fn of_a_racing_cancel_and_claim_exactly_one_succeeds() {
         tokio::spawn(async move {
             let mut cancelled = Vec::new();
             for id in (0..RACES).rev().filter(|n| n % 8 == part).map(sample_id) {
-                match ledger.change(id, Change::Cancel, at(2000)).await.unwrap() {
+                match ledger.change(id, Change::Cancel { by: None }, at(2000)).await.unwrap() {
                     Changed::Done(_) => cancelled.push(id),
                     Changed::Refused(request, _) => assert_eq!(request.status, Status::Running),
                     Changed::NotFound => panic!("{id} is gone"),
@@ -303,7 +303,8 @@ fn a_file_of_a_newer_schema_version_is_refused_and_unchanged() {
     let path = directory.path().join("ledger.sqlite");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE requests (x); PRAGMA user_version = 99;").unwrap();
     let error = SqliteLedger::open(&path).err().expect("a file of version 99 was opened");
-    assert_eq!(error.to_string(), "the ledger failed: the ledger has schema version 99; this program knows 3");
+    let known = MIGRATIONS.len();
+    assert_eq!(error.to_string(), format!("the ledger failed: the ledger has schema version 99; this program knows {known}"));
     let kept: i64 = Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(kept, 99);
 }
@@ -330,6 +331,34 @@ async fn a_file_of_schema_version_1_is_migrated() {
     let ledger = SqliteLedger::open(&path).unwrap();
     let claimed = claim_at(&ledger, at(2), 1).await.claimed.remove(0).request;
     assert_eq!((claimed.attempts, claimed.claim(), claimed.waiting.map(|waiting| waiting.since)), (2, 3, Some(at(1))));
+}
+
+#[tokio::test]
+async fn a_migrated_request_has_no_owner_and_its_changes_have_callers() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.sqlite");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(&format!("{} {} PRAGMA user_version = 2;", MIGRATIONS[0], MIGRATIONS[1])).unwrap();
+    let scheduled = OF_VERSION_1.replace("'running'", "'scheduled'");
+    old.execute(&scheduled, params![sample_id(1).to_string(), moment().timestamp_millis()]).unwrap();
+    old.execute("INSERT INTO history VALUES (1, 1, 0, 'accepted', 'scheduled', 0, NULL)", []).unwrap();
+    drop(old);
+    let ledger = SqliteLedger::open(&path).unwrap();
+    ledger.change(sample_id(1), Change::Cancel { by: Some("ann".to_owned()) }, at(1)).await.unwrap();
+    let (request, history) = ledger.find(sample_id(1)).await.unwrap().unwrap();
+    let by: Vec<Option<&str>> = history.iter().map(|entry| entry.by.as_deref()).collect();
+    assert_eq!((request.owner, by), (None, vec![None, Some("ann")]));
+}
+
+#[tokio::test]
+async fn a_list_of_an_owner_uses_its_index() {
+    let (ledger, directory) = empty();
+    insert_all(&ledger, [due(1, 60)]).await;
+    let reader = Connection::open(directory.path().join("ledger.sqlite")).unwrap();
+    let sql = "EXPLAIN QUERY PLAN SELECT id FROM requests WHERE notice_of IS NULL AND owner = ?1 ORDER BY trigger_at, id LIMIT 50";
+    let plan: Vec<String> =
+        reader.prepare(sql).unwrap().query_map(["shop"], |row| row.get(3)).unwrap().collect::<rusqlite::Result<_>>().unwrap();
+    assert_eq!(plan, ["SEARCH requests USING INDEX requests_by_owner (owner=?)"], "neither a scan nor a sort");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ fn written(text: &[u8], mode: u32) -> (tempfile::TempDir, PathBuf) {
 #[track_caller]
 fn check_refused(text: &str, mode: u32, expected: &str) {
     let (_dir, path) = written(text.as_bytes(), mode);
-    let error = open(Some(path), Duration::from_secs(1)).unwrap_err().to_string();
+    let error = open(Some(path), Vec::new(), Duration::from_secs(1)).unwrap_err().to_string();
     assert!(error.contains("secrets.toml ") && error.contains(expected), "{error}");
     assert!(!error.contains("planted"), "{error}");
 }
@@ -31,7 +31,7 @@ async fn a_use_cases_own_secret_shadows_a_shared_one_and_is_hidden_from_other_us
     };
     assert_eq!(of("orders").await, ["KEY=own", "OWN=own", "SHARED=all"]);
     assert_eq!(of("webhook").await, ["KEY=all", "SHARED=all"]);
-    assert!(source.remedy("orders", "NONE").contains("under [orders]"));
+    assert!(source.missing("orders", "NONE").contains("under [orders]"));
 }
 
 #[test]
@@ -48,9 +48,9 @@ fn errors_name_the_key_and_never_quote_the_value() {
     let big = format!("KEY = '{}'", PLANTED.repeat(100_000));
     check_refused(&big, 0o600, "has more than 1048576 bytes");
     let (dir, path) = written(b"KEY = '\xff'", 0o600);
-    assert!(open(Some(path), Duration::from_secs(1)).unwrap_err().to_string().contains("is not UTF-8"));
-    assert!(open(Some(dir.path().into()), Duration::from_secs(1)).unwrap_err().to_string().contains("is not a file"));
-    let gone = open(Some(dir.path().join("gone")), Duration::from_secs(1)).unwrap_err().to_string();
+    assert!(open(Some(path), Vec::new(), Duration::from_secs(1)).unwrap_err().to_string().contains("is not UTF-8"));
+    assert!(open(Some(dir.path().into()), Vec::new(), Duration::from_secs(1)).unwrap_err().to_string().contains("is not a file"));
+    let gone = open(Some(dir.path().join("gone")), Vec::new(), Duration::from_secs(1)).unwrap_err().to_string();
     assert!(gone.contains("gone cannot be read"), "{gone}");
 }
 

@@ -1,6 +1,5 @@
-use postdate_core::api::ApiKey;
 use postdate_runtime::trust::Trust;
-use postdate_runtime::{EnvSecrets, Lifetime, Options, Runtime, Secrets};
+use postdate_runtime::{Options, Runtime, Secrets};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -27,11 +26,12 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path();
         let runtime = Runtime::new(Options { slots: 1, cache: None, ..Options::default() }).unwrap();
-        let secrets = Secrets::new(EnvSecrets, Lifetime::default());
+        let secrets = Secrets::none();
         let use_cases = Catalog::open(runtime, secrets, data.to_owned(), data.join("store"), Trust::new(Vec::new())).unwrap();
         let ledger = SqliteLedger::open(&data.join("ledger.sqlite")).unwrap();
-        let api = Api { use_cases, ledger, scheduler: Wake::default(), key: ApiKey::new("key"), base_path: String::new() };
-        let app = App { api, clock: Clock::System, test_clock: None, scratch: data.to_owned(), limits: LIMITS };
+        let api = Api { use_cases, ledger, scheduler: Wake::default(), base_path: String::new() };
+        let auth = Auth::open(Some("key"), None, true).unwrap();
+        let app = App { api, auth, clock: Clock::System, test_clock: None, scratch: data.to_owned(), limits: LIMITS };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let serving = tokio::spawn(serve(listener, app, stop.clone()));

@@ -8,6 +8,7 @@ use axum::body::Body;
 use chrono::Utc;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
+use postdate_core::access::{Caller, Scope};
 use postdate_core::api::ApiError;
 use postdate_core::use_case::is_use_case_name;
 use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Upload};
@@ -17,18 +18,19 @@ use tokio::time::timeout;
 use super::{App, Limits, body_cut_off, body_timeout};
 use crate::catalog::UploadError;
 
-/// Fails if an authorized caller may not upload this use case: with 403 on a server without an API key, with 404 for a malformed name.
-pub fn check(app: &App, name: &str) -> Result<(), ApiError> {
-    if app.api.key.is_none() {
+/// Fails if the caller may not upload this use case, with 403, also on a server without keys; with 404 for a malformed name.
+pub fn check(app: &App, caller: &Caller, name: &str) -> Result<(), ApiError> {
+    if !app.auth.has_keys() {
         // A manifest can grant its plugins any secret of the server, so not everybody who reaches the port may upload one.
-        let detail = "uploads need an API key: start the server with POSTDATE_API_KEY, or copy the bundle to its directory of use cases";
+        let detail = "uploads need an API key: start the server with --keys-file or POSTDATE_API_KEY, or copy the bundle to its directory of use cases";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "uploads-need-a-key", detail));
     }
+    caller.require(Scope::Deploy)?;
     if !is_use_case_name(name) {
         let detail = format!("{name:?} is not the name of a use case: 1 to 32 of a-z, 0-9 and \"-\"");
         return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown-use-case", detail));
     }
-    Ok(())
+    Ok(caller.require_use_case(name)?)
 }
 
 /// Receives and loads the bundle. Call [`check`] first. Returns the body of the answer, which names the current version.
@@ -74,6 +76,7 @@ fn fault(error: &UploadError) -> ApiError {
         UploadError::Elsewhere { .. } => (StatusCode::CONFLICT, "served-from-directory"),
         UploadError::Moved(_) => (StatusCode::CONFLICT, "use-case-moved"),
         UploadError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bundle-refused"),
+        UploadError::Secret(_) => (StatusCode::UNPROCESSABLE_ENTITY, "secret-missing"),
         UploadError::Signature(_) => (StatusCode::FORBIDDEN, "signature-refused"),
         UploadError::NotNow(_) => (StatusCode::SERVICE_UNAVAILABLE, "upload-failed"),
         UploadError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),

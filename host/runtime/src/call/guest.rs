@@ -82,6 +82,11 @@ impl GuestState {
         self.limits.peak()
     }
 
+    /// Returns the cause why the guest's last outgoing request got no answer. `None` if it got one.
+    pub fn request_failure(&self) -> Option<String> {
+        self.log.last_failure()
+    }
+
     /// Returns the first limit that the guest reached, if it reached one.
     pub fn refused(&self) -> Option<Stopped> {
         self.limits.refused().cloned().or_else(|| self.hooks.reached().map(Stopped::from))

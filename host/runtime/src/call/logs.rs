@@ -74,6 +74,8 @@ struct Output {
     stdout: Partial,
     stderr: Partial,
     tail: VecDeque<String>,
+    /// Cause of the last outgoing request, if it got no answer.
+    last_failure: Option<String>,
 }
 
 /// A line that has not ended.
@@ -89,6 +91,11 @@ impl CallLog {
         Arc::new(Self { plugin, correlation_id, mask, output: Mutex::default() })
     }
 
+    /// Returns the use case of the called plugin.
+    pub fn use_case(&self) -> &str {
+        &self.plugin.use_case
+    }
+
     /// Returns the role of the called plugin.
     pub fn role(&self) -> Role {
         self.plugin.role
@@ -99,6 +106,24 @@ impl CallLog {
         self.mask.apply(&mut text);
         let mut output = self.lock();
         self.keep(&mut output, LogLine { stream: Stream::Host, text });
+    }
+
+    /// Adds the cause why a request of the plugin got no answer.
+    pub fn request_failed(&self, mut cause: String) {
+        self.mask.apply(&mut cause);
+        let mut output = self.lock();
+        output.last_failure = Some(cause.clone());
+        self.keep(&mut output, LogLine { stream: Stream::Host, text: cause });
+    }
+
+    /// Notes that a request of the plugin got an answer.
+    pub fn request_answered(&self) {
+        self.lock().last_failure = None;
+    }
+
+    /// Returns the cause why the last request of the plugin got no answer. `None` if it got one.
+    pub fn last_failure(&self) -> Option<String> {
+        self.lock().last_failure.clone()
     }
 
     /// Hides secrets in a message of the plugin's answer.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use postdate_core::plugin::Stopped;
+use postdate_egress::Network;
 use wasmtime::Engine;
 
 use super::guest::{counted, new_store, start_counting};
@@ -24,6 +25,7 @@ pub struct PluginCall<W: PluginWorld> {
     pub id: String,
     pub input: W::Input,
     pub outgoing: Outgoing,
+    pub network: Network,
     pub started: Instant,
     pub deadline: Instant,
     /// The call's slot, which is held until the instance is back in the pool.
@@ -42,9 +44,9 @@ pub struct Returned<T> {
 
 impl<W: PluginWorld> PluginCall<W> {
     pub async fn run(self, engine: Engine, metering: Metering) -> Returned<W::Output> {
-        let Self { plugin, config, id, input, outgoing, started, deadline, slot } = self;
+        let Self { plugin, config, id, input, outgoing, network, started, deadline, slot } = self;
         let log = CallLog::new(Arc::clone(&plugin.identity), id, Mask::new(&config.secrets));
-        let hooks = Hooks::new(outgoing, Arc::clone(&plugin.grants), Arc::clone(&log));
+        let hooks = Hooks::new(outgoing, network, Arc::clone(&plugin.grants), Arc::clone(&log));
         let mut store = new_store(&engine, plugin.memory, deadline, config, hooks, Arc::clone(&log));
         // Tested first because servers do not count, and an error at each call would cost time.
         let counting = metering == Metering::On && start_counting(&mut store).is_ok();

@@ -63,16 +63,25 @@ pub fn stopped(error: &wasmtime::Error, state: &GuestState, timeout: Duration) -
         return NotStarted::Resources(error.root_cause().to_string()).into();
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
-        return Stopped::Trap(format!("it exited with status {}", exit.0));
+        return trapped(&format!("it exited with status {}", exit.0), state);
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
-        return Stopped::Trap(trap.to_string());
+        return trapped(&trap.to_string(), state);
     }
     let cause = error.root_cause().to_string();
     if let Some(stopped) = by_text(error, &cause) {
         return stopped;
     }
-    Stopped::Trap(cause.lines().next().unwrap_or_default().to_owned())
+    trapped(cause.lines().next().unwrap_or_default(), state)
+}
+
+/// Returns the trap. A guest without error handling traps after a failed request, as an uncaught exception of `fetch` does in JavaScript:
+/// the cause of that is part of the reason.
+fn trapped(trap: &str, state: &GuestState) -> Stopped {
+    Stopped::Trap(match state.request_failure() {
+        Some(cause) => format!("{trap}; the last HTTP request before that failed: {cause}"),
+        None => trap.to_owned(),
+    })
 }
 
 /// Returns whether the host, and not the guest, ran out of something.

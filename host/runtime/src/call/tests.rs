@@ -1,6 +1,7 @@
 //! Whole calls of the guest `puppet`, which follows the script in the body.
 
 use postdate_core::plugin::{Acceptance, Problem};
+use postdate_egress::Network;
 use serde_json::{Value, json};
 
 use super::*;
@@ -352,7 +353,7 @@ async fn cost_of_a_call() {
         let started = Instant::now();
         for _ in 0..CALLS {
             let log = CallLog::new(Arc::clone(&plugin.identity), String::new(), Mask::default());
-            let hooks = Hooks::new(Outgoing::Granted, Arc::clone(&plugin.grants), Arc::clone(&log));
+            let hooks = Hooks::new(Outgoing::Granted, Network::default(), Arc::clone(&plugin.grants), Arc::clone(&log));
             let deadline = Instant::now() + Duration::from_secs(1);
             let mut store = new_store(plugin.pre.engine(), plugin.memory, deadline, plugin.config().await.unwrap(), hooks, log);
             plugin.pre.call(&mut store, &convert::request(input("{}"))).await.unwrap().unwrap();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postdate_egress::Network;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, EngineWeak};
 
@@ -32,6 +33,8 @@ pub struct Options {
     pub progress: Progress,
     /// With `On`, each call reports its number of instructions.
     pub metering: Metering,
+    /// The network of plugins' HTTP requests.
+    pub network: Network,
 }
 
 impl Default for Options {
@@ -43,6 +46,7 @@ impl Default for Options {
             compiler: CompileWith::default(),
             progress: Progress::default(),
             metering: Metering::Off,
+            network: Network::default(),
         }
     }
 }

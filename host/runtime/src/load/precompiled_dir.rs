@@ -49,7 +49,7 @@ pub fn read_precompiled_dir(dir: &Path, trust: &Trust) -> Result<PrecompiledBund
     let bundle = |reason| ReadBundleError::Bundle { dir: dir.to_owned(), reason };
     let manifest = read_file(dir, MANIFEST_FILE, MAX_MANIFEST_BYTES)?.ok_or_else(|| bundle(BundleError::NoManifest))?;
     let text = std::str::from_utf8(&manifest).map_err(|_| bundle(BundleError::NotUtf8))?;
-    let use_case = UseCase::parse(text).map_err(|error| bundle(error.into()))?;
+    let use_case = UseCase::parse_stored(text).map_err(|error| bundle(error.into()))?;
     let artifacts = read_artifacts(dir, trust)?;
     let mut source = BundleSource::default();
     for (key, file) in text_files(&use_case) {

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full, Limited};
 use postdate_core::plugin::Role;
+use postdate_egress::Network;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::connect::{self, Connection, Exchange};
+use super::connect::{self, Connection, Exchange, NoAnswer};
 use super::grant::Origin;
 use super::usage::Usage;
 use super::{Outgoing, Responder};
@@ -24,6 +25,7 @@ const MAX_BODY_BYTES: usize = 8 << 20;
 /// Decides about the requests of one call.
 pub struct Hooks {
     outgoing: Outgoing,
+    network: Network,
     grants: Arc<[Origin]>,
     log: Arc<CallLog>,
     /// The call's use of the network; `None` before the first request.
@@ -31,8 +33,8 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    pub fn new(outgoing: Outgoing, grants: Arc<[Origin]>, log: Arc<CallLog>) -> Self {
-        Self { outgoing, grants, log, usage: None }
+    pub fn new(outgoing: Outgoing, network: Network, grants: Arc<[Origin]>, log: Arc<CallLog>) -> Self {
+        Self { outgoing, network, grants, log, usage: None }
     }
 
     /// Returns the first limit of the network that the call reached.
@@ -40,24 +42,18 @@ impl Hooks {
         self.usage.as_ref()?.reached()
     }
 
-    /// Returns the origin of a granted request. For a refused one, logs the reason and the grant that would allow it.
-    fn granted(&self, request: &Request<WasiBody>) -> Option<Origin> {
-        match Origin::of(request.uri()) {
-            Ok(origin) if self.grants.contains(&origin) => Some(origin),
-            Ok(origin) => {
-                self.log.note(match self.log.role() {
-                    Role::Validate => format!("refused a request to {origin}: a validator has no network; do it in the process plugin"),
-                    Role::Process => {
-                        format!("refused a request to {origin}: it is not granted; to allow it, add \"{origin}\" to process.allow-http")
-                    }
-                });
-                None
-            }
-            Err(error) => {
-                self.log.note(format!("refused a request: its URL {error}"));
-                None
-            }
+    /// Returns the origin of a granted request, or the reason why the request is refused and the grant that would allow it.
+    fn granted(&self, request: &Request<WasiBody>) -> Result<Origin, String> {
+        let origin = Origin::of(request.uri()).map_err(|error| format!("refused a request: its URL {error}"))?;
+        if self.grants.contains(&origin) {
+            return Ok(origin);
         }
+        Err(match self.log.role() {
+            Role::Validate => format!("refused a request to {origin}: a validator has no network; do it in the process plugin"),
+            Role::Process => {
+                format!("refused a request to {origin}: it is not granted; to allow it, add \"{origin}\" to process.allow-http")
+            }
+        })
     }
 }
 
@@ -72,8 +68,12 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Exchange, Error>> + Send> {
-        let Some(origin) = self.granted(&request) else {
-            return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
+        let origin = match self.granted(&request) {
+            Ok(origin) => origin,
+            Err(cause) => {
+                self.log.request_failed(cause);
+                return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
+            }
         };
         let usage = Arc::clone(self.usage.get_or_insert_with(|| Usage::new(Arc::clone(&self.log))));
         let permit = match usage.request() {
@@ -81,12 +81,20 @@ impl WasiHttpHooks for Hooks {
             Err(error) => return Box::new(std::future::ready(Err(error))),
         };
         let request = usage.count_request(request);
-        let (outgoing, log) = (self.outgoing.clone(), Arc::clone(&self.log));
+        let (outgoing, network, log) = (self.outgoing.clone(), self.network.clone(), Arc::clone(&self.log));
         Box::new(async move {
-            let (response, connection) = match outgoing {
-                Outgoing::Granted => connect::send(request, options.unwrap_or_default(), &origin, &log).await?,
-                Outgoing::Responder(responder) => respond(&*responder, request).await?,
+            let answered = match outgoing {
+                Outgoing::Granted => connect::send(request, options.unwrap_or_default(), &origin, &network, log.use_case()).await,
+                Outgoing::Responder(responder) => respond(&*responder, request).await.map_err(|error| {
+                    let cause = format!("no answer from {origin}: {error}");
+                    NoAnswer::new(error, cause)
+                }),
             };
+            let (response, connection) = answered.map_err(|NoAnswer { error, cause }| {
+                log.request_failed(cause);
+                error
+            })?;
+            log.request_answered();
             let connection: Connection = Box::new(async move {
                 let result = Box::into_pin(connection).await;
                 drop(permit);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 use tokio::time::timeout;
 
-use super::{EnvSecrets, Function, SecretError, SecretSource, SecretValues};
+use super::{Function, SecretError, SecretSource, SecretValues};
 
 /// Longest wait of a call for a source.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -81,11 +81,6 @@ impl Secrets {
         Self { inner: Arc::new(Inner { source: Box::new(source), lifetime, patience, now: Box::new(now), known, fetching }) }
     }
 
-    /// Returns the secrets from the environment of this process.
-    pub fn env() -> Self {
-        Self::new(EnvSecrets, Lifetime::default())
-    }
-
     /// Returns secrets from a function, the same for every use case.
     pub fn of(values: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self::new(Function(values), Lifetime::default())
@@ -136,7 +131,7 @@ impl Secrets {
             let Some(value) = fetched.remove(name) else {
                 // The last good value of a removed secret is dropped: it only bridges failures of the source.
                 known.remove(&key(use_case, name));
-                return Err(SecretError::Missing { name: name.clone(), remedy: self.inner.source.remedy(use_case, name) });
+                return Err(SecretError::Missing { name: name.clone(), reason: self.inner.source.missing(use_case, name) });
             };
             let value = Arc::new(value);
             values.insert(name.clone(), Arc::clone(&value));

@@ -7,6 +7,8 @@ use anyhow::{Context, ensure};
 use postdate_tests::tools::root;
 use postdate_toolchains::javascript::{Component, Modules, install};
 
+use crate::fixture::{Bench, Effort};
+
 /// An installation of the modules, with copies of the sources.
 pub struct JavaScript {
     pub node: PathBuf,
@@ -56,8 +58,12 @@ impl JavaScript {
         command
     }
 
-    /// Returns the component of a validator in JavaScript. The first call builds it, in some seconds.
-    pub fn validator(&self) -> anyhow::Result<PathBuf> {
+    /// Returns the component of a validator in JavaScript. The first call builds it, in some seconds. With [`Effort::Smoke`], returns
+    /// one in Rust: a debug build compiles an interpreter for a minute each time.
+    pub fn validator(&self, bench: &Bench) -> anyhow::Result<PathBuf> {
+        if bench.effort == Effort::Smoke {
+            return Ok(bench.guest("minimal-validate"));
+        }
         let component = self.directory.join("validate.wasm");
         if !component.is_file() {
             let (source, wit) = (self.directory.join("validate.js"), root().join("wit"));

@@ -36,7 +36,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let javascript = JavaScript::install(&bench.directory);
     if let Some(javascript) = &javascript {
         let js = scratch.path().join("js/js");
-        bundle(&js, "js", VALIDATOR, &[("validate.wasm", &javascript.validator()?)])?;
+        bundle(&js, "js", VALIDATOR, &[("validate.wasm", &javascript.validator(bench)?)])?;
         bench.precompile(&js)?;
         let package = scratch.path().join("js").display().to_string();
         kinds.push(Kind { name: "js", program: processor.clone().into(), use_cases: package, event: post("js", r#"{"delay":"PT3H"}"#) });

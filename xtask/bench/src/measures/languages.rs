@@ -7,7 +7,7 @@ use postdate_core::plugin::{Job, PluginError, ValidateInput};
 use postdate_runtime::{CallOptions, LoadedBundle, Options, Report, Runtime, read_bundle_dir};
 use postdate_tests::tools::root;
 
-use crate::fixture::Bench;
+use crate::fixture::{Bench, Effort};
 use crate::row::Row;
 use crate::sample::Sample;
 
@@ -60,7 +60,9 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&cache)?;
     let runtime = Runtime::new(Options { cache: Some(cache), ..Options::default() })?;
     let mut guests = Vec::new();
-    for place in [RUST, OTHERS[0].0, OTHERS[1].0] {
+    // A debug build compiles each interpreter for minutes, so a smoke run measures the Rust guest three times.
+    let places = if bench.effort == Effort::Smoke { [RUST; 3] } else { [RUST, OTHERS[0].0, OTHERS[1].0] };
+    for place in places {
         let source = read_bundle_dir(&root().join(place)).with_context(|| format!("{place} is not built: run `cargo xtask bench`"))?;
         guests.push((runtime.load(&source, &postdate_runtime::Secrets::none()).await?, Measured::default()));
     }

@@ -31,7 +31,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut guests = vec![Guest::new(rust)?];
     if let Some(javascript) = JavaScript::install(&bench.directory) {
         let js = scratch.path().join("js");
-        bundle(&js, "js", VALIDATOR, &[("validate.wasm", &javascript.validator()?)])?;
+        bundle(&js, "js", VALIDATOR, &[("validate.wasm", &javascript.validator(bench)?)])?;
         bench.precompile(&js)?;
         guests.push(Guest::new(js)?);
     }

@@ -54,6 +54,14 @@ fn a_permanent_error_says_where_to_look() {
 }
 
 #[test]
+fn a_missing_right_says_which_key_to_use() {
+    let scope = json!({ "code": "missing-scope", "scope": "deploy", "detail": "the caller \"shop\" lacks the scope \"deploy\"" });
+    let shown = problem(403, scope);
+    assert!(shown.contains("lacks the scope \"deploy\"") && shown.contains("next: use a key that has the scope deploy"), "{shown}");
+    assert!(problem(401, json!({ "code": "key-expired" })).contains("next: ask the operator"));
+}
+
+#[test]
 fn only_a_post_of_a_request_is_the_action_post() {
     let action = |method: Method, path: &[&str]| Action::of(&method, path);
     assert_eq!(action(Method::POST, &["requests", "orders"]), Action::Post);

@@ -5,9 +5,10 @@ use serde_json::json;
 fn a_request_is_shown_with_its_history() {
     let document = json!({
         "correlationId": "0198", "useCase": "orders", "version": "ab12", "status": "succeeded", "target": "here",
-        "receivedAt": "T0", "triggerAt": "T1", "attempts": 2, "finishedAt": "T3", "result": { "total": 5 },
+        "receivedAt": "T0", "triggerAt": "T1", "attempts": 2, "owner": "shop", "finishedAt": "T3", "result": { "total": 5 },
         "history": [
-            { "at": "T0", "event": "accepted", "status": "scheduled", "attempt": 0 },
+            { "at": "T0", "event": "accepted", "status": "scheduled", "attempt": 0, "by": "shop" },
+            { "at": "T0", "event": "moved", "status": "scheduled", "attempt": 0, "by": "ann", "detail": "to T1" },
             { "at": "T1", "event": "attempt-failed", "status": "scheduled", "attempt": 1, "detail": "HTTP 503" },
             { "at": "T3", "event": "succeeded", "status": "succeeded", "attempt": 2 },
         ],
@@ -19,13 +20,15 @@ target      here
 received    T0
 trigger at  T1
 attempts    2
+owner       shop
 finished    T3
 result
   {
     \"total\": 5
   }
 history
-  T0  accepted
+  T0  accepted                   by shop
+  T0  moved                      by ann, to T1
   T1  attempt-failed  attempt 1  HTTP 503
   T3  succeeded       attempt 2
 ";

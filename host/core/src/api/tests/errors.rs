@@ -1,70 +1,14 @@
-//! Errors of every call: the key, paths, methods, ledger, scheduler and validator.
+//! Errors of every call: paths, methods, ledger, scheduler and validator.
 
 use std::time::Duration;
 
-use super::{Client, ORDERS, Reply, request, with_header};
+use super::{Client, ORDERS, Reply};
 use crate::host_fault::HostFault;
 use crate::plugin::{Acceptance, Role, Stopped};
 use crate::ports::{LedgerError, ScheduleError};
 use crate::testing::{FakeBundle, sample_id};
 
 const SOON: &str = r#"{"delay":"PT60S"}"#;
-
-/// Returns every call of the API, and one that does not exist.
-fn calls() -> Vec<(&'static str, String)> {
-    let id = sample_id(77);
-    vec![
-        ("GET", "/use-cases".to_owned()),
-        ("GET", "/requests".to_owned()),
-        ("POST", "/requests/orders".to_owned()),
-        ("GET", format!("/requests/{id}")),
-        ("PATCH", format!("/requests/{id}")),
-        ("DELETE", format!("/requests/{id}")),
-        ("POST", format!("/requests/{id}/retry")),
-        ("GET", "/no/such/call".to_owned()),
-    ]
-}
-
-#[test]
-fn calls_without_the_key_are_unauthorized_except_health() {
-    let client = Client::of_orders().with_key("s3cret");
-    for (method, path) in calls() {
-        for value in [None, Some("Bearer wrong"), Some("Bearer "), Some("Bearer s3cret2"), Some("Basic s3cret"), Some("s3cret")] {
-            let plain = request(method, &path, SOON);
-            let reply = client.send(match value {
-                Some(value) => with_header(plain, "authorization", value),
-                None => plain,
-            });
-            assert_eq!(
-                (reply.error().as_str(), reply.header("www-authenticate")),
-                ("401 unauthorized", "Bearer"),
-                "{method} {path} {value:?}"
-            );
-            assert!(!reply.body.to_string().contains("s3cret"), "{reply:?}");
-        }
-    }
-    assert!(client.api.ledger.ids().is_empty());
-    assert_eq!(client.get("/health").status, 200);
-    assert_eq!(client.call("POST", "/health", "").error(), "405 method-not-allowed");
-}
-
-#[test]
-fn calls_with_the_key_are_authorized() {
-    let client = Client::of_orders().with_key(" s3cret\n");
-    for value in ["Bearer s3cret", "bearer s3cret", "BEARER   s3cret"] {
-        for (method, path) in calls() {
-            let reply = client.send(with_header(request(method, &path, SOON), "authorization", value));
-            assert_ne!(reply.status, 401, "{method} {path} {value}");
-        }
-    }
-    assert_eq!(client.api.ledger.ids().len(), 3);
-}
-
-#[test]
-fn empty_key_is_ignored_and_no_key_is_shown() {
-    assert_eq!(Client::of_orders().with_key(" \n").get("/requests").status, 200);
-    assert!(!format!("{:?}", Client::of_orders().with_key("s3cret").api.key).contains("s3cret"));
-}
 
 #[test]
 fn wrong_method_is_answered_with_the_allowed_ones() {

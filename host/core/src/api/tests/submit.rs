@@ -4,7 +4,7 @@ use insta::assert_json_snapshot;
 
 use super::{Client, ORDERS, Reply, request, with_header};
 use crate::api::MAX_BODY_BYTES;
-use crate::plugin::Problem;
+use crate::plugin::{JobFailure, Problem};
 use crate::testing::{FakeBundle, sample_id};
 
 const SOON: &str = r#"{"delay":"PT60S"}"#;
@@ -68,6 +68,26 @@ fn reuse_of_a_key_with_another_body_is_a_conflict() {
     let other = post_with(&client, "idempotency-key", "k", r#"{"delay":"PT61S"}"#);
     assert_eq!((other.error().as_str(), other.id()), ("409 idempotency-key-reused", sample_id(2)));
     assert_eq!(other.body["first"], first.body["correlationId"]);
+}
+
+#[test]
+fn key_of_a_cancelled_request_is_a_conflict_also_after_a_failed_attempt() {
+    let failure = JobFailure { message: "out of stock".to_owned(), retry: true, retry_after: None };
+    let client = Client::new(FakeBundle::new("v1", ORDERS).on_process(move |_| Ok(Err(failure.clone()))));
+    for attempts in [0, 1] {
+        let key = if attempts == 0 { "never-run" } else { "failed-once" };
+        let first = post_with(&client, "idempotency-key", key, SOON);
+        if attempts == 1 {
+            client.advance(60);
+            client.fire(first.id());
+        }
+        assert_eq!(client.call("DELETE", first.header("location"), "").body["attempts"], attempts);
+        let again = post_with(&client, "idempotency-key", key, SOON);
+        assert_eq!(again.error(), "409 idempotency-key-cancelled");
+        assert_eq!(again.body["first"], first.body["correlationId"]);
+        assert_eq!(post_with(&client, "idempotency-key", key, r#"{"delay":"PT1S"}"#).error(), "409 idempotency-key-reused");
+    }
+    assert_eq!(client.api.ledger.ids().len(), 2);
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub async fn an_inserted_request_is_found_with_its_history(ledger: &(impl Intake
         first_trigger_at: at(3600) + chrono::TimeDelta::milliseconds(1),
         due_at: at(3600) + chrono::TimeDelta::milliseconds(1),
         lease: std::time::Duration::from_millis(40_500),
+        owner: Some("shop".to_owned()),
         ..new.request.clone()
     };
     let new = NewRequest { request: request.clone(), body: "{\"text\":\"ü 漢 \\u0000 '\"}".to_owned(), ..new };
@@ -38,7 +39,7 @@ pub async fn an_inserted_request_is_found_with_its_history(ledger: &(impl Intake
 pub async fn an_unknown_id_is_not_found(ledger: &(impl Intake + Requests + Changes)) {
     let id = sample_id(IDS + 999);
     assert_eq!(ledger.find(id).await.unwrap(), None);
-    assert_eq!(ledger.change(id, Change::Cancel, at(0)).await.unwrap(), Changed::NotFound);
+    assert_eq!(ledger.change(id, Change::Cancel { by: None }, at(0)).await.unwrap(), Changed::NotFound);
     assert_eq!(ledger.body(id).await.unwrap(), None);
     assert_eq!(ledger.find_by_key("intake-fields", "no such key").await.unwrap(), None);
     assert_eq!(ledger.find_by_key("no-such-use-case", "k").await.unwrap(), None);
@@ -75,7 +76,7 @@ pub async fn an_idempotency_key_is_taken_once_a_use_case(ledger: &(impl Intake +
 pub async fn an_idempotency_key_stays_taken_after_the_end(ledger: &(impl Intake + Changes)) {
     let first = keyed(30, "intake-ended", "k");
     insert(ledger, &first).await;
-    let cancelled = make(ledger, first.request.id, Change::Cancel, at(5)).await;
+    let cancelled = make(ledger, first.request.id, Change::Cancel { by: None }, at(5)).await;
     assert_eq!(cancelled.status, Status::Cancelled);
     assert_eq!(ledger.insert(keyed(31, "intake-ended", "k")).await.unwrap(), Inserted::Taken(cancelled.clone()));
     assert_eq!(ledger.find_by_key("intake-ended", "k").await.unwrap(), Some(cancelled));
@@ -104,7 +105,7 @@ pub async fn an_acknowledged_request_is_not_aborted(ledger: &(impl Intake + Requ
     let answer = ledger.change(first.request.id, abort, at(5)).await.unwrap();
     assert_eq!(answer, Changed::Refused(first.request.clone(), Refusal::Acknowledged));
     assert_eq!(ledger.find_by_key("intake-adopted", "k").await.unwrap(), Some(first.request.clone()));
-    let cancelled = make(ledger, first.request.id, Change::Cancel, at(6)).await;
+    let cancelled = make(ledger, first.request.id, Change::Cancel { by: None }, at(6)).await;
     assert_eq!(cancelled.status, Status::Cancelled, "the client can still cancel an acknowledged request");
 }
 

@@ -31,7 +31,7 @@ pub async fn filters_select(ledger: &(impl Intake + Requests + Changes)) {
     for (n, use_case, seconds) in [(1, "lists-a", 10), (2, "lists-a", 20), (3, "lists-b", 20), (4, "lists-a", 30)] {
         insert(ledger, &new_request(id(n), use_case, at(START + seconds))).await;
     }
-    make(ledger, id(2), Change::Cancel, at(START)).await;
+    make(ledger, id(2), Change::Cancel { by: None }, at(START)).await;
     let all = Query { from: Some(at(START)), limit: 100, ..Query::default() };
     let check = async |what: &str, query: Query, expected: &[u64]| {
         let expected: Vec<CorrelationId> = expected.iter().map(|n| id(*n)).collect();
@@ -62,7 +62,7 @@ pub async fn pages_are_in_order_without_gaps_or_repeats(ledger: &(impl Intake + 
         let id = sample_id(IDS + 100 + n);
         insert(ledger, &new_request(id, use_case, at(seconds))).await;
         if n % 3 == 0 {
-            make(ledger, id, Change::Cancel, at(0)).await;
+            make(ledger, id, Change::Cancel { by: None }, at(0)).await;
         }
         expected.push((seconds, n, use_case, if n % 3 == 0 { Status::Cancelled } else { Status::Scheduled }));
     }
@@ -104,9 +104,39 @@ async fn walk(ledger: &impl Requests, mut query: Query, total: usize) -> Vec<Cor
 pub async fn a_moved_request_is_listed_at_its_new_time(ledger: &(impl Intake + Requests + Changes)) {
     let (from, id) = (START + 2000, sample_id(IDS + 200));
     insert(ledger, &new_request(id, "lists-moved", at(from))).await;
-    make(ledger, id, Change::Move(at(from + 50)), at(0)).await;
+    make(ledger, id, Change::Move { to: at(from + 50), by: None }, at(0)).await;
     assert_eq!(ids(ledger, of("lists-moved", from, from + 50)).await, []);
     assert_eq!(ids(ledger, of("lists-moved", from + 50, from + 51)).await, [id]);
+}
+
+pub async fn owners_and_permitted_use_cases_select(ledger: &(impl Intake + Requests + Changes)) {
+    let (from, id) = (START + 4000, |n| sample_id(IDS + 400 + n));
+    for (n, use_case, owner) in
+        [(1, "lists-e", Some("shop")), (2, "lists-f", Some("mail")), (3, "lists-f", Some("shop")), (4, "lists-e", None)]
+    {
+        let new = new_request(id(n), use_case, at(from));
+        let request = Request { owner: owner.map(str::to_owned), ..new.request };
+        insert(ledger, &NewRequest { request, ..new }).await;
+    }
+    make(ledger, id(3), Change::Cancel { by: Some("shop".to_owned()) }, at(0)).await;
+    let all = Query { from: Some(at(from)), to: Some(at(from + 1)), limit: 100, ..Query::default() };
+    let of = |owner: &str| Query { owner: Some(owner.to_owned()), ..all.clone() };
+    let within = |names: &[&str]| Query { within: Some(names.iter().map(|name| (*name).to_owned()).collect()), ..all.clone() };
+    let check = async |what: &str, query: Query, expected: &[u64]| {
+        let expected: Vec<CorrelationId> = expected.iter().map(|n| id(*n)).collect();
+        assert_eq!(ids(ledger, query).await, expected, "{what}");
+    };
+    check("an owner", of("shop"), &[1, 3]).await;
+    check("another owner", of("mail"), &[2]).await;
+    check("an owner without requests", of("sho"), &[]).await;
+    check("the empty owner", of(""), &[]).await;
+    check("an owner's cancelled ones", Query { status: Some(Status::Cancelled), ..of("shop") }, &[3]).await;
+    check("an owner in a use case", Query { use_case: Some("lists-e".to_owned()), ..of("shop") }, &[1]).await;
+    check("permitted use cases", within(&["lists-f", "none"]), &[2, 3]).await;
+    check("two permitted use cases", within(&["lists-e", "lists-f"]), &[1, 2, 3, 4]).await;
+    check("no permitted use case", within(&[]), &[]).await;
+    check("a use case that is not permitted", Query { use_case: Some("lists-e".to_owned()), ..within(&["lists-f"]) }, &[]).await;
+    check("a page of an owner", Query { limit: 1, ..of("shop") }, &[1]).await;
 }
 
 pub async fn notices_are_not_listed(ledger: &(impl Intake + Requests + Changes)) {

@@ -60,7 +60,7 @@ fn lives() -> Vec<Life> {
     });
     vec![
         ("accepted", vec![]),
-        ("moved", vec![(Change::Move(at(DUE - 10)), at(1))]),
+        ("moved", vec![(Change::Move { to: at(DUE - 10), by: Some("ann".to_owned()) }, at(1))]),
         ("running", vec![claimed()]),
         ("failed for now", vec![claimed(), (failed_for_now(1), at(DUE + 1))]),
         ("interrupted", vec![claimed(), (released(1), at(DUE + 1))]),
@@ -74,21 +74,21 @@ fn lives() -> Vec<Life> {
         ("deferred twice", vec![claimed(), (deferred(1), at(DUE + 1)), (claim(), at(DUE + 3)), (deferred(2), at(DUE + 4))]),
         ("running after a deferral", vec![claimed(), (deferred(1), at(DUE + 1)), (claim(), at(DUE + 3))]),
         ("failed", vec![claimed(), (failed(1, None), at(DUE + 1))]),
-        ("retried", vec![claimed(), (failed(1, None), at(DUE + 1)), (Change::Retry, at(DUE + 5))]),
+        ("retried", vec![claimed(), (failed(1, None), at(DUE + 1)), (Change::Retry { by: Some("ann".to_owned()) }, at(DUE + 5))]),
         ("cut off too often", cut_off.collect()),
-        ("cancelled", vec![(Change::Cancel, at(5))]),
-        ("cancelled in its back-off", vec![claimed(), (failed_for_now(1), at(DUE + 1)), (Change::Cancel, at(DUE + 2))]),
+        ("cancelled", vec![(Change::Cancel { by: Some("bob".to_owned()) }, at(5))]),
+        ("cancelled in its back-off", vec![claimed(), (failed_for_now(1), at(DUE + 1)), (Change::Cancel { by: None }, at(DUE + 2))]),
     ]
 }
 
 /// Returns the changes that are tried at the end of each life.
 fn tries() -> Vec<(&'static str, Change, DateTime<Utc>)> {
     vec![
-        ("cancel", Change::Cancel, at(DUE + 100)),
+        ("cancel", Change::Cancel { by: None }, at(DUE + 100)),
         ("abort", Change::Abort { reason: "no more rules".to_owned() }, at(DUE + 100)),
-        ("move", Change::Move(at(DUE + 500)), at(DUE + 100)),
+        ("move", Change::Move { to: at(DUE + 500), by: None }, at(DUE + 100)),
         ("move back", Change::MoveBack { from: at(DUE - 10), trigger_at: at(DUE), due_at: at(DUE + 7) }, at(DUE + 100)),
-        ("retry", Change::Retry, at(DUE + 100)),
+        ("retry", Change::Retry { by: None }, at(DUE + 100)),
         ("claim when due", claim(), at(DUE + 100)),
         ("claim a millisecond early", claim(), at(DUE - 10) - chrono::TimeDelta::milliseconds(1)),
         ("succeed", succeeded(1, None), at(DUE + 100)),
@@ -181,7 +181,7 @@ pub async fn a_change_whose_notice_cannot_be_stored_is_not_made(ledger: &(impl I
 
 pub async fn concurrent_changes_that_exclude_each_other_make_one(ledger: &(impl Intake + Requests + Changes)) {
     let contests: [(u64, Vec<Change>, Change); 3] =
-        [(600, vec![], claim()), (601, vec![], Change::Cancel), (602, vec![claim()], succeeded(1, None))];
+        [(600, vec![], claim()), (601, vec![], Change::Cancel { by: None }), (602, vec![claim()], succeeded(1, None))];
     for (n, before, change) in contests {
         let request = insert(ledger, &due(n, "transitions-races")).await;
         for change in before {

@@ -1,14 +1,22 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use http_body_util::Empty;
-use postdate_core::plugin::Role;
+use postdate_egress::Egress;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::call::logs::Identity;
-use crate::secrets::Mask;
 
-fn log() -> Arc<CallLog> {
-    CallLog::new(Arc::new(Identity { use_case: "x".into(), role: Role::Process }), "id".into(), Mask::default())
+/// The network of a laptop: public addresses, and loopback.
+fn laptop() -> Network {
+    Network::new(Egress::laptop(), Vec::new())
+}
+
+async fn try_send(url: &str, options: RequestOptions) -> Result<Exchange, NoAnswer> {
+    let (request, origin) = get(url);
+    send(request, options, &origin, &laptop(), "x").await
 }
 
 fn get(url: &str) -> (Request<WasiBody>, Origin) {
@@ -37,8 +45,7 @@ async fn serve(answer: &'static str) -> (u16, tokio::task::JoinHandle<String>) {
 #[tokio::test]
 async fn a_granted_address_is_reached_and_a_redirect_is_not_followed() {
     let (port, server) = serve("HTTP/1.1 302 Found\r\nlocation: http://10.0.0.1/\r\ncontent-length: 2\r\n\r\nok").await;
-    let (request, origin) = get(&format!("http://127.0.0.1:{port}/a?b=c"));
-    let (response, io) = send(request, RequestOptions::default(), &origin, &log()).await.unwrap();
+    let (response, io) = try_send(&format!("http://127.0.0.1:{port}/a?b=c"), RequestOptions::default()).await.unwrap();
     assert_eq!(response.status(), 302);
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "ok");
     Box::into_pin(io).await.unwrap();
@@ -48,10 +55,10 @@ async fn a_granted_address_is_reached_and_a_redirect_is_not_followed() {
 #[tokio::test]
 async fn a_silent_server_causes_a_first_byte_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (request, origin) = get(&format!("http://{}", listener.local_addr().unwrap()));
     let options = RequestOptions { first_byte_timeout: Some(Duration::from_millis(20)), ..RequestOptions::default() };
-    let error = send(request, options, &origin, &log()).await.err().unwrap();
-    assert!(matches!(error, Error::ConnectionReadTimeout), "{error}");
+    let failure = try_send(&format!("http://{}/path?token=x", listener.local_addr().unwrap()), options).await.err().unwrap();
+    assert!(matches!(failure.error, Error::ConnectionReadTimeout), "{failure:?}");
+    assert_eq!(failure.cause, format!("no answer from http://{} within 20ms", listener.local_addr().unwrap()));
 }
 
 #[tokio::test]
@@ -59,46 +66,25 @@ async fn a_closed_port_and_a_failed_tls_handshake_have_their_own_errors() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let (request, origin) = get(&format!("http://127.0.0.1:{port}"));
-    let error = send(request, RequestOptions::default(), &origin, &log()).await.err().unwrap();
-    assert!(matches!(error, Error::ConnectionRefused), "{error}");
+    let failure = try_send(&format!("http://127.0.0.1:{port}"), RequestOptions::default()).await.err().unwrap();
+    assert!(matches!(failure.error, Error::ConnectionRefused), "{failure:?}");
+    assert!(failure.cause.starts_with(&format!("cannot connect to http://127.0.0.1:{port}: Connection refused")), "{failure:?}");
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move { listener.accept().await.unwrap().0.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await });
-    let (request, origin) = get(&format!("https://127.0.0.1:{port}"));
-    let log = log();
-    let error = send(request, RequestOptions::default(), &origin, &log).await.err().unwrap();
-    assert!(matches!(error, Error::TlsProtocolError), "{error}");
-    assert!(log.finish().0[0].text.contains("no TLS connection to https://127.0.0.1"));
+    let failure = try_send(&format!("https://127.0.0.1:{port}"), RequestOptions::default()).await.err().unwrap();
+    assert!(matches!(failure.error, Error::TlsProtocolError), "{failure:?}");
+    assert!(failure.cause.starts_with("no TLS connection to https://127.0.0.1"), "{failure:?}");
 }
 
-/// A fake name server. Each look-up takes the next answer; the last answer is repeated.
-struct Names {
-    answers: Vec<Vec<SocketAddr>>,
-    asked: std::sync::atomic::AtomicUsize,
-}
-
-impl Names {
-    fn new(answers: &[&[&str]]) -> Self {
-        let answers = answers.iter().map(|answer| answer.iter().map(|text| text.parse().unwrap()).collect()).collect();
-        Self { answers, asked: std::sync::atomic::AtomicUsize::default() }
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(std::sync::atomic::Ordering::Relaxed)
-    }
-
-    async fn connect(&self, url: &str) -> (Result<TcpStream, Error>, Vec<String>) {
-        let log = log();
-        let origin = Origin::parse(url).unwrap();
-        let look_up = |_, _| {
-            let index = self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed).min(self.answers.len() - 1);
-            std::future::ready(Ok(self.answers[index].clone()))
-        };
-        let stream = connect(&origin, &log, look_up).await;
-        (stream, log.finish().0.into_iter().map(|line| line.text).collect())
-    }
+/// Returns a laptop's network whose name server returns each answer once, in order, and the last one again, and the number of its look-ups.
+fn names(answers: &[&[&str]]) -> (Network, Arc<AtomicUsize>) {
+    let answers: Vec<Vec<SocketAddr>> = answers.iter().map(|answer| answer.iter().map(|text| text.parse().unwrap()).collect()).collect();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let look_up = move |_: &str, _| Ok(answers[counter.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1)].clone());
+    (Network::with_look_up(Egress::laptop(), Vec::new(), Arc::new(look_up)), asked)
 }
 
 #[tokio::test]
@@ -109,11 +95,20 @@ async fn a_name_that_resolves_to_a_private_address_is_refused_without_a_connecti
     for address in
         [&*here, &mapped, "169.254.169.254:80", "10.0.0.1:80", "[fe80::1]:80", "[fd00::1]:80", "[64:ff9b::a00:1]:80", "0.0.0.0:80"]
     {
-        let (stream, notes) = Names::new(&[&[address]]).connect("http://rebound.example").await;
-        assert!(matches!(stream, Err(Error::DestinationIpProhibited)), "{address}");
-        assert!(notes[0].contains("http://rebound.example") && notes[0].contains("process.allow-http"), "{notes:?}");
+        let (network, _) = names(&[&[address]]);
+        let failure = connect(&Origin::parse("http://rebound.example").unwrap(), &network, "x").await.unwrap_err();
+        assert!(matches!(failure.error, Error::DestinationIpProhibited), "{address}: {failure:?}");
+        assert!(failure.cause.contains("http://rebound.example") && failure.cause.contains("--allow-egress"), "{failure:?}");
     }
     assert!(timeout(Duration::from_millis(20), listener.accept()).await.is_err(), "somebody connected");
+}
+
+#[tokio::test]
+async fn an_address_that_the_manifest_names_needs_the_operators_word_too() {
+    for url in ["http://169.254.169.254", "http://[::ffff:169.254.169.254]", "http://10.0.0.1", "http://2852039166"] {
+        let failure = try_send(url, RequestOptions::default()).await.err().unwrap();
+        assert!(!matches!(failure.error, Error::ConnectionTimeout | Error::ConnectionRefused), "{url}: {failure:?}");
+    }
 }
 
 #[tokio::test]
@@ -121,12 +116,12 @@ async fn the_host_connects_to_the_address_that_it_checked() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = listener.local_addr().unwrap().to_string();
     // A second look-up would return another address.
-    let names = Names::new(&[&["10.0.0.1:80", &here], &["10.0.0.1:80"]]);
-    let (stream, _) = names.connect("http://localhost").await;
-    assert_eq!(stream.unwrap().peer_addr().unwrap().to_string(), here, "the private one of the two was left out");
-    assert_eq!(names.asked(), 1);
+    let (network, asked) = names(&[&["10.0.0.1:80", &here], &["10.0.0.1:80"]]);
+    let stream = connect(&Origin::parse("http://localhost").unwrap(), &network, "x").await.unwrap();
+    assert_eq!(stream.peer_addr().unwrap().to_string(), here, "the private one of the two was left out");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
     // An address in a manifest is not looked up.
-    let names = Names::new(&[&[]]);
-    assert!(names.connect(&format!("http://{here}")).await.0.is_ok());
-    assert_eq!(names.asked(), 0);
+    let (network, asked) = names(&[&[]]);
+    assert!(connect(&Origin::parse(&format!("http://{here}")).unwrap(), &network, "x").await.is_ok());
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
 }

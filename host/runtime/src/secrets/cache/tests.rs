@@ -50,8 +50,8 @@ impl SecretSource for Source {
         Ok(names.iter().filter_map(found).collect())
     }
 
-    fn remedy(&self, use_case: &str, name: &str) -> String {
-        format!("put it at {use_case}/{name}")
+    fn missing(&self, use_case: &str, name: &str) -> String {
+        format!("is not set: put it at {use_case}/{name}")
     }
 }
 
