@@ -24,6 +24,7 @@ mod hostile_mix;
 mod idempotency;
 mod infra;
 mod invariants;
+mod ledger;
 mod life;
 mod links;
 mod listing;

@@ -19,6 +19,7 @@ mod use_case;
 mod when;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -82,8 +83,14 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve(arguments) => async_runtime()?.block_on(serve::run(arguments)),
         Command::CompileCache(arguments) => async_runtime()?.block_on(compile_cache::run(arguments)),
+        Command::Serve(arguments) => {
+            let runtime = async_runtime()?;
+            let served = runtime.block_on(serve::run(arguments));
+            // A blocking task, such as a look-up of a name, must not delay the end.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            served
+        }
         Command::Plugin(command) => async_runtime()?.block_on(plugin::run(command)),
         Command::Request(command) => async_runtime()?.block_on(request::run(command)),
         Command::UseCase(command) => async_runtime()?.block_on(use_case::run(command)),

@@ -36,7 +36,7 @@ async fn act(command: RequestCommand) -> anyhow::Result<ExitCode> {
         }
         RequestAction::Get(arguments) => {
             let answer = get(&client, &arguments).await?;
-            print(&answer, show::request(&answer.json));
+            print(&answer, show::request(&answer.text, &answer.json));
             if arguments.wait && answer.json["status"] != "succeeded" {
                 return Ok(ExitCode::FAILURE);
             }

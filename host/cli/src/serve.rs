@@ -102,6 +102,10 @@ pub struct Serve {
     #[arg(long, env = "POSTDATE_GRACE", value_name = "DURATION", default_value = "10s", value_parser = when::duration)]
     grace: Duration,
 
+    /// Free space of the data directory's disk below which no new request is accepted, so that accepted ones still run
+    #[arg(long, env = "POSTDATE_DISK_RESERVE", value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    disk_reserve: u64,
+
     /// Addresses that plugins and `http` targets may connect to: networks and addresses, separated by commas, and "public" for all public
     /// ones [default: public, and loopback while the server listens there without a key]
     #[arg(long, env = "POSTDATE_ALLOW_EGRESS", value_name = "CIDR,...")]
@@ -134,6 +138,10 @@ pub struct Serve {
     /// Longest time until plugins see a changed secret, from 1s to 24h
     #[arg(long, env = "POSTDATE_SECRETS_LIFETIME", value_name = "DURATION", default_value = "5m", value_parser = secrets_lifetime)]
     secrets_lifetime: Duration,
+}
+
+fn size(text: &str) -> Result<u64, &'static str> {
+    parse_memory(text).ok_or("write it as 64MiB or 1GiB")
 }
 
 fn secrets_lifetime(text: &str) -> Result<Duration, String> {
@@ -198,6 +206,7 @@ impl Serve {
             secrets_file: self.secrets_file,
             allow_secret: self.allow_secret,
             secrets_lifetime: self.secrets_lifetime,
+            disk_reserve: self.disk_reserve,
         }
     }
 }

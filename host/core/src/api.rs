@@ -10,12 +10,14 @@ mod submit;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 pub use crate::accept::MAX_BODY_BYTES;
 use crate::access::{Caller, Scope};
 use crate::id::CorrelationId;
-use crate::ports::{Changes, Intake, Requests, Scheduler, UseCaseInfo, UseCases};
+use crate::notice::Document;
+use crate::ports::{Changes, Intake, LedgerState, Requests, Scheduler, UseCaseInfo, UseCases};
 pub use body::{check_body, check_encoding, check_type};
 pub use error::ApiError;
 
@@ -47,7 +49,7 @@ pub struct ApiRequest {
 struct Answer {
     status: StatusCode,
     id: CorrelationId,
-    body: Value,
+    body: Document,
     location: Option<String>,
 }
 
@@ -77,7 +79,7 @@ where
         }
         check_body(request.headers(), request.body())?;
         match (method, segments) {
-            ("GET", ["health"]) => Ok(self.health(&call).await),
+            ("GET", ["health"]) => self.health(&call).await,
             ("GET", ["use-cases"]) => Ok(self.list_use_cases(&call).await),
             ("GET", ["requests"]) => self.list_requests(&call, request.uri().query()).await,
             ("POST", ["requests", name]) => self.submit(call, name, request).await,
@@ -89,24 +91,33 @@ where
         }
     }
 
-    /// Returns the state of the service; its details only to a caller with the scope `operate`.
-    async fn health(&self, call: &ApiRequest) -> Answer {
-        let id = call.id;
-        if !call.caller.may(Scope::Operate) {
-            return Answer { status: StatusCode::OK, id, body: json!({ "status": "ok" }), location: None };
+    /// Returns the state of the service; its details only to a caller with the scope `operate`. Fails while the ledger takes no new
+    /// requests, so that a load balancer sends them elsewhere.
+    async fn health(&self, call: &ApiRequest) -> Result<Answer, ApiError> {
+        let ledger = self.ledger.state();
+        let is_operator = call.caller.may(Scope::Operate);
+        if ledger.refuses.is_some() {
+            let unhealthy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", "no new requests are taken");
+            return Err(if is_operator { unhealthy.with("ledger", json!(ledger)) } else { unhealthy });
+        }
+        if !is_operator {
+            return Ok(Answer { status: StatusCode::OK, id: call.id, body: json!({ "status": "ok" }).into(), location: None });
         }
         let all = self.use_cases.list().await;
         let broken = all.iter().filter_map(|info| Some(json!({ "useCase": info.name, "error": info.error.as_ref()? })));
         let loading = all
             .iter()
             .filter_map(|info| Some(json!({ "useCase": info.name, "version": info.version, "since": info.update.as_ref()?.since })));
-        let body = json!({
+        let mut body = json!({
             "status": "ok",
             "version": env!("CARGO_PKG_VERSION"),
             "brokenUseCases": broken.collect::<Vec<_>>(),
             "loadingUseCases": loading.collect::<Vec<_>>(),
         });
-        Answer { status: StatusCode::OK, id, body, location: None }
+        if ledger != LedgerState::default() {
+            body["ledger"] = json!(ledger);
+        }
+        Ok(Answer { status: StatusCode::OK, id: call.id, body: body.into(), location: None })
     }
 
     /// Lists the use cases that the caller sees. The error of one may quote its manifest and name files of the host, so only those who
@@ -121,7 +132,7 @@ where
                 info.error = info.error.take().map(hidden);
             }
         }
-        Answer { status: StatusCode::OK, id: call.id, body: json!({ "useCases": seen }), location: None }
+        Answer { status: StatusCode::OK, id: call.id, body: json!({ "useCases": seen }).into(), location: None }
     }
 
     fn path_of(&self, id: CorrelationId) -> String {
@@ -142,8 +153,9 @@ impl Answer {
 }
 
 /// Returns an answer with its correlation id in a header. The caller puts the id into the body.
-pub fn json_response(status: StatusCode, id: CorrelationId, body: &Value, content_type: &'static str) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(body.to_string()));
+pub fn json_response(status: StatusCode, id: CorrelationId, body: &impl Serialize, content_type: &'static str) -> Response<Bytes> {
+    // Cannot fail: the keys of every body are texts.
+    let mut response = Response::new(Bytes::from(serde_json::to_vec(body).unwrap_or_default()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::arm::{ArmError, arm};
 use crate::backoff::{after_host_fault, backoff};
+use crate::cut::cut;
 use crate::host_fault::HostFault;
 use crate::id::CorrelationId;
 use crate::lifecycle::{self, Change, MAX_INTERRUPTIONS, Outcome};
@@ -342,16 +343,6 @@ fn failed(request: &Request, use_case: Option<&UseCase>, failure: JobFailure, no
     let wait = backoff(&policy.backoff, failures, failure.retry_after, longest);
     let at = TimeDelta::from_std(wait).ok().and_then(|wait| after(now, wait)).unwrap_or(LATEST);
     Outcome::Retry { failure: message, at }
-}
-
-/// Returns at most `most` bytes of the text, cut at a character boundary and marked.
-fn cut(mut text: String, most: usize) -> String {
-    const MARK: &str = "… (cut)";
-    if text.len() > most {
-        text.truncate(text.floor_char_boundary(most - MARK.len()));
-        text.push_str(MARK);
-    }
-    text
 }
 
 #[cfg(test)]

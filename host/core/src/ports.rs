@@ -105,6 +105,29 @@ pub trait Intake: Send + Sync {
         let _ = (request, key);
         std::future::ready(Ok(()))
     }
+
+    /// Returns the ledger's state. A ledger that a service keeps has none of its own.
+    fn state(&self) -> LedgerState {
+        LedgerState::default()
+    }
+}
+
+/// The state of a ledger, for `GET /health`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerState {
+    /// Why the ledger takes no new requests; `None` while it takes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refuses: Option<String>,
+    /// What an operator should do before the ledger fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+    /// Free space of the ledger's disk, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
+    /// Size of the write-ahead log, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wal_bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -229,6 +252,9 @@ pub enum LedgerError {
     /// The ledger is busy, throttled or shutting down. A repeat may succeed.
     #[error("the ledger is not available: {0}")]
     Unavailable(String),
+    /// The ledger's disk is full, or nearly full and kept for accepted requests. Nothing was stored.
+    #[error("the ledger takes no new requests: {0}")]
+    Full(String),
     /// A repeat fails too: the file is broken, a permission is missing, or a row is not valid.
     #[error("the ledger failed: {0}")]
     Failed(String),
@@ -242,6 +268,7 @@ impl LedgerError {
     pub fn for_clients(&self) -> String {
         match self {
             Self::Unavailable(_) => "the ledger is not available: try again in a moment".to_owned(),
+            Self::Full(_) => "the ledger takes no new requests: the host is nearly out of disk space".to_owned(),
             Self::Failed(_) => "the ledger failed: the log of the host has the reason".to_owned(),
             Self::TooLarge { .. } => self.to_string(),
         }

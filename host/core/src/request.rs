@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::cut::cut;
 use crate::id::CorrelationId;
 use crate::use_case::UseCase;
 
@@ -34,6 +35,11 @@ impl Status {
             Self::Cancelled => "cancelled",
         }
     }
+
+    /// Returns whether a request has ended; only a retry by hand changes that.
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
 }
 
 impl fmt::Display for Status {
@@ -49,6 +55,9 @@ impl FromStr for Status {
         Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(())
     }
 }
+
+/// Limit of a failure in a list, in bytes.
+pub const LISTED_FAILURE_BYTES: usize = 1_000;
 
 /// A request without its body. Times are precise to the millisecond.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,6 +153,24 @@ impl Request {
     /// one.
     pub fn claim(&self) -> u32 {
         self.attempts + self.deferrals
+    }
+
+    /// Returns the request's place in a list.
+    pub fn place(&self) -> Cursor {
+        Cursor { trigger_at: self.trigger_at, id: self.id }
+    }
+
+    /// Returns the request as pages of a list have it: without its result and what no list shows, and with at most
+    /// [`LISTED_FAILURE_BYTES`] of its failure.
+    #[must_use]
+    pub fn listed(self) -> Self {
+        Self {
+            result: None,
+            idempotency_hash: None,
+            deferrals: 0,
+            failure: self.failure.map(|failure| cut(failure, LISTED_FAILURE_BYTES)),
+            ..self
+        }
     }
 }
 
@@ -257,6 +284,7 @@ pub struct Cursor {
     pub id: CorrelationId,
 }
 
+/// One page of a list. Its requests are [`Request::listed`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
     pub requests: Vec<Request>,

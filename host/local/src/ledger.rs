@@ -1,10 +1,12 @@
 //! The ledger on one machine: a SQLite file in WAL mode.
 //!
 //! One thread writes. It commits all changes that were queued since its last commit in one transaction, so many callers share one
-//! fsync (`synchronous = FULL`). Each caller gets its answer after the commit of its change. Readers have their own connections.
+//! fsync (`synchronous = FULL`). Each caller gets its answer after the commit of its change. Readers have their own threads and
+//! connections; lists, which are long, have others than look-ups, which accepted requests wait for.
 
 mod checkpoint;
 mod claims;
+mod condition;
 mod read;
 mod rows;
 mod writer;
@@ -12,27 +14,30 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Change};
-use postdate_core::ports::{Changed, Changes, Inserted, Intake, LedgerError, Requests};
+use postdate_core::ports::{Changed, Changes, Inserted, Intake, LedgerError, LedgerState, Requests};
 use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
+use crate::supervise::Fatal;
 pub use claims::Due;
+use condition::{Condition, Measure};
 use read::Readers;
 pub use rows::Lane;
 use writer::Writer;
 
 /// Migrations: entry `n` turns a file of schema version `n` into one of version `n + 1`. Version 0 is an empty file.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("ledger/schema.sql"),
     include_str!("ledger/schema-2.sql"),
     include_str!("ledger/schema-3.sql"),
     include_str!("ledger/schema-4.sql"),
+    include_str!("ledger/schema-5.sql"),
 ];
 
 /// A handle on the ledger; clones share the file, the writer and the readers.
@@ -42,19 +47,41 @@ pub struct SqliteLedger {
 }
 
 struct Inner {
-    writer: Writer,
-    readers: Readers,
+    path: PathBuf,
+    condition: Arc<Condition>,
+    // Before the writer, whose stop moves all pages to the database file.
     _checkpointer: checkpoint::Checkpointer,
+    readers: Readers,
+    lists: Readers,
+    writer: Writer,
 }
+
+/// Maximum number of concurrent look-ups. A few suffice because they are short.
+const LOOK_UPS: usize = 4;
+/// Maximum number of concurrent lists.
+const LISTS: usize = 2;
 
 impl SqliteLedger {
     /// Opens or creates the file and migrates an older schema. Fails for a file of a newer schema version.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        Self::open_with(path, 0, Fatal::default())
+    }
+
+    /// Opens the file with a reserve: with fewer free bytes on its disk, the ledger takes no new requests. Reports a panic of a thread to
+    /// `fatal`.
+    pub(crate) fn open_with(path: &Path, reserve: u64, fatal: Fatal) -> Result<Self, LedgerError> {
+        let directory = path.parent().unwrap_or_else(|| Path::new(".")).to_owned();
+        Self::open_on(path, reserve, fatal, condition::disk(directory))
+    }
+
+    fn open_on(path: &Path, reserve: u64, fatal: Fatal, measure: Measure) -> Result<Self, LedgerError> {
         let connection = connect(path)?;
         migrate(&connection)?;
-        let readers = Readers::new(path);
-        let checkpointer = checkpoint::Checkpointer::start(path)?;
-        Ok(Self { inner: Arc::new(Inner { writer: Writer::start(connection)?, readers, _checkpointer: checkpointer }) })
+        let condition = Arc::new(Condition::new(reserve, fatal));
+        let writer = Writer::start(connection, Arc::clone(&condition))?;
+        let checkpointer = checkpoint::Checkpointer::start(path, &condition, measure, writer.prober())?;
+        let (readers, lists) = (Readers::start(LOOK_UPS)?, Readers::start(LISTS)?);
+        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), condition, _checkpointer: checkpointer, readers, lists, writer }) })
     }
 
     /// Runs `work` in the next transaction and returns after its commit.
@@ -69,7 +96,7 @@ impl SqliteLedger {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        self.inner.readers.read(work).await
+        self.inner.readers.read(&self.inner.path, work).await
     }
 
     /// Returns a setting of the server.
@@ -100,7 +127,14 @@ impl Intake for SqliteLedger {
         self.read(move |connection| rows::find_by_key(connection, &use_case, &key)).await
     }
 
+    fn state(&self) -> LedgerState {
+        self.inner.condition.state()
+    }
+
     async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+        if let Some(reason) = self.inner.condition.refusal() {
+            return Err(LedgerError::Full(reason));
+        }
         self.write(move |connection| match (rows::insert(connection, &new)?, &new.idempotency_key) {
             (true, _) | (false, None) => Ok(Inserted::New(new.request.clone())),
             (false, Some(key)) => match rows::find_by_key(connection, &new.request.use_case, key)? {
@@ -126,7 +160,7 @@ impl Requests for SqliteLedger {
     }
 
     async fn list(&self, query: Query) -> Result<Page, LedgerError> {
-        self.read(move |connection| rows::list(connection, &query)).await
+        self.inner.lists.read(&self.inner.path, move |connection| rows::list(connection, &query)).await
     }
 }
 
@@ -151,21 +185,23 @@ impl Changes for SqliteLedger {
     }
 }
 
-/// Opens a connection with the settings that all parts of the ledger use.
 fn connect(path: &Path) -> Result<Connection, LedgerError> {
-    let open = || -> rusqlite::Result<Connection> {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        // A separate thread makes the checkpoints: see `checkpoint`.
-        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        // A negative size is in KiB.
-        connection.pragma_update(None, "cache_size", -16_384)?;
-        connection.set_prepared_statement_cache_capacity(64);
-        Ok(connection)
-    };
-    open().map_err(|error| LedgerError::Failed(format!("cannot open {}: {error}", path.display())))
+    open(path).map_err(|error| LedgerError::Failed(format!("cannot open {}: {error}", path.display())))
+}
+
+/// Opens a connection with the settings that all parts of the ledger use.
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // A separate thread makes the checkpoints: see `checkpoint`.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", checkpoint::COMPLETED_ABOVE.cast_signed())?;
+    // A negative size is in KiB.
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
 }
 
 fn migrate(connection: &Connection) -> Result<(), LedgerError> {
@@ -181,13 +217,14 @@ fn migrate(connection: &Connection) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Returns `Unavailable` for transient errors, such as a full disk, and `Failed` for all others.
+/// Returns `Full` for a full disk, `Unavailable` for other transient errors, and `Failed` for the rest. Clients see the error, so it does
+/// not name the file.
 fn failed(error: &rusqlite::Error) -> LedgerError {
     match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => LedgerError::Full("its disk is full".to_owned()),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LedgerError::Unavailable(error.to_string()),
         // Without a free file descriptor, SQLite cannot open its files.
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull | ErrorCode::CannotOpen) => {
-            LedgerError::Unavailable(error.to_string())
-        }
+        Some(ErrorCode::CannotOpen) => LedgerError::Unavailable("its file cannot be opened".to_owned()),
         _ => LedgerError::Failed(error.to_string()),
     }
 }

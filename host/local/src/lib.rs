@@ -4,6 +4,7 @@
 
 mod catalog;
 mod clock;
+mod data_dir;
 pub mod keys;
 pub mod ledger;
 mod memory;
@@ -11,12 +12,12 @@ mod pinned;
 mod private_file;
 mod secrets;
 mod server;
+mod supervise;
 mod test_clock;
 mod timer;
 
-use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use ledger::SqliteLedger;
 pub use server::HostName;
 use server::auth::Auth;
 use server::{App, Limits};
+use supervise::Fatal;
 use test_clock::TestClock;
 use timer::{Timer, Wake};
 
@@ -101,6 +103,8 @@ pub struct ServeOptions {
     pub allow_secret: Vec<SecretName>,
     /// How long a secret is cached. A changed secret reaches plugins after this time at the latest.
     pub secrets_lifetime: Duration,
+    /// Free bytes of the data directory's disk below which no new request is accepted.
+    pub disk_reserve: u64,
 }
 
 /// The start time of a test clock.
@@ -112,7 +116,7 @@ pub enum TestClockStart {
 }
 
 /// Serves until `shutdown`. Calls `on_ready` with the listening address once all use cases are loaded, or after a minute. While a
-/// use case is being compiled, the others serve.
+/// use case is being compiled, the others serve. Fails if a part of the server panics.
 pub async fn serve(
     options: ServeOptions,
     on_ready: impl FnOnce(SocketAddr),
@@ -135,11 +139,12 @@ pub async fn serve(
     );
     let secrets = secrets::open(options.secrets_file, options.allow_secret, options.secrets_lifetime)?;
     let network = network(options.allow_egress, &options.ca_files, !auth.has_keys() && is_loopback)?;
-    let _lock = lock(&options.data)?;
+    let _lock = data_dir::open(&options.data)?;
     // Bind first, so that a second server on the port fails before it does anything else.
     let listener = tokio::net::TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
 
-    let ledger = SqliteLedger::open(&options.data.join("ledger.sqlite"))?;
+    let fatal = Fatal::default();
+    let ledger = SqliteLedger::open_with(&options.data.join("ledger.sqlite"), options.disk_reserve, fatal.clone())?;
     let clock = choose_clock(&ledger, options.test_clock).await?;
     let concurrency = options.concurrency.max(1);
     let slots = u32::try_from(concurrency.max(MIN_SLOTS)).unwrap_or(u32::MAX);
@@ -181,14 +186,20 @@ pub async fn serve(
     };
 
     let stop = CancellationToken::new();
-    let watcher = tokio::spawn(catalog.clone().watch(stop.clone()));
-    let mut shutdown = std::pin::pin!(shutdown);
+    let watcher = fatal.task("watcher of the use cases", &stop, catalog.clone().watch(stop.clone()));
+    let mut shutdown = std::pin::pin!(async {
+        tokio::select! {
+            () = shutdown => {}
+            _ = fatal.reported() => {}
+        }
+    });
     if unless(shutdown.as_mut(), has_use_cases(&catalog, ANSWER_WAIT)).await.is_none() {
         stop.cancel();
+        check(&fatal)?;
         return watcher.await.context("the watcher of the use cases failed");
     }
-    let timer = tokio::spawn(timer.run(stop.clone(), options.grace));
-    let serving = tokio::spawn(server::serve(listener, app, stop.clone()));
+    let timer = fatal.task("timer", &stop, timer.run(stop.clone(), options.grace));
+    let serving = fatal.task("HTTP server", &stop, server::serve(listener, app, stop.clone()));
     if let Some(all) = unless(shutdown.as_mut(), has_use_cases(&catalog, START_WAIT)).await {
         if !all {
             tracing::warn!("some use cases are still being compiled: they answer 503 until they are loaded, and the others serve");
@@ -196,6 +207,8 @@ pub async fn serve(
         on_ready(address);
         shutdown.await;
     }
+    // Running requests run again at the next start, and no call may wait for a part of the server that is gone.
+    check(&fatal)?;
     tracing::info!("stopping: no new requests are started; running ones have {:?} to finish", options.grace);
     stop.cancel();
     // A client that does not finish its request must not delay the stop for ever.
@@ -206,7 +219,15 @@ pub async fn serve(
     }
     timer.await.context("the timer failed")?;
     watcher.await.context("the watcher of the use cases failed")?;
-    Ok(())
+    check(&fatal)
+}
+
+/// Fails if a part of the server has failed.
+fn check(fatal: &Fatal) -> anyhow::Result<()> {
+    match fatal.get() {
+        Some(what) => anyhow::bail!("{what}, which is a defect of the server: start it again, and report the panic in its log"),
+        None => Ok(()),
+    }
 }
 
 /// Options of [`fill_cache`]; the same as those of the server.
@@ -255,21 +276,6 @@ async fn unless<T>(stop: Pin<&mut (impl Future<Output = ()> + Send)>, work: impl
     tokio::select! {
         () = stop => None,
         output = work => Some(output),
-    }
-}
-
-/// Creates the data directory, accessible to this user only, and locks it. Two servers on one ledger would run requests twice.
-fn lock(data: &Path) -> anyhow::Result<File> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| format!("cannot make {}", data.display()))?;
-    let path = data.join("lock");
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            anyhow::bail!("another server uses {}: stop it, or name another directory with --data", data.display())
-        }
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use postdate_core::cut::cut;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle;
 use postdate_core::ports::LedgerError;
@@ -212,10 +213,7 @@ impl Head {
 
 impl Line {
     fn of(entry: &HistoryEntry) -> Self {
-        let detail = entry.detail.as_ref().map(|text| {
-            let end = text.floor_char_boundary(MAX_DETAIL);
-            if end < text.len() { format!("{}… (cut)", &text[..end]) } else { text.clone() }
-        });
+        let detail = entry.detail.clone().map(|text| cut(text, MAX_DETAIL));
         Self {
             at: entry.at.timestamp_millis(),
             event: entry.event.as_str().to_owned(),

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::LedgerError;
-use postdate_core::request::{Cursor, Page, Query, Request};
+use postdate_core::request::{Page, Query, Request};
 
 use super::item::{SHARDS, list_key, time_part};
 use super::store::{Item, key, read};
@@ -15,6 +15,27 @@ use crate::ports::Backlog;
 
 const REGISTRY: &str = "use-cases";
 const JANITOR: &str = "janitor";
+/// Attributes of a head that a list shows. The others may have 380 KB: the result, the history.
+const LISTED: [&str; 18] = [
+    "pk",
+    "use_case",
+    "version",
+    "target",
+    "status",
+    "received_at",
+    "trigger_at",
+    "first_trigger_at",
+    "due_at",
+    "attempts",
+    "lease_ms",
+    "lease_until",
+    "finished_at",
+    "failure",
+    "waits_for",
+    "waits_since",
+    "notice_of",
+    "owner",
+];
 /// Rows that one query reads. A page may take several queries.
 const ROWS_PER_QUERY: i32 = 200;
 
@@ -28,12 +49,13 @@ impl DynamoLedger {
         let mut requests = Vec::new();
         for name in names {
             requests.extend(self.list_one(&name, query).await?);
+            requests.sort_by_key(Request::place);
+            // Keep one more than the page holds, to know whether there is a next page.
+            requests.truncate(query.limit + 1);
         }
-        let cursor = |request: &Request| Cursor { trigger_at: request.trigger_at, id: request.id };
-        requests.sort_by_key(cursor);
         let more = requests.len() > query.limit;
         requests.truncate(query.limit);
-        let next = requests.last().filter(|_| more).map(cursor);
+        let next = requests.last().filter(|_| more).map(Request::place);
         Ok(Page { requests, next })
     }
 
@@ -51,15 +73,19 @@ impl DynamoLedger {
         let mut values = HashMap::from([value(":use_case", use_case), value(":low", &low), value(":high", &to)]);
         let mut call = self.client.query().table_name(&*self.table).index_name("lists").limit(ROWS_PER_QUERY);
         call = call.key_condition_expression("use_case = :use_case AND #at BETWEEN :low AND :high").expression_attribute_names("#at", "at");
+        let mut shown = Vec::new();
+        for attribute in LISTED {
+            call = call.expression_attribute_names(format!("#{attribute}"), attribute);
+            shown.push(format!("#{attribute}"));
+        }
+        call = call.projection_expression(shown.join(", "));
         let mut filters = Vec::new();
         if let Some(status) = query.status {
             filters.push("#status = :status");
-            call = call.expression_attribute_names("#status", "status");
             values.extend([value(":status", status.as_str())]);
         }
         if let Some(owner) = &query.owner {
             filters.push("#owner = :owner");
-            call = call.expression_attribute_names("#owner", "owner");
             values.extend([value(":owner", owner)]);
         }
         if !filters.is_empty() {
@@ -71,7 +97,7 @@ impl DynamoLedger {
         loop {
             let answer = call.clone().set_exclusive_start_key(start).send().await.map_err(|error| failed(&error))?;
             for item in answer.items.unwrap_or_default() {
-                found.push(read(item)?.request()?);
+                found.push(read(item)?.request()?.listed());
             }
             start = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if found.len() > query.limit || start.is_none() {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::output::{columns, indented, pretty, printable, text_of};
 
@@ -28,8 +29,19 @@ pub fn changed(document: &Value) -> String {
     if status == "scheduled" { format!("{id} is scheduled for {when}\n") } else { format!("{id} is {status}\n") }
 }
 
-/// Returns a request with its history.
-pub fn request(document: &Value) -> String {
+/// Returns a result as the server sent it in `answer`: over several lines, unless that would change a number or drop a repeated key.
+fn result(answer: &str, parsed: &Value) -> String {
+    #[derive(serde::Deserialize)]
+    struct Shown<'a> {
+        #[serde(borrow)]
+        result: Option<&'a RawValue>,
+    }
+    let sent = serde_json::from_str::<Shown<'_>>(answer).ok().and_then(|shown| shown.result).map_or("", RawValue::get);
+    if parsed.is_string() || serde_json::to_string(parsed).is_ok_and(|text| text == sent) { pretty(parsed) } else { printable(sent) }
+}
+
+/// Returns a request with its history. `answer` is the document as the server sent it.
+pub fn request(answer: &str, document: &Value) -> String {
     let row = |label: &str, text: String| vec![label.to_owned(), text];
     let mut rows = vec![
         row("request", text_of(document, "correlationId")),
@@ -54,7 +66,7 @@ pub fn request(document: &Value) -> String {
     }
     let mut text = columns(&rows, "");
     if !document["result"].is_null() {
-        let _ = write!(text, "result\n{}", indented(&pretty(&document["result"]), "  "));
+        let _ = write!(text, "result\n{}", indented(&result(answer, &document["result"]), "  "));
     }
     let history: Vec<Vec<String>> = document["history"].as_array().into_iter().flatten().map(history_row).collect();
     if !history.is_empty() {

@@ -2,18 +2,23 @@
 
 use serde_json::{Value, json};
 
-use crate::notice::outcome_document;
+use crate::notice::{Document, outcome_document};
 use crate::request::{HistoryEntry, Request, Status};
 use crate::time::rfc3339;
 
-/// Returns a request as answers to lists and changes show it.
-pub fn summary(request: &Request, path: &str) -> Value {
+/// Returns a request as answers to changes show it.
+pub fn summary(request: &Request, path: &str) -> Document {
     let mut document = details(request);
     document["links"] = links(path);
     document
 }
 
-fn details(request: &Request) -> Value {
+/// Returns a request as lists show it: see [`Request::listed`].
+pub fn listed(request: &Request, path: &str) -> Value {
+    summary(request, path).into_members()
+}
+
+fn details(request: &Request) -> Document {
     let mut document = outcome_document(request);
     document["receivedAt"] = json!(rfc3339(request.received_at));
     document["version"] = json!(request.version);
@@ -31,7 +36,7 @@ fn details(request: &Request) -> Value {
 }
 
 /// Returns a request with its history.
-pub fn full(request: &Request, history: &[HistoryEntry], path: &str) -> Value {
+pub fn full(request: &Request, history: &[HistoryEntry], path: &str) -> Document {
     let mut document = details(request);
     document["history"] = history.iter().map(history_line).collect();
     document["links"] = links(path);
@@ -39,15 +44,15 @@ pub fn full(request: &Request, history: &[HistoryEntry], path: &str) -> Value {
 }
 
 /// Returns the acknowledgement: the request as it was accepted, without later changes.
-pub fn acknowledgement(request: &Request, path: &str) -> Value {
-    json!({
+pub fn acknowledgement(request: &Request, path: &str) -> Document {
+    Document::from(json!({
         "correlationId": request.id,
         "status": "scheduled",
         "useCase": request.use_case,
         "target": request.target,
         "triggerAt": rfc3339(request.first_trigger_at),
         "links": links(path),
-    })
+    }))
 }
 
 fn links(path: &str) -> Value {

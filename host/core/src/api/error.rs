@@ -147,6 +147,7 @@ impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Unavailable(_) => unavailable("ledger-unavailable", error.for_clients(), 1).because(error.to_string()),
+            LedgerError::Full(_) => unavailable("ledger-full", error.for_clients(), FULL_RETRY_SECONDS).because(error.to_string()),
             LedgerError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", error.for_clients()),
             LedgerError::Failed(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ledger-failed", error.for_clients()).because(error.to_string())
@@ -182,6 +183,9 @@ impl From<ArmError> for ApiError {
 /// The code of an answer for a use case without a loaded version.
 const LOADING: &str = "use-case-loading";
 const LOADING_RETRY_SECONDS: u64 = 10;
+
+/// `Retry-After` while the disk is full: somebody has to free space.
+const FULL_RETRY_SECONDS: u64 = 10;
 
 fn unavailable(code: &'static str, detail: String, retry_after_seconds: u64) -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_header(header::RETRY_AFTER, &retry_after_seconds.to_string())

@@ -15,6 +15,9 @@ use crate::time::{LATEST, parse_time};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 500;
+/// Limit of the requests of one page, in bytes of JSON. A Lambda's answer to an ALB has at most 1 MB (Lambda as a target of an ALB,
+/// limits) and contains this JSON as a JSON string, which may be twice as long.
+const MAX_PAGE_BYTES: usize = 384 << 10;
 
 impl<U, L, S> Api<U, L, S>
 where
@@ -40,15 +43,26 @@ where
             ..parse_query(query.unwrap_or_default())?
         };
         let page = self.ledger.list(query).await?;
-        let requests: Vec<Value> = page.requests.iter().map(|request| document::summary(request, &self.path_of(request.id))).collect();
+        let (mut requests, mut next, mut bytes): (Vec<Value>, _, _) = (Vec::new(), page.next, 0);
+        let mut last = None;
+        for request in &page.requests {
+            let shown = document::listed(request, &self.path_of(request.id));
+            bytes += shown.to_string().len();
+            if bytes > MAX_PAGE_BYTES && last.is_some() {
+                next = last;
+                break;
+            }
+            requests.push(shown);
+            last = Some(request.place());
+        }
         let mut body = json!({ "requests": requests });
         if let Some(owner) = call.caller.only_owner() {
             body["onlyOwner"] = json!(owner);
         }
-        if let Some(next) = page.next {
+        if let Some(next) = next {
             body["nextCursor"] = json!(encode_cursor(next));
         }
-        Ok(Answer { status: StatusCode::OK, id: call.id, body, location: None })
+        Ok(Answer { status: StatusCode::OK, id: call.id, body: body.into(), location: None })
     }
 }
 

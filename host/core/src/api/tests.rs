@@ -52,6 +52,8 @@ struct Reply {
     status: u16,
     headers: HeaderMap,
     body: Value,
+    /// The body as it was sent.
+    text: String,
 }
 
 impl Client {
@@ -143,8 +145,9 @@ impl Aftercare for NoCare {
 impl Reply {
     fn read(response: Response<Bytes>) -> Self {
         let (parts, body) = response.into_parts();
-        let body = serde_json::from_slice(&body).expect("every answer is JSON");
-        Self { status: parts.status.as_u16(), headers: parts.headers, body }
+        let text = String::from_utf8(body.into()).expect("every answer is UTF-8");
+        let body = serde_json::from_str(&text).expect("every answer is JSON");
+        Self { status: parts.status.as_u16(), headers: parts.headers, body, text }
     }
 
     /// Returns a header's text; empty if the header is absent.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::id::CorrelationId;
 use crate::lifecycle::{self, Applied, Change, Refusal};
 use crate::ports::{Changed, Changes, Inserted, Intake, LedgerError, Requests};
-use crate::request::{Claimed, Cursor, HistoryEntry, NewRequest, Page, Query, Request};
+use crate::request::{Claimed, HistoryEntry, NewRequest, Page, Query, Request};
 use crate::testing::claim;
 
 /// A ledger in memory. Can be made to fail.
@@ -129,14 +129,13 @@ impl Requests for MemoryLedger {
     }
 
     async fn list(&self, query: Query) -> Result<Page, LedgerError> {
-        let place = |request: &Request| Cursor { trigger_at: request.trigger_at, id: request.id };
         let mut requests: Vec<Request> =
-            self.rows()?.by_id.values().map(|row| row.request.clone()).filter(|request| selects(&query, request)).collect();
-        requests.retain(|request| query.after.is_none_or(|after| place(request) > after));
-        requests.sort_by_key(place);
+            self.rows()?.by_id.values().map(|row| row.request.clone().listed()).filter(|request| selects(&query, request)).collect();
+        requests.retain(|request| query.after.is_none_or(|after| request.place() > after));
+        requests.sort_by_key(Request::place);
         let more = requests.len() > query.limit;
         requests.truncate(query.limit);
-        let next = requests.last().filter(|_| more).map(place);
+        let next = requests.last().filter(|_| more).map(Request::place);
         Ok(Page { requests, next })
     }
 }

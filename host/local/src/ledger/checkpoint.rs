@@ -1,7 +1,13 @@
 //! Checkpoints: moves committed pages from the WAL to the database file in a thread of its own. A checkpoint takes some milliseconds
 //! of fsync, which the writer's callers would otherwise wait for.
+//!
+//! Every checkpoint is a passive one, which waits for nobody. SQLite starts the WAL again from its beginning once all of it is in the
+//! database file and no reader is in it. Under a steady load the writer is always some pages ahead. The writer then moves the last pages
+//! itself, between two transactions. A reader with a long transaction prevents the restart: the WAL grows, which
+//! [`Condition`] reports, and nobody waits for the reader.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -9,13 +15,17 @@ use std::time::Duration;
 use postdate_core::ports::LedgerError;
 use rusqlite::Connection;
 
+use super::condition::{Condition, Measure};
 use super::connect;
+use super::writer::Prober;
 
 const INTERVAL: Duration = Duration::from_millis(500);
-/// WAL size in bytes below which no checkpoint is made.
+/// WAL size in bytes below which no checkpoint is made, unless the disk is nearly full.
 const WORTHWHILE: u64 = 4 << 20;
-/// WAL size in bytes above which a checkpoint blocks the writer in order to truncate the file.
-const TOO_LARGE: u64 = 256 << 20;
+/// WAL size in bytes above which the writer completes a checkpoint. SQLite cuts the file to this size at its next restart.
+pub const COMPLETED_ABOVE: u64 = 64 << 20;
+/// Most pages that a checkpoint leaves to the writer.
+const LEFT_TO_THE_WRITER: u64 = 1024;
 
 pub struct Checkpointer {
     stop: Option<Sender<()>>,
@@ -23,18 +33,25 @@ pub struct Checkpointer {
 }
 
 impl Checkpointer {
-    pub fn start(path: &Path) -> Result<Self, LedgerError> {
-        let connection = connect(path)?;
-        let wal = PathBuf::from(format!("{}-wal", path.display()));
+    pub fn start(path: &Path, condition: &Arc<Condition>, measure: Measure, prober: Prober) -> Result<Self, LedgerError> {
         let (stop, stopped) = channel::<()>();
+        let keeper = Keeper {
+            connection: connect(path)?,
+            file: path.to_owned(),
+            wal: PathBuf::from(format!("{}-wal", path.display())),
+            condition: Arc::clone(condition),
+            measure,
+            prober,
+        };
+        keeper.measured();
         let run = move || {
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(INTERVAL) {
-                checkpoint(&connection, &wal);
+                keeper.look();
             }
         };
-        let thread = thread::Builder::new()
-            .name("ledger-checkpoint".to_owned())
-            .spawn(run)
+        let thread = condition
+            .fatal
+            .thread("ledger-checkpoint", run)
             .map_err(|error| LedgerError::Failed(format!("cannot start the ledger's checkpoint thread: {error}")))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
@@ -49,13 +66,52 @@ impl Drop for Checkpointer {
     }
 }
 
-fn checkpoint(connection: &Connection, wal: &Path) {
-    let size = std::fs::metadata(wal).map_or(0, |metadata| metadata.len());
-    if size < WORTHWHILE {
-        return;
+struct Keeper {
+    connection: Connection,
+    file: PathBuf,
+    wal: PathBuf,
+    condition: Arc<Condition>,
+    measure: Measure,
+    prober: Prober,
+}
+
+impl Keeper {
+    /// Records the sizes. Returns the WAL's, the disk's free bytes, and whether that is nearly full.
+    fn measured(&self) -> (u64, Option<u64>, bool) {
+        let (wal, free) = (size(&self.wal), (self.measure)());
+        (wal, free, self.condition.measured(wal, free))
     }
-    let mode = if size > TOO_LARGE { "TRUNCATE" } else { "PASSIVE" };
-    if let Err(error) = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())) {
-        tracing::warn!(%error, "the ledger's checkpoint failed and will be retried");
+
+    fn look(&self) {
+        if self.condition.is_broken() {
+            self.prober.probe();
+        }
+        let (wal, free, is_low) = self.measured();
+        if wal < WORTHWHILE && !(is_low && wal > 0) {
+            return;
+        }
+        if let Err(error) = self.checkpoint(wal, free) {
+            tracing::warn!(%error, "the ledger's checkpoint failed and will be retried");
+        }
     }
+
+    fn checkpoint(&self, wal: u64, free: Option<u64>) -> rusqlite::Result<()> {
+        // A checkpoint that finds the disk full half-way has used the last space, which the writer needs, and has freed none.
+        let pages: u32 = self.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        let page: u32 = self.connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let growth = (u64::from(pages) * u64::from(page)).saturating_sub(size(&self.file));
+        if free.is_some_and(|free| free < growth) {
+            return Ok(());
+        }
+        let left: i64 =
+            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))?;
+        if wal > COMPLETED_ABOVE && u64::try_from(left).is_ok_and(|left| left <= LEFT_TO_THE_WRITER) {
+            self.condition.ask_to_complete();
+        }
+        Ok(())
+    }
+}
+
+fn size(file: &Path) -> u64 {
+    std::fs::metadata(file).map_or(0, |metadata| metadata.len())
 }

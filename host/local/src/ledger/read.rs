@@ -1,47 +1,83 @@
-//! A pool of connections for readers, each opened at its first use.
+//! Readers: threads with a connection each. They are not tokio's blocking threads, which a plugin's look-ups of names can fill.
 
-use std::path::{Path, PathBuf};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use postdate_core::ports::LedgerError;
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::{mpsc, oneshot};
 
-use super::{connect, failed};
+use super::{failed, open};
 
-/// Maximum number of concurrent reads. A few suffice because reads are short.
-const READERS: usize = 4;
+/// Capacity of the queue. Callers wait while it is full.
+const QUEUE: usize = 64;
+
+/// A read, on the thread's connection. The connection is opened at the first read, and again after a failure to do so.
+type Job = Box<dyn FnOnce(&mut Option<Connection>) + Send>;
 
 pub struct Readers {
-    path: PathBuf,
-    idle: Arc<Mutex<Vec<Connection>>>,
-    permits: Arc<Semaphore>,
+    queue: Option<mpsc::Sender<Job>>,
+    threads: Vec<thread::JoinHandle<()>>,
 }
 
 impl Readers {
-    pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), idle: Arc::default(), permits: Arc::new(Semaphore::new(READERS)) }
+    /// Starts `count` threads, which is the maximum number of concurrent reads.
+    pub fn start(count: usize) -> Result<Self, LedgerError> {
+        let (queue, waiting) = mpsc::channel::<Job>(QUEUE);
+        let waiting = Arc::new(Mutex::new(waiting));
+        let reader = |_| {
+            let waiting = Arc::clone(&waiting);
+            thread::Builder::new().name("ledger-reader".to_owned()).spawn(move || {
+                let mut connection = None;
+                // One idle thread waits for the next job, and the others wait for the lock.
+                let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+                while let Some(job) = next() {
+                    // The caller gets an error, and the connection is opened again.
+                    if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
+                        connection = None;
+                    }
+                }
+            })
+        };
+        let threads = (0..count).map(reader).collect::<std::io::Result<_>>();
+        let threads = threads.map_err(|error| LedgerError::Failed(format!("cannot start a thread for the ledger's reads: {error}")))?;
+        Ok(Self { queue: Some(queue), threads })
     }
 
-    /// Runs `work` on a pooled connection in a blocking task. Waits while all readers are in use.
+    /// Runs `work` on a thread of the pool. Waits while all of them are in use.
     pub async fn read<T: Send + 'static>(
         &self,
+        path: &Path,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        let permit =
-            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| LedgerError::Unavailable("the ledger is closing".to_owned()))?;
-        let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
-        let job = move || {
-            let _permit = permit;
-            let pooled = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let connection = match pooled {
-                Some(connection) => connection,
-                None => connect(&path)?,
+        let stopped = || LedgerError::Unavailable("the ledger is closing".to_owned());
+        let (reply, answer) = oneshot::channel();
+        let path = path.to_owned();
+        let job = move |idle: &mut Option<Connection>| {
+            let read = || -> rusqlite::Result<T> {
+                let connection = match idle.take() {
+                    Some(connection) => connection,
+                    None => open(&path)?,
+                };
+                let result = work(&connection);
+                *idle = Some(connection);
+                result
             };
-            let result = work(&connection).map_err(|error| failed(&error));
-            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-            result
+            // The caller may no longer wait.
+            let _ = reply.send(read().map_err(|error| failed(&error)));
         };
-        tokio::task::spawn_blocking(job).await.map_err(|error| LedgerError::Failed(format!("a read of the ledger was aborted: {error}")))?
+        self.queue.as_ref().ok_or_else(stopped)?.send(Box::new(job)).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| LedgerError::Failed("a read of the ledger was aborted".to_owned()))?
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        self.queue = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
     }
 }

@@ -6,13 +6,17 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Applied, Line};
-use postdate_core::request::{Cursor, Event, HistoryEntry, NewRequest, Page, Query, Request, Waiting};
+use postdate_core::request::{Event, HistoryEntry, NewRequest, Page, Query, Request, Status, Waiting};
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
      failures, interruptions, lease_ms, lease_until, finished_at, result, failure, idempotency_hash, notice_of, \
      deferrals, waits_for, waits_since, owner";
+/// [`COLUMNS`] of a list. Omits the columns that SQLite finds only by reading a large result, and most of a failure.
+const LIST_COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
+     failures, interruptions, lease_ms, lease_until, finished_at, NULL, substr(failure, 1, 1001), NULL, notice_of, \
+     0, waits_for, waits_since, owner";
 
 /// Stores a request with the first line of its history. Returns false, and stores nothing, if its idempotency key is taken.
 pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<bool> {
@@ -150,6 +154,20 @@ pub fn history(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<Histor
 
 /// Returns one page, ordered by trigger time and id. Omits notices, which are found through the request that they are about.
 pub fn list(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
+    let (sql, values) = list_sql(query);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut requests: Vec<Request> = statement
+        .query_map(rusqlite::params_from_iter(values.iter()), |row| Ok(read_request(row)?.1.listed()))?
+        .collect::<rusqlite::Result<_>>()?;
+    let more = requests.len() > query.limit;
+    requests.truncate(query.limit);
+    let next = requests.last().filter(|_| more).map(Request::place);
+    Ok(Page { requests, next })
+}
+
+/// Returns the statement of a list with its parameters. It reads one more request than the page holds, to know whether there is a next
+/// page.
+pub(super) fn list_sql(query: &Query) -> (String, Vec<Box<dyn ToSql>>) {
     let mut conditions = vec!["notice_of IS NULL".to_owned()];
     let mut values: Vec<Box<dyn ToSql>> = Vec::new();
     let mut and = |condition: &str, value: Box<dyn ToSql>| {
@@ -158,9 +176,6 @@ pub fn list(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
     };
     if let Some(use_case) = &query.use_case {
         and("use_case =", Box::new(use_case.clone()));
-    }
-    if let Some(status) = query.status {
-        and("status =", Box::new(status.as_str()));
     }
     if let Some(owner) = &query.owner {
         and("owner =", Box::new(owner.clone()));
@@ -182,16 +197,19 @@ pub fn list(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
         let places: Vec<String> = (first..=values.len()).map(|n| format!("?{n}")).collect();
         conditions.push(format!("use_case IN ({})", places.join(", ")));
     }
-    // Read one more request than the page holds, to know whether there is a next page.
+    // Literals, since SQLite does not use a partial index for a parameter.
+    if let Some(status) = query.status {
+        conditions.push(format!("status = '{status}'"));
+        if status.is_end() {
+            conditions.push("finished_at IS NOT NULL".to_owned());
+        }
+    }
     let limit = query.limit.saturating_add(1);
-    let sql = format!("SELECT {COLUMNS} FROM requests WHERE {} ORDER BY trigger_at, id LIMIT {limit}", conditions.join(" AND "));
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut requests: Vec<Request> =
-        statement.query_map(rusqlite::params_from_iter(values.iter()), |row| Ok(read_request(row)?.1))?.collect::<rusqlite::Result<_>>()?;
-    let more = requests.len() > query.limit;
-    requests.truncate(query.limit);
-    let next = requests.last().filter(|_| more).map(|last| Cursor { trigger_at: last.trigger_at, id: last.id });
-    Ok(Page { requests, next })
+    // Few requests run, so their index is the best one for any other filter.
+    let hint = if query.status == Some(Status::Running) { "INDEXED BY requests_leased" } else { "" };
+    let conditions = conditions.join(" AND ");
+    let sql = format!("SELECT {LIST_COLUMNS} FROM requests {hint} WHERE {conditions} ORDER BY trigger_at, id LIMIT {limit}");
+    (sql, values)
 }
 
 /// The scheduled requests of one use case for one target, which wait in the order of their due times.

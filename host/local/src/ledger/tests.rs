@@ -4,6 +4,7 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc;
 use std::task::Poll;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use postdate_core::lifecycle::Outcome;
@@ -439,4 +440,188 @@ async fn the_queries_of_the_timer_use_the_index_of_lanes() {
         let plan = plan(sql).await.unwrap();
         assert!(plan.starts_with("SEARCH requests USING") && plan.contains("requests_due_by_lane"), "{plan}");
     }
+/// Returns SQLite's plan of a query that [`rows::list`] makes.
+fn plan(connection: &Connection, query: &Query) -> String {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", rows::list_sql(query).0)).unwrap();
+    let values = rows::list_sql(query).1;
+    let lines = statement.query_map(rusqlite::params_from_iter(values.iter()), |row| row.get::<_, String>(3)).unwrap();
+    lines.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn a_list_of_each_status_uses_an_index() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.sqlite");
+    drop(SqliteLedger::open(&path).unwrap());
+    let connection = connect(&path).unwrap();
+    for status in Status::ALL {
+        let plan = plan(&connection, &Query { status: Some(status), from: Some(at(0)), limit: 50, ..Query::default() });
+        let index = match status {
+            Status::Scheduled => "requests_scheduled",
+            Status::Running => "requests_leased",
+            _ => "requests_ended",
+        };
+        assert!(plan.contains(index), "{status}: {plan}");
+        assert_eq!(plan.contains("TEMP B-TREE"), status == Status::Running, "{status}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_reads_no_results() {
+    let (ledger, _directory) = empty();
+    insert_all(&ledger, (0..3).map(|n| due(n, 0))).await;
+    claim_at(&ledger, at(0), 3).await;
+    for n in 0..3 {
+        let outcome = Outcome::Succeeded { result: Some("x".repeat(64 << 10)), notice: None };
+        ledger.change(sample_id(n), Change::Finish { claim: 1, outcome }, at(1)).await.unwrap();
+    }
+    let page = ledger.list(Query { limit: 3, ..Query::default() }).await.unwrap();
+    assert_eq!(page.requests.iter().map(|request| request.result.as_deref()).collect::<Vec<_>>(), [None; 3]);
+    assert_eq!(ledger.request(sample_id(0)).await.unwrap().unwrap().result.map(|text| text.len()), Some(64 << 10));
+}
+
+/// Returns an empty ledger whose disk has as many free bytes as the returned cell says, with a reserve of 1,000 bytes.
+fn on_a_disk() -> (SqliteLedger, Arc<AtomicI64>, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let free = Arc::new(AtomicI64::new(i64::MAX));
+    let read = Arc::clone(&free);
+    let measure = Box::new(move || u64::try_from(read.load(Ordering::SeqCst)).ok());
+    let ledger = SqliteLedger::open_on(&directory.path().join("ledger.sqlite"), 1_000, Fatal::default(), measure).unwrap();
+    (ledger, free, directory)
+}
+
+/// Waits until `found` returns a value. Panics after 20 seconds.
+async fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..2_000 {
+        if let Some(value) = found() {
+            return value;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited too long for {what}");
+}
+
+#[tokio::test]
+async fn a_nearly_full_disk_refuses_new_requests_and_fires_accepted_ones() {
+    let (ledger, free, _directory) = on_a_disk();
+    insert_all(&ledger, [due(1, 0)]).await;
+    free.store(999, Ordering::SeqCst);
+    let refuses = eventually("a refusal", || ledger.state().refuses).await;
+    assert_eq!(refuses, "its disk has 999 bytes free, and the last 1000 are kept for accepted requests");
+    let error = ledger.insert(due(2, 0)).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Full(_)), "{error}");
+    assert_eq!(ids(&claim_at(&ledger, at(0), 10).await), [sample_id(1)]);
+    free.store(1_000, Ordering::SeqCst);
+    eventually("space", || ledger.state().refuses.is_none().then_some(())).await;
+    insert_all(&ledger, [due(2, 0)]).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_shows_until_a_write_succeeds_and_claims_go_on() {
+    let (ledger, _free, _directory) = on_a_disk();
+    insert_all(&ledger, [due(1, 0)]).await;
+    let pages = ledger.write(|connection| connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))).await.unwrap();
+    let limit = async |most: i64| {
+        ledger.write(move |connection| connection.query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()))).await.unwrap();
+    };
+    limit(pages).await;
+    let large = |n| NewRequest { body: format!("{{\"x\":\"{}\"}}", "x".repeat(100_000)), ..due(n, 0) };
+    let error = ledger.insert(large(2)).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Full(_)), "{error}");
+    assert_eq!(ledger.state().refuses.as_deref(), Some("the ledger cannot be written: its disk is full"));
+    // The ledger tests by itself whether it can be written, without success.
+    let look = tokio::time::timeout(Duration::from_millis(1_200), eventually("success", || ledger.state().refuses.is_none().then_some(())));
+    assert!(look.await.is_err(), "the ledger looks healthy, and cannot grow");
+    limit(1_000_000).await;
+    eventually("space", || ledger.state().refuses.is_none().then_some(())).await;
+    assert_eq!(ids(&claim_at(&ledger, at(0), 10).await), [sample_id(1)]);
+    insert_all(&ledger, [large(2)]).await;
+}
+
+#[tokio::test]
+async fn the_panic_of_a_thread_of_the_ledger_is_fatal() {
+    let (ledger, _directory) = empty();
+    let error = ledger.write(|_| -> rusqlite::Result<()> { panic!("on purpose") }).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Unavailable(_)), "{error}");
+    let fatal = ledger.inner.condition.fatal.clone();
+    eventually("the report", || fatal.get().filter(|what| what == "the thread ledger-writer panicked")).await;
+    assert!(ledger.state().refuses.is_some());
+
+    let directory = tempfile::tempdir().unwrap();
+    let fatal = Fatal::default();
+    let calls = AtomicI64::new(0);
+    // The first call is that of the start.
+    let measure = Box::new(move || if calls.fetch_add(1, Ordering::SeqCst) == 0 { None } else { panic!("on purpose") });
+    let _ledger = SqliteLedger::open_on(&directory.path().join("ledger.sqlite"), 0, fatal.clone(), measure).unwrap();
+    eventually("the report", || fatal.get().filter(|what| what == "the thread ledger-checkpoint panicked")).await;
+}
+
+#[tokio::test]
+async fn a_read_that_panics_fails_alone() {
+    let (ledger, _directory) = empty();
+    for _ in 0..=LOOK_UPS {
+        let error = ledger.read(|_| -> rusqlite::Result<()> { panic!("on purpose") }).await.unwrap_err();
+        assert!(matches!(error, LedgerError::Failed(_)), "{error}");
+    }
+    assert!(ledger.is_empty().await.unwrap());
+}
+
+/// Returns the WAL's size in bytes.
+fn wal(directory: &TempDir) -> u64 {
+    std::fs::metadata(directory.path().join("ledger.sqlite-wal")).map_or(0, |metadata| metadata.len())
+}
+
+/// Writes `n` MiB in transactions of 1 MiB. Returns the longest time of one.
+async fn write_mib(ledger: &SqliteLedger, n: usize) -> Duration {
+    let mut longest = Duration::ZERO;
+    for _ in 0..n {
+        let begun = std::time::Instant::now();
+        ledger.set_setting("large", "x".repeat(1 << 20)).await.unwrap();
+        longest = longest.max(begun.elapsed());
+    }
+    longest
+}
+
+#[tokio::test]
+async fn a_reader_of_the_file_delays_no_writer_and_its_log_is_reported() {
+    let (ledger, _free, directory) = on_a_disk();
+    insert_all(&ledger, [due(1, 0)]).await;
+    let reader = Connection::open(directory.path().join("ledger.sqlite")).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM requests").unwrap();
+    write_mib(&ledger, 260).await;
+    let warning = eventually("the warning", || ledger.state().warning).await;
+    assert!(warning.contains("a transaction open on ledger.sqlite"), "{warning}");
+    // The busy time-out is 10 s. Several rounds of the checkpointer pass meanwhile.
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        let longest = write_mib(&ledger, 1).await;
+        assert!(longest < Duration::from_secs(3), "a write took {longest:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(ledger.state().refuses, None);
+
+    reader.execute_batch("COMMIT").unwrap();
+    for _ in 0..200 {
+        write_mib(&ledger, 1).await;
+        if wal(&directory) <= 80 << 20 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(wal(&directory) <= 80 << 20, "the log has {} bytes after the reader's end", wal(&directory));
+    eventually("no warning", || ledger.state().warning.is_none().then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_the_disk_has_no_space_for_is_not_begun() {
+    let (ledger, free, directory) = on_a_disk();
+    free.store(0, Ordering::SeqCst);
+    eventually("the measure", || ledger.state().refuses).await;
+    let file = directory.path().join("ledger.sqlite");
+    let before = std::fs::metadata(&file).unwrap().len();
+    write_mib(&ledger, 8).await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), before, "the checkpoint took space that the writer needs");
+    free.store(i64::MAX, Ordering::SeqCst);
+    eventually("a checkpoint", || (std::fs::metadata(&file).unwrap().len() > before).then_some(())).await;
 }

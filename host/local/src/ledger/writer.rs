@@ -1,11 +1,14 @@
 //! Group commit: one thread commits all queued changes in one transaction.
 
+use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use postdate_core::ports::LedgerError;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use super::condition::Condition;
 use super::failed;
 
 /// Maximum number of changes in one transaction. Limits how long the first waits for the last.
@@ -17,6 +20,9 @@ pub struct Writer {
     queue: Option<mpsc::Sender<Box<dyn Work>>>,
     thread: Option<thread::JoinHandle<()>>,
 }
+
+/// How long a stop waits for readers in order to move all pages to the database file.
+const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// A queued change.
 trait Work: Send {
@@ -47,8 +53,10 @@ impl<T: Send, F: FnMut(&Connection) -> rusqlite::Result<T> + Send> Work for Task
 }
 
 impl Writer {
-    pub fn start(mut connection: Connection) -> Result<Self, LedgerError> {
+    /// Starts the thread. A panic of a change is fatal: the changes after it would never be made.
+    pub fn start(mut connection: Connection, condition: Arc<Condition>) -> Result<Self, LedgerError> {
         let (queue, mut waiting) = mpsc::channel::<Box<dyn Work>>(QUEUE);
+        let fatal = condition.fatal.clone();
         let run = move || {
             while let Some(first) = waiting.blocking_recv() {
                 let mut batch = vec![first];
@@ -57,16 +65,25 @@ impl Writer {
                 {
                     batch.push(next);
                 }
-                commit(&mut connection, batch);
+                commit(&mut connection, &condition, batch);
+                if condition.is_asked_to_complete() {
+                    // Passive: waits for no reader. The checkpointer retries a failure.
+                    let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+                }
             }
-            // The queue is closed and empty: move everything to the database file.
+            // The queue is closed and empty: move everything to the database file, unless a reader prevents that for long.
+            let _ = connection.busy_timeout(STOP_WAIT);
             let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
         };
-        let thread = thread::Builder::new()
-            .name("ledger-writer".to_owned())
-            .spawn(run)
+        let thread = fatal
+            .thread("ledger-writer", run)
             .map_err(|error| LedgerError::Failed(format!("cannot start the ledger's writer thread: {error}")))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Returns a way to test whether the ledger can be written again. Does not keep the writer running.
+    pub fn prober(&self) -> Prober {
+        Prober(self.queue.as_ref().map(mpsc::Sender::downgrade))
     }
 
     /// Queues `work` and returns after its commit.
@@ -82,6 +99,23 @@ impl Writer {
     }
 }
 
+/// Queues a write that needs space on the disk and leaves nothing behind.
+pub struct Prober(Option<mpsc::WeakSender<Box<dyn Work>>>);
+
+impl Prober {
+    /// Queues the write, unless the queue is full or closed.
+    pub fn probe(&self) {
+        let Some(queue) = self.0.as_ref().and_then(mpsc::WeakSender::upgrade) else { return };
+        let work = |connection: &Connection| {
+            // Longer than a page, so that it takes new ones.
+            connection.execute("INSERT OR REPLACE INTO settings VALUES ('probe', hex(zeroblob(8192)))", [])?;
+            connection.execute("DELETE FROM settings WHERE name = 'probe'", []).map(drop)
+        };
+        let (reply, _) = oneshot::channel();
+        let _ = queue.try_send(Box::new(Task { work, output: None, reply }));
+    }
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue = None;
@@ -91,13 +125,20 @@ impl Drop for Writer {
     }
 }
 
-fn commit(connection: &mut Connection, mut batch: Vec<Box<dyn Work>>) {
+fn commit(connection: &mut Connection, condition: &Condition, mut batch: Vec<Box<dyn Work>>) {
+    let changed = connection.total_changes();
     let result = transact(connection, &mut batch);
+    match &result {
+        // A transaction without a change writes nothing, so its success proves nothing.
+        Ok(()) if connection.total_changes() != changed => condition.wrote(),
+        Ok(()) => {}
+        Err(error) => condition.failed(error),
+    }
     match result {
         Err(_) if batch.len() > 1 => {
             // At least one change is faulty. Run each in its own transaction, so that only the faulty ones fail.
             for work in batch {
-                commit(connection, vec![work]);
+                commit(connection, condition, vec![work]);
             }
         }
         result => {

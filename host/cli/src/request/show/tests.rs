@@ -32,7 +32,16 @@ history
   T1  attempt-failed  attempt 1  HTTP 503
   T3  succeeded       attempt 2
 ";
-    assert_eq!(request(&document), expected);
+    assert_eq!(request(&document.to_string(), &document), expected);
+}
+
+#[test]
+fn a_result_that_a_parser_would_change_is_shown_as_it_was_sent() {
+    for sent in [r#"{"n":117.63331139400017,"n":18446744073709551616}"#, "[ 123456789012345678901234567890 ]"] {
+        let answer = format!(r#"{{"correlationId":"1","result":{sent}}}"#);
+        let shown = request(&answer, &serde_json::from_str(&answer).unwrap());
+        assert!(shown.contains(&format!("result\n  {sent}\n")), "{shown}");
+    }
 }
 
 #[test]

@@ -96,6 +96,76 @@ fn result_is_shown_as_json_only_if_it_is_an_object_or_array() {
     }
 }
 
+/// A result that a parser into doubles and maps would rewrite.
+const EXACT: &str = r#"{"price":117.63331139400017,"id":18446744073709551616, "long":123456789012345678901234567890,"twice":1,"twice":2}"#;
+
+#[test]
+fn a_result_is_shown_and_reported_byte_for_byte() {
+    let client = answering(&format!("{ORDERS}\n[on]\nsuccess = 'hook'"), Ok(Some(EXACT.to_owned())));
+    let id = client.accepted(r#"{"delay":"PT0S"}"#);
+    client.fire(id);
+    let member = format!(r#""result":{EXACT},"#);
+    let shown = client.get(&format!("/requests/{id}")).text;
+    assert!(shown.contains(&member), "{shown}");
+    let notice = *client.api.ledger.ids().iter().find(|stored| **stored != id).expect("there is a notice");
+    let body = client.api.ledger.body(notice).unwrap();
+    assert!(body.contains(&member[..member.len() - 1]), "{body}");
+}
+
+#[test]
+fn a_result_that_strict_parsers_refuse_is_shown_as_a_string() {
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for text in [r#"{"n":1e999}"#, r#"["\ud800"]"#, &deep] {
+        let client = answering(ORDERS, Ok(Some(text.to_owned())));
+        let id = client.accepted(r#"{"delay":"PT0S"}"#);
+        client.fire(id);
+        assert_eq!(client.get(&format!("/requests/{id}")).body["result"], text);
+    }
+}
+
+#[test]
+fn lists_have_no_results_and_only_the_beginning_of_failures() {
+    let client = answering(ORDERS, Ok(Some(EXACT.to_owned())));
+    let id = client.accepted(r#"{"delay":"PT0S"}"#);
+    client.fire(id);
+    let listed = client.get("/requests").body;
+    assert_eq!((&listed["requests"][0]["status"], listed["requests"][0].get("result")), (&json!("succeeded"), None));
+
+    let failure = JobFailure { message: "x".repeat(5_000), retry: false, retry_after: None };
+    let client = answering(ORDERS, Err(failure));
+    let id = client.accepted(r#"{"delay":"PT0S"}"#);
+    client.fire(id);
+    let listed = client.get("/requests").body["requests"][0]["failure"].as_str().unwrap().to_owned();
+    assert_eq!((listed.len(), listed.ends_with("… (cut)")), (1_000, true), "{listed}");
+    assert_eq!(client.get(&format!("/requests/{id}")).body["failure"].as_str().map(str::len), Some(5_000));
+}
+
+#[test]
+fn a_page_is_bounded_in_bytes_and_the_next_one_continues() {
+    // A control character takes 6 bytes as JSON, so 200 requests take more than 1 MB.
+    let failure = JobFailure { message: "\u{1}".repeat(1_000), retry: false, retry_after: None };
+    let client = answering(ORDERS, Err(failure));
+    let ids: Vec<_> = (0..200)
+        .map(|_| {
+            let id = client.accepted(r#"{"delay":"PT0S"}"#);
+            client.fire(id);
+            id
+        })
+        .collect();
+    let mut seen: Vec<CorrelationId> = Vec::new();
+    let mut path = "/requests?limit=200".to_owned();
+    loop {
+        let reply = client.get(&path);
+        assert!(reply.text.len() < 400_000, "a page of {} bytes", reply.text.len());
+        let page = reply.body["requests"].as_array().unwrap();
+        assert!(!page.is_empty());
+        seen.extend(page.iter().map(|request| request["correlationId"].as_str().unwrap().parse::<CorrelationId>().unwrap()));
+        let Some(cursor) = reply.body.get("nextCursor") else { break };
+        path = format!("/requests?limit=200&cursor={}", cursor.as_str().unwrap());
+    }
+    assert_eq!(seen, ids);
+}
+
 #[test]
 fn notice_names_the_request_that_has_ended_and_is_not_listed() {
     let client = answering(&format!("{ORDERS}\n[on]\nsuccess = 'hook'"), Ok(None));

@@ -117,5 +117,5 @@ pub async fn concurrent_inserts_under_one_key_store_one_request(ledger: &(impl I
     let winner = stored(new[0].clone());
     assert!(taken.iter().all(|answer| *answer == Inserted::Taken(winner.clone())), "{taken:?}");
     let query = Query { use_case: Some("intake-race".to_owned()), limit: 100, ..Query::default() };
-    assert_eq!(ledger.list(query).await.unwrap().requests, [winner]);
+    assert_eq!(ledger.list(query).await.unwrap().requests, [winner.listed()]);
 }
