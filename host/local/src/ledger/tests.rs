@@ -440,6 +440,8 @@ async fn the_queries_of_the_timer_use_the_index_of_lanes() {
         let plan = plan(sql).await.unwrap();
         assert!(plan.starts_with("SEARCH requests USING") && plan.contains("requests_due_by_lane"), "{plan}");
     }
+}
+
 /// Returns SQLite's plan of a query that [`rows::list`] makes.
 fn plan(connection: &Connection, query: &Query) -> String {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", rows::list_sql(query).0)).unwrap();
