@@ -119,7 +119,7 @@ pub struct LedgerState {
     /// Why the ledger takes no new requests; `None` while it takes them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refuses: Option<String>,
-    /// What an operator should do before the ledger fails.
+    /// Advice to the operator before the ledger fails; `None` if there is nothing to mend.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
     /// Free space of the ledger's disk, in bytes.
