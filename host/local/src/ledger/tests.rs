@@ -177,7 +177,7 @@ async fn due_requests_are_claimed_oldest_first_up_to_the_limit() {
         ledger.insert(new).await.unwrap();
     }
     let first = claim_at(&ledger, at(30), 3).await;
-    assert_eq!((ids(&first), first.next), (vec![sample_id(2), sample_id(5), sample_id(4)], Some(at(30))));
+    assert_eq!((ids(&first), first.next, first.blocked), (vec![sample_id(2), sample_id(5), sample_id(4)], None, true));
     for claimed in &first.claimed {
         let request = &claimed.request;
         assert_eq!((request.status, request.attempts, request.lease_until), (Status::Running, 1, Some(at(30) + request.lease)));

@@ -2,10 +2,14 @@ use super::*;
 
 fn admit(connections: &Arc<Connections>) -> Option<Place> {
     let address = SocketAddr::from(([127, 0, 0, 1], 80));
-    // The order of two connections within one microsecond is open.
+    next_microsecond(connections);
+    connections.admit(address, address)
+}
+
+/// Waits for the next microsecond, since the order of two connections within one is open.
+fn next_microsecond(connections: &Connections) {
     let before = connections.start.elapsed().as_micros();
     while connections.start.elapsed().as_micros() == before {}
-    connections.admit(address, address)
 }
 
 #[test]
@@ -15,6 +19,7 @@ fn the_connection_that_waits_longest_makes_room() {
     let work = first.link.work();
     let fourth = admit(&connections).unwrap();
     assert_eq!([&first, &second, &third, &fourth].map(|place| place.link.evicted.is_cancelled()), [false, true, false, false]);
+    next_microsecond(&connections);
     third.link.wait();
     drop(work);
     let _fifth = admit(&connections).unwrap();
