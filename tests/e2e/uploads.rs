@@ -416,7 +416,8 @@ async fn slow_uploads_fill_their_queue_and_delay_no_other_compile() {
         std::fs::create_dir_all(bundles.bundle(name)).unwrap();
         bundles.write_file(name, "slow.wasm", &wasm);
         bundles.write(name, &PUPPET.replace("puppet.wasm", "slow.wasm"));
-        let call = server.api.call(Method::PUT, &format!("/use-cases/{name}")).body(tar_of(&bundles, name));
+        let call = server.api.call(Method::PUT, &format!("/use-cases/{name}")).header("content-type", "application/x-tar");
+        let call = call.body(tar_of(&bundles, name));
         uploads.spawn(call.send());
     }
     eventually("the compiler of the first upload", async || child_of(server.pid(), length)).await;

@@ -76,8 +76,8 @@ where
         let (method, segments) = (method.as_str(), segments.as_slice());
         if let Some(scope) = scope_of(method, segments) {
             call.caller.require(scope)?;
+            check_body(request.headers(), request.body())?;
         }
-        check_body(request.headers(), request.body())?;
         match (method, segments) {
             ("GET", ["health"]) => self.health(&call).await,
             ("GET", ["use-cases"]) => Ok(self.list_use_cases(&call).await),

@@ -80,7 +80,7 @@ impl SqliteLedger {
         let condition = Arc::new(Condition::new(reserve, fatal));
         let writer = Writer::start(connection, Arc::clone(&condition))?;
         let checkpointer = checkpoint::Checkpointer::start(path, &condition, measure, writer.prober())?;
-        let (readers, lists) = (Readers::start(LOOK_UPS)?, Readers::start(LISTS)?);
+        let (readers, lists) = (Readers::start(path, LOOK_UPS)?, Readers::start(path, LISTS)?);
         Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), condition, _checkpointer: checkpointer, readers, lists, writer }) })
     }
 

@@ -115,7 +115,7 @@ async fn post(mut server: watch::Receiver<Option<Client>>, record: Arc<Record>, 
     }
 }
 
-/// What the good use case did.
+/// The record of the good use case.
 pub struct Run {
     pub acknowledged: Vec<Acknowledged>,
     /// Number of answers with status 503. Each was repeated.

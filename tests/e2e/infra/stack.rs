@@ -44,8 +44,15 @@ fn moto_creates_the_stack() {
 
 #[test]
 fn every_function_gets_the_environment_variables_that_it_reads() {
-    let stack =
-        created(&["Authorizer=JWT", "JwtIssuer=https://issuer.example", "JwtAudience=postdate", "Prefix=other-", "TargetTimeout=300"]);
+    let stack = created(&[
+        "Authorizer=JWT",
+        "JwtIssuer=https://issuer.example",
+        "JwtAudience=postdate",
+        "Prefix=other-",
+        "TargetTimeout=300",
+        "OwnerClaim=sub",
+        "ScopeClaim=scope",
+    ]);
     for function in ["Processor", "Target", "Janitor"] {
         let variables = &stack["environment"][function];
         assert_eq!(variables["POSTDATE_TABLE"], stack["resources"]["Table"], "{function}");

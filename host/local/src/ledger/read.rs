@@ -14,7 +14,7 @@ use super::{failed, open};
 /// Capacity of the queue. Callers wait while it is full.
 const QUEUE: usize = 64;
 
-/// A read, on the thread's connection. The connection is opened at the first read, and again after a failure to do so.
+/// A read, on the thread's connection, which is opened again after a read that panicked.
 type Job = Box<dyn FnOnce(&mut Option<Connection>) + Send>;
 
 pub struct Readers {
@@ -23,14 +23,22 @@ pub struct Readers {
 }
 
 impl Readers {
-    /// Starts `count` threads, which is the maximum number of concurrent reads.
-    pub fn start(count: usize) -> Result<Self, LedgerError> {
+    /// Starts `count` threads, which is the maximum number of concurrent reads. Opens their connections, so that reads go on when the
+    /// process has no file descriptor left.
+    pub fn start(path: &Path, count: usize) -> Result<Self, LedgerError> {
         let (queue, waiting) = mpsc::channel::<Job>(QUEUE);
         let waiting = Arc::new(Mutex::new(waiting));
-        let reader = |_| {
+        let opened = (0..count).map(|_| {
+            let connection = open(path)?;
+            // SQLite opens the write-ahead log at the first read.
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            Ok(connection)
+        });
+        let opened: Vec<Connection> = opened.collect::<rusqlite::Result<_>>().map_err(|error| failed(&error))?;
+        let reader = |connection| {
             let waiting = Arc::clone(&waiting);
             thread::Builder::new().name("ledger-reader".to_owned()).spawn(move || {
-                let mut connection = None;
+                let mut connection = Some(connection);
                 // One idle thread waits for the next job, and the others wait for the lock.
                 let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
                 while let Some(job) = next() {
@@ -41,7 +49,7 @@ impl Readers {
                 }
             })
         };
-        let threads = (0..count).map(reader).collect::<std::io::Result<_>>();
+        let threads = opened.into_iter().map(reader).collect::<std::io::Result<_>>();
         let threads = threads.map_err(|error| LedgerError::Failed(format!("cannot start a thread for the ledger's reads: {error}")))?;
         Ok(Self { queue: Some(queue), threads })
     }

@@ -35,6 +35,6 @@ fn limits_of_cgroup_v1_count() {
 }
 
 #[test]
-fn this_machine_tells_its_memory() {
+fn memory_of_this_machine_is_known() {
     assert!(available().is_some_and(|bytes| bytes > 64 << 20));
 }

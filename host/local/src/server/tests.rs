@@ -166,7 +166,7 @@ async fn a_connection_without_a_place_is_answered_503() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_answered_with_a_problem() {
+async fn bytes_that_are_not_http_are_answered_with_a_problem() {
     let server = Server::start().await;
     let long = "a".repeat(70_000);
     let many = "x: y\r\n".repeat(101);

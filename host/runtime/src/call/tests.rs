@@ -224,7 +224,7 @@ async fn the_log_of_a_failed_call_names_the_missing_config_key_and_its_grant() {
 }
 
 #[tokio::test]
-async fn what_the_host_writes_into_the_guest_counts_against_its_memory() {
+async fn bytes_that_the_host_writes_into_the_guest_count_against_its_memory() {
     let manifest = "[process]\nplugin = 'puppet.wasm'\nmemory = '4MiB'\nconfig-files = { a = 's.txt' }\n";
     let mut source = bundle(manifest, &["puppet"]);
     source.files.insert("s.txt".into(), vec![b'x'; 7 << 19].into());
