@@ -246,7 +246,7 @@ async fn a_rejected_call_is_answered_with_a_problem_document() {
     let mut head = event("alb.json");
     *head.method_mut() = http::Method::HEAD;
     let head = processor.answer(head).await;
-    assert_eq!((head.status().as_u16(), head.body().len()), (200, 0));
+    assert_eq!((head.status().as_u16(), head.body().len()), (400, 0));
     let mut large = event("function-url.json");
     *large.body_mut() = lambda_http::Body::Binary(vec![b' '; MAX_BODY_BYTES + 1]);
     let (status, _, document) = answer(&processor, large).await;
