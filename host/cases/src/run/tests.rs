@@ -86,7 +86,7 @@ async fn a_case_with_another_answer_has_a_complaint() {
     .await;
     let expected = [
         "expected a rejection, got {",
-        "a host would refuse the validator's answer: target: \"nowhere\" is not among",
+        "a host would refuse the validator's answer: target that cannot be used: \"nowhere\" is not a target of this use case",
         "target: \"nowhere\" is not among the targets of the use case: here",
         "add it to validate.headers",
         "the body must be a JSON object",

@@ -232,7 +232,7 @@ fn check_target_headers(key: &str, headers: &BTreeMap<String, String>) -> Result
             return fault(key, "has more than 4 KiB");
         }
         // A secret may have other characters than a manifest's text; they are checked when it is read.
-        if http::HeaderValue::from_str(value).is_err() {
+        if !value.is_ascii() || http::HeaderValue::from_str(value).is_err() {
             return fault(key, "has a character that a header cannot have: use visible ASCII and spaces");
         }
         let parts = header_value::parse(value).map_err(|message| ManifestError::Value { key: key.clone(), message: message.to_owned() })?;

@@ -46,7 +46,7 @@ async fn validators_and_processors_have_slots_apart() {
 
 #[tokio::test]
 async fn a_call_waits_for_its_memory() {
-    let slots = Slots::new(8, 100);
+    let slots = Slots::new(16, 100);
     let [one, two] = ["one", "two"].map(|name| plugin(name, Role::Process));
     let whole = slots.take(&one, 100, NOW).await.unwrap();
     let refused = refused(&slots, &two, 1).await;
