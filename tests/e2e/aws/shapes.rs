@@ -26,6 +26,12 @@ fn sample(file: &str) -> Value {
 /// Returns the sample as a POST of `body` to `puppet`, with the sample's caller and gateway.
 fn post(file: &str, body: &Value) -> Value {
     let mut event = sample(file);
+    for (headers, value) in [("headers", json!("application/json")), ("multiValueHeaders", json!(["application/json"]))] {
+        if let Some(headers) = event[headers].as_object_mut() {
+            headers.retain(|name, _| !name.eq_ignore_ascii_case("content-type"));
+            headers.insert("content-type".to_owned(), value);
+        }
+    }
     let moved = |path: &Value| {
         let path = path.as_str().unwrap_or_default();
         let stage = path.find("/requests").or_else(|| path.find("/use-cases")).map_or("", |end| &path[..end]);
