@@ -427,8 +427,9 @@ async fn slow_uploads_fill_their_queue_and_delay_no_other_compile() {
     assert_eq!(answer.header("retry-after"), "30");
     answer.expect_fault(503, "uploads-busy");
 
-    // This plugin is not in the cache.
-    server.use_cases().write("puppet", "[process]\nplugin = 'minimal-process.wasm'\n");
+    // No other test has this plugin, so it is not in the cache that the harness lends.
+    server.use_cases().write_file("puppet", "new.wasm", slow("minimal-process", 2));
+    server.use_cases().write("puppet", "[process]\nplugin = 'new.wasm'\n");
     eventually("the next version", async || (serving(&server).await != before).then_some(())).await;
     server.logged("of its compile", |line| line["message"] == "compiled a plugin" && line["use_case"] == "puppet").await;
     assert!(child_of(server.pid(), length).is_some(), "the upload ended too early");
