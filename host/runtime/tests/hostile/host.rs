@@ -7,6 +7,7 @@ use bytes::Bytes;
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::{Job, JobResult, PluginError};
 use postdate_core::use_case::MANIFEST_FILE;
+use postdate_egress::{Egress, Network};
 use postdate_runtime::artifacts::{ARTIFACTS_DIR, Arch};
 use postdate_runtime::{CallOptions, LoadedBundle, Options, Report, Runtime, Secrets, read_precompiled_dir, write_artifacts};
 use tokio::sync::{Mutex, MutexGuard};
@@ -27,7 +28,9 @@ pub struct Host {
 }
 
 static HOSTS: LazyLock<[Host; 2]> = LazyLock::new(|| {
-    let runtime = || Runtime::new(Options { slots: 2, ..Options::default() }).expect("a runtime");
+    // The tests' servers are on loopback.
+    let network = || Network::new(Egress::laptop(), Vec::new());
+    let runtime = || Runtime::new(Options { slots: 2, network: network(), ..Options::default() }).expect("a runtime");
     [Host { name: "one machine", runtime: runtime(), ahead: false }, Host { name: "AWS", runtime: runtime(), ahead: true }]
 });
 
