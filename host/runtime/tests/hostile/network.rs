@@ -144,8 +144,7 @@ async fn a_granted_name_that_resolves_to_a_private_address_is_refused() {
         let plugin = granted(host, &origins, "5s").await;
         for url in &origins {
             let (message, notes) = failure(get(&plugin, url).await, url);
-            let refused =
-                message.contains("destination-ip-prohibited") && notes.contains("is not allowed by this server (--allow-egress)");
+            let refused = message.contains("destination-ip-prohibited") && notes.contains("is not allowed by this server (--allow-egress)");
             // Some resolvers refuse such names.
             assert!(refused || message.contains("dns-error"), "{url}: {message}: {notes}");
         }
