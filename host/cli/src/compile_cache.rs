@@ -1,16 +1,15 @@
 //! `postdate compile-cache`: compiles the plugins of a server before it is started or upgraded.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
 use postdate_local::{CacheOptions, Prepared, fill_cache};
-use postdate_runtime::trust::Trust;
 
 use crate::compiler::{CacheQuota, Limits};
 use crate::logging;
 use crate::output::{out, printable};
+use crate::serve::Files;
 
 const NOTES: &str = "\
 Run the new version's binary with the data directory of the server, which may go on running: the
@@ -20,17 +19,8 @@ version of wasmtime, and each version of Postdate finds its own.";
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 pub struct CompileCache {
-    /// The server's data directory
-    #[arg(long, env = "POSTDATE_DATA", value_name = "DIR", default_value = ".postdate")]
-    data: PathBuf,
-
-    /// The server's directory of use cases
-    #[arg(long, env = "POSTDATE_USE_CASES", value_name = "DIR", default_value = "use-cases")]
-    use_cases: PathBuf,
-
-    /// The server's trusted keys
-    #[arg(long, env = "POSTDATE_TRUSTED_KEYS", value_name = "KEYS", value_parser = Trust::parse)]
-    trusted_keys: Option<Trust>,
+    #[command(flatten)]
+    files: Files,
 
     #[command(flatten)]
     limits: Limits,
@@ -42,9 +32,9 @@ pub struct CompileCache {
 pub async fn run(arguments: CompileCache) -> anyhow::Result<ExitCode> {
     logging::init("warn,postdate::plugin=off")?;
     let options = CacheOptions {
-        data: arguments.data,
-        use_cases: arguments.use_cases,
-        trust: arguments.trusted_keys.unwrap_or_default(),
+        data: arguments.files.data,
+        use_cases: arguments.files.use_cases,
+        trust: arguments.files.trusted_keys.unwrap_or_default(),
         compiler: arguments.limits.compiler(),
         cache_quota: arguments.cache.cache_quota,
     };

@@ -40,6 +40,22 @@ Ctrl-C or SIGTERM stops the server: running requests may finish, all others wait
 Log lines go to stderr, as JSON unless stderr is a terminal. POSTDATE_LOG filters them, with values
 such as \"warn\" or \"info,postdate_local=debug\".";
 
+/// The directories of a server, and the keys that it trusts.
+#[derive(Debug, Args)]
+pub struct Files {
+    /// Directory for the ledger, versions of use cases, and compiled plugins
+    #[arg(long, env = "POSTDATE_DATA", value_name = "DIR", default_value = ".postdate")]
+    pub data: PathBuf,
+
+    /// Directory with one directory for each use case: a bundle, or versions of one; changes are loaded at once
+    #[arg(long, env = "POSTDATE_USE_CASES", value_name = "DIR", default_value = "use-cases")]
+    pub use_cases: PathBuf,
+
+    /// Public keys, separated by commas, that bundles must be signed with, as `postdate key show` prints them; without any, every bundle is loaded
+    #[arg(long, env = "POSTDATE_TRUSTED_KEYS", value_name = "KEYS", value_parser = Trust::parse)]
+    pub trusted_keys: Option<Trust>,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Serve {
@@ -47,17 +63,8 @@ pub struct Serve {
     #[arg(long, env = "POSTDATE_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
-    /// Directory for the ledger, versions of use cases, and compiled plugins
-    #[arg(long, env = "POSTDATE_DATA", value_name = "DIR", default_value = ".postdate")]
-    data: PathBuf,
-
-    /// Directory with one directory for each use case: a bundle, or versions of one; changes are loaded at once
-    #[arg(long, env = "POSTDATE_USE_CASES", value_name = "DIR", default_value = "use-cases")]
-    use_cases: PathBuf,
-
-    /// Public keys, separated by commas, that bundles must be signed with, as `postdate key show` prints them; without any, every bundle is loaded
-    #[arg(long, env = "POSTDATE_TRUSTED_KEYS", value_name = "KEYS", value_parser = Trust::parse)]
-    trusted_keys: Option<Trust>,
+    #[command(flatten)]
+    files: Files,
 
     /// Names, separated by commas, that signed uploads must be for: see `use-case push --audience` [default: http://ADDRESS:PORT]
     #[arg(long, env = "POSTDATE_STORE_NAME", value_name = "NAMES", value_delimiter = ',')]
@@ -186,9 +193,9 @@ impl Serve {
     fn into_options(self) -> ServeOptions {
         ServeOptions {
             listen: self.listen,
-            data: self.data,
-            use_cases: self.use_cases,
-            trust: self.trusted_keys.unwrap_or_default(),
+            data: self.files.data,
+            use_cases: self.files.use_cases,
+            trust: self.files.trusted_keys.unwrap_or_default(),
             store_names: self.store_name,
             test_clock: self.test_clock,
             api_key: self.api_key.filter(|key| !key.trim().is_empty()),

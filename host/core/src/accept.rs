@@ -111,7 +111,7 @@ pub async fn accept(
     use_cases: &impl UseCases,
     ledger: &(impl Intake + Requests + Changes),
     scheduler: &impl Scheduler,
-    submission: Submission,
+    mut submission: Submission,
 ) -> Result<Accepted, Rejection> {
     let now = submission.received_at;
     let Some(bundle) = use_cases.current(&submission.use_case).await else {
@@ -137,7 +137,7 @@ pub async fn accept(
         known_alias(use_case, alias)?;
     }
     let acceptance = if use_case.validate.is_some() {
-        ask(bundle.as_ref(), validate_input(use_case, &submission, &parsed)).await?
+        ask(bundle.as_ref(), validate_input(use_case, &mut submission, &parsed)).await?
     } else {
         Acceptance::default()
     };
@@ -295,15 +295,16 @@ fn known_alias<'a>(use_case: &'a UseCase, alias: &str) -> Result<&'a str, Reject
     }
 }
 
-fn validate_input(use_case: &UseCase, submission: &Submission, parsed: &ParsedBody) -> ValidateInput {
+/// Takes the headers and the caller out of the submission: nothing else needs them.
+fn validate_input(use_case: &UseCase, submission: &mut Submission, parsed: &ParsedBody) -> ValidateInput {
     ValidateInput {
         id: submission.id.to_string(),
         use_case: use_case.name.clone(),
         received_at: rfc3339(submission.received_at),
         trigger_at: rfc3339(parsed.trigger_at),
         target: parsed.target.clone(),
-        caller: submission.caller.clone(),
-        headers: submission.headers.clone(),
+        caller: std::mem::take(&mut submission.caller),
+        headers: std::mem::take(&mut submission.headers),
         body: parsed.text.clone(),
     }
 }

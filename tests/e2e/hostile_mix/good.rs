@@ -130,7 +130,7 @@ impl Run {
         for delivery in deliveries {
             first.entry(text(&delivery.json(), "name").to_owned()).or_insert(delivery.at);
         }
-        // What was due in an outage is late by the outage. So is the backlog for a moment after it.
+        // A request that falls due in an outage is late by the outage, and the backlog delays others for a moment after it.
         let moment = chrono::TimeDelta::seconds(1);
         let up =
             |due: DateTime<Utc>| !self.outages.iter().any(|(from, to)| due >= *from && due <= to.checked_add_signed(moment).unwrap_or(*to));

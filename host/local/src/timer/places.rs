@@ -31,9 +31,10 @@ impl Places {
     /// Takes a place for the lane whose turn it is, and returns its index. The turn is of the use case that holds least; among lanes of
     /// one use case, of the oldest request. Returns `None` if no lane may have another place.
     pub fn pick(&mut self, due: &[Lane], kind: impl Fn(&Lane) -> Kind) -> Option<usize> {
-        let open = due.iter().enumerate().filter(|(_, lane)| self.of(kind(lane)).may_take(&lane.use_case, 1));
-        let (index, lane) = open.min_by_key(|(_, lane)| (self.of(kind(lane)).turn(&lane.use_case), lane.due_at))?;
-        self.take(kind(lane), &lane.use_case).then_some(index)
+        let lanes = due.iter().enumerate().map(|(index, lane)| (index, kind(lane), lane));
+        let open = lanes.filter(|(_, kind, lane)| self.of(*kind).may_take(&lane.use_case, 1));
+        let (index, kind, lane) = open.min_by_key(|(_, kind, lane)| (self.of(*kind).turn(&lane.use_case), lane.due_at))?;
+        self.take(kind, &lane.use_case).then_some(index)
     }
 
     /// Takes a place. Returns whether the rule let it.
