@@ -14,8 +14,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use postdate_core::access::{Caller, Scope};
 use postdate_core::bundle::hex;
@@ -175,11 +173,11 @@ pub fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns a new token of 256 random bits. Fails if the operating system gives no random bytes.
+/// Returns a new token of 256 random bits, in hexadecimal. Fails if the operating system gives no random bytes.
 pub fn new_token() -> Result<String, rand::rand_core::OsError> {
     let mut random = [0; 32];
     OsRng.try_fill_bytes(&mut random)?;
-    Ok(format!("pd_{}", BASE64_URL_SAFE_NO_PAD.encode(random)))
+    Ok(format!("pd_{}", hex(&random)))
 }
 
 pub fn digest(token: &str) -> Digest {
