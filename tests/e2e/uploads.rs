@@ -142,10 +142,12 @@ async fn versions_are_listed_compared_rolled_back_and_pruned() {
     let bucket = ["use-case", "prune", "puppet", "--store", "s3://bucket/use-cases"];
     cli_with(&[], &bucket).await.expect(1).complains(&["name the table", "--table"]);
     // Every version is younger than the default minimum age, so prune keeps them all.
-    store(&server, &["prune", "puppet", "--keep", "0"]).await.expect(0).says(&["0 of the 2 versions of"]);
+    store(&server, &["prune", "puppet", "--keep", "0"]).await.expect(0).says(&["0 deleted and 0 marked of the 2 versions of"]);
     store(&server, &["prune", "puppet", "--older-than", "1s"]).await.expect(1).complains(&["at least 300 s"]);
     make_old(&server);
-    store(&server, &["prune", "puppet", "--keep", "0", "--dry-run"]).await.expect(0).says(&["would be deleted", one]);
+    store(&server, &["prune", "puppet", "--keep", "0", "--dry-run"]).await.expect(0).says(&["would be marked", one]);
+    store(&server, &["prune", "puppet", "--keep", "0"]).await.expect(0).says(&["0 deleted and 1 marked", "requests need 1 versions"]);
+    std::fs::write(server.data().join("store/puppet/unused").join(one), "2001-01-01T00:00:00Z").unwrap();
     store(&server, &["prune", "puppet", "--keep", "0"]).await.expect(0).says(&[&format!("deleted  {one}"), "requests need 1 versions"]);
     let listed = store(&server, &["list", "puppet"]).await.expect(0);
     assert!(!listed.stdout.contains(one) && listed.stdout.contains(two) && listed.stdout.contains(three), "{listed:?}");

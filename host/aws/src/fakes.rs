@@ -179,6 +179,7 @@ impl TestFiring {
         self.set_clock(seconds);
         match self.fire(envelope, deadline()).await.unwrap() {
             Fired::Ran { request, .. } => format!("ran: {}", request.status),
+            Fired::Deferred(_) => "Deferred".to_owned(),
             other => format!("{other:?}"),
         }
     }

@@ -44,7 +44,7 @@ impl Unit {
 }
 
 /// Name, value and unit. The names are `Accepted`, `Rejected`, `Fired`, `LatenessMs`, `Attempts`, `Failed`, `Cleaned`, `CleanFailed`,
-/// `PluginMs`, `Rules`, `Released`, `Rearmed`.
+/// `PluginMs`, `Rules`, `Released`, `Rearmed`, `NotCompiled`, `Deferred`, `WaitedMs`.
 pub type Metric<'a> = (&'a str, f64, Unit);
 
 /// Writes metrics with the dimensions `[Service]` and, with a use case, `[Service, UseCase]`. The use case must exist: each new name

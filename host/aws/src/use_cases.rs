@@ -5,7 +5,9 @@
 //! cannot be read, the loaded version stays in use.
 
 mod bundle;
+mod cache;
 mod error;
+mod unpacked;
 mod version_loader;
 
 use std::collections::HashMap;
@@ -17,18 +19,19 @@ use postdate_core::ports::{Bundle as _, UseCaseError, UseCaseInfo, UseCases};
 use postdate_core::use_case::{UseCase, is_use_case_name};
 
 pub use bundle::TimedBundle;
+use cache::Cache;
 pub use error::VersionError;
 pub use version_loader::VersionLoader;
 
-use crate::metrics::Service;
+use crate::metrics::{self, Service, Unit};
 use version_loader::Looked;
 
 /// Time for which a bucket's `current` is not read again.
 pub const FRESH: Duration = Duration::from_secs(10);
 /// Most entries that are kept; beyond it, unknown names are dropped. A client can call any number of unknown names.
 const MAX_UNKNOWN: usize = 1000;
-/// Most loaded versions that are kept; beyond it, unused versions are dropped.
-const MAX_LOADED: usize = 64;
+/// Most bytes of loaded versions, which are machine code and config: half of the memory of a function by default.
+const MAX_LOADED_BYTES: u64 = 256 << 20;
 
 /// A handle on the use cases; clones share the loaded versions.
 #[derive(Clone)]
@@ -40,7 +43,7 @@ struct Shared {
     loader: VersionLoader,
     service: Service,
     entries: Mutex<HashMap<String, Entry>>,
-    loaded: Mutex<HashMap<(String, String), Arc<TimedBundle>>>,
+    loaded: Mutex<Cache<Arc<TimedBundle>>>,
     /// The last complete list, and the time when it was made.
     listed: Mutex<Option<(Instant, Vec<UseCaseInfo>)>>,
     /// Lock that is held while a version loads, so that two requests for one version load it once.
@@ -68,7 +71,7 @@ impl AwsUseCases {
             loader,
             service,
             entries: Mutex::default(),
-            loaded: Mutex::default(),
+            loaded: Mutex::new(Cache::new(MAX_LOADED_BYTES)),
             listed: Mutex::default(),
             loading: tokio::sync::Mutex::default(),
             fresh,
@@ -93,7 +96,7 @@ impl AwsUseCases {
     /// Loads a version, or returns it if it is loaded.
     pub async fn load(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, VersionError> {
         if !is_use_case_name(name) || !is_version(version) {
-            return Err(VersionError::Gone(format!("there is no version {version:?} of a use case {name:?}")));
+            return Err(VersionError::gone(name, version));
         }
         if let Some(bundle) = self.loaded(name, version) {
             return Ok(bundle);
@@ -122,9 +125,9 @@ impl AwsUseCases {
                     // Only the tag of a version that loads is kept, so that the next look loads another one again.
                     entry = Entry { etag, serving: Some(bundle), error: None, ..entry };
                 }
-                Err(error) => entry.fail(name, error),
+                Err(error) => self.fail(&mut entry, name, error),
             },
-            Err(error) => entry.fail(name, error),
+            Err(error) => self.fail(&mut entry, name, error),
         }
         self.remember(name, entry.clone());
         entry
@@ -151,17 +154,37 @@ impl AwsUseCases {
             return Ok(bundle);
         }
         let bundle = self.shared.loader.load(name, version).await?;
+        let bytes = bundle.loaded_bytes() as u64;
         let bundle = Arc::new(TimedBundle::new(bundle, self.shared.service));
-        let mut loaded = lock(&self.shared.loaded);
-        if loaded.len() >= MAX_LOADED {
-            loaded.retain(|_, bundle| Arc::strong_count(bundle) > 1);
+        let removed = lock(&self.shared.loaded).insert(name, version, Arc::clone(&bundle), bytes);
+        let mut entries = self.entries();
+        for (name, version) in removed {
+            tracing::info!(use_case = name, version, "version unloaded, since the loaded ones take too much memory");
+            // The next request for the use case looks for its current version again.
+            if entries.get(&name).and_then(Entry::version) == Some(version.as_str()) {
+                entries.remove(&name);
+            }
         }
-        loaded.insert((name.to_owned(), version.to_owned()), Arc::clone(&bundle));
         Ok(bundle)
     }
 
     fn loaded(&self, name: &str, version: &str) -> Option<Arc<TimedBundle>> {
-        lock(&self.shared.loaded).get(&(name.to_owned(), version.to_owned())).cloned()
+        lock(&self.shared.loaded).get(name, version)
+    }
+
+    /// Records and logs that the current version does not load.
+    fn fail(&self, entry: &mut Entry, name: &str, error: VersionError) {
+        self.count_failure(name, &error);
+        let serving = entry.version().unwrap_or("none");
+        tracing::error!(use_case = name, %error, serving, "the current version of the use case does not load");
+        entry.error = Some(error);
+    }
+
+    /// Counts a request or a look that found no machine code for this host, which the alarm `NotCompiled` watches.
+    fn count_failure(&self, name: &str, error: &VersionError) {
+        if matches!(error, VersionError::NotPrecompiled(_)) {
+            metrics::emit(self.shared.service, Some(name), &[("NotCompiled", 1.0, Unit::Count)]);
+        }
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
@@ -187,10 +210,8 @@ impl AwsUseCases {
 }
 
 impl Entry {
-    fn fail(&mut self, name: &str, error: VersionError) {
-        let serving = self.serving.as_ref().map_or("none", |bundle| bundle.version());
-        tracing::error!(use_case = name, %error, serving, "the current version of the use case does not load");
-        self.error = Some(error);
+    fn version(&self) -> Option<&str> {
+        self.serving.as_ref().map(|bundle| bundle.version())
     }
 
     fn is_known(&self) -> bool {
@@ -206,11 +227,28 @@ impl UseCases for AwsUseCases {
         if !is_use_case_name(name) {
             return None;
         }
-        self.refresh(name).await.serving
+        let serving = self.refresh(name).await.serving?;
+        // Counts as a use, for the bound of what is loaded.
+        self.loaded(name, serving.version());
+        Some(serving)
     }
 
     async fn version(&self, name: &str, version: &str) -> Result<Arc<TimedBundle>, UseCaseError> {
-        self.load(name, version).await.map_err(|error| error.into_port(name, version))
+        self.load(name, version).await.map_err(|error| {
+            self.count_failure(name, &error);
+            error.into_port(name, version)
+        })
+    }
+
+    async fn manifest(&self, name: &str, version: &str) -> Result<Arc<UseCase>, UseCaseError> {
+        if let Some(bundle) = self.loaded(name, version) {
+            return Ok(Arc::new(bundle.use_case().clone()));
+        }
+        let manifest = match is_use_case_name(name) && is_version(version) {
+            true => self.shared.loader.manifest(name, version).await,
+            false => Err(VersionError::gone(name, version)),
+        };
+        manifest.map(Arc::new).map_err(|error| error.into_port(name, version))
     }
 
     async fn list(&self) -> Vec<UseCaseInfo> {

@@ -1,8 +1,10 @@
-//! `postdate use-case …`: pushes use cases, and lists, compares, rolls back and deletes their versions.
+//! `postdate use-case …`: pushes use cases, and lists, compares, compiles, rolls back and deletes their versions.
 
 mod arguments;
+mod compile;
 mod diff;
 mod list;
+mod pinned;
 mod prune;
 mod push;
 mod rollback;
@@ -20,6 +22,7 @@ Examples:
   postdate use-case push use-cases/orders --to http://127.0.0.1:8080      to `postdate serve`
   postdate use-case list --store s3://bucket/use-cases                    or `list orders`: its versions
   postdate use-case diff orders --store s3://bucket/use-cases
+  postdate use-case compile --to s3://bucket/use-cases --arch arm64 --table postdate      before an update
   postdate use-case rollback orders --store s3://bucket/use-cases
 
 A store is a prefix of an S3 bucket, or a directory. `postdate serve` has its store in DATA/store.";
@@ -39,6 +42,8 @@ enum UseCaseAction {
     List(list::List),
     /// Check, test and compile a bundle, copy it to a store or a server, and make it the current version
     Push(push::Push),
+    /// Compile the versions of a store for hosts of another version of Postdate, or of another architecture
+    Compile(compile::Compile),
     /// Show a version: its files, plugins, grants and signatures
     Show(show::Show),
     /// Compare two versions: manifest, files, and the imports of the plugins
@@ -55,6 +60,7 @@ pub async fn run(command: UseCaseCommand) -> anyhow::Result<ExitCode> {
     match command.action {
         UseCaseAction::List(arguments) => list::run(arguments, connection).await,
         UseCaseAction::Push(arguments) => push::run(arguments, connection).await,
+        UseCaseAction::Compile(arguments) => compile::run(arguments).await,
         UseCaseAction::Show(arguments) => show::run(arguments).await,
         UseCaseAction::Diff(arguments) => diff::run(arguments).await,
         UseCaseAction::Rollback(arguments) => rollback::run(arguments, connection).await,

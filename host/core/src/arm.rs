@@ -39,7 +39,9 @@ async fn target_of(use_cases: &impl UseCases, request: &Request) -> Result<Optio
         return Ok(of(current.use_case()));
     }
     if use_cases.list().await.iter().any(|info| info.name == request.use_case) {
-        return Err(ScheduleError::Unavailable { message: error.to_string(), retry_after: None });
+        tracing::warn!(correlation_id = %request.id, use_case = request.use_case, %error, "the manifest that names the target is not readable");
+        let message = format!("the manifest of use case {} cannot be read: {}", request.use_case, error.for_clients());
+        return Err(ScheduleError::Unavailable { message, retry_after: None });
     }
     Ok(None)
 }

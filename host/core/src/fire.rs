@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::arm::{ArmError, arm};
 use crate::backoff::{after_host_fault, backoff};
 use crate::cut::cut;
-use crate::host_fault::HostFault;
+use crate::host_fault::{HostFault, LONG_WAIT};
 use crate::id::CorrelationId;
 use crate::lifecycle::{self, Change, MAX_INTERRUPTIONS, Outcome};
 use crate::notice::notice;
@@ -201,19 +201,39 @@ fn log_end(request: &Request) {
 
 /// An attempt before it is recorded; see [`conclude`].
 enum Attempt<B> {
-    Ended {
-        /// `None` if the version could not be loaded or the body is gone.
-        bundle: Option<Arc<B>>,
-        result: JobResult,
-    },
+    Ended { rules: Rules<B>, result: JobResult },
     NotBegun(HostFault),
+}
+
+/// The source of an attempt's retry policy and notices.
+enum Rules<B> {
+    Loaded(Arc<B>),
+    /// The manifest of a version whose plugins do not load.
+    Manifest(Arc<UseCase>),
+    /// The version is gone, or the body is.
+    Default,
+}
+
+impl<B: Bundle> Rules<B> {
+    fn use_case(&self) -> Option<&UseCase> {
+        match self {
+            Self::Loaded(bundle) => Some(bundle.use_case()),
+            Self::Manifest(use_case) => Some(use_case),
+            Self::Default => None,
+        }
+    }
+
+    /// Returns the version of these rules; that of the request unless the current version runs it.
+    fn version<'a>(&'a self, request: &'a Request) -> &'a str {
+        if let Self::Loaded(bundle) = self { bundle.version() } else { &request.version }
+    }
 }
 
 impl<B> Attempt<B> {
     /// Returns a permanent failure. A ledger may delete an expired request in parts, the body before the rest.
     fn without_body() -> Self {
         let message = "the request's body is not on record: the ledger deletes expired requests";
-        Self::Ended { bundle: None, result: Err(permanent(message.to_owned())) }
+        Self::Ended { rules: Rules::Default, result: Err(permanent(message.to_owned())) }
     }
 }
 
@@ -227,13 +247,15 @@ impl<B> From<HostFault> for Attempt<B> {
 async fn attempt<U: UseCases>(use_cases: &U, deliver: &impl Deliver, claimed: &Claimed, deadline: Option<Duration>) -> Attempt<U::Bundle> {
     match bundle_of(use_cases, &claimed.request).await {
         Ok(bundle) => match run(bundle.as_ref(), deliver, claimed, deadline).await {
-            Ok(result) => Attempt::Ended { bundle: Some(bundle), result },
+            Ok(result) => Attempt::Ended { rules: Rules::Loaded(bundle), result },
             Err(fault) => fault.into(),
         },
         Err(UseCaseError::Host(fault)) => fault.into(),
         // Retry: the next upload may bring the version back.
         Err(UseCaseError::Unusable(message)) => {
-            Attempt::Ended { bundle: None, result: Err(JobFailure { message, retry: true, retry_after: None }) }
+            let manifest = use_cases.manifest(&claimed.request.use_case, &claimed.request.version).await;
+            let rules = manifest.map_or(Rules::Default, Rules::Manifest);
+            Attempt::Ended { rules, result: Err(JobFailure { message, retry: true, retry_after: None }) }
         }
     }
 }
@@ -302,34 +324,37 @@ fn permanent(message: String) -> JobFailure {
 /// id of the notice, if there is one.
 fn conclude<B: Bundle>(request: &Request, attempt: Attempt<B>, notice_id: CorrelationId, now: DateTime<Utc>) -> Change {
     let claim = request.claim();
-    let (bundle, result) = match attempt {
-        Attempt::Ended { bundle, result } => (bundle, result),
-        Attempt::NotBegun(HostFault { waits_for, detail }) => {
-            let at = after_host_fault(request.waiting.as_ref(), now);
-            tracing::warn!(
-                correlation_id = %request.id,
-                use_case = request.use_case,
-                detail,
-                until = %at,
-                "deferred: the host could not begin the attempt"
-            );
-            return Change::Defer { claim, waits_for, at };
-        }
+    let (rules, result) = match attempt {
+        Attempt::Ended { rules, result } => (rules, result),
+        Attempt::NotBegun(fault) => return defer(request, fault, now),
     };
-    let bundle = bundle.as_deref();
     let outcome = match result {
         Ok(result) => Outcome::Succeeded { result: result.map(|text| cut(text, MAX_RESULT_BYTES)), notice: None },
-        Err(failure) => failed(request, bundle.map(Bundle::use_case), failure, now),
+        Err(failure) => failed(request, rules.use_case(), failure, now),
     };
     let mut change = Change::Finish { claim, outcome };
-    if let Some(bundle) = bundle
+    if let Some(use_case) = rules.use_case()
         && let Ok(applied) = lifecycle::apply(request, &change, now)
-        && let Some(new) = notice(bundle.use_case(), bundle.version(), &applied.request, notice_id, now)
+        && let Some(new) = notice(use_case, rules.version(request), &applied.request, notice_id, now)
         && let Change::Finish { outcome: Outcome::Succeeded { notice, .. } | Outcome::Failed { notice, .. }, .. } = &mut change
     {
         *notice = Some(Box::new(new));
     }
     change
+}
+
+/// Returns the change that gives the attempt back, and logs it: as an error once the request has waited for [`LONG_WAIT`], since such a
+/// fault may not end by itself.
+fn defer(request: &Request, HostFault { waits_for, detail }: HostFault, now: DateTime<Utc>) -> Change {
+    let at = after_host_fault(request.waiting.as_ref(), now);
+    let waited = request.waited(now);
+    let (id, use_case, waited_s) = (request.id, &request.use_case, waited.num_seconds());
+    if waited >= LONG_WAIT {
+        tracing::error!(correlation_id = %id, use_case, detail, waited_s, until = %at, "deferred again: the request has waited for the host for long");
+    } else {
+        tracing::warn!(correlation_id = %id, use_case, detail, waited_s, until = %at, "deferred: the host could not begin the attempt");
+    }
+    Change::Defer { claim: request.claim(), waits_for, at }
 }
 
 fn failed(request: &Request, use_case: Option<&UseCase>, failure: JobFailure, now: DateTime<Utc>) -> Outcome {

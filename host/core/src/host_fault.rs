@@ -1,5 +1,10 @@
 //! Faults of a host, which do not count against a request.
 
+use chrono::TimeDelta;
+
+/// Time after which a request that waits for its host is logged as an error: longer than a busy hour's queue, a restart, or a compile.
+pub const LONG_WAIT: TimeDelta = TimeDelta::minutes(10);
+
 /// The reason why a host could not begin an attempt: no free slot, no file descriptor, or no access to a store or a secret. The attempt
 /// does not count, and the request goes back to the queue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -58,6 +58,16 @@ pub enum UseCaseError {
     Host(#[from] HostFault),
 }
 
+impl UseCaseError {
+    /// Returns the reason for a client, without the paths that the full text may have.
+    pub fn for_clients(&self) -> String {
+        match self {
+            Self::Unusable(_) => "the version is gone or broken: the log of the host has the reason".to_owned(),
+            Self::Host(fault) => format!("the host waits for {}", fault.waits_for),
+        }
+    }
+}
+
 /// A line of `GET /use-cases`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::cut::cut;
@@ -114,6 +114,11 @@ pub struct Waiting {
 }
 
 impl Request {
+    /// Returns the time since the first deferral in a row; zero if the request does not wait for its host.
+    pub fn waited(&self, now: DateTime<Utc>) -> TimeDelta {
+        self.waiting.as_ref().map_or(TimeDelta::zero(), |waiting| now - waiting.since)
+    }
+
     /// Returns a new request for `trigger_at`.
     pub fn scheduled(
         use_case: &UseCase,

@@ -17,7 +17,9 @@ use reqwest::{Response, StatusCode, Url, header};
 use rustix::io::Errno;
 
 /// Longest idle time of a connection. Servers close idle connections after 2 s (gunicorn), 5 s (Node.js, Apache, uvicorn) or more. A
-/// request that meets the close is lost, and would cost an attempt.
+/// request that meets the close is lost, and would cost an attempt. The client itself sends a request again, on another connection, if the
+/// close came before its first byte was written. Once it is written, the client cannot tell whether the receiver has read it or has begun
+/// to answer, so the attempt fails, and the use case's retry policy decides.
 const IDLE_CONNECTION: Duration = Duration::from_secs(1);
 /// Ends the result of an answer whose body broke off.
 const BROKE_OFF: &str = "… (the answer broke off)";

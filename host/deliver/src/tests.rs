@@ -20,6 +20,15 @@ struct Receiver {
 
 impl Receiver {
     async fn start(answer: &'static str, keep: bool) -> Self {
+        Self::with(answer, keep, usize::MAX).await
+    }
+
+    /// Starts a server that answers the first requests of a connection, `count` of them, and closes it at the next one without an answer.
+    async fn answering(answer: &'static str, count: usize) -> Self {
+        Self::with(answer, true, count).await
+    }
+
+    async fn with(answer: &'static str, keep: bool, count: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let receiver = Self { address: listener.local_addr().unwrap(), seen: Arc::default() };
         let seen = Arc::clone(&receiver.seen);
@@ -33,7 +42,14 @@ impl Receiver {
                 let seen = Arc::clone(&seen);
                 tokio::spawn(async move {
                     while let Some(request) = read(&mut stream).await {
-                        seen.lock().unwrap_or_else(PoisonError::into_inner)[index].push(request);
+                        let requests = {
+                            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                            seen[index].push(request);
+                            seen[index].len()
+                        };
+                        if requests > count {
+                            return;
+                        }
                         stream.write_all(answer.as_bytes()).await.unwrap();
                         if !keep {
                             return;
@@ -177,6 +193,31 @@ async fn a_connection_that_was_idle_for_a_second_is_not_used_again() {
     tokio::time::sleep(IDLE_CONNECTION + Duration::from_millis(100)).await;
     deliver_one().await;
     assert_eq!(receiver.seen().iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_receiver_closed_without_notice_costs_no_attempt() {
+    // The receiver answers one request of each connection, and closes it without `connection: close`.
+    let receiver = Receiver::start("HTTP/1.1 204 No Content\r\n\r\n", false).await;
+    let (deliver, place) = (deliverer(&[]), format!("{}/", receiver.address));
+    for _ in 0..3 {
+        assert_eq!(deliver_with(&deliver, &place, "timeout = '5s'", LIMIT).await.unwrap(), Ok(None));
+        // The close arrives while the connection is idle.
+        tokio::time::sleep(IDLE_CONNECTION / 10).await;
+    }
+    assert_eq!(receiver.seen().iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_request_that_was_sent_and_not_answered_is_not_sent_again_in_the_same_attempt() {
+    let receiver = Receiver::answering("HTTP/1.1 204 No Content\r\n\r\n", 1).await;
+    let (deliver, place) = (deliverer(&[]), format!("{}/", receiver.address));
+    assert_eq!(deliver_with(&deliver, &place, "timeout = '5s'", LIMIT).await.unwrap(), Ok(None));
+    // The receiver reads this request on the same connection, and closes it: it may have done its work.
+    let failure = deliver_with(&deliver, &place, "timeout = '5s'", LIMIT).await.unwrap().unwrap_err();
+    assert!(failure.retry && failure.message.contains("could not be reached"), "{failure:?}");
+    assert_eq!(receiver.seen().iter().map(Vec::len).collect::<Vec<_>>(), [2]);
+    assert_eq!(deliver_with(&deliver, &place, "timeout = '5s'", LIMIT).await.unwrap(), Ok(None), "the next attempt");
 }
 
 /// An error of the HTTP client with an error of the operating system as its source.

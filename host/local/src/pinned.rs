@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use moka::Expiry;
 use moka::future::Cache;
+use moka::policy::EvictionPolicy;
 use postdate_core::ports::UseCaseError;
 
 /// How long a failure is cached. A version that does not compile is not compiled again for each request.
 const FAILURE_HOLDS: Duration = Duration::from_secs(30);
 /// How long an unused version stays in the cache.
 const IDLE: Duration = Duration::from_hours(1);
-/// Limit of the cached versions' machine code and config, in bytes. A version counts at least [`LEAST_BYTES`], so that there are at most
+/// Limit of the cached versions' machine code and config, in bytes. Beyond it, the version that was used least recently goes. A version counts at least [`LEAST_BYTES`], so that there are at most
 /// 256 of them.
 const MAX_BYTES: u32 = 1 << 30;
 const LEAST_BYTES: u32 = 4 << 20;
@@ -36,7 +37,8 @@ impl<B: Send + Sync + 'static> Pinned<B> {
             let bytes = loaded.as_ref().map_or(0, |version| bytes(version));
             u32::try_from(bytes).unwrap_or(MAX_BYTES).clamp(LEAST_BYTES, MAX_BYTES)
         };
-        Self(Cache::builder().weigher(weight).max_capacity(MAX_BYTES.into()).time_to_idle(IDLE).expire_after(Failures).build())
+        let cache = Cache::builder().weigher(weight).max_capacity(MAX_BYTES.into()).eviction_policy(EvictionPolicy::lru());
+        Self(cache.time_to_idle(IDLE).expire_after(Failures).build())
     }
 
     /// Returns the cached version or failure, or runs `load`. If the caller that runs `load` is dropped, the next caller runs its own.

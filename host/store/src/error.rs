@@ -13,17 +13,25 @@ pub enum StoreError {
     Damaged { location: String, reason: String },
     /// The version has no machine code for this host.
     #[error(
-        "{location} has not been compiled for this host ({ours}), but for {}: push the bundle again, with the version of Postdate \
-         that the host has: postdate use-case push BUNDLE_DIR --arch {} --to STORE",
+        "{location} has not been compiled for this host ({ours}), but for {}: compile it with the version of Postdate that the host has: \
+         postdate use-case compile --to STORE --arch {}",
         if machines.is_empty() { "nothing".to_owned() } else { machines.join(", ") },
         ours.split('-').next().unwrap_or_default()
     )]
     NotPrecompiled { location: String, ours: String, machines: Vec<String> },
+    /// The list of machine code for this host is not one that it accepts. `reason` ends the sentence.
+    #[error(
+        "{location} {reason}: compile the version again, with a key that the host trusts if it asks for one: postdate use-case compile"
+    )]
+    BadMachineCode { location: String, reason: String },
     #[error("{location} has more than {limit} bytes")]
     TooLarge { location: String, limit: u64 },
     /// Another writer was first.
     #[error("{location} was moved by somebody else meanwhile, to version {now} by {by}: look at what it is now, and try again")]
     Moved { location: String, now: String, by: String },
+    /// A push or a rollback has cleared the version's mark while it was being deleted.
+    #[error("{location} is in use again, and is kept: somebody pushed it, or went back to it, meanwhile")]
+    InUse { location: String },
     #[error("there is no use case {0} in the store")]
     NoSuchUseCase(String),
     #[error(

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! orders/current                              the current version and the former ones: the only object that changes
+//! orders/unused/{version}                     the time since which `prune` has found the version unused
 //! orders/{version}/bundle.json                the list of the bundle's files, signed: see Statement
 //! orders/{version}/use-case.toml, validate.wasm, cases/…
 //! orders/{version}/compiled/{arch}-{engine}/artifacts.json    the list of machine code for such machines, signed
@@ -32,7 +33,7 @@ pub use directory::Directory;
 pub use error::StoreError;
 pub use objects::{Child, Got, Objects, Put, Stored, When};
 pub use precompiled::PrecompiledCode;
-pub use prune::Idle;
+pub use prune::{Idle, MARKED_FOR, Pruned};
 pub use publish::{Moved, Published};
 pub use s3::S3;
 pub use statement::{By, Statement, StatementError};

@@ -100,7 +100,8 @@ impl<S: Objects> Versions<S> {
             return Err(self.not_precompiled(name, version, arch).await);
         };
         let opened = Envelope::parse(&list).map_err(ArtifactsError::from).and_then(|envelope| Artifacts::open(&envelope, trust));
-        let artifacts = opened.map_err(|reason| StoreError::damaged(self.objects.describe(&key), reason))?;
+        let artifacts =
+            opened.map_err(|reason| StoreError::BadMachineCode { location: self.objects.describe(&key), reason: reason.to_string() })?;
         write(dir, &format!("{ARTIFACTS_DIR}/{ARTIFACTS_FILE}"), list).await?;
         let texts = async {
             for (file, expected) in &artifacts.files {

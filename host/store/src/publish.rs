@@ -7,7 +7,7 @@ use postdate_runtime::trust::{Envelope, SecretKey, Trust};
 
 use crate::current::Current;
 use crate::error::StoreError;
-use crate::objects::{Got, Objects, Put, Stored, When};
+use crate::objects::{Got, Objects, Put, When};
 use crate::statement::{By, Statement};
 use crate::versions::{Look, Versions, current_key, statement_key};
 
@@ -31,7 +31,11 @@ pub struct Moved {
 }
 
 impl<S: Objects> Versions<S> {
-    /// Writes the files of a version, and then its statement. With a key, signs the statement, including an existing one.
+    /// Writes the files of a version, and then its statement. With a key, signs the statement, including an existing one. Reads the files of
+    /// a known version, and writes those that are missing or damaged.
+    ///
+    /// Clears the version's mark, so that no deletion begins. One that had begun may still remove a file; the caller therefore publishes
+    /// once more after [`move_current`](Self::move_current).
     pub async fn publish(
         &self,
         use_case: &str,
@@ -83,7 +87,8 @@ impl<S: Objects> Versions<S> {
         }
     }
 
-    /// Makes a version current. Fails if the use case has changed since `before`; `None` means that it had no current version.
+    /// Makes a version current, and clears its mark. Fails if the use case has changed since `before`; `None` means that it had no current
+    /// version.
     pub async fn move_current(
         &self,
         name: &str,
@@ -100,6 +105,7 @@ impl<S: Objects> Versions<S> {
                 now => Err(self.moved(name, now)),
             };
         }
+        self.unmark(name, version).await?;
         let from = before.as_ref().map(|before| before.version.clone());
         let content = serde_json::to_vec_pretty(&Current::moved(before.clone(), version, by.name, by.now)).unwrap_or_default();
         if self.objects.put(&current_key(name), content.into(), When::still(etag.as_deref())).await? == Put::Refused {
@@ -137,7 +143,8 @@ impl<S: Objects> Versions<S> {
         StoreError::Moved { location: self.objects.describe(&current_key(name)), now, by }
     }
 
-    /// Makes a former version current: `version`, or the last former one if it is `None`.
+    /// Makes a former version current: `version`, or the last former one if it is `None`. Fails without a change if one of its files is
+    /// missing or damaged.
     pub async fn roll_back(&self, name: &str, version: Option<&str>, by: By<'_>) -> Result<Moved, StoreError> {
         let (current, etag) = self.current(name).await?;
         let version = match version {
@@ -147,35 +154,41 @@ impl<S: Objects> Versions<S> {
             }
         };
         // A missing version is reported before anything changes.
-        self.statement(name, &version, &Trust::default()).await?;
-        self.move_current(name, &version, Some((current, etag)), by).await
+        self.source(name, &version, &Trust::default()).await?;
+        let moved = self.move_current(name, &version, Some((current.clone(), etag)), by).await?;
+        // A deletion that began before the mark was cleared may have removed a file.
+        if let Err(error) = self.source(name, &version, &Trust::default()).await {
+            self.move_back(name, &version, Some(current)).await?;
+            return Err(error);
+        }
+        Ok(moved)
     }
 
-    /// Writes the files of a version, also of a known one, which repairs damaged files.
+    /// Clears the mark of a version and writes its files, also of a known one, which repairs damaged files.
     async fn put_files(&self, use_case: &str, version: &str, source: &BundleSource) -> Result<(), StoreError> {
+        self.unmark(use_case, version).await?;
         for (file, content) in &source.files {
             self.put_content(&format!("{use_case}/{version}/{file}"), content.clone()).await?;
         }
         Ok(())
     }
 
-    /// Writes an object whose key allows only this content. Replaces any other content.
+    /// Writes an object whose key allows only this content, unless it is there. Replaces any other content.
     pub(crate) async fn put_content(&self, key: &str, content: Bytes) -> Result<(), StoreError> {
-        let mut etag = None;
         for _ in 0..TRIES {
-            if self.objects.put(key, content.clone(), When::still(etag.as_deref())).await? == Put::Done {
-                return Ok(());
-            }
-            match self.objects.get(key, None, content.len() as u64).await {
-                Ok(Got::Object(Stored { content: found, .. })) if found == content => return Ok(()),
-                Ok(Got::Object(Stored { etag: found, .. })) => etag = Some(found),
-                Ok(Got::Missing | Got::Same) => etag = None,
+            let etag = match self.objects.get(key, None, content.len() as u64).await {
+                Ok(Got::Object(found)) if found.content == content => return Ok(()),
+                Ok(Got::Object(found)) => Some(found.etag),
+                Ok(Got::Missing | Got::Same) => None,
                 // A larger object has another content.
                 Err(StoreError::TooLarge { .. }) => {
                     self.objects.delete(key).await?;
-                    etag = None;
+                    None
                 }
                 Err(error) => return Err(error),
+            };
+            if self.objects.put(key, content.clone(), When::still(etag.as_deref())).await? == Put::Done {
+                return Ok(());
             }
         }
         Err(self.contended(key))

@@ -66,6 +66,16 @@ impl<S: Objects> Versions<S> {
         }
     }
 
+    /// Returns the current version of a use case; `None` if it has none, like the copies that a server keeps of plain directories. Fails
+    /// if the store has no version of it either.
+    pub async fn current_if_any(&self, name: &str) -> Result<Option<Current>, StoreError> {
+        match self.look(name, None).await? {
+            Look::Current { current, .. } => Ok(Some(current)),
+            Look::Same | Look::NoSuchUseCase if self.versions(name).await?.is_empty() => Err(StoreError::NoSuchUseCase(name.to_owned())),
+            Look::Same | Look::NoSuchUseCase => Ok(None),
+        }
+    }
+
     /// Returns the use cases of the store, sorted.
     pub async fn names(&self) -> Result<Vec<String>, StoreError> {
         let children = self.objects.children("").await?;
@@ -136,6 +146,15 @@ impl<S: Objects> Versions<S> {
 
 pub(crate) fn statement_key(name: &str, version: &str) -> String {
     format!("{name}/{version}/{STATEMENT_FILE}")
+}
+
+/// Prefix of a use case's marks: see [`Versions::prune`](crate::Versions::prune).
+pub(crate) fn marks_prefix(name: &str) -> String {
+    format!("{name}/unused")
+}
+
+pub(crate) fn mark_key(name: &str, version: &str) -> String {
+    format!("{}/{version}", marks_prefix(name))
 }
 
 pub(crate) fn current_key(name: &str) -> String {

@@ -5,7 +5,7 @@ use postdate_tests::driver::Source;
 use postdate_tests::stack::{Options, TABLE};
 use serde_json::json;
 
-use super::scene::{RETRY, Scene, push, store, with_credentials};
+use super::scene::{RETRY, Scene, architecture, push, store, with_credentials};
 use crate::harness::{PUPPET, UseCases, aged, aged_statement, events, eventually, text};
 
 const BIG: &str = "[targets]\ndefault = 'heavy'\nheavy = { kind = 'plugin', host = 'big' }\n";
@@ -85,6 +85,67 @@ async fn use_cases_come_from_a_bucket_and_change_without_a_restart() {
     }
 }
 
+/// Moves the machine code of all versions to the place of another engine, as if a Postdate with an older wasmtime had compiled it.
+async fn compiled_by_an_older_engine(scene: &Scene) {
+    let (bucket, aws) = (format!("postdate-{}", scene.stack.aws.account), &scene.stack.aws);
+    let keys = aws.keys(&bucket, "use-cases/puppet/").await;
+    let keys: Vec<_> = keys.iter().filter(|key| key.contains("/compiled/")).collect();
+    assert!(!keys.is_empty(), "machine code in the bucket");
+    for key in keys {
+        let parts: Vec<&str> = key.split('/').collect();
+        let [.., machine, _] = parts[..] else { panic!("{key}") };
+        let arch = machine.rsplit_once('-').expect("an architecture and an engine").0;
+        aws.move_object(&bucket, key, &key.replace(machine, &format!("{arch}-0123456789abcdef"))).await;
+    }
+}
+
+/// The functions of the scene stand for those after the update: their engine is not the one that compiled what is in the bucket.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_waits_for_machine_code_of_a_new_engine_and_runs_after_use_case_compile() {
+    let scene = Scene::start(Options { use_cases_in_s3: true, ..Options::default() }).await;
+    let manifest = |word: &str| format!("{PUPPET}{RETRY}[process.config]\nword = '{word}'\n");
+    let one = publish(&scene, &manifest("one")).await;
+    let asks = json!({ "delay": "PT1H", "process": { "do": "config", "key": "word" } });
+    let pinned = eventually("the use case to be there", async || {
+        let answer = scene.api.post("/requests/puppet", &asks).await;
+        (answer.status == 202).then(|| text(&answer.body, "correlationId").to_owned())
+    })
+    .await;
+    let two = publish(&scene, &manifest("two")).await;
+    let three = publish(&scene, &manifest("three")).await;
+    compiled_by_an_older_engine(&scene).await;
+
+    // The rule of the minute before parks the request; then the target fires it some times, each of which is deferred.
+    for _ in 0..5 {
+        let next = scene.stack.driver.pending().await.remove(0);
+        scene.stack.clock.set(next.at);
+        let fired = scene.stack.driver.run_due(&[&scene.target]).await;
+        assert!(fired.iter().all(|one| one.outcome.is_ok()), "{fired:?}");
+    }
+    let waiting = scene.api.request(&pinned).await;
+    assert_eq!(text(&waiting, "waitsFor"), format!("machine code of version {one}"));
+    assert_eq!((text(&waiting, "status"), &waiting["attempts"]), ("scheduled", &json!(0)), "{waiting}");
+    scene.target.logged("with the metric of the alarm", |line| line["NotCompiled"] == 1.0).await;
+    scene.target.logged("with the wait", |line| line["Deferred"] == 1.0 && line["WaitedMs"].is_number()).await;
+
+    let (store, arch) = (store(&scene.stack), architecture());
+    let compile = async |more: &[&str]| {
+        let compile = ["use-case", "compile", "--to", &store, "--arch", arch, "--table", TABLE];
+        with_credentials(&scene.stack, &[&compile, more].concat()).await.expect(0)
+    };
+    let planned = compile(&["--dry-run"]).await;
+    planned.says(&[&format!("missing    puppet {one} {arch}"), &format!("missing    puppet {three} {arch}")]);
+    let done = compile(&[]).await;
+    done.says(&[&format!("compiled   puppet {one} {arch}: "), &format!("compiled   puppet {three} {arch}: ")]);
+    assert!(!done.stdout.contains(&two), "no request needs {two}, and it is not current: {}", done.stdout);
+    compile(&["puppet"]).await.says(&[&format!("known      puppet {one} {arch}\n"), &format!("known      puppet {three} {arch}\n")]);
+
+    scene.settle().await;
+    let request = scene.api.request(&pinned).await;
+    assert_eq!((text(&request, "status"), text(&request, "result"), &request["attempts"]), ("succeeded", "one", &json!(1)), "{request}");
+    scene.assert_clean().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn prune_deletes_versions_that_no_request_in_the_table_is_pinned_to() {
     let scene = Scene::start(Options { use_cases_in_s3: true, ..Options::default() }).await;
@@ -115,15 +176,22 @@ async fn prune_deletes_versions_that_no_request_in_the_table_is_pinned_to() {
         with_credentials(&scene.stack, &[&prune, more].concat()).await.expect(0)
     };
     let planned = prune(&["--dry-run"]).await;
-    planned.says(&[&format!("would be deleted  {two}"), "1 of the 2 versions of", "requests need 1 versions"]);
-    let done = prune(&[]).await;
-    done.says(&[&format!("deleted  {two}"), "1 of the 2 versions of"]);
+    planned.says(&[&format!("would be marked  {two}"), "0 deleted and 1 marked of the 2 versions of", "requests need 1 versions"]);
+    prune(&[]).await.says(&[&format!("  {two}"), "0 deleted and 1 marked"]);
+    let aged_mark = async |version: &str| {
+        aws.put_object(&bucket, &format!("use-cases/puppet/unused/{version}"), b"2001-01-01T00:00:00Z".to_vec()).await;
+    };
+    aged_mark(&two).await;
+    prune(&["--dry-run"]).await.says(&[&format!("would be deleted  {two}")]);
+    prune(&[]).await.says(&[&format!("deleted  {two}"), "1 deleted and 0 marked of the 2 versions of"]);
 
     // The pinned version is kept until its request has run, and can be pruned afterwards.
     scene.settle().await;
     let request = scene.api.request(&pinned).await;
     assert_eq!((text(&request, "result"), text(&request, "version")), ("one", one.as_str()), "{request}");
-    prune(&[]).await.says(&[&format!("deleted  {one}"), "requests need 0 versions"]);
+    prune(&[]).await.says(&["0 deleted and 1 marked", "requests need 0 versions"]);
+    aged_mark(&one).await;
+    prune(&[]).await.says(&[&format!("deleted  {one}")]);
     let listed = with_credentials(&scene.stack, &["use-case", "list", "puppet", "--store", &store]).await.expect(0);
     listed.says(&[&format!("*  {three}")]);
     assert!(!listed.stdout.contains(&one) && !listed.stdout.contains(&two), "{listed:?}");

@@ -24,6 +24,20 @@ impl Aws {
         expect("GetObject", self.send(self.call("s3", Method::GET, &format!("/{bucket}/{key}"))).await)
     }
 
+    /// Returns the keys that begin with a prefix, at most 1,000.
+    pub async fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        let call = self.call("s3", Method::GET, &format!("/{bucket}?list-type=2&prefix={prefix}"));
+        let listed = expect("ListObjectsV2", self.send(call).await);
+        listed.split("<Key>").skip(1).filter_map(|rest| Some(rest.split_once("</Key>")?.0.to_owned())).collect()
+    }
+
+    /// Moves an object to another key.
+    pub async fn move_object(&self, bucket: &str, from: &str, to: &str) {
+        let call = self.call("s3", Method::PUT, &format!("/{bucket}/{to}")).header("x-amz-copy-source", format!("/{bucket}/{from}"));
+        expect("CopyObject", self.send(call).await);
+        self.delete_object(bucket, from).await;
+    }
+
     pub async fn delete_object(&self, bucket: &str, key: &str) {
         let call = self.call("s3", Method::DELETE, &format!("/{bucket}/{key}"));
         expect("DeleteObject", self.send(call).await);

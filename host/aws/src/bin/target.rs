@@ -84,6 +84,12 @@ async fn fire(firing: &AwsFiring, envelope: Envelope, deadline: Instant, request
 fn report(envelope: &Envelope, fired: &Fired) {
     let Fired::Ran { request, started } = fired else {
         tracing::info!(outcome = name(fired), "the delivery ran no attempt");
+        if let Fired::Deferred(request) = fired {
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds of a wait are far below 2^52")]
+            let waited = request.waited(postdate_aws::clock::now()).num_milliseconds().max(0) as f64;
+            let measured = [("Deferred", 1.0, Unit::Count), ("WaitedMs", waited, Unit::Milliseconds)];
+            metrics::emit(Service::Target, Some(&request.use_case), &measured);
+        }
         return;
     };
     // Lateness counts from the time that the envelope was scheduled for.
@@ -105,7 +111,7 @@ fn report(envelope: &Envelope, fired: &Fired) {
 fn name(fired: &Fired) -> &'static str {
     match fired {
         Fired::Ran { .. } => "ran",
-        Fired::Deferred => "deferred",
+        Fired::Deferred(_) => "deferred",
         Fired::Early => "early",
         Fired::Busy => "busy",
         Fired::Ended(_) => "ended",

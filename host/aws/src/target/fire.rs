@@ -27,8 +27,8 @@ const CLAIMS: u32 = 4;
 pub enum Fired {
     /// The attempt ran. `request` is the request after it; `started` is the time of the claim.
     Ran { request: Box<Request>, started: DateTime<Utc> },
-    /// The host could not begin the attempt. The request is scheduled again.
-    Deferred,
+    /// The host could not begin the attempt. The request, as it is after that, is scheduled again.
+    Deferred(Box<Request>),
     /// The request was not due. It is parked or scheduled again.
     Early,
     /// Another delivery is running the request.
@@ -129,7 +129,7 @@ where
         let most = deadline.saturating_duration_since(Instant::now()).saturating_sub(MARGIN).max(LEAST);
         Ok(match self.with(&self.aftercare(Some(envelope))).run(request, body, Some(most)).await? {
             fire::Fired::Ran(request) => Fired::Ran { request, started },
-            fire::Fired::Deferred(_) => Fired::Deferred,
+            fire::Fired::Deferred(request) => Fired::Deferred(request),
             fire::Fired::ClaimLost => Fired::Lost,
         })
     }

@@ -14,7 +14,7 @@ pub enum VersionError {
     /// The store, the disk or the source of secrets does not answer, or refuses. May succeed if tried again.
     #[error("{0}")]
     Unreachable(String),
-    /// The version has no machine code for this host's processor and engine. Succeeds once the bundle is pushed again.
+    /// The version has no machine code for this host's processor and engine, or none that the host trusts. Succeeds once it is compiled.
     #[error("{0}")]
     NotPrecompiled(String),
     /// The store has no such version.
@@ -26,6 +26,10 @@ pub enum VersionError {
 }
 
 impl VersionError {
+    pub fn gone(name: &str, version: &str) -> Self {
+        Self::Gone(format!("there is no version {version:?} of a use case {name:?}"))
+    }
+
     /// Converts the error to the port's. A version that may load later is a host fault.
     pub fn into_port(self, name: &str, version: &str) -> UseCaseError {
         let detail = format!("version {version} of use case {name} cannot be loaded: {self}");
@@ -42,11 +46,13 @@ impl From<StoreError> for VersionError {
         let text = chain(&error);
         match error {
             StoreError::Unavailable { .. } => Self::Unreachable(text),
-            StoreError::NotPrecompiled { .. } => Self::NotPrecompiled(text),
+            StoreError::NotPrecompiled { .. } | StoreError::BadMachineCode { .. } => Self::NotPrecompiled(text),
             StoreError::NoSuchUseCase(_) | StoreError::NoSuchVersion { .. } | StoreError::NoFormerVersion(_) => Self::Gone(text),
-            StoreError::Missing { .. } | StoreError::Damaged { .. } | StoreError::TooLarge { .. } | StoreError::Moved { .. } => {
-                Self::Broken(text)
-            }
+            StoreError::Missing { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::TooLarge { .. }
+            | StoreError::Moved { .. }
+            | StoreError::InUse { .. } => Self::Broken(text),
         }
     }
 }
@@ -56,7 +62,7 @@ impl From<ReadBundleError> for VersionError {
         let text = chain(&error);
         match error {
             ReadBundleError::Io { .. } => Self::Unreachable(text),
-            ReadBundleError::NotPrecompiled { .. } => Self::NotPrecompiled(text),
+            ReadBundleError::NotPrecompiled { .. } | ReadBundleError::Artifacts { .. } => Self::NotPrecompiled(text),
             _ => Self::Broken(text),
         }
     }

@@ -2,7 +2,6 @@
 //! a store of versions, in a directory or a bucket. A store's version is unpacked once into a local directory, with the machine code
 //! that the host needs.
 
-use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,11 @@ use postdate_runtime::{LoadedBundle, Runtime, Secrets, read_precompiled_dir};
 use postdate_store::{AnyObjects, CURRENT_FILE, Look, StoreError, Versions};
 
 use super::error::VersionError;
+use super::unpacked;
 use crate::metrics::Service;
+
+/// Most bytes of unpacked versions, before another one is fetched. Lambda's /tmp has 512 MB by default.
+const MAX_UNPACKED_BYTES: u64 = 256 << 20;
 
 /// A store, the keys that this host trusts, and the directory into which it unpacks: `{cache}/{name}/{version}/`.
 pub struct VersionLoader {
@@ -93,6 +96,15 @@ impl VersionLoader {
         Ok(Box::pin(described).await?)
     }
 
+    /// Returns the manifest of a version. Needs no machine code for this host.
+    pub async fn manifest(&self, name: &str, version: &str) -> Result<UseCase, VersionError> {
+        if let Some(dir) = self.flat(name) {
+            let bundle = read_precompiled_dir(&dir, &self.trust)?;
+            return if bundle.version() == version { Ok(bundle.use_case().clone()) } else { Err(VersionError::gone(name, version)) };
+        }
+        Ok(Box::pin(self.versions.use_case(name, version, &self.trust)).await?)
+    }
+
     /// Loads a version. Fetches it first if the store's version is not unpacked, or if the unpacked copy does not load.
     pub async fn load(&self, name: &str, version: &str) -> Result<LoadedBundle, VersionError> {
         if let Some(dir) = self.flat(name) {
@@ -100,6 +112,7 @@ impl VersionLoader {
         }
         let dir = self.cache.join(name).join(version);
         if dir.is_dir() {
+            unpacked::used(&dir);
             match self.load_dir(name, version, &dir).await {
                 Ok(bundle) => return Ok(bundle),
                 // An earlier process may have left a damaged copy, or a copy for another host.
@@ -135,15 +148,15 @@ impl VersionLoader {
         let arch = Arch::HERE.ok_or_else(unknown)?;
         let partial = self.cache.join(name).join(format!(".{version}.{}", std::process::id()));
         let unwritable = |error: std::io::Error| VersionError::Unreachable(format!("cannot write {}: {error}", partial.display()));
-        remove(&partial).map_err(unwritable)?;
+        unpacked::make_room(&self.cache, MAX_UNPACKED_BYTES).map_err(unwritable)?;
         make_private_dir(&partial.join(ARTIFACTS_DIR)).map_err(unwritable)?;
         // Boxed, because its large future would otherwise be a part of every call's future.
-        let unpacked = Box::pin(self.versions.unpack_precompiled(name, version, arch, self.roles, &self.trust, &partial)).await;
-        if let Err(error) = unpacked {
-            let _ = remove(&partial);
+        let fetched = Box::pin(self.versions.unpack_precompiled(name, version, arch, self.roles, &self.trust, &partial)).await;
+        if let Err(error) = fetched {
+            let _ = unpacked::remove(&partial);
             return Err(self.gone_or(name, version, error.into()).await);
         }
-        remove(dir).and_then(|()| std::fs::rename(&partial, dir)).map_err(unwritable)
+        unpacked::remove(dir).and_then(|()| std::fs::rename(&partial, dir)).map_err(unwritable)
     }
 
     /// Turns [`VersionError::NotPrecompiled`] into [`VersionError::Gone`] if the store has no such version.
@@ -165,11 +178,4 @@ impl VersionLoader {
 /// Creates a directory that only this user can access, because the host runs machine code from it.
 fn make_private_dir(path: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-fn remove(path: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }

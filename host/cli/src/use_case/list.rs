@@ -54,9 +54,9 @@ async fn use_cases(store: &Versions<AnyObjects>) -> anyhow::Result<String> {
     let mut rows = vec![["USE CASE", "CURRENT", "SINCE", "BY", "VERSIONS"].map(str::to_owned).to_vec()];
     for name in store.names().await? {
         let versions = store.versions(&name).await?.len().to_string();
-        let (version, since, by) = match store.current(&name).await {
-            Ok((current, _)) => (current.version, current.since.map(rfc3339).unwrap_or_default(), current.by),
-            Err(StoreError::NoSuchUseCase(_)) => ("none".to_owned(), String::new(), String::new()),
+        let (version, since, by) = match store.current_if_any(&name).await {
+            Ok(Some(current)) => (current.version, current.since.map(rfc3339).unwrap_or_default(), current.by),
+            Ok(None) | Err(StoreError::NoSuchUseCase(_)) => ("none".to_owned(), String::new(), String::new()),
             Err(error) => return Err(error.into()),
         };
         rows.push(vec![name, version, since, printable(&by), versions]);
@@ -66,7 +66,7 @@ async fn use_cases(store: &Versions<AnyObjects>) -> anyhow::Result<String> {
 
 /// Returns the versions of a use case as a table, the newest first.
 async fn versions(store: &Versions<AnyObjects>, name: &str) -> anyhow::Result<String> {
-    let (current, _) = store.current(name).await?;
+    let current = store.current_if_any(name).await?.map(|current| current.version);
     let mut listed = Vec::new();
     for version in store.versions(name).await? {
         match store.statement(name, &version, &Trust::default()).await {
@@ -79,7 +79,7 @@ async fn versions(store: &Versions<AnyObjects>, name: &str) -> anyhow::Result<St
     listed.sort_by_key(|(_, read)| std::cmp::Reverse(read.as_ref().ok().map(|(statement, _)| statement.pushed_at)));
     let mut rows = vec![["", "VERSION", "PUSHED", "BY", "SIZE", "SIGNED BY", "COMPILED FOR"].map(str::to_owned).to_vec()];
     for (version, read) in listed {
-        let mark = if version == current.version { "*" } else { "" }.to_owned();
+        let mark = if Some(&version) == current.as_ref() { "*" } else { "" }.to_owned();
         rows.push(match read {
             Ok((statement, envelope)) => {
                 let machines = store.precompiled_for(name, &version).await?.join(" ");
@@ -97,7 +97,11 @@ async fn versions(store: &Versions<AnyObjects>, name: &str) -> anyhow::Result<St
             Err(error) => vec![mark, version, printable(&error)],
         });
     }
-    Ok(columns(&rows, "") + "* serves\n")
+    let legend = match current {
+        Some(_) => "* serves\n",
+        None => "none is current in this store: a server keeps copies of the plain bundles in its directory of use cases\n",
+    };
+    Ok(columns(&rows, "") + legend)
 }
 
 /// Returns the answer of `GET /use-cases` as a table, and below it each version that does not serve.

@@ -1,34 +1,31 @@
 //! `postdate use-case prune NAME`: deletes versions that do not serve, have not served for a while, and that no request needs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Args;
-use postdate_core::request::Status;
 use postdate_core::time::rfc3339;
+use postdate_store::{Idle, MARKED_FOR, Pruned};
 
 use super::arguments::{StoreArgument, StoreLocation};
+use super::pinned::{self, CANNOT_READ};
 use crate::client::{Client, Connection, HttpCall};
-use crate::output::{columns, out, printable, size_text};
+use crate::output::{columns, out, size_text};
 use crate::when;
 
-/// Requests with one of these may still run: a failed one may be retried.
-const OPEN: [Status; 3] = [Status::Scheduled, Status::Running, Status::Failed];
-/// Requests per page of the API's list.
-const PAGE_LIMIT: &str = "500";
 /// Longer than a host keeps an old version loaded and a list lags behind the ledger, which is seconds.
 const MIN_AGE: Duration = Duration::from_mins(5);
-
-const CANNOT_READ: &str = "cannot read which versions requests need: name a server with --url, or a table with --table";
 
 const NOTES: &str = "\
 A request is pinned to the version that validated it. `prune` keeps each version that a scheduled,
 running or failed request is pinned to. It reads these requests from the server (--url, --api-key),
-or from the DynamoDB table of a deployment on AWS (--table). It does not read notices ([on]) of
-requests that have ended, which need their version until they are delivered.";
+or from the DynamoDB table of a deployment on AWS (--table), which it reads as a whole. A server does
+not list notices ([on]) of requests that have ended, which need their version until they are delivered.
+
+A version is deleted in two steps: `prune` marks it, and a `prune` a day or more later deletes it, if
+it is still not needed. A push of the same files, or a rollback to it, clears the mark.";
 
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
@@ -50,11 +47,11 @@ pub struct Prune {
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = when::duration)]
     older_than: Duration,
 
-    /// Also delete the files of interrupted pushes; use it only while nobody pushes
+    /// Also delete the files of interrupted pushes
     #[arg(long)]
     unfinished: bool,
 
-    /// List the versions that would be deleted, and delete none
+    /// List the versions that would be marked or deleted, and change nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -72,29 +69,47 @@ pub async fn run(arguments: Prune, connection: &Connection) -> anyhow::Result<Ex
     }
     let store = arguments.store.open().await?;
     let (needed, served) = if let Some(table) = &arguments.table {
-        (needed_in_table(table, name).await?, None)
+        (pinned::in_table(table).await?.remove(name).unwrap_or_default(), None)
     } else {
         let client = Client::new(connection)?;
         let served = served_by(&client, name).await?;
-        (needed_on_server(&client, name).await?, served)
+        (pinned::on_server(&client, name).await?, served)
     };
     let kept: BTreeSet<String> = needed.iter().cloned().chain(served).collect();
-    let before = chrono::Utc::now() - arguments.older_than;
-    let idle = store.idle(name, before, arguments.keep, &kept).await?;
-    let beside = store.versions(name).await?.len().saturating_sub(1);
-    let mut rows = Vec::new();
-    for version in idle.into_iter().filter(|idle| arguments.unfinished || idle.statement.is_some()) {
-        let (pushed, size) =
-            version.statement.map(|statement| (rfc3339(statement.pushed_at), size_text(statement.bytes()))).unwrap_or_default();
-        if !arguments.dry_run {
-            store.delete(name, &version.version).await?;
-        }
-        let done = if arguments.dry_run { "would be deleted" } else { "deleted" };
-        rows.push(vec![done.to_owned(), version.version, pushed, size]);
+    let now = chrono::Utc::now();
+    let mut idle = store.idle(name, now - arguments.older_than, arguments.keep, &kept).await?;
+    idle.retain(|idle| arguments.unfinished || idle.statement.is_some());
+    let current = store.current_if_any(name).await?;
+    let beside = store.versions(name).await?.len().saturating_sub(usize::from(current.is_some()));
+    if !arguments.dry_run {
+        store.keep_all_but(name, &idle).await?;
+    }
+    let (mut rows, mut deleted) = (Vec::new(), 0);
+    for version in &idle {
+        let pruned = if arguments.dry_run { planned(version, now) } else { store.prune(name, version, now).await? };
+        deleted += usize::from(pruned == Pruned::Deleted);
+        let done = match (pruned, arguments.dry_run) {
+            (Pruned::Deleted, true) => "would be deleted".to_owned(),
+            (Pruned::Deleted, false) => "deleted".to_owned(),
+            (Pruned::Marked { .. }, true) if version.marked.is_none() => "would be marked".to_owned(),
+            (Pruned::Marked { since }, _) => format!("marked, to be deleted from {}", rfc3339(since + MARKED_FOR)),
+        };
+        let pushed = version.statement.as_ref().map(|statement| (rfc3339(statement.pushed_at), size_text(statement.bytes())));
+        let (pushed, size) = pushed.unwrap_or_default();
+        rows.push(vec![done, version.version.clone(), pushed, size]);
     }
     out(&columns(&rows, ""));
-    out(&format!("{} of the {} versions of {name} beside the current one; requests need {} versions\n", rows.len(), beside, needed.len()));
+    out(&format!(
+        "{deleted} deleted and {} marked of the {beside} versions of {name} beside the current one; requests need {} versions\n",
+        rows.len() - deleted,
+        needed.len()
+    ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the result that [`Versions::prune`](postdate_store::Versions::prune) would have.
+fn planned(idle: &Idle, now: chrono::DateTime<chrono::Utc>) -> Pruned {
+    if idle.is_ripe(now) { Pruned::Deleted } else { Pruned::Marked { since: idle.marked.unwrap_or(now) } }
 }
 
 /// Returns the version that a server serves, if any. Fails if the server does not know the use case.
@@ -106,53 +121,4 @@ async fn served_by(client: &Client, name: &str) -> anyhow::Result<Option<String>
         bail!("the server has no use case {name}, so it does not serve from this store: name the server that does with --url");
     };
     Ok(served["version"].as_str().map(str::to_owned))
-}
-
-/// Returns the versions that open requests on a server are pinned to.
-async fn needed_on_server(client: &Client, name: &str) -> anyhow::Result<BTreeSet<String>> {
-    let mut needed = BTreeSet::new();
-    // Scheduled once more: a running request may have gone back to the queue after the first query.
-    for status in OPEN.into_iter().chain([Status::Scheduled]) {
-        let mut cursor: Option<String> = None;
-        loop {
-            let mut query = vec![("useCase", name.to_owned()), ("status", status.to_string()), ("limit", PAGE_LIMIT.to_owned())];
-            query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-            let answer = client.call(HttpCall { path: &["requests"], query: &query, ..HttpCall::default() }).await;
-            let page = answer.context(CANNOT_READ)?.json;
-            if let Some(owner) = page["onlyOwner"].as_str() {
-                bail!("the API key sees the requests of {owner:?} only, and others may need old versions: use a key with --sees all");
-            }
-            for request in page["requests"].as_array().into_iter().flatten() {
-                let version = request["version"].as_str().context("the server's list of requests has no versions")?;
-                needed.insert(version.to_owned());
-            }
-            match page["nextCursor"].as_str() {
-                Some(next) => cursor = Some(next.to_owned()),
-                None => break,
-            }
-        }
-    }
-    Ok(needed)
-}
-
-/// Returns the versions that open requests in a table are pinned to.
-async fn needed_in_table(table: &str, name: &str) -> anyhow::Result<BTreeSet<String>> {
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let mut values = HashMap::from([(":use_case".to_owned(), text(name))]);
-    let statuses: Vec<String> = OPEN.iter().enumerate().map(|(n, _)| format!(":s{n}")).collect();
-    values.extend(statuses.iter().cloned().zip(OPEN.map(|status| text(status.as_str()))));
-    let call = crate::aws::dynamodb().await?.query().table_name(table).index_name("lists");
-    let call = call.key_condition_expression("use_case = :use_case").filter_expression(format!("#status IN ({})", statuses.join(", ")));
-    let call = call.expression_attribute_names("#status", "status").projection_expression("version");
-    let mut pages = call.set_expression_attribute_values(Some(values)).into_paginator().send();
-    let mut needed = BTreeSet::new();
-    while let Some(page) = pages.next().await {
-        let page = page
-            .map_err(|error| anyhow::anyhow!("cannot read the table {table}: {}", aws_sdk_dynamodb::error::DisplayErrorContext(error)))?;
-        for item in page.items() {
-            let version = item.get("version").and_then(|version| version.as_s().ok());
-            needed.insert(printable(version.context("an item of the table has no version")?));
-        }
-    }
-    Ok(needed)
 }

@@ -12,10 +12,11 @@ use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 use postdate_runtime::artifacts::Arch;
 use postdate_runtime::trust::{SecretKey, Trust};
 use postdate_runtime::{Runtime, read_bundle_dir};
-use postdate_store::{AnyObjects, Look, PrecompiledCode, Published, Statement, Versions, tarball};
+use postdate_store::{AnyObjects, Look, Published, Statement, Versions, tarball};
 use reqwest::Url;
 
 use super::arguments::{ByArgument, StoreLocation};
+use super::compile::machine_code;
 use crate::client::{Client, Connection, Upload};
 use crate::compiler::Limits;
 use crate::key;
@@ -100,7 +101,7 @@ pub async fn run(mut arguments: Push, connection: &Connection) -> anyhow::Result
 }
 
 async fn to_store(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, store: &Versions<AnyObjects>) -> anyhow::Result<()> {
-    let Bundle { source, use_case, version, .. } = bundle;
+    let Bundle { source, use_case, version, runtime } = bundle;
     let name = &use_case.name;
     // First of all, so that a push by somebody else is detected, however long the next steps take.
     let before = match store.look(name, None).await? {
@@ -114,7 +115,9 @@ async fn to_store(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, st
         if store.is_precompiled(use_case, version, *arch, &trust).await? {
             say("compiled", &format!("{arch}: the store has it already"));
         } else {
-            compiled.push((*arch, compile(bundle, *arch).await?));
+            let (code, details) = machine_code(runtime, source, use_case, *arch).await?;
+            say("compiled", &format!("{arch}: {details}"));
+            compiled.push((*arch, code));
         }
     }
     let was = before.as_ref().map_or_else(|| "nothing".to_owned(), |(current, _)| current.version.clone());
@@ -129,6 +132,14 @@ async fn to_store(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, st
     let known = if published == Published::Known { ", which the store had already" } else { "" };
     say("pushed", &format!("version {version}{known}{}", signed_by(key)));
     let moved = store.move_current(name, version, before, arguments.by.now()).await?;
+    // A deletion that began before this push may have removed files meanwhile.
+    store.publish(name, source, arguments.by.now(), key).await?;
+    for arch in &arguments.arch {
+        if !store.is_precompiled(use_case, version, *arch, &trust).await? {
+            let (code, _) = machine_code(runtime, source, use_case, *arch).await?;
+            store.publish_precompiled(use_case, source, *arch, &code, key).await?;
+        }
+    }
     match moved.from {
         Some(from) if from == moved.to => say("serves", &format!("{name} serves {from} already")),
         _ => say("serves", &format!("{name} serves {version}; before it {was}")),
@@ -192,17 +203,6 @@ async fn check(arguments: &Push, bundle: &Bundle) -> anyhow::Result<()> {
     }
     say("cases", &if ran.is_empty() { "none".to_owned() } else { format!("{} passed", ran.len()) });
     Ok(())
-}
-
-async fn compile(bundle: &Bundle, arch: Arch) -> anyhow::Result<Vec<PrecompiledCode>> {
-    let mut compiled = Vec::new();
-    let mut sizes = Vec::new();
-    for new in bundle.runtime.precompile(&bundle.source, &bundle.use_case, arch).await? {
-        sizes.push(format!("{} {} in {} ms", new.artifact.role, size_text(new.artifact.bytes), new.elapsed.as_millis()));
-        compiled.push(PrecompiledCode { artifact: new.artifact, code: new.code });
-    }
-    say("compiled", &format!("{arch}: {}", if sizes.is_empty() { "no plugins".to_owned() } else { sizes.join(", ") }));
-    Ok(compiled)
 }
 
 fn signed_by(key: Option<&SecretKey>) -> String {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
@@ -35,8 +36,8 @@ pub async fn run(arguments: Show) -> anyhow::Result<ExitCode> {
 }
 
 async fn text(store: &Versions<AnyObjects>, name: &str, version: Option<String>, trust: &Trust) -> anyhow::Result<String> {
-    let (current, _) = store.current(name).await?;
-    let version = version.unwrap_or_else(|| current.version.clone());
+    let current = store.current_if_any(name).await?.map(|current| current.version);
+    let version = version.or_else(|| current.clone()).context("no version is current in this store: name one")?;
     let (statement, envelope) = store.statement(name, &version, trust).await?;
     let source = store.source(name, &version, trust).await?;
     let use_case = source.use_case()?;
@@ -44,7 +45,7 @@ async fn text(store: &Versions<AnyObjects>, name: &str, version: Option<String>,
     let row = |label: &str, text: String| vec![label.to_owned(), printable(&text)];
     let mut rows = vec![
         row("use case", name.to_owned()),
-        row("version", if version == current.version { format!("{version} (current)") } else { version.clone() }),
+        row("version", if Some(&version) == current.as_ref() { format!("{version} (current)") } else { version.clone() }),
         row("description", use_case.description.clone()),
         row("pushed", format!("{} by {}", rfc3339(statement.pushed_at), statement.pushed_by)),
         row(

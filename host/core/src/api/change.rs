@@ -98,12 +98,10 @@ where
             Ok(use_case) if !asks(&use_case) => return Ok(None),
             Err(UseCaseError::Unusable(_)) => return Ok(None),
             Ok(_) => {}
-            Err(UseCaseError::Host(fault)) => return Err(ApiError::validator_unavailable(&fault.detail).about(found.id)),
+            Err(error @ UseCaseError::Host(_)) => return Err(ApiError::validator_unavailable(&error).about(found.id)),
         }
-        match self.use_cases.version(name, version).await {
-            Ok(bundle) => Ok(Some(bundle)),
-            Err(error) => Err(ApiError::validator_unavailable(&error.to_string()).about(found.id)),
-        }
+        let bundle = self.use_cases.version(name, version).await;
+        bundle.map(Some).map_err(|error| ApiError::validator_unavailable(&error).about(found.id))
     }
 
     /// Deletes the rule of a direct request before the cancellation is answered, since no claim keeps such a rule from firing. Returns the

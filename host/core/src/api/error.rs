@@ -10,7 +10,7 @@ use crate::access::Denied;
 use crate::arm::ArmError;
 use crate::id::CorrelationId;
 use crate::json::JsonError;
-use crate::ports::{LedgerError, ScheduleError};
+use crate::ports::{LedgerError, ScheduleError, UseCaseError};
 use crate::time::TimeError;
 
 /// One error answer.
@@ -51,9 +51,9 @@ impl ApiError {
     }
 
     /// Returns the error for a validator that cannot be called now.
-    pub fn validator_unavailable(reason: &str) -> Self {
-        let detail = format!("the validator of the use case cannot be called: {reason}");
-        unavailable("validator-failed", detail, LOADING_RETRY_SECONDS).with("reason", json!("not-started"))
+    pub fn validator_unavailable(error: &UseCaseError) -> Self {
+        let detail = format!("the validator of the use case cannot be called: {}", error.for_clients());
+        unavailable("validator-failed", detail, LOADING_RETRY_SECONDS).with("reason", json!("not-started")).because(error.to_string())
     }
 
     #[must_use]

@@ -416,6 +416,21 @@ fn firing_records_cleans_up_notifies_and_schedules_the_notice() {
 }
 
 #[test]
+fn version_whose_plugins_do_not_load_keeps_its_retry_policy_and_its_notices() {
+    let host = Host::new(failing("not called"));
+    host.use_cases.break_plugins();
+    let mut now = at(60);
+    for _ in 1..3 {
+        let Ok(Fired::Ran(request)) = host.fire(now) else { panic!("the attempt did not run") };
+        assert_eq!((request.status, request.failures), (Status::Scheduled, request.attempts));
+        now = request.due_at;
+    }
+    let Ok(Fired::Ran(request)) = host.fire(now) else { panic!("the attempt did not run") };
+    assert_eq!((request.status, request.attempts), (Status::Failed, 3), "max-attempts of the manifest");
+    assert!(host.scheduler.scheduled().contains(&(sample_id(900), now)), "the notice");
+}
+
+#[test]
 fn deferred_request_is_scheduled_again_and_runs_when_the_host_can() {
     let host = Host::new(answering(MANIFEST, Ok(None)));
     host.use_cases.forget("orders");

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::FakeBundle;
 use crate::host_fault::HostFault;
 use crate::ports::{Bundle, Update, UpdateState, UseCaseError, UseCaseInfo, UseCases};
+use crate::use_case::UseCase;
 
 /// Use cases that a test puts and removes. Keeps every version until `forget`.
 #[derive(Default)]
@@ -18,6 +19,7 @@ struct Held {
     errors: BTreeMap<String, String>,
     loading: BTreeMap<String, Update>,
     fault: Option<HostFault>,
+    broken: bool,
 }
 
 impl FakeUseCases {
@@ -52,6 +54,13 @@ impl FakeUseCases {
         self.lock().fault = fault.into();
     }
 
+    /// Makes the plugins of every version unloadable. Their manifests can be read.
+    pub fn break_plugins(&self) {
+        let mut held = self.lock();
+        held.broken = true;
+        held.current.clear();
+    }
+
     /// Records an upload that failed with `error`.
     pub fn put_broken(&self, name: &str, error: &str) {
         self.lock().errors.insert(name.to_owned(), error.to_owned());
@@ -60,6 +69,15 @@ impl FakeUseCases {
     /// Records an upload that is still loading.
     pub fn put_loading(&self, name: &str, since: &str) {
         self.lock().loading.insert(name.to_owned(), Update { state: UpdateState::Loading, since: since.to_owned() });
+    }
+
+    fn kept(&self, name: &str, version: &str) -> Result<Arc<FakeBundle>, UseCaseError> {
+        let (held, key) = (self.lock(), (name.to_owned(), version.to_owned()));
+        if let Some(fault) = &held.fault {
+            return Err(fault.clone().into());
+        }
+        let gone = || UseCaseError::Unusable(format!("version {version} of use case {name} is gone"));
+        held.versions.get(&key).cloned().ok_or_else(gone)
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -75,12 +93,14 @@ impl UseCases for FakeUseCases {
     }
 
     async fn version(&self, name: &str, version: &str) -> Result<Arc<FakeBundle>, UseCaseError> {
-        let (held, key) = (self.lock(), (name.to_owned(), version.to_owned()));
-        if let Some(fault) = &held.fault {
-            return Err(fault.clone().into());
+        if self.lock().broken {
+            return Err(UseCaseError::Unusable(format!("version {version} of use case {name} does not load")));
         }
-        let gone = || UseCaseError::Unusable(format!("version {version} of use case {name} is gone"));
-        held.versions.get(&key).cloned().ok_or_else(gone)
+        self.kept(name, version)
+    }
+
+    async fn manifest(&self, name: &str, version: &str) -> Result<Arc<UseCase>, UseCaseError> {
+        Ok(Arc::new(self.kept(name, version)?.use_case().clone()))
     }
 
     async fn list(&self) -> Vec<UseCaseInfo> {

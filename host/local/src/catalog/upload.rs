@@ -117,6 +117,8 @@ impl Catalog {
             StoreError::Moved { .. } => UploadError::Moved(error),
             other => store_failed(other),
         })?;
+        // A deletion that began before this upload may have removed files meanwhile.
+        self.keep(name, &source, &envelope).await.map_err(|error| UploadError::Store(format!("{error:#}")))?;
         // Serve without waiting for the next poll, unless another push has moved `current` meanwhile.
         if let Some(found) = inner.sources.in_store(name)
             && found.version().as_deref() == Some(bundle.version())

@@ -2,6 +2,7 @@
 //! conditional writes atomic.
 
 mod places;
+mod prune;
 mod versions;
 
 use bytes::Bytes;

@@ -1,6 +1,5 @@
 //! Versions: pushed, made current, rolled back, signed, unpacked and deleted, in both stores.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -16,18 +15,18 @@ use postdate_store::{By, Look, Objects, PrecompiledCode, Published, Statement, S
 
 use super::places;
 
-const NAME: &str = "orders";
+pub const NAME: &str = "orders";
 
-fn at(seconds: i64) -> DateTime<Utc> {
+pub fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap() + TimeDelta::seconds(seconds)
 }
 
-fn by(name: &str, seconds: i64) -> By<'_> {
+pub fn by(name: &str, seconds: i64) -> By<'_> {
     By { name, now: at(seconds) }
 }
 
 /// Returns a bundle whose plugin is not valid, because no test here loads it.
-fn bundle(description: &str) -> BundleSource {
+pub fn bundle(description: &str) -> BundleSource {
     let manifest = format!(
         "name = '{NAME}'\ndescription = '{description}'\n[process]\nplugin = 'process.wasm'\nconfig-files = {{ schema = 'schema.json' }}\n"
     );
@@ -44,7 +43,7 @@ fn only(key: &SecretKey) -> Trust {
     Trust::new(vec![key.public()])
 }
 
-async fn push(store: &Versions<impl Objects>, source: &BundleSource, by: By<'_>) -> Result<String, StoreError> {
+pub async fn push(store: &Versions<impl Objects>, source: &BundleSource, by: By<'_>) -> Result<String, StoreError> {
     let before = match store.look(NAME, None).await? {
         Look::Current { current, etag } => Some((current, etag)),
         _ => None,
@@ -93,29 +92,18 @@ async fn life(objects: impl Objects) {
     assert_eq!(store.versions(NAME).await.unwrap(), versions);
     assert_eq!(store.names().await.unwrap(), [NAME]);
 
-    // `idle` lists the versions that do not serve, except those pushed or replaced recently and those that are needed.
-    let idle_but = async |keep: usize, before: i64, needed: &[&String]| {
-        let needed: BTreeSet<String> = needed.iter().map(|version| (*version).clone()).collect();
-        store.idle(NAME, at(before), keep, &needed).await.unwrap().into_iter().map(|idle| idle.version).collect::<BTreeSet<_>>()
-    };
-    let idle = async |before: i64, needed: &[&String]| idle_but(0, before, needed).await;
-    assert_eq!(idle(2, &[]).await, BTreeSet::new());
-    assert_eq!(idle(4, &[]).await, BTreeSet::from([bundle("third").version()]), "{new} served until second 6");
-    assert_eq!(idle(100, &[]).await, BTreeSet::from([new.clone(), bundle("third").version()]));
-    assert_eq!(idle(100, &[&new]).await, BTreeSet::from([bundle("third").version()]));
-    // `keep` counts the newest versions beside the serving one, needed or not.
-    assert_eq!(idle_but(1, 100, &[]).await, BTreeSet::from([new.clone()]));
-    assert_eq!(idle_but(1, 100, &[&new]).await, BTreeSet::new());
-    store.delete(NAME, &new).await.unwrap();
-    assert!(!store.versions(NAME).await.unwrap().contains(&new));
-    let current = store.delete(NAME, &old).await.unwrap_err();
-    assert!(matches!(current, StoreError::Moved { .. }), "{current:?}");
-    assert_eq!(store.source(NAME, &old, &Trust::default()).await.unwrap(), first, "the serving version cannot be deleted");
-
-    // If a version is deleted between its push and the move, the former version keeps serving.
+    // A version whose statement is gone at the move, since it is being deleted, is not made current.
+    let statement = format!("{NAME}/{new}/bundle.json");
+    store.objects().delete(&statement).await.unwrap();
     let before = store.current(NAME).await.unwrap();
     let gone = store.move_current(NAME, &new, Some(before.clone()), by("ann", 8)).await.unwrap_err();
     assert!(matches!(gone, StoreError::NoSuchVersion { .. }), "{gone:?}");
+    assert_eq!(store.current(NAME).await.unwrap().0, before.0);
+    // A rollback to a version that lacks a file changes nothing.
+    store.publish(NAME, &second, by("bob", 8), None).await.unwrap();
+    store.objects().delete(&format!("{NAME}/{new}/process.wasm")).await.unwrap();
+    let lacking = store.roll_back(NAME, Some(&new), by("ann", 8)).await.unwrap_err();
+    assert!(matches!(&lacking, StoreError::Missing { location } if location.ends_with("process.wasm")), "{lacking:?}");
     assert_eq!(store.current(NAME).await.unwrap().0, before.0);
     // A push of the version that the pusher saw as current fails if another version serves by then.
     let before = store.current(NAME).await.unwrap();
@@ -254,7 +242,7 @@ async fn compiled(objects: impl Objects) {
     store.publish(NAME, &source, by("ann", 0), Some(&key)).await.unwrap();
     assert!(!store.is_precompiled(&use_case, &version, Arch::Arm64, &Trust::default()).await.unwrap());
     let error = unpacked(&store, &version, Arch::Arm64, &Trust::default()).await.unwrap_err().to_string();
-    assert!(error.contains("but for nothing: push the bundle again") && error.contains("--arch arm64"), "{error}");
+    assert!(error.contains("but for nothing: compile it") && error.contains("--arch arm64"), "{error}");
 
     let arm = code("arm", Arch::Arm64);
     store.publish_precompiled(&use_case, &source, Arch::Arm64, std::slice::from_ref(&arm), None).await.unwrap();

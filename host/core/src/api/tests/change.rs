@@ -138,10 +138,11 @@ fn move_is_503_while_its_validator_cannot_be_called() {
     let client = Client::new(three_days_ahead("v1", ""));
     let id = client.accepted(LATE);
     client.api.use_cases.put(FakeBundle::new("v2", ORDERS));
-    client.api.use_cases.fail_with(HostFault::new("the load", "the version is being loaded"));
+    client.api.use_cases.fail_with(HostFault::new("the store of use cases", "cannot read /srv/store/orders/v1: permission denied"));
     let loading = client.call("PATCH", &path(id), r#"{"delay":"P4D"}"#);
     assert_eq!((loading.error().as_str(), &loading.body["reason"], loading.id()), ("503 validator-failed", &"not-started".into(), id));
     assert!(!loading.header("retry-after").is_empty());
+    assert_eq!(loading.body["detail"], "the validator of the use case cannot be called: the host waits for the store of use cases");
     client.api.use_cases.fail_with(None);
 
     let busy = FakeBundle::new("v1", ORDERS);
@@ -304,8 +305,18 @@ fn direct_request_whose_manifest_cannot_be_read_stays_unchanged() {
     let (client, id) = direct();
     client.api.use_cases.forget("orders");
     client.api.use_cases.put_broken("orders", "the store is away");
-    for (method, body) in [("PATCH", r#"{"delay":"PT60S"}"#), ("DELETE", "")] {
-        assert_eq!(client.call(method, &path(id), body).error(), "503 scheduler-unavailable", "{method}");
+    let path_in_fault = HostFault::new("the store of use cases", "cannot read /srv/store/orders/v1: permission denied");
+    let told = "the scheduler is not available: the manifest of use case orders cannot be read: ";
+    for (fault, reason) in [
+        (None, "the version is gone or broken: the log of the host has the reason"),
+        (Some(path_in_fault), "the host waits for the store of use cases"),
+    ] {
+        client.api.use_cases.fail_with(fault);
+        for (method, body) in [("PATCH", r#"{"delay":"PT60S"}"#), ("DELETE", "")] {
+            let answer = client.call(method, &path(id), body);
+            assert_eq!(answer.error(), "503 scheduler-unavailable", "{method}");
+            assert_eq!(answer.body["detail"], format!("{told}{reason}"), "{method}");
+        }
     }
     assert!(client.api.scheduler.scheduled().is_empty() && client.api.scheduler.unscheduled().is_empty());
 }

@@ -1,6 +1,10 @@
 //! Example validator: accepts or rejects an order, and sets its price and its target.
 
-use postdate_plugin::{Acceptance, Problem, Request, required_config, serde_json, validator};
+use std::collections::BTreeMap;
+
+use postdate_plugin::serde_json::value::{RawValue, to_raw_value};
+use postdate_plugin::serde_json::{self, Value};
+use postdate_plugin::{Acceptance, Problem, Request, required_config, validator};
 
 /// Price of each item, in whole cents: fractions would bring rounding errors.
 const PRICES: [(&str, u64); 3] = [("book", 1_250), ("pen", 300), ("lamp", 4_900)];
@@ -18,15 +22,22 @@ fn validate(request: Request) -> Result<Acceptance, Vec<Problem>> {
     let (price, target) = check(&order)?;
 
     // The processor gets this body instead of the request's: here, with the price of the order.
-    let mut body: serde_json::Value = request.json()?;
-    body["total"] = (price * order.quantity).into();
-    body["currency"] = required_config("currency").into();
-
+    let body = priced(&request.body, price * order.quantity, &required_config("currency"));
     let acceptance = Acceptance::unchanged().with_body(&body);
     Ok(match target {
         Some(alias) => acceptance.with_target(alias),
         None => acceptance,
     })
+}
+
+/// Returns the members of an order with its price. Keeps the client's members as they were written: parsed as numbers, integers of 2^64
+/// and more would become floats.
+fn priced(order: &str, total: u64, currency: &str) -> BTreeMap<String, Box<RawValue>> {
+    let raw = |json: Value| to_raw_value(&json).expect("a number and a text are JSON");
+    let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(order).expect("an order was read from it before");
+    members.insert("total".to_owned(), raw(total.into()));
+    members.insert("currency".to_owned(), raw(currency.into()));
+    members
 }
 
 /// Returns the price of one item, and the target for big orders. Fails with all reasons to reject the order, so that the client can

@@ -21,3 +21,10 @@ fn big_orders_go_to_heavy_and_bad_orders_get_all_problems() {
     rejected("lamp", 101, &[("/quantity", "maximum")]);
     rejected("tank", 0, &[("/item", "unknown-item"), ("/quantity", "minimum")]);
 }
+
+#[test]
+fn members_that_the_price_does_not_change_stay_as_they_were_written() {
+    let order = r#"{"item": "pen", "total": 1, "voucher": 18446744073709551616, "weight": 1.10, "note": "\u00e9"}"#;
+    let text = serde_json::to_string(&priced(order, 600, "EUR")).unwrap();
+    assert_eq!(text, r#"{"currency":"EUR","item":"pen","note":"\u00e9","total":600,"voucher":18446744073709551616,"weight":1.10}"#);
+}

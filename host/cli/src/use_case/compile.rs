@@ -1,0 +1,177 @@
+//! `postdate use-case compile --to STORE --arch ARCH`: compiles versions that a store has already, for hosts with another engine or
+//! architecture.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use postdate_core::bundle::BundleSource;
+use postdate_core::use_case::UseCase;
+use postdate_runtime::Runtime;
+use postdate_runtime::artifacts::Arch;
+use postdate_runtime::trust::{SecretKey, Trust};
+use postdate_store::{AnyObjects, PrecompiledCode, StoreError, Versions};
+
+use super::arguments::{StoreLocation, store};
+use super::pinned;
+use crate::compiler::Limits;
+use crate::key;
+use crate::output::{out, printable, size_text};
+use crate::plugin::runtime::runtime;
+
+const NOTES: &str = "\
+Machine code fits one version of wasmtime and one architecture. Run this command with the new program
+before you update the functions of a deployment on AWS to a Postdate with another wasmtime, or to
+another architecture. A request runs the version that validated it, so old versions are compiled as
+well: with --table those that a scheduled, running or failed request is pinned to, and every current
+one; without it every version of the store. What the store has already is left alone.
+
+With --key, only versions that this key, or one of --trusted-keys, has signed are compiled: your
+signature would make the hosts trust the files of anybody else.";
+
+#[derive(Debug, Args)]
+#[command(after_help = NOTES)]
+pub struct Compile {
+    /// Use cases to compile [default: all of the store]
+    names: Vec<String>,
+
+    #[arg(
+        long = "to",
+        visible_alias = "store",
+        env = "POSTDATE_STORE",
+        value_name = "STORE",
+        value_parser = store,
+        help = "Store with the versions: s3://bucket/prefix, or a directory"
+    )]
+    location: StoreLocation,
+
+    #[arg(long, required = true, help = "Architecture of the hosts, as AWS Lambda names it: x86_64 or arm64; may be given twice")]
+    arch: Vec<Arch>,
+
+    /// DynamoDB table of the deployment: compile only versions that are current or that its requests need
+    #[arg(long, value_name = "TABLE")]
+    table: Option<String>,
+
+    /// Sign the lists of machine code with this private key: see `postdate key new`
+    #[arg(long, env = "POSTDATE_KEY_FILE", value_name = "FILE")]
+    key: Option<PathBuf>,
+
+    /// Public keys, separated by commas, one of which must have signed a version [default: that of --key]
+    #[arg(long, env = "POSTDATE_TRUSTED_KEYS", value_name = "KEYS", value_parser = Trust::parse)]
+    trusted_keys: Option<Trust>,
+
+    #[command(flatten)]
+    limits: Limits,
+
+    /// List the versions that would be compiled, and compile none
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// The store, and how to compile for it.
+struct Compiler {
+    store: Versions<AnyObjects>,
+    runtime: Runtime,
+    key: Option<SecretKey>,
+    /// The keys that must have signed a version, and those that must have signed its machine code.
+    trust: Trust,
+    signed: Trust,
+    dry_run: bool,
+}
+
+pub async fn run(mut arguments: Compile) -> anyhow::Result<ExitCode> {
+    arguments.arch.sort_unstable();
+    arguments.arch.dedup();
+    let key = arguments.key.as_deref().map(key::read).transpose()?;
+    let signed = Trust::new(key.as_ref().map(SecretKey::public).into_iter().collect());
+    let trust = arguments.trusted_keys.unwrap_or_else(|| signed.clone());
+    let store = arguments.location.open().await?;
+    let wanted = wanted(&store, &arguments.names, arguments.table.as_deref()).await?;
+    let compiler = Compiler { store, runtime: runtime(arguments.limits)?, key, trust, signed, dry_run: arguments.dry_run };
+    let (mut all, mut failed) = (0, 0);
+    for (name, version) in wanted.iter().flat_map(|(name, versions)| versions.iter().map(move |version| (name, version))) {
+        for arch in &arguments.arch {
+            all += 1;
+            let (step, what) = compiler.compile(name, version, *arch).await.unwrap_or_else(|error| {
+                failed += 1;
+                ("failed", printable(&format!("{error:#}")))
+            });
+            out(&format!("{step:<9}  {name} {version} {arch}{}{what}\n", if what.is_empty() { "" } else { ": " }));
+        }
+    }
+    if failed > 0 {
+        bail!("{failed} of {all} were not compiled: requests that need them wait until they are");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the versions to compile, by use case: with a table those that are current or needed, else all of the store.
+async fn wanted(store: &Versions<AnyObjects>, names: &[String], table: Option<&str>) -> anyhow::Result<BTreeMap<String, BTreeSet<String>>> {
+    let mut wanted = match table {
+        Some(table) => pinned::in_table(table).await?,
+        None => BTreeMap::new(),
+    };
+    for name in store.names().await? {
+        let versions = match (table, store.current_if_any(&name).await) {
+            (Some(_), Ok(current)) => current.map(|current| current.version).into_iter().collect(),
+            (None, Ok(_)) => complete(store, &name).await?,
+            // A directory of another kind.
+            (_, Err(StoreError::NoSuchUseCase(_))) => continue,
+            (_, Err(error)) => return Err(error.into()),
+        };
+        wanted.entry(name).or_default().extend(versions);
+    }
+    if let Some(unknown) = names.iter().find(|name| !wanted.contains_key(*name)) {
+        return Err(StoreError::NoSuchUseCase(printable(unknown)).into());
+    }
+    wanted.retain(|name, _| names.is_empty() || names.contains(name));
+    Ok(wanted)
+}
+
+/// Returns the versions of a use case whose push is complete.
+async fn complete(store: &Versions<AnyObjects>, name: &str) -> Result<BTreeSet<String>, StoreError> {
+    let mut complete = BTreeSet::new();
+    for version in store.versions(name).await? {
+        match store.statement(name, &version, &Trust::default()).await {
+            Err(StoreError::NoSuchVersion { .. }) => {}
+            // A damaged statement is reported with the version.
+            _ => drop(complete.insert(version)),
+        }
+    }
+    Ok(complete)
+}
+
+impl Compiler {
+    /// Compiles a version for an architecture unless the store has its machine code. Returns the step that was done, and its details.
+    async fn compile(&self, name: &str, version: &str, arch: Arch) -> anyhow::Result<(&'static str, String)> {
+        let Self { store, runtime, key, trust, signed, dry_run } = self;
+        let use_case = store.use_case(name, version, trust).await?;
+        if store.is_precompiled(&use_case, version, arch, signed).await? {
+            return Ok(("known", String::new()));
+        }
+        if *dry_run {
+            return Ok(("missing", "would be compiled".to_owned()));
+        }
+        let source = store.source(name, version, trust).await?;
+        let (code, details) = machine_code(runtime, &source, &use_case, arch).await?;
+        store.publish_precompiled(&use_case, &source, arch, &code, key.as_ref()).await?;
+        Ok(("compiled", details))
+    }
+}
+
+/// Compiles the plugins of a bundle for an architecture. Returns the code, and its sizes and times for the terminal.
+pub async fn machine_code(
+    runtime: &Runtime,
+    source: &BundleSource,
+    use_case: &UseCase,
+    arch: Arch,
+) -> anyhow::Result<(Vec<PrecompiledCode>, String)> {
+    let (mut compiled, mut details) = (Vec::new(), Vec::new());
+    for new in runtime.precompile(source, use_case, arch).await? {
+        details.push(format!("{} {} in {} ms", new.artifact.role, size_text(new.artifact.bytes), new.elapsed.as_millis()));
+        compiled.push(PrecompiledCode { artifact: new.artifact, code: new.code });
+    }
+    Ok((compiled, if details.is_empty() { "no plugins".to_owned() } else { details.join(", ") }))
+}
