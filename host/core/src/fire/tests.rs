@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use super::*;
 use crate::lifecycle::apply;
@@ -105,53 +105,6 @@ fn a_retry_waits_for_the_longer_of_back_off_and_retry_after() {
     check(2, None, "failed: busy");
     check(2, Some(1), "failed: busy");
     check(u32::MAX - 1, None, "failed: busy");
-}
-
-#[test]
-fn the_processor_sees_the_job() {
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let bundle = FakeBundle::new("v1", MANIFEST).on_process({
-        let seen = Arc::clone(&seen);
-        move |job| {
-            seen.lock().unwrap().push(job);
-            Ok(Ok(None))
-        }
-    });
-    let claimed = claimed();
-    // Attempts that were cut off count, too.
-    let claimed = Claimed { request: Request { attempts: 4, due_at: at(50), ..claimed.request }, ..claimed };
-    fired(&FakeUseCases::of(bundle), &no_delivery(), &claimed);
-    let expected = Job {
-        id: claimed.request.id.to_string(),
-        use_case: "orders".to_owned(),
-        target: "here".to_owned(),
-        attempt: 4,
-        scheduled_for: "2027-01-01T00:01:00.000Z".to_owned(),
-        body: claimed.body,
-    };
-    assert_eq!(*seen.lock().unwrap(), [expected]);
-}
-
-/// Checks the end of an attempt whose processor was stopped.
-#[track_caller]
-fn check_stopped(failures: u32, reason: Stopped, stderr: &[&str], expected: &str) {
-    let bundle = FakeBundle::new("v1", MANIFEST);
-    let stopped = bundle.stopped(Role::Process, reason, stderr);
-    let claimed = claimed();
-    let claimed = Claimed { request: Request { failures, ..claimed.request }, ..claimed };
-    check(&claimed, bundle.on_process(move |_| Err(stopped.clone())), expected);
-}
-
-#[test]
-fn stopped_plugin_counts_as_a_failure_and_is_retried() {
-    const PLUGIN: &str = "the process plugin of use case orders (version v1)";
-    let trap = || Stopped::Trap("unreachable".to_owned());
-    check_stopped(0, trap(), &[], &format!("scheduled: {PLUGIN} trapped: unreachable; in 10 s"));
-    check_stopped(2, trap(), &[], &format!("failed: {PLUGIN} trapped: unreachable"));
-    check_stopped(2, Stopped::Memory(64 << 20), &[], &format!("failed: {PLUGIN} needed more memory than its limit of 64 MiB"));
-    let panicked = ["thread 'main' panicked at lib.rs:7:", "no stock", "note: run with …"];
-    let words = "stderr: thread 'main' panicked at lib.rs:7: no stock";
-    check_stopped(2, trap(), &panicked, &format!("failed: {PLUGIN} trapped: unreachable; {words}"));
 }
 
 #[test]
@@ -266,15 +219,6 @@ fn no_notice_without_a_target_in_on_or_before_the_end() {
     assert_eq!(notice_after("failure = 'watcher'", Ok(None), &claimed()), None);
     assert_eq!(notice_after("success = 'watcher'", Err(failure("gone", false, None)), &claimed()), None);
     assert_eq!(notice_after("success = 'watcher'\nfailure = 'watcher'", Err(failure("busy", true, None)), &claimed()), None);
-}
-
-#[test]
-fn end_of_a_notice_makes_no_notice() {
-    let claimed = claimed();
-    let notice = Claimed { request: Request { notice_of: Some(sample_id(2)), ..claimed.request }, ..claimed };
-    let both = "success = 'watcher'\nfailure = 'watcher'";
-    assert_eq!(notice_after(both, Ok(None), &notice), None);
-    assert_eq!(notice_after(both, Err(failure("gone", false, None)), &notice), None);
 }
 
 /// Checks the length in bytes of a recorded text, and that it is marked if it was cut.

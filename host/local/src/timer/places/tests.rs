@@ -34,7 +34,7 @@ fn use_cases_take_places_in_turn_and_each_lane_of_one_use_case_by_age() {
 }
 
 #[test]
-fn one_place_alternates_between_use_cases() {
+fn a_single_place_alternates_between_use_cases() {
     let mut places = Places::new(1);
     let due = [lane("a", "x", 1), lane("b", "x", 2)];
     let mut served = Vec::new();
