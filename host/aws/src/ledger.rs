@@ -7,6 +7,7 @@
 mod item;
 mod list;
 mod store;
+mod told;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -203,7 +203,7 @@ pub trait Deliver: Send + Sync {
     fn deliver(&self, delivery: Delivery<'_>) -> impl Future<Output = Result<JobResult, HostFault>> + Send;
 }
 
-/// One delivery to a target that is neither a plugin nor direct.
+/// One delivery to a target that is no plugin.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery<'a> {
     pub target: &'a Target,

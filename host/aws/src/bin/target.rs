@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
-use postdate_aws::firing::AwsFiring;
+use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
+use postdate_aws::firing::{AwsFiring, reason};
 use postdate_aws::host::Host;
 use postdate_aws::metrics::{self, Service, Unit};
 use postdate_aws::target::{Event, Fired, batch_response};
@@ -28,12 +28,13 @@ async fn main() -> Result<(), Error> {
     .await
 }
 
-async fn handle(firing: &Arc<AwsFiring>, event: LambdaEvent<Box<RawValue>>) -> Result<Value, Error> {
+async fn handle(firing: &Arc<AwsFiring>, event: LambdaEvent<Box<RawValue>>) -> Result<Value, Diagnostic> {
     let deadline = deadline(&event.context);
     let request_id = event.context.request_id.clone();
     match Event::parse(&event.payload) {
         Ok(Event::Direct(envelope)) => {
-            let fired = fire(firing, envelope, deadline, request_id).await?;
+            let fired = fire(firing, envelope, deadline, request_id).await;
+            let fired = fired.map_err(|error| failed(reason(&error), &error))?;
             Ok(json!({ "outcome": name(&fired) }))
         }
         Ok(Event::Queue(messages)) => {
@@ -53,7 +54,8 @@ async fn handle(firing: &Arc<AwsFiring>, event: LambdaEvent<Box<RawValue>>) -> R
                 });
             }
             while let Some(ended) = running.join_next().await {
-                let (id, done) = ended?;
+                // The messages of a task that panicked are not among the failed ones, so the whole batch fails.
+                let (id, done) = ended.map_err(|error| failed("panicked", &error))?;
                 if !done {
                     failed.push(id);
                 }
@@ -62,9 +64,13 @@ async fn handle(firing: &Arc<AwsFiring>, event: LambdaEvent<Box<RawValue>>) -> R
         }
         Err(error) => {
             tracing::error!(request_id, %error, "the event is not from Postdate");
-            Err(error.into())
+            Err(failed(error.code(), &error))
         }
     }
+}
+
+fn failed(error_type: &str, error: &impl ToString) -> Diagnostic {
+    Diagnostic { error_type: error_type.to_owned(), error_message: error.to_string() }
 }
 
 async fn fire(firing: &AwsFiring, envelope: Envelope, deadline: Instant, request_id: String) -> Result<Fired, FireError> {
@@ -108,6 +114,7 @@ fn name(fired: &Fired) -> &'static str {
         Fired::Deferred => "deferred",
         Fired::Early => "early",
         Fired::Busy => "busy",
+        Fired::Parked => "parked",
         Fired::Ended(_) => "ended",
         Fired::Lost => "claim-lost",
         Fired::Unknown => "unknown",

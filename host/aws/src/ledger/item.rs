@@ -10,6 +10,8 @@ use postdate_core::ports::LedgerError;
 use postdate_core::request::{Cursor, Event, HistoryEntry, NewRequest, Request, Status, Waiting};
 use serde::{Deserialize, Serialize};
 
+use crate::ports::Told;
+
 /// Sort keys of a request's items; the partition key is its id.
 pub const HEAD: &str = "request";
 pub const BODY: &str = "body";
@@ -72,11 +74,17 @@ pub struct Head {
     /// Sort key in lists; `None` for a notice, which is not listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<String>,
-    /// While the request is scheduled or running: its partition of the index `open`, and the time from which the janitor finds it.
+    /// While the request is scheduled or running, or operators are not notified of its failure: its partition of the index `open`, and the
+    /// time from which the janitor finds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     open: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     wake: Option<i64>,
+    /// After a failure: the notifications that were sent, while one is missing.
+    #[serde(skip_serializing_if = "is_false")]
+    told_topic: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    told_letter: bool,
     /// After the end: the time when DynamoDB may delete the item, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
@@ -118,8 +126,12 @@ impl Head {
     /// Returns the head after a change.
     pub fn after(&self, request: &Request, line: lifecycle::Line, write: &str, retention: Duration) -> Self {
         let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
-        let open = matches!(request.status, Status::Scheduled | Status::Running);
-        let wake = if request.status == Status::Running { request.lease_until } else { Some(request.due_at) };
+        let open = matches!(request.status, Status::Scheduled | Status::Running | Status::Failed);
+        let wake = match request.status {
+            Status::Running => request.lease_until,
+            Status::Failed => request.finished_at,
+            _ => Some(request.due_at),
+        };
         let mut history = self.history.clone();
         line.write(&mut history, |entry| Line::of(&entry));
         if history.len() > MAX_LINES {
@@ -157,6 +169,8 @@ impl Head {
             at: request.notice_of.is_none().then(|| list_key(Cursor { trigger_at: request.trigger_at, id: request.id })),
             open: open.then(|| shard(request.id).to_owned()),
             wake: millis(wake.filter(|_| open)),
+            told_topic: false,
+            told_letter: false,
             expires: request.finished_at.map(|at| at.timestamp().saturating_add(i64::try_from(retention.as_secs()).unwrap_or(i64::MAX))),
         }
     }
@@ -201,6 +215,12 @@ impl Head {
         })
     }
 
+    /// Returns the notifications that were sent of the request's failure.
+    pub fn told(&self) -> Told {
+        let untold = self.status == Status::Failed.as_str() && self.wake.is_some();
+        if untold { Told { topic: self.told_topic, letter: self.told_letter } } else { Told::ALL }
+    }
+
     /// Returns the history, without the lines that do not parse.
     pub fn history(&self) -> Vec<HistoryEntry> {
         self.history.iter().filter_map(Line::entry).collect()
@@ -234,6 +254,11 @@ impl Line {
             by: self.by.clone(),
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]

@@ -4,14 +4,13 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
-use postdate_core::id::CorrelationId;
 use postdate_core::ports::LedgerError;
 use postdate_core::request::{Page, Query, Request};
 
-use super::item::{SHARDS, list_key, time_part};
+use super::item::{HEAD, SHARDS, list_key, time_part};
 use super::store::{Item, key, read};
 use super::{DynamoLedger, failed};
-use crate::ports::Backlog;
+use crate::ports::{Backlog, Wake};
 
 const REGISTRY: &str = "use-cases";
 const JANITOR: &str = "janitor";
@@ -130,21 +129,39 @@ impl DynamoLedger {
 }
 
 impl Backlog for DynamoLedger {
-    async fn overdue(&self, before: DateTime<Utc>, limit: usize) -> Result<Vec<CorrelationId>, LedgerError> {
-        let mut found: Vec<(i64, CorrelationId)> = Vec::new();
+    async fn overdue(&self, before: DateTime<Utc>, after: Option<Wake>, limit: usize) -> Result<Vec<Wake>, LedgerError> {
+        let mut found: Vec<Wake> = Vec::new();
+        let first = after.map_or(0, |after| after.at.timestamp_millis());
         for shard in SHARDS {
             let call = self.client.query().table_name(&*self.table).index_name("open").limit(i32::try_from(limit).unwrap_or(i32::MAX));
-            let call = call.key_condition_expression("#open = :open AND wake < :before").expression_attribute_names("#open", "open");
+            let call = call.key_condition_expression("#open = :open AND wake BETWEEN :first AND :last");
+            let call = call.expression_attribute_names("#open", "open");
+            let call = call.expression_attribute_values(":first", AttributeValue::N(first.to_string()));
             let call = call.expression_attribute_values(":open", AttributeValue::S(shard.to_owned()));
-            let call = call.expression_attribute_values(":before", AttributeValue::N(before.timestamp_millis().to_string()));
+            let call = call.expression_attribute_values(":last", AttributeValue::N((before.timestamp_millis() - 1).to_string()));
             for item in call.send().await.map_err(|error| failed(&error))?.items.unwrap_or_default() {
                 let id = item.get("pk").and_then(|pk| pk.as_s().ok()).and_then(|pk| pk.parse().ok());
                 let wake = item.get("wake").and_then(|wake| wake.as_n().ok()).and_then(|wake| wake.parse().ok());
-                found.extend(wake.zip(id));
+                let at = wake.and_then(DateTime::from_timestamp_millis);
+                found.extend(at.zip(id).map(|(at, id)| Wake { at, id }));
             }
         }
         found.sort_unstable();
-        Ok(found.into_iter().take(limit).map(|(_, id)| id).collect())
+        found.retain(|wake| after.is_none_or(|after| *wake > after));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn postpone_wake(&self, seen: Wake, to: DateTime<Utc>) -> Result<bool, LedgerError> {
+        let number = |at: DateTime<Utc>| AttributeValue::N(at.timestamp_millis().to_string());
+        let call = self.client.update_item().table_name(&*self.table).set_key(Some(key(&seen.id.to_string(), HEAD)));
+        let call = call.update_expression("SET wake = :to").condition_expression("wake = :seen");
+        let call = call.expression_attribute_values(":to", number(to)).expression_attribute_values(":seen", number(seen.at));
+        match call.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => Ok(false),
+            Err(error) => Err(failed(&error)),
+        }
     }
 
     async fn cursor(&self) -> Result<String, LedgerError> {

@@ -81,7 +81,7 @@ impl DynamoLedger {
     /// Stores a changed request, if the stored one is still `known`.
     pub(super) async fn store(&self, known: &Head, applied: &Applied<'_>, change: &Change) -> Result<Stored, LedgerError> {
         let head = known.after(&applied.request, applied.line.clone(), &token(), self.retention);
-        if applied.request.finished_at.is_some() || matches!(change, Change::Retry { .. }) {
+        if applied.request.finished_at.is_some() || matches!(change, Change::Retry { .. } | Change::Redrive { .. }) {
             return self.store_with_others(known, head, applied.notice, change).await;
         }
         let call = self.client.put_item().table_name(&*self.table).set_item(Some(write(&head)?)).condition_expression("rev = :rev");
