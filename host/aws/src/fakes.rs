@@ -1,5 +1,6 @@
 //! Fakes of the ports that the target host and the janitor need beyond the core's.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use postdate_core::testing::{FakeBundle, FakeClock, FakeDeliver, FakeUseCases, M
 use postdate_core::use_case::Target;
 
 use crate::firing::Firing;
-use crate::ports::{Backlog, LeftRule, Notify, Timing};
+use crate::ports::{Backlog, LeftRule, Notify, Timing, Wake};
 use crate::target::Fired;
 
 const MANIFEST: &str = r#"
@@ -33,8 +34,16 @@ hook = { kind = "http", url = "http://127.0.0.1:9000/hook" }
 failure = "hook"
 "#;
 
+/// A ledger in memory, the janitor's cursor, and the wake times that were postponed: from, to.
 #[derive(Default)]
-pub struct FakeLedger(pub MemoryLedger, Mutex<String>);
+pub struct FakeLedger(pub MemoryLedger, Mutex<String>, Mutex<BTreeMap<CorrelationId, (DateTime<Utc>, DateTime<Utc>)>>);
+
+impl FakeLedger {
+    fn wake(&self, request: &Request) -> Option<Wake> {
+        let postponed = self.2.lock().unwrap().get(&request.id).filter(|(from, _)| *from == request.due_at).map(|(_, to)| *to);
+        (!request.status.is_end()).then(|| Wake { at: postponed.unwrap_or(request.due_at), id: request.id })
+    }
+}
 
 impl Claims for FakeLedger {
     async fn claim(
@@ -198,16 +207,24 @@ impl TestFiring {
 }
 
 impl Backlog for FakeLedger {
-    async fn overdue(&self, before: DateTime<Utc>, limit: usize) -> Result<Vec<CorrelationId>, LedgerError> {
+    async fn overdue(&self, before: DateTime<Utc>, after: Option<Wake>, limit: usize) -> Result<Vec<Wake>, LedgerError> {
         let mut found = Vec::new();
         for id in self.0.ids() {
             let Some((request, _)) = self.0.find(id).await? else { continue };
-            let wake = if request.status == Status::Scheduled { Some(request.due_at) } else { request.lease_until };
-            if wake.is_some_and(|wake| wake < before) && found.len() < limit {
-                found.push(id);
-            }
+            found.extend(self.wake(&request).filter(|wake| wake.at < before && after.is_none_or(|after| *wake > after)));
         }
+        found.sort_unstable();
+        found.truncate(limit);
         Ok(found)
+    }
+
+    async fn postpone_wake(&self, seen: Wake, to: DateTime<Utc>) -> Result<bool, LedgerError> {
+        let Some((request, _)) = self.0.find(seen.id).await? else { return Ok(false) };
+        let current = self.wake(&request) == Some(seen);
+        if current {
+            self.2.lock().unwrap().insert(seen.id, (request.due_at, to));
+        }
+        Ok(current)
     }
 
     async fn cursor(&self) -> Result<String, LedgerError> {

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::arm::is_direct;
 use postdate_core::fire::FireError;
-use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{Change, Outcome};
 use postdate_core::ports::{Changed, Changes, Claims, Clock, Deliver, LedgerError, Requests, UseCases};
 use postdate_core::request::{Request, Status};
 use serde_json::json;
 
 use crate::firing::Firing;
-use crate::ports::{Backlog, LeftRule, Notify, Timing};
+use crate::ports::{Backlog, LeftRule, Notify, Timing, Wake};
 
 /// Time after `due_at` in which a rule or a message may still deliver the request. The janitor waits that long.
 const PATIENCE: TimeDelta = TimeDelta::minutes(3);
@@ -71,16 +70,16 @@ where
     pub async fn run(&self) -> Report {
         let mut report = Report::default();
         let now = self.host.clock.now();
-        match self.host.ledger.overdue(now - PATIENCE, self.limits.requests).await {
-            Ok(ids) => {
-                report.more |= ids.len() >= self.limits.requests;
-                for id in ids {
+        match self.host.ledger.overdue(now - PATIENCE, None, self.limits.requests).await {
+            Ok(overdue) => {
+                report.more |= overdue.len() >= self.limits.requests;
+                for wake in overdue {
                     if self.is_over() {
                         report.more = true;
                         break;
                     }
-                    if let Err(error) = self.mend(id, now, &mut report).await {
-                        tracing::error!(correlation_id = %id, %error, "cannot repair the overdue request");
+                    if let Err(error) = self.mend(wake, now, &mut report).await {
+                        tracing::error!(correlation_id = %wake.id, %error, "cannot repair the overdue request");
                         report.errors += 1;
                     }
                 }
@@ -101,7 +100,8 @@ where
         Instant::now() >= self.limits.deadline
     }
 
-    async fn mend(&self, id: CorrelationId, now: DateTime<Utc>, report: &mut Report) -> Result<(), FireError> {
+    async fn mend(&self, wake: Wake, now: DateTime<Utc>, report: &mut Report) -> Result<(), FireError> {
+        let id = wake.id;
         // The index lags behind the table, so the table decides.
         let Some((request, _)) = self.host.ledger.find(id).await? else { return Ok(()) };
         match request.status {
@@ -118,6 +118,11 @@ where
                         self.rearm(&request).await?;
                     }
                 }
+                Ok(())
+            }
+            Status::Running => {
+                let lease_until = request.lease_until.unwrap_or(now);
+                self.host.ledger.postpone_wake(wake, lease_until).await?;
                 Ok(())
             }
             Status::Scheduled if request.due_at <= now - PATIENCE => match self.is_direct(&request).await? {
