@@ -70,7 +70,7 @@ impl Host {
     async fn start(config: Config, service: Service) -> Result<Self, HostError> {
         let clients = Clients::new(&config);
         let network = Network::new(config.allow_egress.clone(), read_authorities(&config.ca_files)?);
-        let ledger = DynamoLedger::new(clients.dynamodb(), &config.table, config.retention);
+        let ledger = DynamoLedger::new(clients.dynamodb(), &config.table, config.retention, now);
         let (rules, queues) = (clients.lazy(Clients::eventbridge), clients.lazy(Clients::sqs));
         let scheduler = AwsScheduler::new(settings(&config), rules, clients.lazy(Clients::scheduler), queues, now);
         // Loading the plugins and parsing the certificates each take milliseconds of processor time, so they run beside the

@@ -150,6 +150,8 @@ pub trait Requests: Send + Sync {
 /// The part of a ledger that changes requests. A change is checked by [`crate::lifecycle::apply`] and either refused, or stored with its
 /// line of history and its notice, atomically and durably.
 pub trait Changes: Send + Sync {
+    /// Makes a change. A [`Change::Abort`] of a request that is not there also keeps out its insert, which may arrive later, in ledgers
+    /// that a service keeps.
     fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> impl Future<Output = Result<Changed, LedgerError>> + Send;
 }
 

@@ -175,9 +175,14 @@ impl Request {
     #[must_use]
     pub fn listed(self) -> Self {
         Self {
+            first_trigger_at: self.trigger_at,
+            lease: Duration::ZERO,
+            lease_until: None,
             result: None,
             idempotency_hash: None,
             deferrals: 0,
+            failures: 0,
+            interruptions: 0,
             failure: self.failure.map(|failure| cut(failure, LISTED_FAILURE_BYTES)),
             ..self
         }

@@ -6,7 +6,7 @@ use postdate_core::ports::LedgerError;
 use postdate_core::request::{Request, Status};
 
 use super::store::key;
-use super::{DynamoLedger, failed, item};
+use super::{DynamoLedger, failed, keys};
 use crate::ports::{Tellings, Told};
 
 impl Tellings for DynamoLedger {
@@ -16,7 +16,7 @@ impl Tellings for DynamoLedger {
 
     /// Writes no revision: a failed request changes only by a retry, which makes the head anew.
     async fn set_told(&self, failure: &Request, told: Told) -> Result<(), LedgerError> {
-        let call = self.client.update_item().table_name(&*self.table).set_key(Some(key(&failure.id.to_string(), item::HEAD)));
+        let call = self.client.update_item().table_name(&*self.table).set_key(Some(key(&failure.id.to_string(), keys::HEAD)));
         let call = call.condition_expression("#status = :failed AND finished_at = :at").expression_attribute_names("#status", "status");
         let call = call.expression_attribute_values(":failed", AttributeValue::S(Status::Failed.to_string()));
         let at = failure.finished_at.map_or(0, |at| at.timestamp_millis());

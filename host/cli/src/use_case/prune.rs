@@ -1,18 +1,20 @@
 //! `postdate use-case prune NAME`: deletes versions that do not serve, have not served for a while, and that no request needs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use clap::Args;
+use postdate_core::pin::{PIN_SHARDS, pin};
 use postdate_core::request::Status;
 use postdate_core::time::rfc3339;
+use tokio::task::JoinSet;
 
 use super::arguments::{StoreArgument, StoreLocation};
 use crate::client::{Client, Connection, HttpCall};
-use crate::output::{columns, out, printable, size_text};
+use crate::output::{columns, out, size_text};
 use crate::when;
 
 /// Requests with one of these may still run: a failed one may be retried.
@@ -27,8 +29,8 @@ const CANNOT_READ: &str = "cannot read which versions requests need: name a serv
 const NOTES: &str = "\
 A request is pinned to the version that validated it. `prune` keeps each version that a scheduled,
 running or failed request is pinned to. It reads these requests from the server (--url, --api-key),
-or from the DynamoDB table of a deployment on AWS (--table). It does not read notices ([on]) of
-requests that have ended, which need their version until they are delivered.";
+or from the DynamoDB table of a deployment on AWS (--table). A server does not list notices ([on]) of
+requests that have ended, which need their version until they are delivered; the table has them.";
 
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
@@ -72,7 +74,7 @@ pub async fn run(arguments: Prune, connection: &Connection) -> anyhow::Result<Ex
     }
     let store = arguments.store.open().await?;
     let (needed, served) = if let Some(table) = &arguments.table {
-        (needed_in_table(table, name).await?, None)
+        (needed_in_table(table, name, store.versions(name).await?).await?, None)
     } else {
         let client = Client::new(connection)?;
         let served = served_by(&client, name).await?;
@@ -135,23 +137,25 @@ async fn needed_on_server(client: &Client, name: &str) -> anyhow::Result<BTreeSe
     Ok(needed)
 }
 
-/// Returns the versions that open requests in a table are pinned to.
-async fn needed_in_table(table: &str, name: &str) -> anyhow::Result<BTreeSet<String>> {
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let mut values = HashMap::from([(":use_case".to_owned(), text(name))]);
-    let statuses: Vec<String> = OPEN.iter().enumerate().map(|(n, _)| format!(":s{n}")).collect();
-    values.extend(statuses.iter().cloned().zip(OPEN.map(|status| text(status.as_str()))));
-    let call = crate::aws::dynamodb().await?.query().table_name(table).index_name("lists");
-    let call = call.key_condition_expression("use_case = :use_case").filter_expression(format!("#status IN ({})", statuses.join(", ")));
-    let call = call.expression_attribute_names("#status", "status").projection_expression("version");
-    let mut pages = call.set_expression_attribute_values(Some(values)).into_paginator().send();
+/// Returns those of the versions that requests in a table are pinned to. Reads at most one request of each partition of the index.
+async fn needed_in_table(table: &str, name: &str, versions: Vec<String>) -> anyhow::Result<BTreeSet<String>> {
+    let call = crate::aws::dynamodb().await?.query().table_name(table).index_name("pinned").limit(1).select(Select::Count);
+    let call = call.key_condition_expression("pin = :pin");
     let mut needed = BTreeSet::new();
-    while let Some(page) = pages.next().await {
-        let page = page
-            .map_err(|error| anyhow::anyhow!("cannot read the table {table}: {}", aws_sdk_dynamodb::error::DisplayErrorContext(error)))?;
-        for item in page.items() {
-            let version = item.get("version").and_then(|version| version.as_s().ok());
-            needed.insert(printable(version.context("an item of the table has no version")?));
+    for version in versions {
+        let mut queries = JoinSet::new();
+        for shard in 0..PIN_SHARDS {
+            let pin = AttributeValue::S(pin(name, &version, shard));
+            queries.spawn(call.clone().expression_attribute_values(":pin", pin).send());
+        }
+        while let Some(answer) = queries.join_next().await {
+            let answer = answer?.map_err(|error| {
+                anyhow::anyhow!("cannot read the table {table}: {}", aws_sdk_dynamodb::error::DisplayErrorContext(error))
+            })?;
+            if answer.count() > 0 {
+                needed.insert(version);
+                break;
+            }
         }
     }
     Ok(needed)
