@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::fault_proxy::{ACCOUNT, OF_THE_TEST};
 use crate::serve;
 
+pub use dynamodb::LISTED;
 pub use messages::Message;
 
 /// Region of every test.

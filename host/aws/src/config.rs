@@ -68,6 +68,8 @@ pub struct Config {
     pub claims: CallerClaims,
     /// `POSTDATE_LOG`: filter of the log.
     pub log: LogFilter,
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, which Lambda sets: memory of the function, in bytes.
+    pub function_memory: Option<u64>,
 }
 
 /// Names of claims. Without a name, the authorizer's consent gives every right.
@@ -176,6 +178,7 @@ impl Config {
                 scopes: read.optional("POSTDATE_SCOPE_CLAIM", check::claim),
             },
             log: read.optional("POSTDATE_LOG", check::log_filter).unwrap_or_default(),
+            function_memory: read.optional("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", check::mebibytes),
         };
         read.finish(config)
     }

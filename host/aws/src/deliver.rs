@@ -1,4 +1,5 @@
-//! The core's port `Deliver` on AWS: one attempt at a target that is neither a plugin nor direct.
+//! The core's port `Deliver` on AWS: one attempt at a target that is no plugin. A direct target gets here only if an operator redrives the
+//! event that EventBridge could not deliver.
 
 use std::time::Duration;
 
@@ -6,6 +7,7 @@ use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use postdate_core::arn::{Arn, is_fifo};
 use postdate_core::fire::MAX_RESULT_BYTES;
 use postdate_core::host_fault::HostFault;
+use postdate_core::json::for_messages;
 use postdate_core::plugin::{JobFailure, JobResult};
 use postdate_core::ports::{Deliver, Delivery};
 use postdate_core::request::Request;
@@ -78,7 +80,7 @@ impl AwsDeliver {
         let mut call = client_of!(aws_sdk_sqs, self.queues, &aws.arn)
             .send_message()
             .queue_url(url)
-            .message_body(body)
+            .message_body(for_messages(body))
             .message_attributes("correlation-id", id);
         if is_fifo(&aws.arn) {
             call = call.message_group_id(group(aws, request)).message_deduplication_id(request.id.to_string());
@@ -94,7 +96,7 @@ impl AwsDeliver {
         let mut call = client_of!(aws_sdk_sns, self.topics, &aws.arn)
             .publish()
             .topic_arn(&aws.arn)
-            .message(body)
+            .message(for_messages(body))
             .message_attributes("correlation-id", id);
         if is_fifo(&aws.arn) {
             call = call.message_group_id(group(aws, request)).message_deduplication_id(request.id.to_string());
@@ -108,7 +110,7 @@ impl AwsDeliver {
             .event_bus_name(&aws.arn)
             .source(aws.source.as_deref().unwrap_or("postdate"))
             .detail_type(aws.detail_type.as_deref().unwrap_or(&request.use_case))
-            .detail(body)
+            .detail(for_messages(body))
             .build();
         let answer = client_of!(aws_sdk_eventbridge, self.events, &aws.arn)
             .put_events()
@@ -130,7 +132,7 @@ impl AwsDeliver {
             .start_execution()
             .state_machine_arn(&aws.arn)
             .name(request.id.to_string())
-            .input(body);
+            .input(for_messages(body));
         match call.send().await {
             Ok(answer) => Ok(Some(json!({ "executionArn": answer.execution_arn }).to_string())),
             Err(error) if error.as_service_error().is_some_and(StartExecutionError::is_execution_already_exists) => Ok(None),
@@ -148,15 +150,12 @@ impl Deliver for AwsDeliver {
         let (request, body) = (&claimed.request, claimed.body.as_str());
         let delivery = async {
             match target {
-                direct if direct.is_direct() => {
-                    Err(permanent(format!("the {} target is direct: its rule delivers to it, not a host", direct.kind())))
-                }
                 Target::Lambda(aws) => self.invoke(aws, body).await,
                 Target::Sqs(aws) => self.send(aws, request, body).await,
                 Target::Sns(aws) => self.publish(aws, request, body).await,
                 Target::EventBus(aws) => self.put_event(aws, request, body).await,
                 Target::StepFunctions(aws) => self.start(aws, request, body).await,
-                other => Err(permanent(format!("no host delivers to a target of the kind {}", other.kind()))),
+                other => Err(permanent(format!("only EventBridge delivers to a target of the kind {}", other.kind()))),
             }
         };
         #[expect(clippy::single_match_else, reason = "the answer first, then its absence")]

@@ -1,5 +1,6 @@
 //! Fakes of the ports that the target host and the janitor need beyond the core's.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use postdate_core::testing::{FakeBundle, FakeClock, FakeDeliver, FakeUseCases, M
 use postdate_core::use_case::Target;
 
 use crate::firing::Firing;
-use crate::ports::{Backlog, LeftRule, Notify, Timing};
+use crate::ports::{Backlog, LeftRule, Notify, Tellings, Timing, Told, Wake};
 use crate::target::Fired;
 
 const MANIFEST: &str = r#"
@@ -27,6 +28,7 @@ backoff = { initial = "30s" }
 [targets]
 default = "here"
 here = { kind = "plugin" }
+lost = { kind = "plugin", host = "gone" }
 away = { kind = "sqs", direct = true, arn = "arn:aws:sqs:eu-west-1:123456789012:away" }
 hook = { kind = "http", url = "http://127.0.0.1:9000/hook" }
 [on]
@@ -34,7 +36,44 @@ failure = "hook"
 "#;
 
 #[derive(Default)]
-pub struct FakeLedger(pub MemoryLedger, Mutex<String>);
+pub struct FakeLedger {
+    pub memory: MemoryLedger,
+    cursor: Mutex<String>,
+    /// Wake times that were postponed: from, to.
+    postponed: Mutex<BTreeMap<CorrelationId, (DateTime<Utc>, DateTime<Utc>)>>,
+    told: Mutex<BTreeMap<(CorrelationId, Option<DateTime<Utc>>), Told>>,
+    /// Claims that fail before the ledger has them.
+    pub failing_claims: Mutex<u32>,
+    /// Makes the ledger fail each change that records an attempt.
+    pub fails_records: Mutex<bool>,
+}
+
+impl FakeLedger {
+    fn told(&self, request: &Request) -> Told {
+        if request.status != Status::Failed {
+            return Told::ALL;
+        }
+        self.told.lock().unwrap().get(&(request.id, request.finished_at)).copied().unwrap_or_default()
+    }
+
+    fn wake(&self, request: &Request) -> Option<Wake> {
+        let open = !request.status.is_end() || self.told(request) != Told::ALL;
+        let own = request.finished_at.unwrap_or(request.due_at);
+        let postponed = self.postponed.lock().unwrap().get(&request.id).filter(|(from, _)| *from == own).map(|(_, to)| *to);
+        open.then(|| Wake { at: postponed.unwrap_or(own), id: request.id })
+    }
+}
+
+impl Tellings for FakeLedger {
+    async fn told(&self, id: CorrelationId) -> Result<Told, LedgerError> {
+        Ok(self.find(id).await?.map_or(Told::ALL, |(request, _)| self.told(&request)))
+    }
+
+    async fn set_told(&self, failed: &Request, told: Told) -> Result<(), LedgerError> {
+        self.told.lock().unwrap().insert((failed.id, failed.finished_at), told);
+        Ok(())
+    }
+}
 
 impl Claims for FakeLedger {
     async fn claim(
@@ -43,38 +82,46 @@ impl Claims for FakeLedger {
         lease: impl Fn(&Request) -> Duration + Send,
         now: DateTime<Utc>,
     ) -> Result<(Changed, Option<String>), LedgerError> {
-        let Some((request, _)) = self.0.find(id).await? else { return Ok((Changed::NotFound, None)) };
-        Ok((self.0.change(id, Change::Claim { lease: lease(&request) }, now).await?, self.0.body(id)))
+        let failing = *self.failing_claims.lock().unwrap();
+        if failing > 0 {
+            *self.failing_claims.lock().unwrap() = failing - 1;
+            return Err(LedgerError::Unavailable("throttled".to_owned()));
+        }
+        let Some((request, _)) = self.memory.find(id).await? else { return Ok((Changed::NotFound, None)) };
+        Ok((self.memory.change(id, Change::Claim { lease: lease(&request) }, now).await?, self.memory.body(id)))
     }
 }
 
 impl Changes for FakeLedger {
     async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
-        self.0.change(id, change, now).await
+        if *self.fails_records.lock().unwrap() && matches!(change, Change::Finish { .. } | Change::Defer { .. }) {
+            return Err(LedgerError::Unavailable("throttled".to_owned()));
+        }
+        self.memory.change(id, change, now).await
     }
 }
 
 impl Requests for FakeLedger {
     async fn find(&self, id: CorrelationId) -> Result<Option<(Request, Vec<HistoryEntry>)>, LedgerError> {
-        self.0.find(id).await
+        self.memory.find(id).await
     }
 
     async fn list(&self, query: Query) -> Result<Page, LedgerError> {
-        self.0.list(query).await
+        self.memory.list(query).await
     }
 
     async fn body(&self, id: CorrelationId) -> Result<Option<String>, LedgerError> {
-        Ok(self.0.body(id))
+        Ok(self.memory.body(id))
     }
 }
 
 impl Intake for FakeLedger {
     async fn find_by_key(&self, use_case: &str, key: &str) -> Result<Option<Request>, LedgerError> {
-        self.0.find_by_key(use_case, key).await
+        self.memory.find_by_key(use_case, key).await
     }
 
     async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
-        self.0.insert(new).await
+        self.memory.insert(new).await
     }
 }
 
@@ -84,6 +131,10 @@ pub struct FakeTiming {
     log: Mutex<Vec<String>>,
     /// The rules that exist. The rule `stuck` cannot be deleted.
     pub rules: Mutex<Vec<LeftRule>>,
+    /// The envelope that was parked last.
+    pub parked: Mutex<Option<Envelope>>,
+    /// Makes the delay queue fail.
+    pub fails_to_park: Mutex<bool>,
 }
 
 impl FakeTiming {
@@ -98,6 +149,9 @@ impl Scheduler for FakeTiming {
     }
 
     async fn schedule(&self, arming: Arming<'_>) -> Result<(), ScheduleError> {
+        if arming.request.target == "lost" {
+            return Err(ScheduleError::Failed("there is no target host \"gone\"".to_owned()));
+        }
         self.note(format!("schedule {} at {}", arming.request.target, (arming.request.due_at - moment()).num_seconds()));
         Ok(())
     }
@@ -109,9 +163,14 @@ impl Scheduler for FakeTiming {
 
 impl Timing for FakeTiming {
     async fn park(&self, envelope: &Envelope, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool, ScheduleError> {
+        if *self.fails_to_park.lock().unwrap() {
+            return Err(ScheduleError::Unavailable { message: "throttled".to_owned(), retry_after: None });
+        }
         let near = due - now <= TimeDelta::minutes(15);
         if near {
-            self.note(format!("park {} for {} s", envelope.attempt, (due - now).num_seconds()));
+            let end = if envelope.ended.is_some() { " with its end" } else { "" };
+            self.note(format!("park {} for {} s{end}", envelope.attempt, (due - now).num_seconds()));
+            *self.parked.lock().unwrap() = Some(envelope.clone());
         }
         Ok(near)
     }
@@ -130,22 +189,36 @@ impl Timing for FakeTiming {
     }
 }
 
+/// Records each notification as text. Can be made to fail the dead letters.
 #[derive(Default)]
-pub struct FakeNotify(pub Mutex<Vec<CorrelationId>>, pub Mutex<Vec<String>>);
+pub struct FakeNotify {
+    pub sent: Mutex<Vec<String>>,
+    pub fails_letters: Mutex<bool>,
+}
+
+impl FakeNotify {
+    /// Returns the notifications since the last call.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.sent.lock().unwrap())
+    }
+}
 
 impl Notify for FakeNotify {
     async fn request_failed(&self, request: &Request) -> Result<(), String> {
-        self.0.lock().unwrap().push(request.id);
+        self.sent.lock().unwrap().push(format!("topic: {} failed", request.use_case));
         Ok(())
     }
 
-    async fn dead_letter(&self, _envelope: &Envelope, request: &Request) -> Result<(), String> {
-        self.0.lock().unwrap().push(request.id);
+    async fn dead_letter(&self, envelope: &Envelope, _request: &Request) -> Result<(), String> {
+        if *self.fails_letters.lock().unwrap() {
+            return Err("throttled".to_owned());
+        }
+        self.sent.lock().unwrap().push(format!("letter: attempt {}", envelope.attempt));
         Ok(())
     }
 
     async fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> Result<(), String> {
-        self.1.lock().unwrap().push(format!("not cleaned {}: {reason}", rule.name));
+        self.sent.lock().unwrap().push(format!("not cleaned {}: {reason}", rule.name));
         Ok(())
     }
 }
@@ -166,8 +239,8 @@ pub fn firing(answer: JobResult) -> TestFiring {
 /// Stores a request that is due at second 60, and returns the envelope of its rule.
 pub async fn accepted(firing: &TestFiring) -> Envelope {
     let new = new_request(sample_id(1), "orders", moment() + TimeDelta::seconds(60));
-    firing.ledger.0.insert(new.clone()).await.unwrap();
-    Envelope::of(&new.request, Some("postdate-orders-1".to_owned()), None)
+    firing.ledger.memory.insert(new.clone()).await.unwrap();
+    Envelope::of(&new.request, Some("postdate-orders-1".to_owned()))
 }
 
 pub fn deadline() -> Instant {
@@ -199,24 +272,33 @@ impl TestFiring {
 }
 
 impl Backlog for FakeLedger {
-    async fn overdue(&self, before: DateTime<Utc>, limit: usize) -> Result<Vec<CorrelationId>, LedgerError> {
+    async fn overdue(&self, before: DateTime<Utc>, after: Option<Wake>, limit: usize) -> Result<Vec<Wake>, LedgerError> {
         let mut found = Vec::new();
-        for id in self.0.ids() {
-            let Some((request, _)) = self.0.find(id).await? else { continue };
-            let wake = if request.status == Status::Scheduled { Some(request.due_at) } else { request.lease_until };
-            if wake.is_some_and(|wake| wake < before) && found.len() < limit {
-                found.push(id);
-            }
+        for id in self.memory.ids() {
+            let Some((request, _)) = self.memory.find(id).await? else { continue };
+            found.extend(self.wake(&request).filter(|wake| wake.at < before && after.is_none_or(|after| *wake > after)));
         }
+        found.sort_unstable();
+        found.truncate(limit);
         Ok(found)
     }
 
+    async fn postpone_wake(&self, seen: Wake, to: DateTime<Utc>) -> Result<bool, LedgerError> {
+        let Some((request, _)) = self.memory.find(seen.id).await? else { return Ok(false) };
+        let current = self.wake(&request) == Some(seen);
+        if current {
+            let own = request.finished_at.unwrap_or(request.due_at);
+            self.postponed.lock().unwrap().insert(seen.id, (own, to));
+        }
+        Ok(current)
+    }
+
     async fn cursor(&self) -> Result<String, LedgerError> {
-        Ok(self.1.lock().unwrap().clone())
+        Ok(self.cursor.lock().unwrap().clone())
     }
 
     async fn set_cursor(&self, cursor: &str) -> Result<(), LedgerError> {
-        cursor.clone_into(&mut self.1.lock().unwrap());
+        cursor.clone_into(&mut self.cursor.lock().unwrap());
         Ok(())
     }
 }

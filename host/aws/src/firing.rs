@@ -1,10 +1,11 @@
 //! The core's firing over this crate's adapters, for the target host and the janitor.
 
+use chrono::TimeDelta;
 use postdate_core::arm::arm;
 use postdate_core::arn::Arn;
 use postdate_core::envelope::Envelope;
 use postdate_core::fire::{self, FireError};
-use postdate_core::ports::{Aftercare, Clock, Requests, ScheduleError, UseCases};
+use postdate_core::ports::{Aftercare, Clock, LedgerError, Requests, ScheduleError, UseCases};
 use postdate_core::request::Request;
 use postdate_core::time::rfc3339;
 use postdate_deliver::HttpDeliver;
@@ -15,9 +16,12 @@ use crate::deliver::AwsDeliver;
 use crate::host::Host;
 use crate::ledger::DynamoLedger;
 use crate::notify::Notifier;
-use crate::ports::{Notify, Timing};
+use crate::ports::{Notify, Tellings, Timing, Told};
 use crate::schedule::AwsScheduler;
 use crate::use_cases::AwsUseCases;
+
+/// Shortest delay of a parked envelope. The queue delays by whole seconds, and a message without a delay would only loop.
+pub const SHORTEST_PARK: TimeDelta = TimeDelta::seconds(1);
 
 /// The ports that firing needs on AWS.
 pub struct Firing<U, L, S, D, N, C> {
@@ -51,14 +55,14 @@ impl AwsFiring {
     }
 }
 
-impl<U: UseCases, L: Requests, S: Timing, D, N: Notify, C: Clock> Firing<U, L, S, D, N, C> {
+impl<U: UseCases, L: Requests + Tellings, S: Timing, D, N: Notify, C: Clock> Firing<U, L, S, D, N, C> {
     /// Returns the aftercare of an attempt. `envelope` is the one that started the attempt; `None` in the janitor.
-    pub fn aftercare<'a>(&'a self, envelope: Option<&'a Envelope>) -> Care<'a, S, N, C> {
-        Care { scheduler: &self.scheduler, notifier: &self.notifier, clock: &self.clock, envelope }
+    pub fn aftercare<'a>(&'a self, envelope: Option<&'a Envelope>) -> Care<'a, L, S, N, C> {
+        Care { ledger: &self.ledger, scheduler: &self.scheduler, notifier: &self.notifier, clock: &self.clock, envelope }
     }
 
     /// Returns the core's firing over these ports.
-    pub fn with<'a>(&'a self, aftercare: &'a Care<'a, S, N, C>) -> fire::Firing<'a, U, L, S, D, C, Care<'a, S, N, C>> {
+    pub fn with<'a>(&'a self, aftercare: &'a Care<'a, L, S, N, C>) -> fire::Firing<'a, U, L, S, D, C, Care<'a, L, S, N, C>> {
         let Self { use_cases, ledger, scheduler, deliver, clock, .. } = self;
         fire::Firing { use_cases, ledger, scheduler, deliver, clock, aftercare }
     }
@@ -67,25 +71,32 @@ impl<U: UseCases, L: Requests, S: Timing, D, N: Notify, C: Clock> Firing<U, L, S
     pub async fn arm(&self, request: &Request) -> Result<(), FireError> {
         Ok(arm(&self.use_cases, &self.ledger, &self.scheduler, request).await?)
     }
+
+    /// Sends the notifications of a failed request that no function has sent yet. Returns whether all are sent.
+    pub async fn tell(&self, failed: &Request) -> Result<bool, LedgerError> {
+        let told = self.ledger.told(failed.id).await?;
+        Ok(tell(&self.ledger, &self.notifier, failed, told).await == Told::ALL)
+    }
 }
 
-/// The work after an attempt: park the next one, delete the rule, notify. Made by [`Firing::aftercare`].
-pub struct Care<'a, S, N, C> {
+/// The work after an attempt: park the next one, notify, delete the rule. Made by [`Firing::aftercare`].
+pub struct Care<'a, L, S, N, C> {
+    ledger: &'a L,
     scheduler: &'a S,
     notifier: &'a N,
     clock: &'a C,
     envelope: Option<&'a Envelope>,
 }
 
-impl<S: Timing, N: Notify, C: Clock> Aftercare for Care<'_, S, N, C> {
+impl<L: Tellings, S: Timing, N: Notify, C: Clock> Aftercare for Care<'_, L, S, N, C> {
     /// Parks the envelope of the next attempt in the delay queue. Returns false if the wait is longer than the queue's longest delay,
     /// or if another envelope started the attempt. The parked envelope keeps the rule's name: the delivery that ends the request
     /// deletes the rule.
     async fn again(&self, request: &Request) -> Result<bool, ScheduleError> {
         let Some(envelope) = self.envelope.filter(|envelope| envelope.correlation_id == request.id) else { return Ok(false) };
-        let due = request.due_at;
-        let next = Envelope { attempt: request.attempts + 1, scheduled_for: rfc3339(due), redrive: false, ..envelope.clone() };
-        self.scheduler.park(&next, due, self.clock.now()).await
+        let (due, now) = (request.due_at, self.clock.now());
+        let next = Envelope { attempt: request.attempts + 1, scheduled_for: rfc3339(due), redrive: false, ended: None, ..envelope.clone() };
+        self.scheduler.park(&next, due.max(now + SHORTEST_PARK), now).await
     }
 
     async fn clean_up(&self, _request: &Request) -> Result<(), ScheduleError> {
@@ -96,11 +107,49 @@ impl<S: Timing, N: Notify, C: Clock> Aftercare for Care<'_, S, N, C> {
     }
 
     async fn notify_failed(&self, request: &Request) {
-        if let Err(error) = self.notifier.request_failed(request).await {
-            tracing::error!(correlation_id = %request.id, error, "cannot notify the topic of a failed request");
-        }
-        if let Err(error) = self.notifier.dead_letter(&Envelope::of(request, None, None), request).await {
-            tracing::error!(correlation_id = %request.id, error, "cannot put a failed request into the dead-letter queue");
-        }
+        tell(self.ledger, self.notifier, request, Told::default()).await;
     }
+}
+
+/// Sends the notifications that are missing in `told`. Returns those that were sent by now, after it has recorded them. Logs errors: the
+/// request stays open, so the janitor repeats what is missing.
+async fn tell(ledger: &impl Tellings, notifier: &impl Notify, failed: &Request, told: Told) -> Told {
+    let id = failed.id;
+    let topic = async {
+        let sent = if told.topic { Ok(()) } else { notifier.request_failed(failed).await };
+        sent.inspect_err(|error| tracing::error!(correlation_id = %id, error, "cannot notify the topic of a failed request")).is_ok()
+    };
+    let letter = async {
+        let sent = if told.letter { Ok(()) } else { notifier.dead_letter(&Envelope::of(failed, None), failed).await };
+        let failed = "cannot put a failed request into the dead-letter queue";
+        sent.inspect_err(|error| tracing::error!(correlation_id = %id, error, "{failed}")).is_ok()
+    };
+    let (topic, letter) = tokio::join!(topic, letter);
+    let now = Told { topic, letter };
+    if now != told
+        && let Err(error) = ledger.set_told(failed, now).await
+    {
+        tracing::error!(correlation_id = %id, %error, "cannot record that operators were notified; they are notified again");
+    }
+    now
+}
+
+/// Returns a stable word for the cause of an error, for metrics and for the `errorType` of an event that failed.
+pub fn reason(error: &FireError) -> &'static str {
+    match error {
+        FireError::Ledger(LedgerError::Unavailable(_)) => "ledger-unavailable",
+        FireError::Ledger(_) => "ledger-failed",
+        FireError::Schedule(ScheduleError::Unavailable { .. }) => "scheduler-unavailable",
+        FireError::Schedule(ScheduleError::TooLarge(_)) => "body-too-large",
+        FireError::Schedule(ScheduleError::Failed(_)) => "scheduler-failed",
+        FireError::Host(_) => "host-fault",
+    }
+}
+
+/// Returns whether a repetition within seconds may succeed.
+pub fn is_transient(error: &FireError) -> bool {
+    matches!(
+        error,
+        FireError::Ledger(LedgerError::Unavailable(_)) | FireError::Schedule(ScheduleError::Unavailable { .. }) | FireError::Host(_)
+    )
 }

@@ -16,9 +16,12 @@ use crate::use_cases::{AwsUseCases, VersionLoader};
 
 /// Cache of bundles from a bucket, below the directory for temporary files. Lambda gives each environment its own `/tmp`.
 const CACHE_DIR: &str = "postdate";
-/// Plugin calls that run at the same time. Lambda sends one event at a time, but the event may be a batch from the delay queue.
-/// Of 3, one use case may take 2.
+/// Plugin calls that run at the same time. Lambda sends one event at a time. The target's event may be a batch of ten from the delay
+/// queue, which may all be of one use case, and one use case may take half of the slots.
+const TARGET_SLOTS: u32 = 20;
 const SLOTS: u32 = 3;
+/// Memory of a function that plugins do not get, in bytes: for the program, its connections, and the plugins' machine code.
+const HOST_MEMORY_BYTES: u64 = 128 << 20;
 /// Largest linear memory that a manifest may request, in bytes.
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
 
@@ -67,7 +70,7 @@ impl Host {
     async fn start(config: Config, service: Service) -> Result<Self, HostError> {
         let clients = Clients::new(&config);
         let network = Network::new(config.allow_egress.clone(), read_authorities(&config.ca_files)?);
-        let ledger = DynamoLedger::new(clients.dynamodb(), &config.table, config.retention);
+        let ledger = DynamoLedger::new(clients.dynamodb(), &config.table, config.retention, now);
         let (rules, queues) = (clients.lazy(Clients::eventbridge), clients.lazy(Clients::sqs));
         let scheduler = AwsScheduler::new(settings(&config), rules, clients.lazy(Clients::scheduler), queues, now);
         // Loading the plugins and parsing the certificates each take milliseconds of processor time, so they run beside the
@@ -98,7 +101,10 @@ async fn load(
     secrets: Secrets,
     service: Service,
 ) -> Result<AwsUseCases, RuntimeError> {
-    let runtime = Runtime::new(Options { slots: SLOTS, max_memory: MAX_MEMORY_BYTES, network, ..Options::default() })?;
+    let slots = if service == Service::Target { TARGET_SLOTS } else { SLOTS };
+    // Lambda ends a function that needs more memory than it has, with all requests of its batch.
+    let memory = config.function_memory.map_or(u64::MAX, |all| all.saturating_sub(HOST_MEMORY_BYTES));
+    let runtime = Runtime::new(Options { slots, max_memory: MAX_MEMORY_BYTES, memory, network, ..Options::default() })?;
     let objects = match &config.use_cases {
         StoreLocation::Directory(root) => AnyObjects::Directory(Directory::new(root)),
         StoreLocation::S3 { bucket, prefix } => AnyObjects::S3(S3::new(clients.s3(), bucket, prefix)),

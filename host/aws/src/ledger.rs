@@ -1,12 +1,21 @@
 //! The ledger on AWS: one DynamoDB table.
 //!
 //! A request is an item, its *head*. Every change is one conditional write on the head's revision: the loser of a race reads
-//! the head again and applies the core's rules again. The accepted body and the idempotency key are items of their own, which a
-//! change does not rewrite.
+//! the head again and applies the core's rules again. The head contains the accepted body up to 8 KB. A larger body, and the
+//! idempotency key, are items of their own, which a change does not rewrite.
+//!
+//! A request is gone when its `expires` has passed, although DynamoDB deletes its items some days later and one by one. A key whose
+//! request is gone is free.
 
+mod backlog;
+mod change;
+mod intake;
 mod item;
+mod keys;
+mod lanes;
 mod list;
 mod store;
+mod told;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,17 +23,17 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Change, Refusal};
-use postdate_core::ports::{Changed, Changes, Claims, Inserted, Intake, LedgerError, Requests};
-use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
+use postdate_core::ports::{Changed, Changes, Claims, LedgerError, Requests};
+use postdate_core::request::{HistoryEntry, Page, Query, Request};
 
 use crate::aws_error::AwsError;
-use item::Head;
-use store::Stored;
+use change::Stored;
+use item::{Head, Writing};
+pub use keys::Layout;
 
 /// Largest accepted body, in bytes. An item may have 400 KB, including its names and keys (DynamoDB, item size).
 pub const MAX_BODY_BYTES: usize = 390_000;
@@ -32,14 +41,17 @@ pub const MAX_BODY_BYTES: usize = 390_000;
 const TRIES: u32 = 12;
 /// Most heads that are cached between a claim and its end. One process never runs as many requests.
 const REMEMBERED: usize = 1_000;
+/// Requests that one page of a list reads, those that its filters drop included. They have some 6 MB in the index.
+const ROWS_PER_PAGE: usize = 20_000;
 
 /// A handle on the table; clones share the cache.
 #[derive(Clone)]
 pub struct DynamoLedger {
     client: Client,
     table: Arc<str>,
-    /// Time for which a request is kept after its end.
-    retention: Duration,
+    writing: Writing,
+    rows_per_page: usize,
+    now: fn() -> DateTime<Utc>,
     memory: Arc<Mutex<Memory>>,
 }
 
@@ -52,8 +64,17 @@ struct Memory {
 }
 
 impl DynamoLedger {
-    pub fn new(client: Client, table: &str, retention: Duration) -> Self {
-        Self { client, table: table.into(), retention, memory: Arc::default() }
+    /// `retention` is the time for which a request is kept after its end.
+    pub fn new(client: Client, table: &str, retention: Duration, now: fn() -> DateTime<Utc>) -> Self {
+        let writing = Writing { layout: Layout::default(), retention };
+        Self { client, table: table.into(), writing, rows_per_page: ROWS_PER_PAGE, now, memory: Arc::default() }
+    }
+
+    /// Sets the layout of the table's indexes, and the limit of requests that one page of a list reads.
+    #[must_use]
+    pub fn with_layout(mut self, layout: Layout, rows_per_page: usize) -> Self {
+        (self.writing.layout, self.rows_per_page) = (layout, rows_per_page);
+        self
     }
 
     /// Opens the connection before the first request, by reading the registry of use cases.
@@ -119,63 +140,6 @@ impl DynamoLedger {
     }
 }
 
-impl Intake for DynamoLedger {
-    async fn find_by_key(&self, use_case: &str, key: &str) -> Result<Option<Request>, LedgerError> {
-        let Some(item) = self.get(&item::key_pk(use_case, key), item::KEY).await? else { return Ok(None) };
-        let id = item.get("id").and_then(|id| id.as_s().ok()).and_then(|id| id.parse().ok());
-        let id = id.ok_or_else(|| LedgerError::Failed("the item of an idempotency key has no valid request id".to_owned()))?;
-        self.read_head(id).await?.map(|head| head.request()).transpose()
-    }
-
-    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
-        let size = new.body.len();
-        if size > MAX_BODY_BYTES {
-            return Err(LedgerError::TooLarge { size, limit: MAX_BODY_BYTES });
-        }
-        if new.request.notice_of.is_none() {
-            self.register(&new.request.use_case).await?;
-        }
-        for attempt in 1..=TRIES {
-            if self.put_new(&new).await? {
-                return Ok(Inserted::New(new.request));
-            }
-            // The key exists already; or the request does, because the first answer to this write was lost.
-            if let Some(head) = self.read_head(new.request.id).await? {
-                let found = head.request()?;
-                return if found == new.request {
-                    Ok(Inserted::New(found))
-                } else {
-                    Err(LedgerError::Failed(format!("there is a request {} already", found.id)))
-                };
-            }
-            if let Some(key) = &new.idempotency_key
-                && let Some(first) = self.find_by_key(&new.request.use_case, key).await?
-            {
-                return Ok(Inserted::Taken(first));
-            }
-            tokio::time::sleep(Duration::from_millis(rand::random_range(0..=u64::from(attempt) * 20))).await;
-        }
-        Err(LedgerError::Unavailable(format!("request {} could not be stored: other requests with its key come and go", new.request.id)))
-    }
-
-    async fn adopt(&self, request: &Request, key: &str) -> Result<(), LedgerError> {
-        let call = self.client.update_item().table_name(&*self.table);
-        let call =
-            call.key("pk", AttributeValue::S(item::key_pk(&request.use_case, key))).key("sk", AttributeValue::S(item::KEY.to_owned()));
-        let call = call.update_expression("SET adopted = :yes").condition_expression("id = :id");
-        let call = call.expression_attribute_values(":yes", AttributeValue::Bool(true));
-        let call = call.expression_attribute_values(":id", AttributeValue::S(request.id.to_string()));
-        match call.send().await {
-            Ok(_) => Ok(()),
-            // The request was aborted a moment ago, and its key is free.
-            Err(error) if error.code() == Some("ConditionalCheckFailedException") => {
-                Err(LedgerError::Unavailable("the request of this idempotency key was just aborted".to_owned()))
-            }
-            Err(error) => Err(failed(&error)),
-        }
-    }
-}
-
 impl Requests for DynamoLedger {
     async fn find(&self, id: CorrelationId) -> Result<Option<(Request, Vec<HistoryEntry>)>, LedgerError> {
         self.read_head(id).await?.map(|head| Ok((head.request()?, head.history()))).transpose()
@@ -186,22 +150,27 @@ impl Requests for DynamoLedger {
     }
 
     async fn body(&self, id: CorrelationId) -> Result<Option<String>, LedgerError> {
-        let item = self.get(&id.to_string(), item::BODY).await?;
-        Ok(item.and_then(|mut item| item.remove(item::BODY)).and_then(|body| body.as_s().ok().cloned()))
+        Ok(self.read_whole(id).await?.and_then(|(_, body)| body))
     }
 }
 
 impl Changes for DynamoLedger {
+    /// An abort of a request that is not there also keeps out its insert, which may arrive later.
     async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
         let remembered = self.memory().heads.get(&id).cloned();
-        let (head, fresh) = match remembered {
-            Some(head) => (head, false),
-            None => match self.read_head(id).await? {
-                Some(head) => (head, true),
-                None => return Ok(Changed::NotFound),
-            },
-        };
-        self.change_from(head, fresh, change, now).await
+        if let Some(head) = remembered {
+            return self.change_from(head, false, change, now).await;
+        }
+        // A second time if the insert arrived between the read and the bar.
+        for _ in 0..2 {
+            if let Some(head) = self.read_head(id).await? {
+                return self.change_from(head, true, change, now).await;
+            }
+            if !matches!(change, Change::Abort { .. }) || self.bar(id).await? {
+                break;
+            }
+        }
+        Ok(Changed::NotFound)
     }
 }
 
@@ -213,8 +182,7 @@ impl Claims for DynamoLedger {
         lease: impl Fn(&Request) -> Duration + Send,
         now: DateTime<Utc>,
     ) -> Result<(Changed, Option<String>), LedgerError> {
-        let (head, body) = self.read_whole(id).await?;
-        let Some(head) = head else { return Ok((Changed::NotFound, None)) };
+        let Some((head, body)) = self.read_whole(id).await? else { return Ok((Changed::NotFound, None)) };
         let change = Change::Claim { lease: lease(&head.request()?) };
         let changed = self.change_from(head, true, change, now).await?;
         Ok((changed, body))

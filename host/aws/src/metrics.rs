@@ -44,7 +44,7 @@ impl Unit {
 }
 
 /// Name, value and unit. The names are `Accepted`, `Rejected`, `Fired`, `LatenessMs`, `Attempts`, `Failed`, `Cleaned`, `CleanFailed`,
-/// `PluginMs`, `Rules`, `Released`, `Rearmed`, `NotCompiled`, `Deferred`, `WaitedMs`.
+/// `PluginMs`, `Rules`, `Released`, `Rearmed`, `NotMended`, `Errors`, `NotCompiled`, `Deferred`, `WaitedMs`.
 pub type Metric<'a> = (&'a str, f64, Unit);
 
 /// Writes metrics with the dimensions `[Service]` and, with a use case, `[Service, UseCase]`. The use case must exist: each new name
@@ -58,6 +58,11 @@ pub fn emit_rejected(service: Service, use_case: Option<&str>, code: &str) {
     let mut dimensions = vec![("Code", code)];
     dimensions.extend(use_case.map(|name| ("UseCase", name)));
     write(&line(service, &dimensions, &[("Rejected", 1.0, Unit::Count)], Utc::now()));
+}
+
+/// Counts requests that the janitor could not mend, with the additional dimension `[Service, Reason]`.
+pub fn emit_not_mended(service: Service, reason: &str, count: f64) {
+    write(&line(service, &[("Reason", reason)], &[("NotMended", count, Unit::Count)], Utc::now()));
 }
 
 /// Returns one line for all metrics, with the dimensions `[Service]`, and `[Service, d]` for each further dimension `d`.

@@ -3,6 +3,7 @@
 use aws_smithy_types::error::operation::BuildError;
 use chrono::Utc;
 use postdate_core::envelope::Envelope;
+use postdate_core::json::for_messages;
 use postdate_core::request::Request;
 use postdate_core::time::rfc3339;
 use serde_json::{Value, json};
@@ -50,8 +51,9 @@ impl Notifier {
         let invalid = |error: BuildError| AwsError::invalid("SendMessage", &error);
         let text = |value: String| MessageAttributeValue::builder().data_type("String").string_value(value).build().map_err(invalid);
         let reason = cut(request.failure.as_deref().filter(|text| !text.is_empty()).unwrap_or("no reason"));
-        // SQS rejects control characters in an attribute, such as those of coloured text.
-        let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        // SQS rejects control characters in an attribute, such as those of coloured text, and two others.
+        let refused = |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}');
+        let reason: String = reason.chars().map(|c| if refused(c) { ' ' } else { c }).collect();
         let call = self.queues.send_message().queue_url(&self.dead_letters).message_body(envelope.to_json(None));
         let call = call.message_attributes("ERROR_CODE", text("REQUEST_FAILED".to_owned())?);
         let call = call.message_attributes("ERROR_MESSAGE", text(reason)?);
@@ -64,8 +66,8 @@ impl Notifier {
         let Some(topic) = &self.topic_arn else { return Ok(()) };
         let attribute = MessageAttributeValue::builder().data_type("String").string_value(event).build();
         let attribute = attribute.map_err(|error| AwsError::invalid("Publish", &error))?;
-        let call =
-            self.topics.publish().topic_arn(topic).subject(subject).message(message.to_string()).message_attributes("event", attribute);
+        let message = for_messages(&message.to_string()).into_owned();
+        let call = self.topics.publish().topic_arn(topic).subject(subject).message(message).message_attributes("event", attribute);
         call.send().await.map(drop).map_err(|error| AwsError::of("Publish", &error))
     }
 }

@@ -30,7 +30,7 @@ pub struct LeftRule {
     pub at: Option<DateTime<Utc>>,
 }
 
-/// Notifies operators. The caller only logs an error: no request depends on a notification.
+/// Notifies operators.
 pub trait Notify: Send + Sync {
     /// Publishes that a request has failed for good.
     fn request_failed(&self, request: &Request) -> impl Future<Output = Result<(), String>> + Send;
@@ -42,11 +42,51 @@ pub trait Notify: Send + Sync {
     fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> impl Future<Output = Result<(), String>> + Send;
 }
 
+/// The notifications of a request's failure that were sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// [`Notify::request_failed`]
+    pub topic: bool,
+    /// [`Notify::dead_letter`]
+    pub letter: bool,
+}
+
+impl Told {
+    pub const ALL: Self = Self { topic: true, letter: true };
+}
+
+/// The ledger's record of notifications. A failed request stays open, so that the janitor finds it, until all are sent.
+pub trait Tellings: Send + Sync {
+    /// Returns the notifications that were sent since the request failed; all of them for a request that is not failed.
+    fn told(&self, id: CorrelationId) -> impl Future<Output = Result<Told, LedgerError>> + Send;
+
+    /// Records the notifications that were sent of this failure. Does nothing if the request was retried since.
+    fn set_told(&self, failed: &Request, told: Told) -> impl Future<Output = Result<(), LedgerError>> + Send;
+}
+
+/// The place of an open request in the index that the janitor reads: the time from which the request needs a look, then its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wake {
+    pub at: DateTime<Utc>,
+    pub id: CorrelationId,
+}
+
 /// The ledger as the janitor sees it.
 pub trait Backlog: Send + Sync {
-    /// Returns up to `limit` scheduled requests that were due before `before`, and running ones whose lease ended before it; oldest
-    /// first.
-    fn overdue(&self, before: DateTime<Utc>, limit: usize) -> impl Future<Output = Result<Vec<CorrelationId>, LedgerError>> + Send;
+    /// Returns up to `limit` open requests whose wake time is before `before`, oldest first; only those after `after`, if given. A
+    /// scheduled request wakes at its `due_at`. A claim moves the wake time only if the lease ends before it, so that a claim writes no
+    /// index: a running request is found before its lease ends, and the caller postpones it. The index lags behind the table.
+    fn overdue(
+        &self,
+        before: DateTime<Utc>,
+        after: Option<Wake>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Wake>, LedgerError>> + Send;
+
+    /// Moves the wake time of an open request from `seen` to `to`, so that requests behind it are found first, and changes nothing else.
+    /// Returns false, without a write, if the request has another wake time by now, or has ended. A change of the request sets its own
+    /// wake time, also after this.
+    fn postpone_wake(&self, seen: Wake, to: DateTime<Utc>) -> impl Future<Output = Result<bool, LedgerError>> + Send;
 
     /// Returns the name of the last rule that the previous run examined; empty before the first run.
     fn cursor(&self) -> impl Future<Output = Result<String, LedgerError>> + Send;

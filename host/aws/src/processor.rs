@@ -30,8 +30,6 @@ pub struct Processor<U, L, S> {
     pub use_cases: U,
     pub ledger: L,
     pub scheduler: S,
-    /// Returns a scheduler for one call, which passes on the call's X-Ray trace.
-    pub with_trace: fn(&S, Option<String>) -> S,
     /// The path before `/requests` in the URLs that clients call. `None` means the stage of API Gateway.
     pub base_path: Option<String>,
     pub claims: CallerClaims,
@@ -42,9 +40,8 @@ pub struct Processor<U, L, S> {
 impl Processor<AwsUseCases, DynamoLedger, AwsScheduler> {
     pub fn new(host: Host) -> Self {
         let Host { config, use_cases, ledger, scheduler, .. } = host;
-        let with_trace = AwsScheduler::with_trace as fn(&_, _) -> _;
         let (base_path, claims) = (config.base_path, config.claims);
-        Self { use_cases, ledger, scheduler, with_trace, base_path, claims, now: clock::now, new_id: |now| SystemClock.new_id(now) }
+        Self { use_cases, ledger, scheduler, base_path, claims, now: clock::now, new_id: |now| SystemClock.new_id(now) }
     }
 }
 
@@ -52,7 +49,7 @@ impl<U, L, S> Processor<U, L, S>
 where
     U: UseCases + Clone,
     L: Intake + Requests + Changes + Clone,
-    S: Scheduler,
+    S: Scheduler + Clone,
 {
     /// Answers one event. Every error becomes a response.
     pub async fn answer(&self, request: lambda_http::Request) -> Response<Bytes> {
@@ -78,7 +75,7 @@ where
                 let api = Api {
                     use_cases: self.use_cases.clone(),
                     ledger: self.ledger.clone(),
-                    scheduler: (self.with_trace)(&self.scheduler, incoming.trace_id),
+                    scheduler: self.scheduler.clone(),
                     base_path: incoming.base_path,
                 };
                 api.answer(ApiRequest { id, now, caller, claims: incoming.caller }, incoming.request).await

@@ -67,7 +67,6 @@ pub struct AwsScheduler {
     one_time_schedules: Option<OneTimeSchedules>,
     queue: Lazy<aws_sdk_sqs::Client>,
     now: fn() -> DateTime<Utc>,
-    trace: Option<String>,
 }
 
 impl AwsScheduler {
@@ -83,7 +82,7 @@ impl AwsScheduler {
             Backend::Rules => None,
             Backend::OneTimeSchedules { group, role_arn } => Some(OneTimeSchedules::new(scheduler, group, role_arn)),
         };
-        Self { settings, rules: Rules::new(eventbridge), one_time_schedules, queue: sqs, now, trace: None }
+        Self { settings, rules: Rules::new(eventbridge), one_time_schedules, queue: sqs, now }
     }
 
     /// Makes the client that most requests need. Makes no call.
@@ -96,12 +95,6 @@ impl AwsScheduler {
 
     pub fn settings(&self) -> &ScheduleSettings {
         &self.settings
-    }
-
-    /// Returns a scheduler for one call of the API, whose envelopes carry this X-Ray trace header.
-    #[must_use]
-    pub fn with_trace(&self, trace: Option<String>) -> Self {
-        Self { trace, ..self.clone() }
     }
 
     /// Sends an envelope to a queue, which delivers it after `delay_seconds`, 0 to 900. Uses the SDK's retries: a message that is sent
@@ -215,11 +208,11 @@ impl Scheduler for AwsScheduler {
             (Route::Queue { delay_seconds }, Some(queue_url)) => {
                 // The envelope names the earlier rule, which is deleted when the request ends.
                 let rule = may_have_rule(request).then_some(name);
-                let envelope = Envelope::of(request, rule, self.trace.clone());
+                let envelope = Envelope::of(request, rule);
                 self.send(&envelope.to_json(body), delay_seconds, queue_url).await
             }
             (Route::At(minute), _) => {
-                let envelope = Envelope::of(request, Some(name.clone()), self.trace.clone()).to_json(body);
+                let envelope = Envelope::of(request, Some(name.clone())).to_json(body);
                 self.put(request, &name, minute, &Aim::at_host(&self.settings, host, envelope)?).await
             }
             (Route::Queue { .. }, None) => Err(ScheduleError::Failed(

@@ -120,8 +120,7 @@ fn moved(request: &Request, due_at: DateTime<Utc>) -> Request {
 async fn contract(is_rules: bool) {
     let scene = scene(is_rules, true).await;
     let first = request(1, TimeDelta::days(424));
-    let with_trace = scene.scheduler.with_trace(Some("Root=1-2-3".to_owned()));
-    with_trace.schedule(Arming { request: &first, target: None, body: Some(r#"{"n":1}"#) }).await.unwrap();
+    scene.scheduler.schedule(Arming { request: &first, target: None, body: Some(r#"{"n":1}"#) }).await.unwrap();
 
     // 424 days after 2027-01-01 is 2028-02-29. The timer fires in the minute before.
     let timer = scene.only_timer().await;
@@ -132,7 +131,7 @@ async fn contract(is_rules: bool) {
     assert_eq!(timer.target["RetryPolicy"]["MaximumRetryAttempts"], 185);
     let envelope = Envelope::parse(timer.target["Input"].as_str().unwrap()).unwrap();
     assert_eq!((envelope.correlation_id, envelope.attempt, envelope.body()), (first.id, 1, Some(r#"{"n":1}"#)));
-    assert_eq!((envelope.rule.as_deref(), envelope.trace_id.as_deref()), (Some(timer.name.as_str()), Some("Root=1-2-3")));
+    assert_eq!(envelope.rule.as_deref(), Some(timer.name.as_str()));
     assert_eq!(scene.scheduler.id_of(&timer.name), Some(first.id));
 
     scene.schedule(&first).await.unwrap();
@@ -172,7 +171,7 @@ async fn schedules_keep_the_contract() {
 #[tokio::test]
 async fn an_envelope_can_be_parked_in_the_queue_for_up_to_900_seconds() {
     let scene = scene(true, true).await;
-    let envelope = Envelope::of(&request(1, TimeDelta::hours(1)), Some("a-rule".to_owned()), None);
+    let envelope = Envelope::of(&request(1, TimeDelta::hours(1)), Some("a-rule".to_owned()));
     let park = |due_in| scene.scheduler.park(&envelope, moment() + due_in, moment());
     assert!(!park(TimeDelta::milliseconds(900_001)).await.unwrap());
     assert!(park(TimeDelta::seconds(900)).await.unwrap());
@@ -190,7 +189,7 @@ async fn a_request_without_a_delay_queue_is_scheduled_at_the_next_whole_minute()
         scene.schedule(&request(1, TimeDelta::milliseconds(61_001))).await.unwrap();
         let expected = scene.expression("cron(2 0 1 1 ? 2027)", "at(2027-01-01T00:02:00)");
         assert_eq!(scene.only_timer().await.expression, expected);
-        let envelope = Envelope::of(&request(1, TimeDelta::seconds(1)), None, None);
+        let envelope = Envelope::of(&request(1, TimeDelta::seconds(1)), None);
         assert!(!scene.scheduler.park(&envelope, moment(), moment()).await.unwrap());
     }
 }

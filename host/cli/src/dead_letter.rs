@@ -112,6 +112,11 @@ async fn redrive(
         let chosen = all || letter.id.is_some_and(|id| ids.contains(&id));
         match letter.envelope() {
             Some(envelope) if chosen => {
+                if let Some(reason) = letter.undeliverable() {
+                    err(&format!("left: request {}: {reason}\n", envelope.correlation_id));
+                    left.push(letter.clone());
+                    continue;
+                }
                 // Sent before it is removed: a duplicate runs once, a lost message never.
                 queue.send(&command.to, &envelope).await.with_context(|| format!("cannot send request {}", envelope.correlation_id))?;
                 queue

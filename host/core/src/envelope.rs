@@ -4,18 +4,21 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::fire::End;
 use crate::id::CorrelationId;
+use crate::json::for_messages;
 use crate::request::Request;
 use crate::time::rfc3339;
 
-/// Version of the envelope's format. A host refuses any other.
+/// Version of the envelope's format. A host refuses any other. A new optional field is no new version: a host ignores fields that it does
+/// not know, since a rule may be a year old, and its host older than the rule.
 pub const VERSION: u32 = 1;
 /// Limit of an envelope, in characters: that of a rule target's `Input` (EventBridge, `PutTargets`: 8,192).
 pub const MAX_CHARACTERS: usize = 8192;
 
-/// `{"v":1,"rule":…,"correlationId":…,"useCase":…,"attempt":…,"scheduledFor":…,"traceId":…,"payload":…}`.
+/// `{"v":1,"rule":…,"correlationId":…,"useCase":…,"attempt":…,"scheduledFor":…,"payload":…}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Envelope {
     pub v: u32,
     /// Name of the rule to delete at the end; `None` if no rule was made.
@@ -30,12 +33,20 @@ pub struct Envelope {
     /// True if an operator sent the envelope again, to run a failed request once more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redrive: bool,
-    /// X-Ray trace header of the call that made the request.
+    /// The attempt that ended before, and that its host could not record. The receiver records it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trace_id: Option<String>,
+    pub ended: Option<Ended>,
     /// The accepted body, if it fits; else the target host reads it from the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Box<RawValue>>,
+}
+
+/// An attempt that has ended, and that the ledger does not know to have ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// See [`Request::claim`].
+    pub claim: u32,
+    pub end: End,
 }
 
 /// The reason why an input is not an envelope.
@@ -49,7 +60,7 @@ pub enum EnvelopeError {
 
 impl Envelope {
     /// Returns the envelope of a request's next attempt, without a payload.
-    pub fn of(request: &Request, rule: Option<String>, trace_id: Option<String>) -> Self {
+    pub fn of(request: &Request, rule: Option<String>) -> Self {
         Self {
             v: VERSION,
             rule,
@@ -58,14 +69,15 @@ impl Envelope {
             attempt: request.attempts + 1,
             scheduled_for: rfc3339(request.due_at),
             redrive: false,
-            trace_id,
+            ended: None,
             payload: None,
         }
     }
 
-    /// Returns the envelope as JSON text, with `body` as payload if the text then has at most [`MAX_CHARACTERS`].
+    /// Returns the envelope as JSON text [for messages](for_messages), with `body` as payload if the text then has at most
+    /// [`MAX_CHARACTERS`].
     pub fn to_json(&self, body: Option<&str>) -> String {
-        let text = |envelope: &Self| serde_json::to_string(envelope).unwrap_or_default();
+        let text = |envelope: &Self| for_messages(&serde_json::to_string(envelope).unwrap_or_default()).into_owned();
         let bare = Self { payload: None, ..self.clone() };
         if let Some(payload) = body.and_then(|body| RawValue::from_string(body.to_owned()).ok()) {
             let whole = text(&Self { payload: Some(payload), ..self.clone() });

@@ -1,28 +1,30 @@
 //! One firing of a due request: attempt, conclude, record, clean up, notify, and schedule the next attempt or the notice. The hosts
 //! decide only when a firing starts.
 
-use std::sync::Arc;
+mod attempt;
+
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::arm::{ArmError, arm};
 use crate::backoff::{after_host_fault, backoff};
-use crate::cut::cut;
 use crate::host_fault::{HostFault, LONG_WAIT};
 use crate::id::CorrelationId;
 use crate::lifecycle::{self, Change, MAX_INTERRUPTIONS, Outcome};
 use crate::notice::notice;
-use crate::plugin::{Job, JobFailure, JobResult, PluginError, Stopped};
+use crate::plugin::JobFailure;
 use crate::ports::{
-    Aftercare, Bundle, Changed, Changes, Clock, Deliver, Delivery, LedgerError, Requests, ScheduleError, Scheduler, UseCaseError, UseCases,
+    Aftercare, Bundle, Changed, Changes, Clock, Deliver, LedgerError, Requests, ScheduleError, Scheduler, UseCaseError, UseCases,
 };
 use crate::request::{Claimed, NewRequest, Request, Status};
-use crate::time::{LATEST, after, rfc3339};
-use crate::use_case::{Target, UseCase, VersionPolicy};
+use crate::time::{LATEST, after};
+use crate::use_case::UseCase;
 
-/// Limit of a result or failure text in the ledger, in bytes.
-pub const MAX_RESULT_BYTES: usize = 64 << 10;
+pub(crate) use attempt::runs;
+pub use attempt::{Attempt, End, MAX_RESULT_BYTES};
+use attempt::{Rules, attempt, bundle_of};
+
 /// Limit of tries to record the end of an attempt. Without the record, the request runs again after its lease. The waits between
 /// the tries grow by [`RECORD_WAIT`] each time, to 9 s in all, so that a short fault such as a full disk can pass.
 const RECORD_TRIES: u32 = 10;
@@ -78,21 +80,37 @@ where
     C: Clock,
     A: Aftercare,
 {
-    /// Runs one attempt of a claimed request and records its end. `body` is `None` if the ledger no longer has it. The attempt takes at
-    /// most `deadline`, if the host has one. Fails if the end could not be recorded.
+    /// Runs one attempt of a claimed request and [concludes](Self::conclude) it. `body` is `None` if the ledger no longer has it. The
+    /// attempt takes at most `deadline`, if the host has one. Fails if the end could not be recorded.
     pub async fn run(&self, request: Request, body: Option<String>, deadline: Option<Duration>) -> Result<Fired, LedgerError> {
-        let id = request.id;
-        tracing::info!(correlation_id = %id, use_case = request.use_case, target = request.target, attempt = request.attempts, "fired");
-        let (request, attempt) = match body {
-            Some(body) => {
-                let claimed = Claimed { request, body };
-                let attempt = attempt(self.use_cases, self.deliver, &claimed, deadline).await;
-                (claimed.request, attempt)
-            }
-            None => (request, Attempt::without_body()),
+        let (request, attempt) = self.attempt(request, body, deadline).await;
+        self.conclude(&request, attempt).await
+    }
+
+    /// Runs one attempt of a claimed request, as [`Self::run`] does, and records nothing.
+    pub async fn attempt(&self, request: Request, body: Option<String>, deadline: Option<Duration>) -> (Request, Attempt<U::Bundle>) {
+        let Request { id, use_case, target, attempts, .. } = &request;
+        tracing::info!(correlation_id = %id, use_case, target, attempt = attempts, "fired");
+        let Some(body) = body else { return (request, Attempt::without_body()) };
+        let claimed = Claimed { request, body };
+        let attempt = attempt(self.use_cases, self.deliver, &claimed, deadline).await;
+        (claimed.request, attempt)
+    }
+
+    /// Returns the attempt that ended like this in another call, which could not record it. Fails if the host cannot load the version.
+    pub async fn ended(&self, request: &Request, end: End) -> Result<Attempt<U::Bundle>, HostFault> {
+        let rules = match bundle_of(self.use_cases, request).await {
+            Ok(bundle) => Rules::Loaded(bundle),
+            Err(UseCaseError::Unusable(_)) => Rules::without_plugins(self.use_cases, request).await,
+            Err(UseCaseError::Host(fault)) => return Err(fault),
         };
-        let now = self.clock.now();
-        let change = conclude(&request, attempt, self.clock.new_id(now), now);
+        Ok(Attempt { rules, end })
+    }
+
+    /// Records the end of an attempt, notifies, schedules what follows, and cleans up. Fails if the end could not be recorded.
+    pub async fn conclude(&self, request: &Request, attempt: Attempt<U::Bundle>) -> Result<Fired, LedgerError> {
+        let (id, now) = (request.id, self.clock.now());
+        let change = conclude(request, attempt, self.clock.new_id(now), now);
         let Some(after) = self.record(id, &change, now).await? else { return Ok(Fired::ClaimLost) };
         if matches!(change, Change::Defer { .. }) {
             self.schedule(&after).await;
@@ -156,20 +174,21 @@ where
         }
     }
 
-    /// Cleans up, notifies and schedules after the end of an attempt is recorded. Errors are logged and do not fail the firing: the
-    /// record stands, and the host's search for overdue requests finds a request without a schedule.
+    /// Notifies, schedules and cleans up after the end of an attempt is recorded. The clean-up is last, since it may take the time that is
+    /// left. Errors are logged and do not fail the firing: the record stands, and the host's search for overdue requests finds a request
+    /// without a schedule.
     async fn follow(&self, request: &Request, notice: Option<&NewRequest>) {
         if request.status == Status::Scheduled {
             return self.schedule(request).await;
-        }
-        if let Err(error) = self.aftercare.clean_up(request).await {
-            tracing::error!(correlation_id = %request.id, %error, "cannot clean up after the request");
         }
         if request.status == Status::Failed {
             self.aftercare.notify_failed(request).await;
         }
         if let Some(notice) = notice {
             self.schedule(&notice.request).await;
+        }
+        if let Err(error) = self.aftercare.clean_up(request).await {
+            tracing::error!(correlation_id = %request.id, %error, "cannot clean up after the request");
         }
     }
 
@@ -199,137 +218,22 @@ fn log_end(request: &Request) {
     }
 }
 
-/// An attempt before it is recorded; see [`conclude`].
-enum Attempt<B> {
-    Ended { rules: Rules<B>, result: JobResult },
-    NotBegun(HostFault),
-}
-
-/// The source of an attempt's retry policy and notices.
-enum Rules<B> {
-    Loaded(Arc<B>),
-    /// The manifest of a version whose plugins do not load.
-    Manifest(Arc<UseCase>),
-    /// The version is gone, or the body is.
-    Default,
-}
-
-impl<B: Bundle> Rules<B> {
-    fn use_case(&self) -> Option<&UseCase> {
-        match self {
-            Self::Loaded(bundle) => Some(bundle.use_case()),
-            Self::Manifest(use_case) => Some(use_case),
-            Self::Default => None,
-        }
-    }
-
-    /// Returns the version of these rules; that of the request unless the current version runs it.
-    fn version<'a>(&'a self, request: &'a Request) -> &'a str {
-        if let Self::Loaded(bundle) = self { bundle.version() } else { &request.version }
-    }
-}
-
-impl<B> Attempt<B> {
-    /// Returns a permanent failure. A ledger may delete an expired request in parts, the body before the rest.
-    fn without_body() -> Self {
-        let message = "the request's body is not on record: the ledger deletes expired requests";
-        Self::Ended { rules: Rules::Default, result: Err(permanent(message.to_owned())) }
-    }
-}
-
-impl<B> From<HostFault> for Attempt<B> {
-    fn from(fault: HostFault) -> Self {
-        Self::NotBegun(fault)
-    }
-}
-
-/// Runs one attempt of a claimed request. A trap of the plugin and a missing target are failures of the attempt, not errors.
-async fn attempt<U: UseCases>(use_cases: &U, deliver: &impl Deliver, claimed: &Claimed, deadline: Option<Duration>) -> Attempt<U::Bundle> {
-    match bundle_of(use_cases, &claimed.request).await {
-        Ok(bundle) => match run(bundle.as_ref(), deliver, claimed, deadline).await {
-            Ok(result) => Attempt::Ended { rules: Rules::Loaded(bundle), result },
-            Err(fault) => fault.into(),
-        },
-        Err(UseCaseError::Host(fault)) => fault.into(),
-        // Retry: the next upload may bring the version back.
-        Err(UseCaseError::Unusable(message)) => {
-            let manifest = use_cases.manifest(&claimed.request.use_case, &claimed.request.version).await;
-            let rules = manifest.map_or(Rules::Default, Rules::Manifest);
-            Attempt::Ended { rules, result: Err(JobFailure { message, retry: true, retry_after: None }) }
-        }
-    }
-}
-
-async fn bundle_of<U: UseCases>(use_cases: &U, request: &Request) -> Result<Arc<U::Bundle>, UseCaseError> {
-    if let Some(current) = use_cases.current(&request.use_case).await
-        && runs(current.as_ref(), request)
-    {
-        return Ok(current);
-    }
-    use_cases.version(&request.use_case, &request.version).await
-}
-
-/// Returns true if the use case's current version runs the request.
-pub(crate) fn runs(current: &impl Bundle, request: &Request) -> bool {
-    current.version() == request.version || current.use_case().schedule.version == VersionPolicy::Latest
-}
-
 /// Returns the lease of a claim of the request: longer than one attempt of the version that would run it now. `current` is the use
 /// case's current version.
 pub fn lease<B: Bundle>(current: Option<&B>, request: &Request) -> Duration {
     current.filter(|current| runs(*current, request)).map_or(request.lease, |current| current.use_case().lease(&request.target))
 }
 
-async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, deadline: Option<Duration>) -> Result<JobResult, HostFault> {
-    let Claimed { request, body } = claimed;
-    let use_case = bundle.use_case();
-    match use_case.targets.get(&request.target) {
-        None => Ok(Err(permanent(format!("the use case no longer has the target {:?}", request.target)))),
-        Some((alias, Target::Plugin { .. })) => {
-            let job = Job {
-                id: request.id.to_string(),
-                use_case: use_case.name.clone(),
-                target: alias.to_owned(),
-                attempt: request.attempts,
-                scheduled_for: rfc3339(request.trigger_at),
-                body: body.clone(),
-            };
-            match bundle.process(job, deadline).await {
-                Ok(result) => Ok(result),
-                Err(PluginError { reason: Stopped::NotStarted(fault), .. }) => Err(*fault),
-                // Retry: the cause of a trap or a timeout may be temporary.
-                Err(stopped) => Ok(Err(JobFailure { message: describe(&stopped), retry: true, retry_after: None })),
-            }
-        }
-        Some((_, target)) => {
-            let own = use_case.attempt_timeout(target);
-            let timeout = deadline.map_or(own, |deadline| own.min(deadline));
-            deliver.deliver(Delivery { target, timeout, claimed }).await
-        }
-    }
-}
-
-fn describe(stopped: &PluginError) -> String {
-    match stopped.panic_message() {
-        Some(line) => format!("{stopped}; stderr: {line}"),
-        None => stopped.to_string(),
-    }
-}
-
-fn permanent(message: String) -> JobFailure {
-    JobFailure { message, retry: false, retry_after: None }
-}
-
 /// Returns the change that records an attempt: success, another attempt after a back-off, failure, or a deferral. `notice_id` becomes the
 /// id of the notice, if there is one.
 fn conclude<B: Bundle>(request: &Request, attempt: Attempt<B>, notice_id: CorrelationId, now: DateTime<Utc>) -> Change {
-    let claim = request.claim();
-    let (rules, result) = match attempt {
-        Attempt::Ended { rules, result } => (rules, result),
-        Attempt::NotBegun(fault) => return defer(request, fault, now),
+    let (claim, rules) = (request.claim(), attempt.rules);
+    let result = match attempt.end {
+        End::Answered(result) => result,
+        End::NotBegun(fault) => return defer(request, fault, now),
     };
     let outcome = match result {
-        Ok(result) => Outcome::Succeeded { result: result.map(|text| cut(text, MAX_RESULT_BYTES)), notice: None },
+        Ok(result) => Outcome::Succeeded { result, notice: None },
         Err(failure) => failed(request, rules.use_case(), failure, now),
     };
     let mut change = Change::Finish { claim, outcome };
@@ -360,14 +264,13 @@ fn defer(request: &Request, HostFault { waits_for, detail }: HostFault, now: Dat
 fn failed(request: &Request, use_case: Option<&UseCase>, failure: JobFailure, now: DateTime<Utc>) -> Outcome {
     let policy = use_case.map(|use_case| use_case.retry.clone()).unwrap_or_default();
     let longest = use_case.map_or(Duration::from_hours(24), |use_case| use_case.schedule.max_ahead);
-    let message = cut(failure.message, MAX_RESULT_BYTES);
     let failures = request.failures + 1;
     if !failure.retry || failures >= policy.max_attempts {
-        return Outcome::Failed { failure: message, notice: None };
+        return Outcome::Failed { failure: failure.message, notice: None };
     }
     let wait = backoff(&policy.backoff, failures, failure.retry_after, longest);
     let at = TimeDelta::from_std(wait).ok().and_then(|wait| after(now, wait)).unwrap_or(LATEST);
-    Outcome::Retry { failure: message, at }
+    Outcome::Retry { failure: failure.message, at }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ pub const LONG_WAIT: TimeDelta = TimeDelta::minutes(10);
 
 /// The reason why a host could not begin an attempt: no free slot, no file descriptor, or no access to a store or a secret. The attempt
 /// does not count, and the request goes back to the queue.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, thiserror::Error)]
 #[error("{detail}")]
 pub struct HostFault {
     /// The resource that the request waits for, as clients see it: a noun phrase without paths, secrets or payload. The same fault has

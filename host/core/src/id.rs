@@ -18,6 +18,12 @@ impl CorrelationId {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
+
+    /// Returns one of `count` shards, from the id's random bits, so that new ids spread evenly. `count` is not 0.
+    pub fn shard(self, count: u32) -> u32 {
+        let random = self.0.as_u128() & u128::from(u32::MAX);
+        u32::try_from(random).unwrap_or_default() % count
+    }
 }
 
 impl fmt::Display for CorrelationId {

@@ -1,5 +1,6 @@
 //! Reads JSON that a client or a plugin sends, and refuses what two readers could understand differently.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
@@ -39,6 +40,17 @@ pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
         Ok(_) => Err(JsonError::NotAnObject),
         Err(error) if duplicate.get() => Err(JsonError::DuplicateKey(error.to_string())),
         Err(error) => Err(JsonError::Malformed(error.to_string())),
+    }
+}
+
+/// Returns a JSON text with U+FFFE and U+FFFF escaped, which no message may contain (SQS, `SendMessage`: "#x9 | #xA | #xD | #x20 to #xD7FF
+/// | #xE000 to #xFFFD | #x10000 to #x10FFFF"). JSON allows no other character that is missing there.
+pub fn for_messages(json: &str) -> Cow<'_, str> {
+    if json.contains(['\u{FFFE}', '\u{FFFF}']) {
+        // In a JSON text both stand within strings only.
+        Cow::Owned(json.replace('\u{FFFE}', "\\ufffe").replace('\u{FFFF}', "\\uffff"))
+    } else {
+        Cow::Borrowed(json)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod id;
 pub mod json;
 pub mod lifecycle;
 pub mod notice;
+pub mod pin;
 pub mod plugin;
 pub mod ports;
 pub mod request;

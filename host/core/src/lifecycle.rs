@@ -25,6 +25,9 @@ pub enum Change {
     MoveBack { from: DateTime<Utc>, trigger_at: DateTime<Utc>, due_at: DateTime<Utc> },
     /// The client runs a failed request again, at once.
     Retry { by: Option<String> },
+    /// An operator redrives the letter of this attempt, at once: the next attempt of a failed request, or any attempt of a request whose
+    /// delivery is [unconfirmed](Request::is_unconfirmed). The letter of an earlier attempt is refused.
+    Redrive { attempt: u32 },
     /// A host takes a due request to run it, for the time `lease`.
     Claim { lease: Duration },
     /// The attempt of this claim has ended. [`Request::claim`] numbers the claims.
@@ -142,9 +145,14 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
         }
         Change::Retry { .. } => {
             require(request.status == Status::Failed, Refusal::NotFailed)?;
-            next.status = Status::Scheduled;
-            (next.due_at, next.finished_at) = (now, None);
-            (next.failures, next.interruptions) = (0, 0);
+            reopen(&mut next, now);
+            (Event::Retried, None)
+        }
+        Change::Redrive { attempt } => {
+            require(request.status == Status::Failed || request.is_unconfirmed(), Refusal::NotFailed)?;
+            require(request.is_unconfirmed() || *attempt == request.attempts + 1, Refusal::ClaimLost)?;
+            reopen(&mut next, now);
+            next.result = None;
             (Event::Retried, None)
         }
         Change::Claim { lease } => {
@@ -243,6 +251,12 @@ fn defer(next: &mut Request, waits_for: &str, at: DateTime<Utc>, now: DateTime<U
         detail: Some(format!("waits for {waits_for}")),
         by: None,
     })
+}
+
+fn reopen(next: &mut Request, now: DateTime<Utc>) {
+    next.status = Status::Scheduled;
+    (next.due_at, next.finished_at) = (now, None);
+    (next.failures, next.interruptions) = (0, 0);
 }
 
 fn end(next: &mut Request, status: Status, now: DateTime<Utc>) {

@@ -56,7 +56,7 @@ pub struct Job {
 }
 
 /// The answer of a processor or a target that fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobFailure {
     pub message: String,
     pub retry: bool,

@@ -160,6 +160,8 @@ pub trait Requests: Send + Sync {
 /// The part of a ledger that changes requests. A change is checked by [`crate::lifecycle::apply`] and either refused, or stored with its
 /// line of history and its notice, atomically and durably.
 pub trait Changes: Send + Sync {
+    /// Makes a change. A [`Change::Abort`] of a request that is not there also keeps out its insert, which may arrive later, in ledgers
+    /// that a service keeps.
     fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> impl Future<Output = Result<Changed, LedgerError>> + Send;
 }
 
@@ -213,7 +215,7 @@ pub trait Deliver: Send + Sync {
     fn deliver(&self, delivery: Delivery<'_>) -> impl Future<Output = Result<JobResult, HostFault>> + Send;
 }
 
-/// One delivery to a target that is neither a plugin nor direct.
+/// One delivery to a target that is no plugin.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery<'a> {
     pub target: &'a Target,

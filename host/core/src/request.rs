@@ -56,6 +56,10 @@ impl FromStr for Status {
     }
 }
 
+/// Result of a request with a direct target whose event can no longer come: EventBridge had the event, and whether the target has it is
+/// not known to Postdate.
+pub const DELIVERED_TO_BUS: &str = r#"{"delivery":"direct","outcome":"delivered-to-bus"}"#;
+
 /// Limit of a failure in a list, in bytes.
 pub const LISTED_FAILURE_BYTES: usize = 1_000;
 
@@ -160,6 +164,12 @@ impl Request {
         self.attempts + self.deferrals
     }
 
+    /// Returns whether the request ended without knowledge of its delivery; see [`DELIVERED_TO_BUS`].
+    pub fn is_unconfirmed(&self) -> bool {
+        // Earlier versions wrote another outcome.
+        self.status == Status::Succeeded && self.result.as_ref().is_some_and(|result| result.starts_with(r#"{"delivery":"direct","#))
+    }
+
     /// Returns the request's place in a list.
     pub fn place(&self) -> Cursor {
         Cursor { trigger_at: self.trigger_at, id: self.id }
@@ -170,9 +180,14 @@ impl Request {
     #[must_use]
     pub fn listed(self) -> Self {
         Self {
+            first_trigger_at: self.trigger_at,
+            lease: Duration::ZERO,
+            lease_until: None,
             result: None,
             idempotency_hash: None,
             deferrals: 0,
+            failures: 0,
+            interruptions: 0,
             failure: self.failure.map(|failure| cut(failure, LISTED_FAILURE_BYTES)),
             ..self
         }

@@ -153,6 +153,8 @@ pub async fn serve(
     let cache = Some(options.data.join(CACHE_DIR));
     let runtime = Runtime::new(Options {
         slots,
+        // A use case that asks for more than the whole budget does not load.
+        max_memory: memory.min(Options::default().max_memory),
         memory,
         cache,
         cache_quota: options.cache_quota,

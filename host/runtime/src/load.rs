@@ -107,7 +107,7 @@ impl Runtime {
         let Some(code) = code(role) else { return Ok(None) };
         let subject = Subject { use_case: &use_case.name, role };
         let fault = |refused: Refused| refused.into_error(subject, spec);
-        let most = self.inner.options.max_memory.min(self.inner.options.memory);
+        let most = self.inner.options.max_memory;
         if spec.memory > most {
             return Err(fault(Refused::Plugin(format!(
                 "asks for {} MiB of memory, and this host gives {} MiB at the most: lower {role}.memory, or give the host more with --memory",

@@ -6,6 +6,7 @@ use postdate_tests::fault_proxy::Fault;
 use postdate_tests::stack::{GROUP, Options};
 use serde_json::{Value, json};
 
+use super::retries::dead_letter;
 use super::scene::Scene;
 use crate::harness::{PAYLOAD, text, time};
 
@@ -127,7 +128,7 @@ async fn each_kind(options: Options) {
         let request = scene.api.request(&id).await;
         assert_eq!(request["status"], "succeeded", "{request}");
         assert_eq!(request["result"]["delivery"], "direct", "{request}");
-        assert!(text(&request["result"], "outcome").starts_with("unknown"), "{request}");
+        assert_eq!(request["result"]["outcome"], "delivered-to-bus", "{request}");
     }
 }
 
@@ -178,6 +179,31 @@ async fn a_direct_request_is_cancelled_only_after_its_rule_is_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_direct_request_is_cancelled_only_after_its_schedule_is_deleted() {
     cancelled(Options { scheduler: true, ..Options::default() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_letter_of_a_direct_target_is_delivered_or_stays_with_the_reason() {
+    let scene = scene(Options::default()).await;
+    let queue = scene.stack.aws.create_queue("orders").await;
+    let body = json!({ "target": "queue", "note": "a\u{FFFE}b" });
+    let (id, due) = scene.post(body, "PT2H").await;
+    let (stream, _) = scene.post(json!({ "target": "stream" }), "PT2H").await;
+    scene.stack.clock.set(due + TimeDelta::minutes(1));
+    for event in scene.stack.driver.pending().await {
+        scene.stack.driver.undeliverable(&event, "NO_PERMISSIONS").await;
+    }
+    let report = scene.sweep(TimeDelta::hours(2)).await;
+    assert_eq!(report["settled"], 2, "{report}");
+    assert_eq!(scene.api.request(&id).await["result"]["outcome"], "delivered-to-bus");
+
+    let told = dead_letter(&scene, &["redrive", "--all"]).await;
+    assert!(told.contains(&id) && !told.contains(&stream) && told.contains("1 sent, 1 left"), "{told}");
+    scene.settle().await;
+    let messages = scene.stack.aws.take_messages(&queue).await;
+    assert_eq!(messages.len(), 1);
+    assert!(messages[0].body.contains("a\\ufffeb"), "{}", messages[0].body);
+    let request = scene.api.request(&id).await;
+    assert_eq!((&request["status"], &request["result"]["messageId"]), (&json!("succeeded"), &messages[0].whole["MessageId"]), "{request}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

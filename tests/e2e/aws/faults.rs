@@ -17,7 +17,7 @@ fn faults(call: &str) -> Vec<Fault> {
         "events.PutRule" => &[Fault::ConcurrentModification, Fault::LimitExceeded],
         "events.PutTargets" => &[Fault::ConcurrentModification, Fault::LimitExceeded, Fault::PartFailed],
         "events.RemoveTargets" => &[Fault::ConcurrentModification, Fault::PartFailed],
-        "events.DeleteRule" | "dynamodb.TransactWriteItems" => &[Fault::ConcurrentModification],
+        "events.DeleteRule" | "dynamodb.TransactWriteItems" | "dynamodb.PutItem" => &[Fault::ConcurrentModification],
         "scheduler.CreateSchedule" => &[Fault::LimitExceeded],
         _ => &[],
     };

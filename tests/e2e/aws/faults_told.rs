@@ -38,7 +38,7 @@ async fn a_fault_of_aws_has_its_own_status_and_code_and_shows_nothing_confidenti
     let ledger = ("ledger-failed", "ledger-unavailable");
     let scheduler = ("scheduler-failed", "scheduler-unavailable");
     for (what, call, service, action, (failed, unavailable)) in [
-        ("storing", far(), "dynamodb", "TransactWriteItems", ledger),
+        ("storing", far(), "dynamodb", "PutItem", ledger),
         ("looking for a key", far().header("idempotency-key", "k"), "dynamodb", "GetItem", ledger),
         ("making a rule", far(), "events", "PutRule", scheduler),
         ("giving it a target", far(), "events", "PutTargets", scheduler),
@@ -46,7 +46,7 @@ async fn a_fault_of_aws_has_its_own_status_and_code_and_shows_nothing_confidenti
         ("reading", scene.api.call(Method::GET, &path), "dynamodb", "GetItem", ledger),
         ("listing", scene.api.call(Method::GET, "/requests?useCase=puppet"), "dynamodb", "Query", ledger),
         ("moving", scene.api.call(Method::PATCH, &path).json(&later), "dynamodb", "PutItem", ledger),
-        ("cancelling", scene.api.call(Method::DELETE, &path), "dynamodb", "TransactWriteItems", ledger),
+        ("cancelling", scene.api.call(Method::DELETE, &path), "dynamodb", "PutItem", ledger),
     ] {
         for (fault, status, code) in [(Fault::AccessDenied, 500, failed), (Fault::ExpiredToken, 503, unavailable)] {
             scene.stack.proxy.fail_always(service, action, fault);
@@ -144,11 +144,11 @@ async fn an_aws_call_without_a_reply_is_retried() {
     let pending = driver.pending().await;
     let event = |id: &String| pending.iter().find(|due| due.event["correlationId"] == json!(id)).unwrap().event.clone();
     let firing = [
-        ("dynamodb", "Query"),
-        ("dynamodb", "PutItem"),
-        ("dynamodb", "TransactWriteItems"),
-        ("events", "RemoveTargets"),
-        ("events", "DeleteRule"),
+        ("dynamodb", "Query", 1),
+        ("dynamodb", "PutItem", 1),
+        ("dynamodb", "PutItem", 2),
+        ("events", "RemoveTargets", 1),
+        ("events", "DeleteRule", 1),
     ];
     scene.stack.clock.set(due);
     let mut beside = Vec::new();
@@ -156,8 +156,8 @@ async fn an_aws_call_without_a_reply_is_retried() {
         beside.push(scene.stack.target().await);
     }
     let mut deliveries = Vec::new();
-    for (index, ((service, action), id)) in firing.into_iter().zip(&ids).enumerate() {
-        proxy.fail_once(service, action, Fault::Timeout);
+    for (index, ((service, action, nth), id)) in firing.into_iter().zip(&ids).enumerate() {
+        proxy.fail_nth(service, action, nth, Fault::Timeout);
         deliveries.push((action, scene.target.invoke_beside(&event(id))));
         hanging(&scene, accepting.len() + index + 1).await;
     }

@@ -113,6 +113,27 @@ async fn queues_topics_buses_and_state_machines_get_the_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_with_characters_that_sqs_refuses_is_delivered_with_both_escaped() {
+    let manifest = async |aws: &Aws| {
+        aws.create_queue("orders").await;
+        format!("[targets]\ndefault = 'queue'\nqueue = {{ kind = 'sqs', arn = '{}' }}\n", aws.arn("sqs", "orders"))
+    };
+    let scene = Scene::in_account(manifest, Options::default()).await;
+    let queue = scene.stack.queue_url.replace("postdate-delay", "orders");
+    let note = "a\u{FFFE}b\u{FFFF}";
+    // By the delay queue, and by a rule.
+    for delay in ["PT1S", "PT2H"] {
+        let (id, _) = scene.post(json!({ "note": note }), delay).await;
+        scene.settle().await;
+        assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"], "{delay}");
+        let messages = scene.stack.aws.take_messages(&queue).await;
+        assert_eq!((messages.len(), &messages[0].json()["note"]), (1, &json!(note)), "{delay}");
+        assert!(messages[0].body.contains("\\ufffe") && messages[0].body.contains("\\uffff"), "{}", messages[0].body);
+    }
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lambda_target_gets_the_body_and_its_answer_is_the_result() {
     let functions = Receiver::start(|call, count| match count {
         0 => Reply::ok(r#"{ "order": 7 }"#),

@@ -2,13 +2,14 @@
 
 use chrono::TimeDelta;
 use postdate_tests::aws::REGION;
+use postdate_tests::fault_proxy::{Fault, Moment};
 use serde_json::{Value, json};
 
 use super::scene::Scene;
 use crate::harness::{cli_with, events, text, time};
 
 /// Runs `postdate dead-letter …` on the stack's queues.
-async fn dead_letter(scene: &Scene, arguments: &[&str]) -> String {
+pub async fn dead_letter(scene: &Scene, arguments: &[&str]) -> String {
     let url = scene.stack.proxy.url();
     let variables = [
         ("AWS_ENDPOINT_URL", url.as_str()),
@@ -61,6 +62,81 @@ async fn a_failing_request_backs_off_then_sends_a_notice_and_can_be_redriven() {
     let done = scene.api.request(&id).await;
     assert_eq!((text(&done, "status"), &done["attempts"]), ("succeeded", &json!(4)), "{done}");
     assert_eq!(dead_letter(&scene, &["list"]).await, "the dead-letter queue is empty\n");
+    scene.assert_clean().await;
+}
+
+/// Returns the number of notifications and of letters since the last call.
+async fn told(scene: &Scene) -> (usize, usize) {
+    let aws = &scene.stack.aws;
+    (aws.take_messages(&scene.stack.notices_url).await.len(), aws.take_messages(&scene.stack.dead_letters_url).await.len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_are_notified_although_the_clean_up_gets_no_answer() {
+    let scene = Scene::new().await;
+    let script = json!({ "do": "retry", "untilAttempt": 4, "message": "the shop is closed" });
+    let (id, _) = scene.post(json!({ "process": script }), "PT1H").await;
+    scene.stack.proxy.fail_always("events", "RemoveTargets", Fault::Timeout);
+    scene.settle().await;
+    assert_eq!(text(&scene.api.request(&id).await, "status"), "failed");
+    assert_eq!(told(&scene).await, (1, 1));
+    scene.stack.proxy.heal();
+    scene.sweep(TimeDelta::hours(2)).await;
+    assert_eq!(told(&scene).await, (0, 0), "nobody is notified twice");
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_janitor_notifies_of_a_failure_whose_function_was_killed() {
+    let mut scene = Scene::new().await;
+    let (id, due) = scene.post(json!({ "process": { "do": "fail", "message": "no stock" } }), "PT1S").await;
+    let message = scene.stack.driver.pending().await.remove(0);
+    scene.stack.clock.set(due);
+    let mut held = scene.stack.proxy.hold_nth("sns", "Publish", 1, Moment::Before);
+    let cut_off = scene.target.invoke_beside(&message.event);
+    held.reached().await;
+    scene.target.kill();
+    cut_off.abort();
+    drop(held);
+    scene.stack.proxy.heal();
+    assert_eq!(text(&scene.api.request(&id).await, "status"), "failed");
+    told(&scene).await;
+    let report = scene.sweep(TimeDelta::minutes(10)).await;
+    assert_eq!(report["told"], 1, "{report}");
+    assert_eq!(told(&scene).await, (1, 1));
+    assert_eq!(scene.sweep(TimeDelta::minutes(10)).await["told"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_letters_of_one_failure_run_one_attempt_and_make_no_further_letter() {
+    let scene = Scene::new().await;
+    let script = json!({ "do": "fail", "message": "no stock" });
+    let (id, _) = scene.post(json!({ "process": script }), "PT1S").await;
+    scene.settle().await;
+    let letter = scene.stack.aws.take_messages(&scene.stack.dead_letters_url).await.remove(0);
+    for _ in 0..2 {
+        scene.stack.aws.send_message(&scene.stack.dead_letters_url, &letter.body, &[]).await;
+    }
+    dead_letter(&scene, &["redrive", "--all"]).await;
+    scene.settle().await;
+    assert_eq!(scene.api.request(&id).await["attempts"], 2);
+    assert_eq!(scene.stack.aws.take_messages(&scene.stack.dead_letters_url).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_the_ledger_does_not_take_is_recorded_later_without_a_second_run() {
+    let scene = Scene::new().await;
+    let (id, due) = scene.post(json!({}), "PT1S").await;
+    scene.stack.clock.set(due);
+    scene.stack.proxy.fail_always("dynamodb", "TransactWriteItems", Fault::Throttled);
+    let delivered = scene.stack.driver.run_due(&[&scene.target]).await;
+    assert!(delivered.len() == 1 && delivered[0].outcome.is_ok(), "{delivered:?}");
+    scene.stack.proxy.heal();
+    assert_eq!(text(&scene.api.request(&id).await, "status"), "running");
+    let parked = scene.stack.driver.pending().await.remove(0);
+    assert!(parked.at - scene.stack.clock.now() <= TimeDelta::minutes(1), "{parked:?}");
+    scene.settle().await;
+    assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"]);
     scene.assert_clean().await;
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::bench::call;
 use super::scene::Scene;
-use crate::harness::{PAYLOAD, events, text};
+use crate::harness::{PAYLOAD, events, text, time};
 
 /// Returns a sample event (see `host/aws/tests/events/README.md`) with a unique idempotency key.
 fn sample(file: &str) -> Value {
@@ -225,6 +225,31 @@ async fn only_failed_messages_of_a_batch_are_redelivered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_requests_of_a_batch_run_at_the_same_time() {
+    let mut scene = Scene::new().await;
+    scene.target.kill();
+    let target = scene.stack.function("target").variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1536").started().await;
+    let mut ids = Vec::new();
+    for _ in 0..10 {
+        ids.push(scene.post(json!({ "process": { "do": "sleep", "ms": 1500 } }), "PT1S").await.0);
+    }
+    let envelopes: Vec<String> = scene.stack.driver.pending().await.iter().map(|due| due.event.to_string()).collect();
+    scene.stack.clock.advance(TimeDelta::seconds(2));
+    let all: Vec<&str> = envelopes.iter().map(String::as_str).collect();
+    assert_eq!(target.invoke(&batch(&all)).await.unwrap(), json!({ "batchItemFailures": [] }));
+    let mut times = Vec::new();
+    for id in &ids {
+        let request = scene.api.request(id).await;
+        assert_eq!(events(&request), ["accepted", "started", "succeeded"], "{request}");
+        times.push((time(&request["history"][1]["at"]), time(&request["history"][2]["at"])));
+    }
+    let (first_start, last_start) = (times.iter().map(|one| one.0).min().unwrap(), times.iter().map(|one| one.0).max().unwrap());
+    let (first_end, last_end) = (times.iter().map(|one| one.1).min().unwrap(), times.iter().map(|one| one.1).max().unwrap());
+    assert!(last_start < first_end, "one request ended before another began: {times:?}");
+    assert!(last_end - first_start < TimeDelta::milliseconds(10 * 1500), "the plugins ran one after the other: {times:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn foreign_events_are_refused_without_quoting_their_content() {
     let scene = Scene::new().await;
     let of_a_rule = json!({
@@ -245,9 +270,12 @@ async fn foreign_events_are_refused_without_quoting_their_content() {
     ] {
         let failure = scene.target.invoke(event).await.expect_err("an error");
         assert!(failure.message.contains(expected) && !failure.message.contains(PAYLOAD), "{event}: {failure:?}");
+        let kind = if expected == "version 2" { "unknown-version" } else { "foreign-event" };
+        assert_eq!(failure.kind, kind, "{event}");
         // The janitor accepts any event as its trigger. The processor accepts HTTP events only.
         let failure = scene.processor.invoke(event).await.expect_err("an error");
         assert!(failure.message.contains("API Gateway") && !failure.message.contains(PAYLOAD), "{event}: {failure:?}");
+        assert_eq!(failure.kind, "foreign-event", "{event}");
     }
     for function in [&scene.processor, &scene.target] {
         assert!(!function.log().text().contains(PAYLOAD), "{}", function.log().text());

@@ -58,10 +58,34 @@ async fn a_transaction_whose_answer_is_lost_stores_once() {
     assert!(scene.stack.proxy.calls("dynamodb", "TransactWriteItems").len() > 1, "the transaction must be retried");
     let items = scene.stack.aws.items(TABLE).await;
     let kinds = |kind: &str| items.iter().filter(|item| item["sk"]["S"] == kind).count();
-    assert_eq!((kinds("request"), kinds("body"), kinds("key")), (1, 1, 1), "{items:?}");
+    assert_eq!((kinds("request"), kinds("key"), items.len()), (1, 1, 3), "{items:?}");
     assert_eq!(scene.timers().await.len(), 1);
     scene.settle().await;
     assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_insert_that_arrives_after_its_client_was_told_503_stores_nothing() {
+    let scene = Scene::new().await;
+    let proxy = &scene.stack.proxy;
+    let mut held = proxy.hold("dynamodb", "TransactWriteItems", Moment::Before);
+    proxy.fail_always("dynamodb", "TransactWriteItems", Fault::Timeout);
+    let refused = scene.api.send(keyed(&scene, "k")).await.expect_fault(503, "ledger-unavailable");
+    assert_eq!(refused["mayRun"], serde_json::Value::Null, "{refused}");
+    proxy.heal();
+    held.reached().await;
+    held.release();
+    let arrived = || proxy.calls("dynamodb", "TransactWriteItems").into_iter().find_map(|call| call.answer);
+    let (status, answer) = crate::harness::eventually("the insert to arrive", async || arrived()).await;
+    assert_eq!((status, text(&answer, "__type").ends_with("TransactionCanceledException")), (400, true), "{answer}");
+    let path = format!("/requests/{}", text(&refused, "correlationId"));
+    scene.api.get(&path).await.expect_fault(404, "unknown-request");
+    let again = scene.api.send(keyed(&scene, "k")).await.expect(202);
+    scene.sweep(TimeDelta::minutes(120 + 4)).await;
+    scene.settle().await;
+    scene.api.reaches(text(&again, "correlationId"), "succeeded").await;
+    scene.api.get(&path).await.expect_fault(404, "unknown-request");
+    scene.assert_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,7 +65,7 @@ fn the_code_writes_each_metric_of_the_alarms_and_the_dashboard() {
 fn the_metrics_of_the_template_are_found() {
     let found = metrics();
     let some = ["Accepted", "CleanFailed", "Fired", "LatenessMs", "Rearmed", "Rejected", "Rules"];
-    assert!(some.iter().all(|name| found.contains(*name)) && !found.contains("Errors"), "{found:?}");
+    assert!(some.iter().all(|name| found.contains(*name)) && !found.contains("Throttles"), "{found:?}");
 }
 
 #[test]

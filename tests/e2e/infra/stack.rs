@@ -1,5 +1,6 @@
 //! The stack, created in moto as far as moto supports its resources.
 
+use postdate_tests::aws::LISTED;
 use serde_json::{Value, json};
 
 use super::tools::created;
@@ -27,14 +28,23 @@ fn moto_creates_the_stack() {
 
     let table = &stack["table"];
     assert_eq!(keys(&table["KeySchema"]), ["pk", "sk"]);
-    let mut indexes: Vec<(&str, Vec<&str>, &str)> = table["GlobalSecondaryIndexes"]
+    let mut indexes: Vec<(&str, Vec<&str>, &str, Vec<&str>)> = table["GlobalSecondaryIndexes"]
         .as_array()
         .expect("indexes")
         .iter()
-        .map(|index| (text(&index["IndexName"]), keys(&index["KeySchema"]), text(&index["Projection"]["ProjectionType"])))
+        .map(|index| {
+            let Value::Object(projection) = &index["Projection"] else { panic!("{index}") };
+            let attributes = projection.get("NonKeyAttributes").and_then(Value::as_array).into_iter().flatten().map(text).collect();
+            (text(&index["IndexName"]), keys(&index["KeySchema"]), text(&projection["ProjectionType"]), attributes)
+        })
         .collect();
     indexes.sort_unstable();
-    assert_eq!(indexes, [("lists", vec!["use_case", "at"], "ALL"), ("open", vec!["open", "wake"], "KEYS_ONLY")]);
+    let expected = [
+        ("lists", vec!["list", "at"], "INCLUDE", LISTED.to_vec()),
+        ("open", vec!["open", "wake"], "KEYS_ONLY", vec![]),
+        ("pinned", vec!["pin"], "KEYS_ONLY", vec![]),
+    ];
+    assert_eq!(indexes, expected, "the tests' table, in tests/src/aws/dynamodb.rs, is like the template's");
 
     let redrive: Value = serde_json::from_str(text(&stack["delay_queue"]["RedrivePolicy"])).expect("JSON");
     assert_eq!(redrive, json!({ "deadLetterTargetArn": stack["dead_letters"]["QueueArn"], "maxReceiveCount": 5 }));

@@ -113,6 +113,17 @@ fn messages_stay_hidden_for_six_times_the_targets_timeout() {
 }
 
 #[test]
+fn the_target_gets_batches_and_may_send_to_the_queue_that_invokes_it() {
+    assert_eq!(translated()["Resources"]["Target"]["Properties"]["RecursiveLoop"], "Allow");
+    let sources = resources_of("AWS::Lambda::EventSourceMapping");
+    assert_eq!(sources.len(), 1, "{sources:?}");
+    let source = &sources[0].1["Properties"];
+    assert_eq!((&source["BatchSize"], &source["FunctionResponseTypes"]), (&json!(10), &json!(["ReportBatchItemFailures"])));
+    // With a window, Lambda would wait for more messages while a request is due.
+    assert_eq!(source.get("MaximumBatchingWindowInSeconds"), None);
+}
+
+#[test]
 fn the_stacks_own_rule_does_not_have_the_prefix_of_request_rules() {
     for (name, _) in resources_of("AWS::Events::Rule") {
         let own = properties(name)["Name"].as_str().expect("a name of its own").to_owned();

@@ -4,6 +4,24 @@ use serde_json::{Value, json};
 
 use super::Aws;
 
+/// Attributes in the index `lists` beside the keys.
+pub const LISTED: [&str; 14] = [
+    "use_case",
+    "version",
+    "target",
+    "status",
+    "received_at",
+    "trigger_at",
+    "due_at",
+    "attempts",
+    "finished_at",
+    "reason",
+    "waits_for",
+    "waits_since",
+    "owner",
+    "expires",
+];
+
 impl Aws {
     pub async fn create_table(&self, name: &str) {
         let attribute = |name: &str, kind: &str| json!({ "AttributeName": name, "AttributeType": kind });
@@ -13,13 +31,22 @@ impl Aws {
             "TableName": name,
             "BillingMode": "PAY_PER_REQUEST",
             "AttributeDefinitions": [
-                attribute("pk", "S"), attribute("sk", "S"), attribute("use_case", "S"), attribute("at", "S"),
-                attribute("open", "S"), attribute("wake", "N"),
+                attribute("pk", "S"), attribute("sk", "S"), attribute("list", "S"), attribute("at", "S"),
+                attribute("open", "S"), attribute("wake", "S"), attribute("pin", "S"),
             ],
             "KeySchema": keys("pk", "sk"),
             "GlobalSecondaryIndexes": [
-                { "IndexName": "lists", "KeySchema": keys("use_case", "at"), "Projection": { "ProjectionType": "ALL" } },
+                {
+                    "IndexName": "lists",
+                    "KeySchema": keys("list", "at"),
+                    "Projection": { "ProjectionType": "INCLUDE", "NonKeyAttributes": LISTED },
+                },
                 { "IndexName": "open", "KeySchema": keys("open", "wake"), "Projection": { "ProjectionType": "KEYS_ONLY" } },
+                {
+                    "IndexName": "pinned",
+                    "KeySchema": [{ "AttributeName": "pin", "KeyType": "HASH" }],
+                    "Projection": { "ProjectionType": "KEYS_ONLY" },
+                },
             ],
         });
         self.json("dynamodb", "CreateTable", &table).await;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::messages::is_allowed;
 use super::{Problems, cron_time, is_fifo};
 
 pub fn rule(found: &mut Problems, body: &Value) {
@@ -34,6 +35,8 @@ fn target(found: &mut Problems, place: &str, target: &Value) {
         Some(input) => {
             found.length(&format!("{place}.Input"), input, 8192, "characters");
             found.json(&format!("{place}.Input"), input);
+            // EventBridge accepts any character, and its delivery to a queue fails later.
+            found.unless(input.chars().all(is_allowed), || format!("{place}.Input has characters that SQS does not allow"));
         }
         // Optional on AWS. Postdate needs it: EventBridge's own event, the default, names no request.
         None => found.0.push(format!("{place}.Input is missing")),

@@ -58,6 +58,6 @@ fn identifier(found: &mut Problems, place: &str, value: &Value) {
 }
 
 /// Returns `true` for a character that SQS allows: "#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF".
-fn is_allowed(character: char) -> bool {
+pub fn is_allowed(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }

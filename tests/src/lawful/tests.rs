@@ -66,6 +66,7 @@ fn a_target_needs_an_arn_an_input_a_dead_letter_queue_and_for_some_services_a_ro
     check(put, targets(), "/Targets/0/Input", format!("\"{}\"", "x".repeat(10_240)).into(), "10242 characters");
     check(put, targets(), "/Targets/0/Input", "{".into(), "not JSON");
     check(put, targets(), "/Targets/0/Input", Value::Null, "Input is missing");
+    check(put, targets(), "/Targets/0/Input", "\"\u{FFFE}\"".into(), "characters that SQS does not allow");
     check(put, targets(), "/Targets/0/Arn", "target".into(), "not an ARN");
     check(put, targets(), "/Targets/0/Arn", "arn:aws:states:eu-central-1:500000000001:stateMachine:a".into(), "RoleArn is not an ARN");
     check(put, targets(), "/Targets/0/Arn", "arn:aws:sqs:eu-central-1:500000000001:a.fifo".into(), "MessageGroupId is missing");
@@ -101,7 +102,9 @@ fn a_message_beyond_the_limits_of_queue_topic_or_bus_is_found() {
     check(send, message.clone(), "/DelaySeconds", 901.into(), "0 to 900");
     check(send, message.clone(), "/DelaySeconds", (-1).into(), "0 to 900");
     check(send, message.clone(), "/MessageBody", "x".repeat(1_048_577).into(), "1048577 bytes");
-    check(send, message.clone(), "/MessageBody", "\u{1}".into(), "characters that SQS does not allow");
+    for character in ["\u{1}", "\u{FFFE}", "\u{FFFF}"] {
+        check(send, message.clone(), "/MessageBody", character.into(), "characters that SQS does not allow");
+    }
     check(send, message, "/QueueUrl", format!("{queue}.fifo").into(), "MessageGroupId");
     let publish = json!({ "TopicArn": "arn:aws:sns:eu-central-1:500000000001:notices", "Message": "{}" });
     check(("sns", "Publish"), publish.clone(), "/Subject", "two\nlines".into(), "Subject");

@@ -12,8 +12,9 @@ use postdate_aws::janitor::{Limits, Report, Sweep};
 use postdate_aws::metrics::{self, Service, Unit};
 use serde_json::Value;
 
-/// Most requests, and most rules, that one run examines.
-const REQUESTS: usize = 500;
+/// Requests that the janitor reads at once. It examines as many as it has time for.
+const PAGE: usize = 100;
+/// Most rules that one run examines.
 const RULES: usize = 500;
 /// A run begins nothing new when less than this time is left before the function's deadline.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -29,7 +30,7 @@ async fn main() -> Result<(), Error> {
             let end = SystemTime::UNIX_EPOCH + Duration::from_millis(event.context.deadline);
             let left = end.duration_since(SystemTime::now()).unwrap_or_default();
             let deadline = Instant::now() + left.saturating_sub(MARGIN);
-            let limits = Limits { requests: REQUESTS, rules: RULES, deadline, max_event_age };
+            let limits = Limits { page: PAGE, rules: RULES, deadline, max_event_age };
             let report = Sweep { host: &*firing, limits }.run().await;
             tell(&event.context.request_id, &report);
             Ok::<_, Error>(report)
@@ -39,8 +40,8 @@ async fn main() -> Result<(), Error> {
 }
 
 fn tell(request_id: &str, report: &Report) {
-    let Report { rules, cleaned, not_cleaned, released, rearmed, settled, errors, more } = *report;
-    tracing::info!(request_id, rules, cleaned, not_cleaned, released, rearmed, settled, errors, more, "cleaned up");
+    let Report { rules, cleaned, not_cleaned, released, rearmed, settled, told, ref not_mended, errors, more } = *report;
+    tracing::info!(request_id, rules, cleaned, not_cleaned, released, rearmed, settled, told, ?not_mended, errors, more, "cleaned up");
     #[expect(clippy::cast_precision_loss, reason = "counts of a run")]
     let count = |name, value: usize| (name, value as f64, Unit::Count);
     metrics::emit(
@@ -52,6 +53,11 @@ fn tell(request_id: &str, report: &Report) {
             count("CleanFailed", not_cleaned),
             count("Released", released),
             count("Rearmed", rearmed),
+            count("Errors", errors),
         ],
     );
+    for (&reason, &requests) in not_mended {
+        let (_, requests, _) = count("NotMended", requests);
+        metrics::emit_not_mended(Service::Janitor, reason, requests);
+    }
 }

@@ -2,14 +2,15 @@
 
 #![recursion_limit = "256"]
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
-use postdate_aws::firing::AwsFiring;
+use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
+use postdate_aws::firing::{AwsFiring, reason};
 use postdate_aws::host::Host;
 use postdate_aws::metrics::{self, Service, Unit};
-use postdate_aws::target::{Event, Fired, batch_response};
+use postdate_aws::target::{Event, Fired, QueueMessage, batch_response};
 use postdate_core::envelope::Envelope;
 use postdate_core::fire::FireError;
 use postdate_core::request::Status;
@@ -28,43 +29,51 @@ async fn main() -> Result<(), Error> {
     .await
 }
 
-async fn handle(firing: &Arc<AwsFiring>, event: LambdaEvent<Box<RawValue>>) -> Result<Value, Error> {
+async fn handle(firing: &Arc<AwsFiring>, event: LambdaEvent<Box<RawValue>>) -> Result<Value, Diagnostic> {
     let deadline = deadline(&event.context);
     let request_id = event.context.request_id.clone();
     match Event::parse(&event.payload) {
         Ok(Event::Direct(envelope)) => {
-            let fired = fire(firing, envelope, deadline, request_id).await?;
+            let fired = fire(firing, envelope, deadline, request_id).await;
+            let fired = fired.map_err(|error| failed(reason(&error), &error))?;
             Ok(json!({ "outcome": name(&fired) }))
         }
         Ok(Event::Queue(messages)) => {
-            let mut failed = Vec::new();
             let mut running = tokio::task::JoinSet::new();
-            for message in messages {
-                let (firing, request_id) = (Arc::clone(firing), request_id.clone());
-                running.spawn(async move {
-                    let done = match message.envelope {
+            let mut left = HashMap::new();
+            for QueueMessage { id, envelope } in messages {
+                let (firing, request_id, message_id) = (Arc::clone(firing), request_id.clone(), id.clone());
+                let task = running.spawn(async move {
+                    match envelope {
                         Ok(envelope) => fire(&firing, envelope, deadline, request_id).await.is_ok(),
                         Err(error) => {
-                            tracing::error!(request_id, message_id = message.id, %error, "the message is not an envelope of Postdate");
+                            tracing::error!(request_id, message_id, %error, "the message is not an envelope of Postdate");
                             false
                         }
-                    };
-                    (message.id, done)
+                    }
                 });
+                left.insert(task.id(), id);
             }
-            while let Some(ended) = running.join_next().await {
-                let (id, done) = ended?;
-                if !done {
-                    failed.push(id);
+            while let Some(ended) = running.join_next_with_id().await {
+                match ended {
+                    Ok((task, true)) => drop(left.remove(&task)),
+                    Ok((_, false)) => {}
+                    Err(error) => tracing::error!(request_id, %error, "the delivery of a message panicked"),
                 }
             }
+            // What is left has failed, a message whose task panicked as well. The other messages are done.
+            let failed: Vec<String> = left.into_values().collect();
             Ok(batch_response(&failed))
         }
         Err(error) => {
             tracing::error!(request_id, %error, "the event is not from Postdate");
-            Err(error.into())
+            Err(failed(error.code(), &error))
         }
     }
+}
+
+fn failed(error_type: &str, error: &impl ToString) -> Diagnostic {
+    Diagnostic { error_type: error_type.to_owned(), error_message: error.to_string() }
 }
 
 async fn fire(firing: &AwsFiring, envelope: Envelope, deadline: Instant, request_id: String) -> Result<Fired, FireError> {
@@ -114,6 +123,7 @@ fn name(fired: &Fired) -> &'static str {
         Fired::Deferred(_) => "deferred",
         Fired::Early => "early",
         Fired::Busy => "busy",
+        Fired::Parked => "parked",
         Fired::Ended(_) => "ended",
         Fired::Lost => "claim-lost",
         Fired::Unknown => "unknown",

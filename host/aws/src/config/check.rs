@@ -105,6 +105,11 @@ pub fn egress(value: &str) -> Result<Egress, Expected> {
     value.parse().map_err(|error: postdate_egress::EgressError| Expected { form, detail: Some(error.to_string()) })
 }
 
+/// Returns a number of MiB in bytes.
+pub fn mebibytes(value: &str) -> Result<u64, Expected> {
+    value.parse::<u32>().map(|number| u64::from(number) << 20).map_err(|_| expected("a whole number of MB"))
+}
+
 pub fn files(value: &str) -> Result<Vec<PathBuf>, Expected> {
     let files: Vec<PathBuf> = value.split(',').map(|path| PathBuf::from(path.trim())).collect();
     if files.iter().all(|path| path.is_absolute()) { Ok(files) } else { Err(expected("absolute paths of files, separated by commas")) }

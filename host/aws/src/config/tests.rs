@@ -50,8 +50,10 @@ fn optional_variables_have_the_documented_defaults() {
         base_path: None,
         claims: CallerClaims::default(),
         log: "info".parse().unwrap(),
+        function_memory: None,
     };
     assert_eq!(config, expected);
+    assert_eq!(read(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")]).unwrap().function_memory, Some(512 << 20));
     let all_empty: Vec<(&str, &str)> = [
         "POSTDATE_USE_CASES",
         "POSTDATE_TRUSTED_KEYS",

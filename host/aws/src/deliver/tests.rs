@@ -167,7 +167,12 @@ async fn only_transient_errors_are_retried() {
 }
 
 #[tokio::test]
-async fn a_direct_target_is_not_delivered_by_the_host() {
-    let (result, sent) = run(r#"kind = "sqs", direct = true, arn = "arn:aws:sqs:eu-west-1:123456789012:q""#, 200, &[], "{}").await;
-    assert!(!result.unwrap_err().retry && sent.is_empty());
+async fn a_direct_target_is_delivered_to_if_a_host_can_reach_its_kind() {
+    let direct = r#"kind = "sqs", direct = true, arn = "arn:aws:sqs:eu-west-1:123456789012:q""#;
+    let (result, sent) = run(direct, 200, &[], r#"{"MessageId":"m-1"}"#).await;
+    assert!(result.is_ok() && sent.len() == 1);
+    let stream = r#"kind = "kinesis", direct = true, role = "arn:aws:iam::123456789012:role/postdate-direct-a", arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/s""#;
+    let (result, sent) = run(stream, 200, &[], "{}").await;
+    let failure = result.unwrap_err();
+    assert!(!failure.retry && sent.is_empty() && failure.message.contains("only EventBridge"), "{}", failure.message);
 }

@@ -1,29 +1,33 @@
 //! One run of the janitor: first the overdue requests, then the orphaned rules.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::arm::is_direct;
 use postdate_core::fire::FireError;
-use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{Change, Outcome};
 use postdate_core::ports::{Changed, Changes, Claims, Clock, Deliver, LedgerError, Requests, UseCases};
-use postdate_core::request::{Request, Status};
-use serde_json::json;
+use postdate_core::request::{DELIVERED_TO_BUS, Request, Status};
 
-use crate::firing::Firing;
-use crate::ports::{Backlog, LeftRule, Notify, Timing};
+use crate::firing::{Firing, reason};
+use crate::ports::{Backlog, LeftRule, Notify, Tellings, Timing, Wake};
 
 /// Time after `due_at` in which a rule or a message may still deliver the request. The janitor waits that long.
 const PATIENCE: TimeDelta = TimeDelta::minutes(3);
 /// Margin that is added to the longest age of an event. After both, EventBridge can no longer deliver the event.
 const AFTER_EVENT: TimeDelta = TimeDelta::minutes(5);
+/// Bounds of the time until the janitor looks at a request again that it scheduled again or could not mend: as long as the request is late
+/// already, within these bounds. Until then the request is not in the way of others.
+const AGAIN: (TimeDelta, TimeDelta) = (TimeDelta::minutes(5), TimeDelta::hours(1));
+/// The part of a run's time, in quarters, that is for requests. The rest is for rules, which would otherwise fill the bus.
+const QUARTERS_FOR_REQUESTS: u32 = 3;
 
 /// The bounds of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Most requests that a run examines.
-    pub requests: usize,
+    /// Requests in one page of overdue ones. A run reads page after page.
+    pub page: usize,
     /// Most rules that a run examines.
     pub rules: usize,
     /// A run begins nothing new after this time.
@@ -46,10 +50,47 @@ pub struct Report {
     pub rearmed: usize,
     /// Requests of direct targets that were ended, because their event can no longer be delivered.
     pub settled: usize,
-    /// Requests and rules that could not be examined or repaired.
+    /// Failed requests of which operators were notified late.
+    pub told: usize,
+    /// Requests that could not be mended, by reason. They are looked at again later.
+    pub not_mended: BTreeMap<&'static str, usize>,
+    /// Failures that concern no single request: pages of overdue requests, and rules, that could not be examined.
     pub errors: usize,
     /// The run reached a limit before it was done; the next run continues.
     pub more: bool,
+}
+
+/// The result of a look at an overdue request.
+enum Look {
+    /// The request was changed, which set its wake time.
+    Done,
+    /// Nothing is to be done before this time.
+    Until(DateTime<Utc>),
+}
+
+/// The reason why a request could not be mended.
+#[derive(Debug, thiserror::Error)]
+enum NotMended {
+    #[error(transparent)]
+    Fire(#[from] FireError),
+    #[error("operators could not be notified that the request failed")]
+    NotTold,
+}
+
+impl From<LedgerError> for NotMended {
+    fn from(error: LedgerError) -> Self {
+        Self::Fire(error.into())
+    }
+}
+
+impl NotMended {
+    /// Returns a stable word.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Fire(error) => reason(error),
+            Self::NotTold => "operators-not-notified",
+        }
+    }
 }
 
 /// One run of the janitor over the ports of `host`.
@@ -61,7 +102,7 @@ pub struct Sweep<'a, U, L, S, D, N, C> {
 impl<U, L, S, D, N, C> Sweep<'_, U, L, S, D, N, C>
 where
     U: UseCases,
-    L: Claims + Requests + Changes + Backlog,
+    L: Claims + Requests + Changes + Backlog + Tellings,
     S: Timing,
     D: Deliver,
     N: Notify,
@@ -71,24 +112,9 @@ where
     pub async fn run(&self) -> Report {
         let mut report = Report::default();
         let now = self.host.clock.now();
-        match self.host.ledger.overdue(now - PATIENCE, self.limits.requests).await {
-            Ok(ids) => {
-                report.more |= ids.len() >= self.limits.requests;
-                for id in ids {
-                    if self.is_over() {
-                        report.more = true;
-                        break;
-                    }
-                    if let Err(error) = self.mend(id, now, &mut report).await {
-                        tracing::error!(correlation_id = %id, %error, "cannot repair the overdue request");
-                        report.errors += 1;
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, "cannot list the overdue requests");
-                report.errors += 1;
-            }
+        if let Err(error) = self.mend_all(now, &mut report).await {
+            tracing::error!(%error, "cannot list the overdue requests");
+            report.errors += 1;
         }
         if let Err(error) = self.clean_rules(now, &mut report).await {
             tracing::error!(%error, "cannot clean up the orphaned rules");
@@ -97,18 +123,60 @@ where
         report
     }
 
+    /// Looks at the overdue requests, oldest first, until the time for requests is over.
+    async fn mend_all(&self, now: DateTime<Utc>, report: &mut Report) -> Result<(), LedgerError> {
+        let begun = Instant::now();
+        let end = begun + self.limits.deadline.saturating_duration_since(begun) / 4 * QUARTERS_FOR_REQUESTS;
+        let mut after = None;
+        loop {
+            let page = self.host.ledger.overdue(now - PATIENCE, after, self.limits.page).await?;
+            for wake in &page {
+                if Instant::now() >= end {
+                    report.more = true;
+                    return Ok(());
+                }
+                self.look(*wake, now, report).await;
+            }
+            after = match page.last() {
+                Some(last) if page.len() >= self.limits.page => Some(*last),
+                _ => return Ok(()),
+            };
+        }
+    }
+
+    /// Mends a request, or moves its wake time forward, so that it does not hide the requests behind it.
+    async fn look(&self, wake: Wake, now: DateTime<Utc>, report: &mut Report) {
+        // The index lags behind the table, so the table decides.
+        let (mended, since) = match self.host.ledger.find(wake.id).await {
+            Ok(Some((request, _))) => (self.mend(&request, now, report).await, request.finished_at.unwrap_or(request.due_at)),
+            Ok(None) => return,
+            Err(error) => (Err(error.into()), wake.at),
+        };
+        let until = match mended {
+            Ok(Look::Done) => return,
+            Ok(Look::Until(until)) => until,
+            Err(error) => {
+                tracing::error!(correlation_id = %wake.id, %error, reason = error.reason(), "cannot mend the overdue request");
+                *report.not_mended.entry(error.reason()).or_default() += 1;
+                again(since, now)
+            }
+        };
+        if let Err(error) = self.host.ledger.postpone_wake(wake, until).await {
+            tracing::error!(correlation_id = %wake.id, %error, "cannot move the wake time of the overdue request");
+            report.errors += 1;
+        }
+    }
+
     fn is_over(&self) -> bool {
         Instant::now() >= self.limits.deadline
     }
 
-    async fn mend(&self, id: CorrelationId, now: DateTime<Utc>, report: &mut Report) -> Result<(), FireError> {
-        // The index lags behind the table, so the table decides.
-        let Some((request, _)) = self.host.ledger.find(id).await? else { return Ok(()) };
+    async fn mend(&self, request: &Request, now: DateTime<Utc>, report: &mut Report) -> Result<Look, NotMended> {
         match request.status {
             Status::Running if request.lease_until.is_none_or(|until| until <= now) => {
-                self.host.with(&self.host.aftercare(None)).release(&request, "its lease ran out").await?;
+                self.host.with(&self.host.aftercare(None)).release(request, "its lease ran out").await?;
                 report.released += 1;
-                if let Some((request, _)) = self.host.ledger.find(id).await?
+                if let Some((request, _)) = self.host.ledger.find(request.id).await?
                     && request.status == Status::Scheduled
                 {
                     // A direct request is claimed only by `settle`, after its event was delivered, so it is not delivered again.
@@ -118,18 +186,29 @@ where
                         self.rearm(&request).await?;
                     }
                 }
-                Ok(())
+                Ok(Look::Done)
             }
-            Status::Scheduled if request.due_at <= now - PATIENCE => match self.is_direct(&request).await? {
-                true if now - request.due_at < self.event_age() => Ok(()),
-                true => self.settle(&request, now, report).await.map_err(FireError::from),
-                false => {
-                    self.rearm(&request).await?;
-                    report.rearmed += 1;
-                    Ok(())
+            Status::Running => Ok(Look::Until(request.lease_until.unwrap_or(now))),
+            Status::Scheduled if request.due_at > now - PATIENCE => Ok(Look::Until(request.due_at)),
+            Status::Scheduled if !self.is_direct(request).await? => {
+                self.rearm(request).await?;
+                report.rearmed += 1;
+                Ok(Look::Until(again(request.due_at, now)))
+            }
+            Status::Scheduled if now - request.due_at < self.event_age() => Ok(Look::Until(request.due_at + self.event_age())),
+            Status::Scheduled => {
+                self.settle(request, now, report).await?;
+                Ok(Look::Done)
+            }
+            // The function that recorded the failure could not send all notifications.
+            Status::Failed => match self.host.tell(request).await? {
+                true => {
+                    report.told += 1;
+                    Ok(Look::Done)
                 }
+                false => Err(NotMended::NotTold),
             },
-            _ => Ok(()),
+            Status::Succeeded | Status::Cancelled => Ok(Look::Done),
         }
     }
 
@@ -148,12 +227,11 @@ where
         TimeDelta::from_std(self.limits.max_event_age).unwrap_or(TimeDelta::days(1)) + AFTER_EVENT
     }
 
-    /// Ends a request of a direct target. EventBridge has called the target itself, so its outcome is recorded as unknown.
+    /// Ends a request of a direct target. EventBridge has called the target itself, so the outcome says no more than that.
     async fn settle(&self, request: &Request, now: DateTime<Utc>, report: &mut Report) -> Result<(), LedgerError> {
         let (changed, _) = self.host.ledger.claim(request.id, |request| request.lease, now).await?;
         let Changed::Done(claimed) = changed else { return Ok(()) };
-        let result = json!({ "delivery": "direct", "outcome": "unknown: the rule pointed at the target itself" }).to_string();
-        let outcome = Outcome::Succeeded { result: Some(result), notice: None };
+        let outcome = Outcome::Succeeded { result: Some(DELIVERED_TO_BUS.to_owned()), notice: None };
         self.host.ledger.change(request.id, Change::Finish { claim: claimed.claim(), outcome }, now).await?;
         report.settled += 1;
         Ok(())
@@ -183,7 +261,8 @@ where
                 }
             }
         }
-        if last != cursor {
+        // A run that had no time for a rule keeps its place.
+        if !last.is_empty() && last != cursor {
             self.host.ledger.set_cursor(last).await?;
         }
         Ok(())
@@ -218,4 +297,9 @@ where
             }
         }
     }
+}
+
+/// Returns the time of the next look at a request that has been overdue since `since`.
+fn again(since: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    now + (now - since).clamp(AGAIN.0, AGAIN.1) - PATIENCE
 }

@@ -1,12 +1,16 @@
 use chrono::{DateTime, TimeDelta, Utc};
+use postdate_core::envelope::Envelope;
+use postdate_core::lifecycle::Change;
+use postdate_core::plugin::JobFailure;
 use postdate_core::ports::{Changes, Intake, Requests};
-use postdate_core::request::{Request, Status};
+use postdate_core::request::{NewRequest, Request, Status};
 use postdate_core::testing::{claim, moment, new_request, sample_id};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::fakes::{TestFiring, accepted, deadline, firing};
-use crate::ports::LeftRule;
+use crate::ports::{Backlog, LeftRule};
 
 fn at(seconds: i64) -> DateTime<Utc> {
     moment() + TimeDelta::seconds(seconds)
@@ -14,7 +18,12 @@ fn at(seconds: i64) -> DateTime<Utc> {
 
 async fn sweep(host: &TestFiring, seconds: i64) -> Report {
     host.set_clock(seconds);
-    let limits = Limits { requests: 100, rules: 2, deadline: deadline(), max_event_age: Duration::from_hours(1) };
+    sweep_until(host, seconds, deadline()).await
+}
+
+async fn sweep_until(host: &TestFiring, seconds: i64, deadline: Instant) -> Report {
+    host.set_clock(seconds);
+    let limits = Limits { page: 2, rules: 2, deadline, max_event_age: Duration::from_hours(1) };
     Sweep { host, limits }.run().await
 }
 
@@ -29,13 +38,79 @@ async fn an_overdue_request_that_never_fired_is_scheduled_again() {
     assert_eq!(sweep(&host, 61).await, Report::default(), "the rule's event may still arrive");
     assert_eq!(sweep(&host, 60 + 200).await, Report { rearmed: 1, ..Report::default() });
     assert_eq!(host.timing(), ["schedule here at 60"]);
+    assert_eq!(sweep(&host, 60 + 300).await, Report::default(), "the host has five minutes to fire it");
+    assert_eq!(sweep(&host, 60 + 600).await, Report { rearmed: 1, ..Report::default() });
+}
+
+/// Stores a request to the target `lost`, whose host is gone.
+async fn lost(host: &TestFiring, id: u64) {
+    let new = new_request(sample_id(id), "orders", at(0));
+    let request = Request { target: "lost".to_owned(), ..new.request.clone() };
+    host.ledger.memory.insert(NewRequest { request, ..new }).await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_that_cannot_be_mended_hide_no_other_and_wait_longer_each_time() {
+    let host = firing(Ok(None));
+    for id in 10..15 {
+        lost(&host, id).await;
+    }
+    accepted(&host).await;
+    let all = Report { not_mended: BTreeMap::from([("scheduler-failed", 5)]), ..Report::default() };
+    assert_eq!(sweep(&host, 300).await, Report { rearmed: 1, ..all.clone() }, "every page of two is read");
+    let mut seen = Vec::new();
+    for minute in 6..=200 {
+        let report = sweep(&host, minute * 60).await;
+        if !report.not_mended.is_empty() {
+            assert_eq!(report.not_mended, all.not_mended);
+            seen.push(minute);
+        }
+    }
+    assert_eq!(seen, [11, 23, 47, 95, 156], "as long as it is late already, up to an hour");
+}
+
+#[tokio::test]
+async fn a_run_without_time_examines_nothing_and_keeps_its_place() {
+    let host = firing(Ok(None));
+    lost(&host, 10).await;
+    *host.scheduler.rules.lock().unwrap() = ["a", "b", "c"].map(|name| rule(name, 1, 60)).to_vec();
+    host.ledger.set_cursor("b").await.unwrap();
+    let report = sweep_until(&host, 300, Instant::now()).await;
+    assert_eq!(report, Report { rules: 3, more: true, ..Report::default() });
+    assert_eq!(host.ledger.cursor().await.unwrap(), "b");
+}
+
+#[tokio::test]
+async fn operators_are_notified_of_a_failure_that_its_host_could_not_tell() {
+    let host = firing(Err(JobFailure { message: "no stock".to_owned(), retry: false, retry_after: None }));
+    let envelope = accepted(&host).await;
+    *host.notifier.fails_letters.lock().unwrap() = true;
+    assert_eq!(host.fire_at(&envelope, 60).await, "ran: failed");
+    assert_eq!(host.notifier.take(), ["topic: orders failed"]);
+    let report = sweep(&host, 300).await;
+    assert_eq!(report.not_mended, BTreeMap::from([("operators-not-notified", 1)]));
+    *host.notifier.fails_letters.lock().unwrap() = false;
+    assert_eq!(sweep(&host, 900).await.told, 1);
+    assert_eq!(host.notifier.take(), ["letter: attempt 2"], "the topic was notified before");
+    assert_eq!(sweep(&host, 9000).await.told, 0);
+}
+
+#[tokio::test]
+async fn a_running_request_is_looked_at_when_its_lease_ends() {
+    let host = firing(Ok(None));
+    accepted(&host).await;
+    let claim = Change::Claim { lease: Duration::from_secs(3600) };
+    host.ledger.memory.change(sample_id(1), claim, at(60)).await.unwrap();
+    assert_eq!(sweep(&host, 600).await, Report::default());
+    assert!(host.ledger.overdue(at(600), None, 1).await.unwrap().is_empty(), "it is not in the way until then");
+    assert_eq!(sweep(&host, 60 + 3600 + 181).await.released, 1);
 }
 
 #[tokio::test]
 async fn a_request_whose_lease_ran_out_is_released_and_scheduled_again() {
     let host = firing(Ok(None));
     accepted(&host).await;
-    host.ledger.0.change(sample_id(1), claim(), at(60)).await.unwrap();
+    host.ledger.memory.change(sample_id(1), claim(), at(60)).await.unwrap();
     assert_eq!(sweep(&host, 60 + 3600).await, Report { released: 1, ..Report::default() });
     assert_eq!((host.status().await, host.timing()), (Status::Scheduled, vec!["schedule here at 3660".to_owned()]));
 }
@@ -44,7 +119,7 @@ async fn a_request_whose_lease_ran_out_is_released_and_scheduled_again() {
 async fn direct(host: &TestFiring) {
     let new = new_request(sample_id(1), "orders", at(60));
     let request = Request { target: "away".to_owned(), ..new.request.clone() };
-    host.ledger.0.insert(postdate_core::request::NewRequest { request, ..new }).await.unwrap();
+    host.ledger.memory.insert(NewRequest { request, ..new }).await.unwrap();
 }
 
 #[tokio::test]
@@ -53,16 +128,20 @@ async fn a_direct_request_ends_when_its_event_can_no_longer_come() {
     direct(&host).await;
     assert_eq!(sweep(&host, 600).await, Report::default());
     assert_eq!(sweep(&host, 2 * 3600).await, Report { settled: 1, ..Report::default() });
-    let (request, _) = host.ledger.find(sample_id(1)).await.unwrap().unwrap();
+    let request = host.ledger.find(sample_id(1)).await.unwrap().unwrap().0;
     assert_eq!(request.status, Status::Succeeded);
-    assert!(request.result.unwrap().contains("unknown"), "no host saw the outcome");
+    assert!(request.result.as_ref().unwrap().contains("delivered-to-bus"), "no host saw the outcome");
+    // A letter shows that EventBridge did not deliver.
+    let letter = Envelope { redrive: true, ..Envelope::of(&Request { attempts: 0, ..request.clone() }, None) };
+    assert_eq!(host.fire_at(&letter, 3 * 3600).await, "ran: succeeded");
+    assert_eq!(host.deliver.delivered().len(), 1);
 }
 
 #[tokio::test]
 async fn a_direct_request_whose_settling_was_cut_off_is_settled_and_not_delivered_again() {
     let host = firing(Ok(None));
     direct(&host).await;
-    host.ledger.0.change(sample_id(1), claim(), at(2 * 3600)).await.unwrap();
+    host.ledger.memory.change(sample_id(1), claim(), at(2 * 3600)).await.unwrap();
     assert_eq!(sweep(&host, 3 * 3600).await, Report { released: 1, settled: 1, ..Report::default() });
     assert_eq!((host.status().await, host.timing()), (Status::Succeeded, Vec::<String>::new()));
 }
@@ -94,6 +173,6 @@ async fn only_orphaned_rules_are_deleted() {
     assert_eq!(cleaned, 2);
     let left: Vec<LeftRule> = host.scheduler.rules.lock().unwrap().clone();
     assert_eq!(left, [foreign, unreadable, needed, rule("stuck", 7, -300)]);
-    let log = host.notifier.1.lock().unwrap().clone();
+    let log = host.notifier.take();
     assert!(log.contains(&"not cleaned stuck: the scheduler failed: access denied".to_owned()), "{log:?}");
 }

@@ -1,4 +1,5 @@
-//! Items of the table. `pk` and `sk` are the keys; times are milliseconds since 1970.
+//! Items of the table. `pk` and `sk` are the keys; times are milliseconds since 1970. Absent attributes have their default, since
+//! DynamoDB counts names and values, in steps of 1 KB, at each write.
 
 use std::time::Duration;
 
@@ -6,27 +7,27 @@ use chrono::{DateTime, Utc};
 use postdate_core::cut::cut;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle;
+use postdate_core::pin::{PIN_SHARDS, pin};
 use postdate_core::ports::LedgerError;
-use postdate_core::request::{Cursor, Event, HistoryEntry, NewRequest, Request, Status, Waiting};
+use postdate_core::request::{Event, HistoryEntry, LISTED_FAILURE_BYTES, NewRequest, Request, Status, Waiting};
 use serde::{Deserialize, Serialize};
 
-/// Sort keys of a request's items; the partition key is its id.
-pub const HEAD: &str = "request";
-pub const BODY: &str = "body";
-/// Sort key of the item of an idempotency key.
-pub const KEY: &str = "key";
+use super::keys::{HEAD, Layout, class, list_partition, place};
+use crate::ports::Told;
 
 /// Most lines of history in a head. The first line and the newest ones are kept.
 const MAX_LINES: usize = 300;
 /// Longest detail of a line, in bytes. The head has the full text of the failure.
 const MAX_DETAIL: usize = 1_000;
-/// Partitions of the index `open`, between which its writes are spread.
-pub const SHARDS: [&str; 4] = ["0", "1", "2", "3"];
+/// Largest body in the head, in bytes. A larger one is an item of its own, since each change writes the head.
+pub const MAX_INLINE_BODY: usize = 8 << 10;
+/// Time for which the items of a body and of a key outlive the expected expiry of their request, in seconds: 30 days. A change that
+/// comes later moves their end; without the margin, the end of every request would write them.
+const MARGIN: i64 = 30 * 24 * 3600;
 
 /// A request as an item.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 pub struct Head {
     pub pk: String,
     pub sk: String,
@@ -40,12 +41,18 @@ pub struct Head {
     status: String,
     received_at: i64,
     trigger_at: i64,
-    first_trigger_at: i64,
-    due_at: i64,
+    /// `None` if it equals `trigger_at`, as the next one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_trigger_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_at: Option<i64>,
+    #[serde(skip_serializing_if = "is_zero")]
     attempts: u32,
     #[serde(skip_serializing_if = "is_zero")]
     deferrals: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     failures: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     interruptions: u32,
     lease_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +61,10 @@ pub struct Head {
     finished_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<String>,
+    /// The failure as lists show it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The whole failure, if lists show only its beginning.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,20 +77,41 @@ pub struct Head {
     owner: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice_of: Option<String>,
+    /// `None` also after the item of the key has expired or has gone to another request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
     history: Vec<Line>,
-    /// Sort key in lists; `None` for a notice, which is not listed.
+    /// The accepted body, up to [`MAX_INLINE_BODY`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The expiry time of the body's and of the key's item, if there is one, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<i64>,
+    /// Partition and sort key in the index `lists`; `None` for a notice, which is not listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<String>,
-    /// While the request is scheduled or running: its partition of the index `open`, and the time from which the janitor finds it.
+    /// Partition and sort key in the index `open`, for a request that is scheduled or running, or of whose failure operators are not
+    /// notified: when the janitor looks at it.
     #[serde(skip_serializing_if = "Option::is_none")]
     open: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    wake: Option<i64>,
-    /// After the end: the time when DynamoDB may delete the item, in seconds since 1970.
+    wake: Option<String>,
+    /// After a failure: the notifications that were sent, while one is missing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    told_topic: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    told_letter: bool,
+    /// Partition in the index `pinned`, for a request that may still run or be retried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pin: Option<String>,
+    /// After the end: the time when the request is gone and DynamoDB may delete the item, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
+    /// True for an item that stands for no request: it keeps out the late insert of a request whose client was told an error.
+    #[serde(skip_serializing)]
+    pub barred: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -94,37 +126,55 @@ struct Line {
     by: Option<String>,
 }
 
-pub fn key_pk(use_case: &str, key: &str) -> String {
-    format!("key#{use_case}#{key}")
+/// Returns the time when a request in this state is gone, in seconds since 1970: after its end, or if it ended at its next event.
+fn end_of(request: &Request, retention: Duration) -> i64 {
+    let last = request.finished_at.or(request.lease_until).unwrap_or(request.due_at);
+    last.timestamp().saturating_add(i64::try_from(retention.as_secs()).unwrap_or(i64::MAX))
 }
 
-/// Returns the sort key in lists, which orders by time, then id.
-pub fn list_key(cursor: Cursor) -> String {
-    format!("{}{}", time_part(cursor.trigger_at), cursor.id)
-}
-
-pub fn time_part(at: DateTime<Utc>) -> String {
-    format!("{:015}#", at.timestamp_millis().max(0))
+/// How the ledger writes heads.
+#[derive(Debug, Clone, Copy)]
+pub struct Writing {
+    pub layout: Layout,
+    /// Time for which a request is kept after its end.
+    pub retention: Duration,
 }
 
 impl Head {
-    pub fn of_new(new: &NewRequest, write: &str) -> Self {
+    /// Returns the head of a new request, and its body if it is too large for the head.
+    pub fn of_new(new: NewRequest, write: &str, writing: Writing) -> (Self, Option<String>) {
         let line = lifecycle::Line::Add(lifecycle::accepted(&new.request));
-        let mut head = Self::default().after(&new.request, line, write, Duration::ZERO);
-        head.idempotency_key.clone_from(&new.idempotency_key);
-        head
+        let mut head = Self::default().after(&new.request, line, write, writing);
+        head.idempotency_key = new.idempotency_key;
+        let (inline, apart) = if new.body.len() > MAX_INLINE_BODY { (None, Some(new.body)) } else { (Some(new.body), None) };
+        head.body = inline;
+        if apart.is_some() || head.idempotency_key.is_some() {
+            head.beside = Some(end_of(&new.request, writing.retention).saturating_add(MARGIN));
+        }
+        (head, apart)
     }
 
     /// Returns the head after a change.
-    pub fn after(&self, request: &Request, line: lifecycle::Line, write: &str, retention: Duration) -> Self {
+    pub fn after(&self, request: &Request, line: lifecycle::Line, write: &str, writing: Writing) -> Self {
         let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
-        let open = matches!(request.status, Status::Scheduled | Status::Running);
-        let wake = if request.status == Status::Running { request.lease_until } else { Some(request.due_at) };
+        let other_time = |at: DateTime<Utc>| (at != request.trigger_at).then(|| at.timestamp_millis());
+        let listed = request.notice_of.is_none();
+        // A failed request is open until operators are notified, and pinned, since it may be retried.
+        let open = !request.status.is_end() || request.status == Status::Failed;
+        let due = place(request.finished_at.unwrap_or(request.due_at), request.id);
+        let wake = match request.lease_until {
+            // A claim leaves the index as it is, unless the janitor would find the request long after its lease.
+            Some(until) => self.wake.clone().unwrap_or(due).min(place(until, request.id)),
+            None => due,
+        };
         let mut history = self.history.clone();
         line.write(&mut history, |entry| Line::of(&entry));
         if history.len() > MAX_LINES {
             history.remove(1);
         }
+        let reason = request.failure.clone().map(|text| cut(text, LISTED_FAILURE_BYTES));
+        let shard = |count| request.id.shard(count);
+        let end = end_of(request, writing.retention);
         Self {
             pk: request.id.to_string(),
             sk: HEAD.to_owned(),
@@ -136,8 +186,8 @@ impl Head {
             status: request.status.to_string(),
             received_at: request.received_at.timestamp_millis(),
             trigger_at: request.trigger_at.timestamp_millis(),
-            first_trigger_at: request.first_trigger_at.timestamp_millis(),
-            due_at: request.due_at.timestamp_millis(),
+            first_trigger_at: other_time(request.first_trigger_at),
+            due_at: other_time(request.due_at),
             attempts: request.attempts,
             deferrals: request.deferrals,
             failures: request.failures,
@@ -146,7 +196,8 @@ impl Head {
             lease_until: millis(request.lease_until),
             finished_at: millis(request.finished_at),
             result: request.result.clone(),
-            failure: request.failure.clone(),
+            failure: request.failure.clone().filter(|_| reason != request.failure),
+            reason,
             waits_for: request.waiting.as_ref().map(|waiting| waiting.on.clone()),
             waits_since: request.waiting.as_ref().map(|waiting| waiting.since.timestamp_millis()),
             idempotency_hash: request.idempotency_hash.clone(),
@@ -154,11 +205,34 @@ impl Head {
             notice_of: request.notice_of.map(|id| id.to_string()),
             idempotency_key: self.idempotency_key.clone(),
             history,
-            at: request.notice_of.is_none().then(|| list_key(Cursor { trigger_at: request.trigger_at, id: request.id })),
-            open: open.then(|| shard(request.id).to_owned()),
-            wake: millis(wake.filter(|_| open)),
-            expires: request.finished_at.map(|at| at.timestamp().saturating_add(i64::try_from(retention.as_secs()).unwrap_or(i64::MAX))),
+            body: self.body.clone(),
+            beside: self.beside.map(|beside| if end > beside { end.saturating_add(MARGIN) } else { beside }),
+            list: listed.then(|| list_partition(&request.use_case, class(request.status), shard(writing.layout.lists))),
+            at: listed.then(|| place(request.trigger_at, request.id)),
+            open: open.then(|| shard(writing.layout.open).to_string()),
+            wake: open.then_some(wake),
+            told_topic: false,
+            told_letter: false,
+            pin: open.then(|| pin(&request.use_case, &request.version, shard(PIN_SHARDS))),
+            expires: request.finished_at.map(|_| end),
+            barred: false,
         }
+    }
+
+    /// Returns whether the item stands for a request at this time. DynamoDB deletes expired items some days late.
+    pub fn is_there(&self, now: DateTime<Utc>) -> bool {
+        !self.barred && self.expires.is_none_or(|expires| expires > now.timestamp())
+    }
+
+    /// Returns the notifications that were sent of the request's failure.
+    pub fn told(&self) -> Told {
+        let untold = self.status == Status::Failed.as_str() && self.wake.is_some();
+        if untold { Told { topic: self.told_topic, letter: self.told_letter } } else { Told::ALL }
+    }
+
+    /// Returns whether the body is an item of its own.
+    pub fn has_body_apart(&self) -> bool {
+        self.body.is_none()
     }
 
     pub fn id(&self) -> Result<CorrelationId, LedgerError> {
@@ -180,8 +254,8 @@ impl Head {
             status: self.status.parse().map_err(|()| self.broken("status"))?,
             received_at: time(self.received_at, "received_at")?,
             trigger_at: time(self.trigger_at, "trigger_at")?,
-            first_trigger_at: time(self.first_trigger_at, "first_trigger_at")?,
-            due_at: time(self.due_at, "due_at")?,
+            first_trigger_at: time(self.first_trigger_at.unwrap_or(self.trigger_at), "first_trigger_at")?,
+            due_at: time(self.due_at.unwrap_or(self.trigger_at), "due_at")?,
             attempts: self.attempts,
             deferrals: self.deferrals,
             failures: self.failures,
@@ -190,7 +264,7 @@ impl Head {
             lease_until: maybe(self.lease_until, "lease_until")?,
             finished_at: maybe(self.finished_at, "finished_at")?,
             result: self.result.clone(),
-            failure: self.failure.clone(),
+            failure: self.failure.clone().or_else(|| self.reason.clone()),
             waiting: match (&self.waits_for, maybe(self.waits_since, "waits_since")?) {
                 (Some(on), Some(since)) => Some(Waiting { on: on.clone(), since }),
                 _ => None,
@@ -239,9 +313,4 @@ impl Line {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
-}
-
-fn shard(id: CorrelationId) -> &'static str {
-    let last = id.to_string().bytes().last().unwrap_or_default();
-    SHARDS[usize::from(last) % SHARDS.len()]
 }

@@ -1,110 +1,84 @@
-//! Lists, the registry of use cases, and the janitor's queries.
+//! Lists, and the registry of use cases.
 
-use std::collections::HashMap;
-
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use chrono::{DateTime, Utc};
-use postdate_core::id::CorrelationId;
+use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::ports::LedgerError;
-use postdate_core::request::{Page, Query, Request};
+use postdate_core::request::{Cursor, Page, Query, Request, Status};
 
-use super::item::{SHARDS, list_key, time_part};
-use super::store::{Item, key, read};
-use super::{DynamoLedger, failed};
-use crate::ports::Backlog;
+use super::lanes::{Lanes, Merged};
+use super::store::{key, number, read};
+use super::{DynamoLedger, failed, keys};
 
 const REGISTRY: &str = "use-cases";
-const JANITOR: &str = "janitor";
-/// Attributes of a head that a list shows. The others may have 380 KB: the result, the history.
-const LISTED: [&str; 18] = [
-    "pk",
-    "use_case",
-    "version",
-    "target",
-    "status",
-    "received_at",
-    "trigger_at",
-    "first_trigger_at",
-    "due_at",
-    "attempts",
-    "lease_ms",
-    "lease_until",
-    "finished_at",
-    "failure",
-    "waits_for",
-    "waits_since",
-    "notice_of",
-    "owner",
-];
-/// Rows that one query reads. A page may take several queries.
-const ROWS_PER_QUERY: i32 = 200;
 
 impl DynamoLedger {
+    /// Reads one page from the partitions of the query's use cases and classes. A page ends early, with a cursor, where it has read
+    /// `rows_per_page` requests, most of which its filters dropped.
     pub(super) async fn list_page(&self, query: &Query) -> Result<Page, LedgerError> {
         let mut names = match &query.use_case {
             Some(name) => vec![name.clone()],
             None => self.registered().await?,
         };
         names.retain(|name| query.within.as_ref().is_none_or(|within| within.contains(name)));
-        let mut requests = Vec::new();
-        for name in names {
-            requests.extend(self.list_one(&name, query).await?);
-            requests.sort_by_key(Request::place);
-            // Keep one more than the page holds, to know whether there is a next page.
-            requests.truncate(query.limit + 1);
+        let Some((low, high)) = self.window(query) else { return Ok(Page::default()) };
+        let call = self.list_call(query, low, high);
+        let classes = keys::CLASSES.into_iter().filter(|class| query.status.is_none_or(|status| keys::class(status) == *class));
+        let mut calls = Vec::new();
+        for class in classes {
+            for name in &names {
+                let partitions = (0..self.writing.layout.lists).map(|shard| keys::list_partition(name, class, shard));
+                calls.extend(partitions.map(|name| call.clone().expression_attribute_values(":list", AttributeValue::S(name))));
+            }
         }
-        let more = requests.len() > query.limit;
-        requests.truncate(query.limit);
-        let next = requests.last().filter(|_| more).map(Request::place);
+        // One more than the page holds shows whether there is a next page.
+        let Merged { items, cut } = Lanes::new(calls, "at", query.limit + 1).first(query.limit + 1, self.rows_per_page).await?;
+        let requests: Result<Vec<Request>, LedgerError> = items.into_iter().map(|item| Ok(read(item)?.request()?.listed())).collect();
+        let mut requests = requests?;
+        if requests.len() > query.limit {
+            requests.truncate(query.limit);
+            let next = requests.last().map(Request::place);
+            return Ok(Page { requests, next });
+        }
+        let next = cut.as_deref().and_then(keys::parse_place).map(|(trigger_at, id)| Cursor { trigger_at, id });
         Ok(Page { requests, next })
     }
 
-    /// Returns up to one request more than the limit; the extra one shows that there is a next page.
-    async fn list_one(&self, use_case: &str, query: &Query) -> Result<Vec<Request>, LedgerError> {
-        let from = query.from.map(time_part).unwrap_or_default();
+    /// Returns the bounds of the sort keys, or `None` if no request is between them.
+    fn window(&self, query: &Query) -> Option<(String, String)> {
+        let from = query.from.map(keys::time_part).unwrap_or_default();
         // With a space appended, the key sorts just after the cursor.
-        let after = query.after.map(|after| format!("{} ", list_key(after))).unwrap_or_default();
+        let after = query.after.map(|after| format!("{} ", keys::place(after.trigger_at, after.id))).unwrap_or_default();
         // Without the separator, the key sorts before every request at that time.
-        let to = query.to.map_or_else(|| "~".to_owned(), |to| time_part(to).trim_end_matches('#').to_owned());
+        let before = |at: DateTime<Utc>| keys::time_part(at).trim_end_matches('#').to_owned();
+        // A request that runs was due.
+        let due = (query.status == Some(Status::Running)).then(|| (self.now)() + TimeDelta::seconds(1));
+        let high = query.to.into_iter().chain(due).min().map_or_else(|| "~".to_owned(), before);
         let low = from.max(after).max("0".to_owned());
-        if low > to {
-            return Ok(Vec::new());
-        }
-        let mut values = HashMap::from([value(":use_case", use_case), value(":low", &low), value(":high", &to)]);
-        let mut call = self.client.query().table_name(&*self.table).index_name("lists").limit(ROWS_PER_QUERY);
-        call = call.key_condition_expression("use_case = :use_case AND #at BETWEEN :low AND :high").expression_attribute_names("#at", "at");
-        let mut shown = Vec::new();
-        for attribute in LISTED {
-            call = call.expression_attribute_names(format!("#{attribute}"), attribute);
-            shown.push(format!("#{attribute}"));
-        }
-        call = call.projection_expression(shown.join(", "));
-        let mut filters = Vec::new();
-        if let Some(status) = query.status {
+        (low <= high).then_some((low, high))
+    }
+
+    /// Returns the query of one partition, which it lacks. The index has the attributes that a list shows, and no others.
+    fn list_call(&self, query: &Query, low: String, high: String) -> QueryFluentBuilder {
+        let call = self.client.query().table_name(&*self.table).index_name("lists");
+        let call = call.key_condition_expression("#list = :list AND #at BETWEEN :low AND :high");
+        let call = call.expression_attribute_names("#list", "list").expression_attribute_names("#at", "at");
+        let call = call.expression_attribute_values(":low", AttributeValue::S(low));
+        let mut call = call.expression_attribute_values(":high", AttributeValue::S(high));
+        let mut filters = vec!["(attribute_not_exists(expires) OR expires > :now)"];
+        call = call.expression_attribute_values(":now", number((self.now)().timestamp()));
+        // The other classes have one status each.
+        if let Some(status) = query.status.filter(|status| keys::class(*status) == keys::OPEN) {
             filters.push("#status = :status");
-            values.extend([value(":status", status.as_str())]);
+            call = call.expression_attribute_names("#status", "status");
+            call = call.expression_attribute_values(":status", AttributeValue::S(status.as_str().to_owned()));
         }
         if let Some(owner) = &query.owner {
             filters.push("#owner = :owner");
-            values.extend([value(":owner", owner)]);
+            call = call.expression_attribute_names("#owner", "owner");
+            call = call.expression_attribute_values(":owner", AttributeValue::S(owner.clone()));
         }
-        if !filters.is_empty() {
-            call = call.filter_expression(filters.join(" AND "));
-        }
-        call = call.set_expression_attribute_values(Some(values));
-        let mut found = Vec::new();
-        let mut start: Option<Item> = None;
-        loop {
-            let answer = call.clone().set_exclusive_start_key(start).send().await.map_err(|error| failed(&error))?;
-            for item in answer.items.unwrap_or_default() {
-                found.push(read(item)?.request()?.listed());
-            }
-            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
-            if found.len() > query.limit || start.is_none() {
-                found.truncate(query.limit + 1);
-                return Ok(found);
-            }
-        }
+        call.filter_expression(filters.join(" AND "))
     }
 
     /// Returns the use cases that have requests in the ledger.
@@ -127,39 +101,4 @@ impl DynamoLedger {
         self.memory().use_cases.insert(use_case.to_owned());
         Ok(())
     }
-}
-
-impl Backlog for DynamoLedger {
-    async fn overdue(&self, before: DateTime<Utc>, limit: usize) -> Result<Vec<CorrelationId>, LedgerError> {
-        let mut found: Vec<(i64, CorrelationId)> = Vec::new();
-        for shard in SHARDS {
-            let call = self.client.query().table_name(&*self.table).index_name("open").limit(i32::try_from(limit).unwrap_or(i32::MAX));
-            let call = call.key_condition_expression("#open = :open AND wake < :before").expression_attribute_names("#open", "open");
-            let call = call.expression_attribute_values(":open", AttributeValue::S(shard.to_owned()));
-            let call = call.expression_attribute_values(":before", AttributeValue::N(before.timestamp_millis().to_string()));
-            for item in call.send().await.map_err(|error| failed(&error))?.items.unwrap_or_default() {
-                let id = item.get("pk").and_then(|pk| pk.as_s().ok()).and_then(|pk| pk.parse().ok());
-                let wake = item.get("wake").and_then(|wake| wake.as_n().ok()).and_then(|wake| wake.parse().ok());
-                found.extend(wake.zip(id));
-            }
-        }
-        found.sort_unstable();
-        Ok(found.into_iter().take(limit).map(|(_, id)| id).collect())
-    }
-
-    async fn cursor(&self) -> Result<String, LedgerError> {
-        let item = self.get(JANITOR, JANITOR).await?.unwrap_or_default();
-        Ok(item.get("cursor").and_then(|cursor| cursor.as_s().ok()).cloned().unwrap_or_default())
-    }
-
-    async fn set_cursor(&self, cursor: &str) -> Result<(), LedgerError> {
-        let mut item = key(JANITOR, JANITOR);
-        item.extend([value("cursor", cursor)]);
-        self.client.put_item().table_name(&*self.table).set_item(Some(item)).send().await.map_err(|error| failed(&error))?;
-        Ok(())
-    }
-}
-
-fn value(name: &str, value: &str) -> (String, AttributeValue) {
-    (name.to_owned(), AttributeValue::S(value.to_owned()))
 }

@@ -2,33 +2,44 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 use postdate_core::id::CorrelationId;
-use postdate_core::lifecycle::{Applied, Change};
 use postdate_core::ports::LedgerError;
-use postdate_core::request::NewRequest;
 
-use super::item::{self, Head};
-use super::{DynamoLedger, failed};
+use super::item::Head;
+use super::{DynamoLedger, failed, keys};
 
 pub type Item = HashMap<String, AttributeValue>;
 
-/// The result of storing a change.
-pub enum Stored {
-    Done(Box<Head>),
-    /// Another change came first.
-    Stale,
-    /// The change was an abort, and the request has been acknowledged.
-    Acknowledged,
+/// One item of a write.
+pub struct Write {
+    pub action: Action,
+    /// Condition on the stored item; empty for none.
+    pub condition: &'static str,
+    /// Values of the condition and of the update.
+    pub values: Vec<(&'static str, AttributeValue)>,
 }
 
-/// One `TransactWriteItems`.
-enum Transaction {
+pub enum Action {
+    Put(Item),
+    /// Key, update expression.
+    Update(Item, &'static str),
+    Delete(Item),
+    Check(Item),
+}
+
+/// The result of a write.
+pub enum Written {
     Done,
-    /// For each item: the error code, `None` if its condition held; and the stored item, if it was requested.
-    Cancelled(Vec<(Option<String>, Option<Item>)>),
+    /// Nothing was written. For each item of the write: `None` if its condition held, else the stored item.
+    Refused(Vec<Option<Item>>),
+    /// Nothing was written, because of another write at the same time.
+    Conflict,
 }
 
 impl DynamoLedger {
@@ -37,172 +48,143 @@ impl DynamoLedger {
         Ok(call.send().await.map_err(|error| failed(&error))?.item)
     }
 
+    /// Returns the head of a request, unless it has expired.
     pub(super) async fn read_head(&self, id: CorrelationId) -> Result<Option<Head>, LedgerError> {
-        self.get(&id.to_string(), item::HEAD).await?.map(read).transpose()
+        let head = self.get(&id.to_string(), keys::HEAD).await?.map(read).transpose()?;
+        Ok(head.filter(|head| head.is_there((self.now)())))
     }
 
     /// Reads head and body in one call.
-    pub(super) async fn read_whole(&self, id: CorrelationId) -> Result<(Option<Head>, Option<String>), LedgerError> {
+    pub(super) async fn read_whole(&self, id: CorrelationId) -> Result<Option<(Head, Option<String>)>, LedgerError> {
         let call = self.client.query().table_name(&*self.table).consistent_read(true).key_condition_expression("pk = :pk");
         let call = call.expression_attribute_values(":pk", AttributeValue::S(id.to_string()));
-        let (mut head, mut body) = (None, None);
+        let (mut head, mut apart) = (None, None);
         for mut item in call.send().await.map_err(|error| failed(&error))?.items.unwrap_or_default() {
             match item.get("sk").and_then(|sk| sk.as_s().ok()).map(String::as_str) {
-                Some(item::HEAD) => head = Some(read(item)?),
-                Some(item::BODY) => body = item.remove(item::BODY).and_then(|body| body.as_s().ok().cloned()),
+                Some(keys::HEAD) => head = Some(read(item)?),
+                Some(keys::BODY) => apart = item.remove(keys::BODY).and_then(|body| body.as_s().ok().cloned()),
                 _ => {}
             }
         }
-        Ok((head, body))
+        let head: Option<Head> = head.filter(|head: &Head| head.is_there((self.now)()));
+        Ok(head.map(|head| {
+            let body = head.body.clone().or(apart);
+            (head, body)
+        }))
     }
 
-    /// Stores a request with its body and its key. Returns false if one of them exists.
-    pub(super) async fn put_new(&self, new: &NewRequest) -> Result<bool, LedgerError> {
-        let mut items = self.new_items(new)?;
-        if let Some(key) = &new.idempotency_key {
-            let pk = item::key_pk(&new.request.use_case, key);
-            let item = HashMap::from([text("pk", &pk), text("sk", item::KEY), text("id", &new.request.id.to_string())]);
-            items.push(put(self.put_absent(item)?));
+    /// Writes the items, all or none: by one call that costs half as much if there is one item to put, else by a transaction.
+    pub(super) async fn write(&self, mut writes: Vec<Write>) -> Result<Written, LedgerError> {
+        match writes.pop() {
+            Some(Write { action: Action::Put(item), condition, values }) if writes.is_empty() => self.put(item, condition, values).await,
+            last => {
+                writes.extend(last);
+                let items: Result<Vec<_>, BuildError> = writes.into_iter().map(|write| self.transacted(write)).collect();
+                self.transact(items.map_err(|error| LedgerError::Failed(error.to_string()))?).await
+            }
         }
-        Ok(matches!(self.transact(items).await?, Transaction::Done))
     }
 
-    fn new_items(&self, new: &NewRequest) -> Result<Vec<TransactWriteItem>, LedgerError> {
-        let head = Head::of_new(new, &token());
-        let body = HashMap::from([text("pk", &head.pk), text("sk", item::BODY), text(item::BODY, &new.body)]);
-        Ok(vec![put(self.put_absent(write(&head)?)?), put(self.put_absent(body)?)])
-    }
-
-    fn put_absent(&self, item: Item) -> Result<Put, LedgerError> {
-        let put = Put::builder().table_name(&*self.table).set_item(Some(item)).condition_expression("attribute_not_exists(pk)");
-        put.build().map_err(|error| LedgerError::Failed(error.to_string()))
-    }
-
-    /// Stores a changed request, if the stored one is still `known`.
-    pub(super) async fn store(&self, known: &Head, applied: &Applied<'_>, change: &Change) -> Result<Stored, LedgerError> {
-        let head = known.after(&applied.request, applied.line.clone(), &token(), self.retention);
-        if applied.request.finished_at.is_some() || matches!(change, Change::Retry { .. }) {
-            return self.store_with_others(known, head, applied.notice, change).await;
-        }
-        let call = self.client.put_item().table_name(&*self.table).set_item(Some(write(&head)?)).condition_expression("rev = :rev");
-        let call = call.expression_attribute_values(":rev", AttributeValue::N(known.rev.to_string()));
+    async fn put(&self, item: Item, condition: &str, values: Vec<(&str, AttributeValue)>) -> Result<Written, LedgerError> {
+        let call = self.client.put_item().table_name(&*self.table).set_item(Some(item)).condition_expression(condition);
+        let call = call.set_expression_attribute_values(named(values));
         let call = call.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match call.send().await {
-            Ok(_) => Ok(Stored::Done(Box::new(head))),
-            Err(error) => match error.as_service_error() {
-                Some(service) if service.is_conditional_check_failed_exception() => {
-                    use aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException as Failed;
-                    let found = if let Failed(failed) = service { failed.item.as_ref() } else { None };
-                    Ok(if is_ours(found, &head) { Stored::Done(Box::new(head)) } else { Stored::Stale })
-                }
-                Some(service) if service.code() == Some("TransactionConflictException") => Ok(Stored::Stale),
-                _ => Err(failed(&error)),
-            },
+        let Err(error) = call.send().await else { return Ok(Written::Done) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(refused)) => {
+                Ok(Written::Refused(vec![Some(refused.item.clone().unwrap_or_default())]))
+            }
+            Some(service) if service.code() == Some("TransactionConflictException") => Ok(Written::Conflict),
+            _ => Err(failed(&error)),
         }
     }
 
-    /// Stores a change together with body, key and notice. An end sets an expiry time on body and key; a retry removes it.
-    async fn store_with_others(
-        &self,
-        known: &Head,
-        head: Head,
-        notice: Option<&NewRequest>,
-        change: &Change,
-    ) -> Result<Stored, LedgerError> {
-        let invalid = |error: aws_sdk_dynamodb::error::BuildError| LedgerError::Failed(error.to_string());
-        let rev = AttributeValue::N(known.rev.to_string());
-        let first = Put::builder().table_name(&*self.table).set_item(Some(write(&head)?)).condition_expression("rev = :rev");
-        let first = first.expression_attribute_values(":rev", rev);
-        let first = first.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let mut items = vec![put(first.build().map_err(invalid)?)];
-        let mut others = vec![(head.pk.clone(), item::BODY)];
-        let mut aborted_key = None;
-        if let Some(key) = &head.idempotency_key {
-            let pk = item::key_pk(&head.use_case, key);
-            if matches!(change, Change::Abort { .. }) {
-                let delete = Delete::builder().table_name(&*self.table).set_key(Some(self::key(&pk, item::KEY)));
-                let delete = delete.condition_expression("attribute_not_exists(adopted)").build().map_err(invalid)?;
-                aborted_key = Some(items.len());
-                items.push(TransactWriteItem::builder().delete(delete).build());
-            } else {
-                others.push((pk, item::KEY));
+    fn transacted(&self, write: Write) -> Result<TransactWriteItem, BuildError> {
+        let Write { action, condition, values } = write;
+        let (table, condition) = (&*self.table, Some(condition.to_owned()).filter(|condition| !condition.is_empty()));
+        let (values, old) = (named(values), ReturnValuesOnConditionCheckFailure::AllOld);
+        let item = TransactWriteItem::builder();
+        let item = match action {
+            Action::Put(put) => {
+                let put = Put::builder().table_name(table).set_item(Some(put)).set_condition_expression(condition);
+                item.put(put.set_expression_attribute_values(values).return_values_on_condition_check_failure(old).build()?)
             }
-        }
-        for (pk, sk) in others {
-            let update = Update::builder().table_name(&*self.table).set_key(Some(self::key(&pk, sk)));
-            let update = match head.expires {
-                Some(expires) => update
-                    .update_expression("SET expires = :expires")
-                    .expression_attribute_values(":expires", AttributeValue::N(expires.to_string())),
-                None => update.update_expression("REMOVE expires"),
-            };
-            items.push(TransactWriteItem::builder().update(update.build().map_err(invalid)?).build());
-        }
-        if let Some(notice) = notice {
-            items.extend(self.new_items(notice)?);
-        }
-        match self.transact(items).await? {
-            Transaction::Done => Ok(Stored::Done(Box::new(head))),
-            Transaction::Cancelled(reasons) => {
-                let check_failed = |at: usize| reasons.get(at).is_some_and(|(code, _)| code.as_deref() == Some("ConditionalCheckFailed"));
-                if check_failed(0) {
-                    let ours = is_ours(reasons[0].1.as_ref(), &head);
-                    return Ok(if ours { Stored::Done(Box::new(head)) } else { Stored::Stale });
-                }
-                if aborted_key.is_some_and(check_failed) {
-                    return Ok(Stored::Acknowledged);
-                }
-                if (1..reasons.len()).any(check_failed) {
-                    return Err(LedgerError::Failed("the notice of this end exists already".to_owned()));
-                }
-                Ok(Stored::Stale)
+            Action::Update(key, expression) => {
+                let update = Update::builder().table_name(table).set_key(Some(key)).update_expression(expression);
+                let update = update.set_condition_expression(condition).set_expression_attribute_values(values);
+                item.update(update.return_values_on_condition_check_failure(old).build()?)
             }
-        }
+            Action::Delete(key) => {
+                let delete = Delete::builder().table_name(table).set_key(Some(key)).set_condition_expression(condition);
+                item.delete(delete.set_expression_attribute_values(values).return_values_on_condition_check_failure(old).build()?)
+            }
+            Action::Check(key) => {
+                let check = ConditionCheck::builder().table_name(table).set_key(Some(key)).set_condition_expression(condition);
+                item.condition_check(check.set_expression_attribute_values(values).return_values_on_condition_check_failure(old).build()?)
+            }
+        };
+        Ok(item.build())
     }
 
-    async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Transaction, LedgerError> {
-        match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
-            Ok(_) => Ok(Transaction::Done),
-            Err(error) => match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    let reasons = cancelled.cancellation_reasons.clone().unwrap_or_default();
-                    let codes = || reasons.iter().filter_map(|reason| reason.code.as_deref());
-                    let passing = ["ThrottlingError", "ProvisionedThroughputExceeded"];
-                    if let Some(code) = codes().find(|code| passing.contains(code)) {
-                        return Err(LedgerError::Unavailable(format!("DynamoDB: {code}")));
-                    }
-                    if let Some(code) = codes().find(|code| !["None", "ConditionalCheckFailed", "TransactionConflict"].contains(code)) {
-                        return Err(LedgerError::Failed(format!("DynamoDB refused the transaction: {code}")));
-                    }
-                    let reason =
-                        |reason: aws_sdk_dynamodb::types::CancellationReason| (reason.code.filter(|code| code != "None"), reason.item);
-                    Ok(Transaction::Cancelled(reasons.into_iter().map(reason).collect()))
-                }
-                _ => Err(failed(&error)),
-            },
+    async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written, LedgerError> {
+        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else { return Ok(Written::Done) };
+        let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+            return Err(failed(&error));
+        };
+        let reasons = cancelled.cancellation_reasons.clone().unwrap_or_default();
+        let codes = || reasons.iter().filter_map(|reason| reason.code.as_deref());
+        let passing = ["ThrottlingError", "ProvisionedThroughputExceeded"];
+        if let Some(code) = codes().find(|code| passing.contains(code)) {
+            return Err(LedgerError::Unavailable(format!("DynamoDB: {code}")));
         }
+        if let Some(code) = codes().find(|code| !["None", "ConditionalCheckFailed", "TransactionConflict"].contains(code)) {
+            return Err(LedgerError::Failed(format!("DynamoDB refused the transaction: {code}")));
+        }
+        let is_refused = |reason: &CancellationReason| reason.code.as_deref() == Some("ConditionalCheckFailed");
+        if !reasons.iter().any(is_refused) {
+            return Ok(Written::Conflict);
+        }
+        let refused = reasons.into_iter().map(|reason| is_refused(&reason).then(|| reason.item.unwrap_or_default()));
+        Ok(Written::Refused(refused.collect()))
     }
 }
 
-/// Returns whether the stored item comes from this same write, whose first answer was lost.
-fn is_ours(found: Option<&Item>, head: &Head) -> bool {
+impl Write {
+    pub fn put(item: Item, condition: &'static str) -> Self {
+        Self { action: Action::Put(item), condition, values: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.values.push((name, value));
+        self
+    }
+}
+
+/// Returns whether the stored item comes from the write of this head, whose first answer was lost.
+pub fn is_ours(found: Option<&Item>, head: &Head) -> bool {
     found.and_then(|item| item.get("write")).and_then(|write| write.as_s().ok()) == Some(&head.write)
 }
 
-fn token() -> String {
-    format!("{:032x}", rand::random::<u128>())
+/// Returns a random name of a write, which is compared with the other writes of one request.
+pub fn token() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
+fn named(values: Vec<(&str, AttributeValue)>) -> Option<HashMap<String, AttributeValue>> {
+    Some(values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()).filter(|values: &HashMap<_, _>| !values.is_empty())
 }
 
 pub fn key(pk: &str, sk: &str) -> Item {
     HashMap::from([text("pk", pk), text("sk", sk)])
 }
 
-fn text(name: &str, value: &str) -> (String, AttributeValue) {
+pub fn text(name: &str, value: &str) -> (String, AttributeValue) {
     (name.to_owned(), AttributeValue::S(value.to_owned()))
 }
 
-fn put(put: Put) -> TransactWriteItem {
-    TransactWriteItem::builder().put(put).build()
+pub fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
 }
 
 pub fn read(item: Item) -> Result<Head, LedgerError> {
@@ -210,7 +192,7 @@ pub fn read(item: Item) -> Result<Head, LedgerError> {
         .map_err(|error| LedgerError::Failed(format!("an item of the ledger cannot be read: {error}")))
 }
 
-fn write(head: &Head) -> Result<Item, LedgerError> {
+pub fn write(head: &Head) -> Result<Item, LedgerError> {
     serde_dynamo::aws_sdk_dynamodb_1::to_item(head)
         .map_err(|error| LedgerError::Failed(format!("an item of the ledger cannot be written: {error}")))
 }

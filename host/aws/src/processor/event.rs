@@ -1,4 +1,4 @@
-//! Reads an event: the request for the core's API, its caller, its base path and its trace.
+//! Reads an event: the request for the core's API, its caller and its base path.
 
 use bytes::Bytes;
 use http::{Request, Uri};
@@ -18,8 +18,6 @@ pub struct Incoming {
     pub caller: Vec<(String, String)>,
     /// The path before `/requests` in the URL that the client called.
     pub base_path: String,
-    /// X-Ray's trace header.
-    pub trace_id: Option<String>,
 }
 
 /// The path and query of a call do not form a URI.
@@ -34,7 +32,6 @@ impl Incoming {
         let stage = context.and_then(stage).map(|stage| format!("/{stage}"));
         let seen_path = context.and_then(called_path).unwrap_or_else(|| event.raw_http_path()).to_owned();
         let caller = context.map(caller).unwrap_or_default();
-        let trace_id = trace_id(&event);
 
         // lambda_http adds the stage to every path that lacks it.
         let path = without(event.uri().path(), stage.as_deref());
@@ -50,7 +47,7 @@ impl Incoming {
         *request.method_mut() = parts.method;
         *request.uri_mut() = uri;
         *request.headers_mut() = parts.headers;
-        Ok(Self { request, caller, base_path: base_path.unwrap_or_default(), trace_id })
+        Ok(Self { request, caller, base_path: base_path.unwrap_or_default() })
     }
 }
 
@@ -87,12 +84,6 @@ fn called_path(context: &RequestContext) -> Option<&str> {
         RequestContext::ApiGatewayV2(context) => context.http.path.as_deref(),
         _ => None,
     }
-}
-
-fn trace_id(event: &lambda_http::Request) -> Option<String> {
-    let of_lambda = event.lambda_context_ref().and_then(|context| context.xray_trace_id.clone());
-    let of_header = || Some(event.headers().get("x-amzn-trace-id")?.to_str().ok()?.to_owned());
-    of_lambda.or_else(of_header).filter(|trace| !trace.is_empty())
 }
 
 /// Returns JWT claims and a Lambda authorizer's context under their own names, and IAM's `iam:userArn`, `iam:accountId` and

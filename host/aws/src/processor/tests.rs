@@ -13,7 +13,6 @@ use super::*;
 
 const BODY: &str = r#"{"triggerAt":"2027-01-15T08:00:30Z","item":"book"}"#;
 const ID_PATH: &str = "/requests/01890a5d-ac96-774b-bcce-b302099a8057";
-const TRACE: &str = "Root=1-66f2a1b0-4dea0086f9763ac0667b115a";
 
 fn event(file: &str) -> lambda_http::Request {
     let path = format!("{}/tests/events/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -33,7 +32,6 @@ fn check(file: &str, base_path: Option<&str>, (call, body, base, caller): Read<'
     assert_eq!(incoming.base_path, base, "{file}");
     let read: Vec<(&str, &str)> = incoming.caller.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(read, caller, "{file}");
-    assert_eq!(incoming.trace_id.as_deref(), Some(TRACE), "{file}");
     assert_eq!(request.headers()["x-forwarded-for"], "203.0.113.7", "{file}");
     incoming
 }
@@ -169,43 +167,28 @@ impl Changes for Shared<MemoryLedger> {
     }
 }
 
-/// A scheduler that records the trace of each call.
-#[derive(Default)]
-struct TracedScheduler {
-    recording: Arc<RecordingScheduler>,
-    traces: Arc<Mutex<Vec<Option<String>>>>,
-}
-
-impl TracedScheduler {
-    fn with_trace(&self, trace_id: Option<String>) -> Self {
-        self.traces.lock().unwrap().push(trace_id);
-        Self { recording: Arc::clone(&self.recording), traces: Arc::clone(&self.traces) }
-    }
-}
-
-impl Scheduler for TracedScheduler {
+impl Scheduler for Shared<RecordingScheduler> {
     fn serves(&self, target: &Target) -> Result<(), String> {
-        self.recording.serves(target)
+        self.0.serves(target)
     }
 
     async fn schedule(&self, arming: Arming<'_>) -> Result<(), ScheduleError> {
-        self.recording.schedule(arming).await
+        self.0.schedule(arming).await
     }
 
     async fn unschedule(&self, request: &Request) -> Result<(), ScheduleError> {
-        self.recording.unschedule(request).await
+        self.0.unschedule(request).await
     }
 }
 
-type FakeProcessor = Processor<Shared<FakeUseCases>, Shared<MemoryLedger>, TracedScheduler>;
+type FakeProcessor = Processor<Shared<FakeUseCases>, Shared<MemoryLedger>, Shared<RecordingScheduler>>;
 
 fn processor() -> FakeProcessor {
     let manifest = "name = \"orders\"\n[validate]\nplugin = \"v.wasm\"\n[process]\nplugin = \"p.wasm\"\n";
     Processor {
         use_cases: Shared(Arc::new(FakeUseCases::of(FakeBundle::new("v1", manifest)))),
         ledger: Shared::default(),
-        scheduler: TracedScheduler::default(),
-        with_trace: TracedScheduler::with_trace,
+        scheduler: Shared::default(),
         base_path: None,
         claims: CallerClaims::default(),
         now: moment,
@@ -221,7 +204,7 @@ async fn answer(processor: &FakeProcessor, event: lambda_http::Request) -> (u16,
 }
 
 #[tokio::test]
-async fn an_accepted_call_keeps_its_base_path_its_caller_and_its_trace() {
+async fn an_accepted_call_keeps_its_base_path_and_its_caller() {
     let processor = processor();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let manifest = "name = \"orders\"\n[validate]\nplugin = \"v.wasm\"\n[process]\nplugin = \"p.wasm\"\n";
@@ -234,8 +217,7 @@ async fn an_accepted_call_keeps_its_base_path_its_caller_and_its_trace() {
     assert_eq!((status, location), (202, Some(format!("/prod/requests/{}", sample_id(1)))), "{document}");
     assert_eq!(document["correlationId"], sample_id(1).to_string());
     assert_eq!(*seen.lock().unwrap(), ROLE.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    assert_eq!(processor.scheduler.recording.scheduled().len(), 1);
-    assert_eq!(*processor.scheduler.traces.lock().unwrap(), [Some(TRACE.to_owned())]);
+    assert_eq!(processor.scheduler.0.scheduled().len(), 1);
 }
 
 #[tokio::test]

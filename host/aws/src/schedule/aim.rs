@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postdate_core::arn::is_fifo;
+use postdate_core::json::for_messages;
 use postdate_core::ports::{Arming, ScheduleError};
 use postdate_core::use_case::{AwsTarget, Target};
 
@@ -75,7 +76,7 @@ impl<'a> Aim<'a> {
         Ok(Self {
             arn: &aws.arn,
             role: aws.role.as_deref(),
-            input: body.to_owned(),
+            input: for_messages(body).into_owned(),
             delivery: delivery(settings)?,
             message_group: (matches!(target, Target::Sqs(_)) && is_fifo(&aws.arn)).then_some(group),
             event: matches!(target, Target::EventBus(_)).then_some(names),

@@ -33,6 +33,16 @@ pub enum ForeignEvent {
     Records,
 }
 
+impl ForeignEvent {
+    /// Returns a stable word for the error, the `errorType` of the answer.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Envelope(EnvelopeError::Version(_)) => "unknown-version",
+            _ => "foreign-event",
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Record {

@@ -1,24 +1,32 @@
-//! Handles one delivery: from an envelope to a claim. The core runs the claimed request.
+//! Handles one delivery: from an envelope to a claim, and to the record of the attempt. The core runs the claimed request.
 
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postdate_core::envelope::Envelope;
-use postdate_core::fire::{self, FireError};
+use postdate_core::envelope::{Ended, Envelope};
+use postdate_core::fire::{self, Attempt, FireError};
+use postdate_core::host_fault::HostFault;
 use postdate_core::lifecycle::{Change, Refusal};
 use postdate_core::ports::{Aftercare as _, Changed, Changes, Claims, Clock, Deliver, LedgerError, Requests, UseCases};
 use postdate_core::request::{Request, Status};
 use postdate_core::time::parse_time;
 
-use crate::firing::Firing;
-use crate::ports::{Notify, Timing};
+use crate::firing::{Firing, SHORTEST_PARK, is_transient};
+use crate::ports::{Notify, Tellings, Timing};
 
-/// Time before the Lambda's deadline that an attempt must leave for recording its end and cleaning up.
-const MARGIN: Duration = Duration::from_secs(3);
+/// Time before the Lambda's deadline that an attempt must leave for recording its end, for notifications, and for the clean-up.
+const MARGIN: Duration = Duration::from_secs(10);
+/// The last part of [`MARGIN`], in which the function parks an end that is not recorded yet.
+const TO_PARK: Duration = Duration::from_secs(3);
 /// Shortest time limit of an attempt.
 const LEAST: Duration = Duration::from_millis(50);
-/// Longest wait inside the function. The queue delays by whole seconds; the function waits for the fraction.
+/// Longest wait inside the function. The queue delays by whole seconds, and each message is one more hop of a chain that Lambda watches
+/// for loops, so the function waits for a rest that is short.
 const STAY: TimeDelta = TimeDelta::seconds(2);
+/// Longest wait of a delivery that AWS failed.
+const LONGEST_PARK: TimeDelta = TimeDelta::minutes(1);
+/// Time that the host which recorded a failure has to send its notifications, before a repeated delivery sends them.
+const TELLING: TimeDelta = TimeDelta::seconds(30);
 /// Tries of one delivery to claim the request: the first, one after a short wait, one after the release of a lapsed lease, one more.
 const CLAIMS: u32 = 4;
 
@@ -33,7 +41,9 @@ pub enum Fired {
     Early,
     /// Another delivery is running the request.
     Busy,
-    /// The request had ended before. The delivery only deletes the envelope's rule.
+    /// AWS failed for now, before a claim or before the end of the attempt was recorded. The delivery is parked for some seconds.
+    Parked,
+    /// The request had ended before. The delivery sends missing notifications, and deletes the envelope's rule.
     Ended(Status),
     /// The lease ran out during the attempt, and another delivery took over the claim.
     Lost,
@@ -44,14 +54,23 @@ pub enum Fired {
 impl<U, L, S, D, N, C> Firing<U, L, S, D, N, C>
 where
     U: UseCases,
-    L: Claims + Requests + Changes,
+    L: Claims + Requests + Changes + Tellings,
     S: Timing,
     D: Deliver,
     N: Notify,
     C: Clock,
 {
     /// Handles one delivery. `deadline` is the time when Lambda stops the function. After an error, the delivery must be repeated.
+    ///
+    /// A delivery that fails for now is parked: Lambda would repeat it only after the queue's visibility timeout.
     pub async fn fire(&self, envelope: &Envelope, deadline: Instant) -> Result<Fired, FireError> {
+        match self.handle(envelope, deadline).await {
+            Err(error) if is_transient(&error) => self.park_instead(envelope, error).await,
+            handled => handled,
+        }
+    }
+
+    async fn handle(&self, envelope: &Envelope, deadline: Instant) -> Result<Fired, FireError> {
         let id = envelope.correlation_id;
         if self.waits(envelope).await? {
             return Ok(Fired::Early);
@@ -70,29 +89,42 @@ where
                 Changed::Refused(request, Refusal::NotDue) => {
                     let wait = request.due_at - now;
                     if wait > STAY {
-                        if !self.aftercare(Some(envelope)).again(&request).await? {
+                        // An operator's envelope is not the one that the request is scheduled by.
+                        if !envelope.redrive && !self.aftercare(Some(envelope)).again(&request).await? {
                             self.arm(&request).await?;
                         }
                         return Ok(Fired::Early);
                     }
                     self.clock.sleep(wait.to_std().unwrap_or_default()).await;
                 }
-                Changed::Refused(request, _) if request.status == Status::Running => match request.lease_until {
-                    Some(until) if until > now => {
+                Changed::Refused(request, _) if request.status == Status::Running => {
+                    if let Some(ended) = envelope.ended.as_ref().filter(|ended| ended.claim == request.claim()) {
+                        let attempt = self.with(&self.aftercare(Some(envelope))).ended(&request, ended.end.clone()).await?;
+                        return self.conclude(envelope, &request, attempt, deadline, now).await;
+                    }
+                    match request.lease_until.map(|until| (until, until - now)) {
                         // If the running attempt is cut off, the parked delivery takes over when the lease ends.
-                        self.scheduler.park(envelope, until, now).await?;
-                        return Ok(Fired::Busy);
+                        Some((until, rest)) if rest > STAY => {
+                            self.scheduler.park(envelope, until, now).await?;
+                            return Ok(Fired::Busy);
+                        }
+                        Some((_, rest)) if rest > TimeDelta::zero() => self.clock.sleep(rest.to_std().unwrap_or_default()).await,
+                        _ => {
+                            self.with(&self.aftercare(Some(envelope))).release(&request, "its lease ran out").await?;
+                        }
                     }
-                    _ => {
-                        self.with(&self.aftercare(Some(envelope))).release(&request, "its lease ran out").await?;
-                    }
-                },
+                }
                 // Another writer changed the request between the read and the claim. Claim again.
                 Changed::Refused(request, _) if request.status == Status::Scheduled => {}
-                Changed::Refused(request, _) if request.status == Status::Failed && envelope.redrive => {
-                    self.ledger.change(id, Change::Retry { by: None }, now).await?;
-                }
                 Changed::Refused(request, _) => {
+                    // The ledger refuses the letter of an attempt that has run since.
+                    let redrive = Change::Redrive { attempt: envelope.attempt };
+                    if envelope.redrive && matches!(self.ledger.change(id, redrive, now).await?, Changed::Done(_)) {
+                        continue;
+                    }
+                    if request.status == Status::Failed && request.finished_at.is_none_or(|at| now - at > TELLING) {
+                        self.tell(&request).await?;
+                    }
                     self.clean(envelope).await;
                     return Ok(Fired::Ended(request.status));
                 }
@@ -123,15 +155,63 @@ where
         started: DateTime<Utc>,
     ) -> Result<Fired, FireError> {
         let body = match body.or_else(|| envelope.body().map(str::to_owned)) {
-            Some(body) => Some(body),
-            None => self.ledger.body(request.id).await?,
+            Some(body) => Ok(Some(body)),
+            None => self.ledger.body(request.id).await,
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(error) => {
+                let fault = HostFault::new("the body of the request", error.to_string());
+                return self.conclude(envelope, &request, fault.into(), deadline, started).await;
+            }
         };
         let most = deadline.saturating_duration_since(Instant::now()).saturating_sub(MARGIN).max(LEAST);
-        Ok(match self.with(&self.aftercare(Some(envelope))).run(request, body, Some(most)).await? {
-            fire::Fired::Ran(request) => Fired::Ran { request, started },
-            fire::Fired::Deferred(request) => Fired::Deferred(request),
-            fire::Fired::ClaimLost => Fired::Lost,
-        })
+        let (request, attempt) = self.with(&self.aftercare(Some(envelope))).attempt(request, body, Some(most)).await;
+        self.conclude(envelope, &request, attempt, deadline, started).await
+    }
+
+    /// Records the end of an attempt, in the time that is left. If the ledger does not take it, parks an envelope with it: a delivery
+    /// without it would find the request running until its lease ends, and run it again.
+    async fn conclude(
+        &self,
+        envelope: &Envelope,
+        request: &Request,
+        attempt: Attempt<U::Bundle>,
+        deadline: Instant,
+        started: DateTime<Utc>,
+    ) -> Result<Fired, FireError> {
+        let ended = Ended { claim: request.claim(), end: attempt.end.clone() };
+        let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(TO_PARK);
+        let care = self.aftercare(Some(envelope));
+        let concluded = tokio::time::timeout(left, self.with(&care).conclude(request, attempt)).await;
+        let error = match concluded {
+            Ok(Ok(fire::Fired::Ran(request))) => return Ok(Fired::Ran { request, started }),
+            Ok(Ok(fire::Fired::Deferred(request))) => return Ok(Fired::Deferred(request)),
+            Ok(Ok(fire::Fired::ClaimLost)) => return Ok(Fired::Lost),
+            Ok(Err(error)) => error,
+            Err(_) => LedgerError::Unavailable("no answer in the time that was left".to_owned()),
+        };
+        self.park_instead(&Envelope { ended: Some(ended), ..envelope.clone() }, error.into()).await
+    }
+
+    /// Parks an envelope whose delivery failed. It waits for as long as it is late already, within bounds, so the wait grows with each
+    /// delivery. Returns the error if there is no queue, or if the queue fails as well.
+    async fn park_instead(&self, envelope: &Envelope, error: FireError) -> Result<Fired, FireError> {
+        let now = self.clock.now();
+        let late = parse_time(&envelope.scheduled_for).map_or(TimeDelta::zero(), |due| now - due);
+        let until = now + late.clamp(SHORTEST_PARK, LONGEST_PARK);
+        match self.scheduler.park(envelope, until, now).await {
+            Ok(true) => {
+                let is_recorded = envelope.ended.is_none();
+                tracing::warn!(correlation_id = %envelope.correlation_id, %error, %until, is_recorded, "AWS failed; the delivery is parked");
+                Ok(Fired::Parked)
+            }
+            Ok(false) => Err(error),
+            Err(failed) => {
+                tracing::error!(correlation_id = %envelope.correlation_id, error = %failed, "cannot park the delivery");
+                Err(error)
+            }
+        }
     }
 
     async fn clean(&self, envelope: &Envelope) {

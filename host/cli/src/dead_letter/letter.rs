@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use postdate_core::arn::Arn;
 use postdate_core::envelope::{Envelope, VERSION};
 use postdate_core::id::CorrelationId;
 use serde_json::Value;
@@ -51,9 +52,23 @@ impl Letter {
             attempt: 1,
             scheduled_for: self.sent.clone(),
             redrive: true,
-            trace_id: None,
+            ended: None,
             payload: None,
         })
+    }
+
+    /// Returns why the target host cannot deliver what EventBridge could not; `None` if it can, or if it runs the request itself.
+    pub fn undeliverable(&self) -> Option<String> {
+        let target = Arn::parse(self.attributes.get("TARGET_ARN")?)?;
+        let kind = match target.service {
+            "kinesis" => "a Kinesis stream",
+            "ecs" => "an ECS cluster",
+            "events" if target.resource.starts_with("api-destination/") => "an API destination",
+            _ => return None,
+        };
+        Some(format!(
+            "its direct target is {kind}, to which only EventBridge delivers: deliver the message yourself, or send a new request"
+        ))
     }
 
     /// Returns the reason, in the words of the service that wrote the message.

@@ -109,19 +109,20 @@ pub async fn run(mut arguments: Compile) -> anyhow::Result<ExitCode> {
 
 /// Returns the versions to compile, by use case: with a table those that are current or needed, else all of the store.
 async fn wanted(store: &Versions<AnyObjects>, names: &[String], table: Option<&str>) -> anyhow::Result<BTreeMap<String, BTreeSet<String>>> {
-    let mut wanted = match table {
-        Some(table) => pinned::in_table(table).await?,
-        None => BTreeMap::new(),
-    };
+    let mut wanted = BTreeMap::new();
     for name in store.names().await? {
         let versions = match (table, store.current_if_any(&name).await) {
-            (Some(_), Ok(current)) => current.map(|current| current.version).into_iter().collect(),
+            (Some(table), Ok(current)) => {
+                let mut needed = pinned::in_table(table, &name, store.versions(&name).await?).await?;
+                needed.extend(current.map(|current| current.version));
+                needed
+            }
             (None, Ok(_)) => complete(store, &name).await?,
             // A directory of another kind.
             (_, Err(StoreError::NoSuchUseCase(_))) => continue,
             (_, Err(error)) => return Err(error.into()),
         };
-        wanted.entry(name).or_default().extend(versions);
+        wanted.insert(name, versions);
     }
     if let Some(unknown) = names.iter().find(|name| !wanted.contains_key(*name)) {
         return Err(StoreError::NoSuchUseCase(printable(unknown)).into());

@@ -1,22 +1,19 @@
 //! Reads which versions the requests of a deployment need: those that open requests are pinned to.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, bail};
-use aws_sdk_dynamodb::types::AttributeValue;
-use postdate_core::bundle::is_version;
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use postdate_core::pin::{PIN_SHARDS, pin};
 use postdate_core::request::Status;
-use postdate_core::use_case::is_use_case_name;
+use tokio::task::JoinSet;
 
 use crate::client::{Client, HttpCall};
-use crate::output::printable;
 
 /// Requests with one of these may still run: a failed one may be retried.
 const OPEN: [Status; 3] = [Status::Scheduled, Status::Running, Status::Failed];
 /// Requests per page of the API's list.
 const PAGE_LIMIT: &str = "500";
-/// Parts of a table that are read at the same time.
-const SEGMENTS: i32 = 8;
 
 pub const CANNOT_READ: &str = "cannot read which versions requests need: name a server with --url, or a table with --table";
 
@@ -47,43 +44,26 @@ pub async fn on_server(client: &Client, name: &str) -> anyhow::Result<BTreeSet<S
     Ok(needed)
 }
 
-/// Returns the versions that open requests in a table are pinned to, by use case. Reads the whole table, and not an index: notices are in
-/// no list, and an index may lag behind the table.
-pub async fn in_table(table: &str) -> anyhow::Result<BTreeMap<String, BTreeSet<String>>> {
-    let client = crate::aws::dynamodb().await?;
-    let mut parts = tokio::task::JoinSet::new();
-    for segment in 0..SEGMENTS {
-        parts.spawn(in_segment(client.clone(), table.to_owned(), segment));
-    }
-    let mut needed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    while let Some(part) = parts.join_next().await {
-        for (name, version) in part?? {
-            needed.entry(name).or_default().insert(version);
-        }
-    }
-    Ok(needed)
-}
-
-async fn in_segment(client: aws_sdk_dynamodb::Client, table: String, segment: i32) -> anyhow::Result<BTreeSet<(String, String)>> {
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let statuses: Vec<String> = (0..OPEN.len()).map(|n| format!(":s{n}")).collect();
-    let mut values: HashMap<String, AttributeValue> = statuses.iter().cloned().zip(OPEN.map(|status| text(status.as_str()))).collect();
-    values.insert(":head".to_owned(), text("request"));
-    let call = client.scan().table_name(&table).segment(segment).total_segments(SEGMENTS).consistent_read(true);
-    let call = call.filter_expression(format!("sk = :head AND #status IN ({})", statuses.join(", ")));
-    let call = call.expression_attribute_names("#status", "status").projection_expression("use_case, version");
-    let mut pages = call.set_expression_attribute_values(Some(values)).into_paginator().send();
+/// Returns those of the versions that requests in a table may still need, notices included. Reads at most one request of each partition
+/// of the index.
+pub async fn in_table(table: &str, name: &str, versions: Vec<String>) -> anyhow::Result<BTreeSet<String>> {
+    let call = crate::aws::dynamodb().await?.query().table_name(table).index_name("pinned").limit(1).select(Select::Count);
+    let call = call.key_condition_expression("pin = :pin");
     let mut needed = BTreeSet::new();
-    while let Some(page) = pages.next().await {
-        let page = page
-            .map_err(|error| anyhow::anyhow!("cannot read the table {table}: {}", aws_sdk_dynamodb::error::DisplayErrorContext(error)))?;
-        for item in page.items() {
-            let value = |name| item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
-            let (name, version) = (value("use_case"), value("version"));
-            if !is_use_case_name(&name) || !is_version(&version) {
-                bail!("a request in the table {table} names no version of a use case: {:?} {:?}", printable(&name), printable(&version));
+    for version in versions {
+        let mut queries = JoinSet::new();
+        for shard in 0..PIN_SHARDS {
+            let pin = AttributeValue::S(pin(name, &version, shard));
+            queries.spawn(call.clone().expression_attribute_values(":pin", pin).send());
+        }
+        while let Some(answer) = queries.join_next().await {
+            let answer = answer?.map_err(|error| {
+                anyhow::anyhow!("cannot read the table {table}: {}", aws_sdk_dynamodb::error::DisplayErrorContext(error))
+            })?;
+            if answer.count() > 0 {
+                needed.insert(version);
+                break;
             }
-            needed.insert((name, version));
         }
     }
     Ok(needed)

@@ -21,8 +21,8 @@ const MIN_AGE: Duration = Duration::from_mins(5);
 const NOTES: &str = "\
 A request is pinned to the version that validated it. `prune` keeps each version that a scheduled,
 running or failed request is pinned to. It reads these requests from the server (--url, --api-key),
-or from the DynamoDB table of a deployment on AWS (--table), which it reads as a whole. A server does
-not list notices ([on]) of requests that have ended, which need their version until they are delivered.
+or from the DynamoDB table of a deployment on AWS (--table). A server does not list notices ([on]) of
+requests that have ended, which need their version until they are delivered; the table has them.
 
 A version is deleted in two steps: `prune` marks it, and a `prune` a day or more later deletes it, if
 it is still not needed. A push of the same files, or a rollback to it, clears the mark.";
@@ -69,7 +69,7 @@ pub async fn run(arguments: Prune, connection: &Connection) -> anyhow::Result<Ex
     }
     let store = arguments.store.open().await?;
     let (needed, served) = if let Some(table) = &arguments.table {
-        (pinned::in_table(table).await?.remove(name).unwrap_or_default(), None)
+        (pinned::in_table(table, name, store.versions(name).await?).await?, None)
     } else {
         let client = Client::new(connection)?;
         let served = served_by(&client, name).await?;

@@ -2,7 +2,7 @@ use super::*;
 use crate::testing::{moment, new_request, sample_id};
 
 fn envelope() -> Envelope {
-    Envelope::of(&new_request(sample_id(1), "orders", moment()).request, Some("postdate-orders-1".to_owned()), None)
+    Envelope::of(&new_request(sample_id(1), "orders", moment()).request, Some("postdate-orders-1".to_owned()))
 }
 
 #[test]
@@ -25,6 +25,30 @@ fn payload_is_the_unchanged_text_of_the_body() {
     let body = "{\"b\": 1.0, \"a\":  [1e2]}";
     let text = envelope().to_json(Some(body));
     assert_eq!(Envelope::parse(&text).unwrap().body(), Some(body));
+}
+
+#[test]
+fn characters_that_no_message_may_contain_are_escaped() {
+    let raw = "{\"a\u{FFFE}\":\"\\\\\u{FFFF}\"}";
+    let text = envelope().to_json(Some(raw));
+    assert!(!text.contains(['\u{FFFE}', '\u{FFFF}']), "{text}");
+    let read = Envelope::parse(&text).unwrap();
+    let value = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+    assert_eq!(value(read.body().unwrap()), value(raw));
+}
+
+#[test]
+fn fields_of_a_later_sender_are_ignored() {
+    let later = envelope().to_json(None).replacen('{', "{\"traceId\":\"Root=1\",\"later\":{\"a\":[1]},", 1);
+    assert_eq!(Envelope::parse(&later).unwrap().correlation_id, sample_id(1));
+}
+
+#[test]
+fn end_of_an_attempt_is_kept() {
+    let failure = crate::plugin::JobFailure { message: "busy\u{FFFF}".to_owned(), retry: true, retry_after: None };
+    let ended = Ended { claim: 3, end: End::Answered(Err(failure)) };
+    let text = Envelope { ended: Some(ended.clone()), ..envelope() }.to_json(None);
+    assert_eq!(Envelope::parse(&text).unwrap().ended, Some(ended));
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::lifecycle::apply;
-use crate::plugin::Role;
+use crate::plugin::{Job, JobResult, Role, Stopped};
 use crate::ports::Intake as _;
 use crate::testing::{
     Delivered, FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, RecordingScheduler, block_on, claim, moment, new_request,
@@ -351,11 +351,11 @@ fn failing(message: &str) -> FakeBundle {
 }
 
 #[test]
-fn firing_records_cleans_up_notifies_and_schedules_the_notice() {
+fn firing_records_notifies_schedules_the_notice_and_cleans_up() {
     let host = Host::new(failing("gone"));
     let Ok(Fired::Ran(request)) = host.fire(at(60)) else { panic!("the attempt did not run") };
     assert_eq!((&*request, request.status), (&host.request(), Status::Failed));
-    assert_eq!(host.cared(), ["cleaned up", "notified of failed"]);
+    assert_eq!(host.cared(), ["notified of failed", "cleaned up"]);
     assert_eq!(host.scheduler.scheduled(), [(sample_id(900), at(60))], "the notice");
 }
 
@@ -406,6 +406,23 @@ fn end_that_cannot_be_recorded_at_once_is_recorded_later() {
     assert!(matches!(block_on(host.firing().run(request, Some(body), None)), Ok(Fired::Ran(_))));
 }
 
+#[test]
+fn attempt_whose_end_was_not_recorded_is_concluded_by_another_call() {
+    let host = Host::new(failing("gone"));
+    let Claimed { request, body } = host.claim(at(60));
+    let (request, attempt) = block_on(host.firing().attempt(request, Some(body), None));
+    assert_eq!(host.request().status, Status::Running);
+    let kept = serde_json::to_string(&attempt.end).unwrap();
+    let end: End = serde_json::from_str(&kept).unwrap();
+    assert_eq!(end, attempt.end, "{kept}");
+    // The other call must not run the plugin again.
+    host.use_cases.put(failing("called twice"));
+    let attempt = block_on(host.firing().ended(&request, end)).unwrap();
+    let Ok(Fired::Ran(ended)) = block_on(host.firing().conclude(&request, attempt)) else { panic!("the attempt is not concluded") };
+    assert_eq!((ended.status, ended.failure.as_deref(), ended.attempts), (Status::Failed, Some("gone"), 1));
+    assert_eq!((host.cared().len(), host.scheduler.scheduled().len()), (2, 1), "the notice is scheduled");
+}
+
 /// Interrupts the request until the next interruption would be its last, and claims it again.
 fn nearly_cut_off(host: &Host) -> Request {
     for _ in 1..MAX_INTERRUPTIONS {
@@ -427,7 +444,7 @@ fn last_interruption_and_its_notice_are_one_write() {
     host.ledger.fail_changes_with(None);
     let ended = block_on(host.firing().release(&running, "the host stopped")).unwrap().unwrap();
     assert_eq!((ended.status, host.ledger.ids().len()), (Status::Failed, 2), "the end and the notice must be stored");
-    assert_eq!(host.cared(), ["cleaned up", "notified of failed"]);
+    assert_eq!(host.cared(), ["notified of failed", "cleaned up"]);
     assert_eq!(host.scheduler.scheduled().len(), 1, "the notice");
 }
 

@@ -1,6 +1,7 @@
 use chrono::TimeDelta;
 
 use super::*;
+use crate::request::DELIVERED_TO_BUS;
 use crate::testing::{LEASE, claim, moment, new_request, sample_id};
 
 /// Returns the request after a change that adds a line to its history, and the line.
@@ -124,6 +125,28 @@ fn retry_by_hand_resets_failures_and_interruptions_but_not_attempts() {
     let (again, _) = apply(&spent, &Change::Retry { by: None }, at(100)).unwrap();
     assert_eq!((again.failures, again.interruptions, again.attempts), (0, 0, 2));
     assert_eq!((again.due_at, again.finished_at), (at(100), None));
+}
+
+#[test]
+fn redrive_runs_the_next_attempt_of_a_failed_request_or_an_unconfirmed_delivery() {
+    let failed = request(Status::Failed);
+    let (again, entry) = apply(&failed, &Change::Redrive { attempt: 3 }, at(100)).unwrap();
+    assert_eq!((again.status, again.failures, again.due_at, entry.event), (Status::Scheduled, 0, at(100), Event::Retried));
+    for (status, result, attempt, refusal) in [
+        (Status::Failed, None, 2, Refusal::ClaimLost),
+        (Status::Failed, None, 4, Refusal::ClaimLost),
+        (Status::Succeeded, Some("{\"n\":1}"), 3, Refusal::NotFailed),
+        (Status::Cancelled, None, 3, Refusal::NotFailed),
+    ] {
+        let ended = Request { result: result.map(str::to_owned), ..request(status) };
+        assert_eq!(apply(&ended, &Change::Redrive { attempt }, at(100)).unwrap_err(), refusal, "{status}, attempt {attempt}");
+    }
+    let earlier = r#"{"delivery":"direct","outcome":"unknown: the rule pointed at the target itself"}"#;
+    for result in [DELIVERED_TO_BUS, earlier] {
+        let settled = Request { result: Some(result.to_owned()), ..request(Status::Succeeded) };
+        let (again, _) = apply(&settled, &Change::Redrive { attempt: 1 }, at(100)).unwrap();
+        assert_eq!((again.status, again.result, again.finished_at), (Status::Scheduled, None, None));
+    }
 }
 
 /// Claims and releases a request until it has ended. Returns the number of claims, and the request.

@@ -45,6 +45,7 @@ pub async fn ledger_contract(ledger: &(impl Intake + Requests + Changes)) {
 /// If the ledger breaks the contract. The message names the case.
 pub async fn adoption_contract(ledger: &(impl Intake + Requests + Changes)) {
     intake::an_acknowledged_request_is_not_aborted(ledger).await;
+    intake::a_request_that_was_aborted_before_it_arrived_is_not_inserted(ledger).await;
 }
 
 /// Returns the time `seconds` after [`moment`].

@@ -1,6 +1,6 @@
 //! Fake of the ledger's ports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -19,6 +19,8 @@ pub struct MemoryLedger(Mutex<Rows>);
 struct Rows {
     by_id: BTreeMap<CorrelationId, Row>,
     by_key: BTreeMap<(String, String), CorrelationId>,
+    /// Requests that were aborted before they arrived.
+    barred: BTreeSet<CorrelationId>,
     broken: Option<LedgerError>,
     unchangeable: Option<LedgerError>,
     keys_hidden: bool,
@@ -116,6 +118,9 @@ impl Intake for MemoryLedger {
 
     async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
         let mut rows = self.rows()?;
+        if rows.barred.contains(&new.request.id) {
+            return Err(LedgerError::Unavailable(format!("request {} was aborted before it was stored", new.request.id)));
+        }
         let taken = new.idempotency_key.as_ref().and_then(|key| rows.find_by_key(&new.request.use_case, key));
         if let Some(first) = taken {
             return Ok(Inserted::Taken(first));
@@ -169,7 +174,12 @@ impl Changes for MemoryLedger {
         if let Some(error) = &rows.unchangeable {
             return Err(error.clone());
         }
-        let Some(row) = rows.by_id.get_mut(&id) else { return Ok(Changed::NotFound) };
+        let Some(row) = rows.by_id.get_mut(&id) else {
+            if matches!(change, Change::Abort { .. }) {
+                rows.barred.insert(id);
+            }
+            return Ok(Changed::NotFound);
+        };
         if row.adopted && matches!(change, Change::Abort { .. }) {
             return Ok(Changed::Refused(row.request.clone(), Refusal::Acknowledged));
         }

@@ -30,7 +30,7 @@ pub struct Options {
     /// Largest memory that a manifest may request, in bytes.
     pub max_memory: u64,
     /// Budget for the memory of all calls at the same time, in bytes. A call counts with the limit of its manifest, and waits until that
-    /// is free. A manifest may not request more than the whole budget.
+    /// is free. A call whose limit is above the whole budget counts with the budget: it runs alone.
     pub memory: u64,
     /// Directory of the compile cache. Without it, components are compiled at each start.
     pub cache: Option<PathBuf>,

@@ -64,17 +64,18 @@ impl Slots {
         Self(Arc::new(Mutex::new(State { count, validators, processors, memory: Shares::new(memory), total_memory: memory, waiting })))
     }
 
-    /// Waits for a slot and `memory` bytes, for at most `wait`.
+    /// Waits for a slot and `memory` bytes, or for the whole budget if that is less, for at most `wait`.
     pub async fn take(&self, plugin: &Identity, memory: u64, wait: Duration) -> Result<Slot, NoSlot> {
         let holder = (plugin.role, plugin.use_case.clone());
-        let granted = {
+        let (memory, granted) = {
             let mut state = self.state();
+            let memory = memory.min(state.total_memory);
             if state.queue(&holder).is_empty() && state.take(&holder, memory) {
                 return Ok(Slot { slots: self.clone(), holder, memory });
             }
             let (grant, granted) = oneshot::channel();
             state.queue(&holder).push_back(Waiter { memory, grant });
-            granted
+            (memory, granted)
         };
         match tokio::time::timeout(wait, granted).await {
             Ok(Ok(slot)) => Ok(slot),

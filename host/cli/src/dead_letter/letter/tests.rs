@@ -38,6 +38,24 @@ fn the_messages_of_every_service_are_read() {
 }
 
 #[test]
+fn a_letter_of_a_target_that_no_host_reaches_is_undeliverable() {
+    for (target, reason) in [
+        ("arn:aws:kinesis:eu-west-1:123456789012:stream/s", Some("Kinesis")),
+        ("arn:aws:ecs:eu-west-1:123456789012:cluster/c", Some("ECS")),
+        ("arn:aws:events:eu-west-1:123456789012:api-destination/hook/0001", Some("API destination")),
+        ("arn:aws:events:eu-west-1:123456789012:event-bus/b", None),
+        ("arn:aws:sqs:eu-west-1:123456789012:q", None),
+        ("arn:aws:lambda:eu-west-1:123456789012:function:target:live", None),
+        ("nonsense", None),
+    ] {
+        let found = letter("{}", &[("TARGET_ARN", target)]).undeliverable();
+        assert_eq!(found.is_some(), reason.is_some(), "{target}: {found:?}");
+        assert!(reason.is_none_or(|reason| found.unwrap().contains(reason)), "{target}");
+    }
+    assert_eq!(letter(&envelope(), &[]).undeliverable(), None);
+}
+
+#[test]
 fn a_message_without_a_request_has_no_envelope() {
     for body in ["", "hello", "{}", "é".repeat(40).as_str()] {
         let letter = letter(body, &[("RULE_ARN", "arn:aws:events:eu-west-1:123456789012:rule/éééééééééééééééééééééééééééééééééééé")]);

@@ -109,6 +109,26 @@ pub async fn an_acknowledged_request_is_not_aborted(ledger: &(impl Intake + Requ
     assert_eq!(cancelled.status, Status::Cancelled, "the client can still cancel an acknowledged request");
 }
 
+/// Part of [`super::adoption_contract`]: the client was told that nothing was accepted, while the insert was still under way.
+pub async fn a_request_that_was_aborted_before_it_arrived_is_not_inserted(ledger: &(impl Intake + Requests + Changes)) {
+    let late = keyed(60, "intake-late", "k");
+    let abort = Change::Abort { reason: "the ledger is not available".to_owned() };
+    for _ in 0..2 {
+        assert_eq!(ledger.change(late.request.id, abort.clone(), at(5)).await.unwrap(), Changed::NotFound);
+    }
+    assert!(ledger.insert(late.clone()).await.is_err(), "the ledger inserted a request whose client was told that it does not exist");
+    assert_eq!(ledger.find(late.request.id).await.unwrap(), None);
+    assert_eq!(ledger.body(late.request.id).await.unwrap(), None);
+    assert_eq!(ledger.find_by_key("intake-late", "k").await.unwrap(), None);
+    // A repeat of the call has the same key and another id.
+    let repeat = keyed(61, "intake-late", "k");
+    assert_eq!(insert(ledger, &repeat).await, repeat.request);
+    // No other change keeps a request out.
+    let absent = keyed(62, "intake-late", "other");
+    assert_eq!(ledger.change(absent.request.id, Change::Cancel { by: None }, at(5)).await.unwrap(), Changed::NotFound);
+    assert_eq!(insert(ledger, &absent).await, absent.request);
+}
+
 pub async fn concurrent_inserts_under_one_key_store_one_request(ledger: &(impl Intake + Requests)) {
     let inserts = (0..32).map(|n| ledger.insert(keyed(100 + n, "intake-race", "k")));
     let answers: Vec<Inserted> = join_all(inserts).await.into_iter().map(|answer| answer.unwrap()).collect();

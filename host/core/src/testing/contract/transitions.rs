@@ -89,6 +89,8 @@ fn tries() -> Vec<(&'static str, Change, DateTime<Utc>)> {
         ("move", Change::Move { to: at(DUE + 500), by: None }, at(DUE + 100)),
         ("move back", Change::MoveBack { from: at(DUE - 10), trigger_at: at(DUE), due_at: at(DUE + 7) }, at(DUE + 100)),
         ("retry", Change::Retry { by: None }, at(DUE + 100)),
+        ("redrive", Change::Redrive { attempt: 2 }, at(DUE + 100)),
+        ("redrive an old letter", Change::Redrive { attempt: 1 }, at(DUE + 100)),
         ("claim when due", claim(), at(DUE + 100)),
         ("claim a millisecond early", claim(), at(DUE - 10) - chrono::TimeDelta::milliseconds(1)),
         ("succeed", succeeded(1, None), at(DUE + 100)),

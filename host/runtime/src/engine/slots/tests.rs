@@ -59,6 +59,17 @@ async fn a_call_waits_for_its_memory() {
     assert_eq!(take_all(&slots, &one, 10).await.len(), 5, "half of the memory");
 }
 
+#[tokio::test]
+async fn a_call_above_the_whole_budget_runs_alone() {
+    let slots = Slots::new(4, 100);
+    let (one, two) = (plugin("one", Role::Process), plugin("two", Role::Process));
+    let large = slots.take(&one, 1_000, NOW).await.unwrap();
+    assert!(slots.take(&two, 1, NOW).await.is_err());
+    drop(large);
+    let _small = slots.take(&two, 1, NOW).await.unwrap();
+    assert!(slots.take(&one, 1_000, NOW).await.is_err());
+}
+
 fn spawn(slots: &Slots, plugin: &Identity, memory: u64) -> JoinHandle<Slot> {
     let (slots, plugin) = (slots.clone(), crate::testing::identity(&plugin.use_case, plugin.role));
     tokio::spawn(async move { slots.take(&plugin, memory, LONG).await.unwrap() })

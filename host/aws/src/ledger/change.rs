@@ -1,0 +1,117 @@
+//! Writes the changes of stored requests.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::TimeDelta;
+use postdate_core::id::CorrelationId;
+use postdate_core::lifecycle::{Applied, Change};
+use postdate_core::ports::LedgerError;
+
+use super::item::Head;
+use super::store::{Action, Item, Write, Written, is_ours, key, number, token, write};
+use super::{DynamoLedger, keys};
+
+/// Time for which a request that was aborted before it arrived is kept out. No call is under way for as long.
+const BARRED: TimeDelta = TimeDelta::days(1);
+
+/// The result of storing a change.
+pub enum Stored {
+    Done(Box<Head>),
+    /// Another change came first.
+    Stale,
+    /// The change was an abort, and the request has been acknowledged.
+    Acknowledged,
+}
+
+/// A part of a change beside the head and the notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Head,
+    Key,
+    Body,
+    Notice,
+}
+
+impl DynamoLedger {
+    /// Stores a changed request with its notice, if the stored one is still `known`. Of the other items, an abort deletes the key's, and a
+    /// change that comes long after the expected end moves the expiry of both.
+    pub(super) async fn store(&self, known: &Head, applied: &Applied<'_>, change: &Change) -> Result<Stored, LedgerError> {
+        let mut head = known.after(&applied.request, applied.line.clone(), &token(), self.writing);
+        let (mut has_key, mut has_body) = (head.idempotency_key.is_some(), head.has_body_apart());
+        loop {
+            let changed = Write::put(write(&head)?, "rev = :rev").with(":rev", number(known.rev));
+            let mut writes = vec![(Part::Head, changed)];
+            if let Some(key) = head.idempotency_key.as_deref().filter(|_| has_key) {
+                writes.extend(key_write(known, &head, key, change).map(|write| (Part::Key, write)));
+            }
+            if has_body && let Some(expires) = moved(known, &head) {
+                let action = Action::Update(key(&head.pk, keys::BODY), "SET expires = :expires");
+                let body = Write { action, condition: "attribute_exists(pk)", values: Vec::new() };
+                writes.push((Part::Body, body.with(":expires", number(expires))));
+            }
+            if let Some(notice) = applied.notice {
+                let (notice, apart) = Head::of_new(notice.clone(), &token(), self.writing);
+                writes.extend(new_items(&notice, apart)?.into_iter().map(|write| (Part::Notice, write)));
+            }
+            let (parts, writes): (Vec<Part>, Vec<Write>) = writes.into_iter().unzip();
+            let refused = match self.write(writes).await? {
+                Written::Done => return Ok(Stored::Done(Box::new(head))),
+                Written::Conflict => return Ok(Stored::Stale),
+                Written::Refused(refused) => refused,
+            };
+            let found = |part| parts.iter().zip(&refused).filter(|(other, _)| **other == part).find_map(|(_, found)| found.as_ref());
+            if let Some(found) = found(Part::Head) {
+                return Ok(if is_ours(Some(found), &head) { Stored::Done(Box::new(head)) } else { Stored::Stale });
+            }
+            if let Some(found) = found(Part::Key) {
+                if matches!(change, Change::Abort { .. }) && found.get("id") == Some(&AttributeValue::S(head.pk.clone())) {
+                    return Ok(Stored::Acknowledged);
+                }
+                // The key has expired, and may belong to another request by now.
+                (has_key, head.idempotency_key) = (false, None);
+            } else if found(Part::Body).is_some() {
+                has_body = false;
+            } else {
+                return Err(LedgerError::Failed("the notice of this end exists already".to_owned()));
+            }
+        }
+    }
+
+    /// Keeps out the insert of a request that is not there, since it may still be under way. Returns false if the request is there.
+    pub(super) async fn bar(&self, id: CorrelationId) -> Result<bool, LedgerError> {
+        let yes = AttributeValue::Bool(true);
+        let mut bar = key(&id.to_string(), keys::HEAD);
+        bar.insert("barred".to_owned(), yes.clone());
+        bar.insert("expires".to_owned(), number(((self.now)() + BARRED).timestamp()));
+        let written = self.write(vec![Write::put(bar, "attribute_not_exists(pk) OR barred = :yes").with(":yes", yes)]).await?;
+        Ok(matches!(written, Written::Done))
+    }
+}
+
+/// Returns the write of a key's item that a change needs.
+fn key_write(known: &Head, head: &Head, idempotency_key: &str, change: &Change) -> Option<Write> {
+    let item = key(&keys::key_pk(&head.use_case, idempotency_key), keys::KEY);
+    let id = AttributeValue::S(head.pk.clone());
+    if matches!(change, Change::Abort { .. }) {
+        let condition = "id = :id AND attribute_not_exists(adopted)";
+        return Some(Write { action: Action::Delete(item), condition, values: vec![(":id", id)] });
+    }
+    let expires = (":expires", number(moved(known, head)?));
+    Some(Write { action: Action::Update(item, "SET expires = :expires"), condition: "id = :id", values: vec![(":id", id), expires] })
+}
+
+/// Returns the new expiry of the items beside the head, if the change moves it.
+fn moved(known: &Head, head: &Head) -> Option<i64> {
+    head.beside.filter(|_| head.beside != known.beside)
+}
+
+/// Returns the writes of a new request, without its key.
+pub fn new_items(head: &Head, body: Option<String>) -> Result<Vec<Write>, LedgerError> {
+    let mut writes = vec![Write::put(write(head)?, "attribute_not_exists(pk)")];
+    if let Some(body) = body {
+        let mut item: Item = key(&head.pk, keys::BODY);
+        item.insert(keys::BODY.to_owned(), AttributeValue::S(body));
+        item.extend(head.beside.map(|expires| ("expires".to_owned(), number(expires))));
+        writes.push(Write::put(item, "attribute_not_exists(pk)"));
+    }
+    Ok(writes)
+}

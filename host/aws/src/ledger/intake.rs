@@ -1,0 +1,111 @@
+//! Stores new requests, and finds requests by their idempotency keys.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::types::AttributeValue;
+use postdate_core::id::CorrelationId;
+use postdate_core::ports::{Inserted, Intake, LedgerError};
+use postdate_core::request::{NewRequest, Request};
+
+use super::change::new_items;
+use super::item::Head;
+use super::store::{Action, Item, Write, Written, is_ours, key, number, read, text, token};
+use super::{DynamoLedger, MAX_BODY_BYTES, TRIES, failed, keys};
+
+impl DynamoLedger {
+    /// Returns the item of an idempotency key, with the id of its request.
+    async fn holder(&self, use_case: &str, key: &str) -> Result<Option<CorrelationId>, LedgerError> {
+        let item = self.get(&keys::key_pk(use_case, key), keys::KEY).await?;
+        Ok(item.and_then(|item| item.get("id")?.as_s().ok()?.parse().ok()))
+    }
+
+    /// Returns the writes of a new request. With `gone`, its key is taken from this request, which must not be there.
+    fn insertion(&self, head: &Head, body: Option<String>, gone: Option<CorrelationId>) -> Result<Vec<Write>, LedgerError> {
+        let mut writes = new_items(head, body)?;
+        let Some(idempotency_key) = &head.idempotency_key else { return Ok(writes) };
+        let mut item: Item = key(&keys::key_pk(&head.use_case, idempotency_key), keys::KEY);
+        item.extend([text("id", &head.pk)]);
+        item.extend(head.beside.map(|expires| ("expires".to_owned(), number(expires))));
+        let Some(gone) = gone.map(|id| id.to_string()) else {
+            writes.insert(1, Write::put(item, "attribute_not_exists(id)"));
+            return Ok(writes);
+        };
+        let taken = Write::put(item, "attribute_not_exists(id) OR id = :gone").with(":gone", AttributeValue::S(gone.clone()));
+        writes.insert(1, taken);
+        // A read beside a transaction may see the new key and not yet its request, so the transaction looks again.
+        let action = Action::Check(key(&gone, keys::HEAD));
+        let check = Write { action, condition: "attribute_not_exists(pk) OR expires <= :now", values: Vec::new() };
+        writes.push(check.with(":now", number((self.now)().timestamp())));
+        Ok(writes)
+    }
+}
+
+impl Intake for DynamoLedger {
+    /// Also finds a request whose key has expired before it.
+    async fn find_by_key(&self, use_case: &str, key: &str) -> Result<Option<Request>, LedgerError> {
+        let Some(id) = self.holder(use_case, key).await? else { return Ok(None) };
+        self.read_head(id).await?.map(|head| head.request()).transpose()
+    }
+
+    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+        let size = new.body.len();
+        if size > MAX_BODY_BYTES {
+            return Err(LedgerError::TooLarge { size, limit: MAX_BODY_BYTES });
+        }
+        let request = new.request.clone();
+        if request.notice_of.is_none() {
+            self.register(&request.use_case).await?;
+        }
+        let (head, body) = Head::of_new(new, &token(), self.writing);
+        let mut gone = None;
+        for attempt in 1..=TRIES {
+            match self.write(self.insertion(&head, body.clone(), gone.take())?).await? {
+                Written::Done => return Ok(Inserted::New(request)),
+                Written::Conflict => {}
+                Written::Refused(refused) => {
+                    if let Some(found) = refused.first().and_then(Option::as_ref) {
+                        return if is_ours(Some(found), &head) { Ok(Inserted::New(request)) } else { Err(self.exists(found, request.id)) };
+                    }
+                    if let Some(key) = &head.idempotency_key
+                        && let Some(holder) = self.holder(&request.use_case, key).await?
+                    {
+                        match self.read_head(holder).await? {
+                            Some(first) => return Ok(Inserted::Taken(first.request()?)),
+                            None => gone = Some(holder),
+                        }
+                    }
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(rand::random_range(0..=u64::from(attempt) * 20))).await;
+        }
+        Err(LedgerError::Unavailable(format!("request {} could not be stored: other requests with its key come and go", request.id)))
+    }
+
+    async fn adopt(&self, request: &Request, key: &str) -> Result<(), LedgerError> {
+        let call = self.client.update_item().table_name(&*self.table);
+        let call = call.set_key(Some(super::store::key(&keys::key_pk(&request.use_case, key), keys::KEY)));
+        let call = call.update_expression("SET adopted = :yes").condition_expression("id = :id");
+        let call = call.expression_attribute_values(":yes", AttributeValue::Bool(true));
+        let call = call.expression_attribute_values(":id", AttributeValue::S(request.id.to_string()));
+        match call.send().await {
+            Ok(_) => Ok(()),
+            // The request was aborted a moment ago, and its key is free.
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => {
+                Err(LedgerError::Unavailable("the request of this idempotency key was just aborted".to_owned()))
+            }
+            Err(error) => Err(failed(&error)),
+        }
+    }
+}
+
+impl DynamoLedger {
+    /// Returns the error of an insert that found an item with its id.
+    fn exists(&self, found: &Item, id: CorrelationId) -> LedgerError {
+        match read(found.clone()) {
+            Ok(head) if head.barred => LedgerError::Unavailable(format!("request {id} was aborted before it was stored")),
+            Ok(_) => LedgerError::Failed(format!("there is a request {id} already")),
+            Err(error) => error,
+        }
+    }
+}

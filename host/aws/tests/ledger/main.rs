@@ -1,0 +1,93 @@
+//! The DynamoDB ledger against moto: the contract of all ledgers, and the ledger's own rules.
+
+mod expiry;
+mod indexes;
+mod scene;
+mod told;
+mod units;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use postdate_aws::ledger::{Layout, MAX_BODY_BYTES};
+use postdate_aws::ports::Backlog;
+use postdate_core::fire::MAX_RESULT_BYTES;
+use postdate_core::lifecycle::{Change, Outcome};
+use postdate_core::ports::{Changed, Changes, Claims, Intake, LedgerError, Requests};
+use postdate_core::request::{NewRequest, Status};
+use postdate_core::testing::{adoption_contract, claim, ledger_contract, moment, new_request, sample_id};
+use scene::{TABLE, scene};
+use units::item_bytes;
+
+/// Returns the time `seconds` after [`moment`].
+fn at(seconds: i64) -> DateTime<Utc> {
+    moment() + TimeDelta::seconds(seconds)
+}
+
+fn succeeded(claim: u32) -> Change {
+    Change::Finish { claim, outcome: Outcome::Succeeded { result: None, notice: None } }
+}
+
+#[tokio::test]
+async fn the_dynamodb_ledger_keeps_the_ledger_contract() {
+    // Few partitions, since a list of all use cases reads each one of each use case.
+    let scene = scene().await.with_layout(Layout { lists: 3, open: 3 }, 20_000);
+    let ledger = &scene.ledger;
+    ledger_contract(ledger).await;
+    adoption_contract(ledger).await;
+}
+
+#[tokio::test]
+async fn bodies_come_back_from_a_claim_and_large_ones_are_items_of_their_own() {
+    let scene = scene().await;
+    let ledger = &scene.ledger;
+    for (n, bytes, items) in [(1, 100, 1), (2, 8 << 10, 1), (3, (8 << 10) + 1, 2), (4, MAX_BODY_BYTES, 2)] {
+        let new = NewRequest { body: "x".repeat(bytes), ..new_request(sample_id(n), "orders", moment()) };
+        ledger.insert(new.clone()).await.unwrap();
+        let id = sample_id(n).to_string();
+        let stored = scene.account.aws.items(TABLE).await.into_iter().filter(|item| item["pk"]["S"] == id.as_str());
+        assert_eq!(stored.count(), items, "{bytes} bytes");
+        assert_eq!(ledger.body(sample_id(n)).await.unwrap().as_ref(), Some(&new.body), "{bytes} bytes");
+        let (changed, body) = ledger.claim(sample_id(n), |request| request.lease, moment()).await.unwrap();
+        assert!(matches!(changed, Changed::Done(request) if request.status == Status::Running));
+        assert_eq!(body, Some(new.body), "{bytes} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_body_larger_than_an_item_is_refused_with_its_size_and_the_limit() {
+    let scene = scene().await;
+    let new = NewRequest { body: "x".repeat(MAX_BODY_BYTES + 1), ..new_request(sample_id(1), "orders", moment()) };
+    let error = scene.ledger.insert(new).await.unwrap_err();
+    assert!(matches!(error, LedgerError::TooLarge { size, limit } if size == limit + 1), "{error}");
+    assert!(scene.account.aws.items(TABLE).await.is_empty());
+}
+
+#[tokio::test]
+async fn the_largest_head_fits_into_an_item() {
+    let scene = scene().await;
+    let ledger = &scene.ledger;
+    let new = NewRequest { body: "x".repeat(8 << 10), ..new_request(sample_id(1), "orders", moment()) };
+    ledger.insert(new).await.unwrap();
+    let long = |letter: &str| letter.repeat(MAX_RESULT_BYTES);
+    for n in 1..=160 {
+        ledger.change(sample_id(1), claim(), moment()).await.unwrap();
+        let outcome = Outcome::Retry { failure: long("f"), at: moment() };
+        assert!(matches!(ledger.change(sample_id(1), Change::Finish { claim: n, outcome }, moment()).await.unwrap(), Changed::Done(_)));
+    }
+    ledger.change(sample_id(1), claim(), moment()).await.unwrap();
+    let outcome = Outcome::Failed { failure: long("g"), notice: None };
+    ledger.change(sample_id(1), Change::Finish { claim: 161, outcome }, moment()).await.unwrap();
+    let head = scene.account.aws.item(TABLE, &sample_id(1).to_string(), "request").await.unwrap();
+    let bytes = item_bytes(&head);
+    assert!(bytes < 400 * 1024, "{bytes} bytes; an item may have 400 KB");
+    let (request, _) = ledger.find(sample_id(1)).await.unwrap().unwrap();
+    assert_eq!(request.failure, Some(long("g")), "the whole failure is stored, although lists show its beginning");
+}
+
+#[tokio::test]
+async fn the_janitors_cursor_is_stored() {
+    let scene = scene().await;
+    let ledger = &scene.ledger;
+    assert_eq!(ledger.cursor().await.unwrap(), "");
+    ledger.set_cursor("postdate-orders-1").await.unwrap();
+    assert_eq!(ledger.cursor().await.unwrap(), "postdate-orders-1");
+}
