@@ -4,7 +4,7 @@ use postdate_core::arm::arm;
 use postdate_core::arn::Arn;
 use postdate_core::envelope::Envelope;
 use postdate_core::fire::{self, FireError};
-use postdate_core::ports::{Aftercare, Clock, Requests, ScheduleError, UseCases};
+use postdate_core::ports::{Aftercare, Changes, Clock, Requests, ScheduleError, UseCases};
 use postdate_core::request::Request;
 use postdate_core::time::rfc3339;
 use postdate_deliver::HttpDeliver;
@@ -51,7 +51,7 @@ impl AwsFiring {
     }
 }
 
-impl<U: UseCases, L: Requests, S: Timing, D, N: Notify, C: Clock> Firing<U, L, S, D, N, C> {
+impl<U: UseCases, L: Requests + Changes, S: Timing, D, N: Notify, C: Clock> Firing<U, L, S, D, N, C> {
     /// Returns the aftercare of an attempt. `envelope` is the one that started the attempt; `None` in the janitor.
     pub fn aftercare<'a>(&'a self, envelope: Option<&'a Envelope>) -> Care<'a, S, N, C> {
         Care { scheduler: &self.scheduler, notifier: &self.notifier, clock: &self.clock, envelope }
@@ -65,7 +65,7 @@ impl<U: UseCases, L: Requests, S: Timing, D, N: Notify, C: Clock> Firing<U, L, S
 
     /// Schedules a stored request for its `due_at`, by a rule or by the delay queue of its target host.
     pub async fn arm(&self, request: &Request) -> Result<(), FireError> {
-        Ok(arm(&self.use_cases, &self.ledger, &self.scheduler, request).await?)
+        Ok(arm(&self.use_cases, &self.ledger, &self.scheduler, request, None, self.clock.now()).await?)
     }
 }
 

@@ -8,8 +8,8 @@ use chrono::TimeDelta;
 use postdate_aws::ledger::{DynamoLedger, MAX_BODY_BYTES};
 use postdate_aws::ports::Backlog;
 use postdate_core::lifecycle::Change;
-use postdate_core::ports::{Changed, Changes, Claims, Intake, LedgerError};
-use postdate_core::request::{NewRequest, Request, Status};
+use postdate_core::ports::{Changed, Changes, Claims, Intake, LedgerError, Requests as _};
+use postdate_core::request::{NewRequest, Request, ScheduleKind, Status};
 use postdate_core::testing::{adoption_contract, ledger_contract, moment, new_request, sample_id};
 use postdate_tests::moto::Account;
 
@@ -106,4 +106,18 @@ async fn the_janitors_cursor_is_stored() {
     assert_eq!(ledger.cursor().await.unwrap(), "");
     ledger.set_cursor("postdate-orders-1").await.unwrap();
     assert_eq!(ledger.cursor().await.unwrap(), "postdate-orders-1");
+}
+
+#[tokio::test]
+async fn the_kind_of_schedule_is_stored_and_changed_without_a_line_of_history() {
+    let scene = scene().await;
+    let ledger = &scene.ledger;
+    let stored = async |id| ledger.find(id).await.unwrap().map(|(request, history)| (request.schedule, history.len())).unwrap();
+    for (n, kind) in [(1, None), (2, Some(ScheduleKind::Rule)), (3, Some(ScheduleKind::KeptSchedule))] {
+        let new = new_request(sample_id(n), "orders", moment());
+        ledger.insert(NewRequest { request: Request { schedule: kind, ..new.request }, ..new }).await.unwrap();
+        assert_eq!(stored(sample_id(n)).await, (kind, 1));
+        ledger.change(sample_id(n), Change::ScheduleBy { kind: ScheduleKind::Schedule }, moment()).await.unwrap();
+        assert_eq!(stored(sample_id(n)).await, (Some(ScheduleKind::Schedule), 1));
+    }
 }

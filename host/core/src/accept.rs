@@ -4,13 +4,15 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::arm::{ArmError, arm};
+use crate::arm::{ArmError, arm, schedule};
 use crate::bundle::hex;
 use crate::id::CorrelationId;
 use crate::json::{JsonError, parse_object};
 use crate::lifecycle::Change;
 use crate::plugin::{Acceptance, PluginError, Problem, ValidateInput};
-use crate::ports::{Arming, Bundle, Changed, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
+use crate::ports::{
+    Arming, BodyTooLarge, Bundle, Changed, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases,
+};
 use crate::request::{NewRequest, Request, Status};
 use crate::time::{self, TimeError, rfc3339};
 use crate::use_case::{UseCase, is_credential_header};
@@ -65,6 +67,9 @@ pub enum Rejection {
     /// The alias is known, but this deployment cannot reach its target.
     #[error("the target {alias:?} cannot be reached from this deployment: {reason}")]
     TargetNotServed { alias: String, reason: String },
+    /// The target cannot take the accepted body.
+    #[error("the target {alias:?} cannot take this request: {exceeded}")]
+    TargetLimit { alias: String, exceeded: BodyTooLarge },
     /// The validator rejected the request.
     #[error("the request was rejected by the validator of the use case{}", if .0.is_empty() { ", which gave no reason" } else { "" })]
     Problems(Vec<Problem>),
@@ -128,7 +133,7 @@ pub async fn accept(
     if let (Some(key), Some(hash)) = (&submission.idempotency_key, &hash)
         && let Some(first) = ledger.find_by_key(&use_case.name, key).await?
     {
-        return replay(use_cases, ledger, scheduler, first, key, hash).await;
+        return replay(use_cases, ledger, scheduler, first, key, hash, now).await;
     }
 
     let parsed = parse(&submission.body, now)?;
@@ -141,12 +146,14 @@ pub async fn accept(
     } else {
         Acceptance::default()
     };
-    let new = new_request(use_case, bundle.version(), submission, parsed, acceptance, hash)?;
+    let mut new = new_request(use_case, bundle.version(), submission, parsed, acceptance, hash)?;
 
     let target = use_case.targets.get(&new.request.target).map(|(_, target)| target);
     if let Some(target) = target {
         let unserved = |reason| Rejection::TargetNotServed { alias: new.request.target.clone(), reason };
         scheduler.serves(target).map_err(unserved)?;
+        let over = |exceeded| Rejection::TargetLimit { alias: new.request.target.clone(), exceeded };
+        new.request.schedule = scheduler.plan(&new, target).map_err(over)?;
     }
 
     let (key, key_hash, body) = (new.idempotency_key.clone(), new.request.idempotency_hash.clone(), new.body.clone());
@@ -158,10 +165,11 @@ pub async fn accept(
         Err(error) => return Err(error.into()),
         Ok(Inserted::Taken(first)) => {
             let (key, hash) = (key.unwrap_or_default(), key_hash.unwrap_or_default());
-            return replay(use_cases, ledger, scheduler, first, &key, &hash).await;
+            return replay(use_cases, ledger, scheduler, first, &key, &hash, now).await;
         }
     };
-    if let Err(error) = scheduler.schedule(Arming { request: &request, target, body: Some(&body) }).await {
+    let arming = Arming { request: &request, target, before: None, body: Some(&body) };
+    if let Err(error) = schedule(ledger, scheduler, arming, now).await {
         // The client gets an error, so the request must not stay scheduled in the ledger.
         return Err(take_back(ledger, scheduler, &request, error.into(), now).await);
     }
@@ -237,11 +245,12 @@ async fn take_back(
 /// the abort. Does not roll back on error: the request belongs to the first call.
 async fn replay(
     use_cases: &impl UseCases,
-    ledger: &(impl Intake + Requests),
+    ledger: &(impl Intake + Requests + Changes),
     scheduler: &impl Scheduler,
     first: Request,
     key: &str,
     hash: &str,
+    now: DateTime<Utc>,
 ) -> Result<Accepted, Rejection> {
     if first.idempotency_hash.as_deref() != Some(hash) {
         return Err(Rejection::KeyReused { first: first.id });
@@ -259,7 +268,7 @@ async fn replay(
     if first.status == Status::Scheduled && first.attempts == 0 {
         let armed = async {
             ledger.adopt(&first, key).await?;
-            arm(use_cases, ledger, scheduler, &first).await
+            arm(use_cases, ledger, scheduler, &first, None, now).await
         };
         if let Err(error) = armed.await {
             return Err(Rejection::MayRun { id: first.id, cause: Box::new(error.into()) });

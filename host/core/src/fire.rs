@@ -177,7 +177,7 @@ where
     async fn schedule(&self, request: &Request) {
         let scheduled = async {
             if !self.aftercare.again(request).await? {
-                arm(self.use_cases, self.ledger, self.scheduler, request).await?;
+                arm(self.use_cases, self.ledger, self.scheduler, request, None, self.clock.now()).await?;
             }
             Ok::<_, ArmError>(())
         };
@@ -240,7 +240,7 @@ async fn attempt<U: UseCases>(use_cases: &U, deliver: &impl Deliver, claimed: &C
 
 async fn bundle_of<U: UseCases>(use_cases: &U, request: &Request) -> Result<Arc<U::Bundle>, UseCaseError> {
     if let Some(current) = use_cases.current(&request.use_case).await
-        && runs(current.as_ref(), request)
+        && runs(current.version(), current.use_case(), request)
     {
         return Ok(current);
     }
@@ -248,14 +248,15 @@ async fn bundle_of<U: UseCases>(use_cases: &U, request: &Request) -> Result<Arc<
 }
 
 /// Returns true if the use case's current version runs the request.
-pub(crate) fn runs(current: &impl Bundle, request: &Request) -> bool {
-    current.version() == request.version || current.use_case().schedule.version == VersionPolicy::Latest
+pub(crate) fn runs(version: &str, use_case: &UseCase, request: &Request) -> bool {
+    version == request.version || use_case.schedule.version == VersionPolicy::Latest
 }
 
 /// Returns the lease of a claim of the request: longer than one attempt of the version that would run it now. `current` is the use
 /// case's current version.
 pub fn lease<B: Bundle>(current: Option<&B>, request: &Request) -> Duration {
-    current.filter(|current| runs(*current, request)).map_or(request.lease, |current| current.use_case().lease(&request.target))
+    let runs = |current: &&B| runs(current.version(), current.use_case(), request);
+    current.filter(runs).map_or(request.lease, |current| current.use_case().lease(&request.target))
 }
 
 async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, deadline: Option<Duration>) -> Result<JobResult, HostFault> {

@@ -8,7 +8,7 @@ use postdate_core::fire::FireError;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{Change, Outcome};
 use postdate_core::ports::{Changed, Changes, Claims, Clock, Deliver, LedgerError, Requests, UseCases};
-use postdate_core::request::{Request, Status};
+use postdate_core::request::{Request, ScheduleKind, Status};
 use serde_json::json;
 
 use crate::firing::Firing;
@@ -121,7 +121,8 @@ where
                 Ok(())
             }
             Status::Scheduled if request.due_at <= now - PATIENCE => match self.is_direct(&request).await? {
-                true if now - request.due_at < self.event_age() => Ok(()),
+                // The call that made the request may have died before its rule. This does nothing if the event was sent.
+                true if now - request.due_at < self.event_age() => self.host.arm(&request).await,
                 true => self.settle(&request, now, report).await.map_err(FireError::from),
                 false => {
                     self.rearm(&request).await?;
@@ -156,6 +157,13 @@ where
         let outcome = Outcome::Succeeded { result: Some(result), notice: None };
         self.host.ledger.change(request.id, Change::Finish { claim: claimed.claim(), outcome }, now).await?;
         report.settled += 1;
+        // Rules are deleted with the orphaned ones. Nothing else deletes a kept schedule.
+        if request.schedule == Some(ScheduleKind::KeptSchedule)
+            && let Err(error) = self.host.scheduler.unschedule(request).await
+        {
+            tracing::error!(correlation_id = %request.id, %error, "cannot delete the schedule of a settled request");
+            report.not_cleaned += 1;
+        }
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use postdate_core::cut::cut;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle;
 use postdate_core::ports::LedgerError;
-use postdate_core::request::{Cursor, Event, HistoryEntry, NewRequest, Request, Status, Waiting};
+use postdate_core::request::{Cursor, Event, HistoryEntry, NewRequest, Request, ScheduleKind, Status, Waiting};
 use serde::{Deserialize, Serialize};
 
 /// Sort keys of a request's items; the partition key is its id.
@@ -60,6 +60,8 @@ pub struct Head {
     waits_for: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     waits_since: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<ScheduleKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,6 +151,7 @@ impl Head {
             failure: request.failure.clone(),
             waits_for: request.waiting.as_ref().map(|waiting| waiting.on.clone()),
             waits_since: request.waiting.as_ref().map(|waiting| waiting.since.timestamp_millis()),
+            schedule: request.schedule,
             idempotency_hash: request.idempotency_hash.clone(),
             owner: request.owner.clone(),
             notice_of: request.notice_of.map(|id| id.to_string()),
@@ -195,6 +198,7 @@ impl Head {
                 (Some(on), Some(since)) => Some(Waiting { on: on.clone(), since }),
                 _ => None,
             },
+            schedule: self.schedule,
             idempotency_hash: self.idempotency_hash.clone(),
             owner: self.owner.clone(),
             notice_of: self.notice_of.as_ref().map(|id| id.parse().map_err(|_| self.broken("notice_of"))).transpose()?,

@@ -83,6 +83,9 @@ pub fn update(
     if after.trigger_at != before.trigger_at {
         connection.prepare_cached("UPDATE requests SET trigger_at = ?2 WHERE seq = ?1")?.execute(params![seq, millis(after.trigger_at)])?;
     }
+    if *line == Line::Keep {
+        return Ok(());
+    }
     let last: i64 =
         connection.prepare_cached("SELECT coalesce(max(n), 0) FROM history WHERE request = ?1")?.query_row([seq], |row| row.get(0))?;
     if let Line::Add(entry) = line {
@@ -297,6 +300,8 @@ fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
         finished_at: optional_time(row, 15)?,
         result: row.get(16)?,
         failure: row.get(17)?,
+        // One machine has one kind of schedule.
+        schedule: None,
         idempotency_hash: row.get(18)?,
         deferrals: row.get(20)?,
         waiting: match (row.get(21)?, optional_time(row, 22)?) {
