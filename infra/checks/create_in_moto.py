@@ -49,6 +49,15 @@ def without_unknown(template):
         function = {"Fn::GetAtt": [name.removesuffix("Aliaslive"), "Arn"]}
         everything = json.dumps([resources, template["Outputs"]]).replace(json.dumps({"Ref": name}), json.dumps(function))
         resources, template["Outputs"] = json.loads(everything)
+    # Nor a schedule group, to which the functions refer. Replace it with its name and its ARN.
+    groups = [name for name in resources if resources[name]["Type"] == "AWS::Scheduler::ScheduleGroup" and resources[name]["Type"] not in known]
+    for name in groups:
+        group = resources[name]["Properties"]["Name"]["Fn::Sub"]
+        arn = {"Fn::Sub": "arn:aws:scheduler:${AWS::Region}:${AWS::AccountId}:schedule-group/" + group}
+        everything = json.dumps([resources, template["Outputs"]])
+        for reference, value in (({"Ref": name}, {"Fn::Sub": group}), ({"Fn::GetAtt": [name, "Arn"]}, arn)):
+            everything = everything.replace(json.dumps(reference), json.dumps(value))
+        resources, template["Outputs"] = json.loads(everything.replace("${" + name + "}", group))
     # Keep resources with a condition: moto does not need to support one that it does not create.
     gone = {name: item["Type"] for name, item in resources.items() if item["Type"] not in known and "Condition" not in item}
     because = {}

@@ -5,6 +5,7 @@ mod bench_lambda;
 mod direct;
 mod faults;
 mod faults_told;
+mod full_bus;
 mod hosts;
 mod janitor;
 mod kills;

@@ -147,8 +147,7 @@ impl Driver {
             state.fired.insert(due.key.clone());
         }
         let delivered = self.deliver(&due, functions).await;
-        if due.source == Source::Schedule {
-            // `ActionAfterCompletion = DELETE`.
+        if due.source == Source::Schedule && !self.is_kept(&due.name).await {
             self.aws.delete_schedule(&self.sources.group, &due.name).await;
         }
         if let Err(failure) = &delivered.outcome {
@@ -158,6 +157,12 @@ impl Driver {
             }
         }
         delivered
+    }
+
+    /// Returns whether a schedule stays after it has fired.
+    async fn is_kept(&self, schedule: &str) -> bool {
+        let schedule = self.aws.get_schedule(&self.sources.group, schedule).await;
+        schedule.is_some_and(|schedule| schedule["ActionAfterCompletion"] == "NONE")
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

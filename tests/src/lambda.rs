@@ -18,8 +18,11 @@ use relay::Relay;
 
 pub use function::{Failure, Function};
 
-/// The emulator's functions, and the binary of each. `big` is a second target host.
-const FUNCTIONS: [(&str, &str); 4] = [("processor", "processor"), ("target", "target"), ("janitor", "janitor"), ("big", "target")];
+/// A second target host. The roles of a deployment invoke functions whose names begin with the prefix and `target`.
+pub const BIG: &str = "postdate-target-big";
+
+/// The emulator's functions, and the binary of each.
+const FUNCTIONS: [(&str, &str); 4] = [("processor", "processor"), ("target", "target"), ("janitor", "janitor"), (BIG, "target")];
 
 /// Maximum of processes of one function that take events at the same time.
 pub const CONCURRENCY: u32 = 16;
@@ -58,7 +61,7 @@ impl Emulator {
         Self(Arc::new(Parts { port, relay, clock: clock.clone(), _process: process, _manifest: manifest }))
     }
 
-    /// Returns a process, not started, of `processor`, `target`, `janitor` or `big` (a second target host). Its environment
+    /// Returns a process, not started, of `processor`, `target`, `janitor` or [`BIG`]. Its environment
     /// has these variables and those that AWS sets.
     pub fn function(&self, name: &str, variables: &[(String, String)]) -> Function {
         let found = FUNCTIONS.iter().find(|(function, _)| *function == name);

@@ -7,7 +7,7 @@ use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::driver::{Driver, Sources};
 use crate::fault_proxy::FaultProxy;
-use crate::lambda::{Emulator, Function};
+use crate::lambda::{BIG, Emulator, Function};
 use crate::moto::{Account, Moto};
 use crate::tools;
 
@@ -59,6 +59,12 @@ impl Stack {
         Self::start(Options::default()).await
     }
 
+    /// Returns the options of a stack with rules, and schedules where the bus is full.
+    pub fn auto() -> Options {
+        let variables = vec![("POSTDATE_SCHEDULER".to_owned(), "auto".to_owned())];
+        Options { scheduler: true, variables, ..Options::default() }
+    }
+
     pub async fn start(options: Options) -> Self {
         let Account { clock, proxy, aws, moto } = Account::new().await;
         let account = aws.account.clone();
@@ -68,7 +74,7 @@ impl Stack {
         let dead_letters_url = aws.create_queue("postdate-dead-letters").await;
         let (topic_arn, notices_url) = aws.create_topic("postdate-notices").await;
         aws.create_schedule_group(GROUP).await;
-        let (target_arn, big_arn) = (aws.arn("lambda", "function:target"), aws.arn("lambda", "function:big"));
+        let (target_arn, big_arn) = (aws.arn("lambda", "function:target"), aws.arn("lambda", &format!("function:{BIG}")));
 
         let use_cases = options.use_cases.clone().unwrap_or_else(tools::precompiled_samples);
         let use_cases = if options.use_cases_in_s3 {
@@ -88,6 +94,7 @@ impl Stack {
             ("POSTDATE_PREFIX".to_owned(), PREFIX.to_owned()),
             ("POSTDATE_DEAD_LETTER_ARN".to_owned(), aws.arn("sqs", "postdate-dead-letters")),
             ("POSTDATE_TOPIC_ARN".to_owned(), topic_arn.clone()),
+            ("POSTDATE_DELIVERY_TARGETS".to_owned(), "*".to_owned()),
             // The receivers of the tests.
             ("POSTDATE_ALLOW_EGRESS".to_owned(), "127.0.0.0/8,::1".to_owned()),
             // The sample bundle needs this secret. The value is public.
@@ -130,14 +137,14 @@ impl Stack {
         }
     }
 
-    /// Returns a process, not started, of `processor`, `target`, `janitor` or `big`, the second target host.
+    /// Returns a process, not started, of `processor`, `target`, `janitor` or [`BIG`].
     pub fn function(&self, name: &str) -> Function {
         self.emulator.function(name, &self.environment)
     }
 
     /// Starts the second target host, which has its own queue.
     pub async fn big(&self) -> Function {
-        self.function("big").variable("POSTDATE_QUEUE_URL", &self.big_queue_url).started().await
+        self.function(BIG).variable("POSTDATE_QUEUE_URL", &self.big_queue_url).started().await
     }
 
     /// Starts the processor. `url()` is its base URL.

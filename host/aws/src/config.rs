@@ -50,7 +50,9 @@ pub struct Config {
     pub queue_url: Option<String>,
     /// `POSTDATE_HOSTS`: other target hosts, by the name that a use case gives as `host`.
     pub hosts: BTreeMap<String, HostAddress>,
-    /// `POSTDATE_SCHEDULER`, `POSTDATE_SCHEDULE_GROUP` and `POSTDATE_SCHEDULER_ROLE_ARN`: the service that fires requests.
+    /// `POSTDATE_DELIVERY_TARGETS`: ARNs, or patterns of ARNs, that use cases may name as targets; none by default.
+    pub delivery_targets: Vec<String>,
+    /// `POSTDATE_SCHEDULER`, `POSTDATE_SCHEDULE_GROUP` and `POSTDATE_SCHEDULER_ROLE_ARN`: the services that fire requests.
     pub scheduler: Backend,
     /// `POSTDATE_PREFIX`: prefix of the names of rules and one-time schedules.
     pub prefix: String,
@@ -113,13 +115,31 @@ pub struct HostAddress {
     pub queue_url: Option<String>,
 }
 
-/// The AWS service that delivers requests at their time.
+/// The AWS services that deliver requests at their time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Backend {
-    /// Rules of EventBridge's default bus.
-    Rules,
-    /// One-time schedules of EventBridge Scheduler, which assumes the role `role_arn`.
-    OneTimeSchedules { group: String, role_arn: String },
+    /// Rules of EventBridge's default bus; and where EventBridge Scheduler is, for requests that have a schedule from before.
+    Rules(Option<ScheduleService>),
+    /// One-time schedules of EventBridge Scheduler.
+    Schedules(ScheduleService),
+    /// Rules, and one-time schedules where the bus takes no further rule.
+    Auto(ScheduleService),
+}
+
+impl Backend {
+    pub fn schedules(&self) -> Option<&ScheduleService> {
+        match self {
+            Self::Rules(service) => service.as_ref(),
+            Self::Schedules(service) | Self::Auto(service) => Some(service),
+        }
+    }
+}
+
+/// The group of EventBridge Scheduler's schedules, and the role that it assumes for targets without a role of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleService {
+    pub group: String,
+    pub role_arn: String,
 }
 
 /// A variable that is missing, or whose value is not of the expected form.
@@ -166,6 +186,7 @@ impl Config {
             target_arn: read.required("POSTDATE_TARGET_ARN", check::function_arn),
             queue_url: read.optional("POSTDATE_QUEUE_URL", check::queue_url),
             hosts: read.optional("POSTDATE_HOSTS", check::hosts).unwrap_or_default(),
+            delivery_targets: read.optional("POSTDATE_DELIVERY_TARGETS", check::delivery_targets).unwrap_or_default(),
             scheduler: read.backend(),
             prefix: read.optional("POSTDATE_PREFIX", check::prefix).unwrap_or_else(|| "postdate-".to_owned()),
             dead_letter_arn: read.required("POSTDATE_DEAD_LETTER_ARN", check::queue_arn),

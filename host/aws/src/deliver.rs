@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::aws_error::{AwsError, Class};
 use crate::clients::{Clients, Lazy};
 use crate::clock::SystemClock;
+use crate::schedule::limits::CORRELATION_ATTRIBUTE;
 
 /// Returns a client for the region that an ARN names, from one for the region of this host.
 macro_rules! client_of {
@@ -81,7 +82,7 @@ impl AwsDeliver {
             .send_message()
             .queue_url(url)
             .message_body(for_messages(body))
-            .message_attributes("correlation-id", id);
+            .message_attributes(CORRELATION_ATTRIBUTE, id);
         if is_fifo(&aws.arn) {
             call = call.message_group_id(group(aws, request)).message_deduplication_id(request.id.to_string());
         }
@@ -97,7 +98,7 @@ impl AwsDeliver {
             .publish()
             .topic_arn(&aws.arn)
             .message(for_messages(body))
-            .message_attributes("correlation-id", id);
+            .message_attributes(CORRELATION_ATTRIBUTE, id);
         if is_fifo(&aws.arn) {
             call = call.message_group_id(group(aws, request)).message_deduplication_id(request.id.to_string());
         }

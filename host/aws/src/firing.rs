@@ -5,7 +5,7 @@ use postdate_core::arm::arm;
 use postdate_core::arn::Arn;
 use postdate_core::envelope::Envelope;
 use postdate_core::fire::{self, FireError};
-use postdate_core::ports::{Aftercare, Clock, LedgerError, Requests, ScheduleError, UseCases};
+use postdate_core::ports::{Aftercare, Changes, Clock, LedgerError, Requests, ScheduleError, UseCases};
 use postdate_core::request::Request;
 use postdate_core::time::rfc3339;
 use postdate_deliver::HttpDeliver;
@@ -55,7 +55,7 @@ impl AwsFiring {
     }
 }
 
-impl<U: UseCases, L: Requests + Tellings, S: Timing, D, N: Notify, C: Clock> Firing<U, L, S, D, N, C> {
+impl<U: UseCases, L: Requests + Changes + Tellings, S: Timing, D, N: Notify, C: Clock> Firing<U, L, S, D, N, C> {
     /// Returns the aftercare of an attempt. `envelope` is the one that started the attempt; `None` in the janitor.
     pub fn aftercare<'a>(&'a self, envelope: Option<&'a Envelope>) -> Care<'a, L, S, N, C> {
         Care { ledger: &self.ledger, scheduler: &self.scheduler, notifier: &self.notifier, clock: &self.clock, envelope }
@@ -69,7 +69,7 @@ impl<U: UseCases, L: Requests + Tellings, S: Timing, D, N: Notify, C: Clock> Fir
 
     /// Schedules a stored request for its `due_at`, by a rule or by the delay queue of its target host.
     pub async fn arm(&self, request: &Request) -> Result<(), FireError> {
-        Ok(arm(&self.use_cases, &self.ledger, &self.scheduler, request).await?)
+        Ok(arm(&self.use_cases, &self.ledger, &self.scheduler, request, None, self.clock.now()).await?)
     }
 
     /// Sends the notifications of a failed request that no function has sent yet. Returns whether all are sent.

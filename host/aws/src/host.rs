@@ -122,6 +122,7 @@ fn settings(config: &Config) -> ScheduleSettings {
         target_arn: config.target_arn.clone(),
         queue_url: config.queue_url.clone(),
         hosts: config.hosts.clone(),
+        delivery_targets: config.delivery_targets.clone(),
         backend: config.scheduler.clone(),
         dead_letter_arn: config.dead_letter_arn.clone(),
         max_event_age: config.max_event_age,

@@ -14,7 +14,7 @@ use postdate_core::ports::{Changes, Clock as _, Intake, Requests, Scheduler, Use
 use serde::Deserialize;
 use tracing::Instrument as _;
 
-pub use event::{Incoming, MalformedUri};
+pub use event::{Incoming, MalformedEvent};
 pub use tame::tame;
 
 use crate::clock::{self, SystemClock};
@@ -63,7 +63,7 @@ where
     async fn answer_call(&self, request: lambda_http::Request, id: CorrelationId, now: DateTime<Utc>) -> Response<Bytes> {
         let incoming = match Incoming::read(request, self.base_path.as_deref()) {
             Ok(incoming) => incoming,
-            Err(error) => return ApiError::new(StatusCode::BAD_REQUEST, "malformed-uri", error.to_string()).into_response(id),
+            Err(error) => return ApiError::new(StatusCode::BAD_REQUEST, error.code(), error.to_string()).into_response(id),
         };
         let submitted = submitted_to(&incoming.request).map(str::to_owned);
         let is_head = incoming.request.method() == http::Method::HEAD;
@@ -97,7 +97,7 @@ where
         }
         // The path can contain any name, and each new name creates a metric, which costs money. Count only known use cases by name.
         let known = match submitted {
-            Some(name) => self.use_cases.current(name).await.map(|_| name),
+            Some(name) => self.use_cases.current_manifest(name).await.map(|_| name),
             None => None,
         };
         metrics::emit_rejected(Service::Processor, known, &code_of(response.body()));

@@ -2,14 +2,17 @@
 //! for times that are near.
 //!
 //! The port *schedules* a request. A *rule* belongs to EventBridge, a *one-time schedule* to the service EventBridge Scheduler. The
-//! [`Route`] selects one of them, or the queue, to deliver the request's [`Envelope`]. A request has at most one rule, whose
-//! [`name`] identifies the request. The ledger decides whether a delivered request runs.
+//! [`Route`] selects one of them, or the queue, to deliver the request's [`Envelope`]. The request's record says which of the two it
+//! has; [`kinds`] chooses. A request has at most one, whose [`name`] identifies the request. The ledger decides whether a delivered
+//! request runs.
 
 mod aim;
 pub mod cron;
+mod kinds;
 pub mod limits;
 pub mod name;
 mod one_time_schedules;
+mod reach;
 mod route;
 mod rules;
 
@@ -17,10 +20,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use postdate_core::arn::{Arn, is_fifo};
+use postdate_core::api::HANDED_OVER;
 use postdate_core::envelope::Envelope;
-use postdate_core::ports::{Arming, ScheduleError, Scheduler};
-use postdate_core::request::Request;
+use postdate_core::ports::{Arming, BodyTooLarge, ScheduleError, Scheduler};
+use postdate_core::request::{NewRequest, Request, ScheduleKind};
 use postdate_core::time::rfc3339;
 use postdate_core::use_case::Target;
 
@@ -31,6 +34,7 @@ use crate::clients::Lazy;
 use crate::config::{Backend, HostAddress};
 use crate::ports::{LeftRule, Timing};
 use aim::Aim;
+use kinds::Kinds;
 use one_time_schedules::OneTimeSchedules;
 use route::Route;
 use rules::Rules;
@@ -52,6 +56,8 @@ pub struct ScheduleSettings {
     pub queue_url: Option<String>,
     /// Other target hosts, by the name that a use case gives as `host`.
     pub hosts: BTreeMap<String, HostAddress>,
+    /// ARNs, or patterns of ARNs, that a use case may name as targets.
+    pub delivery_targets: Vec<String>,
     pub backend: Backend,
     /// ARN of the queue for events that could not be delivered.
     pub dead_letter_arn: String,
@@ -63,6 +69,7 @@ pub struct ScheduleSettings {
 #[derive(Debug, Clone)]
 pub struct AwsScheduler {
     settings: ScheduleSettings,
+    kinds: Kinds,
     rules: Rules,
     one_time_schedules: Option<OneTimeSchedules>,
     queue: Lazy<aws_sdk_sqs::Client>,
@@ -78,18 +85,16 @@ impl AwsScheduler {
         sqs: Lazy<aws_sdk_sqs::Client>,
         now: fn() -> DateTime<Utc>,
     ) -> Self {
-        let one_time_schedules = match &settings.backend {
-            Backend::Rules => None,
-            Backend::OneTimeSchedules { group, role_arn } => Some(OneTimeSchedules::new(scheduler, group, role_arn)),
-        };
-        Self { settings, rules: Rules::new(eventbridge), one_time_schedules, queue: sqs, now }
+        let one_time_schedules = settings.backend.schedules().map(|service| OneTimeSchedules::new(scheduler, service));
+        let kinds = Kinds::of(&settings.backend);
+        Self { settings, kinds, rules: Rules::new(eventbridge), one_time_schedules, queue: sqs, now }
     }
 
     /// Makes the client that most requests need. Makes no call.
     pub fn prepare(&self) {
-        match &self.one_time_schedules {
-            Some(schedules) => schedules.client.prepare(),
-            None => self.rules.client.prepare(),
+        match (&self.settings.backend, &self.one_time_schedules) {
+            (Backend::Schedules(_), Some(schedules)) => schedules.client.prepare(),
+            _ => self.rules.client.prepare(),
         }
     }
 
@@ -130,101 +135,156 @@ impl AwsScheduler {
         name::id_of(name, &self.settings.prefix)
     }
 
-    fn name_of(&self, request: &Request) -> String {
-        let prefix = &self.settings.prefix;
-        match &self.one_time_schedules {
-            Some(_) => name::of_one_time_schedule(prefix, &request.use_case, request.id, request.claim()),
-            None => name::of_rule(prefix, &request.use_case, request.id),
-        }
+    fn schedules(&self) -> Result<&OneTimeSchedules, ScheduleError> {
+        let missing =
+            "the request has a one-time schedule, and this deployment knows no EventBridge Scheduler: set POSTDATE_SCHEDULER_ROLE_ARN";
+        self.one_time_schedules.as_ref().ok_or_else(|| ScheduleError::Failed(missing.to_owned()))
     }
 
-    /// Returns ARN and queue of the host that runs a target. Returns the default host if the use case no longer has the target.
-    fn host_of(&self, target: Option<&Target>) -> Result<(&str, Option<&str>), ScheduleError> {
-        match target {
-            Some(Target::Plugin { host: Some(host) }) => match self.settings.hosts.get(host) {
-                Some(address) => Ok((&address.arn, address.queue_url.as_deref())),
-                None => Err(ScheduleError::Failed(self.unknown_host(host))),
-            },
-            _ => Ok((&self.settings.target_arn, self.settings.queue_url.as_deref())),
-        }
+    /// Returns whether the event of a direct request was sent, or may be sent at any moment. A rule and a kept schedule are still there
+    /// after they have fired. One from before a retry by hand does not count.
+    async fn was_sent(&self, request: &Request, kind: ScheduleKind, name: &str, now: DateTime<Utc>) -> Result<bool, ScheduleError> {
+        let minute = match kind {
+            ScheduleKind::Rule => self.rules.minute(name).await?,
+            ScheduleKind::Schedule | ScheduleKind::KeptSchedule => self.schedules()?.minute(name).await?,
+        };
+        let is_of_this_time = |minute| request.claim() == 0 || minute >= request.due_at;
+        Ok(minute.is_some_and(|minute| minute <= now + HANDED_OVER && is_of_this_time(minute)))
     }
 
-    fn unknown_host(&self, host: &str) -> String {
-        let known: Vec<&str> = self.settings.hosts.keys().map(String::as_str).collect();
-        format!("there is no target host {host:?} in POSTDATE_HOSTS, which names: {}", known.join(", "))
-    }
-
-    async fn put(&self, request: &Request, name: &str, minute: DateTime<Utc>, aim: &Aim<'_>) -> Result<(), ScheduleError> {
+    async fn put(
+        &self,
+        request: &Request,
+        kind: ScheduleKind,
+        name: &str,
+        minute: DateTime<Utc>,
+        target: Option<&Target>,
+        aim: &Aim<'_>,
+    ) -> Result<(), ScheduleError> {
         limits::check_name(name, &self.settings.prefix)?;
         let about = format!("Postdate: {}, request {}, due {}", request.use_case, request.id, rfc3339(request.due_at));
-        match &self.one_time_schedules {
-            None => self.rules.put(name, minute, &about, aim).await,
-            Some(schedules) => {
-                // The token contains the current time, not the due time: otherwise, moving a request away and back would look like a
-                // repetition of the first call.
-                let token = format!("{}-{}-{}", request.id, request.claim(), (self.now)().timestamp_millis());
-                schedules.put(name, minute, &about, aim, &token).await
+        if kind != ScheduleKind::Rule {
+            // The token contains the current time, not the due time: otherwise, moving a request away and back would look like a
+            // repetition of the first call.
+            let now = (self.now)().timestamp_millis();
+            let token = format!("{}-{}-{now}", request.id, request.claim());
+            return self.schedules()?.put(name, minute, &about, aim, kind == ScheduleKind::KeptSchedule, &token).await;
+        }
+        let Some(full) = self.rules.put(name, minute, &about, aim).await? else { return Ok(()) };
+        match self.kinds.instead_of_rule(target, &self.settings, (self.now)()) {
+            Some(instead) => Err(ScheduleError::NoRoom { message: full.to_string(), instead }),
+            None => Err(full.into()),
+        }
+    }
+
+    /// Deletes the schedule that the request had before a move, if it has another name now. A schedule that is left does no harm: its
+    /// envelope is early or late, and the claim decides.
+    async fn drop_replaced(&self, before: Option<&Request>, name: &str) {
+        let replaced = before.filter(|before| before.schedule != Some(ScheduleKind::Rule));
+        for old in replaced.iter().flat_map(|before| self.names_of(before)) {
+            if old != name
+                && self.is_schedule(&old)
+                && let Err(error) = self.clean_rule(&old).await
+            {
+                tracing::warn!(schedule = old, %error, "cannot delete the schedule of a request that was moved");
             }
+        }
+    }
+
+    fn is_schedule(&self, name: &str) -> bool {
+        name::parse(name, &self.settings.prefix).is_some_and(|name| name.is_schedule)
+    }
+
+    /// Returns the names that the request's rule or schedule may have.
+    fn names_of(&self, request: &Request) -> Vec<String> {
+        let (prefix, use_case, id) = (&self.settings.prefix, &request.use_case, request.id);
+        if let Some(kind) = request.schedule {
+            return vec![name::of(kind, prefix, request)];
+        }
+        let rule = || name::of_rule(prefix, use_case, id);
+        let earlier = || name::of_earlier_schedule(prefix, use_case, id, request.claim());
+        match &self.settings.backend {
+            Backend::Rules(_) => vec![rule()],
+            Backend::Schedules(_) => vec![earlier()],
+            Backend::Auto(_) => vec![rule(), earlier()],
         }
     }
 }
 
 impl Scheduler for AwsScheduler {
     fn serves(&self, target: &Target) -> Result<(), String> {
-        if let Target::Plugin { host: Some(host) } = target
-            && !self.settings.hosts.contains_key(host)
-        {
-            return Err(self.unknown_host(host));
-        }
-        let Some(aws) = target.aws().filter(|aws| aws.direct) else { return Ok(()) };
-        let rules = self.one_time_schedules.is_none();
-        match target {
-            Target::Sns(_) if is_fifo(&aws.arn) => Err("EventBridge does not reach FIFO topics: leave out `direct`".to_owned()),
-            // AWS: "Input … not available with PutTargets if the target is an event bus of a different account". The bus would
-            // get the rule's own event instead of the body.
-            Target::EventBus(_) if rules && account(&aws.arn) != account(&self.settings.target_arn) => {
-                Err("a rule cannot give a body to an event bus of another account: leave out `direct`".to_owned())
+        reach::check(target, &self.settings)?;
+        self.kinds.reaching(target, &self.settings, (self.now)()).map(drop)
+    }
+
+    fn plan(&self, new: &NewRequest, target: &Target) -> Result<Option<ScheduleKind>, BodyTooLarge> {
+        limits::check_body(target, &new.request, &new.body)?;
+        // `serves` has refused a target that no kind reaches.
+        let reaching = self.kinds.reaching(target, &self.settings, (self.now)()).unwrap_or_default();
+        let mut too_large = None;
+        for kind in reaching {
+            match limits::check_input(kind, target, &new.body) {
+                Ok(()) => return Ok(Some(kind)),
+                Err(error) => too_large = Some(error),
             }
-            Target::ApiDestination(_) if !rules => {
-                Err("EventBridge Scheduler does not reach API destinations: use rules (POSTDATE_SCHEDULER)".to_owned())
-            }
-            _ => Ok(()),
         }
+        too_large.map_or(Ok(None), Err)
     }
 
     async fn schedule(&self, arming: Arming<'_>) -> Result<(), ScheduleError> {
-        let Arming { request, target, body } = arming;
+        let Arming { request, target, before, body: _ } = arming;
         let now = (self.now)();
-        let name = self.name_of(request);
-        if let Some((target, aws)) = target.and_then(|target| Some((target, target.aws().filter(|aws| aws.direct)?))) {
-            self.serves(target).map_err(ScheduleError::Failed)?;
+        let kind = match (request.schedule, target) {
+            (Some(kind), _) => kind,
+            (None, Some(target)) => {
+                let reaching = self.kinds.reaching(target, &self.settings, now).map_err(ScheduleError::Failed)?;
+                reaching.first().copied().unwrap_or(ScheduleKind::Rule)
+            }
+            (None, None) => self.kinds.of_host(now),
+        };
+        let name = name::of(kind, &self.settings.prefix, request);
+        if let Some((direct, aws)) = target.and_then(|target| Some((target, target.aws().filter(|aws| aws.direct)?))) {
+            self.serves(direct).map_err(ScheduleError::Failed)?;
+            if request.due_at <= now + HANDED_OVER && self.was_sent(request, kind, &name, now).await? {
+                return Ok(());
+            }
             let Route::At(minute) = Route::of(request.due_at, now, false, true) else {
                 return Err(ScheduleError::Failed("a direct target cannot be reached by the delay queue".to_owned()));
             };
-            return self.put(request, &name, minute, &Aim::direct(&self.settings, &arming, target, aws)?).await;
+            let aim = Aim::direct(&self.settings, &arming, direct, aws)?;
+            return self.put(request, kind, &name, minute, target, &aim).await;
         }
-        let (host, queue_url) = self.host_of(target)?;
+        let (host, queue_url) = reach::host_of(target, &self.settings).map_err(ScheduleError::Failed)?;
         match (Route::of(request.due_at, now, queue_url.is_some(), false), queue_url) {
             (Route::Queue { delay_seconds }, Some(queue_url)) => {
-                // The envelope names the earlier rule, which is deleted when the request ends.
-                let rule = may_have_rule(request).then_some(name);
+                // The envelope names the earlier rule, which is deleted when the request ends. Schedules delete themselves.
+                let rule = (may_have_rule(request) && !self.is_schedule(&name)).then(|| name.clone());
                 let envelope = Envelope::of(request, rule);
-                self.send(&envelope.to_json(body), delay_seconds, queue_url).await
+                self.send(&envelope.to_json(arming.body), delay_seconds, queue_url).await?;
             }
             (Route::At(minute), _) => {
-                let envelope = Envelope::of(request, Some(name.clone())).to_json(body);
-                self.put(request, &name, minute, &Aim::at_host(&self.settings, host, envelope)?).await
+                let envelope = Envelope::of(request, Some(name.clone())).to_json(arming.body);
+                self.put(request, kind, &name, minute, target, &Aim::at_host(&self.settings, host, envelope)?).await?;
             }
-            (Route::Queue { .. }, None) => Err(ScheduleError::Failed(
-                "the target host has no delay queue; set POSTDATE_QUEUE_URL, or queueUrl in POSTDATE_HOSTS".to_owned(),
-            )),
+            (Route::Queue { .. }, None) => {
+                return Err(ScheduleError::Failed(
+                    "the target host has no delay queue; set POSTDATE_QUEUE_URL, or queueUrl in POSTDATE_HOSTS".to_owned(),
+                ));
+            }
         }
+        self.drop_replaced(before, &name).await;
+        Ok(())
     }
 
     async fn unschedule(&self, request: &Request) -> Result<(), ScheduleError> {
-        let name = self.name_of(request);
-        let cleaned = tokio::time::timeout(LONGEST_UNDO, self.clean_rule(&name)).await;
-        cleaned.unwrap_or_else(|_| Err(ScheduleError::Unavailable { message: "no answer in time".to_owned(), retry_after: None }))
+        let cleaned = tokio::time::timeout(LONGEST_UNDO, async {
+            for name in self.names_of(request) {
+                self.clean_rule(&name).await?;
+            }
+            Ok::<_, ScheduleError>(())
+        });
+        let late = || Err(ScheduleError::Unavailable { message: "no answer in time".to_owned(), retry_after: None });
+        cleaned.await.unwrap_or_else(|_| late())
     }
 }
 
@@ -239,14 +299,7 @@ impl Timing for AwsScheduler {
     /// Deletes the rule or the one-time schedule with this name; idempotent. Fails if the name is not one of this deployment's.
     async fn clean_rule(&self, name: &str) -> Result<(), ScheduleError> {
         limits::check_name(name, &self.settings.prefix)?;
-        let is_schedule = name::parse(name, &self.settings.prefix).is_some_and(|name| name.attempts.is_some());
-        match &self.one_time_schedules {
-            Some(schedules) if is_schedule => schedules.delete(name).await,
-            None if is_schedule => Err(ScheduleError::Failed(format!(
-                "{name:?} is a one-time schedule, and this deployment makes rules: set POSTDATE_SCHEDULER to scheduler until the last one has fired"
-            ))),
-            _ => self.rules.delete(name).await,
-        }
+        if self.is_schedule(name) { self.schedules()?.delete(name).await } else { self.rules.delete(name).await }
     }
 
     async fn left_rules(&self) -> Result<Vec<LeftRule>, ScheduleError> {
@@ -259,8 +312,4 @@ impl Timing for AwsScheduler {
 /// orphaned rule is deleted when it fires.
 fn may_have_rule(request: &Request) -> bool {
     request.claim() > 0 || request.trigger_at != request.first_trigger_at
-}
-
-fn account(arn: &str) -> Option<&str> {
-    Arn::parse(arn).map(|arn| arn.account)
 }

@@ -44,6 +44,8 @@ struct Shared {
     service: Service,
     entries: Mutex<HashMap<String, Entry>>,
     loaded: Mutex<Cache<Arc<TimedBundle>>>,
+    /// Manifests of versions that are not loaded.
+    manifests: Mutex<HashMap<(String, String), Arc<UseCase>>>,
     /// The last complete list, and the time when it was made.
     listed: Mutex<Option<(Instant, Vec<UseCaseInfo>)>>,
     /// Lock that is held while a version loads, so that two requests for one version load it once.
@@ -72,6 +74,7 @@ impl AwsUseCases {
             service,
             entries: Mutex::default(),
             loaded: Mutex::new(Cache::new(MAX_LOADED_BYTES)),
+            manifests: Mutex::default(),
             listed: Mutex::default(),
             loading: tokio::sync::Mutex::default(),
             fresh,
@@ -168,6 +171,27 @@ impl AwsUseCases {
         Ok(bundle)
     }
 
+    /// Returns the manifest of a version. Reads only the manifest if the version is not loaded.
+    async fn read_manifest(&self, name: &str, version: &str) -> Result<Arc<UseCase>, VersionError> {
+        if !is_use_case_name(name) || !is_version(version) {
+            return Err(VersionError::Gone(format!("there is no version {version:?} of a use case {name:?}")));
+        }
+        if let Some(bundle) = self.loaded(name, version) {
+            return Ok(Arc::new(bundle.use_case().clone()));
+        }
+        let key = (name.to_owned(), version.to_owned());
+        if let Some(manifest) = lock(&self.shared.manifests).get(&key) {
+            return Ok(Arc::clone(manifest));
+        }
+        let manifest = Arc::new(self.shared.loader.manifest(name, version).await?);
+        let mut manifests = lock(&self.shared.manifests);
+        if manifests.len() >= MAX_LOADED {
+            manifests.clear();
+        }
+        manifests.insert(key, Arc::clone(&manifest));
+        Ok(manifest)
+    }
+
     fn loaded(&self, name: &str, version: &str) -> Option<Arc<TimedBundle>> {
         lock(&self.shared.loaded).get(name, version)
     }
@@ -249,6 +273,32 @@ impl UseCases for AwsUseCases {
             false => Err(VersionError::gone(name, version)),
         };
         manifest.map(Arc::new).map_err(|error| error.into_port(name, version))
+    }
+
+    async fn manifest(&self, name: &str, version: &str) -> Result<Arc<UseCase>, UseCaseError> {
+        self.read_manifest(name, version).await.map_err(|error| error.into_port(name, version))
+    }
+
+    async fn current_manifest(&self, name: &str) -> Option<(String, Arc<UseCase>)> {
+        if !is_use_case_name(name) {
+            return None;
+        }
+        let of = |bundle: &Arc<TimedBundle>| (bundle.version().to_owned(), Arc::new(bundle.use_case().clone()));
+        if let Some(entry) = self.fresh(name) {
+            return entry.serving.as_ref().map(of);
+        }
+        let read = async {
+            let Some(version) = self.shared.loader.current_version(name).await? else { return Ok(None) };
+            let manifest = self.read_manifest(name, &version).await?;
+            Ok::<_, VersionError>(Some((version, manifest)))
+        };
+        match read.await {
+            Ok(current) => current,
+            Err(error) => {
+                tracing::error!(use_case = name, %error, "the manifest of the current version cannot be read");
+                self.entries().get(name).and_then(|entry| entry.serving.as_ref().map(of))
+            }
+        }
     }
 
     async fn list(&self) -> Vec<UseCaseInfo> {

@@ -4,13 +4,15 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::arm::{ArmError, arm};
+use crate::arm::{ArmError, arm, schedule};
 use crate::bundle::hex;
 use crate::id::CorrelationId;
 use crate::json::{JsonError, parse_object};
 use crate::lifecycle::Change;
 use crate::plugin::{Acceptance, PluginError, Problem, ValidateInput};
-use crate::ports::{Arming, Bundle, Changed, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
+use crate::ports::{
+    Arming, BodyTooLarge, Bundle, Changed, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases,
+};
 use crate::request::{NewRequest, Request, Status};
 use crate::time::{self, TimeError, rfc3339};
 use crate::use_case::{Target, UseCase, is_credential_header};
@@ -65,6 +67,9 @@ pub enum Rejection {
     /// The alias is known, but this deployment cannot reach its target.
     #[error("the target {alias:?} cannot be reached from this deployment: {reason}")]
     TargetNotServed { alias: String, reason: String },
+    /// The target cannot take the accepted body.
+    #[error("the target {alias:?} cannot take this request: {exceeded}")]
+    TargetLimit { alias: String, exceeded: BodyTooLarge },
     /// The validator rejected the request.
     #[error("the request was rejected by the validator of the use case{}", if .0.is_empty() { ", which gave no reason" } else { "" })]
     Problems(Vec<Problem>),
@@ -128,7 +133,7 @@ pub async fn accept(
     if let (Some(key), Some(hash)) = (&submission.idempotency_key, &hash)
         && let Some(first) = ledger.find_by_key(&use_case.name, key).await?
     {
-        return replay(use_cases, ledger, scheduler, first, key, hash).await;
+        return replay(use_cases, ledger, scheduler, first, key, hash, now).await;
     }
 
     let parsed = parse(&submission.body, now)?;
@@ -150,9 +155,12 @@ pub async fn accept(
 
     let trigger_at = checked.trigger_at.unwrap_or(parsed.trigger_at);
     let request = Request::scheduled(use_case, version, alias, submission.id, now, trigger_at);
-    let intended = Request { idempotency_hash: hash, owner: submission.owner, ..request };
+    let request = Request { idempotency_hash: hash, owner: submission.owner, ..request };
     let (key, body) = (submission.idempotency_key, acceptance.body.unwrap_or(parsed.text));
-    let new = NewRequest { request: intended.clone(), idempotency_key: key.clone(), body: body.clone() };
+    let mut new = NewRequest { request, idempotency_key: key.clone(), body: body.clone() };
+    let over = |exceeded| Rejection::TargetLimit { alias: alias.to_owned(), exceeded };
+    new.request.schedule = scheduler.plan(&new, target).map_err(over)?;
+    let intended = new.request.clone();
     let request = match ledger.insert(new).await {
         Ok(Inserted::New(request)) => request,
         // The insert may have succeeded, with only its reply lost.
@@ -160,10 +168,11 @@ pub async fn accept(
         Err(error) => return Err(error.into()),
         Ok(Inserted::Taken(first)) => {
             let (key, hash) = (key.unwrap_or_default(), intended.idempotency_hash.unwrap_or_default());
-            return replay(use_cases, ledger, scheduler, first, &key, &hash).await;
+            return replay(use_cases, ledger, scheduler, first, &key, &hash, now).await;
         }
     };
-    if let Err(error) = scheduler.schedule(Arming { request: &request, target: Some(target), body: Some(&body) }).await {
+    let arming = Arming { request: &request, target: Some(target), before: None, body: Some(&body) };
+    if let Err(error) = schedule(ledger, scheduler, arming, now).await {
         // The client gets an error, so the request must not stay scheduled in the ledger.
         return Err(take_back(ledger, scheduler, &request, error.into(), now).await);
     }
@@ -243,11 +252,12 @@ async fn take_back(
 /// the abort. Does not roll back on error: the request belongs to the first call.
 async fn replay(
     use_cases: &impl UseCases,
-    ledger: &(impl Intake + Requests),
+    ledger: &(impl Intake + Requests + Changes),
     scheduler: &impl Scheduler,
     first: Request,
     key: &str,
     hash: &str,
+    now: DateTime<Utc>,
 ) -> Result<Accepted, Rejection> {
     if first.idempotency_hash.as_deref() != Some(hash) {
         return Err(Rejection::KeyReused { first: first.id });
@@ -265,7 +275,7 @@ async fn replay(
     if first.status == Status::Scheduled && first.attempts == 0 {
         let armed = async {
             ledger.adopt(&first, key).await?;
-            arm(use_cases, ledger, scheduler, &first).await
+            arm(use_cases, ledger, scheduler, &first, None, now).await
         };
         if let Err(error) = armed.await {
             return Err(Rejection::MayRun { id: first.id, cause: Box::new(error.into()) });

@@ -19,6 +19,7 @@ use crate::id::CorrelationId;
 use crate::notice::Document;
 use crate::ports::{Changes, Intake, LedgerState, Requests, Scheduler, UseCaseInfo, UseCases};
 pub use body::{check_body, check_encoding, check_type};
+pub use change::HANDED_OVER;
 pub use error::ApiError;
 
 /// The header of every answer that has the correlation id.
@@ -172,6 +173,12 @@ fn scope_of(method: &str, segments: &[&str]) -> Option<Scope> {
         ("PATCH" | "DELETE", ["requests", _]) | ("POST", ["requests", _, "retry"]) => Some(Scope::Change),
         _ => None,
     }
+}
+
+/// Returns whether a path has the form of a call of this API, whatever its method and its names.
+pub fn is_call(path: &str) -> bool {
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    matches!(segments[..], ["health" | "use-cases" | "requests"] | ["requests", _] | ["requests", _, "retry"])
 }
 
 fn parse_id(text: &str) -> Result<CorrelationId, ApiError> {

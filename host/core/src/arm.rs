@@ -1,6 +1,9 @@
 //! Schedules requests that are already in the ledger.
 
-use crate::ports::{Arming, Bundle, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
+use chrono::{DateTime, Utc};
+
+use crate::lifecycle::Change;
+use crate::ports::{Arming, Changed, Changes, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
 use crate::request::Request;
 use crate::use_case::{Target, UseCase};
 
@@ -13,12 +16,40 @@ pub enum ArmError {
     Schedule(#[from] ScheduleError),
 }
 
-/// Schedules a stored request that was moved, retried, repeated, or found without a schedule. Idempotent.
-pub async fn arm(use_cases: &impl UseCases, ledger: &impl Requests, scheduler: &impl Scheduler, request: &Request) -> Result<(), ArmError> {
+/// Schedules a stored request that was moved, retried, repeated, or found without a schedule. Idempotent. `before` is the request before a
+/// move.
+pub async fn arm(
+    use_cases: &impl UseCases,
+    ledger: &(impl Requests + Changes),
+    scheduler: &impl Scheduler,
+    request: &Request,
+    before: Option<&Request>,
+    now: DateTime<Utc>,
+) -> Result<(), ArmError> {
     // If the use case no longer has the target, the default host runs the request, and the attempt fails with this reason.
     let target = target_of(use_cases, request).await?;
     let body = if target.as_ref().is_some_and(Target::is_direct) { ledger.body(request.id).await? } else { None };
-    Ok(scheduler.schedule(Arming { request, target: target.as_ref(), body: body.as_deref() }).await?)
+    schedule(ledger, scheduler, Arming { request, target: target.as_ref(), before, body: body.as_deref() }, now).await
+}
+
+/// Schedules a stored request. If the service of the recorded kind has no room, records the other kind first, so that the ledger always
+/// names the service that has a schedule of the request.
+pub async fn schedule(ledger: &impl Changes, scheduler: &impl Scheduler, arming: Arming<'_>, now: DateTime<Utc>) -> Result<(), ArmError> {
+    let (message, instead) = match scheduler.schedule(arming).await {
+        Err(ScheduleError::NoRoom { message, instead }) => (message, instead),
+        scheduled => return Ok(scheduled?),
+    };
+    let id = arming.request.id;
+    match ledger.change(id, Change::ScheduleBy { kind: instead }, now).await? {
+        Changed::Done(request) => {
+            tracing::info!(correlation_id = %id, kind = ?instead, message, "the request gets another kind of schedule");
+            Ok(scheduler.schedule(Arming { request: &request, ..arming }).await?)
+        }
+        Changed::Refused(..) | Changed::NotFound => {
+            let message = "the request was changed by another call meanwhile".to_owned();
+            Err(ScheduleError::Unavailable { message, retry_after: None }.into())
+        }
+    }
 }
 
 /// Returns true if a rule delivers the request to its target, without a host. Fails if no manifest of the use case can be read.
@@ -35,8 +66,8 @@ async fn target_of(use_cases: &impl UseCases, request: &Request) -> Result<Optio
         Ok(use_case) => return Ok(of(&use_case)),
         Err(error) => error,
     };
-    if let Some(current) = use_cases.current(&request.use_case).await {
-        return Ok(of(current.use_case()));
+    if let Some((_, current)) = use_cases.current_manifest(&request.use_case).await {
+        return Ok(of(&current));
     }
     if use_cases.list().await.iter().any(|info| info.name == request.use_case) {
         tracing::warn!(correlation_id = %request.id, use_case = request.use_case, %error, "the manifest that names the target is not readable");
@@ -45,3 +76,6 @@ async fn target_of(use_cases: &impl UseCases, request: &Request) -> Result<Optio
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,37 @@ impl<'a> Arn<'a> {
     }
 }
 
+/// Returns whether an ARN has the form of a pattern, as IAM's `ArnLike` compares them: part by part, where `*` stands for any characters
+/// and `?` for one. The pattern `*` alone is that of every ARN.
+pub fn is_like(arn: &str, pattern: &str) -> bool {
+    let (parts, patterns): (Vec<&str>, Vec<&str>) = (arn.splitn(6, ':').collect(), pattern.splitn(6, ':').collect());
+    let fits = |(part, pattern): (&&str, &&str)| is_glob(part.as_bytes(), pattern.as_bytes());
+    pattern == "*" || (parts.len() == 6 && patterns.len() == 6 && parts.iter().zip(&patterns).all(fits))
+}
+
+/// Compares byte by byte; goes back to the last `*` where a byte does not fit, so that no pattern takes exponential time.
+fn is_glob(text: &[u8], pattern: &[u8]) -> bool {
+    let (mut at, mut next) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while at < text.len() {
+        match pattern.get(next) {
+            Some(b'*') => {
+                star = Some((at, next));
+                next += 1;
+            }
+            Some(&byte) if byte == b'?' || byte == text[at] => (at, next) = (at + 1, next + 1),
+            _ => match &mut star {
+                Some((from, place)) => {
+                    *from += 1;
+                    (at, next) = (*from, *place + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[next..].iter().all(|byte| *byte == b'*')
+}
+
 /// Returns true for the name, ARN or URL of a FIFO queue or topic. AWS requires the ending `.fifo` and reserves it for them.
 pub fn is_fifo(name: &str) -> bool {
     name.strip_suffix(".fifo").is_some()

@@ -196,7 +196,7 @@ where
     async fn schedule(&self, request: &Request) {
         let scheduled = async {
             if !self.aftercare.again(request).await? {
-                arm(self.use_cases, self.ledger, self.scheduler, request).await?;
+                arm(self.use_cases, self.ledger, self.scheduler, request, None, self.clock.now()).await?;
             }
             Ok::<_, ArmError>(())
         };
@@ -221,7 +221,8 @@ fn log_end(request: &Request) {
 /// Returns the lease of a claim of the request: longer than one attempt of the version that would run it now. `current` is the use
 /// case's current version.
 pub fn lease<B: Bundle>(current: Option<&B>, request: &Request) -> Duration {
-    current.filter(|current| runs(*current, request)).map_or(request.lease, |current| current.use_case().lease(&request.target))
+    let runs = |current: &&B| runs(current.version(), current.use_case(), request);
+    current.filter(runs).map_or(request.lease, |current| current.use_case().lease(&request.target))
 }
 
 /// Returns the change that records an attempt: success, another attempt after a back-off, failure, or a deferral. `notice_id` becomes the

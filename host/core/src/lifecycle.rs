@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::request::{Event, HistoryEntry, NewRequest, Request, Status, Waiting};
+use crate::request::{Event, HistoryEntry, NewRequest, Request, ScheduleKind, Status, Waiting};
 use crate::time::rfc3339;
 
 /// Limit of attempts in a row that are cut off. At the limit the request fails, since it may be the cause itself.
@@ -23,6 +23,8 @@ pub enum Change {
     Move { to: DateTime<Utc>, by: Option<String> },
     /// The host undoes the move to `from`, which could not be scheduled.
     MoveBack { from: DateTime<Utc>, trigger_at: DateTime<Utc>, due_at: DateTime<Utc> },
+    /// The host records the kind of schedule that it is about to make. The history gets no line.
+    ScheduleBy { kind: ScheduleKind },
     /// The client runs a failed request again, at once.
     Retry { by: Option<String> },
     /// An operator redrives the letter of this attempt, at once: the next attempt of a failed request, or any attempt of a request whose
@@ -102,17 +104,19 @@ pub enum Line {
     ReplaceLast(HistoryEntry),
     /// Removes the last line, which is that of a claim whose attempt never began.
     RemoveLast,
+    /// Changes nothing.
+    Keep,
 }
 
 impl Line {
     /// Makes the change of `history`. `line_of` converts an entry to a line.
     pub fn write<T>(self, history: &mut Vec<T>, line_of: impl FnOnce(HistoryEntry) -> T) {
-        if !matches!(self, Self::Add(_)) {
+        if matches!(self, Self::ReplaceLast(_) | Self::RemoveLast) {
             history.pop();
         }
         match self {
             Self::Add(entry) | Self::ReplaceLast(entry) => history.push(line_of(entry)),
-            Self::RemoveLast => {}
+            Self::RemoveLast | Self::Keep => {}
         }
     }
 }
@@ -142,6 +146,11 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
             require(request.trigger_at == *from, Refusal::MovedSince)?;
             (next.trigger_at, next.due_at) = (*trigger_at, *due_at);
             (Event::Moved, Some(format!("back to {}", rfc3339(*trigger_at))))
+        }
+        Change::ScheduleBy { kind } => {
+            require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
+            next.schedule = Some(*kind);
+            return Ok(Applied { request: next, line: Line::Keep, notice: None });
         }
         Change::Retry { .. } => {
             require(request.status == Status::Failed, Refusal::NotFailed)?;

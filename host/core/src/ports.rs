@@ -11,7 +11,7 @@ use crate::host_fault::HostFault;
 use crate::id::CorrelationId;
 use crate::lifecycle::{Change, Refusal};
 use crate::plugin::{Job, JobResult, PluginError, ValidateInput, Verdict};
-use crate::request::{Claimed, HistoryEntry, NewRequest, Page, Query, Request};
+use crate::request::{Claimed, HistoryEntry, NewRequest, Page, Query, Request, ScheduleKind};
 use crate::use_case::{Target, UseCase};
 
 /// A loaded use case, ready to be called.
@@ -42,6 +42,14 @@ pub trait UseCases: Send + Sync {
     /// Returns the manifest of a version. Adapters override it, since a manifest needs no compiled plugin.
     fn manifest(&self, name: &str, version: &str) -> impl Future<Output = Result<Arc<UseCase>, UseCaseError>> + Send {
         async { Ok(Arc::new(self.version(name, version).await?.use_case().clone())) }
+    }
+
+    /// Returns the version that new requests go to, and its manifest. Adapters override it, since a manifest needs no compiled plugin.
+    fn current_manifest(&self, name: &str) -> impl Future<Output = Option<(String, Arc<UseCase>)>> + Send {
+        async {
+            let current = self.current(name).await?;
+            Some((current.version().to_owned(), Arc::new(current.use_case().clone())))
+        }
     }
 
     /// Returns every use case, loaded or broken, sorted by name.
@@ -190,8 +198,16 @@ pub trait Scheduler: Send + Sync {
     /// Checks that this deployment can reach the target; the error is the reason why not. Called before a request is stored.
     fn serves(&self, target: &Target) -> Result<(), String>;
 
+    /// Returns the kind of schedule for a new request, on a host that has several. Fails if the target cannot take the body. Called
+    /// before the request is stored.
+    fn plan(&self, new: &NewRequest, target: &Target) -> Result<Option<ScheduleKind>, BodyTooLarge> {
+        let _ = (new, target);
+        Ok(None)
+    }
+
     /// Schedules the request to be fired at its `due_at`, never earlier. Replaces the schedule of a request that was moved. Idempotent.
-    /// Does not roll back on error; the caller decides, since another call may rely on the schedule.
+    /// A direct request whose event was sent already is not scheduled again. Does not roll back on error; the caller decides, since
+    /// another call may rely on the schedule. Use [`crate::arm::schedule`], which handles [`ScheduleError::NoRoom`].
     fn schedule(&self, arming: Arming<'_>) -> impl Future<Output = Result<(), ScheduleError>> + Send;
 
     /// Removes the schedule of the request. Idempotent.
@@ -204,6 +220,8 @@ pub struct Arming<'a> {
     pub request: &'a Request,
     /// `None` if the use case no longer has the alias.
     pub target: Option<&'a Target>,
+    /// The request before a move, whose schedule is replaced.
+    pub before: Option<&'a Request>,
     /// The accepted body, if the caller has it; callers read it for a direct target. Else the host reads it from the ledger when it
     /// fires the request.
     pub body: Option<&'a str>,
@@ -295,6 +313,24 @@ pub enum ScheduleError {
     /// The body of a direct target is larger than a schedule can carry.
     #[error("{0}")]
     TooLarge(String),
+    /// The service of the recorded kind takes no further schedule. Nothing was made. The caller records `instead` and schedules again.
+    #[error("the scheduler is not available: {message}")]
+    NoRoom { message: String, instead: ScheduleKind },
     #[error("the scheduler failed: {0}")]
     Failed(String),
+}
+
+/// A body that is larger than its target takes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the body has {size} {unit}, and {service} takes {limit} {unit} of it ({source_page})")]
+pub struct BodyTooLarge {
+    pub size: usize,
+    /// Limit of the body, in `unit`.
+    pub limit: usize,
+    /// `bytes` or `characters`.
+    pub unit: &'static str,
+    /// The service, and its call or the way to it.
+    pub service: String,
+    /// The page of the service's documentation that states the limit.
+    pub source_page: &'static str,
 }

@@ -60,6 +60,18 @@ impl FromStr for Status {
 /// not known to Postdate.
 pub const DELIVERED_TO_BUS: &str = r#"{"delivery":"direct","outcome":"delivered-to-bus"}"#;
 
+/// The kind of schedule that starts a request at its time, on a host that has several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleKind {
+    /// A rule of EventBridge's default bus.
+    Rule,
+    /// A one-time schedule of EventBridge Scheduler, which the service deletes after it has fired.
+    Schedule,
+    /// A one-time schedule for a direct target. It is kept after it has fired, as the proof that the event was sent.
+    KeptSchedule,
+}
+
 /// Limit of a failure in a list, in bytes.
 pub const LISTED_FAILURE_BYTES: usize = 1_000;
 
@@ -99,6 +111,8 @@ pub struct Request {
     pub failure: Option<String>,
     /// Fault of the host that delays the next attempt, from the first deferral until an attempt ends or the request is moved.
     pub waiting: Option<Waiting>,
+    /// Kind of the schedule that starts the request. `None` on a host with one kind, and for a request from before this field existed.
+    pub schedule: Option<ScheduleKind>,
     /// SHA-256 of the client's body, in hexadecimal, if the client sent an idempotency key.
     pub idempotency_hash: Option<String>,
     /// Name of the caller that made the request; a notice has that of the request that it is about. `None` where the host cannot tell
@@ -152,6 +166,7 @@ impl Request {
             result: None,
             failure: None,
             waiting: None,
+            schedule: None,
             idempotency_hash: None,
             owner: None,
             notice_of: None,
@@ -185,6 +200,7 @@ impl Request {
             lease_until: None,
             result: None,
             idempotency_hash: None,
+            schedule: None,
             deferrals: 0,
             failures: 0,
             interruptions: 0,

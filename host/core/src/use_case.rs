@@ -1,6 +1,7 @@
 //! The manifest of a use case, `use-case.toml`: parsed and checked as a whole before the use case is loaded.
 
 mod check;
+mod check_aws;
 pub mod header_value;
 mod target;
 mod values;
@@ -189,6 +190,7 @@ impl UseCase {
     pub fn check_new(&self) -> Result<(), ManifestError> {
         check::check_headers(self)?;
         check::check_user_info(self)?;
+        check_aws::check_services(self)?;
         check::check_validate_timeout(self)
     }
 
@@ -222,8 +224,15 @@ impl UseCase {
     }
 }
 
+/// Range of timeouts: from one tick of the host's deadline clock to the longest run of a Lambda function.
+const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(15);
+
 /// Time that a claim holds longer than its attempt may take, for recording the end of the attempt.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
+
+fn fault<T>(key: impl Into<String>, message: impl Into<String>) -> Result<T, ManifestError> {
+    Err(ManifestError::Value { key: key.into(), message: message.into() })
+}
 
 /// Cuts each line of the parser's message to 200 characters: it quotes a line of the manifest, which may be as long as the file.
 fn shortened(message: &str) -> String {

@@ -104,8 +104,10 @@ async fn each_kind(options: Options) {
         assert_eq!(input, json!({ "target": alias, "delay": "PT2H", "note": PAYLOAD }), "the input is the body itself");
         assert_eq!(target["DeadLetterConfig"]["Arn"], aws.arn("sqs", "postdate-dead-letters"), "{alias}");
         assert_eq!(target["RetryPolicy"], json!({ "MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 185 }), "{alias}");
+        // SchedulerRole may invoke and send to what the deployment lists, which the kinds without a role need.
         let of_the_scheduler = is_scheduler.then(|| format!("arn:aws:iam::{}:role/postdate-scheduler", aws.account));
-        let role = if has_role { Some(role(aws)) } else { of_the_scheduler };
+        let allowed_to_the_scheduler = ["lambda", "sqs", "sns"].contains(&service);
+        let role = if has_role { Some(role(aws)) } else { of_the_scheduler.filter(|_| allowed_to_the_scheduler) };
         assert_eq!(target["RoleArn"].as_str(), role.as_deref(), "{alias}");
         for name in ["SqsParameters", "EventBridgeParameters", "KinesisParameters", "EcsParameters", "HttpParameters"] {
             assert!(holds(&target[name], &expected[name]), "{alias}: {name}: {} and not {}", target[name], expected[name]);
@@ -207,16 +209,89 @@ async fn the_letter_of_a_direct_target_is_delivered_or_stays_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_too_large_for_a_direct_rule_is_a_413_and_leaves_nothing() {
+async fn a_body_too_large_for_a_direct_rule_is_a_422_with_the_limit_and_stores_nothing() {
     let scene = scene(Options::default()).await;
     let large = json!({ "delay": "PT2H", "target": "queue", "filler": "x".repeat(9000) });
-    let refused = scene.api.post("/requests/puppet", &large).await.expect_fault(413, "payload-too-large");
+    let refused = scene.api.post("/requests/puppet", &large).await.expect_fault(422, "target-limit");
     let detail = text(&refused, "detail");
     assert!(detail.contains("8192") && !detail.contains("xxx"), "{detail}");
-    assert_eq!(scene.api.request(text(&refused, "correlationId")).await["status"], "cancelled");
+    assert_eq!((&refused["target"], &refused["limit"], &refused["unit"]), (&json!("queue"), &json!(8192), &json!("characters")));
+    assert!(text(&refused, "source").contains("docs.aws.amazon.com"), "{refused}");
+    let path = format!("/requests/{}", text(&refused, "correlationId"));
+    scene.api.get(&path).await.expect_fault(404, "unknown-request");
     scene.assert_clean().await;
     // A target that is not direct has no such limit: the target function reads the body from the ledger.
     let (id, _) = scene.post(json!({ "filler": "x".repeat(9000) }), "PT2H").await;
     scene.settle().await;
     assert_eq!(scene.api.request(&id).await["status"], "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_the_deployment_does_not_list_is_refused_before_the_request_is_stored() {
+    let list = [("POSTDATE_DELIVERY_TARGETS".to_owned(), "arn:aws:sqs:eu-central-1:*:orders".to_owned())];
+    let scene = scene(Options { variables: list.into(), ..Options::default() }).await;
+    scene.post(json!({ "target": "queue" }), "PT2H").await;
+    for alias in ["fifo", "topic", "function"] {
+        let refused = scene.api.post("/requests/puppet", &json!({ "delay": "PT2H", "target": alias })).await;
+        let refused = refused.expect_fault(422, "target-not-served");
+        assert!(text(&refused, "detail").contains("POSTDATE_DELIVERY_TARGETS"), "{refused}");
+    }
+    assert_eq!(scene.timers().await.len(), 1);
+}
+
+/// The first call stored the request and died before its rule, or after it: only EventBridge knows.
+async fn repeated_after_its_time(options: Options) {
+    let scene = scene(options).await;
+    let keyed = |key: &str| {
+        let call = scene.api.call(reqwest::Method::POST, "/requests/puppet").header("idempotency-key", key);
+        call.json(&json!({ "delay": "PT2H", "target": "queue" }))
+    };
+    let first = scene.api.send(keyed("k")).await;
+    assert_eq!(first.status, 202, "{}", first.body);
+    let delivered = scene.settle().await;
+    assert_eq!(delivered.len(), 1, "{delivered:?}");
+    let again = scene.api.send(keyed("k")).await;
+    assert_eq!((again.status, &again.body["correlationId"]), (202, &first.body["correlationId"]), "{}", again.body);
+    scene.stack.clock.advance(TimeDelta::minutes(5));
+    assert!(scene.settle().await.is_empty(), "its event was sent, and is not sent again");
+
+    // A request without its rule gets it by the repeat.
+    let lost = scene.api.send(keyed("lost")).await;
+    let id = text(&lost.body, "correlationId");
+    for name in scene.timers().await.iter().filter(|name| name.contains(id)) {
+        if !scene.stack.aws.delete_schedule(GROUP, name).await {
+            scene.stack.aws.delete_rule(name).await;
+        }
+    }
+    assert!(scene.settle().await.is_empty());
+    scene.stack.clock.advance(TimeDelta::minutes(121));
+    assert_eq!(scene.api.send(keyed("lost")).await.status, 202);
+    assert_eq!(scene.settle().await.len(), 1);
+    // The janitor ends both, and deletes what is left of rules and schedules.
+    for _ in 0..2 {
+        scene.sweep(TimeDelta::minutes(80)).await;
+    }
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_after_its_time_makes_no_second_rule_of_a_direct_request() {
+    repeated_after_its_time(Options::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_after_its_time_makes_no_second_schedule_of_a_direct_request() {
+    repeated_after_its_time(Options { scheduler: true, ..Options::default() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_direct_request_is_neither_moved_nor_cancelled_in_the_two_minutes_before_its_event() {
+    let scene = scene(Options::default()).await;
+    let (id, due) = scene.post(json!({ "target": "queue" }), "PT2H").await;
+    scene.stack.clock.set(due - TimeDelta::seconds(119));
+    let path = format!("/requests/{id}");
+    let refused = scene.api.delete(&path).await.expect_fault(409, "handed-over");
+    assert!(text(&refused, "detail").contains("EventBridge"), "{refused}");
+    scene.api.patch(&path, &json!({ "delay": "PT5H" })).await.expect_fault(409, "handed-over");
+    assert_eq!(scene.settle().await.len(), 1);
 }

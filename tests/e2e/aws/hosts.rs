@@ -8,6 +8,8 @@ use serde_json::json;
 use super::scene::{RETRY, Scene, architecture, push, store, with_credentials};
 use crate::harness::{PUPPET, UseCases, aged, aged_statement, events, eventually, text};
 
+/// End of the ARN of the second target host.
+const BIG_ENDING: &str = ":function:postdate-target-big";
 const BIG: &str = "[targets]\ndefault = 'heavy'\nheavy = { kind = 'plugin', host = 'big' }\n";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,12 +20,34 @@ async fn a_target_with_a_host_runs_on_that_host_for_every_attempt() {
     let (far, _) = scene.post(json!({ "process": script }), "PT2H").await;
     let (near, _) = scene.post(json!({ "process": script }), "PT20S").await;
     let delivered = scene.stack.driver.settle(&[&scene.target, &big]).await;
-    assert!(delivered.iter().all(|one| one.outcome.is_ok() && one.due.target.ends_with(":function:big")), "{delivered:?}");
+    assert!(delivered.iter().all(|one| one.outcome.is_ok() && one.due.target.ends_with(BIG_ENDING)), "{delivered:?}");
     assert_eq!(delivered.iter().filter(|one| one.due.source == Source::Rule).count(), 1, "{delivered:?}");
     for id in [far, near] {
         assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "attempt-failed", "started", "succeeded"]);
     }
     assert!(!scene.target.log().text().contains("fired"), "the default host must not fire the request");
+    scene.assert_clean().await;
+}
+
+/// SchedulerRole may invoke the host by its name, so a schedule reaches it; a host of another name is refused at the call.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_reaches_a_host_that_its_role_may_invoke_and_no_other() {
+    let manifest = format!("{BIG}lost = {{ kind = 'plugin', host = 'reports' }}\n");
+    let reports = json!({
+        "big": { "arn": "arn:aws:lambda:eu-central-1:500000000001:function:postdate-target-big" },
+        "reports": { "arn": "arn:aws:lambda:eu-central-1:500000000001:function:reports" },
+    });
+    let variables = vec![("POSTDATE_HOSTS".to_owned(), reports.to_string())];
+    let scene = Scene::with(&manifest, Options { scheduler: true, variables, ..Options::default() }).await;
+    let big = scene.stack.function("postdate-target-big").without("POSTDATE_QUEUE_URL").started().await;
+    // The host has no queue, so the schedule fires on the whole minute.
+    let (id, _) = scene.post(json!({}), "PT2H").await;
+    let delivered = scene.stack.driver.settle(&[&scene.target, &big]).await;
+    assert!(delivered.iter().all(|one| one.outcome.is_ok() && one.due.target.ends_with(BIG_ENDING)), "{delivered:?}");
+    assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"]);
+    let refused = scene.api.post("/requests/puppet", &json!({ "delay": "PT2H", "target": "lost" })).await;
+    let refused = refused.expect_fault(422, "target-not-served");
+    assert!(text(&refused, "detail").contains("postdate-target"), "{refused}");
     scene.assert_clean().await;
 }
 

@@ -22,13 +22,14 @@ const WITHOUT_RESOURCE: [(&str, &str); 3] = [
 ];
 
 /// Allowed endings of a resource with a wildcard, and the resources to which each is limited.
-const PATTERNS: [(&str, &str); 7] = [
+const PATTERNS: [(&str, &str); 8] = [
     (":rule/${Prefix}*", "rules of the prefix"),
     (":schedule/${ScheduleGroup}/${Prefix}*", "schedules of the prefix in our group"),
     (":role/${Prefix}direct-*", "roles that the operator made for direct targets"),
     ("arn:aws:s3:::${Bucket}/use-cases/*", "the use cases"),
     (":parameter/${Prefix}secrets/*", "secrets of use cases"),
     (":secret:${Prefix}secrets/*", "secrets of use cases"),
+    (":function:${Prefix}target*", "the target and other hosts"),
     (":*", "log streams, if it begins as a log group of ours"),
 ];
 
@@ -80,10 +81,19 @@ fn too_wide(statement: &Value) -> Option<String> {
             return Some(format!("{actions:?} on {resource}"));
         }
     }
-    let conditions = [("iam:PassRole", "iam:PassedToService"), ("kms:Decrypt", "kms:ViaService")];
-    let unlimited =
-        |(action, condition): &(&str, &str)| actions.contains(action) && statement["Condition"]["StringEquals"].get(condition).is_none();
-    conditions.iter().find(|pair| unlimited(pair)).map(|(action, condition)| format!("{action} for any service, without {condition}"))
+    let conditions = [
+        ("iam:PassRole", "StringEquals", "iam:PassedToService"),
+        ("kms:Decrypt", "StringEquals", "kms:ViaService"),
+        // AWS documents the key as one ARN and as a list of ARNs. The two conditions together hold in both readings, and a call
+        // without a target does not pass.
+        ("events:PutTargets", "ForAllValues:ArnLike", "events:TargetArn"),
+        ("events:PutTargets", "Null", "events:TargetArn"),
+    ];
+    let unlimited = |(action, operator, condition): &(&str, &str, &str)| {
+        actions.contains(action) && statement["Condition"][operator].get(condition).is_none()
+    };
+    let found = conditions.iter().find(|one| unlimited(one));
+    found.map(|(action, operator, condition)| format!("{action} for anything, without {operator} of {condition}"))
 }
 
 #[test]
@@ -123,6 +133,30 @@ fn no_statement_is_wider_than_necessary() {
     }
 }
 
+/// A rule reaches what the deployment lists, and target hosts. The documents allow no other target, and no other function than a host.
+#[test]
+fn rules_and_schedules_may_only_reach_target_hosts_and_listed_targets() {
+    let hosts = "arn:aws:lambda:${Region}:${AccountId}:function:${Prefix}target*";
+    for function in ["processor", "target", "janitor"] {
+        let document = document(&format!("{function}-execution-role"));
+        let put = statements(&document).iter().filter(|statement| texts(&statement["Action"]).contains(&"events:PutTargets"));
+        let targets: Vec<&Value> = put
+            .map(|statement| {
+                assert_eq!(statement["Condition"]["Null"]["events:TargetArn"], "false", "{function}");
+                &statement["Condition"]["ForAllValues:ArnLike"]["events:TargetArn"]
+            })
+            .collect();
+        assert_eq!(targets, [&serde_json::json!(hosts), &serde_json::json!(["${DeliveryTargetArn}"])], "{function}");
+    }
+    let document = document("scheduler-role");
+    let invoked = |action| {
+        let allowing = statements(&document).iter().filter(move |statement| texts(&statement["Action"]).contains(&action));
+        allowing.flat_map(|statement| texts(&statement["Resource"])).collect::<Vec<_>>()
+    };
+    assert_eq!(invoked("lambda:InvokeFunction"), [hosts, "${DeliveryTargetArn}"]);
+    assert_eq!(invoked("sns:Publish"), ["${DeliveryTargetArn}"]);
+}
+
 #[test]
 fn wide_statements_are_found() {
     let check = |action: &str, resource: &str| {
@@ -136,6 +170,7 @@ fn wide_statements_are_found() {
     assert!(check("sqs:SendMessage", "arn:aws:sqs:${Region}:${AccountId}:*"));
     assert!(check("iam:PassRole", "${SchedulerRoleArn}"));
     assert!(check("kms:Decrypt", "${SecretsKeyArn}"));
+    assert!(check("events:PutTargets", "arn:aws:events:${Region}:${AccountId}:rule/${Prefix}*"));
     assert!(check("ssm:GetParameters", "arn:aws:ssm:${Region}:${AccountId}:parameter/${Prefix}*"));
     assert!(check("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:${Region}:${AccountId}:secret:*"));
     assert!(!check("events:PutRule", "arn:aws:events:${Region}:${AccountId}:rule/${Prefix}*"));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::tools::created;
 
 /// Resource types that moto 5 cannot create in a stack; only cfn-lint checks them. If the list in moto gets shorter, test more here.
-const UNKNOWN_TO_MOTO: [&str; 10] = [
+const UNKNOWN_TO_MOTO: [&str; 11] = [
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Integration",
     "AWS::ApiGatewayV2::Route",
@@ -17,6 +17,7 @@ const UNKNOWN_TO_MOTO: [&str; 10] = [
     "AWS::S3::BucketPolicy",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
+    "AWS::Scheduler::ScheduleGroup",
 ];
 
 #[test]
@@ -62,6 +63,7 @@ fn every_function_gets_the_environment_variables_that_it_reads() {
         "TargetTimeout=300",
         "OwnerClaim=sub",
         "ScopeClaim=scope",
+        "DeliveryTargetArns=arn:aws:sqs:us-east-1:123456789012:a,arn:aws:sns:us-east-1:123456789012:*",
     ]);
     for function in ["Processor", "Target", "Janitor"] {
         let variables = &stack["environment"][function];
@@ -72,6 +74,13 @@ fn every_function_gets_the_environment_variables_that_it_reads() {
         assert_eq!(variables["POSTDATE_SECRETS"], "ssm:/other-secrets/", "{function}");
         let arn = text(&variables["POSTDATE_TARGET_ARN"]);
         assert!(arn.starts_with("arn:aws:lambda:us-east-1:") && arn.ends_with(":function:other-target:live"), "{function}: {arn}");
+        assert_eq!(
+            (text(&variables["POSTDATE_SCHEDULER"]), text(&variables["POSTDATE_SCHEDULE_GROUP"])),
+            ("auto", "other-requests"),
+            "{function}"
+        );
+        assert!(text(&variables["POSTDATE_SCHEDULER_ROLE_ARN"]).contains(":role/"), "{function}: {variables}");
+        assert_eq!(variables["POSTDATE_DELIVERY_TARGETS"], "arn:aws:sqs:us-east-1:123456789012:a,arn:aws:sns:us-east-1:123456789012:*");
         let use_cases = format!("s3://{}/use-cases", text(&stack["resources"]["UseCases"]));
         assert_eq!(variables["POSTDATE_USE_CASES"], json!(use_cases), "{function}");
         // The functions treat an empty variable as unset.

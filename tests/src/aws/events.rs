@@ -15,6 +15,14 @@ impl Aws {
         self.pages("events", "ListTargetsByRule", json!({ "Rule": rule }), "Targets").await
     }
 
+    /// Deletes a rule with its targets.
+    pub async fn delete_rule(&self, name: &str) {
+        let targets = self.list_targets_by_rule(name).await;
+        let ids: Vec<&Value> = targets.iter().map(|target| &target["Id"]).collect();
+        self.json("events", "RemoveTargets", &json!({ "Rule": name, "Ids": ids })).await;
+        self.json("events", "DeleteRule", &json!({ "Name": name })).await;
+    }
+
     pub async fn create_schedule_group(&self, name: &str) {
         let call = self.call("scheduler", Method::POST, &format!("/schedule-groups/{name}")).body("{}");
         expect("CreateScheduleGroup", self.send(call).await);

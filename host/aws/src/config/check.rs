@@ -11,7 +11,7 @@ use postdate_logging::LogFilter;
 use postdate_runtime::trust::Trust;
 use postdate_runtime::{Lifetime, SecretName};
 
-use super::{Backend, Config, ConfigError, ConfigErrors, Expected, HostAddress, SERVICES, SecretLocation, StoreLocation};
+use super::{Backend, Config, ConfigError, ConfigErrors, Expected, HostAddress, SERVICES, ScheduleService, SecretLocation, StoreLocation};
 
 /// Longest time for which EventBridge tries to deliver an event, in hours (`MaximumEventAgeInSeconds`: 60 to 86,400).
 const MAX_EVENT_AGE_HOURS: u64 = 24;
@@ -23,6 +23,14 @@ pub struct Reader<'a> {
 }
 
 type Check<T> = fn(&str) -> Result<T, Expected>;
+
+/// The value of `POSTDATE_SCHEDULER`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    Auto,
+    Rules,
+    Schedules,
+}
 
 impl<'a> Reader<'a> {
     pub fn new(get: &'a dyn Fn(&str) -> Option<String>) -> Self {
@@ -61,13 +69,22 @@ impl<'a> Reader<'a> {
     }
 
     pub fn backend(&mut self) -> Backend {
-        let schedules = self.optional("POSTDATE_SCHEDULER", scheduler).unwrap_or(false);
-        let group = self.optional("POSTDATE_SCHEDULE_GROUP", group);
-        if !schedules {
-            return Backend::Rules;
+        const ROLE: &str = "POSTDATE_SCHEDULER_ROLE_ARN";
+        let chosen = self.optional("POSTDATE_SCHEDULER", scheduler);
+        let group = self.optional("POSTDATE_SCHEDULE_GROUP", group).unwrap_or_else(|| "postdate".to_owned());
+        // Without a choice, `auto` where its role is configured: a deployment from before `auto` need not have one.
+        let role_arn = if chosen.is_some_and(|chosen| chosen != Choice::Rules) {
+            Some(self.required(ROLE, role_arn))
+        } else {
+            self.optional(ROLE, role_arn)
+        };
+        let service = role_arn.map(|role_arn| ScheduleService { group, role_arn });
+        match (chosen.unwrap_or(Choice::Auto), service) {
+            (Choice::Rules, service) => Backend::Rules(service),
+            (_, None) => Backend::Rules(None),
+            (Choice::Schedules, Some(service)) => Backend::Schedules(service),
+            (Choice::Auto, Some(service)) => Backend::Auto(service),
         }
-        let role_arn = self.required("POSTDATE_SCHEDULER_ROLE_ARN", role_arn);
-        Backend::OneTimeSchedules { group: group.unwrap_or_else(|| "postdate".to_owned()), role_arn }
     }
 
     pub fn finish(self, config: Config) -> Result<Config, ConfigErrors> {
@@ -197,12 +214,19 @@ pub fn hosts(value: &str) -> Result<BTreeMap<String, HostAddress>, Expected> {
     Ok(hosts)
 }
 
-/// Returns true for EventBridge Scheduler, false for rules.
-fn scheduler(value: &str) -> Result<bool, Expected> {
+pub fn delivery_targets(value: &str) -> Result<Vec<String>, Expected> {
+    let patterns: Vec<String> = value.split(',').map(|pattern| pattern.trim().to_owned()).collect();
+    let good = patterns.iter().all(|pattern| pattern == "*" || Arn::parse(pattern).is_some());
+    demand(good, value, "ARNs with commas between them, in which * and ? stand for other characters; or * for every ARN")?;
+    Ok(patterns)
+}
+
+fn scheduler(value: &str) -> Result<Choice, Expected> {
     match value {
-        "rules" => Ok(false),
-        "scheduler" => Ok(true),
-        _ => Err(expected("rules or scheduler")),
+        "auto" => Ok(Choice::Auto),
+        "rules" => Ok(Choice::Rules),
+        "scheduler" => Ok(Choice::Schedules),
+        _ => Err(expected("auto, rules or scheduler")),
     }
 }
 

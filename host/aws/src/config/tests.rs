@@ -40,7 +40,8 @@ fn optional_variables_have_the_documented_defaults() {
         target_arn: TARGET.into(),
         queue_url: None,
         hosts: BTreeMap::new(),
-        scheduler: Backend::Rules,
+        delivery_targets: Vec::new(),
+        scheduler: Backend::Rules(None),
         prefix: "postdate-".into(),
         trust: Trust::default(),
         dead_letter_arn: "arn:aws:sqs:eu-west-1:123456789012:dead".into(),
@@ -65,6 +66,7 @@ fn optional_variables_have_the_documented_defaults() {
         "POSTDATE_CA_FILE",
         "POSTDATE_QUEUE_URL",
         "POSTDATE_HOSTS",
+        "POSTDATE_DELIVERY_TARGETS",
         "POSTDATE_SCHEDULER",
         "POSTDATE_SCHEDULE_GROUP",
         "POSTDATE_SCHEDULER_ROLE_ARN",
@@ -94,6 +96,7 @@ fn every_variable_sets_its_field() {
         ("POSTDATE_CA_FILE", "/opt/ca.pem,/opt/other.pem"),
         ("POSTDATE_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/delay"),
         ("POSTDATE_HOSTS", r#"{"big":{"arn":"arn:aws:lambda:eu-west-1:123456789012:function:big"}}"#),
+        ("POSTDATE_DELIVERY_TARGETS", "arn:aws:sqs:eu-west-1:123456789012:orders, arn:aws:sns:*:123456789012:*"),
         ("POSTDATE_SCHEDULER", "scheduler"),
         ("POSTDATE_SCHEDULER_ROLE_ARN", "arn:aws:iam::123456789012:role/postdate"),
         ("POSTDATE_MAX_EVENT_AGE", "2h"),
@@ -114,10 +117,7 @@ fn every_variable_sets_its_field() {
     assert_eq!(config.allow_egress.to_string(), "public,10.0.0.0/8");
     assert_eq!(config.ca_files, [PathBuf::from("/opt/ca.pem"), PathBuf::from("/opt/other.pem")]);
     assert_eq!(config.hosts["big"].queue_url, None);
-    assert_eq!(
-        config.scheduler,
-        Backend::OneTimeSchedules { group: "postdate".into(), role_arn: "arn:aws:iam::123456789012:role/postdate".into() }
-    );
+    assert_eq!(config.delivery_targets, ["arn:aws:sqs:eu-west-1:123456789012:orders", "arn:aws:sns:*:123456789012:*"]);
     assert_eq!((config.max_event_age, config.retention), (Duration::from_hours(2), Duration::from_hours(168)));
     assert_eq!(config.base_path.as_deref(), Some("/v1"));
     assert_eq!(config.claims, CallerClaims { owner: Some("iam:userArn".into()), scopes: Some("scope".into()) });
@@ -161,7 +161,8 @@ fn each_error_names_its_variable_and_the_expected_form() {
         ("POSTDATE_HOSTS", "big", "JSON such as"),
         ("POSTDATE_HOSTS", r#"{"big":{"arn":"x"}}"#, "arn is \"x\""),
         ("POSTDATE_HOSTS", r#"{"big":{"arn":"arn:aws:lambda:eu-west-1:123456789012:function:big","queue":"q"}}"#, "unknown field"),
-        ("POSTDATE_SCHEDULER", "cron", "rules or scheduler"),
+        ("POSTDATE_SCHEDULER", "cron", "auto, rules or scheduler"),
+        ("POSTDATE_DELIVERY_TARGETS", "arn:aws:sqs:eu-west-1:123456789012:orders,orders", "ARNs with commas"),
         ("POSTDATE_SCHEDULE_GROUP", "a/b", "1 to 64"),
         ("POSTDATE_PREFIX", "this-prefix-is-too-long", "1 to 20"),
         ("POSTDATE_PREFIX", "a/", "1 to 20"),
@@ -180,8 +181,27 @@ fn each_error_names_its_variable_and_the_expected_form() {
 
 #[test]
 fn eventbridge_scheduler_requires_a_role() {
-    let ConfigErrors(errors) = read(&[("POSTDATE_SCHEDULER", "scheduler")]).unwrap_err();
-    assert_eq!(errors.iter().map(|error| error.variable.as_str()).collect::<Vec<_>>(), ["POSTDATE_SCHEDULER_ROLE_ARN"]);
+    for choice in ["scheduler", "auto"] {
+        let ConfigErrors(errors) = read(&[("POSTDATE_SCHEDULER", choice)]).unwrap_err();
+        assert_eq!(errors.iter().map(|error| error.variable.as_str()).collect::<Vec<_>>(), ["POSTDATE_SCHEDULER_ROLE_ARN"]);
+    }
+}
+
+#[test]
+fn the_scheduler_is_auto_unless_another_is_chosen_or_the_role_is_missing() {
+    let role_arn = "arn:aws:iam::123456789012:role/postdate";
+    let service = || ScheduleService { group: "postdate".into(), role_arn: role_arn.into() };
+    for (choice, role, expected) in [
+        ("", "", Backend::Rules(None)),
+        ("", role_arn, Backend::Auto(service())),
+        ("auto", role_arn, Backend::Auto(service())),
+        ("scheduler", role_arn, Backend::Schedules(service())),
+        ("rules", role_arn, Backend::Rules(Some(service()))),
+        ("rules", "", Backend::Rules(None)),
+    ] {
+        let config = read(&[("POSTDATE_SCHEDULER", choice), ("POSTDATE_SCHEDULER_ROLE_ARN", role)]).unwrap();
+        assert_eq!(config.scheduler, expected, "{choice:?} {role:?}");
+    }
 }
 
 #[test]

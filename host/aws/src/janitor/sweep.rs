@@ -8,7 +8,7 @@ use postdate_core::arm::is_direct;
 use postdate_core::fire::FireError;
 use postdate_core::lifecycle::{Change, Outcome};
 use postdate_core::ports::{Changed, Changes, Claims, Clock, Deliver, LedgerError, Requests, UseCases};
-use postdate_core::request::{DELIVERED_TO_BUS, Request, Status};
+use postdate_core::request::{DELIVERED_TO_BUS, Request, ScheduleKind, Status};
 
 use crate::firing::{Firing, reason};
 use crate::ports::{Backlog, LeftRule, Notify, Tellings, Timing, Wake};
@@ -195,7 +195,11 @@ where
                 report.rearmed += 1;
                 Ok(Look::Until(again(request.due_at, now)))
             }
-            Status::Scheduled if now - request.due_at < self.event_age() => Ok(Look::Until(request.due_at + self.event_age())),
+            // The call that made the request may have died before its rule. Arming does nothing if the event was sent.
+            Status::Scheduled if now - request.due_at < self.event_age() => {
+                self.host.arm(request).await?;
+                Ok(Look::Until(request.due_at + self.event_age()))
+            }
             Status::Scheduled => {
                 self.settle(request, now, report).await?;
                 Ok(Look::Done)
@@ -234,6 +238,13 @@ where
         let outcome = Outcome::Succeeded { result: Some(DELIVERED_TO_BUS.to_owned()), notice: None };
         self.host.ledger.change(request.id, Change::Finish { claim: claimed.claim(), outcome }, now).await?;
         report.settled += 1;
+        // Rules are deleted with the orphaned ones. Nothing else deletes a kept schedule.
+        if request.schedule == Some(ScheduleKind::KeptSchedule)
+            && let Err(error) = self.host.scheduler.unschedule(request).await
+        {
+            tracing::error!(correlation_id = %request.id, %error, "cannot delete the schedule of a settled request");
+            report.not_cleaned += 1;
+        }
         Ok(())
     }
 

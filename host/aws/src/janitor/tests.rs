@@ -127,6 +127,8 @@ async fn a_direct_request_ends_when_its_event_can_no_longer_come() {
     let host = firing(Ok(None));
     direct(&host).await;
     assert_eq!(sweep(&host, 600).await, Report::default());
+    // The scheduler knows whether the event was sent.
+    assert_eq!(host.timing(), ["schedule away at 60"]);
     assert_eq!(sweep(&host, 2 * 3600).await, Report { settled: 1, ..Report::default() });
     let request = host.ledger.find(sample_id(1)).await.unwrap().unwrap().0;
     assert_eq!(request.status, Status::Succeeded);

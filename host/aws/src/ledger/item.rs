@@ -9,7 +9,7 @@ use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle;
 use postdate_core::pin::{PIN_SHARDS, pin};
 use postdate_core::ports::LedgerError;
-use postdate_core::request::{Event, HistoryEntry, LISTED_FAILURE_BYTES, NewRequest, Request, Status, Waiting};
+use postdate_core::request::{Event, HistoryEntry, LISTED_FAILURE_BYTES, NewRequest, Request, ScheduleKind, Status, Waiting};
 use serde::{Deserialize, Serialize};
 
 use super::keys::{HEAD, Layout, class, list_partition, place};
@@ -71,6 +71,8 @@ pub struct Head {
     waits_for: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     waits_since: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<ScheduleKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -200,6 +202,7 @@ impl Head {
             reason,
             waits_for: request.waiting.as_ref().map(|waiting| waiting.on.clone()),
             waits_since: request.waiting.as_ref().map(|waiting| waiting.since.timestamp_millis()),
+            schedule: request.schedule,
             idempotency_hash: request.idempotency_hash.clone(),
             owner: request.owner.clone(),
             notice_of: request.notice_of.map(|id| id.to_string()),
@@ -269,6 +272,7 @@ impl Head {
                 (Some(on), Some(since)) => Some(Waiting { on: on.clone(), since }),
                 _ => None,
             },
+            schedule: self.schedule,
             idempotency_hash: self.idempotency_hash.clone(),
             owner: self.owner.clone(),
             notice_of: self.notice_of.as_ref().map(|id| id.parse().map_err(|_| self.broken("notice_of"))).transpose()?,

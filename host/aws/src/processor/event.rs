@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{Request, Uri};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
+use postdate_core::api::is_call;
 use serde_json::Value;
+
+use super::tame::is_malformed;
 
 /// Prefix of the claims of an API with IAM authorization. Claims of another authorizer with this prefix are dropped.
 const IAM: &str = "iam:";
@@ -20,28 +23,48 @@ pub struct Incoming {
     pub base_path: String,
 }
 
-/// The path and query of a call do not form a URI.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the path and the query of the call are not those of a URI")]
-pub struct MalformedUri;
+/// The reason why an event is no call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedEvent {
+    #[error("the path and the query of the call are not those of a URI")]
+    Uri,
+    #[error("the event says that its body is base64, and it is not")]
+    Body,
+}
+
+impl MalformedEvent {
+    /// Returns the code of the answer.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Uri => "malformed-uri",
+            Self::Body => "malformed-body",
+        }
+    }
+}
 
 impl Incoming {
     /// Reads an event. Without a configured `base_path`, the base path is the stage if the called URL contains it.
-    pub fn read(event: lambda_http::Request, base_path: Option<&str>) -> Result<Self, MalformedUri> {
+    pub fn read(event: lambda_http::Request, base_path: Option<&str>) -> Result<Self, MalformedEvent> {
+        if is_malformed(event.headers()) {
+            return Err(MalformedEvent::Body);
+        }
         let context = event.request_context_ref();
         let stage = context.and_then(stage).map(|stage| format!("/{stage}"));
-        let seen_path = context.and_then(called_path).unwrap_or_else(|| event.raw_http_path()).to_owned();
         let caller = context.map(caller).unwrap_or_default();
 
-        // lambda_http adds the stage to every path that lacks it.
-        let path = without(event.uri().path(), stage.as_deref());
-        let path = without(path, base_path);
+        let raw = raw_path(&event, stage.as_deref());
+        let path = path_of_call(raw, stage.as_deref(), base_path, context.is_some_and(has_stage_in_path));
         let uri = match event.uri().query() {
             Some(query) => format!("{path}?{query}"),
             None => path.to_owned(),
         };
-        let uri = Uri::try_from(uri).map_err(|_| MalformedUri)?;
-        let base_path = base_path.map(str::to_owned).or_else(|| stage.filter(|stage| without(&seen_path, Some(stage)) != seen_path));
+        let uri = Uri::try_from(uri).map_err(|_| MalformedEvent::Uri)?;
+        // The client's URL has the stage where the event's path had it, or where API Gateway has removed it.
+        let in_url = |stage: &String| {
+            let was_removed = || context.and_then(called_path).is_some_and(|called| called.strip_prefix(stage.as_str()) == Some(raw));
+            without(raw, Some(stage.as_str())) == Some(path) && raw != path || was_removed()
+        };
+        let base_path = base_path.map(str::to_owned).or_else(|| stage.clone().filter(in_url));
         let (parts, body) = event.into_parts();
         let mut request = Request::new(bytes(body));
         *request.method_mut() = parts.method;
@@ -51,13 +74,39 @@ impl Incoming {
     }
 }
 
-/// Returns the path without the base, which is removed in whole segments only.
-fn without<'a>(path: &'a str, base: Option<&str>) -> &'a str {
-    match base.and_then(|base| path.strip_prefix(base)) {
-        Some("") => "/",
-        Some(rest) if rest.starts_with('/') => rest,
-        _ => path,
+/// Returns the path that the event has. lambda_http adds the stage to a path that does not begin with it.
+fn raw_path<'a>(event: &'a lambda_http::Request, stage: Option<&str>) -> &'a str {
+    let path = event.uri().path();
+    let was_there = stage.is_none_or(|stage| event.raw_http_path().starts_with(&format!("{stage}/")));
+    if was_there { path } else { without(path, stage).unwrap_or(path) }
+}
+
+/// Returns the path without stage and base path. Which of the two a path has depends on the kind of API, on the mapping of a custom
+/// domain name, and on proxies in front, and either may also be the name of a use case or of a call. The first way that leaves the path
+/// of a call is taken.
+fn path_of_call<'a>(raw: &'a str, stage: Option<&str>, base: Option<&str>, stage_first: bool) -> &'a str {
+    let base = base.filter(|base| !base.is_empty());
+    let with_stage: [&[Option<&str>]; 3] = [&[stage, base], &[base, stage], &[stage]];
+    let without_stage: [&[Option<&str>]; 2] = [&[base], &[]];
+    let (first, then): (&[_], &[_]) = if stage_first { (&with_stage, &without_stage) } else { (&without_stage, &with_stage) };
+    let ways = first.iter().chain(then);
+    let left: Vec<&str> = ways.filter_map(|way| way.iter().try_fold(raw, |path, &start| without(path, Some(start?)))).collect();
+    left.iter().find(|path| is_call(path)).or(left.first()).copied().unwrap_or(raw)
+}
+
+/// Returns the rest of a path that begins with the base, which is compared in whole segments.
+fn without<'a>(path: &'a str, base: Option<&str>) -> Option<&'a str> {
+    match path.strip_prefix(base?)? {
+        "" => Some("/"),
+        rest => rest.starts_with('/').then_some(rest),
     }
+}
+
+/// Returns whether the event's path begins with the stage: that of an HTTP API does, unless a custom domain name maps to the stage. A REST
+/// API removes it.
+fn has_stage_in_path(context: &RequestContext) -> bool {
+    let RequestContext::ApiGatewayV2(context) = context else { return false };
+    context.domain_name.as_ref().is_none_or(|name| name.contains(".execute-api."))
 }
 
 fn bytes(body: Body) -> Bytes {

@@ -1,13 +1,16 @@
 //! Cleans an event before `lambda_http` converts it: the conversion panics if the caller's host, scheme, path and query do not form
-//! a URI.
+//! a URI, and if a body is not the base64 that it should be.
 
 use std::net::Ipv4Addr;
 
-use http::{HeaderMap, header};
+use aws_smithy_types::base64;
+use http::{HeaderMap, HeaderValue, header};
 use lambda_http::request::LambdaRequest;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 const PROTO: &str = "x-forwarded-proto";
+/// Header that marks an event whose body is not the base64 that it should be. Nothing else of the event survives the conversion.
+const MALFORMED: &str = "x-postdate-malformed-body";
 /// Characters that a query may not hold (RFC 3986, 3.4). `%` is not among them, so that encoded characters stay as they are.
 const NOT_IN_A_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
 
@@ -16,12 +19,16 @@ pub fn tame(event: &mut LambdaRequest) {
     match event {
         LambdaRequest::ApiGatewayV1(event) => {
             tame_headers(&mut event.headers);
+            tame_body(&mut event.body, &mut event.is_base64_encoded, [&mut event.headers, &mut event.multi_value_headers]);
             event.request_context.domain_name.take_if(|name| !is_host(name));
+            event.request_context.stage.take_if(|stage| stage.is_empty());
             tame_path(&mut event.path);
         }
         LambdaRequest::ApiGatewayV2(event) => {
             tame_headers(&mut event.headers);
+            tame_body(&mut event.body, &mut event.is_base64_encoded, [&mut event.headers, &mut HeaderMap::new()]);
             event.request_context.domain_name.take_if(|name| !is_host(name));
+            event.request_context.stage.take_if(|stage| stage.is_empty());
             tame_path(&mut event.raw_path);
             if let Some(query) = &mut event.raw_query_string {
                 *query = utf8_percent_encode(query, NOT_IN_A_QUERY).to_string();
@@ -29,9 +36,32 @@ pub fn tame(event: &mut LambdaRequest) {
         }
         LambdaRequest::Alb(event) => {
             tame_headers(&mut event.headers);
+            tame_body(&mut event.body, &mut event.is_base64_encoded, [&mut event.headers, &mut event.multi_value_headers]);
             tame_path(&mut event.path);
         }
         _ => {}
+    }
+}
+
+/// Returns whether [`tame`] has marked the event of these headers.
+pub fn is_malformed(headers: &HeaderMap) -> bool {
+    headers.contains_key(MALFORMED)
+}
+
+/// Decodes a body of base64 that is text. Marks the event if the body is no base64; a client cannot set the mark.
+fn tame_body(body: &mut Option<String>, is_base64: &mut bool, headers: [&mut HeaderMap; 2]) {
+    let [headers, others] = headers;
+    headers.remove(MALFORMED);
+    others.remove(MALFORMED);
+    let Some(encoded) = body.as_ref().filter(|_| *is_base64) else { return };
+    let Ok(decoded) = base64::decode(encoded) else {
+        headers.insert(MALFORMED, HeaderValue::from_static("base64"));
+        (*body, *is_base64) = (None, false);
+        return;
+    };
+    // A body that is no text stays encoded; the API refuses it.
+    if let Ok(text) = String::from_utf8(decoded) {
+        (*body, *is_base64) = (Some(text), false);
     }
 }
 

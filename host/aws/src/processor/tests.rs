@@ -89,12 +89,24 @@ fn a_load_balancer_event_is_read() {
     assert_eq!(header(&read, "idempotency-key"), "k-1");
 }
 
+/// Returns the path of the call and the base of links.
+fn paths(mut event: Value, base_path: Option<&str>, tamed: bool) -> (String, String) {
+    event["body"] = Value::Null;
+    let mut event: lambda_http::request::LambdaRequest = serde_json::from_value(event).unwrap();
+    if tamed {
+        tame(&mut event);
+    }
+    let read = Incoming::read(event.into(), base_path).unwrap();
+    (read.request.uri().path().to_owned(), read.base_path)
+}
+
+fn json(file: &str) -> Value {
+    let path = format!("{}/tests/events/{file}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
 #[test]
 fn a_configured_base_path_is_removed_and_used_in_links() {
-    let with_path = |path: &str| {
-        let text = std::fs::read_to_string(format!("{}/tests/events/function-url.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        lambda_http::request::from_str(&text.replace("/requests/orders", path)).unwrap()
-    };
     for (path, base, expected) in [
         ("/v1/requests/orders", Some("/v1"), ("/requests/orders", "/v1")),
         ("/requests/orders", Some("/v1"), ("/requests/orders", "/v1")),
@@ -102,12 +114,89 @@ fn a_configured_base_path_is_removed_and_used_in_links() {
         ("/v1", Some("/v1"), ("/", "/v1")),
         ("/v1/requests/orders", None, ("/v1/requests/orders", "")),
         ("/requests/or ders", Some(""), ("/requests/or%20ders", "")),
+        ("/shop/prod/requests/orders", Some("/shop/prod"), ("/requests/orders", "/shop/prod")),
+        ("/requests/orders%2Fx", None, ("/requests/orders%2Fx", "")),
+        ("/v1/requests/orders/x/y", Some("/v1"), ("/requests/orders/x/y", "/v1")),
     ] {
-        let read = Incoming::read(with_path(path), base).unwrap();
-        assert_eq!((read.request.uri().path(), read.base_path.as_str()), expected, "{path} {base:?}");
+        let mut event = json("function-url.json");
+        event["rawPath"] = path.into();
+        let (path, link) = paths(event, base, false);
+        assert_eq!((path.as_str(), link.as_str()), expected, "{base:?}");
     }
     // A configured base path takes precedence over the stage. The stage is removed from the path in any case.
     check("rest-iam.json", Some(""), ("POST /requests/orders", BODY, "", &ROLE));
+}
+
+/// A REST API removes its stage from `path` and not from `requestContext.path`. A custom domain's mapping is in both.
+#[test]
+fn a_rest_apis_stage_and_base_path_are_told_from_the_path_of_the_call() {
+    for (stage, path, called, base, expected) in [
+        ("prod", "/requests/orders", "/prod/requests/orders", None, ("/requests/orders", "/prod")),
+        ("requests", "/requests/orders", "/requests/requests/orders", None, ("/requests/orders", "/requests")),
+        ("requests", "/requests", "/requests/requests", None, ("/requests", "/requests")),
+        ("requests", "/requests/orders", "/requests/orders", None, ("/requests/orders", "")),
+        ("health", "/health", "/health/health", None, ("/health", "/health")),
+        ("prod", "/shop/requests/orders", "/shop/requests/orders", Some("/shop"), ("/requests/orders", "/shop")),
+        ("prod", "/requests/orders", "/prod/requests/orders", Some("/shop"), ("/requests/orders", "/shop")),
+        ("prod", "/shop/prod/requests/orders", "/shop/prod/requests/orders", Some("/shop/prod"), ("/requests/orders", "/shop/prod")),
+        ("prod", "/requests/orders", "/prod/requests/orders", Some("/shop/prod"), ("/requests/orders", "/shop/prod")),
+        ("requests", "/requests/requests", "/requests/requests/requests", None, ("/requests/requests", "/requests")),
+    ] {
+        let mut event = json("rest-iam.json");
+        (event["path"], event["requestContext"]["path"], event["requestContext"]["stage"]) = (path.into(), called.into(), stage.into());
+        let (path, link) = paths(event, base, true);
+        assert_eq!((path.as_str(), link.as_str()), expected, "{stage} {called} {base:?}");
+    }
+}
+
+/// An HTTP API's `rawPath` begins with the stage on the API's own domain. A custom domain's mapping is not in it.
+#[test]
+fn an_http_apis_stage_and_base_path_are_told_from_the_path_of_the_call() {
+    let (own, custom) = ("a1b2c3.execute-api.eu-west-1.amazonaws.com", "api.example.com");
+    for (domain, stage, raw, base, expected) in [
+        (own, "prod", "/prod/requests/orders", None, ("/requests/orders", "/prod")),
+        (own, "requests", "/requests/requests/orders", None, ("/requests/orders", "/requests")),
+        (own, "requests", "/requests/requests", None, ("/requests", "/requests")),
+        (own, "$default", "/requests/requests", None, ("/requests/requests", "")),
+        (own, "", "/requests/orders", None, ("/requests/orders", "")),
+        (custom, "prod", "/requests/orders", None, ("/requests/orders", "")),
+        (custom, "requests", "/requests/orders", None, ("/requests/orders", "")),
+        (custom, "requests", "/requests/requests", None, ("/requests/requests", "")),
+        (custom, "requests", "/requests/requests/orders", None, ("/requests/orders", "/requests")),
+        (custom, "prod", "/prod/requests/orders", None, ("/requests/orders", "/prod")),
+        // A proxy in front of either domain, which removes its own base path or does not.
+        (own, "prod", "/prod/requests/orders", Some("/shop"), ("/requests/orders", "/shop")),
+        (own, "prod", "/prod/shop/requests/orders", Some("/shop"), ("/requests/orders", "/shop")),
+        (own, "prod", "/prod/requests/orders", Some("/shop/prod"), ("/requests/orders", "/shop/prod")),
+        (own, "prod", "/prod/shop/prod/requests/orders", Some("/shop/prod"), ("/requests/orders", "/shop/prod")),
+        (custom, "prod", "/shop/requests/orders", Some("/shop"), ("/requests/orders", "/shop")),
+        (custom, "prod", "/shop/prod/requests/orders", Some("/shop/prod"), ("/requests/orders", "/shop/prod")),
+        (custom, "prod", "/shop/prod/requests/orders", Some("/shop"), ("/requests/orders", "/shop")),
+        (custom, "prod", "/requests/orders", Some(""), ("/requests/orders", "")),
+    ] {
+        let mut event = json("http-iam.json");
+        (event["rawPath"], event["requestContext"]["http"]["path"]) = (raw.into(), raw.into());
+        (event["requestContext"]["stage"], event["requestContext"]["domainName"]) = (stage.into(), domain.into());
+        event["headers"]["host"] = domain.into();
+        let (path, link) = paths(event, base, true);
+        assert_eq!((path.as_str(), link.as_str()), expected, "{domain} {stage} {raw} {base:?}");
+    }
+}
+
+/// The console's test of an API method sends null for what the caller left empty.
+#[test]
+fn a_console_test_event_with_null_headers_is_read() {
+    for file in ["rest-iam.json", "http-jwt.json", "function-url.json", "alb.json"] {
+        let mut event = json(file);
+        for member in
+            ["headers", "multiValueHeaders", "queryStringParameters", "multiValueQueryStringParameters", "pathParameters", "stageVariables"]
+        {
+            event[member] = Value::Null;
+        }
+        event["isBase64Encoded"] = false.into();
+        let (path, _) = paths(event, None, true);
+        assert!(path.starts_with("/requests"), "{file}: {path}");
+    }
 }
 
 /// A fake whose clones share its state.
@@ -249,4 +338,27 @@ async fn the_claims_of_the_authorizer_name_the_owner_and_the_scopes() {
     processor.claims = CallerClaims { owner: Some("tenant".to_owned()), scopes: None };
     let (status, _, document) = answer(&processor, event("http-jwt.json")).await;
     assert_eq!((status, &document["code"]), (403, &"owner-unknown".into()));
+}
+
+#[tokio::test]
+async fn an_encoded_slash_and_a_body_that_is_no_base64_are_answered_with_problem_documents() {
+    let processor = processor();
+    let answered = async |file: &str, change: fn(&mut Value)| {
+        let mut event = json(file);
+        change(&mut event);
+        let mut event: lambda_http::request::LambdaRequest = serde_json::from_value(event).unwrap();
+        tame(&mut event);
+        let response = processor.answer(event.into()).await;
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let document: Value = serde_json::from_slice(response.body()).unwrap();
+        (response.status().as_u16(), document["code"].as_str().unwrap().to_owned())
+    };
+    let slash = |event: &mut Value| event["rawPath"] = "/requests/orders%2Fx".into();
+    assert_eq!(answered("function-url.json", slash).await, (404, "unknown-use-case".to_owned()));
+    let decoded = |event: &mut Value| event["rawPath"] = "/requests/orders/x".into();
+    assert_eq!(answered("function-url.json", decoded).await, (404, "not-found".to_owned()));
+    let body = |event: &mut Value| (event["isBase64Encoded"], event["body"]) = (true.into(), BODY.into());
+    for file in ["rest-iam.json", "http-jwt.json", "function-url.json", "alb-multi-value.json"] {
+        assert_eq!(answered(file, body).await, (400, "malformed-body".to_owned()), "{file}");
+    }
 }

@@ -1,9 +1,12 @@
-//! Names: of a rule `{prefix}{use case}-{correlation id}`, of a one-time schedule the same with `-{attempts so far}` appended.
+//! Names: of a rule `{prefix}{use case}-{correlation id}`, of a one-time schedule the same with `-{number}` appended.
 //!
-//! The name of an orphaned rule identifies its request. The name of a one-time schedule has the attempt, because the service deletes
-//! a fired schedule with a delay, and the next attempt may be scheduled before that.
+//! The name of an orphaned rule identifies its request. The number of a one-time schedule follows from the request's time and from its
+//! claims, because the service deletes a fired schedule with a delay: the schedule of the next attempt, or after a move, needs
+//! another name. No later schedule of a request has the number of one that has fired. A kept schedule has the number 0: it is not
+//! deleted after it has fired, and a move changes it in place.
 
 use postdate_core::id::CorrelationId;
+use postdate_core::request::{Request, ScheduleKind};
 
 /// Longest name of a rule or a one-time schedule, in characters (EventBridge, `PutRule`; EventBridge Scheduler, `CreateSchedule`).
 pub const MAX_CHARACTERS: usize = 64;
@@ -11,15 +14,32 @@ pub const MAX_CHARACTERS: usize = 64;
 pub const MAX_PREFIX_CHARACTERS: usize = 20;
 /// A correlation id in the hyphenated form.
 const ID_CHARACTERS: usize = 36;
-/// Attempt numbers wrap at this value, so that they have at most five digits. No retry policy allows as many attempts.
-const ATTEMPTS: u32 = 100_000;
+/// Digits of a schedule's number, to the base 36.
+const DIGITS: usize = 5;
+/// Numbers wrap at this value, after 115 years of minutes.
+const NUMBERS: i64 = 36_i64.pow(5);
+/// Numbers of schedules by earlier versions of Postdate, the attempts so far, had at most five decimal digits.
+const EARLIER_NUMBERS: u32 = 100_000;
 
 /// The parts of a name that identify the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Name {
     pub id: CorrelationId,
-    /// Attempts before this one; `None` for a rule.
-    pub attempts: Option<u32>,
+    /// False for a rule.
+    pub is_schedule: bool,
+}
+
+/// Returns the name of the rule or the schedule of this kind for a request's next attempt.
+pub fn of(kind: ScheduleKind, prefix: &str, request: &Request) -> String {
+    let (use_case, id) = (&request.use_case, request.id);
+    match kind {
+        ScheduleKind::Rule => of_rule(prefix, use_case, id),
+        ScheduleKind::Schedule => {
+            let minutes = request.trigger_at.timestamp().div_euclid(60);
+            compose(prefix, use_case, &format!("-{id}-{}", base_36(minutes + i64::from(request.claim()))))
+        }
+        ScheduleKind::KeptSchedule => of_earlier_schedule(prefix, use_case, id, 0),
+    }
 }
 
 /// Returns the name of a request's rule.
@@ -27,9 +47,19 @@ pub fn of_rule(prefix: &str, use_case: &str, id: CorrelationId) -> String {
     compose(prefix, use_case, &format!("-{id}"))
 }
 
-/// Returns the name of the one-time schedule of a request's next attempt.
-pub fn of_one_time_schedule(prefix: &str, use_case: &str, id: CorrelationId, attempts: u32) -> String {
-    compose(prefix, use_case, &format!("-{id}-{}", attempts % ATTEMPTS))
+/// Returns the name that earlier versions of Postdate gave to the schedule of a request with this number of claims.
+pub fn of_earlier_schedule(prefix: &str, use_case: &str, id: CorrelationId, claims: u32) -> String {
+    compose(prefix, use_case, &format!("-{id}-{}", claims % EARLIER_NUMBERS))
+}
+
+fn base_36(number: i64) -> String {
+    let mut rest = u32::try_from(number.rem_euclid(NUMBERS)).unwrap_or_default();
+    let mut digits = ['0'; DIGITS];
+    for digit in digits.iter_mut().rev() {
+        *digit = char::from_digit(rest % 36, 36).unwrap_or('0');
+        rest /= 36;
+    }
+    digits.into_iter().collect()
 }
 
 fn compose(prefix: &str, use_case: &str, end: &str) -> String {
@@ -42,11 +72,12 @@ fn compose(prefix: &str, use_case: &str, end: &str) -> String {
 pub fn parse(name: &str, prefix: &str) -> Option<Name> {
     let rest = name.strip_prefix(prefix)?;
     if let Some(id) = id_at_end(rest) {
-        return Some(Name { id, attempts: None });
+        return Some(Name { id, is_schedule: false });
     }
     let (rest, digits) = rest.rsplit_once('-')?;
-    let attempts: u32 = digits.parse().ok().filter(|number: &u32| *number < ATTEMPTS && number.to_string() == digits)?;
-    Some(Name { id: id_at_end(rest)?, attempts: Some(attempts) })
+    let is_new = digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
+    let is_earlier = || digits.parse().is_ok_and(|number: u32| number < EARLIER_NUMBERS && number.to_string() == digits);
+    if is_new || is_earlier() { Some(Name { id: id_at_end(rest)?, is_schedule: true }) } else { None }
 }
 
 /// Returns the request of a rule or a one-time schedule; `None` if the name is not one of this deployment's.

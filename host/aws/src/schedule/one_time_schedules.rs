@@ -14,13 +14,12 @@ use super::aim::{Aim, Delivery, Task, ecs_parameters};
 use super::{cron, limits};
 use crate::aws_error::{AwsError, Class};
 use crate::clients::{Lazy, retrying, without_retries};
+use crate::config::ScheduleService;
 
 #[derive(Debug, Clone)]
 pub struct OneTimeSchedules {
     pub(super) client: Lazy<Client>,
-    pub(super) group: String,
-    /// The role that the service assumes for a target without a role of its own.
-    role_arn: String,
+    service: ScheduleService,
 }
 
 /// The arguments that creating and updating have in common.
@@ -30,6 +29,7 @@ struct ScheduleSpec<'a> {
     about: &'a str,
     window: FlexibleTimeWindow,
     target: Target,
+    after: ActionAfterCompletion,
     token: &'a str,
 }
 
@@ -44,25 +44,35 @@ macro_rules! specified {
             .description($spec.about)
             .state(ScheduleState::Enabled)
             .flexible_time_window($spec.window.clone())
-            .action_after_completion(ActionAfterCompletion::Delete)
+            .action_after_completion($spec.after.clone())
             .target($spec.target.clone())
             .client_token($spec.token)
     };
 }
 
 impl OneTimeSchedules {
-    pub fn new(client: Lazy<Client>, group: &str, role_arn: &str) -> Self {
-        Self { client: without_retries!(aws_sdk_scheduler, client), group: group.to_owned(), role_arn: role_arn.to_owned() }
+    pub fn new(client: Lazy<Client>, service: &ScheduleService) -> Self {
+        Self { client: without_retries!(aws_sdk_scheduler, client), service: service.clone() }
     }
 
-    /// Creates or moves the schedule. `token`, 1 to 64 of `[a-zA-Z0-9-_]`, is the same only in repetitions of one call.
-    pub async fn put(&self, name: &str, minute: DateTime<Utc>, about: &str, aim: &Aim<'_>, token: &str) -> Result<(), ScheduleError> {
+    /// Creates or moves the schedule. The service deletes it after it has fired, unless `is_kept`. `token`, 1 to 64 of
+    /// `[a-zA-Z0-9-_]`, is the same only in repetitions of one call.
+    pub async fn put(
+        &self,
+        name: &str,
+        minute: DateTime<Utc>,
+        about: &str,
+        aim: &Aim<'_>,
+        is_kept: bool,
+        token: &str,
+    ) -> Result<(), ScheduleError> {
         let expression = cron::at(minute)?;
         limits::check_schedule_input(&aim.input)?;
         let impossible = |error: BuildError| ScheduleError::Failed(format!("the arguments of the schedule are not valid: {error}"));
         let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build().map_err(impossible)?;
         let target = self.target(aim).map_err(impossible)?;
-        let spec = ScheduleSpec { name, expression, about, window, target, token };
+        let after = if is_kept { ActionAfterCompletion::None } else { ActionAfterCompletion::Delete };
+        let spec = ScheduleSpec { name, expression, about, window, target, after, token };
         if retrying(|| self.create(&spec)).await? {
             return Ok(());
         }
@@ -74,10 +84,22 @@ impl OneTimeSchedules {
         })?)
     }
 
+    /// Returns the minute of a schedule that exists.
+    pub async fn minute(&self, name: &str) -> Result<Option<DateTime<Utc>>, ScheduleError> {
+        let call = || async {
+            let call = self.client.get_schedule().group_name(&self.service.group).name(name);
+            call.send().await.map_err(|error| AwsError::of("GetSchedule", &error))
+        };
+        match retrying(call).await {
+            Err(error) if error.class == Class::Missing => Ok(None),
+            schedule => Ok(schedule?.schedule_expression().and_then(cron::parse_at)),
+        }
+    }
+
     /// Deletes the schedule; idempotent.
     pub async fn delete(&self, name: &str) -> Result<(), ScheduleError> {
         let call = || async {
-            let call = self.client.delete_schedule().group_name(&self.group).name(name);
+            let call = self.client.delete_schedule().group_name(&self.service.group).name(name);
             call.send().await.map(drop).map_err(|error| AwsError::of("DeleteSchedule", &error))
         };
         match retrying(call).await {
@@ -88,7 +110,7 @@ impl OneTimeSchedules {
 
     /// Creates the schedule. Returns false if a schedule with this name exists.
     async fn create(&self, spec: &ScheduleSpec<'_>) -> Result<bool, AwsError> {
-        let call = specified!(self.client.create_schedule(), self.group, spec);
+        let call = specified!(self.client.create_schedule(), self.service.group, spec);
         match call.send().await {
             Ok(_) => Ok(true),
             Err(SdkError::ServiceError(error)) if error.err().is_conflict_exception() => Ok(false),
@@ -97,7 +119,7 @@ impl OneTimeSchedules {
     }
 
     async fn update(&self, spec: &ScheduleSpec<'_>) -> Result<(), AwsError> {
-        let call = specified!(self.client.update_schedule(), self.group, spec);
+        let call = specified!(self.client.update_schedule(), self.service.group, spec);
         match call.send().await {
             Ok(_) => Ok(()),
             // Two writers collided.
@@ -116,7 +138,7 @@ impl OneTimeSchedules {
         let stream = aim.partition_key.as_ref().map(|key| KinesisParameters::builder().partition_key(key).build());
         Target::builder()
             .arn(aim.arn)
-            .role_arn(aim.role.unwrap_or(&self.role_arn))
+            .role_arn(aim.role.unwrap_or(&self.service.role_arn))
             .input(&aim.input)
             .retry_policy(retries.build())
             .dead_letter_config(DeadLetterConfig::builder().arn(dead_letter_arn).build())

@@ -41,18 +41,38 @@ impl Rules {
         Self { client: without_retries!(aws_sdk_eventbridge, client) }
     }
 
-    /// Creates or moves the rule.
-    pub async fn put(&self, name: &str, minute: DateTime<Utc>, about: &str, aim: &Aim<'_>) -> Result<(), ScheduleError> {
+    /// Creates or moves the rule. Returns the service's error if the bus takes no further rule; nothing was made then.
+    pub async fn put(&self, name: &str, minute: DateTime<Utc>, about: &str, aim: &Aim<'_>) -> Result<Option<AwsError>, ScheduleError> {
         let expression = cron::cron(minute)?;
         limits::check_rule_input(&aim.input)?;
         let target = target(aim).map_err(|error| ScheduleError::Failed(format!("the rule's target is not valid: {error}")))?;
 
-        retrying(|| self.put_rule(name, &expression, about)).await?;
-        Ok(retrying(|| self.put_target(name, &target)).await.map_err(|error| match error.class {
+        match retrying(|| self.put_rule(name, &expression, about)).await {
+            Err(error) if error.class == Class::Full => return Ok(Some(error)),
+            put => put?,
+        }
+        retrying(|| self.put_target(name, &target)).await.map_err(|error| match error.class {
             // The rule was deleted between the two calls. A repetition of both calls creates it again.
             Class::Missing => AwsError { class: Class::Again, ..error },
             _ => error,
-        })?)
+        })?;
+        Ok(None)
+    }
+
+    /// Returns the minute of a rule with a target. `None` if there is no rule, or if it has no target and therefore sends nothing.
+    pub async fn minute(&self, name: &str) -> Result<Option<DateTime<Utc>>, ScheduleError> {
+        let read = || async {
+            let targets = self.client.list_targets_by_rule().rule(name).send().await;
+            if targets.map_err(|error| AwsError::of("ListTargetsByRule", &error))?.targets().is_empty() {
+                return Ok(None);
+            }
+            let rule = self.client.describe_rule().name(name).send().await.map_err(|error| AwsError::of("DescribeRule", &error))?;
+            Ok::<_, AwsError>(rule.schedule_expression().and_then(cron::parse_cron))
+        };
+        match retrying(read).await {
+            Err(error) if error.class == Class::Missing => Ok(None),
+            read => Ok(read?),
+        }
     }
 
     /// Deletes the rule with its target; idempotent. Does not set `Force`, so EventBridge refuses to delete a managed rule.

@@ -264,3 +264,45 @@ async fn a_list_of_a_bucket_reads_only_manifests() {
     assert_eq!((infos.len(), infos[0].description.as_str(), infos[0].version.as_ref()), (1, "listed", Some(&version)));
     assert!(bucket.taken().iter().all(|line| !line.contains("compiled/")));
 }
+
+#[tokio::test]
+async fn a_manifest_of_a_bucket_is_read_without_its_plugins_and_once() {
+    let (bucket, cache) = (Bucket::start(), tempfile::tempdir().unwrap());
+    let old = upload(&bucket, "orders", "old").await;
+    let new = upload(&bucket, "orders", "new").await;
+    let use_cases = in_bucket(&bucket, cache.path(), Duration::ZERO);
+    let described = async |version: &str| use_cases.manifest("orders", version).await.map(|use_case| use_case.description.clone());
+    assert_eq!(described(&old).await.as_deref(), Ok("old"));
+    let reads = bucket.taken();
+    assert_eq!(reads, [format!("200 use-cases/orders/{old}/bundle.json"), format!("200 use-cases/orders/{old}/use-case.toml")]);
+    assert_eq!(described(&old).await.as_deref(), Ok("old"));
+    assert_eq!(bucket.taken(), Vec::<String>::new());
+    let (version, manifest) = use_cases.current_manifest("orders").await.unwrap();
+    assert_eq!((version, manifest.description.as_str()), (new.clone(), "new"));
+    assert!(bucket.taken().iter().all(|line| !line.contains("compiled/")));
+    assert!(described("0123456789abcdef").await.is_err_and(|error| matches!(error, UseCaseError::Unusable(_))));
+    assert_eq!(use_cases.current_manifest("unknown").await, None);
+    // A loaded version needs no further read.
+    use_cases.load("orders", &new).await.unwrap();
+    bucket.taken();
+    assert_eq!(described(&new).await.as_deref(), Ok("new"));
+    assert_eq!(bucket.taken(), Vec::<String>::new());
+    bucket.refuse(true);
+    assert!(matches!(use_cases.manifest("orders", "fedcba9876543210").await, Err(UseCaseError::Host(_))));
+}
+
+#[tokio::test]
+async fn a_manifest_of_a_directory_is_that_of_its_version() {
+    let scratch = tempfile::tempdir().unwrap();
+    let root = scratch.path().join("use-cases");
+    let version = publish(&root, "orders", "published", None).await;
+    std::fs::write(root.join("orders/current"), &version).unwrap();
+    let only = write_flat(&root.join("flat"), "flat", None);
+    let use_cases = in_directory(&root);
+    let (current, manifest) = use_cases.current_manifest("orders").await.unwrap();
+    assert_eq!((&current, manifest.description.as_str()), (&version, "published"));
+    assert_eq!(use_cases.manifest("orders", &version).await.unwrap().description, "published");
+    assert_eq!(use_cases.current_manifest("flat").await.map(|(version, _)| version), Some(only.clone()));
+    assert_eq!(use_cases.manifest("flat", &only).await.unwrap().description, "the one");
+    assert!(matches!(use_cases.manifest("flat", &version).await, Err(UseCaseError::Unusable(text)) if text.contains(&only)));
+}

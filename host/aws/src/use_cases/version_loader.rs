@@ -86,6 +86,26 @@ impl VersionLoader {
         })
     }
 
+    /// Returns the current version; `None` if there is no such use case.
+    pub async fn current_version(&self, name: &str) -> Result<Option<String>, VersionError> {
+        match self.look(name, None).await? {
+            Looked::Version { version, .. } => Ok(Some(version)),
+            Looked::Same | Looked::NoSuchUseCase => Ok(None),
+        }
+    }
+
+    /// Returns the manifest of a version. Reads no plugin.
+    pub async fn manifest(&self, name: &str, version: &str) -> Result<UseCase, VersionError> {
+        if let Some(dir) = self.flat(name) {
+            let bundle = read_precompiled_dir(&dir, &self.trust)?;
+            if bundle.version() != version {
+                return Err(VersionError::Gone(format!("the bundle of use case {name} is version {}, not {version}", bundle.version())));
+            }
+            return Ok(bundle.use_case().clone());
+        }
+        Ok(Box::pin(self.versions.use_case(name, version, &self.trust)).await?)
+    }
+
     /// Returns the current version and its manifest. Reads no plugin.
     pub async fn describe(&self, name: &str) -> Result<(String, UseCase), VersionError> {
         let described = async {

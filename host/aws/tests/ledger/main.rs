@@ -12,7 +12,7 @@ use postdate_aws::ports::Backlog;
 use postdate_core::fire::MAX_RESULT_BYTES;
 use postdate_core::lifecycle::{Change, Outcome};
 use postdate_core::ports::{Changed, Changes, Claims, Intake, LedgerError, Requests};
-use postdate_core::request::{NewRequest, Status};
+use postdate_core::request::{NewRequest, Request, ScheduleKind, Status};
 use postdate_core::testing::{adoption_contract, claim, ledger_contract, moment, new_request, sample_id};
 use scene::{TABLE, scene};
 use units::item_bytes;
@@ -90,4 +90,18 @@ async fn the_janitors_cursor_is_stored() {
     assert_eq!(ledger.cursor().await.unwrap(), "");
     ledger.set_cursor("postdate-orders-1").await.unwrap();
     assert_eq!(ledger.cursor().await.unwrap(), "postdate-orders-1");
+}
+
+#[tokio::test]
+async fn the_kind_of_schedule_is_stored_and_changed_without_a_line_of_history() {
+    let scene = scene().await;
+    let ledger = &scene.ledger;
+    let stored = async |id| ledger.find(id).await.unwrap().map(|(request, history)| (request.schedule, history.len())).unwrap();
+    for (n, kind) in [(1, None), (2, Some(ScheduleKind::Rule)), (3, Some(ScheduleKind::KeptSchedule))] {
+        let new = new_request(sample_id(n), "orders", moment());
+        ledger.insert(NewRequest { request: Request { schedule: kind, ..new.request }, ..new }).await.unwrap();
+        assert_eq!(stored(sample_id(n)).await, (kind, 1));
+        ledger.change(sample_id(n), Change::ScheduleBy { kind: ScheduleKind::Schedule }, moment()).await.unwrap();
+        assert_eq!(stored(sample_id(n)).await, (Some(ScheduleKind::Schedule), 1));
+    }
 }

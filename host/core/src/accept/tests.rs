@@ -352,6 +352,6 @@ fn request_that_is_being_aborted_is_not_acknowledged_to_a_repeat() {
     let world = World::new(FakeBundle::new("v1", ORDERS));
     let mut first = crate::testing::new_request(sample_id(1), "orders", moment()).request;
     (first.status, first.failure, first.idempotency_hash) = (Status::Cancelled, Some("no room".to_owned()), Some("h".to_owned()));
-    let answer = block_on(replay(&world.use_cases, &world.ledger, &world.scheduler, first, "key", "h"));
+    let answer = block_on(replay(&world.use_cases, &world.ledger, &world.scheduler, first, "key", "h", moment()));
     assert!(matches!(answer, Err(Rejection::Schedule(ScheduleError::Unavailable { .. }))), "{answer:?}");
 }

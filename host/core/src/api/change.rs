@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use http::{Request, StatusCode};
 use serde_json::json;
 
@@ -21,6 +21,10 @@ use crate::ports::{Bundle, Changed, Changes, Intake, Requests, Scheduler, UseCas
 use crate::request;
 use crate::time;
 use crate::use_case::{Moves, Schedule, UseCase};
+
+/// Time before `due_at` from which a direct request belongs to EventBridge. A rule fires at any time of its minute, and a deletion takes
+/// effect with a delay.
+pub const HANDED_OVER: TimeDelta = TimeDelta::minutes(2);
 
 impl<U, L, S> Api<U, L, S>
 where
@@ -41,15 +45,13 @@ where
         if is_direct(&self.use_cases, &found).await? {
             not_handed_over(&found, now)?;
         }
-        let max_ahead = match self.use_cases.current(&found.use_case).await {
-            Some(bundle) => bundle.use_case().schedule.max_ahead,
-            None => Schedule::default().max_ahead,
-        };
+        let current = self.use_cases.current_manifest(&found.use_case).await;
+        let max_ahead = current.map_or(Schedule::default().max_ahead, |(_, use_case)| use_case.schedule.max_ahead);
         time::check_window(to, now, max_ahead)?;
         self.check_move(call, request, &found, to).await?;
         let moved = self.change(id, Change::Move { to, by: call.caller.name.clone() }, now).await?;
-        if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &moved).await {
-            return Err(self.move_back(&found, to, now, error.into()).await);
+        if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &moved, Some(&found), now).await {
+            return Err(self.move_back(&found, &moved, now, error.into()).await);
         }
         Ok(self.changed(StatusCode::OK, &moved))
     }
@@ -90,10 +92,20 @@ where
     async fn validator(&self, found: &request::Request) -> Result<Option<Arc<U::Bundle>>, ApiError> {
         let asks = |use_case: &UseCase| use_case.validate.is_some() && use_case.schedule.moves == Moves::Validated;
         let (name, version) = (&found.use_case, &found.version);
-        if let Some(current) = self.use_cases.current(name).await.filter(|current| runs(current.as_ref(), found)) {
-            return Ok(asks(current.use_case()).then_some(current));
-        }
         // A manifest can be read without compiling the version's plugins.
+        if let Some((current, use_case)) = self.use_cases.current_manifest(name).await
+            && runs(&current, &use_case, found)
+        {
+            if !asks(&use_case) {
+                return Ok(None);
+            }
+            // Another version may serve by now.
+            if let Some(bundle) = self.use_cases.current(name).await
+                && runs(bundle.version(), bundle.use_case(), found)
+            {
+                return Ok(Some(bundle));
+            }
+        }
         match self.use_cases.manifest(name, version).await {
             Ok(use_case) if !asks(&use_case) => return Ok(None),
             Err(UseCaseError::Unusable(_)) => return Ok(None),
@@ -113,16 +125,16 @@ where
         not_handed_over(&request, now)?;
         if let Err(error) = self.scheduler.unschedule(&request).await {
             // The rule may already be deleted.
-            return Err(self.arm_again(&request, error.into()).await);
+            return Err(self.arm_again(&request, error.into(), now).await);
         }
         Ok(Some(request))
     }
 
     /// Makes the rule of a direct request again after its cancellation failed: only the rule brings the request to its target. Returns the
     /// error for the client.
-    async fn arm_again(&self, request: &request::Request, answer: ApiError) -> ApiError {
+    async fn arm_again(&self, request: &request::Request, answer: ApiError, now: DateTime<Utc>) -> ApiError {
         let answer = answer.about(request.id);
-        match arm(&self.use_cases, &self.ledger, &self.scheduler, request).await {
+        match arm(&self.use_cases, &self.ledger, &self.scheduler, request, None, now).await {
             Ok(()) => answer,
             Err(error) => {
                 tracing::error!(correlation_id = %request.id, %error, "cannot make the rule of a direct request again; it may not run");
@@ -132,9 +144,9 @@ where
     }
 
     /// Undoes a move that could not be scheduled: sets the old time in the ledger and schedules it again. Returns the error for the client.
-    async fn move_back(&self, before: &request::Request, from: DateTime<Utc>, now: DateTime<Utc>, answer: ApiError) -> ApiError {
+    async fn move_back(&self, before: &request::Request, moved: &request::Request, now: DateTime<Utc>, answer: ApiError) -> ApiError {
         let answer = answer.about(before.id);
-        let change = Change::MoveBack { from, trigger_at: before.trigger_at, due_at: before.due_at };
+        let change = Change::MoveBack { from: moved.trigger_at, trigger_at: before.trigger_at, due_at: before.due_at };
         let back = match self.ledger.change(before.id, change, now).await {
             Ok(Changed::Done(back)) => back,
             Ok(Changed::Refused(..) | Changed::NotFound) => return answer.and("the request was changed by another call meanwhile"),
@@ -144,7 +156,7 @@ where
             }
         };
         let kept = answer.with("triggerAt", json!(time::rfc3339(back.trigger_at)));
-        match arm(&self.use_cases, &self.ledger, &self.scheduler, &back).await {
+        match arm(&self.use_cases, &self.ledger, &self.scheduler, &back, Some(moved), now).await {
             Ok(()) => kept.and("the request keeps its time"),
             Err(error) => {
                 tracing::warn!(correlation_id = %before.id, %error, "cannot schedule a request at its old time again");
@@ -158,7 +170,7 @@ where
         let (found, _) = self.find_seen(call, id).await?;
         let disarmed = self.disarm_direct(found, now).await?;
         let cancelled = match (self.ledger.change(id, Change::Cancel { by: call.caller.name.clone() }, now).await, disarmed) {
-            (Err(error), Some(request)) => return Err(self.arm_again(&request, error.into()).await),
+            (Err(error), Some(request)) => return Err(self.arm_again(&request, error.into(), now).await),
             (changed, _) => done(id, changed?)?,
         };
         // A schedule that is left does no harm: the ledger refuses a claim of a cancelled request.
@@ -173,7 +185,7 @@ where
         let again = self.change(id, Change::Retry { by: call.caller.name.clone() }, call.now).await?;
         let mut answer = self.changed(StatusCode::ACCEPTED, &again);
         // If scheduling fails, the host's search for overdue requests finds the request.
-        if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &again).await {
+        if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &again, None, call.now).await {
             tracing::warn!(correlation_id = %id, %error, "cannot schedule a retried request; it runs after the next clean-up");
             answer.body["note"] = json!("the retry could not be started at once: the next clean-up starts it, within minutes");
         }
@@ -198,13 +210,13 @@ fn done(id: CorrelationId, changed: Changed) -> Result<request::Request, ApiErro
     }
 }
 
-/// Refuses the change of a direct request that is due. EventBridge delivers it then, and a move would deliver it twice.
+/// Refuses the change of a direct request that is due, or nearly. EventBridge may deliver it then, and a move would deliver it twice.
 fn not_handed_over(request: &request::Request, now: DateTime<Utc>) -> Result<(), ApiError> {
-    if request.status != request::Status::Scheduled || now < request.due_at {
+    if request.status != request::Status::Scheduled || now < request.due_at - HANDED_OVER {
         return Ok(());
     }
-    let detail = "its time has come, and a request that a rule delivers directly cannot be called back";
-    Err(ApiError::new(StatusCode::CONFLICT, "not-scheduled", detail).with("requestStatus", json!(request.status)).about(request.id))
+    let detail = "it is due within two minutes, or its time has come: EventBridge may deliver it already, and does not give it back";
+    Err(ApiError::new(StatusCode::CONFLICT, "handed-over", detail).with("requestStatus", json!(request.status)).about(request.id))
 }
 
 fn refused(request: &request::Request, refusal: Refusal) -> ApiError {

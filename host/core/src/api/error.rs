@@ -164,6 +164,7 @@ impl From<ScheduleError> for ApiError {
                 let seconds = retry_after.map_or(1, |wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
                 unavailable("scheduler-unavailable", error.to_string(), seconds.max(1))
             }
+            ScheduleError::NoRoom { .. } => unavailable("scheduler-unavailable", error.to_string(), FULL_RETRY_SECONDS),
             ScheduleError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", error.to_string()),
             ScheduleError::Failed(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "scheduler-failed", error.to_string()),
         }
@@ -214,6 +215,12 @@ impl From<Rejection> for ApiError {
                 unprocessable("unknown-target").with("pointer", json!("/target")).with("targets", json!(known))
             }
             Rejection::TargetNotServed { .. } => unprocessable("target-not-served").with("pointer", json!("/target")),
+            Rejection::TargetLimit { alias, exceeded } => unprocessable("target-limit")
+                .with("target", json!(alias))
+                .with("size", json!(exceeded.size))
+                .with("limit", json!(exceeded.limit))
+                .with("unit", json!(exceeded.unit))
+                .with("source", json!(exceeded.source_page)),
             Rejection::Problems(problems) => unprocessable("rejected").with("problems", json!(problems)),
             // The detail names plugin, version and reason. The guest's stderr goes only to the log.
             Rejection::Validator(error) => {

@@ -26,3 +26,26 @@ fn only_queues_have_a_queue_url() {
     assert_eq!(china.as_deref(), Some("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/orders"));
     assert_eq!(url("arn:aws:sns:eu-west-1:123456789012:t"), None);
 }
+
+#[test]
+fn an_arn_is_compared_with_a_pattern_part_by_part() {
+    let queue = "arn:aws:sqs:eu-west-1:123456789012:orders-new";
+    for (pattern, fits) in [
+        (queue, true),
+        ("*", true),
+        ("arn:aws:sqs:eu-west-1:123456789012:orders-*", true),
+        ("arn:aws:sqs:*:*:*", true),
+        ("arn:aws:s?s:eu-west-1:1234*9012:*-*", true),
+        ("arn:aws:sqs:eu-west-1:123456789012:orders", false),
+        ("arn:aws:sqs:eu-west-1:123456789012:*-old", false),
+        ("arn:aws:sns:*:*:*", false),
+        // A star stays within its part, unlike in a text without parts.
+        ("arn:*", false),
+        ("arn:aws:*:orders-new", false),
+        ("", false),
+    ] {
+        assert_eq!(is_like(queue, pattern), fits, "{pattern}");
+    }
+    assert!(is_like("arn:aws:lambda:r:1:function:f:live", "arn:aws:lambda:r:1:function:f*"));
+    assert!(!is_like("arn:aws:sqs:r:1:aaaaaaaaaaaaaaaaaaaaaaaaaaaaab", &format!("arn:aws:sqs:r:1:{}c", "*a".repeat(20))));
+}

@@ -108,7 +108,7 @@ pub(super) async fn attempt<U: UseCases>(
 
 pub(super) async fn bundle_of<U: UseCases>(use_cases: &U, request: &Request) -> Result<Arc<U::Bundle>, UseCaseError> {
     if let Some(current) = use_cases.current(&request.use_case).await
-        && runs(current.as_ref(), request)
+        && runs(current.version(), current.use_case(), request)
     {
         return Ok(current);
     }
@@ -116,8 +116,8 @@ pub(super) async fn bundle_of<U: UseCases>(use_cases: &U, request: &Request) -> 
 }
 
 /// Returns true if the use case's current version runs the request.
-pub(crate) fn runs(current: &impl Bundle, request: &Request) -> bool {
-    current.version() == request.version || current.use_case().schedule.version == VersionPolicy::Latest
+pub(crate) fn runs(version: &str, use_case: &UseCase, request: &Request) -> bool {
+    version == request.version || use_case.schedule.version == VersionPolicy::Latest
 }
 
 async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, deadline: Option<Duration>) -> Result<JobResult, HostFault> {

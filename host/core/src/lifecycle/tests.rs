@@ -245,3 +245,18 @@ fn wait_is_over_when_an_attempt_ends_or_the_request_is_moved() {
         assert_eq!(apply(&waiting, &change, at(201)).unwrap().0.waiting, None, "{change:?}");
     }
 }
+
+#[test]
+fn the_kind_of_a_scheduled_requests_schedule_changes_without_a_line_of_history() {
+    let change = Change::ScheduleBy { kind: ScheduleKind::Schedule };
+    for status in Status::ALL {
+        let request = request(status);
+        match super::apply(&request, &change, at(0)) {
+            Ok(applied) => {
+                assert_eq!((status, applied.line), (Status::Scheduled, Line::Keep));
+                assert_eq!(applied.request, Request { schedule: Some(ScheduleKind::Schedule), ..request });
+            }
+            Err(refusal) => assert!(status != Status::Scheduled && refusal == Refusal::NotScheduled),
+        }
+    }
+}

@@ -50,6 +50,7 @@ pub fn new_request(id: CorrelationId, use_case: &str, trigger_at: DateTime<Utc>)
         result: None,
         failure: None,
         waiting: None,
+        schedule: None,
         idempotency_hash: None,
         owner: None,
         notice_of: None,

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::check_aws::check_aws;
 use super::header_value::{self, Part};
-use super::{AwsTarget, ManifestError, PluginSpec, Target, Targets, UseCase};
-use crate::arn::Arn;
+use super::{ManifestError, PluginSpec, TIMEOUTS, Target, Targets, UseCase, fault};
 use crate::file_name::{CASES_DIR, is_file_name};
 use crate::plugin::Role;
 
-/// Range of timeouts: from one tick of the host's deadline clock to the longest run of a Lambda function.
-const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(15);
 /// Longest timeout of a validator. The client waits for the answer, and its call holds a slot meanwhile.
 pub const MAX_VALIDATE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Range of memory limits: at least one page of WebAssembly memory.
@@ -252,63 +250,6 @@ fn check_sign(key: &str, names: &[String]) -> Result<(), ManifestError> {
     names.iter().try_for_each(|name| check_secret(key, name))
 }
 
-/// Checks that the ARN names the service of the target's kind, and that the target has all keys of its kind and no others.
-fn check_aws(key: &str, target: &Target, aws: &AwsTarget) -> Result<(), ManifestError> {
-    let service = match target {
-        Target::Lambda(_) => "lambda",
-        Target::Sqs(_) => "sqs",
-        Target::Sns(_) => "sns",
-        Target::StepFunctions(_) => "states",
-        Target::Kinesis(_) => "kinesis",
-        Target::EcsTask(_) => "ecs",
-        _ => "events",
-    };
-    let kind = target.kind();
-    check_arn(&format!("{key}.arn"), &aws.arn, service)?;
-    if let Some(role) = &aws.role {
-        check_arn(&format!("{key}.role"), role, "iam")?;
-    }
-    if !TIMEOUTS.contains(&aws.timeout) {
-        return fault(format!("{key}.timeout"), "must be from 10ms to 15m");
-    }
-    let only_direct = matches!(target, Target::Kinesis(_) | Target::EcsTask(_) | Target::ApiDestination(_));
-    if only_direct && !aws.direct {
-        return fault(format!("{key}.direct"), format!("a target of the kind {kind} must be direct: add `direct = true`"));
-    }
-    let needs_role = only_direct || matches!(target, Target::StepFunctions(_) | Target::EventBus(_));
-    if aws.direct && needs_role && aws.role.is_none() {
-        return fault(format!("{key}.role"), format!("is missing: EventBridge needs a role to reach a target of the kind {kind}"));
-    }
-    if !aws.direct && aws.role.is_some() {
-        return fault(format!("{key}.role"), "only a direct target takes a role: the host delivers to others with its own role");
-    }
-    let foreign = [
-        ("group", aws.group.is_some(), matches!(target, Target::Sqs(_) | Target::Sns(_))),
-        ("source", aws.source.is_some(), matches!(target, Target::EventBus(_)) && !aws.direct),
-        ("detail-type", aws.detail_type.is_some(), matches!(target, Target::EventBus(_)) && !aws.direct),
-        ("task-definition", aws.task_definition.is_some(), matches!(target, Target::EcsTask(_))),
-        ("subnets", !aws.subnets.is_empty(), matches!(target, Target::EcsTask(_))),
-    ];
-    if let Some((name, ..)) = foreign.iter().find(|(_, given, taken)| *given && !taken) {
-        let way = if aws.direct { "direct target" } else { "target" };
-        return fault(format!("{key}.{name}"), format!("a {way} of the kind {kind} has no such key"));
-    }
-    if matches!(target, Target::EcsTask(_)) && aws.task_definition.is_none() {
-        return fault(format!("{key}.task-definition"), "is missing: name the ARN of the task definition to run");
-    }
-    Ok(())
-}
-
-/// Checks an ARN of the form `arn:partition:service:region:account:resource`.
-fn check_arn(key: &str, arn: &str, service: &str) -> Result<(), ManifestError> {
-    let good = Arn::parse(arn).is_some_and(|arn| arn.service == service) && arn.len() <= 1600 && arn.chars().all(|c| c.is_ascii_graphic());
-    if good {
-        Ok(())
-    } else {
-        fault(key, format!("{arn:?} is not an ARN of the service {service}: \"arn:aws:{service}:region:account:name\""))
-    }
-}
-
 /// Returns true if the name matches `[a-z0-9-]{1,32}`. Such a name is safe as part of a path.
 pub fn is_use_case_name(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -362,8 +303,4 @@ fn check_origin(key: &str, origin: &str) -> Result<(), ManifestError> {
         // Without the text: a path or a password in it may be secret.
         fault(key, "is not an origin; write it as \"https://api.example.com\" or \"http://127.0.0.1:9000\"")
     }
-}
-
-fn fault<T>(key: impl Into<String>, message: impl Into<String>) -> Result<T, ManifestError> {
-    Err(ManifestError::Value { key: key.into(), message: message.into() })
 }

@@ -83,14 +83,14 @@ pub fn update(
     if after.trigger_at != before.trigger_at {
         connection.prepare_cached("UPDATE requests SET trigger_at = ?2 WHERE seq = ?1")?.execute(params![seq, millis(after.trigger_at)])?;
     }
-    if !matches!(line, Line::Add(_)) {
+    if matches!(line, Line::ReplaceLast(_) | Line::RemoveLast) {
         connection
             .prepare_cached("DELETE FROM history WHERE request = ?1 AND n = (SELECT max(n) FROM history WHERE request = ?1)")?
             .execute([seq])?;
     }
     match line {
         Line::Add(entry) | Line::ReplaceLast(entry) => append_history(connection, seq, entry),
-        Line::RemoveLast => Ok(()),
+        Line::RemoveLast | Line::Keep => Ok(()),
     }
 }
 
@@ -296,6 +296,8 @@ fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
         finished_at: optional_time(row, 15)?,
         result: row.get(16)?,
         failure: row.get(17)?,
+        // One machine has one kind of schedule.
+        schedule: None,
         idempotency_hash: row.get(18)?,
         deferrals: row.get(20)?,
         waiting: match (row.get(21)?, optional_time(row, 22)?) {

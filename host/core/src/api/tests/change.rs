@@ -191,23 +191,25 @@ name = "orders"
 away = { kind = "sqs", arn = "arn:aws:sqs:eu-west-1:123456789012:q", direct = true }
 "#;
 
-/// Returns a client, and a direct request that is due after a minute.
+/// Returns a client, and a direct request that is due after ten minutes.
 fn direct() -> (Client, CorrelationId) {
     let client = Client::new(FakeBundle::new("v1", DIRECT));
-    let new = new_request(sample_id(1), "orders", moment() + TimeDelta::seconds(60));
+    let new = new_request(sample_id(1), "orders", moment() + TimeDelta::minutes(10));
     let request = crate::request::Request { version: "v1".to_owned(), target: "away".to_owned(), ..new.request.clone() };
     block_on(client.api.ledger.insert(NewRequest { request, ..new })).unwrap();
     (client, sample_id(1))
 }
 
 #[test]
-fn direct_request_that_is_due_is_neither_moved_nor_cancelled() {
+fn direct_request_is_neither_moved_nor_cancelled_from_two_minutes_before_its_time() {
     let (client, id) = direct();
-    client.advance(60);
-    for (method, body) in [("PATCH", r#"{"delay":"PT60S"}"#), ("DELETE", "")] {
-        let reply = client.call(method, &path(id), body);
-        assert_eq!(reply.error(), "409 not-scheduled");
-        assert!(reply.body["detail"].as_str().unwrap().contains("its time has come"), "{}", reply.body);
+    for seconds in [8 * 60, 119, 1, 600] {
+        client.advance(seconds);
+        for (method, body) in [("PATCH", r#"{"delay":"PT1H"}"#), ("DELETE", "")] {
+            let reply = client.call(method, &path(id), body);
+            assert_eq!(reply.error(), "409 handed-over");
+            assert!(reply.body["detail"].as_str().unwrap().contains("within two minutes"), "{}", reply.body);
+        }
     }
     assert!(client.api.scheduler.scheduled().is_empty() && client.api.scheduler.unscheduled().is_empty());
 }
@@ -218,7 +220,8 @@ fn failed_cancellation_of_a_direct_request_makes_its_rule_again() {
     client.api.ledger.fail_changes_with(LedgerError::Unavailable("busy".to_owned()));
     assert_eq!(client.call("DELETE", &path(id), "").error(), "503 ledger-unavailable");
     assert_eq!(client.api.scheduler.unscheduled(), [id]);
-    assert_eq!(client.api.scheduler.scheduled(), [(id, moment() + TimeDelta::seconds(60))]);
+    assert_eq!(client.api.scheduler.scheduled(), [(id, moment() + TimeDelta::minutes(10))]);
+    client.advance(7 * 60 + 59);
     client.api.ledger.fail_changes_with(None);
     assert_eq!(client.call("DELETE", &path(id), "").status, 200);
 }

@@ -2,125 +2,25 @@
 
 #![expect(clippy::similar_names, reason = "a scheduler makes schedules")]
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod kinds;
+mod scene;
 
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
-use chrono::{DateTime, TimeDelta, Utc};
-use postdate_aws::clients::Lazy;
-use postdate_aws::config::{Backend, HostAddress};
+use chrono::TimeDelta;
 use postdate_aws::ports::Timing as _;
-use postdate_aws::schedule::{AwsScheduler, ScheduleSettings};
 use postdate_core::envelope::Envelope;
-use postdate_core::ports::{Arming, ScheduleError, Scheduler};
-use postdate_core::request::Request;
-use postdate_core::testing::{moment, new_request, sample_id};
-use postdate_core::use_case::{Target, UseCase};
-use postdate_tests::aws::REGION;
+use postdate_core::ports::{Arming, ScheduleError, Scheduler as _};
+use postdate_core::request::{Request, ScheduleKind};
+use postdate_core::testing::{moment, sample_id};
+use postdate_core::use_case::Target;
 use postdate_tests::fault_proxy::Fault;
-use postdate_tests::moto::Account;
-use serde_json::Value;
 
-const GROUP: &str = "postdate";
-
-struct Scene {
-    scheduler: AwsScheduler,
-    account: Account,
-    queue: String,
-    is_rules: bool,
-}
-
-/// A rule or a schedule, in one form for both.
-#[derive(Debug)]
-struct Armed {
-    name: String,
-    expression: String,
-    target: Value,
-}
-
-async fn scene(is_rules: bool, with_queue: bool) -> Scene {
-    let account = Account::new().await;
-    let aws = &account.aws;
-    let queue = aws.create_queue("delay").await;
-    if !is_rules {
-        aws.create_schedule_group(GROUP).await;
-    }
-    let role_arn = format!("arn:aws:iam::{}:role/postdate-scheduler", aws.account);
-    let big = HostAddress { arn: aws.arn("lambda", "function:big"), queue_url: None };
-    let settings = ScheduleSettings {
-        prefix: "postdate-".to_owned(),
-        target_arn: aws.arn("lambda", "function:target:live"),
-        queue_url: with_queue.then(|| queue.clone()),
-        hosts: BTreeMap::from([("big".to_owned(), big)]),
-        backend: if is_rules { Backend::Rules } else { Backend::OneTimeSchedules { group: GROUP.to_owned(), role_arn } },
-        dead_letter_arn: aws.arn("sqs", "dead-letters"),
-        max_event_age: Duration::from_hours(1),
-    };
-    let sdk = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(REGION))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("key", "secret", None, None, "test")))
-        .endpoint_url(account.proxy.url())
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(5)).build())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    let (events, schedules, queues) =
-        (aws_sdk_eventbridge::Client::new(&sdk), aws_sdk_scheduler::Client::new(&sdk), aws_sdk_sqs::Client::new(&sdk));
-    let scheduler = AwsScheduler::new(settings, Lazy::new(|| events), Lazy::new(|| schedules), Lazy::new(|| queues), moment);
-    Scene { scheduler, account, queue, is_rules }
-}
-
-impl Scene {
-    async fn timers(&self) -> Vec<Armed> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let mut timers = Vec::new();
-        if self.is_rules {
-            for rule in self.account.aws.list_rules().await {
-                let name = text(&rule["Name"]);
-                let mut targets = self.account.aws.list_targets_by_rule(&name).await;
-                assert!(targets.len() <= 1, "{targets:?}");
-                timers.push(Armed { name, expression: text(&rule["ScheduleExpression"]), target: targets.pop().unwrap_or_default() });
-            }
-        } else {
-            for name in self.account.aws.list_schedules(GROUP).await {
-                let mut schedule = self.account.aws.get_schedule(GROUP, &name).await.unwrap();
-                assert_eq!(schedule["ActionAfterCompletion"], "DELETE");
-                timers.push(Armed { name, expression: text(&schedule["ScheduleExpression"]), target: schedule["Target"].take() });
-            }
-        }
-        timers
-    }
-
-    async fn only_timer(&self) -> Armed {
-        let mut timers = self.timers().await;
-        assert_eq!(timers.len(), 1, "{timers:?}");
-        timers.remove(0)
-    }
-
-    async fn schedule(&self, request: &Request) -> Result<(), ScheduleError> {
-        self.scheduler.schedule(Arming { request, target: None, body: Some(r#"{"n":1}"#) }).await
-    }
-
-    fn expression(&self, cron: &str, at: &str) -> String {
-        if self.is_rules { cron.to_owned() } else { at.to_owned() }
-    }
-}
-
-fn request(id: u64, due_in: TimeDelta) -> Request {
-    new_request(sample_id(id), "orders", moment() + due_in).request
-}
-
-fn moved(request: &Request, due_at: DateTime<Utc>) -> Request {
-    Request { due_at, trigger_at: due_at, ..request.clone() }
-}
+use scene::{FAR, moved, request, scene, target};
 
 async fn contract(is_rules: bool) {
     let scene = scene(is_rules, true).await;
-    let first = request(1, TimeDelta::days(424));
-    scene.scheduler.schedule(Arming { request: &first, target: None, body: Some(r#"{"n":1}"#) }).await.unwrap();
+    let kind = if is_rules { ScheduleKind::Rule } else { ScheduleKind::Schedule };
+    let first = Request { schedule: Some(kind), ..request(1, TimeDelta::days(424)) };
+    scene.scheduler.schedule(Arming { request: &first, target: None, before: None, body: Some(r#"{"n":1}"#) }).await.unwrap();
 
     // 424 days after 2027-01-01 is 2028-02-29. The timer fires in the minute before.
     let timer = scene.only_timer().await;
@@ -135,8 +35,7 @@ async fn contract(is_rules: bool) {
     assert_eq!(scene.scheduler.id_of(&timer.name), Some(first.id));
 
     scene.schedule(&first).await.unwrap();
-    let later = moved(&first, moment() + TimeDelta::days(365));
-    scene.schedule(&later).await.unwrap();
+    let later = scene.moved(&first, moment() + TimeDelta::days(365)).await;
     let timer = scene.only_timer().await;
     assert_eq!(timer.expression, scene.expression("cron(59 23 31 12 ? 2027)", "at(2027-12-31T23:59:00)"));
     assert!(timer.target["Input"].as_str().unwrap().contains("2028-01-01T00:00:00.000Z"));
@@ -194,11 +93,6 @@ async fn a_request_without_a_delay_queue_is_scheduled_at_the_next_whole_minute()
     }
 }
 
-fn target(toml: &str) -> Target {
-    let manifest = format!("name = \"orders\"\n[process]\nplugin = \"p.wasm\"\n[targets]\nit = {{ {toml} }}\n");
-    UseCase::parse(&manifest).unwrap().targets.get("it").unwrap().1.clone()
-}
-
 #[tokio::test]
 async fn a_direct_target_gets_the_body_from_the_rule_itself() {
     let body = r#"{"n":1}"#;
@@ -206,7 +100,8 @@ async fn a_direct_target_gets_the_body_from_the_rule_itself() {
         let scene = scene(is_rules, true).await;
         let fifo = target(&format!(r#"kind = "sqs", direct = true, group = "g", arn = "{}""#, scene.account.aws.arn("sqs", "orders.fifo")));
         let near = request(1, TimeDelta::seconds(90));
-        scene.scheduler.schedule(Arming { request: &near, target: Some(&fifo), body: Some(body) }).await.unwrap();
+        assert_eq!(scene.plan(&near, &fifo), Some(if is_rules { ScheduleKind::Rule } else { ScheduleKind::KeptSchedule }));
+        scene.scheduler.schedule(Arming { request: &near, target: Some(&fifo), before: None, body: Some(body) }).await.unwrap();
         let timer = scene.only_timer().await;
         assert_eq!(timer.expression, scene.expression("cron(2 0 1 1 ? 2027)", "at(2027-01-01T00:02:00)"), "no queue, though it is near");
         assert_eq!(timer.target["Arn"], scene.account.aws.arn("sqs", "orders.fifo"));
@@ -217,14 +112,14 @@ async fn a_direct_target_gets_the_body_from_the_rule_itself() {
         let arn = scene.account.aws.arn("states", "stateMachine:flow");
         let flow = target(&format!(r#"kind = "step-functions", direct = true, role = "{role}", arn = "{arn}""#));
         scene.scheduler.unschedule(&near).await.unwrap();
-        scene.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: Some(body) }).await.unwrap();
+        scene.scheduler.schedule(Arming { request: &near, target: Some(&flow), before: None, body: Some(body) }).await.unwrap();
         assert_eq!(scene.only_timer().await.target["RoleArn"], role);
 
-        let nothing = scene.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: None }).await;
+        let nothing = scene.scheduler.schedule(Arming { request: &near, target: Some(&flow), before: None, body: None }).await;
         assert!(matches!(nothing, Err(ScheduleError::Failed(_))));
         if is_rules {
             let long = format!("\"{}\"", "a".repeat(8191));
-            let refused = scene.scheduler.schedule(Arming { request: &near, target: Some(&flow), body: Some(&long) }).await;
+            let refused = scene.scheduler.schedule(Arming { request: &near, target: Some(&flow), before: None, body: Some(&long) }).await;
             assert!(refused.unwrap_err().to_string().contains("8193 characters"));
         }
         scene.account.proxy.assert_lawful();
@@ -236,37 +131,16 @@ async fn a_target_with_a_host_is_scheduled_on_that_host_and_an_unknown_host_is_r
     let scene = scene(true, true).await;
     let request = request(1, TimeDelta::seconds(90));
     let big = Target::Plugin { host: Some("big".to_owned()) };
-    scene.scheduler.schedule(Arming { request: &request, target: Some(&big), body: None }).await.unwrap();
+    scene.scheduler.schedule(Arming { request: &request, target: Some(&big), before: None, body: None }).await.unwrap();
     let timer = scene.only_timer().await;
-    assert_eq!(timer.target["Arn"], scene.account.aws.arn("lambda", "function:big"));
+    assert_eq!(timer.target["Arn"], scene.account.aws.arn("lambda", "function:postdate-target-big"));
     assert_eq!(timer.expression, "cron(2 0 1 1 ? 2027)", "it has no queue");
     let lost = Target::Plugin { host: Some("lost".to_owned()) };
     assert!(scene.scheduler.serves(&big).is_ok());
     assert!(scene.scheduler.serves(&lost).unwrap_err().contains("big"));
-    let refused = scene.scheduler.schedule(Arming { request: &request, target: Some(&lost), body: None }).await;
+    let refused = scene.scheduler.schedule(Arming { request: &request, target: Some(&lost), before: None, body: None }).await;
     assert!(matches!(refused, Err(ScheduleError::Failed(_))));
 }
-
-#[tokio::test]
-async fn direct_targets_that_a_backend_cannot_reach_are_not_served() {
-    let (rules, schedules) = (scene(true, true).await, scene(false, true).await);
-    let role = r#"role = "arn:aws:iam::123456789012:role/r""#;
-    let topic = target(r#"kind = "sns", direct = true, arn = "arn:aws:sns:eu-central-1:123456789012:t.fifo""#);
-    assert!(rules.scheduler.serves(&topic).is_err() && schedules.scheduler.serves(&topic).is_err());
-    let hook =
-        target(&format!(r#"kind = "api-destination", direct = true, {role}, arn = "arn:aws:events:eu-central-1:1:api-destination/d/1""#));
-    assert!(rules.scheduler.serves(&hook).is_ok() && schedules.scheduler.serves(&hook).is_err());
-    let foreign = target(&format!(r#"kind = "event-bus", direct = true, {role}, arn = "arn:aws:events:eu-central-1:1:event-bus/b""#));
-    assert!(rules.scheduler.serves(&foreign).is_err() && schedules.scheduler.serves(&foreign).is_ok());
-    let bus = rules.account.aws.arn("events", "event-bus/b");
-    let own = target(&format!(r#"kind = "event-bus", direct = true, {role}, arn = "{bus}""#));
-    assert!(rules.scheduler.serves(&own).is_ok());
-    let delivered = target(r#"kind = "sns", arn = "arn:aws:sns:eu-central-1:123456789012:t.fifo""#);
-    assert!(rules.scheduler.serves(&delivered).is_ok());
-}
-
-/// A delay that needs a rule or a schedule.
-const FAR: TimeDelta = TimeDelta::days(10);
 
 #[tokio::test]
 async fn a_transient_fault_of_a_scheduling_call_is_retried() {
@@ -321,7 +195,7 @@ async fn a_failed_rescheduling_does_not_remove_the_existing_rule() {
     scene.schedule(&first).await.unwrap();
     scene.account.proxy.fail_always("events", "PutTargets", Fault::AccessDenied);
     for request in [moved(&first, moment() + TimeDelta::days(20)), first] {
-        let again = Arming { request: &request, target: None, body: None };
+        let again = Arming { request: &request, target: None, before: None, body: None };
         scene.scheduler.schedule(again).await.unwrap_err();
     }
     assert!(scene.only_timer().await.target["Input"].is_string());
