@@ -2,6 +2,7 @@
 //! and injects faults.
 
 mod answer;
+mod bus;
 mod identify;
 mod script;
 
@@ -16,6 +17,7 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::lawful;
 use crate::serve::{self, Answer, Server};
+use bus::Bus;
 use script::{FaultScript, Met};
 
 pub use script::{Fault, Held, Moment};
@@ -70,6 +72,7 @@ struct State {
     http: reqwest::Client,
     records: Mutex<Vec<Recorded>>,
     script: FaultScript,
+    bus: Bus,
     /// Held during each call: moto runs calls on threads, without a lock around a transaction or a conditional write.
     one_at_a_time: tokio::sync::Mutex<()>,
     lenient: AtomicBool,
@@ -85,6 +88,7 @@ impl FaultProxy {
             http: serve::http(),
             records: Mutex::default(),
             script: FaultScript::default(),
+            bus: Bus::default(),
             one_at_a_time: tokio::sync::Mutex::default(),
             lenient: AtomicBool::default(),
         });
@@ -155,6 +159,12 @@ impl FaultProxy {
         self.state.script.hold(service, action, nth, moment)
     }
 
+    /// Sets the number of rules that fit on the event bus. A new rule beyond it is answered `LimitExceededException`. The default is
+    /// AWS's default quota, 300.
+    pub fn limit_rules(&self, most: usize) {
+        self.state.bus.limit(most);
+    }
+
     /// Passes calls on that AWS would refuse.
     pub fn lenient(&self) {
         self.state.lenient.store(true, Ordering::Relaxed);
@@ -173,16 +183,16 @@ impl State {
     async fn handle(&self, mut request: Request<Bytes>) -> Option<Answer> {
         let account = self.account.parse().expect("digits are a header's value");
         request.headers_mut().insert(ACCOUNT, account);
-        if request.headers_mut().remove(OF_THE_TEST).is_some() {
-            return self.pass_on(&request).await;
-        }
         let (service, action, body) = identify::identify(&request);
+        if request.headers_mut().remove(OF_THE_TEST).is_some() {
+            return self.pass_on(&service, &action, &body, &request).await;
+        }
         let refused = lawful::problems(&service, &action, &body);
         let met = self.script.meet(&service, &action);
         let record = Recorded {
             service: service.clone(),
             action: action.clone(),
-            body,
+            body: body.clone(),
             at: self.clock.now(),
             refused: refused.clone(),
             fault: met.as_ref().map(Met::fault),
@@ -192,12 +202,12 @@ impl State {
         let refuse = !refused.is_empty() && !self.lenient.load(Ordering::Relaxed);
         match met {
             None if refuse => Some(answer::refusal(&service, &refused)),
-            None => self.carry_out(index, &request).await,
+            None => self.carry_out(index, &service, &action, &body, &request).await,
             Some(Met::Hold(mut hold)) => {
                 if hold.moment == Moment::Before {
                     hold.reached_and_released().await.then_some(())?;
                 }
-                let answer = self.carry_out(index, &request).await;
+                let answer = self.carry_out(index, &service, &action, &body, &request).await;
                 if hold.moment == Moment::After {
                     hold.reached_and_released().await.then_some(())?;
                 }
@@ -209,13 +219,10 @@ impl State {
                 None
             }
             Some(Met::Fail(Fault::LostResponse)) => {
-                self.carry_out(index, &request).await;
+                self.carry_out(index, &service, &action, &body, &request).await;
                 None
             }
-            Some(Met::Fail(fault)) => {
-                let body = self.records.lock().unwrap_or_else(PoisonError::into_inner).get(index).map(|call| call.body.clone());
-                Some(answer::answer(fault, &service, &action, &body.unwrap_or_default()))
-            }
+            Some(Met::Fail(fault)) => Some(answer::answer(fault, &service, &action, &body)),
         }
     }
 
@@ -225,9 +232,9 @@ impl State {
         records.len() - 1
     }
 
-    async fn carry_out(&self, index: usize, request: &Request<Bytes>) -> Option<Answer> {
+    async fn carry_out(&self, index: usize, service: &str, action: &str, body: &Value, request: &Request<Bytes>) -> Option<Answer> {
         use http_body_util::BodyExt as _;
-        let (parts, body) = self.pass_on(request).await?.into_parts();
+        let (parts, body) = self.pass_on(service, action, body, request).await?.into_parts();
         let bytes = body.collect().await.ok()?.to_bytes();
         let content = serde_json::from_slice(&bytes).unwrap_or_default();
         if let Some(call) = self.records.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index) {
@@ -236,8 +243,18 @@ impl State {
         Some(Answer::from_parts(parts, bytes.into()))
     }
 
-    async fn pass_on(&self, request: &Request<Bytes>) -> Option<Answer> {
+    async fn pass_on(&self, service: &str, action: &str, body: &Value, request: &Request<Bytes>) -> Option<Answer> {
         let _turn = self.one_at_a_time.lock().await;
-        serve::forward(&self.http, &self.moto, request).await
+        if service != "events" {
+            return serve::forward(&self.http, &self.moto, request).await;
+        }
+        if self.bus.is_full_for(action, body) {
+            return Some(answer::answer(Fault::LimitExceeded, service, action, body));
+        }
+        let answer = serve::forward(&self.http, &self.moto, request).await?;
+        if answer.status().is_success() {
+            self.bus.done(action, body);
+        }
+        Some(answer)
     }
 }
