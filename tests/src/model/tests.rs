@@ -116,6 +116,6 @@ fn uncheckable_patterns_are_known() {
     }
     uncheckable.sort_unstable();
     uncheckable.dedup();
-    // A GraphQL operation of AppSync, which no target of ours is; and the source of an event that a schedule sends to a bus.
+    // A path parameter of an API destination, which no target of ours has; and the source of an event that a schedule sends to a bus.
     assert_eq!(uncheckable, [r"^(?!\s*$).+", r"^(?=[/\.\-_A-Za-z0-9]+)((?!aws\.).*)|(\$(\.[\w_-]+(\[(\d+|\*)\])*)*)$"]);
 }
