@@ -16,3 +16,4 @@ mod scene;
 mod secrets;
 mod shapes;
 mod undo;
+mod verify;

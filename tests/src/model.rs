@@ -20,7 +20,8 @@ use crate::tools;
 pub use read::{Call, read};
 
 /// Service of the signature's scope, and its directory in botocore's data.
-const SERVICES: [(&str, &str); 10] = [
+const SERVICES: [(&str, &str); 11] = [
+    ("cloudformation", "cloudformation"),
     ("dynamodb", "dynamodb"),
     ("events", "events"),
     ("lambda", "lambda"),

@@ -127,6 +127,6 @@ pub async fn with_credentials(stack: &Stack, arguments: &[&str]) -> Run {
 }
 
 /// Returns this machine's architecture by AWS Lambda's name.
-fn architecture() -> &'static str {
+pub fn architecture() -> &'static str {
     if std::env::consts::ARCH == "aarch64" { "arm64" } else { std::env::consts::ARCH }
 }
