@@ -39,7 +39,7 @@ pub fn document(name: &str) -> Value {
 }
 
 /// Returns the texts of a member that IAM allows as a string or as a list.
-fn texts(value: &Value) -> Vec<&str> {
+pub fn texts(value: &Value) -> Vec<&str> {
     match value {
         Value::String(text) => vec![text],
         Value::Array(items) => items.iter().map(|item| item.as_str().expect("text")).collect(),
