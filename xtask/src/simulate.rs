@@ -4,6 +4,13 @@
 //! Requests arrive at random around a rate, from a fixed seed, and are due an hour later. Each waits in a rule or, where the bus is full,
 //! in a schedule; fires a minute before its time; is parked in the delay queue; and runs in a batch.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of requests are far below 2^52 and not negative"
+)]
+
 use std::{
     collections::{BTreeMap, VecDeque},
     ffi::OsString,
@@ -173,7 +180,8 @@ fn simulate(load: &Load) -> Outcome {
         let a_second = load.pending / (24 * HOUR as u64);
         schedules[AHEAD..].fill(a_second);
     }
-    let (mut firing, mut parking, mut delayed, mut expired) = (VecDeque::new(), VecDeque::new(), VecDeque::<Group>::new(), VecDeque::new());
+    let (mut firing, mut parking, mut delayed, mut expired) =
+        (VecDeque::<Group>::new(), VecDeque::<Group>::new(), VecDeque::<Group>::new(), VecDeque::<Group>::new());
     let (mut to_clean, mut queue_concurrency) = (0_u64, QUEUE_START as f64);
     for now in 0..horizon {
         let runs = !load.outage.contains(&now);
@@ -228,7 +236,9 @@ fn simulate(load: &Load) -> Outcome {
         // Park. What no function took comes back within minutes, or is lost with its age and found by the janitor.
         if !load.outage.is_empty() && now == load.outage.end {
             to_clean += rules[load.outage.start + AHEAD..now + AHEAD].iter().sum::<u64>();
-            parking.iter_mut().for_each(|group: &mut Group| group.fired = back(group, now));
+            for group in &mut parking {
+                group.fired = back(group, now);
+            }
             let lost = |group: &Group| group.due < group.fired && group.fired - (group.due - AHEAD) > EVENT_AGE;
             expired.extend(parking.iter().copied().filter(lost));
             parking.retain(|group| !lost(group));
@@ -281,7 +291,7 @@ fn back(group: &Group, end: usize) -> usize {
     end + group.due % EVENT_RETRY
 }
 
-/// A generator of random numbers that gives the same ones on every machine: SplitMix64.
+/// A generator of random numbers that gives the same ones on every machine: `SplitMix64`.
 struct Random(u64);
 
 impl Random {
