@@ -17,6 +17,9 @@ far=${VERIFY_FAR:-1200}          # seconds until the request with a rule is due;
 poll=${VERIFY_POLL:-5}           # seconds between two looks
 patience=${VERIFY_PATIENCE:-300} # seconds that a request may take beyond its time
 
+# Version 1 of the AWS CLI ignores AWS_ENDPOINT_URL for SQS.
+aws() { command aws ${AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"} "$@"; }
+
 lines=()
 failed=0
 report() { # RESULT WHAT [DETAIL]
