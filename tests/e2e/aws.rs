@@ -17,3 +17,4 @@ mod scene;
 mod secrets;
 mod shapes;
 mod undo;
+mod verify;

@@ -1,10 +1,12 @@
 //! `infra/`: the template is valid, its roles equal the documents in `infra/policies`, and each role allows the calls of its
 //! function and no more. The tests run the programs of the Python environment that `cargo xtask test` installs.
 
+mod actions;
 mod calls;
 mod names;
 mod policy;
 mod source;
 mod stack;
 mod template;
+mod terraform;
 mod tools;

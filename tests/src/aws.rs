@@ -8,6 +8,7 @@ mod s3;
 mod secrets;
 
 use hyper::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::fault_proxy::{ACCOUNT, OF_THE_TEST};
@@ -68,6 +69,27 @@ impl Aws {
     /// Calls as [`Self::try_json`]. Panics if the service answers with an error.
     pub async fn json(&self, service: &str, action: &str, body: &Value) -> Value {
         expect(&format!("{service}.{action}"), self.try_json(service, action, body).await)
+    }
+
+    /// Calls a service with AWS's query protocol, whose answers are XML. Returns the text of one element of the answer.
+    pub async fn query(&self, service: &str, version: &str, action: &str, fields: &[(&str, &str)], element: &str) -> String {
+        let mut form = format!("Action={action}&Version={version}");
+        for (name, value) in fields {
+            form = format!("{form}&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
+        }
+        let call = self.call(service, Method::POST, "/").header("content-type", "application/x-www-form-urlencoded").body(form);
+        let answer = expect(action, self.send(call).await);
+        let document = roxmltree::Document::parse(&answer).expect("XML");
+        let found = document.descendants().find(|node| node.tag_name().name() == element);
+        found.and_then(|node| node.text()).unwrap_or_else(|| panic!("no {element} in {answer}")).to_owned()
+    }
+
+    /// Creates a stack of CloudFormation with these outputs and one resource that does nothing.
+    pub async fn create_stack(&self, name: &str, outputs: &[(&str, &str)]) {
+        let outputs: serde_json::Map<String, Value> =
+            outputs.iter().map(|(name, value)| ((*name).to_owned(), serde_json::json!({ "Value": value }))).collect();
+        let template = serde_json::json!({ "Resources": { "Nothing": { "Type": "AWS::SNS::Topic" } }, "Outputs": outputs }).to_string();
+        self.query("cloudformation", "2010-05-15", "CreateStack", &[("StackName", name), ("TemplateBody", &template)], "StackId").await;
     }
 
     /// Returns the items of all pages of a call that is paged by `NextToken`.

@@ -2,7 +2,7 @@
 //! and injects faults.
 
 mod answer;
-mod identify;
+mod bus;
 mod script;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,12 +15,14 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::lawful;
+use crate::model::{self, Call};
 use crate::serve::{self, Answer, Server};
+use bus::Bus;
 use script::{FaultScript, Met};
 
 pub use script::{Fault, Held, Moment};
 
-/// Header of the test's own calls, which pass without record, check or fault.
+/// Header of the test's own calls, which pass without record or fault. They are checked by the service's model alone.
 pub(crate) const OF_THE_TEST: &str = "x-of-the-test";
 /// Header from which moto reads the account.
 pub(crate) const ACCOUNT: &str = "x-moto-account-id";
@@ -32,8 +34,7 @@ pub struct Recorded {
     pub service: String,
     /// Action as in the API reference: `PutRule`, `GetObject`.
     pub action: String,
-    /// The JSON body; a form as an object of texts; null for any other body. For services with paths (the scheduler, S3),
-    /// parts of the path are members: `Name`, `GroupName`, `Bucket`, `Key`.
+    /// The input, with the members of the service's model, see [`Call`].
     pub body: Value,
     /// Time of the call, on the test's clock.
     pub at: DateTime<Utc>,
@@ -70,9 +71,12 @@ struct State {
     http: reqwest::Client,
     records: Mutex<Vec<Recorded>>,
     script: FaultScript,
+    bus: Bus,
     /// Held during each call: moto runs calls on threads, without a lock around a transaction or a conditional write.
     one_at_a_time: tokio::sync::Mutex<()>,
     lenient: AtomicBool,
+    /// Breaches of a model by the test's own calls.
+    faulty: Mutex<Vec<String>>,
 }
 
 impl FaultProxy {
@@ -85,8 +89,10 @@ impl FaultProxy {
             http: serve::http(),
             records: Mutex::default(),
             script: FaultScript::default(),
+            bus: Bus::default(),
             one_at_a_time: tokio::sync::Mutex::default(),
             lenient: AtomicBool::default(),
+            faulty: Mutex::default(),
         });
         let shared = Arc::clone(&state);
         let server = Server::start(move |request| {
@@ -155,14 +161,22 @@ impl FaultProxy {
         self.state.script.hold(service, action, nth, moment)
     }
 
+    /// Sets the number of rules that fit on the event bus. A new rule beyond it is answered `LimitExceededException`. The default is
+    /// AWS's default quota, 300.
+    pub fn limit_rules(&self, most: usize) {
+        self.state.bus.limit(most);
+    }
+
     /// Passes calls on that AWS would refuse.
     pub fn lenient(&self) {
         self.state.lenient.store(true, Ordering::Relaxed);
     }
 
-    /// Panics if a Lambda sent a call that AWS would refuse: the product must not send such a call.
+    /// Panics if a Lambda, or the test itself, sent a call that AWS would refuse.
     #[track_caller]
     pub fn assert_lawful(&self) {
+        let faulty = self.state.faulty.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(faulty.is_empty(), "the test's own calls break the models: {faulty:?}");
         for call in self.records() {
             assert!(call.refused.is_empty(), "AWS would refuse {}.{} for {:?}: {}", call.service, call.action, call.refused, call.body);
         }
@@ -173,31 +187,36 @@ impl State {
     async fn handle(&self, mut request: Request<Bytes>) -> Option<Answer> {
         let account = self.account.parse().expect("digits are a header's value");
         request.headers_mut().insert(ACCOUNT, account);
+        let mut call = model::read(&request);
         if request.headers_mut().remove(OF_THE_TEST).is_some() {
-            return self.pass_on(&request).await;
+            if call.problems.is_empty() {
+                return self.pass_on(&call, &request).await;
+            }
+            let problem = format!("{}.{}: {}", call.service, call.action, call.problems.join("; "));
+            self.faulty.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+            return Some(answer::refusal(&call.service, &call.problems));
         }
-        let (service, action, body) = identify::identify(&request);
-        let refused = lawful::problems(&service, &action, &body);
-        let met = self.script.meet(&service, &action);
+        call.problems.extend(lawful::problems(&call.service, &call.action, &call.body, Some(self.clock.now())));
+        let met = self.script.meet(&call.service, &call.action);
         let record = Recorded {
-            service: service.clone(),
-            action: action.clone(),
-            body,
+            service: call.service.clone(),
+            action: call.action.clone(),
+            body: call.body.clone(),
             at: self.clock.now(),
-            refused: refused.clone(),
+            refused: call.problems.clone(),
             fault: met.as_ref().map(Met::fault),
             answer: None,
         };
         let index = self.record(record);
-        let refuse = !refused.is_empty() && !self.lenient.load(Ordering::Relaxed);
+        let refuse = !call.problems.is_empty() && !self.lenient.load(Ordering::Relaxed);
         match met {
-            None if refuse => Some(answer::refusal(&service, &refused)),
-            None => self.carry_out(index, &request).await,
+            None if refuse => Some(answer::refusal(&call.service, &call.problems)),
+            None => self.carry_out(index, &call, &request).await,
             Some(Met::Hold(mut hold)) => {
                 if hold.moment == Moment::Before {
                     hold.reached_and_released().await.then_some(())?;
                 }
-                let answer = self.carry_out(index, &request).await;
+                let answer = self.carry_out(index, &call, &request).await;
                 if hold.moment == Moment::After {
                     hold.reached_and_released().await.then_some(())?;
                 }
@@ -209,13 +228,10 @@ impl State {
                 None
             }
             Some(Met::Fail(Fault::LostResponse)) => {
-                self.carry_out(index, &request).await;
+                self.carry_out(index, &call, &request).await;
                 None
             }
-            Some(Met::Fail(fault)) => {
-                let body = self.records.lock().unwrap_or_else(PoisonError::into_inner).get(index).map(|call| call.body.clone());
-                Some(answer::answer(fault, &service, &action, &body.unwrap_or_default()))
-            }
+            Some(Met::Fail(fault)) => Some(answer::answer(fault, &call.service, &call.action, &call.body)),
         }
     }
 
@@ -225,9 +241,9 @@ impl State {
         records.len() - 1
     }
 
-    async fn carry_out(&self, index: usize, request: &Request<Bytes>) -> Option<Answer> {
+    async fn carry_out(&self, index: usize, call: &Call, request: &Request<Bytes>) -> Option<Answer> {
         use http_body_util::BodyExt as _;
-        let (parts, body) = self.pass_on(request).await?.into_parts();
+        let (parts, body) = self.pass_on(call, request).await?.into_parts();
         let bytes = body.collect().await.ok()?.to_bytes();
         let content = serde_json::from_slice(&bytes).unwrap_or_default();
         if let Some(call) = self.records.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index) {
@@ -236,8 +252,18 @@ impl State {
         Some(Answer::from_parts(parts, bytes.into()))
     }
 
-    async fn pass_on(&self, request: &Request<Bytes>) -> Option<Answer> {
+    async fn pass_on(&self, call: &Call, request: &Request<Bytes>) -> Option<Answer> {
         let _turn = self.one_at_a_time.lock().await;
-        serve::forward(&self.http, &self.moto, request).await
+        if call.service != "events" {
+            return serve::forward(&self.http, &self.moto, request).await;
+        }
+        if self.bus.is_full_for(&call.action, &call.body) {
+            return Some(answer::answer(Fault::LimitExceeded, &call.service, &call.action, &call.body));
+        }
+        let answer = serve::forward(&self.http, &self.moto, request).await?;
+        if answer.status().is_success() {
+            self.bus.done(&call.action, &call.body);
+        }
+        Some(answer)
     }
 }

@@ -1,22 +1,32 @@
-//! AWS's limits on calls, which moto does not check. The numbers are from each action's page in the API references.
+//! AWS's limits on calls that neither moto nor the services' models check. The numbers are from each action's page in the API
+//! references, unless another source is named.
 
 mod cron;
 mod events;
 mod messages;
 mod scheduler;
+mod table;
+mod targets;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 pub use cron::{at_time, cron_time};
+pub use table::item_bytes;
 
-/// Returns the reasons for which AWS would refuse a call. Empty for a valid call, and for an action without checks here.
-pub fn problems(service: &str, action: &str, body: &Value) -> Vec<String> {
+/// Returns the reasons for which AWS would refuse a call at `now`. Empty for a valid call, and for an action without checks here.
+/// Without `now`, a time in the past is no reason: the call was made earlier.
+pub fn problems(service: &str, action: &str, body: &Value, now: Option<DateTime<Utc>>) -> Vec<String> {
     let mut found = Problems(Vec::new());
     match (service, action) {
         ("events", "PutRule") => events::rule(&mut found, body),
         ("events", "PutTargets") => events::targets(&mut found, body),
         ("events", "PutEvents") => events::entries(&mut found, body),
-        ("scheduler", "CreateSchedule" | "UpdateSchedule") => scheduler::schedule(&mut found, body),
+        ("scheduler", "CreateSchedule" | "UpdateSchedule") => scheduler::schedule(&mut found, body, now),
+        ("dynamodb", "PutItem" | "UpdateItem" | "DeleteItem" | "GetItem" | "Query") => table::action(&mut found, "", body),
+        ("dynamodb", "TransactWriteItems") => table::transaction(&mut found, body),
+        ("lambda", "Invoke") => targets::invocation(&mut found, body),
+        ("states", "StartExecution") => targets::execution(&mut found, body),
         ("sqs", "SendMessage") => messages::message(&mut found, body, body["QueueUrl"].as_str().unwrap_or_default()),
         ("sqs", "SendMessageBatch") => messages::batch(&mut found, body),
         ("sns", "Publish") => messages::notification(&mut found, body),

@@ -15,6 +15,7 @@ pub mod fault_proxy;
 pub mod files;
 pub mod lambda;
 pub mod lawful;
+pub mod model;
 pub mod moto;
 pub mod process;
 pub mod serve;

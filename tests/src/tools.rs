@@ -53,11 +53,15 @@ pub fn plugin_tools() -> PathBuf {
 /// Returns the library that shifts a process's clock when it is preloaded.
 #[track_caller]
 pub fn faketime() -> PathBuf {
+    existing(site_packages().join("libfaketime/vendor/libfaketime/src/libfaketime.so.1"))
+}
+
+/// Returns the directory of the Python packages.
+#[track_caller]
+pub fn site_packages() -> PathBuf {
     let libraries = environment().join("lib");
-    let inside = "site-packages/libfaketime/vendor/libfaketime/src/libfaketime.so.1";
-    let pythons = libraries.read_dir().into_iter().flatten().filter_map(Result::ok);
-    let found = pythons.map(|python| python.path().join(inside)).find(|library| library.exists());
-    existing(found.unwrap_or_else(|| libraries.join("python3").join(inside)))
+    let mut pythons = libraries.read_dir().into_iter().flatten().filter_map(Result::ok).map(|python| python.path().join("site-packages"));
+    existing(pythons.find(|packages| packages.exists()).unwrap_or_else(|| libraries.join("python3/site-packages")))
 }
 
 /// Returns a directory of the build that outlives a test.

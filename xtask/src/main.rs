@@ -9,6 +9,7 @@ mod fuzz;
 mod guests;
 mod lambda;
 mod serve;
+mod simulate;
 mod step;
 mod test;
 mod wrapper;
@@ -28,6 +29,7 @@ Commands:
   lambda    build the AWS Lambda functions and write their zips
   torture   kill the server at random moments under load and check every acknowledged request
   bench     measure the host and write target/bench/
+  simulate  print a model of a deployment on AWS under load
   fuzz      fuzz the parsers of plugin files and manifests with libFuzzer
   coverage  print the line and branch coverage of packages by their tests
 
@@ -61,6 +63,7 @@ fn run(command: &str, arguments: Vec<OsString>) -> Result<ExitCode> {
         "lambda" => lambda::run(arguments),
         "torture" => test::torture(arguments),
         "bench" => bench::run(arguments),
+        "simulate" => simulate::run(&arguments),
         "fuzz" => fuzz::run(arguments),
         "coverage" => coverage::run(&arguments),
         "" | "help" | "-h" | "--help" => {

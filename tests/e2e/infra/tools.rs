@@ -33,6 +33,12 @@ pub fn translated() -> &'static Value {
     TRANSLATED.get_or_init(|| json(program("python").args(["infra/checks/translate.py", "infra/template.yaml"])))
 }
 
+/// Returns resources, locals and variables of `infra/terraform`.
+pub fn terraform() -> &'static Value {
+    static TERRAFORM: OnceLock<Value> = OnceLock::new();
+    TERRAFORM.get_or_init(|| json(program("python").args(["infra/checks/terraform.py", "infra/terraform"])))
+}
+
 /// Creates the stack in moto with these parameters, each as `Name=value`. Returns a report of the stack.
 #[track_caller]
 pub fn created(parameters: &[&str]) -> Value {

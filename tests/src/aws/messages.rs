@@ -1,10 +1,8 @@
 //! SQS queues and SNS topics.
 
-use hyper::Method;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::{Aws, expect};
+use super::Aws;
 
 /// A message of a queue.
 #[derive(Debug, Clone)]
@@ -74,16 +72,7 @@ impl Aws {
         (topic, queue)
     }
 
-    /// Calls SNS. Returns the text of one element of the answer.
     async fn sns(&self, action: &str, fields: &[(&str, &str)], element: &str) -> String {
-        let mut form = format!("Action={action}&Version=2010-03-31");
-        for (name, value) in fields {
-            form = format!("{form}&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
-        }
-        let call = self.call("sns", Method::POST, "/").header("content-type", "application/x-www-form-urlencoded").body(form);
-        let answer = expect(action, self.send(call).await);
-        let document = roxmltree::Document::parse(&answer).expect("XML");
-        let found = document.descendants().find(|node| node.tag_name().name() == element);
-        found.and_then(|node| node.text()).unwrap_or_else(|| panic!("no {element} in {answer}")).to_owned()
+        self.query("sns", "2010-03-31", action, fields, element).await
     }
 }

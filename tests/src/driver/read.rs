@@ -107,7 +107,7 @@ fn due(source: Source, name: &str, at: DateTime<Utc>, target: &Value, key: Strin
 
 #[track_caller]
 fn expect_lawful(action: &str, service: &str, body: &Value) {
-    let problems = lawful::problems(service, action, body);
+    let problems = lawful::problems(service, action, body, None);
     assert!(problems.is_empty(), "AWS would refuse {action} for {problems:?}: {body}");
 }
 

@@ -1,16 +1,21 @@
 //! EventBridge Scheduler.
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{Problems, at_time};
 
-pub fn schedule(found: &mut Problems, body: &Value) {
+pub fn schedule(found: &mut Problems, body: &Value, now: Option<DateTime<Utc>>) {
     found.name("Name", &body["Name"]);
     if !body["GroupName"].is_null() {
         found.name("GroupName", &body["GroupName"]);
     }
-    if let Err(problem) = at_time(body["ScheduleExpression"].as_str().unwrap_or_default()) {
-        found.0.push(format!("Invalid Schedule Expression: {problem}"));
+    let expression = body["ScheduleExpression"].as_str().unwrap_or_default();
+    match at_time(expression) {
+        Err(problem) => found.0.push(format!("Invalid Schedule Expression: {problem}")),
+        // AWS's documentation does not say whether Scheduler accepts a time that has passed, nor whether it would fire.
+        Ok(at) if now.is_some_and(|now| at <= now) => found.0.push(format!("`{expression}` is not in the future")),
+        Ok(_) => {}
     }
     let zone = body["ScheduleExpressionTimezone"].as_str().unwrap_or("UTC");
     found.unless(zone == "UTC", || format!("ScheduleExpressionTimezone is `{zone}`: all times here are UTC"));

@@ -27,10 +27,10 @@ fn schedule() -> Value {
 /// Checks that the call is valid, and that it is refused for `problem` with `value` at `pointer`.
 #[track_caller]
 fn check(action: (&str, &str), mut body: Value, pointer: &str, value: Value, problem: &str) {
-    assert_eq!(problems(action.0, action.1, &body), Vec::<String>::new());
+    assert_eq!(problems(action.0, action.1, &body, None), Vec::<String>::new());
     let (parent, member) = pointer.rsplit_once('/').unwrap();
     body.pointer_mut(parent).unwrap()[member] = value;
-    let found = problems(action.0, action.1, &body).join("; ");
+    let found = problems(action.0, action.1, &body, None).join("; ");
     assert!(found.contains(problem), "{found:?} does not say {problem:?}");
 }
 
@@ -105,6 +105,16 @@ fn a_message_beyond_the_limits_of_queue_topic_or_bus_is_found() {
     for character in ["\u{1}", "\u{FFFE}", "\u{FFFF}"] {
         check(send, message.clone(), "/MessageBody", character.into(), "characters that SQS does not allow");
     }
+    let attribute = |name: &str, value: String| json!({ name: { "DataType": "String", "StringValue": value } });
+    let sent = json!({ "QueueUrl": queue, "MessageBody": "{}", "MessageAttributes": {} });
+    check(send, sent.clone(), "/MessageAttributes", attribute("a", "x".repeat(1_048_570)), "the message has 1048579 bytes");
+    check(send, sent.clone(), "/MessageAttributes", attribute("aws.a", "b".to_owned()), "is reserved");
+    check(send, sent, "/MessageAttributes", attribute("a..b", "b".to_owned()), "must match");
+    let many = json!({ "QueueUrl": queue, "Entries": [{ "Id": "1", "MessageBody": "a" }, { "Id": "2", "MessageBody": "b" }] });
+    let batch = ("sqs", "SendMessageBatch");
+    check(batch, many.clone(), "/Entries/1/Id", "1".into(), "two entries have the Id `1`");
+    check(batch, many.clone(), "/Entries/1/Id", "a.b".into(), "must match [A-Za-z0-9_-]{1,80}");
+    check(batch, many, "/Entries/1/MessageBody", "x".repeat(1_048_576).into(), "the batch has 1048577 bytes");
     check(send, message, "/QueueUrl", format!("{queue}.fifo").into(), "MessageGroupId");
     let publish = json!({ "TopicArn": "arn:aws:sns:eu-central-1:500000000001:notices", "Message": "{}" });
     check(("sns", "Publish"), publish.clone(), "/Subject", "two\nlines".into(), "Subject");
@@ -112,4 +122,44 @@ fn a_message_beyond_the_limits_of_queue_topic_or_bus_is_found() {
     let entry = json!({ "Entries": [{ "Source": "postdate", "DetailType": "done", "Detail": "{}" }] });
     check(("events", "PutEvents"), entry.clone(), "/Entries/0/Source", "aws.postdate".into(), "reserved");
     check(("events", "PutEvents"), entry, "/Entries/0/Detail", "text".into(), "not JSON");
+}
+
+#[test]
+fn an_item_or_a_transaction_that_dynamodb_would_refuse_is_found() {
+    let put = json!({ "TableName": "t", "Item": { "pk": { "S": "a" }, "sk": { "S": "b" }, "body": { "S": "c" } } });
+    let action = ("dynamodb", "PutItem");
+    check(action, put.clone(), "/Item/body", json!({ "S": "x".repeat(409_600) }), "Item has 409610 bytes");
+    check(action, put.clone(), "/Item/pk", json!({ "S": "x".repeat(2049) }), "Item.pk has 2049 bytes: 1 to 2048");
+    check(action, put.clone(), "/Item/sk", json!({ "S": "" }), "Item.sk has 0 bytes: 1 to 1024");
+    check(action, put.clone(), "/ConditionExpression", "x".repeat(4097).into(), "ConditionExpression has 4097 bytes");
+    let transaction =
+        json!({ "TransactItems": [{ "Put": put }, { "Delete": { "TableName": "t", "Key": { "pk": { "S": "a" }, "sk": { "S": "c" } } } }] });
+    let write = ("dynamodb", "TransactWriteItems");
+    check(write, transaction.clone(), "/TransactItems/1/Delete/Key/sk", json!({ "S": "b" }), "a second action on one item");
+    check(write, transaction, "/TransactItems", json!([]), "0 actions");
+}
+
+#[test]
+fn the_size_of_an_item_counts_names_and_values() {
+    let item = json!({ "a": { "S": "bc" }, "n": { "N": "-123" }, "l": { "L": [{ "BOOL": true }] }, "m": { "M": { "k": { "NULL": true } } }, "b": { "B": "AAAA" } });
+    assert_eq!(item_bytes(&item), 3 + 4 + (1 + 3 + 2) + (1 + 3 + 3) + 4);
+}
+
+#[test]
+fn an_invocation_or_an_execution_beyond_its_limits_is_found() {
+    let invoke = ("lambda", "Invoke");
+    let event = json!({ "FunctionName": "f", "InvocationType": "Event", "Payload": "{}" });
+    check(invoke, event.clone(), "/Payload", format!("\"{}\"", "x".repeat(1 << 20)).into(), "at most 1048576");
+    check(invoke, event, "/Payload", "text".into(), "not JSON");
+    let start = ("states", "StartExecution");
+    let execution = json!({ "stateMachineArn": "arn:aws:states:eu-central-1:500000000001:stateMachine:a", "name": "a-1", "input": "{}" });
+    check(start, execution.clone(), "/name", "a b".into(), "does not allow");
+    check(start, execution, "/input", format!("\"{}\"", "x".repeat(262_144)).into(), "262146 bytes");
+}
+
+#[test]
+fn a_schedule_in_the_past_is_found_when_it_is_made() {
+    let now = at_time("at(2027-01-01T00:00:00)").ok();
+    let found = problems("scheduler", "CreateSchedule", &schedule(), now);
+    assert_eq!(found, ["`at(2027-01-01T00:00:00)` is not in the future"]);
 }

@@ -1,0 +1,204 @@
+# The three functions, their roles, and what starts them.
+
+locals {
+  functions = {
+    processor = { memory = 512, timeout = 29 }
+    target    = { memory = 512, timeout = var.target_timeout }
+    janitor   = { memory = 256, timeout = 240 }
+  }
+
+  # What the placeholders of ../policies stand for. A list fills a list: see `statements`.
+  placeholders = {
+    Region            = local.region
+    AccountId         = local.account
+    Prefix            = var.prefix
+    Table             = aws_dynamodb_table.table.name
+    Bucket            = aws_s3_bucket.use_cases.id
+    DelayQueue        = aws_sqs_queue.delay_queue.name
+    DeadLetters       = aws_sqs_queue.dead_letters.name
+    Notifications     = aws_sns_topic.notifications.name
+    ScheduleGroup     = one(aws_scheduler_schedule_group.schedule_group[*].name) != null ? one(aws_scheduler_schedule_group.schedule_group[*].name) : "none"
+    SchedulerRoleArn  = local.has_schedules ? "arn:${local.partition}:iam::${local.account}:role/${var.prefix}scheduler" : "none"
+    HostQueueArn      = join("\",\"", var.host_queue_arns)
+    DeliveryTargetArn = join("\",\"", var.delivery_target_arns)
+    SecretsKeyArn     = var.secrets_key_arn
+  }
+  # Statements that this deployment does not need, as docs/aws.md names them.
+  omitted = concat(
+    local.has_schedules ? [] : ["Schedules", "PassSchedulerRole"],
+    length(var.host_queue_arns) > 0 ? [] : ["HostQueues"],
+    length(var.delivery_target_arns) > 0 ? [] : ["DeliveryTargets"],
+    var.secrets == "ssm" ? [] : ["Parameters"],
+    var.secrets == "secretsmanager" ? [] : ["Secrets"],
+    local.has_secrets_key ? [] : ["SecretsKey"],
+  )
+  documents = { for name in ["processor-execution-role", "target-execution-role", "janitor-execution-role", "scheduler-role"] :
+    name => jsondecode(replace(templatefile("${path.module}/../policies/${name}.json", local.placeholders), "arn:aws:", "arn:${local.partition}:"))
+  }
+  policies = { for name, document in local.documents :
+    name => jsonencode({
+      Version   = document.Version
+      Statement = [for statement in document.Statement : statement if !contains(local.omitted, statement.Sid)]
+    })
+  }
+
+  optional = {
+    POSTDATE_TRUSTED_KEYS       = var.trusted_keys
+    POSTDATE_PREFETCH           = var.prefetch_use_cases
+    POSTDATE_HOSTS              = var.hosts
+    POSTDATE_SCHEDULE_GROUP     = local.has_schedules ? "${var.prefix}requests" : ""
+    POSTDATE_SCHEDULER_ROLE_ARN = local.has_schedules ? local.placeholders.SchedulerRoleArn : ""
+    POSTDATE_OWNER_CLAIM        = var.owner_claim
+    POSTDATE_SCOPE_CLAIM        = var.scope_claim
+  }
+  environment = merge({
+    POSTDATE_TABLE            = aws_dynamodb_table.table.name
+    POSTDATE_USE_CASES        = var.use_case_layer_arn == "" ? "s3://${aws_s3_bucket.use_cases.id}/use-cases" : "/opt/use-cases"
+    POSTDATE_ALLOW_EGRESS     = var.allow_egress
+    POSTDATE_SECRETS          = var.secrets == "env" ? "env" : var.secrets == "ssm" ? "ssm:/${var.prefix}secrets/" : "secretsmanager:${var.prefix}secrets/"
+    POSTDATE_SECRETS_LIFETIME = var.secrets_lifetime
+    POSTDATE_TARGET_ARN       = local.target_arn
+    POSTDATE_QUEUE_URL        = aws_sqs_queue.delay_queue.id
+    POSTDATE_SCHEDULER        = var.scheduler
+    POSTDATE_PREFIX           = var.prefix
+    POSTDATE_DEAD_LETTER_ARN  = aws_sqs_queue.dead_letters.arn
+    POSTDATE_MAX_EVENT_AGE    = var.max_event_age
+    POSTDATE_RETENTION        = var.retention
+    POSTDATE_LOG              = var.log_filter
+  }, { for name, value in local.optional : name => value if value != "" })
+}
+
+resource "aws_iam_role" "function" {
+  for_each = local.functions
+  name     = "${var.prefix}${each.key}"
+  assume_role_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Principal = { Service = "lambda.amazonaws.com" }, Action = "sts:AssumeRole" }]
+  })
+}
+
+resource "aws_iam_role_policy" "function" {
+  for_each = local.functions
+  name     = "postdate"
+  role     = aws_iam_role.function[each.key].id
+  policy   = local.policies["${each.key}-execution-role"]
+}
+
+resource "aws_iam_role" "scheduler" {
+  count = local.has_schedules ? 1 : 0
+  name  = "${var.prefix}scheduler"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "scheduler.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = local.account }
+        ArnLike      = { "aws:SourceArn" = aws_scheduler_schedule_group.schedule_group[0].arn }
+      }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "scheduler" {
+  count  = local.has_schedules ? 1 : 0
+  name   = "postdate"
+  role   = aws_iam_role.scheduler[0].id
+  policy = local.policies["scheduler-role"]
+}
+
+resource "aws_cloudwatch_log_group" "function" {
+  for_each          = local.functions
+  name              = "/aws/lambda/${var.prefix}${each.key}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_lambda_function" "function" {
+  for_each         = local.functions
+  function_name    = "${var.prefix}${each.key}"
+  role             = aws_iam_role.function[each.key].arn
+  filename         = "${path.module}/../../target/lambda/${each.key}.zip"
+  source_code_hash = filebase64sha256("${path.module}/../../target/lambda/${each.key}.zip")
+  runtime          = "provided.al2023"
+  handler          = "bootstrap"
+  architectures    = [var.architecture]
+  memory_size      = each.value.memory
+  timeout          = each.value.timeout
+  publish          = true
+  layers           = var.use_case_layer_arn == "" ? [] : [var.use_case_layer_arn]
+  tracing_config {
+    mode = "Active"
+  }
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.function[each.key].name
+  }
+  environment {
+    variables = merge(local.environment, each.key == "processor" ? {} : { POSTDATE_TOPIC_ARN = aws_sns_topic.notifications.arn })
+  }
+  depends_on = [aws_iam_role_policy.function]
+}
+
+resource "aws_lambda_alias" "live" {
+  for_each         = local.functions
+  name             = "live"
+  function_name    = aws_lambda_function.function[each.key].function_name
+  function_version = aws_lambda_function.function[each.key].version
+}
+
+resource "aws_lambda_function_event_invoke_config" "target" {
+  function_name                = aws_lambda_alias.live["target"].function_name
+  qualifier                    = aws_lambda_alias.live["target"].name
+  maximum_event_age_in_seconds = 3600
+  maximum_retry_attempts       = 2
+  destination_config {
+    on_failure {
+      destination = aws_sqs_queue.dead_letters.arn
+    }
+  }
+}
+
+resource "aws_lambda_function_event_invoke_config" "janitor" {
+  function_name                = aws_lambda_alias.live["janitor"].function_name
+  qualifier                    = aws_lambda_alias.live["janitor"].name
+  maximum_event_age_in_seconds = 240
+  maximum_retry_attempts       = 0
+}
+
+resource "aws_lambda_event_source_mapping" "delay_queue" {
+  event_source_arn        = aws_sqs_queue.delay_queue.arn
+  function_name           = aws_lambda_alias.live["target"].arn
+  batch_size              = 1
+  function_response_types = ["ReportBatchItemFailures"]
+  scaling_config {
+    maximum_concurrency = var.queue_concurrency
+  }
+}
+
+resource "aws_lambda_permission" "target" {
+  function_name = aws_lambda_alias.live["target"].function_name
+  qualifier     = aws_lambda_alias.live["target"].name
+  action        = "lambda:InvokeFunction"
+  principal     = "events.amazonaws.com"
+  source_arn    = local.rules_arn
+}
+
+# The name must not begin with the prefix: rules with the prefix belong to requests.
+resource "aws_cloudwatch_event_rule" "clock" {
+  name                = "clock-of-${var.prefix}janitor"
+  schedule_expression = "rate(5 minutes)"
+}
+
+resource "aws_cloudwatch_event_target" "clock" {
+  rule = aws_cloudwatch_event_rule.clock.name
+  arn  = aws_lambda_alias.live["janitor"].arn
+}
+
+resource "aws_lambda_permission" "clock" {
+  function_name = aws_lambda_alias.live["janitor"].function_name
+  qualifier     = aws_lambda_alias.live["janitor"].name
+  action        = "lambda:InvokeFunction"
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.clock.arn
+}

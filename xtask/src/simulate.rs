@@ -1,0 +1,385 @@
+//! `cargo xtask simulate`: a deployment on AWS as a model, second by second, against the default quotas of the services.
+//!
+//! A model, and no measurement: it knows quotas, durations and write units, and neither networks nor the services' own delays.
+//! Requests arrive at random around a rate, from a fixed seed, and are due an hour later. Each waits in a rule or, where the bus is full,
+//! in a schedule; fires a minute before its time; is parked in the delay queue; and runs in a batch.
+
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of requests are far below 2^52 and not negative"
+)]
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ffi::OsString,
+    fmt::Write as _,
+    ops::Range,
+    process::ExitCode,
+};
+
+use anyhow::Result;
+
+use crate::step::asks_for_help;
+
+const HELP: &str = "\
+cargo xtask simulate
+
+Prints, as Markdown, how a deployment with the services' default quotas carries 12, 100, 1,000 and 10,000 accepted requests a second,
+10 million pending ones, and an hour without functions. Uses no network. docs/aws.md has the output.";
+
+/// A default quota of an account in us-east-1.
+struct Quota {
+    name: &'static str,
+    value: u64,
+    source: &'static str,
+}
+
+const EVENTBRIDGE: &str = "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html";
+const SCHEDULER: &str = "https://docs.aws.amazon.com/scheduler/latest/UserGuide/scheduler-quotas.html";
+const LAMBDA: &str = "https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html";
+const DYNAMODB: &str = "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html";
+
+const RULES: Quota = Quota { name: "rules of a bus", value: 300, source: EVENTBRIDGE };
+const RULE_CALLS: Quota = Quota { name: "EventBridge calls a second", value: 50, source: EVENTBRIDGE };
+const SCHEDULES: Quota = Quota { name: "schedules", value: 10_000_000, source: SCHEDULER };
+const CREATES: Quota = Quota { name: "CreateSchedule a second", value: 5_000, source: SCHEDULER };
+const FIRES: Quota = Quota { name: "Scheduler invocations a second", value: 1_000, source: SCHEDULER };
+const CONCURRENCY: Quota = Quota { name: "Lambda concurrency", value: 1_000, source: LAMBDA };
+const CALLS: Quota = Quota {
+    name: "API Gateway calls a second",
+    value: 10_000,
+    source: "https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html",
+};
+/// Of a table, and of each index.
+const WRITES: Quota = Quota { name: "write units a second", value: 40_000, source: DYNAMODB };
+/// Of a partition of a table or an index.
+const PARTITION_WRITES: Quota = Quota {
+    name: "write units a second of a partition",
+    value: 1_000,
+    source: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html",
+};
+const QUEUE_STEP: Quota = Quota {
+    name: "growth of the queue's concurrency a minute",
+    value: 300,
+    source: "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html",
+};
+const IN_FLIGHT: Quota = Quota {
+    name: "messages in flight",
+    value: 120_000,
+    source: "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html",
+};
+const QUOTAS: [&Quota; 11] =
+    [&RULES, &RULE_CALLS, &SCHEDULES, &CREATES, &FIRES, &CONCURRENCY, &CALLS, &WRITES, &PARTITION_WRITES, &QUEUE_STEP, &IN_FLIGHT];
+
+// The deployment: `infra/template.yaml` and the ledger.
+const SHARDS: u64 = 64;
+const BATCH: u64 = 10;
+/// The template's `QueueConcurrency`, and the concurrency with which Lambda starts to read a queue.
+const QUEUE_CONCURRENCY: u64 = 50;
+const QUEUE_START: u64 = 5;
+/// Write units of the index `open`, the busiest: one when a request is accepted, two when it is claimed, one when it ends.
+const OPEN_ACCEPT: u64 = 1;
+const OPEN_RUN: u64 = 3;
+/// Write units of a request's life in the table and both indexes.
+const WRITES_OF_A_LIFE: f64 = 10.0;
+const MILLISECONDS_TO_ACCEPT: u64 = 100;
+const MILLISECONDS_TO_PARK: u64 = 50;
+/// Of one batch, whose requests run together.
+const MILLISECONDS_TO_RUN: u64 = 100;
+/// Seconds between a request's arrival and its time, and between its rule and its time.
+const WAIT: usize = 3600;
+const AHEAD: usize = 60;
+/// Lambda keeps an event for an hour, and repeats it after at most five minutes.
+const EVENT_AGE: usize = 3600;
+const EVENT_RETRY: usize = 300;
+/// The janitor runs every 300 s for up to 240 s, and needs 20 ms for a request.
+const JANITOR_EVERY: usize = 300;
+const JANITOR_REQUESTS: u64 = 240_000 / 20;
+
+const SEED: u64 = 20_270_101;
+const HOUR: usize = 3600;
+
+struct Load {
+    name: &'static str,
+    /// Requests a second, for two hours.
+    rate: f64,
+    /// Requests that wait in schedules at the start, due evenly within a day.
+    pending: u64,
+    /// Seconds in which no function runs.
+    outage: Range<usize>,
+}
+
+const LOADS: [Load; 6] = [
+    Load { name: "12 a second", rate: 12.0, pending: 0, outage: 0..0 },
+    Load { name: "100 a second", rate: 100.0, pending: 0, outage: 0..0 },
+    Load { name: "1,000 a second", rate: 1_000.0, pending: 0, outage: 0..0 },
+    Load { name: "10,000 a second", rate: 10_000.0, pending: 0, outage: 0..0 },
+    Load { name: "100 a second, 10 M pending", rate: 100.0, pending: 9_500_000, outage: 0..0 },
+    Load { name: "100 a second, no function for an hour", rate: 100.0, pending: 0, outage: 4000..4000 + HOUR },
+];
+
+#[derive(Debug, Default)]
+struct Outcome {
+    accepted: u64,
+    refused: u64,
+    by_rule: u64,
+    ran: u64,
+    /// Requests that ran, by the seconds that each was late.
+    late: BTreeMap<usize, u64>,
+    /// What each quota held back: the request-seconds of waiting, and the refused requests.
+    held: BTreeMap<&'static str, u64>,
+    /// Requests that are due and have not run at the end.
+    left: u64,
+    most_concurrency: u64,
+    most_delayed: u64,
+    /// Second at which the last request that was over a minute late ran.
+    caught_up: usize,
+}
+
+/// Requests that are due at one time, with the time at which something happens to them.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    due: usize,
+    fired: usize,
+    count: u64,
+}
+
+/// Takes up to `most` from the front, in order. Calls `take` with each part.
+fn take(queue: &mut VecDeque<Group>, mut most: u64, mut ready: impl FnMut(&Group) -> bool, mut taken: impl FnMut(Group)) -> u64 {
+    let before = most;
+    while most > 0
+        && let Some(first) = queue.front_mut().filter(|first| ready(first))
+    {
+        let part = Group { count: first.count.min(most), ..*first };
+        first.count -= part.count;
+        most -= part.count;
+        if first.count == 0 {
+            queue.pop_front();
+        }
+        if part.count > 0 {
+            taken(part);
+        }
+    }
+    before - most
+}
+
+fn sum(queue: &VecDeque<Group>) -> u64 {
+    queue.iter().map(|group| group.count).sum()
+}
+
+/// Runs the model.
+fn simulate(load: &Load) -> Outcome {
+    let horizon = 2 * HOUR + WAIT + 2 * HOUR;
+    let (mut out, mut random) = (Outcome::default(), Random(SEED));
+    // By the second of its time: requests in rules, and in schedules.
+    let (mut rules, mut schedules) = (vec![0_u64; horizon + WAIT + 1], vec![0_u64; horizon + WAIT + 1]);
+    let (mut waiting_rules, mut waiting_schedules) = (0, load.pending);
+    if load.pending > 0 {
+        let a_second = load.pending / (24 * HOUR as u64);
+        schedules[AHEAD..].fill(a_second);
+    }
+    let (mut firing, mut parking, mut delayed, mut expired) =
+        (VecDeque::<Group>::new(), VecDeque::<Group>::new(), VecDeque::<Group>::new(), VecDeque::<Group>::new());
+    let (mut to_clean, mut queue_concurrency) = (0_u64, QUEUE_START as f64);
+    for now in 0..horizon {
+        let runs = !load.outage.contains(&now);
+        let mut calls = RULE_CALLS.value;
+        let mut milliseconds = if runs { CONCURRENCY.value * 1000 } else { 0 };
+        let mut writes = WRITES.value.min(SHARDS * PARTITION_WRITES.value);
+        let mut held = |quota: &Quota, count: u64| {
+            if count > 0 {
+                *out.held.entry(quota.name).or_default() += count;
+            }
+        };
+
+        // Rules of requests that ran: two calls each.
+        let cleaned = if runs { to_clean.min(calls / 2) } else { 0 };
+        (to_clean, calls, waiting_rules) = (to_clean - cleaned, calls - 2 * cleaned, waiting_rules - cleaned);
+
+        // Accept. A refused request gets a 503 or 429, and its client repeats it.
+        let arrived = if now < 2 * HOUR { random.around(load.rate) } else { 0 };
+        let mut accepted = arrived;
+        for (quota, most) in [(&CALLS, CALLS.value), (&CONCURRENCY, milliseconds / MILLISECONDS_TO_ACCEPT), (&WRITES, writes / OPEN_ACCEPT)]
+        {
+            held(quota, accepted.saturating_sub(most));
+            accepted = accepted.min(most);
+        }
+        let room = RULES.value - waiting_rules;
+        let by_rule = accepted.min(room).min(calls / 2);
+        // A rule is tried first while the bus has room. A throttled call is no reason for a schedule.
+        let throttled = if by_rule < room { accepted - by_rule } else { 0 };
+        held(&RULE_CALLS, throttled);
+        let mut by_schedule = accepted - by_rule - throttled;
+        for (quota, most) in [(&CREATES, CREATES.value), (&SCHEDULES, SCHEDULES.value - waiting_schedules)] {
+            held(quota, by_schedule.saturating_sub(most));
+            by_schedule = by_schedule.min(most);
+        }
+        accepted = by_rule + by_schedule;
+        rules[now + WAIT] += by_rule;
+        schedules[now + WAIT] += by_schedule;
+        (waiting_rules, waiting_schedules) = (waiting_rules + by_rule, waiting_schedules + by_schedule);
+        (out.accepted, out.refused, out.by_rule) = (out.accepted + accepted, out.refused + arrived - accepted, out.by_rule + by_rule);
+        milliseconds -= accepted * MILLISECONDS_TO_ACCEPT;
+        writes -= accepted * OPEN_ACCEPT;
+
+        // Fire. A rule fires at once, a schedule within Scheduler's rate.
+        let due = now + AHEAD;
+        firing.push_back(Group { due, fired: now, count: schedules[due] });
+        let fired = take(&mut firing, FIRES.value, |_| true, |group| parking.push_back(Group { fired: now, ..group }));
+        waiting_schedules -= fired;
+        held(&FIRES, sum(&firing));
+        parking.push_back(Group { due, fired: now, count: rules[due] });
+        to_clean += if runs { rules[due] } else { 0 };
+
+        // Park. What no function took comes back within minutes, or is lost with its age and found by the janitor.
+        if !load.outage.is_empty() && now == load.outage.end {
+            to_clean += rules[load.outage.start + AHEAD..now + AHEAD].iter().sum::<u64>();
+            for group in &mut parking {
+                group.fired = back(group, now);
+            }
+            let lost = |group: &Group| group.due < group.fired && group.fired - (group.due - AHEAD) > EVENT_AGE;
+            expired.extend(parking.iter().copied().filter(lost));
+            parking.retain(|group| !lost(group));
+            parking.make_contiguous().sort_by_key(|group| group.fired);
+        }
+        if runs {
+            let parked =
+                take(&mut parking, milliseconds / MILLISECONDS_TO_PARK, |group| group.fired <= now, |group| delayed.push_back(group));
+            milliseconds -= parked * MILLISECONDS_TO_PARK;
+            held(&CONCURRENCY, parking.iter().filter(|group| group.fired <= now).map(|group| group.count).sum());
+            if now % JANITOR_EVERY == 0 {
+                take(&mut expired, JANITOR_REQUESTS, |_| true, |group| delayed.push_front(group));
+            }
+        }
+
+        // Run.
+        let ready: u64 = delayed.iter().filter(|group| group.due <= now).map(|group| group.count).sum();
+        let wanted = (ready * MILLISECONDS_TO_RUN).div_ceil(1000 * BATCH).max(QUEUE_START) as f64;
+        queue_concurrency = wanted.min(queue_concurrency + QUEUE_STEP.value as f64 / 60.0).min(QUEUE_CONCURRENCY as f64);
+        let mut most = ready;
+        for (quota, allowed) in [
+            (&QUEUE_STEP, (queue_concurrency * (1000 * BATCH) as f64) as u64 / MILLISECONDS_TO_RUN),
+            (&CONCURRENCY, milliseconds * BATCH / MILLISECONDS_TO_RUN),
+            (&WRITES, writes / OPEN_RUN),
+            (&IN_FLIGHT, IN_FLIGHT.value),
+        ] {
+            held(quota, most.saturating_sub(allowed));
+            most = most.min(allowed);
+        }
+        out.most_delayed = out.most_delayed.max(sum(&delayed));
+        let mut late = Vec::new();
+        let ran = take(&mut delayed, most, |group| group.due <= now, |group| late.push((now - group.due, group.count)));
+        for (seconds, count) in late {
+            *out.late.entry(seconds).or_default() += count;
+            out.caught_up = if seconds > 60 { now } else { out.caught_up };
+        }
+        out.ran += ran;
+        milliseconds = milliseconds.saturating_sub((ran * MILLISECONDS_TO_RUN).div_ceil(BATCH));
+        if runs {
+            out.most_concurrency = out.most_concurrency.max(CONCURRENCY.value - milliseconds / 1000);
+        }
+    }
+    let due = |queue: &VecDeque<Group>| queue.iter().filter(|group| group.due < horizon).map(|group| group.count).sum::<u64>();
+    out.left = due(&firing) + due(&parking) + due(&delayed) + due(&expired);
+    out
+}
+
+/// Returns the time at which Lambda repeats an event that no function took until `end`: spread over the longest wait, in order of age.
+fn back(group: &Group, end: usize) -> usize {
+    end + group.due % EVENT_RETRY
+}
+
+/// A generator of random numbers that gives the same ones on every machine: `SplitMix64`.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Returns a count around a mean, with the variance of a Poisson process: the mean, and the sum of twelve evenly distributed numbers.
+    fn around(&mut self, mean: f64) -> u64 {
+        let normal: f64 = (0..12).map(|_| (self.next() >> 11) as f64 / (1_u64 << 53) as f64).sum::<f64>() - 6.0;
+        (mean + normal * mean.sqrt()).round().max(0.0) as u64
+    }
+}
+
+impl Outcome {
+    /// Returns the lateness in seconds that a share of the requests does not exceed.
+    fn lateness(&self, share: f64) -> usize {
+        let mut seen = 0;
+        let reached = |count: &u64| {
+            seen += count;
+            seen as f64 >= share * self.ran as f64
+        };
+        let mut reached = reached;
+        self.late.iter().find(|(_, count)| reached(count)).map_or(0, |(seconds, _)| *seconds)
+    }
+
+    /// Returns the list price in USD of a million requests, with the prices and amounts of docs/aws.md.
+    fn cost(&self, rate: f64) -> f64 {
+        // At a low rate a message is alone in its batch.
+        let batch = (rate / 10.0).clamp(1.0, BATCH as f64);
+        let invocations = 2.0 + 1.0 / batch;
+        let seconds = (MILLISECONDS_TO_ACCEPT + MILLISECONDS_TO_PARK) as f64 / 1000.0 + MILLISECONDS_TO_RUN as f64 / 1000.0 / batch;
+        let (api, logs, traces) = (1.0, 1.5, 0.75);
+        let lambda = invocations * 0.20 + seconds * 0.5 * 13.3334;
+        let table = WRITES_OF_A_LIFE * 0.625 + 2.0 * 0.125;
+        let queue = (1.0 + 2.0 / batch) * 0.40;
+        let schedules = 1.0 - self.by_rule as f64 / self.accepted.max(1) as f64;
+        api + lambda + table + queue + schedules + logs + traces
+    }
+
+    /// Returns the names of the quotas that held back most, largest first.
+    fn limits(&self) -> String {
+        let mut all: Vec<_> = self.held.iter().filter(|(_, count)| **count * 1000 > self.accepted).collect();
+        all.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        if all.is_empty() { "none".to_owned() } else { all.iter().map(|(name, _)| **name).collect::<Vec<_>>().join(", ") }
+    }
+}
+
+/// Returns the tables of docs/aws.md.
+fn tables() -> String {
+    let mut text = "\
+| arriving | refused | by a rule | late: half, 99 %, most | due and not run at the end | concurrency | delayed | USD a million | held back by |
+|---|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for load in LOADS {
+        let out = simulate(&load);
+        let percent = |part: u64| part as f64 * 100.0 / (out.accepted + out.refused) as f64;
+        let late = [0.5, 0.99, 1.0].map(|share| format!("{} s", out.lateness(share))).join(", ");
+        let _ = writeln!(
+            text,
+            "| {} | {:.2} % | {:.2} % | {late} | {} | {} | {} | {:.2} | {} |",
+            load.name,
+            percent(out.refused),
+            percent(out.by_rule),
+            out.left,
+            out.most_concurrency,
+            out.most_delayed,
+            out.cost(load.rate),
+            out.limits()
+        );
+    }
+    text.push_str("\n| quota | default |\n|---|---|\n");
+    for Quota { name, value, source } in QUOTAS {
+        let _ = writeln!(text, "| [{name}]({source}) | {value} |");
+    }
+    text
+}
+
+pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
+    if !asks_for_help(arguments, HELP) {
+        anyhow::ensure!(arguments.is_empty(), "`cargo xtask simulate` takes no arguments");
+        print!("{}", tables());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+use super::*;
+use crate::step::root;
+
+fn of(name: &str) -> Outcome {
+    simulate(LOADS.iter().find(|load| load.name == name).expect("a load"))
+}
+
+#[test]
+fn the_page_has_the_tables_that_the_simulation_prints() {
+    let page = std::fs::read_to_string(root().join("docs/aws.md")).expect("docs/aws.md");
+    let tables = tables();
+    assert!(page.contains(&tables), "replace the tables in docs/aws.md by the output of `cargo xtask simulate`:\n{tables}");
+}
+
+#[test]
+fn every_accepted_request_runs_once() {
+    for load in LOADS.iter().filter(|load| load.pending == 0) {
+        let out = simulate(load);
+        // Nothing accepted is due after the end, so each has run or is counted as left.
+        assert_eq!(out.ran + out.left, out.accepted, "{}", load.name);
+        assert_eq!(out.late.values().sum::<u64>(), out.ran, "{}", load.name);
+    }
+}
+
+#[test]
+fn a_hundred_a_second_are_on_time_with_the_default_quotas() {
+    let out = of("100 a second");
+    assert_eq!((out.lateness(1.0), out.left), (0, 0));
+}
+
+#[test]
+fn ten_thousand_a_second_exceed_the_default_quotas() {
+    let out = of("10,000 a second");
+    assert!(out.refused * 10 > out.accepted && out.limits().contains(CREATES.name), "{}", out.limits());
+}
+
+#[test]
+fn an_hour_without_functions_is_caught_up_within_the_next_hour() {
+    let load = LOADS.iter().find(|load| !load.outage.is_empty()).expect("a load");
+    let out = simulate(load);
+    assert!(out.lateness(1.0) > HOUR, "the first of them waited for the whole hour");
+    assert_eq!(out.left, 0);
+    assert!(out.caught_up > load.outage.end && out.caught_up <= load.outage.end + HOUR, "caught up at {}", out.caught_up);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_numbers() {
+    let numbers = || {
+        let mut random = Random(SEED);
+        (0..5).map(|_| random.around(100.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(), numbers());
+    let mut random = Random(SEED);
+    let mean = (0..10_000).map(|_| random.around(100.0)).sum::<u64>() as f64 / 10_000.0;
+    assert!((mean - 100.0).abs() < 0.5, "{mean}");
+}
