@@ -75,8 +75,7 @@ async fn a_cancelled_request_never_runs_and_is_not_changed_again() {
 #[tokio::test]
 async fn a_request_that_runs_or_has_ended_cannot_be_changed() {
     let receiver = Receiver::start(|_, _| Reply::ok("").after(Duration::from_secs(3))).await;
-    let hook = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}", receiver.url("/"));
-    let server = Server::builder().use_case("hook", &hook).start().await;
+    let server = Server::builder().use_case("hook", &receiver.hook()).start().await;
     let id = server.api.submit("hook", json!({ "delay": "PT0S" })).await;
     let path = format!("/requests/{id}");
     for status in ["running", "succeeded"] {

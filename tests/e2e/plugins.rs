@@ -106,8 +106,7 @@ async fn a_validator_may_change_body_time_and_target() {
 #[tokio::test]
 async fn a_validator_sees_the_request_and_only_the_listed_headers() {
     let receiver = Receiver::accepting().await;
-    let hook = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}", receiver.url("/"));
-    let server = Server::builder().use_case("puppet", &format!("{STRICT}{hook}")).test_clock().start().await;
+    let server = Server::builder().use_case("puppet", &format!("{STRICT}{}", receiver.hook())).test_clock().start().await;
     let body = json!({ "delay": "PT1S", "target": "hook", "validate": { "do": "request" } });
     let call = server.api.call(Method::POST, "/requests/puppet").json(&body);
     let call = call.header("X-Signature", "s1").header("x-secret-thing", "hidden").header("authorization", format!("Bearer {SECRET}"));

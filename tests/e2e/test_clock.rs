@@ -4,14 +4,10 @@ use serde_json::json;
 
 use crate::harness::{PUPPET, Receiver, START, Server, events, text};
 
-fn hook(receiver: &Receiver) -> String {
-    format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}\n", receiver.url("/"))
-}
-
 #[tokio::test]
 async fn a_week_passes_in_the_order_of_the_due_times() {
     let receiver = Receiver::accepting().await;
-    let server = Server::builder().use_case("hook", &hook(&receiver)).test_clock().start().await;
+    let server = Server::builder().use_case("hook", &receiver.hook()).test_clock().start().await;
     // Every seventh hour of the week in scrambled order. 13 and 22 have no common divisor, so each hour occurs once.
     let hours: Vec<u64> = (0..22).map(|n| 7 * (n * 13 % 22 + 1)).collect();
     for hour in &hours {

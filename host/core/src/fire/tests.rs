@@ -5,8 +5,7 @@ use crate::lifecycle::apply;
 use crate::plugin::{Job, JobResult, Role, Stopped};
 use crate::ports::Intake as _;
 use crate::testing::{
-    Delivered, FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, RecordingScheduler, block_on, claim, moment, new_request,
-    sample_id,
+    FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, RecordingScheduler, at, block_on, claim, new_request, sample_id,
 };
 
 const MANIFEST: &str = r#"
@@ -24,10 +23,6 @@ here = { kind = "plugin" }
 hook = { kind = "http", url = "http://127.0.0.1:9000/hook", timeout = "3s" }
 watcher = { kind = "http", url = "http://127.0.0.1:9000/watcher" }
 "#;
-
-fn at(seconds: i64) -> DateTime<Utc> {
-    moment() + TimeDelta::seconds(seconds)
-}
 
 /// Returns a request that has been running its first attempt since second 60.
 fn claimed() -> Claimed {
@@ -118,28 +113,6 @@ fn missing_version_is_retried_with_the_default_policy() {
     assert_eq!(summary(&claimed, &fired(&gone, &no_delivery(), &claimed)), "succeeded: ");
 }
 
-/// Checks which version runs a request of v1 after an upload of v2 with this policy.
-#[track_caller]
-fn check_version(policy: &str, expected: &str) -> FakeUseCases {
-    let manifest = MANIFEST.replace("[schedule]", &format!("[schedule]\nversion = '{policy}'"));
-    let saying = |version: &'static str| FakeBundle::new(version, &manifest).on_process(move |_| Ok(Ok(Some(version.to_owned()))));
-    let use_cases = FakeUseCases::of(saying("v1"));
-    use_cases.put(saying("v2"));
-    let claimed = claimed();
-    assert_eq!(summary(&claimed, &fired(&use_cases, &no_delivery(), &claimed)), format!("succeeded: {expected}"), "{policy}");
-    use_cases
-}
-
-#[test]
-fn a_request_runs_the_version_that_validated_it_or_the_latest() {
-    check_version("pinned", "v1");
-    let use_cases = check_version("latest", "v2");
-    // Without a current version, the request's own version runs.
-    use_cases.remove("orders");
-    let claimed = claimed();
-    assert_eq!(summary(&claimed, &fired(&use_cases, &no_delivery(), &claimed)), "succeeded: v1");
-}
-
 #[test]
 fn lease_follows_from_the_version_that_runs() {
     let of = |policy: &str| {
@@ -152,27 +125,6 @@ fn lease_follows_from_the_version_that_runs() {
     assert_eq!(lease(Some(&of("latest")), &claimed.request), Duration::from_secs(330));
     assert_eq!(lease(Some(&of("pinned")), &claimed.request), accepted, "v1 runs it");
     assert_eq!(lease::<FakeBundle>(None, &claimed.request), accepted);
-}
-
-#[test]
-fn http_target_gets_the_unchanged_body_and_its_own_timeout() {
-    let use_cases = FakeUseCases::of(answering(MANIFEST, Ok(Some("the plugin ran".to_owned()))));
-    let deliver = FakeDeliver::answering(Ok(Some("taken".to_owned())));
-    let claimed = to("hook");
-    assert_eq!(summary(&claimed, &fired(&use_cases, &deliver, &claimed)), "succeeded: taken");
-    let expected = Delivered {
-        url: "http://127.0.0.1:9000/hook".to_owned(),
-        timeout: Duration::from_secs(3),
-        id: claimed.request.id,
-        attempt: 1,
-        body: claimed.body.clone(),
-    };
-    assert_eq!(deliver.delivered(), [expected]);
-
-    let busy = FakeDeliver::answering(Err(failure("HTTP 503", true, Some(12))));
-    assert_eq!(summary(&claimed, &fired(&use_cases, &busy, &claimed)), "scheduled: HTTP 503; in 12 s");
-    let gone = FakeDeliver::answering(Err(failure("HTTP 410", false, None)));
-    assert_eq!(summary(&claimed, &fired(&use_cases, &gone, &claimed)), "failed: HTTP 410");
 }
 
 #[test]

@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::request::DELIVERED_TO_BUS;
-use crate::testing::{LEASE, claim, moment, new_request, sample_id};
+use crate::testing::{LEASE, at, claim, new_request, sample_id};
 
 /// Returns the request after a change that adds a line to its history, and the line.
 fn apply(request: &Request, change: &Change, now: DateTime<Utc>) -> Result<(Request, HistoryEntry), Refusal> {
@@ -10,10 +10,6 @@ fn apply(request: &Request, change: &Change, now: DateTime<Utc>) -> Result<(Requ
         Line::Add(entry) => (applied.request, entry),
         other => panic!("{change:?}: {other:?}"),
     })
-}
-
-fn at(seconds: i64) -> DateTime<Utc> {
-    moment() + TimeDelta::seconds(seconds)
 }
 
 /// Returns a request of this status with two attempts, due at second 60.

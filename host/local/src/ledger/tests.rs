@@ -9,15 +9,11 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use postdate_core::lifecycle::Outcome;
 use postdate_core::request::Status;
-use postdate_core::testing::{join_all, ledger_contract, moment, new_request, sample_id};
+use postdate_core::testing::{at, join_all, ledger_contract, moment, new_request, sample_id};
 use tempfile::TempDir;
 use tokio::task::unconstrained;
 
 use super::*;
-
-fn at(seconds: i64) -> DateTime<Utc> {
-    moment() + TimeDelta::seconds(seconds)
-}
 
 /// Returns an empty ledger and its directory, which is deleted on drop.
 fn empty() -> (SqliteLedger, TempDir) {

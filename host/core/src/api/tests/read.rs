@@ -167,23 +167,3 @@ fn use_cases_are_listed_with_their_errors() {
     }
     "#);
 }
-
-#[test]
-fn use_case_that_is_loading_is_listed_and_answers_with_retry_after() {
-    let client = Client::of_orders();
-    client.api.use_cases.put_loading("orders", "2027-01-01T00:00:00.000Z");
-    client.api.use_cases.put_loading("mail", "2027-01-01T00:00:01.000Z");
-    let list = client.get("/use-cases").body;
-    let update = |since: &str| json!({ "state": "loading", "since": since });
-    assert_eq!(list["useCases"][0]["update"], update("2027-01-01T00:00:01.000Z"), "{list}");
-    assert_eq!(list["useCases"][1]["update"], update("2027-01-01T00:00:00.000Z"), "{list}");
-    let health = client.get("/health").body;
-    assert_eq!(health["brokenUseCases"], json!([]));
-    assert_eq!(health["loadingUseCases"][0], json!({ "useCase": "mail", "version": null, "since": "2027-01-01T00:00:01.000Z" }));
-    assert!(health["loadingUseCases"][1]["version"].is_string(), "{health}");
-
-    let answer = client.call("POST", "/requests/mail", r#"{"delay":"PT1H"}"#);
-    assert_eq!((answer.status, &answer.body["code"], answer.header("retry-after")), (503, &json!("use-case-loading"), "10"));
-    // The previous version still serves.
-    client.accepted(r#"{"delay":"PT1H","item":"book"}"#);
-}
