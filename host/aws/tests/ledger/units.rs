@@ -26,7 +26,7 @@ const INDEXES: [(&str, &[&str]); 3] = [("lists", &["list", "at"]), ("open", &["o
 const PRICES: (f64, f64) = (0.625, 0.125);
 
 /// Returns the size of an item in DynamoDB's JSON, in bytes.
-pub fn item_bytes(item: &Value) -> usize {
+fn item_bytes(item: &Value) -> usize {
     item.as_object().expect("an item").iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
 }
 
@@ -58,7 +58,8 @@ fn projected(item: Option<&Value>, name: &str, keys: &[&str]) -> Option<Value> {
     if !keys.iter().all(|key| item.contains_key(*key)) {
         return None;
     }
-    let is_in = |attribute: &str| keys.contains(&attribute) || ["pk", "sk"].contains(&attribute) || name == "lists" && LISTED.contains(&attribute);
+    let is_in =
+        |attribute: &str| keys.contains(&attribute) || ["pk", "sk"].contains(&attribute) || name == "lists" && LISTED.contains(&attribute);
     Some(Value::Object(item.iter().filter(|(attribute, _)| is_in(attribute)).map(|(name, value)| (name.clone(), value.clone())).collect()))
 }
 
@@ -70,7 +71,11 @@ fn write_units(before: Option<&Value>, after: Option<&Value>, factor: usize) -> 
         let (old, new) = (projected(before, name, keys), projected(after, name, keys));
         match (&old, &new) {
             (Some(old), Some(new)) if keys.iter().all(|key| old[*key] == new[*key]) => {
-                if old == new { 0 } else { units(old).max(units(new)) }
+                if old == new {
+                    0
+                } else {
+                    units(old).max(units(new))
+                }
             }
             _ => old.iter().chain(&new).map(units).sum(),
         }
@@ -100,7 +105,8 @@ async fn step(scene: &Scene, act: impl Future<Output = ()>) -> Units {
     act.await;
     let after = items(scene).await;
     let records = scene.account.proxy.records();
-    let writes: Vec<&str> = records.iter().map(|call| call.action.as_str()).filter(|action| !["GetItem", "Query"].contains(action)).collect();
+    let writes: Vec<&str> =
+        records.iter().map(|call| call.action.as_str()).filter(|action| !["GetItem", "Query"].contains(action)).collect();
     let factor = match writes.as_slice() {
         ["PutItem"] => 1,
         ["TransactWriteItems"] => 2,
@@ -217,7 +223,13 @@ async fn the_documented_cost_of_the_table_follows_from_its_units() {
     let usd = |units: usize, price: f64| f64::from(u32::try_from(units).expect("few units")) * price;
     let price = "[0.625 a million](https://aws.amazon.com/dynamodb/pricing/on-demand/)";
     require(&[
-        format!("| DynamoDB, writes | {} + {} + {} = {written} M units | {price} | {:.2} |", accept.0, claim.0, end.0, usd(written, PRICES.0)),
+        format!(
+            "| DynamoDB, writes | {} + {} + {} = {written} M units | {price} | {:.2} |",
+            accept.0,
+            claim.0,
+            end.0,
+            usd(written, PRICES.0)
+        ),
         format!("| DynamoDB, reads | {read} M units | 0.125 a million | {:.2} |", usd(read, PRICES.1)),
     ]);
 }
