@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use postdate_aws::ledger::{Layout, MAX_BODY_BYTES};
 use postdate_aws::ports::Backlog;
 use postdate_core::lifecycle::{Change, Outcome};
-use postdate_core::ports::{Changed, Changes, Claims, Intake, LedgerError, Requests};
+use postdate_core::ports::{Changed, Claims, Intake, LedgerError, Requests};
 use postdate_core::request::{NewRequest, Status};
 use postdate_core::testing::{adoption_contract, ledger_contract, moment, new_request, sample_id};
 use scene::{TABLE, scene};

@@ -30,7 +30,7 @@ fn the_largest_head_fits_into_an_item() {
     (head, request) = changed(&head, &request, &Change::Finish { claim: 201, outcome });
     // JSON takes more than DynamoDB counts: the same names and texts, with quotes.
     let bytes = serde_json::to_vec(&head).unwrap().len();
-    assert!(bytes < 400 << 10, "{bytes} bytes; an item may have 400 KB");
+    assert!(bytes < 400 * 1024, "{bytes} bytes; an item may have 400 KB");
     assert_eq!(head.request().unwrap(), request);
     assert_eq!(request.failure, Some(long("g")), "the whole failure is stored, although lists show its beginning");
 }
