@@ -318,3 +318,6 @@ impl Line {
 fn is_zero(count: &u32) -> bool {
     *count == 0
 }
+
+#[cfg(test)]
+mod tests;

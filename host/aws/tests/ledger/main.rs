@@ -9,13 +9,11 @@ mod units;
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_aws::ledger::{Layout, MAX_BODY_BYTES};
 use postdate_aws::ports::Backlog;
-use postdate_core::fire::MAX_RESULT_BYTES;
 use postdate_core::lifecycle::{Change, Outcome};
-use postdate_core::ports::{Changed, Changes, Claims, Intake, LedgerError, Requests};
+use postdate_core::ports::{Changed, Changes as _, Claims, Intake, LedgerError, Requests};
 use postdate_core::request::{NewRequest, Request, ScheduleKind, Status};
-use postdate_core::testing::{adoption_contract, claim, ledger_contract, moment, new_request, sample_id};
+use postdate_core::testing::{adoption_contract, ledger_contract, moment, new_request, sample_id};
 use scene::{TABLE, scene};
-use units::item_bytes;
 
 /// Returns the time `seconds` after [`moment`].
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -29,7 +27,7 @@ fn succeeded(claim: u32) -> Change {
 #[tokio::test]
 async fn the_dynamodb_ledger_keeps_the_ledger_contract() {
     // Few partitions, since a list of all use cases reads each one of each use case.
-    let scene = scene().await.with_layout(Layout { lists: 3, open: 3 }, 20_000);
+    let scene = scene().await.with_layout(Layout { lists: 2, open: 2 }, 20_000);
     let ledger = &scene.ledger;
     ledger_contract(ledger).await;
     adoption_contract(ledger).await;
@@ -59,28 +57,6 @@ async fn a_body_larger_than_an_item_is_refused_with_its_size_and_the_limit() {
     let error = scene.ledger.insert(new).await.unwrap_err();
     assert!(matches!(error, LedgerError::TooLarge { size, limit } if size == limit + 1), "{error}");
     assert!(scene.account.aws.items(TABLE).await.is_empty());
-}
-
-#[tokio::test]
-async fn the_largest_head_fits_into_an_item() {
-    let scene = scene().await;
-    let ledger = &scene.ledger;
-    let new = NewRequest { body: "x".repeat(8 << 10), ..new_request(sample_id(1), "orders", moment()) };
-    ledger.insert(new).await.unwrap();
-    let long = |letter: &str| letter.repeat(MAX_RESULT_BYTES);
-    for n in 1..=160 {
-        ledger.change(sample_id(1), claim(), moment()).await.unwrap();
-        let outcome = Outcome::Retry { failure: long("f"), at: moment() };
-        assert!(matches!(ledger.change(sample_id(1), Change::Finish { claim: n, outcome }, moment()).await.unwrap(), Changed::Done(_)));
-    }
-    ledger.change(sample_id(1), claim(), moment()).await.unwrap();
-    let outcome = Outcome::Failed { failure: long("g"), notice: None };
-    ledger.change(sample_id(1), Change::Finish { claim: 161, outcome }, moment()).await.unwrap();
-    let head = scene.account.aws.item(TABLE, &sample_id(1).to_string(), "request").await.unwrap();
-    let bytes = item_bytes(&head);
-    assert!(bytes < 400 * 1024, "{bytes} bytes; an item may have 400 KB");
-    let (request, _) = ledger.find(sample_id(1)).await.unwrap().unwrap();
-    assert_eq!(request.failure, Some(long("g")), "the whole failure is stored, although lists show its beginning");
 }
 
 #[tokio::test]

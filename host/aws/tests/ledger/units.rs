@@ -26,7 +26,7 @@ const INDEXES: [(&str, &[&str]); 3] = [("lists", &["list", "at"]), ("open", &["o
 const PRICES: (f64, f64) = (0.625, 0.125);
 
 /// Returns the size of an item in DynamoDB's JSON, in bytes.
-pub fn item_bytes(item: &Value) -> usize {
+fn item_bytes(item: &Value) -> usize {
     item.as_object().expect("an item").iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
 }
 
