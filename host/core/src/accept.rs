@@ -234,8 +234,9 @@ async fn take_back(
     let id = request.id;
     match ledger.change(id, Change::Abort { reason: cause.to_string() }, now).await {
         Ok(Changed::NotFound) => cause,
-        Ok(Changed::Done(_)) => {
-            if let Err(error) = scheduler.unschedule(request).await {
+        // The ledger knows the kind of schedule that was tried last.
+        Ok(Changed::Done(aborted)) => {
+            if let Err(error) = scheduler.unschedule(&aborted).await {
                 tracing::warn!(correlation_id = %id, %error, "cannot unschedule an aborted request; the clean-up does");
             }
             cause

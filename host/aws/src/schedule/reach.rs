@@ -1,11 +1,11 @@
-//! Which targets and hosts the deployment allows.
+//! Checks targets and hosts against those that the deployment allows.
 
 use postdate_core::arn::{Arn, is_like};
 use postdate_core::use_case::Target;
 
 use super::ScheduleSettings;
 
-/// What the functions of target hosts are called, after the prefix. The roles may invoke functions of this name only.
+/// Start of the names of target hosts' functions, after the prefix. The roles invoke no function of another name.
 const HOST_FUNCTION: &str = "target";
 
 /// Fails with the reason if a use case of this deployment may not have the target.
