@@ -7,7 +7,7 @@ use postdate_tests::process::{Lines, Process};
 use postdate_tests::tools::plugin_tools as tools;
 use rustix::process::Signal;
 
-use crate::harness::{Receiver, Run, UseCases, cli, cli_with, eventually, guest, host, root, scratch};
+use crate::harness::{Delivery, Receiver, Reply, Run, UseCases, cli, cli_with, eventually, guest, host, root, scratch};
 
 fn path(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
@@ -65,7 +65,12 @@ const NOBODY: &str = "http://127.0.0.1:1";
 /// Creates and builds a project whose processor, from `source`, makes HTTP calls. The manifest grants it the returned receiver
 /// and `NOBODY`. `more` is added to the manifest.
 async fn calling_out(lang: &str, extension: &str, source: &str, more: &str) -> (tempfile::TempDir, Receiver) {
-    let (place, receiver) = (tempfile::tempdir().unwrap(), Receiver::accepting().await);
+    let answers = |delivery: &Delivery, _| match delivery.path.as_str() {
+        "/cut" => Reply::ok("ok").header("content-length", "100").broken_off(),
+        "/long" => Reply::ok("longer"),
+        _ => Reply::ok("done"),
+    };
+    let (place, receiver) = (tempfile::tempdir().unwrap(), Receiver::start(answers).await);
     let project = place.path().join("caller");
     cli(&["plugin", "new", "caller", "--lang", lang, "--dir", path(&project)]).await.expect(0);
     std::fs::remove_dir_all(project.join("cases")).unwrap();
@@ -90,13 +95,19 @@ async fn calls(place: &tempfile::TempDir, url: &str, code: i32) -> Run {
 async fn a_processor_in_javascript_reaches_granted_origins_only() {
     let source = "
         import { guarded } from './guarded.js';
+        import { read } from './http.js';
         export const process = { process: guarded(run) };
         async function run(job) {
           const answer = await fetch(JSON.parse(job.body).url, { method: 'POST', body: 'from JavaScript' });
-          return JSON.stringify({ status: answer.status, body: await answer.text() });
+          return JSON.stringify({ status: answer.status, ...await read(answer, 4) });
         }";
     let (place, receiver) = calling_out("js", "js", source, "").await;
-    calls(&place, &receiver.url("/in?x=1"), 0).await.says(&["\"status\": 200", "\"body\": \"done\""]);
+    let answers =
+        |status, body, truncated| [format!("\"status\": {status}"), format!("\"body\": \"{body}\""), format!("\"truncated\": {truncated}")];
+    let says = |run: Run, texts: [String; 3]| run.says(&texts.each_ref().map(String::as_str));
+    says(calls(&place, &receiver.url("/in?x=1"), 0).await, answers(200, "done", false));
+    says(calls(&place, &receiver.url("/long"), 0).await, answers(200, "long", true));
+    says(calls(&place, &receiver.url("/cut"), 0).await, answers(200, "ok", true));
     let delivery = &receiver.deliveries()[0];
     assert_eq!((delivery.path.as_str(), delivery.body.as_str()), ("/in?x=1", "from JavaScript"));
     let other = Receiver::accepting().await;
@@ -104,7 +115,7 @@ async fn a_processor_in_javascript_reaches_granted_origins_only() {
     let failed = "the last HTTP request before that failed:";
     let grant = format!("add \"http://127.0.0.1:{}\" to process.allow-http", other.port);
     calls(&place, &other.url("/"), 1).await.says(&["no answer (trap)", failed, &grant]);
-    assert_eq!((receiver.count(), other.count()), (1, 0));
+    assert_eq!((receiver.count(), other.count()), (3, 0));
     calls(&place, NOBODY, 1).await.says(&[&format!("{failed} cannot connect to {NOBODY}: Connection refused")]);
 }
 

@@ -268,9 +268,10 @@ impl UseCases for AwsUseCases {
         if let Some(bundle) = self.loaded(name, version) {
             return Ok(Arc::new(bundle.use_case().clone()));
         }
-        let manifest = match is_use_case_name(name) && is_version(version) {
-            true => self.shared.loader.manifest(name, version).await,
-            false => Err(VersionError::gone(name, version)),
+        let manifest = if is_use_case_name(name) && is_version(version) {
+            self.shared.loader.manifest(name, version).await
+        } else {
+            Err(VersionError::gone(name, version))
         };
         manifest.map(Arc::new).map_err(|error| error.into_port(name, version))
     }

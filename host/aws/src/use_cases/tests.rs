@@ -306,3 +306,30 @@ async fn a_manifest_of_a_directory_is_that_of_its_version() {
     assert_eq!(use_cases.manifest("flat", &only).await.unwrap().description, "the one");
     assert!(matches!(use_cases.manifest("flat", &version).await, Err(UseCaseError::Unusable(text)) if text.contains(&only)));
 }
+
+#[tokio::test]
+async fn a_version_that_an_older_engine_compiled_is_a_host_fault_whose_manifest_can_be_read() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (root, key) = (scratch.path().join("use-cases"), key());
+    let compiled = |version: &str| root.join("orders").join(version).join("compiled");
+    let here = format!("{}-{}", Arch::HERE.unwrap(), engine_hash());
+    let older = publish(&root, "orders", "older engine", Some(&key)).await;
+    std::fs::rename(compiled(&older).join(&here), compiled(&older).join("x86_64-0123456789abcdef")).unwrap();
+    let unsigned = publish(&root, "orders", "list of machine code without a signature", Some(&key)).await;
+    let list = compiled(&unsigned).join(&here).join("artifacts.json");
+    let mut envelope: serde_json::Value = serde_json::from_slice(&std::fs::read(&list).unwrap()).unwrap();
+    envelope["signatures"] = serde_json::json!([]);
+    std::fs::write(&list, envelope.to_string()).unwrap();
+    std::fs::write(root.join("orders/current"), &older).unwrap();
+
+    let use_cases = trusting(&root, Trust::new(vec![key.public()]));
+    for (version, said) in [(&older, "use-case compile --to STORE"), (&unsigned, "is not signed")] {
+        let Err(UseCaseError::Host(fault)) = use_cases.version("orders", version).await else { panic!("{version} is not a host fault") };
+        assert_eq!(fault.waits_for, format!("machine code of version {version}"));
+        assert!(fault.detail.contains(said), "{}", fault.detail);
+    }
+    assert_eq!(use_cases.manifest("orders", &older).await.unwrap().description, "older engine");
+    let gone = use_cases.manifest("orders", "0123456789abcdef").await;
+    assert!(matches!(gone, Err(UseCaseError::Unusable(_))), "{gone:?}");
+    assert!(matches!(use_cases.manifest("orders", "../older").await, Err(UseCaseError::Unusable(_))));
+}

@@ -56,6 +56,7 @@ const JAVASCRIPT: Files = files! {
     "package.json" = "../../plugins/examples/orders-js/package.json",
     "package-lock.json" = "../../plugins/examples/orders-js/package-lock.json",
     "src/guarded.js" = "../../plugins/examples/orders-js/src/guarded.js",
+    "src/http.js" = "templates/javascript/src/http.js",
     "src/plugin.js" = "../../plugins/examples/orders-js/src/plugin.js",
     "src/validate.js" = "templates/javascript/src/validate.js",
     "src/process.js" = "templates/javascript/src/process.js",
