@@ -45,7 +45,7 @@ struct Shared {
     entries: Mutex<HashMap<String, Entry>>,
     loaded: Mutex<Cache<Arc<TimedBundle>>>,
     /// Manifests of versions that are not loaded.
-    manifests: Mutex<HashMap<(String, String), Arc<UseCase>>>,
+    manifests: Mutex<Cache<Arc<UseCase>>>,
     /// The last complete list, and the time when it was made.
     listed: Mutex<Option<(Instant, Vec<UseCaseInfo>)>>,
     /// Lock that is held while a version loads, so that two requests for one version load it once.
@@ -74,7 +74,7 @@ impl AwsUseCases {
             service,
             entries: Mutex::default(),
             loaded: Mutex::new(Cache::new(MAX_LOADED_BYTES)),
-            manifests: Mutex::default(),
+            manifests: Mutex::new(Cache::new(MAX_LOADED_BYTES)),
             listed: Mutex::default(),
             loading: tokio::sync::Mutex::default(),
             fresh,
@@ -174,21 +174,16 @@ impl AwsUseCases {
     /// Returns the manifest of a version. Reads only the manifest if the version is not loaded.
     async fn read_manifest(&self, name: &str, version: &str) -> Result<Arc<UseCase>, VersionError> {
         if !is_use_case_name(name) || !is_version(version) {
-            return Err(VersionError::Gone(format!("there is no version {version:?} of a use case {name:?}")));
+            return Err(VersionError::gone(name, version));
         }
         if let Some(bundle) = self.loaded(name, version) {
             return Ok(Arc::new(bundle.use_case().clone()));
         }
-        let key = (name.to_owned(), version.to_owned());
-        if let Some(manifest) = lock(&self.shared.manifests).get(&key) {
-            return Ok(Arc::clone(manifest));
+        if let Some(manifest) = lock(&self.shared.manifests).get(name, version) {
+            return Ok(manifest);
         }
         let manifest = Arc::new(self.shared.loader.manifest(name, version).await?);
-        let mut manifests = lock(&self.shared.manifests);
-        if manifests.len() >= MAX_LOADED {
-            manifests.clear();
-        }
-        manifests.insert(key, Arc::clone(&manifest));
+        lock(&self.shared.manifests).insert(name, version, Arc::clone(&manifest), 0);
         Ok(manifest)
     }
 
@@ -262,18 +257,6 @@ impl UseCases for AwsUseCases {
             self.count_failure(name, &error);
             error.into_port(name, version)
         })
-    }
-
-    async fn manifest(&self, name: &str, version: &str) -> Result<Arc<UseCase>, UseCaseError> {
-        if let Some(bundle) = self.loaded(name, version) {
-            return Ok(Arc::new(bundle.use_case().clone()));
-        }
-        let manifest = if is_use_case_name(name) && is_version(version) {
-            self.shared.loader.manifest(name, version).await
-        } else {
-            Err(VersionError::gone(name, version))
-        };
-        manifest.map(Arc::new).map_err(|error| error.into_port(name, version))
     }
 
     async fn manifest(&self, name: &str, version: &str) -> Result<Arc<UseCase>, UseCaseError> {

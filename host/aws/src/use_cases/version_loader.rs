@@ -116,15 +116,6 @@ impl VersionLoader {
         Ok(Box::pin(described).await?)
     }
 
-    /// Returns the manifest of a version. Needs no machine code for this host.
-    pub async fn manifest(&self, name: &str, version: &str) -> Result<UseCase, VersionError> {
-        if let Some(dir) = self.flat(name) {
-            let bundle = read_precompiled_dir(&dir, &self.trust)?;
-            return if bundle.version() == version { Ok(bundle.use_case().clone()) } else { Err(VersionError::gone(name, version)) };
-        }
-        Ok(Box::pin(self.versions.use_case(name, version, &self.trust)).await?)
-    }
-
     /// Loads a version. Fetches it first if the store's version is not unpacked, or if the unpacked copy does not load.
     pub async fn load(&self, name: &str, version: &str) -> Result<LoadedBundle, VersionError> {
         if let Some(dir) = self.flat(name) {
