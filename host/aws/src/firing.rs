@@ -140,6 +140,7 @@ pub fn reason(error: &FireError) -> &'static str {
         FireError::Ledger(LedgerError::Unavailable(_)) => "ledger-unavailable",
         FireError::Ledger(_) => "ledger-failed",
         FireError::Schedule(ScheduleError::Unavailable { .. }) => "scheduler-unavailable",
+        FireError::Schedule(ScheduleError::NoRoom { .. }) => "no-room-for-schedules",
         FireError::Schedule(ScheduleError::TooLarge(_)) => "body-too-large",
         FireError::Schedule(ScheduleError::Failed(_)) => "scheduler-failed",
         FireError::Host(_) => "host-fault",
