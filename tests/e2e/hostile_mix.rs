@@ -89,7 +89,7 @@ async fn a_good_use_case_is_served_beside_hostile_ones() {
     let (calm, beside) = (run.lateness(&run.acknowledged[..quiet], &deliveries), run.lateness(&run.acknowledged[quiet..], &deliveries));
     println!(
         "hostile mix: {seconds} s, {kills} kills, {attacks:?}\n\
-         good: {} acknowledged, {} answers 503 repeated; none lost, early or failed\n\
+         good: {} acknowledged; answers 503, each repeated: {:?}; none lost, early or failed\n\
          lateness: quiet {calm}; beside the hostile mix {beside}\n\
          memory of the server: {} MiB at most, of {MEMORY_MIB} + {OWN_MIB}",
         run.acknowledged.len(),

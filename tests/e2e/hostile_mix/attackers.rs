@@ -1,8 +1,8 @@
 //! The attackers. Each repeats one attack until the end, and reconnects after a kill.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -24,18 +24,18 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of an upload that is not an archive.
 const NOISE_BYTES: usize = 8 << 20;
 
-/// Numbers of attacks that took place.
+/// Numbers of attacks that took place, by kind and answer.
 #[derive(Debug, Default)]
-pub struct Attacks {
-    slow_clients: AtomicU64,
-    validations: AtomicU64,
-    requests: AtomicU64,
-    uploads: AtomicU64,
-}
+pub struct Attacks(Mutex<BTreeMap<String, u64>>);
 
 impl Attacks {
+    fn add(&self, kind: &str, answer: &str) {
+        *self.0.lock().expect("the counters").entry(format!("{kind}{answer}")).or_default() += 1;
+    }
+
     pub fn all_happened(&self) -> bool {
-        [&self.slow_clients, &self.validations, &self.requests, &self.uploads].iter().all(|count| count.load(Ordering::SeqCst) > 0)
+        let counts = self.0.lock().expect("the counters");
+        ["slow client", "validation", "request", "upload"].iter().all(|kind| counts.keys().any(|key| key.starts_with(kind)))
     }
 }
 
@@ -55,12 +55,12 @@ impl Attackers {
         }
         for number in 0..VALIDATIONS {
             let body = json!({ "delay": "PT1H", "validate": script(number) });
-            tasks.spawn(poster(server.subscribe(), Arc::clone(&attacks), "hostile", body, |attacks| &attacks.validations));
+            tasks.spawn(poster(server.subscribe(), Arc::clone(&attacks), "validation", "hostile", body));
         }
         for number in 0..REQUESTS {
             let use_case = ["hostile", "slow", "endless"][number % 3];
             let body = json!({ "delay": "PT0S", "process": script(number / 3) });
-            tasks.spawn(poster(server.subscribe(), Arc::clone(&attacks), use_case, body, |attacks| &attacks.requests));
+            tasks.spawn(poster(server.subscribe(), Arc::clone(&attacks), "request", use_case, body));
         }
         for number in 0..UPLOADS {
             tasks.spawn(uploader(server.subscribe(), Arc::clone(&attacks), bomb(number)));
@@ -106,7 +106,7 @@ async fn slow_client(server: watch::Receiver<Client>, attacks: Arc<Attacks>, hea
         if let Ok(mut stream) = TcpStream::connect(address).await
             && stream.write_all(head.as_bytes()).await.is_ok()
         {
-            attacks.slow_clients.fetch_add(1, Ordering::SeqCst);
+            attacks.add("slow client", "");
             let mut answer = [0; 1_024];
             loop {
                 match tokio::time::timeout(Duration::from_secs(1), stream.read(&mut answer)).await {
@@ -121,12 +121,13 @@ async fn slow_client(server: watch::Receiver<Client>, attacks: Arc<Attacks>, hea
 }
 
 /// Posts the body again and again, whatever the answer is.
-async fn poster(server: watch::Receiver<Client>, attacks: Arc<Attacks>, use_case: &str, body: Value, count: fn(&Attacks) -> &AtomicU64) {
+async fn poster(server: watch::Receiver<Client>, attacks: Arc<Attacks>, kind: &str, use_case: &str, body: Value) {
     loop {
         let api = server.borrow().clone();
         let call = api.call(Method::POST, &format!("/requests/{use_case}")).json(&body);
-        if api.try_send(call).await.is_ok() {
-            count(&attacks).fetch_add(1, Ordering::SeqCst);
+        if let Ok(answer) = api.try_send(call).await {
+            let code = answer.body["code"].as_str().unwrap_or_default();
+            attacks.add(kind, &format!(" {} {code}", answer.status));
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -156,7 +157,7 @@ async fn uploader(server: watch::Receiver<Client>, attacks: Arc<Attacks>, archiv
         let call = api.call(Method::PUT, "/use-cases/bomb").header("content-type", "application/x-tar").body(archive.clone());
         if let Ok(answer) = api.try_send(call).await {
             assert!(answer.status >= 400, "a bomb was taken: {}", answer.body);
-            attacks.uploads.fetch_add(1, Ordering::SeqCst);
+            attacks.add("upload", &format!(" {}", answer.status));
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -1,8 +1,7 @@
 //! The good use case: posts 50 requests a second, and records what was acknowledged and when the server was down.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,7 +23,8 @@ const REPEAT: Duration = Duration::from_millis(200);
 #[derive(Default)]
 struct Record {
     acknowledged: Mutex<Vec<Acknowledged>>,
-    refused: AtomicU64,
+    /// Numbers of answers with status 503, by code.
+    refused: Mutex<BTreeMap<String, u64>>,
     /// Spans of time in which the server was killed and not yet ready again.
     outages: Mutex<Vec<(DateTime<Utc>, DateTime<Utc>)>>,
 }
@@ -84,7 +84,7 @@ impl Good {
         let take = |list: &Mutex<Vec<Acknowledged>>| std::mem::take(&mut *list.lock().expect("the record"));
         Run {
             acknowledged: take(&self.record.acknowledged),
-            refused: self.record.refused.load(Ordering::SeqCst),
+            refused: std::mem::take(&mut *self.record.refused.lock().expect("the record")),
             outages: std::mem::take(&mut *self.record.outages.lock().expect("the record")),
         }
     }
@@ -100,7 +100,10 @@ async fn post(mut server: watch::Receiver<Option<Client>>, record: Arc<Record>, 
         if let Some(api) = api {
             let call = api.call(Method::POST, "/requests/good").header("idempotency-key", &name).json(&body);
             match api.try_send(call).await {
-                Ok(answer) if answer.status == 503 => drop(record.refused.fetch_add(1, Ordering::SeqCst)),
+                Ok(answer) if answer.status == 503 => {
+                    let code = text(&answer.body, "code").to_owned();
+                    *record.refused.lock().expect("the record").entry(code).or_default() += 1;
+                }
                 Ok(answer) => {
                     let answer = answer.expect(202);
                     let (id, trigger_at) = (text(&answer, "correlationId").to_owned(), time(&answer["triggerAt"]));
@@ -118,8 +121,8 @@ async fn post(mut server: watch::Receiver<Option<Client>>, record: Arc<Record>, 
 /// The record of the good use case.
 pub struct Run {
     pub acknowledged: Vec<Acknowledged>,
-    /// Number of answers with status 503. Each was repeated.
-    pub refused: u64,
+    /// Numbers of answers with status 503, by code. Each was repeated.
+    pub refused: BTreeMap<String, u64>,
     outages: Vec<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
