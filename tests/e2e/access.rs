@@ -135,6 +135,7 @@ async fn each_path_needs_its_scope() {
 async fn health_tells_details_to_an_operator_only() {
     let keys = Keys::new();
     let (reader, operator) = (keys.add(&["reader", "--may", "read"]).await, keys.add(&["op", "--may", "read,operate"]).await);
+    let author = keys.add(&["author", "--may", "read,deploy"]).await;
     let server = Server::builder()
         .use_case("puppet", &format!("{PUPPET}password = \"hunter2\"\n"))
         .arguments(&["--keys-file", keys.path()])
@@ -147,6 +148,8 @@ async fn health_tells_details_to_an_operator_only() {
     }
     let list = server.api.with_key(Some(&reader)).get("/use-cases").await.expect(200);
     assert!(list["useCases"][0]["error"].is_string() && !list.to_string().contains("hunter2"), "{list}");
+    let list = server.api.with_key(Some(&author)).get("/use-cases").await.expect(200);
+    assert!(list["useCases"][0]["error"].as_str().unwrap().contains("password"), "{list}");
     let health = server.api.with_key(Some(&operator)).get("/health").await.expect(200);
     assert_eq!(health["brokenUseCases"][0]["useCase"], "puppet", "{health}");
 }

@@ -7,11 +7,6 @@ use crate::harness::{PUPPET, Server, child_of, cli, eventually, slow, text};
 /// Number of functions in the slow component: minutes of compile time on two processors.
 const ENDLESS: usize = 400;
 
-async fn info(server: &Server, name: &str) -> Option<Value> {
-    let list = server.api.get("/use-cases").await.expect(200);
-    list["useCases"].as_array().unwrap().iter().find(|info| info["name"] == name).cloned()
-}
-
 /// Replaces a bundle with one that compiles for minutes, and waits until the compile begins. Returns the component's bytes.
 async fn upload_slow(server: &Server, name: &str) -> usize {
     let wasm = slow("puppet", ENDLESS);
@@ -34,14 +29,14 @@ async fn gone(parent: u32, length: usize) {
 #[tokio::test]
 async fn the_former_version_serves_while_the_next_one_is_compiled() {
     let server = Server::builder().use_case("puppet", PUPPET).test_clock().start().await;
-    let before = text(&info(&server, "puppet").await.unwrap(), "version").to_owned();
+    let before = text(&server.api.use_case("puppet").await.unwrap(), "version").to_owned();
     let length = upload_slow(&server, "puppet").await;
 
     for _ in 0..20 {
         let done = server.api.run("puppet", json!({ "process": { "do": "succeed", "result": "ok" } })).await;
         assert_eq!((text(&done, "result"), text(&done, "version")), ("ok", &*before), "{done}");
     }
-    let listed = info(&server, "puppet").await.unwrap();
+    let listed = server.api.use_case("puppet").await.unwrap();
     assert_eq!((&listed["update"]["state"], text(&listed, "version")), (&json!("loading"), &*before), "{listed}");
     assert!(text(&listed["update"], "since").ends_with('Z') && listed["error"].is_null(), "{listed}");
     assert_eq!(server.api.get("/health").await.expect(200)["brokenUseCases"], json!([]));
@@ -53,7 +48,7 @@ async fn the_former_version_serves_while_the_next_one_is_compiled() {
     server.use_cases().write("puppet", &format!("{PUPPET}config = {{ word = 'newer' }}\n"));
     gone(server.pid(), length).await;
     eventually("the newer version to serve", async || {
-        info(&server, "puppet").await.filter(|info| text(info, "version") != before && info["update"].is_null())
+        server.api.use_case("puppet").await.filter(|info| text(info, "version") != before && info["update"].is_null())
     })
     .await;
 }
@@ -72,24 +67,24 @@ async fn a_new_use_case_answers_503_with_retry_after_while_it_compiles_and_other
         (&json!("fresh"), &Value::Null),
         "{health}"
     );
-    let listed = info(&server, "fresh").await.unwrap();
+    let listed = server.api.use_case("fresh").await.unwrap();
     assert_eq!((&listed["version"], &listed["update"]["state"]), (&Value::Null, &json!("loading")), "{listed}");
     // The plugins of this use case are in the cache, so it does not queue behind the running compile.
     server.use_cases().write("other", &format!("{PUPPET}config = {{ word = 'other' }}\n"));
-    eventually("the other use case", async || info(&server, "other").await.filter(|info| !info["version"].is_null())).await;
+    eventually("the other use case", async || server.api.use_case("other").await.filter(|info| !info["version"].is_null())).await;
     assert_eq!(text(&server.api.run("other", json!({})).await, "status"), "succeeded");
 
     server.use_cases().remove("fresh");
-    eventually("the use case to go", async || info(&server, "fresh").await.is_none().then_some(())).await;
+    eventually("the use case to go", async || server.api.use_case("fresh").await.is_none().then_some(())).await;
     server.api.post("/requests/fresh", &json!({ "delay": "PT1S" })).await.expect_fault(404, "unknown-use-case");
 }
 
 #[tokio::test]
 async fn a_compile_beyond_its_time_limit_is_reported_and_the_former_version_serves() {
     let server = Server::builder().use_case("puppet", PUPPET).arguments(&["--compile-time", "2s"]).test_clock().start().await;
-    let before = text(&info(&server, "puppet").await.unwrap(), "version").to_owned();
+    let before = text(&server.api.use_case("puppet").await.unwrap(), "version").to_owned();
     let length = upload_slow(&server, "puppet").await;
-    let listed = eventually("the error", async || info(&server, "puppet").await.filter(|info| !info["error"].is_null())).await;
+    let listed = eventually("the error", async || server.api.use_case("puppet").await.filter(|info| !info["error"].is_null())).await;
     let error = text(&listed, "error");
     assert!(
         error.contains("slow.wasm") && error.contains("more than 2s of processor time") && error.contains("POSTDATE_COMPILE_TIME"),
@@ -124,13 +119,13 @@ async fn a_compiler_process_ends_with_its_server_after_a_stop_and_after_a_kill()
 async fn a_pinned_version_without_machine_code_is_compiled_once_and_no_api_call_waits_for_it() {
     let free = format!("{PUPPET}[schedule]\nmoves = 'free'\n");
     let mut server = Server::builder().use_case("puppet", &free).test_clock().start().await;
-    let before = text(&info(&server, "puppet").await.unwrap(), "version").to_owned();
+    let before = text(&server.api.use_case("puppet").await.unwrap(), "version").to_owned();
     let mut ids = Vec::new();
     for _ in 0..5 {
         ids.push(server.api.submit("puppet", json!({ "delay": "PT1H", "process": { "do": "succeed", "result": "ok" } })).await);
     }
     server.use_cases().write("puppet", "[process]\nplugin = 'minimal-process.wasm'\n");
-    eventually("the next version", async || info(&server, "puppet").await.filter(|info| text(info, "version") != before)).await;
+    eventually("the next version", async || server.api.use_case("puppet").await.filter(|info| text(info, "version") != before)).await;
     server.stop().await;
     std::fs::remove_dir_all(server.data().join("compiled")).unwrap();
     server.set_arguments(&["--test-clock"]);
@@ -155,9 +150,10 @@ async fn a_pinned_version_without_machine_code_is_compiled_once_and_no_api_call_
 #[tokio::test]
 async fn a_cache_that_was_filled_before_the_start_leaves_nothing_to_compile() {
     let mut server = Server::puppet().await;
-    let before = text(&info(&server, "puppet").await.unwrap(), "version").to_owned();
+    let before = text(&server.api.use_case("puppet").await.unwrap(), "version").to_owned();
     server.use_cases().write("puppet", "[process]\nplugin = 'minimal-process.wasm'\n");
-    let after = eventually("the next version", async || info(&server, "puppet").await.filter(|info| text(info, "version") != before)).await;
+    let after =
+        eventually("the next version", async || server.api.use_case("puppet").await.filter(|info| text(info, "version") != before)).await;
     let (data, use_cases) = (server.data().display().to_string(), server.use_cases().path().display().to_string());
     std::fs::remove_dir_all(server.data().join("compiled")).unwrap();
     // The server runs meanwhile.

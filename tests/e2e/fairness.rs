@@ -42,8 +42,7 @@ async fn sleeping_validators_of_two_use_cases_leave_slots_for_a_third() {
 #[tokio::test]
 async fn sleeping_processors_of_one_use_case_make_no_other_late() {
     let receiver = Receiver::accepting().await;
-    let hook = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}\n", receiver.url("/"));
-    let server = Server::builder().use_case("sleepy", SLEEPY).use_case("hook", &hook).use_case("honest", HONEST).start().await;
+    let server = Server::builder().use_case("sleepy", SLEEPY).use_case("hook", &receiver.hook()).use_case("honest", HONEST).start().await;
     for _ in 0..80 {
         server.api.submit("sleepy", json!({ "delay": "PT0S", "process": { "do": "sleep", "ms": 100_000 } })).await;
     }
@@ -78,9 +77,8 @@ async fn a_backlog_for_one_slow_target_makes_no_other_target_late() {
 async fn a_manifest_that_asks_for_more_than_the_hosts_memory_is_refused_at_load() {
     let large = "[process]\nplugin = 'puppet.wasm'\nmemory = '512MiB'\n";
     let server = Server::builder().use_case("large", large).use_case("honest", HONEST).arguments(&["--memory", "256MiB"]).start().await;
-    let list = server.api.get("/use-cases").await.expect(200);
-    let info = list["useCases"].as_array().and_then(|all| all.iter().find(|info| info["name"] == "large")).expect("the use case");
-    assert!(text(info, "error").contains("asks for 512 MiB of memory, and this host gives 256 MiB"), "{info}");
+    let info = server.api.use_case("large").await.expect("the use case");
+    assert!(text(&info, "error").contains("asks for 512 MiB of memory, and this host gives 256 MiB"), "{info}");
     server.api.submit("honest", json!({ "delay": "PT1H" })).await;
 }
 
@@ -94,7 +92,6 @@ async fn a_config_file_that_many_keys_name_is_refused_by_check_and_at_load() {
     let checked = crate::harness::cli(&["plugin", "check", &dir.display().to_string()]).await;
     assert!(checked.stderr.contains("process.config-files: the config has") && checked.stderr.contains("4194304 bytes"), "{checked:?}");
     let server = server.start().await;
-    let list = server.api.get("/use-cases").await.expect(200);
-    let info = list["useCases"].as_array().and_then(|all| all.iter().find(|info| info["name"] == "bomb")).expect("the use case");
-    assert!(text(info, "error").contains("process.config-files: the config has"), "{info}");
+    let info = server.api.use_case("bomb").await.expect("the use case");
+    assert!(text(&info, "error").contains("process.config-files: the config has"), "{info}");
 }

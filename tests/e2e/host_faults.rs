@@ -47,8 +47,7 @@ fn free_descriptor(pid: u32) -> u64 {
 #[tokio::test]
 async fn a_due_request_waits_while_the_process_has_no_file_descriptor() {
     let receiver = Receiver::accepting().await;
-    let manifest =
-        format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}\n[retry]\nmax-attempts = 1\n", receiver.url("/"));
+    let manifest = format!("{}[retry]\nmax-attempts = 1\n", receiver.hook());
     let server = Server::builder().use_case("hook", &manifest).start().await;
     let id = server.api.submit("hook", json!({ "delay": "PT2S" })).await;
     // This call opens the client's connection and a reader of the ledger, before the limit is lowered.

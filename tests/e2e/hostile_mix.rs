@@ -7,14 +7,17 @@
 //! `POSTDATE_HOSTILE_SECONDS` sets the duration (default 15 s); a fifth of it, at least 3 s, is the quiet run before.
 
 mod attackers;
-mod good;
+mod lateness;
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::harness::{PUPPET, Receiver, Reply, Server};
+use crate::torture::load::Load;
 use crate::torture::{drain, variable, verdict};
 use attackers::{Attackers, EndlessReceiver};
-use good::Good;
+use lateness::Lateness;
 
 const KEY: &str = "the-key-of-every-call-of-the-hostile-mix";
 /// Value of `--memory`, in MiB.
@@ -23,6 +26,8 @@ const MEMORY_MIB: u64 = 512;
 const OWN_MIB: u64 = 200;
 /// Time between two kills. The first kill comes after half of it.
 const BETWEEN_KILLS: Duration = Duration::from_secs(30);
+/// Time between two posts of the good use case.
+const BETWEEN_POSTS: Duration = Duration::from_millis(20);
 /// Time between two samples of the server's memory.
 const SAMPLE: Duration = Duration::from_millis(200);
 
@@ -60,7 +65,8 @@ async fn a_good_use_case_is_served_beside_hostile_ones() {
         .start()
         .await;
 
-    let good = Good::start(&server.api);
+    let body = |number| json!({ "name": format!("good-{number}"), "delay": format!("PT1.{:03}S", number % 1_000) });
+    let mut good = Load::start(&server.api, "good", BETWEEN_POSTS, body);
     tokio::time::sleep(Duration::from_secs((seconds / 5).max(3))).await;
     let quiet = good.acknowledged();
 
@@ -86,7 +92,8 @@ async fn a_good_use_case_is_served_beside_hostile_ones() {
 
     let deliveries = receiver.deliveries();
     verdict::check(&server.api, &run.acknowledged, &deliveries).await;
-    let (calm, beside) = (run.lateness(&run.acknowledged[..quiet], &deliveries), run.lateness(&run.acknowledged[quiet..], &deliveries));
+    let (before, after) = run.acknowledged.split_at(quiet);
+    let (calm, beside) = (Lateness::of(&run, before, &deliveries), Lateness::of(&run, after, &deliveries));
     println!(
         "hostile mix: {seconds} s, {kills} kills, {attacks:?}\n\
          good: {} acknowledged; answers 503, each repeated: {:?}; none lost, early or failed\n\

@@ -43,7 +43,7 @@ fn the_core_reads_no_clock_and_draws_no_random_number() {
 }
 
 #[test]
-fn one_function_builds_the_engines_configuration() {
+fn a_single_function_builds_the_engines_configuration() {
     let makers: Vec<PathBuf> = texts(&root().join("host"), &["rs"])
         .into_iter()
         .filter(|(_, text)| text.contains("wasmtime") && text.contains("= Config::new()"))

@@ -45,8 +45,7 @@ async fn a_request_is_acknowledged_processed_at_its_time_and_recorded() {
 #[tokio::test]
 async fn a_request_is_running_while_its_target_works_and_never_starts_early() {
     let receiver = Receiver::start(|_, _| Reply::ok("").after(Duration::from_secs(3))).await;
-    let hook = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}", receiver.url("/"));
-    let server = Server::builder().use_case("hook", &hook).start().await;
+    let server = Server::builder().use_case("hook", &receiver.hook()).start().await;
     let mut promised = Vec::new();
     for n in 0..20 {
         let body = json!({ "delay": format!("PT0.{:03}S", 100 + 37 * n) });

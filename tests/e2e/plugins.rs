@@ -67,15 +67,23 @@ async fn a_validators_panic_message_is_in_the_log_and_not_in_the_answer() {
 #[tokio::test]
 async fn an_unusable_answer_of_a_validator_is_a_500() {
     let server = Server::puppet().await;
+    // Values that a client may not send either.
     for script in [
         json!({ "do": "body", "value": "not json" }),
+        json!({ "do": "body", "value": "[]" }),
+        json!({ "do": "body", "value": "{\"x\":\"\\ud800\"}" }),
+        json!({ "do": "body", "value": "{\"x\":1e999}" }),
+        json!({ "do": "output", "bytes": 300_000 }),
+        json!({ "do": "target", "value": "elsewhere" }),
         json!({ "do": "trigger-at", "value": "2020-01-01T00:00:00Z" }),
         json!({ "do": "trigger-at", "value": "2027-02-01T00:00:00" }),
         json!({ "do": "trigger-at", "value": "2037-02-01T00:00:00Z" }),
     ] {
         let answer = server.api.post("/requests/puppet", &json!({ "delay": "PT1S", "validate": script })).await;
-        answer.expect_fault(500, "validator-answer-unusable");
+        let fault = answer.expect_fault(500, "validator-answer-unusable");
+        assert!(text(&fault, "detail").contains("the validate plugin of use case puppet (version "), "{fault}");
     }
+    assert_eq!(server.api.get("/requests").await.expect(200)["requests"], json!([]));
 }
 
 #[tokio::test]
@@ -98,8 +106,7 @@ async fn a_validator_may_change_body_time_and_target() {
 #[tokio::test]
 async fn a_validator_sees_the_request_and_only_the_listed_headers() {
     let receiver = Receiver::accepting().await;
-    let hook = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}", receiver.url("/"));
-    let server = Server::builder().use_case("puppet", &format!("{STRICT}{hook}")).test_clock().start().await;
+    let server = Server::builder().use_case("puppet", &format!("{STRICT}{}", receiver.hook())).test_clock().start().await;
     let body = json!({ "delay": "PT1S", "target": "hook", "validate": { "do": "request" } });
     let call = server.api.call(Method::POST, "/requests/puppet").json(&body);
     let call = call.header("X-Signature", "s1").header("x-secret-thing", "hidden").header("authorization", format!("Bearer {SECRET}"));

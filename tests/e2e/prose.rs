@@ -13,7 +13,7 @@ const SOURCES: [&str; 5] = ["host", "plugins", "tests", "fuzz", "xtask"];
 const OPENINGS: [&str; 6] = ["What", "Who", "Where", "Whether", "That which", "So"];
 
 /// Forbidden first words of a test's name: a name with one does not stand alone.
-const BEGINNINGS: [&str; 9] = ["so", "what", "who", "that", "it", "this", "these", "they", "neither"];
+const BEGINNINGS: [&str; 11] = ["so", "what", "who", "that", "it", "this", "these", "they", "neither", "those", "one"];
 
 /// Returns `FILE:LINE: TEXT` for each line that breaks a rule.
 fn broken(path: &Path, text: &str) -> Vec<String> {
@@ -69,5 +69,6 @@ fn a_broken_rule_is_reported_with_its_line() {
     check("/// Whatever is given.\n/// \n/// That which is, and that is not.", &[3]);
     check("// What a plain comment says is no documentation.", &[]);
     check("#[test]\nfn so_is_one() {}\n#[test]\nfn somebody_calls() {}\nfn what_it_is() {}", &[2]);
+    check("#[test]\nfn one_is_left() {}\n#[test]\nfn those_run() {}\n#[test]\nfn ones_run() {}", &[2, 4]);
     check("#[tokio::test]\nasync fn it_keeps() {}\n#[tokio::test(flavor = \"multi_thread\")]\nasync fn who_wins() {}", &[2, 4]);
 }

@@ -15,8 +15,7 @@ const RACES: usize = 1_000;
 const LANES: usize = 25;
 
 async fn hook(receiver: &Receiver) -> Server {
-    let hook = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}\n", receiver.url("/"));
-    Server::builder().use_case("hook", &hook).variable("POSTDATE_LOG", "warn,postdate=info").start().await
+    Server::builder().use_case("hook", &receiver.hook()).variable("POSTDATE_LOG", "warn,postdate=info").start().await
 }
 
 /// Runs `race` `RACES` times, `LANES` at a time, and returns the outcomes.

@@ -13,15 +13,10 @@ fn asks() -> Value {
     json!({ "delay": "PT1S", "process": { "do": "config", "key": "word" } })
 }
 
-async fn info(server: &Server, name: &str) -> Option<Value> {
-    let list = server.api.get("/use-cases").await.expect(200);
-    list["useCases"].as_array().unwrap().iter().find(|info| info["name"] == name).cloned()
-}
-
 /// Waits until a version other than `not` serves, and returns that version.
 async fn version(server: &Server, name: &str, not: &str) -> String {
     eventually("another version to serve", async || {
-        let info = info(server, name).await?;
+        let info = server.api.use_case(name).await?;
         info["version"].as_str().filter(|version| *version != not).map(str::to_owned)
     })
     .await
@@ -30,7 +25,7 @@ async fn version(server: &Server, name: &str, not: &str) -> String {
 /// Waits until the use case has an error that contains `hint`, and returns its entry of `GET /use-cases`.
 async fn broken(server: &Server, name: &str, hint: &str) -> Value {
     eventually(&format!("{name} to be reported with {hint:?}"), async || {
-        info(server, name).await.filter(|info| info["error"].as_str().is_some_and(|error| error.contains(hint)))
+        server.api.use_case(name).await.filter(|info| info["error"].as_str().is_some_and(|error| error.contains(hint)))
     })
     .await
 }
@@ -127,7 +122,7 @@ async fn a_bundle_copied_in_pieces_never_serves_incomplete() {
     }
     version(&server, "puppet", &before).await;
     assert_eq!(text(&server.api.run("puppet", asks()).await, "result"), "new");
-    assert_eq!(info(&server, "puppet").await.unwrap()["error"], json!(null));
+    assert_eq!(server.api.use_case("puppet").await.unwrap()["error"], json!(null));
 }
 
 #[tokio::test]
@@ -135,7 +130,7 @@ async fn a_removed_use_case_accepts_no_requests_and_its_pending_ones_still_run()
     let server = Server::builder().use_case("puppet", &says("old")).test_clock().start().await;
     let id = server.api.submit("puppet", asks()).await;
     server.use_cases().remove("puppet");
-    eventually("the use case to go", async || info(&server, "puppet").await.is_none().then_some(())).await;
+    eventually("the use case to go", async || server.api.use_case("puppet").await.is_none().then_some(())).await;
     server.api.post("/requests/puppet", &asks()).await.expect_fault(404, "unknown-use-case");
     server.api.patch(&format!("/requests/{id}"), &json!({ "delay": "PT2S" })).await.expect(200);
     server.api.advance("PT2S").await;

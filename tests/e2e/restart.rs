@@ -7,15 +7,10 @@ use serde_json::json;
 
 use crate::harness::{Receiver, Reply, Server, events, eventually, sleep_until, text, time};
 
-/// A use case that delivers to the receiver.
-fn hook(receiver: &Receiver) -> String {
-    format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}\n", receiver.url("/"))
-}
-
 #[tokio::test]
 async fn requests_that_fell_due_while_the_server_was_down_run_at_once_oldest_first() {
     let receiver = Receiver::accepting().await;
-    let mut server = Server::builder().use_case("hook", &hook(&receiver)).arguments(&["--concurrency", "1"]).start().await;
+    let mut server = Server::builder().use_case("hook", &receiver.hook()).arguments(&["--concurrency", "1"]).start().await;
     let mut last = DateTime::<Utc>::MIN_UTC;
     for n in 0..20 {
         // Due 4 s from now and later, 20 ms apart, in scrambled order. All must be accepted before the first is due.
@@ -43,7 +38,7 @@ async fn a_request_that_runs_during_a_kill_is_interrupted_and_runs_again() {
     let receiver =
         Receiver::start(|_, before| if before == 0 { Reply::ok("never heard").after(Duration::from_mins(1)) } else { Reply::ok("done") })
             .await;
-    let mut server = Server::builder().use_case("hook", &hook(&receiver)).start().await;
+    let mut server = Server::builder().use_case("hook", &receiver.hook()).start().await;
     let id = server.api.submit("hook", json!({ "delay": "PT0S" })).await;
     let later = server.api.submit("hook", json!({ "delay": "PT1H" })).await;
     eventually("the delivery", async || (receiver.count() == 1).then_some(())).await;
@@ -63,7 +58,7 @@ async fn a_request_that_runs_during_a_kill_is_interrupted_and_runs_again() {
 #[tokio::test]
 async fn a_request_fails_after_five_interruptions_and_names_the_reason() {
     let receiver = Receiver::start(|_, _| Reply::ok("never heard").after(Duration::from_mins(1))).await;
-    let mut server = Server::builder().use_case("hook", &hook(&receiver)).start().await;
+    let mut server = Server::builder().use_case("hook", &receiver.hook()).start().await;
     let id = server.api.submit("hook", json!({ "delay": "PT0S" })).await;
     for run in 1..=5 {
         eventually("the delivery", async || (receiver.count() == run).then_some(())).await;
@@ -77,7 +72,7 @@ async fn a_request_fails_after_five_interruptions_and_names_the_reason() {
 #[tokio::test]
 async fn every_state_survives_a_kill() {
     let receiver = Receiver::start(|delivery, _| Reply::status(if delivery.json()["fail"] == true { 404 } else { 200 })).await;
-    let mut server = Server::builder().use_case("hook", &hook(&receiver)).start().await;
+    let mut server = Server::builder().use_case("hook", &receiver.hook()).start().await;
     let done = server.api.submit("hook", json!({ "delay": "PT0S" })).await;
     let failed = server.api.submit("hook", json!({ "delay": "PT0S", "fail": true })).await;
     let cancelled = server.api.submit("hook", json!({ "delay": "PT1H" })).await;

@@ -80,7 +80,7 @@ async fn retry_after_of_an_http_target_is_honoured_as_seconds_and_as_a_date() {
         _ => Reply::ok("done"),
     })
     .await;
-    let hook = format!("{POLICY}[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}", receiver.url("/"));
+    let hook = format!("{POLICY}{}", receiver.hook());
     let server = Server::builder().use_case("hook", &hook).test_clock().start().await;
     let id = server.api.submit("hook", json!({ "delay": "PT1S" })).await;
     server.api.advance("PT2H").await;
@@ -104,7 +104,7 @@ async fn retry_after_of_years_waits_a_day_beyond_the_back_off() {
         _ => Reply::ok("done"),
     })
     .await;
-    let hook = format!("{POLICY}[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}", receiver.url("/"));
+    let hook = format!("{POLICY}{}", receiver.hook());
     let server = Server::builder().use_case("hook", &hook).test_clock().start().await;
     let id = server.api.submit("hook", json!({ "delay": "PT1S" })).await;
     server.api.advance("P4D").await;

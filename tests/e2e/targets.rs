@@ -145,7 +145,8 @@ fn write_secrets(path: &Path, text: &str) {
 #[tokio::test]
 async fn an_http_target_gets_headers_with_secrets_and_waits_for_a_missing_one() {
     let receiver = Receiver::accepting().await;
-    let keys = "headers = { authorization = 'Bearer ${secret:TOKEN}' }, sign = ['NEW', 'OLD']";
+    let keys =
+        "headers = { authorization = 'Bearer ${secret:TOKEN}', content-type = 'application/cloudevents+json' }, sign = ['NEW', 'OLD']";
     let manifest = format!("[targets]\nhook = {{ kind = 'http', url = '{}', {keys} }}\n", receiver.url("/in"));
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("secrets.toml");
@@ -158,6 +159,7 @@ async fn an_http_target_gets_headers_with_secrets_and_waits_for_a_missing_one() 
     assert_eq!(text(&done, "status"), "succeeded", "{done}");
     let delivery = &receiver.deliveries()[0];
     assert_eq!(delivery.header("authorization"), format!("Bearer {SECRET}-token"));
+    assert_eq!(delivery.header("content-type"), "application/cloudevents+json");
     assert_eq!(delivery.header("webhook-id"), delivery.header("idempotency-key"));
     let timestamp = delivery.header("webhook-timestamp");
     let expected = [SECRET, "b2xk"].map(|key| signature(key, delivery.header("webhook-id"), timestamp, &delivery.body));

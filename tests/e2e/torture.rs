@@ -12,13 +12,17 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Receiver, Reply, Server, eventually};
 use load::Load;
 
 /// Upper bound of the receiver's response time, in milliseconds. Slow answers make kills hit requests that run.
 const SLOWEST_ANSWER_MILLIS: u64 = 40;
+/// Time between two posts. Keeps the load below the machine's capacity, so that the backlog drains.
+const BETWEEN_POSTS: Duration = Duration::from_millis(8);
+/// Upper bound of a request's delay, in milliseconds.
+const LATEST_MILLIS: u64 = 2_000;
 /// Range of the server's lifetime between two kills, in milliseconds.
 const LIFE_MILLIS: std::ops::Range<u64> = 50..1_200;
 
@@ -55,7 +59,17 @@ async fn acknowledged_requests_survive_kills_under_load() {
     // The harness keeps the log in memory. Other crates log errors only, so that a long run does not fill it.
     let builder = Server::builder().use_case("torture", &manifest(&receiver)).variable("POSTDATE_LOG", "error,postdate=info");
     let mut server = builder.start().await;
-    let load = Load::start(&server.api, &receiver, random.random());
+    let (mut choices, url) = (StdRng::seed_from_u64(random.random()), receiver.url("/plugin"));
+    let mut load = Load::start(&server.api, "torture", BETWEEN_POSTS, move |number| {
+        let name = number.to_string();
+        let delay = choices.random_range(0..LATEST_MILLIS);
+        let mut body = json!({ "name": name, "delay": format!("PT{}.{:03}S", delay / 1_000, delay % 1_000) });
+        if choices.random_bool(0.5) {
+            body["target"] = json!("here");
+            body["process"] = json!({ "do": "http", "url": format!("{url}?name={name}") });
+        }
+        body
+    });
 
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut kills = 0;
@@ -63,12 +77,13 @@ async fn acknowledged_requests_survive_kills_under_load() {
         let life = Duration::from_millis(random.random_range(LIFE_MILLIS));
         // The sleep waits for no event: it makes the moment of the kill random.
         tokio::time::sleep(life.min(end.saturating_duration_since(Instant::now()))).await;
+        load.server_is_down();
         server.kill();
         kills += 1;
         server.start().await;
         load.server_is_at(&server.api);
     }
-    let acknowledged = load.finish().await;
+    let acknowledged = load.finish().await.acknowledged;
     drain(&server, "torture").await;
     let summary = verdict::check(&server.api, &acknowledged, &receiver.deliveries()).await;
     println!(

@@ -40,8 +40,7 @@ async fn store(server: &Server, arguments: &[&str]) -> Run {
 
 /// Returns the entry of `puppet` in `GET /use-cases`.
 async fn info(server: &Server) -> Option<Value> {
-    let list = server.api.get("/use-cases").await.expect(200);
-    list["useCases"].as_array().unwrap().iter().find(|info| info["name"] == "puppet").cloned()
+    server.api.use_case("puppet").await
 }
 
 async fn serving(server: &Server) -> String {

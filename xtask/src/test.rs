@@ -1,24 +1,21 @@
 //! `cargo xtask test` and `cargo xtask torture`.
 
-use std::{
-    ffi::OsString,
-    process::{Command, ExitCode},
-};
+use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Result;
 
 use crate::{
-    build::{self, BUNDLES, HOSTS, LAMBDAS, PROGRAMS_AND_TESTS, host, knowing_paths},
-    step::{asks_for_help, cargo, root, seconds_of, step, target},
+    build::{self, HOSTS, LAMBDAS, PROGRAMS_AND_TESTS, knowing_paths},
+    step::{asks_for_help, cargo, seconds_of, step, target},
 };
 
 const HELP: &str = "\
 cargo xtask test [FILTER] [-- ARGS]
 
-Builds everything and runs every test: of the plugins, of the hosts, end to end, and the cases of the sample bundles.
+Builds everything and runs every test: of the plugins, of the hosts, and end to end.
 Installs the tools of the AWS tests (tests/aws-tools.txt) into target/aws-tools, and the tools of the examples in JavaScript and
 Python into target/plugin-tools. Needs Python 3 with venv, Node.js and npm.
-FILTER runs only the tests whose name contains it, and no bundle's cases. ARGS go to the test programs.";
+FILTER runs only the tests whose name contains it. ARGS go to the test programs.";
 
 const TORTURE_HELP: &str = "\
 cargo xtask torture [--hostile] [--seconds N]
@@ -42,10 +39,6 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     step("Testing the hosts", knowing_paths(cargo("test").args(HOSTS).arg("--locked")).args(arguments))?;
     step("Testing the Lambdas", knowing_paths(cargo("test").args(LAMBDAS).arg("--locked")).args(arguments))?;
     if arguments.is_empty() {
-        for bundle in BUNDLES {
-            let title = format!("Running the cases of {bundle}");
-            step(&title, Command::new(host()).current_dir(root()).args(["plugin", "test", bundle]))?;
-        }
         eprintln!("==> Every test passed");
     }
     Ok(ExitCode::SUCCESS)

@@ -134,6 +134,3 @@ async fn list(client: &Client, arguments: &List, json: bool) -> anyhow::Result<(
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -13,7 +13,7 @@ use crate::plugin::{Acceptance, PluginError, Problem, ValidateInput};
 use crate::ports::{Arming, Bundle, Changed, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
 use crate::request::{NewRequest, Request, Status};
 use crate::time::{self, TimeError, rfc3339};
-use crate::use_case::{UseCase, is_credential_header};
+use crate::use_case::{Target, UseCase, is_credential_header};
 
 /// Limit of a body, in bytes: of a client's call, and of the body that a validator accepts in its place.
 pub const MAX_BODY_BYTES: usize = 256 << 10;
@@ -133,35 +133,37 @@ pub async fn accept(
 
     let parsed = parse(&submission.body, now)?;
     time::check_window(parsed.trigger_at, now, use_case.schedule.max_ahead)?;
-    if let Some(alias) = &parsed.target {
-        known_alias(use_case, alias)?;
-    }
+    let asked_for = aim(use_case, parsed.target.as_deref())?;
     let acceptance = if use_case.validate.is_some() {
         ask(bundle.as_ref(), validate_input(use_case, &mut submission, &parsed)).await?
     } else {
         Acceptance::default()
     };
-    let new = new_request(use_case, bundle.version(), submission, parsed, acceptance, hash)?;
+    let version = bundle.version();
+    let checked = check_acceptance(use_case, &acceptance, now).map_err(|unusable| Rejection::BadAcceptance {
+        use_case: use_case.name.clone(),
+        version: version.to_owned(),
+        unusable,
+    })?;
+    let (alias, target) = checked.target.unwrap_or(asked_for);
+    scheduler.serves(target).map_err(|reason| Rejection::TargetNotServed { alias: alias.to_owned(), reason })?;
 
-    let target = use_case.targets.get(&new.request.target).map(|(_, target)| target);
-    if let Some(target) = target {
-        let unserved = |reason| Rejection::TargetNotServed { alias: new.request.target.clone(), reason };
-        scheduler.serves(target).map_err(unserved)?;
-    }
-
-    let (key, key_hash, body) = (new.idempotency_key.clone(), new.request.idempotency_hash.clone(), new.body.clone());
-    let intended = new.request.clone();
+    let trigger_at = checked.trigger_at.unwrap_or(parsed.trigger_at);
+    let request = Request::scheduled(use_case, version, alias, submission.id, now, trigger_at);
+    let intended = Request { idempotency_hash: hash, owner: submission.owner, ..request };
+    let (key, body) = (submission.idempotency_key, acceptance.body.unwrap_or(parsed.text));
+    let new = NewRequest { request: intended.clone(), idempotency_key: key.clone(), body: body.clone() };
     let request = match ledger.insert(new).await {
         Ok(Inserted::New(request)) => request,
         // The insert may have succeeded, with only its reply lost.
         Err(error @ LedgerError::Unavailable(_)) => return Err(take_back(ledger, scheduler, &intended, error.into(), now).await),
         Err(error) => return Err(error.into()),
         Ok(Inserted::Taken(first)) => {
-            let (key, hash) = (key.unwrap_or_default(), key_hash.unwrap_or_default());
+            let (key, hash) = (key.unwrap_or_default(), intended.idempotency_hash.unwrap_or_default());
             return replay(use_cases, ledger, scheduler, first, &key, &hash).await;
         }
     };
-    if let Err(error) = scheduler.schedule(Arming { request: &request, target, body: Some(&body) }).await {
+    if let Err(error) = scheduler.schedule(Arming { request: &request, target: Some(target), body: Some(&body) }).await {
         // The client gets an error, so the request must not stay scheduled in the ledger.
         return Err(take_back(ledger, scheduler, &request, error.into(), now).await);
     }
@@ -185,25 +187,29 @@ pub(crate) async fn ask(bundle: &impl Bundle, mut input: ValidateInput) -> Resul
     Err(Rejection::Problems(problems))
 }
 
-/// Checks the values of an acceptance by the rules for a client's. Returns its trigger time, if it has one.
-pub fn check_acceptance(
-    use_case: &UseCase,
-    acceptance: &Acceptance,
-    now: DateTime<Utc>,
-) -> Result<Option<DateTime<Utc>>, UnusableAcceptance> {
+/// The values of an acceptance that replace those of the client.
+#[derive(Debug)]
+pub struct Checked<'a> {
+    /// The alias, and its target.
+    pub target: Option<(&'a str, &'a Target)>,
+    pub trigger_at: Option<DateTime<Utc>>,
+}
+
+/// Checks the values of an acceptance by the rules for a client's.
+pub fn check_acceptance<'a>(use_case: &'a UseCase, acceptance: &Acceptance, now: DateTime<Utc>) -> Result<Checked<'a>, UnusableAcceptance> {
     let unusable = |member| move |reason| UnusableAcceptance { member, reason };
-    if let Some(alias) = &acceptance.target {
-        known_alias(use_case, alias).map_err(|error| error.to_string()).map_err(unusable("target"))?;
-    }
+    let target = acceptance.target.as_deref().map(|alias| aim(use_case, Some(alias))).transpose();
+    let target = target.map_err(|error| unusable("target")(error.to_string()))?;
     if let Some(body) = &acceptance.body {
         if body.len() > MAX_BODY_BYTES {
             return Err(unusable("body")(format!("it has {} bytes; the limit is {MAX_BODY_BYTES} bytes", body.len())));
         }
         parse_object(body.as_bytes()).map_err(|error| format!("it {error}")).map_err(unusable("body"))?;
     }
-    let Some(text) = &acceptance.trigger_at else { return Ok(None) };
-    let at = time::parse_time(text).and_then(|at| time::check_window(at, now, use_case.schedule.max_ahead).map(|()| at));
-    at.map(Some).map_err(|error| error.to_string()).map_err(unusable("trigger-at"))
+    let in_window = |at| time::check_window(at, now, use_case.schedule.max_ahead).map(|()| at);
+    let trigger_at = acceptance.trigger_at.as_deref().map(|text| time::parse_time(text).and_then(in_window)).transpose();
+    let trigger_at = trigger_at.map_err(|error| unusable("trigger-at")(error.to_string()))?;
+    Ok(Checked { target, trigger_at })
 }
 
 /// Aborts a request that cannot be acknowledged because of `cause`. Returns the rejection for the client. Changes the ledger before the
@@ -288,11 +294,11 @@ fn parse(body: &[u8], now: DateTime<Utc>) -> Result<ParsedBody, Rejection> {
     Ok(ParsedBody { trigger_at, target, text })
 }
 
-fn known_alias<'a>(use_case: &'a UseCase, alias: &str) -> Result<&'a str, Rejection> {
-    match use_case.targets.get(alias) {
-        Some((known, _)) => Ok(known),
-        None => Err(Rejection::UnknownTarget { alias: alias.to_owned(), known: use_case.targets.aliases() }),
-    }
+/// Returns the alias as the manifest has it, or the default one, and its target.
+fn aim<'a>(use_case: &'a UseCase, alias: Option<&str>) -> Result<(&'a str, &'a Target), Rejection> {
+    let alias = alias.unwrap_or(&use_case.targets.default);
+    let unknown = || Rejection::UnknownTarget { alias: alias.to_owned(), known: use_case.targets.aliases() };
+    use_case.targets.get(alias).ok_or_else(unknown)
 }
 
 /// Takes the headers and the caller out of the submission: nothing else needs them.
@@ -307,31 +313,6 @@ fn validate_input(use_case: &UseCase, submission: &mut Submission, parsed: &Pars
         headers: std::mem::take(&mut submission.headers),
         body: parsed.text.clone(),
     }
-}
-
-fn new_request(
-    use_case: &UseCase,
-    version: &str,
-    submission: Submission,
-    parsed: ParsedBody,
-    acceptance: Acceptance,
-    idempotency_hash: Option<String>,
-) -> Result<NewRequest, Rejection> {
-    let now = submission.received_at;
-    let unusable = |unusable| Rejection::BadAcceptance { use_case: use_case.name.clone(), version: version.to_owned(), unusable };
-    let trigger_at = check_acceptance(use_case, &acceptance, now).map_err(unusable)?.unwrap_or(parsed.trigger_at);
-    let alias = acceptance.target.or(parsed.target);
-    let target = match &alias {
-        Some(alias) => known_alias(use_case, alias)?,
-        None => &use_case.targets.default,
-    };
-    let body = acceptance.body.unwrap_or(parsed.text);
-    let request = Request::scheduled(use_case, version, target, submission.id, now, trigger_at);
-    Ok(NewRequest {
-        request: Request { idempotency_hash, owner: submission.owner, ..request },
-        idempotency_key: submission.idempotency_key,
-        body,
-    })
 }
 
 fn body_hash(body: &[u8]) -> String {

@@ -101,17 +101,14 @@ impl BundleSource {
                 return Err(BundleError::MissingFile { key, file });
             }
         }
-        for role in [Role::Validate, Role::Process] {
-            self.check_config_size(&use_case, role)?;
-        }
+        self.check_config(&use_case)?;
         Ok(use_case)
     }
 
     /// Returns the config of a plugin: `config` of the manifest with the texts of `config-files`. The host adds the secrets. Keys that
-    /// name the same file share its text. Fails if the config is too large.
+    /// name the same file share its text. [`Self::check_config`] limits its size.
     pub fn config(&self, use_case: &UseCase, role: Role) -> Result<BTreeMap<String, Arc<str>>, BundleError> {
         let Some(spec) = use_case.plugin(role) else { return Ok(BTreeMap::new()) };
-        self.check_config_size(use_case, role)?;
         let mut config: BTreeMap<String, Arc<str>> =
             spec.config.iter().map(|(key, value)| (key.clone(), Arc::from(value.as_str()))).collect();
         let mut texts: BTreeMap<&str, Arc<str>> = BTreeMap::new();
@@ -132,23 +129,25 @@ impl BundleSource {
         std::str::from_utf8(content).map(Arc::from).map_err(|_| BundleError::NotText { key: key(), file: file.to_owned() })
     }
 
-    /// Checks a plugin's config against [`MAX_CONFIG_BYTES`] and against the plugin's memory, before any text is copied.
-    fn check_config_size(&self, use_case: &UseCase, role: Role) -> Result<(), ManifestError> {
-        let Some(spec) = use_case.plugin(role) else { return Ok(()) };
-        let values = spec.config.iter().map(|(key, value)| key.len() + value.len());
-        let files = spec.config_files.iter().map(|(key, file)| key.len() + self.files.get(file).map_or(0, Bytes::len));
-        let bytes: u64 = values.chain(files).map(|bytes| bytes as u64).sum();
-        let (limit, whose) = match spec.memory {
-            memory if memory < MAX_CONFIG_BYTES => (memory, format!("of {role}.memory")),
-            _ => (MAX_CONFIG_BYTES, "that a plugin may have".to_owned()),
-        };
-        if bytes <= limit {
-            return Ok(());
+    /// Checks the config of each plugin against [`MAX_CONFIG_BYTES`] and against the plugin's memory, before any text is copied.
+    pub fn check_config(&self, use_case: &UseCase) -> Result<(), ManifestError> {
+        for role in [Role::Validate, Role::Process] {
+            let Some(spec) = use_case.plugin(role) else { continue };
+            let values = spec.config.iter().map(|(key, value)| key.len() + value.len());
+            let files = spec.config_files.iter().map(|(key, file)| key.len() + self.files.get(file).map_or(0, Bytes::len));
+            let bytes: u64 = values.chain(files).map(|bytes| bytes as u64).sum();
+            let (limit, whose) = match spec.memory {
+                memory if memory < MAX_CONFIG_BYTES => (memory, format!("of {role}.memory")),
+                _ => (MAX_CONFIG_BYTES, "that a plugin may have".to_owned()),
+            };
+            if bytes > limit {
+                let key = if spec.config_files.is_empty() { format!("{role}.config") } else { format!("{role}.config-files") };
+                let message =
+                    format!("the config has {bytes} bytes (a file counts for each key that names it), more than the {limit} bytes {whose}");
+                return Err(ManifestError::Value { key, message });
+            }
         }
-        let key = if spec.config_files.is_empty() { format!("{role}.config") } else { format!("{role}.config-files") };
-        let message =
-            format!("the config has {bytes} bytes (a file counts for each key that names it), more than the {limit} bytes {whose}");
-        Err(ManifestError::Value { key, message })
+        Ok(())
     }
 }
 

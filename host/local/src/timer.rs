@@ -97,11 +97,12 @@ pub struct Timer {
     pub use_cases: Catalog,
     pub deliver: HttpDeliver<Clock>,
     pub clock: Clock,
-    pub wake: Wake,
-    state: State,
+    state: Arc<State>,
 }
 
+/// What a place and a running attempt hold. Without the ledger, whose writer drops the places of a transaction that fails.
 struct State {
+    wake: Wake,
     places: Mutex<Places>,
     /// True if due requests may be waiting for a place.
     saturated: AtomicBool,
@@ -122,13 +123,14 @@ impl Timer {
         concurrency: usize,
     ) -> Arc<Self> {
         let state = State {
+            wake,
             places: Mutex::new(Places::new(concurrency as u64)),
             saturated: AtomicBool::new(false),
             running: Mutex::default(),
             give_up: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        Arc::new(Self { ledger, use_cases, deliver, clock, wake, state })
+        Arc::new(Self { ledger, use_cases, deliver, clock, state: Arc::new(state) })
     }
 
     /// Fires requests until `stop`. Then waits up to `grace` for running attempts and releases the rest.
@@ -146,7 +148,7 @@ impl Timer {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.wake.0.notify.notified() => {}
+                () = self.state.wake.0.notify.notified() => {}
                 () = self.wait_for(next) => {}
                 _ = lease_check.tick() => self.release_abandoned(Some(self.clock.now()), "its lease ran out").await,
             }
@@ -169,29 +171,32 @@ impl Timer {
     /// Starts due requests, as far as there are places. Returns when the next request is due. Due requests without a place wait for
     /// the end of an attempt, which notifies.
     async fn fire_due(self: &Arc<Self>) -> Result<Option<DateTime<Utc>>, LedgerError> {
-        self.wake.looking();
+        let state = &self.state;
+        state.wake.looking();
         // Set before the places are counted, so that a place freed after the count notifies.
-        self.state.saturated.store(true, Ordering::SeqCst);
-        let mut places = self.places().clone();
-        if places.is_full() {
+        state.saturated.store(true, Ordering::SeqCst);
+        if state.places().is_full() {
             return Ok(None);
         }
-        let (clock, use_cases, catalog) = (self.clock.clone(), self.use_cases.clone(), self.use_cases.clone());
-        let pick = move |due: &[Lane]| places.pick(due, |lane| kind(&catalog, &lane.use_case, &lane.target));
-        let due = self.ledger.claim_due(move || clock.now(), move |request| use_cases.lease(request), pick).await?;
-        for claimed in due.claimed {
-            self.start(claimed);
+        let (clock, lease_of, use_cases, places) = (self.clock.clone(), self.use_cases.clone(), self.use_cases.clone(), Arc::clone(state));
+        let pick = move |due: &[Lane]| {
+            let (index, kind) = places.places().pick(due, |lane| kind_of(&use_cases, lane))?;
+            Some((index, Place { state: Arc::clone(&places), kind, use_case: due[index].use_case.clone() }))
+        };
+        let due = self.ledger.claim_due(move || clock.now(), move |request| lease_of.lease(request), pick).await?;
+        for (claimed, place) in due.claimed {
+            self.start(claimed, place);
         }
-        self.state.saturated.store(due.blocked, Ordering::SeqCst);
-        self.wake.expect(due.next);
+        state.saturated.store(due.blocked, Ordering::SeqCst);
+        state.wake.expect(due.next);
         Ok(due.next)
     }
 
-    fn start(self: &Arc<Self>, claimed: Claimed) {
-        let running = Running::new(Arc::clone(self), &claimed.request);
+    fn start(self: &Arc<Self>, Claimed { request, body }: Claimed, place: Place) {
+        let timer = Arc::clone(self);
+        let running = Running::new(request.id, place);
         self.state.tasks.spawn(async move {
-            let timer = &running.timer;
-            let Claimed { request, body } = claimed;
+            let _running = running;
             let firing = timer.firing();
             tokio::select! {
                 biased;
@@ -203,7 +208,8 @@ impl Timer {
     }
 
     fn firing(&self) -> Firing<'_, Catalog, SqliteLedger, Wake, HttpDeliver<Clock>, Clock, Wake> {
-        let Self { ledger, use_cases, deliver, clock, wake, .. } = self;
+        let Self { ledger, use_cases, deliver, clock, state } = self;
+        let wake = &state.wake;
         Firing { use_cases, ledger, scheduler: wake, deliver, clock, aftercare: wake }
     }
 
@@ -214,7 +220,7 @@ impl Timer {
             Err(error) => return tracing::error!(%error, "cannot look for abandoned requests"),
         };
         for request in abandoned {
-            if !self.running().contains(&request.id) {
+            if !self.state.running().contains(&request.id) {
                 self.release(&request, reason).await;
             }
         }
@@ -222,52 +228,59 @@ impl Timer {
 
     async fn release(&self, request: &Request, reason: &str) {
         match self.firing().release(request, reason).await {
-            Ok(Some(released)) => self.wake.at(released.due_at),
+            Ok(Some(released)) => self.state.wake.at(released.due_at),
             Ok(None) => {}
             Err(error) => tracing::error!(correlation_id = %request.id, %error, "cannot release the request; its lease will"),
         }
     }
+}
 
+impl State {
     fn places(&self) -> std::sync::MutexGuard<'_, Places> {
-        self.state.places.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, HashSet<CorrelationId>> {
-        self.state.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns the kind of place that a request for this target needs.
-fn kind(use_cases: &Catalog, use_case: &str, target: &str) -> Kind {
-    if use_cases.runs_plugin(use_case, target) { Kind::Processor } else { Kind::Delivery }
+/// Returns the kind of place that a request in this lane needs.
+fn kind_of(use_cases: &Catalog, lane: &Lane) -> Kind {
+    if use_cases.runs_plugin(&lane.use_case, &lane.target) { Kind::Processor } else { Kind::Delivery }
 }
 
-/// A running attempt. Holds its place and frees it on drop, so also after a panic.
-struct Running {
-    timer: Arc<Timer>,
-    id: CorrelationId,
+/// A place that is taken. Freed on drop, so also after a panic.
+struct Place {
+    state: Arc<State>,
+    kind: Kind,
     use_case: String,
-    place: Option<Kind>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.state.places().give_back(self.kind, &self.use_case);
+        if self.state.saturated.load(Ordering::SeqCst) {
+            self.state.wake.0.notify.notify_one();
+        }
+    }
+}
+
+/// A running attempt, in its place.
+struct Running {
+    place: Place,
+    id: CorrelationId,
 }
 
 impl Running {
-    fn new(timer: Arc<Timer>, request: &Request) -> Self {
-        timer.running().insert(request.id);
-        let kind = kind(&timer.use_cases, &request.use_case, &request.target);
-        // Refused only if the target's kind changed between the claim and here.
-        let place = timer.places().take(kind, &request.use_case).then_some(kind);
-        Self { timer, id: request.id, use_case: request.use_case.clone(), place }
+    fn new(id: CorrelationId, place: Place) -> Self {
+        place.state.running().insert(id);
+        Self { place, id }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.timer.running().remove(&self.id);
-        if let Some(kind) = self.place.take() {
-            self.timer.places().give_back(kind, &self.use_case);
-        }
-        if self.timer.state.saturated.load(Ordering::SeqCst) {
-            self.timer.wake.0.notify.notify_one();
-        }
+        self.place.state.running().remove(&self.id);
     }
 }

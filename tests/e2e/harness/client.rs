@@ -98,6 +98,12 @@ impl Client {
         answer.body
     }
 
+    /// Returns the entry of a use case in `GET /use-cases`.
+    pub async fn use_case(&self, name: &str) -> Option<Value> {
+        let list = self.get("/use-cases").await.expect(200);
+        list["useCases"].as_array().expect("a list").iter().find(|info| info["name"] == name).cloned()
+    }
+
     /// Waits until the request has the status, and returns its document.
     pub async fn reaches(&self, id: &str, status: &str) -> Value {
         eventually(&format!("{id} to be {status}"), async || {

@@ -134,6 +134,11 @@ impl Receiver {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
+    /// Returns tables of a manifest whose requests go to `/` of this receiver.
+    pub fn hook(&self) -> String {
+        format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}' }}\n", self.url("/"))
+    }
+
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.shared.lock().clone()
     }

@@ -6,7 +6,7 @@ fn take_all(shares: &mut Shares<&'static str>, who: &'static str) -> u64 {
 }
 
 #[test]
-fn one_holder_takes_half_and_each_newcomer_half_of_the_rest() {
+fn a_holder_takes_half_and_each_newcomer_half_of_the_rest() {
     let mut shares = Shares::new(64);
     assert_eq!(["a", "b", "c", "d", "e", "f"].map(|who| take_all(&mut shares, who)), [32, 16, 8, 4, 2, 1]);
     assert_eq!(take_all(&mut shares, "g"), 1);

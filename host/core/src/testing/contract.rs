@@ -5,9 +5,9 @@ mod intake;
 mod lists;
 mod transitions;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
-use super::moment;
+use super::at;
 use crate::id::CorrelationId;
 use crate::lifecycle::{self, Change};
 use crate::ports::{Changed, Changes, Inserted, Intake, Requests};
@@ -45,11 +45,6 @@ pub async fn ledger_contract(ledger: &(impl Intake + Requests + Changes)) {
 /// If the ledger breaks the contract. The message names the case.
 pub async fn adoption_contract(ledger: &(impl Intake + Requests + Changes)) {
     intake::an_acknowledged_request_is_not_aborted(ledger).await;
-}
-
-/// Returns the time `seconds` after [`moment`].
-fn at(seconds: i64) -> DateTime<Utc> {
-    moment() + TimeDelta::seconds(seconds)
 }
 
 #[track_caller]

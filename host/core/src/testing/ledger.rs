@@ -21,6 +21,8 @@ struct Rows {
     by_key: BTreeMap<(String, String), CorrelationId>,
     broken: Option<LedgerError>,
     unchangeable: Option<LedgerError>,
+    keys_hidden: bool,
+    replies_lost: bool,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,16 @@ impl MemoryLedger {
     /// Makes every following change of a request fail with `error`; `None` ends that.
     pub fn fail_changes_with(&self, error: impl Into<Option<LedgerError>>) {
         self.lock().unchangeable = error.into();
+    }
+
+    /// Makes every following look-up by key find nothing, as if another call took the key after it.
+    pub fn hide_keys(&self) {
+        self.lock().keys_hidden = true;
+    }
+
+    /// Makes every following insert store its request and fail, as if its reply was lost.
+    pub fn lose_replies(&self) {
+        self.lock().replies_lost = true;
     }
 
     /// Returns the ids of all requests, notices included.
@@ -98,7 +110,8 @@ impl Rows {
 
 impl Intake for MemoryLedger {
     async fn find_by_key(&self, use_case: &str, key: &str) -> Result<Option<Request>, LedgerError> {
-        Ok(self.rows()?.find_by_key(use_case, key))
+        let rows = self.rows()?;
+        Ok(rows.find_by_key(use_case, key).filter(|_| !rows.keys_hidden))
     }
 
     async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
@@ -108,7 +121,7 @@ impl Intake for MemoryLedger {
             return Ok(Inserted::Taken(first));
         }
         rows.insert(&new)?;
-        Ok(Inserted::New(new.request))
+        if rows.replies_lost { Err(LedgerError::Unavailable("no answer".to_owned())) } else { Ok(Inserted::New(new.request)) }
     }
 
     async fn adopt(&self, request: &Request, _key: &str) -> Result<(), LedgerError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::id::CorrelationId;
 use crate::lifecycle::Change;
@@ -11,6 +11,11 @@ use crate::request::{NewRequest, Request, Status};
 /// Returns the start time of tests: 2027-01-01T00:00:00Z.
 pub fn moment() -> DateTime<Utc> {
     DateTime::from_timestamp_millis(1_798_761_600_000).unwrap_or_default()
+}
+
+/// Returns the time `seconds` after [`moment`].
+pub fn at(seconds: i64) -> DateTime<Utc> {
+    moment() + TimeDelta::seconds(seconds)
 }
 
 /// Returns the `n`-th correlation id with the time [`moment`]. Ids are in the order of `n`.

@@ -21,7 +21,7 @@ struct Record {
 }
 
 impl RecordingScheduler {
-    /// Makes every following call fail with `error` and leave no record; `None` ends that.
+    /// Makes every following call fail with `error`; `None` ends that. Only `unschedule` records a call that fails.
     pub fn fail_with(&self, error: impl Into<Option<ScheduleError>>) {
         self.lock().broken = error.into();
     }
@@ -39,13 +39,8 @@ impl RecordingScheduler {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn record(&self, entry: impl FnOnce(&mut Record)) -> Result<(), ScheduleError> {
-        let mut record = self.lock();
-        if let Some(error) = &record.broken {
-            return Err(error.clone());
-        }
-        entry(&mut record);
-        Ok(())
+    fn answer(record: &Record) -> Result<(), ScheduleError> {
+        record.broken.clone().map_or(Ok(()), Err)
     }
 }
 
@@ -56,10 +51,15 @@ impl Scheduler for RecordingScheduler {
     }
 
     async fn schedule(&self, Arming { request, .. }: Arming<'_>) -> Result<(), ScheduleError> {
-        self.record(|record| record.scheduled.push((request.id, request.due_at)))
+        let mut record = self.lock();
+        Self::answer(&record)?;
+        record.scheduled.push((request.id, request.due_at));
+        Ok(())
     }
 
     async fn unschedule(&self, request: &Request) -> Result<(), ScheduleError> {
-        self.record(|record| record.unscheduled.push(request.id))
+        let mut record = self.lock();
+        record.unscheduled.push(request.id);
+        Self::answer(&record)
     }
 }

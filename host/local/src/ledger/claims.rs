@@ -8,12 +8,14 @@ use postdate_core::lifecycle::{self, Change};
 use postdate_core::ports::LedgerError;
 use postdate_core::request::{Claimed, Request};
 
-use super::{Lane, SqliteLedger, rows};
+use super::rows::{self, Head};
+use super::{Lane, SqliteLedger};
 
 /// Claimed requests, and what the next query waits for.
-#[derive(Debug, Default)]
-pub struct Due {
-    pub claimed: Vec<Claimed>,
+#[derive(Debug)]
+pub struct Due<P> {
+    /// Each with the place that it was picked for.
+    pub claimed: Vec<(Claimed, P)>,
     /// The next time at which a request falls due in a lane from which nothing is due now.
     pub next: Option<DateTime<Utc>>,
     /// True if due requests were left, because `pick` refused their lanes.
@@ -21,31 +23,33 @@ pub struct Due {
 }
 
 impl SqliteLedger {
-    /// Claims due requests, each lane's oldest first. `pick` returns the index of the lane that the next claim is taken from, or `None`
-    /// for no further claim. Calls `clock` and `lease` inside the transaction, so a claim's time is that of the transaction, not that of
-    /// the call. A transaction that is repeated starts with a clone of `pick`.
-    pub async fn claim_due(
+    /// Claims due requests, each lane's oldest first. `pick` takes a place and returns it with the index of the lane that the next claim
+    /// is taken from, or returns `None` for no further claim. Calls `clock` and `lease` inside the transaction, so a claim's time is that
+    /// of the transaction, not that of the call. Drops the places of a transaction that fails.
+    pub async fn claim_due<P: Send + 'static>(
         &self,
         clock: impl Fn() -> DateTime<Utc> + Send + 'static,
         lease: impl Fn(&Request) -> Duration + Send + 'static,
-        pick: impl FnMut(&[Lane]) -> Option<usize> + Clone + Send + 'static,
-    ) -> Result<Due, LedgerError> {
+        mut pick: impl FnMut(&[Lane]) -> Option<(usize, P)> + Send + 'static,
+    ) -> Result<Due<P>, LedgerError> {
         self.write(move |connection| {
-            let (now, mut pick) = (clock(), pick.clone());
+            let now = clock();
             let (mut lanes, later): (Vec<Lane>, Vec<Lane>) = rows::lanes(connection)?.into_iter().partition(|lane| lane.due_at <= now);
-            let mut due = Due { next: later.iter().map(|lane| lane.due_at).min(), ..Due::default() };
-            while let Some(index) = pick(&lanes).filter(|index| *index < lanes.len()) {
-                if let Some((seq, request, body)) = rows::first(connection, &lanes[index])? {
-                    let claim = Change::Claim { lease: lease(&request) };
-                    // Cannot be refused: the request is scheduled and due, and no other thread writes.
-                    let Ok(applied) = lifecycle::apply(&request, &claim, now) else {
-                        lanes.swap_remove(index);
-                        continue;
-                    };
-                    rows::update(connection, seq, &request, &applied)?;
-                    due.claimed.push(Claimed { request: applied.request, body });
-                }
-                match rows::head(connection, &lanes[index])? {
+            let mut due = Due { claimed: Vec::new(), next: later.iter().map(|lane| lane.due_at).min(), blocked: false };
+            while let Some((index, place)) = pick(&lanes).filter(|(index, _)| *index < lanes.len()) {
+                let Some(Head { seq, request, body, next }) = rows::head(connection, &lanes[index])? else {
+                    lanes.swap_remove(index);
+                    continue;
+                };
+                let claim = Change::Claim { lease: lease(&request) };
+                // Cannot be refused: the request is scheduled and due, and no other thread writes.
+                let Ok(applied) = lifecycle::apply(&request, &claim, now) else {
+                    lanes.swap_remove(index);
+                    continue;
+                };
+                rows::update(connection, seq, &request, &applied)?;
+                due.claimed.push((Claimed { request: applied.request, body }, place));
+                match next {
                     Some(at) if at <= now => lanes[index].due_at = at,
                     later => {
                         due.next = due.next.into_iter().chain(later).min();

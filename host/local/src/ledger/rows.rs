@@ -48,7 +48,7 @@ pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<boo
     if inserted == 0 {
         return Ok(false);
     }
-    append_history(connection, connection.last_insert_rowid(), 1, &lifecycle::accepted(request))?;
+    append_history(connection, connection.last_insert_rowid(), &lifecycle::accepted(request))?;
     Ok(true)
 }
 
@@ -83,13 +83,15 @@ pub fn update(
     if after.trigger_at != before.trigger_at {
         connection.prepare_cached("UPDATE requests SET trigger_at = ?2 WHERE seq = ?1")?.execute(params![seq, millis(after.trigger_at)])?;
     }
-    let last: i64 =
-        connection.prepare_cached("SELECT coalesce(max(n), 0) FROM history WHERE request = ?1")?.query_row([seq], |row| row.get(0))?;
-    if let Line::Add(entry) = line {
-        return append_history(connection, seq, last + 1, entry);
+    if !matches!(line, Line::Add(_)) {
+        connection
+            .prepare_cached("DELETE FROM history WHERE request = ?1 AND n = (SELECT max(n) FROM history WHERE request = ?1)")?
+            .execute([seq])?;
     }
-    connection.prepare_cached("DELETE FROM history WHERE request = ?1 AND n = ?2")?.execute([seq, last])?;
-    if let Line::ReplaceLast(entry) = line { append_history(connection, seq, last, entry) } else { Ok(()) }
+    match line {
+        Line::Add(entry) | Line::ReplaceLast(entry) => append_history(connection, seq, entry),
+        Line::RemoveLast => Ok(()),
+    }
 }
 
 /// Frees the request's idempotency key for another request.
@@ -97,18 +99,13 @@ pub fn free_key(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
     connection.prepare_cached("UPDATE requests SET idempotency_key = NULL WHERE seq = ?1")?.execute([seq]).map(drop)
 }
 
-fn append_history(connection: &Connection, seq: i64, n: i64, entry: &HistoryEntry) -> rusqlite::Result<()> {
-    connection.prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(params![
-        seq,
-        n,
-        millis(entry.at),
-        entry.event.as_str(),
-        entry.status.as_str(),
-        entry.attempt,
-        entry.detail,
-        entry.by
-    ])?;
-    Ok(())
+fn append_history(connection: &Connection, seq: i64, entry: &HistoryEntry) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO history VALUES (?1, (SELECT coalesce(max(n), 0) + 1 FROM history WHERE request = ?1), ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![seq, millis(entry.at), entry.event.as_str(), entry.status.as_str(), entry.attempt, entry.detail, entry.by])
+        .map(drop)
 }
 
 /// Returns the request with its row number.
@@ -221,12 +218,13 @@ pub struct Lane {
     pub due_at: DateTime<Utc>,
 }
 
+/// The statement that finds the lane behind the one of a use case and a target.
+pub(super) const NEXT_LANE: &str = "SELECT use_case, target, due_at FROM requests WHERE status = 'scheduled' \
+     AND (use_case, target) > (?1, ?2) ORDER BY use_case, target, due_at LIMIT 1";
+
 /// Returns every lane. Reads one entry of the index for each.
 pub fn lanes(connection: &Connection) -> rusqlite::Result<Vec<Lane>> {
-    let mut next = connection.prepare_cached(
-        "SELECT use_case, target, due_at FROM requests WHERE status = 'scheduled' AND (use_case, target) > (?1, ?2) \
-         ORDER BY use_case, target, due_at LIMIT 1",
-    )?;
+    let mut next = connection.prepare_cached(NEXT_LANE)?;
     let mut lanes: Vec<Lane> = Vec::new();
     loop {
         // No name is empty, so every lane is after the empty ones.
@@ -237,28 +235,29 @@ pub fn lanes(connection: &Connection) -> rusqlite::Result<Vec<Lane>> {
     }
 }
 
-/// Returns the earliest due time in a lane.
-pub fn head(connection: &Connection, lane: &Lane) -> rusqlite::Result<Option<DateTime<Utc>>> {
-    connection
-        .prepare_cached(
-            "SELECT due_at FROM requests WHERE status = 'scheduled' AND use_case = ?1 AND target = ?2 ORDER BY due_at, seq LIMIT 1",
-        )?
-        .query_row([&lane.use_case, &lane.target], |row| time(row, 0))
-        .optional()
+/// The first request in a lane.
+pub struct Head {
+    pub seq: i64,
+    pub request: Request,
+    pub body: String,
+    /// Due time of the request behind it.
+    pub next: Option<DateTime<Utc>>,
 }
 
-/// Returns the first request in a lane, with its row number and its body.
-pub fn first(connection: &Connection, lane: &Lane) -> rusqlite::Result<Option<(i64, Request, String)>> {
-    connection
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS}, body FROM requests WHERE status = 'scheduled' AND use_case = ?1 AND target = ?2 \
-             ORDER BY due_at, seq LIMIT 1"
-        ))?
-        .query_row([&lane.use_case, &lane.target], |row| {
-            let (seq, request) = read_request(row)?;
-            Ok((seq, request, row.get("body")?))
-        })
-        .optional()
+/// Returns the first request in a lane.
+pub fn head(connection: &Connection, lane: &Lane) -> rusqlite::Result<Option<Head>> {
+    connection.prepare_cached(&head_sql())?.query_row([&lane.use_case, &lane.target], read_head).optional()
+}
+
+/// Returns the statement of [`head`]. Its parameters are use case and target.
+pub(super) fn head_sql() -> String {
+    let lane = "FROM requests WHERE status = 'scheduled' AND use_case = ?1 AND target = ?2 ORDER BY due_at, seq LIMIT 1";
+    format!("SELECT {COLUMNS}, body, (SELECT due_at {lane} OFFSET 1) {lane}")
+}
+
+fn read_head(row: &Row<'_>) -> rusqlite::Result<Head> {
+    let (seq, request) = read_request(row)?;
+    Ok(Head { seq, request, body: row.get(24)?, next: optional_time(row, 25)? })
 }
 
 /// Returns the earliest due time of the scheduled requests.

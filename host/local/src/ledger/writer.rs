@@ -40,6 +40,8 @@ struct Task<F, T> {
 
 impl<T: Send, F: FnMut(&Connection) -> rusqlite::Result<T> + Send> Work for Task<F, T> {
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        // Of a transaction that failed.
+        self.output = None;
         self.output = Some((self.work)(connection)?);
         Ok(())
     }

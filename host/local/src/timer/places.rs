@@ -12,7 +12,7 @@ pub enum Kind {
     Delivery,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Places {
     processors: Shares<String>,
     deliveries: Shares<String>,
@@ -28,18 +28,13 @@ impl Places {
         self.processors.free() == 0 && self.deliveries.free() == 0
     }
 
-    /// Takes a place for the lane whose turn it is, and returns its index. The turn is of the use case that holds least; among lanes of
+    /// Takes a place for the lane whose turn it is, and returns the lane's index and the place's kind. The turn is of the use case that holds least; among lanes of
     /// one use case, of the oldest request. Returns `None` if no lane may have another place.
-    pub fn pick(&mut self, due: &[Lane], kind: impl Fn(&Lane) -> Kind) -> Option<usize> {
+    pub fn pick(&mut self, due: &[Lane], kind: impl Fn(&Lane) -> Kind) -> Option<(usize, Kind)> {
         let lanes = due.iter().enumerate().map(|(index, lane)| (index, kind(lane), lane));
         let open = lanes.filter(|(_, kind, lane)| self.of(*kind).may_take(&lane.use_case, 1));
         let (index, kind, lane) = open.min_by_key(|(_, kind, lane)| (self.of(*kind).turn(&lane.use_case), lane.due_at))?;
-        self.take(kind, &lane.use_case).then_some(index)
-    }
-
-    /// Takes a place. Returns whether the rule let it.
-    pub fn take(&mut self, kind: Kind, use_case: &str) -> bool {
-        self.of_mut(kind).take(&use_case.to_owned(), 1)
+        self.of_mut(kind).take(&lane.use_case, 1).then_some((index, kind))
     }
 
     pub fn give_back(&mut self, kind: Kind, use_case: &str) {

@@ -65,6 +65,7 @@ pub fn read_precompiled_dir(dir: &Path, trust: &Trust) -> Result<PrecompiledBund
         }
         source.files.insert(file, content);
     }
+    source.check_config(&use_case).map_err(|error| bundle(error.into()))?;
     Ok(PrecompiledBundle {
         dir: dir.to_owned(),
         source,

@@ -15,35 +15,23 @@ const PATIENT: &str = "timeout = '15s'\nmemory = '16MiB'\n";
 const LATER: Duration = Duration::from_secs(15);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_loop_ends_at_the_timeout() {
-    stopped(SHORT, computes("(loop $for-ever (br $for-ever)) unreachable"), SOON, "timeout", "its timeout of 100ms").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_start_function_ends_at_the_timeout() {
-    let guest = Guest { fields: "(func $start (loop $for-ever (br $for-ever))) (start $start)", ..GOOD };
-    stopped(SHORT, guest, SOON, "timeout", "its timeout of 100ms").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_long_wait_in_the_host_ends_at_the_timeout() {
-    let code = "(call $block (call $after (i64.const 3600000000000))) (i32.const 0)";
-    let guest = Guest { imports: CLOCK, with: WITH_HOST, fields: CLOCK_FIELDS, code, ..GOOD };
-    stopped(SHORT, guest, SOON, "timeout", "its timeout of 100ms").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_loop_of_short_waits_in_the_host_ends_at_the_timeout() {
-    let code = "(loop $again (local.set $n (call $after (i64.const 0))) (call $block (local.get $n)) (call $drop (local.get $n)) (br $again)) unreachable";
-    let guest = Guest { imports: CLOCK, with: WITH_HOST, fields: CLOCK_FIELDS, code, ..GOOD };
-    stopped(SHORT, guest, SOON, "timeout", "its timeout of 100ms").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_loop_of_clock_readings_ends_at_the_timeout() {
-    let code = "(loop $again (drop (call $now)) (br $again)) unreachable";
-    let guest = Guest { imports: CLOCK, with: WITH_HOST, fields: CLOCK_FIELDS, code, ..GOOD };
-    stopped(SHORT, guest, SOON, "timeout", "its timeout of 100ms").await;
+async fn code_without_end_ends_at_the_timeout() {
+    let waits = |code| Guest { imports: CLOCK, with: WITH_HOST, fields: CLOCK_FIELDS, code, ..GOOD };
+    let draws = |code| Guest { imports: RANDOM, with: WITH_HOST, fields: RANDOM_FIELDS, pages: 32, code, ..GOOD };
+    for guest in [
+        computes("(loop $for-ever (br $for-ever)) unreachable"),
+        Guest { fields: "(func $start (loop $for-ever (br $for-ever))) (start $start)", ..GOOD },
+        // One long wait in the host, many short ones, and calls that do not wait.
+        waits("(call $block (call $after (i64.const 3600000000000))) (i32.const 0)"),
+        waits(
+            "(loop $again (local.set $n (call $after (i64.const 0))) (call $block (local.get $n)) (call $drop (local.get $n)) (br $again)) unreachable",
+        ),
+        waits("(loop $again (drop (call $now)) (br $again)) unreachable"),
+        draws("(loop $again (call $random-bytes (i64.const 1048576) (i32.const 64)) (br $again)) unreachable"),
+        draws("(loop $again (drop (call $random)) (br $again)) unreachable"),
+    ] {
+        stopped(SHORT, guest, SOON, "timeout", "its timeout of 100ms").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,17 +39,6 @@ async fn timers_without_end_reach_the_resource_limit() {
     let code = "(loop $again (drop (call $after (i64.const 3600000000000))) (br $again)) unreachable";
     let guest = Guest { imports: CLOCK, with: WITH_HOST, fields: CLOCK_FIELDS, code, ..GOOD };
     stopped(PATIENT, guest, LATER, "limit", "its limit of 1000 resources at once").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_loop_of_random_numbers_ends_at_the_timeout() {
-    for code in [
-        "(loop $again (call $random-bytes (i64.const 1048576) (i32.const 64)) (br $again)) unreachable",
-        "(loop $again (drop (call $random)) (br $again)) unreachable",
-    ] {
-        let guest = Guest { imports: RANDOM, with: WITH_HOST, fields: RANDOM_FIELDS, pages: 32, code, ..GOOD };
-        stopped(SHORT, guest, SOON, "timeout", "its timeout of 100ms").await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,12 +59,6 @@ async fn huge_memory_copies_and_fills_end_at_the_timeout() {
     let fill = "(memory.fill (i32.const 0) (i32.const 90) (i32.const 268435456))".repeat(1000) + "(i32.const 0)";
     let guest = Guest { pages: 4096, code: &fill, ..GOOD };
     stopped("timeout = '300ms'\nmemory = '256MiB'\n", guest, Duration::from_secs(3), "timeout", "its timeout of 300ms").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copy_past_the_end_of_memory_traps() {
-    stopped(PATIENT, computes("(memory.copy (i32.const 0) (i32.const 1) (i32.const -1)) (i32.const 0)"), LATER, "trap", "out of bounds")
-        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -121,30 +92,23 @@ async fn handles_without_end_reach_the_resource_limit() {
     stopped(PATIENT, guest, LATER, "limit", "its limit of 1000 resources at once").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn endless_recursion_traps_with_an_exhausted_stack() {
-    let fields = "(func $deep (param i64) (result i64) (i64.add (i64.const 1) (call $deep (i64.add (local.get 0) (i64.const 1)))))";
-    let guest = Guest { fields, code: "(drop (call $deep (i64.const 0))) (i32.const 0)", ..GOOD };
-    stopped(PATIENT, guest, LATER, "trap", "call stack exhausted").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trap_in_the_start_function_ends_the_call() {
-    stopped(PATIENT, Guest { fields: "(func $start unreachable) (start $start)", ..GOOD }, LATER, "trap", "unreachable").await;
-}
-
 /// `stopped` calls the same plugin three times, so a call must also work after a call of the same plugin that trapped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_kind_of_trap_is_named_in_the_error() {
+    let fields = "(table $t 1 funcref)
+        (func $deep (param i64) (result i64) (i64.add (i64.const 1) (call $deep (i64.add (local.get 0) (i64.const 1)))))";
     for (code, says) in [
         ("unreachable", "unreachable"),
         ("(i32.div_u (i32.const 1) (i32.const 0))", "divide by zero"),
         ("(i32.trunc_f32_s (f32.const nan)) drop (i32.const 0)", "integer"),
         ("(i32.load (i32.const -4))", "out of bounds"),
+        ("(memory.copy (i32.const 0) (i32.const 1) (i32.const -1)) (i32.const 0)", "out of bounds"),
         ("(call_indirect $t (i32.const 3)) (i32.const 0)", "undefined element"),
+        ("(drop (call $deep (i64.const 0))) (i32.const 0)", "call stack exhausted"),
     ] {
-        stopped(PATIENT, Guest { fields: "(table $t 1 funcref)", code, ..GOOD }, LATER, "trap", says).await;
+        stopped(PATIENT, Guest { fields, code, ..GOOD }, LATER, "trap", says).await;
     }
+    stopped(PATIENT, Guest { fields: "(func $start unreachable) (start $start)", ..GOOD }, LATER, "trap", "unreachable").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

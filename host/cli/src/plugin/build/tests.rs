@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn one_file_of_the_project_decides_the_language() {
+fn a_single_file_of_the_project_decides_the_language() {
     let dir = tempfile::tempdir().unwrap();
     assert!(language(dir.path()).unwrap_err().to_string().contains("none of Cargo.toml, package.json, requirements.txt"));
     std::fs::write(dir.path().join("package.json"), "{}").unwrap();
