@@ -121,6 +121,16 @@ async fn another_content_type_or_encoding_is_a_415() {
         server.api.send(gzip.body(body)).await.expect_fault(415, "unsupported-content-encoding");
     }
     assert_eq!(server.api.get("/test-clock").await.body["now"], START, "the clock has not moved");
+    let post = async |content_type: &str| {
+        let call = server.api.call(Method::POST, "/requests/puppet").header("content-type", content_type);
+        server.api.send(call.body(r#"{"delay":"PT1S"}"#)).await
+    };
+    for wrong in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/json", "application/jsonx"] {
+        post(wrong).await.expect_fault(415, "unsupported-media-type");
+    }
+    for right in ["application/json", "Application/JSON; charset=utf-8", "application/cloudevents+json"] {
+        post(right).await.expect(202);
+    }
 }
 
 #[tokio::test]

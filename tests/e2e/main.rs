@@ -19,6 +19,7 @@ mod exposure;
 mod fairness;
 mod grants;
 mod host_faults;
+mod hostile;
 mod hostile_mix;
 mod idempotency;
 mod infra;

@@ -84,6 +84,15 @@ async fn the_webhook_sample_retries_after_the_back_off_or_the_receivers_retry_af
 }
 
 #[tokio::test]
+async fn the_webhook_sample_fails_at_once_on_a_permanent_error() {
+    let receiver = Receiver::start(|_, _| Reply::status(404)).await;
+    let server = webhook(&receiver).await;
+    let done = server.api.run("webhook", json!({ "event": "invoice.due", "data": { "customer": PAYLOAD } })).await;
+    assert_eq!(events(&done), ["accepted", "started", "failed"]);
+    assert!(text(&done, "failure").contains("404"), "{done}");
+}
+
+#[tokio::test]
 async fn the_webhook_sample_names_the_missing_grant() {
     let receiver = Receiver::accepting().await;
     let builder = Server::builder().sample("webhook", receiver.port).variable("SECRET_WEBHOOK", SECRET).test_clock();
@@ -99,6 +108,16 @@ async fn the_webhook_sample_names_the_missing_grant() {
 }
 
 #[tokio::test]
+async fn the_webhook_sample_checks_bodies_against_its_schema() {
+    let receiver = Receiver::accepting().await;
+    let server = webhook(&receiver).await;
+    let fault = server.api.post("/requests/webhook", &json!({ "delay": "PT1S", "data": 5 })).await.expect_fault(422, "rejected");
+    let problems = fault["problems"].as_array().unwrap();
+    let has = |pointer: &str, code: &str| problems.iter().any(|problem| problem["pointer"] == pointer && problem["code"] == code);
+    assert!(has("/event", "required") && has("/data", "type"), "{fault}");
+}
+
+#[tokio::test]
 async fn the_webhook_samples_direct_target_gets_the_body_unchanged() {
     let receiver = Receiver::accepting().await;
     let server = webhook(&receiver).await;
@@ -106,4 +125,22 @@ async fn the_webhook_samples_direct_target_gets_the_body_unchanged() {
     assert_eq!(text(&done, "result"), "done");
     let delivery = &receiver.deliveries()[0];
     assert_eq!((delivery.path.as_str(), &delivery.json()["delay"]), ("/direct", &json!("PT1S")));
+}
+
+#[tokio::test]
+async fn the_orders_sample_takes_an_order_and_returns_a_receipt() {
+    let server = Server::builder().sample("orders", 9000).test_clock().start().await;
+    let done = server.api.run("orders", json!({ "item": "book", "quantity": 2, "customer": "ada" })).await;
+    assert_eq!((text(&done, "status"), text(&done, "target")), ("succeeded", "here"), "{done}");
+    assert_eq!((&done["result"]["total"], &done["result"]["currency"]), (&json!(2500), &json!("EUR")));
+    assert!(text(&done["result"], "receipt").starts_with("R-"), "{done}");
+
+    let big = server.api.run("orders", json!({ "item": "pen", "quantity": 51 })).await;
+    assert_eq!((text(&big, "status"), text(&big, "target")), ("succeeded", "heavy"), "{big}");
+
+    let wrong = json!({ "delay": "PT1S", "item": "tank", "quantity": 0 });
+    let fault = server.api.post("/requests/orders", &wrong).await.expect_fault(422, "rejected");
+    let problems: Vec<(&str, &str)> =
+        fault["problems"].as_array().unwrap().iter().map(|problem| (text(problem, "pointer"), text(problem, "code"))).collect();
+    assert_eq!(problems, [("/item", "unknown-item"), ("/quantity", "minimum")]);
 }

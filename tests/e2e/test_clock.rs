@@ -1,6 +1,6 @@
 //! The test clock: time passes only when a test advances it, and due requests then run in the order of their times.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{PUPPET, Receiver, START, Server, events, text};
 
@@ -29,6 +29,21 @@ async fn a_week_passes_in_the_order_of_the_due_times() {
         let whole = server.api.request(text(request, "correlationId")).await;
         assert_eq!(whole["history"][1]["at"], whole["triggerAt"], "a request starts exactly at its time: {whole}");
     }
+}
+
+#[tokio::test]
+async fn the_back_off_of_a_retry_runs_on_the_test_clock() {
+    let manifest = format!("{PUPPET}[retry]\nmax-attempts = 5\nbackoff = {{ initial = '1d', factor = 2, max = '10d' }}\n");
+    let server = Server::builder().use_case("puppet", &manifest).test_clock().start().await;
+    let script = json!({ "do": "retry", "untilAttempt": 4 });
+    let id = server.api.submit("puppet", json!({ "delay": "PT1H", "process": script })).await;
+    server.api.advance("P8D").await;
+    let done = server.api.request(&id).await;
+    let starts: Vec<&Value> =
+        done["history"].as_array().unwrap().iter().filter(|line| line["event"] == "started").map(|line| &line["at"]).collect();
+    let expected = ["2027-01-01T01:00:00Z", "2027-01-02T01:00:00Z", "2027-01-04T01:00:00Z", "2027-01-08T01:00:00Z"];
+    let expected: Vec<Value> = expected.iter().map(|at| json!(at.replace('Z', ".000Z"))).collect();
+    assert_eq!(starts, expected.iter().collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -13,31 +13,44 @@ async fn outcome(server: &Server, body: &Value) -> String {
     text(&answer.body, member).to_owned()
 }
 
-#[tokio::test]
-async fn a_time_has_an_offset_and_a_delay_counts_from_now() {
+/// Posts each row's value under `member`, at 2027-01-01T00:00:00Z, and compares the outcome with the row's second column.
+async fn check(member: &str, rows: &[(&str, &str)]) {
     let server = Server::puppet().await;
-    for (member, given, expected) in [
-        ("triggerAt", "2027-03-01T00:30:00+05:45", "2027-02-28T18:45:00.000Z"),
-        ("triggerAt", "2027-03-01T09:00:00.123000001Z", "2027-03-01T09:00:00.124Z"),
-        ("triggerAt", "2027-03-01T09:00:00", "trigger-without-offset"),
-        ("triggerAt", "2026-12-31T23:59:59.999Z", "trigger-in-past"),
-        ("triggerAt", "2027-01-01T00:00:00Z", "2027-01-01T00:00:00.000Z"),
-        ("triggerAt", "2028-01-01T00:00:00Z", "2028-01-01T00:00:00.000Z"),
-        ("triggerAt", "2028-01-01T00:00:00.000000001Z", "trigger-too-far"),
-        ("triggerAt", "2027-02-29T00:00:00Z", "trigger-malformed"),
-        ("triggerAt", "2027-06-30T23:59:60Z", "2027-07-01T00:00:00.000Z"),
-        // Europe/Berlin has this local time twice.
-        ("triggerAt", "2027-10-31T02:30:00+02:00", "2027-10-31T00:30:00.000Z"),
-        ("triggerAt", "2027-10-31T02:30:00+01:00", "2027-10-31T01:30:00.000Z"),
-        ("delay", "P1DT2H3M4S", "2027-01-02T02:03:04.000Z"),
-        ("delay", "PT0,0001S", "2027-01-01T00:00:00.001Z"),
-        ("delay", "P366D", "trigger-too-far"),
-        ("delay", "P1M", "trigger-malformed"),
-    ] {
-        assert_eq!(outcome(&server, &json!({ member: given })).await, expected, "{member} {given:?}");
+    for (given, expected) in rows {
+        assert_eq!(outcome(&server, &json!({ member: given })).await, *expected, "{member} {given:?}");
     }
-    let past = server.api.post("/requests/puppet", &json!({ "triggerAt": "2026-12-31T23:00:00Z" })).await;
-    let fault = past.expect_fault(422, "trigger-in-past");
+}
+
+#[tokio::test]
+async fn an_offset_is_required_and_the_answer_is_in_utc() {
+    let rows = [
+        ("2027-03-01T09:00:00Z", "2027-03-01T09:00:00.000Z"),
+        ("2027-03-01T09:00:00+01:00", "2027-03-01T08:00:00.000Z"),
+        ("2027-03-01T00:30:00+05:45", "2027-02-28T18:45:00.000Z"),
+        ("2027-03-01T09:00:00-00:00", "2027-03-01T09:00:00.000Z"),
+        ("2027-03-01T09:00:00", "trigger-without-offset"),
+        ("2027-03-01T09:00", "trigger-without-offset"),
+        ("2027-03-01 09:00:00", "trigger-without-offset"),
+        ("2027-03-01T09:00:00.123", "trigger-without-offset"),
+    ];
+    check("triggerAt", &rows).await;
+}
+
+#[tokio::test]
+async fn a_time_in_the_past_or_beyond_max_ahead_is_refused_and_not_adjusted() {
+    let rows = [
+        ("2026-12-31T23:59:59.999Z", "trigger-in-past"),
+        ("2026-03-01T09:00:00Z", "trigger-in-past"),
+        ("1970-01-01T00:00:00Z", "trigger-in-past"),
+        ("2027-01-01T00:00:00Z", "2027-01-01T00:00:00.000Z"),
+        ("2028-01-01T00:00:00Z", "2028-01-01T00:00:00.000Z"),
+        ("2028-01-01T00:00:00.000000001Z", "trigger-too-far"),
+        ("9999-12-31T23:59:59Z", "trigger-too-far"),
+    ];
+    check("triggerAt", &rows).await;
+    let server = Server::puppet().await;
+    let fault =
+        server.api.post("/requests/puppet", &json!({ "triggerAt": "2026-12-31T23:00:00Z" })).await.expect_fault(422, "trigger-in-past");
     assert!(text(&fault, "detail").contains("2027-01-01T00:00:00.000Z"), "the detail names the current time: {fault}");
 }
 
@@ -49,6 +62,68 @@ async fn max_ahead_of_the_manifest_limits_the_time_of_a_request() {
     assert_eq!(outcome(&server, &json!({ "delay": "P7DT0.001S" })).await, "trigger-too-far");
     let fault = server.api.post("/requests/puppet", &json!({ "delay": "P8D" })).await.expect_fault(422, "trigger-too-far");
     assert!(text(&fault, "detail").contains("2027-01-08T00:00:00.000Z"), "the detail names the latest allowed time: {fault}");
+}
+
+#[tokio::test]
+async fn leap_days_and_leap_seconds_follow_the_calendar() {
+    let rows = [
+        ("2027-02-29T00:00:00Z", "trigger-malformed"),
+        ("2027-04-31T00:00:00Z", "trigger-malformed"),
+        ("2027-06-01T24:00:00Z", "trigger-malformed"),
+        ("2027-06-01T23:60:00Z", "trigger-malformed"),
+        ("2027-06-30T23:59:60Z", "2027-07-01T00:00:00.000Z"),
+        ("2027-06-30T10:00:60Z", "trigger-malformed"),
+    ];
+    check("triggerAt", &rows).await;
+    let leap_year = Server::builder().use_case("puppet", PUPPET).arguments(&["--test-clock", "2028-02-01T00:00:00Z"]).start().await;
+    assert_eq!(outcome(&leap_year, &json!({ "triggerAt": "2028-02-29T12:00:00Z" })).await, "2028-02-29T12:00:00.000Z");
+    assert_eq!(outcome(&leap_year, &json!({ "delay": "P28D" })).await, "2028-02-29T00:00:00.000Z");
+}
+
+#[tokio::test]
+async fn an_offset_distinguishes_the_repeated_hour_of_a_clock_change() {
+    // Europe/Berlin: local time 02:30 occurs twice on 2027-10-31 and never on 2027-03-28. With an offset each is one moment.
+    let rows = [
+        ("2027-10-31T02:30:00+02:00", "2027-10-31T00:30:00.000Z"),
+        ("2027-10-31T02:30:00+01:00", "2027-10-31T01:30:00.000Z"),
+        ("2027-03-28T02:30:00+01:00", "2027-03-28T01:30:00.000Z"),
+        ("2027-03-28T03:30:00+02:00", "2027-03-28T01:30:00.000Z"),
+    ];
+    check("triggerAt", &rows).await;
+}
+
+#[tokio::test]
+async fn times_are_rounded_up_to_whole_milliseconds() {
+    let rows = [
+        ("2027-03-01T09:00:00.000000001Z", "2027-03-01T09:00:00.001Z"),
+        ("2027-03-01T09:00:00.123Z", "2027-03-01T09:00:00.123Z"),
+        ("2027-03-01T09:00:00.123000001Z", "2027-03-01T09:00:00.124Z"),
+        ("2027-12-31T23:59:59.999999999Z", "2028-01-01T00:00:00.000Z"),
+    ];
+    check("triggerAt", &rows).await;
+}
+
+#[tokio::test]
+async fn delays_are_iso_8601_durations_from_now() {
+    let rows = [
+        ("PT90S", "2027-01-01T00:01:30.000Z"),
+        ("PT0S", "2027-01-01T00:00:00.000Z"),
+        ("PT0.25S", "2027-01-01T00:00:00.250Z"),
+        ("PT0,0001S", "2027-01-01T00:00:00.001Z"),
+        ("P1W", "2027-01-08T00:00:00.000Z"),
+        ("P1DT2H3M4S", "2027-01-02T02:03:04.000Z"),
+        ("P365D", "2028-01-01T00:00:00.000Z"),
+        ("P366D", "trigger-too-far"),
+        ("P1M", "trigger-malformed"),
+        ("P1Y", "trigger-malformed"),
+        ("90s", "trigger-malformed"),
+        ("-PT1S", "trigger-malformed"),
+        ("PT", "trigger-malformed"),
+        ("", "trigger-malformed"),
+        ("PT1H1H", "trigger-malformed"),
+        ("PT999999999999999H", "trigger-malformed"),
+    ];
+    check("delay", &rows).await;
 }
 
 #[tokio::test]

@@ -77,13 +77,15 @@ async fn acknowledged_requests_survive_kills_under_load() {
         let life = Duration::from_millis(random.random_range(LIFE_MILLIS));
         // The sleep waits for no event: it makes the moment of the kill random.
         tokio::time::sleep(life.min(end.saturating_duration_since(Instant::now()))).await;
-        load.server_is_down();
         server.kill();
+        load.server_is_down();
         kills += 1;
         server.start().await;
         load.server_is_at(&server.api);
     }
-    let acknowledged = load.finish().await.acknowledged;
+    let run = load.finish().await;
+    assert!(run.refused.is_empty(), "a server under a load below its capacity refused posts: {:?}", run.refused);
+    let acknowledged = run.acknowledged;
     drain(&server, "torture").await;
     let summary = verdict::check(&server.api, &acknowledged, &receiver.deliveries()).await;
     println!(

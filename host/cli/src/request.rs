@@ -134,3 +134,6 @@ async fn list(client: &Client, arguments: &List, json: bool) -> anyhow::Result<(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

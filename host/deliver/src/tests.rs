@@ -79,16 +79,17 @@ async fn read(stream: &mut TcpStream) -> Option<String> {
     Some(String::from_utf8(request).unwrap())
 }
 
-fn deliverer() -> HttpDeliver<FakeClock> {
+fn deliverer(secrets: &'static [(&'static str, &'static str)]) -> HttpDeliver<FakeClock> {
     // An error means that another test has installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let secrets = Secrets::of(|name| secrets.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()));
     let network = Network::new("127.0.0.0/8".parse().unwrap(), Vec::new());
-    HttpDeliver::new(FakeClock::default(), network, Secrets::none()).unwrap()
+    HttpDeliver::new(FakeClock::default(), network, secrets).unwrap()
 }
 
-/// Delivers to `http://{place}`.
-async fn deliver_with(deliver: &HttpDeliver<FakeClock>, place: &str, timeout: Duration) -> Result<JobResult, HostFault> {
-    let manifest = format!("name = 'a'\ntargets = {{ hook = {{ kind = 'http', url = 'http://{place}' }} }}");
+/// Delivers to `http://{place}`, with further keys of the target.
+async fn deliver_with(deliver: &HttpDeliver<FakeClock>, place: &str, keys: &str, timeout: Duration) -> Result<JobResult, HostFault> {
+    let manifest = format!("name = 'a'\ntargets = {{ hook = {{ kind = 'http', url = 'http://{place}', {keys} }} }}");
     let use_case = UseCase::parse(&manifest).unwrap();
     let stored = new_request(sample_id(1), "a", FakeClock::default().now());
     let claimed = Claimed { request: stored.request, body: stored.body };
@@ -96,7 +97,7 @@ async fn deliver_with(deliver: &HttpDeliver<FakeClock>, place: &str, timeout: Du
 }
 
 async fn deliver_to(place: &str) -> JobResult {
-    deliver_with(&deliverer(), place, LIMIT).await.unwrap()
+    deliver_with(&deliverer(&[]), place, "timeout = '5s'", LIMIT).await.unwrap()
 }
 
 #[tokio::test]
@@ -117,7 +118,7 @@ async fn a_2xx_whose_body_breaks_off_is_a_success_that_says_so() {
 async fn a_2xx_whose_body_does_not_end_in_time_is_a_success_that_says_so() {
     let receiver = Receiver::start("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nok", true).await;
     let place = format!("{}/", receiver.address);
-    let result = deliver_with(&deliverer(), &place, Duration::from_millis(300)).await.unwrap();
+    let result = deliver_with(&deliverer(&[]), &place, "timeout = '5s'", Duration::from_millis(300)).await.unwrap();
     assert_eq!(result, Ok(Some("ok… (the answer broke off)".to_owned())));
 }
 
@@ -140,16 +141,50 @@ async fn a_failure_shows_no_more_of_a_url_than_its_origin() {
 
     let silent = Receiver::start("", true).await;
     let place = format!("{}/services/TOKEN?sig=abc", silent.address);
-    let failure = deliver_with(&deliverer(), &place, Duration::from_millis(300)).await.unwrap().unwrap_err();
+    let failure = deliver_with(&deliverer(&[]), &place, "timeout = '5s'", Duration::from_millis(300)).await.unwrap().unwrap_err();
     let expected = format!("the target http://{} did not answer in time: ", silent.address);
     assert!(failure.message.starts_with(&expected) && !failure.message.contains("TOKEN"), "{}", failure.message);
 }
 
 #[tokio::test]
+async fn an_answer_that_repeats_url_and_headers_is_quoted_without_them() {
+    let answer = "HTTP/1.1 404 Not Found\r\n\r\nCannot POST /services/TOKEN?sig=abc with Bearer s3cr3t, s3cr3t";
+    let receiver = Receiver::start(answer, false).await;
+    let place = format!("{}/services/TOKEN?sig=abc", receiver.address);
+    let keys = "headers = { authorization = 'Bearer ${secret:KEY}' }";
+    let failure = deliver_with(&deliverer(&[("KEY", "s3cr3t")]), &place, keys, LIMIT).await.unwrap().unwrap_err();
+    assert_eq!(failure.message, "the target answered 404 Not Found: Cannot POST [hidden] with [hidden], [hidden]");
+}
+
+#[tokio::test]
+async fn a_target_gets_its_headers_and_a_signature_for_each_key() {
+    let receiver = Receiver::start("HTTP/1.1 204 No Content\r\n\r\n", false).await;
+    let keys = "headers = { authorization = 'Bearer ${secret:KEY}', content-type = 'application/cloudevents+json' }, sign = ['NEW', 'OLD']";
+    let deliver = deliverer(&[("KEY", "s3cr3t\n"), ("NEW", "whsec_bmV3"), ("OLD", "old")]);
+    assert_eq!(deliver_with(&deliver, &format!("{}/in", receiver.address), keys, LIMIT).await.unwrap(), Ok(None));
+    let request = receiver.seen().concat().concat();
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or_default();
+    assert_eq!((header("authorization"), header("content-type")), ("Bearer s3cr3t", "application/cloudevents+json"));
+    assert_eq!((header("webhook-id"), header("webhook-id").len()), (header("idempotency-key"), 36));
+    let seconds: u64 = header("webhook-timestamp").parse().unwrap();
+    let keys = ["new", "old"].map(|key| postdate_webhooks::Key::parse(key).unwrap());
+    let [.., (_, signature)] = signed_headers(&keys, header("webhook-id"), seconds, body.as_bytes());
+    assert_eq!((header("webhook-signature"), signature.split(' ').count()), (signature.as_str(), 2));
+}
+
+#[tokio::test]
+async fn a_missing_secret_of_a_target_is_a_host_fault() {
+    let fault = deliver_with(&deliverer(&[]), "127.0.0.1:1/", "sign = 'KEY'", LIMIT).await.unwrap_err();
+    assert_eq!(fault.waits_for, "the secrets of the use case");
+    assert_eq!(fault.detail, "the target needs the secret KEY, which is not set: give it a value");
+}
+
+#[tokio::test]
 async fn a_connection_that_was_idle_for_a_second_is_not_used_again() {
     let receiver = Receiver::start("HTTP/1.1 204 No Content\r\n\r\n", true).await;
-    let (deliver, place) = (deliverer(), format!("{}/", receiver.address));
-    let deliver_one = async || assert_eq!(deliver_with(&deliver, &place, LIMIT).await.unwrap(), Ok(None));
+    let (deliver, place) = (deliverer(&[]), format!("{}/", receiver.address));
+    let deliver_one = async || assert_eq!(deliver_with(&deliver, &place, "timeout = '5s'", LIMIT).await.unwrap(), Ok(None));
     deliver_one().await;
     deliver_one().await;
     let connections = receiver.seen();

@@ -24,3 +24,15 @@ async fn a_refusal_names_the_host_the_address_and_the_rule() {
     assert_eq!(error.to_string(), "host 169.254.169.254: address 169.254.169.254 is not allowed by this server (--allow-egress)");
     assert!(network.check("::1".parse().unwrap()).is_err() && network.check("1.1.1.1".parse().unwrap()).is_ok());
 }
+
+/// The system's resolver reads old forms of IPv4 addresses as addresses: decimal, octal, and shortened ones.
+#[tokio::test]
+async fn old_forms_of_an_address_are_judged_by_the_address_that_they_mean() {
+    let network = Network::default();
+    for host in ["2130706433", "0177.0.0.1", "0x7f.1", "127.1", "2852039166", "0"] {
+        match network.addresses("a", host, 80).await {
+            Err(Unreachable::NotAllowed { .. } | Unreachable::LookUp { .. }) => {}
+            other => panic!("{host}: {other:?}"),
+        }
+    }
+}

@@ -100,7 +100,7 @@ pub struct Timer {
     state: Arc<State>,
 }
 
-/// What a place and a running attempt hold. Without the ledger, whose writer drops the places of a transaction that fails.
+/// Shared state of places and running attempts. Holds no ledger, since the ledger's writer drops the places of a failed transaction.
 struct State {
     wake: Wake,
     places: Mutex<Places>,

@@ -2,10 +2,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::api::ApiError;
-use crate::plugin::Verdict;
+use crate::plugin::{Role, Stopped, Verdict};
 use crate::testing::{FakeBundle, FakeUseCases, MemoryLedger, RecordingScheduler, block_on, moment, sample_id};
 
 const ORDERS: &str = r#"
@@ -123,6 +124,13 @@ fn a_bad_body_is_refused() {
 }
 
 #[test]
+fn bytes_that_are_not_utf8_are_refused() {
+    let world = World::validated(Ok(Acceptance::default()));
+    let answer = world.accept(Submission { body: Bytes::from_static(b"{\"delay\":\"PT1S\",\"x\":\"\xff\"}"), ..submission(1, "") });
+    assert_eq!(outcome(answer), "malformed-json");
+}
+
+#[test]
 fn first_error_is_reported() {
     let no = || World::validated(Err(vec![]));
     let code_of = |body| outcome(no().accept(submission(1, body)));
@@ -131,6 +139,12 @@ fn first_error_is_reported() {
     assert_eq!(code_of(r#"{"triggerAt":"2020-01-01T00:00:00Z","target":"heaven"}"#), "trigger-in-past");
     assert_eq!(code_of(r#"{"delay":"PT1S","target":"heaven"}"#), "unknown-target");
     assert_eq!(code_of(r#"{"delay":"PT1S"}"#), "rejected");
+}
+
+#[test]
+fn error_of_an_unknown_alias_lists_the_known_ones() {
+    let rejection = World::validated(Ok(Acceptance::default())).accept(submission(1, r#"{"delay":"PT1S","target":"heaven"}"#)).unwrap_err();
+    assert_eq!(rejection.to_string(), "\"heaven\" is not a target of this use case: choose from here, hook");
 }
 
 #[test]
@@ -190,6 +204,25 @@ fn accepted_request_is_stored_and_scheduled() {
 }
 
 #[test]
+fn without_a_validator_any_object_with_a_good_time_is_accepted() {
+    let manifest = "name = 'orders'\n[targets]\nhook = { kind = 'http', url = 'http://127.0.0.1:9000' }";
+    // The closure rejects every request, but is not called.
+    let world = World::new(FakeBundle::new("v1", manifest).on_validate(|_| Ok(Err(vec![]))));
+    assert_eq!(outcome(world.accept(submission(1, r#"{"delay":"PT1S"}"#))), "hook @ 2027-01-01T00:00:01.000Z");
+}
+
+#[test]
+fn rejection_keeps_the_problems_of_the_validator() {
+    let problem = Problem { pointer: "/sku".to_owned(), code: "required".to_owned(), message: "which article?".to_owned() };
+    let world = World::validated(Err(vec![problem.clone()]));
+    match world.accept(submission(1, r#"{"delay":"PT1S"}"#)) {
+        Err(Rejection::Problems(problems)) => assert_eq!(problems, [problem]),
+        other => panic!("not rejected: {other:?}"),
+    }
+    assert!(world.ledger.ids().is_empty());
+}
+
+#[test]
 fn values_from_the_validator_follow_the_rules_for_clients() {
     let yes = Acceptance::default;
     let to = |target: &str| Acceptance { target: Some(target.to_owned()), ..yes() };
@@ -235,6 +268,24 @@ fn rejection_without_a_reason_says_that_there_is_none() {
 }
 
 #[test]
+fn body_from_the_validator_replaces_the_body_of_the_client() {
+    let world = World::validated(Ok(Acceptance { body: Some(r#"{"n":2}"#.to_owned()), ..Acceptance::default() }));
+    let request = world.accept(submission(1, r#"{"delay":"PT1S","n":1}"#)).unwrap().request;
+    assert_eq!(world.ledger.body(request.id).as_deref(), Some(r#"{"n":2}"#));
+}
+
+#[test]
+fn error_of_a_stopped_validator_names_its_plugin() {
+    let bundle = FakeBundle::new("v7", ORDERS);
+    let stopped = bundle.stopped(Role::Validate, Stopped::Timeout(Duration::from_secs(1)), &["payload of the client"]);
+    let world = World::new(bundle.on_validate(move |_| Err(stopped.clone())));
+    let rejection = world.accept(submission(1, r#"{"delay":"PT1S"}"#)).unwrap_err();
+    let expected = "the validate plugin of use case orders (version v7) did not answer within its timeout of 1s";
+    assert_eq!(rejection.to_string(), expected);
+    assert!(world.ledger.ids().is_empty());
+}
+
+#[test]
 fn repeat_with_the_same_key_and_body_gets_the_first_answer_at_any_time() {
     let world = World::validated(Ok(Acceptance::default()));
     let body = r#"{"triggerAt":"2027-01-01T00:01:00Z"}"#;
@@ -245,6 +296,21 @@ fn repeat_with_the_same_key_and_body_gets_the_first_answer_at_any_time() {
     assert_eq!(again, Accepted { request: first.request, replayed: true });
     // The repeat schedules the request again, since the first call may have crashed before scheduling.
     assert_eq!((world.ledger.ids().len(), world.scheduler.scheduled().len()), (1, 2));
+}
+
+#[test]
+fn same_key_with_another_body_is_refused_and_names_the_first_request() {
+    let world = World::validated(Ok(Acceptance::default()));
+    let first = world.accept(keyed(1, r#"{"delay":"PT1S"}"#)).unwrap().request;
+    // The last body is not JSON; the key is checked first.
+    for other in [r#"{"delay":"PT2S"}"#, r#"{"delay": "PT1S"}"#, "{"] {
+        match world.accept(keyed(2, other)) {
+            Err(Rejection::KeyReused { first: named }) => assert_eq!(named, first.id),
+            answer => panic!("{other}: {answer:?}"),
+        }
+    }
+    let elsewhere = world.accept(submission(3, r#"{"delay":"PT1S"}"#)).unwrap();
+    assert!(!elsewhere.replayed, "without a key there is nothing to replay");
 }
 
 #[test]
@@ -288,6 +354,13 @@ fn error_of_the_ledger_fails_the_call() {
     assert_eq!(outcome(world.accept(submission(1, r#"{"delay":"PT1S"}"#))), "ledger-unavailable");
     assert_eq!(outcome(world.accept(keyed(2, r#"{"delay":"PT1S"}"#))), "ledger-unavailable");
     assert!(world.scheduler.scheduled().is_empty(), "scheduled, but not stored");
+}
+
+#[test]
+fn target_must_be_text() {
+    for target in [json!(1), json!({}), json!([]), json!(true), Value::Null] {
+        check(&json!({ "delay": "PT1S", "target": target }).to_string(), "target-malformed");
+    }
 }
 
 #[test]

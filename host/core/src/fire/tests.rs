@@ -1,11 +1,12 @@
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::lifecycle::apply;
 use crate::plugin::{JobResult, Role, Stopped};
 use crate::ports::Intake as _;
 use crate::testing::{
-    FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, RecordingScheduler, at, block_on, claim, new_request, sample_id,
+    Delivered, FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, RecordingScheduler, at, block_on, claim, new_request,
+    sample_id,
 };
 
 const MANIFEST: &str = r#"
@@ -103,6 +104,53 @@ fn a_retry_waits_for_the_longer_of_back_off_and_retry_after() {
 }
 
 #[test]
+fn the_processor_sees_the_job() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let bundle = FakeBundle::new("v1", MANIFEST).on_process({
+        let seen = Arc::clone(&seen);
+        move |job| {
+            seen.lock().unwrap().push(job);
+            Ok(Ok(None))
+        }
+    });
+    let claimed = claimed();
+    // Attempts that were cut off count, too.
+    let claimed = Claimed { request: Request { attempts: 4, due_at: at(50), ..claimed.request }, ..claimed };
+    fired(&FakeUseCases::of(bundle), &no_delivery(), &claimed);
+    let expected = Job {
+        id: claimed.request.id.to_string(),
+        use_case: "orders".to_owned(),
+        target: "here".to_owned(),
+        attempt: 4,
+        scheduled_for: "2027-01-01T00:01:00.000Z".to_owned(),
+        body: claimed.body,
+    };
+    assert_eq!(*seen.lock().unwrap(), [expected]);
+}
+
+/// Checks the end of an attempt whose processor was stopped.
+#[track_caller]
+fn check_stopped(failures: u32, reason: Stopped, stderr: &[&str], expected: &str) {
+    let bundle = FakeBundle::new("v1", MANIFEST);
+    let stopped = bundle.stopped(Role::Process, reason, stderr);
+    let claimed = claimed();
+    let claimed = Claimed { request: Request { failures, ..claimed.request }, ..claimed };
+    check(&claimed, bundle.on_process(move |_| Err(stopped.clone())), expected);
+}
+
+#[test]
+fn stopped_plugin_counts_as_a_failure_and_is_retried() {
+    const PLUGIN: &str = "the process plugin of use case orders (version v1)";
+    let trap = || Stopped::Trap("unreachable".to_owned());
+    check_stopped(0, trap(), &[], &format!("scheduled: {PLUGIN} trapped: unreachable; in 10 s"));
+    check_stopped(2, trap(), &[], &format!("failed: {PLUGIN} trapped: unreachable"));
+    check_stopped(2, Stopped::Memory(64 << 20), &[], &format!("failed: {PLUGIN} needed more memory than its limit of 64 MiB"));
+    let panicked = ["thread 'main' panicked at lib.rs:7:", "no stock", "note: run with …"];
+    let words = "stderr: thread 'main' panicked at lib.rs:7: no stock";
+    check_stopped(2, trap(), &panicked, &format!("failed: {PLUGIN} trapped: unreachable; {words}"));
+}
+
+#[test]
 fn missing_version_is_retried_with_the_default_policy() {
     let gone = FakeUseCases::default();
     let claimed = claimed();
@@ -111,6 +159,28 @@ fn missing_version_is_retried_with_the_default_policy() {
     assert_eq!(summary(&claimed, &change), "scheduled: version v1 of use case orders is gone; in 30 s");
     gone.put(answering(MANIFEST, Ok(None)));
     assert_eq!(summary(&claimed, &fired(&gone, &no_delivery(), &claimed)), "succeeded: ");
+}
+
+/// Checks which version runs a request of v1 after an upload of v2 with this policy.
+#[track_caller]
+fn check_version(policy: &str, expected: &str) -> FakeUseCases {
+    let manifest = MANIFEST.replace("[schedule]", &format!("[schedule]\nversion = '{policy}'"));
+    let saying = |version: &'static str| FakeBundle::new(version, &manifest).on_process(move |_| Ok(Ok(Some(version.to_owned()))));
+    let use_cases = FakeUseCases::of(saying("v1"));
+    use_cases.put(saying("v2"));
+    let claimed = claimed();
+    assert_eq!(summary(&claimed, &fired(&use_cases, &no_delivery(), &claimed)), format!("succeeded: {expected}"), "{policy}");
+    use_cases
+}
+
+#[test]
+fn a_request_runs_the_version_that_validated_it_or_the_latest() {
+    check_version("pinned", "v1");
+    let use_cases = check_version("latest", "v2");
+    // Without a current version, the request's own version runs.
+    use_cases.remove("orders");
+    let claimed = claimed();
+    assert_eq!(summary(&claimed, &fired(&use_cases, &no_delivery(), &claimed)), "succeeded: v1");
 }
 
 #[test]
@@ -125,6 +195,27 @@ fn lease_follows_from_the_version_that_runs() {
     assert_eq!(lease(Some(&of("latest")), &claimed.request), Duration::from_secs(330));
     assert_eq!(lease(Some(&of("pinned")), &claimed.request), accepted, "v1 runs it");
     assert_eq!(lease::<FakeBundle>(None, &claimed.request), accepted);
+}
+
+#[test]
+fn http_target_gets_the_unchanged_body_and_its_own_timeout() {
+    let use_cases = FakeUseCases::of(answering(MANIFEST, Ok(Some("the plugin ran".to_owned()))));
+    let deliver = FakeDeliver::answering(Ok(Some("taken".to_owned())));
+    let claimed = to("hook");
+    assert_eq!(summary(&claimed, &fired(&use_cases, &deliver, &claimed)), "succeeded: taken");
+    let expected = Delivered {
+        url: "http://127.0.0.1:9000/hook".to_owned(),
+        timeout: Duration::from_secs(3),
+        id: claimed.request.id,
+        attempt: 1,
+        body: claimed.body.clone(),
+    };
+    assert_eq!(deliver.delivered(), [expected]);
+
+    let busy = FakeDeliver::answering(Err(failure("HTTP 503", true, Some(12))));
+    assert_eq!(summary(&claimed, &fired(&use_cases, &busy, &claimed)), "scheduled: HTTP 503; in 12 s");
+    let gone = FakeDeliver::answering(Err(failure("HTTP 410", false, None)));
+    assert_eq!(summary(&claimed, &fired(&use_cases, &gone, &claimed)), "failed: HTTP 410");
 }
 
 #[test]
@@ -171,6 +262,15 @@ fn no_notice_without_a_target_in_on_or_before_the_end() {
     assert_eq!(notice_after("failure = 'watcher'", Ok(None), &claimed()), None);
     assert_eq!(notice_after("success = 'watcher'", Err(failure("gone", false, None)), &claimed()), None);
     assert_eq!(notice_after("success = 'watcher'\nfailure = 'watcher'", Err(failure("busy", true, None)), &claimed()), None);
+}
+
+#[test]
+fn end_of_a_notice_makes_no_notice() {
+    let claimed = claimed();
+    let notice = Claimed { request: Request { notice_of: Some(sample_id(2)), ..claimed.request }, ..claimed };
+    let both = "success = 'watcher'\nfailure = 'watcher'";
+    assert_eq!(notice_after(both, Ok(None), &notice), None);
+    assert_eq!(notice_after(both, Err(failure("gone", false, None)), &notice), None);
 }
 
 /// Checks the length in bytes of a recorded text, and that it is marked if it was cut.

@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::request::DELIVERED_TO_BUS;
-use crate::testing::{LEASE, at, claim, new_request, sample_id};
+use crate::testing::{LEASE, at, claim, moment, new_request, sample_id};
 
 /// Returns the request after a change that adds a line to its history, and the line.
 fn apply(request: &Request, change: &Change, now: DateTime<Utc>) -> Result<(Request, HistoryEntry), Refusal> {
@@ -116,6 +116,25 @@ fn move_back_restores_the_times_unless_another_move_came_after() {
 }
 
 #[test]
+fn success_clears_the_failure() {
+    let (done, _) = apply(&request(Status::Running), &finish(2, succeeded()), at(100)).unwrap();
+    assert_eq!((done.result.as_deref(), done.failure, done.finished_at), (Some("done"), None, Some(at(100))));
+}
+
+#[test]
+fn a_failed_attempt_counts_and_waits_for_its_back_off() {
+    let (waiting, entry) = apply(&request(Status::Running), &finish(2, retry()), at(100)).unwrap();
+    assert_eq!((waiting.failures, waiting.due_at, waiting.trigger_at), (2, at(200), at(60)));
+    assert_eq!((waiting.failure.as_deref(), entry.detail.as_deref()), (Some("busy again"), Some("busy again")));
+}
+
+#[test]
+fn last_failure_is_recorded() {
+    let (ended, entry) = apply(&request(Status::Running), &finish(2, failed()), at(100)).unwrap();
+    assert_eq!((ended.failures, ended.failure.as_deref(), entry.detail.as_deref()), (2, Some("gone"), Some("gone")));
+}
+
+#[test]
 fn retry_by_hand_resets_failures_and_interruptions_but_not_attempts() {
     let spent = Request { interruptions: 4, failures: 5, ..request(Status::Failed) };
     let (again, _) = apply(&spent, &Change::Retry { by: None }, at(100)).unwrap();
@@ -145,6 +164,12 @@ fn redrive_runs_the_next_attempt_of_a_failed_request_or_an_unconfirmed_delivery(
     }
 }
 
+#[test]
+fn aborted_request_has_the_reason() {
+    let (aborted, entry) = apply(&request(Status::Scheduled), &Change::Abort { reason: "no more rules".to_owned() }, at(1)).unwrap();
+    assert_eq!((aborted.failure.as_deref(), entry.detail.as_deref()), (Some("no more rules"), Some("no more rules")));
+}
+
 /// Claims and releases a request until it has ended. Returns the number of claims, and the request.
 fn claims_until_the_end(mut request: Request) -> (u32, Request) {
     let before = request.attempts;
@@ -168,6 +193,12 @@ fn attempt_that_ends_resets_the_interruptions() {
     request = apply(&request, &finish(2, retry()), at(100)).unwrap().0;
     request.due_at = at(100);
     assert_eq!(claims_until_the_end(request).0, MAX_INTERRUPTIONS);
+}
+
+#[test]
+fn a_history_begins_with_the_acceptance() {
+    let entry = accepted(&request(Status::Scheduled));
+    assert_eq!((entry.at, entry.event, entry.attempt), (moment(), Event::Accepted, 0));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::FakeBundle;
 use crate::host_fault::HostFault;
-use crate::ports::{Bundle, UseCaseError, UseCaseInfo, UseCases};
+use crate::ports::{Bundle, Update, UpdateState, UseCaseError, UseCaseInfo, UseCases};
 use crate::use_case::UseCase;
 
 /// Use cases that a test puts and removes. Keeps every version until `forget`.
@@ -17,6 +17,7 @@ struct Held {
     current: BTreeMap<String, Arc<FakeBundle>>,
     versions: BTreeMap<(String, String), Arc<FakeBundle>>,
     errors: BTreeMap<String, String>,
+    loading: BTreeMap<String, Update>,
     fault: Option<HostFault>,
     broken: bool,
 }
@@ -65,6 +66,11 @@ impl FakeUseCases {
         self.lock().errors.insert(name.to_owned(), error.to_owned());
     }
 
+    /// Records an upload that is still loading.
+    pub fn put_loading(&self, name: &str, since: &str) {
+        self.lock().loading.insert(name.to_owned(), Update { state: UpdateState::Loading, since: since.to_owned() });
+    }
+
     fn kept(&self, name: &str, version: &str) -> Result<Arc<FakeBundle>, UseCaseError> {
         let (held, key) = (self.lock(), (name.to_owned(), version.to_owned()));
         if let Some(fault) = &held.fault {
@@ -99,10 +105,14 @@ impl UseCases for FakeUseCases {
 
     async fn list(&self) -> Vec<UseCaseInfo> {
         let held = self.lock();
-        let mut names: Vec<&String> = held.current.keys().chain(held.errors.keys()).collect();
+        let mut names: Vec<&String> = held.current.keys().chain(held.errors.keys()).chain(held.loading.keys()).collect();
         names.sort();
         names.dedup();
-        names.into_iter().map(|name| info(name, held.current.get(name), held.errors.get(name))).collect()
+        let describe = |name: &String| {
+            let info = info(name, held.current.get(name), held.errors.get(name));
+            UseCaseInfo { update: held.loading.get(name).cloned(), ..info }
+        };
+        names.into_iter().map(describe).collect()
     }
 }
 

@@ -53,3 +53,13 @@ fn errors_name_the_key_and_never_quote_the_value() {
     let gone = open(Some(dir.path().join("gone")), Vec::new(), Duration::from_secs(1)).unwrap_err().to_string();
     assert!(gone.contains("gone cannot be read"), "{gone}");
 }
+
+#[tokio::test]
+async fn a_file_that_becomes_unusable_fails_the_refresh_and_is_no_missing_secret() {
+    let (_dir, path) = written(b"KEY = 'planted-value'", 0o600);
+    let source = FileSecrets { path: path.clone() };
+    assert!(source.fetch("orders", &["KEY"]).await.is_ok());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let error = source.fetch("orders", &["KEY"]).await.unwrap_err();
+    assert!(error.starts_with("cannot be read: the secrets file") && error.contains("chmod 600"), "{error}");
+}

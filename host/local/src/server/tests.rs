@@ -144,6 +144,20 @@ async fn a_client_that_does_not_read_is_cut_off() {
 }
 
 #[tokio::test]
+async fn half_sent_requests_do_not_lock_others_out() {
+    let server = Server::with(Limits { head: 2 * BOUND, body: 2 * BOUND, ..LIMITS }).await;
+    let mut held = Vec::new();
+    for n in 0..5 * LIMITS.connections {
+        let part = if n % 2 == 0 { "GET /health HTTP/1.1\r\nho".to_owned() } else { head("POST", "/requests/orders", "key", 100) + "{" };
+        held.push(server.send(&part).await);
+    }
+    let answer = timeout(BOUND, read_answer(server.send("GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await)).await;
+    assert!(answer.expect("no answer").starts_with("HTTP/1.1 200 "));
+    let first = held.swap_remove(0);
+    timeout(BOUND, read_answer(first)).await.expect("the oldest connection stays open");
+}
+
+#[tokio::test]
 async fn a_connection_without_a_place_is_answered_503() {
     let server = Server::with(Limits { connections: 0, ..LIMITS }).await;
     let answer = to_end(server.send("GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await).await;

@@ -28,8 +28,8 @@ impl Places {
         self.processors.free() == 0 && self.deliveries.free() == 0
     }
 
-    /// Takes a place for the lane whose turn it is, and returns the lane's index and the place's kind. The turn is of the use case that holds least; among lanes of
-    /// one use case, of the oldest request. Returns `None` if no lane may have another place.
+    /// Takes a place for the lane whose turn it is, and returns the lane's index and the place's kind. The turn is of the use case that
+    /// holds least; among lanes of one use case, of the oldest request. Returns `None` if no lane may have another place.
     pub fn pick(&mut self, due: &[Lane], kind: impl Fn(&Lane) -> Kind) -> Option<(usize, Kind)> {
         let lanes = due.iter().enumerate().map(|(index, lane)| (index, kind(lane), lane));
         let open = lanes.filter(|(_, kind, lane)| self.of(*kind).may_take(&lane.use_case, 1));

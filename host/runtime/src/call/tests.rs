@@ -1,5 +1,7 @@
 //! Whole calls of the guest `puppet`, which follows the script in the body.
 
+use postdate_core::plugin::{Acceptance, Problem};
+use postdate_egress::Network;
 use serde_json::{Value, json};
 
 use super::*;
@@ -7,11 +9,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use wasmtime::Store;
 
-use super::logs::Stream;
+use super::guest::new_store;
+use super::logs::{CallLog, Stream};
 use crate::engine::config::Metering;
 use crate::limits::{MAX_OUTPUT_BYTES, TRANSFER_BYTES};
-use crate::outgoing::{HttpError, Responder};
+use crate::outgoing::{Hooks, HttpError, Responder};
+use crate::secrets::Mask;
 use crate::testing::{bundle, input, job, load};
 use crate::{Options, Runtime, Secrets};
 
@@ -40,6 +45,33 @@ fn stopped<T: std::fmt::Debug>(report: Report<T>) -> PluginError {
 }
 
 #[tokio::test]
+async fn a_validator_accepts_and_rejects() {
+    let report = validate(json!({})).await;
+    assert_eq!(report.result.unwrap(), Ok(Acceptance::default()));
+    assert!(report.peak_memory > 0 && report.lines.is_empty());
+
+    let rejected = validate(json!({ "do": "reject", "pointer": "/a", "code": "c", "message": "m" })).await;
+    let problem = Problem { pointer: "/a".into(), code: "c".into(), message: "m".into() };
+    assert_eq!(rejected.result.unwrap(), Err(vec![problem]));
+
+    let seen = validate(json!({ "do": "request" })).await.result.unwrap().unwrap().body.unwrap();
+    let seen: Value = serde_json::from_str(&seen).unwrap();
+    assert_eq!(seen["seen"]["receivedAt"], "2027-01-01T00:00:00Z", "{seen}");
+    assert_eq!(seen["seen"]["triggerAt"], "2027-01-02T00:00:00Z", "{seen}");
+}
+
+#[tokio::test]
+async fn a_processor_succeeds_and_fails() {
+    assert_eq!(process(json!({ "do": "succeed", "result": "done" })).await.result.unwrap(), Ok(Some("done".into())));
+    let failure = process(json!({ "do": "retry", "retryAfterSeconds": 7, "message": "later" })).await.result.unwrap().unwrap_err();
+    assert!(failure.retry && failure.retry_after == Some(Duration::from_secs(7)), "{failure:?}");
+    assert!(!process(json!({ "do": "fail" })).await.result.unwrap().unwrap_err().retry);
+    let seen = process(json!({ "do": "job" })).await.result.unwrap().unwrap().unwrap();
+    let seen: Value = serde_json::from_str(&seen).unwrap();
+    assert_eq!((&seen["attempt"], &seen["target"]), (&json!(1), &json!("here")));
+}
+
+#[tokio::test]
 async fn the_error_of_a_trap_has_the_last_lines_of_stderr() {
     let error = stopped(validate(json!({ "do": "trap", "message": "no such luck" })).await);
     assert!(matches!(&error.reason, Stopped::Trap(reason) if reason.contains("unreachable") && !reason.contains('\n')), "{error}");
@@ -47,6 +79,13 @@ async fn the_error_of_a_trap_has_the_last_lines_of_stderr() {
     assert!(error.panic_message().unwrap().contains("panicked at"), "{:?}", error.stderr);
     assert_eq!((error.use_case.as_str(), error.role), ("tested", Role::Validate));
     assert!(error.to_string().starts_with("the validate plugin of use case tested (version "), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_guest_in_an_endless_loop_is_stopped_at_its_deadline() {
+    let report = validate(json!({ "do": "loop" })).await;
+    assert!(report.elapsed >= Duration::from_millis(300) && report.elapsed < Duration::from_millis(900), "{:?}", report.elapsed);
+    assert_eq!(stopped(report).reason, Stopped::Timeout(Duration::from_millis(300)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -60,6 +99,13 @@ async fn a_busy_guest_does_not_delay_another_on_the_same_thread() {
     let other = process_in(&bundle, json!({}), CallOptions::default()).await;
     assert!(other.result.is_ok() && !busy.is_finished(), "the other call waited for the busy one");
     assert_eq!(stopped(busy.await.unwrap()).reason.code(), "timeout");
+}
+
+#[tokio::test]
+async fn a_guest_that_waits_in_the_host_is_stopped_at_its_deadline() {
+    let report = process(json!({ "do": "sleep", "ms": 60_000 })).await;
+    assert!(report.elapsed < Duration::from_millis(900), "{:?}", report.elapsed);
+    assert_eq!(stopped(report).reason.code(), "timeout");
 }
 
 #[tokio::test]
@@ -84,6 +130,13 @@ async fn a_guest_that_exceeds_the_manifests_memory_is_stopped() {
 }
 
 #[tokio::test]
+async fn an_initial_memory_above_the_limit_is_a_memory_error() {
+    let bundle = load("[process]\nplugin = 'minimal-process.wasm'\nmemory = '64KiB'\n", &["minimal-process"]).await.unwrap();
+    let error = stopped(bundle.call_process(job("{}"), CallOptions::default()).await);
+    assert_eq!(error.reason, Stopped::Memory(64 << 10));
+}
+
+#[tokio::test]
 async fn an_answer_larger_than_the_limit_is_refused() {
     assert!(process(json!({ "do": "output", "bytes": MAX_OUTPUT_BYTES })).await.result.is_ok());
     let large = stopped(process(json!({ "do": "output", "bytes": MAX_OUTPUT_BYTES + 1 })).await);
@@ -91,6 +144,34 @@ async fn an_answer_larger_than_the_limit_is_refused() {
     // More than one transfer from the guest may have.
     let huge = process(json!({ "do": "output", "bytes": TRANSFER_BYTES + 1 })).await;
     assert_eq!(stopped(huge).reason.code(), "output");
+}
+
+#[tokio::test]
+async fn output_lines_beyond_the_limit_are_dropped() {
+    let report = process(json!({ "do": "stderr", "lines": 3 })).await;
+    let texts: Vec<_> = report.lines.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(texts, ["line 1", "line 2", "line 3"]);
+    assert!(report.lines.iter().all(|line| line.stream == Stream::Stderr));
+    let flood = process(json!({ "do": "stderr", "lines": 5000 })).await;
+    assert!(flood.lines.len() <= 1001, "{}", flood.lines.len());
+    assert!(flood.lines.last().unwrap().text.contains("dropped"));
+}
+
+#[tokio::test]
+async fn each_call_runs_in_a_fresh_instance() {
+    let bundle = puppet("").await;
+    for _ in 0..3 {
+        let report = process_in(&bundle, json!({ "do": "count" }), CallOptions::default()).await;
+        assert_eq!(report.result.unwrap().unwrap().as_deref(), Some("1"));
+    }
+}
+
+#[tokio::test]
+async fn a_guest_sees_no_environment_files_or_network_of_the_host() {
+    let seen = process(json!({ "do": "env" })).await.result.unwrap().unwrap().unwrap();
+    let seen: Value = serde_json::from_str(&seen).unwrap();
+    assert_eq!((&seen["variables"], &seen["arguments"], &seen["directories"]), (&json!([]), &json!([]), &json!([])));
+    assert!(seen["tcp"] != "connected" && seen["readDir"] != "readable", "{seen}");
 }
 
 #[tokio::test]
@@ -115,6 +196,15 @@ async fn a_call_of_a_role_without_a_plugin_is_not_started() {
     let error = bundle.validate(input("{}")).await.unwrap_err();
     assert_eq!(error.reason.to_string(), "could not be started: the use case has no validate plugin");
     assert!(bundle.process(job("{}"), None).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_request_without_a_grant_is_denied_and_the_log_names_the_grant() {
+    let report = process(json!({ "do": "http", "url": "https://api.example.com/x" })).await;
+    let failure = report.result.unwrap().unwrap_err();
+    assert!(failure.message.to_lowercase().contains("denied"), "{failure:?}");
+    assert_eq!(report.lines[0].stream, Stream::Host);
+    assert!(report.lines[0].text.contains("add \"https://api.example.com\" to process.allow-http"), "{:?}", report.lines);
 }
 
 #[tokio::test]
@@ -143,6 +233,24 @@ async fn bytes_that_the_host_writes_into_the_guest_count_against_its_memory() {
     assert_eq!(stopped(config).reason.code(), "memory");
     let body = process_in(&loaded, json!({ "do": "succeed", "ignored": "x".repeat(4 << 20) }), CallOptions::default()).await;
     assert_eq!(stopped(body).reason.code(), "memory");
+}
+
+#[tokio::test]
+async fn a_granted_request_reaches_a_server() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 1024];
+        let length = stream.read(&mut request).await.unwrap();
+        assert!(request[..length].starts_with(b"GET /hello HTTP/1.1\r\n"));
+        stream.write_all(b"HTTP/1.1 418 I'm a teapot\r\ncontent-length: 5\r\n\r\nshort").await.unwrap();
+    });
+    let bundle = puppet(&format!("allow-http = ['{origin}']\n")).await;
+    let report = process_in(&bundle, json!({ "do": "http", "url": format!("{origin}/hello") }), CallOptions::default()).await;
+    let answer: Value = serde_json::from_str(&report.result.unwrap().unwrap().unwrap()).unwrap();
+    assert_eq!(answer, json!({ "status": 418, "body": "short" }));
 }
 
 /// Answers the first request, and refuses all others.
@@ -237,4 +345,37 @@ async fn only_a_metering_runtime_counts_instructions() {
             .instructions,
         Some(few)
     );
+}
+
+/// Prints what a call costs beside a bare instantiation and call: `cargo test -p postdate-runtime -- --ignored --nocapture cost`.
+#[tokio::test]
+#[ignore = "a measurement, not a check"]
+async fn cost_of_a_call() {
+    const CALLS: u32 = 20_000;
+    let manifest = "[validate]\nplugin = 'minimal-validate.wasm'\n[process]\nplugin = 'minimal-process.wasm'\n";
+    let loaded = load(manifest, &["minimal-validate", "minimal-process"]).await.unwrap();
+    let plugin = loaded.validate.as_ref().unwrap();
+    for round in 0..4 {
+        let started = Instant::now();
+        for _ in 0..CALLS {
+            let mut store = Store::new(plugin.pre.engine(), ());
+            store.set_epoch_deadline(1_000_000);
+            drop(store);
+        }
+        let empty = started.elapsed() / CALLS;
+        let started = Instant::now();
+        for _ in 0..CALLS {
+            let log = CallLog::new(Arc::clone(&plugin.identity), String::new(), Mask::default());
+            let hooks = Hooks::new(Outgoing::Granted, Network::default(), Arc::clone(&plugin.grants), Arc::clone(&log));
+            let deadline = Instant::now() + Duration::from_secs(1);
+            let mut store = new_store(plugin.pre.engine(), plugin.memory, deadline, plugin.config().await.unwrap(), hooks, log);
+            plugin.pre.call(&mut store, &convert::request(input("{}"))).await.unwrap().unwrap();
+        }
+        let bare = started.elapsed() / CALLS;
+        let started = Instant::now();
+        for _ in 0..CALLS {
+            loaded.validate(input("{}")).await.unwrap().unwrap();
+        }
+        println!("round {round}: empty store {empty:?}, instantiate and call {bare:?}, whole call {:?}", started.elapsed() / CALLS);
+    }
 }

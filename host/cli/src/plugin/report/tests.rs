@@ -32,3 +32,22 @@ test result: FAILED. 0 passed; 1 failed; 0 filtered out; finished in 0.00s
 ";
     assert_eq!(summary(&[failed], 0, Duration::ZERO), expected);
 }
+
+#[test]
+fn a_junit_document_has_each_failure_inside_its_case() {
+    let passed = Ran { name: "a".into(), elapsed: Duration::from_millis(5), ..Ran::default() };
+    let failed = Ran { name: "<b>".into(), complaints: vec!["x & \"y\"\u{1}".into(), "z".into()], ..Ran::default() };
+    let expected = r#"<?xml version="1.0" encoding="UTF-8"?>
+<testsuites tests="2" skipped="0" failures="1" errors="0">
+    <testsuite name="orders" tests="2" skipped="0" errors="0" failures="1" time="0.005">
+        <testcase name="a" classname="orders" time="0.005"/>
+        <testcase name="&lt;b&gt;" classname="orders" time="0.000">
+            <failure message="x &amp; &quot;y&quot;">x &amp; &quot;y&quot;
+z
+</failure>
+        </testcase>
+    </testsuite>
+</testsuites>
+"#;
+    assert_eq!(junit("orders", &[passed, failed]).unwrap(), expected);
+}

@@ -11,3 +11,22 @@ fn cursor_round_trips() {
         assert_eq!(decode_cursor(wrong), None, "{wrong}");
     }
 }
+
+#[test]
+fn query_is_parsed_or_the_error_names_the_parameter() {
+    let query = parse_query("useCase=orders&status=failed&from=2027-01-01T00%3A00%3A00%2B01:00&limit=2").unwrap();
+    assert_eq!((query.use_case.as_deref(), query.status, query.limit), (Some("orders"), Some(Status::Failed), 2));
+    assert_eq!(query.from.map(crate::time::rfc3339).as_deref(), Some("2026-12-31T23:00:00.000Z"));
+    for (wrong, name) in [
+        ("status=done", "status"),
+        ("from=now", "from"),
+        ("limit=0", "limit"),
+        ("limit=501", "limit"),
+        ("cursor=x", "cursor"),
+        ("page=2", "page"),
+    ] {
+        let fault = parse_query(wrong).unwrap_err();
+        assert_eq!(fault.code(), "bad-query");
+        assert!(format!("{fault:?}").contains(name), "{fault:?}");
+    }
+}

@@ -3,7 +3,7 @@
 use http::Request;
 use serde_json::json;
 
-use super::{Client, ORDERS, Reply};
+use super::{Client, ORDERS, Reply, request, with_header};
 use crate::access::{Caller, Scope};
 use crate::id::CorrelationId;
 use crate::ports::LedgerError;
@@ -29,6 +29,35 @@ fn team(name: &str) -> Caller {
 fn listed(client: &Client) -> Vec<String> {
     let body = client.get("/requests").body;
     body["requests"].as_array().unwrap().iter().map(|request| request["correlationId"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn each_call_needs_its_scope_and_names_it() {
+    let client = Client::of_orders();
+    let one = format!("/requests/{}", client.accepted(SOON));
+    for (method, path, scope) in [
+        ("POST", "/requests/orders", Scope::Submit),
+        ("GET", "/requests", Scope::Read),
+        ("GET", "/use-cases", Scope::Read),
+        ("GET", &one, Scope::Read),
+        ("PATCH", &one, Scope::Change),
+        ("DELETE", &one, Scope::Change),
+        ("POST", &format!("{one}/retry"), Scope::Change),
+    ] {
+        let others: Vec<Scope> = Scope::ALL.into_iter().filter(|other| *other != scope).collect();
+        client.acts_as(&Caller { own_only: false, ..caller("shop", &others) });
+        let reply = client.call(method, path, SOON);
+        assert_eq!((reply.error().as_str(), &reply.body["scope"]), ("403 missing-scope", &json!(scope.as_str())), "{method} {path}");
+        let detail = reply.body["detail"].as_str().unwrap();
+        assert!(detail.contains("\"shop\"") && detail.contains(scope.as_str()), "{detail}");
+        client.acts_as(&Caller { own_only: false, ..caller("shop", &[scope]) });
+        let reply = client.call(method, path, SOON);
+        assert!(![401, 403, 404].contains(&reply.status), "{method} {path}: {reply:?}");
+    }
+    assert_eq!(client.api.ledger.ids().len(), 2, "a call without its scope stores nothing");
+    client.acts_as(&caller("shop", &[]));
+    assert_eq!(client.get("/no/such/call").error(), "404 not-found");
+    assert_eq!(client.call("PUT", "/requests", "").error(), "405 method-not-allowed");
 }
 
 #[test]
@@ -62,6 +91,35 @@ fn a_request_of_another_owner_is_unknown() {
 }
 
 #[test]
+fn history_says_who_moved_cancelled_and_retried() {
+    let client = Client::new(
+        FakeBundle::new("v1", ORDERS)
+            .on_process(|_| Ok(Err(crate::plugin::JobFailure { message: "out of stock".to_owned(), retry: false, retry_after: None }))),
+    );
+    client.acts_as(&team("shop"));
+    let id = client.accepted(SOON);
+    client.acts_as(&Caller { own_only: false, ..team("ann") });
+    let one = format!("/requests/{id}");
+    assert_eq!(client.call("PATCH", &one, r#"{"delay":"PT0S"}"#).status, 200);
+    client.fire(id);
+    assert_eq!(client.call("POST", &format!("{one}/retry"), "").status, 202);
+    assert_eq!(client.call("DELETE", &one, "").status, 200);
+    let shown = client.get(&one).body;
+    let lines: Vec<_> =
+        shown["history"].as_array().unwrap().iter().map(|line| (line["event"].as_str().unwrap(), line["by"].as_str())).collect();
+    let expected = [
+        ("accepted", Some("shop")),
+        ("moved", Some("ann")),
+        ("started", None),
+        ("failed", None),
+        ("retried", Some("ann")),
+        ("cancelled", Some("ann")),
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(shown["owner"], "shop", "a change does not change the owner");
+}
+
+#[test]
 fn a_caller_uses_and_sees_the_use_cases_of_its_key_only() {
     let client = Client::of_orders();
     client.api.use_cases.put_broken("letters", "broken");
@@ -81,6 +139,24 @@ fn a_caller_uses_and_sees_the_use_cases_of_its_key_only() {
 }
 
 #[test]
+fn an_idempotency_key_belongs_to_its_owner() {
+    let client = Client::of_orders();
+    let post = |body: &str| client.send(with_header(request("POST", "/requests/orders", body), "idempotency-key", "k"));
+    let mut ids = vec![post(SOON).id()];
+    for name in ["shop", "mail"] {
+        client.acts_as(&team(name));
+        let other_body = format!(r#"{{"delay":"PT61S","by":"{name}"}}"#);
+        let first = post(&other_body);
+        assert_eq!(first.status, 202, "the key of another owner is no conflict: {first:?}");
+        assert_eq!(post(&other_body).id(), first.id(), "a repeat has the first answer");
+        let reused = post(SOON);
+        assert_eq!((reused.error().as_str(), &reused.body["first"]), ("409 idempotency-key-reused", &json!(first.id())));
+        ids.push(first.id());
+    }
+    assert_eq!(client.api.ledger.ids(), ids);
+}
+
+#[test]
 fn a_notice_belongs_to_the_owner_of_its_request() {
     let manifest = format!("{ORDERS}\n[on]\nsuccess = 'hook'");
     let client = Client::new(FakeBundle::new("v1", &manifest).on_process(|_| Ok(Ok(None))));
@@ -93,6 +169,25 @@ fn a_notice_belongs_to_the_owner_of_its_request() {
     assert!(!told.contains("shop"), "the receiver is not told the owner: {told}");
     client.acts_as(&team("mail"));
     assert_eq!(client.get(&format!("/requests/{notice}")).error(), "404 unknown-request");
+}
+
+#[test]
+fn health_and_errors_of_use_cases_are_told_to_operators_only() {
+    let client = Client::of_orders();
+    let secret = "cannot read /srv/use-cases/mail/use-case.toml: password = \"hunter2\"";
+    client.api.use_cases.put_broken("mail", secret);
+    client.acts_as(&Caller::stranger());
+    let mut body = client.get("/health").body;
+    body.as_object_mut().unwrap().remove("correlationId");
+    assert_eq!(body, json!({ "status": "ok" }));
+    client.acts_as(&team("shop"));
+    let list = client.get("/use-cases").body;
+    assert!(list["useCases"][0]["error"].is_string() && !list.to_string().contains("hunter2"), "{list}");
+    for scope in [Scope::Deploy, Scope::Operate] {
+        client.acts_as(&caller("operator", &[Scope::Read, scope]));
+        assert_eq!(client.get("/use-cases").body["useCases"][0]["error"], secret);
+    }
+    assert_eq!(client.get("/health").body["brokenUseCases"][0]["error"], secret);
 }
 
 #[test]

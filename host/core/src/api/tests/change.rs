@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use insta::assert_json_snapshot;
 
-use super::{Client, ORDERS, Reply};
+use super::{Client, ORDERS, Reply, request, with_header};
 use crate::host_fault::HostFault;
 use crate::id::CorrelationId;
 use crate::plugin::{Acceptance, JobFailure, Problem, Role, Stopped};
@@ -46,6 +46,34 @@ fn a_moved_request_is_scheduled_again() {
     assert_eq!(client.api.scheduler.scheduled(), [(id, moment() + TimeDelta::seconds(60)), (id, moment() + TimeDelta::days(1))]);
     client.call("PATCH", &path(id), r#"{"delay":"PT5S"}"#);
     assert_eq!(client.api.scheduler.scheduled().last(), Some(&(id, moment() + TimeDelta::seconds(5))));
+}
+
+/// Checks the error of a PATCH with this body. The request stays unchanged.
+#[track_caller]
+fn check_move(body: &str, expected: &str) {
+    let client = Client::of_orders();
+    let id = client.accepted(r#"{"delay":"PT60S"}"#);
+    assert_eq!(client.call("PATCH", &path(id), body).error(), expected, "{body}");
+    assert_eq!(client.get(&path(id)).body["triggerAt"], "2027-01-01T00:01:00.000Z", "{body}");
+    assert_eq!(client.api.scheduler.scheduled().len(), 1, "{body}");
+}
+
+#[test]
+fn move_follows_the_rules_of_a_post() {
+    check_move("", "400 malformed-json");
+    check_move("[]", "400 not-an-object");
+    check_move("{}", "422 trigger-missing");
+    check_move(r#"{"triggerAt":"2027-01-02T00:00:00"}"#, "422 trigger-without-offset");
+    check_move(r#"{"triggerAt":"2026-12-31T00:00:00Z"}"#, "422 trigger-in-past");
+    check_move(r#"{"delay":"P31D"}"#, "422 trigger-too-far");
+    check_move(r#"{"delay":"PT5S","target":"hook"}"#, "422 not-changeable");
+    check_move(r#"{"status":"cancelled"}"#, "422 not-changeable");
+    let client = Client::of_orders();
+    let id = client.accepted(r#"{"delay":"PT60S"}"#);
+    let untyped = client.send(with_header(request("PATCH", &path(id), r#"{"delay":"PT5S"}"#), "content-type", "text/plain"));
+    assert_eq!(untyped.error(), "415 unsupported-media-type");
+    let other = client.call("PATCH", &path(id), r#"{"a/b":1,"delay":"PT5S"}"#);
+    assert_eq!(other.body["pointer"], "/a~1b", "a JSON Pointer (RFC 6901) escapes the slash");
 }
 
 /// Returns a bundle of `orders` whose validator rejects times within 3 days, quotes the body that it got, and changes what it accepts.
@@ -183,6 +211,54 @@ fn retry_that_cannot_be_scheduled_is_left_to_the_clean_up() {
 fn check_conflict(reply: &Reply, id: CorrelationId, fault: &str, status: &str) {
     assert_eq!(reply.error(), fault);
     assert_eq!((reply.id(), &reply.body["requestStatus"]), (id, &status.into()));
+}
+
+#[test]
+fn late_change_is_a_conflict_with_the_status_of_the_request() {
+    let client = failing();
+    let id = client.accepted(r#"{"delay":"PT0S"}"#);
+    let retry = format!("{}/retry", path(id));
+    check_conflict(&client.call("POST", &retry, ""), id, "409 not-failed", "scheduled");
+
+    let running = client.accepted(r#"{"delay":"PT0S"}"#);
+    client.claim(running);
+    check_conflict(&client.call("DELETE", &path(running), ""), running, "409 not-scheduled", "running");
+    check_conflict(&client.call("PATCH", &path(running), r#"{"delay":"PT5S"}"#), running, "409 not-scheduled", "running");
+    check_conflict(&client.call("POST", &format!("{}/retry", path(running)), ""), running, "409 not-failed", "running");
+
+    client.fire(id);
+    check_conflict(&client.call("DELETE", &path(id), ""), id, "409 not-scheduled", "failed");
+}
+
+#[test]
+fn a_failed_request_can_be_retried_by_hand() {
+    let client = failing();
+    let id = client.accepted(r#"{"delay":"PT1S"}"#);
+    client.advance(1);
+    client.fire(id);
+    assert_eq!(client.get(&path(id)).body["status"], "failed");
+    client.advance(60);
+    let reply = client.call("POST", &format!("{}/retry", path(id)), "");
+    assert_eq!((reply.status, reply.id()), (202, id));
+    let shown = (&reply.body["status"], &reply.body["attempts"], &reply.body["nextAttemptAt"]);
+    assert_eq!(shown, (&"scheduled".into(), &1.into(), &"2027-01-01T00:01:01.000Z".into()));
+    assert_eq!(client.api.scheduler.scheduled().last(), Some(&(id, moment() + TimeDelta::seconds(61))));
+    client.api.use_cases.put(FakeBundle::new("v1", ORDERS));
+    client.fire(id);
+    let done = client.get(&path(id)).body;
+    assert_eq!((&done["status"], &done["attempts"], done.get("failure")), (&"succeeded".into(), &2.into(), None));
+}
+
+#[test]
+fn change_of_an_unknown_request_is_not_found() {
+    let client = Client::of_orders();
+    let unknown = path(sample_id(99));
+    for (method, path, body) in
+        [("PATCH", unknown.clone(), r#"{"delay":"PT5S"}"#), ("DELETE", unknown.clone(), ""), ("POST", format!("{unknown}/retry"), "")]
+    {
+        let reply = client.call(method, &path, body);
+        assert_eq!((reply.error().as_str(), reply.id()), ("404 unknown-request", sample_id(client.calls.get())), "{method} {path}");
+    }
 }
 
 const DIRECT: &str = r#"

@@ -4,11 +4,48 @@ use std::time::Duration;
 
 use super::{Client, ORDERS, Reply};
 use crate::host_fault::HostFault;
-use crate::plugin::{Role, Stopped};
+use crate::plugin::{Acceptance, Role, Stopped};
 use crate::ports::{LedgerError, ScheduleError};
 use crate::testing::{FakeBundle, sample_id};
 
 const SOON: &str = r#"{"delay":"PT60S"}"#;
+
+#[test]
+fn wrong_method_is_answered_with_the_allowed_ones() {
+    let client = Client::of_orders();
+    let one = format!("/requests/{}", sample_id(1));
+    let retry = format!("{one}/retry");
+    let table = [
+        ("/health", "GET, HEAD", vec!["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"]),
+        ("/use-cases", "GET, HEAD", vec!["POST", "PUT", "PATCH", "DELETE"]),
+        ("/requests", "GET, HEAD", vec!["POST", "PUT", "PATCH", "DELETE"]),
+        ("/requests/orders", "POST", vec!["PUT", "OPTIONS"]),
+        (&one, "GET, HEAD, PATCH, DELETE", vec!["PUT", "OPTIONS"]),
+        (&retry, "POST", vec!["GET", "PUT", "PATCH", "DELETE", "HEAD"]),
+    ];
+    for (path, allowed, methods) in table {
+        for method in methods {
+            let reply = client.call(method, path, SOON);
+            assert_eq!((reply.error().as_str(), reply.header("allow")), ("405 method-not-allowed", allowed), "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn unknown_paths_and_names_are_not_found() {
+    let client = Client::of_orders();
+    let deep = format!("/requests/{}/history", sample_id(1));
+    for path in ["/", "/request", "/Requests", "/health/", "/use-cases/orders", "/requests/orders/batch/x", &deep, "//requests"] {
+        assert_eq!(client.get(path).error(), "404 not-found", "{path}");
+    }
+    for id in ["1", "orders", "%00", "..", "0199-", ""] {
+        assert_eq!(client.get(&format!("/requests/{id}")).error(), "404 unknown-request", "{id}");
+    }
+    assert_eq!(client.get(&format!("/requests/{}", sample_id(99))).error(), "404 unknown-request");
+    for name in ["nothing", "", "%6frders"] {
+        assert_eq!(client.call("POST", &format!("/requests/{name}"), SOON).error(), "404 unknown-use-case", "{name}");
+    }
+}
 
 /// Checks the answers of calls over a ledger that fails with this error.
 #[track_caller]
@@ -70,4 +107,10 @@ fn stopped_validator_is_a_server_error() {
     }
     let busy = stopped(Stopped::NotStarted(Box::new(HostFault::new("a slot", "every slot is busy"))));
     assert_eq!((busy.error().as_str(), busy.header("retry-after")), ("503 validator-failed", "1"));
+}
+
+#[test]
+fn unusable_answer_of_a_validator_is_a_server_error() {
+    let bundle = FakeBundle::new("v1", ORDERS).on_validate(|_| Ok(Ok(Acceptance { body: Some("{".to_owned()), ..Acceptance::default() })));
+    assert_eq!(Client::new(bundle).call("POST", "/requests/orders", SOON).error(), "500 validator-answer-unusable");
 }

@@ -15,3 +15,14 @@ fn each_kind_of_other_file_is_recognized() {
     assert_eq!(read(b"\x7fELF\x02\x01"), Kind::MachineCode);
     assert_eq!(read(b"\0asm\x01\0\0\0"), Kind::Module);
 }
+
+#[test]
+fn a_truncated_component_is_damaged_and_causes_no_panic() {
+    let whole = guest("minimal-validate");
+    for length in (5..whole.len()).step_by(whole.len() / 97 + 1) {
+        let kind = read(&whole[..length]);
+        // A cut between two sections leaves a smaller component that is well-formed.
+        assert!(matches!(kind, Kind::Damaged { .. } | Kind::Component { .. }), "{length}: {kind:?}");
+    }
+    assert!(matches!(read(&whole[..whole.len() / 2]), Kind::Damaged { .. }));
+}

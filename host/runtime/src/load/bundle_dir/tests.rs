@@ -34,3 +34,24 @@ fn the_error_names_a_missing_file() {
     assert!(read_bundle_dir(dir.path()).unwrap_err().to_string().contains("no use-case.toml"));
     assert!(read_bundle_dir(&dir.path().join("nowhere")).is_err());
 }
+
+#[test]
+fn links_that_leave_the_bundle_directories_and_large_files_are_refused() {
+    let outside = tempfile::NamedTempFile::new().unwrap();
+    let dir = bundle();
+    let schema = dir.path().join("s.json");
+    std::fs::remove_file(&schema).unwrap();
+    std::os::unix::fs::symlink(outside.path(), &schema).unwrap();
+    assert!(matches!(read_bundle_dir(dir.path()), Err(ReadBundleError::Outside { .. })));
+
+    std::fs::remove_file(&schema).unwrap();
+    std::fs::create_dir(&schema).unwrap();
+    assert!(matches!(read_bundle_dir(dir.path()), Err(ReadBundleError::NotAFile { .. })));
+
+    std::fs::remove_dir(&schema).unwrap();
+    std::fs::File::create(&schema).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+    assert!(matches!(read_bundle_dir(dir.path()), Err(ReadBundleError::TooLarge { .. })));
+
+    std::fs::File::create(dir.path().join(MANIFEST_FILE)).unwrap().set_len(MAX_MANIFEST_BYTES + 1).unwrap();
+    assert!(matches!(read_bundle_dir(dir.path()), Err(ReadBundleError::TooLarge { .. })));
+}

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http_body_util::Empty;
 use postdate_egress::Egress;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -24,6 +24,32 @@ fn get(url: &str) -> (Request<WasiBody>, Origin) {
     let request = Request::get(url).header("host", "test").body(body).unwrap();
     let origin = Origin::of(request.uri()).unwrap();
     (request, origin)
+}
+
+/// Starts a server that answers one connection with these bytes. Returns its port, and a task that returns the received text.
+async fn serve(answer: &'static str) -> (u16, tokio::task::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let task = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    (port, task)
+}
+
+#[tokio::test]
+async fn a_granted_address_is_reached_and_a_redirect_is_not_followed() {
+    let (port, server) = serve("HTTP/1.1 302 Found\r\nlocation: http://10.0.0.1/\r\ncontent-length: 2\r\n\r\nok").await;
+    let (response, io) = try_send(&format!("http://127.0.0.1:{port}/a?b=c"), RequestOptions::default()).await.unwrap();
+    assert_eq!(response.status(), 302);
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "ok");
+    Box::into_pin(io).await.unwrap();
+    assert!(server.await.unwrap().starts_with("GET /a?b=c HTTP/1.1\r\n"));
 }
 
 #[tokio::test]
@@ -75,6 +101,14 @@ async fn a_name_that_resolves_to_a_private_address_is_refused_without_a_connecti
         assert!(failure.cause.contains("http://rebound.example") && failure.cause.contains("--allow-egress"), "{failure:?}");
     }
     assert!(timeout(Duration::from_millis(20), listener.accept()).await.is_err(), "somebody connected");
+}
+
+#[tokio::test]
+async fn an_address_that_the_manifest_names_needs_the_operators_word_too() {
+    for url in ["http://169.254.169.254", "http://[::ffff:169.254.169.254]", "http://10.0.0.1", "http://2852039166"] {
+        let failure = try_send(url, RequestOptions::default()).await.err().unwrap();
+        assert!(!matches!(failure.error, Error::ConnectionTimeout | Error::ConnectionRefused), "{url}: {failure:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,97 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::extract::Request as Incoming;
+use axum::http::StatusCode;
+use clap::Parser;
+use serde_json::json;
+
+use super::*;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    command: RequestCommand,
+}
+
+/// Runs a command line against a server that answers the n-th call with `answers[n]`; also returns what it was asked.
+async fn run_against(answers: Vec<(u16, serde_json::Value)>, arguments: &[&str]) -> (anyhow::Result<ExitCode>, Vec<String>) {
+    crate::install_tls_provider();
+    let asked: &'static Mutex<Vec<String>> = Box::leak(Box::default());
+    let calls = AtomicUsize::new(0);
+    let answer = move |request: Incoming| {
+        let (status, body) = answers[calls.fetch_add(1, Ordering::Relaxed)].clone();
+        async move {
+            let (parts, content) = request.into_parts();
+            let content = axum::body::to_bytes(content, 1 << 20).await.unwrap();
+            let header = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+            let (authorization, key) = (header("authorization"), header("idempotency-key"));
+            let line = format!("{} {} {authorization} {key} {}", parts.method, parts.uri, String::from_utf8_lossy(&content));
+            asked.lock().unwrap().push(line.split_whitespace().collect::<Vec<_>>().join(" "));
+            (StatusCode::from_u16(status).unwrap(), body.to_string())
+        }
+    };
+    let answer = std::sync::Arc::new(answer);
+    let router = Router::new().fallback(move |request: Incoming| answer(request));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let line = [&["request", "--url", &url, "--api-key", "k3y"], arguments].concat();
+    let result = run(Line::try_parse_from(line).unwrap().command).await;
+    let asked = asked.lock().unwrap().clone();
+    (result, asked)
+}
+
+fn exit(result: anyhow::Result<ExitCode>) -> String {
+    format!("{:?}", result.unwrap())
+}
+
+#[tokio::test]
+async fn a_post_carries_key_and_body() {
+    let accepted = json!({ "correlationId": "1", "status": "scheduled" });
+    let arguments = ["post", "orders", "--in", "90s", "--body", "{\"n\":1.0}", "--target", "heavy", "--idempotency-key", "a"];
+    let (result, asked) = run_against(vec![(202, accepted)], &arguments).await;
+    assert_eq!(exit(result), exit(Ok(ExitCode::SUCCESS)));
+    assert_eq!(asked, [r#"POST /requests/orders Bearer k3y a {"delay":"PT90S","n":1.0,"target":"heavy"}"#]);
+}
+
+#[tokio::test]
+async fn waiting_ends_with_the_request() {
+    let stands = |status: &str| (200, json!({ "correlationId": "1", "status": status }));
+    let (result, asked) = run_against(vec![stands("scheduled"), stands("running"), stands("failed")], &["get", "1", "--wait"]).await;
+    assert_eq!(exit(result), exit(Ok(ExitCode::FAILURE)));
+    assert_eq!(asked.len(), 3);
+    let (result, asked) = run_against(vec![stands("scheduled")], &["get", "1"]).await;
+    assert_eq!((exit(result), asked.len()), (exit(Ok(ExitCode::SUCCESS)), 1));
+    let (result, _) = run_against(vec![stands("scheduled"); 9], &["get", "1", "--wait", "--timeout", "50ms"]).await;
+    assert!(result.unwrap_err().to_string().contains("still scheduled after 50ms"));
+}
+
+#[tokio::test]
+async fn all_pages_are_followed_only_where_asked_for() {
+    let page = |next: Option<&str>| (200, json!({ "correlationId": "c", "requests": [], "nextCursor": next }));
+    let (result, asked) = run_against(vec![page(Some("x")), page(None)], &["list", "--all", "--status", "failed", "--limit", "2"]).await;
+    assert!(result.is_ok());
+    assert_eq!(asked, ["GET /requests?limit=2&status=failed Bearer k3y", "GET /requests?limit=2&status=failed&cursor=x Bearer k3y"]);
+    assert_eq!(run_against(vec![page(Some("x"))], &["list"]).await.1.len(), 1);
+}
+
+#[tokio::test]
+async fn changes_go_to_their_request() {
+    let changed = || vec![(200, json!({ "correlationId": "1", "status": "scheduled" }))];
+    let at = "2027-01-01T00:00:00Z";
+    assert_eq!(run_against(changed(), &["cancel", "1"]).await.1, ["DELETE /requests/1 Bearer k3y"]);
+    assert_eq!(run_against(changed(), &["retry", "1"]).await.1, ["POST /requests/1/retry Bearer k3y"]);
+    let moved = format!("PATCH /requests/1 Bearer k3y {{\"triggerAt\":\"{at}\"}}");
+    assert_eq!(run_against(changed(), &["move", "1", "--at", at]).await.1, [moved]);
+}
+
+#[tokio::test]
+async fn a_problem_is_an_error_or_with_json_an_exit_code() {
+    let problem = || vec![(409, json!({ "correlationId": "1", "code": "not-scheduled", "detail": "d" }))];
+    let (result, _) = run_against(problem(), &["cancel", "1"]).await;
+    assert!(result.unwrap_err().to_string().starts_with("d\n  code: not-scheduled (HTTP 409)"));
+    let (result, _) = run_against(problem(), &["cancel", "1", "--json"]).await;
+    assert_eq!(exit(result), exit(Ok(ExitCode::FAILURE)));
+}
