@@ -18,7 +18,14 @@ locals {
       namespace = "Postdate", metric = "LatenessMs", extended = "p99", dimensions = { Service = "target" }
       periods   = 3, comparison = "GreaterThanThreshold", threshold = var.lateness_alarm_milliseconds
     }
-    CleanFailed = { namespace = "Postdate", metric = "CleanFailed", dimensions = { Service = "janitor" } }
+    NotCompiled = { namespace = "Postdate", metric = "NotCompiled", dimensions = { Service = "target" } }
+    Waiting = {
+      namespace  = "Postdate", metric = "WaitedMs", statistic = "Maximum", dimensions = { Service = "target" }
+      comparison = "GreaterThanThreshold", threshold = 600000
+    }
+    CleanFailed   = { namespace = "Postdate", metric = "CleanFailed", dimensions = { Service = "janitor" } }
+    NotMended     = { namespace = "Postdate", metric = "NotMended", dimensions = { Service = "janitor" }, periods = 12, datapoints = 1 }
+    JanitorFaults = { namespace = "Postdate", metric = "Errors", dimensions = { Service = "janitor" }, periods = 3 }
   }
   # Without rules there is nothing to count.
   active_alarms = { for name, alarm in local.alarms : name => alarm if var.scheduler != "scheduler" || name != "RulesNearQuota" }
@@ -27,6 +34,7 @@ locals {
 resource "aws_cloudwatch_metric_alarm" "alarm" {
   for_each                              = local.active_alarms
   alarm_name                            = "${var.prefix}${each.key}"
+  alarm_description                     = regex("(?m)^  ${each.key}:\n    Type: AWS::CloudWatch::Alarm\n(?:    Condition: \\w+\n)?    Properties:\n      AlarmDescription: \"(.*)\"$", local.template)[0]
   namespace                             = each.value.namespace
   metric_name                           = each.value.metric
   dimensions                            = each.value.dimensions
@@ -35,6 +43,7 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
   evaluate_low_sample_count_percentiles = try(each.value.extended, null) == null ? null : "evaluate"
   period                                = 300
   evaluation_periods                    = try(each.value.periods, 1)
+  datapoints_to_alarm                   = try(each.value.datapoints, null)
   comparison_operator                   = try(each.value.comparison, "GreaterThanOrEqualToThreshold")
   threshold                             = try(each.value.threshold, 1)
   treat_missing_data                    = try(each.value.missing, "notBreaching")
@@ -44,7 +53,7 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
 
 locals {
   # The lines of the template's DashboardBody, whose references are then resolved.
-  dashboard = join("\n", [for line in split("\n", file("${path.module}/../template.yaml")) : trimspace(line) if can(regex("^        (\\{\"(widgets|type)\"|\\]\\})", line))])
+  dashboard = join("\n", [for line in split("\n", local.template) : trimspace(line) if can(regex("^        (\\{\"(widgets|type)\"|\\]\\})", line))])
 }
 
 resource "aws_cloudwatch_dashboard" "dashboard" {

@@ -55,7 +55,7 @@ resource "aws_apigatewayv2_stage" "stage" {
   }
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.api.arn
-    format          = trimspace(regex("(?m)^        Format: >-\\n(.*)$", file("${path.module}/../template.yaml"))[0])
+    format          = trimspace(regex("(?m)^        Format: >-\\n(.*)$", local.template)[0])
   }
 }
 

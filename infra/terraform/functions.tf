@@ -3,7 +3,7 @@
 locals {
   functions = {
     processor = { memory = 512, timeout = 29 }
-    target    = { memory = 512, timeout = var.target_timeout }
+    target    = { memory = var.target_memory, timeout = var.target_timeout }
     janitor   = { memory = 256, timeout = 240 }
   }
 
@@ -17,17 +17,16 @@ locals {
     DelayQueue        = aws_sqs_queue.delay_queue.name
     DeadLetters       = aws_sqs_queue.dead_letters.name
     Notifications     = aws_sns_topic.notifications.name
-    ScheduleGroup     = one(aws_scheduler_schedule_group.schedule_group[*].name) != null ? one(aws_scheduler_schedule_group.schedule_group[*].name) : "none"
-    SchedulerRoleArn  = local.has_schedules ? "arn:${local.partition}:iam::${local.account}:role/${var.prefix}scheduler" : "none"
+    ScheduleGroup     = aws_scheduler_schedule_group.schedule_group.name
+    SchedulerRoleArn  = aws_iam_role.scheduler.arn
     HostQueueArn      = join("\",\"", var.host_queue_arns)
     DeliveryTargetArn = join("\",\"", var.delivery_target_arns)
     SecretsKeyArn     = var.secrets_key_arn
   }
   # Statements that this deployment does not need, as docs/aws.md names them.
   omitted = concat(
-    local.has_schedules ? [] : ["Schedules", "PassSchedulerRole"],
     length(var.host_queue_arns) > 0 ? [] : ["HostQueues"],
-    length(var.delivery_target_arns) > 0 ? [] : ["DeliveryTargets"],
+    length(var.delivery_target_arns) > 0 ? [] : ["DeliveryTargets", "DirectRuleTargets"],
     var.secrets == "ssm" ? [] : ["Parameters"],
     var.secrets == "secretsmanager" ? [] : ["Secrets"],
     local.has_secrets_key ? [] : ["SecretsKey"],
@@ -43,13 +42,12 @@ locals {
   }
 
   optional = {
-    POSTDATE_TRUSTED_KEYS       = var.trusted_keys
-    POSTDATE_PREFETCH           = var.prefetch_use_cases
-    POSTDATE_HOSTS              = var.hosts
-    POSTDATE_SCHEDULE_GROUP     = local.has_schedules ? "${var.prefix}requests" : ""
-    POSTDATE_SCHEDULER_ROLE_ARN = local.has_schedules ? local.placeholders.SchedulerRoleArn : ""
-    POSTDATE_OWNER_CLAIM        = var.owner_claim
-    POSTDATE_SCOPE_CLAIM        = var.scope_claim
+    POSTDATE_TRUSTED_KEYS     = var.trusted_keys
+    POSTDATE_PREFETCH         = var.prefetch_use_cases
+    POSTDATE_HOSTS            = var.hosts
+    POSTDATE_DELIVERY_TARGETS = join(",", var.delivery_target_arns)
+    POSTDATE_OWNER_CLAIM      = var.owner_claim
+    POSTDATE_SCOPE_CLAIM      = var.scope_claim
   }
   environment = merge({
     POSTDATE_TABLE            = aws_dynamodb_table.table.name
@@ -65,6 +63,9 @@ locals {
     POSTDATE_MAX_EVENT_AGE    = var.max_event_age
     POSTDATE_RETENTION        = var.retention
     POSTDATE_LOG              = var.log_filter
+    # In every mode: a deployment may change its mode while requests wait for their schedules.
+    POSTDATE_SCHEDULE_GROUP     = aws_scheduler_schedule_group.schedule_group.name
+    POSTDATE_SCHEDULER_ROLE_ARN = aws_iam_role.scheduler.arn
   }, { for name, value in local.optional : name => value if value != "" })
 }
 
@@ -85,8 +86,7 @@ resource "aws_iam_role_policy" "function" {
 }
 
 resource "aws_iam_role" "scheduler" {
-  count = local.has_schedules ? 1 : 0
-  name  = "${var.prefix}scheduler"
+  name = "${var.prefix}scheduler"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -95,16 +95,15 @@ resource "aws_iam_role" "scheduler" {
       Action    = "sts:AssumeRole"
       Condition = {
         StringEquals = { "aws:SourceAccount" = local.account }
-        ArnLike      = { "aws:SourceArn" = aws_scheduler_schedule_group.schedule_group[0].arn }
+        ArnLike      = { "aws:SourceArn" = aws_scheduler_schedule_group.schedule_group.arn }
       }
     }]
   })
 }
 
 resource "aws_iam_role_policy" "scheduler" {
-  count  = local.has_schedules ? 1 : 0
   name   = "postdate"
-  role   = aws_iam_role.scheduler[0].id
+  role   = aws_iam_role.scheduler.id
   policy = local.policies["scheduler-role"]
 }
 
@@ -147,6 +146,12 @@ resource "aws_lambda_alias" "live" {
   function_version = aws_lambda_function.function[each.key].version
 }
 
+# The target sends to the queue that invokes it. By default, Lambda ends such a chain after about 16 invocations: see the template.
+resource "aws_lambda_function_recursion_config" "target" {
+  function_name  = aws_lambda_function.function["target"].function_name
+  recursive_loop = "Allow"
+}
+
 resource "aws_lambda_function_event_invoke_config" "target" {
   function_name                = aws_lambda_alias.live["target"].function_name
   qualifier                    = aws_lambda_alias.live["target"].name
@@ -169,7 +174,7 @@ resource "aws_lambda_function_event_invoke_config" "janitor" {
 resource "aws_lambda_event_source_mapping" "delay_queue" {
   event_source_arn        = aws_sqs_queue.delay_queue.arn
   function_name           = aws_lambda_alias.live["target"].arn
-  batch_size              = 1
+  batch_size              = 10
   function_response_types = ["ReportBatchItemFailures"]
   scaling_config {
     maximum_concurrency = var.queue_concurrency

@@ -1,5 +1,5 @@
-# The deployment of ../template.yaml for Terraform. The roles' statements are those of ../policies, and the dashboard is the template's:
-# both are read from there. A test compares the rest with the template.
+# The deployment of ../template.yaml for Terraform. The roles' statements are read from ../policies. The dashboard, the descriptions of the
+# alarms and the format of the access log are read from the template. A test compares the rest with the template.
 
 terraform {
   required_version = ">= 1.5"
@@ -20,10 +20,10 @@ locals {
   target_arn       = "arn:${local.partition}:lambda:${local.region}:${local.account}:function:${var.prefix}target:live"
   rules_arn        = "arn:${local.partition}:events:${local.region}:${local.account}:rule/${var.prefix}*"
   is_jwt           = var.authorizer == "JWT"
-  has_schedules    = var.scheduler != "rules"
   has_secrets_key  = var.secrets_key_arn != ""
   only_tls         = { Bool = { "aws:SecureTransport" = "false" } }
   queue_visibility = 6 * var.target_timeout
+  template         = file("${path.module}/../template.yaml")
 }
 
 # ---- State. Table, bucket, dead letters and schedules survive `terraform destroy` only if they are removed from the state first.
@@ -34,7 +34,7 @@ resource "aws_dynamodb_table" "table" {
   hash_key     = "pk"
   range_key    = "sk"
   dynamic "attribute" {
-    for_each = { pk = "S", sk = "S", use_case = "S", at = "S", open = "S", wake = "N" }
+    for_each = { pk = "S", sk = "S", list = "S", at = "S", open = "S", wake = "S", pin = "S" }
     content {
       name = attribute.key
       type = attribute.value
@@ -42,14 +42,23 @@ resource "aws_dynamodb_table" "table" {
   }
   global_secondary_index {
     name            = "lists"
-    hash_key        = "use_case"
+    hash_key        = "list"
     range_key       = "at"
-    projection_type = "ALL"
+    projection_type = "INCLUDE"
+    non_key_attributes = [
+      "use_case", "version", "target", "status", "received_at", "trigger_at", "due_at", "attempts", "finished_at", "reason", "waits_for",
+      "waits_since", "owner", "expires",
+    ]
   }
   global_secondary_index {
     name            = "open"
     hash_key        = "open"
     range_key       = "wake"
+    projection_type = "KEYS_ONLY"
+  }
+  global_secondary_index {
+    name            = "pinned"
+    hash_key        = "pin"
     projection_type = "KEYS_ONLY"
   }
   ttl {
@@ -245,8 +254,7 @@ resource "aws_sns_topic_policy" "alarms" {
 }
 
 resource "aws_scheduler_schedule_group" "schedule_group" {
-  count = local.has_schedules ? 1 : 0
-  name  = "${var.prefix}requests"
+  name = "${var.prefix}requests"
   lifecycle {
     prevent_destroy = true
   }

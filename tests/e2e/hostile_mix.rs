@@ -31,16 +31,16 @@ const BETWEEN_POSTS: Duration = Duration::from_millis(20);
 /// Time between two samples of the server's memory.
 const SAMPLE: Duration = Duration::from_millis(200);
 
-/// Lets plugins sleep, loop and allocate for long.
+/// Lets plugins sleep, loop and allocate. The time-out ends several calls even in the shortest run.
 const HOSTILE: &str = "
 [validate]
 plugin = 'puppet.wasm'
-memory = '256MiB'
-timeout = '20s'
+memory = '96MiB'
+timeout = '2s'
 [process]
 plugin = 'puppet.wasm'
-memory = '256MiB'
-timeout = '20s'
+memory = '96MiB'
+timeout = '2s'
 [retry]
 max-attempts = 1
 ";

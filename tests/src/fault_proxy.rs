@@ -143,7 +143,12 @@ impl FaultProxy {
 
     /// Injects the fault into every call of the action, until [`Self::heal`].
     pub fn fail_always(&self, service: &str, action: &str, fault: Fault) {
-        self.state.script.add(service, action, 1, usize::MAX, fault);
+        self.fail_from(service, action, 1, fault);
+    }
+
+    /// Injects the fault into the `nth` call of the action and all after it, until [`Self::heal`].
+    pub fn fail_from(&self, service: &str, action: &str, nth: usize, fault: Fault) {
+        self.state.script.add(service, action, nth, usize::MAX, fault);
     }
 
     /// Removes all faults. Held calls stay held.

@@ -65,6 +65,11 @@ impl AwsError {
         Self { call, class: Class::Refused, code: "client".to_owned(), message: error.to_string() }
     }
 
+    /// Returns whether the service refused the call because too many arrive.
+    pub fn is_throttled(&self) -> bool {
+        self.class == Class::Again && is_rate(&self.code)
+    }
+
     /// Describes one failed entry of a call that otherwise succeeded.
     pub fn of_entry(call: &'static str, code: Option<&str>, message: Option<&str>) -> Self {
         let code = code.unwrap_or("no code");
@@ -112,9 +117,9 @@ fn classify(code: &str, status: u16) -> Class {
         "ResourceConflictException" | "SnapStartNotReadyException" | "SnapStartTimeoutException" | "EFSMountTimeoutException" => {
             Class::Again
         }
-        // Throttling, whose names resemble those of used-up quotas below: a rate recovers by itself.
-        "RequestLimitExceeded" | "SlowDown" | "RequestTimeout" | "RequestTimeoutException" | "TooManyRequestsException" => Class::Again,
-        _ if name.contains("Throttl") => Class::Again,
+        // The names resemble those of used-up quotas below, but a rate recovers by itself.
+        _ if is_rate(name) => Class::Again,
+        "SlowDown" | "RequestTimeout" | "RequestTimeoutException" => Class::Again,
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => Class::Later,
         "LimitExceededException" | "ServiceQuotaExceededException" | "ExecutionLimitExceeded" | "OverLimit" => Class::Full,
         "ResourceNotFoundException"
@@ -135,6 +140,10 @@ fn classify(code: &str, status: u16) -> Class {
         _ if status == 429 || status >= 500 => Class::Again,
         _ => Class::Refused,
     }
+}
+
+fn is_rate(code: &str) -> bool {
+    code.contains("Throttl") || matches!(code, "RequestLimitExceeded" | "TooManyRequestsException" | "HTTP 429")
 }
 
 /// Returns the message on one line of bounded length. Leaves out the value that a validation error quotes, which may be

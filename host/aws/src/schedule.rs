@@ -171,7 +171,11 @@ impl AwsScheduler {
             return self.schedules()?.put(name, minute, &about, aim, kind == ScheduleKind::KeptSchedule, &token).await;
         }
         let Some(full) = self.rules.put(name, minute, &about, aim).await? else { return Ok(()) };
-        match self.kinds.instead_of_rule(target, &self.settings, (self.now)()) {
+        // Only a new rule is refused for want of room. One that is there already, of a repeated or moved request, would send its event
+        // beside the schedule's; a host runs the request once, but a direct target would get both.
+        let is_busy = full.is_throttled();
+        let may_both_send = is_busy && target.is_some_and(Target::is_direct);
+        match self.kinds.instead_of_rule(target, &self.settings, is_busy, (self.now)()).filter(|_| !may_both_send) {
             Some(instead) => Err(ScheduleError::NoRoom { message: full.to_string(), instead }),
             None => Err(full.into()),
         }

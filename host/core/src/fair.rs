@@ -14,7 +14,10 @@ pub fn may_take(held: u64, wanted: u64, free: u64) -> bool {
 /// A limited quantity, and its holders.
 #[derive(Debug, Clone)]
 pub struct Shares<K> {
+    total: u64,
     free: u64,
+    /// A part that only holders of no more than that may take.
+    reserve: u64,
     holders: BTreeMap<K, Holder>,
     /// Number of grants so far.
     grants: u64,
@@ -37,7 +40,13 @@ pub struct Turn {
 
 impl<K: Ord + Clone> Shares<K> {
     pub fn new(total: u64) -> Self {
-        Self { free: total, holders: BTreeMap::new(), grants: 0 }
+        Self::with_reserve(total, 0)
+    }
+
+    /// Keeps `reserve` for those who hold little, where two large requests could take the whole. A request that needs a part of the
+    /// reserve and is larger itself is granted only while nobody holds anything.
+    pub fn with_reserve(total: u64, reserve: u64) -> Self {
+        Self { total, free: total, reserve, holders: BTreeMap::new(), grants: 0 }
     }
 
     pub fn free(&self) -> u64 {
@@ -46,7 +55,9 @@ impl<K: Ord + Clone> Shares<K> {
 
     /// Returns whether the rule lets `who` take this much now.
     pub fn may_take(&self, who: &K, wanted: u64) -> bool {
-        may_take(self.holder(who).held, wanted, self.free)
+        let held = self.holder(who).held;
+        may_take(held, wanted, self.free)
+            && (self.free - wanted >= self.reserve || held.saturating_add(wanted) <= self.reserve || self.free == self.total)
     }
 
     pub fn turn(&self, who: &K) -> Turn {

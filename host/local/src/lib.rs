@@ -28,7 +28,7 @@ use postdate_core::time;
 use postdate_deliver::HttpDeliver;
 use postdate_egress::{Egress, Network, read_authorities};
 use postdate_runtime::trust::Trust;
-use postdate_runtime::{CompileWith, Options, Runtime, SecretName, Secrets};
+use postdate_runtime::{CompileWith, Options, Runtime, SecretName, Secrets, without_reserve};
 use tokio_util::sync::CancellationToken;
 
 pub use catalog::Prepared;
@@ -153,8 +153,8 @@ pub async fn serve(
     let cache = Some(options.data.join(CACHE_DIR));
     let runtime = Runtime::new(Options {
         slots,
-        // A use case that asks for more than the whole budget does not load.
-        max_memory: memory.min(Options::default().max_memory),
+        // A use case that asks for the reserve too does not load, because it would keep all others waiting.
+        max_memory: without_reserve(memory).min(Options::default().max_memory),
         memory,
         cache,
         cache_quota: options.cache_quota,

@@ -29,6 +29,7 @@ pub use code::precompile::{Precompiled, WriteError, write_artifacts};
 pub use contract::inspect;
 pub use engine::config::{Allocation, Metering, engine_config};
 pub use engine::runtime::{DEFAULT_CACHE_QUOTA, Options, Runtime, RuntimeError, TICK};
+pub use engine::slots::without_reserve;
 pub use limits::MAX_OUTPUT_BYTES;
 pub use load::bundle_dir::{MAX_CASES, MAX_FILE_BYTES, MAX_MANIFEST_BYTES, ReadBundleError, read_bundle_dir};
 pub use load::precompiled_dir::{PrecompiledBundle, read_precompiled_dir};

@@ -187,7 +187,7 @@ async fn a_direct_request_is_cancelled_only_after_its_schedule_is_deleted() {
 async fn the_letter_of_a_direct_target_is_delivered_or_stays_with_the_reason() {
     let scene = scene(Options::default()).await;
     let queue = scene.stack.aws.create_queue("orders").await;
-    let body = json!({ "target": "queue", "note": "a\u{FFFE}b" });
+    let body = json!({ "target": "queue", "text": "a\u{FFFE}b" });
     let (id, due) = scene.post(body, "PT2H").await;
     let (stream, _) = scene.post(json!({ "target": "stream" }), "PT2H").await;
     scene.stack.clock.set(due + TimeDelta::minutes(1));

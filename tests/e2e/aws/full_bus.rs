@@ -106,6 +106,29 @@ async fn a_bus_with_room_gets_rules_again_after_some_minutes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bus_that_throttles_gets_no_rule_for_some_seconds() {
+    let scene = scene().await;
+    scene.stack.proxy.fail_always("events", "PutRule", Fault::Throttled);
+    scene.post(json!({}), "PT2H").await;
+    scene.stack.proxy.heal();
+    scene.post(json!({}), "PT2H").await;
+    assert_eq!(counts(&scene).await, (0, 2));
+    scene.stack.clock.advance(TimeDelta::seconds(11));
+    let (repeated, _) = scene.post(json!({ "target": "queue" }), "PT2H").await;
+    assert_eq!(counts(&scene).await, (1, 2));
+    // The rule of a direct request may be there already, and a schedule beside it would deliver once more.
+    scene.stack.proxy.fail_always("events", "PutRule", Fault::Throttled);
+    scene.api.patch(&format!("/requests/{repeated}"), &json!({ "delay": "PT3H" })).await.expect_fault(503, "scheduler-unavailable");
+    scene.stack.proxy.heal();
+    assert_eq!(counts(&scene).await, (1, 2));
+    scene.settle().await;
+    for _ in 0..2 {
+        scene.sweep(TimeDelta::minutes(80)).await;
+    }
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unscheduled_request_of_a_full_bus_is_undone_like_any_other() {
     let scene = scene().await;
     scene.stack.proxy.fail_always("events", "PutRule", Fault::LimitExceeded);

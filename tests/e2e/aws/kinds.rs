@@ -120,14 +120,14 @@ async fn a_body_with_characters_that_sqs_refuses_is_delivered_with_both_escaped(
     };
     let scene = Scene::in_account(manifest, Options::default()).await;
     let queue = scene.stack.queue_url.replace("postdate-delay", "orders");
-    let note = "a\u{FFFE}b\u{FFFF}";
+    let sent = "a\u{FFFE}b\u{FFFF}";
     // By the delay queue, and by a rule.
     for delay in ["PT1S", "PT2H"] {
-        let (id, _) = scene.post(json!({ "note": note }), delay).await;
+        let (id, _) = scene.post(json!({ "text": sent }), delay).await;
         scene.settle().await;
         assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"], "{delay}");
         let messages = scene.stack.aws.take_messages(&queue).await;
-        assert_eq!((messages.len(), &messages[0].json()["note"]), (1, &json!(note)), "{delay}");
+        assert_eq!((messages.len(), &messages[0].json()["text"]), (1, &json!(sent)), "{delay}");
         assert!(messages[0].body.contains("\\ufffe") && messages[0].body.contains("\\uffff"), "{}", messages[0].body);
     }
     scene.assert_clean().await;

@@ -128,7 +128,8 @@ async fn an_end_that_the_ledger_does_not_take_is_recorded_later_without_a_second
     let scene = Scene::new().await;
     let (id, due) = scene.post(json!({}), "PT1S").await;
     scene.stack.clock.set(due);
-    scene.stack.proxy.fail_always("dynamodb", "TransactWriteItems", Fault::Throttled);
+    // The first is the claim.
+    scene.stack.proxy.fail_from("dynamodb", "PutItem", 2, Fault::Throttled);
     let delivered = scene.stack.driver.run_due(&[&scene.target]).await;
     assert!(delivered.len() == 1 && delivered[0].outcome.is_ok(), "{delivered:?}");
     scene.stack.proxy.heal();

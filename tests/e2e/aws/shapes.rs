@@ -153,7 +153,7 @@ async fn accepts(scene: &Scene, file: &str, base: &str, caller: &[(&str, &str)])
         assert!(answer["multiValueHeaders"].is_object(), "a load balancer accepts an answer only in the form of its event: {answer}");
     }
     // The validator put the request that it saw into the body.
-    let item = scene.stack.aws.item(TABLE, id, "body").await.unwrap();
+    let item = scene.stack.aws.item(TABLE, id, "request").await.unwrap();
     let body: Value = serde_json::from_str(text(&item["body"], "S")).unwrap();
     assert_eq!(body["seen"]["caller"], json!(caller), "{file}");
     assert_eq!(scene.api.request(id).await["status"], "scheduled", "{file}");

@@ -20,6 +20,13 @@ use front::{ACCESS_KEY, Front, SECRET_KEY};
 /// Limit of one run of the script, which starts the AWS CLI about forty times.
 const LONGEST: Duration = Duration::from_secs(600);
 
+/// Returns a stack with the two queues that the script makes as the only targets, and nothing else, as the script's first lines ask.
+async fn stack() -> Stack {
+    let queues = ["postdate-verify", "postdate-verify-later"].map(|queue| format!("arn:aws:sqs:{REGION}:*:{queue}"));
+    let variables = vec![("POSTDATE_DELIVERY_TARGETS".to_owned(), queues.join(","))];
+    Stack::start(Options { use_cases_in_s3: true, variables, ..Options::default() }).await
+}
+
 /// The script on a stack whose calls of one action fail. Returns the exit code and the output.
 async fn verified(stack: &Stack, fault: Option<(&str, &str)>) -> (Option<i32>, String) {
     let (processor, target) = tokio::join!(stack.processor(), stack.target());
@@ -70,7 +77,7 @@ async fn verified(stack: &Stack, fault: Option<(&str, &str)>) -> (Option<i32>, S
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_script_for_a_first_deployment_passes_on_a_good_stack() {
-    let stack = Stack::start(Options { use_cases_in_s3: true, ..Options::default() }).await;
+    let stack = stack().await;
     let (code, output) = verified(&stack, None).await;
     assert_eq!(code, Some(0), "{output}");
     assert!(!output.contains("FAILED") && !output.contains(SECRET_KEY), "{output}");
@@ -85,7 +92,7 @@ async fn the_script_for_a_first_deployment_passes_on_a_good_stack() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_script_for_a_first_deployment_fails_where_a_rule_cannot_be_removed() {
-    let stack = Stack::start(Options { use_cases_in_s3: true, ..Options::default() }).await;
+    let stack = stack().await;
     let (code, output) = verified(&stack, Some(("events", "DeleteRule"))).await;
     assert_eq!(code, Some(1), "{output}");
     assert!(output.contains("FAILED: no rule or schedule is left"), "{output}");

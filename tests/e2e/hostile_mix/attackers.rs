@@ -79,12 +79,13 @@ impl Attackers {
     }
 }
 
-/// Returns what a plugin does: sleep, loop, allocate beyond its limit, or write to its log.
+/// Returns what a plugin does: sleep, loop, allocate up to its limit or beyond, or write to its log.
 fn script(number: usize) -> Value {
-    match number % 4 {
+    match number % 5 {
         0 => json!({ "do": "sleep", "ms": 20_000 }),
         1 => json!({ "do": "loop" }),
-        2 => json!({ "do": "memory", "mib": 240 }),
+        2 => json!({ "do": "memory", "mib": 90 }),
+        3 => json!({ "do": "memory", "mib": 200 }),
         _ => json!({ "do": "stderr", "lines": 10_000 }),
     }
 }

@@ -13,6 +13,8 @@ use crate::config::Backend;
 
 /// Time for which a process makes schedules after the bus was full. The janitor deletes rules every few minutes.
 const FULL_FOR: TimeDelta = TimeDelta::minutes(5);
+/// The same after the bus took no rule because too many calls arrived.
+const BUSY_FOR: TimeDelta = TimeDelta::seconds(10);
 
 /// The kinds of schedule that the deployment makes. Clones share what is known about the bus.
 #[derive(Debug, Clone)]
@@ -68,9 +70,16 @@ impl Kinds {
         if reaching.is_empty() { Err(reason) } else { Ok(reaching) }
     }
 
-    /// Notes that the bus takes no further rule. Returns the kind to use in its place; `None` if the deployment or the target has no other.
-    pub fn instead_of_rule(&self, target: Option<&Target>, settings: &ScheduleSettings, now: DateTime<Utc>) -> Option<ScheduleKind> {
-        self.full_until.store((now + FULL_FOR).timestamp_millis(), Ordering::Relaxed);
+    /// Notes that the bus takes no further rule, or only now because it `is_busy`. Returns the kind to use in its place; `None` if the deployment or the target has no other.
+    pub fn instead_of_rule(
+        &self,
+        target: Option<&Target>,
+        settings: &ScheduleSettings,
+        is_busy: bool,
+        now: DateTime<Utc>,
+    ) -> Option<ScheduleKind> {
+        let until = now + if is_busy { BUSY_FOR } else { FULL_FOR };
+        self.full_until.fetch_max(until.timestamp_millis(), Ordering::Relaxed);
         match self.choice {
             Choice::Rules => None,
             Choice::Schedules | Choice::Auto => match target.filter(|target| target.is_direct()) {

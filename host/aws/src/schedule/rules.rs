@@ -41,14 +41,15 @@ impl Rules {
         Self { client: without_retries!(aws_sdk_eventbridge, client) }
     }
 
-    /// Creates or moves the rule. Returns the service's error if the bus takes no further rule; nothing was made then.
+    /// Creates or moves the rule. Returns the service's error if the bus takes no further rule, now or for some seconds. Nothing that
+    /// sends an event was made then, but a rule that existed keeps its time.
     pub async fn put(&self, name: &str, minute: DateTime<Utc>, about: &str, aim: &Aim<'_>) -> Result<Option<AwsError>, ScheduleError> {
         let expression = cron::cron(minute)?;
         limits::check_rule_input(&aim.input)?;
         let target = target(aim).map_err(|error| ScheduleError::Failed(format!("the rule's target is not valid: {error}")))?;
 
         match retrying(|| self.put_rule(name, &expression, about)).await {
-            Err(error) if error.class == Class::Full => return Ok(Some(error)),
+            Err(error) if error.class == Class::Full || error.is_throttled() => return Ok(Some(error)),
             put => put?,
         }
         retrying(|| self.put_target(name, &target)).await.map_err(|error| match error.class {

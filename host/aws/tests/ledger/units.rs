@@ -127,6 +127,8 @@ struct Sample {
     notice: bool,
     /// Attempts that fail before the one that succeeds.
     failures: u32,
+    /// The last attempt fails for good.
+    fails: bool,
 }
 
 /// Returns the units to accept the request, for each claim together, and for each end of an attempt together.
@@ -153,13 +155,16 @@ async fn life(sample: &Sample) -> [Units; 3] {
         ledger.insert(new.clone()).await.unwrap();
     })
     .await;
+    let failure = || "the receiver answered 503".to_owned();
     let done = |changed: Changed| assert!(matches!(changed, Changed::Done(_)), "{changed:?}");
     let (mut claims, mut ends, mut now) = ((0, 0), (0, 0), at(3600));
     for attempt in 1..=sample.failures + 1 {
         let claimed = step(&scene, async { done(ledger.claim(sample_id(1), |request| request.lease, now).await.unwrap().0) }).await;
         let again = now + TimeDelta::seconds(30);
         let outcome = if attempt <= sample.failures {
-            Outcome::Retry { failure: "the receiver answered 503".to_owned(), at: again }
+            Outcome::Retry { failure: failure(), at: again }
+        } else if sample.fails {
+            Outcome::Failed { failure: failure(), notice: None }
         } else {
             let notice = sample.notice.then(|| {
                 let notice = of(2);
@@ -184,6 +189,7 @@ fn samples() -> Vec<(&'static str, Sample)> {
         ("the same with an `Idempotency-Key`", Sample { key: true, ..small() }),
         ("the same with a result of 900 bytes", Sample { result: 900, ..small() }),
         ("the same with one failed attempt before", Sample { failures: 1, ..small() }),
+        ("the same, failed for good", Sample { fails: true, ..small() }),
         ("the same with a notice, before the notice's own life", Sample { notice: true, ..small() }),
         ("a body of 1 KB", Sample { body: 1024, ..Sample::default() }),
         ("a body of 8 KB", Sample { body: 8 << 10, ..Sample::default() }),

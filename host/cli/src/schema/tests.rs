@@ -209,9 +209,17 @@ fn types_and_schema_agree_on_targets_in_aws() {
         check(kind, service, &format!(", direct = false, {role}"), false);
         check(kind, service, &format!(", direct = true, {role}"), true);
         check(kind, service, ", direct = true", !matches!(kind, "event-bus" | "step-functions"));
-        check(kind, service, ", group = 'g'", matches!(kind, "sqs" | "sns"));
+        check(kind, service, ", group = 'g'", false);
+        let fifo =
+            |rest: &str| format!("[targets]\na = {{ kind = '{kind}', arn = 'arn:aws:{service}:eu-central-1:111122223333:x.fifo'{rest} }}");
+        check_manifest(&fifo(", group = 'g'"), matches!(kind, "sqs" | "sns"));
+        check_manifest(&fifo(", group = 'g h'"), false);
+        check_manifest(&fifo(", direct = true"), matches!(kind, "lambda" | "sqs"));
         check(kind, service, ", source = 's'", kind == "event-bus");
+        check(kind, service, ", source = 'aws.s'", false);
+        check(kind, service, ", source = ''", false);
         check(kind, service, ", detail-type = 'd'", kind == "event-bus");
+        check(kind, service, &format!(", detail-type = '{}'", "d".repeat(129)), false);
         check(kind, service, &format!(", direct = true, source = 's', {role}"), false);
         check(kind, service, ", subnets = ['subnet-1']", false);
         check(kind, service, ", subnets = []", true);

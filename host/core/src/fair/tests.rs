@@ -40,6 +40,20 @@ fn a_holder_of_nothing_may_take_the_whole_if_it_is_free() {
 }
 
 #[test]
+fn the_reserve_is_for_those_who_hold_little() {
+    let mut shares = Shares::with_reserve(512, 64);
+    assert!(shares.take(&"large", 256));
+    assert!(!shares.may_take(&"other", 256), "nothing would be left");
+    assert!(shares.take(&"other", 192));
+    assert!(!shares.may_take(&"third", 65) && shares.take(&"third", 64));
+    shares.give_back(&"third", 64);
+    shares.give_back(&"large", 256);
+    assert!(!shares.may_take(&"whole", 512));
+    shares.give_back(&"other", 192);
+    assert!(shares.take(&"whole", 512), "alone");
+}
+
+#[test]
 fn the_next_turn_is_of_the_one_that_holds_least_and_was_served_longest_ago() {
     let mut shares = Shares::new(8);
     let first = |shares: &Shares<&'static str>| ["a", "b", "c"].into_iter().min_by_key(|who| shares.turn(who)).unwrap();

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::lifecycle::apply;
-use crate::plugin::{JobResult, Role, Stopped};
+use crate::plugin::{Job, JobResult, Role, Stopped};
 use crate::ports::Intake as _;
 use crate::testing::{
     Delivered, FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, RecordingScheduler, at, block_on, claim, new_request,

@@ -25,6 +25,7 @@ struct State {
     processors: Shares<Holder>,
     /// In bytes.
     memory: Shares<Holder>,
+    /// In bytes.
     total_memory: u64,
     /// Calls that wait, oldest first.
     waiting: BTreeMap<Holder, VecDeque<Waiter>>,
@@ -33,6 +34,12 @@ struct State {
 struct Waiter {
     memory: u64,
     grant: oneshot::Sender<Slot>,
+}
+
+/// Returns the most memory that one call of several may take of a budget, in bytes: an eighth stays free for small calls.
+#[must_use]
+pub fn without_reserve(memory: u64) -> u64 {
+    memory - memory / 8
 }
 
 /// A call waited for a slot until its deadline. `slots` is the number of the role's slots.
@@ -61,7 +68,8 @@ impl Slots {
     pub fn new(count: u32, memory: u64) -> Self {
         let slots = || Shares::new(count.into());
         let (validators, processors, waiting) = (slots(), slots(), BTreeMap::new());
-        Self(Arc::new(Mutex::new(State { count, validators, processors, memory: Shares::new(memory), total_memory: memory, waiting })))
+        let shares = Shares::with_reserve(memory, memory - without_reserve(memory));
+        Self(Arc::new(Mutex::new(State { count, validators, processors, memory: shares, total_memory: memory, waiting })))
     }
 
     /// Waits for a slot and `memory` bytes, or for the whole budget if that is less, for at most `wait`.

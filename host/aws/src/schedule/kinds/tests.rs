@@ -41,9 +41,13 @@ fn each_backend_has_its_kinds_and_a_full_bus_changes_the_order_for_minutes() {
         let seen = |now| (kinds.of_host(now), kinds.reaching(&queue, &settings, now).unwrap());
         assert_eq!(seen(now), (host, direct.clone()), "{backend:?}");
         // A clone knows that the bus is full, and forgets it after five minutes.
-        assert_eq!(kinds.clone().instead_of_rule(Some(&here), &settings, now), instead, "{backend:?}");
+        assert_eq!(kinds.clone().instead_of_rule(Some(&here), &settings, false, now), instead, "{backend:?}");
         assert_eq!(seen(now + TimeDelta::seconds(299)), (full_host, full_direct), "{backend:?}");
-        assert_eq!(seen(now + TimeDelta::seconds(300)), (host, direct), "{backend:?}");
+        assert_eq!(seen(now + TimeDelta::seconds(300)), (host, direct.clone()), "{backend:?}");
+        let busy = now + TimeDelta::seconds(400);
+        assert_eq!(kinds.instead_of_rule(Some(&here), &settings, true, busy), instead, "{backend:?}");
+        assert_eq!(seen(busy + TimeDelta::seconds(9)), (full_host, full_direct), "{backend:?}");
+        assert_eq!(seen(busy + TimeDelta::seconds(10)), (host, direct), "{backend:?}");
     }
 }
 

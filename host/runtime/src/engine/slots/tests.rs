@@ -54,9 +54,18 @@ async fn a_call_waits_for_its_memory() {
     let waiting = spawn(&slots, &two, 60);
     drop(whole);
     let held = waiting.await.unwrap();
-    assert!(slots.take(&one, 41, NOW).await.is_err() && slots.take(&one, 40, NOW).await.is_ok());
+    assert!(slots.take(&one, 29, NOW).await.is_err() && slots.take(&one, 28, NOW).await.is_ok(), "an eighth of the memory stays free");
     drop(held);
     assert_eq!(take_all(&slots, &one, 10).await.len(), 5, "half of the memory");
+}
+
+#[tokio::test]
+async fn two_large_calls_leave_memory_for_a_small_one() {
+    let slots = Slots::new(16, 512);
+    let [large, small] = ["large", "small"].map(|name| plugin(name, Role::Validate));
+    let _validator = slots.take(&large, 256, NOW).await.unwrap();
+    assert!(slots.take(&plugin("large", Role::Process), 256, NOW).await.is_err());
+    assert!(slots.take(&small, 64, NOW).await.is_ok());
 }
 
 #[tokio::test]
