@@ -59,6 +59,11 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// Returns a value of the template as Terraform has it: a reference to a parameter becomes one to a variable.
+fn variable(value: &Value) -> Value {
+    value["Ref"].as_str().map_or_else(|| value.clone(), |name| json!(format!("${{var.{}}}", snake(name))))
+}
+
 #[test]
 fn terraform_has_the_resources_of_the_template() {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -97,10 +102,16 @@ fn terraform_sets_the_variables_of_the_functions() {
 fn terraforms_functions_and_table_are_those_of_the_template() {
     for name in ["Processor", "Target", "Janitor"] {
         let (ours, theirs) = (&translated()["Resources"][name]["Properties"], &terraform()["locals"]["functions"][snake(name)]);
-        assert_eq!(theirs["memory"], ours["MemorySize"], "{name}");
-        let timeout = ours["Timeout"]["Ref"].as_str().map_or(ours["Timeout"].clone(), |name| json!(format!("${{var.{}}}", snake(name))));
-        assert_eq!(theirs["timeout"], timeout, "{name}");
+        assert_eq!((&theirs["memory"], &theirs["timeout"]), (&variable(&ours["MemorySize"]), &variable(&ours["Timeout"])), "{name}");
     }
+    let mappings = super::template::resources_of("AWS::Lambda::EventSourceMapping");
+    let [(_, ours)] = mappings[..] else { panic!("{mappings:?}") };
+    let (ours, theirs) = (&ours["Properties"], &terraform()["resources"]["aws_lambda_event_source_mapping.delay_queue"]);
+    assert_eq!(
+        (&theirs["batch_size"], &theirs["function_response_types"]),
+        (&ours["BatchSize"], &ours["FunctionResponseTypes"]),
+        "{theirs}"
+    );
     let (ours, theirs) = (&translated()["Resources"]["Table"]["Properties"], &terraform()["resources"]["aws_dynamodb_table.table"]);
     let attributes: BTreeMap<&str, &str> = ours["AttributeDefinitions"]
         .as_array()
@@ -115,6 +126,7 @@ fn terraforms_functions_and_table_are_those_of_the_template() {
         let expected =
             (&ours["KeySchema"][0]["AttributeName"], &ours["KeySchema"][1]["AttributeName"], &ours["Projection"]["ProjectionType"]);
         assert_eq!((&theirs["name"], keys), (&ours["IndexName"], expected));
+        assert_eq!(theirs.get("non_key_attributes"), ours["Projection"].get("NonKeyAttributes"), "{}", ours["IndexName"]);
     }
 }
 
@@ -132,8 +144,7 @@ fn terraforms_alarms_are_those_of_the_template() {
         assert_eq!(or("missing", json!("notBreaching")), ours["TreatMissingData"], "{name}");
         let statistic = ours.get("ExtendedStatistic").unwrap_or(&ours["Statistic"]);
         assert_eq!(&or("extended", or("statistic", json!("Sum"))), statistic, "{name}");
-        let threshold =
-            ours["Threshold"]["Ref"].as_str().map_or(ours["Threshold"].clone(), |name| json!(format!("${{var.{}}}", snake(name))));
-        assert_eq!(or("threshold", json!(1)), threshold, "{name}");
+        assert_eq!(or("threshold", json!(1)), variable(&ours["Threshold"]), "{name}");
+        assert_eq!(theirs.get("datapoints"), ours.get("DatapointsToAlarm"), "{name}");
     }
 }

@@ -70,7 +70,8 @@ impl Kinds {
         if reaching.is_empty() { Err(reason) } else { Ok(reaching) }
     }
 
-    /// Notes that the bus takes no further rule, or only now because it `is_busy`. Returns the kind to use in its place; `None` if the deployment or the target has no other.
+    /// Notes that the bus takes no further rule: for minutes, or for seconds if it `is_busy`. Returns the kind to use in its place; `None`
+    /// if the deployment or the target has no other.
     pub fn instead_of_rule(
         &self,
         target: Option<&Target>,

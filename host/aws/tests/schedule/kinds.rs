@@ -147,8 +147,8 @@ async fn a_direct_request_is_sent_once_although_it_is_scheduled_again_after_its_
         let first = schedule(&before, &direct).await;
         let after = Scene { scheduler: before.at(late), ..before };
         assert_eq!(schedule(&after, &direct).await, first, "{kind:?}: its event was sent");
-        // A retry by hand is due now, and sends another event.
-        let retried = Request { attempts: 1, due_at: late(), ..direct.clone() };
+        // A retry by hand, after the event, sends another.
+        let retried = Request { attempts: 1, due_at: late() + TimeDelta::seconds(1), ..direct.clone() };
         let second = schedule(&after, &retried).await;
         assert_ne!(second, first, "{kind:?}");
         assert_eq!(schedule(&after, &retried).await, second, "{kind:?}");

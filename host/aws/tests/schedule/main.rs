@@ -115,6 +115,7 @@ async fn a_direct_target_gets_the_body_from_the_rule_itself() {
         scene.scheduler.schedule(Arming { request: &near, target: Some(&flow), before: None, body: Some(body) }).await.unwrap();
         assert_eq!(scene.only_timer().await.target["RoleArn"], role);
 
+        scene.scheduler.unschedule(&near).await.unwrap();
         let nothing = scene.scheduler.schedule(Arming { request: &near, target: Some(&flow), before: None, body: None }).await;
         assert!(matches!(nothing, Err(ScheduleError::Failed(_))));
         if is_rules {

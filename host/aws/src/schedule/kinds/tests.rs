@@ -42,7 +42,7 @@ fn each_backend_has_its_kinds_and_a_full_bus_changes_the_order_for_minutes() {
         assert_eq!(seen(now), (host, direct.clone()), "{backend:?}");
         // A clone knows that the bus is full, and forgets it after five minutes.
         assert_eq!(kinds.clone().instead_of_rule(Some(&here), &settings, false, now), instead, "{backend:?}");
-        assert_eq!(seen(now + TimeDelta::seconds(299)), (full_host, full_direct), "{backend:?}");
+        assert_eq!(seen(now + TimeDelta::seconds(299)), (full_host, full_direct.clone()), "{backend:?}");
         assert_eq!(seen(now + TimeDelta::seconds(300)), (host, direct.clone()), "{backend:?}");
         let busy = now + TimeDelta::seconds(400);
         assert_eq!(kinds.instead_of_rule(Some(&here), &settings, true, busy), instead, "{backend:?}");
@@ -69,5 +69,5 @@ fn a_target_that_one_service_cannot_reach_goes_by_the_other_where_auto_allows_it
     }
     // A full bus leaves no way to an API destination.
     let auto = Backend::Auto(service());
-    assert_eq!(Kinds::of(&auto).instead_of_rule(Some(&hook), &settings(auto), moment()), None);
+    assert_eq!(Kinds::of(&auto).instead_of_rule(Some(&hook), &settings(auto), false, moment()), None);
 }
