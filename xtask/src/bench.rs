@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    build::{HOSTS, SERVER, debug, knowing_paths},
+    build::{HOSTS, PROGRAMS_AND_TESTS, debug, knowing_paths},
     examples, guests,
     lambda::{self, PROFILE},
     step::{asks_for_help, cargo, passed_on, root, step, target},
@@ -33,7 +33,8 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         examples::build()?;
     }
     let mut bench = if smoke {
-        step("Building the host and the benchmark", cargo("build").args(HOSTS).args(SERVER).args(["--bin", "postdate-bench", "--locked"]))?;
+        // As the tests build them, so that nothing is compiled again.
+        step("Building the host and the benchmark", cargo("build").args(HOSTS).args(PROGRAMS_AND_TESTS).arg("--locked"))?;
         Command::new(debug("postdate-bench"))
     } else {
         // One command for both, so that their common dependencies are built once.

@@ -13,9 +13,16 @@ pub fn target() -> PathBuf {
     root().join("target")
 }
 
-/// Returns a command of the cargo that runs xtask, in the repository.
+/// Returns a command of the cargo that runs xtask, in the repository. Does not pass on the variables that cargo sets for xtask: the build
+/// scripts of `ring` and others would see a change, and the next plain `cargo build` would compile all that depends on them again.
 pub fn cargo(subcommand: &str) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let is_of_package = name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
+        if is_of_package {
+            cargo.env_remove(name);
+        }
+    }
     cargo.current_dir(root()).env("CARGO_TARGET_DIR", target()).arg(subcommand);
     cargo
 }

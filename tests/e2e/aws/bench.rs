@@ -71,7 +71,7 @@ async fn the_proxy_refuses_calls_that_aws_would_refuse() {
     let (status, answer) = call(&stack, "events", "AWSEvents.PutRule", &rule).await.unwrap();
     assert_eq!((status.as_u16(), &answer["__type"]), (400, &json!("ValidationException")), "{answer}");
     let refused = &stack.proxy.calls("events", "PutRule")[0].refused;
-    for reason in ["Name", "cron"] {
+    for reason in ["Name", "ScheduleExpression"] {
         assert!(refused.iter().any(|text| text.contains(reason)), "{reason}: {refused:?}");
     }
     assert_eq!(stack.aws.list_rules().await, Vec::<Value>::new());

@@ -9,23 +9,23 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::request::{Event, Status};
+use postdate_local::ledger::SqliteLedger;
 use rusqlite::{Connection, OpenFlags, params};
 use rustix::fs::Advice;
 
 use crate::fixture::body;
 
-/// The ledger's own schema, so that the baseline always has the same one.
-const SCHEMA: &str = include_str!("../../../host/local/src/ledger/schema.sql");
 /// Lease of a claim in milliseconds, as the ledger stores it for the default timeout of a process plugin.
 const LEASE_MS: i64 = 40_000;
 
-/// Creates a file with the ledger's schema and its writer's pragmas. SQLite makes the checkpoints.
+/// Creates a ledger, and opens it with its writer's pragmas. SQLite makes the checkpoints.
 pub fn create(path: &Path) -> anyhow::Result<Connection> {
+    // The ledger makes its own schema, so that the baseline always has the same one.
+    drop(SqliteLedger::open(path)?);
     let connection = Connection::open(path).with_context(|| format!("cannot make {}", path.display()))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -16_384)?;
-    connection.execute_batch(SCHEMA)?;
     Ok(connection)
 }
 
@@ -114,12 +114,9 @@ fn insert(
             LEASE_MS,
             body(trigger_at, number)
         ])?;
-    connection.prepare_cached("INSERT INTO history VALUES (?1, 1, ?2, ?3, ?4, 0, NULL)")?.execute(params![
-        connection.last_insert_rowid(),
-        received,
-        Event::Accepted.as_str(),
-        Status::Scheduled.as_str()
-    ])?;
+    connection
+        .prepare_cached("INSERT INTO history (request, n, at, event, status, attempt) VALUES (?1, 1, ?2, ?3, ?4, 0)")?
+        .execute(params![connection.last_insert_rowid(), received, Event::Accepted.as_str(), Status::Scheduled.as_str()])?;
     Ok(())
 }
 

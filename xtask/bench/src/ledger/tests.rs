@@ -31,7 +31,8 @@ fn lateness_is_measured_from_trigger_time_to_start_and_to_end() {
     connection
         .execute_batch(
             "UPDATE requests SET status = 'succeeded', finished_at = trigger_at + 7; \
-             INSERT INTO history SELECT seq, 2, trigger_at + 3, 'started', 'running', 1, NULL FROM requests",
+             INSERT INTO history (request, n, at, event, status, attempt) \
+             SELECT seq, 2, trigger_at + 3, 'started', 'running', 1 FROM requests",
         )
         .unwrap();
     let reader = Reader::open(&path).unwrap();
