@@ -84,7 +84,7 @@ impl Aws {
         found.and_then(|node| node.text()).unwrap_or_else(|| panic!("no {element} in {answer}")).to_owned()
     }
 
-    /// Creates a stack of CloudFormation with these outputs and one resource that does nothing.
+    /// Creates a stack of AWS `CloudFormation` with these outputs and one resource that does nothing.
     pub async fn create_stack(&self, name: &str, outputs: &[(&str, &str)]) {
         let outputs: serde_json::Map<String, Value> =
             outputs.iter().map(|(name, value)| ((*name).to_owned(), serde_json::json!({ "Value": value }))).collect();

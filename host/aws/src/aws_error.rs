@@ -11,7 +11,7 @@ use postdate_core::ports::{LedgerError, ScheduleError};
 
 /// Longest part of a service's message that is kept, in characters.
 const MAX_MESSAGE_CHARACTERS: usize = 300;
-/// `Retry-After` of an answer after a used-up quota. Rules are deleted every minute, which frees the quota.
+/// `Retry-After` of an answer after a used-up quota. The janitor deletes rules every few minutes, which frees the quota.
 const FULL_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// The kinds of failure, by what the caller can do.

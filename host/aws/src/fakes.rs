@@ -35,13 +35,15 @@ hook = { kind = "http", url = "http://127.0.0.1:9000/hook" }
 failure = "hook"
 "#;
 
+type Time = DateTime<Utc>;
+
 #[derive(Default)]
 pub struct FakeLedger {
     pub memory: MemoryLedger,
     cursor: Mutex<String>,
     /// Wake times that were postponed: from, to.
-    postponed: Mutex<BTreeMap<CorrelationId, (DateTime<Utc>, DateTime<Utc>)>>,
-    told: Mutex<BTreeMap<(CorrelationId, Option<DateTime<Utc>>), Told>>,
+    postponed: Mutex<BTreeMap<CorrelationId, (Time, Time)>>,
+    told: Mutex<BTreeMap<(CorrelationId, Option<Time>), Told>>,
     /// Claims that fail before the ledger has them.
     pub failing_claims: Mutex<u32>,
     /// Makes the ledger fail each change that records an attempt.
@@ -135,6 +137,8 @@ pub struct FakeTiming {
     pub parked: Mutex<Option<Envelope>>,
     /// Makes the delay queue fail.
     pub fails_to_park: Mutex<bool>,
+    /// No rule or schedule of a direct request is there.
+    pub lost_events: Mutex<bool>,
 }
 
 impl FakeTiming {
@@ -182,6 +186,10 @@ impl Timing for FakeTiming {
         self.rules.lock().unwrap().retain(|rule| rule.name != name);
         self.note(format!("clean {name}"));
         Ok(())
+    }
+
+    async fn was_sent(&self, _: &Request, _: DateTime<Utc>) -> Result<bool, ScheduleError> {
+        Ok(!*self.lost_events.lock().unwrap())
     }
 
     async fn left_rules(&self) -> Result<Vec<LeftRule>, ScheduleError> {

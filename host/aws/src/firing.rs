@@ -6,7 +6,7 @@ use postdate_core::arn::Arn;
 use postdate_core::envelope::Envelope;
 use postdate_core::fire::{self, FireError};
 use postdate_core::ports::{Aftercare, Changes, Clock, LedgerError, Requests, ScheduleError, UseCases};
-use postdate_core::request::Request;
+use postdate_core::request::{Request, ScheduleKind};
 use postdate_core::time::rfc3339;
 use postdate_deliver::HttpDeliver;
 
@@ -99,7 +99,11 @@ impl<L: Tellings, S: Timing, N: Notify, C: Clock> Aftercare for Care<'_, L, S, N
         self.scheduler.park(&next, due.max(now + SHORTEST_PARK), now).await
     }
 
-    async fn clean_up(&self, _request: &Request) -> Result<(), ScheduleError> {
+    async fn clean_up(&self, request: &Request) -> Result<(), ScheduleError> {
+        // A letter does not name the schedule, which no run of the janitor finds.
+        if request.schedule == Some(ScheduleKind::KeptSchedule) {
+            return self.scheduler.unschedule(request).await;
+        }
         match self.envelope.and_then(|envelope| envelope.rule.as_deref()) {
             Some(rule) => self.scheduler.clean_rule(rule).await,
             None => Ok(()),

@@ -17,7 +17,7 @@ use crate::use_cases::{AwsUseCases, VersionLoader};
 /// Cache of bundles from a bucket, below the directory for temporary files. Lambda gives each environment its own `/tmp`.
 const CACHE_DIR: &str = "postdate";
 /// Plugin calls that run at the same time. Lambda sends one event at a time. The target's event may be a batch of ten from the delay
-/// queue, which may all be of one use case, and one use case may take half of the slots.
+/// queue, which may all be of one use case, and one use case may take half of the slots. The function's memory is a further bound.
 const TARGET_SLOTS: u32 = 20;
 const SLOTS: u32 = 3;
 /// Memory of a function that plugins do not get, in bytes: for the program, its connections, and the plugins' machine code.

@@ -16,7 +16,11 @@ pub trait Timing: Scheduler {
     /// Deletes a rule with its targets; idempotent.
     fn clean_rule(&self, name: &str) -> impl Future<Output = Result<(), ScheduleError>> + Send;
 
-    /// Lists the rules of this deployment's prefix that no AWS service manages. Schedules delete themselves.
+    /// Returns whether the event of a direct request was sent, or may be sent at any moment. Its rule or schedule shows it, which must
+    /// therefore stay until the request has ended.
+    fn was_sent(&self, request: &Request, now: DateTime<Utc>) -> impl Future<Output = Result<bool, ScheduleError>> + Send;
+
+    /// Lists the rules of this deployment's prefix that no AWS service manages. Schedules of requests that hosts run delete themselves.
     fn left_rules(&self) -> impl Future<Output = Result<Vec<LeftRule>, ScheduleError>> + Send;
 }
 

@@ -22,6 +22,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use postdate_core::api::HANDED_OVER;
 use postdate_core::envelope::Envelope;
+use postdate_core::json::for_messages;
 use postdate_core::ports::{Arming, BodyTooLarge, ScheduleError, Scheduler};
 use postdate_core::request::{NewRequest, Request, ScheduleKind};
 use postdate_core::time::rfc3339;
@@ -141,17 +142,6 @@ impl AwsScheduler {
         self.one_time_schedules.as_ref().ok_or_else(|| ScheduleError::Failed(missing.to_owned()))
     }
 
-    /// Returns whether the event of a direct request was sent, or may be sent at any moment. A rule and a kept schedule are still there
-    /// after they have fired. One from before a retry by hand does not count.
-    async fn was_sent(&self, request: &Request, kind: ScheduleKind, name: &str, now: DateTime<Utc>) -> Result<bool, ScheduleError> {
-        let minute = match kind {
-            ScheduleKind::Rule => self.rules.minute(name).await?,
-            ScheduleKind::Schedule | ScheduleKind::KeptSchedule => self.schedules()?.minute(name).await?,
-        };
-        let is_of_this_time = |minute| request.claim() == 0 || minute >= request.due_at;
-        Ok(minute.is_some_and(|minute| minute <= now + HANDED_OVER && is_of_this_time(minute)))
-    }
-
     async fn put(
         &self,
         request: &Request,
@@ -222,12 +212,13 @@ impl Scheduler for AwsScheduler {
     }
 
     fn plan(&self, new: &NewRequest, target: &Target) -> Result<Option<ScheduleKind>, BodyTooLarge> {
-        limits::check_body(target, &new.request, &new.body)?;
+        let message = for_messages(&new.body);
+        limits::check_body(target, &new.request, if is_called(target) { &new.body } else { &message })?;
         // `serves` has refused a target that no kind reaches.
         let reaching = self.kinds.reaching(target, &self.settings, (self.now)()).unwrap_or_default();
         let mut too_large = None;
         for kind in reaching {
-            match limits::check_input(kind, target, &new.body) {
+            match limits::check_input(kind, target, &message) {
                 Ok(()) => return Ok(Some(kind)),
                 Err(error) => too_large = Some(error),
             }
@@ -249,7 +240,7 @@ impl Scheduler for AwsScheduler {
         let name = name::of(kind, &self.settings.prefix, request);
         if let Some((direct, aws)) = target.and_then(|target| Some((target, target.aws().filter(|aws| aws.direct)?))) {
             self.serves(direct).map_err(ScheduleError::Failed)?;
-            if request.due_at <= now + HANDED_OVER && self.was_sent(request, kind, &name, now).await? {
+            if request.due_at <= now + HANDED_OVER && self.was_sent(request, now).await? {
                 return Ok(());
             }
             let Route::At(minute) = Route::of(request.due_at, now, false, true) else {
@@ -300,6 +291,18 @@ impl Timing for AwsScheduler {
         Ok(true)
     }
 
+    /// A rule and a kept schedule are still there after they have fired. One from before a retry by hand does not count.
+    async fn was_sent(&self, request: &Request, now: DateTime<Utc>) -> Result<bool, ScheduleError> {
+        let is_of_this_time = |minute| request.claim() == 0 || minute >= request.due_at;
+        for name in self.names_of(request) {
+            let minute = if self.is_schedule(&name) { self.schedules()?.minute(&name).await? } else { self.rules.minute(&name).await? };
+            if minute.is_some_and(|minute| minute <= now + HANDED_OVER && is_of_this_time(minute)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Deletes the rule or the one-time schedule with this name; idempotent. Fails if the name is not one of this deployment's.
     async fn clean_rule(&self, name: &str) -> Result<(), ScheduleError> {
         limits::check_name(name, &self.settings.prefix)?;
@@ -310,6 +313,11 @@ impl Timing for AwsScheduler {
         let rule = |(name, expression): (String, String)| LeftRule { id: self.id_of(&name), at: cron::parse_cron(&expression), name };
         Ok(self.rules().await?.into_iter().map(rule).collect())
     }
+}
+
+/// Returns true for a function that the host calls, with the body as it is. Other services get it as a message.
+fn is_called(target: &Target) -> bool {
+    matches!(target, Target::Lambda(_)) && !target.is_direct()
 }
 
 /// Returns true for a request that was moved or attempted before. A request that was moved away and back counts as not moved: its

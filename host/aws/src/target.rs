@@ -2,7 +2,7 @@
 //!
 //! An event carries one envelope, or a batch of envelopes from the delay queue. For each envelope, the host claims the request in
 //! the ledger, runs and records the attempt, and deletes the rule. Delivery is at least once. The claim in the ledger decides: a
-//! second delivery only deletes the rule.
+//! second delivery runs nothing while the first one's claim holds, and does what the first left undone.
 
 mod event;
 mod fire;

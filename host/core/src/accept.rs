@@ -164,7 +164,7 @@ pub async fn accept(
     let request = match ledger.insert(new).await {
         Ok(Inserted::New(request)) => request,
         // The insert may have succeeded, with only its reply lost.
-        Err(error @ LedgerError::Unavailable(_)) => return Err(take_back(ledger, scheduler, &intended, error.into(), now).await),
+        Err(error @ LedgerError::Unavailable(_)) => return Err(take_back(ledger, scheduler, &intended, target, error.into(), now).await),
         Err(error) => return Err(error.into()),
         Ok(Inserted::Taken(first)) => {
             let (key, hash) = (key.unwrap_or_default(), intended.idempotency_hash.unwrap_or_default());
@@ -174,7 +174,7 @@ pub async fn accept(
     let arming = Arming { request: &request, target: Some(target), before: None, body: Some(&body) };
     if let Err(error) = schedule(ledger, scheduler, arming, now).await {
         // The client gets an error, so the request must not stay scheduled in the ledger.
-        return Err(take_back(ledger, scheduler, &request, error.into(), now).await);
+        return Err(take_back(ledger, scheduler, &request, target, error.into(), now).await);
     }
     Ok(Accepted { request, replayed: false })
 }
@@ -222,12 +222,13 @@ pub fn check_acceptance<'a>(use_case: &'a UseCase, acceptance: &Acceptance, now:
 }
 
 /// Aborts a request that cannot be acknowledged because of `cause`. Returns the rejection for the client. Changes the ledger before the
-/// rule: a rule of a cancelled request does no harm, and if a repeat has acknowledged the request, the ledger refuses the abort and the
-/// rule must stay.
+/// rule: if a repeat has acknowledged the request, the ledger refuses the abort and the rule must stay. A rule that is left does no harm,
+/// since the claim is refused; one of a direct `target` sends its event.
 async fn take_back(
     ledger: &impl Changes,
     scheduler: &impl Scheduler,
     request: &Request,
+    target: &Target,
     cause: Rejection,
     now: DateTime<Utc>,
 ) -> Rejection {
@@ -237,7 +238,10 @@ async fn take_back(
         // The ledger knows the kind of schedule that was tried last.
         Ok(Changed::Done(aborted)) => {
             if let Err(error) = scheduler.unschedule(&aborted).await {
-                tracing::warn!(correlation_id = %id, %error, "cannot unschedule an aborted request; the clean-up does");
+                tracing::warn!(correlation_id = %id, %error, "cannot unschedule an aborted request");
+                if target.is_direct() {
+                    return Rejection::MayRun { id, cause: Box::new(cause) };
+                }
             }
             cause
         }

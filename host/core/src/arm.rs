@@ -37,7 +37,7 @@ pub async fn arm(
 pub async fn schedule(ledger: &impl Changes, scheduler: &impl Scheduler, arming: Arming<'_>, now: DateTime<Utc>) -> Result<(), ArmError> {
     let (message, instead) = match scheduler.schedule(arming).await {
         Err(ScheduleError::NoRoom { message, instead }) => (message, instead),
-        scheduled => return Ok(scheduled?),
+        other => return Ok(other?),
     };
     let id = arming.request.id;
     match ledger.change(id, Change::ScheduleBy { kind: instead }, now).await? {

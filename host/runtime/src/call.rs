@@ -23,6 +23,9 @@ use run::{PluginCall, Returned};
 use stopped::NotStarted;
 use world::PluginWorld;
 
+/// Longest wait for a slot. It is shorter than the margin of a lease over the plugin's timeout, so that a claim outlives the call.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
 /// A caller's settings for one call.
 #[derive(Debug, Clone, Default)]
 pub struct CallOptions {
@@ -80,7 +83,10 @@ impl LoadedBundle {
             Ok(Err(error)) => return self.not_started(plugin.identity.role, NotStarted::Secrets(error)),
             Err(_) => return self.not_started(plugin.identity.role, NotStarted::SecretsLate),
         };
-        let slot = match self.runtime.inner.slots.take(&plugin.identity, plugin.memory, timeout).await {
+        // A wait into the time that the plugin needs would end as a failure of the plugin.
+        let rest = options.deadline.map_or(LONGEST_WAIT, |all| all.saturating_sub(arrived.elapsed()).saturating_sub(plugin.timeout));
+        let wait = timeout.min(LONGEST_WAIT).min(rest);
+        let slot = match self.runtime.inner.slots.take(&plugin.identity, plugin.memory, wait).await {
             Ok(slot) => slot,
             Err(error) => return self.not_started(plugin.identity.role, NotStarted::Slot(error)),
         };

@@ -76,13 +76,11 @@ impl<S: Objects> Versions<S> {
             self.delete(name, &idle.version).await?;
             return Ok(Pruned::Deleted);
         }
-        match idle.marked {
-            Some(since) => Ok(Pruned::Marked { since }),
-            None => {
-                self.put_content(&mark_key(name, &idle.version), rfc3339(now).into()).await?;
-                Ok(Pruned::Marked { since: now })
-            }
+        if let Some(since) = idle.marked {
+            return Ok(Pruned::Marked { since });
         }
+        self.put_content(&mark_key(name, &idle.version), rfc3339(now).into()).await?;
+        Ok(Pruned::Marked { since: now })
     }
 
     /// Clears the mark of each version that is not idle any more.

@@ -29,7 +29,7 @@ async fn a_target_with_a_host_runs_on_that_host_for_every_attempt() {
     scene.assert_clean().await;
 }
 
-/// SchedulerRole may invoke the host by its name, so a schedule reaches it; a host of another name is refused at the call.
+/// `SchedulerRole` may invoke the host by its name, so a schedule reaches it; a host of another name is refused at the call.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_reaches_a_host_that_its_role_may_invoke_and_no_other() {
     let manifest = format!("{BIG}lost = {{ kind = 'plugin', host = 'reports' }}\n");

@@ -18,7 +18,7 @@ use super::scene::{architecture, store};
 use front::{ACCESS_KEY, Front, SECRET_KEY};
 
 /// Limit of one run of the script, which starts the AWS CLI about forty times.
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_mins(10);
 
 /// Returns a stack with the two queues that the script makes as the only targets, and nothing else, as the script's first lines ask.
 async fn stack() -> Stack {

@@ -106,10 +106,10 @@ fn a_message_beyond_the_limits_of_queue_topic_or_bus_is_found() {
         check(send, message.clone(), "/MessageBody", character.into(), "characters that SQS does not allow");
     }
     let attribute = |name: &str, value: String| json!({ name: { "DataType": "String", "StringValue": value } });
-    let sent = json!({ "QueueUrl": queue, "MessageBody": "{}", "MessageAttributes": {} });
-    check(send, sent.clone(), "/MessageAttributes", attribute("a", "x".repeat(1_048_570)), "the message has 1048579 bytes");
-    check(send, sent.clone(), "/MessageAttributes", attribute("aws.a", "b".to_owned()), "is reserved");
-    check(send, sent, "/MessageAttributes", attribute("a..b", "b".to_owned()), "must match");
+    let with_attributes = json!({ "QueueUrl": queue, "MessageBody": "{}", "MessageAttributes": {} });
+    check(send, with_attributes.clone(), "/MessageAttributes", attribute("a", "x".repeat(1_048_570)), "the message has 1048579 bytes");
+    check(send, with_attributes.clone(), "/MessageAttributes", attribute("aws.a", "b".to_owned()), "is reserved");
+    check(send, with_attributes, "/MessageAttributes", attribute("a..b", "b".to_owned()), "must match");
     let many = json!({ "QueueUrl": queue, "Entries": [{ "Id": "1", "MessageBody": "a" }, { "Id": "2", "MessageBody": "b" }] });
     let batch = ("sqs", "SendMessageBatch");
     check(batch, many.clone(), "/Entries/1/Id", "1".into(), "two entries have the Id `1`");

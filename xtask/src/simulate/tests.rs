@@ -13,6 +13,14 @@ fn the_page_has_the_tables_that_the_simulation_prints() {
 }
 
 #[test]
+fn the_units_are_those_of_the_page() {
+    let page = std::fs::read_to_string(root().join("docs/aws.md")).expect("docs/aws.md");
+    let row = page.lines().find(|line| line.starts_with("| a body of 1 KB |")).expect("the row of the ledger's test");
+    let cells: Vec<f64> = row.split('|').filter_map(|cell| cell.trim().parse().ok()).collect();
+    assert_eq!(cells[3..], [WRITES_OF_A_LIFE, READS_OF_A_LIFE], "{row}");
+}
+
+#[test]
 fn every_accepted_request_runs_once() {
     for load in LOADS.iter().filter(|load| load.pending == 0) {
         let out = simulate(load);

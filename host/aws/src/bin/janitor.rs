@@ -31,7 +31,7 @@ async fn main() -> Result<(), Error> {
             let left = end.duration_since(SystemTime::now()).unwrap_or_default();
             let deadline = Instant::now() + left.saturating_sub(MARGIN);
             let limits = Limits { page: PAGE, rules: RULES, deadline, max_event_age };
-            let report = Sweep { host: &*firing, limits }.run().await;
+            let report = Box::pin(Sweep { host: &*firing, limits }.run()).await;
             tell(&event.context.request_id, &report);
             Ok::<_, Error>(report)
         }

@@ -79,7 +79,7 @@ fn failed(error_type: &str, error: &impl ToString) -> Diagnostic {
 async fn fire(firing: &AwsFiring, envelope: Envelope, deadline: Instant, request_id: String) -> Result<Fired, FireError> {
     let span = tracing::info_span!("fire", request_id, correlation_id = %envelope.correlation_id);
     async {
-        let fired = firing.fire(&envelope, deadline).await;
+        let fired = Box::pin(firing.fire(&envelope, deadline)).await;
         match &fired {
             Ok(fired) => report(&envelope, fired),
             Err(error) => tracing::error!(%error, "the delivery failed and must be repeated"),

@@ -68,6 +68,9 @@ enum Look {
     Until(DateTime<Utc>),
 }
 
+/// Failure of a direct request whose delivery nothing shows.
+const NOT_SENT: &str = "no rule or schedule shows that EventBridge sent the event, or its redrive was interrupted: redrive the letter if the target has not got it";
+
 /// The reason why a request could not be mended.
 #[derive(Debug, thiserror::Error)]
 enum NotMended {
@@ -179,7 +182,7 @@ where
                 if let Some((request, _)) = self.host.ledger.find(request.id).await?
                     && request.status == Status::Scheduled
                 {
-                    // A direct request is claimed only by `settle`, after its event was delivered, so it is not delivered again.
+                    // Its event, or the redrive of its letter, may have arrived, so a direct request is not delivered again.
                     if self.is_direct(&request).await? {
                         self.settle(&request, now, report).await?;
                     } else {
@@ -205,13 +208,11 @@ where
                 Ok(Look::Done)
             }
             // The function that recorded the failure could not send all notifications.
-            Status::Failed => match self.host.tell(request).await? {
-                true => {
-                    report.told += 1;
-                    Ok(Look::Done)
-                }
-                false => Err(NotMended::NotTold),
-            },
+            Status::Failed if self.host.tell(request).await? => {
+                report.told += 1;
+                Ok(Look::Done)
+            }
+            Status::Failed => Err(NotMended::NotTold),
             Status::Succeeded | Status::Cancelled => Ok(Look::Done),
         }
     }
@@ -231,11 +232,17 @@ where
         TimeDelta::from_std(self.limits.max_event_age).unwrap_or(TimeDelta::days(1)) + AFTER_EVENT
     }
 
-    /// Ends a request of a direct target. EventBridge has called the target itself, so the outcome says no more than that.
-    async fn settle(&self, request: &Request, now: DateTime<Utc>, report: &mut Report) -> Result<(), LedgerError> {
+    /// Ends a request of a direct target. EventBridge has called the target itself, so the outcome says no more than that. Without a rule
+    /// or schedule that shows it, the request fails, and operators get its letter.
+    async fn settle(&self, request: &Request, now: DateTime<Utc>, report: &mut Report) -> Result<(), FireError> {
+        let was_sent = self.host.scheduler.was_sent(request, now).await?;
         let (changed, _) = self.host.ledger.claim(request.id, |request| request.lease, now).await?;
         let Changed::Done(claimed) = changed else { return Ok(()) };
-        let outcome = Outcome::Succeeded { result: Some(DELIVERED_TO_BUS.to_owned()), notice: None };
+        let outcome = if was_sent {
+            Outcome::Succeeded { result: Some(DELIVERED_TO_BUS.to_owned()), notice: None }
+        } else {
+            Outcome::Failed { failure: NOT_SENT.to_owned(), notice: None }
+        };
         self.host.ledger.change(request.id, Change::Finish { claim: claimed.claim(), outcome }, now).await?;
         report.settled += 1;
         // Rules are deleted with the orphaned ones. Nothing else deletes a kept schedule.
@@ -279,12 +286,10 @@ where
         Ok(())
     }
 
-    /// Returns whether the rule is orphaned: its event can no longer come, or its request has ended or is not in the ledger.
+    /// Returns whether the rule is orphaned: its request has ended or is not in the ledger. A direct request's rule shows that its event
+    /// was sent, so it stays until the request has ended.
     async fn is_left_over(&self, rule: &LeftRule, now: DateTime<Utc>) -> Result<bool, LedgerError> {
         let (Some(id), Some(at)) = (rule.id, rule.at) else { return Ok(false) };
-        if at + self.event_age() < now {
-            return Ok(true);
-        }
         match self.host.ledger.find(id).await? {
             Some((request, _)) => Ok(!matches!(request.status, Status::Scheduled | Status::Running)),
             // A rule is made after the request is stored, so the stored request has expired. Or the rule is of another deployment

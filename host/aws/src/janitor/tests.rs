@@ -99,7 +99,7 @@ async fn operators_are_notified_of_a_failure_that_its_host_could_not_tell() {
 async fn a_running_request_is_looked_at_when_its_lease_ends() {
     let host = firing(Ok(None));
     accepted(&host).await;
-    let claim = Change::Claim { lease: Duration::from_secs(3600) };
+    let claim = Change::Claim { lease: Duration::from_hours(1) };
     host.ledger.memory.change(sample_id(1), claim, at(60)).await.unwrap();
     assert_eq!(sweep(&host, 600).await, Report::default());
     assert!(host.ledger.overdue(at(600), None, 1).await.unwrap().is_empty(), "it is not in the way until then");
@@ -146,6 +146,18 @@ async fn a_direct_request_whose_settling_was_cut_off_is_settled_and_not_delivere
     host.ledger.memory.change(sample_id(1), claim(), at(2 * 3600)).await.unwrap();
     assert_eq!(sweep(&host, 3 * 3600).await, Report { released: 1, settled: 1, ..Report::default() });
     assert_eq!((host.status().await, host.timing()), (Status::Succeeded, Vec::<String>::new()));
+}
+
+#[tokio::test]
+async fn a_direct_request_of_which_no_event_was_sent_fails_and_operators_are_told() {
+    let host = firing(Ok(None));
+    direct(&host).await;
+    *host.scheduler.lost_events.lock().unwrap() = true;
+    assert_eq!(sweep(&host, 2 * 3600).await, Report { settled: 1, ..Report::default() });
+    let request = host.ledger.find(sample_id(1)).await.unwrap().unwrap().0;
+    assert_eq!(request.status, Status::Failed);
+    assert!(request.failure.as_ref().unwrap().contains("no rule or schedule shows"), "{:?}", request.failure);
+    assert_eq!(sweep(&host, 3 * 3600).await, Report { told: 1, ..Report::default() });
 }
 
 #[tokio::test]

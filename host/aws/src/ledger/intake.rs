@@ -65,7 +65,7 @@ impl Intake for DynamoLedger {
                 Written::Conflict => {}
                 Written::Refused(refused) => {
                     if let Some(found) = refused.first().and_then(Option::as_ref) {
-                        return if is_ours(Some(found), &head) { Ok(Inserted::New(request)) } else { Err(self.exists(found, request.id)) };
+                        return if is_ours(Some(found), &head) { Ok(Inserted::New(request)) } else { Err(exists(found, request.id)) };
                     }
                     if let Some(key) = &head.idempotency_key
                         && let Some(holder) = self.holder(&request.use_case, key).await?
@@ -99,13 +99,11 @@ impl Intake for DynamoLedger {
     }
 }
 
-impl DynamoLedger {
-    /// Returns the error of an insert that found an item with its id.
-    fn exists(&self, found: &Item, id: CorrelationId) -> LedgerError {
-        match read(found.clone()) {
-            Ok(head) if head.barred => LedgerError::Unavailable(format!("request {id} was aborted before it was stored")),
-            Ok(_) => LedgerError::Failed(format!("there is a request {id} already")),
-            Err(error) => error,
-        }
+/// Returns the error of an insert that found an item with its id.
+fn exists(found: &Item, id: CorrelationId) -> LedgerError {
+    match read(found.clone()) {
+        Ok(head) if head.barred => LedgerError::Unavailable(format!("request {id} was aborted before it was stored")),
+        Ok(_) => LedgerError::Failed(format!("there is a request {id} already")),
+        Err(error) => error,
     }
 }

@@ -183,8 +183,8 @@ pub fn text(name: &str, value: &str) -> (String, AttributeValue) {
     (name.to_owned(), AttributeValue::S(value.to_owned()))
 }
 
-pub fn number(value: impl ToString) -> AttributeValue {
-    AttributeValue::N(value.to_string())
+pub fn number(value: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(value.into().to_string())
 }
 
 pub fn read(item: Item) -> Result<Head, LedgerError> {

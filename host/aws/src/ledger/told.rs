@@ -1,5 +1,6 @@
 //! The record of notifications of failures.
 
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::LedgerError;
@@ -31,7 +32,7 @@ impl Tellings for DynamoLedger {
         match call.send().await {
             Ok(_) => Ok(()),
             // The request was retried since.
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => Ok(()),
             Err(error) => Err(failed(&error)),
         }
     }

@@ -74,7 +74,7 @@ impl Incoming {
     }
 }
 
-/// Returns the path that the event has. lambda_http adds the stage to a path that does not begin with it.
+/// Returns the path that the event has. `lambda_http` adds the stage to a path that does not begin with it.
 fn raw_path<'a>(event: &'a lambda_http::Request, stage: Option<&str>) -> &'a str {
     let path = event.uri().path();
     let was_there = stage.is_none_or(|stage| event.raw_http_path().starts_with(&format!("{stage}/")));

@@ -28,13 +28,11 @@ pub fn check(target: &Target, settings: &ScheduleSettings) -> Result<(), String>
 /// Returns ARN and queue of the host that runs a target. Returns the default host if the use case no longer has the target.
 pub fn host_of<'a>(target: Option<&Target>, settings: &'a ScheduleSettings) -> Result<(&'a str, Option<&'a str>), String> {
     let Some(Target::Plugin { host: Some(host) }) = target else { return Ok((&settings.target_arn, settings.queue_url.as_deref())) };
-    match settings.hosts.get(host) {
-        Some(address) => Ok((&address.arn, address.queue_url.as_deref())),
-        None => {
-            let known: Vec<&str> = settings.hosts.keys().map(String::as_str).collect();
-            Err(format!("there is no target host {host:?} in POSTDATE_HOSTS, which names: {}", known.join(", ")))
-        }
-    }
+    let Some(address) = settings.hosts.get(host) else {
+        let known: Vec<&str> = settings.hosts.keys().map(String::as_str).collect();
+        return Err(format!("there is no target host {host:?} in POSTDATE_HOSTS, which names: {}", known.join(", ")));
+    };
+    Ok((&address.arn, address.queue_url.as_deref()))
 }
 
 #[cfg(test)]

@@ -115,8 +115,12 @@ async fn an_end_that_the_ledger_does_not_take_is_recorded_by_the_next_delivery()
 async fn the_end_of_an_earlier_claim_is_not_recorded_for_a_later_one() {
     let firing = firing(Ok(None));
     let envelope = accepted(&firing).await;
-    let claimed = firing.ledger.memory.claim(sample_id(1), moment() + TimeDelta::seconds(60)).await.unwrap().unwrap();
-    let ended = Ended { claim: claimed.request.claim() + 1, end: End::Answered(Ok(None)) };
+    let claim = async || firing.ledger.memory.claim(sample_id(1), moment() + TimeDelta::seconds(60)).await.unwrap().unwrap().request;
+    let first = claim().await;
+    let release = Change::Release { claim: first.claim(), reason: "its lease ran out".to_owned(), notice: None };
+    firing.ledger.memory.change(first.id, release, moment() + TimeDelta::seconds(60)).await.unwrap();
+    assert!(claim().await.claim() > first.claim());
+    let ended = Ended { claim: first.claim(), end: End::Answered(Ok(None)) };
     assert_eq!(firing.fire_at(&Envelope { ended: Some(ended), ..envelope }, 61).await, "Busy");
     assert_eq!(firing.status().await, Status::Running);
 }

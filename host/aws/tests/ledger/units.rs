@@ -148,18 +148,19 @@ async fn life(sample: &Sample) -> [Units; 3] {
         new.idempotency_key = Some("6ba7b810-9dad-41d1-80b4-00c04fd430c8".to_owned());
         new.request.idempotency_hash = Some("0".repeat(64).replace('0', "a"));
     }
-    let accept = step(&scene, async {
+    let inserting = Box::pin(async {
         if let Some(key) = &new.idempotency_key {
             assert_eq!(ledger.find_by_key("orders", key).await.unwrap(), None);
         }
         ledger.insert(new.clone()).await.unwrap();
-    })
-    .await;
+    });
+    let accept = step(&scene, inserting).await;
     let failure = || "the receiver answered 503".to_owned();
     let done = |changed: Changed| assert!(matches!(changed, Changed::Done(_)), "{changed:?}");
     let (mut claims, mut ends, mut now) = ((0, 0), (0, 0), at(3600));
     for attempt in 1..=sample.failures + 1 {
-        let claimed = step(&scene, async { done(ledger.claim(sample_id(1), |request| request.lease, now).await.unwrap().0) }).await;
+        let claiming = Box::pin(async { done(ledger.claim(sample_id(1), |request| request.lease, now).await.unwrap().0) });
+        let claimed = step(&scene, claiming).await;
         let again = now + TimeDelta::seconds(30);
         let outcome = if attempt <= sample.failures {
             Outcome::Retry { failure: failure(), at: again }
@@ -173,7 +174,9 @@ async fn life(sample: &Sample) -> [Units; 3] {
             Outcome::Succeeded { result: (sample.result > 0).then(|| "r".repeat(sample.result)), notice }
         };
         let end = Change::Finish { claim: attempt, outcome };
-        let ended = step(&scene, async { done(ledger.change(sample_id(1), end, now + TimeDelta::milliseconds(137)).await.unwrap()) }).await;
+        let then = now + TimeDelta::milliseconds(137);
+        let ending = Box::pin(async { done(ledger.change(sample_id(1), end, then).await.unwrap()) });
+        let ended = step(&scene, ending).await;
         claims = (claims.0 + claimed.0, claims.1 + claimed.1);
         ends = (ends.0 + ended.0, ends.1 + ended.1);
         now = again;

@@ -1,7 +1,5 @@
 //! The scheduler with rules and with schedules, held to one contract, against moto behind a proxy with the limits of AWS.
 
-#![expect(clippy::similar_names, reason = "a scheduler makes schedules")]
-
 mod kinds;
 mod scene;
 

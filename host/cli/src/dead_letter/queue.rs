@@ -38,6 +38,8 @@ impl Queue {
                 .queue_url(&self.url)
                 .max_number_of_messages(MAX_PER_CALL)
                 .visibility_timeout(HIDDEN_SECONDS)
+                // A poll without a wait asks only some of the queue's servers, and may find a queue with messages empty.
+                .wait_time_seconds(1)
                 .message_attribute_names("All")
                 .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
             let messages = call.send().await.map_err(|error| sqs_error(&error))?.messages.unwrap_or_default();

@@ -138,7 +138,7 @@ where
             Ok(()) => answer,
             Err(error) => {
                 tracing::error!(correlation_id = %request.id, %error, "cannot make the rule of a direct request again; it may not run");
-                answer.and("the request may have lost its rule and may not run: cancel it again")
+                answer.and(LOST_RULE)
             }
         }
     }
@@ -170,7 +170,12 @@ where
         let (found, _) = self.find_seen(call, id).await?;
         let disarmed = self.disarm_direct(found, now).await?;
         let cancelled = match (self.ledger.change(id, Change::Cancel { by: call.caller.name.clone() }, now).await, disarmed) {
-            (Err(error), Some(request)) => return Err(self.arm_again(&request, error.into(), now).await),
+            // The ledger may have cancelled it, with only its reply lost.
+            (Err(error), Some(request)) => match self.ledger.find(id).await {
+                Ok(Some((found, _))) if found.status == request::Status::Cancelled => found,
+                Ok(_) => return Err(self.arm_again(&request, error.into(), now).await),
+                Err(_) => return Err(ApiError::from(error).about(id).and(LOST_RULE)),
+            },
             (changed, _) => done(id, changed?)?,
         };
         // A schedule that is left does no harm: the ledger refuses a claim of a cancelled request.
@@ -209,6 +214,9 @@ fn done(id: CorrelationId, changed: Changed) -> Result<request::Request, ApiErro
         Changed::Refused(request, refusal) => Err(refused(&request, refusal)),
     }
 }
+
+/// A hint for the client after a cancellation that failed between the rule and the ledger.
+const LOST_RULE: &str = "the request may have lost its rule and may not run: cancel it again";
 
 /// Refuses the change of a direct request that is due, or nearly. EventBridge may deliver it then, and a move would deliver it twice.
 fn not_handed_over(request: &request::Request, now: DateTime<Utc>) -> Result<(), ApiError> {

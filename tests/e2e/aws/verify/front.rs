@@ -5,6 +5,7 @@ use hmac::{Hmac, Mac};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Request, Response};
+use postdate_core::bundle::hex;
 use postdate_tests::serve::{self, Answer, Server};
 use sha2::{Digest, Sha256};
 
@@ -64,8 +65,4 @@ fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
     mac.update(text);
     mac.finalize().into_bytes().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
