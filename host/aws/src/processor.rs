@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tracing::Instrument as _;
 
 pub use event::{Incoming, MalformedEvent};
-pub use tame::tame;
+pub use tame::{read_event, tame};
 
 use crate::clock::{self, SystemClock};
 use crate::config::CallerClaims;

@@ -92,7 +92,7 @@ fn a_load_balancer_event_is_read() {
 /// Returns the path of the call and the base of links.
 fn paths(mut event: Value, base_path: Option<&str>, tamed: bool) -> (String, String) {
     event["body"] = Value::Null;
-    let mut event: lambda_http::request::LambdaRequest = serde_json::from_value(event).unwrap();
+    let mut event = read_event(&event.to_string()).unwrap();
     if tamed {
         tame(&mut event);
     }

@@ -41,7 +41,7 @@ impl<T: Clone> Cache<T> {
         let new = (name.to_owned(), version.to_owned());
         self.versions.insert(new.clone(), Cached { value, bytes: bytes.max(LEAST_BYTES), used: self.uses });
         let mut removed = Vec::new();
-        while self.versions.values().map(|cached| cached.bytes).sum::<u64>() > self.most {
+        while self.versions.values().fold(0, |sum: u64, cached| sum.saturating_add(cached.bytes)) > self.most {
             let others = self.versions.iter().filter(|(key, _)| **key != new);
             let Some(oldest) = others.min_by_key(|(_, cached)| cached.used).map(|(key, _)| key.clone()) else { break };
             self.versions.remove(&oldest);

@@ -54,7 +54,7 @@ fn each_state_is_in_the_indexes_that_need_it() {
     let (succeeded, _) = changed(&running, &claimed, &end(Outcome::Succeeded { result: None, notice: None }));
     check(&succeeded, "orders#succeeded", false, false);
     let (failed, _) = changed(&running, &claimed, &end(Outcome::Failed { failure: "no".to_owned(), notice: None }));
-    check(&failed, "orders#failed", false, true);
+    check(&failed, "orders#failed", true, true);
     let (cancelled, _) = changed(&scheduled, &request, &Change::Cancel { by: None });
     check(&cancelled, "orders#cancelled", false, false);
 }
