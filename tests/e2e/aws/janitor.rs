@@ -1,11 +1,12 @@
 //! The janitor: it removes orphaned rules, leaves other rules alone, and reschedules requests whose event was lost.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use postdate_tests::driver::Source;
 use postdate_tests::fault_proxy::Fault;
 use serde_json::{Value, json};
 
 use super::scene::Scene;
-use crate::harness::{events, text};
+use crate::harness::{events, text, time};
 
 async fn put_rule(scene: &Scene, name: &str, at: DateTime<Utc>) {
     let expression = at.format("cron(%-M %-H %-d %-m ? %Y)").to_string();
@@ -58,6 +59,36 @@ async fn a_rule_that_cannot_be_removed_is_reported_and_removed_by_a_later_run() 
     assert!(text(&notices[0], "reason").contains("AccessDenied"), "{notices:?}");
     scene.stack.proxy.heal();
     assert_eq!(scene.sweep(TimeDelta::minutes(5)).await["cleaned"], 1);
+    scene.assert_clean().await;
+}
+
+/// Scaled down from a hundred a second for which the simulation shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_in_which_no_function_ran_is_caught_up_within_the_next_hour() {
+    let scene = Scene::new().await;
+    let mut ids = Vec::new();
+    for minute in (3..60).step_by(3) {
+        ids.push(scene.post(json!({}), &format!("PT{minute}M")).await.0);
+    }
+    let back = scene.stack.clock.now() + TimeDelta::hours(1);
+    scene.stack.clock.set(back);
+    // EventBridge gives up what is older than its maximum age.
+    let kept = scene.stack.driver.pending().await;
+    let rules: Vec<_> = kept.iter().filter(|event| event.source == Source::Rule).collect();
+    assert!(rules.len() > 10 && kept.len() > rules.len() + 2, "{kept:?}");
+    for event in &rules[..rules.len() / 2] {
+        scene.stack.driver.undeliverable(event, "THROTTLING").await;
+    }
+    scene.settle().await;
+    for _ in 0..3 {
+        scene.sweep(TimeDelta::minutes(5)).await;
+        scene.settle().await;
+    }
+    for id in &ids {
+        let request = scene.api.request(id).await;
+        assert_eq!(events(&request), ["accepted", "started", "succeeded"], "{request}");
+        assert!(time(&request["finishedAt"]) <= back + TimeDelta::hours(1), "{request}");
+    }
     scene.assert_clean().await;
 }
 

@@ -236,7 +236,10 @@ async fn the_requests_of_a_batch_run_at_the_same_time() {
     let envelopes: Vec<String> = scene.stack.driver.pending().await.iter().map(|due| due.event.to_string()).collect();
     scene.stack.clock.advance(TimeDelta::seconds(2));
     let all: Vec<&str> = envelopes.iter().map(String::as_str).collect();
+    let since = scene.stack.proxy.records().len();
     assert_eq!(target.invoke(&batch(&all)).await.unwrap(), json!({ "batchItemFailures": [] }));
+    let calls = scene.stack.proxy.names(since);
+    assert_eq!(calls.len(), 30, "docs/aws.md says three for each: {calls:?}");
     let mut times = Vec::new();
     for id in &ids {
         let request = scene.api.request(id).await;

@@ -15,12 +15,12 @@ use postdate_runtime::{LoadError, LoadedBundle, Need, SecretError};
 use postdate_store::tarball::Upload;
 use postdate_store::{By, Current, Look, Moved, Statement, StoreError};
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::{Catalog, Inner, is_transient};
 
-/// Most uploads that are received, wait or are checked at the same time. Each may take the size of an archive on disk
-/// and in memory.
+/// Most uploads that are received, wait or are checked at the same time. Each may take the size of an archive on disk,
+/// and the one whose turn it is as much in memory.
 const MOST_UPLOADS: usize = 4;
 /// Time limit for all cases of an upload together.
 const CASES_TIME: Duration = Duration::from_mins(1);
@@ -61,12 +61,25 @@ pub enum UploadError {
 /// The uploads of a server. They are checked one after the other, so that they leave the processors to what serves.
 pub struct UploadQueue {
     places: Arc<Semaphore>,
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
+}
+
+/// An upload whose turn it is.
+pub struct Begun {
+    /// What `current` was before the wait, so that of two concurrent uploads the later one fails with [`UploadError::Moved`].
+    before: Option<(Current, String)>,
+    _turn: OwnedMutexGuard<()>,
 }
 
 impl Default for UploadQueue {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(MOST_UPLOADS)), turn: Mutex::default() }
+        Self { places: Arc::new(Semaphore::new(MOST_UPLOADS)), turn: Arc::default() }
+    }
+}
+
+impl From<StoreError> for UploadError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
     }
 }
 
@@ -76,31 +89,32 @@ impl Catalog {
         Arc::clone(&self.inner.queue.places).try_acquire_owned().ok()
     }
 
-    /// Checks, stores and loads a bundle for this use case. On success the bundle is current when this function returns.
-    pub async fn upload(&self, name: &str, upload: Upload, now: DateTime<Utc>) -> Result<Moved, UploadError> {
+    /// Waits for the turn of an upload. Its archive is read afterwards, so that one at a time is in memory.
+    pub async fn begin_upload(&self, name: &str) -> Result<Begun, UploadError> {
         let inner = &self.inner;
         let place = inner.sources.in_directory(name);
         if let Some(place) = place {
             return Err(UploadError::Elsewhere { name: name.to_owned(), place });
         }
-        let store_failed = |error: StoreError| UploadError::Store(error.to_string());
-        // Read before the wait and the slow checks, so that of two concurrent uploads the later one fails with `Moved`.
-        let before = match inner.store.look(name, None).await.map_err(store_failed)? {
+        let before = match inner.store.look(name, None).await? {
             Look::Current { current, etag } => Some((current, etag)),
             Look::Same | Look::NoSuchUseCase => None,
         };
+        Ok(Begun { before, _turn: Arc::clone(&inner.queue.turn).lock_owned().await })
+    }
+
+    /// Checks, stores and loads a bundle for this use case. On success the bundle is current when this function returns.
+    pub async fn upload(&self, name: &str, begun: Begun, upload: Upload, now: DateTime<Utc>) -> Result<Moved, UploadError> {
+        let inner = &self.inner;
+        let Begun { before, _turn } = begun;
         let Upload { source, statement } = upload;
         let use_case = source.use_case().map_err(|error| UploadError::Refused(error.to_string()))?;
         use_case.check_new().map_err(|error| UploadError::Refused(error.to_string()))?;
         let (envelope, statement) = checked_statement(name, &source, statement.as_ref(), &inner.trust, now)?;
         if inner.trust.is_required() {
             self.check_audience(&statement)?;
-            self.check_age(&statement, before.as_ref().map(|(current, _)| current), now)
-                .await
-                .map_err(store_failed)?
-                .map_or(Ok(()), Err)?;
+            self.check_age(&statement, before.as_ref().map(|(current, _)| current), now).await?.map_or(Ok(()), Err)?;
         }
-        let _turn = inner.queue.turn.lock().await;
         self.check_quota(name, &source).await?;
         let bundle = self.load_source(name, &source, Need::Upload).await.map_err(|error| {
             let fault = match error.downcast_ref() {
@@ -115,7 +129,7 @@ impl Catalog {
         let by = By { name: &statement.pushed_by, now };
         let moved = inner.store.move_current(name, bundle.version(), before, by).await.map_err(|error| match error {
             StoreError::Moved { .. } => UploadError::Moved(error),
-            other => store_failed(other),
+            other => other.into(),
         })?;
         // A deletion that began before this upload may have removed files meanwhile.
         self.keep(name, &source, &envelope).await.map_err(|error| UploadError::Store(format!("{error:#}")))?;

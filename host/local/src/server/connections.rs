@@ -10,7 +10,7 @@ use rustix::process::{Resource, getrlimit};
 use tokio_util::sync::CancellationToken;
 
 /// Connections at most, however many descriptors there are: each may hold a head of 128 KiB and a body of 256 KiB in memory.
-const MAX: u64 = 4096;
+const MAX: u64 = 1024;
 /// Descriptors for the ledger, the store, compilers and log.
 const RESERVE: u64 = 128;
 /// Descriptors for each request that runs: a target, and a connection of its plugin.

@@ -11,6 +11,7 @@ use http::{StatusCode, header};
 use http_body_util::BodyExt as _;
 use postdate_core::access::{Caller, Scope};
 use postdate_core::api::ApiError;
+use postdate_core::ports::{Intake as _, LedgerError};
 use postdate_core::use_case::is_use_case_name;
 use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Upload};
 use serde_json::{Value, json};
@@ -45,6 +46,10 @@ pub fn enter(app: &App, caller: &Caller, name: &str) -> Result<OwnedSemaphorePer
         return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown-use-case", detail));
     }
     caller.require_use_case(name)?;
+    // An archive and its machine code would take what the disk has left for accepted requests.
+    if let Some(reason) = app.api.ledger.state().refuses {
+        return Err(LedgerError::Full(reason).into());
+    }
     app.api.use_cases.queue_upload().ok_or_else(queue_full)
 }
 
@@ -53,12 +58,13 @@ pub async fn put(app: &App, name: &str, body: Body, link: &Arc<Link>, _place: Ow
     let received = timeout(app.limits.upload, receive(body, &app.scratch, app.limits, link));
     let archive = received.await.map_err(|_| upload_timeout(app.limits))??;
     let _work = link.work();
+    let begun = app.api.use_cases.begin_upload(name).await.map_err(|error| fault(&error))?;
     let upload = tokio::task::spawn_blocking(move || tarball::read(std::io::BufReader::new(archive)));
     let upload = upload.await.map_err(|error| internal(&error))?.map_err(|error| refused(&error))?;
     let files = upload.source.files.len();
     let Upload { source, statement } = upload;
     tracing::info!(use_case = name, files, signed = statement.is_some(), "bundle received; checking it");
-    let moved = app.api.use_cases.upload(name, Upload { source, statement }, Utc::now()).await.map_err(|error| fault(&error))?;
+    let moved = app.api.use_cases.upload(name, begun, Upload { source, statement }, Utc::now()).await.map_err(|error| fault(&error))?;
     Ok(json!({ "useCase": name, "version": moved.to, "former": moved.from }))
 }
 

@@ -23,8 +23,8 @@ struct State {
     count: u32,
     validators: Shares<Holder>,
     processors: Shares<Holder>,
-    /// In bytes.
-    memory: Shares<Holder>,
+    /// In bytes. Both roles of a use case share what it may take.
+    memory: Shares<String>,
     /// In bytes.
     total_memory: u64,
     /// Calls that wait, oldest first.
@@ -122,12 +122,12 @@ impl State {
     }
 
     fn may_take(&mut self, holder: &Holder, memory: u64) -> bool {
-        self.slots(holder.0).may_take(holder, 1) && self.memory.may_take(holder, memory)
+        self.slots(holder.0).may_take(holder, 1) && self.memory.may_take(&holder.1, memory)
     }
 
     /// Takes a slot and memory, or neither. Returns whether it took.
     fn take(&mut self, holder: &Holder, memory: u64) -> bool {
-        self.may_take(holder, memory) && self.slots(holder.0).take(holder, 1) && self.memory.take(holder, memory)
+        self.may_take(holder, memory) && self.slots(holder.0).take(holder, 1) && self.memory.take(&holder.1, memory)
     }
 
     /// Takes a slot for the waiting call whose turn it is, if the rule lets it have one.
@@ -168,7 +168,7 @@ impl Drop for Slot {
         {
             let mut state = self.slots.state();
             state.slots(self.holder.0).give_back(&self.holder, 1);
-            state.memory.give_back(&self.holder, self.memory);
+            state.memory.give_back(&self.holder.1, self.memory);
         }
         self.slots.grant();
     }

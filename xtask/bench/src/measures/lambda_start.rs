@@ -68,7 +68,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         baseline.push(("Node.js, same calls", node));
     }
     let measure = "Lambda: cold start to an accepted POST, median";
-    let mut rows = vec![Row { id: "lambda-start", measure, value: rust, unit: "ms", baseline, target: Some(Target::TimesBaseline(1.5)) }];
+    let mut rows = vec![Row { id: "lambda-start", measure, value: rust, unit: "ms", baseline, target: Some(Target::TimesBaseline(1.4)) }];
     if let (Some(package), Some(bucket)) = (median("js")?, median("js from s3")?) {
         let row = |id, measure, value, target| Row { id, measure, value, unit: "ms", baseline: vec![("Rust guest", rust)], target };
         let most = Some(Target::AtMost(rust + 10.0));

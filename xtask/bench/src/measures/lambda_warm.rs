@@ -128,7 +128,7 @@ async fn calls(bench: &Bench, stub: &Stub, processor: &mut Environment, use_case
         target,
     };
     Ok(vec![
-        row("aws-calls-accept", "AWS calls to accept, by a rule", &accept, Some(Target::AtMost(4.0))),
+        row("aws-calls-accept", "AWS calls to accept, by a rule", &accept, Some(Target::AtMost(3.0))),
         row("aws-calls-park", "AWS calls to park the rest of the minute", &park, None),
         row("aws-calls-fire", "AWS calls to fire and clean up", &fire, Some(Target::AtMost(5.0))),
     ])

@@ -109,7 +109,7 @@ fn judge(status: ExitStatus, code: Vec<u8>, said: &[u8], limits: &CompileLimits)
     let text = String::from_utf8_lossy(said);
     if status.success() {
         if !text.is_empty() {
-            tracing::debug!(said = last_words(&text), "message of the compiler's process");
+            tracing::warn!(said = last_words(&text), "message of the compiler's process");
         }
         return Ok(code);
     }

@@ -62,10 +62,18 @@ async fn a_call_waits_for_its_memory() {
 #[tokio::test]
 async fn two_large_calls_leave_memory_for_a_small_one() {
     let slots = Slots::new(16, 512);
-    let [large, small] = ["large", "small"].map(|name| plugin(name, Role::Validate));
-    let _validator = slots.take(&large, 256, NOW).await.unwrap();
-    assert!(slots.take(&plugin("large", Role::Process), 256, NOW).await.is_err());
+    let [large, other, small] = ["large", "other", "small"].map(|name| plugin(name, Role::Validate));
+    let _large = slots.take(&large, 256, NOW).await.unwrap();
+    assert!(slots.take(&other, 256, NOW).await.is_err());
     assert!(slots.take(&small, 64, NOW).await.is_ok());
+}
+
+#[tokio::test]
+async fn both_roles_of_a_use_case_share_its_memory() {
+    let slots = Slots::new(16, 512);
+    let _validator = slots.take(&plugin("one", Role::Validate), 192, NOW).await.unwrap();
+    assert!(slots.take(&plugin("one", Role::Process), 192, NOW).await.is_err());
+    assert!(slots.take(&plugin("two", Role::Process), 192, NOW).await.is_ok());
 }
 
 #[tokio::test]
