@@ -66,7 +66,7 @@ pub struct UploadQueue {
 
 /// An upload whose turn it is.
 pub struct Begun {
-    /// What `current` was before the wait, so that of two concurrent uploads the later one fails with [`UploadError::Moved`].
+    /// The value of `current` before the wait, so that of two concurrent uploads the later one fails with [`UploadError::Moved`].
     before: Option<(Current, String)>,
     _turn: OwnedMutexGuard<()>,
 }
