@@ -135,6 +135,8 @@ fn check_manifest(toml: &str, good: bool) {
 #[test]
 fn types_and_schema_agree_on_values() {
     let plugin = |rest: &str| format!("[process]\nplugin = 'p.wasm'\n{rest}");
+    check_manifest(&format!("description = '{}'\n{}", "d".repeat(1000), plugin("")), true);
+    check_manifest(&format!("description = '{}'\n{}", "d".repeat(1001), plugin("")), false);
     for memory in ["32MiB", "512 KiB", "1GiB"] {
         check_manifest(&plugin(&format!("memory = '{memory}'")), true);
     }

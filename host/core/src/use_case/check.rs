@@ -15,6 +15,8 @@ pub const MAX_VALIDATE_TIMEOUT: Duration = Duration::from_secs(30);
 const MEMORY_BYTES: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 30);
 /// Limit of `max-ahead`. It keeps every `triggerAt` in a year of four digits.
 const MAX_AHEAD: Duration = Duration::from_hours(100 * 366 * 24);
+/// Longest description, in characters. The list of use cases carries that of each.
+const MAX_DESCRIPTION: usize = 1000;
 /// Limit of secrets for one plugin. The host may have to fetch each while a call waits.
 const MAX_SECRETS: usize = 20;
 
@@ -35,6 +37,14 @@ pub fn check_validate_timeout(use_case: &UseCase) -> Result<(), ManifestError> {
             fault("validate.timeout", "must be from 10ms to 30s: a client waits for the validator")
         }
         _ => Ok(()),
+    }
+}
+
+/// Fails if the description is longer than [`MAX_DESCRIPTION`].
+pub fn check_description(use_case: &UseCase) -> Result<(), ManifestError> {
+    match use_case.description.chars().count() {
+        0..=MAX_DESCRIPTION => Ok(()),
+        characters => fault("description", format!("has {characters} characters; the limit is {MAX_DESCRIPTION}")),
     }
 }
 

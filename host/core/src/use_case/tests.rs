@@ -93,6 +93,8 @@ fn an_error_names_its_key() {
     check_aws("kind = 'plugin', host = 'Big'", "targets.aws.host: \"Big\" is not a name");
     check_fault(("failure = \"hook\"", "failure = \"here\""), "on.failure: \"here\" is a plugin");
     check_fault(("failure = \"hook\"", "failure = \"x\""), "on.failure: \"x\" is not among the targets");
+    let long = UseCase::parse(&format!("name = 'a'\ndescription = '{}'\n[process]\nplugin = 'p.wasm'", "d".repeat(1001)));
+    assert!(long.unwrap_err().to_string().contains("description: has 1001 characters"));
     check_fault(("max-ahead", "max-behind"), "unknown field `max-behind`");
     check_fault(("[retry]", "[retry"), "line ");
 }

@@ -218,19 +218,29 @@ pub struct Lane {
     pub due_at: DateTime<Utc>,
 }
 
-/// The statement that finds the lane behind the one of a use case and a target.
-pub(super) const NEXT_LANE: &str = "SELECT use_case, target, due_at FROM requests WHERE status = 'scheduled' \
-     AND (use_case, target) > (?1, ?2) ORDER BY use_case, target, due_at LIMIT 1";
+/// The lane after the target ?2 of the use case ?1. One comparison of both columns, `(use_case, target) > (?1, ?2)`, would be the same, but
+/// SQLite reads all requests of the lane ?1, ?2 for it.
+pub(super) const NEXT_TARGET: &str = "SELECT use_case, target, due_at FROM requests WHERE status = 'scheduled' \
+     AND use_case = ?1 AND target > ?2 ORDER BY target, due_at LIMIT 1";
+/// The first lane after the use case ?1.
+pub(super) const NEXT_USE_CASE: &str = "SELECT use_case, target, due_at FROM requests WHERE status = 'scheduled' \
+     AND use_case > ?1 ORDER BY use_case, target, due_at LIMIT 1";
 
-/// Returns every lane. Reads one entry of the index for each.
+/// Returns every lane. Reads two entries of the index for each.
 pub fn lanes(connection: &Connection) -> rusqlite::Result<Vec<Lane>> {
-    let mut next = connection.prepare_cached(NEXT_LANE)?;
+    let (mut next_target, mut next_use_case) = (connection.prepare_cached(NEXT_TARGET)?, connection.prepare_cached(NEXT_USE_CASE)?);
+    let read = |row: &Row<'_>| Ok(Lane { use_case: row.get(0)?, target: row.get(1)?, due_at: time(row, 2)? });
     let mut lanes: Vec<Lane> = Vec::new();
     loop {
         // No name is empty, so every lane is after the empty ones.
-        let last = lanes.last().map_or(("", ""), |lane| (lane.use_case.as_str(), lane.target.as_str()));
-        let lane = next.query_row(last, |row| Ok(Lane { use_case: row.get(0)?, target: row.get(1)?, due_at: time(row, 2)? })).optional()?;
-        let Some(lane) = lane else { return Ok(lanes) };
+        let (use_case, target) = lanes.last().map_or(("", ""), |lane| (lane.use_case.as_str(), lane.target.as_str()));
+        let lane = match next_target.query_row([use_case, target], read).optional()? {
+            Some(lane) => lane,
+            None => match next_use_case.query_row([use_case], read).optional()? {
+                Some(lane) => lane,
+                None => return Ok(lanes),
+            },
+        };
         lanes.push(lane);
     }
 }

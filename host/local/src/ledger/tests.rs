@@ -10,6 +10,7 @@ use chrono::TimeDelta;
 use postdate_core::lifecycle::Outcome;
 use postdate_core::request::Status;
 use postdate_core::testing::{at, join_all, ledger_contract, moment, new_request, sample_id};
+use rusqlite::StatementStatus;
 use tempfile::TempDir;
 use tokio::task::unconstrained;
 
@@ -427,6 +428,20 @@ async fn a_failed_transaction_drops_the_places_of_its_claims() {
     assert_eq!((due.claimed.len(), Arc::strong_count(&place)), (2, 1 + due.claimed.len()));
 }
 
+#[tokio::test]
+async fn a_look_at_the_lanes_does_not_grow_with_what_waits_in_them() {
+    let (ledger, directory) = empty();
+    insert_all(&ledger, (0..400).map(|n| new_request(sample_id(n), if n % 2 == 0 { "one" } else { "two" }, at(3_600)))).await;
+    let connection = connect(&directory.path().join("ledger.sqlite")).unwrap();
+    let target = rows::lanes(&connection).unwrap()[0].target.clone();
+    for (sql, after) in [(rows::NEXT_TARGET, vec!["one", &target]), (rows::NEXT_USE_CASE, vec!["one"])] {
+        let mut statement = connection.prepare(sql).unwrap();
+        assert!(statement.query_row(rusqlite::params_from_iter(&after), |_| Ok(())).optional().is_ok());
+        let steps = statement.get_status(StatementStatus::VmStep);
+        assert!(steps < 50, "{steps} steps of SQLite's machine for {sql}");
+    }
+}
+
 /// Checks that SQLite's plan of the statement contains `index`, and has no sort unless `sorts`.
 #[track_caller]
 fn check_plan(sql: &str, index: &str, sorts: bool) {
@@ -441,7 +456,8 @@ fn check_plan(sql: &str, index: &str, sorts: bool) {
 
 #[test]
 fn the_queries_of_the_timer_and_of_lists_use_an_index() {
-    check_plan(rows::NEXT_LANE, "SEARCH requests USING COVERING INDEX requests_due_by_lane", false);
+    check_plan(rows::NEXT_TARGET, "SEARCH requests USING COVERING INDEX requests_due_by_lane", false);
+    check_plan(rows::NEXT_USE_CASE, "SEARCH requests USING COVERING INDEX requests_due_by_lane", false);
     check_plan(&rows::head_sql(), "SEARCH requests USING INDEX requests_due_by_lane", false);
     let list = |query: Query| rows::list_sql(&Query { limit: 50, ..query }).0;
     let of_an_owner = Query { owner: Some("shop".to_owned()), ..Query::default() };
