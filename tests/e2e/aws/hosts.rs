@@ -123,20 +123,26 @@ async fn compiled_by_an_older_engine(scene: &Scene) {
     }
 }
 
-/// The functions of the scene stand for those after the update: their engine is not the one that compiled what is in the bucket.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_waits_for_machine_code_of_a_new_engine_and_runs_after_use_case_compile() {
-    let scene = Scene::start(Options { use_cases_in_s3: true, ..Options::default() }).await;
+/// Publishes a version, posts a request that answers with a word of it, and publishes two more. Returns the request and the versions.
+async fn pinned_to_the_first_of_three(scene: &Scene) -> (String, [String; 3]) {
     let manifest = |word: &str| format!("{PUPPET}{RETRY}[process.config]\nword = '{word}'\n");
-    let one = publish(&scene, &manifest("one")).await;
+    let one = publish(scene, &manifest("one")).await;
     let asks = json!({ "delay": "PT1H", "process": { "do": "config", "key": "word" } });
     let pinned = eventually("the use case to be there", async || {
         let answer = scene.api.post("/requests/puppet", &asks).await;
         (answer.status == 202).then(|| text(&answer.body, "correlationId").to_owned())
     })
     .await;
-    let two = publish(&scene, &manifest("two")).await;
-    let three = publish(&scene, &manifest("three")).await;
+    let two = publish(scene, &manifest("two")).await;
+    let three = publish(scene, &manifest("three")).await;
+    (pinned, [one, two, three])
+}
+
+/// The functions of the scene stand for those after the update: their engine is not the one that compiled what is in the bucket.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_waits_for_machine_code_of_a_new_engine_and_runs_after_use_case_compile() {
+    let scene = Scene::start(Options { use_cases_in_s3: true, ..Options::default() }).await;
+    let (pinned, [one, two, three]) = pinned_to_the_first_of_three(&scene).await;
     compiled_by_an_older_engine(&scene).await;
 
     // The rule of the minute before parks the request; then the target fires it some times, each of which is deferred.
@@ -173,16 +179,7 @@ async fn a_request_waits_for_machine_code_of_a_new_engine_and_runs_after_use_cas
 #[tokio::test(flavor = "multi_thread")]
 async fn prune_deletes_versions_that_no_request_in_the_table_is_pinned_to() {
     let scene = Scene::start(Options { use_cases_in_s3: true, ..Options::default() }).await;
-    let manifest = |word: &str| format!("{PUPPET}{RETRY}[process.config]\nword = '{word}'\n");
-    let one = publish(&scene, &manifest("one")).await;
-    let asks = json!({ "delay": "PT1H", "process": { "do": "config", "key": "word" } });
-    let pinned = eventually("the use case to be there", async || {
-        let answer = scene.api.post("/requests/puppet", &asks).await;
-        (answer.status == 202).then(|| text(&answer.body, "correlationId").to_owned())
-    })
-    .await;
-    let two = publish(&scene, &manifest("two")).await;
-    let three = publish(&scene, &manifest("three")).await;
+    let (pinned, [one, two, three]) = pinned_to_the_first_of_three(&scene).await;
 
     let (bucket, aws) = (format!("postdate-{}", scene.stack.aws.account), &scene.stack.aws);
     let rewrite = async |key: &str, aged: fn(&str) -> String| {

@@ -143,7 +143,7 @@ fn rest(model: &Model, request: &Request<Bytes>, problems: &mut Vec<String>) -> 
     if parameters.get("x-id").is_some_and(|id| id == action) {
         parameters.remove("x-id");
     }
-    // What is left is no member.
+    // The rest is no member.
     input.extend(parameters);
     input.extend(content);
     Some((action.clone(), Value::Object(input)))

@@ -61,7 +61,7 @@ async fn handle(firing: &Arc<AwsFiring>, event: LambdaEvent<Box<RawValue>>) -> R
                     Err(error) => tracing::error!(request_id, %error, "the delivery of a message panicked"),
                 }
             }
-            // What is left has failed, a message whose task panicked as well. The other messages are done.
+            // The rest has failed, a message whose task panicked as well. The other messages are done.
             let failed: Vec<String> = left.into_values().collect();
             Ok(batch_response(&failed))
         }
