@@ -101,3 +101,37 @@ async fn twenty_concurrent_posts_with_one_key_create_one_request() {
     let all = server.api.get("/requests").await.expect(200);
     assert_eq!(all["requests"].as_array().unwrap().len(), 5, "{all}");
 }
+
+#[tokio::test]
+async fn a_batch_is_stored_whole_and_repeated_safely_under_one_key() {
+    let mut server = Server::puppet().await;
+    // One item is refused by its time, and one by its form.
+    let mut items: Vec<String> = (0..498).map(|n| format!(r#"{{"delay":"PT1H","n":{n}}}"#)).collect();
+    items.insert(7, r#"{"triggerAt":"2020-01-01T00:00:00Z"}"#.to_owned());
+    items.insert(300, "[]".to_owned());
+    let body = format!("[{}]", items.join(","));
+    let first = post(&server.api, "puppet/batch", "key", &body).await.expect(200);
+    let outcomes = first["outcomes"].as_array().unwrap();
+    assert_eq!(outcomes.len(), 500);
+    for (n, outcome) in outcomes.iter().enumerate() {
+        let expected = match n {
+            7 => 422,
+            300 => 400,
+            _ => 202,
+        };
+        assert_eq!(outcome["status"], expected, "item {n}: {outcome}");
+    }
+    server.kill();
+    server.set_arguments(&["--test-clock"]);
+    server.start().await;
+    let accepted = |outcomes: &serde_json::Value| -> Vec<serde_json::Value> {
+        outcomes.as_array().unwrap().iter().filter(|outcome| outcome["status"] == 202).cloned().collect()
+    };
+    let again = post(&server.api, "puppet/batch", "key", &body).await.expect(200);
+    assert_eq!(accepted(&again["outcomes"]), accepted(&first["outcomes"]), "after a crash");
+    server.api.advance("PT2H").await;
+    let last = server.api.request(text(&outcomes[499]["body"], "correlationId")).await;
+    assert_eq!((&last["status"], &last["attempts"]), (&json!("succeeded"), &json!(1)));
+    let done = server.api.get("/requests?status=succeeded&limit=500").await.expect(200);
+    assert_eq!(done["requests"].as_array().unwrap().len(), 498);
+}

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{Response, StatusCode};
 use lambda_http::RequestExt as _;
-use postdate_core::api::{Api, ApiError, ApiRequest, MAX_BODY_BYTES};
+use postdate_core::api::{Api, ApiError, ApiRequest, max_bytes};
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::{Changes, Clock as _, Intake, Requests, Scheduler, UseCases};
 use serde::Deserialize;
@@ -68,9 +68,10 @@ where
         let submitted = submitted_to(&incoming.request).map(str::to_owned);
         let is_head = incoming.request.method() == http::Method::HEAD;
         let caller = self.claims.caller(&incoming.caller);
+        let limit = max_bytes(incoming.request.uri().path());
         let mut response = match caller {
             Err(error) => error.into_response(id),
-            Ok(_) if incoming.request.body().len() > MAX_BODY_BYTES => ApiError::payload_too_large().into_response(id),
+            Ok(_) if incoming.request.body().len() > limit => ApiError::payload_too_large(limit).into_response(id),
             Ok(caller) => {
                 let api = Api {
                     use_cases: self.use_cases.clone(),
@@ -91,7 +92,12 @@ where
     async fn count(&self, submitted: Option<&str>, response: &Response<Bytes>) {
         if response.status().is_success() {
             if let Some(use_case) = submitted {
-                metrics::emit(Service::Processor, Some(use_case), &[("Accepted", 1.0, Unit::Count)]);
+                let outcomes = outcomes_of(response.body());
+                let accepted = u32::try_from(outcomes.iter().filter(|code| code.is_none()).count()).unwrap_or(u32::MAX);
+                metrics::emit(Service::Processor, Some(use_case), &[("Accepted", f64::from(accepted), Unit::Count)]);
+                for code in outcomes.into_iter().flatten() {
+                    metrics::emit_rejected(Service::Processor, Some(use_case), &code);
+                }
             }
             return;
         }
@@ -106,8 +112,28 @@ where
 
 /// Returns the use case of a call that submits a request.
 fn submitted_to(request: &http::Request<Bytes>) -> Option<&str> {
-    let name = request.uri().path().strip_prefix("/requests/")?;
+    let path = request.uri().path().strip_prefix("/requests/")?;
+    let name = path.strip_suffix("/batch").unwrap_or(path);
     (request.method() == http::Method::POST && !name.contains('/')).then_some(name)
+}
+
+/// Returns the outcomes of a call that submitted requests: `None` for each that was accepted, else the problem's code.
+fn outcomes_of(body: &[u8]) -> Vec<Option<String>> {
+    #[derive(Deserialize)]
+    struct Answer {
+        outcomes: Vec<Outcome>,
+    }
+    #[derive(Deserialize)]
+    struct Outcome {
+        body: Problem,
+    }
+    #[derive(Deserialize)]
+    struct Problem {
+        code: Option<String>,
+    }
+    // The answer to a single request has no outcomes.
+    let Ok(answer) = serde_json::from_slice::<Answer>(body) else { return vec![None] };
+    answer.outcomes.into_iter().map(|outcome| outcome.body.code).collect()
 }
 
 /// Returns the `code` of a problem document, or `unknown`.

@@ -1,7 +1,10 @@
 //! Accepts a request: checks, stores and schedules it before the host acknowledges it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::stream::{self, StreamExt as _};
 use sha2::{Digest, Sha256};
 
 use crate::arm::{ArmError, arm, schedule};
@@ -19,6 +22,8 @@ use crate::use_case::{Target, UseCase, is_credential_header};
 
 /// Limit of a body, in bytes: of a client's call, and of the body that a validator accepts in its place.
 pub const MAX_BODY_BYTES: usize = 256 << 10;
+/// How many requests of a batch are validated or scheduled at a time.
+const BATCH_CONCURRENCY: usize = 16;
 
 /// A client's request before it is accepted.
 #[derive(Debug, Clone)]
@@ -116,8 +121,66 @@ pub async fn accept(
     use_cases: &impl UseCases,
     ledger: &(impl Intake + Requests + Changes),
     scheduler: &impl Scheduler,
-    mut submission: Submission,
+    submission: Submission,
 ) -> Result<Accepted, Rejection> {
+    match check(use_cases, ledger, scheduler, submission).await? {
+        Checked::Again(accepted) => Ok(accepted),
+        Checked::New(intent) => {
+            let inserted = ledger.insert(intent.new.clone()).await;
+            finish(use_cases, ledger, scheduler, intent, inserted).await
+        }
+    }
+}
+
+/// Accepts many submissions: validates each, stores all that passed in as few writes as the ledger can, and schedules each. Returns the
+/// outcomes in the order of the submissions. No outcome depends on another one.
+pub async fn accept_all(
+    use_cases: &impl UseCases,
+    ledger: &(impl Intake + Requests + Changes),
+    scheduler: &impl Scheduler,
+    submissions: Vec<Submission>,
+) -> Vec<Result<Accepted, Rejection>> {
+    let checks = submissions.into_iter().map(|submission| check(use_cases, ledger, scheduler, submission));
+    let checked: Vec<_> = stream::iter(checks).buffered(BATCH_CONCURRENCY).collect().await;
+    let new = checked.iter().filter_map(|checked| match checked {
+        Ok(Checked::New(intent)) => Some(intent.new.clone()),
+        _ => None,
+    });
+    let mut inserted = ledger.insert_all(new.collect()).await.into_iter();
+    let finishes = checked.into_iter().map(|checked| {
+        // `insert_all` returns as many results as there are new requests.
+        let inserted = matches!(checked, Ok(Checked::New(_))).then(|| inserted.next()).flatten();
+        async {
+            match (checked?, inserted) {
+                (Checked::Again(accepted), _) => Ok(accepted),
+                (Checked::New(intent), Some(inserted)) => finish(use_cases, ledger, scheduler, intent, inserted).await,
+                (Checked::New(_), None) => Err(LedgerError::Failed("the ledger did not say whether it stored the request".to_owned()).into()),
+            }
+        }
+    });
+    stream::iter(finishes).buffered(BATCH_CONCURRENCY).collect().await
+}
+
+/// A submission that has passed every check before the ledger.
+enum Checked<B> {
+    /// Its idempotency key is that of an accepted request.
+    Again(Accepted),
+    New(Intent<B>),
+}
+
+/// A request to store and schedule.
+struct Intent<B> {
+    bundle: Arc<B>,
+    new: NewRequest,
+}
+
+/// Validates a submission.
+async fn check<U: UseCases>(
+    use_cases: &U,
+    ledger: &(impl Intake + Requests + Changes),
+    scheduler: &impl Scheduler,
+    mut submission: Submission,
+) -> Result<Checked<U::Bundle>, Rejection> {
     let now = submission.received_at;
     let Some(bundle) = use_cases.current(&submission.use_case).await else {
         let name = submission.use_case;
@@ -133,7 +196,7 @@ pub async fn accept(
     if let (Some(key), Some(hash)) = (&submission.idempotency_key, &hash)
         && let Some(first) = ledger.find_by_key(&use_case.name, key).await?
     {
-        return replay(use_cases, ledger, scheduler, first, key, hash, now).await;
+        return replay(use_cases, ledger, scheduler, first, key, hash, now).await.map(Checked::Again);
     }
 
     let parsed = parse(&submission.body, now)?;
@@ -156,22 +219,34 @@ pub async fn accept(
     let trigger_at = checked.trigger_at.unwrap_or(parsed.trigger_at);
     let request = Request::scheduled(use_case, version, alias, submission.id, now, trigger_at);
     let request = Request { idempotency_hash: hash, owner: submission.owner, ..request };
-    let (key, body) = (submission.idempotency_key, acceptance.body.unwrap_or(parsed.text));
-    let mut new = NewRequest { request, idempotency_key: key.clone(), body: body.clone() };
+    let body = acceptance.body.unwrap_or(parsed.text);
+    let mut new = NewRequest { request, idempotency_key: submission.idempotency_key, body };
     let over = |exceeded| Rejection::TargetLimit { alias: alias.to_owned(), exceeded };
     new.request.schedule = scheduler.plan(&new, target).map_err(over)?;
-    let intended = new.request.clone();
-    let request = match ledger.insert(new).await {
+    Ok(Checked::New(Intent { bundle, new }))
+}
+
+/// Schedules a request that was inserted. Undoes what cannot be acknowledged.
+async fn finish<U: UseCases>(
+    use_cases: &U,
+    ledger: &(impl Intake + Requests + Changes),
+    scheduler: &impl Scheduler,
+    Intent { bundle, new }: Intent<U::Bundle>,
+    inserted: Result<Inserted, LedgerError>,
+) -> Result<Accepted, Rejection> {
+    let now = new.request.received_at;
+    let target = bundle.use_case().targets.get(&new.request.target).map(|(_, target)| target);
+    let request = match inserted {
         Ok(Inserted::New(request)) => request,
         // The insert may have succeeded, with only its reply lost.
-        Err(error @ LedgerError::Unavailable(_)) => return Err(take_back(ledger, scheduler, &intended, target, error.into(), now).await),
+        Err(error @ LedgerError::Unavailable(_)) => return Err(take_back(ledger, scheduler, &new.request, target, error.into(), now).await),
         Err(error) => return Err(error.into()),
         Ok(Inserted::Taken(first)) => {
-            let (key, hash) = (key.unwrap_or_default(), intended.idempotency_hash.unwrap_or_default());
+            let (key, hash) = (new.idempotency_key.unwrap_or_default(), new.request.idempotency_hash.unwrap_or_default());
             return replay(use_cases, ledger, scheduler, first, &key, &hash, now).await;
         }
     };
-    let arming = Arming { request: &request, target: Some(target), before: None, body: Some(&body) };
+    let arming = Arming { request: &request, target, before: None, body: Some(&new.body) };
     if let Err(error) = schedule(ledger, scheduler, arming, now).await {
         // The client gets an error, so the request must not stay scheduled in the ledger.
         return Err(take_back(ledger, scheduler, &request, target, error.into(), now).await);
@@ -198,14 +273,14 @@ pub(crate) async fn ask(bundle: &impl Bundle, mut input: ValidateInput) -> Resul
 
 /// The values of an acceptance that replace those of the client.
 #[derive(Debug)]
-pub struct Checked<'a> {
+pub struct Replacements<'a> {
     /// The alias, and its target.
     pub target: Option<(&'a str, &'a Target)>,
     pub trigger_at: Option<DateTime<Utc>>,
 }
 
 /// Checks the values of an acceptance by the rules for a client's.
-pub fn check_acceptance<'a>(use_case: &'a UseCase, acceptance: &Acceptance, now: DateTime<Utc>) -> Result<Checked<'a>, UnusableAcceptance> {
+pub fn check_acceptance<'a>(use_case: &'a UseCase, acceptance: &Acceptance, now: DateTime<Utc>) -> Result<Replacements<'a>, UnusableAcceptance> {
     let unusable = |member| move |reason| UnusableAcceptance { member, reason };
     let target = acceptance.target.as_deref().map(|alias| aim(use_case, Some(alias))).transpose();
     let target = target.map_err(|error| unusable("target")(error.to_string()))?;
@@ -218,7 +293,7 @@ pub fn check_acceptance<'a>(use_case: &'a UseCase, acceptance: &Acceptance, now:
     let in_window = |at| time::check_window(at, now, use_case.schedule.max_ahead).map(|()| at);
     let trigger_at = acceptance.trigger_at.as_deref().map(|text| time::parse_time(text).and_then(in_window)).transpose();
     let trigger_at = trigger_at.map_err(|error| unusable("trigger-at")(error.to_string()))?;
-    Ok(Checked { target, trigger_at })
+    Ok(Replacements { target, trigger_at })
 }
 
 /// Aborts a request that cannot be acknowledged because of `cause`. Returns the rejection for the client. Changes the ledger before the
@@ -228,7 +303,7 @@ async fn take_back(
     ledger: &impl Changes,
     scheduler: &impl Scheduler,
     request: &Request,
-    target: &Target,
+    target: Option<&Target>,
     cause: Rejection,
     now: DateTime<Utc>,
 ) -> Rejection {
@@ -239,7 +314,7 @@ async fn take_back(
         Ok(Changed::Done(aborted)) => {
             if let Err(error) = scheduler.unschedule(&aborted).await {
                 tracing::warn!(correlation_id = %id, %error, "cannot unschedule an aborted request");
-                if target.is_direct() {
+                if target.is_some_and(Target::is_direct) {
                     return Rejection::MayRun { id, cause: Box::new(cause) };
                 }
             }

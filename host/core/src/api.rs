@@ -1,5 +1,6 @@
 //! The HTTP API without a server: takes a request's bytes and returns an answer's bytes. axum and `lambda_http` serve it.
 
+mod batch;
 mod body;
 mod change;
 mod document;
@@ -18,7 +19,8 @@ use crate::access::{Caller, Scope};
 use crate::id::CorrelationId;
 use crate::notice::Document;
 use crate::ports::{Changes, Intake, LedgerState, Requests, Scheduler, UseCaseInfo, UseCases};
-pub use body::{check_body, check_encoding, check_type};
+pub use batch::{MAX_BATCH_BYTES, is_batch};
+pub use body::{check_body, check_encoding, check_type, max_bytes};
 pub use change::HANDED_OVER;
 pub use error::ApiError;
 
@@ -77,13 +79,14 @@ where
         let (method, segments) = (method.as_str(), segments.as_slice());
         if let Some(scope) = scope_of(method, segments) {
             call.caller.require(scope)?;
-            check_body(request.headers(), request.body())?;
+            check_body(request.headers(), request.body(), max_bytes(&path))?;
         }
         match (method, segments) {
             ("GET", ["health"]) => self.health(&call).await,
             ("GET", ["use-cases"]) => Ok(self.list_use_cases(&call).await),
             ("GET", ["requests"]) => self.list_requests(&call, request.uri().query()).await,
             ("POST", ["requests", name]) => self.submit(call, name, request).await,
+            ("POST", ["requests", name, "batch"]) => self.submit_batch(call, name, request).await,
             ("GET", ["requests", id]) => self.get_request(&call, parse_id(id)?).await,
             ("PATCH", ["requests", id]) => self.move_request(&call, parse_id(id)?, &request).await,
             ("DELETE", ["requests", id]) => self.cancel_request(&call, parse_id(id)?).await,
@@ -169,7 +172,7 @@ pub fn json_response(status: StatusCode, id: CorrelationId, body: &impl Serializ
 fn scope_of(method: &str, segments: &[&str]) -> Option<Scope> {
     match (method, segments) {
         ("GET" | "HEAD", ["use-cases" | "requests"] | ["requests", _]) => Some(Scope::Read),
-        ("POST", ["requests", _]) => Some(Scope::Submit),
+        ("POST", ["requests", _] | ["requests", _, "batch"]) => Some(Scope::Submit),
         ("PATCH" | "DELETE", ["requests", _]) | ("POST", ["requests", _, "retry"]) => Some(Scope::Change),
         _ => None,
     }
@@ -178,7 +181,7 @@ fn scope_of(method: &str, segments: &[&str]) -> Option<Scope> {
 /// Returns whether a path has the form of a call of this API, whatever its method and its names.
 pub fn is_call(path: &str) -> bool {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
-    matches!(segments[..], ["health" | "use-cases" | "requests"] | ["requests", _] | ["requests", _, "retry"])
+    matches!(segments[..], ["health" | "use-cases" | "requests"] | ["requests", _] | ["requests", _, "retry" | "batch"])
 }
 
 fn parse_id(text: &str) -> Result<CorrelationId, ApiError> {
@@ -189,7 +192,7 @@ fn no_such_call(path: &str, segments: &[&str]) -> ApiError {
     let allowed: &[Method] = match segments {
         ["health" | "use-cases" | "requests"] => &[Method::GET, Method::HEAD],
         ["requests", id] if id.parse::<CorrelationId>().is_ok() => &[Method::GET, Method::HEAD, Method::PATCH, Method::DELETE],
-        ["requests", _] | ["requests", _, "retry"] => &[Method::POST],
+        ["requests", _] | ["requests", _, "retry" | "batch"] => &[Method::POST],
         _ => return ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("the API has no path {path}")),
     };
     let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");

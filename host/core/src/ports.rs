@@ -117,6 +117,18 @@ pub trait Intake: Send + Sync {
     /// Stores the request durably, unless its idempotency key is taken.
     fn insert(&self, new: NewRequest) -> impl Future<Output = Result<Inserted, LedgerError>> + Send;
 
+    /// Stores many requests, each as [`Self::insert`] would, in as few writes as the ledger can. Returns a result for each, in the same
+    /// order.
+    fn insert_all(&self, new: Vec<NewRequest>) -> impl Future<Output = Vec<Result<Inserted, LedgerError>>> + Send {
+        async {
+            let mut inserted = Vec::with_capacity(new.len());
+            for new in new {
+                inserted.push(self.insert(new).await);
+            }
+            inserted
+        }
+    }
+
     /// Makes the ledger refuse any later [`Change::Abort`] of the request, since a repeat of the call is about to be acknowledged. Does
     /// nothing by default: a host whose scheduling cannot fail aborts no request.
     fn adopt(&self, request: &Request, key: &str) -> impl Future<Output = Result<(), LedgerError>> + Send {

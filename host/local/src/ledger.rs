@@ -135,14 +135,20 @@ impl Intake for SqliteLedger {
         if let Some(reason) = self.inner.condition.refusal() {
             return Err(LedgerError::Full(reason));
         }
-        self.write(move |connection| match (rows::insert(connection, &new)?, &new.idempotency_key) {
-            (true, _) | (false, None) => Ok(Inserted::New(new.request.clone())),
-            (false, Some(key)) => match rows::find_by_key(connection, &new.request.use_case, key)? {
-                Some(first) => Ok(Inserted::Taken(first)),
-                None => Err(rusqlite::Error::QueryReturnedNoRows),
-            },
-        })
-        .await
+        self.write(move |connection| insert(connection, &new)).await
+    }
+
+    /// Makes one write, of which no part remains if one fails.
+    async fn insert_all(&self, new: Vec<NewRequest>) -> Vec<Result<Inserted, LedgerError>> {
+        let count = new.len();
+        let inserted = match self.inner.condition.refusal() {
+            Some(reason) => Err(LedgerError::Full(reason)),
+            None => self.write(move |connection| new.iter().map(|new| insert(connection, new)).collect::<rusqlite::Result<Vec<_>>>()).await,
+        };
+        match inserted {
+            Ok(inserted) => inserted.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error); count],
+        }
     }
 }
 
@@ -182,6 +188,16 @@ impl Changes for SqliteLedger {
             Ok(Changed::Done(applied.request))
         })
         .await
+    }
+}
+
+fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<Inserted> {
+    match (rows::insert(connection, new)?, &new.idempotency_key) {
+        (true, _) | (false, None) => Ok(Inserted::New(new.request.clone())),
+        (false, Some(key)) => match rows::find_by_key(connection, &new.request.use_case, key)? {
+            Some(first) => Ok(Inserted::Taken(first)),
+            None => Err(rusqlite::Error::QueryReturnedNoRows),
+        },
     }
 }
 

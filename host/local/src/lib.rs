@@ -29,6 +29,7 @@ use postdate_deliver::HttpDeliver;
 use postdate_egress::{Egress, Network, read_authorities};
 use postdate_runtime::trust::Trust;
 use postdate_runtime::{CompileWith, Options, Runtime, SecretName, Secrets, without_reserve};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use catalog::Prepared;
@@ -185,6 +186,7 @@ pub async fn serve(
         scratch: options.data.clone(),
         limits: Limits::of(concurrency),
         names: options.hosts,
+        batches: Semaphore::new(server::BATCHES),
     };
 
     let stop = CancellationToken::new();

@@ -28,12 +28,12 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use postdate_core::access::{Caller, Scope};
-use postdate_core::api::{Api, ApiError, ApiRequest, MAX_BODY_BYTES, check_body, check_encoding, check_type, json_response};
+use postdate_core::api::{Api, ApiError, ApiRequest, MAX_BODY_BYTES, check_body, check_encoding, check_type, is_batch, json_response, max_bytes};
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::Clock as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -60,6 +60,11 @@ const MAX_LINGERED_BYTES: u64 = 64 << 10;
 /// Connections beyond the limit that are answered at the same time. Others are closed without an answer.
 const MAX_TURNED_AWAY: usize = 16;
 
+/// Batches that are received and answered at the same time: their bodies are large.
+pub const BATCHES: usize = 4;
+/// How long a batch waits for its place.
+const BATCH_WAIT: Duration = Duration::from_secs(10);
+
 pub struct App {
     pub api: Api<Catalog, SqliteLedger, Wake>,
     pub auth: Auth,
@@ -70,6 +75,8 @@ pub struct App {
     pub limits: Limits,
     /// Further names by which clients call this server.
     pub names: Vec<HostName>,
+    /// Places of [`BATCHES`].
+    pub batches: Semaphore,
 }
 
 /// Limits of time and number, so that slow or silent clients cannot take all connections.
@@ -224,18 +231,32 @@ async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>,
     let (parts, body) = request.into_parts();
     let received = async {
         let (caller, body) = authenticated(&app, &parts, body).await?;
+        let path = parts.uri.path();
+        let place = if is_batch(path) { Some(batch_place(&app, &caller).await?) } else { None };
         // Strangers may call this path, and its calls have no body.
-        let body = if parts.uri.path() == "/health" { Bytes::new() } else { read_body(body, app.limits).await? };
-        Ok::<_, ApiError>((caller, body))
+        let body = if path == "/health" { Bytes::new() } else { read_body(body, max_bytes(path), app.limits).await? };
+        Ok::<_, ApiError>((caller, body, place))
     };
     let response = match received.await {
-        Ok((caller, body)) => {
+        Ok((caller, body, _place)) => {
             let _work = link.work();
             app.api.answer(ApiRequest { id, now, caller, claims: Vec::new() }, Request::from_parts(parts, body)).await
         }
         Err(error) => error.into_response(id),
     };
     response.map(Body::from)
+}
+
+async fn batch_place<'a>(app: &'a App, caller: &Caller) -> Result<SemaphorePermit<'a>, ApiError> {
+    caller.require(Scope::Submit).map_err(|denied| closing(denied.into()))?;
+    match timeout(BATCH_WAIT, app.batches.acquire()).await {
+        Ok(Ok(place)) => Ok(place),
+        _ => {
+            let detail = format!("the server takes {BATCHES} batches at a time, and each is in use: try again in a moment");
+            let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-batches", detail);
+            Err(closing(error.with_header(header::RETRY_AFTER, "1")))
+        }
+    }
 }
 
 async fn use_case(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {
@@ -285,13 +306,13 @@ async fn move_clock(app: &App, link: &Arc<Link>, request: Request<Body>) -> Resu
         let shows = [Method::GET, Method::HEAD].contains(&parts.method);
         caller.require(if shows { Scope::Read } else { Scope::Operate }).map_err(|denied| closing(denied.into()))?;
     }
-    let body = read_body(body, app.limits).await?;
+    let body = read_body(body, MAX_BODY_BYTES, app.limits).await?;
     let _work = link.work();
     let Some(clock) = &app.test_clock else {
         let detail = "this server runs on the machine's clock: start it with --test-clock to move time";
         return Err(ApiError::new(StatusCode::NOT_FOUND, "no-test-clock", detail));
     };
-    check_body(&parts.headers, &body)?;
+    check_body(&parts.headers, &body, MAX_BODY_BYTES)?;
     match parts.method {
         Method::GET | Method::HEAD => Ok(clock.show()),
         Method::POST => clock.advance(&body).await,
@@ -307,12 +328,12 @@ fn closing(error: ApiError) -> ApiError {
     error.with_header(header::CONNECTION, "close")
 }
 
-/// Fails with 413 for more than [`MAX_BODY_BYTES`], with 408 after the time limit, and with 400 if the client stops in between.
-async fn read_body(body: Body, limits: Limits) -> Result<Bytes, ApiError> {
-    let read = timeout(limits.body, Limited::new(body, MAX_BODY_BYTES).collect());
+/// Fails with 413 for more than `limit` bytes, with 408 after the time limit, and with 400 if the client stops in between.
+async fn read_body(body: Body, limit: usize, limits: Limits) -> Result<Bytes, ApiError> {
+    let read = timeout(limits.body, Limited::new(body, limit).collect());
     match read.await.map_err(|_| body_timeout(limits))? {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(closing(ApiError::payload_too_large())),
+        Err(error) if error.is::<LengthLimitError>() => Err(closing(ApiError::payload_too_large(limit))),
         Err(error) => Err(body_cut_off(&*error)),
     }
 }

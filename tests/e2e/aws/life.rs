@@ -75,3 +75,20 @@ async fn a_request_without_a_delay_queue_runs_at_the_next_whole_minute() {
     assert_eq!(events(&scene.api.reaches(&id, "succeeded").await), ["accepted", "started", "succeeded"]);
     scene.assert_clean().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_runs_as_its_items_would_alone() {
+    let scene = Scene::new().await;
+    let good = json!({ "delay": "PT30S", "process": { "do": "succeed", "result": 1 }, "validate": { "do": "accept" } });
+    let items = json!([good, { "triggerAt": "2020-01-01T00:00:00Z" }, good]);
+    let answer = scene.api.post("/requests/puppet/batch", &items).await.expect(200);
+    let outcomes = answer["outcomes"].as_array().unwrap();
+    assert_eq!(outcomes.iter().map(|outcome| &outcome["status"]).collect::<Vec<_>>(), [&json!(202), &json!(422), &json!(202)]);
+    scene.settle().await;
+    for outcome in [&outcomes[0], &outcomes[2]] {
+        let request = scene.api.request(crate::harness::text(&outcome["body"], "correlationId")).await;
+        assert_eq!((&request["status"], &request["attempts"]), (&json!("succeeded"), &json!(1)));
+    }
+    scene.processor.logged("that counts the batch", |line| line["Accepted"] == 2.0).await;
+    scene.assert_clean().await;
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::stream::{self, StreamExt as _};
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::{Inserted, Intake, LedgerError};
 use postdate_core::request::{NewRequest, Request};
@@ -12,6 +13,13 @@ use super::change::new_items;
 use super::item::Head;
 use super::store::{Action, Item, Write, Written, is_ours, key, number, read, text, token};
 use super::{DynamoLedger, MAX_BODY_BYTES, TRIES, failed, keys};
+
+/// Limit of a transaction's items (DynamoDB, `TransactWriteItems`: "up to 100 action requests").
+const MAX_TRANSACTION_ITEMS: usize = 100;
+/// Limit of the bodies in a transaction, in bytes: it takes 4 MB ("the aggregate size of the items in the transaction cannot exceed 4 MB").
+const MAX_TRANSACTION_BODIES: usize = 3 << 20;
+/// Requests of a batch that are stored one by one, at a time.
+const STORES: usize = 16;
 
 impl DynamoLedger {
     /// Returns the item of an idempotency key, with the id of its request.
@@ -39,33 +47,21 @@ impl DynamoLedger {
         writes.push(check.with(":now", number((self.now)().timestamp())));
         Ok(writes)
     }
-}
 
-impl Intake for DynamoLedger {
-    /// Also finds a request whose key has expired before it.
-    async fn find_by_key(&self, use_case: &str, key: &str) -> Result<Option<Request>, LedgerError> {
-        let Some(id) = self.holder(use_case, key).await? else { return Ok(None) };
-        self.read_head(id).await?.map(|head| head.request()).transpose()
-    }
-
-    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
-        let size = new.body.len();
+    /// Stores one request.
+    async fn store(&self, head: &Head, body: Option<&str>, request: Request) -> Result<Inserted, LedgerError> {
+        let size = body.map_or(0, str::len);
         if size > MAX_BODY_BYTES {
             return Err(LedgerError::TooLarge { size, limit: MAX_BODY_BYTES });
         }
-        let request = new.request.clone();
-        if request.notice_of.is_none() {
-            self.register(&request.use_case).await?;
-        }
-        let (head, body) = Head::of_new(new, &token(), self.writing);
         let mut gone = None;
         for attempt in 1..=TRIES {
-            match self.write(self.insertion(&head, body.clone(), gone.take())?).await? {
+            match self.write(self.insertion(head, body.map(str::to_owned), gone.take())?).await? {
                 Written::Done => return Ok(Inserted::New(request)),
                 Written::Conflict => {}
                 Written::Refused(refused) => {
                     if let Some(found) = refused.first().and_then(Option::as_ref) {
-                        return if is_ours(Some(found), &head) { Ok(Inserted::New(request)) } else { Err(exists(found, request.id)) };
+                        return if is_ours(Some(found), head) { Ok(Inserted::New(request)) } else { Err(exists(found, request.id)) };
                     }
                     if let Some(key) = &head.idempotency_key
                         && let Some(holder) = self.holder(&request.use_case, key).await?
@@ -80,6 +76,64 @@ impl Intake for DynamoLedger {
             tokio::time::sleep(Duration::from_millis(rand::random_range(0..=u64::from(attempt) * 20))).await;
         }
         Err(LedgerError::Unavailable(format!("request {} could not be stored: other requests with its key come and go", request.id)))
+    }
+
+    /// Stores requests by one transaction, and one by one if it is refused.
+    async fn store_together(&self, chunk: Vec<(Head, Option<String>, Request)>) -> Vec<Result<Inserted, LedgerError>> {
+        if chunk.len() > 1 {
+            let writes: Result<Vec<_>, _> = chunk.iter().map(|(head, body, _)| self.insertion(head, body.clone(), None)).collect();
+            let written = match writes {
+                Ok(writes) => self.write(writes.into_iter().flatten().collect()).await,
+                Err(error) => Err(error),
+            };
+            if matches!(written, Ok(Written::Done)) {
+                return chunk.into_iter().map(|(_, _, request)| Ok(Inserted::New(request))).collect();
+            }
+        }
+        let stores = chunk.into_iter().map(|(head, body, request)| async move { self.store(&head, body.as_deref(), request).await });
+        stream::iter(stores).buffered(STORES).collect().await
+    }
+}
+
+impl Intake for DynamoLedger {
+    /// Also finds a request whose key has expired before it.
+    async fn find_by_key(&self, use_case: &str, key: &str) -> Result<Option<Request>, LedgerError> {
+        let Some(id) = self.holder(use_case, key).await? else { return Ok(None) };
+        self.read_head(id).await?.map(|head| head.request()).transpose()
+    }
+
+    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+        let request = new.request.clone();
+        if request.notice_of.is_none() {
+            self.register(&request.use_case).await?;
+        }
+        let (head, body) = Head::of_new(new, &token(), self.writing);
+        self.store(&head, body.as_deref(), request).await
+    }
+
+    /// Makes one transaction of as many requests as it can hold. The requests of a transaction that is refused are stored one by one.
+    async fn insert_all(&self, new: Vec<NewRequest>) -> Vec<Result<Inserted, LedgerError>> {
+        if let Some(first) = new.first()
+            && let Err(error) = self.register(&first.request.use_case).await
+        {
+            return vec![Err(error); new.len()];
+        }
+        let mut inserted = Vec::with_capacity(new.len());
+        let mut chunk: Vec<(Head, Option<String>, Request)> = Vec::new();
+        let (mut items, mut bytes) = (0, 0);
+        for new in new {
+            let (size, request) = (new.body.len(), new.request.clone());
+            let (head, body) = Head::of_new(new, &token(), self.writing);
+            let needs = 1 + usize::from(body.is_some()) + usize::from(head.idempotency_key.is_some());
+            if items + needs > MAX_TRANSACTION_ITEMS || bytes + size > MAX_TRANSACTION_BODIES {
+                inserted.extend(self.store_together(std::mem::take(&mut chunk)).await);
+                (items, bytes) = (0, 0);
+            }
+            (items, bytes) = (items + needs, bytes + size);
+            chunk.push((head, body, request));
+        }
+        inserted.extend(self.store_together(chunk).await);
+        inserted
     }
 
     async fn adopt(&self, request: &Request, key: &str) -> Result<(), LedgerError> {

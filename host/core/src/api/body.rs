@@ -2,13 +2,18 @@
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
-use super::{ApiError, MAX_BODY_BYTES};
+use super::{ApiError, MAX_BATCH_BYTES, MAX_BODY_BYTES, is_batch};
 
-/// Refuses a body that is too large, encoded, or not declared as JSON. The content type also keeps web pages of other origins from
+/// Returns the limit of a body that is sent to this path, in bytes.
+pub fn max_bytes(path: &str) -> usize {
+    if is_batch(path) { MAX_BATCH_BYTES } else { MAX_BODY_BYTES }
+}
+
+/// Refuses a body that is larger than `limit` bytes, encoded, or not declared as JSON. The content type also keeps web pages of other origins from
 /// posting here: browsers send `application/json` across origins only after a preflight. A call without a body needs no content type.
-pub fn check_body(headers: &HeaderMap, body: &[u8]) -> Result<(), ApiError> {
-    if body.len() > MAX_BODY_BYTES {
-        return Err(ApiError::payload_too_large());
+pub fn check_body(headers: &HeaderMap, body: &[u8], limit: usize) -> Result<(), ApiError> {
+    if body.len() > limit {
+        return Err(ApiError::payload_too_large(limit));
     }
     if body.is_empty() {
         return Ok(());

@@ -31,6 +31,15 @@ struct Parts {
     about: Option<CorrelationId>,
 }
 
+/// The answer of an error.
+pub(super) struct Problem {
+    pub status: StatusCode,
+    pub id: CorrelationId,
+    /// The problem document.
+    pub body: Value,
+    pub headers: HeaderMap,
+}
+
 impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self(Box::new(Parts {
@@ -44,9 +53,9 @@ impl ApiError {
         }))
     }
 
-    /// Returns the error for a body larger than [`super::MAX_BODY_BYTES`].
-    pub fn payload_too_large() -> Self {
-        let detail = format!("a request body may have at most {} bytes", super::MAX_BODY_BYTES);
+    /// Returns the error for a body larger than `limit` bytes.
+    pub fn payload_too_large(limit: usize) -> Self {
+        let detail = format!("the body of this call may have at most {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", detail)
     }
 
@@ -101,6 +110,14 @@ impl ApiError {
 
     /// Returns the answer. `call` is the correlation id of the call, for an error that is about no request.
     pub fn into_response(self, call: CorrelationId) -> Response<Bytes> {
+        let Problem { status, id, body, headers } = self.into_problem(call);
+        let mut response = json_response(status, id, &body, "application/problem+json");
+        response.headers_mut().extend(headers);
+        response
+    }
+
+    /// Logs the error, and returns the parts of its answer.
+    pub(super) fn into_problem(self, call: CorrelationId) -> Problem {
         let Parts { status, code, detail, cause, members, headers, about } = *self.0;
         let id = about.unwrap_or(call);
         // A use case is loaded at each start, so each call for it meanwhile is no fault.
@@ -121,9 +138,7 @@ impl ApiError {
         if let Some(object) = body.as_object_mut() {
             object.extend(members);
         }
-        let mut response = json_response(status, id, &body, "application/problem+json");
-        response.headers_mut().extend(headers);
-        response
+        Problem { status, id, body, headers }
     }
 }
 

@@ -17,7 +17,7 @@ const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 500;
 /// Limit of the requests of one page, in bytes of JSON. A Lambda's answer to an ALB has at most 1 MB (Lambda as a target of an ALB,
 /// limits) and contains this JSON as a JSON string, which may be twice as long.
-const MAX_PAGE_BYTES: usize = 384 << 10;
+pub(super) const MAX_PAGE_BYTES: usize = 384 << 10;
 
 impl<U, L, S> Api<U, L, S>
 where

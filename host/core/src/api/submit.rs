@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 
 use super::{Answer, Api, ApiError, ApiRequest, document};
-use crate::accept::{Submission, accept};
+use crate::accept::{Accepted, Submission, accept};
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
 
 /// Limit of an `Idempotency-Key`, in characters.
@@ -17,32 +17,40 @@ where
     S: Scheduler,
 {
     pub(super) async fn submit(&self, call: ApiRequest, use_case: &str, request: Request<Bytes>) -> Result<Answer, ApiError> {
-        call.caller.require_use_case(use_case)?;
         let (parts, body) = request.into_parts();
-        let submission = Submission {
-            id: call.id,
-            use_case: use_case.to_owned(),
-            received_at: call.now,
-            idempotency_key: idempotency_key(&parts.headers)?.map(|key| call.caller.stored_key(key)),
-            owner: call.caller.name,
-            headers: readable(&parts.headers),
-            caller: call.claims,
-            body,
-        };
+        let submission = submission(call, use_case, &parts.headers, body)?;
         let accepted = accept(&self.use_cases, &self.ledger, &self.scheduler, submission).await?;
-        let request = accepted.request;
+        Ok(self.acknowledge(&accepted))
+    }
+
+    pub(super) fn acknowledge(&self, Accepted { request, replayed }: &Accepted) -> Answer {
         tracing::info!(
             correlation_id = %request.id,
             use_case = request.use_case,
             owner = request.owner,
             trigger_at = %request.trigger_at,
-            replayed = accepted.replayed,
+            replayed,
             "accepted"
         );
         let path = self.path_of(request.id);
-        let body = document::acknowledgement(&request, &path);
-        Ok(Answer { status: StatusCode::ACCEPTED, id: request.id, body, location: Some(path) })
+        let body = document::acknowledgement(request, &path);
+        Answer { status: StatusCode::ACCEPTED, id: request.id, body, location: Some(path) }
     }
+}
+
+/// Returns the submission of a call, if its caller may use the use case.
+pub(super) fn submission(call: ApiRequest, use_case: &str, headers: &HeaderMap, body: Bytes) -> Result<Submission, ApiError> {
+    call.caller.require_use_case(use_case)?;
+    Ok(Submission {
+        id: call.id,
+        use_case: use_case.to_owned(),
+        received_at: call.now,
+        idempotency_key: idempotency_key(headers)?.map(|key| call.caller.stored_key(key)),
+        owner: call.caller.name,
+        headers: readable(headers),
+        caller: call.claims,
+        body,
+    })
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {

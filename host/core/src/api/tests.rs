@@ -1,6 +1,7 @@
 //! Tests of the whole API over fakes: bytes in, bytes out.
 
 mod access;
+mod batch;
 mod change;
 mod errors;
 mod read;

@@ -26,6 +26,7 @@ pub async fn ledger_contract(ledger: &(impl Intake + Requests + Changes)) {
     intake::an_idempotency_key_stays_taken_after_the_end(ledger).await;
     intake::an_idempotency_key_is_free_again_when_its_request_was_aborted(ledger).await;
     intake::concurrent_inserts_under_one_key_store_one_request(ledger).await;
+    intake::many_are_inserted_in_their_order_and_a_taken_key_hinders_no_other(ledger).await;
     transitions::every_change_in_every_state_is_made_or_refused(ledger).await;
     transitions::a_notice_is_stored_with_the_end_and_only_with_it(ledger).await;
     transitions::the_notice_of_a_release_is_stored_with_the_last_one_only(ledger).await;

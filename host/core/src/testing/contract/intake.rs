@@ -36,6 +36,28 @@ pub async fn an_inserted_request_is_found_with_its_history(ledger: &(impl Intake
     assert_eq!(ledger.find_by_key("intake-fields", "k").await.unwrap(), Some(request));
 }
 
+pub async fn many_are_inserted_in_their_order_and_a_taken_key_hinders_no_other(ledger: &(impl Intake + Requests)) {
+    assert_eq!(ledger.insert_all(Vec::new()).await.len(), 0);
+    let first = keyed(60, "intake-many", "k");
+    insert(ledger, &first).await;
+    // More than one transaction of DynamoDB takes.
+    let mut many: Vec<NewRequest> = (61..200).map(|n| new_request(sample_id(IDS + n), "intake-many", at(60))).collect();
+    many[70] = keyed(131, "intake-many", "k");
+    let inserted = ledger.insert_all(many.clone()).await;
+    assert_eq!(inserted.len(), many.len());
+    for (n, (new, inserted)) in many.into_iter().zip(inserted).enumerate() {
+        let inserted = inserted.unwrap();
+        if n == 70 {
+            assert_eq!(inserted, Inserted::Taken(first.request.clone()));
+            assert_eq!(ledger.find(new.request.id).await.unwrap(), None);
+        } else {
+            assert_eq!(inserted, Inserted::New(new.request.clone()));
+            assert_eq!(find(ledger, new.request.id).await, (new.request.clone(), vec![lifecycle::accepted(&new.request)]));
+            assert_eq!(ledger.body(new.request.id).await.unwrap(), Some(new.body));
+        }
+    }
+}
+
 pub async fn an_unknown_id_is_not_found(ledger: &(impl Intake + Requests + Changes)) {
     let id = sample_id(IDS + 999);
     assert_eq!(ledger.find(id).await.unwrap(), None);

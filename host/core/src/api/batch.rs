@@ -1,0 +1,100 @@
+//! `POST /requests/{use-case}/batch`.
+
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::error::Problem;
+use super::submit::submission;
+use super::{Answer, Api, ApiError, ApiRequest};
+use crate::accept::{Submission, accept_all};
+use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
+
+/// Limit of a batch's body, in bytes. A Lambda gets at most 6 MB, as a JSON string with escapes (Lambda quotas).
+pub const MAX_BATCH_BYTES: usize = 4 << 20;
+/// Limit of the requests in a batch.
+const MAX_ITEMS: usize = 500;
+/// Limit of an answer's outcomes, in bytes, as of a page of a list.
+const MAX_OUTCOMES_BYTES: usize = super::read::MAX_PAGE_BYTES;
+
+/// Returns whether the path is that of a batch.
+pub fn is_batch(path: &str) -> bool {
+    matches!(path.split('/').skip(1).collect::<Vec<_>>()[..], ["requests", _, "batch"])
+}
+
+impl<U, L, S> Api<U, L, S>
+where
+    U: UseCases,
+    L: Intake + Requests + Changes,
+    S: Scheduler,
+{
+    /// Submits each item of a JSON array as a call of its own would, and answers 200 with the outcomes in the order of the items.
+    pub(super) async fn submit_batch(&self, call: ApiRequest, use_case: &str, request: Request<Bytes>) -> Result<Answer, ApiError> {
+        let (id, now) = (call.id, call.now);
+        let (parts, body) = request.into_parts();
+        let items = items(&body)?;
+        let whole = submission(call, use_case, &parts.headers, body.clone())?;
+        let submissions = items.iter().enumerate().map(|(n, item)| Submission {
+            id: id.nth(n, now),
+            // No client's key has a line break.
+            idempotency_key: whole.idempotency_key.as_ref().map(|key| format!("{key}\n{n}")),
+            body: body.slice_ref(item.get().as_bytes()),
+            ..whole.clone()
+        });
+        let accepted = accept_all(&self.use_cases, &self.ledger, &self.scheduler, submissions.collect()).await;
+        let mut left = MAX_OUTCOMES_BYTES;
+        let outcomes = accepted.into_iter().enumerate().map(|(n, outcome)| {
+            let outcome = match outcome {
+                Ok(accepted) => {
+                    let answer = self.acknowledge(&accepted);
+                    let mut body = answer.body.into_members();
+                    body["correlationId"] = json!(answer.id);
+                    json!({ "status": answer.status.as_u16(), "body": body })
+                }
+                Err(rejection) => refused(ApiError::from(rejection).into_problem(id.nth(n, now))),
+            };
+            let size = outcome.to_string().len();
+            match left.checked_sub(size) {
+                Some(rest) => {
+                    left = rest;
+                    outcome
+                }
+                None => shortened(&outcome),
+            }
+        });
+        let body = json!({ "outcomes": outcomes.collect::<Vec<_>>() });
+        Ok(Answer { status: StatusCode::OK, id, body: body.into(), location: None })
+    }
+}
+
+/// Returns the items of a batch as they were sent.
+fn items(body: &[u8]) -> Result<Vec<&RawValue>, ApiError> {
+    let malformed = |error: serde_json::Error| {
+        let detail = format!("the body of a batch is a JSON array of requests: {error}");
+        ApiError::new(StatusCode::BAD_REQUEST, "malformed-json", detail)
+    };
+    let items: Vec<&RawValue> = serde_json::from_slice(body).map_err(malformed)?;
+    if items.is_empty() || items.len() > MAX_ITEMS {
+        let detail = format!("a batch has 1 to {MAX_ITEMS} requests; this one has {}", items.len());
+        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "batch-size", detail).with("limit", json!(MAX_ITEMS)));
+    }
+    Ok(items)
+}
+
+/// Returns the outcome of an item that was not accepted. `retryAfter` stands for the header, in seconds.
+fn refused(problem: Problem) -> Value {
+    let mut outcome = json!({ "status": problem.status.as_u16(), "body": problem.body });
+    let seconds = problem.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if let Some(seconds) = seconds {
+        outcome["retryAfter"] = json!(seconds);
+    }
+    outcome
+}
+
+/// Returns an outcome without the longer members of its body.
+fn shortened(outcome: &Value) -> Value {
+    let kept = ["correlationId", "status", "code"].map(|member| (member.to_owned(), outcome["body"][member].clone()));
+    let body: serde_json::Map<_, _> = kept.into_iter().filter(|(_, value)| !value.is_null()).collect();
+    json!({ "status": outcome["status"], "body": body, "shortened": true })
+}
