@@ -194,18 +194,26 @@ pub(super) fn list_sql(query: &Query) -> (String, Vec<Box<dyn ToSql>>) {
         let places: Vec<String> = (first..=values.len()).map(|n| format!("?{n}")).collect();
         conditions.push(format!("use_case IN ({})", places.join(", ")));
     }
-    // Literals, since SQLite does not use a partial index for a parameter.
-    if let Some(status) = query.status {
-        conditions.push(format!("status = '{status}'"));
-        if status.is_end() {
-            conditions.push("finished_at IS NOT NULL".to_owned());
-        }
-    }
-    let limit = query.limit.saturating_add(1);
-    // Few requests run, so their index is the best one for any other filter.
-    let hint = if query.status == Some(Status::Running) { "INDEXED BY requests_leased" } else { "" };
     let conditions = conditions.join(" AND ");
-    let sql = format!("SELECT {LIST_COLUMNS} FROM requests {hint} WHERE {conditions} ORDER BY trigger_at, id LIMIT {limit}");
+    let order = format!("ORDER BY trigger_at, id LIMIT {}", query.limit.saturating_add(1));
+    let of_status = |status: Status| {
+        // Few requests run, so their index is the best one for any other filter.
+        let hint = if status == Status::Running { "INDEXED BY requests_leased" } else { "" };
+        // Literals, since SQLite does not use a partial index for a parameter.
+        let ended = if status.is_end() { "AND finished_at IS NOT NULL" } else { "" };
+        format!("SELECT {LIST_COLUMNS} FROM requests {hint} WHERE {conditions} AND status = '{status}' {ended} {order}")
+    };
+    let sql = match query.status {
+        Some(status) => of_status(status),
+        // The use case and the owner have indexes with every status.
+        None if query.use_case.is_some() || query.owner.is_some() => {
+            format!("SELECT {LIST_COLUMNS} FROM requests WHERE {conditions} {order}")
+        }
+        None => {
+            let pages = Status::ALL.map(|status| format!("SELECT * FROM ({})", of_status(status)));
+            format!("{} {order}", pages.join(" UNION ALL "))
+        }
+    };
     (sql, values)
 }
 

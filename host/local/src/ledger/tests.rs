@@ -470,7 +470,11 @@ fn the_queries_of_the_timer_and_of_lists_use_an_index() {
             _ => ("requests_ended", false),
         };
         check_plan(&list(Query { status: Some(status), from: Some(at(0)), ..Query::default() }), index, sorts);
+        // A list of every status merges the pages of each.
+        check_plan(&list(Query { from: Some(at(0)), ..Query::default() }), index, true);
     }
+    let of_a_use_case = Query { use_case: Some("orders".to_owned()), ..Query::default() };
+    check_plan(&list(of_a_use_case), "SEARCH requests USING INDEX requests_by_use_case (use_case=?)", false);
 }
 
 #[tokio::test]

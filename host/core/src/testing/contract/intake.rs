@@ -38,11 +38,11 @@ pub async fn an_inserted_request_is_found_with_its_history(ledger: &(impl Intake
 
 pub async fn many_are_inserted_in_their_order_and_a_taken_key_hinders_no_other(ledger: &(impl Intake + Requests)) {
     assert_eq!(ledger.insert_all(Vec::new()).await.len(), 0);
-    let first = keyed(60, "intake-many", "k");
+    let first = keyed(300, "intake-many", "k");
     insert(ledger, &first).await;
     // More than one transaction of DynamoDB takes.
-    let mut many: Vec<NewRequest> = (61..200).map(|n| new_request(sample_id(IDS + n), "intake-many", at(60))).collect();
-    many[70] = keyed(131, "intake-many", "k");
+    let mut many: Vec<NewRequest> = (301..440).map(|n| new_request(sample_id(IDS + n), "intake-many", at(60))).collect();
+    many[70] = keyed(371, "intake-many", "k");
     let inserted = ledger.insert_all(many.clone()).await;
     assert_eq!(inserted.len(), many.len());
     for (n, (new, inserted)) in many.into_iter().zip(inserted).enumerate() {
