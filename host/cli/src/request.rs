@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use postdate_core::request::Status;
 use reqwest::Method;
 
 use crate::body::{self, Overrides};
@@ -88,7 +89,7 @@ async fn get(client: &Client, arguments: &Get) -> anyhow::Result<Answer> {
     loop {
         let answer = client.call(HttpCall { path: &["requests", &arguments.id], ..HttpCall::default() }).await?;
         let status = text_of(&answer.json, "status");
-        if !arguments.wait || ["succeeded", "failed", "cancelled"].contains(&status.as_str()) {
+        if !arguments.wait || status.parse().is_ok_and(Status::is_end) {
             return Ok(answer);
         }
         let left = arguments.timeout.saturating_sub(begun.elapsed());

@@ -92,11 +92,14 @@ pub struct Schedule {
     pub max_ahead: Duration,
     pub version: VersionPolicy,
     pub moves: Moves,
+    /// Longest time from a request's `triggerAt` to its first attempt, from 1 s to 100 years. `None` for a wait without end.
+    #[serde(deserialize_with = "values::optional_duration")]
+    pub expire_after: Option<Duration>,
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { max_ahead: Duration::from_hours(365 * 24), version: VersionPolicy::Pinned, moves: Moves::Validated }
+        Self { max_ahead: Duration::from_hours(365 * 24), version: VersionPolicy::Pinned, moves: Moves::Validated, expire_after: None }
     }
 }
 
@@ -216,6 +219,13 @@ impl UseCase {
             (_, None, Some(process)) => process.timeout(Role::Process),
             (_, None, None) => Duration::from_secs(10),
         }
+    }
+
+    /// Returns the time after which a request for this target expires, if its first attempt has not begun. A direct target has no such
+    /// time: no host sees the start of its attempt.
+    pub fn expire_after(&self, alias: &str) -> Option<Duration> {
+        let is_direct = self.targets.get(alias).is_some_and(|(_, target)| target.is_direct());
+        self.schedule.expire_after.filter(|_| !is_direct)
     }
 
     /// Returns the lease of a claim of a request for this target: longer than one attempt.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use postdate_core::request::Status;
 
 use crate::client::Connection;
 use crate::when;
@@ -51,7 +53,7 @@ pub enum RequestAction {
         #[command(flatten)]
         to: To,
     },
-    /// Run a failed request again, now
+    /// Run a request again that failed or expired, now
     Retry {
         /// Correlation id of the request
         id: String,
@@ -118,7 +120,7 @@ pub struct List {
     pub use_case: Option<String>,
 
     /// Only requests with this status
-    #[arg(long, value_parser = ["scheduled", "running", "succeeded", "failed", "cancelled"])]
+    #[arg(long, value_parser = PossibleValuesParser::new(Status::ALL.map(Status::as_str)))]
     pub status: Option<String>,
 
     /// Only requests due at this time or later: RFC 3339

@@ -56,6 +56,7 @@ pub fn request(answer: &str, document: &Value) -> String {
         ("owner", "owner"),
         ("next attempt", "nextAttemptAt"),
         ("waits for", "waitsFor"),
+        ("expires", "expiresAt"),
         ("finished", "finishedAt"),
         ("failure", "failure"),
         ("notice of", "noticeOf"),

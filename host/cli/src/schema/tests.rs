@@ -191,6 +191,8 @@ fn types_and_schema_agree_on_values() {
     check_manifest("[targets]\na = { kind = 'sqs', arn = 'q' }", false);
     check_manifest("[targets]\na = { url = 'http://h/' }", false);
     check_manifest(&plugin("[schedule]\nversion = 'newest'"), false);
+    check_manifest(&plugin("[schedule]\nexpire-after = '1h'"), true);
+    check_manifest(&plugin("[schedule]\nexpire-after = 'never'"), false);
     check_manifest(&plugin("[retry]\nmax-attempts = 0"), false);
     check_manifest(&plugin("[retry]\nbackoff = { factor = 11 }"), false);
     check_manifest("[schedule]\nmax-ahead = '1y'\n[targets]\na = { kind = 'http', url = 'http://h/' }", true);

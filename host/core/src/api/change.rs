@@ -230,7 +230,7 @@ fn not_handed_over(request: &request::Request, now: DateTime<Utc>) -> Result<(),
 fn refused(request: &request::Request, refusal: Refusal) -> ApiError {
     let code = match refusal {
         Refusal::NotFailed => "not-failed",
-        Refusal::NotScheduled | Refusal::MovedSince | Refusal::NotDue | Refusal::Acknowledged | Refusal::ClaimLost => "not-scheduled",
+        _ => "not-scheduled",
     };
     let detail = format!("the request is {}: {refusal}", request.status);
     ApiError::new(StatusCode::CONFLICT, code, detail).with("requestStatus", json!(request.status)).about(request.id)

@@ -28,9 +28,14 @@ fn details(request: &Request) -> Document {
     if request.due_at != request.trigger_at && request.finished_at.is_none() {
         document["nextAttemptAt"] = json!(rfc3339(request.due_at));
     }
-    if let Some(waiting) = request.waiting.as_ref().filter(|_| request.status == Status::Scheduled) {
-        document["waitsFor"] = json!(waiting.on);
-        document["waitsSince"] = json!(rfc3339(waiting.since));
+    if request.status == Status::Scheduled {
+        if let Some(waiting) = &request.waiting {
+            document["waitsFor"] = json!(waiting.on);
+            document["waitsSince"] = json!(rfc3339(waiting.since));
+        }
+        if let Some(at) = request.expires_at() {
+            document["expiresAt"] = json!(rfc3339(at));
+        }
     }
     document
 }

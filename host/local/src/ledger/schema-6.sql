@@ -1,0 +1,5 @@
+-- Version 6: requests that expire if their first attempt does not begin in time.
+ALTER TABLE requests ADD COLUMN expire_after_ms INTEGER;
+-- For the timer. Partial, so that requests that do not expire take no space in it.
+CREATE INDEX requests_expiring ON requests (trigger_at + expire_after_ms)
+  WHERE status = 'scheduled' AND attempts = 0 AND expire_after_ms IS NOT NULL;
