@@ -24,7 +24,7 @@ name = "orders"
 plugin = "process.wasm"
 [retry]
 max-attempts = 2
-backoff = { initial = "30s" }
+backoff = { initial = "30s", jitter = 0 }
 [targets]
 default = "here"
 here = { kind = "plugin" }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::arm::{ArmError, arm};
-use crate::backoff::{after_host_fault, backoff};
+use crate::backoff::{after_host_fault, backoff, spread};
 use crate::host_fault::{HostFault, LONG_WAIT};
 use crate::id::CorrelationId;
 use crate::lifecycle::{self, Change, MAX_INTERRUPTIONS, Outcome};
@@ -277,7 +277,8 @@ fn failed(request: &Request, use_case: Option<&UseCase>, failure: JobFailure, no
     if !failure.retry || failures >= policy.max_attempts {
         return Outcome::Failed { failure: failure.message, notice: None };
     }
-    let wait = backoff(&policy.backoff, failures, failure.retry_after, longest);
+    let spread = spread(request.id, request.attempts);
+    let wait = backoff(&policy.backoff, failures, failure.retry_after, longest, spread);
     let at = TimeDelta::from_std(wait).ok().and_then(|wait| after(now, wait)).unwrap_or(LATEST);
     Outcome::Retry { failure: failure.message, at }
 }

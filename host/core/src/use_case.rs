@@ -137,7 +137,7 @@ impl Default for Retry {
     }
 }
 
-/// The wait before attempt n + 1: `initial * factor^(n - 1)`, at most `max`.
+/// The wait before attempt n + 1: `initial * factor^(n - 1)`, at most `max`, and then longer by up to `jitter` of it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Backoff {
@@ -146,11 +146,13 @@ pub struct Backoff {
     pub factor: f64,
     #[serde(deserialize_with = "values::duration")]
     pub max: Duration,
+    /// Part of the wait by which it may become longer, from 0 to 1, so that requests that failed together do not come back together.
+    pub jitter: f64,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { initial: Duration::from_secs(30), factor: 2.0, max: Duration::from_hours(1) }
+        Self { initial: Duration::from_secs(30), factor: 2.0, max: Duration::from_hours(1), jitter: 0.2 }
     }
 }
 

@@ -17,7 +17,7 @@ plugin = "process.wasm"
 max-ahead = "1d"
 [retry]
 max-attempts = 3
-backoff = { initial = "10s", factor = 2, max = "15s" }
+backoff = { initial = "10s", factor = 2, max = "15s", jitter = 0 }
 [targets]
 default = "here"
 here = { kind = "plugin" }
@@ -156,7 +156,10 @@ fn missing_version_is_retried_with_the_default_policy() {
     let claimed = claimed();
     let change = fired(&gone, &no_delivery(), &claimed);
     // The use case's own policy is unknown.
-    assert_eq!(summary(&claimed, &change), "scheduled: version v1 of use case orders is gone; in 30 s");
+    let Change::Finish { outcome: Outcome::Retry { failure, at: again }, .. } = change else { panic!("{change:?}") };
+    assert_eq!(failure, "version v1 of use case orders is gone");
+    let jitter = again - at(61) - TimeDelta::seconds(30);
+    assert!(jitter > TimeDelta::zero() && jitter < TimeDelta::seconds(6), "{jitter}");
     gone.put(answering(MANIFEST, Ok(None)));
     assert_eq!(summary(&claimed, &fired(&gone, &no_delivery(), &claimed)), "succeeded: ");
 }

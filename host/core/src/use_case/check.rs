@@ -82,6 +82,9 @@ pub fn check(use_case: &UseCase) -> Result<(), ManifestError> {
     if !(1.0..=10.0).contains(&use_case.retry.backoff.factor) {
         return fault("retry.backoff.factor", "must be from 1 to 10");
     }
+    if !(0.0..=1.0).contains(&use_case.retry.backoff.jitter) {
+        return fault("retry.backoff.jitter", "must be from 0 to 1");
+    }
     Ok(())
 }
 

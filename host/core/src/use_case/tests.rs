@@ -59,6 +59,8 @@ fn an_error_names_its_key() {
     check_fault(("200ms", "1ms"), "validate.timeout: must be from 10ms to 15m");
     check_fault(("200ms", "31s"), "validate.timeout: must be from 10ms to 30s");
     check_fault(("secrets = ", "timeout = '16m'\nsecrets = "), "process.timeout: must be from 10ms to 15m");
+    check_fault(("factor = 2", "factor = 2, jitter = 1.1"), "retry.backoff.jitter: must be from 0 to 1");
+    check_fault(("factor = 2", "factor = 2, jitter = nan"), "retry.backoff.jitter: must be from 0 to 1");
     check_fault(("\"1h\"", "\"999ms\""), "schedule.expire-after: must be from 1s to 100 years");
     check_fault(("\"validate.wasm\"", "\"../validate.wasm\""), "validate.plugin: \"../validate.wasm\" is not the name of a file");
     check_fault(("x-signature", "X-Signature"), "validate.headers: write \"X-Signature\" in lower case");
