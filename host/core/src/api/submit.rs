@@ -40,7 +40,7 @@ where
             "accepted"
         );
         let path = self.path_of(request.id);
-        let body = document::acknowledgement(&request, &path);
+        let body = document::acknowledgement(&request, &path, accepted.zone.as_ref());
         Ok(Answer { status: StatusCode::ACCEPTED, id: request.id, body, location: Some(path) })
     }
 }
