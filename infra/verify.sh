@@ -72,7 +72,7 @@ reaches() { # WHAT ID STATUS SECONDS
   while [ "$SECONDS" -lt "$end" ]; do
     call GET "/requests/$2"
     found=$(field status)
-    case $found in "$3" | succeeded | failed | cancelled) break ;; esac
+    case $found in "$3" | succeeded | failed | cancelled | expired) break ;; esac
     sleep "$poll"
   done
   check "$1" "$3" "$found"

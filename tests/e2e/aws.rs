@@ -3,6 +3,7 @@
 mod bench;
 mod bench_lambda;
 mod direct;
+mod expiry;
 mod faults;
 mod faults_told;
 mod full_bus;

@@ -93,7 +93,7 @@ async fn a_request_that_runs_or_has_ended_cannot_be_changed() {
 
 #[tokio::test]
 async fn a_failed_request_can_be_retried_with_a_fresh_attempt_budget() {
-    let manifest = format!("{PUPPET}[retry]\nmax-attempts = 2\nbackoff = {{ initial = '10s', factor = 1, max = '10s' }}\n");
+    let manifest = format!("{PUPPET}[retry]\nmax-attempts = 2\nbackoff = {{ initial = '10s', factor = 1, max = '10s', jitter = 0 }}\n");
     let server = Server::builder().use_case("puppet", &manifest).test_clock().start().await;
     let script = json!({ "do": "retry", "untilAttempt": 4, "result": "at last" });
     let id = server.api.submit("puppet", json!({ "delay": "PT1S", "process": script })).await;

@@ -90,7 +90,7 @@ async fn the_data_directory_is_readable_by_its_owner_only() {
 async fn the_log_shows_no_payload_and_no_secret_and_each_line_has_a_correlation_id() {
     let receiver = Receiver::start(|_, before| crate::harness::Reply::status([500, 404, 200][before % 3])).await;
     let manifest = format!(
-        "{PUPPET}secrets = ['GRANTED']\n[retry]\nmax-attempts = 3\nbackoff = {{ initial = '1s', factor = 1, max = '1s' }}\n\
+        "{PUPPET}secrets = ['GRANTED']\n[retry]\nmax-attempts = 3\nbackoff = {{ initial = '1s', factor = 1, max = '1s', jitter = 0 }}\n\
          [targets]\ndefault = 'here'\nhere = {{ kind = 'plugin' }}\nhook = {{ kind = 'http', url = '{}' }}\n",
         receiver.url("/"),
     );

@@ -15,6 +15,7 @@ mod compiler;
 mod compiling;
 mod egress;
 mod errors;
+mod expiry;
 mod exposure;
 mod fairness;
 mod grants;

@@ -6,7 +6,7 @@ use crate::harness::{PUPPET, Receiver, Reply, Server, events, text};
 
 fn manifest(receiver: &Receiver) -> String {
     format!(
-        "{PUPPET}[retry]\nmax-attempts = 2\nbackoff = {{ initial = '10s', factor = 1, max = '10s' }}\n\
+        "{PUPPET}[retry]\nmax-attempts = 2\nbackoff = {{ initial = '10s', factor = 1, max = '10s', jitter = 0 }}\n\
          [targets]\ndefault = 'here'\nhere = {{ kind = 'plugin' }}\nyes = {{ kind = 'http', url = '{}' }}\nno = {{ kind = 'http', url = '{}' }}\n\
          [on]\nsuccess = 'yes'\nfailure = 'no'\n",
         receiver.url("/yes"),

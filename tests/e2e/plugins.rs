@@ -18,7 +18,7 @@ memory = '16MiB'
 timeout = '400ms'
 [retry]
 max-attempts = 2
-backoff = { initial = '10s', factor = 2, max = '1m' }
+backoff = { initial = '10s', factor = 2, max = '1m', jitter = 0 }
 ";
 
 async fn strict() -> Server {

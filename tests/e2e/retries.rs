@@ -1,10 +1,12 @@
-//! The retry policy: back-off, `Retry-After`, exhausted attempts, permanent failures.
+//! The retry policy: back-off, jitter, `Retry-After`, exhausted attempts, permanent failures.
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::harness::{PUPPET, Receiver, Reply, Server, events, text, time};
 
-const POLICY: &str = "[retry]\nmax-attempts = 4\nbackoff = { initial = '10s', factor = 2, max = '30s' }\n";
+const POLICY: &str = "[retry]\nmax-attempts = 4\nbackoff = { initial = '10s', factor = 2, max = '30s', jitter = 0 }\n";
 
 async fn server() -> Server {
     Server::builder().use_case("puppet", &format!("{PUPPET}{POLICY}")).test_clock().start().await
@@ -33,6 +35,39 @@ async fn retries_back_off_exponentially_up_to_the_maximum_until_one_succeeds() {
     assert_eq!(text(&done, "status"), "succeeded", "{done}");
     assert_eq!(waits(&done), [10, 20, 30], "10 s, twice that, and no more than 30 s");
     assert_eq!(text(&done["history"][2], "detail"), "not yet, attempt 1");
+}
+
+#[tokio::test]
+async fn a_herd_that_failed_at_once_comes_back_spread() {
+    let receiver = Receiver::start(|one, _| if one.header("x-postdate-attempt") == "1" { Reply::status(503) } else { Reply::ok("done") }).await;
+    let manifest = format!("{}[retry]\nbackoff = {{ initial = '10m' }}\n", receiver.hook());
+    let server = Server::builder().use_case("hook", &manifest).test_clock().start().await;
+    let mut posts = JoinSet::new();
+    for n in 0..1000 {
+        let api = server.api.clone();
+        posts.spawn(async move { api.submit("hook", json!({ "triggerAt": "2027-01-01T00:01:00Z", "n": n })).await });
+        if posts.len() == 16 {
+            posts.join_next().await.unwrap().unwrap();
+        }
+    }
+    posts.join_all().await;
+    server.api.advance("PT1M").await;
+    let (mut waits, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = server.api.get(&format!("/requests?status=scheduled&limit=500{cursor}")).await.expect(200);
+        let failed_at = time(&json!("2027-01-01T00:01:00Z"));
+        waits.extend(page["requests"].as_array().unwrap().iter().map(|one| time(&one["nextAttemptAt"]) - failed_at));
+        let Some(next) = page["nextCursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    // From 10 to 12 minutes, in tenths of 12 s: about a hundred each.
+    let tenth = |n: i64| TimeDelta::seconds(600 + 12 * n)..TimeDelta::seconds(612 + 12 * n);
+    let tenths: Vec<usize> = (0..10).map(|n| waits.iter().filter(|wait| tenth(n).contains(*wait)).count()).collect();
+    assert_eq!((waits.len(), tenths.iter().sum::<usize>()), (1000, 1000), "a wait is too short or too long: {tenths:?}");
+    assert!(tenths.iter().all(|count| (40..160).contains(count)), "{tenths:?}");
+    server.api.advance("PT10M4S").await;
+    let came = receiver.count() - 1000;
+    assert_eq!(came, waits.iter().filter(|wait| **wait <= TimeDelta::seconds(604)).count(), "only a few of them are due by now");
 }
 
 #[tokio::test]

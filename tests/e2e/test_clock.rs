@@ -33,7 +33,7 @@ async fn a_week_passes_in_the_order_of_the_due_times() {
 
 #[tokio::test]
 async fn the_back_off_of_a_retry_runs_on_the_test_clock() {
-    let manifest = format!("{PUPPET}[retry]\nmax-attempts = 5\nbackoff = {{ initial = '1d', factor = 2, max = '10d' }}\n");
+    let manifest = format!("{PUPPET}[retry]\nmax-attempts = 5\nbackoff = {{ initial = '1d', factor = 2, max = '10d', jitter = 0 }}\n");
     let server = Server::builder().use_case("puppet", &manifest).test_clock().start().await;
     let script = json!({ "do": "retry", "untilAttempt": 4 });
     let id = server.api.submit("puppet", json!({ "delay": "PT1H", "process": script })).await;

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{PUPPET, Server, text};
+use crate::harness::{PUPPET, Server, cli, text};
 
 /// Posts a body and returns its `triggerAt`, or the `code` of the error.
 async fn outcome(server: &Server, body: &Value) -> String {
@@ -90,6 +90,63 @@ async fn an_offset_distinguishes_the_repeated_hour_of_a_clock_change() {
         ("2027-03-28T03:30:00+02:00", "2027-03-28T01:30:00.000Z"),
     ];
     check("triggerAt", &rows).await;
+}
+
+#[tokio::test]
+async fn a_time_in_a_zone_is_accepted_moved_and_shown_in_both_forms() {
+    let server = Server::puppet().await;
+    let path = "/requests/puppet";
+    let body = json!({ "triggerAt": "2027-03-28T09:00:00[Europe/Berlin]" });
+    let post = async |key: &str| {
+        let call = server.api.call(Method::POST, path).header("idempotency-key", key).json(&body);
+        server.api.send(call).await.expect(202)
+    };
+    let accepted = post("k").await;
+    assert_eq!(text(&accepted, "triggerAt"), "2027-03-28T07:00:00.000Z");
+    assert_eq!(text(&accepted, "triggerAtZoned"), "2027-03-28T09:00:00+02:00[Europe/Berlin]");
+    assert_eq!(post("k").await, accepted, "a repeat has the first answer");
+    let path = format!("/requests/{}", text(&accepted, "correlationId"));
+    let moved = server.api.patch(&path, &json!({ "triggerAt": "2027-07-01T09:00:00[America/New_York]" })).await.expect(200);
+    assert_eq!(text(&moved, "triggerAt"), "2027-07-01T13:00:00.000Z");
+    assert_eq!(text(&moved, "triggerAtZoned"), "2027-07-01T09:00:00-04:00[America/New_York]");
+    server.api.advance("P200D").await;
+    let done = server.api.get(&path).await.expect(200);
+    assert_eq!((text(&done, "status"), &done["history"][2]["at"]), ("succeeded", &json!("2027-07-01T13:00:00.000Z")), "{done}");
+}
+
+#[tokio::test]
+async fn a_time_that_a_zone_skips_or_has_twice_is_refused_with_both_candidates() {
+    let server = Server::puppet().await;
+    for (local, code, candidates) in [
+        ("2027-03-28T02:30:00", "trigger-in-gap", ["2027-03-28T01:30:00+01:00[Europe/Berlin]", "2027-03-28T03:30:00+02:00[Europe/Berlin]"]),
+        ("2027-10-31T02:30:00", "trigger-in-fold", ["2027-10-31T02:30:00+02:00[Europe/Berlin]", "2027-10-31T02:30:00+01:00[Europe/Berlin]"]),
+    ] {
+        let body = json!({ "triggerAt": format!("{local}[Europe/Berlin]") });
+        let fault = server.api.post("/requests/puppet", &body).await.expect_fault(422, code);
+        assert_eq!(fault["candidates"], json!(candidates), "{fault}");
+        assert!(candidates.iter().all(|time| text(&fault, "detail").contains(time)), "{fault}");
+    }
+    let rows = [
+        ("2027-10-31T02:30:00+01:00[Europe/Berlin]", "2027-10-31T01:30:00.000Z"),
+        ("2027-03-28T03:30:00+02:00[Europe/Berlin]", "2027-03-28T01:30:00.000Z"),
+        ("2027-03-28T09:00:00+01:00[Europe/Berlin]", "trigger-wrong-offset"),
+        ("2027-03-28T09:00:00[Europe/Bonn]", "trigger-unknown-zone"),
+    ];
+    check("triggerAt", &rows).await;
+}
+
+#[tokio::test]
+async fn the_command_line_takes_a_time_and_a_zone() {
+    let server = Server::puppet().await;
+    let request = async |arguments: &[&str]| cli(&[&["request", "--url", &server.api.url], arguments].concat()).await;
+    let zoned = "2027-03-28T09:00:00+02:00[Europe/Berlin]";
+    let at = ["--at", "2027-03-28 09:00", "--zone", "Europe/Berlin"];
+    request(&[&["post", "puppet"], &at[..]].concat()).await.expect(0).says(&["scheduled puppet", "2027-03-28T07:00:00.000Z", zoned]);
+    let id = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
+    request(&[&["move", &id], &at[..]].concat()).await.expect(0).says(&["is scheduled for", zoned]);
+    let gap = ["--at", "2027-03-28 02:30", "--zone", "Europe/Berlin"];
+    request(&[&["post", "puppet"], &gap[..]].concat()).await.expect(1).complains(&["2027-03-28T01:30:00+01:00", "2027-03-28T03:30:00+02:00"]);
+    request(&["post", "puppet", "--at", "2027-03-28 09:00"]).await.expect(1).complains(&["no offset", "--zone"]);
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ name = "orders"
 plugin = "process.wasm"
 [retry]
 max-attempts = 2
-backoff = { initial = "30s" }
+backoff = { initial = "30s", jitter = 0 }
 [targets]
 default = "here"
 here = { kind = "plugin" }
@@ -52,7 +52,7 @@ pub struct FakeLedger {
 
 impl FakeLedger {
     fn told(&self, request: &Request) -> Told {
-        if request.status != Status::Failed {
+        if !request.status.is_failure() {
             return Told::ALL;
         }
         self.told.lock().unwrap().get(&(request.id, request.finished_at)).copied().unwrap_or_default()
@@ -213,7 +213,7 @@ impl FakeNotify {
 
 impl Notify for FakeNotify {
     async fn request_failed(&self, request: &Request) -> Result<(), String> {
-        self.sent.lock().unwrap().push(format!("topic: {} failed", request.use_case));
+        self.sent.lock().unwrap().push(format!("topic: {} {}", request.use_case, request.status));
         Ok(())
     }
 
@@ -251,6 +251,15 @@ pub async fn accepted(firing: &TestFiring) -> Envelope {
     Envelope::of(&new.request, Some("postdate-orders-1".to_owned()))
 }
 
+/// Stores a request that is due at second 60 and expires at second 90, and returns the envelope of its rule.
+pub async fn expiring(firing: &TestFiring) -> Envelope {
+    let new = new_request(sample_id(1), "orders", moment() + TimeDelta::seconds(60));
+    let request = Request { expire_after: Some(Duration::from_secs(30)), ..new.request };
+    let envelope = Envelope::of(&request, Some("postdate-orders-1".to_owned()));
+    firing.ledger.memory.insert(NewRequest { request, ..new }).await.unwrap();
+    envelope
+}
+
 pub fn deadline() -> Instant {
     Instant::now() + Duration::from_mins(1)
 }
@@ -261,6 +270,7 @@ impl TestFiring {
         match self.fire(envelope, deadline()).await.unwrap() {
             Fired::Ran { request, .. } => format!("ran: {}", request.status),
             Fired::Deferred(_) => "Deferred".to_owned(),
+            Fired::Expired(_) => "Expired".to_owned(),
             other => format!("{other:?}"),
         }
     }

@@ -4,7 +4,7 @@ use aws_smithy_types::error::operation::BuildError;
 use chrono::Utc;
 use postdate_core::envelope::Envelope;
 use postdate_core::json::for_messages;
-use postdate_core::request::Request;
+use postdate_core::request::{Request, Status};
 use postdate_core::time::rfc3339;
 use serde_json::{Value, json};
 
@@ -17,8 +17,8 @@ const MAX_FAILURE: usize = 1_000;
 
 /// Publishes to the topic, if one is configured, and sends to the dead-letter queue.
 ///
-/// Messages are JSON: `{"v":1,"event":"request-failed","correlationId","useCase","target","attempts","failure","at"}` and
-/// `{"v":1,"event":"rule-not-cleaned","rule","correlationId","reason","at"}`, with the message attribute `event`.
+/// Messages are JSON: `{"v":1,"event":"request-failed","correlationId","useCase","target","attempts","failure","at"}`, the same with the
+/// event `request-expired`, and `{"v":1,"event":"rule-not-cleaned","rule","correlationId","reason","at"}`, with the message attribute `event`.
 #[derive(Clone)]
 pub struct Notifier {
     pub topics: Lazy<aws_sdk_sns::Client>,
@@ -29,12 +29,13 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Publishes that a request has failed for good.
+    /// Publishes that a request has failed for good or expired.
     pub async fn request_failed(&self, request: &Request) -> Result<(), AwsError> {
         let failure = cut(request.failure.as_deref().unwrap_or_default());
+        let event = if request.status == Status::Expired { "request-expired" } else { "request-failed" };
         let message = json!({
             "v": 1,
-            "event": "request-failed",
+            "event": event,
             "correlationId": request.id,
             "useCase": request.use_case,
             "target": request.target,
@@ -42,10 +43,10 @@ impl Notifier {
             "failure": failure,
             "at": request.finished_at.map(rfc3339),
         });
-        self.publish("request-failed", "Postdate: a request failed", &message).await
+        self.publish(event, &format!("Postdate: a request {}", request.status), &message).await
     }
 
-    /// Puts a request that failed for good into the dead-letter queue, from which it can be redriven.
+    /// Puts a request that failed for good or expired into the dead-letter queue, from which it can be redriven.
     pub async fn dead_letter(&self, envelope: &Envelope, request: &Request) -> Result<(), AwsError> {
         use aws_sdk_sqs::types::MessageAttributeValue;
         let invalid = |error: BuildError| AwsError::invalid("SendMessage", &error);
@@ -55,7 +56,7 @@ impl Notifier {
         let refused = |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}');
         let reason: String = reason.chars().map(|c| if refused(c) { ' ' } else { c }).collect();
         let call = self.queues.send_message().queue_url(&self.dead_letters).message_body(envelope.to_json(None));
-        let call = call.message_attributes("ERROR_CODE", text("REQUEST_FAILED".to_owned())?);
+        let call = call.message_attributes("ERROR_CODE", text(format!("REQUEST_{}", request.status).to_uppercase())?);
         let call = call.message_attributes("ERROR_MESSAGE", text(reason)?);
         let call = call.message_attributes("RETRY_ATTEMPTS", text(request.attempts.to_string())?);
         call.send().await.map(drop).map_err(|error| AwsError::of("SendMessage", &error))

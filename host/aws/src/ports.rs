@@ -36,17 +36,17 @@ pub struct LeftRule {
 
 /// Notifies operators.
 pub trait Notify: Send + Sync {
-    /// Publishes that a request has failed for good.
+    /// Publishes that a request has failed for good or expired.
     fn request_failed(&self, request: &Request) -> impl Future<Output = Result<(), String>> + Send;
 
-    /// Puts a request that has failed for good into the dead-letter queue, from which it can be redriven.
+    /// Puts a request that has failed for good or expired into the dead-letter queue, from which it can be redriven.
     fn dead_letter(&self, envelope: &Envelope, request: &Request) -> impl Future<Output = Result<(), String>> + Send;
 
     /// Publishes that a rule could not be deleted.
     fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> impl Future<Output = Result<(), String>> + Send;
 }
 
-/// The notifications of a request's failure that were sent.
+/// The notifications of a request's failure or expiry that were sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Told {
     /// [`Notify::request_failed`]
@@ -59,9 +59,9 @@ impl Told {
     pub const ALL: Self = Self { topic: true, letter: true };
 }
 
-/// The ledger's record of notifications. A failed request stays open, so that the janitor finds it, until all are sent.
+/// The ledger's record of notifications. A request that failed or expired stays open, so that the janitor finds it, until all are sent.
 pub trait Tellings: Send + Sync {
-    /// Returns the notifications that were sent since the request failed; all of them for a request that is not failed.
+    /// Returns the notifications that were sent since the request failed or expired; all of them for any other request.
     fn told(&self, id: CorrelationId) -> impl Future<Output = Result<Told, LedgerError>> + Send;
 
     /// Records the notifications that were sent of this failure. Does nothing if the request was retried since.

@@ -81,7 +81,7 @@ impl CaseCall {
         let fields =
             serde_json::from_str(&self.body).context("the body must be a JSON object: a host passes no other body to a validator")?;
         let has_time = |fields: &serde_json::Map<_, _>| fields.contains_key("triggerAt") || fields.contains_key("delay");
-        let trigger_at = if has_time(&fields) { trigger_of(&fields, self.now)? } else { self.now + DEFAULT_AHEAD };
+        let trigger_at = if has_time(&fields) { trigger_of(&fields, self.now)?.at } else { self.now + DEFAULT_AHEAD };
         Ok(ValidateInput {
             id: self.id,
             use_case: use_case.name.clone(),

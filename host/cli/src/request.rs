@@ -7,11 +7,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use postdate_core::request::Status;
 use reqwest::Method;
 
 use crate::body::{self, Overrides};
 use crate::client::{Answer, Client, Connection, DEFAULT_URL, HttpCall, ProblemReport};
 use crate::output::{out, text_of};
+use crate::when;
 pub use arguments::RequestCommand;
 use arguments::{Get, List, Post, RequestAction};
 
@@ -46,8 +48,9 @@ async fn act(command: RequestCommand) -> anyhow::Result<ExitCode> {
             let answer = client.call(HttpCall { method: Method::DELETE, path: &["requests", &id], ..HttpCall::default() }).await?;
             print(&answer, show::changed(&answer.json));
         }
-        RequestAction::Move { id, to } => {
-            let overrides = Overrides { trigger_at: to.at.as_deref(), delay: to.delay.as_deref(), target: None };
+        RequestAction::Move { id, to, zone } => {
+            let at = to.at.map(|at| when::trigger_at(&at, zone.as_deref())).transpose()?;
+            let overrides = Overrides { trigger_at: at.as_deref(), delay: to.delay.as_deref(), target: None };
             let body = Some(body::compose("{}", overrides)?);
             let answer = client.call(HttpCall { method: Method::PATCH, path: &["requests", &id], body, ..HttpCall::default() }).await?;
             print(&answer, show::changed(&answer.json));
@@ -61,8 +64,9 @@ async fn act(command: RequestCommand) -> anyhow::Result<ExitCode> {
 }
 
 async fn post(client: &Client, arguments: &Post) -> anyhow::Result<Answer> {
+    let at = arguments.at.as_ref().map(|at| when::trigger_at(at, arguments.zone.as_deref())).transpose()?;
     let overrides =
-        Overrides { trigger_at: arguments.at.as_deref(), delay: arguments.delay.as_deref(), target: arguments.target.as_deref() };
+        Overrides { trigger_at: at.as_deref(), delay: arguments.delay.as_deref(), target: arguments.target.as_deref() };
     let body = body::compose(&body::read(&arguments.body)?, overrides)?;
     let path = &["requests", arguments.use_case.as_str()];
     let idempotency_key = arguments.idempotency_key.as_deref();
@@ -88,7 +92,7 @@ async fn get(client: &Client, arguments: &Get) -> anyhow::Result<Answer> {
     loop {
         let answer = client.call(HttpCall { path: &["requests", &arguments.id], ..HttpCall::default() }).await?;
         let status = text_of(&answer.json, "status");
-        if !arguments.wait || ["succeeded", "failed", "cancelled"].contains(&status.as_str()) {
+        if !arguments.wait || status.parse().is_ok_and(Status::is_end) {
             return Ok(answer);
         }
         let left = arguments.timeout.saturating_sub(begun.elapsed());

@@ -2,11 +2,46 @@
 
 use std::time::Duration;
 
-use postdate_core::time::{TimeError, parse_delay, parse_time};
+use anyhow::bail;
+use postdate_core::time::{TimeError, local_time, parse_delay, parse_time};
 
 /// Checks an RFC 3339 time with an offset, and returns it unchanged.
-pub fn at(text: &str) -> Result<String, TimeError> {
+pub fn instant(text: &str) -> Result<String, TimeError> {
     parse_time(text).map(|_| text.to_owned())
+}
+
+/// The time of `--at`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum At {
+    /// RFC 3339 with an offset.
+    Instant(String),
+    /// RFC 9557. The server checks it, since it has the zones.
+    Zoned(String),
+    /// Date and time of day in the form of RFC 3339, for the zone of `--zone`.
+    Local(String),
+}
+
+/// Parses a time, with or without an offset or a zone.
+pub fn at(text: &str) -> Result<At, TimeError> {
+    if text.ends_with(']') {
+        return Ok(At::Zoned(text.to_owned()));
+    }
+    match (parse_time(text), local_time(text)) {
+        (Err(TimeError::NoOffset(_)), Some(local)) => Ok(At::Local(local.format("%Y-%m-%dT%H:%M:%S%.f").to_string())),
+        (parsed, _) => parsed.map(|_| At::Instant(text.to_owned())),
+    }
+}
+
+/// Returns the `triggerAt` of a time and a zone. Fails if there is none, or are two.
+pub fn trigger_at(at: &At, zone: Option<&str>) -> anyhow::Result<String> {
+    match (at, zone) {
+        (At::Instant(text) | At::Zoned(text), None) => Ok(text.clone()),
+        (At::Instant(text) | At::Local(text), Some(zone)) => Ok(format!("{text}[{zone}]")),
+        (At::Zoned(text), Some(_)) => bail!("{text:?} has a zone already: leave out --zone"),
+        (At::Local(text), None) => {
+            bail!("{text:?} has no offset: add \"Z\" for UTC, or an offset such as \"+01:00\", or name the zone: --zone Europe/Berlin")
+        }
+    }
 }
 
 /// Converts a delay such as `90s` or `1h30m` to ISO 8601; a delay in ISO 8601 stays unchanged.

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::arm::{ArmError, arm, schedule};
 use crate::bundle::hex;
+use crate::civil::Zone;
 use crate::id::CorrelationId;
 use crate::json::{JsonError, parse_object};
 use crate::lifecycle::Change;
@@ -17,7 +18,7 @@ use crate::ports::{
     Arming, BodyTooLarge, Bundle, Changed, Changes, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler, UseCases,
 };
 use crate::request::{NewRequest, Request, Status};
-use crate::time::{self, TimeError, rfc3339};
+use crate::time::{self, TimeError, Trigger, rfc3339};
 use crate::use_case::{Target, UseCase, is_credential_header};
 
 /// Limit of a body, in bytes: of a client's call, and of the body that a validator accepts in its place.
@@ -48,6 +49,8 @@ pub struct Accepted {
     pub request: Request,
     /// True if the request was accepted before, under the same idempotency key.
     pub replayed: bool,
+    /// The zone that the client named.
+    pub zone: Option<Zone>,
 }
 
 /// The reason why a submission was not accepted.
@@ -172,6 +175,7 @@ enum Checked<B> {
 struct Intent<B> {
     bundle: Arc<B>,
     new: NewRequest,
+    zone: Option<Zone>,
 }
 
 /// Validates a submission.
@@ -196,7 +200,9 @@ async fn check<U: UseCases>(
     if let (Some(key), Some(hash)) = (&submission.idempotency_key, &hash)
         && let Some(first) = ledger.find_by_key(&use_case.name, key).await?
     {
-        return replay(use_cases, ledger, scheduler, first, key, hash, now).await.map(Checked::Again);
+        let zone = parse(&submission.body, now).ok().and_then(|parsed| parsed.zone);
+        let accepted = replay(use_cases, ledger, scheduler, first, key, hash, now).await?;
+        return Ok(Checked::Again(Accepted { zone, ..accepted }));
     }
 
     let parsed = parse(&submission.body, now)?;
@@ -223,7 +229,7 @@ async fn check<U: UseCases>(
     let mut new = NewRequest { request, idempotency_key: submission.idempotency_key, body };
     let over = |exceeded| Rejection::TargetLimit { alias: alias.to_owned(), exceeded };
     new.request.schedule = scheduler.plan(&new, target).map_err(over)?;
-    Ok(Checked::New(Intent { bundle, new }))
+    Ok(Checked::New(Intent { bundle, new, zone: parsed.zone }))
 }
 
 /// Schedules a request that was inserted. Undoes what cannot be acknowledged.
@@ -231,7 +237,7 @@ async fn finish<U: UseCases>(
     use_cases: &U,
     ledger: &(impl Intake + Requests + Changes),
     scheduler: &impl Scheduler,
-    Intent { bundle, new }: Intent<U::Bundle>,
+    Intent { bundle, new, zone }: Intent<U::Bundle>,
     inserted: Result<Inserted, LedgerError>,
 ) -> Result<Accepted, Rejection> {
     let now = new.request.received_at;
@@ -243,7 +249,8 @@ async fn finish<U: UseCases>(
         Err(error) => return Err(error.into()),
         Ok(Inserted::Taken(first)) => {
             let (key, hash) = (new.idempotency_key.unwrap_or_default(), new.request.idempotency_hash.unwrap_or_default());
-            return replay(use_cases, ledger, scheduler, first, &key, &hash, now).await;
+            let accepted = replay(use_cases, ledger, scheduler, first, &key, &hash, now).await?;
+            return Ok(Accepted { zone, ..accepted });
         }
     };
     let arming = Arming { request: &request, target, before: None, body: Some(&new.body) };
@@ -251,7 +258,7 @@ async fn finish<U: UseCases>(
         // The client gets an error, so the request must not stay scheduled in the ledger.
         return Err(take_back(ledger, scheduler, &request, target, error.into(), now).await);
     }
-    Ok(Accepted { request, replayed: false })
+    Ok(Accepted { request, replayed: false, zone })
 }
 
 /// Asks the validator of the bundle. Fails with its problems, or if it does not answer.
@@ -361,12 +368,13 @@ async fn replay(
             return Err(Rejection::MayRun { id: first.id, cause: Box::new(error.into()) });
         }
     }
-    Ok(Accepted { request: first, replayed: true })
+    Ok(Accepted { request: first, replayed: true, zone: None })
 }
 
 /// The parts of a body that the host itself reads.
 struct ParsedBody {
     trigger_at: DateTime<Utc>,
+    zone: Option<Zone>,
     target: Option<String>,
     /// The unchanged body: a JSON object in UTF-8.
     text: String,
@@ -374,14 +382,14 @@ struct ParsedBody {
 
 fn parse(body: &[u8], now: DateTime<Utc>) -> Result<ParsedBody, Rejection> {
     let fields = parse_object(body).map_err(Rejection::Body)?;
-    let trigger_at = time::trigger_of(&fields, now)?;
+    let Trigger { at: trigger_at, zone } = time::trigger_of(&fields, now)?;
     let target = match fields.get("target") {
         None => None,
         Some(serde_json::Value::String(alias)) => Some(alias.clone()),
         Some(_) => return Err(Rejection::TargetNotText),
     };
     let text = String::from_utf8(body.to_vec()).map_err(|error| Rejection::Body(JsonError::Malformed(error.to_string())))?;
-    Ok(ParsedBody { trigger_at, target, text })
+    Ok(ParsedBody { trigger_at, zone, target, text })
 }
 
 /// Returns the alias as the manifest has it, or the default one, and its target.

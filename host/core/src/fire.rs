@@ -1,5 +1,5 @@
-//! One firing of a due request: attempt, conclude, record, clean up, notify, and schedule the next attempt or the notice. The hosts
-//! decide only when a firing starts.
+//! One firing of a due request: attempt, conclude, record, clean up, notify, and schedule the next attempt or the notice; or the end of a
+//! request that has expired. The hosts decide only when a firing starts.
 
 mod attempt;
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::arm::{ArmError, arm};
-use crate::backoff::{after_host_fault, backoff};
+use crate::backoff::{after_host_fault, backoff, spread};
 use crate::host_fault::{HostFault, LONG_WAIT};
 use crate::id::CorrelationId;
 use crate::lifecycle::{self, Change, MAX_INTERRUPTIONS, Outcome};
@@ -125,13 +125,11 @@ where
     /// Does not schedule the next attempt; the caller does.
     pub async fn release(&self, request: &Request, reason: &str) -> Result<Option<Request>, FireError> {
         let (id, now) = (request.id, self.clock.now());
-        let mut change = Change::Release { claim: request.claim(), reason: reason.to_owned(), notice: None };
+        let release = |notice| Change::Release { claim: request.claim(), reason: reason.to_owned(), notice };
         // No other change is allowed while the claim holds, so `request` is up to date and shows whether this release is the last.
-        if request.interruptions + 1 >= MAX_INTERRUPTIONS
-            && let Change::Release { notice, .. } = &mut change
-        {
-            *notice = self.notice_of_release(request, reason, now).await?.map(Box::new);
-        }
+        let is_last = request.interruptions + 1 >= MAX_INTERRUPTIONS;
+        let notice = if is_last { self.notice_of(request, &release(None), now).await? } else { None };
+        let change = release(notice);
         let Changed::Done(released) = self.ledger.change(id, change.clone(), now).await? else { return Ok(None) };
         tracing::warn!(correlation_id = %id, attempt = released.attempts, status = %released.status, reason, "attempt interrupted");
         if released.status == Status::Failed {
@@ -140,13 +138,23 @@ where
         Ok(Some(released))
     }
 
-    /// Returns the notice of a release that ends the request; `None` if the version is gone. Reads only the manifest, so that no plugin has
+    /// Ends a request that has expired, and notifies. Returns the request after the change, or `None` if it has not expired or another
+    /// change came first. Fails without a change if the manifest is out of reach, which names the target of the notice.
+    pub async fn expire(&self, request: &Request) -> Result<Option<Request>, FireError> {
+        let (id, now) = (request.id, self.clock.now());
+        let change = Change::Expire { notice: self.notice_of(request, &Change::Expire { notice: None }, now).await? };
+        let Changed::Done(expired) = self.ledger.change(id, change.clone(), now).await? else { return Ok(None) };
+        tracing::error!(correlation_id = %id, use_case = expired.use_case, "expired: no attempt began in time");
+        self.follow(&expired, change.notice()).await;
+        Ok(Some(expired))
+    }
+
+    /// Returns the notice of a change that ends the request; `None` if the version is gone. Reads only the manifest, so that no plugin has
     /// to be compiled. Fails with the host's fault if the manifest is out of reach.
-    async fn notice_of_release(&self, request: &Request, reason: &str, now: DateTime<Utc>) -> Result<Option<NewRequest>, FireError> {
-        let change = Change::Release { claim: request.claim(), reason: reason.to_owned(), notice: None };
-        let Ok(applied) = lifecycle::apply(request, &change, now) else { return Ok(None) };
+    async fn notice_of(&self, request: &Request, change: &Change, now: DateTime<Utc>) -> Result<Option<Box<NewRequest>>, FireError> {
+        let Ok(applied) = lifecycle::apply(request, change, now) else { return Ok(None) };
         match self.use_cases.manifest(&request.use_case, &request.version).await {
-            Ok(use_case) => Ok(notice(&use_case, &request.version, &applied.request, self.clock.new_id(now), now)),
+            Ok(use_case) => Ok(notice(&use_case, &request.version, &applied.request, self.clock.new_id(now), now).map(Box::new)),
             Err(UseCaseError::Host(fault)) => Err(fault.into()),
             Err(UseCaseError::Unusable(_)) => Ok(None),
         }
@@ -174,14 +182,14 @@ where
         }
     }
 
-    /// Notifies, schedules and cleans up after the end of an attempt is recorded. The clean-up is last, since it may take the time that is
+    /// Notifies, schedules and cleans up after the end of an attempt, or of an expired request, is recorded. The clean-up is last, since it may take the time that is
     /// left. Errors are logged and do not fail the firing: the record stands, and the host's search for overdue requests finds a request
     /// without a schedule.
     async fn follow(&self, request: &Request, notice: Option<&NewRequest>) {
         if request.status == Status::Scheduled {
             return self.schedule(request).await;
         }
-        if request.status == Status::Failed {
+        if request.status.is_failure() {
             self.aftercare.notify_failed(request).await;
         }
         if let Some(notice) = notice {
@@ -269,7 +277,8 @@ fn failed(request: &Request, use_case: Option<&UseCase>, failure: JobFailure, no
     if !failure.retry || failures >= policy.max_attempts {
         return Outcome::Failed { failure: failure.message, notice: None };
     }
-    let wait = backoff(&policy.backoff, failures, failure.retry_after, longest);
+    let spread = spread(request.id, request.attempts);
+    let wait = backoff(&policy.backoff, failures, failure.retry_after, longest, spread);
     let at = TimeDelta::from_std(wait).ok().and_then(|wait| after(now, wait)).unwrap_or(LATEST);
     Outcome::Retry { failure: failure.message, at }
 }

@@ -10,6 +10,7 @@ pub mod arm;
 pub mod arn;
 pub mod backoff;
 pub mod bundle;
+pub mod civil;
 pub mod cut;
 pub mod envelope;
 pub mod fair;

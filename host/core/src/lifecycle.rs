@@ -25,10 +25,10 @@ pub enum Change {
     MoveBack { from: DateTime<Utc>, trigger_at: DateTime<Utc>, due_at: DateTime<Utc> },
     /// The host records the kind of schedule that it is about to make. The history gets no line.
     ScheduleBy { kind: ScheduleKind },
-    /// The client runs a failed request again, at once.
+    /// The client runs a request again that failed or expired, at once. It does not expire any more.
     Retry { by: Option<String> },
-    /// An operator redrives the letter of this attempt, at once: the next attempt of a failed request, or any attempt of a request whose
-    /// delivery is [unconfirmed](Request::is_unconfirmed). The letter of an earlier attempt is refused.
+    /// An operator redrives the letter of this attempt, at once: the next attempt of a request that failed or expired, or any attempt of a request
+    /// whose delivery is [unconfirmed](Request::is_unconfirmed). The letter of an earlier attempt is refused.
     Redrive { attempt: u32 },
     /// A host takes a due request to run it, for the time `lease`.
     Claim { lease: Duration },
@@ -38,6 +38,8 @@ pub enum Change {
     Release { claim: u32, reason: String, notice: Option<Box<NewRequest>> },
     /// The host could not begin the attempt, which therefore does not count. The request is due again at `at`.
     Defer { claim: u32, waits_for: String, at: DateTime<Utc> },
+    /// The host ends a request whose first attempt has not begun [in time](Request::expires_at).
+    Expire { notice: Option<Box<NewRequest>> },
 }
 
 impl Change {
@@ -53,7 +55,8 @@ impl Change {
     pub fn notice(&self) -> Option<&NewRequest> {
         match self {
             Self::Finish { outcome: Outcome::Succeeded { notice, .. } | Outcome::Failed { notice, .. }, .. }
-            | Self::Release { notice, .. } => notice.as_deref(),
+            | Self::Release { notice, .. }
+            | Self::Expire { notice } => notice.as_deref(),
             _ => None,
         }
     }
@@ -74,10 +77,15 @@ pub enum Refusal {
     NotScheduled,
     #[error("it has been moved since")]
     MovedSince,
-    #[error("only a failed request can be retried")]
+    #[error("only a request that failed or expired can be retried")]
     NotFailed,
     #[error("it is not due yet")]
     NotDue,
+    /// The first attempt may no longer begin.
+    #[error("it has expired")]
+    Expired,
+    #[error("it has not expired")]
+    NotExpired,
     /// A client got an acknowledgement of the request, so it cannot be aborted.
     #[error("it has been acknowledged")]
     Acknowledged,
@@ -153,12 +161,12 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
             return Ok(Applied { request: next, line: Line::Keep, notice: None });
         }
         Change::Retry { .. } => {
-            require(request.status == Status::Failed, Refusal::NotFailed)?;
+            require(request.status.is_failure(), Refusal::NotFailed)?;
             reopen(&mut next, now);
             (Event::Retried, None)
         }
         Change::Redrive { attempt } => {
-            require(request.status == Status::Failed || request.is_unconfirmed(), Refusal::NotFailed)?;
+            require(request.status.is_failure() || request.is_unconfirmed(), Refusal::NotFailed)?;
             require(request.is_unconfirmed() || *attempt == request.attempts + 1, Refusal::ClaimLost)?;
             reopen(&mut next, now);
             next.result = None;
@@ -167,6 +175,7 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
         Change::Claim { lease } => {
             require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
             require(request.due_at <= now, Refusal::NotDue)?;
+            require(request.expires_at().is_none_or(|at| now < at), Refusal::Expired)?;
             next.status = Status::Running;
             next.attempts += 1;
             next.lease_until = Some(now + *lease);
@@ -186,6 +195,11 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
             require_claim(request, *claim)?;
             let line = defer(&mut next, waits_for, *at, now);
             return Ok(Applied { request: next, line, notice: None });
+        }
+        Change::Expire { .. } => {
+            require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
+            let at = request.expires_at().filter(|at| *at <= now).ok_or(Refusal::NotExpired)?;
+            expire(&mut next, at, now)
         }
     };
     let line = Line::Add(HistoryEntry { at: now, event, status: next.status, attempt: next.attempts, detail, by: change.by() });
@@ -241,6 +255,16 @@ fn release(next: &mut Request, reason: &str, now: DateTime<Utc>) -> (Event, Opti
     (Event::Interrupted, Some(reason.to_owned()))
 }
 
+/// Ends the request and names what it waited for, if the host was the reason.
+fn expire(next: &mut Request, at: DateTime<Utc>, now: DateTime<Utc>) -> (Event, Option<String>) {
+    let waited = next.waiting.as_ref().map(|waiting| format!("; it waited for {}", waiting.on)).unwrap_or_default();
+    let after = humantime::format_duration(next.expire_after.unwrap_or_default());
+    let failure = format!("not started by {}, {after} after its triggerAt{waited}", rfc3339(at));
+    end(next, Status::Expired, now);
+    next.failure = Some(failure.clone());
+    (Event::Expired, Some(failure))
+}
+
 /// Removes the claim's line of history, since the attempt never began. Deferrals in a row for the same reason share one line.
 fn defer(next: &mut Request, waits_for: &str, at: DateTime<Utc>, now: DateTime<Utc>) -> Line {
     let is_known = next.waiting.as_ref().is_some_and(|waiting| waiting.on == waits_for);
@@ -265,7 +289,7 @@ fn defer(next: &mut Request, waits_for: &str, at: DateTime<Utc>, now: DateTime<U
 fn reopen(next: &mut Request, now: DateTime<Utc>) {
     next.status = Status::Scheduled;
     (next.due_at, next.finished_at) = (now, None);
-    (next.failures, next.interruptions) = (0, 0);
+    (next.failures, next.interruptions, next.expire_after) = (0, 0, None);
 }
 
 fn end(next: &mut Request, status: Status, now: DateTime<Utc>) {

@@ -13,19 +13,19 @@ use crate::time::rfc3339;
 use crate::use_case::UseCase;
 
 /// Returns the notice of the end of `ended`, if the manifest names a target for it. A notice has the retries, the lease and the history
-/// of any request. The end of a notice has no notice.
+/// of any request, and does not expire. The end of a notice has no notice.
 pub fn notice(use_case: &UseCase, version: &str, ended: &Request, id: CorrelationId, now: DateTime<Utc>) -> Option<NewRequest> {
     let alias = match ended.status {
         Status::Succeeded => use_case.on.success.as_deref(),
-        Status::Failed => use_case.on.failure.as_deref(),
+        status if status.is_failure() => use_case.on.failure.as_deref(),
         _ => None,
     };
     let (alias, _) = use_case.targets.get(alias?)?;
     if ended.notice_of.is_some() {
         return None;
     }
-    let request =
-        Request { owner: ended.owner.clone(), notice_of: Some(ended.id), ..Request::scheduled(use_case, version, alias, id, now, now) };
+    let request = Request::scheduled(use_case, version, alias, id, now, now);
+    let request = Request { owner: ended.owner.clone(), notice_of: Some(ended.id), expire_after: None, ..request };
     Some(NewRequest { request, idempotency_key: None, body: outcome_document(ended).to_json() })
 }
 

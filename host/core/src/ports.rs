@@ -264,7 +264,7 @@ pub trait Aftercare: Send + Sync {
         std::future::ready(Ok(()))
     }
 
-    /// Notifies operators of a request that failed permanently. Logs errors; a host that must not lose a notification records what is
+    /// Notifies operators of a request that failed permanently or expired. Logs errors; a host that must not lose a notification records what is
     /// missing and repeats it.
     fn notify_failed(&self, request: &Request) -> impl Future<Output = ()> + Send {
         let _ = request;

@@ -11,8 +11,8 @@ use crate::cut::cut;
 use crate::id::CorrelationId;
 use crate::use_case::UseCase;
 
-/// `scheduled → running → succeeded | failed`, or `scheduled → cancelled`. A request becomes `scheduled` again from `running` (another
-/// attempt) and from `failed` (a retry by hand).
+/// `scheduled → running → succeeded | failed`, or `scheduled → cancelled | expired`. A request becomes `scheduled` again from `running`
+/// (another attempt), and from `failed` and `expired` (a retry by hand).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -21,10 +21,12 @@ pub enum Status {
     Succeeded,
     Failed,
     Cancelled,
+    /// No attempt began in the time that the manifest gives.
+    Expired,
 }
 
 impl Status {
-    pub const ALL: [Self; 5] = [Self::Scheduled, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; 6] = [Self::Scheduled, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled, Self::Expired];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -33,12 +35,19 @@ impl Status {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
         }
     }
 
     /// Returns whether a request has ended; only a retry by hand changes that.
     pub fn is_end(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+        !matches!(self, Self::Scheduled | Self::Running)
+    }
+
+    /// Returns whether a request ended without success and against its client's will. Operators are notified of such an end, and may
+    /// retry the request.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::Expired)
     }
 }
 
@@ -105,6 +114,9 @@ pub struct Request {
     /// End of the lease, while the request is running.
     pub lease_until: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
+    /// Longest time from `trigger_at` to the first attempt. `None` for a request that does not expire: of a manifest without a limit, of
+    /// a direct target, or retried by hand.
+    pub expire_after: Option<Duration>,
     /// Text that the processor or the target returned.
     pub result: Option<String>,
     /// Reason why the last attempt failed.
@@ -163,6 +175,7 @@ impl Request {
             lease: use_case.lease(target),
             lease_until: None,
             finished_at: None,
+            expire_after: use_case.expire_after(target),
             result: None,
             failure: None,
             waiting: None,
@@ -171,6 +184,13 @@ impl Request {
             owner: None,
             notice_of: None,
         }
+    }
+
+    /// Returns the time from which the first attempt may no longer begin. `None` for a request that does not expire, and once an attempt
+    /// has begun.
+    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
+        let after = self.expire_after.filter(|_| self.attempts == 0)?;
+        self.trigger_at.checked_add_signed(TimeDelta::from_std(after).ok()?)
     }
 
     /// Returns the number of the newest claim, from 1. The number never shrinks, unlike `attempts`, so it tells an old claim from a newer
@@ -198,6 +218,7 @@ impl Request {
             first_trigger_at: self.trigger_at,
             lease: Duration::ZERO,
             lease_until: None,
+            expire_after: None,
             result: None,
             idempotency_hash: None,
             schedule: None,
@@ -259,14 +280,16 @@ pub enum Event {
     Failed,
     /// The attempt was cut off, and another is scheduled.
     Interrupted,
-    /// The client retried a failed request.
+    /// The client retried a request that failed or expired.
     Retried,
     /// The host could not begin the attempt; the detail says what the request waits for.
     Deferred,
+    /// No attempt began in time.
+    Expired,
 }
 
 impl Event {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Accepted,
         Self::Moved,
         Self::Cancelled,
@@ -277,6 +300,7 @@ impl Event {
         Self::Interrupted,
         Self::Retried,
         Self::Deferred,
+        Self::Expired,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -291,6 +315,7 @@ impl Event {
             Self::Interrupted => "interrupted",
             Self::Retried => "retried",
             Self::Deferred => "deferred",
+            Self::Expired => "expired",
         }
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeDelta, Timelike, Utc};
 
+use crate::civil::{Moments, Zone};
+
 /// Earliest time: correlation ids count milliseconds from here.
 const EARLIEST: DateTime<Utc> = DateTime::UNIX_EPOCH;
 /// Latest time, 9999-12-31T23:59:59.999Z: RFC 3339 has years of four digits.
@@ -26,12 +28,20 @@ pub enum TimeError {
     Both,
     #[error("{0} must be text")]
     NotText(&'static str),
-    #[error("{0:?} has no offset: add \"Z\" for UTC, or the offset of the place that is meant, such as \"+01:00\"")]
+    #[error("{0:?} has no offset: add \"Z\" for UTC, or the offset of the place that is meant, such as \"+01:00\", or its zone, such as \"[Europe/Berlin]\"")]
     NoOffset(String),
     #[error("{text:?} is not an RFC 3339 time such as \"2027-03-01T09:00:00+01:00\" ({reason})")]
     NotATime { text: String, reason: String },
     #[error("{0:?} is not from 1970-01-01T00:00:00Z to 9999-12-31T23:59:59.999Z")]
     OutOfRange(String),
+    #[error("{text:?}: {zone:?} is not a time zone of the IANA database, such as \"Europe/Berlin\"")]
+    UnknownZone { text: String, zone: String },
+    #[error("{text:?}: the clocks of {zone} skip this time: give {0:?} or {1:?}", .candidates[0], .candidates[1])]
+    InGap { text: String, zone: String, candidates: [String; 2] },
+    #[error("{text:?}: the clocks of {zone} show this time twice: give {0:?} or {1:?}", .candidates[0], .candidates[1])]
+    InFold { text: String, zone: String, candidates: [String; 2] },
+    #[error("{text:?}: {zone} does not have this offset then: give {candidates}, or leave out the offset or the zone")]
+    WrongOffset { text: String, zone: String, candidates: String },
     #[error("{text:?} is not an ISO 8601 duration such as \"PT90S\" or \"P7D\" ({reason})")]
     NotADuration { text: String, reason: &'static str },
     #[error("{at} is in the past: it is {now} now")]
@@ -41,6 +51,14 @@ pub enum TimeError {
 }
 
 impl TimeError {
+    /// Returns the two times that a time in a gap or a fold may mean.
+    pub fn candidates(&self) -> Option<&[String; 2]> {
+        match self {
+            Self::InGap { candidates, .. } | Self::InFold { candidates, .. } => Some(candidates),
+            _ => None,
+        }
+    }
+
     /// Returns a stable word for programs.
     pub fn code(&self) -> &'static str {
         match self {
@@ -48,22 +66,40 @@ impl TimeError {
             Self::Both => "trigger-ambiguous",
             Self::NotText(_) | Self::NotATime { .. } | Self::NotADuration { .. } | Self::OutOfRange(_) => "trigger-malformed",
             Self::NoOffset(_) => "trigger-without-offset",
+            Self::UnknownZone { .. } => "trigger-unknown-zone",
+            Self::InGap { .. } => "trigger-in-gap",
+            Self::InFold { .. } => "trigger-in-fold",
+            Self::WrongOffset { .. } => "trigger-wrong-offset",
             Self::Past { .. } => "trigger-in-past",
             Self::TooFar { .. } => "trigger-too-far",
         }
     }
 }
 
+/// The time of a client's `triggerAt` or `delay`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trigger {
+    pub at: DateTime<Utc>,
+    /// The zone that the client named.
+    pub zone: Option<Zone>,
+}
+
+impl From<DateTime<Utc>> for Trigger {
+    fn from(at: DateTime<Utc>) -> Self {
+        Self { at, zone: None }
+    }
+}
+
 /// Returns the time of a client's `triggerAt` or `delay`. Fails if neither or both are given.
-pub fn trigger_of(body: &serde_json::Map<String, serde_json::Value>, now: DateTime<Utc>) -> Result<DateTime<Utc>, TimeError> {
+pub fn trigger_of(body: &serde_json::Map<String, serde_json::Value>, now: DateTime<Utc>) -> Result<Trigger, TimeError> {
     match (body.get("triggerAt"), body.get("delay")) {
         (None, None) => Err(TimeError::Missing),
         (Some(_), Some(_)) => Err(TimeError::Both),
-        (Some(at), None) => parse_time(at.as_str().ok_or(TimeError::NotText("\"triggerAt\""))?),
+        (Some(at), None) => parse_trigger(at.as_str().ok_or(TimeError::NotText("\"triggerAt\""))?),
         (None, Some(delay)) => {
             let delay = delay.as_str().ok_or(TimeError::NotText("\"delay\""))?;
             let too_far = || TimeError::TooFar { at: format!("{delay} from now"), latest: rfc3339(LATEST) };
-            after(now, parse_delay(delay)?).ok_or_else(too_far)
+            after(now, parse_delay(delay)?).map(Trigger::from).ok_or_else(too_far)
         }
     }
 }
@@ -80,6 +116,47 @@ pub fn check_window(at: DateTime<Utc>, now: DateTime<Utc>, max_ahead: Duration) 
     Ok(())
 }
 
+/// Parses a time with an explicit offset (RFC 3339), with a zone (RFC 9557), or with both.
+fn parse_trigger(text: &str) -> Result<Trigger, TimeError> {
+    match text.strip_suffix(']').and_then(|rest| rest.split_once('[')) {
+        None => parse_time(text).map(Trigger::from),
+        // The mark of RFC 9557 for a zone that must not be ignored. None is ignored here.
+        Some((time, zone)) => parse_in_zone(text, time, zone.strip_prefix('!').unwrap_or(zone)),
+    }
+}
+
+/// Parses a time in a zone. An offset selects one of two moments where clocks change, and else must be that of the zone. `Z` makes the
+/// time one in UTC (RFC 9557, section 2.2). `text` is the whole, for messages.
+fn parse_in_zone(text: &str, time: &str, zone: &str) -> Result<Trigger, TimeError> {
+    let whole = || text.to_owned();
+    let zone = Zone::find(zone).ok_or_else(|| TimeError::UnknownZone { text: whole(), zone: zone.to_owned() })?;
+    let (asked, in_utc) = match parse_time(time) {
+        Ok(at) if time.ends_with(['Z', 'z']) || time.ends_with("-00:00") => return Ok(Trigger { at, zone: Some(zone) }),
+        Ok(at) => (Some(at), time.to_owned()),
+        Err(TimeError::NoOffset(_)) => (None, format!("{time}Z")),
+        Err(error) => return Err(error),
+    };
+    let local = DateTime::parse_from_rfc3339(&in_utc).map_err(|error| TimeError::NotATime { text: whole(), reason: error.to_string() })?;
+    let moments = zone.moments(local.naive_local()).ok_or_else(|| TimeError::OutOfRange(whole()))?;
+    let name = || zone.name().to_owned();
+    let shown = |at: &DateTime<Utc>| zone.format(*at).unwrap_or_else(|| rfc3339(*at));
+    let at = match (moments, asked) {
+        (_, Some(asked)) if moments.all().iter().any(|at| ceil_to_millis(*at) == asked) => asked,
+        (_, Some(_)) => {
+            let candidates = moments.all().iter().map(|at| format!("{:?}", shown(at))).collect::<Vec<_>>().join(" or ");
+            return Err(TimeError::WrongOffset { text: whole(), zone: name(), candidates });
+        }
+        (Moments::One(at), None) => rounded(at, text)?,
+        (Moments::Gap(both), None) => {
+            return Err(TimeError::InGap { text: whole(), zone: name(), candidates: both.each_ref().map(shown) });
+        }
+        (Moments::Fold(both), None) => {
+            return Err(TimeError::InFold { text: whole(), zone: name(), candidates: both.each_ref().map(shown) });
+        }
+    };
+    Ok(Trigger { at, zone: Some(zone) })
+}
+
 /// Parses an RFC 3339 time with an explicit offset, from 1970 to 9999. Returns it in UTC, rounded up to the millisecond.
 pub fn parse_time(text: &str) -> Result<DateTime<Utc>, TimeError> {
     let fault = |reason| TimeError::NotATime { text: text.to_owned(), reason };
@@ -89,12 +166,17 @@ pub fn parse_time(text: &str) -> Result<DateTime<Utc>, TimeError> {
     }
     let at = match DateTime::parse_from_rfc3339(text) {
         Ok(at) => at.to_utc(),
-        Err(_) if has_no_offset(text) => return Err(TimeError::NoOffset(text.to_owned())),
+        Err(_) if local_time(text).is_some() => return Err(TimeError::NoOffset(text.to_owned())),
         Err(error) => return Err(fault(error.to_string())),
     };
+    rounded(at, text)
+}
+
+/// Returns the time rounded up to the millisecond. Fails for a leap second that is none, and outside of 1970 to 9999.
+fn rounded(at: DateTime<Utc>, text: &str) -> Result<DateTime<Utc>, TimeError> {
     // chrono takes the second 60 of every minute, as a subsecond part of more than one second.
     if at.nanosecond() >= SECOND_NANOS && (at.hour(), at.minute(), at.second()) != (23, 59, 59) {
-        return Err(fault("a leap second is 23:59:60 in UTC".to_owned()));
+        return Err(TimeError::NotATime { text: text.to_owned(), reason: "a leap second is 23:59:60 in UTC".to_owned() });
     }
     let at = ceil_to_millis(at);
     if (EARLIEST..=LATEST).contains(&at) { Ok(at) } else { Err(TimeError::OutOfRange(text.to_owned())) }
@@ -105,8 +187,10 @@ pub fn after(now: DateTime<Utc>, delay: TimeDelta) -> Option<DateTime<Utc>> {
     now.checked_add_signed(delay).map(ceil_to_millis).filter(|at| *at <= LATEST)
 }
 
-fn has_no_offset(text: &str) -> bool {
-    ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"].iter().any(|form| NaiveDateTime::parse_from_str(text, form).is_ok())
+/// Returns the date and time of day of a text without an offset. The text may lack seconds, and have a space in place of the `T`.
+pub fn local_time(text: &str) -> Option<NaiveDateTime> {
+    let forms = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
+    forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
 }
 
 /// Parses an ISO 8601 duration of weeks, days, hours, minutes and seconds: `P7D`, `PT1H30M`, `PT0.25S`. Rounds up to the nanosecond.

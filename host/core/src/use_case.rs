@@ -92,11 +92,14 @@ pub struct Schedule {
     pub max_ahead: Duration,
     pub version: VersionPolicy,
     pub moves: Moves,
+    /// Longest time from a request's `triggerAt` to its first attempt, from 1 s to 100 years. `None` for a wait without end.
+    #[serde(deserialize_with = "values::optional_duration")]
+    pub expire_after: Option<Duration>,
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { max_ahead: Duration::from_hours(365 * 24), version: VersionPolicy::Pinned, moves: Moves::Validated }
+        Self { max_ahead: Duration::from_hours(365 * 24), version: VersionPolicy::Pinned, moves: Moves::Validated, expire_after: None }
     }
 }
 
@@ -134,7 +137,7 @@ impl Default for Retry {
     }
 }
 
-/// The wait before attempt n + 1: `initial * factor^(n - 1)`, at most `max`.
+/// The wait before attempt n + 1: `initial * factor^(n - 1)`, at most `max`, and then longer by up to `jitter` of it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Backoff {
@@ -143,11 +146,13 @@ pub struct Backoff {
     pub factor: f64,
     #[serde(deserialize_with = "values::duration")]
     pub max: Duration,
+    /// Part of the wait by which it may become longer, from 0 to 1, so that requests that failed together do not come back together.
+    pub jitter: f64,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { initial: Duration::from_secs(30), factor: 2.0, max: Duration::from_hours(1) }
+        Self { initial: Duration::from_secs(30), factor: 2.0, max: Duration::from_hours(1), jitter: 0.2 }
     }
 }
 
@@ -216,6 +221,13 @@ impl UseCase {
             (_, None, Some(process)) => process.timeout(Role::Process),
             (_, None, None) => Duration::from_secs(10),
         }
+    }
+
+    /// Returns the time after which a request for this target expires, if its first attempt has not begun. A direct target has no such
+    /// time: no host sees the start of its attempt.
+    pub fn expire_after(&self, alias: &str) -> Option<Duration> {
+        let is_direct = self.targets.get(alias).is_some_and(|(_, target)| target.is_direct());
+        self.schedule.expire_after.filter(|_| !is_direct)
     }
 
     /// Returns the lease of a claim of a request for this target: longer than one attempt.

@@ -12,13 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use postdate_core::fire::Firing;
+use postdate_core::fire::{FireError, Firing};
 use postdate_core::id::CorrelationId;
-use postdate_core::ports::{Aftercare, Arming, LedgerError, ScheduleError, Scheduler};
+use postdate_core::ports::{Aftercare, Arming, ScheduleError, Scheduler};
 use postdate_core::request::{Claimed, Request};
 use postdate_core::use_case::Target;
 use postdate_deliver::HttpDeliver;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,8 +28,10 @@ use crate::clock::Clock;
 use crate::ledger::{Lane, SqliteLedger};
 use places::{Kind, Places};
 
-/// Interval between checks for claims whose lease has expired.
-const LEASE_CHECK: Duration = Duration::from_secs(1);
+/// Interval between checks for claims whose lease has ended, and for requests that expired while they waited for a place.
+const CHECK: Duration = Duration::from_secs(1);
+/// Expired requests that are ended together, before the timer looks at due requests again.
+const EXPIRED_BATCH: u32 = 512;
 /// Delay before the ledger is queried again after an error.
 const LEDGER_RETRY: Duration = Duration::from_millis(200);
 
@@ -136,12 +139,12 @@ impl Timer {
     /// Fires requests until `stop`. Then waits up to `grace` for running attempts and releases the rest.
     pub async fn run(self: Arc<Self>, stop: CancellationToken, grace: Duration) {
         self.release_abandoned(None, "the server went down while it ran").await;
-        let mut lease_check = tokio::time::interval(LEASE_CHECK);
+        let mut check = tokio::time::interval(CHECK);
         while !stop.is_cancelled() {
             let next = match self.fire_due().await {
                 Ok(next) => next,
                 Err(error) => {
-                    tracing::error!(%error, "cannot ask the ledger what is due");
+                    tracing::error!(%error, "cannot find out what is due");
                     tokio::time::sleep(LEDGER_RETRY).await;
                     continue;
                 }
@@ -150,7 +153,11 @@ impl Timer {
                 () = stop.cancelled() => {}
                 () = self.state.wake.0.notify.notified() => {}
                 () = self.wait_for(next) => {}
-                _ = lease_check.tick() => self.release_abandoned(Some(self.clock.now()), "its lease ran out").await,
+                _ = check.tick() => {
+                    self.release_abandoned(Some(self.clock.now()), "its lease ran out").await;
+                    // An error is logged, and the next check tries again.
+                    let _ = self.end_expired().await;
+                }
             }
         }
         self.state.tasks.close();
@@ -170,7 +177,7 @@ impl Timer {
 
     /// Starts due requests, as far as there are places. Returns when the next request is due. Due requests without a place wait for
     /// the end of an attempt, which notifies.
-    async fn fire_due(self: &Arc<Self>) -> Result<Option<DateTime<Utc>>, LedgerError> {
+    async fn fire_due(self: &Arc<Self>) -> Result<Option<DateTime<Utc>>, FireError> {
         let state = &self.state;
         state.wake.looking();
         // Set before the places are counted, so that a place freed after the count notifies.
@@ -183,13 +190,34 @@ impl Timer {
             let (index, kind) = places.places().pick(due, |lane| kind_of(&use_cases, lane))?;
             Some((index, Place { state: Arc::clone(&places), kind, use_case: due[index].use_case.clone() }))
         };
-        let due = self.ledger.claim_due(move || clock.now(), move |request| lease_of.lease(request), pick).await?;
+        let mut due = self.ledger.claim_due(move || clock.now(), move |request| lease_of.lease(request), pick).await?;
         for (claimed, place) in due.claimed {
             self.start(claimed, place);
         }
         state.saturated.store(due.blocked, Ordering::SeqCst);
+        if due.expired {
+            // Look again at once, for the requests behind those that have ended.
+            self.end_expired().await?;
+            due.next = Some(self.clock.now());
+        }
         state.wake.expect(due.next);
         Ok(due.next)
+    }
+
+    /// Ends the requests that have expired, at most [`EXPIRED_BATCH`]. Logs the errors, and returns the first.
+    async fn end_expired(self: &Arc<Self>) -> Result<(), FireError> {
+        let expired = self.ledger.expired(self.clock.now(), EXPIRED_BATCH).await;
+        let expired = expired.inspect_err(|error| tracing::error!(%error, "cannot look for expired requests"))?;
+        // Together, so that they share transactions.
+        let mut ending = JoinSet::new();
+        for request in expired {
+            let timer = Arc::clone(self);
+            ending.spawn(async move {
+                let ended = timer.firing().expire(&request).await;
+                ended.inspect_err(|error| tracing::error!(correlation_id = %request.id, %error, "cannot end the expired request"))
+            });
+        }
+        ending.join_all().await.into_iter().try_for_each(|ended| ended.map(drop))
     }
 
     fn start(self: &Arc<Self>, Claimed { request, body }: Claimed, place: Place) {

@@ -15,7 +15,7 @@ use crate::harness::{Client, PUPPET, Run, UseCases, cli, cli_with, time};
 pub const RETRY: &str = "
 [retry]
 max-attempts = 3
-backoff = { initial = '30s', factor = 2, max = '1h' }
+backoff = { initial = '30s', factor = 2, max = '1h', jitter = 0 }
 ";
 
 /// The fields are dropped in this order, the functions first.

@@ -40,8 +40,22 @@ async fn main() -> Result<(), Error> {
 }
 
 fn tell(request_id: &str, report: &Report) {
-    let Report { rules, cleaned, not_cleaned, released, rearmed, settled, told, ref not_mended, errors, more } = *report;
-    tracing::info!(request_id, rules, cleaned, not_cleaned, released, rearmed, settled, told, ?not_mended, errors, more, "cleaned up");
+    let Report { rules, cleaned, not_cleaned, released, expired, rearmed, settled, told, ref not_mended, errors, more } = *report;
+    tracing::info!(
+        request_id,
+        rules,
+        cleaned,
+        not_cleaned,
+        released,
+        expired,
+        rearmed,
+        settled,
+        told,
+        ?not_mended,
+        errors,
+        more,
+        "cleaned up"
+    );
     #[expect(clippy::cast_precision_loss, reason = "counts of a run")]
     let count = |name, value: usize| (name, value as f64, Unit::Count);
     metrics::emit(
@@ -56,6 +70,9 @@ fn tell(request_id: &str, report: &Report) {
             count("Errors", errors),
         ],
     );
+    if expired > 0 {
+        metrics::emit(Service::Janitor, None, &[count("Expired", expired)]);
+    }
     for (&reason, &requests) in not_mended {
         let (_, requests, _) = count("NotMended", requests);
         metrics::emit_not_mended(Service::Janitor, reason, requests);

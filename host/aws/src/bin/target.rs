@@ -93,6 +93,9 @@ async fn fire(firing: &AwsFiring, envelope: Envelope, deadline: Instant, request
 fn report(envelope: &Envelope, fired: &Fired) {
     let Fired::Ran { request, started } = fired else {
         tracing::info!(outcome = name(fired), "the delivery ran no attempt");
+        if let Fired::Expired(request) = fired {
+            metrics::emit(Service::Target, Some(&request.use_case), &[("Expired", 1.0, Unit::Count)]);
+        }
         if let Fired::Deferred(request) = fired {
             #[expect(clippy::cast_precision_loss, reason = "milliseconds of a wait are far below 2^52")]
             let waited = request.waited(postdate_aws::clock::now()).num_milliseconds().max(0) as f64;
@@ -121,6 +124,7 @@ fn name(fired: &Fired) -> &'static str {
     match fired {
         Fired::Ran { .. } => "ran",
         Fired::Deferred(_) => "deferred",
+        Fired::Expired(_) => "expired",
         Fired::Early => "early",
         Fired::Busy => "busy",
         Fired::Parked => "parked",

@@ -46,11 +46,13 @@ pub struct Report {
     pub not_cleaned: usize,
     /// Running requests that were released because their lease had run out.
     pub released: usize,
+    /// Overdue requests that were ended, because no attempt began in time.
+    pub expired: usize,
     /// Overdue requests that were scheduled again.
     pub rearmed: usize,
     /// Requests of direct targets that were ended, because their event can no longer be delivered.
     pub settled: usize,
-    /// Failed requests of which operators were notified late.
+    /// Failed or expired requests of which operators were notified late.
     pub told: usize,
     /// Requests that could not be mended, by reason. They are looked at again later.
     pub not_mended: BTreeMap<&'static str, usize>,
@@ -76,7 +78,7 @@ const NOT_SENT: &str = "no rule or schedule shows that EventBridge sent the even
 enum NotMended {
     #[error(transparent)]
     Fire(#[from] FireError),
-    #[error("operators could not be notified that the request failed")]
+    #[error("operators could not be notified of the end of the request")]
     NotTold,
 }
 
@@ -192,6 +194,11 @@ where
                 Ok(Look::Done)
             }
             Status::Running => Ok(Look::Until(request.lease_until.unwrap_or(now))),
+            Status::Scheduled if request.expires_at().is_some_and(|at| at <= now) => {
+                let ended = self.host.with(&self.host.aftercare(None)).expire(request).await?;
+                report.expired += usize::from(ended.is_some());
+                Ok(Look::Done)
+            }
             Status::Scheduled if request.due_at > now - PATIENCE => Ok(Look::Until(request.due_at)),
             Status::Scheduled if !self.is_direct(request).await? => {
                 self.rearm(request).await?;
@@ -207,12 +214,12 @@ where
                 self.settle(request, now, report).await?;
                 Ok(Look::Done)
             }
-            // The function that recorded the failure could not send all notifications.
-            Status::Failed if self.host.tell(request).await? => {
+            // The function that recorded the end could not send all notifications.
+            Status::Failed | Status::Expired if self.host.tell(request).await? => {
                 report.told += 1;
                 Ok(Look::Done)
             }
-            Status::Failed => Err(NotMended::NotTold),
+            Status::Failed | Status::Expired => Err(NotMended::NotTold),
             Status::Succeeded | Status::Cancelled => Ok(Look::Done),
         }
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::fakes::{TestFiring, accepted, deadline, firing};
+use crate::fakes::{TestFiring, accepted, deadline, expiring, firing};
 use crate::ports::{Backlog, LeftRule};
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -40,6 +40,30 @@ async fn an_overdue_request_that_never_fired_is_scheduled_again() {
     assert_eq!(host.timing(), ["schedule here at 60"]);
     assert_eq!(sweep(&host, 60 + 300).await, Report::default(), "the host has five minutes to fire it");
     assert_eq!(sweep(&host, 60 + 600).await, Report { rearmed: 1, ..Report::default() });
+}
+
+#[tokio::test]
+async fn an_overdue_request_that_has_expired_is_ended_and_told() {
+    let host = firing(Ok(None));
+    expiring(&host).await;
+    assert_eq!(sweep(&host, 60 + 181).await, Report { expired: 1, ..Report::default() });
+    assert_eq!(
+        (host.status().await, host.notifier.take()),
+        (Status::Expired, vec!["topic: orders expired".to_owned(), "letter: attempt 1".to_owned()])
+    );
+    assert_eq!(host.timing(), ["schedule hook at 241"], "the notice");
+}
+
+#[tokio::test]
+async fn operators_are_notified_of_an_expiry_that_its_host_could_not_tell() {
+    let host = firing(Ok(None));
+    let envelope = expiring(&host).await;
+    *host.notifier.fails_letters.lock().unwrap() = true;
+    assert_eq!(host.fire_at(&envelope, 90).await, "Expired");
+    *host.notifier.fails_letters.lock().unwrap() = false;
+    host.notifier.take();
+    assert_eq!(sweep(&host, 900).await.told, 1);
+    assert_eq!(host.notifier.take(), ["letter: attempt 1"]);
 }
 
 /// Stores a request to the target `lost`, whose host is gone.

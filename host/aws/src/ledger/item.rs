@@ -60,6 +60,8 @@ pub struct Head {
     #[serde(skip_serializing_if = "Option::is_none")]
     finished_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    expire_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<String>,
     /// The failure as lists show it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,13 +96,13 @@ pub struct Head {
     list: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<String>,
-    /// Partition and sort key in the index `open`, for a request that is scheduled or running, or of whose failure operators are not
-    /// notified: when the janitor looks at it.
+    /// Partition and sort key in the index `open`, for a request that is scheduled or running, or of whose failure or expiry operators are
+    /// not notified: when the janitor looks at it.
     #[serde(skip_serializing_if = "Option::is_none")]
     open: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     wake: Option<String>,
-    /// After a failure: the notifications that were sent, while one is missing.
+    /// After a failure or an expiry: the notifications that were sent, while one is missing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     told_topic: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -161,8 +163,8 @@ impl Head {
         let millis = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
         let other_time = |at: DateTime<Utc>| (at != request.trigger_at).then(|| at.timestamp_millis());
         let listed = request.notice_of.is_none();
-        // A failed request is open until operators are notified, and pinned, since it may be retried.
-        let open = !request.status.is_end() || request.status == Status::Failed;
+        // A failure is open until operators are notified, and pinned, since it may be retried.
+        let open = !request.status.is_end() || request.status.is_failure();
         let due = place(request.finished_at.unwrap_or(request.due_at), request.id);
         let wake = match request.lease_until {
             // A claim leaves the index as it is, unless the janitor would find the request long after its lease.
@@ -194,9 +196,10 @@ impl Head {
             deferrals: request.deferrals,
             failures: request.failures,
             interruptions: request.interruptions,
-            lease_ms: u64::try_from(request.lease.as_millis()).unwrap_or(u64::MAX),
+            lease_ms: whole_millis(request.lease),
             lease_until: millis(request.lease_until),
             finished_at: millis(request.finished_at),
+            expire_after_ms: request.expire_after.map(whole_millis),
             result: request.result.clone(),
             failure: request.failure.clone().filter(|_| reason != request.failure),
             reason,
@@ -229,7 +232,7 @@ impl Head {
 
     /// Returns the notifications that were sent of the request's failure.
     pub fn told(&self) -> Told {
-        let untold = self.status == Status::Failed.as_str() && self.wake.is_some();
+        let untold = self.status.parse().is_ok_and(Status::is_failure) && self.wake.is_some();
         if untold { Told { topic: self.told_topic, letter: self.told_letter } } else { Told::ALL }
     }
 
@@ -266,6 +269,7 @@ impl Head {
             lease: Duration::from_millis(self.lease_ms),
             lease_until: maybe(self.lease_until, "lease_until")?,
             finished_at: maybe(self.finished_at, "finished_at")?,
+            expire_after: self.expire_after_ms.map(Duration::from_millis),
             result: self.result.clone(),
             failure: self.failure.clone().or_else(|| self.reason.clone()),
             waiting: match (&self.waits_for, maybe(self.waits_since, "waits_since")?) {
@@ -312,6 +316,10 @@ impl Line {
             by: self.by.clone(),
         })
     }
+}
+
+fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]

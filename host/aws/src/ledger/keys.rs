@@ -27,7 +27,7 @@ impl Default for Layout {
 }
 
 /// Parts of the index `lists`. Scheduled and running requests share one, so that a claim moves no item of the index.
-pub const CLASSES: [&str; 4] = [OPEN, "succeeded", "failed", "cancelled"];
+pub const CLASSES: [&str; 5] = [OPEN, "succeeded", "failed", "cancelled", "expired"];
 pub const OPEN: &str = "open";
 
 /// Returns the class that contains the requests with this status.

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::LedgerError;
-use postdate_core::request::{Request, Status};
+use postdate_core::request::Request;
 
 use super::store::key;
 use super::{DynamoLedger, failed, keys};
@@ -18,8 +18,8 @@ impl Tellings for DynamoLedger {
     /// Writes no revision: a failed request changes only by a retry, which makes the head anew.
     async fn set_told(&self, failure: &Request, told: Told) -> Result<(), LedgerError> {
         let call = self.client.update_item().table_name(&*self.table).set_key(Some(key(&failure.id.to_string(), keys::HEAD)));
-        let call = call.condition_expression("#status = :failed AND finished_at = :at").expression_attribute_names("#status", "status");
-        let call = call.expression_attribute_values(":failed", AttributeValue::S(Status::Failed.to_string()));
+        let call = call.condition_expression("#status = :status AND finished_at = :at").expression_attribute_names("#status", "status");
+        let call = call.expression_attribute_values(":status", AttributeValue::S(failure.status.to_string()));
         let at = failure.finished_at.map_or(0, |at| at.timestamp_millis());
         let call = call.expression_attribute_values(":at", AttributeValue::N(at.to_string()));
         let call = if told == Told::ALL {

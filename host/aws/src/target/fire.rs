@@ -37,6 +37,8 @@ pub enum Fired {
     Ran { request: Box<Request>, started: DateTime<Utc> },
     /// The host could not begin the attempt. The request, as it is after that, is scheduled again.
     Deferred(Box<Request>),
+    /// The request has expired before an attempt began. The value is the request after its end.
+    Expired(Box<Request>),
     /// The request was not due. It is parked or scheduled again.
     Early,
     /// Another delivery is running the request.
@@ -97,6 +99,11 @@ where
                     }
                     self.clock.sleep(wait.to_std().unwrap_or_default()).await;
                 }
+                Changed::Refused(request, Refusal::Expired) => {
+                    if let Some(expired) = self.with(&self.aftercare(Some(envelope))).expire(&request).await? {
+                        return Ok(Fired::Expired(Box::new(expired)));
+                    }
+                }
                 Changed::Refused(request, _) if request.status == Status::Running => {
                     if let Some(ended) = envelope.ended.as_ref().filter(|ended| ended.claim == request.claim()) {
                         let attempt = self.with(&self.aftercare(Some(envelope))).ended(&request, ended.end.clone()).await?;
@@ -122,7 +129,7 @@ where
                     if envelope.redrive && matches!(self.ledger.change(id, redrive, now).await?, Changed::Done(_)) {
                         continue;
                     }
-                    if request.status == Status::Failed && request.finished_at.is_none_or(|at| now - at > TELLING) {
+                    if request.status.is_failure() && request.finished_at.is_none_or(|at| now - at > TELLING) {
                         self.tell(&request).await?;
                     }
                     self.clean(envelope).await;

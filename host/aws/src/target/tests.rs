@@ -10,7 +10,7 @@ use postdate_core::testing::{claim, moment, new_request, sample_id};
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::fakes::{accepted, deadline, firing};
+use crate::fakes::{accepted, deadline, expiring, firing};
 
 #[tokio::test]
 async fn a_request_runs_at_its_time_and_its_rule_is_deleted() {
@@ -58,6 +58,32 @@ async fn a_failed_attempt_is_repeated_and_operators_are_notified_of_the_last_one
         assert_eq!(firing.fire_at(&Envelope { attempt, ..letter.clone() }, 250).await, "Ended(Failed)");
     }
     assert!(firing.notifier.take().is_empty(), "a stale letter must not make another letter");
+}
+
+#[tokio::test]
+async fn a_delivery_after_the_expiry_ends_the_request_and_a_redrive_runs_it() {
+    let firing = firing(Ok(None));
+    let envelope = expiring(&firing).await;
+    assert_eq!(firing.fire_at(&envelope, 90).await, "Expired");
+    assert_eq!(firing.timing(), ["schedule hook at 90", "clean postdate-orders-1"]);
+    assert_eq!(firing.notifier.take(), ["topic: orders expired", "letter: attempt 1"]);
+    assert_eq!(firing.fire_at(&envelope, 91).await, "Ended(Expired)");
+    let letter = Envelope { redrive: true, ..envelope };
+    assert_eq!(firing.fire_at(&letter, 9000).await, "ran: succeeded");
+}
+
+#[tokio::test]
+async fn a_deferred_request_expires_at_a_later_delivery() {
+    let firing = firing(Ok(None));
+    let envelope = expiring(&firing).await;
+    firing.use_cases.remove("orders");
+    firing.use_cases.fail_with(HostFault::new("the store", "no route to host"));
+    assert_eq!(firing.fire_at(&envelope, 89).await, "Deferred");
+    assert_eq!(firing.fire_at(&envelope, 95).await, "Parked", "the manifest names the target of the notice");
+    firing.use_cases.fail_with(None);
+    assert_eq!(firing.fire_at(&envelope, 99).await, "Expired");
+    let request = firing.ledger.find(sample_id(1)).await.unwrap().unwrap().0;
+    assert!(request.failure.unwrap().ends_with("it waited for the store"));
 }
 
 #[tokio::test]

@@ -92,6 +92,8 @@ impl ProblemReport {
             "trigger-missing" | "trigger-ambiguous" | "trigger-malformed" | "trigger-without-offset" => {
                 "give --at 2027-03-01T09:00:00+01:00, or --in 90s".to_owned()
             }
+            "trigger-in-gap" | "trigger-in-fold" | "trigger-wrong-offset" => "give one of these times with --at".to_owned(),
+            "trigger-unknown-zone" => "name a zone such as Europe/Berlin with --zone".to_owned(),
             "trigger-in-past" => "give a later time with --at, or a delay with --in".to_owned(),
             "trigger-too-far" => "give an earlier time, or raise schedule.max-ahead in the use case's manifest".to_owned(),
             "validator-failed" | "validator-answer-unusable" if self.status != 503 => {

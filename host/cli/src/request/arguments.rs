@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use postdate_core::request::Status;
 
 use crate::client::Connection;
-use crate::when;
+use crate::when::{self, At};
 
 const EXAMPLES: &str = "\
 Examples:
   postdate request post orders --in 5s --body '{\"item\":\"book\",\"quantity\":2}'
   postdate request post orders --at 2027-03-01T09:00:00+01:00 --body order.json --idempotency-key order-17
+  postdate request post orders --at \"2027-03-28 09:00\" --zone Europe/Berlin --body order.json
   postdate request get 01980000-0000-7000-8000-000000000000 --wait
   postdate request list --use-case orders --status failed --all
   postdate request move 01980000-0000-7000-8000-000000000000 --in 1h
@@ -50,8 +53,11 @@ pub enum RequestAction {
         id: String,
         #[command(flatten)]
         to: To,
+        /// Zone of a time without an offset, such as Europe/Berlin
+        #[arg(long, value_name = "ZONE", requires = "at")]
+        zone: Option<String>,
     },
-    /// Run a failed request again, now
+    /// Run a request again that failed or expired, now
     Retry {
         /// Correlation id of the request
         id: String,
@@ -62,9 +68,9 @@ pub enum RequestAction {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct To {
-    /// New time: RFC 3339 with an offset
+    /// New time: RFC 3339 with an offset, or with --zone such as "2027-03-28 09:00"
     #[arg(long, value_name = "TIME", value_parser = when::at)]
-    pub at: Option<String>,
+    pub at: Option<At>,
 
     /// Delay from now: 90s, 1h30m, or ISO 8601 such as P7D
     #[arg(long = "in", value_name = "DELAY", value_parser = when::delay)]
@@ -76,9 +82,14 @@ pub struct Post {
     /// Name of the use case
     pub use_case: String,
 
-    /// Trigger time: RFC 3339 with an offset, such as 2027-03-01T09:00:00+01:00. Overrides "triggerAt" in the body
+    /// Trigger time: RFC 3339 with an offset, such as 2027-03-01T09:00:00+01:00, or with --zone such as "2027-03-28 09:00". Overrides
+    /// "triggerAt" in the body
     #[arg(long, value_name = "TIME", value_parser = when::at, conflicts_with = "delay")]
-    pub at: Option<String>,
+    pub at: Option<At>,
+
+    /// Zone of a time without an offset, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE", requires = "at")]
+    pub zone: Option<String>,
 
     /// Delay from now: 90s, 1h30m, or ISO 8601 such as PT90S. Overrides "delay" in the body
     #[arg(long = "in", value_name = "DELAY", value_parser = when::delay)]
@@ -118,15 +129,15 @@ pub struct List {
     pub use_case: Option<String>,
 
     /// Only requests with this status
-    #[arg(long, value_parser = ["scheduled", "running", "succeeded", "failed", "cancelled"])]
+    #[arg(long, value_parser = PossibleValuesParser::new(Status::ALL.map(Status::as_str)))]
     pub status: Option<String>,
 
     /// Only requests due at this time or later: RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = when::at)]
+    #[arg(long, value_name = "TIME", value_parser = when::instant)]
     pub from: Option<String>,
 
     /// Only requests due before this time: RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = when::at)]
+    #[arg(long, value_name = "TIME", value_parser = when::instant)]
     pub to: Option<String>,
 
     /// Requests per page

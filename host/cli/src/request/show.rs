@@ -14,15 +14,21 @@ pub fn acknowledgement(document: &Value, get: &str) -> String {
         "{} {} for {}, target {}\n  id:   {id}\n  next: {get} {id} --wait\n",
         text_of(document, "status"),
         text_of(document, "useCase"),
-        text_of(document, "triggerAt"),
+        trigger_at(document),
         text_of(document, "target"),
     )
+}
+
+/// Returns the time of a request, also in the zone that the call named.
+fn trigger_at(document: &Value) -> String {
+    let (at, zoned) = (text_of(document, "triggerAt"), text_of(document, "triggerAtZoned"));
+    if zoned.is_empty() { at } else { format!("{at} ({zoned})") }
 }
 
 /// Returns the status of a request after a change, on one line.
 pub fn changed(document: &Value) -> String {
     let when = match text_of(document, "nextAttemptAt") {
-        next if next.is_empty() => text_of(document, "triggerAt"),
+        next if next.is_empty() => trigger_at(document),
         next => next,
     };
     let (id, status) = (text_of(document, "correlationId"), text_of(document, "status"));
@@ -56,6 +62,7 @@ pub fn request(answer: &str, document: &Value) -> String {
         ("owner", "owner"),
         ("next attempt", "nextAttemptAt"),
         ("waits for", "waitsFor"),
+        ("expires", "expiresAt"),
         ("finished", "finishedAt"),
         ("failure", "failure"),
         ("notice of", "noticeOf"),

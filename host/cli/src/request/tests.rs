@@ -85,6 +85,8 @@ async fn changes_go_to_their_request() {
     assert_eq!(run_against(changed(), &["retry", "1"]).await.1, ["POST /requests/1/retry Bearer k3y"]);
     let moved = format!("PATCH /requests/1 Bearer k3y {{\"triggerAt\":\"{at}\"}}");
     assert_eq!(run_against(changed(), &["move", "1", "--at", at]).await.1, [moved]);
+    let moved = r#"PATCH /requests/1 Bearer k3y {"triggerAt":"2027-03-28T09:00:00[Europe/Berlin]"}"#;
+    assert_eq!(run_against(changed(), &["move", "1", "--at", "2027-03-28 09:00", "--zone", "Europe/Berlin"]).await.1, [moved]);
 }
 
 #[tokio::test]

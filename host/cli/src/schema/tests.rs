@@ -191,8 +191,13 @@ fn types_and_schema_agree_on_values() {
     check_manifest("[targets]\na = { kind = 'sqs', arn = 'q' }", false);
     check_manifest("[targets]\na = { url = 'http://h/' }", false);
     check_manifest(&plugin("[schedule]\nversion = 'newest'"), false);
+    check_manifest(&plugin("[schedule]\nexpire-after = '1h'"), true);
+    check_manifest(&plugin("[schedule]\nexpire-after = 'never'"), false);
     check_manifest(&plugin("[retry]\nmax-attempts = 0"), false);
     check_manifest(&plugin("[retry]\nbackoff = { factor = 11 }"), false);
+    for (jitter, good) in [("0", true), ("0.5", true), ("1", true), ("1.1", false), ("-0.1", false), ("'0.2'", false)] {
+        check_manifest(&plugin(&format!("[retry]\nbackoff = {{ jitter = {jitter} }}")), good);
+    }
     check_manifest("[schedule]\nmax-ahead = '1y'\n[targets]\na = { kind = 'http', url = 'http://h/' }", true);
 }
 

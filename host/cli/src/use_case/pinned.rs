@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 
 use crate::client::{Client, HttpCall};
 
-/// Requests with one of these may still run: a failed one may be retried.
-const OPEN: [Status; 3] = [Status::Scheduled, Status::Running, Status::Failed];
+/// Requests with one of these may still run: one that failed or expired may be retried.
+const OPEN: [Status; 4] = [Status::Scheduled, Status::Running, Status::Failed, Status::Expired];
 /// Requests per page of the API's list.
 const PAGE_LIMIT: &str = "500";
 

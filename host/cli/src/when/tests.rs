@@ -19,7 +19,22 @@ fn an_invalid_delay_is_refused_with_a_hint() {
 }
 
 #[test]
-fn a_time_needs_an_offset() {
-    assert_eq!(at("2027-03-01T09:00:00+01:00").unwrap(), "2027-03-01T09:00:00+01:00");
-    assert!(at("2027-03-01T09:00:00").unwrap_err().to_string().contains("no offset"));
+fn a_time_needs_an_offset_or_a_zone() {
+    let check = |text: &str, zone: Option<&str>, expected: Result<&str, &str>| {
+        let said = at(text).map_err(anyhow::Error::from).and_then(|at| trigger_at(&at, zone)).map_err(|error| error.to_string());
+        match expected {
+            Ok(sent) => assert_eq!(said.as_deref(), Ok(sent)),
+            Err(reason) => assert!(said.as_ref().is_err_and(|error| error.contains(reason)), "{text}: {said:?}"),
+        }
+    };
+    let berlin = Some("Europe/Berlin");
+    check("2027-03-01T09:00:00+01:00", None, Ok("2027-03-01T09:00:00+01:00"));
+    check("2027-03-01T09:00:00[Europe/Berlin]", None, Ok("2027-03-01T09:00:00[Europe/Berlin]"));
+    check("2027-03-01 09:00", berlin, Ok("2027-03-01T09:00:00[Europe/Berlin]"));
+    check("2027-03-01T09:00:00.25", berlin, Ok("2027-03-01T09:00:00.250[Europe/Berlin]"));
+    check("2027-03-01T09:00:00+01:00", berlin, Ok("2027-03-01T09:00:00+01:00[Europe/Berlin]"));
+    check("2027-03-01T09:00:00", None, Err("--zone"));
+    check("2027-03-01T09:00:00[Europe/Berlin]", berlin, Err("a zone already"));
+    check("tomorrow", berlin, Err("not an RFC 3339 time"));
+    assert!(instant("2027-03-01T09:00:00").unwrap_err().to_string().contains("no offset"));
 }

@@ -293,7 +293,7 @@ fn repeat_with_the_same_key_and_body_gets_the_first_answer_at_any_time() {
     // At the repeat, the time is in the past and the validator rejects every request.
     world.use_cases.put(FakeBundle::new("v2", ORDERS).on_validate(|_| Ok(Err(vec![]))));
     let again = world.accept(Submission { received_at: moment() + TimeDelta::days(1), ..keyed(2, body) }).unwrap();
-    assert_eq!(again, Accepted { request: first.request, replayed: true });
+    assert_eq!(again, Accepted { request: first.request, replayed: true, zone: None });
     // The repeat schedules the request again, since the first call may have crashed before scheduling.
     assert_eq!((world.ledger.ids().len(), world.scheduler.scheduled().len()), (1, 2));
 }
@@ -318,7 +318,7 @@ fn key_taken_between_lookup_and_insert_is_replayed_or_refused() {
     let world = World::validated(Ok(Acceptance::default()));
     world.ledger.hide_keys();
     let first = world.accept(keyed(1, r#"{"delay":"PT1S"}"#)).unwrap();
-    assert_eq!(world.accept(keyed(2, r#"{"delay":"PT1S"}"#)).unwrap(), Accepted { request: first.request, replayed: true });
+    assert_eq!(world.accept(keyed(2, r#"{"delay":"PT1S"}"#)).unwrap(), Accepted { request: first.request, replayed: true, zone: None });
     assert_eq!(outcome(world.accept(keyed(3, r#"{"delay":"PT2S"}"#))), "idempotency-key-reused");
     assert_eq!((world.ledger.ids().len(), world.scheduler.scheduled().len()), (1, 2));
 }

@@ -19,7 +19,7 @@ use crate::lifecycle::{Change, Refusal};
 use crate::plugin::ValidateInput;
 use crate::ports::{Bundle, Changed, Changes, Intake, Requests, Scheduler, UseCaseError, UseCases};
 use crate::request;
-use crate::time;
+use crate::time::{self, Trigger};
 use crate::use_case::{Moves, Schedule, UseCase};
 
 /// Time before `due_at` from which a direct request belongs to EventBridge. A rule fires at any time of its minute, and a deletion takes
@@ -40,7 +40,7 @@ where
             let pointer = format!("/{}", other.replace('~', "~0").replace('/', "~1"));
             return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not-changeable", detail).with("pointer", json!(pointer)));
         }
-        let to = time::trigger_of(&fields, now)?;
+        let Trigger { at: to, zone } = time::trigger_of(&fields, now)?;
         let (found, _) = self.find_seen(call, id).await?;
         if is_direct(&self.use_cases, &found).await? {
             not_handed_over(&found, now)?;
@@ -53,7 +53,9 @@ where
         if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &moved, Some(&found), now).await {
             return Err(self.move_back(&found, &moved, now, error.into()).await);
         }
-        Ok(self.changed(StatusCode::OK, &moved))
+        let mut answer = self.changed(StatusCode::OK, &moved);
+        document::add_zoned(&mut answer.body, to, zone.as_ref());
+        Ok(answer)
     }
 
     /// Asks the validator of the version that runs the request about its new time, unless the manifest has `moves = "free"`. Ignores
@@ -230,7 +232,7 @@ fn not_handed_over(request: &request::Request, now: DateTime<Utc>) -> Result<(),
 fn refused(request: &request::Request, refusal: Refusal) -> ApiError {
     let code = match refusal {
         Refusal::NotFailed => "not-failed",
-        Refusal::NotScheduled | Refusal::MovedSince | Refusal::NotDue | Refusal::Acknowledged | Refusal::ClaimLost => "not-scheduled",
+        _ => "not-scheduled",
     };
     let detail = format!("the request is {}: {refusal}", request.status);
     ApiError::new(StatusCode::CONFLICT, code, detail).with("requestStatus", json!(request.status)).about(request.id)

@@ -1,7 +1,9 @@
 //! Requests as JSON documents.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use crate::civil::Zone;
 use crate::notice::{Document, outcome_document};
 use crate::request::{HistoryEntry, Request, Status};
 use crate::time::rfc3339;
@@ -28,9 +30,14 @@ fn details(request: &Request) -> Document {
     if request.due_at != request.trigger_at && request.finished_at.is_none() {
         document["nextAttemptAt"] = json!(rfc3339(request.due_at));
     }
-    if let Some(waiting) = request.waiting.as_ref().filter(|_| request.status == Status::Scheduled) {
-        document["waitsFor"] = json!(waiting.on);
-        document["waitsSince"] = json!(rfc3339(waiting.since));
+    if request.status == Status::Scheduled {
+        if let Some(waiting) = &request.waiting {
+            document["waitsFor"] = json!(waiting.on);
+            document["waitsSince"] = json!(rfc3339(waiting.since));
+        }
+        if let Some(at) = request.expires_at() {
+            document["expiresAt"] = json!(rfc3339(at));
+        }
     }
     document
 }
@@ -43,16 +50,25 @@ pub fn full(request: &Request, history: &[HistoryEntry], path: &str) -> Document
     document
 }
 
-/// Returns the acknowledgement: the request as it was accepted, without later changes.
-pub fn acknowledgement(request: &Request, path: &str) -> Document {
-    Document::from(json!({
+/// Returns the acknowledgement: the request as it was accepted, without later changes. Shows the time in `zone`, too.
+pub fn acknowledgement(request: &Request, path: &str, zone: Option<&Zone>) -> Document {
+    let mut document = Document::from(json!({
         "correlationId": request.id,
         "status": "scheduled",
         "useCase": request.use_case,
         "target": request.target,
         "triggerAt": rfc3339(request.first_trigger_at),
-        "links": links(path),
-    }))
+    }));
+    add_zoned(&mut document, request.first_trigger_at, zone);
+    document["links"] = links(path);
+    document
+}
+
+/// Adds the time in the zone that the client named.
+pub fn add_zoned(document: &mut Document, at: DateTime<Utc>, zone: Option<&Zone>) {
+    if let Some(text) = zone.and_then(|zone| zone.format(at)) {
+        document["triggerAtZoned"] = json!(text);
+    }
 }
 
 fn links(path: &str) -> Value {

@@ -24,7 +24,7 @@ struct Parts {
     detail: String,
     /// Reason for the log, where the detail must not tell it.
     cause: Option<String>,
-    /// Further members: `problems`, `targets`, `pointer`.
+    /// Further members: `problems`, `targets`, `pointer`, `candidates`.
     members: Map<String, Value>,
     headers: HeaderMap,
     /// The request that the error is about; `None` if the error is about the call.
@@ -154,7 +154,8 @@ impl From<Denied> for ApiError {
 
 impl From<TimeError> for ApiError {
     fn from(error: TimeError) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), error.to_string())
+        let answer = Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.code(), error.to_string());
+        if let Some(candidates) = error.candidates() { answer.with("candidates", json!(candidates)) } else { answer }
     }
 }
 

@@ -23,7 +23,7 @@ where
         Ok(self.acknowledge(&accepted))
     }
 
-    pub(super) fn acknowledge(&self, Accepted { request, replayed }: &Accepted) -> Answer {
+    pub(super) fn acknowledge(&self, Accepted { request, replayed, zone }: &Accepted) -> Answer {
         tracing::info!(
             correlation_id = %request.id,
             use_case = request.use_case,
@@ -33,7 +33,7 @@ where
             "accepted"
         );
         let path = self.path_of(request.id);
-        let body = document::acknowledgement(request, &path);
+        let body = document::acknowledgement(request, &path, zone.as_ref());
         Answer { status: StatusCode::ACCEPTED, id: request.id, body, location: Some(path) }
     }
 }

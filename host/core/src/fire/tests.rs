@@ -17,7 +17,7 @@ plugin = "process.wasm"
 max-ahead = "1d"
 [retry]
 max-attempts = 3
-backoff = { initial = "10s", factor = 2, max = "15s" }
+backoff = { initial = "10s", factor = 2, max = "15s", jitter = 0 }
 [targets]
 default = "here"
 here = { kind = "plugin" }
@@ -156,7 +156,10 @@ fn missing_version_is_retried_with_the_default_policy() {
     let claimed = claimed();
     let change = fired(&gone, &no_delivery(), &claimed);
     // The use case's own policy is unknown.
-    assert_eq!(summary(&claimed, &change), "scheduled: version v1 of use case orders is gone; in 30 s");
+    let Change::Finish { outcome: Outcome::Retry { failure, at: again }, .. } = change else { panic!("{change:?}") };
+    assert_eq!(failure, "version v1 of use case orders is gone");
+    let jitter = again - at(61) - TimeDelta::seconds(30);
+    assert!(jitter > TimeDelta::zero() && jitter < TimeDelta::seconds(6), "{jitter}");
     gone.put(answering(MANIFEST, Ok(None)));
     assert_eq!(summary(&claimed, &fired(&gone, &no_delivery(), &claimed)), "succeeded: ");
 }
@@ -499,6 +502,55 @@ fn last_interruption_and_its_notice_are_one_write() {
     assert_eq!((ended.status, host.ledger.ids().len()), (Status::Failed, 2), "the end and the notice must be stored");
     assert_eq!(host.cared(), ["notified of failed", "cleaned up"]);
     assert_eq!(host.scheduler.scheduled().len(), 1, "the notice");
+}
+
+/// Returns a host whose request has waited since second 60 and expires at second 90.
+fn expiring_host() -> Host {
+    let host = Host::new(failing("not called"));
+    let new = new_request(sample_id(2), "orders", at(60));
+    let request = Request { expire_after: Some(Duration::from_secs(30)), ..new.request };
+    block_on(host.ledger.insert(NewRequest { request, ..new })).unwrap();
+    host
+}
+
+/// Returns the request of [`expiring_host`] and the end of its expiry at this second.
+fn expire_at(host: &Host, seconds: i64) -> Result<Option<Request>, FireError> {
+    let request = block_on(host.ledger.find(sample_id(2))).unwrap().unwrap().0;
+    host.clock.set(at(seconds));
+    block_on(host.firing().expire(&request))
+}
+
+#[test]
+fn expiry_notifies_and_cleans_up_once() {
+    let host = expiring_host();
+    assert_eq!(expire_at(&host, 89).unwrap(), None);
+    let expired = expire_at(&host, 90).unwrap().expect("it has expired");
+    assert_eq!((expired.status, host.cared()), (Status::Expired, vec!["notified of expired".to_owned(), "cleaned up".to_owned()]));
+    let [(notice, due)] = host.scheduler.scheduled()[..] else { panic!("one notice is expected") };
+    let (notice_request, body) = (block_on(host.ledger.find(notice)).unwrap().unwrap().0, host.ledger.body(notice).unwrap());
+    assert_eq!((notice_request.notice_of, notice_request.target.as_str(), due), (Some(sample_id(2)), "watcher", at(90)));
+    assert!(body.contains(r#""status":"expired""#) && body.contains("not started by"), "{body}");
+    assert_eq!((expire_at(&host, 91).unwrap(), host.cared().len()), (None, 0));
+}
+
+#[test]
+fn notice_of_an_expiry_does_not_expire() {
+    let host = expiring_host();
+    let manifest = format!("{MANIFEST}\n[on]\nfailure = 'watcher'").replace("[schedule]", "[schedule]\nexpire-after = '30s'");
+    host.use_cases.put(FakeBundle::new("v1", &manifest));
+    expire_at(&host, 90).unwrap().expect("it has expired");
+    let [(notice, _)] = host.scheduler.scheduled()[..] else { panic!("one notice is expected") };
+    assert_eq!(block_on(host.ledger.find(notice)).unwrap().unwrap().0.expires_at(), None);
+}
+
+#[test]
+fn expiry_needs_the_manifest_with_the_target_of_its_notice() {
+    let host = expiring_host();
+    host.use_cases.fail_with(HostFault::new("the store", "no route to host"));
+    assert!(expire_at(&host, 90).is_err());
+    assert!(host.cared().is_empty());
+    host.use_cases.fail_with(None);
+    assert_eq!(expire_at(&host, 91).unwrap().map(|request| request.status), Some(Status::Expired));
 }
 
 #[test]

@@ -15,13 +15,12 @@ fn apply(request: &Request, change: &Change, now: DateTime<Utc>) -> Result<(Requ
 /// Returns a request of this status with two attempts, due at second 60.
 fn request(status: Status) -> Request {
     let request = new_request(sample_id(1), "orders", at(60)).request;
-    let ended = matches!(status, Status::Succeeded | Status::Failed | Status::Cancelled);
     Request {
         status,
         attempts: 2,
         failures: 1,
         lease_until: (status == Status::Running).then(|| at(120)),
-        finished_at: ended.then(|| at(70)),
+        finished_at: status.is_end().then(|| at(70)),
         failure: Some("busy".to_owned()),
         ..request
     }
@@ -49,7 +48,7 @@ fn release(claim: u32) -> Change {
 
 /// Checks a change at second 100 for a request of each status, in the order of [`Status::ALL`].
 #[track_caller]
-fn check(change: &Change, expected: [&str; 5]) {
+fn check(change: &Change, expected: [&str; 6]) {
     let answers = Status::ALL.map(|status| match apply(&request(status), change, at(100)) {
         Ok((next, entry)) => {
             assert_eq!((entry.at, entry.status, entry.attempt), (at(100), next.status, next.attempts));
@@ -64,25 +63,26 @@ fn check(change: &Change, expected: [&str; 5]) {
 
 #[test]
 fn each_change_is_allowed_only_in_its_states() {
-    let not_scheduled = "NotScheduled";
-    check(&Change::Cancel { by: None }, ["cancelled → cancelled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
-    check(&Change::Move { to: at(500), by: None }, ["moved → scheduled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
-    check(&claim(), ["started → running", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
-    check(&Change::Retry { by: None }, ["NotFailed", "NotFailed", "NotFailed", "retried → scheduled", "NotFailed"]);
-    let abort = Change::Abort { reason: "no more rules".to_owned() };
-    check(&abort, ["cancelled → cancelled", not_scheduled, not_scheduled, not_scheduled, not_scheduled]);
+    let only_scheduled = |answer| [answer, "NotScheduled", "NotScheduled", "NotScheduled", "NotScheduled", "NotScheduled"];
+    check(&Change::Cancel { by: None }, only_scheduled("cancelled → cancelled"));
+    check(&Change::Move { to: at(500), by: None }, only_scheduled("moved → scheduled"));
+    check(&claim(), only_scheduled("started → running"));
+    check(&Change::Expire { notice: None }, only_scheduled("NotExpired"));
+    let retried = "retried → scheduled";
+    check(&Change::Retry { by: None }, ["NotFailed", "NotFailed", "NotFailed", retried, "NotFailed", retried]);
+    check(&Change::Abort { reason: "no more rules".to_owned() }, only_scheduled("cancelled → cancelled"));
 }
 
 #[test]
 fn only_the_attempt_that_is_running_can_end() {
     let lost = "ClaimLost";
-    check(&finish(2, succeeded()), [lost, "succeeded → succeeded", lost, lost, lost]);
-    check(&finish(2, retry()), [lost, "attempt-failed → scheduled", lost, lost, lost]);
-    check(&finish(2, failed()), [lost, "failed → failed", lost, lost, lost]);
-    check(&release(2), [lost, "interrupted → scheduled", lost, lost, lost]);
+    check(&finish(2, succeeded()), [lost, "succeeded → succeeded", lost, lost, lost, lost]);
+    check(&finish(2, retry()), [lost, "attempt-failed → scheduled", lost, lost, lost, lost]);
+    check(&finish(2, failed()), [lost, "failed → failed", lost, lost, lost, lost]);
+    check(&release(2), [lost, "interrupted → scheduled", lost, lost, lost, lost]);
     for attempt in [0, 1, 3] {
         for change in [finish(attempt, succeeded()), finish(attempt, retry()), finish(attempt, failed()), release(attempt)] {
-            check(&change, [lost; 5]);
+            check(&change, [lost; 6]);
         }
     }
 }
@@ -195,6 +195,65 @@ fn attempt_that_ends_resets_the_interruptions() {
     assert_eq!(claims_until_the_end(request).0, MAX_INTERRUPTIONS);
 }
 
+/// Returns a scheduled request without an attempt that is due at second 60 and expires a minute later.
+fn expiring() -> Request {
+    Request { attempts: 0, failures: 0, failure: None, expire_after: Some(Duration::from_mins(1)), ..request(Status::Scheduled) }
+}
+
+fn expire() -> Change {
+    Change::Expire { notice: None }
+}
+
+#[test]
+fn a_request_whose_attempt_has_not_begun_in_time_expires_and_cannot_begin() {
+    let request = expiring();
+    let before = at(120) - TimeDelta::milliseconds(1);
+    assert_eq!(apply(&request, &expire(), before).unwrap_err(), Refusal::NotExpired);
+    assert_eq!(apply(&request, &claim(), before).unwrap().0.status, Status::Running);
+    assert_eq!(apply(&request, &claim(), at(120)).unwrap_err(), Refusal::Expired);
+    let (expired, entry) = apply(&request, &expire(), at(120)).unwrap();
+    let failure = "not started by 2027-01-01T00:02:00.000Z, 1m after its triggerAt";
+    assert_eq!((expired.status, expired.finished_at, expired.failure.as_deref()), (Status::Expired, Some(at(120)), Some(failure)));
+    assert_eq!((entry.event, entry.detail.as_deref(), entry.attempt), (Event::Expired, Some(failure), 0));
+}
+
+#[test]
+fn a_request_that_has_begun_an_attempt_does_not_expire() {
+    for change in [finish(1, retry()), release(1)] {
+        let running = apply(&expiring(), &claim(), at(60)).unwrap().0;
+        let waiting = apply(&running, &change, at(61)).unwrap().0;
+        assert_eq!(apply(&waiting, &expire(), at(9000)).unwrap_err(), Refusal::NotExpired);
+        assert_eq!(apply(&waiting, &claim(), at(9000)).unwrap().0.attempts, 2, "{change:?}");
+    }
+}
+
+#[test]
+fn a_deferred_request_expires_and_says_what_it_waited_for() {
+    let running = apply(&expiring(), &claim(), at(100)).unwrap().0;
+    let waiting = super::apply(&running, &defer(1, "a slot"), at(100)).unwrap().request;
+    let (expired, _) = apply(&waiting, &expire(), at(120)).unwrap();
+    assert_eq!(expired.waiting, None);
+    assert!(expired.failure.unwrap().ends_with("; it waited for a slot"));
+}
+
+#[test]
+fn a_moved_request_expires_after_its_new_time() {
+    let (moved, _) = apply(&expiring(), &Change::Move { to: at(500), by: None }, at(119)).unwrap();
+    assert_eq!((moved.expires_at(), apply(&moved, &expire(), at(559)).unwrap_err()), (Some(at(560)), Refusal::NotExpired));
+    assert_eq!(apply(&moved, &expire(), at(560)).unwrap().0.status, Status::Expired);
+}
+
+#[test]
+fn a_retried_request_does_not_expire_again() {
+    let expired = apply(&expiring(), &expire(), at(120)).unwrap().0;
+    for change in [Change::Retry { by: None }, Change::Redrive { attempt: 1 }] {
+        let (again, _) = apply(&expired, &change, at(9000)).unwrap();
+        assert_eq!((again.status, again.due_at, again.expires_at()), (Status::Scheduled, at(9000), None));
+        assert_eq!(apply(&again, &claim(), at(99_000)).unwrap().0.attempts, 1, "{change:?}");
+    }
+    assert_eq!(apply(&expired, &Change::Redrive { attempt: 2 }, at(9000)).unwrap_err(), Refusal::ClaimLost);
+}
+
 #[test]
 fn a_history_begins_with_the_acceptance() {
     let entry = accepted(&request(Status::Scheduled));
@@ -213,6 +272,8 @@ fn only_an_end_brings_a_notice() {
     let cut_off = Request { interruptions: MAX_INTERRUPTIONS - 1, ..running.clone() };
     assert_eq!((notice(&running, &success), notice(&running, &failure)), (Some(stored.clone()), Some(stored.clone())));
     assert_eq!((notice(&running, &release), notice(&cut_off, &release)), (None, Some(stored.clone())));
+    let expiry = Change::Expire { notice: boxed() };
+    assert_eq!(super::apply(&expiring(), &expiry, at(120)).unwrap().notice, Some(&stored));
     for change in [finish(2, succeeded()), finish(2, retry())] {
         assert_eq!(notice(&running, &change), None, "{change:?}");
     }

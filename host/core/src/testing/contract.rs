@@ -30,11 +30,13 @@ pub async fn ledger_contract(ledger: &(impl Intake + Requests + Changes)) {
     transitions::every_change_in_every_state_is_made_or_refused(ledger).await;
     transitions::a_notice_is_stored_with_the_end_and_only_with_it(ledger).await;
     transitions::the_notice_of_a_release_is_stored_with_the_last_one_only(ledger).await;
+    transitions::the_notice_of_an_expiry_is_stored_with_it_only(ledger).await;
     transitions::a_deferral_takes_back_its_claim_and_no_newer_one(ledger).await;
     transitions::a_change_whose_notice_cannot_be_stored_is_not_made(ledger).await;
     transitions::concurrent_changes_that_exclude_each_other_make_one(ledger).await;
     lists::filters_select(ledger).await;
     lists::pages_are_in_order_without_gaps_or_repeats(ledger).await;
+    lists::an_expired_request_is_listed_by_its_status(ledger).await;
     lists::a_moved_request_is_listed_at_its_new_time(ledger).await;
     lists::owners_and_permitted_use_cases_select(ledger).await;
     lists::notices_are_not_listed(ledger).await;

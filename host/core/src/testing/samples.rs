@@ -52,6 +52,7 @@ pub fn new_request(id: CorrelationId, use_case: &str, trigger_at: DateTime<Utc>)
         lease: LEASE,
         lease_until: None,
         finished_at: None,
+        expire_after: None,
         result: None,
         failure: None,
         waiting: None,

@@ -10,7 +10,7 @@ const YEAR: Duration = Duration::from_hours(365 * 24);
 #[track_caller]
 fn check(body: serde_json::Value, expected: &str) {
     let serde_json::Value::Object(body) = body else { panic!("not an object") };
-    let answer = trigger_of(&body, now()).and_then(|at| check_window(at, now(), YEAR).map(|()| rfc3339(at)));
+    let answer = trigger_of(&body, now()).and_then(|Trigger { at, .. }| check_window(at, now(), YEAR).map(|()| rfc3339(at)));
     assert_eq!(answer.unwrap_or_else(|error| error.code().to_owned()), expected, "{body:?}");
 }
 
@@ -39,6 +39,7 @@ fn an_offset_is_required() {
     check_at("2027-03-01T09:00:00.5", "trigger-without-offset");
     check_at("2027-03-01 09:00:00", "trigger-without-offset");
     check_at("2027-03-01T09:00", "trigger-without-offset");
+    check_at("2027-03-01 09:00", "trigger-without-offset");
 }
 
 #[test]
@@ -47,6 +48,68 @@ fn offset_selects_the_hour_when_clocks_change() {
     check_at("2027-10-31T02:30:00+02:00", "2027-10-31T00:30:00.000Z");
     check_at("2027-10-31T02:30:00+01:00", "2027-10-31T01:30:00.000Z");
     check_at("2027-03-28T02:30:00+01:00", "2027-03-28T01:30:00.000Z");
+}
+
+#[test]
+fn a_time_in_a_zone_is_the_moment_of_its_clocks() {
+    check_at("2027-03-28T09:00:00[Europe/Berlin]", "2027-03-28T07:00:00.000Z");
+    check_at("2027-03-27T09:00:00[Europe/Berlin]", "2027-03-27T08:00:00.000Z");
+    check_at("2027-03-27 09:00:00[!europe/berlin]", "2027-03-27T08:00:00.000Z");
+    check_at("2027-03-27T09:00:00.0001[Europe/Berlin]", "2027-03-27T08:00:00.001Z");
+    check_at("2027-07-01T01:59:60[Europe/Berlin]", "2027-07-01T00:00:00.000Z");
+    check_at("2027-07-01T23:59:60[Europe/Berlin]", "trigger-malformed");
+    check_at("2026-12-31T23:00:00[Europe/Berlin]", "trigger-in-past");
+    check_at("2028-02-01T00:00:00[Europe/Berlin]", "trigger-too-far");
+    check_at("9999-12-31T23:59:59[America/New_York]", "trigger-malformed");
+}
+
+#[test]
+fn an_offset_beside_a_zone_must_be_that_of_the_zone_and_z_is_utc() {
+    check_at("2027-03-28T09:00:00+02:00[Europe/Berlin]", "2027-03-28T07:00:00.000Z");
+    check_at("2027-03-28T09:00:00+01:00[Europe/Berlin]", "trigger-wrong-offset");
+    check_at("2027-03-28T09:00:00+00:00[Europe/Berlin]", "trigger-wrong-offset");
+    for utc in ["Z", "z", "-00:00"] {
+        check_at(&format!("2027-03-28T09:00:00{utc}[Europe/Berlin]"), "2027-03-28T09:00:00.000Z");
+    }
+    let error = parse_trigger("2027-03-28T09:00:00+01:00[Europe/Berlin]").unwrap_err();
+    assert!(error.to_string().contains("give \"2027-03-28T09:00:00+02:00[Europe/Berlin]\", or leave out"), "{error}");
+}
+
+/// Checks a time that the zone's clocks skip or show twice: its code and candidates, the times that an offset selects, and the refusal of
+/// another offset.
+#[track_caller]
+fn check_change(local: &str, code: &str, candidates: [&str; 2], moments: [(&str, &str); 2]) {
+    let error = parse_trigger(&format!("{local}[Europe/Berlin]")).unwrap_err();
+    assert_eq!((error.code(), error.candidates().unwrap().each_ref().map(String::as_str)), (code, candidates));
+    for candidate in candidates {
+        assert!(error.to_string().contains(candidate) && parse_trigger(candidate).is_ok(), "{error}");
+    }
+    for (offset, moment) in moments {
+        check_at(&format!("{local}{offset}[Europe/Berlin]"), moment);
+    }
+    check_at(&format!("{local}+03:00[Europe/Berlin]"), "trigger-wrong-offset");
+}
+
+#[test]
+fn a_time_that_clocks_skip_or_show_twice_needs_an_offset() {
+    let skipped = ["2027-03-28T01:30:00+01:00[Europe/Berlin]", "2027-03-28T03:30:00+02:00[Europe/Berlin]"];
+    let moments = [("+02:00", "2027-03-28T00:30:00.000Z"), ("+01:00", "2027-03-28T01:30:00.000Z")];
+    check_change("2027-03-28T02:30:00", "trigger-in-gap", skipped, moments);
+    let twice = ["2027-10-31T02:30:00+02:00[Europe/Berlin]", "2027-10-31T02:30:00+01:00[Europe/Berlin]"];
+    let moments = [("+02:00", "2027-10-31T00:30:00.000Z"), ("+01:00", "2027-10-31T01:30:00.000Z")];
+    check_change("2027-10-31T02:30:00", "trigger-in-fold", twice, moments);
+}
+
+#[test]
+fn malformed_times_in_a_zone_are_refused() {
+    for unknown in ["Europe/Bonn", "", "+02:00", "u-ca=gregory", "Europe/Berlin][u-ca=gregory"] {
+        check_at(&format!("2027-03-28T09:00:00[{unknown}]"), "trigger-unknown-zone");
+    }
+    for garbage in ["", "tomorrow", "2027-03-28", "2027-03-28T09:00", "2027-02-29T09:00:00", "2027-03-28T24:00:00", "２027-03-28T09:00:00"] {
+        check_at(&format!("{garbage}[Europe/Berlin]"), "trigger-malformed");
+    }
+    check_at("2027-03-28T09:00:00Z[Europe/Berlin", "trigger-malformed");
+    check_at("2027-03-28T09:00:00Z]", "trigger-malformed");
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub const MAX_VALIDATE_TIMEOUT: Duration = Duration::from_secs(30);
 const MEMORY_BYTES: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 30);
 /// Limit of `max-ahead`. It keeps every `triggerAt` in a year of four digits.
 const MAX_AHEAD: Duration = Duration::from_hours(100 * 366 * 24);
+/// Range of `expire-after`. Less than a second is within the lateness of a busy host.
+const EXPIRE_AFTER: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=MAX_AHEAD;
 /// Longest description, in characters. The list of use cases carries that of each.
 const MAX_DESCRIPTION: usize = 1000;
 /// Limit of secrets for one plugin. The host may have to fetch each while a call waits.
@@ -71,11 +73,17 @@ pub fn check(use_case: &UseCase) -> Result<(), ManifestError> {
     if use_case.schedule.max_ahead.is_zero() || use_case.schedule.max_ahead > MAX_AHEAD {
         return fault("schedule.max-ahead", "must be more than 0s and at most 100 years");
     }
+    if use_case.schedule.expire_after.is_some_and(|after| !EXPIRE_AFTER.contains(&after)) {
+        return fault("schedule.expire-after", "must be from 1s to 100 years");
+    }
     if use_case.retry.max_attempts == 0 || use_case.retry.max_attempts > 100 {
         return fault("retry.max-attempts", "must be from 1 to 100");
     }
     if !(1.0..=10.0).contains(&use_case.retry.backoff.factor) {
         return fault("retry.backoff.factor", "must be from 1 to 10");
+    }
+    if !(0.0..=1.0).contains(&use_case.retry.backoff.jitter) {
+        return fault("retry.backoff.jitter", "must be from 0 to 1");
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ secrets = ["ORDERS_API_KEY"]
 [schedule]
 max-ahead = "30d"
 version = "latest"
+expire-after = "1h"
 [retry]
 max-attempts = 3
 backoff = { initial = "1s", factor = 2, max = "1m" }
@@ -36,6 +37,7 @@ fn each_key_of_a_manifest_is_read() {
     assert_eq!(process.config["limits"], r#"{"max":5}"#);
     assert_eq!(process.config["currency"], "EUR");
     assert_eq!(use_case.schedule.version, VersionPolicy::Latest);
+    assert_eq!(use_case.schedule.expire_after, Some(Duration::from_hours(1)));
     assert_eq!(use_case.target(None).unwrap().0, "here");
     assert_eq!(use_case.target(Some("hook")).unwrap().0, "hook");
     assert!(use_case.target(Some("nowhere")).is_none());
@@ -57,6 +59,9 @@ fn an_error_names_its_key() {
     check_fault(("200ms", "1ms"), "validate.timeout: must be from 10ms to 15m");
     check_fault(("200ms", "31s"), "validate.timeout: must be from 10ms to 30s");
     check_fault(("secrets = ", "timeout = '16m'\nsecrets = "), "process.timeout: must be from 10ms to 15m");
+    check_fault(("factor = 2", "factor = 2, jitter = 1.1"), "retry.backoff.jitter: must be from 0 to 1");
+    check_fault(("factor = 2", "factor = 2, jitter = nan"), "retry.backoff.jitter: must be from 0 to 1");
+    check_fault(("\"1h\"", "\"999ms\""), "schedule.expire-after: must be from 1s to 100 years");
     check_fault(("\"validate.wasm\"", "\"../validate.wasm\""), "validate.plugin: \"../validate.wasm\" is not the name of a file");
     check_fault(("x-signature", "X-Signature"), "validate.headers: write \"X-Signature\" in lower case");
     check_fault(("headers = ", "allow-http = "), "validate.allow-http: a validator has no network");
@@ -199,4 +204,13 @@ fn config_arrives_as_text_or_json() {
 fn a_stored_validator_with_a_longer_timeout_gets_30_seconds() {
     let stored = UseCase::parse_stored(&ORDERS.replace("200ms", "5m")).unwrap();
     assert_eq!(stored.validate.unwrap().timeout(Role::Validate), Duration::from_secs(30));
+}
+
+#[test]
+fn request_for_a_direct_target_does_not_expire() {
+    let manifest = "name = 'a'\n[schedule]\nexpire-after = '1h'\n[targets]\ndefault = 'hook'\n\
+         hook = { kind = 'http', url = 'http://h/' }\n\
+         queue = { kind = 'sqs', direct = true, arn = 'arn:aws:sqs:eu-west-1:123456789012:q' }\n";
+    let use_case = UseCase::parse(manifest).unwrap();
+    assert_eq!((use_case.expire_after("hook"), use_case.expire_after("queue")), (Some(Duration::from_hours(1)), None));
 }

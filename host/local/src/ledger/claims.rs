@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
-use postdate_core::lifecycle::{self, Change};
+use postdate_core::lifecycle::{self, Change, Refusal};
 use postdate_core::ports::LedgerError;
 use postdate_core::request::{Claimed, Request};
 
@@ -20,6 +20,8 @@ pub struct Due<P> {
     pub next: Option<DateTime<Utc>>,
     /// True if due requests were left, because `pick` refused their lanes.
     pub blocked: bool,
+    /// True if the first request of a lane has expired. No request behind it is claimed until it has [ended](SqliteLedger::expired).
+    pub expired: bool,
 }
 
 impl SqliteLedger {
@@ -35,17 +37,21 @@ impl SqliteLedger {
         self.write(move |connection| {
             let now = clock();
             let (mut lanes, later): (Vec<Lane>, Vec<Lane>) = rows::lanes(connection)?.into_iter().partition(|lane| lane.due_at <= now);
-            let mut due = Due { claimed: Vec::new(), next: later.iter().map(|lane| lane.due_at).min(), blocked: false };
+            let mut due = Due { claimed: Vec::new(), next: later.iter().map(|lane| lane.due_at).min(), blocked: false, expired: false };
             while let Some((index, place)) = pick(&lanes).filter(|(index, _)| *index < lanes.len()) {
                 let Some(Head { seq, request, body, next }) = rows::head(connection, &lanes[index])? else {
                     lanes.swap_remove(index);
                     continue;
                 };
                 let claim = Change::Claim { lease: lease(&request) };
-                // Cannot be refused: the request is scheduled and due, and no other thread writes.
-                let Ok(applied) = lifecycle::apply(&request, &claim, now) else {
-                    lanes.swap_remove(index);
-                    continue;
+                // Not refused for another reason: the request is scheduled and due, and no other thread writes.
+                let applied = match lifecycle::apply(&request, &claim, now) {
+                    Ok(applied) => applied,
+                    Err(refusal) => {
+                        due.expired |= refusal == Refusal::Expired;
+                        lanes.swap_remove(index);
+                        continue;
+                    }
                 };
                 rows::update(connection, seq, &request, &applied)?;
                 due.claimed.push((Claimed { request: applied.request, body }, place));
@@ -61,6 +67,11 @@ impl SqliteLedger {
             Ok(due)
         })
         .await
+    }
+
+    /// Returns at most `limit` requests that have [expired](Request::expires_at) by `now`.
+    pub async fn expired(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Request>, LedgerError> {
+        self.read(move |connection| rows::expired(connection, now, limit)).await
     }
 
     /// Returns the running requests whose lease expired by `now`, or all running requests with `None`.

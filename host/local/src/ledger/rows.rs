@@ -12,11 +12,11 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
      failures, interruptions, lease_ms, lease_until, finished_at, result, failure, idempotency_hash, notice_of, \
-     deferrals, waits_for, waits_since, owner";
+     deferrals, waits_for, waits_since, owner, expire_after_ms";
 /// [`COLUMNS`] of a list. Omits the columns that SQLite finds only by reading a large result, and most of a failure.
 const LIST_COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
      failures, interruptions, lease_ms, lease_until, finished_at, NULL, substr(failure, 1, 1001), NULL, notice_of, \
-     0, waits_for, waits_since, owner";
+     0, waits_for, waits_since, owner, NULL";
 
 /// Stores a request with the first line of its history. Returns false, and stores nothing, if its idempotency key is taken.
 pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<bool> {
@@ -24,8 +24,8 @@ pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<boo
     let inserted = connection
         .prepare_cached(
             "INSERT INTO requests (id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, \
-             attempts, failures, interruptions, lease_ms, idempotency_key, idempotency_hash, notice_of, body, owner) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13, ?14, ?15) \
+             attempts, failures, interruptions, lease_ms, idempotency_key, idempotency_hash, notice_of, body, owner, expire_after_ms) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
              ON CONFLICT (use_case, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
         )?
         .execute(params![
@@ -38,12 +38,13 @@ pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<boo
             millis(request.trigger_at),
             millis(request.first_trigger_at),
             millis(request.due_at),
-            i64::try_from(request.lease.as_millis()).unwrap_or(i64::MAX),
+            duration_millis(request.lease),
             new.idempotency_key,
             request.idempotency_hash,
             request.notice_of.map(|id| id.to_string()),
             new.body,
             request.owner,
+            request.expire_after.map(duration_millis),
         ])?;
     if inserted == 0 {
         return Ok(false);
@@ -62,7 +63,8 @@ pub fn update(
     connection
         .prepare_cached(
             "UPDATE requests SET status = ?2, due_at = ?3, attempts = ?4, failures = ?5, interruptions = ?6, lease_until = ?7, \
-             finished_at = ?8, result = ?9, failure = ?10, deferrals = ?11, waits_for = ?12, waits_since = ?13 WHERE seq = ?1",
+             finished_at = ?8, result = ?9, failure = ?10, deferrals = ?11, waits_for = ?12, waits_since = ?13, expire_after_ms = ?14 \
+             WHERE seq = ?1",
         )?
         .execute(params![
             seq,
@@ -78,6 +80,7 @@ pub fn update(
             after.deferrals,
             after.waiting.as_ref().map(|waiting| &waiting.on),
             after.waiting.as_ref().map(|waiting| millis(waiting.since)),
+            after.expire_after.map(duration_millis),
         ])?;
     // A separate statement, because an update that names the column rewrites the indexes for lists.
     if after.trigger_at != before.trigger_at {
@@ -275,12 +278,24 @@ pub(super) fn head_sql() -> String {
 
 fn read_head(row: &Row<'_>) -> rusqlite::Result<Head> {
     let (seq, request) = read_request(row)?;
-    Ok(Head { seq, request, body: row.get(24)?, next: optional_time(row, 25)? })
+    Ok(Head { seq, request, body: row.get(25)?, next: optional_time(row, 26)? })
 }
 
 /// Returns the earliest due time of the scheduled requests.
 pub fn next_due(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
     Ok(lanes(connection)?.into_iter().map(|lane| lane.due_at).min())
+}
+
+/// The requests that have expired by ?1, at most ?2. The condition is that of their index.
+pub(super) const EXPIRED: &str = "WHERE status = 'scheduled' AND attempts = 0 AND expire_after_ms IS NOT NULL \
+     AND trigger_at + expire_after_ms <= ?1 ORDER BY trigger_at + expire_after_ms LIMIT ?2";
+
+/// Returns requests whose first attempt has not begun in time, those first that expired first.
+pub fn expired(connection: &Connection, now: DateTime<Utc>, limit: u32) -> rusqlite::Result<Vec<Request>> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM requests {EXPIRED}"))?
+        .query_map(params![millis(now), limit], |row| Ok(read_request(row)?.1))?
+        .collect()
 }
 
 /// Returns the running requests whose lease expired by `now`, or all running requests with `None`.
@@ -309,9 +324,10 @@ fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
         attempts: row.get(10)?,
         failures: row.get(11)?,
         interruptions: row.get(12)?,
-        lease: Duration::from_millis(u64::try_from(row.get::<_, i64>(13)?).unwrap_or_default()),
+        lease: duration(row.get(13)?),
         lease_until: optional_time(row, 14)?,
         finished_at: optional_time(row, 15)?,
+        expire_after: row.get::<_, Option<i64>>(24)?.map(duration),
         result: row.get(16)?,
         failure: row.get(17)?,
         // One machine has one kind of schedule.
@@ -330,6 +346,14 @@ fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
 
 fn millis(at: DateTime<Utc>) -> i64 {
     at.timestamp_millis()
+}
+
+fn duration_millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn duration(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or_default())
 }
 
 fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<DateTime<Utc>> {

@@ -1,2 +1,7 @@
 -- Version 6: a list of every status merges the indexes of single statuses, so that accepting a request writes one index less.
 DROP INDEX requests_by_time;
+-- Requests that expire if their first attempt does not begin in time.
+ALTER TABLE requests ADD COLUMN expire_after_ms INTEGER;
+-- For the timer. Partial, so that requests that do not expire take no space in it.
+CREATE INDEX requests_expiring ON requests (trigger_at + expire_after_ms)
+  WHERE status = 'scheduled' AND attempts = 0 AND expire_after_ms IS NOT NULL;

@@ -459,6 +459,7 @@ fn the_queries_of_the_timer_and_of_lists_use_an_index() {
     check_plan(rows::NEXT_TARGET, "SEARCH requests USING COVERING INDEX requests_due_by_lane", false);
     check_plan(rows::NEXT_USE_CASE, "SEARCH requests USING COVERING INDEX requests_due_by_lane", false);
     check_plan(&rows::head_sql(), "SEARCH requests USING INDEX requests_due_by_lane", false);
+    check_plan(&format!("SELECT id FROM requests {}", rows::EXPIRED), "SEARCH requests USING INDEX requests_expiring", false);
     let list = |query: Query| rows::list_sql(&Query { limit: 50, ..query }).0;
     let of_an_owner = Query { owner: Some("shop".to_owned()), ..Query::default() };
     check_plan(&list(of_an_owner), "SEARCH requests USING INDEX requests_by_owner (owner=?)", false);
@@ -475,6 +476,26 @@ fn the_queries_of_the_timer_and_of_lists_use_an_index() {
     }
     let of_a_use_case = Query { use_case: Some("orders".to_owned()), ..Query::default() };
     check_plan(&list(of_a_use_case), "SEARCH requests USING INDEX requests_by_use_case (use_case=?)", false);
+}
+
+#[tokio::test]
+async fn an_expired_request_is_found_and_nothing_behind_it_is_claimed_before_its_end() {
+    let (ledger, _directory) = empty();
+    let expiring = |n, seconds| {
+        let new = due(n, seconds);
+        NewRequest { request: Request { expire_after: Some(Duration::from_secs(10)), ..new.request }, ..new }
+    };
+    insert_all(&ledger, [expiring(1, 0), expiring(2, 5), due(3, 6)]).await;
+    insert_all(&ledger, [NewRequest { request: Request { target: "other".to_owned(), ..due(4, 6).request }, ..due(4, 6) }]).await;
+    let found = async |now| ledger.expired(now, 10).await.unwrap().iter().map(|request| request.id).collect::<Vec<_>>();
+    assert_eq!(found(at(9)).await, []);
+    let due = claim_at(&ledger, at(12), 10).await;
+    assert_eq!((ids(&due), due.expired), (vec![sample_id(4)], true), "another lane goes on");
+    assert_eq!(found(at(12)).await, [sample_id(1)]);
+    ledger.change(sample_id(1), Change::Expire { notice: None }, at(12)).await.unwrap();
+    let due = claim_at(&ledger, at(12), 10).await;
+    assert_eq!((ids(&due), due.expired), (vec![sample_id(2), sample_id(3)], false));
+    assert_eq!(found(at(99)).await, [], "a request that has begun does not expire");
 }
 
 #[tokio::test]

@@ -57,6 +57,13 @@ fn each_state_is_in_the_indexes_that_need_it() {
     check(&failed, "orders#failed", true, true);
     let (cancelled, _) = changed(&scheduled, &request, &Change::Cancel { by: None });
     check(&cancelled, "orders#cancelled", false, false);
+    let new = new_request(sample_id(2), "orders", moment() - TimeDelta::seconds(9));
+    let request = Request { expire_after: Some(Duration::from_secs(9)), ..new.request };
+    let (scheduled, _) =
+        Head::of_new(NewRequest { request: request.clone(), ..new_request(sample_id(2), "orders", moment()) }, "w", WRITING);
+    let (expired, _) = changed(&scheduled, &request, &Change::Expire { notice: None });
+    check(&expired, "orders#expired", true, true);
+    assert_eq!((scheduled.request().unwrap(), expired.told()), (request, Told::default()));
 }
 
 #[test]

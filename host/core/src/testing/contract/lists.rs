@@ -1,5 +1,7 @@
 //! Cases about lists: filters, order, pages.
 
+use std::time::Duration;
+
 use super::{at, insert, make};
 use crate::id::CorrelationId;
 use crate::lifecycle::{Change, Outcome};
@@ -107,6 +109,18 @@ pub async fn a_moved_request_is_listed_at_its_new_time(ledger: &(impl Intake + R
     make(ledger, id, Change::Move { to: at(from + 50), by: None }, at(0)).await;
     assert_eq!(ids(ledger, of("lists-moved", from, from + 50)).await, []);
     assert_eq!(ids(ledger, of("lists-moved", from + 50, from + 51)).await, [id]);
+}
+
+pub async fn an_expired_request_is_listed_by_its_status(ledger: &(impl Intake + Requests + Changes)) {
+    let (from, id) = (START + 5000, sample_id(IDS + 500));
+    let new = new_request(id, "lists-expired", at(from));
+    insert(ledger, &NewRequest { request: Request { expire_after: Some(Duration::from_secs(1)), ..new.request }, ..new }).await;
+    let of_status = |status| Query { status: Some(status), ..of("lists-expired", from, from + 1) };
+    assert_eq!(ids(ledger, of_status(Status::Scheduled)).await, [id]);
+    make(ledger, id, Change::Expire { notice: None }, at(from + 1)).await;
+    assert_eq!(ids(ledger, of_status(Status::Scheduled)).await, []);
+    assert_eq!(ids(ledger, of_status(Status::Expired)).await, [id]);
+    assert_eq!(ids(ledger, of("lists-expired", from, from + 1)).await, [id]);
 }
 
 pub async fn owners_and_permitted_use_cases_select(ledger: &(impl Intake + Requests + Changes)) {

@@ -1,5 +1,7 @@
 //! Cases about changes: a change is made with its history and its notice, or refused without a trace.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use super::{Model, at, find, insert, make};
@@ -13,8 +15,10 @@ const IDS: u64 = 2000;
 /// Due time of the requests in this module, in seconds after `moment`.
 const DUE: i64 = 60;
 
+/// Returns a request that expires 300 s after [`DUE`].
 fn due(n: u64, use_case: &str) -> NewRequest {
-    new_request(sample_id(IDS + n), use_case, at(DUE))
+    let new = new_request(sample_id(IDS + n), use_case, at(DUE));
+    NewRequest { request: Request { expire_after: Some(Duration::from_mins(5)), ..new.request }, ..new }
 }
 
 fn notice_of(id: u64, parent: &Request) -> NewRequest {
@@ -28,6 +32,10 @@ fn succeeded(attempt: u32, notice: Option<NewRequest>) -> Change {
 
 fn failed(attempt: u32, notice: Option<NewRequest>) -> Change {
     Change::Finish { claim: attempt, outcome: Outcome::Failed { failure: "out of stock".to_owned(), notice: notice.map(Box::new) } }
+}
+
+fn expired(notice: Option<NewRequest>) -> Change {
+    Change::Expire { notice: notice.map(Box::new) }
 }
 
 fn failed_for_now(attempt: u32) -> Change {
@@ -77,6 +85,8 @@ fn lives() -> Vec<Life> {
         ("retried", vec![claimed(), (failed(1, None), at(DUE + 1)), (Change::Retry { by: Some("ann".to_owned()) }, at(DUE + 5))]),
         ("cut off too often", cut_off.collect()),
         ("cancelled", vec![(Change::Cancel { by: Some("bob".to_owned()) }, at(5))]),
+        ("expired", vec![(expired(None), at(DUE + 300))]),
+        ("expired and retried", vec![(expired(None), at(DUE + 300)), (Change::Retry { by: None }, at(DUE + 301))]),
         ("cancelled in its back-off", vec![claimed(), (failed_for_now(1), at(DUE + 1)), (Change::Cancel { by: None }, at(DUE + 2))]),
     ]
 }
@@ -93,6 +103,9 @@ fn tries() -> Vec<(&'static str, Change, DateTime<Utc>)> {
         ("redrive an old letter", Change::Redrive { attempt: 1 }, at(DUE + 100)),
         ("claim when due", claim(), at(DUE + 100)),
         ("claim a millisecond early", claim(), at(DUE - 10) - chrono::TimeDelta::milliseconds(1)),
+        ("claim too late", claim(), at(DUE + 301)),
+        ("expire", expired(None), at(DUE + 300)),
+        ("expire a second early", expired(None), at(DUE + 299)),
         ("succeed", succeeded(1, None), at(DUE + 100)),
         ("succeed a later attempt", succeeded(2, None), at(DUE + 100)),
         ("fail", failed(1, None), at(DUE + 100)),
@@ -150,6 +163,16 @@ pub async fn the_notice_of_a_release_is_stored_with_the_last_one_only(ledger: &(
         make(ledger, request.id, released_with(n, Some(notice.clone())), now).await;
     }
     assert_eq!(find(ledger, request.id).await.0.status, Status::Failed);
+    assert_eq!(find(ledger, notice.request.id).await.0, notice.request);
+}
+
+pub async fn the_notice_of_an_expiry_is_stored_with_it_only(ledger: &(impl Intake + Requests + Changes)) {
+    let request = insert(ledger, &due(535, "transitions-notices")).await;
+    let notice = notice_of(536, &request);
+    let early = ledger.change(request.id, expired(Some(notice.clone())), at(DUE + 299)).await.unwrap();
+    assert!(matches!(early, Changed::Refused(_, Refusal::NotExpired)), "{early:?}");
+    assert_eq!(ledger.find(notice.request.id).await.unwrap(), None, "a refused change stored its notice");
+    make(ledger, request.id, expired(Some(notice.clone())), at(DUE + 300)).await;
     assert_eq!(find(ledger, notice.request.id).await.0, notice.request);
 }
 

@@ -1,0 +1,73 @@
+//! `expire-after`: a request whose first attempt does not begin in time ends as `expired`, and is told.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{PUPPET, Receiver, Reply, Server, events, eventually, text};
+
+#[tokio::test]
+async fn a_request_expires_while_the_server_is_down_is_told_and_can_be_retried() {
+    let receiver = Receiver::accepting().await;
+    let manifest = format!(
+        "[schedule]\nexpire-after = '1h'\n[targets]\ndefault = 'to'\nto = {{ kind = 'http', url = '{}' }}\n\
+         told = {{ kind = 'http', url = '{}' }}\n[on]\nfailure = 'told'\n",
+        receiver.url("/to"),
+        receiver.url("/told"),
+    );
+    let mut server = Server::builder().use_case("hook", &manifest).test_clock().start().await;
+    let late = server.api.submit("hook", json!({ "delay": "PT1S" })).await;
+    let in_time = server.api.submit("hook", json!({ "delay": "PT2S" })).await;
+    let waiting = server.api.request(&late).await;
+    assert_eq!(text(&waiting, "expiresAt"), "2027-01-01T01:00:01.000Z");
+    server.stop().await;
+    server.set_arguments(&["--test-clock", "2027-01-01T01:00:01Z"]);
+    server.start().await;
+
+    let expired = server.api.reaches(&late, "expired").await;
+    assert_eq!((events(&expired), &expired["attempts"]), (vec!["accepted", "expired"], &json!(0)));
+    assert_eq!(text(&expired, "failure"), "not started by 2027-01-01T01:00:01.000Z, 1h after its triggerAt");
+    assert_eq!(expired.get("expiresAt"), None, "{expired}");
+    server.api.reaches(&in_time, "succeeded").await;
+    let told = eventually("the notice", async || receiver.deliveries().into_iter().find(|one| one.path == "/told")).await;
+    let notice = told.json();
+    assert_eq!((&notice["correlationId"], &notice["status"], &notice["failure"]), (&json!(late), &json!("expired"), &expired["failure"]));
+    let list = server.api.get("/requests?status=expired").await.expect(200);
+    assert_eq!(list["requests"][0]["correlationId"], json!(late), "{list}");
+
+    let again = server.api.post(&format!("/requests/{late}/retry"), &json!({})).await.expect(202);
+    assert_eq!(again.get("expiresAt"), None, "{again}");
+    let done = server.api.reaches(&late, "succeeded").await;
+    assert_eq!(events(&done), ["accepted", "expired", "retried", "started", "succeeded"]);
+    assert_eq!(receiver.deliveries().iter().filter(|one| one.path == "/told").count(), 1, "one notice of one end");
+}
+
+#[tokio::test]
+async fn a_request_expires_while_others_hold_all_places() {
+    let receiver = Receiver::start(|_, _| Reply::ok("late").after(Duration::from_mins(1))).await;
+    let url = receiver.url("/");
+    let manifest = format!("[schedule]\nexpire-after = '1s'\n[targets]\nto = {{ kind = 'http', url = '{url}', timeout = '1m' }}\n");
+    let server = Server::builder().use_case("hook", &manifest).arguments(&["--concurrency", "1"]).start().await;
+    let first = server.api.submit("hook", json!({ "delay": "PT0S" })).await;
+    eventually("the first delivery", async || (receiver.count() == 1).then_some(())).await;
+    let second = server.api.submit("hook", json!({ "delay": "PT0S" })).await;
+    server.api.reaches(&second, "expired").await;
+    assert_eq!((text(&server.api.request(&first).await, "status"), receiver.count()), ("running", 1));
+}
+
+#[tokio::test]
+async fn a_request_that_failed_for_now_or_was_moved_keeps_its_time() {
+    let more = "[schedule]\nexpire-after = '5s'\n[retry]\nmax-attempts = 2\nbackoff = { initial = '1h' }\n";
+    let mut server = Server::builder().use_case("puppet", &format!("{PUPPET}{more}")).test_clock().start().await;
+    let failed = server.api.submit("puppet", json!({ "delay": "PT1S", "process": { "do": "retry", "untilAttempt": 2 } })).await;
+    let moved = server.api.submit("puppet", json!({ "delay": "PT1S" })).await;
+    let answer = server.api.patch(&format!("/requests/{moved}"), &json!({ "delay": "PT10S" })).await.expect(200);
+    assert_eq!(text(&answer, "expiresAt"), "2027-01-01T00:00:15.000Z");
+    server.api.advance("PT1S").await;
+    server.stop().await;
+    server.set_arguments(&["--test-clock", "2027-01-01T00:00:14.999Z"]);
+    server.start().await;
+    server.api.reaches(&moved, "succeeded").await;
+    server.api.advance("P1D").await;
+    assert_eq!(text(&server.api.request(&failed).await, "status"), "succeeded", "a request that has begun does not expire");
+}
