@@ -20,7 +20,7 @@ use crate::notice::Document;
 use crate::ports::{Changes, Intake, LedgerState, Requests, Scheduler, UseCaseInfo, UseCases};
 pub use body::{check_body, check_encoding, check_type};
 pub use change::HANDED_OVER;
-pub use error::ApiError;
+pub use error::{ApiError, ProblemCode};
 
 /// The header of every answer that has the correlation id.
 pub const CORRELATION_HEADER: &str = "x-correlation-id";

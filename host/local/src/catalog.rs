@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use postdate_core::bundle::BundleSource;
 use postdate_core::fire;
-use postdate_core::host_fault::HostFault;
+use postdate_core::host_fault::{HostFault, STORE, VERSION};
 use postdate_core::ports::{Bundle, UseCaseError, UseCaseInfo, UseCases};
 use postdate_core::request::Request;
 use postdate_core::use_case::{MANIFEST_FILE, Target, UseCase};
@@ -295,6 +295,15 @@ impl Catalog {
         fire::lease(self.entries().get(&request.use_case).and_then(|entry| entry.serving.as_deref()), request)
     }
 
+    /// Returns whether there is a use case of this name, loaded or not.
+    pub fn has(&self, name: &str) -> bool {
+        self.entries().contains_key(name)
+    }
+
+    pub fn runtime(&self) -> &Runtime {
+        &self.inner.runtime
+    }
+
     /// Returns whether a plugin runs requests for this target, as the current version says; true if that is unknown.
     pub fn runs_plugin(&self, use_case: &str, target: &str) -> bool {
         let entries = self.entries();
@@ -327,7 +336,7 @@ impl Catalog {
 }
 
 fn waits_for_load(name: &str, version: &str) -> String {
-    format!("version {version} of use case {name} to be loaded")
+    format!("{VERSION}{version} of use case {name} to be loaded")
 }
 
 /// Returns whether the host, not the bundle, may have caused the error.
@@ -371,7 +380,7 @@ impl UseCases for Catalog {
         manifest.map(Arc::new).map_err(|error| {
             let detail = format!("the manifest of version {version} of use case {name} cannot be had: {error}");
             let is_transient = matches!(error, StoreError::Unavailable { .. });
-            if is_transient { HostFault::new("the store of use cases", detail).into() } else { UseCaseError::Unusable(detail) }
+            if is_transient { HostFault::new(STORE, detail).into() } else { UseCaseError::Unusable(detail) }
         })
     }
 

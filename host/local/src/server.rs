@@ -2,6 +2,7 @@
 
 pub mod auth;
 mod connections;
+mod metrics;
 mod names;
 mod stream;
 mod upload;
@@ -20,7 +21,7 @@ use axum::serve::{Listener as _, ListenerExt as _};
 use axum::{Extension, Router};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -28,7 +29,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use postdate_core::access::{Caller, Scope};
-use postdate_core::api::{Api, ApiError, ApiRequest, MAX_BODY_BYTES, check_body, check_encoding, check_type, json_response};
+use postdate_core::api::{Api, ApiError, ApiRequest, MAX_BODY_BYTES, ProblemCode, check_body, check_encoding, check_type, json_response};
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::Clock as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -168,6 +169,7 @@ async fn connect(app: Arc<App>, http: http1::Builder, router: HttpService, tcp: 
 async fn answer(app: &App, router: &HttpService, link: &Arc<Link>, request: Request<Incoming>) -> Result<Response, Infallible> {
     link.wait();
     let (mut parts, body) = request.into_parts();
+    let (method, uri) = (parts.method.clone(), parts.uri.clone());
     let response = match names::check(&parts, link.local.ip(), &app.names) {
         Ok(()) => {
             parts.extensions.insert(Peer(link.peer.ip()));
@@ -179,10 +181,22 @@ async fn answer(app: &App, router: &HttpService, link: &Arc<Link>, request: Requ
             error.into_response(app.clock.new_id(app.clock.now())).map(Body::from)
         }
     };
+    if let Some(ProblemCode(code)) = response.extensions().get()
+        && let Some(use_case) = submitted_to(&method, &uri)
+    {
+        let use_case = Some(use_case).filter(|name| app.api.use_cases.has(name));
+        app.api.ledger.metrics().rejected(use_case, code);
+    }
     if response.headers().contains_key(header::CONNECTION) {
         link.lingers.store(true, Ordering::Relaxed);
     }
     Ok(response)
+}
+
+/// Returns the name in the path of a submission.
+fn submitted_to<'a>(method: &Method, uri: &'a Uri) -> Option<&'a str> {
+    let name = uri.path().strip_prefix("/requests/").filter(|_| method == Method::POST)?;
+    (!name.contains('/')).then_some(name)
 }
 
 /// Answers 503 on a connection for which there is no place.
@@ -212,6 +226,7 @@ type HttpService = TowerToHyperService<Router>;
 
 fn router(app: Arc<App>) -> Router {
     Router::new()
+        .route("/metrics", any(metrics::get))
         .route("/test-clock", any(test_clock))
         .route("/use-cases/{name}", put(use_case).fallback(api))
         .fallback(api)

@@ -31,6 +31,10 @@ struct Parts {
     about: Option<CorrelationId>,
 }
 
+/// The code of an error answer, as an extension of the response, for a host that counts errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProblemCode(pub &'static str);
+
 impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self(Box::new(Parts {
@@ -123,6 +127,7 @@ impl ApiError {
         }
         let mut response = json_response(status, id, &body, "application/problem+json");
         response.headers_mut().extend(headers);
+        response.extensions_mut().insert(ProblemCode(code));
         response
     }
 }
