@@ -16,6 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
+use postdate_core::audit;
 use postdate_core::bundle::BundleSource;
 use postdate_core::fire;
 use postdate_core::host_fault::{HostFault, STORE, VERSION};
@@ -108,6 +109,22 @@ impl Entry {
         self.again = None;
         if let Some(loading) = self.loading.take() {
             loading.give_up();
+        }
+    }
+
+    /// Logs that the version that was loaded is another one than before, and who moved the store to it.
+    fn audit(&self, name: &str, version: &str) {
+        let former = self.serving.as_ref().map(|bundle| bundle.version());
+        if former == Some(version) {
+            return;
+        }
+        match self.loaded.as_ref().and_then(Found::current) {
+            Some(current) => {
+                let is_back = current.former.iter().any(|former| former.version == version);
+                let by = Some(current.by.as_str()).filter(|by| !by.is_empty());
+                audit::version(if is_back { "rolled-back" } else { "pushed" }, by, name, version, former);
+            }
+            None => audit::version("changed", None, name, version, former),
         }
     }
 
@@ -216,9 +233,17 @@ impl Catalog {
         // A load may finish before its cancellation takes effect. No entry has its id then.
         let is_it = |entry: &Entry| entry.loading.as_ref().is_some_and(|loading| loading.id() == id);
         let Some((name, entry)) = entries.iter_mut().find(|(_, entry)| is_it(entry)) else { return };
-        entry.loaded = entry.loading.take().map(|loading| loading.of);
+        let of = entry.loading.take().map(|loading| loading.of);
+        // At the start every use case is loaded, and a load may be repeated: neither is a change.
+        let is_change = *self.inner.settled.borrow() && entry.loaded != of;
+        entry.loaded = of;
         match loaded {
-            Ok(bundle) => entry.serve(bundle),
+            Ok(bundle) => {
+                if is_change {
+                    entry.audit(name, bundle.version());
+                }
+                entry.serve(bundle);
+            }
             Err(error) => {
                 entry.again = is_transient(&error).then(|| Instant::now() + TRY_AGAIN);
                 let error = format!("{error:#}");

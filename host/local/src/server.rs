@@ -262,7 +262,7 @@ async fn use_case(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Li
         let (caller, body) = authenticated(&app, &parts, body).await?;
         let place = upload::enter(&app, &caller, name).map_err(closing)?;
         check_encoding(&parts.headers).and_then(|()| check_type(&parts.headers, upload::is_tar, upload::TAR)).map_err(closing)?;
-        upload::put(&app, name, body, &link, place).await
+        upload::put(&app, &caller, name, body, &link, place).await
     };
     respond(id, answer.await)
 }
