@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use postdate_core::host_fault::{FILE_DESCRIPTOR, MEMORY, NAME_LOOK_UP, SECRETS, SLOT, STORE, VERSION};
@@ -74,11 +74,21 @@ impl Default for Metrics {
         let (commits, changes) = (Histogram::new(COMMITS), Histogram::new(CHANGES));
         Self(Arc::new(Inner {
             accepted: add(&mut all, "requests_accepted", "Requests of clients that were stored", Family::default()),
-            rejected: add(&mut all, "requests_rejected", "Requests of clients that were refused, by the code of the error", Family::default()),
+            rejected: add(
+                &mut all,
+                "requests_rejected",
+                "Requests of clients that were refused, by the code of the error",
+                Family::default(),
+            ),
             notices: add(&mut all, "notices", "Requests that report the end of another one", Family::default()),
             started: add(&mut all, "attempts_started", "Attempts that were started, or tried to be", Family::default()),
             interrupted: add(&mut all, "attempts_interrupted", "Attempts that were cut off", Family::default()),
-            deferred: add(&mut all, "attempts_deferred", "Attempts that the host could not begin, by the resource that it lacks", Family::default()),
+            deferred: add(
+                &mut all,
+                "attempts_deferred",
+                "Attempts that the host could not begin, by the resource that it lacks",
+                Family::default(),
+            ),
             retries: add(&mut all, "retries", "Further attempts of requests that failed, by the policy or by hand", Family::default()),
             ended: add(&mut all, "requests_ended", "Ends of requests, by outcome", Family::default()),
             running: add(&mut all, "running", "Attempts that run, by the kind of their place", Family::default()),

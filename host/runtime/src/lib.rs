@@ -19,12 +19,12 @@ mod testing;
 pub mod trust;
 
 pub use call::logs::{LogLine, Stream};
-pub use call::observer::{Called, CallObserver};
+pub use call::observer::{CallObserver, Called};
 pub use call::{CallOptions, Report};
 pub use code::artifacts;
+pub use code::compile::{CompileError, CompileLimits, CompileWith, Compiling, MEMORY_VARIABLE, Need, Progress, TIME_VARIABLE};
 #[cfg(feature = "compile")]
 pub use code::compile::{CompileLoad, compile_worker};
-pub use code::compile::{CompileError, CompileLimits, CompileWith, Compiling, MEMORY_VARIABLE, Need, Progress, TIME_VARIABLE};
 #[cfg(feature = "compile")]
 pub use code::precompile::{Precompiled, WriteError, write_artifacts};
 pub use contract::inspect;

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use postdate_core::plugin::{Role, Stopped};
 use postdate_core::request::{Status, Waiting};
@@ -30,7 +31,10 @@ fn each_change_is_counted_by_its_kind() {
     let (metrics, open) = (Metrics::default(), request());
     let target = &open.target;
     let ended = |status| Request { status, ..request() };
-    let notice = Some(Box::new(NewRequest { request: Request { target: "mail".to_owned(), ..request() }, ..new_request(sample_id(2), "orders", at(9)) }));
+    let notice = Some(Box::new(NewRequest {
+        request: Request { target: "mail".to_owned(), ..request() },
+        ..new_request(sample_id(2), "orders", at(9))
+    }));
     metrics.accepted(&open);
     metrics.changed(&Change::Cancel { by: None }, &ended(Status::Cancelled));
     metrics.changed(&Change::Move { to: at(20), by: None }, &open);

@@ -29,8 +29,8 @@ pub use compiler::{CacheError, Compiler};
 pub use cranelift::ahead_config;
 pub use error::{CompileError, blocking};
 pub use progress::{Compiling, Progress, Subject};
+pub use settings::{CompileLimits, CompileWith, MEMORY_VARIABLE, Need, TIME_VARIABLE};
 #[cfg(feature = "compile")]
 pub use turns::CompileLoad;
-pub use settings::{CompileLimits, CompileWith, MEMORY_VARIABLE, Need, TIME_VARIABLE};
 #[cfg(feature = "compile")]
 pub use worker::compile_worker;
