@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Client, PUPPET, Run, SECRET, Server, cli, cli_with, events};
+use crate::harness::{Client, PUPPET, Run, SECRET, Server, UseCases, cli, cli_with, events};
 
 /// A keys file, edited by `postdate api-key`.
 struct Keys {
@@ -234,4 +234,58 @@ async fn wrong_keys_are_answered_slowly_and_a_right_one_from_the_same_address_at
     assert!((20..=39).contains(&slow) && statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
     assert!(last - begun >= Duration::from_secs(1), "the guesses took {:?}", last - begun);
     assert!(waited < Duration::from_secs(1), "the right key waited {waited:?}");
+}
+
+#[tokio::test]
+async fn the_audit_log_names_the_caller_of_each_act_whatever_the_filter_is() {
+    let keys = Keys::new();
+    let (shop, ci) = (keys.add(&["shop"]).await, keys.add(&["ci", "--may", "deploy"]).await);
+    let server = Server::builder()
+        .use_case("puppet", PUPPET)
+        .test_clock()
+        .arguments(&["--keys-file", keys.path()])
+        .key(SECRET)
+        .variable("POSTDATE_LOG", "info,postdate_core=off,postdate=off")
+        .start()
+        .await;
+    let api = server.api.with_key(Some(&shop));
+    let moved = api.submit("puppet", json!({ "delay": "PT1H" })).await;
+    api.patch(&format!("/requests/{moved}"), &json!({ "delay": "PT2H" })).await.expect(200);
+    api.delete(&format!("/requests/{moved}")).await.expect(200);
+    api.delete(&format!("/requests/{moved}")).await.expect_fault(409, "not-scheduled");
+    let failed = api.submit("puppet", json!({ "delay": "PT1H", "process": { "do": "fail" } })).await;
+    server.api.advance("PT1H").await;
+    server.api.post(&format!("/requests/{failed}/retry"), &Value::Null).await.expect(202);
+    let acts = async |count: usize| {
+        crate::harness::eventually("the audit lines", async || {
+            let lines: Vec<Value> = server.log.lines(0).into_iter().filter(|line| line["audit"].is_string()).collect();
+            (lines.len() >= count).then_some(lines)
+        })
+        .await
+    };
+    let lines = acts(3).await;
+    let told = |line: &Value| [line["audit"].clone(), line["by"].clone(), line["correlation_id"].clone(), line["owner"].clone()];
+    let expected = [("moved", "shop", &moved), ("cancelled", "shop", &moved), ("retried", "POSTDATE_API_KEY", &failed)];
+    let expected = expected.map(|(act, by, id)| [json!(act), json!(by), json!(id), json!("shop")]);
+    assert_eq!(lines.iter().map(told).collect::<Vec<_>>(), expected);
+
+    // Uploads and roll backs, in a store of the server.
+    let bundles = UseCases::new();
+    bundles.write("fresh", PUPPET);
+    for (manifest, count) in [(PUPPET.to_owned(), 4), (format!("{PUPPET}[retry]\nmax-attempts = 2\n"), 5)] {
+        bundles.write("fresh", &manifest);
+        let (bundle, url) = (bundles.bundle("fresh"), server.api.url.as_str());
+        let push = ["use-case", "push", bundle.to_str().unwrap(), "--to", url];
+        cli_with(&[("POSTDATE_API_KEY", &ci)], &push).await.expect(0);
+        acts(count).await;
+    }
+    let store = server.data().join("store");
+    let rollback = ["use-case", "rollback", "fresh", "--store", store.to_str().unwrap()];
+    cli_with(&[("POSTDATE_BY", "the test")], &rollback).await.expect(0);
+    let lines = acts(6).await;
+    let [first, second, back] = &lines[3..] else { panic!("{lines:?}") };
+    assert_eq!([&first["audit"], &first["by"], &first["use_case"]], ["pushed", "ci", "fresh"]);
+    assert_eq!((&second["audit"], &second["former"]), (&json!("pushed"), &first["version"]));
+    assert_eq!([&back["audit"], &back["by"]], ["rolled-back", "the test"]);
+    assert_eq!([&back["version"], &back["former"]], [&first["version"], &second["version"]]);
 }

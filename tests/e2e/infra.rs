@@ -4,6 +4,7 @@
 mod actions;
 mod calls;
 mod names;
+mod observability;
 mod policy;
 mod source;
 mod stack;

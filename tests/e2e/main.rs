@@ -29,6 +29,7 @@ mod ledger;
 mod life;
 mod links;
 mod listing;
+mod metrics;
 mod modules;
 mod notices;
 mod plugins;

@@ -8,10 +8,9 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{Response, StatusCode};
 use lambda_http::RequestExt as _;
-use postdate_core::api::{Api, ApiError, ApiRequest, max_bytes};
+use postdate_core::api::{Api, ApiError, ApiRequest, Outcomes, max_bytes, submitted_to};
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::{Changes, Clock as _, Intake, Requests, Scheduler, UseCases};
-use serde::Deserialize;
 use tracing::Instrument as _;
 
 pub use event::{Incoming, MalformedEvent};
@@ -65,7 +64,7 @@ where
             Ok(incoming) => incoming,
             Err(error) => return ApiError::new(StatusCode::BAD_REQUEST, error.code(), error.to_string()).into_response(id),
         };
-        let submitted = submitted_to(&incoming.request).map(str::to_owned);
+        let submitted = submitted_to(incoming.request.method(), incoming.request.uri().path()).map(str::to_owned);
         let is_head = incoming.request.method() == http::Method::HEAD;
         let caller = self.claims.caller(&incoming.caller);
         let limit = max_bytes(incoming.request.uri().path());
@@ -90,59 +89,20 @@ where
     }
 
     async fn count(&self, submitted: Option<&str>, response: &Response<Bytes>) {
-        if response.status().is_success() {
-            if let Some(use_case) = submitted {
-                let outcomes = outcomes_of(response.body());
-                let accepted = u32::try_from(outcomes.iter().filter(|code| code.is_none()).count()).unwrap_or(u32::MAX);
-                metrics::emit(Service::Processor, Some(use_case), &[("Accepted", f64::from(accepted), Unit::Count)]);
-                for code in outcomes.into_iter().flatten() {
-                    metrics::emit_rejected(Service::Processor, Some(use_case), &code);
-                }
-            }
-            return;
-        }
+        let outcomes = response.extensions().get::<Outcomes>().cloned().unwrap_or_default();
         // The path can contain any name, and each new name creates a metric, which costs money. Count only known use cases by name.
         let known = match submitted {
+            Some(name) if response.status().is_success() => Some(name),
             Some(name) => self.use_cases.current_manifest(name).await.map(|_| name),
             None => None,
         };
-        metrics::emit_rejected(Service::Processor, known, &code_of(response.body()));
+        if outcomes.accepted > 0 {
+            metrics::emit(Service::Processor, known, &[("Accepted", f64::from(outcomes.accepted), Unit::Count)]);
+        }
+        for code in outcomes.refused {
+            metrics::emit_rejected(Service::Processor, known, code);
+        }
     }
-}
-
-/// Returns the use case of a call that submits a request.
-fn submitted_to(request: &http::Request<Bytes>) -> Option<&str> {
-    let path = request.uri().path().strip_prefix("/requests/")?;
-    let name = path.strip_suffix("/batch").unwrap_or(path);
-    (request.method() == http::Method::POST && !name.contains('/')).then_some(name)
-}
-
-/// Returns the outcomes of a call that submitted requests: `None` for each that was accepted, else the problem's code.
-fn outcomes_of(body: &[u8]) -> Vec<Option<String>> {
-    #[derive(Deserialize)]
-    struct Answer {
-        outcomes: Vec<Outcome>,
-    }
-    #[derive(Deserialize)]
-    struct Outcome {
-        body: Problem,
-    }
-    #[derive(Deserialize)]
-    struct Problem {
-        code: Option<String>,
-    }
-    // The answer to a single request has no outcomes.
-    let Ok(answer) = serde_json::from_slice::<Answer>(body) else { return vec![None] };
-    answer.outcomes.into_iter().map(|outcome| outcome.body.code).collect()
-}
-
-/// Returns the `code` of a problem document, or `unknown`.
-fn code_of(body: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Problem {
-        code: String,
-    }
-    serde_json::from_slice::<Problem>(body).map_or_else(|_| "unknown".to_owned(), |problem| problem.code)
 }
 
 #[cfg(test)]

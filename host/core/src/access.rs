@@ -17,7 +17,7 @@ pub enum Scope {
     Change,
     /// Push use cases and roll them back.
     Deploy,
-    /// See the details of `/health` and the requests of every owner, and move a test clock.
+    /// See metrics, the details of `/health` and the requests of every owner, and move a test clock.
     Operate,
 }
 

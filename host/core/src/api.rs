@@ -48,12 +48,22 @@ pub struct ApiRequest {
     pub claims: Vec<(String, String)>,
 }
 
+/// What became of the requests of a call, as an extension of its answer, for a host that counts them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Requests that were submitted and accepted.
+    pub accepted: u32,
+    /// Code of the call's error, or of each item of a batch that was refused.
+    pub refused: Vec<&'static str>,
+}
+
 /// The answer of a call that succeeded. `location` is the path of a new request.
 struct Answer {
     status: StatusCode,
     id: CorrelationId,
     body: Document,
     location: Option<String>,
+    outcomes: Outcomes,
 }
 
 impl<U, L, S> Api<U, L, S>
@@ -105,7 +115,7 @@ where
             return Err(if is_operator { unhealthy.with("ledger", json!(ledger)) } else { unhealthy });
         }
         if !is_operator {
-            return Ok(Answer { status: StatusCode::OK, id: call.id, body: json!({ "status": "ok" }).into(), location: None });
+            return Ok(Answer::new(StatusCode::OK, call.id, json!({ "status": "ok" })));
         }
         let all = self.use_cases.list().await;
         let broken = all.iter().filter_map(|info| Some(json!({ "useCase": info.name, "error": info.error.as_ref()? })));
@@ -121,7 +131,7 @@ where
         if ledger != LedgerState::default() {
             body["ledger"] = json!(ledger);
         }
-        Ok(Answer { status: StatusCode::OK, id: call.id, body: body.into(), location: None })
+        Ok(Answer::new(StatusCode::OK, call.id, body))
     }
 
     /// Lists the use cases that the caller sees. The error of one may quote its manifest and name files of the host, so only those who
@@ -136,7 +146,7 @@ where
                 info.error = info.error.take().map(hidden);
             }
         }
-        Answer { status: StatusCode::OK, id: call.id, body: json!({ "useCases": seen }).into(), location: None }
+        Answer::new(StatusCode::OK, call.id, json!({ "useCases": seen }))
     }
 
     fn path_of(&self, id: CorrelationId) -> String {
@@ -145,6 +155,10 @@ where
 }
 
 impl Answer {
+    fn new(status: StatusCode, id: CorrelationId, body: impl Into<Document>) -> Self {
+        Self { status, id, body: body.into(), location: None, outcomes: Outcomes::default() }
+    }
+
     fn into_response(self) -> Response<Bytes> {
         let mut body = self.body;
         body["correlationId"] = Value::String(self.id.to_string());
@@ -152,6 +166,7 @@ impl Answer {
         if let Some(location) = self.location.and_then(|path| HeaderValue::try_from(path).ok()) {
             response.headers_mut().insert(header::LOCATION, location);
         }
+        response.extensions_mut().insert(self.outcomes);
         response
     }
 }
@@ -176,6 +191,13 @@ fn scope_of(method: &str, segments: &[&str]) -> Option<Scope> {
         ("PATCH" | "DELETE", ["requests", _]) | ("POST", ["requests", _, "retry"]) => Some(Scope::Change),
         _ => None,
     }
+}
+
+/// Returns the use case of a call that submits requests.
+pub fn submitted_to<'a>(method: &Method, path: &'a str) -> Option<&'a str> {
+    let name = path.strip_prefix("/requests/")?;
+    let name = name.strip_suffix("/batch").unwrap_or(name);
+    (method == Method::POST && !name.contains('/')).then_some(name)
 }
 
 /// Returns whether a path has the form of a call of this API, whatever its method and its names.

@@ -53,6 +53,10 @@ impl<K: Ord + Clone> Shares<K> {
         self.free
     }
 
+    pub fn used(&self) -> u64 {
+        self.total - self.free
+    }
+
     /// Returns whether the rule lets `who` take this much now.
     pub fn may_take(&self, who: &K, wanted: u64) -> bool {
         let held = self.holder(who).held;

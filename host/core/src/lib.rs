@@ -8,6 +8,7 @@ pub mod access;
 pub mod api;
 pub mod arm;
 pub mod arn;
+pub mod audit;
 pub mod backoff;
 pub mod bundle;
 pub mod civil;

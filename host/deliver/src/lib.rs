@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use postdate_core::fire::MAX_RESULT_BYTES;
-use postdate_core::host_fault::HostFault;
+use postdate_core::host_fault::{FILE_DESCRIPTOR, HostFault, NAME_LOOK_UP, SECRETS};
 use postdate_core::plugin::{JobFailure, JobResult};
 use postdate_core::ports::{Clock, Deliver, Delivery};
 use postdate_core::use_case::Target;
@@ -130,7 +130,7 @@ impl<C: Clock> Deliver for HttpDeliver<C> {
 
 /// Returns the fault of a host that lacks a secret of the target, as for a plugin.
 fn no_secret(error: &SecretError) -> HostFault {
-    HostFault::new("the secrets of the use case", format!("the target needs the secret {error}"))
+    HostFault::new(SECRETS, format!("the target needs the secret {error}"))
 }
 
 fn permanent(message: String) -> JobFailure {
@@ -141,12 +141,12 @@ fn permanent(message: String) -> JobFailure {
 /// sent.
 fn host_fault(error: &(dyn std::error::Error + 'static)) -> Option<HostFault> {
     if let Some(busy @ Unreachable::Busy { .. }) = unreachable(error) {
-        return Some(HostFault::new("a free name look-up", busy.to_string()));
+        return Some(HostFault::new(NAME_LOOK_UP, busy.to_string()));
     }
     let exhausted = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
     let io = chain(error).find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
     io.filter(|code| exhausted.contains(code))
-        .map(|_| HostFault::new("a free file descriptor", "no file descriptor is left: raise its limit (ulimit -n)"))
+        .map(|_| HostFault::new(FILE_DESCRIPTOR, "no file descriptor is left: raise its limit (ulimit -n)"))
 }
 
 /// Returns the reason why the target's host has no address to connect to.

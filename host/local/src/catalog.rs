@@ -16,9 +16,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
+use postdate_core::audit;
 use postdate_core::bundle::BundleSource;
 use postdate_core::fire;
-use postdate_core::host_fault::HostFault;
+use postdate_core::host_fault::{HostFault, STORE, VERSION};
 use postdate_core::ports::{Bundle, UseCaseError, UseCaseInfo, UseCases};
 use postdate_core::request::Request;
 use postdate_core::use_case::{MANIFEST_FILE, Target, UseCase};
@@ -108,6 +109,22 @@ impl Entry {
         self.again = None;
         if let Some(loading) = self.loading.take() {
             loading.give_up();
+        }
+    }
+
+    /// Logs that the version that was loaded is another one than before, and who moved the store to it.
+    fn audit(&self, name: &str, version: &str) {
+        let former = self.serving.as_ref().map(|bundle| bundle.version());
+        if former == Some(version) {
+            return;
+        }
+        match self.loaded.as_ref().and_then(Found::current) {
+            Some(current) => {
+                let is_back = current.former.iter().any(|former| former.version == version);
+                let by = Some(current.by.as_str()).filter(|by| !by.is_empty());
+                audit::version(if is_back { "rolled-back" } else { "pushed" }, by, name, version, former);
+            }
+            None => audit::version("changed", None, name, version, former),
         }
     }
 
@@ -216,9 +233,17 @@ impl Catalog {
         // A load may finish before its cancellation takes effect. No entry has its id then.
         let is_it = |entry: &Entry| entry.loading.as_ref().is_some_and(|loading| loading.id() == id);
         let Some((name, entry)) = entries.iter_mut().find(|(_, entry)| is_it(entry)) else { return };
-        entry.loaded = entry.loading.take().map(|loading| loading.of);
+        let of = entry.loading.take().map(|loading| loading.of);
+        // At the start every use case is loaded, and a load may be repeated: neither is a change.
+        let is_change = *self.inner.settled.borrow() && entry.loaded != of;
+        entry.loaded = of;
         match loaded {
-            Ok(bundle) => entry.serve(bundle),
+            Ok(bundle) => {
+                if is_change {
+                    entry.audit(name, bundle.version());
+                }
+                entry.serve(bundle);
+            }
             Err(error) => {
                 entry.again = is_transient(&error).then(|| Instant::now() + TRY_AGAIN);
                 let error = format!("{error:#}");
@@ -295,6 +320,15 @@ impl Catalog {
         fire::lease(self.entries().get(&request.use_case).and_then(|entry| entry.serving.as_deref()), request)
     }
 
+    /// Returns whether there is a use case of this name, loaded or not.
+    pub fn has(&self, name: &str) -> bool {
+        self.entries().contains_key(name)
+    }
+
+    pub fn runtime(&self) -> &Runtime {
+        &self.inner.runtime
+    }
+
     /// Returns whether a plugin runs requests for this target, as the current version says; true if that is unknown.
     pub fn runs_plugin(&self, use_case: &str, target: &str) -> bool {
         let entries = self.entries();
@@ -327,7 +361,7 @@ impl Catalog {
 }
 
 fn waits_for_load(name: &str, version: &str) -> String {
-    format!("version {version} of use case {name} to be loaded")
+    format!("{VERSION}{version} of use case {name} to be loaded")
 }
 
 /// Returns whether the host, not the bundle, may have caused the error.
@@ -371,7 +405,7 @@ impl UseCases for Catalog {
         manifest.map(Arc::new).map_err(|error| {
             let detail = format!("the manifest of version {version} of use case {name} cannot be had: {error}");
             let is_transient = matches!(error, StoreError::Unavailable { .. });
-            if is_transient { HostFault::new("the store of use cases", detail).into() } else { UseCaseError::Unusable(detail) }
+            if is_transient { HostFault::new(STORE, detail).into() } else { UseCaseError::Unusable(detail) }
         })
     }
 

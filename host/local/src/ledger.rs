@@ -4,6 +4,7 @@
 //! fsync (`synchronous = FULL`). Each caller gets its answer after the commit of its change. Readers have their own threads and
 //! connections; lists, which are long, have others than look-ups, which accepted requests wait for.
 
+mod backlog;
 mod checkpoint;
 mod claims;
 mod condition;
@@ -24,7 +25,9 @@ use postdate_core::ports::{Changed, Changes, Inserted, Intake, LedgerError, Ledg
 use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
+use crate::metrics::Metrics;
 use crate::supervise::Fatal;
+pub use backlog::Waiting;
 pub use claims::Due;
 use condition::{Condition, Measure};
 use read::Readers;
@@ -50,6 +53,7 @@ pub struct SqliteLedger {
 struct Inner {
     path: PathBuf,
     condition: Arc<Condition>,
+    metrics: Metrics,
     // Before the writer, whose stop moves all pages to the database file.
     _checkpointer: checkpoint::Checkpointer,
     readers: Readers,
@@ -79,10 +83,17 @@ impl SqliteLedger {
         let connection = connect(path)?;
         migrate(&connection)?;
         let condition = Arc::new(Condition::new(reserve, fatal));
-        let writer = Writer::start(connection, Arc::clone(&condition))?;
+        let metrics = Metrics::default();
+        let writer = Writer::start(connection, Arc::clone(&condition), metrics.clone())?;
         let checkpointer = checkpoint::Checkpointer::start(path, &condition, measure, writer.prober())?;
         let (readers, lists) = (Readers::start(path, LOOK_UPS)?, Readers::start(path, LISTS)?);
-        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), condition, _checkpointer: checkpointer, readers, lists, writer }) })
+        let path = path.to_owned();
+        Ok(Self { inner: Arc::new(Inner { path, condition, metrics, _checkpointer: checkpointer, readers, lists, writer }) })
+    }
+
+    /// Returns the metrics of the server, in which the ledger counts what it stores.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
     }
 
     /// Runs `work` in the next transaction and returns after its commit.
@@ -98,6 +109,12 @@ impl SqliteLedger {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LedgerError> {
         self.inner.readers.read(&self.inner.path, work).await
+    }
+
+    fn count_accepted(&self, inserted: &Inserted) {
+        if let Inserted::New(request) = inserted {
+            self.metrics().accepted(request);
+        }
     }
 
     /// Returns a setting of the server.
@@ -136,7 +153,9 @@ impl Intake for SqliteLedger {
         if let Some(reason) = self.inner.condition.refusal() {
             return Err(LedgerError::Full(reason));
         }
-        self.write(move |connection| insert(connection, &new)).await
+        let inserted = self.write(move |connection| insert(connection, &new)).await?;
+        self.count_accepted(&inserted);
+        Ok(inserted)
     }
 
     /// Makes one write, of which no part remains if one fails.
@@ -147,7 +166,7 @@ impl Intake for SqliteLedger {
             None => self.write(move |connection| new.iter().map(|new| insert(connection, new)).collect::<rusqlite::Result<Vec<_>>>()).await,
         };
         match inserted {
-            Ok(inserted) => inserted.into_iter().map(Ok).collect(),
+            Ok(inserted) => inserted.into_iter().inspect(|inserted| self.count_accepted(inserted)).map(Ok).collect(),
             Err(error) => vec![Err(error); count],
         }
     }
@@ -173,22 +192,28 @@ impl Requests for SqliteLedger {
 
 impl Changes for SqliteLedger {
     async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
-        self.write(move |connection| {
+        let change = Arc::new(change);
+        let stored = Arc::clone(&change);
+        let changed = self.write(move |connection| {
             let Some((seq, request)) = rows::find(connection, id)? else { return Ok(Changed::NotFound) };
             let applied = match lifecycle::apply(&request, &change, now) {
                 Ok(applied) => applied,
                 Err(refusal) => return Ok(Changed::Refused(request, refusal)),
             };
             rows::update(connection, seq, &request, &applied)?;
-            if matches!(change, Change::Abort { .. }) {
+            if matches!(*change, Change::Abort { .. }) {
                 rows::free_key(connection, seq)?;
             }
             if let Some(notice) = applied.notice {
                 rows::insert(connection, notice)?;
             }
             Ok(Changed::Done(applied.request))
-        })
-        .await
+        });
+        let changed = changed.await?;
+        if let Changed::Done(after) = &changed {
+            self.metrics().changed(&stored, after);
+        }
+        Ok(changed)
     }
 }
 

@@ -8,6 +8,7 @@ mod data_dir;
 pub mod keys;
 pub mod ledger;
 mod memory;
+mod metrics;
 mod pinned;
 mod private_file;
 mod secrets;
@@ -28,7 +29,7 @@ use postdate_core::time;
 use postdate_deliver::HttpDeliver;
 use postdate_egress::{Egress, Network, read_authorities};
 use postdate_runtime::trust::Trust;
-use postdate_runtime::{CompileWith, Options, Runtime, SecretName, Secrets, without_reserve};
+use postdate_runtime::{CallObserver, CompileWith, Options, Runtime, SecretName, Secrets, without_reserve};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -161,6 +162,10 @@ pub async fn serve(
         cache_quota: options.cache_quota,
         compiler: options.compiler,
         network: network.clone(),
+        observer: CallObserver::to({
+            let metrics = ledger.metrics().clone();
+            move |called| metrics.called(called)
+        }),
         ..Options::default()
     })?;
     let address = listener.local_addr()?;

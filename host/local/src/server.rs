@@ -2,6 +2,7 @@
 
 pub mod auth;
 mod connections;
+mod metrics;
 mod names;
 mod stream;
 mod upload;
@@ -28,7 +29,10 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use postdate_core::access::{Caller, Scope};
-use postdate_core::api::{Api, ApiError, ApiRequest, MAX_BODY_BYTES, check_body, check_encoding, check_type, is_batch, json_response, max_bytes};
+use postdate_core::api::{
+    Api, ApiError, ApiRequest, MAX_BODY_BYTES, Outcomes, check_body, check_encoding, check_type, is_batch, json_response, max_bytes,
+    submitted_to,
+};
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::Clock as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -175,6 +179,7 @@ async fn connect(app: Arc<App>, http: http1::Builder, router: HttpService, tcp: 
 async fn answer(app: &App, router: &HttpService, link: &Arc<Link>, request: Request<Incoming>) -> Result<Response, Infallible> {
     link.wait();
     let (mut parts, body) = request.into_parts();
+    let (method, uri) = (parts.method.clone(), parts.uri.clone());
     let response = match names::check(&parts, link.local.ip(), &app.names) {
         Ok(()) => {
             parts.extensions.insert(Peer(link.peer.ip()));
@@ -186,6 +191,14 @@ async fn answer(app: &App, router: &HttpService, link: &Arc<Link>, request: Requ
             error.into_response(app.clock.new_id(app.clock.now())).map(Body::from)
         }
     };
+    if let Some(Outcomes { refused, .. }) = response.extensions().get()
+        && let Some(use_case) = submitted_to(&method, uri.path())
+    {
+        let use_case = Some(use_case).filter(|name| app.api.use_cases.has(name));
+        for code in refused {
+            app.api.ledger.metrics().rejected(use_case, code);
+        }
+    }
     if response.headers().contains_key(header::CONNECTION) {
         link.lingers.store(true, Ordering::Relaxed);
     }
@@ -219,6 +232,7 @@ type HttpService = TowerToHyperService<Router>;
 
 fn router(app: Arc<App>) -> Router {
     Router::new()
+        .route("/metrics", any(metrics::get))
         .route("/test-clock", any(test_clock))
         .route("/use-cases/{name}", put(use_case).fallback(api))
         .fallback(api)
@@ -268,7 +282,7 @@ async fn use_case(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Li
         let (caller, body) = authenticated(&app, &parts, body).await?;
         let place = upload::enter(&app, &caller, name).map_err(closing)?;
         check_encoding(&parts.headers).and_then(|()| check_type(&parts.headers, upload::is_tar, upload::TAR)).map_err(closing)?;
-        upload::put(&app, name, body, &link, place).await
+        upload::put(&app, &caller, name, body, &link, place).await
     };
     respond(id, answer.await)
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use postdate_core::fire::{FireError, Firing};
+use postdate_core::fire::{FireError, Fired, Firing};
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::{Aftercare, Arming, ScheduleError, Scheduler};
 use postdate_core::request::{Claimed, Request};
@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::ledger::{Lane, SqliteLedger};
+use crate::metrics::{Counted, Metrics};
 use places::{Kind, Places};
 
 /// Interval between checks for claims whose lease has ended, and for requests that expired while they waited for a place.
@@ -106,6 +107,7 @@ pub struct Timer {
 /// Shared state of places and running attempts. Holds no ledger, since the ledger's writer drops the places of a failed transaction.
 struct State {
     wake: Wake,
+    metrics: Metrics,
     places: Mutex<Places>,
     /// True if due requests may be waiting for a place.
     saturated: AtomicBool,
@@ -127,6 +129,7 @@ impl Timer {
     ) -> Arc<Self> {
         let state = State {
             wake,
+            metrics: ledger.metrics().clone(),
             places: Mutex::new(Places::new(concurrency as u64)),
             saturated: AtomicBool::new(false),
             running: Mutex::default(),
@@ -188,7 +191,7 @@ impl Timer {
         let (clock, lease_of, use_cases, places) = (self.clock.clone(), self.use_cases.clone(), self.use_cases.clone(), Arc::clone(state));
         let pick = move |due: &[Lane]| {
             let (index, kind) = places.places().pick(due, |lane| kind_of(&use_cases, lane))?;
-            Some((index, Place { state: Arc::clone(&places), kind, use_case: due[index].use_case.clone() }))
+            Some((index, Place::new(&places, kind, &due[index].use_case)))
         };
         let mut due = self.ledger.claim_due(move || clock.now(), move |request| lease_of.lease(request), pick).await?;
         for (claimed, place) in due.claimed {
@@ -221,15 +224,20 @@ impl Timer {
     }
 
     fn start(self: &Arc<Self>, Claimed { request, body }: Claimed, place: Place) {
-        let timer = Arc::clone(self);
+        let (timer, begun) = (Arc::clone(self), self.clock.now());
         let running = Running::new(request.id, place);
+        self.state.metrics.started(&request);
         self.state.tasks.spawn(async move {
             let _running = running;
             let firing = timer.firing();
             tokio::select! {
                 biased;
                 // `run` logs an outcome that it cannot record. The request runs again after its lease.
-                _ = firing.run(request.clone(), Some(body), None) => {}
+                fired = firing.run(request.clone(), Some(body), None) => {
+                    if matches!(fired, Ok(Fired::Ran(_))) {
+                        timer.state.metrics.began(&request, begun);
+                    }
+                }
                 () = timer.state.give_up.cancelled() => timer.release(&request, "the server stopped while it ran").await,
             }
         });
@@ -283,6 +291,15 @@ struct Place {
     state: Arc<State>,
     kind: Kind,
     use_case: String,
+    _counted: Counted,
+}
+
+impl Place {
+    /// Holds a place that was taken for this use case.
+    fn new(state: &Arc<State>, kind: Kind, use_case: &str) -> Self {
+        let counted = state.metrics.running(use_case, kind.as_str());
+        Self { state: Arc::clone(state), kind, use_case: use_case.to_owned(), _counted: counted }
+    }
 }
 
 impl Drop for Place {

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use postdate_core::audit;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
@@ -20,10 +21,10 @@ pub struct LogFilter(Targets);
 pub struct LogFilterError;
 
 impl LogFilter {
-    /// Returns the filter as a layer. Whatever the operator selects, the layer drops traces of libraries: the SDK and hyper trace
-    /// whole requests and answers, with payloads and secrets.
+    /// Returns the filter as a layer. Whatever the operator selects, the layer keeps the audit log, and drops traces of libraries: the SDK
+    /// and hyper trace whole requests and answers, with payloads and secrets.
     pub fn layer<S: Subscriber>(self) -> impl Layer<S> {
-        self.0.and_then(filter_fn(is_discreet))
+        self.0.with_target(audit::TARGET, LevelFilter::INFO).and_then(filter_fn(is_discreet))
     }
 }
 

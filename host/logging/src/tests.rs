@@ -50,3 +50,13 @@ fn text_that_is_no_filter_is_refused() {
     }
     assert_eq!("info".parse::<LogFilter>(), Ok(LogFilter::default()));
 }
+
+#[test]
+fn no_filter_turns_the_audit_log_off() {
+    for filter in ["off", "error,postdate=off", "postdate::audit=off", "info"] {
+        let passed = Passed::default();
+        let subscriber = tracing_subscriber::registry().with(filter.parse::<LogFilter>().unwrap().layer()).with(passed.clone());
+        tracing::subscriber::with_default(subscriber, || audit::version("pushed", Some("ci"), "orders", "v2", Some("v1")));
+        assert_eq!(*passed.0.lock().unwrap(), ["postdate::audit INFO"], "{filter}");
+    }
+}

@@ -13,12 +13,14 @@ use crate::outgoing::Outgoing;
 mod convert;
 pub mod guest;
 pub mod logs;
+pub mod observer;
 mod run;
 mod stopped;
 pub mod wasi_config;
 mod world;
 
 use logs::LogLine;
+use observer::Called;
 use run::{PluginCall, Returned};
 use stopped::NotStarted;
 use world::PluginWorld;
@@ -97,7 +99,9 @@ impl LoadedBundle {
         let call = PluginCall { plugin: plugin.clone(), config, id, input, outgoing: options.outgoing, network, started, deadline, slot };
         let call = call.run(self.runtime.inner.engine.clone(), self.runtime.inner.options.metering);
         let Returned { result, elapsed, peak_memory, instructions, lines, stderr } = self.runtime.inner.threads.drive(Box::pin(call)).await;
-        let result = result.map_err(|reason| self.error(plugin.identity.role, reason, stderr));
+        let (use_case, role) = (self.use_case.name.as_str(), plugin.identity.role);
+        self.runtime.inner.options.observer.tell(Called { use_case, role, elapsed, peak_memory, stopped: result.as_ref().err() });
+        let result = result.map_err(|reason| self.error(role, reason, stderr));
         Report { result, elapsed, peak_memory, instructions, lines }
     }
 

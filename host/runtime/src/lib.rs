@@ -19,17 +19,18 @@ mod testing;
 pub mod trust;
 
 pub use call::logs::{LogLine, Stream};
+pub use call::observer::{CallObserver, Called};
 pub use call::{CallOptions, Report};
 pub use code::artifacts;
-#[cfg(feature = "compile")]
-pub use code::compile::compile_worker;
 pub use code::compile::{CompileError, CompileLimits, CompileWith, Compiling, MEMORY_VARIABLE, Need, Progress, TIME_VARIABLE};
+#[cfg(feature = "compile")]
+pub use code::compile::{CompileLoad, compile_worker};
 #[cfg(feature = "compile")]
 pub use code::precompile::{Precompiled, WriteError, write_artifacts};
 pub use contract::inspect;
 pub use engine::config::{Allocation, Metering, engine_config};
 pub use engine::runtime::{DEFAULT_CACHE_QUOTA, Options, Runtime, RuntimeError, TICK};
-pub use engine::slots::without_reserve;
+pub use engine::slots::{Usage, without_reserve};
 pub use limits::MAX_OUTPUT_BYTES;
 pub use load::bundle_dir::{MAX_CASES, MAX_FILE_BYTES, MAX_MANIFEST_BYTES, ReadBundleError, read_bundle_dir};
 pub use load::precompiled_dir::{PrecompiledBundle, read_precompiled_dir};

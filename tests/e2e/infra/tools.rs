@@ -39,6 +39,11 @@ pub fn terraform() -> &'static Value {
     TERRAFORM.get_or_init(|| json(program("python").args(["infra/checks/terraform.py", "infra/terraform"])))
 }
 
+/// Returns the alert rules of `infra/observability`.
+pub fn alert_rules() -> Value {
+    json(program("python").args(["infra/checks/alert_rules.py", "infra/observability/alerts.yaml"]))
+}
+
 /// Creates the stack in moto with these parameters, each as `Name=value`. Returns a report of the stack.
 #[track_caller]
 pub fn created(parameters: &[&str]) -> Value {

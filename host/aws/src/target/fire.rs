@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use postdate_core::audit;
 use postdate_core::envelope::{Ended, Envelope};
 use postdate_core::fire::{self, Attempt, FireError};
 use postdate_core::host_fault::HostFault;
@@ -126,7 +127,11 @@ where
                 Changed::Refused(request, _) => {
                     // The ledger refuses the letter of an attempt that has run since.
                     let redrive = Change::Redrive { attempt: envelope.attempt };
-                    if envelope.redrive && matches!(self.ledger.change(id, redrive, now).await?, Changed::Done(_)) {
+                    if envelope.redrive
+                        && let Changed::Done(again) = self.ledger.change(id, redrive, now).await?
+                    {
+                        // Only IAM knows who sent the letter again.
+                        audit::request("redriven", None, &again);
                         continue;
                     }
                     if request.status.is_failure() && request.finished_at.is_none_or(|at| now - at > TELLING) {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::error::Problem;
 use super::submit::submission;
-use super::{Answer, Api, ApiError, ApiRequest};
+use super::{Answer, Api, ApiError, ApiRequest, Outcomes};
 use crate::accept::{Submission, accept_all};
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
 
@@ -43,16 +43,21 @@ where
             ..whole.clone()
         });
         let accepted = accept_all(&self.use_cases, &self.ledger, &self.scheduler, submissions.collect()).await;
-        let mut left = MAX_OUTCOMES_BYTES;
+        let (mut left, mut counted) = (MAX_OUTCOMES_BYTES, Outcomes::default());
         let outcomes = accepted.into_iter().enumerate().map(|(n, outcome)| {
             let outcome = match outcome {
                 Ok(accepted) => {
+                    counted.accepted += 1;
                     let answer = self.acknowledge(&accepted);
                     let mut body = answer.body.into_members();
                     body["correlationId"] = json!(answer.id);
                     json!({ "status": answer.status.as_u16(), "body": body })
                 }
-                Err(rejection) => refused(ApiError::from(rejection).into_problem(id.nth(n, now))),
+                Err(rejection) => {
+                    let problem = ApiError::from(rejection).into_problem(id.nth(n, now));
+                    counted.refused.push(problem.code);
+                    outcome_of(problem)
+                }
             };
             let size = outcome.to_string().len();
             match left.checked_sub(size) {
@@ -63,8 +68,9 @@ where
                 None => shortened(&outcome),
             }
         });
-        let body = json!({ "outcomes": outcomes.collect::<Vec<_>>() });
-        Ok(Answer { status: StatusCode::OK, id, body: body.into(), location: None })
+        let outcomes: Vec<Value> = outcomes.collect();
+        let body = json!({ "outcomes": outcomes });
+        Ok(Answer { outcomes: counted, ..Answer::new(StatusCode::OK, id, body) })
     }
 }
 
@@ -83,7 +89,7 @@ fn items(body: &[u8]) -> Result<Vec<&RawValue>, ApiError> {
 }
 
 /// Returns the outcome of an item that was not accepted. `retryAfter` stands for the header, in seconds.
-fn refused(problem: Problem) -> Value {
+fn outcome_of(problem: Problem) -> Value {
     let mut outcome = json!({ "status": problem.status.as_u16(), "body": problem.body });
     let seconds = problem.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if let Some(seconds) = seconds {

@@ -12,6 +12,7 @@ use super::submit::readable;
 use super::{Answer, Api, ApiError, ApiRequest, document};
 use crate::accept::{Rejection, ask};
 use crate::arm::{arm, is_direct};
+use crate::audit;
 use crate::fire::runs;
 use crate::id::CorrelationId;
 use crate::json::parse_object;
@@ -53,7 +54,7 @@ where
         if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &moved, Some(&found), now).await {
             return Err(self.move_back(&found, &moved, now, error.into()).await);
         }
-        let mut answer = self.changed(StatusCode::OK, &moved);
+        let mut answer = self.changed(call, "moved", StatusCode::OK, &moved);
         document::add_zoned(&mut answer.body, to, zone.as_ref());
         Ok(answer)
     }
@@ -184,13 +185,13 @@ where
         if let Err(error) = self.scheduler.unschedule(&cancelled).await {
             tracing::warn!(correlation_id = %id, %error, "cannot unschedule a cancelled request");
         }
-        Ok(self.changed(StatusCode::OK, &cancelled))
+        Ok(self.changed(call, "cancelled", StatusCode::OK, &cancelled))
     }
 
     pub(super) async fn retry_request(&self, call: &ApiRequest, id: CorrelationId) -> Result<Answer, ApiError> {
         self.find_seen(call, id).await?;
         let again = self.change(id, Change::Retry { by: call.caller.name.clone() }, call.now).await?;
-        let mut answer = self.changed(StatusCode::ACCEPTED, &again);
+        let mut answer = self.changed(call, "retried", StatusCode::ACCEPTED, &again);
         // If scheduling fails, the host's search for overdue requests finds the request.
         if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &again, None, call.now).await {
             tracing::warn!(correlation_id = %id, %error, "cannot schedule a retried request; it runs after the next clean-up");
@@ -203,9 +204,10 @@ where
         done(id, self.ledger.change(id, change, now).await?)
     }
 
-    fn changed(&self, status: StatusCode, request: &request::Request) -> Answer {
-        tracing::info!(correlation_id = %request.id, use_case = request.use_case, status = %request.status, due_at = %request.due_at, "changed");
-        Answer { status, id: request.id, body: document::summary(request, &self.path_of(request.id)), location: None }
+    /// Logs the act of the caller, and returns the answer to it.
+    fn changed(&self, call: &ApiRequest, act: &str, status: StatusCode, request: &request::Request) -> Answer {
+        audit::request(act, call.caller.name.as_deref(), request);
+        Answer::new(status, request.id, document::summary(request, &self.path_of(request.id)))
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-use super::json_response;
+use super::{Outcomes, json_response};
 use crate::accept::Rejection;
 use crate::access::Denied;
 use crate::arm::ArmError;
@@ -35,10 +35,12 @@ struct Parts {
 pub(super) struct Problem {
     pub status: StatusCode,
     pub id: CorrelationId,
+    pub code: &'static str,
     /// The problem document.
     pub body: Value,
     pub headers: HeaderMap,
 }
+
 
 impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
@@ -110,9 +112,10 @@ impl ApiError {
 
     /// Returns the answer. `call` is the correlation id of the call, for an error that is about no request.
     pub fn into_response(self, call: CorrelationId) -> Response<Bytes> {
-        let Problem { status, id, body, headers } = self.into_problem(call);
+        let Problem { status, id, code, body, headers } = self.into_problem(call);
         let mut response = json_response(status, id, &body, "application/problem+json");
         response.headers_mut().extend(headers);
+        response.extensions_mut().insert(Outcomes { accepted: 0, refused: vec![code] });
         response
     }
 
@@ -138,7 +141,7 @@ impl ApiError {
         if let Some(object) = body.as_object_mut() {
             object.extend(members);
         }
-        Problem { status, id, body, headers }
+        Problem { status, id, code, body, headers }
     }
 }
 

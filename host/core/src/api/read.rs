@@ -28,7 +28,7 @@ where
     pub(super) async fn get_request(&self, call: &ApiRequest, id: CorrelationId) -> Result<Answer, ApiError> {
         let (request, history) = self.find_seen(call, id).await?;
         let body = document::full(&request, &history, &self.path_of(id));
-        Ok(Answer { status: StatusCode::OK, id, body, location: None })
+        Ok(Answer::new(StatusCode::OK, id, body))
     }
 
     /// Returns a request that the caller sees. Any other request is unknown, in the same words as one that does not exist.
@@ -62,7 +62,7 @@ where
         if let Some(next) = next {
             body["nextCursor"] = json!(encode_cursor(next));
         }
-        Ok(Answer { status: StatusCode::OK, id: call.id, body: body.into(), location: None })
+        Ok(Answer::new(StatusCode::OK, call.id, body))
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 
-use super::{Answer, Api, ApiError, ApiRequest, document};
+use super::{Answer, Api, ApiError, ApiRequest, Outcomes, document};
 use crate::accept::{Accepted, Submission, accept};
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
 
@@ -34,7 +34,8 @@ where
         );
         let path = self.path_of(request.id);
         let body = document::acknowledgement(request, &path, zone.as_ref());
-        Answer { status: StatusCode::ACCEPTED, id: request.id, body, location: Some(path) }
+        let outcomes = Outcomes { accepted: 1, ..Outcomes::default() };
+        Answer { location: Some(path), outcomes, ..Answer::new(StatusCode::ACCEPTED, request.id, body) }
     }
 }
 

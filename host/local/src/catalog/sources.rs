@@ -32,9 +32,14 @@ type Fingerprint = Vec<(String, u64, Option<SystemTime>)>;
 impl Found {
     /// Returns the current version that the store names.
     pub fn version(&self) -> Option<String> {
+        self.current().map(|current| current.version)
+    }
+
+    /// Returns which version the store names as current, and who did that. `None` for a plain bundle.
+    pub fn current(&self) -> Option<Current> {
         match self {
             Self::Bundle { .. } => None,
-            Self::Current { current, .. } => Current::parse(current).ok().map(|current| current.version),
+            Self::Current { current, .. } => Current::parse(current).ok(),
         }
     }
 

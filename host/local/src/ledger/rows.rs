@@ -256,6 +256,17 @@ pub fn lanes(connection: &Connection) -> rusqlite::Result<Vec<Lane>> {
     }
 }
 
+/// The number of requests in the lane ?1, ?2 that are due at ?3, up to ?4.
+pub(super) const DUE: &str = "SELECT count(*) FROM (SELECT 1 FROM requests WHERE status = 'scheduled' \
+     AND use_case = ?1 AND target = ?2 AND due_at <= ?3 LIMIT ?4)";
+
+/// Returns the number of requests in the lane that are due at `now`, counted up to `limit`.
+pub fn due(connection: &Connection, lane: &Lane, now: DateTime<Utc>, limit: usize) -> rusqlite::Result<u64> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let count = |row: &Row<'_>| row.get::<_, i64>(0).map(i64::unsigned_abs);
+    connection.prepare_cached(DUE)?.query_row(params![lane.use_case, lane.target, millis(now), limit], count)
+}
+
 /// The first request in a lane.
 pub struct Head {
     pub seq: i64,

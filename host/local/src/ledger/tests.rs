@@ -442,6 +442,19 @@ async fn a_look_at_the_lanes_does_not_grow_with_what_waits_in_them() {
     }
 }
 
+#[tokio::test]
+async fn the_backlog_counts_due_requests_of_each_lane_up_to_a_limit() {
+    let (ledger, directory) = empty();
+    insert_all(&ledger, (0..300).map(|n| new_request(sample_id(n), if n % 3 == 0 { "one" } else { "two" }, at(10)))).await;
+    insert_all(&ledger, [new_request(sample_id(300), "one", at(60)), new_request(sample_id(301), "later", at(60))]).await;
+    assert_eq!(ledger.backlog(at(9)).await.unwrap(), []);
+    let backlog = ledger.backlog(at(10)).await.unwrap();
+    let seen: Vec<_> = backlog.iter().map(|waiting| (waiting.lane.use_case.as_str(), waiting.due, waiting.lane.due_at)).collect();
+    assert_eq!(seen, [("one", 100, at(10)), ("two", 200, at(10))]);
+    let connection = connect(&directory.path().join("ledger.sqlite")).unwrap();
+    assert_eq!(rows::due(&connection, &backlog[1].lane, at(10), 150).unwrap(), 150);
+}
+
 /// Checks that SQLite's plan of the statement contains `index`, and has no sort unless `sorts`.
 #[track_caller]
 fn check_plan(sql: &str, index: &str, sorts: bool) {
@@ -458,6 +471,7 @@ fn check_plan(sql: &str, index: &str, sorts: bool) {
 fn the_queries_of_the_timer_and_of_lists_use_an_index() {
     check_plan(rows::NEXT_TARGET, "SEARCH requests USING COVERING INDEX requests_due_by_lane", false);
     check_plan(rows::NEXT_USE_CASE, "SEARCH requests USING COVERING INDEX requests_due_by_lane", false);
+    check_plan(rows::DUE, "SEARCH requests USING COVERING INDEX requests_due_by_lane", false);
     check_plan(&rows::head_sql(), "SEARCH requests USING INDEX requests_due_by_lane", false);
     check_plan(&format!("SELECT id FROM requests {}", rows::EXPIRED), "SEARCH requests USING INDEX requests_expiring", false);
     let list = |query: Query| rows::list_sql(&Query { limit: 50, ..query }).0;

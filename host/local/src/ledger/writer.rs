@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postdate_core::ports::LedgerError;
 use rusqlite::{Connection, TransactionBehavior};
@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::condition::Condition;
 use super::failed;
+use crate::metrics::Metrics;
 
 /// Maximum number of changes in one transaction. Limits how long the first waits for the last.
 const MAX_BATCH: usize = 512;
@@ -56,7 +57,7 @@ impl<T: Send, F: FnMut(&Connection) -> rusqlite::Result<T> + Send> Work for Task
 
 impl Writer {
     /// Starts the thread. A panic of a change is fatal: the changes after it would never be made.
-    pub fn start(mut connection: Connection, condition: Arc<Condition>) -> Result<Self, LedgerError> {
+    pub fn start(mut connection: Connection, condition: Arc<Condition>, metrics: Metrics) -> Result<Self, LedgerError> {
         let (queue, mut waiting) = mpsc::channel::<Box<dyn Work>>(QUEUE);
         let fatal = condition.fatal.clone();
         let run = move || {
@@ -67,7 +68,7 @@ impl Writer {
                 {
                     batch.push(next);
                 }
-                commit(&mut connection, &condition, batch);
+                commit(&mut connection, &condition, &metrics, batch);
                 if condition.is_asked_to_complete() {
                     // Passive: waits for no reader. The checkpointer retries a failure.
                     let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
@@ -127,12 +128,15 @@ impl Drop for Writer {
     }
 }
 
-fn commit(connection: &mut Connection, condition: &Condition, mut batch: Vec<Box<dyn Work>>) {
-    let changed = connection.total_changes();
+fn commit(connection: &mut Connection, condition: &Condition, metrics: &Metrics, mut batch: Vec<Box<dyn Work>>) {
+    let (changed, begun) = (connection.total_changes(), Instant::now());
     let result = transact(connection, &mut batch);
     match &result {
         // A transaction without a change writes nothing, so its success proves nothing.
-        Ok(()) if connection.total_changes() != changed => condition.wrote(),
+        Ok(()) if connection.total_changes() != changed => {
+            metrics.committed(begun, batch.len());
+            condition.wrote();
+        }
         Ok(()) => {}
         Err(error) => condition.failed(error),
     }
@@ -140,7 +144,7 @@ fn commit(connection: &mut Connection, condition: &Condition, mut batch: Vec<Box
         Err(_) if batch.len() > 1 => {
             // At least one change is faulty. Run each in its own transaction, so that only the faulty ones fail.
             for work in batch {
-                commit(connection, condition, vec![work]);
+                commit(connection, condition, metrics, vec![work]);
             }
         }
         result => {

@@ -1,5 +1,13 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use postdate_core::lifecycle::Change;
+use postdate_core::plugin::{Role, Stopped};
+use postdate_core::ports::Intake as _;
+use postdate_core::request::Status;
+use postdate_core::testing::{new_request, sample_id};
 use postdate_runtime::trust::Trust;
-use postdate_runtime::{Options, Runtime, Secrets};
+use postdate_runtime::{Called, Options, Runtime, Secrets};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,6 +28,7 @@ struct Server {
     address: std::net::SocketAddr,
     stop: CancellationToken,
     serving: JoinHandle<()>,
+    ledger: SqliteLedger,
     _directory: TempDir,
 }
 
@@ -42,13 +51,13 @@ impl Server {
         };
         let use_cases = Catalog::open(runtime, secrets, options).unwrap();
         let ledger = SqliteLedger::open(&data.join("ledger.sqlite")).unwrap();
-        let api = Api { use_cases, ledger, scheduler: Wake::default(), base_path: String::new() };
+        let api = Api { use_cases, ledger: ledger.clone(), scheduler: Wake::default(), base_path: String::new() };
         let auth = Auth::open(Some("key"), None, true).unwrap();
         let app = App { api, auth, clock: Clock::System, test_clock: None, scratch: data.to_owned(), limits, names: Vec::new(), batches: Semaphore::new(BATCHES) };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let serving = tokio::spawn(serve(listener, app, stop.clone()));
-        Self { address, stop, serving, _directory: directory }
+        Self { address, stop, serving, ledger, _directory: directory }
     }
 
     async fn send(&self, text: &str) -> TcpStream {
@@ -245,6 +254,46 @@ async fn head_is_the_head_of_get() {
         assert_eq!(head.lines().next(), get.lines().next(), "{path}");
         let length = format!("content-length: {}\r\n", body.len());
         assert!(head.ends_with("\r\n\r\n") && head.contains(&length) && get.contains(&length), "{head}\n{get}");
+    }
+}
+
+/// Returns the names of metrics in a text.
+fn names_in(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("postdate_")).collect()
+}
+
+#[tokio::test]
+async fn the_dashboard_and_the_alerts_use_metrics_that_are_shown() {
+    let server = Server::start().await;
+    let new = new_request(sample_id(1), "orders", chrono::Utc::now() - Duration::from_mins(1));
+    let (metrics, request) = (server.ledger.metrics(), new.request.clone());
+    server.ledger.insert(new.clone()).await.unwrap();
+    metrics.rejected(None, "unknown-use-case");
+    metrics.started(&request);
+    metrics.began(&request, chrono::Utc::now());
+    drop(metrics.running("orders", "processor"));
+    let stopped = Some(&Stopped::Memory(1));
+    metrics.called(Called { use_case: "orders", role: Role::Process, elapsed: SHORT, peak_memory: 1, stopped });
+    let ended = postdate_core::request::Request { status: Status::Failed, ..request };
+    metrics.changed(&Change::Release { claim: 1, reason: String::new(), notice: Some(Box::new(new)) }, &ended);
+    metrics.changed(&Change::Defer { claim: 1, waits_for: String::new(), at: ended.due_at }, &ended);
+    metrics.changed(&Change::Retry { by: None }, &ended);
+    let call = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer key\r\nconnection: close\r\n\r\n";
+    let answer = to_end(server.send(call).await).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("# EOF\n"), "{answer}");
+    let shown = names_in(&answer);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/observability");
+    for file in ["grafana.json", "alerts.yaml", "alerts-test.yaml"] {
+        let text = std::fs::read_to_string(directory.join(file)).unwrap();
+        let used = names_in(&text);
+        assert!(used.len() > 5, "{file}: {used:?}");
+        assert!(used.is_subset(&shown), "{file}: {:?} are not among {shown:?}", used.difference(&shown));
+    }
+    // Each metric that is shown is also described.
+    let document = std::fs::read_to_string(directory.join("../../docs/operations.md")).unwrap();
+    for name in answer.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(document.contains(&format!("`{name}")), "docs/operations.md lacks {name}");
     }
 }
 

@@ -11,6 +11,7 @@ use http::{StatusCode, header};
 use http_body_util::BodyExt as _;
 use postdate_core::access::{Caller, Scope};
 use postdate_core::api::ApiError;
+use postdate_core::audit;
 use postdate_core::ports::{Intake as _, LedgerError};
 use postdate_core::use_case::is_use_case_name;
 use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Upload};
@@ -54,7 +55,14 @@ pub fn enter(app: &App, caller: &Caller, name: &str) -> Result<OwnedSemaphorePer
 }
 
 /// Receives and loads the bundle. Returns the body of the answer, which names the current version.
-pub async fn put(app: &App, name: &str, body: Body, link: &Arc<Link>, _place: OwnedSemaphorePermit) -> Result<Value, ApiError> {
+pub async fn put(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+    body: Body,
+    link: &Arc<Link>,
+    _place: OwnedSemaphorePermit,
+) -> Result<Value, ApiError> {
     let received = timeout(app.limits.upload, receive(body, &app.scratch, app.limits, link));
     let archive = received.await.map_err(|_| upload_timeout(app.limits))??;
     let _work = link.work();
@@ -65,6 +73,7 @@ pub async fn put(app: &App, name: &str, body: Body, link: &Arc<Link>, _place: Ow
     let Upload { source, statement } = upload;
     tracing::info!(use_case = name, files, signed = statement.is_some(), "bundle received; checking it");
     let moved = app.api.use_cases.upload(name, begun, Upload { source, statement }, Utc::now()).await.map_err(|error| fault(&error))?;
+    audit::version("pushed", caller.name.as_deref(), name, &moved.to, moved.from.as_deref());
     Ok(json!({ "useCase": name, "version": moved.to, "former": moved.from }))
 }
 

@@ -12,6 +12,15 @@ pub enum Kind {
     Delivery,
 }
 
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Processor => "processor",
+            Self::Delivery => "delivery",
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct Places {
     processors: Shares<String>,

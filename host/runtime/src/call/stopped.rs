@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use postdate_core::host_fault::HostFault;
+use postdate_core::host_fault::{HostFault, MEMORY, SECRETS, SLOT};
 use postdate_core::plugin::{Role, Stopped};
 use rustix::io::Errno;
 use wasmtime::component::ResourceTableError;
@@ -37,12 +37,12 @@ pub enum NotStarted {
 impl From<NotStarted> for Stopped {
     fn from(reason: NotStarted) -> Self {
         let waits_for = match &reason {
-            NotStarted::Slot(NoSlot::All { role, slots }) => format!("a free slot for {role} plugins (all {slots} busy)"),
+            NotStarted::Slot(NoSlot::All { role, slots }) => format!("{SLOT} for {role} plugins (all {slots} busy)"),
             NotStarted::Slot(NoSlot::Share { role, .. }) => {
-                format!("a free slot for the {role} plugin of one use case (its share is busy)")
+                format!("{SLOT} for the {role} plugin of one use case (its share is busy)")
             }
-            NotStarted::Secrets(_) | NotStarted::SecretsLate => "the secrets of the use case".to_owned(),
-            NotStarted::Slot(NoSlot::Memory { .. }) | NotStarted::Resources(_) => "memory for a plugin".to_owned(),
+            NotStarted::Secrets(_) | NotStarted::SecretsLate => SECRETS.to_owned(),
+            NotStarted::Slot(NoSlot::Memory { .. }) | NotStarted::Resources(_) => MEMORY.to_owned(),
             NotStarted::NoPlugin(role) => format!("a {role} plugin"),
         };
         Self::NotStarted(Box::new(HostFault::new(waits_for, reason.to_string())))

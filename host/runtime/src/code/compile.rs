@@ -31,4 +31,6 @@ pub use error::{CompileError, blocking};
 pub use progress::{Compiling, Progress, Subject};
 pub use settings::{CompileLimits, CompileWith, MEMORY_VARIABLE, Need, TIME_VARIABLE};
 #[cfg(feature = "compile")]
+pub use turns::CompileLoad;
+#[cfg(feature = "compile")]
 pub use worker::compile_worker;

@@ -4,16 +4,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postdate_core::plugin::Role;
 use postdate_egress::Network;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, EngineWeak};
 
 use super::config::{Allocation, Metering, engine_config};
-use super::slots::Slots;
+use super::slots::{Slots, Usage};
 use super::threads::Threads;
 use crate::call::guest::GuestState;
 use crate::call::logs::rate::LogRates;
+use crate::call::observer::CallObserver;
 use crate::call::wasi_config;
+#[cfg(feature = "compile")]
+use crate::code::compile::CompileLoad;
 use crate::code::compile::{CacheError, CompileWith, Compiler, Progress};
 
 /// The period at which deadlines are checked, and at which a busy guest yields its thread.
@@ -40,6 +44,8 @@ pub struct Options {
     pub compiler: CompileWith,
     /// Notified while a plugin is compiled.
     pub progress: Progress,
+    /// Notified of each call.
+    pub observer: CallObserver,
     /// With `On`, each call reports its number of instructions.
     pub metering: Metering,
     /// The network of plugins' HTTP requests.
@@ -56,6 +62,7 @@ impl Default for Options {
             cache_quota: DEFAULT_CACHE_QUOTA,
             compiler: CompileWith::default(),
             progress: Progress::default(),
+            observer: CallObserver::default(),
             metering: Metering::Off,
             network: Network::default(),
         }
@@ -104,6 +111,22 @@ impl Runtime {
         }
         let engine = make_engine(&options)?;
         Self::with_engine(engine, options)
+    }
+
+    /// Returns the used slots of a role.
+    pub fn slots(&self, role: Role) -> Usage {
+        self.inner.slots.usage(role)
+    }
+
+    /// Returns the memory that running calls count with, in bytes.
+    pub fn memory(&self) -> Usage {
+        self.inner.slots.memory_usage()
+    }
+
+    /// Returns the numbers of components that are being compiled and that wait for it.
+    #[cfg(feature = "compile")]
+    pub fn compile_load(&self) -> CompileLoad {
+        self.inner.compiler.load()
     }
 
     /// Makes a runtime with instances on demand, which `new` falls back to.

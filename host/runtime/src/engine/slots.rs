@@ -56,6 +56,13 @@ pub enum NoSlot {
     Memory { role: Role, needed: u64, free: u64, total: u64 },
 }
 
+/// The part of a limited quantity that is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    pub used: u64,
+    pub total: u64,
+}
+
 /// A slot with its memory, which are free again when this value is dropped.
 pub struct Slot {
     slots: Slots,
@@ -70,6 +77,18 @@ impl Slots {
         let (validators, processors, waiting) = (slots(), slots(), BTreeMap::new());
         let shares = Shares::with_reserve(memory, memory - without_reserve(memory));
         Self(Arc::new(Mutex::new(State { count, validators, processors, memory: shares, total_memory: memory, waiting })))
+    }
+
+    /// Returns the used slots of a role.
+    pub fn usage(&self, role: Role) -> Usage {
+        let mut state = self.state();
+        Usage { used: state.slots(role).used(), total: state.count.into() }
+    }
+
+    /// Returns the memory in use, in bytes.
+    pub fn memory_usage(&self) -> Usage {
+        let state = self.state();
+        Usage { used: state.memory.used(), total: state.total_memory }
     }
 
     /// Waits for a slot and `memory` bytes, or for the whole budget if that is less, for at most `wait`.

@@ -15,7 +15,7 @@ use super::cranelift::{self, Target};
 use super::error::{CompileError, blocking};
 use super::progress::{Progress, Subject, watched};
 use super::settings::{CompileWith, Need};
-use super::turns::Turns;
+use super::turns::{CompileLoad, Turns};
 use crate::code::artifacts::Arch;
 use crate::code::cache::Cache;
 pub use crate::code::cache::CacheError;
@@ -44,6 +44,10 @@ impl Compiler {
     ) -> Result<Self, CacheError> {
         let cache = cache.map(|(dir, quota)| Cache::open(dir, engine, quota)).transpose()?.map(Arc::new);
         Ok(Self { engine: engine.clone(), metering, with, progress, cache, turns: Turns::default(), compiling: InProgress::default() })
+    }
+
+    pub fn load(&self) -> CompileLoad {
+        self.turns.load()
     }
 
     /// Returns the component, compiled for this machine.

@@ -26,6 +26,12 @@ impl Default for Turns {
 }
 
 impl Turns {
+    /// Returns the components that are being compiled, and those that wait for a turn.
+    pub fn load(&self) -> CompileLoad {
+        let (serving, uploads) = (self.serving.load(), self.uploads.load());
+        CompileLoad { running: serving.running + uploads.running, waiting: serving.waiting + uploads.waiting }
+    }
+
     /// Waits for a turn, which ends when it is dropped.
     pub async fn next(&self, need: Need) -> Turn {
         match need {
@@ -36,7 +42,15 @@ impl Turns {
     }
 }
 
+/// Numbers of components at a compiler.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CompileLoad {
+    pub running: usize,
+    pub waiting: usize,
+}
+
 struct Queue {
+    turns: usize,
     state: Mutex<State>,
 }
 
@@ -51,8 +65,14 @@ struct State {
 pub struct Turn(Arc<Queue>);
 
 impl Queue {
-    fn of(free: usize) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State { free, arrivals: 0, waiting: BTreeMap::new() }) })
+    fn of(turns: usize) -> Arc<Self> {
+        Arc::new(Self { turns, state: Mutex::new(State { free: turns, arrivals: 0, waiting: BTreeMap::new() }) })
+    }
+
+    fn load(&self) -> CompileLoad {
+        let state = self.lock();
+        let waiting = state.waiting.values().filter(|give| !give.is_closed()).count();
+        CompileLoad { running: self.turns - state.free, waiting }
     }
 
     async fn wait(self: &Arc<Self>, need: Need) -> Turn {

@@ -120,3 +120,13 @@ async fn a_call_that_gave_up_gets_no_slot() {
     assert!(slots.take(&one, 1, NOW).await.is_ok());
     assert!(slots.state().waiting.values().all(VecDeque::is_empty));
 }
+
+#[tokio::test]
+async fn usage_shows_slots_and_memory_until_they_are_given_back() {
+    let slots = Slots::new(4, 100);
+    let taken = slots.take(&plugin("x", Role::Validate), 30, NOW).await.unwrap();
+    let usage = || [slots.usage(Role::Validate), slots.usage(Role::Process), slots.memory_usage()].map(|usage| (usage.used, usage.total));
+    assert_eq!(usage(), [(1, 4), (0, 4), (30, 100)]);
+    drop(taken);
+    assert_eq!(usage(), [(0, 4), (0, 4), (0, 100)]);
+}

@@ -68,3 +68,17 @@ fn a_waiter_that_is_gone_loses_no_turn() {
     assert!(!is_waiting(&mut left));
     assert_eq!(turns.serving.lock().free, 1, "all turns are back");
 }
+
+#[test]
+fn the_load_counts_turns_and_those_that_still_wait() {
+    let turns = turns(1);
+    let running = turn_of(&mut Box::pin(turns.next(Need::Start))).unwrap();
+    let upload = turn_of(&mut Box::pin(turns.next(Need::Upload))).unwrap();
+    let mut due = Box::pin(turns.next(Need::Due));
+    let mut given_up = Box::pin(turns.next(Need::Start));
+    assert!(is_waiting(&mut due) && is_waiting(&mut given_up));
+    drop(given_up);
+    assert_eq!(turns.load(), CompileLoad { running: 2, waiting: 1 });
+    drop((upload, due, running));
+    assert_eq!(turns.load(), CompileLoad::default());
+}
