@@ -23,6 +23,7 @@ use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Change};
 use postdate_core::ports::{Changed, Changes, Inserted, Intake, LedgerError, LedgerState, Requests};
 use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use crate::metrics::Metrics;
@@ -243,6 +244,9 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     // A negative size is in KiB.
     connection.pragma_update(None, "cache_size", -16_384)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Else SQLite prepares a cached statement again at each use if its plan could depend on a parameter, which takes longer than most
+    // statements here.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 

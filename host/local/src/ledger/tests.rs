@@ -455,6 +455,21 @@ async fn the_backlog_counts_due_requests_of_each_lane_up_to_a_limit() {
     assert_eq!(rows::due(&connection, &backlog[1].lane, at(10), 150).unwrap(), 150);
 }
 
+#[tokio::test]
+async fn statements_are_prepared_once() {
+    let (ledger, directory) = empty();
+    insert_all(&ledger, (0..4).map(|n| due(n, 0))).await;
+    let connection = connect(&directory.path().join("ledger.sqlite")).unwrap();
+    let lane = rows::lanes(&connection).unwrap().remove(0);
+    for sql in [rows::NEXT_TARGET, &rows::head_sql()] {
+        for _ in 0..3 {
+            let mut statement = connection.prepare_cached(sql).unwrap();
+            assert!(statement.query_row([&lane.use_case, &lane.target], |_| Ok(())).optional().is_ok());
+        }
+        assert_eq!(connection.prepare_cached(sql).unwrap().get_status(StatementStatus::RePrepare), 0, "{sql}");
+    }
+}
+
 /// Checks that SQLite's plan of the statement contains `index`, and has no sort unless `sorts`.
 #[track_caller]
 fn check_plan(sql: &str, index: &str, sorts: bool) {
