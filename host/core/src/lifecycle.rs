@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::request::{Event, HistoryEntry, NewRequest, Request, ScheduleKind, Status, Waiting};
-use crate::time::rfc3339;
+use crate::time::{LATEST, rfc3339};
 
 /// Limit of attempts in a row that are cut off. At the limit the request fails, since it may be the cause itself.
 pub const MAX_INTERRUPTIONS: u32 = 5;
@@ -25,7 +25,7 @@ pub enum Change {
     MoveBack { from: DateTime<Utc>, trigger_at: DateTime<Utc>, due_at: DateTime<Utc> },
     /// The host records the kind of schedule that it is about to make. The history gets no line.
     ScheduleBy { kind: ScheduleKind },
-    /// The client runs a failed request again, at once.
+    /// The client runs a failed or a [held](Request::is_held) request again, at once.
     Retry { by: Option<String> },
     /// An operator redrives the letter of this attempt, at once: the next attempt of a failed request, or any attempt of a request whose
     /// delivery is [unconfirmed](Request::is_unconfirmed). The letter of an earlier attempt is refused.
@@ -38,7 +38,12 @@ pub enum Change {
     Release { claim: u32, reason: String, notice: Option<Box<NewRequest>> },
     /// The host could not begin the attempt, which therefore does not count. The request is due again at `at`.
     Defer { claim: u32, waits_for: String, at: DateTime<Utc> },
+    /// An operator keeps the request from its next attempt until somebody retries, moves or cancels it. A running attempt is cut off.
+    Hold { reason: String },
 }
+
+/// The resource that a held request waits for.
+pub const DECISION: &str = "a decision to retry or to cancel it";
 
 impl Change {
     /// Returns the name of the caller that makes this change.
@@ -74,7 +79,7 @@ pub enum Refusal {
     NotScheduled,
     #[error("it has been moved since")]
     MovedSince,
-    #[error("only a failed request can be retried")]
+    #[error("only a failed or held request can be retried")]
     NotFailed,
     #[error("it is not due yet")]
     NotDue,
@@ -153,7 +158,7 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
             return Ok(Applied { request: next, line: Line::Keep, notice: None });
         }
         Change::Retry { .. } => {
-            require(request.status == Status::Failed, Refusal::NotFailed)?;
+            require(request.status == Status::Failed || request.is_held(), Refusal::NotFailed)?;
             reopen(&mut next, now);
             (Event::Retried, None)
         }
@@ -186,6 +191,12 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
             require_claim(request, *claim)?;
             let line = defer(&mut next, waits_for, *at, now);
             return Ok(Applied { request: next, line, notice: None });
+        }
+        Change::Hold { reason } => {
+            require(!request.status.is_end(), Refusal::NotScheduled)?;
+            (next.status, next.due_at, next.lease_until) = (Status::Scheduled, LATEST, None);
+            next.waiting = Some(Waiting { on: DECISION.to_owned(), since: now });
+            (Event::Held, Some(reason.clone()))
         }
     };
     let line = Line::Add(HistoryEntry { at: now, event, status: next.status, attempt: next.attempts, detail, by: change.by() });
@@ -264,7 +275,7 @@ fn defer(next: &mut Request, waits_for: &str, at: DateTime<Utc>, now: DateTime<U
 
 fn reopen(next: &mut Request, now: DateTime<Utc>) {
     next.status = Status::Scheduled;
-    (next.due_at, next.finished_at) = (now, None);
+    (next.due_at, next.finished_at, next.waiting) = (now, None, None);
     (next.failures, next.interruptions) = (0, 0);
 }
 

@@ -25,7 +25,7 @@ fn details(request: &Request) -> Document {
     if let Some(owner) = &request.owner {
         document["owner"] = json!(owner);
     }
-    if request.due_at != request.trigger_at && request.finished_at.is_none() {
+    if request.due_at != request.trigger_at && request.finished_at.is_none() && !request.is_held() {
         document["nextAttemptAt"] = json!(rfc3339(request.due_at));
     }
     if let Some(waiting) = request.waiting.as_ref().filter(|_| request.status == Status::Scheduled) {
