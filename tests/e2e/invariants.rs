@@ -67,7 +67,8 @@ async fn the_commands_that_the_documents_show_exist() {
                     // Names of commands are plain words; the first option or argument ends them.
                     let plain = |word: &&&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
                     let names: Vec<&str> = rest.iter().take(2).take_while(plain).copied().collect();
-                    let group = names.first().is_some_and(|name| ["plugin", "request", "use-case", "key", "dead-letter"].contains(name));
+                    let group =
+                        names.first().is_some_and(|name| ["plugin", "request", "use-case", "key", "dead-letter", "ledger"].contains(name));
                     let names = if group { &names[..] } else { &names[..names.len().min(1)] };
                     cli(&[names, &["--help"]].concat()).await.expect(0);
                 }

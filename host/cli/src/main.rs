@@ -2,12 +2,14 @@
 
 mod api_key;
 mod aws;
+mod backup;
 mod body;
 mod client;
 mod compile_cache;
 mod compiler;
 mod dead_letter;
 mod key;
+mod ledger;
 mod listen;
 mod logging;
 mod output;
@@ -50,6 +52,12 @@ enum Command {
     Serve(serve::Serve),
     /// Compile all plugins of a server ahead of its start, for example before an upgrade
     CompileCache(compile_cache::CompileCache),
+    /// Write a backup of a server's data directory, also while the server runs
+    Backup(backup::Backup),
+    /// Restore a data directory from a backup
+    Restore(backup::Restore),
+    /// Measure, compact and resume the ledger of a data directory
+    Ledger(ledger::LedgerCommand),
     /// Check, test and try plugins, without a server
     Plugin(plugin::PluginCommand),
     /// Post, follow, list, cancel, move and retry requests
@@ -91,6 +99,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             runtime.shutdown_timeout(Duration::from_secs(1));
             served
         }
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => backup::run_restore(arguments),
+        Command::Ledger(command) => ledger::run(command),
         Command::Plugin(command) => async_runtime()?.block_on(plugin::run(command)),
         Command::Request(command) => async_runtime()?.block_on(request::run(command)),
         Command::UseCase(command) => async_runtime()?.block_on(use_case::run(command)),

@@ -15,7 +15,7 @@ use clap::builder::BoolishValueParser;
 use postdate_core::time::{TimeError, parse_time};
 use postdate_core::use_case::parse_memory;
 use postdate_egress::Egress;
-use postdate_local::{HostName, ServeOptions, TestClockStart};
+use postdate_local::{HostName, Retention, ServeOptions, TestClockStart};
 use postdate_runtime::trust::Trust;
 use postdate_runtime::{Lifetime, SecretName};
 use tokio::signal::unix::{SignalKind, signal};
@@ -113,6 +113,11 @@ pub struct Serve {
     #[arg(long, env = "POSTDATE_DISK_RESERVE", value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     disk_reserve: u64,
 
+    /// Time for which requests stay in the ledger after their end, with their history and idempotency keys, from 1h to 3650d; or "forever"
+    /// [default: 30d, and forever with --test-clock]
+    #[arg(long, env = "POSTDATE_RETENTION", value_name = "DURATION", value_parser = retention)]
+    retention: Option<Retention>,
+
     /// Addresses that plugins and `http` targets may connect to: networks and addresses, separated by commas, and "public" for all public
     /// ones [default: public, and loopback while the server listens there without a key]
     #[arg(long, env = "POSTDATE_ALLOW_EGRESS", value_name = "CIDR,...")]
@@ -149,6 +154,16 @@ pub struct Serve {
 
 fn size(text: &str) -> Result<u64, &'static str> {
     parse_memory(text).ok_or("write it as 64MiB or 1GiB")
+}
+
+/// Parses the value of `--retention`. Its bounds are those of `POSTDATE_RETENTION` on AWS.
+fn retention(text: &str) -> Result<Retention, String> {
+    if text == "forever" {
+        return Ok(Retention::Forever);
+    }
+    let bounds = Duration::from_hours(1)..=Duration::from_hours(3650 * 24);
+    let age = Some(when::duration(text)?).filter(|age| bounds.contains(age));
+    age.map(Retention::For).ok_or_else(|| "must be from 1h to 3650d, or \"forever\"".to_owned())
 }
 
 fn secrets_lifetime(text: &str) -> Result<Duration, String> {
@@ -214,6 +229,7 @@ impl Serve {
             allow_secret: self.allow_secret,
             secrets_lifetime: self.secrets_lifetime,
             disk_reserve: self.disk_reserve,
+            retention: self.retention,
         }
     }
 }

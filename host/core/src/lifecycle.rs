@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::request::{Event, HistoryEntry, NewRequest, Request, ScheduleKind, Status, Waiting};
-use crate::time::rfc3339;
+use crate::time::{LATEST, rfc3339};
 
 /// Limit of attempts in a row that are cut off. At the limit the request fails, since it may be the cause itself.
 pub const MAX_INTERRUPTIONS: u32 = 5;
@@ -25,7 +25,7 @@ pub enum Change {
     MoveBack { from: DateTime<Utc>, trigger_at: DateTime<Utc>, due_at: DateTime<Utc> },
     /// The host records the kind of schedule that it is about to make. The history gets no line.
     ScheduleBy { kind: ScheduleKind },
-    /// The client runs a request again that failed or expired, at once. It does not expire any more.
+    /// The client runs a request again that failed, expired or is [held](Request::is_held), at once. It does not expire any more.
     Retry { by: Option<String> },
     /// An operator redrives the letter of this attempt, at once: the next attempt of a request that failed or expired, or any attempt of a request
     /// whose delivery is [unconfirmed](Request::is_unconfirmed). The letter of an earlier attempt is refused.
@@ -40,7 +40,12 @@ pub enum Change {
     Defer { claim: u32, waits_for: String, at: DateTime<Utc> },
     /// The host ends a request whose first attempt has not begun [in time](Request::expires_at).
     Expire { notice: Option<Box<NewRequest>> },
+    /// An operator keeps the request from its next attempt until somebody retries, moves or cancels it. A running attempt is cut off.
+    Hold { reason: String },
 }
+
+/// The resource that a held request waits for.
+pub const DECISION: &str = "a decision to retry or to cancel it";
 
 impl Change {
     /// Returns the name of the caller that makes this change.
@@ -77,7 +82,7 @@ pub enum Refusal {
     NotScheduled,
     #[error("it has been moved since")]
     MovedSince,
-    #[error("only a request that failed or expired can be retried")]
+    #[error("only a request that failed, expired or is held can be retried")]
     NotFailed,
     #[error("it is not due yet")]
     NotDue,
@@ -161,7 +166,7 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
             return Ok(Applied { request: next, line: Line::Keep, notice: None });
         }
         Change::Retry { .. } => {
-            require(request.status.is_failure(), Refusal::NotFailed)?;
+            require(request.status.is_failure() || request.is_held(), Refusal::NotFailed)?;
             reopen(&mut next, now);
             (Event::Retried, None)
         }
@@ -200,6 +205,12 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
             require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
             let at = request.expires_at().filter(|at| *at <= now).ok_or(Refusal::NotExpired)?;
             expire(&mut next, at, now)
+        }
+        Change::Hold { reason } => {
+            require(!request.status.is_end(), Refusal::NotScheduled)?;
+            (next.status, next.due_at, next.lease_until, next.expire_after) = (Status::Scheduled, LATEST, None, None);
+            next.waiting = Some(Waiting { on: DECISION.to_owned(), since: now });
+            (Event::Held, Some(reason.clone()))
         }
     };
     let line = Line::Add(HistoryEntry { at: now, event, status: next.status, attempt: next.attempts, detail, by: change.by() });
@@ -288,7 +299,7 @@ fn defer(next: &mut Request, waits_for: &str, at: DateTime<Utc>, now: DateTime<U
 
 fn reopen(next: &mut Request, now: DateTime<Utc>) {
     next.status = Status::Scheduled;
-    (next.due_at, next.finished_at) = (now, None);
+    (next.due_at, next.finished_at, next.waiting) = (now, None, None);
     (next.failures, next.interruptions, next.expire_after) = (0, 0, None);
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cut::cut;
 use crate::id::CorrelationId;
+use crate::time::LATEST;
 use crate::use_case::UseCase;
 
 /// `scheduled → running → succeeded | failed`, or `scheduled → cancelled | expired`. A request becomes `scheduled` again from `running`
@@ -99,7 +100,7 @@ pub struct Request {
     pub trigger_at: DateTime<Utc>,
     /// The value of `trigger_at` in the acknowledgement, for replays of it.
     pub first_trigger_at: DateTime<Utc>,
-    /// Time of the next attempt: `trigger_at`, or the end of a back-off or a deferral.
+    /// Time of the next attempt: `trigger_at`, or the end of a back-off or a deferral; [`LATEST`] for a held request.
     pub due_at: DateTime<Utc>,
     /// Attempts begun. Attempts that the host could not begin do not count.
     pub attempts: u32,
@@ -121,7 +122,8 @@ pub struct Request {
     pub result: Option<String>,
     /// Reason why the last attempt failed.
     pub failure: Option<String>,
-    /// Fault of the host that delays the next attempt, from the first deferral until an attempt ends or the request is moved.
+    /// The reason why the next attempt is delayed: a fault of the host, from the first deferral until an attempt ends or the request is
+    /// moved; or an operator who holds the request.
     pub waiting: Option<Waiting>,
     /// Kind of the schedule that starts the request. `None` on a host with one kind, and for a request from before this field existed.
     pub schedule: Option<ScheduleKind>,
@@ -134,12 +136,12 @@ pub struct Request {
     pub notice_of: Option<CorrelationId>,
 }
 
-/// The resource that a host lacks to begin a request's next attempt.
+/// The resource that a request's next attempt waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// See [`HostFault::waits_for`](crate::host_fault::HostFault::waits_for).
+    /// See [`HostFault::waits_for`](crate::host_fault::HostFault::waits_for) and [`DECISION`](crate::lifecycle::DECISION).
     pub on: String,
-    /// Time of the first deferral.
+    /// Time of the first deferral, or of the hold.
     pub since: DateTime<Utc>,
 }
 
@@ -203,6 +205,11 @@ impl Request {
     pub fn is_unconfirmed(&self) -> bool {
         // Earlier versions wrote another outcome.
         self.status == Status::Succeeded && self.result.as_ref().is_some_and(|result| result.starts_with(r#"{"delivery":"direct","#))
+    }
+
+    /// Returns whether the request waits until somebody retries, moves or cancels it.
+    pub fn is_held(&self) -> bool {
+        self.status == Status::Scheduled && self.due_at == LATEST && self.waiting.is_some()
     }
 
     /// Returns the request's place in a list.
@@ -286,6 +293,8 @@ pub enum Event {
     Deferred,
     /// No attempt began in time.
     Expired,
+    /// An operator holds the request; the detail has the reason.
+    Held,
 }
 
 impl Event {
@@ -301,6 +310,7 @@ impl Event {
         Self::Retried,
         Self::Deferred,
         Self::Expired,
+        Self::Held,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -316,6 +326,7 @@ impl Event {
             Self::Retried => "retried",
             Self::Deferred => "deferred",
             Self::Expired => "expired",
+            Self::Held => "held",
         }
     }
 }

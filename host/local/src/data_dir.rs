@@ -8,16 +8,33 @@ use std::path::Path;
 use anyhow::Context as _;
 use rustix::fs::Mode;
 
+/// Entries of the data directory: the ledger's files, and versions of use cases.
+pub const LEDGER_FILE: &str = "ledger.sqlite";
+pub const WAL_FILE: &str = "ledger.sqlite-wal";
+pub const SHM_FILE: &str = "ledger.sqlite-shm";
+pub const STORE_DIR: &str = "store";
+
 /// Write permission of the group and of others.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 /// All permissions of the group and of others.
 const OF_OTHERS: u32 = 0o077;
 /// Entries whose permissions are tightened. Others may not be the server's: an operator can name a directory with other files.
-const ENTRIES: [&str; 6] = ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "lock", "store", "compiled"];
+const ENTRIES: [&str; 6] = [LEDGER_FILE, WAL_FILE, SHM_FILE, "lock", STORE_DIR, "compiled"];
+
+/// Directory in a data directory that has what a restore puts together. It is there only during a restore, and after one that was cut off.
+pub const RESTORING_DIR: &str = "restoring";
+
+/// [Locks](lock) the data directory for a server. Fails if a restore of it was cut off, since its ledger may not be there.
+pub fn open(data: &Path) -> anyhow::Result<File> {
+    let lock = lock(data)?;
+    let is_whole = !data.join(RESTORING_DIR).exists();
+    anyhow::ensure!(is_whole, "a restore of {} was cut off: repeat it with `postdate restore --overwrite`", data.display());
+    Ok(lock)
+}
 
 /// Creates the data directory if it is missing, takes all permissions from other users, and locks it. From then on the process makes
 /// files for its own user only. Two servers on one ledger would run requests twice. Fails for a directory that others can write to.
-pub fn open(data: &Path) -> anyhow::Result<File> {
+pub fn lock(data: &Path) -> anyhow::Result<File> {
     // The umask is that of the process, so it also holds for the files that SQLite and the store make.
     rustix::process::umask(Mode::from_raw_mode(OF_OTHERS));
     DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| format!("cannot make {}", data.display()))?;

@@ -8,8 +8,12 @@ mod backlog;
 mod checkpoint;
 mod claims;
 mod condition;
+mod copy;
+mod deletion;
+mod hold;
 mod read;
 mod rows;
+mod stats;
 mod writer;
 
 #[cfg(test)]
@@ -17,6 +21,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
@@ -24,15 +29,18 @@ use postdate_core::lifecycle::{self, Change};
 use postdate_core::ports::{Changed, Changes, Inserted, Intake, LedgerError, LedgerState, Requests};
 use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use crate::metrics::Metrics;
 use crate::supervise::Fatal;
 pub use backlog::Waiting;
 pub use claims::Due;
 use condition::{Condition, Measure};
+pub use copy::{check, copy};
+pub use hold::{hold_due, resume};
 use read::Readers;
 pub use rows::Lane;
+pub use stats::{Group, Size, Stats};
 use writer::Writer;
 
 /// Migrations: entry `n` turns a file of schema version `n` into one of version `n + 1`. Version 0 is an empty file.
@@ -62,6 +70,10 @@ struct Inner {
     writer: Writer,
 }
 
+/// SQLite's number of the mode in which free pages can be given back in small steps.
+const INCREMENTAL: u32 = 2;
+/// How long a connection waits for a lock of another one.
+const BUSY: Duration = Duration::from_secs(10);
 /// Maximum number of concurrent look-ups. A few suffice because they are short.
 const LOOK_UPS: usize = 4;
 /// Maximum number of concurrent lists.
@@ -81,8 +93,7 @@ impl SqliteLedger {
     }
 
     fn open_on(path: &Path, reserve: u64, fatal: Fatal, measure: Measure) -> Result<Self, LedgerError> {
-        let connection = connect(path)?;
-        migrate(&connection)?;
+        let connection = open_up_to_date(path)?;
         let condition = Arc::new(Condition::new(reserve, fatal));
         let metrics = Metrics::default();
         let writer = Writer::start(connection, Arc::clone(&condition), metrics.clone())?;
@@ -134,7 +145,7 @@ impl SqliteLedger {
         .await
     }
 
-    /// Returns whether the ledger has never had a request.
+    /// Returns whether the ledger has no request.
     pub async fn is_empty(&self) -> Result<bool, LedgerError> {
         self.read(|connection| connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM requests)", [], |row| row.get(0))).await
     }
@@ -195,22 +206,7 @@ impl Changes for SqliteLedger {
     async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
         let change = Arc::new(change);
         let stored = Arc::clone(&change);
-        let changed = self.write(move |connection| {
-            let Some((seq, request)) = rows::find(connection, id)? else { return Ok(Changed::NotFound) };
-            let applied = match lifecycle::apply(&request, &change, now) {
-                Ok(applied) => applied,
-                Err(refusal) => return Ok(Changed::Refused(request, refusal)),
-            };
-            rows::update(connection, seq, &request, &applied)?;
-            if matches!(*change, Change::Abort { .. }) {
-                rows::free_key(connection, seq)?;
-            }
-            if let Some(notice) = applied.notice {
-                rows::insert(connection, notice)?;
-            }
-            Ok(Changed::Done(applied.request))
-        });
-        let changed = changed.await?;
+        let changed = self.write(move |connection| change_request(connection, id, &change, now)).await?;
         if let Changed::Done(after) = &changed {
             self.metrics().changed(&stored, after);
         }
@@ -228,14 +224,49 @@ fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<Inserte
     }
 }
 
+fn change_request(connection: &Connection, id: CorrelationId, change: &Change, now: DateTime<Utc>) -> rusqlite::Result<Changed> {
+    let Some((seq, request)) = rows::find(connection, id)? else { return Ok(Changed::NotFound) };
+    let applied = match lifecycle::apply(&request, change, now) {
+        Ok(applied) => applied,
+        Err(refusal) => return Ok(Changed::Refused(request, refusal)),
+    };
+    rows::update(connection, seq, &request, &applied)?;
+    if matches!(change, Change::Abort { .. }) {
+        rows::free_key(connection, seq)?;
+    }
+    if let Some(notice) = applied.notice {
+        rows::insert(connection, notice)?;
+    }
+    Ok(Changed::Done(applied.request))
+}
+
 fn connect(path: &Path) -> Result<Connection, LedgerError> {
-    open(path).map_err(|error| LedgerError::Failed(format!("cannot open {}: {error}", path.display())))
+    open(path).map_err(|error| cannot_open(path, &error))
+}
+
+/// Opens a connection that writes nothing, for programs beside the server. Fails if the file is not there.
+pub fn read_only(path: &Path) -> Result<Connection, LedgerError> {
+    let open = || {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY)?;
+        pragma(&connection, "user_version")?;
+        Ok(connection)
+    };
+    open().map_err(|error| cannot_open(path, &error))
+}
+
+fn cannot_open(path: &Path, error: &rusqlite::Error) -> LedgerError {
+    LedgerError::Failed(format!("cannot open {}: {error}", path.display()))
 }
 
 /// Opens a connection with the settings that all parts of the ledger use.
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.busy_timeout(BUSY)?;
+    // Only an empty file takes it, before any other write. `compact` converts an older file.
+    if pragma(&connection, "page_count")? == 0 {
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // A separate thread makes the checkpoints: see `checkpoint`.
@@ -250,17 +281,74 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Returns the value of a pragma that is a number.
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+/// Opens the ledger at `path`. Copies an older ledger to a file beside it, named after its schema version, and brings it up to date.
+fn open_up_to_date(path: &Path) -> Result<Connection, LedgerError> {
+    let connection = connect(path)?;
+    let version = pragma(&connection, "user_version").map_err(|error| failed(&error))?;
+    if (1..MIGRATIONS.len()).contains(&(version as usize)) {
+        keep_former(&connection, path, version)?;
+    }
+    migrate(&connection)?;
+    Ok(connection)
+}
+
+/// Opens a copy of a ledger, and brings it up to date.
+pub fn open_copy(path: &Path) -> Result<Connection, LedgerError> {
+    let connection = connect(path)?;
+    migrate(&connection)?;
+    Ok(connection)
+}
+
+/// Rebuilds the file without free pages, and so that later ones can be given back in small steps. Needs as much free space as the file
+/// has, on its disk and in SQLite's directory of temporary files, and locks the file for the whole time.
+pub fn compact(path: &Path) -> Result<(), LedgerError> {
+    let connection = open_up_to_date(path)?;
+    let rebuild = "PRAGMA auto_vacuum = INCREMENTAL; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)";
+    connection.execute_batch(rebuild).map_err(|error| failed(&error))
+}
+
 fn migrate(connection: &Connection) -> Result<(), LedgerError> {
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| failed(&error))?;
+    let version = pragma(connection, "user_version").map_err(|error| failed(&error))?;
     let (done, newest) = (version as usize, MIGRATIONS.len());
     if done > newest {
-        return Err(LedgerError::Failed(format!("the ledger has schema version {version}; this program knows {newest}")));
+        return Err(unknown_version(version));
     }
     for (migration, to) in MIGRATIONS.iter().zip(1..).skip(done) {
         let batch = format!("BEGIN; {migration} PRAGMA user_version = {to}; COMMIT;");
         connection.execute_batch(&batch).map_err(|error| failed(&error))?;
     }
     Ok(())
+}
+
+/// Copies the ledger before its migration. Replaces the copy of an earlier attempt.
+fn keep_former(connection: &Connection, path: &Path, version: u32) -> Result<(), LedgerError> {
+    let former = PathBuf::from(format!("{}.schema-{version}", path.display()));
+    let draft = former.with_added_extension("draft");
+    let keep = || {
+        // A draft of a copy that was cut off.
+        let _ = std::fs::remove_file(&draft);
+        copy::copy_from(connection, &draft).map_err(|error| failed(&error).to_string())?;
+        std::fs::rename(&draft, &former).map_err(|error| error.to_string())
+    };
+    keep().map_err(|error| {
+        let _ = std::fs::remove_file(&draft);
+        LedgerError::Failed(format!("cannot copy the ledger to {} before its migration: {error}", former.display()))
+    })?;
+    tracing::warn!(copy = %former.display(), "the ledger has an older schema and is migrated; delete its copy when it is not needed any more");
+    Ok(())
+}
+
+fn unknown_version(version: u32) -> LedgerError {
+    let newest = MIGRATIONS.len();
+    LedgerError::Failed(format!(
+        "the ledger has schema version {version}, and this program knows versions up to {newest}: run the newer Postdate that wrote it, \
+         or go back to the copy that it made before the migration, ledger.sqlite.schema-{newest} or older"
+    ))
 }
 
 /// Returns `Full` for a full disk, `Unavailable` for other transient errors, and `Failed` for the rest. Clients see the error, so it does

@@ -2,15 +2,19 @@
 //!
 //! Acknowledged requests survive `kill -9` and a power cut.
 
+mod backup;
 mod catalog;
 mod clock;
 mod data_dir;
 pub mod keys;
 pub mod ledger;
+mod maintenance;
 mod memory;
 mod metrics;
 mod pinned;
 mod private_file;
+mod restore;
+mod retention;
 mod secrets;
 mod server;
 mod supervise;
@@ -33,10 +37,15 @@ use postdate_runtime::{CallObserver, CompileWith, Options, Runtime, SecretName, 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub use backup::{BackedUp, back_up};
 pub use catalog::Prepared;
 use catalog::{Catalog, CatalogOptions};
 use clock::Clock;
+use data_dir::{LEDGER_FILE, STORE_DIR};
 use ledger::SqliteLedger;
+pub use maintenance::{compact, resume, stats};
+pub use restore::{Restore, Restored, restore};
+pub use retention::Retention;
 pub use server::HostName;
 use server::auth::Auth;
 use server::{App, Limits};
@@ -54,11 +63,12 @@ const ANSWER_WAIT: Duration = Duration::from_secs(2);
 /// How long the start waits for new plugins before it reports that it is ready. The server answers calls meanwhile. Compiling a
 /// plugin that contains an interpreter takes tens of seconds.
 const START_WAIT: Duration = Duration::from_mins(1);
-/// Directories of the data directory: versions of use cases, and machine code.
-const STORE_DIR: &str = "store";
+/// Directory of the data directory with machine code.
 const CACHE_DIR: &str = "compiled";
 /// Name of the ledger's setting that says which kind of clock a data directory belongs to.
 const CLOCK_SETTING: &str = "clock";
+/// Value of [`CLOCK_SETTING`] for a test clock.
+const TEST_CLOCK: &str = "test";
 
 /// Options of [`serve`].
 #[derive(Debug, Clone)]
@@ -107,6 +117,8 @@ pub struct ServeOptions {
     pub secrets_lifetime: Duration,
     /// Free bytes of the data directory's disk below which no new request is accepted.
     pub disk_reserve: u64,
+    /// How long ended requests are kept. `None` means 30 days, and for ever on a test clock, which can pass years in a moment.
+    pub retention: Option<Retention>,
 }
 
 /// The start time of a test clock.
@@ -146,7 +158,7 @@ pub async fn serve(
     let listener = tokio::net::TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
 
     let fatal = Fatal::default();
-    let ledger = SqliteLedger::open_with(&options.data.join("ledger.sqlite"), options.disk_reserve, fatal.clone())?;
+    let ledger = SqliteLedger::open_with(&options.data.join(LEDGER_FILE), options.disk_reserve, fatal.clone())?;
     let clock = choose_clock(&ledger, options.test_clock).await?;
     let concurrency = options.concurrency.max(1);
     let slots = u32::try_from(concurrency.max(MIN_SLOTS)).unwrap_or(u32::MAX);
@@ -181,6 +193,12 @@ pub async fn serve(
 
     let wake = Wake::default();
     let deliver = HttpDeliver::new(clock.clone(), network, secrets).context("cannot make the HTTP client")?;
+    let default = if options.test_clock.is_some() { Retention::Forever } else { retention::DEFAULT };
+    let kept_for = options.retention.unwrap_or(default);
+    let sweeper = match kept_for {
+        Retention::Forever => None,
+        Retention::For(age) => Some((age, ledger.clone(), clock.clone())),
+    };
     let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
     let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, base_path: String::new() };
     let app = App {
@@ -208,6 +226,7 @@ pub async fn serve(
         return watcher.await.context("the watcher of the use cases failed");
     }
     let timer = fatal.task("timer", &stop, timer.run(stop.clone(), options.grace));
+    let retention = sweeper.map(|(age, ledger, clock)| fatal.task("retention", &stop, retention::run(ledger, clock, age, stop.clone())));
     let serving = fatal.task("HTTP server", &stop, server::serve(listener, app, stop.clone()));
     if let Some(all) = unless(shutdown.as_mut(), has_use_cases(&catalog, START_WAIT)).await {
         if !all {
@@ -227,6 +246,9 @@ pub async fn serve(
         tracing::warn!("stopped with open connections: their requests did not end within {:?}", options.grace);
     }
     timer.await.context("the timer failed")?;
+    if let Some(retention) = retention {
+        retention.await.context("the retention failed")?;
+    }
     watcher.await.context("the watcher of the use cases failed")?;
     check(&fatal)
 }
@@ -291,7 +313,7 @@ async fn unless<T>(stop: Pin<&mut (impl Future<Output = ()> + Send)>, work: impl
 /// Returns the server's clock. Fails if the ledger has requests and belongs to the other kind of clock: a test clock would run next
 /// week's real requests today.
 async fn choose_clock(ledger: &SqliteLedger, test: Option<TestClockStart>) -> anyhow::Result<Clock> {
-    let wanted = if test.is_some() { "test" } else { "system" };
+    let wanted = if test.is_some() { TEST_CLOCK } else { "system" };
     match ledger.setting(CLOCK_SETTING).await?.as_deref() {
         Some(clock) if clock == wanted => {}
         Some(clock) if !ledger.is_empty().await? => {

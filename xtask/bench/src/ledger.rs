@@ -89,6 +89,14 @@ pub fn fill(path: &Path, version: &str, count: u32, first: DateTime<Utc>, spread
     Ok(())
 }
 
+/// Ends all requests of a ledger that no server has open, `ago` before now.
+pub fn end_all(path: &Path, ago: Duration) -> anyhow::Result<()> {
+    let connection = Connection::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let end = (Utc::now() - ago).timestamp_millis();
+    connection.execute("UPDATE requests SET status = ?1, finished_at = ?2", params![Status::Succeeded.as_str(), end])?;
+    Ok(())
+}
+
 /// Inserts a request and the first line of its history, as the ledger does.
 fn insert(
     connection: &Connection,

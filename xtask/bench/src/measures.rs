@@ -8,6 +8,7 @@ mod languages;
 pub mod lateness;
 mod load_compiled;
 mod pending_million;
+mod retention;
 mod signature;
 mod start;
 mod switch;
@@ -31,6 +32,8 @@ pub enum Measure {
     Lateness,
     /// Memory and start time with 1,000,000 pending requests
     PendingMillion,
+    /// Latency of POSTs while old requests are deleted
+    Retention,
     /// Loading precompiled plugins in Rust and JavaScript
     LoadCompiled,
     /// Time from spawn to the first answer
@@ -56,6 +59,7 @@ impl Measure {
             Self::AcceptedPosts => accepted_posts::measure(bench).await,
             Self::Lateness => lateness::measure(bench).await,
             Self::PendingMillion => pending_million::measure(bench).await,
+            Self::Retention => retention::measure(bench).await,
             Self::LoadCompiled => load_compiled::measure(bench).await,
             Self::Start => start::measure(bench).await,
             Self::Switch => switch::measure(bench).await,

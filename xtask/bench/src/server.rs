@@ -37,11 +37,23 @@ pub struct Ready {
 impl Server {
     /// Starts a server. Its log of the default level goes to a file in the data directory.
     pub fn spawn(bin: &Path, use_cases: &Path, data: &Path) -> anyhow::Result<Self> {
+        Self::spawn_with(bin, use_cases, data, &[])
+    }
+
+    /// Starts a server with further arguments: see [`Self::spawn`].
+    pub fn spawn_with(bin: &Path, use_cases: &Path, data: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
         std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
         let log = data.join("server.log");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut command = postdate(bin);
-        command.arg("serve").args(["--listen", &address.to_string()]).arg("--use-cases").arg(use_cases).arg("--data").arg(data);
+        command
+            .arg("serve")
+            .args(["--listen", &address.to_string()])
+            .arg("--use-cases")
+            .arg(use_cases)
+            .arg("--data")
+            .arg(data)
+            .args(arguments);
         let stderr = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         let spawned = Instant::now();

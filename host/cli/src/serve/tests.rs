@@ -28,6 +28,18 @@ fn a_test_clock_resumes_or_starts_at_a_time() {
 }
 
 #[test]
+fn a_retention_is_a_duration_from_an_hour_to_ten_years_or_forever() {
+    let retention = |text| options(&["--retention", text]).map(|options| options.retention);
+    assert_eq!(options(&[]).unwrap().retention, None);
+    assert_eq!(retention("7d").unwrap(), Some(Retention::For(Duration::from_hours(7 * 24))));
+    assert_eq!(retention("forever").unwrap(), Some(Retention::Forever));
+    for wrong in ["0s", "59m", "3651d", "30", "1month", "never"] {
+        let error = retention(wrong).unwrap_err();
+        assert!(error.contains("--retention"), "{error}");
+    }
+}
+
+#[test]
 fn an_empty_key_is_no_key() {
     assert_eq!(options(&["--api-key", " "]).unwrap().api_key, None);
     assert!(options(&["--concurrency", "0"]).is_err());

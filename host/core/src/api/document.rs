@@ -27,7 +27,7 @@ fn details(request: &Request) -> Document {
     if let Some(owner) = &request.owner {
         document["owner"] = json!(owner);
     }
-    if request.due_at != request.trigger_at && request.finished_at.is_none() {
+    if request.due_at != request.trigger_at && request.finished_at.is_none() && !request.is_held() {
         document["nextAttemptAt"] = json!(rfc3339(request.due_at));
     }
     if request.status == Status::Scheduled {

@@ -74,6 +74,24 @@ fn each_change_is_allowed_only_in_its_states() {
 }
 
 #[test]
+fn a_held_request_waits_for_a_retry_a_move_or_a_cancel() {
+    let hold = Change::Hold { reason: "restored".to_owned() };
+    let ended = "NotScheduled";
+    check(&hold, ["held → scheduled", "held → scheduled", ended, ended, ended]);
+    let (held, entry) = apply(&request(Status::Running), &hold, at(100)).unwrap();
+    assert!(held.is_held() && !request(Status::Scheduled).is_held());
+    assert_eq!((held.attempts, entry.detail.as_deref()), (2, Some("restored")));
+    assert_eq!(held.waiting.as_ref().map(|waiting| (waiting.on.as_str(), waiting.since)), Some((DECISION, at(100))));
+    assert_eq!(apply(&held, &claim(), at(1_000_000)).unwrap_err(), Refusal::NotDue);
+    assert_eq!(apply(&held, &finish(2, succeeded()), at(101)).unwrap_err(), Refusal::ClaimLost);
+    let (retried, _) = apply(&held, &Change::Retry { by: None }, at(200)).unwrap();
+    assert_eq!((retried.is_held(), retried.due_at, retried.waiting), (false, at(200), None));
+    let (moved, _) = apply(&held, &Change::Move { to: at(500), by: None }, at(200)).unwrap();
+    assert_eq!((moved.is_held(), moved.due_at), (false, at(500)));
+    assert_eq!(apply(&held, &Change::Cancel { by: None }, at(200)).unwrap().0.status, Status::Cancelled);
+}
+
+#[test]
 fn only_the_attempt_that_is_running_can_end() {
     let lost = "ClaimLost";
     check(&finish(2, succeeded()), [lost, "succeeded → succeeded", lost, lost, lost, lost]);

@@ -16,8 +16,8 @@ use postdate_core::ports::LedgerError;
 use rusqlite::Connection;
 
 use super::condition::{Condition, Measure};
-use super::connect;
 use super::writer::Prober;
+use super::{connect, pragma};
 
 const INTERVAL: Duration = Duration::from_millis(500);
 /// WAL size in bytes below which no checkpoint is made, unless the disk is nearly full.
@@ -97,8 +97,7 @@ impl Keeper {
 
     fn checkpoint(&self, wal: u64, free: Option<u64>) -> rusqlite::Result<()> {
         // A checkpoint that finds the disk full half-way has used the last space, which the writer needs, and has freed none.
-        let pages: u32 = self.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-        let page: u32 = self.connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let (pages, page) = (pragma(&self.connection, "page_count")?, pragma(&self.connection, "page_size")?);
         let growth = (u64::from(pages) * u64::from(page)).saturating_sub(size(&self.file));
         if free.is_some_and(|free| free < growth) {
             return Ok(());

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Applied, Line};
 use postdate_core::request::{Event, HistoryEntry, NewRequest, Page, Query, Request, Status, Waiting};
+use postdate_core::time::LATEST;
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
@@ -100,6 +101,24 @@ pub fn update(
 /// Frees the request's idempotency key for another request.
 pub fn free_key(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
     connection.prepare_cached("UPDATE requests SET idempotency_key = NULL WHERE seq = ?1")?.execute([seq]).map(drop)
+}
+
+/// Returns up to `limit` requests that ended at `until` or earlier, oldest first. Reads them as a whole, so that their pages are in memory
+/// when the writer deletes them.
+pub fn ended(connection: &Connection, until: DateTime<Utc>, limit: u32) -> rusqlite::Result<Vec<i64>> {
+    connection.prepare_cached(ENDED)?.query_map(params![millis(until), limit], |row| row.get(0))?.collect()
+}
+
+pub(super) const ENDED: &str = "SELECT seq, length(body) + length(result), \
+     (SELECT count(*) FROM history WHERE request = seq) FROM requests WHERE finished_at <= ?1 ORDER BY finished_at LIMIT ?2";
+
+/// Deletes a request that ended at `until` or earlier, with its history. Returns the number of deleted requests: 0 if it was retried since.
+pub fn delete_ended(connection: &Connection, seq: i64, until: DateTime<Utc>) -> rusqlite::Result<usize> {
+    // The history first, since it refers to the request.
+    connection
+        .prepare_cached("DELETE FROM history WHERE request = ?1 AND EXISTS (SELECT 1 FROM requests WHERE seq = ?1 AND finished_at <= ?2)")?
+        .execute(params![seq, millis(until)])?;
+    connection.prepare_cached("DELETE FROM requests WHERE seq = ?1 AND finished_at <= ?2")?.execute(params![seq, millis(until)])
 }
 
 fn append_history(connection: &Connection, seq: i64, entry: &HistoryEntry) -> rusqlite::Result<()> {
@@ -317,6 +336,19 @@ pub fn abandoned(connection: &Connection, now: Option<DateTime<Utc>>) -> rusqlit
         .collect()
 }
 
+/// Returns the requests that run, or that are due at `now`.
+pub fn begun_or_due(connection: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<CorrelationId>> {
+    let sql = "SELECT id FROM requests WHERE status = 'running' OR (status = 'scheduled' AND due_at <= ?1)";
+    connection.prepare(sql)?.query_map([millis(now)], |row| parsed(row, 0))?.collect()
+}
+
+/// Returns the held requests, or those of one use case, in the order of their acceptance.
+pub fn held(connection: &Connection, use_case: Option<&str>) -> rusqlite::Result<Vec<CorrelationId>> {
+    let sql = "SELECT id FROM requests WHERE status = 'scheduled' AND due_at = ?1 AND waits_for IS NOT NULL \
+         AND (?2 IS NULL OR use_case = ?2) ORDER BY seq";
+    connection.prepare(sql)?.query_map(params![millis(LATEST), use_case], |row| parsed(row, 0))?.collect()
+}
+
 pub fn any_running(connection: &Connection) -> rusqlite::Result<bool> {
     connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM requests WHERE status = 'running')")?.query_row([], |row| row.get(0))
 }
@@ -367,12 +399,12 @@ fn duration(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or_default())
 }
 
-fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<DateTime<Utc>> {
+pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<DateTime<Utc>> {
     let millis: i64 = row.get(column)?;
     DateTime::from_timestamp_millis(millis).ok_or_else(|| unreadable(column, &millis.to_string()))
 }
 
-fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<DateTime<Utc>>> {
+pub(super) fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<DateTime<Utc>>> {
     if row.get::<_, Option<i64>>(column)?.is_none() { Ok(None) } else { time(row, column).map(Some) }
 }
 

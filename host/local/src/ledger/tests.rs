@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use postdate_core::lifecycle::Outcome;
-use postdate_core::request::Status;
+use postdate_core::request::{Event, Status};
 use postdate_core::testing::{at, join_all, ledger_contract, moment, new_request, sample_id};
 use rusqlite::StatementStatus;
 use tempfile::TempDir;
@@ -311,9 +311,124 @@ fn a_file_of_a_newer_schema_version_is_refused_and_unchanged() {
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE requests (x); PRAGMA user_version = 99;").unwrap();
     let error = SqliteLedger::open(&path).err().expect("a file of version 99 was opened");
     let known = MIGRATIONS.len();
-    assert_eq!(error.to_string(), format!("the ledger failed: the ledger has schema version 99; this program knows {known}"));
+    let expected = format!("the ledger failed: the ledger has schema version 99, and this program knows versions up to {known}: ");
+    assert!(error.to_string().starts_with(&expected), "{error}");
     let kept: i64 = Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(kept, 99);
+}
+
+/// A ledger of schema version 1 with one request of each state: see its README.
+const FIRST_RELEASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/ledger-1/ledger.sqlite");
+
+#[tokio::test]
+async fn a_ledger_of_the_first_release_goes_on_and_is_copied_before_its_migration() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.sqlite");
+    std::fs::copy(FIRST_RELEASE, &path).unwrap();
+    let ledger = SqliteLedger::open(&path).unwrap();
+    let page = ledger.list(Query { limit: 10, ..Query::default() }).await.unwrap();
+    let mut states: Vec<Status> = page.requests.iter().map(|request| request.status).collect();
+    states.sort_by_key(|status| status.as_str());
+    assert_eq!(states, [Status::Cancelled, Status::Failed, Status::Running, Status::Scheduled, Status::Succeeded]);
+    let running = ledger.abandoned(None).await.unwrap().remove(0);
+    ledger.change(running.id, Change::Release { claim: 1, reason: "stop".to_owned(), notice: None }, at(60)).await.unwrap();
+    let due = claim_at(&ledger, at(3_600), 10).await;
+    let first = &due.claimed[1].0;
+    assert_eq!((due.claimed.len(), first.body.as_str(), first.request.trigger_at), (2, "{\"n\":1}", at(3_600)));
+    let done = Outcome::Succeeded { result: Some("done".to_owned()), notice: None };
+    ledger.change(first.request.id, Change::Finish { claim: 1, outcome: done }, at(3_601)).await.unwrap();
+    let (_, history) = ledger.find(first.request.id).await.unwrap().unwrap();
+    assert_eq!(history.iter().map(|entry| entry.event).collect::<Vec<_>>(), [Event::Accepted, Event::Started, Event::Succeeded]);
+    let again = NewRequest { idempotency_key: Some("key-1".to_owned()), ..new_request(sample_id(1), "puppet", at(60)) };
+    assert!(matches!(ledger.insert(again).await.unwrap(), Inserted::Taken(taken) if taken.id == first.request.id));
+    drop(ledger);
+
+    // The copy is what the older program needs.
+    let copy = Connection::open(directory.path().join("ledger.sqlite.schema-1")).unwrap();
+    assert_eq!(pragma(&copy, "user_version").unwrap(), 1);
+    let scheduled = "SELECT count(*) FROM requests WHERE status = 'scheduled' AND idempotency_key = 'key-1'";
+    assert_eq!(copy.query_row(scheduled, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+    drop(SqliteLedger::open(&path).unwrap());
+    let names = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.filter(|name| name.to_string_lossy().contains("schema")).count(), 1, "only a migration makes a copy");
+}
+
+#[test]
+fn a_ledger_that_cannot_be_copied_is_not_migrated() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.sqlite");
+    std::fs::copy(FIRST_RELEASE, &path).unwrap();
+    std::fs::create_dir(directory.path().join("ledger.sqlite.schema-1")).unwrap();
+    let error = SqliteLedger::open(&path).err().expect("a ledger was migrated without a copy").to_string();
+    assert!(error.contains("before its migration"), "{error}");
+    assert_eq!(pragma(&Connection::open(&path).unwrap(), "user_version").unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_copy_is_of_one_moment_and_delays_no_write() {
+    let (ledger, directory) = empty();
+    end_large(&ledger, 200).await;
+    let path = directory.path().join("ledger.sqlite");
+    let to = directory.path().join("copy.sqlite");
+    let writes = async {
+        let mut written = 0;
+        while !to.exists() || written < 50 {
+            insert_all(&ledger, [due(1_000 + written, 60)]).await;
+            written += 1;
+        }
+        written
+    };
+    let (from, target) = (path.clone(), to.clone());
+    let copied = tokio::task::spawn_blocking(move || copy(&from, &target));
+    let (written, copied) = tokio::join!(writes, copied);
+    copied.unwrap().unwrap();
+    check(&to).unwrap();
+    let requests: i64 = Connection::open(&to).unwrap().query_row("SELECT count(*) FROM requests", [], |row| row.get(0)).unwrap();
+    assert!((200..=200 + i64::try_from(written).unwrap()).contains(&requests), "{requests} requests, of {written} new ones");
+    for wrong in ["no such file", "ledger.sqlite-wal"] {
+        assert!(check(&directory.path().join(wrong)).is_err(), "{wrong}");
+    }
+    std::fs::write(directory.path().join("cut"), &std::fs::read(&to).unwrap()[..2_000_000]).unwrap();
+    let error = check(&directory.path().join("cut")).unwrap_err().to_string();
+    assert!(error.contains("damaged") || error.contains("malformed"), "{error}");
+}
+
+#[tokio::test]
+async fn requests_that_run_or_are_due_are_held_and_resumed_oldest_first() {
+    let (ledger, directory) = empty();
+    insert_all(&ledger, [due(1, 0), due(2, 20), due(3, 10), due(4, 60), new_request(sample_id(5), "mail", at(10))]).await;
+    assert_eq!(ids(&claim_at(&ledger, at(0), 1).await), [sample_id(1)]);
+    let path = directory.path().join("ledger.sqlite");
+    assert_eq!(hold_due(&mut connect(&path).unwrap(), at(30), "restored").unwrap(), 4);
+    assert_eq!(ids(&claim_at(&ledger, at(30), 10).await), []);
+    let (held, history) = ledger.find(sample_id(1)).await.unwrap().unwrap();
+    assert!(held.is_held() && history.last().is_some_and(|entry| entry.event == Event::Held), "{history:?}");
+    assert_eq!(ids(&claim_at(&ledger, at(60), 10).await), [sample_id(4)], "a request for later is not held");
+
+    assert_eq!(resume(&path, Some("mail"), at(70)).unwrap(), 1);
+    assert_eq!(ids(&claim_at(&ledger, at(70), 10).await), [sample_id(5)]);
+    ledger.change(sample_id(2), Change::Cancel { by: None }, at(70)).await.unwrap();
+    assert_eq!(resume(&path, None, at(80)).unwrap(), 2);
+    assert_eq!(ids(&claim_at(&ledger, at(80), 10).await), [sample_id(1), sample_id(3)]);
+    assert_eq!(resume(&path, None, at(90)).unwrap(), 0);
+}
+
+#[tokio::test]
+async fn stats_tell_rows_and_bytes_by_table_and_by_use_case_and_status() {
+    let (ledger, directory) = empty();
+    let path = directory.path().join("ledger.sqlite");
+    end_large(&ledger, 20).await;
+    insert_all(&ledger, [new_request(sample_id(100), "mail", at(60)), due(101, 60)]).await;
+    let stats = Stats::of(&path).unwrap();
+    assert_eq!((stats.requests.rows, stats.history.rows, stats.gives_back), (22, 62, true));
+    let groups: Vec<_> = stats.groups.iter().map(|group| (group.use_case.as_str(), group.status.as_str(), group.requests)).collect();
+    assert_eq!(groups, [("orders", "succeeded", 20), ("orders", "scheduled", 1), ("mail", "scheduled", 1)]);
+    let large = &stats.groups[0];
+    assert!((20 * 50_000..20 * 51_000).contains(&large.bytes), "{stats:?}");
+    assert_eq!((large.oldest_received_at, large.oldest_finished_at, large.history_lines), (moment(), Some(at(1)), 60));
+    assert_eq!(stats.requests.bytes + stats.history.bytes + stats.free_bytes + stats.other_bytes, stats.file_bytes);
+    assert!(stats.file_bytes > 1_000_000 && stats.wal_bytes > 0, "{stats:?}");
+    assert!(Stats::of(&directory.path().join("none")).is_err());
 }
 
 /// Inserts request 1 into a ledger of schema version 1, during its second attempt.
@@ -470,6 +585,82 @@ async fn statements_are_prepared_once() {
     }
 }
 
+/// Inserts requests with large bodies, and ends them at second 1.
+async fn end_large(ledger: &SqliteLedger, count: u64) {
+    insert_all(ledger, (0..count).map(|n| NewRequest { body: format!("\"{}\"", "x".repeat(50_000)), ..due(n, 0) })).await;
+    claim_at(ledger, at(0), usize::MAX).await;
+    for n in 0..count {
+        let outcome = Outcome::Succeeded { result: None, notice: None };
+        ledger.change(sample_id(n), Change::Finish { claim: 1, outcome }, at(1)).await.unwrap();
+    }
+}
+
+fn number(directory: &TempDir, sql: &str) -> i64 {
+    let reader = Connection::open(directory.path().join("ledger.sqlite")).unwrap();
+    reader.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn requests_are_deleted_in_small_steps_with_their_history_and_pages_are_given_back() {
+    let (ledger, directory) = empty();
+    end_large(&ledger, 200).await;
+    insert_all(&ledger, [due(900, 0)]).await;
+    let pages = || number(&directory, "SELECT * FROM pragma_page_count");
+    let full = pages();
+    assert_eq!(ledger.delete_ended(at(1) - TimeDelta::milliseconds(1)).await.unwrap(), 0);
+    let (mut steps, mut deleted) = (0, 0);
+    loop {
+        match ledger.delete_ended(at(1)).await.unwrap() {
+            0 => break,
+            n => (steps, deleted) = (steps + 1, deleted + n),
+        }
+    }
+    assert!(deleted == 200 && steps > 2, "{deleted} requests in {steps} steps");
+    assert_eq!(number(&directory, "SELECT count(*) FROM history"), 1, "only the history of the pending request stays");
+    let mut steps = 0;
+    while ledger.give_back().await.unwrap() {
+        steps += 1;
+    }
+    assert!(steps > 5 && pages() < full / 4, "{full} pages became {} in {steps} steps", pages());
+    assert_eq!(ids(&claim_at(&ledger, at(0), 10).await), [sample_id(900)]);
+    assert_eq!(number(&directory, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+}
+
+#[tokio::test]
+async fn a_request_that_is_retried_before_its_deletion_stays() {
+    let (ledger, directory) = empty();
+    insert_all(&ledger, [due(1, 0)]).await;
+    claim_at(&ledger, at(0), 1).await;
+    let outcome = Outcome::Failed { failure: "out of stock".to_owned(), notice: None };
+    ledger.change(sample_id(1), Change::Finish { claim: 1, outcome }, at(1)).await.unwrap();
+    let connection = connect(&directory.path().join("ledger.sqlite")).unwrap();
+    let found = rows::ended(&connection, at(1), 10).unwrap();
+    ledger.change(sample_id(1), Change::Retry { by: None }, at(2)).await.unwrap();
+    assert_eq!((found.len(), rows::delete_ended(&connection, found[0], at(1)).unwrap()), (1, 0));
+    assert_eq!(ledger.find(sample_id(1)).await.unwrap().unwrap().1.len(), 4);
+}
+
+#[tokio::test]
+async fn a_file_from_before_pages_were_given_back_does_so_after_it_is_compacted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.sqlite");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(&format!("{} PRAGMA user_version = 1;", MIGRATIONS[0])).unwrap();
+    drop(old);
+    let ledger = SqliteLedger::open(&path).unwrap();
+    end_large(&ledger, 100).await;
+    while ledger.delete_ended(at(1)).await.unwrap() > 0 {}
+    assert!(!ledger.give_back().await.unwrap());
+    let before = number(&directory, "SELECT * FROM pragma_page_count");
+    drop(ledger);
+    compact(&path).unwrap();
+    assert!(number(&directory, "SELECT * FROM pragma_page_count") < before / 4);
+    let ledger = SqliteLedger::open(&path).unwrap();
+    end_large(&ledger, 100).await;
+    while ledger.delete_ended(at(1)).await.unwrap() > 0 {}
+    assert!(ledger.give_back().await.unwrap());
+}
+
 /// Checks that SQLite's plan of the statement contains `index`, and has no sort unless `sorts`.
 #[track_caller]
 fn check_plan(sql: &str, index: &str, sorts: bool) {
@@ -489,6 +680,8 @@ fn the_queries_of_the_timer_and_of_lists_use_an_index() {
     check_plan(rows::DUE, "SEARCH requests USING COVERING INDEX requests_due_by_lane", false);
     check_plan(&rows::head_sql(), "SEARCH requests USING INDEX requests_due_by_lane", false);
     check_plan(&format!("SELECT id FROM requests {}", rows::EXPIRED), "SEARCH requests USING INDEX requests_expiring", false);
+    check_plan(stats::GROUPS, "SEARCH requests USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", true);
+    check_plan(rows::ENDED, "SEARCH requests USING INDEX requests_finished (finished_at<?)", false);
     let list = |query: Query| rows::list_sql(&Query { limit: 50, ..query }).0;
     let of_an_owner = Query { owner: Some("shop".to_owned()), ..Query::default() };
     check_plan(&list(of_an_owner), "SEARCH requests USING INDEX requests_by_owner (owner=?)", false);

@@ -55,6 +55,10 @@ fn deferred(claim: u32) -> Change {
     Change::Defer { claim, waits_for: "a free slot".to_owned(), at: at(DUE + 3) }
 }
 
+fn held() -> Change {
+    Change::Hold { reason: "restored from a backup".to_owned() }
+}
+
 /// A name, and the changes with their times.
 type Life = (&'static str, Vec<(Change, DateTime<Utc>)>);
 
@@ -81,6 +85,9 @@ fn lives() -> Vec<Life> {
         ("deferred", vec![claimed(), (deferred(1), at(DUE + 1))]),
         ("deferred twice", vec![claimed(), (deferred(1), at(DUE + 1)), (claim(), at(DUE + 3)), (deferred(2), at(DUE + 4))]),
         ("running after a deferral", vec![claimed(), (deferred(1), at(DUE + 1)), (claim(), at(DUE + 3))]),
+        ("held", vec![(held(), at(1))]),
+        ("held while it ran", vec![claimed(), (held(), at(DUE + 1))]),
+        ("held, and retried", vec![(held(), at(1)), (Change::Retry { by: None }, at(DUE + 5))]),
         ("failed", vec![claimed(), (failed(1, None), at(DUE + 1))]),
         ("retried", vec![claimed(), (failed(1, None), at(DUE + 1)), (Change::Retry { by: Some("ann".to_owned()) }, at(DUE + 5))]),
         ("cut off too often", cut_off.collect()),
@@ -114,6 +121,7 @@ fn tries() -> Vec<(&'static str, Change, DateTime<Utc>)> {
         ("release a later attempt", released(2), at(DUE + 100)),
         ("defer", deferred(1), at(DUE + 100)),
         ("defer a later attempt", deferred(2), at(DUE + 100)),
+        ("hold", held(), at(DUE + 100)),
     ]
 }
 

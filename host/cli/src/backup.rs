@@ -1,0 +1,94 @@
+//! `postdate backup` and `postdate restore`: a data directory in one file, and back.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::logging;
+use crate::output::{out, size_text};
+
+const BACKUP_NOTES: &str = "\
+Example:
+  postdate backup --data /var/lib/postdate --to /backup/postdate-2027-03-01.sqlite
+
+The file has the ledger and the store with all versions of use cases. It has every payload and result:
+keep it as safe as the server. It has no plain directories of --use-cases, no keys and no secrets.
+A server may run meanwhile, and is not delayed.";
+
+const RESTORE_NOTES: &str = "\
+Example:
+  postdate restore --from /backup/postdate-2027-03-01.sqlite --data /var/lib/postdate
+  postdate serve --data /var/lib/postdate
+  postdate ledger resume --data /var/lib/postdate
+
+The backup does not know which requests ran after it was made. By default, those that ran or were due
+are therefore held: each waits until it is retried, moved or cancelled, or until `postdate ledger
+resume`. Requests for later run at their times.";
+
+#[derive(Debug, Args)]
+#[command(after_help = BACKUP_NOTES)]
+pub struct Backup {
+    /// Data directory of the server
+    #[arg(long, env = "POSTDATE_DATA", value_name = "DIR", default_value = ".postdate")]
+    data: PathBuf,
+
+    /// File to write; it must not exist
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = RESTORE_NOTES)]
+pub struct Restore {
+    /// Backup to restore, or a copy of a ledger
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+
+    /// Data directory to restore; no server may use it
+    #[arg(long, env = "POSTDATE_DATA", value_name = "DIR", default_value = ".postdate")]
+    data: PathBuf,
+
+    /// Move a ledger and a store that are there already to DIR/replaced-TIME
+    #[arg(long)]
+    overwrite: bool,
+
+    /// Hold requests that ran or were due, which is the default
+    #[arg(long, conflicts_with = "run_due")]
+    hold: bool,
+
+    /// Start requests that ran or were due, although they may have run since the backup
+    #[arg(long)]
+    run_due: bool,
+}
+
+pub fn run(arguments: &Backup) -> anyhow::Result<ExitCode> {
+    logging::init("warn")?;
+    let done = postdate_local::back_up(&arguments.data, &arguments.to)?;
+    let (requests, files, size) = (done.requests, done.files, size_text(done.bytes));
+    out(&format!("{}: {requests} requests and {files} files of the store, {size}, checked\n", arguments.to.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn run_restore(arguments: Restore) -> anyhow::Result<ExitCode> {
+    logging::init("warn")?;
+    let Restore { from, data, overwrite, run_due, hold: _ } = arguments;
+    let place = data.display().to_string();
+    let done = postdate_local::restore(&postdate_local::Restore { from, data, overwrite, run_due })?;
+    let made = done.made_at.map(|at| format!(" of {at}")).unwrap_or_default();
+    let mut text = format!("{place}: restored {} requests from the backup{made}\n", done.requests);
+    match done.files {
+        Some(files) => drop(writeln!(text, "  store:  {files} files")),
+        None => text += "  store:  not in the backup, so it is as before\n",
+    }
+    if let Some(former) = done.former {
+        let _ = writeln!(text, "  before: moved to {}; delete it when it is not needed any more", former.display());
+    }
+    if done.held > 0 {
+        let _ = writeln!(text, "  held:   {} requests that ran or were due, since they may have run after the backup", done.held);
+        let _ = writeln!(text, "  next:   postdate ledger resume --data {place}, or retry or cancel each with `postdate request`");
+    }
+    out(&text);
+    Ok(ExitCode::SUCCESS)
+}

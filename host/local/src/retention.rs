@@ -1,0 +1,66 @@
+//! Retention: deletes ended requests of a certain age from the ledger, in small steps beside its other work.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use postdate_core::ports::LedgerError;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::ledger::SqliteLedger;
+
+/// How long requests stay in the ledger after their end, with their history, notices and idempotency keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    Forever,
+    For(Duration),
+}
+
+/// The default, as on AWS.
+pub const DEFAULT: Retention = Retention::For(Duration::from_hours(30 * 24));
+
+/// Time between two sweeps, by the server's clock.
+const INTERVAL: TimeDelta = TimeDelta::minutes(1);
+/// Pause between two steps, of the machine's time. The writer spends a small part of its time on steps.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Deletes requests whose end is `retention` ago or longer, until `stop`. A sweep that fails is repeated after the interval.
+pub async fn run(ledger: SqliteLedger, clock: Clock, retention: Duration, stop: CancellationToken) {
+    loop {
+        let now = clock.now();
+        let work = async {
+            match sweep(&ledger, &clock, retention).await {
+                Ok(0) => {}
+                Ok(deleted) => tracing::info!(deleted, "deleted requests that ended longer ago than the retention"),
+                Err(error) => tracing::warn!(%error, "cannot delete requests after the retention; will try again"),
+            }
+            clock.sleep_until(now + INTERVAL).await;
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = work => {}
+        }
+    }
+}
+
+/// Deletes all requests of that age, and then gives free pages back. Returns the number of deleted requests.
+async fn sweep(ledger: &SqliteLedger, clock: &Clock, retention: Duration) -> Result<usize, LedgerError> {
+    // A retention that reaches beyond the earliest time deletes nothing.
+    let Some(until) = TimeDelta::from_std(retention).ok().and_then(|age| clock.now().checked_sub_signed(age)) else { return Ok(0) };
+    let mut all = 0;
+    loop {
+        let deleted = ledger.delete_ended(until).await?;
+        if deleted == 0 {
+            break;
+        }
+        all += deleted;
+        tokio::time::sleep(PAUSE).await;
+    }
+    while ledger.give_back().await? {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! Backup, restore and upgrade of a data directory, with the commands that an operator runs.
+
+use std::fs;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{PUPPET, Server, cli, events, root, text};
+
+#[tokio::test]
+async fn a_backup_of_a_running_server_is_restored_and_what_was_due_waits_for_the_operator() {
+    let mut server = Server::builder().use_case("puppet", PUPPET).test_clock().start().await;
+    let done = text(&server.api.run("puppet", json!({})).await, "correlationId").to_owned();
+    let later = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
+    let data = server.data().to_str().unwrap().to_owned();
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    cli(&["backup", "--data", &data, "--to", &path("backup")]).await.expect(0).says(&["2 requests", "checked"]);
+    let lost = server.api.submit("puppet", json!({ "delay": "PT2H" })).await;
+    server.api.advance("PT1H").await;
+
+    let restore = ["restore", "--from", &path("backup"), "--data", &data];
+    cli(&[&restore[..], &["--overwrite"]].concat()).await.expect(1).complains(&["another server uses"]);
+    server.stop().await;
+    cli(&restore).await.expect(1).complains(&["has a ledger or a store already", "--overwrite"]);
+    // The request was not due by the clock of the backup, so nothing is held, and it runs once more.
+    cli(&[&restore[..], &["--overwrite"]].concat()).await.expect(0).says(&["restored 2 requests", "before: moved to"]);
+    server.set_arguments(&["--test-clock"]);
+    server.start().await;
+    assert_eq!(events(&server.api.request(&later).await), ["accepted"]);
+    assert_eq!(text(&server.api.request(&done).await, "status"), "succeeded");
+    server.api.get(&format!("/requests/{lost}")).await.expect_fault(404, "unknown-request");
+    server.api.advance("PT1H").await;
+    assert_eq!(text(&server.api.request(&later).await, "status"), "succeeded", "its version was in the backup");
+}
+
+#[tokio::test]
+async fn held_requests_show_why_they_wait_and_run_after_a_retry_or_a_resume() {
+    let mut server = Server::builder().use_case("puppet", PUPPET).test_clock().start().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(server.api.submit("puppet", json!({ "delay": "PT1S" })).await);
+    }
+    let data = server.data().to_str().unwrap().to_owned();
+    let place = tempfile::tempdir().unwrap();
+    let backup = place.path().join("backup").to_str().unwrap().to_owned();
+    cli(&["backup", "--data", &data, "--to", &backup]).await.expect(0);
+    server.stop().await;
+    // The clock of the backup stands a second later, as if the requests had run meanwhile.
+    rewrite_clock(&backup, "2027-01-01T00:00:01.000Z");
+    cli(&["restore", "--from", &backup, "--data", &data, "--overwrite"]).await.expect(0).says(&["held:   3 requests", "ledger resume"]);
+    server.set_arguments(&["--test-clock"]);
+    server.start().await;
+    let held = server.api.request(&ids[0]).await;
+    assert_eq!(events(&held), ["accepted", "held"], "{held}");
+    assert_eq!((text(&held, "waitsFor"), held.get("nextAttemptAt")), ("a decision to retry or to cancel it", None), "{held}");
+
+    server.api.post(&format!("/requests/{}/retry", ids[0]), &json!({})).await.expect(202);
+    server.api.reaches(&ids[0], "succeeded").await;
+    server.api.delete(&format!("/requests/{}", ids[1])).await.expect(200);
+    cli(&["ledger", "resume", "--data", &data]).await.expect(0).says(&["resumed 1 requests"]);
+    let done = server.api.reaches(&ids[2], "succeeded").await;
+    assert_eq!(events(&done), ["accepted", "held", "retried", "started", "succeeded"]);
+}
+
+/// Sets the time at which the test clock of a backup stands: the text has the same length, so that the file stays whole.
+fn rewrite_clock(backup: &str, to: &str) {
+    let mut bytes = fs::read(backup).unwrap();
+    let from = crate::harness::START.as_bytes();
+    let found: Vec<usize> = bytes.windows(from.len()).enumerate().filter(|(_, part)| *part == from).map(|(at, _)| at).collect();
+    assert!(!found.is_empty(), "the backup has no test clock");
+    for at in found {
+        bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
+    }
+    fs::write(backup, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_data_directory_of_the_first_release_is_upgraded_and_its_requests_run() {
+    let parent = tempfile::tempdir().unwrap();
+    let data = parent.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::copy(root().join("tests/fixtures/ledger-1/ledger.sqlite"), data.join("ledger.sqlite")).unwrap();
+    // The version that accepted the requests is gone.
+    let manifest = format!("{PUPPET}[schedule]\nversion = 'latest'\n");
+    let server = Server::builder().use_case("puppet", &manifest).data_at(&data).arguments(&["--test-clock"]).start().await;
+    let id = |n: u32| format!("01a2cf3b-5400-7000-8000-00000000000{n}");
+    let listed = server.api.get("/requests?status=scheduled").await.expect(200);
+    assert_eq!(text(&listed["requests"][0], "correlationId"), id(1));
+    let interrupted = server.api.reaches(&id(2), "succeeded").await;
+    assert_eq!(events(&interrupted), ["accepted", "started", "interrupted", "started", "succeeded"]);
+    let repeat = server.api.call(Method::POST, "/requests/puppet").header("content-type", "application/json");
+    let repeat = server.api.send(repeat.header("idempotency-key", "key-1").body(r#"{"delay":"PT1H","n":1}"#)).await.expect(202);
+    assert_eq!(text(&repeat, "correlationId"), id(1));
+    let new = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
+    server.api.advance("PT1H").await;
+    for id in [id(1), new] {
+        assert_eq!(text(&server.api.request(&id).await, "status"), "succeeded");
+    }
+    assert!(data.join("ledger.sqlite.schema-1").is_file());
+
+    let path = data.to_str().unwrap();
+    let stats = cli(&["ledger", "stats", "--json", "--data", path]).await.expect(0);
+    let stats: Value = serde_json::from_str(&stats.stdout).unwrap();
+    assert_eq!((&stats["requests"]["rows"], &stats["givesBack"]), (&json!(6), &json!(false)), "{stats}");
+    cli(&["ledger", "stats", "--data", path]).await.expect(0).says(&["ledger compact", "puppet", "succeeded"]);
+    cli(&["ledger", "compact", "--data", path]).await.expect(1).complains(&["another server uses"]);
+}
