@@ -49,7 +49,7 @@ impl DynamoLedger {
     }
 
     /// Stores one request.
-    async fn store(&self, head: &Head, body: Option<&str>, request: Request) -> Result<Inserted, LedgerError> {
+    async fn insert_head(&self, head: &Head, body: Option<&str>, request: Request) -> Result<Inserted, LedgerError> {
         let size = body.map_or(0, str::len);
         if size > MAX_BODY_BYTES {
             return Err(LedgerError::TooLarge { size, limit: MAX_BODY_BYTES });
@@ -90,7 +90,7 @@ impl DynamoLedger {
                 return chunk.into_iter().map(|(_, _, request)| Ok(Inserted::New(request))).collect();
             }
         }
-        let stores = chunk.into_iter().map(|(head, body, request)| async move { self.store(&head, body.as_deref(), request).await });
+        let stores = chunk.into_iter().map(|(head, body, request)| async move { self.insert_head(&head, body.as_deref(), request).await });
         stream::iter(stores).buffered(STORES).collect().await
     }
 }
@@ -108,7 +108,7 @@ impl Intake for DynamoLedger {
             self.register(&request.use_case).await?;
         }
         let (head, body) = Head::of_new(new, &token(), self.writing);
-        self.store(&head, body.as_deref(), request).await
+        self.insert_head(&head, body.as_deref(), request).await
     }
 
     /// Makes one transaction of as many requests as it can hold. The requests of a transaction that is refused are stored one by one.

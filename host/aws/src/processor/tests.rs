@@ -319,7 +319,7 @@ async fn a_rejected_call_is_answered_with_a_problem_document() {
     let head = processor.answer(head).await;
     assert_eq!((head.status().as_u16(), head.body().len()), (400, 0));
     let mut large = event("function-url.json");
-    *large.body_mut() = lambda_http::Body::Binary(vec![b' '; MAX_BODY_BYTES + 1]);
+    *large.body_mut() = lambda_http::Body::Binary(vec![b' '; postdate_core::api::MAX_BODY_BYTES + 1]);
     let (status, _, document) = answer(&processor, large).await;
     assert_eq!((status, &document["code"]), (413, &Value::from("payload-too-large")));
 }

@@ -77,7 +77,7 @@ fn each_change_is_allowed_only_in_its_states() {
 fn a_held_request_waits_for_a_retry_a_move_or_a_cancel() {
     let hold = Change::Hold { reason: "restored".to_owned() };
     let ended = "NotScheduled";
-    check(&hold, ["held → scheduled", "held → scheduled", ended, ended, ended]);
+    check(&hold, ["held → scheduled", "held → scheduled", ended, ended, ended, ended]);
     let (held, entry) = apply(&request(Status::Running), &hold, at(100)).unwrap();
     assert!(held.is_held() && !request(Status::Scheduled).is_held());
     assert_eq!((held.attempts, entry.detail.as_deref()), (2, Some("restored")));
