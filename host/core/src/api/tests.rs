@@ -33,6 +33,7 @@ plugin = "process.wasm"
 max-ahead = "30d"
 [retry]
 max-attempts = 2
+backoff = { jitter = 0 }
 [targets]
 default = "here"
 here = { kind = "plugin" }
