@@ -17,6 +17,7 @@ mod egress;
 mod errors;
 mod exposure;
 mod fairness;
+mod full_disk;
 mod grants;
 mod host_faults;
 mod hostile;
