@@ -16,7 +16,7 @@ pub use postdate_tests::tools::{guest, host, root, scratch};
 pub use postdate_tests::wait::{PATIENCE, eventually, sleep_until};
 pub use receiver::{Delivery, Receiver, Reply};
 pub use server::Server;
-pub use slow::{child_of, slow, with_module};
+pub use slow::{child_of, large, slow, with_module};
 pub use small_disk::SmallDisk;
 
 use chrono::{DateTime, Utc};
