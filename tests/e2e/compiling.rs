@@ -1,20 +1,29 @@
 //! The server while it compiles a plugin: the server answers, and the former version serves.
 
+use std::thread::available_parallelism;
+
+use postdate_tests::process::{Lines, Process, postdate};
 use serde_json::{Value, json};
 
-use crate::harness::{PUPPET, Server, child_of, cli, eventually, slow, text};
+use crate::harness::{PUPPET, Server, UseCases, child_of, cli, eventually, host, slow, text};
 
 /// Number of functions in the slow component: minutes of compile time on two processors.
 const ENDLESS: usize = 400;
 
 /// Replaces a bundle with one that compiles for minutes, and waits until the compile begins. Returns the component's bytes.
 async fn upload_slow(server: &Server, name: &str) -> usize {
-    let wasm = slow("puppet", ENDLESS);
-    let length = wasm.len();
-    std::fs::create_dir_all(server.use_cases().bundle(name)).unwrap();
-    server.use_cases().write_file(name, "slow.wasm", wasm);
-    server.use_cases().write(name, &PUPPET.replace("puppet.wasm", "slow.wasm"));
+    let length = write_slow(server.use_cases(), name, ENDLESS);
     compiler(server, length).await;
+    length
+}
+
+/// Writes a bundle with this many slow functions. Returns the component's bytes.
+fn write_slow(use_cases: &UseCases, name: &str, functions: usize) -> usize {
+    let wasm = slow("puppet", functions);
+    let length = wasm.len();
+    std::fs::create_dir_all(use_cases.bundle(name)).unwrap();
+    use_cases.write_file(name, "slow.wasm", wasm);
+    use_cases.write(name, &PUPPET.replace("puppet.wasm", "slow.wasm"));
     length
 }
 
@@ -166,4 +175,38 @@ async fn a_cache_that_was_filled_before_the_start_leaves_nothing_to_compile() {
     let compiled = server.log.lines(lines).iter().filter(|line| line["message"] == "compiling a plugin").count();
     assert_eq!(compiled, 0);
     cli(&["compile-cache", "--data", "/no/such/directory"]).await.expect(1).complains(&["no data directory"]);
+}
+
+/// Most compiler processes for what serves.
+const MOST_COMPILERS: usize = 8;
+
+/// Waits until as many of the components are being compiled at the same moment as the machine has processors. None of the compiles
+/// ends within the test, so one after the other could not fulfil this. Panics if more run.
+async fn all_processors_compile(parent: u32, lengths: &[usize]) {
+    let most = lengths.len() - 1;
+    let running = || lengths.iter().filter(|length| child_of(parent, **length).is_some()).count();
+    eventually("a compiler for each processor", async || (running() == most).then_some(())).await;
+    assert_eq!(running(), most, "more compilers than processors");
+}
+
+#[tokio::test]
+async fn distinct_use_cases_are_compiled_at_the_same_time_on_all_processors() {
+    let processors = available_parallelism().map_or(1, usize::from).min(MOST_COMPILERS);
+    let server = Server::builder().start().await;
+    // One more than can run.
+    let name = |n: usize| format!("slow-{n}");
+    let lengths: Vec<usize> = (0..=processors).map(|n| write_slow(server.use_cases(), &name(n), ENDLESS / 2 + n)).collect();
+    eventually("all use cases to be loading", async || {
+        let health = server.api.get("/health").await.expect(200);
+        (health["loadingUseCases"].as_array()?.len() == lengths.len()).then_some(())
+    })
+    .await;
+    all_processors_compile(server.pid(), &lengths).await;
+
+    // `compile-cache` has the same turns.
+    let data = tempfile::tempdir().unwrap();
+    let mut command = postdate(&host());
+    command.arg("compile-cache").arg("--data").arg(data.path()).arg("--use-cases").arg(server.use_cases().path());
+    let filling = Process::start(&mut command, &Lines::default());
+    all_processors_compile(filling.id(), &lengths).await;
 }

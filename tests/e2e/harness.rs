@@ -7,6 +7,7 @@ mod compiled;
 mod receiver;
 mod server;
 mod slow;
+mod small_disk;
 
 pub use bundle::{PUPPET, UseCases, aged, aged_statement};
 pub use cli::{Run, cli, cli_with};
@@ -15,7 +16,8 @@ pub use postdate_tests::tools::{guest, host, root, scratch};
 pub use postdate_tests::wait::{PATIENCE, eventually, sleep_until};
 pub use receiver::{Delivery, Receiver, Reply};
 pub use server::Server;
-pub use slow::{child_of, slow, with_module};
+pub use slow::{child_of, large, slow, with_module};
+pub use small_disk::SmallDisk;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

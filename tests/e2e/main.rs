@@ -19,6 +19,7 @@ mod errors;
 mod expiry;
 mod exposure;
 mod fairness;
+mod full_disk;
 mod grants;
 mod host_faults;
 mod hostile;

@@ -35,6 +35,25 @@ async fn a_rejection_lists_the_validators_problems() {
 }
 
 #[tokio::test]
+async fn a_rejection_without_a_problem_is_told_to_the_client_and_logged_as_a_warning() {
+    let server = Server::puppet().await;
+    let silent = json!({ "delay": "PT1S", "validate": { "do": "reject-silently" } });
+    let fault = server.api.post("/requests/puppet", &silent).await.expect_fault(422, "rejected");
+    assert!(text(&fault, "detail").ends_with("which gave no reason"), "{fault}");
+    let line = server.logged("of the rejection", |line| line["message"] == "the validator rejected a request without a reason").await;
+    assert_eq!((text(&line, "level"), text(&line, "use_case")), ("WARN", "puppet"), "{line}");
+    assert_eq!(line["correlation_id"], fault["correlationId"]);
+    assert_eq!(line["version"], server.api.use_case("puppet").await.expect("the use case")["version"], "{line}");
+
+    // A rejection with a problem needs no warning.
+    let lines = server.log.len();
+    let reject = json!({ "delay": "PT1S", "validate": { "do": "reject" } });
+    server.api.post("/requests/puppet", &reject).await.expect_fault(422, "rejected");
+    server.api.advance("PT1S").await;
+    assert!(server.log.lines(lines).iter().all(|line| line["level"] != "WARN"), "{}", server.log.text());
+}
+
+#[tokio::test]
 async fn a_failing_validator_is_a_500_that_names_the_plugin_and_the_reason() {
     let server = strict().await;
     for (script, reason, hint) in [

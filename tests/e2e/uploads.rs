@@ -492,6 +492,61 @@ async fn an_upload_beyond_the_stores_quota_is_refused_and_a_known_version_is_not
 }
 
 #[tokio::test]
+async fn an_upload_of_one_use_case_too_many_is_refused_and_new_versions_of_the_others_are_not() {
+    let builder = Server::builder().use_case("copied", PUPPET).key(KEY).arguments(&["--max-use-cases", "3"]).test_clock();
+    let server = builder.start().await;
+    let bundles = UseCases::new();
+    for name in ["one", "two", "three"] {
+        bundles.write(name, &says("first"));
+    }
+    for name in ["one", "two"] {
+        put(&server, name, tar_of(&bundles, name)).await.expect(200);
+    }
+    let refused = put(&server, "three", tar_of(&bundles, "three")).await.expect_fault(507, "too-many-use-cases");
+    let detail = text(&refused, "detail");
+    assert!(detail.contains("has 3 use cases") && detail.contains("--max-use-cases"), "{detail}");
+    assert_eq!(server.api.use_case("three").await, None);
+    assert!(!server.data().join("store/three").exists(), "a refused upload is not kept");
+    bundles.write("two", &says("second"));
+    put(&server, "two", tar_of(&bundles, "two")).await.expect(200);
+    // The operator is not bound, and makes room again.
+    server.use_cases().write("more", PUPPET);
+    eventually("the operator's use case", async || server.api.use_case("more").await.filter(|info| !info["version"].is_null())).await;
+    put(&server, "three", tar_of(&bundles, "three")).await.expect_fault(507, "too-many-use-cases");
+    for name in ["copied", "more"] {
+        server.use_cases().remove(name);
+        eventually("the removal", async || server.api.use_case(name).await.is_none().then_some(())).await;
+    }
+    put(&server, "three", tar_of(&bundles, "three")).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_upload_with_which_the_machine_code_that_serves_is_beyond_its_quota_is_refused() {
+    let bundles = UseCases::new();
+    bundles.write("puppet", &says("puppet"));
+    let with_quota = async |kibibytes: u64| {
+        Server::builder().key(KEY).arguments(&["--cache-quota", &format!("{kibibytes}KiB")]).test_clock().start().await
+    };
+    let refused = put(&with_quota(1).await, "puppet", tar(&bundles)).await.expect_fault(507, "code-full");
+    let detail = text(&refused, "detail");
+    let bytes = detail.split_once("the bundle's ").and_then(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok());
+    let bytes = bytes.unwrap_or_else(|| panic!("no size in {detail}"));
+
+    // Room for one use case and not for two.
+    let server = with_quota((bytes * 3 / 2) >> 10).await;
+    put(&server, "puppet", tar(&bundles)).await.expect(200);
+    let first = serving(&server).await;
+    bundles.write("other", &says("too much"));
+    let refused = put(&server, "other", tar_of(&bundles, "other")).await.expect_fault(507, "code-full");
+    assert!(text(&refused, "detail").contains("--cache-quota"), "{refused}");
+    assert_eq!(server.api.use_case("other").await, None);
+    // A new version takes the place of the one that serves.
+    bundles.write("puppet", &says("replaced"));
+    put(&server, "puppet", tar(&bundles)).await.expect(200);
+    assert_ne!(serving(&server).await, first);
+}
+
+#[tokio::test]
 async fn an_upload_whose_secret_is_missing_says_what_to_do_and_compiles_nothing() {
     let (server, bundles) = taking_uploads().await;
     for (name, remedy) in [("SECRET_NOT_SET", "is not set: set it in the environment"), ("NOT_LISTED", "--allow-secret NOT_LISTED")] {

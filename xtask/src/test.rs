@@ -22,9 +22,9 @@ cargo xtask torture [--hostile] [--seconds N]
 
 Kills a server under load with SIGKILL at random moments, and restarts it each time, for N seconds (default 60).
 Fails if an acknowledged request is lost, ran early, or ran twice although no kill interrupted its first run.
---hostile serves one good use case beside slow clients, plugins that sleep, loop and allocate, bombs as uploads, slow and endless
-receivers, and a kill now and then, for N seconds (default 600). Fails if a request of the good use case is lost, early or failed, or
-if the server takes more memory than it may. Prints lateness beside that of a quiet run.";
+--hostile serves one good use case beside slow clients, plugins that sleep, loop and allocate, uploads that are bombs, large or long to
+compile, slow and endless receivers, and a kill now and then, for N seconds (default 600). Fails if a request of the good use case is
+lost, early or failed, or if the server takes more memory than it may. Prints lateness beside that of a quiet run.";
 
 const DEFAULT_TORTURE_SECONDS: u64 = 60;
 const DEFAULT_HOSTILE_SECONDS: u64 = 600;

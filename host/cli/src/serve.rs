@@ -134,6 +134,10 @@ pub struct Serve {
     #[command(flatten)]
     cache: CacheQuota,
 
+    /// Use cases that the server has, at most, before an upload of another one is refused
+    #[arg(long, env = "POSTDATE_MAX_USE_CASES", value_name = "N", default_value_t = 256)]
+    max_use_cases: u32,
+
     /// Most bytes of all versions of use cases in DATA/store, such as 16GiB; an upload beyond it is refused
     #[arg(long, env = "POSTDATE_STORE_QUOTA", value_name = "SIZE", default_value = "16GiB", value_parser = compiler::memory)]
     store_quota: u64,
@@ -223,6 +227,7 @@ impl Serve {
             allow_egress: self.allow_egress,
             ca_files: self.ca_file,
             compiler: self.limits.compiler(),
+            max_use_cases: usize::try_from(self.max_use_cases).unwrap_or(usize::MAX),
             store_quota: self.store_quota,
             cache_quota: self.cache.cache_quota,
             secrets_file: self.secrets_file,

@@ -26,7 +26,7 @@ pub use attempt::{Attempt, End, MAX_RESULT_BYTES};
 use attempt::{Rules, attempt, bundle_of};
 
 /// Limit of tries to record the end of an attempt. Without the record, the request runs again after its lease. The waits between
-/// the tries grow by [`RECORD_WAIT`] each time, to 9 s in all, so that a short fault such as a full disk can pass.
+/// the tries grow by [`RECORD_WAIT`] each time, to 9 s in all, so that a short fault can pass. A full disk is waited for without limit.
 const RECORD_TRIES: u32 = 10;
 const RECORD_WAIT: Duration = Duration::from_millis(200);
 
@@ -160,7 +160,8 @@ where
         }
     }
 
-    /// Records the change with at most [`RECORD_TRIES`] tries. Returns `None` if the claim was lost.
+    /// Records the change with at most [`RECORD_TRIES`] tries, and more while the ledger's disk is full. Returns `None` if the claim was
+    /// lost.
     async fn record(&self, id: CorrelationId, change: &Change, now: DateTime<Utc>) -> Result<Option<Request>, LedgerError> {
         let mut tries = 1;
         loop {
@@ -171,12 +172,16 @@ where
                     return Ok(None);
                 }
                 Err(error) => {
-                    tracing::error!(correlation_id = %id, %error, tries, "cannot record the end of the attempt");
-                    if tries == RECORD_TRIES {
+                    // Only the operator gives a disk space again, and a second attempt would repeat what this one has done.
+                    let is_full = matches!(error, LedgerError::Full(_));
+                    if tries < RECORD_TRIES || !is_full {
+                        tracing::error!(correlation_id = %id, %error, tries, "cannot record the end of the attempt");
+                    }
+                    if tries == RECORD_TRIES && !is_full {
                         return Err(error);
                     }
                     self.clock.sleep(RECORD_WAIT * tries).await;
-                    tries += 1;
+                    tries = RECORD_TRIES.min(tries + 1);
                 }
             }
         }

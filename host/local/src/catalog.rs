@@ -34,8 +34,8 @@ use crate::pinned::Pinned;
 use loads::{Loading, Loads};
 pub use prepare::Prepared;
 use sources::{Found, Sources};
-pub use upload::UploadError;
 use upload::UploadQueue;
+pub use upload::{Quotas, UploadError};
 
 const POLL: Duration = Duration::from_millis(500);
 /// Delay before a load that failed for a transient reason is retried.
@@ -55,8 +55,7 @@ pub struct CatalogOptions {
     pub directory: PathBuf,
     /// The server's own store.
     pub store: PathBuf,
-    /// Most bytes of the store's files. An upload beyond it is refused.
-    pub store_quota: u64,
+    pub quotas: Quotas,
     pub trust: Trust,
     /// Names that a signed upload may be for. They are not checked without keys in `trust`.
     pub names: Vec<String>,
@@ -68,7 +67,7 @@ struct Inner {
     sources: Sources,
     /// Every version that served, and every uploaded version.
     store: Versions<Directory>,
-    store_quota: u64,
+    quotas: Quotas,
     trust: Trust,
     names: Vec<String>,
     entries: RwLock<BTreeMap<String, Entry>>,
@@ -139,7 +138,7 @@ impl Catalog {
     /// Finds the use cases of the options' directory and store, and loads none: see [`Self::watch`]. Fails if the directory is missing
     /// or either cannot be read.
     pub fn open(runtime: Runtime, secrets: Secrets, options: CatalogOptions) -> anyhow::Result<Self> {
-        let CatalogOptions { directory, store, store_quota, trust, names } = options;
+        let CatalogOptions { directory, store, quotas, trust, names } = options;
         anyhow::ensure!(
             directory.is_dir(),
             "the directory of use cases {} is not there; name it with --use-cases, with a directory per use case in it",
@@ -156,7 +155,7 @@ impl Catalog {
             secrets,
             sources,
             store,
-            store_quota,
+            quotas,
             trust,
             names,
             entries,

@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use backup::{BackedUp, back_up};
 pub use catalog::Prepared;
-use catalog::{Catalog, CatalogOptions};
+use catalog::{Catalog, CatalogOptions, Quotas};
 use clock::Clock;
 use data_dir::{LEDGER_FILE, STORE_DIR};
 use ledger::SqliteLedger;
@@ -105,9 +105,11 @@ pub struct ServeOptions {
     pub ca_files: Vec<PathBuf>,
     /// How plugins are compiled. A server must not compile in its own process.
     pub compiler: CompileWith,
+    /// Most use cases that uploads may make, together with those of `use_cases`.
+    pub max_use_cases: usize,
     /// Most bytes of the store of use cases. An upload beyond it is refused.
     pub store_quota: u64,
-    /// Most bytes of the cache of machine code.
+    /// Most bytes of the cache of machine code. An upload with which the versions that serve have more is refused.
     pub cache_quota: u64,
     /// The file with secrets of use cases. `None` takes them from the environment.
     pub secrets_file: Option<PathBuf>,
@@ -185,7 +187,7 @@ pub async fn serve(
     let catalog = CatalogOptions {
         directory: options.use_cases,
         store: options.data.join(STORE_DIR),
-        store_quota: options.store_quota,
+        quotas: Quotas { use_cases: options.max_use_cases, store_bytes: options.store_quota, loaded_bytes: options.cache_quota },
         trust: options.trust,
         names,
     };
@@ -281,7 +283,8 @@ pub async fn fill_cache(options: CacheOptions, on_end: impl FnMut(Prepared)) -> 
     let catalog = CatalogOptions {
         directory: options.use_cases,
         store: options.data.join(STORE_DIR),
-        store_quota: 0,
+        // Takes no uploads.
+        quotas: Quotas { use_cases: 0, store_bytes: 0, loaded_bytes: 0 },
         trust: options.trust,
         names: Vec::new(),
     };

@@ -143,15 +143,20 @@ impl Timer {
     pub async fn run(self: Arc<Self>, stop: CancellationToken, grace: Duration) {
         self.release_abandoned(None, "the server went down while it ran").await;
         let mut check = tokio::time::interval(CHECK);
+        let mut has_failed = false;
         while !stop.is_cancelled() {
             let next = match self.fire_due().await {
                 Ok(next) => next,
                 Err(error) => {
-                    tracing::error!(%error, "cannot find out what is due");
+                    // One line for an outage: the disk may be full of lines.
+                    if !std::mem::replace(&mut has_failed, true) {
+                        tracing::error!(%error, "cannot find out what is due; the ledger is asked again until it answers");
+                    }
                     tokio::time::sleep(LEDGER_RETRY).await;
                     continue;
                 }
             };
+            has_failed = false;
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.state.wake.0.notify.notified() => {}

@@ -14,6 +14,8 @@ use crate::objects::{Child, Got, Objects, Put, Stored, When};
 
 /// The lock file, which any process holds while it replaces an object. Its name cannot be the name of a use case.
 const LOCK: &str = ".lock";
+/// Size in bytes of a block of most file systems.
+const BLOCK: u64 = 4096;
 
 /// A store in the directory `root`, which the first write creates.
 #[derive(Debug, Clone)]
@@ -30,9 +32,16 @@ impl Directory {
         &self.root
     }
 
-    /// Returns the size of all files of the store in bytes. Blocks on the file system.
-    pub fn bytes(&self) -> io::Result<u64> {
-        bytes_below(&self.root)
+    /// Returns the space in bytes that the store takes: each file and directory in whole blocks, see [`Self::space_of`]. Blocks on the file
+    /// system.
+    pub fn space(&self) -> io::Result<u64> {
+        space_below(&self.root)
+    }
+
+    /// Returns the space in bytes that a file of this size takes. A small or empty file counts as a block, so that a quota also limits how
+    /// many there are.
+    pub fn space_of(bytes: u64) -> u64 {
+        bytes.max(1).div_ceil(BLOCK).saturating_mul(BLOCK)
     }
 
     fn path(&self, key: &str) -> PathBuf {
@@ -87,26 +96,26 @@ impl Objects for Directory {
     }
 }
 
-/// Returns the size of the files below a directory. A file that is deleted meanwhile does not count.
-fn bytes_below(directory: &Path) -> io::Result<u64> {
+/// Returns the space of everything below a directory. A file that is deleted meanwhile does not count.
+fn space_below(directory: &Path) -> io::Result<u64> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
         entries => entries?,
     };
-    let mut bytes: u64 = 0;
+    let mut space: u64 = 0;
     for entry in entries {
         let entry = entry?;
         let counted = match entry.file_type() {
-            Ok(kind) if kind.is_dir() => bytes_below(&entry.path()),
-            Ok(_) => entry.metadata().map(|metadata| metadata.len()),
+            Ok(kind) if kind.is_dir() => space_below(&entry.path()).map(|space| space.saturating_add(BLOCK)),
+            Ok(_) => entry.metadata().map(|metadata| Directory::space_of(metadata.len())),
             Err(error) => Err(error),
         };
-        bytes += match counted {
+        space = space.saturating_add(match counted {
             Err(error) if error.kind() == ErrorKind::NotFound => 0,
             counted => counted?,
-        };
+        });
     }
-    Ok(bytes)
+    Ok(space)
 }
 
 /// Reads a file, but at most one byte more than `most`. Returns `None` if it does not exist.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
 
 use postdate_tests::process::{Lines, Process, postdate};
 use postdate_tests::tools::host;
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 
 use super::client::Client;
 use super::compiled;
-use super::{PATIENCE, PAYLOAD, SECRET, START, UseCases, eventually};
+use super::{PATIENCE, PAYLOAD, SECRET, START, SmallDisk, UseCases, eventually};
 
 /// Settings of a server.
 pub struct Builder {
@@ -24,6 +25,7 @@ pub struct Builder {
     key: Option<String>,
     listen: String,
     open_files: Option<u32>,
+    disk: Option<Arc<SmallDisk>>,
 }
 
 impl Builder {
@@ -81,6 +83,12 @@ impl Builder {
         self
     }
 
+    /// Sets a data directory on a disk of its own.
+    pub fn on(mut self, disk: &Arc<SmallDisk>) -> Self {
+        self.disk = Some(Arc::clone(disk));
+        self.data_at(&disk.data())
+    }
+
     /// Starts the server, and waits until it is ready.
     pub async fn start(self) -> Server {
         compiled::lend(self.temporary.path());
@@ -106,21 +114,32 @@ impl Builder {
     }
 
     fn command(&self) -> Command {
-        let program = postdate(&host());
-        let mut command = match self.open_files {
-            None => program,
-            Some(limit) => {
-                let mut shell = Command::new("sh");
-                shell.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\"")).arg(program.get_program()).args(program.get_args());
-                shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
-                shell
-            }
-        };
+        let mut command = postdate(&host());
+        if let Some(limit) = self.open_files {
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\""));
+            command = run_by(shell, &command);
+        }
+        if let Some(disk) = &self.disk {
+            command = run_by(disk.enter(), &command);
+        }
         command.arg("serve").args(["--listen", &self.listen]).arg("--data").arg(self.data());
         command.arg("--use-cases").arg(self.use_cases.path()).args(&self.arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
+}
+
+/// Returns the command of a wrapper that runs `program`, whose path and arguments follow the wrapper's own.
+fn run_by(mut wrapper: Command, program: &Command) -> Command {
+    wrapper.arg(program.get_program()).args(program.get_args());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => wrapper.env(name, value),
+            None => wrapper.env_remove(name),
+        };
+    }
+    wrapper
 }
 
 /// A server process, its data and its use cases. Killed when dropped; if the test failed, its log is printed.
@@ -143,6 +162,7 @@ impl Server {
             key: None,
             listen: "127.0.0.1:0".to_owned(),
             open_files: None,
+            disk: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Plugins that take long to compile, and the compiler processes of a server.
+//! Plugins that take long to compile or are large, and the compiler processes of a server.
 
 use std::path::PathBuf;
 
@@ -24,6 +24,11 @@ pub fn slow(name: &str, functions: usize) -> Vec<u8> {
     let declared = section(3, &[leb(functions), vec![0; functions]].concat());
     let bodies = section(10, &[leb(functions), function.repeat(functions)].concat());
     with_module(name, &[types, declared, bodies].concat())
+}
+
+/// Returns a guest with this many unused bytes, which compile to nothing.
+pub fn large(name: &str, bytes: usize) -> Vec<u8> {
+    with_module(name, &section(0, &[&leb(1)[..], b"x", &vec![0; bytes]].concat()))
 }
 
 /// Returns a guest with an unused core module of these sections added.

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -12,17 +13,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::harness::Client;
+use crate::harness::{Client, guest, large, slow};
 
 /// Numbers of concurrent attackers of each kind.
 const SLOW_CLIENTS: usize = 120;
 const VALIDATIONS: usize = 24;
 const REQUESTS: usize = 24;
-const UPLOADS: usize = 2;
 /// Pause of an attacker between two attacks.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of an upload that is not an archive.
 const NOISE_BYTES: usize = 8 << 20;
+/// Number of slow functions of the plugin that compiles for long: many times [`COMPILE_TIME`].
+const SLOW_FUNCTIONS: usize = 60;
+/// Value of `--compile-time`.
+pub const COMPILE_TIME: &str = "2s";
+/// Bytes of each of the two plugins of a large archive. A file may have 64 MiB, and an archive 160 MiB.
+const LARGE_BYTES: usize = 62 << 20;
 
 /// Numbers of attacks that took place, by kind and answer.
 #[derive(Debug, Default)]
@@ -35,7 +41,8 @@ impl Attacks {
 
     pub fn all_happened(&self) -> bool {
         let counts = self.0.lock().expect("the counters");
-        ["slow client", "validation", "request", "upload"].iter().all(|kind| counts.keys().any(|key| key.starts_with(kind)))
+        let kinds = ["slow client", "validation", "request", "no archive", "repeated file", "long compile", "large archive"];
+        kinds.iter().all(|kind| counts.keys().any(|key| key.starts_with(kind)))
     }
 }
 
@@ -46,7 +53,7 @@ pub struct Attackers {
 }
 
 impl Attackers {
-    pub fn start(api: &Client, key: &str) -> Self {
+    pub fn start(api: &Client, key: &str, uploads: [Upload; 4]) -> Self {
         let (server, _) = watch::channel(api.clone());
         let attacks = Arc::<Attacks>::default();
         let mut tasks = JoinSet::new();
@@ -62,10 +69,14 @@ impl Attackers {
             let body = json!({ "delay": "PT0S", "process": script(number / 3) });
             tasks.spawn(poster(server.subscribe(), Arc::clone(&attacks), "request", use_case, body));
         }
-        for number in 0..UPLOADS {
-            tasks.spawn(uploader(server.subscribe(), Arc::clone(&attacks), bomb(number)));
+        for upload in uploads {
+            tasks.spawn(uploader(server.subscribe(), Arc::clone(&attacks), upload));
         }
         Self { server, attacks, tasks }
+    }
+
+    pub fn all_happened(&self) -> bool {
+        self.attacks.all_happened()
     }
 
     pub fn server_is_at(&self, api: &Client) {
@@ -134,31 +145,73 @@ async fn poster(server: watch::Receiver<Client>, attacks: Arc<Attacks>, kind: &s
     }
 }
 
-/// Returns an archive that costs the server much, or that is none.
-fn bomb(number: usize) -> Vec<u8> {
-    if number.is_multiple_of(2) {
-        return vec![0x5a; NOISE_BYTES];
-    }
-    // One file under many keys of the config.
+/// An upload that costs the server much and is refused.
+pub struct Upload {
+    kind: &'static str,
+    body: Bytes,
+    /// Part of the reason for which the bundle is refused.
+    reason: &'static str,
+}
+
+/// Makes as many uploads as a server takes at the same time.
+pub fn uploads() -> [Upload; 4] {
     let keys: Vec<String> = (0..200).map(|key| format!("k{key} = 'text.txt'")).collect();
-    let manifest = format!("name = 'bomb'\n[validate]\nplugin = 'v.wasm'\nconfig-files = {{ {} }}\n", keys.join(", "));
+    let repeated = format!("[validate]\nplugin = 'v.wasm'\nconfig-files = {{ {} }}\n", keys.join(", "));
+    let read = |name: &str| std::fs::read(guest(name)).expect("a guest");
+    let processor = "[process]\nplugin = 'p.wasm'\n";
+    let validator = "[validate]\nplugin = 'v.wasm'\n";
+    // Everything is read, compiled and loaded before this case fails.
+    let case = b"call = 'process'\nbody = {}\nexpect = { result = 'never' }\n".to_vec();
+    [
+        Upload { kind: "no archive", body: vec![0x5a; NOISE_BYTES].into(), reason: "not a tar archive" },
+        Upload {
+            kind: "repeated file",
+            body: archive(&repeated, vec![("text.txt", vec![b'x'; 19 << 20]), ("v.wasm", read("minimal-validate"))]),
+            reason: "config",
+        },
+        Upload {
+            kind: "long compile",
+            body: archive(processor, vec![("p.wasm", slow("minimal-process", SLOW_FUNCTIONS))]),
+            reason: "POSTDATE_COMPILE_TIME",
+        },
+        Upload {
+            kind: "large archive",
+            body: archive(
+                &format!("{validator}{processor}"),
+                vec![
+                    ("v.wasm", large("minimal-validate", LARGE_BYTES)),
+                    ("p.wasm", large("minimal-process", LARGE_BYTES)),
+                    ("cases/never.toml", case),
+                ],
+            ),
+            reason: "cases failed",
+        },
+    ]
+}
+
+/// Returns the bundle `bomb` as an archive.
+fn archive(manifest: &str, files: Vec<(&str, Vec<u8>)>) -> Bytes {
     let mut archive = tar::Builder::new(Vec::new());
-    for (path, content) in [("use-case.toml", manifest.into_bytes()), ("text.txt", vec![b'x'; 19 << 20]), ("v.wasm", b"\0asm".to_vec())] {
+    let manifest = ("use-case.toml", format!("name = 'bomb'\n{manifest}").into_bytes());
+    for (path, content) in std::iter::once(manifest).chain(files) {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
         archive.append_data(&mut header, path, content.as_slice()).expect("an archive in memory");
     }
-    archive.into_inner().expect("an archive in memory")
+    archive.into_inner().expect("an archive in memory").into()
 }
 
-async fn uploader(server: watch::Receiver<Client>, attacks: Arc<Attacks>, archive: Vec<u8>) {
+async fn uploader(server: watch::Receiver<Client>, attacks: Arc<Attacks>, upload: Upload) {
+    let Upload { kind, body, reason } = upload;
     loop {
         let api = server.borrow().clone();
-        let call = api.call(Method::PUT, "/use-cases/bomb").header("content-type", "application/x-tar").body(archive.clone());
+        let call = api.call(Method::PUT, "/use-cases/bomb").header("content-type", "application/x-tar").body(body.clone());
         if let Ok(answer) = api.try_send(call).await {
-            assert!(answer.status >= 400, "a bomb was taken: {}", answer.body);
-            attacks.add("upload", &format!(" {}", answer.status));
+            assert!(answer.status >= 400, "{kind}: a bomb was taken: {}", answer.body);
+            // A busy server may have another reason.
+            let is_meant = answer.body["detail"].as_str().is_some_and(|detail| detail.contains(reason));
+            attacks.add(if is_meant { kind } else { "other refusal" }, &format!(" {}", answer.status));
         }
         tokio::time::sleep(PAUSE).await;
     }

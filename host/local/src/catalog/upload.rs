@@ -13,7 +13,7 @@ use postdate_core::time::rfc3339;
 use postdate_runtime::trust::{Envelope, Trust};
 use postdate_runtime::{LoadError, LoadedBundle, Need, SecretError};
 use postdate_store::tarball::Upload;
-use postdate_store::{By, Current, Look, Moved, Statement, StoreError};
+use postdate_store::{By, Current, Directory, Look, Moved, Statement, StoreError};
 
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
@@ -29,6 +29,17 @@ const MOST_AHEAD: TimeDelta = TimeDelta::minutes(5);
 /// Recorded as the pusher of a bundle that came without a statement.
 const UPLOADER: &str = "upload";
 
+/// Limits of what uploads may add to a server. Use cases of the operator's directory count, and are never refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Quotas {
+    /// Most use cases. A new version of a known one is always within it.
+    pub use_cases: usize,
+    /// Most bytes of the store's files.
+    pub store_bytes: u64,
+    /// Most bytes of machine code and config of the versions that serve.
+    pub loaded_bytes: u64,
+}
+
 /// Reasons to refuse an upload. The current version has not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
@@ -43,6 +54,17 @@ pub enum UploadError {
          with `postdate use-case prune`, or raise --store-quota"
     )]
     Full { used: u64, more: u64, quota: u64 },
+    #[error(
+        "the server has {most} use cases, which is the most that uploads may make: push a new version of one of them, or ask the operator to \
+         remove one or to raise --max-use-cases"
+    )]
+    TooMany { most: usize },
+    /// The versions that serve would have more machine code and config than the quota.
+    #[error(
+        "the versions that serve have {used} bytes of machine code and config, and with the bundle's {more} they would have more than the \
+         quota of {quota}: make the plugins smaller, or ask the operator to remove a use case or to raise --cache-quota"
+    )]
+    CodeFull { used: u64, more: u64, quota: u64 },
     #[error("bundle.json {0}")]
     Signature(String),
     #[error(transparent)]
@@ -115,7 +137,8 @@ impl Catalog {
             self.check_audience(&statement)?;
             self.check_age(&statement, before.as_ref().map(|(current, _)| current), now).await?.map_or(Ok(()), Err)?;
         }
-        self.check_quota(name, &source).await?;
+        self.check_count(name)?;
+        self.check_space(name, &source).await?;
         let bundle = self.load_source(name, &source, Need::Upload).await.map_err(|error| {
             let fault = match error.downcast_ref() {
                 Some(LoadError::Secret { error: SecretError::Missing { .. } | SecretError::Unusable { .. }, .. }) => UploadError::Secret,
@@ -124,6 +147,7 @@ impl Catalog {
             };
             fault(format!("{error:#}"))
         })?;
+        self.check_loaded(name, &bundle)?;
         let bundle = run_cases(bundle, &source).await?;
         self.keep(name, &source, &envelope).await.map_err(|error| UploadError::Store(format!("{error:#}")))?;
         let by = By { name: &statement.pushed_by, now };
@@ -144,18 +168,34 @@ impl Catalog {
 }
 
 impl Catalog {
+    /// Fails if the bundle would be one use case too many.
+    fn check_count(&self, name: &str) -> Result<(), UploadError> {
+        let (most, entries) = (self.inner.quotas.use_cases, self.entries());
+        if entries.len() < most || entries.contains_key(name) { Ok(()) } else { Err(UploadError::TooMany { most }) }
+    }
+
     /// Fails if the store would be beyond its quota. A version that it has takes no more room.
-    async fn check_quota(&self, name: &str, source: &BundleSource) -> Result<(), UploadError> {
-        let Inner { store, store_quota: quota, .. } = &*self.inner;
+    async fn check_space(&self, name: &str, source: &BundleSource) -> Result<(), UploadError> {
+        let Inner { store, quotas: Quotas { store_bytes: quota, .. }, .. } = &*self.inner;
         if store.statement(name, &source.version(), &Trust::default()).await.is_ok() {
             return Ok(());
         }
         let objects = store.objects().clone();
-        let used = tokio::task::spawn_blocking(move || objects.bytes()).await.map_err(std::io::Error::other).flatten();
+        let used = tokio::task::spawn_blocking(move || objects.space()).await.map_err(std::io::Error::other).flatten();
         let used = used.map_err(|error| UploadError::Store(error.to_string()))?;
-        let more = source.files.values().fold(0, |sum: u64, content| sum.saturating_add(content.len() as u64));
+        let more = source.files.values().fold(0, |sum: u64, content| sum.saturating_add(Directory::space_of(content.len() as u64)));
         let (is_full, quota) = (used.saturating_add(more) > *quota, *quota);
         if is_full { Err(UploadError::Full { used, more, quota }) } else { Ok(()) }
+    }
+
+    /// Fails if what serves would be beyond its quota, with the bundle in the place of its predecessor. Machine code that serves keeps its
+    /// space on the disk, also when the cache has dropped it.
+    fn check_loaded(&self, name: &str, bundle: &LoadedBundle) -> Result<(), UploadError> {
+        let entries = self.entries();
+        let others = entries.iter().filter(|(other, _)| *other != name).filter_map(|(_, entry)| entry.serving.as_ref());
+        let used = others.fold(0, |sum: u64, other| sum.saturating_add(other.loaded_bytes() as u64));
+        let (more, quota) = (bundle.loaded_bytes() as u64, self.inner.quotas.loaded_bytes);
+        if used.saturating_add(more) > quota { Err(UploadError::CodeFull { used, more, quota }) } else { Ok(()) }
     }
 
     /// Fails if a signed statement is for another server.

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::catalog::CatalogOptions;
+use crate::catalog::{CatalogOptions, Quotas};
 
 const SHORT: Duration = Duration::from_millis(600);
 const LIMITS: Limits = Limits { head: SHORT, body: SHORT, upload: Duration::from_mins(1), answer: SHORT, connections: 8 };
@@ -45,7 +45,7 @@ impl Server {
         let options = CatalogOptions {
             directory: data.to_owned(),
             store: data.join("store"),
-            store_quota: u64::MAX,
+            quotas: Quotas { use_cases: usize::MAX, store_bytes: u64::MAX, loaded_bytes: u64::MAX },
             trust: Trust::default(),
             names: Vec::new(),
         };

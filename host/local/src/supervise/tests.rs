@@ -56,6 +56,7 @@ async fn a_server_whose_timer_watcher_or_http_server_panics_ends_with_an_error()
             allow_egress: None,
             ca_files: Vec::new(),
             compiler: CompileWith::default(),
+            max_use_cases: usize::MAX,
             store_quota: u64::MAX,
             cache_quota: u64::MAX,
             secrets_file: None,

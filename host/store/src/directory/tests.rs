@@ -13,13 +13,13 @@ fn a_written_object_is_readable_by_other_users() {
 }
 
 #[test]
-fn the_size_of_a_store_is_that_of_all_its_files() {
+fn the_space_of_a_store_is_that_of_its_files_and_directories_in_blocks() {
     let dir = tempfile::tempdir().unwrap();
     let store = Directory::new(dir.path().join("store"));
-    assert_eq!(store.bytes().unwrap(), 0, "no directory yet");
+    assert_eq!(store.space().unwrap(), 0, "no directory yet");
     std::fs::create_dir_all(store.root().join("orders/v/cases")).unwrap();
-    for (file, bytes) in [("orders/current", 3), ("orders/v/p.wasm", 1000), ("orders/v/cases/one.toml", 20)] {
+    for (file, bytes) in [("orders/current", 0), ("orders/v/p.wasm", 4097), ("orders/v/cases/one.toml", 4096)] {
         std::fs::write(store.root().join(file), vec![0; bytes]).unwrap();
     }
-    assert_eq!(store.bytes().unwrap(), 1023);
+    assert_eq!(store.space().unwrap(), (3 + 1 + 2 + 1) * 4096, "three directories, and the blocks of the files");
 }

@@ -17,6 +17,7 @@
 //! |---|---|---|
 //! | `accept` | | default: unchanged |
 //! | `reject` | `pointer`, `code`, `message` | one problem |
+//! | `reject-silently` | | no problem |
 //! | `target`, `trigger-at` | `value` | accepts with that change |
 //! | `body` | `value` | accepts with that body: JSON as it is, or a string whose text is the body |
 //! | `request` | | accepts with the request that the plugin got under `seen` in the body |

@@ -23,6 +23,7 @@ pub fn validate(request: Request) -> Result<Acceptance, Vec<Problem>> {
                 script.message().unwrap_or_else(|| "told to reject".to_owned()),
             )]);
         }
+        "reject-silently" => return Err(Vec::new()),
         "target" => yes.with_target(script.must_text("target")),
         "trigger-at" => yes.with_trigger_at(script.must_text("trigger-at")),
         "body" => match script.must("body") {
