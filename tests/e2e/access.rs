@@ -245,7 +245,7 @@ async fn the_audit_log_names_the_caller_of_each_act_whatever_the_filter_is() {
         .test_clock()
         .arguments(&["--keys-file", keys.path()])
         .key(SECRET)
-        .variable("POSTDATE_LOG", "info,postdate_core=off,postdate=off")
+        .variable("POSTDATE_LOG", "info,postdate_core=off,postdate::audit=off")
         .start()
         .await;
     let api = server.api.with_key(Some(&shop));

@@ -1,4 +1,4 @@
-//! `GET /metrics`: text that a strict parser of OpenMetrics takes, counters that follow requests, and the scope that reads them.
+//! `GET /metrics`: text that a strict parser of `OpenMetrics` takes, counters that follow requests, and the scope that reads them.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -43,7 +43,7 @@ impl Samples {
     }
 }
 
-/// Returns the text of `GET /metrics`. Panics unless it has the content type and the end of OpenMetrics.
+/// Returns the text of `GET /metrics`. Panics unless it has the content type and the end of `OpenMetrics`.
 async fn exposition(api: &Client) -> String {
     let answer = api.call(Method::GET, "/metrics").send().await.expect("an answer");
     let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();

@@ -195,12 +195,8 @@ pub async fn serve(
 
     let wake = Wake::default();
     let deliver = HttpDeliver::new(clock.clone(), network, secrets).context("cannot make the HTTP client")?;
-    let default = if options.test_clock.is_some() { Retention::Forever } else { retention::DEFAULT };
-    let kept_for = options.retention.unwrap_or(default);
-    let sweeper = match kept_for {
-        Retention::Forever => None,
-        Retention::For(age) => Some((age, ledger.clone(), clock.clone())),
-    };
+    let stop = CancellationToken::new();
+    let retention = retention::run(ledger.clone(), clock.clone(), options.retention, stop.clone());
     let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
     let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, base_path: String::new() };
     let app = App {
@@ -214,7 +210,6 @@ pub async fn serve(
         batches: Semaphore::new(server::BATCHES),
     };
 
-    let stop = CancellationToken::new();
     let watcher = fatal.task("watcher of the use cases", &stop, catalog.clone().watch(stop.clone()));
     let mut shutdown = std::pin::pin!(async {
         tokio::select! {
@@ -228,7 +223,7 @@ pub async fn serve(
         return watcher.await.context("the watcher of the use cases failed");
     }
     let timer = fatal.task("timer", &stop, timer.run(stop.clone(), options.grace));
-    let retention = sweeper.map(|(age, ledger, clock)| fatal.task("retention", &stop, retention::run(ledger, clock, age, stop.clone())));
+    let retention = fatal.task("retention", &stop, retention);
     let serving = fatal.task("HTTP server", &stop, server::serve(listener, app, stop.clone()));
     if let Some(all) = unless(shutdown.as_mut(), has_use_cases(&catalog, START_WAIT)).await {
         if !all {
@@ -248,9 +243,7 @@ pub async fn serve(
         tracing::warn!("stopped with open connections: their requests did not end within {:?}", options.grace);
     }
     timer.await.context("the timer failed")?;
-    if let Some(retention) = retention {
-        retention.await.context("the retention failed")?;
-    }
+    retention.await.context("the retention failed")?;
     watcher.await.context("the watcher of the use cases failed")?;
     check(&fatal)
 }

@@ -29,7 +29,7 @@ type Histograms = Family<Labels<2>, Histogram>;
 pub const PREFIX: &str = "postdate";
 /// Upper bounds of the histogram of lateness, in seconds: from 1 ms to 4 hours.
 const LATENESS: [f64; 18] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0];
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0];
 /// Upper bounds of the histogram of calls, in seconds: to the longest timeout of a plugin.
 const CALLS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 120.0, 900.0];
 /// Upper bounds of the histogram of a plugin's memory, in bytes: from 1 MiB to 1 GiB.
@@ -134,7 +134,7 @@ fn lane_of(request: &Request) -> Labels<2> {
 }
 
 impl Metrics {
-    /// Writes all metrics as text of OpenMetrics, without its end.
+    /// Writes all metrics as text of `OpenMetrics`, without its end.
     pub fn encode(&self, text: &mut String) -> fmt::Result {
         encode_registry(text, &self.0.registry)
     }

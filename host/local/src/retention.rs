@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::ports::LedgerError;
 use tokio_util::sync::CancellationToken;
 
@@ -16,20 +16,22 @@ pub enum Retention {
     For(Duration),
 }
 
-/// The default, as on AWS.
-pub const DEFAULT: Retention = Retention::For(Duration::from_hours(30 * 24));
+/// The default on the machine's clock, as on AWS. On a test clock, which can pass years in a moment, it is [`Retention::Forever`].
+const DEFAULT: Retention = Retention::For(Duration::from_hours(30 * 24));
 
 /// Time between two sweeps, by the server's clock.
 const INTERVAL: TimeDelta = TimeDelta::minutes(1);
 /// Pause between two steps, of the machine's time. The writer spends a small part of its time on steps.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Deletes requests whose end is `retention` ago or longer, until `stop`. A sweep that fails is repeated after the interval.
-pub async fn run(ledger: SqliteLedger, clock: Clock, retention: Duration, stop: CancellationToken) {
+/// Deletes requests whose end is longer ago than the retention, until `stop`. A sweep that fails is repeated after the interval.
+pub async fn run(ledger: SqliteLedger, clock: Clock, retention: Option<Retention>, stop: CancellationToken) {
+    let default = if matches!(clock, Clock::Test(_)) { Retention::Forever } else { DEFAULT };
+    let Retention::For(age) = retention.unwrap_or(default) else { return stop.cancelled().await };
     loop {
         let now = clock.now();
         let work = async {
-            match sweep(&ledger, &clock, retention).await {
+            match sweep(&ledger, now, age).await {
                 Ok(0) => {}
                 Ok(deleted) => tracing::info!(deleted, "deleted requests that ended longer ago than the retention"),
                 Err(error) => tracing::warn!(%error, "cannot delete requests after the retention; will try again"),
@@ -44,9 +46,9 @@ pub async fn run(ledger: SqliteLedger, clock: Clock, retention: Duration, stop: 
 }
 
 /// Deletes all requests of that age, and then gives free pages back. Returns the number of deleted requests.
-async fn sweep(ledger: &SqliteLedger, clock: &Clock, retention: Duration) -> Result<usize, LedgerError> {
-    // A retention that reaches beyond the earliest time deletes nothing.
-    let Some(until) = TimeDelta::from_std(retention).ok().and_then(|age| clock.now().checked_sub_signed(age)) else { return Ok(0) };
+async fn sweep(ledger: &SqliteLedger, now: DateTime<Utc>, age: Duration) -> Result<usize, LedgerError> {
+    // An age that reaches beyond the earliest time deletes nothing.
+    let Some(until) = TimeDelta::from_std(age).ok().and_then(|age| now.checked_sub_signed(age)) else { return Ok(0) };
     let mut all = 0;
     loop {
         let deleted = ledger.delete_ended(until).await?;

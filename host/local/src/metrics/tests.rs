@@ -89,7 +89,7 @@ fn lateness_counts_from_the_first_due_time_also_after_a_deferral() {
         let waiting = since.map(|since| Waiting { on: "a free slot".to_owned(), since: at(since) });
         metrics.began(&Request { attempts, due_at: at(due_at), waiting, ..request() }, at(70));
         let sums = samples(&metrics, "lateness_seconds_sum");
-        assert_eq!(sums.into_values().collect::<Vec<_>>(), [late]);
+        assert_eq!(sums.values().next(), Some(&late));
     };
     check(1, 10, None, 60.0);
     check(1, 100, None, 0.0);

@@ -29,7 +29,7 @@ async fn ended_requests_are_deleted_at_their_age_by_the_servers_clock_and_others
     let clock = Clock::test(at(0));
     let Clock::Test(hands) = &clock else { unreachable!() };
     let stop = CancellationToken::new();
-    let task = tokio::spawn(run(ledger.clone(), clock.clone(), DAY, stop.clone()));
+    let task = tokio::spawn(run(ledger.clone(), clock.clone(), Some(Retention::For(DAY)), stop.clone()));
     let left = async || {
         let mut left = Vec::new();
         for n in 1..=4 {

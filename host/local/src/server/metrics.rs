@@ -1,4 +1,4 @@
-//! `GET /metrics`: the state of the server as text of OpenMetrics 1.0.
+//! `GET /metrics`: the state of the server as text of `OpenMetrics` 1.0.
 
 use std::fmt;
 use std::sync::Arc;
@@ -75,18 +75,18 @@ fn show_runtime(moment: &mut Registry, app: &App) {
     show(moment, "plugin_slots", "Calls of plugins that may run at the same time", None, all);
     show(moment, "plugin_slots_used", "Calls of plugins that run", None, used);
     let memory = runtime.memory();
-    show(moment, "plugin_memory_budget", "Memory for all running calls of plugins", Some(Unit::Bytes), one(memory.total));
-    show(moment, "plugin_memory_reserved", "Memory that running calls of plugins may take", Some(Unit::Bytes), one(memory.used));
+    show(moment, "plugin_memory_budget", "Memory for all running calls of plugins", Some(Unit::Bytes), [one(memory.total)]);
+    show(moment, "plugin_memory_reserved", "Memory that running calls of plugins may take", Some(Unit::Bytes), [one(memory.used)]);
     let compiler = runtime.compile_load();
-    show(moment, "compile_running", "Plugins that are being compiled", None, one(compiler.running as u64));
-    show(moment, "compile_waiting", "Plugins that wait for the compiler", None, one(compiler.waiting as u64));
+    show(moment, "compile_running", "Plugins that are being compiled", None, [one(compiler.running as u64)]);
+    show(moment, "compile_waiting", "Plugins that wait for the compiler", None, [one(compiler.waiting as u64)]);
 }
 
 fn show_disk(moment: &mut Registry, app: &App) {
     let ledger = app.api.ledger.state();
-    show(moment, "ledger_refuses", "1 while the ledger takes no new requests, else 0", None, one(ledger.refuses.is_some().into()));
-    show(moment, "ledger_wal", "Size of the ledger's write-ahead log", Some(Unit::Bytes), ledger.wal_bytes.and_then(one));
-    show(moment, "disk_free", "Free space of the ledger's disk", Some(Unit::Bytes), ledger.free_bytes.and_then(one));
+    show(moment, "ledger_refuses", "1 while the ledger takes no new requests, else 0", None, [one(ledger.refuses.is_some().into())]);
+    show(moment, "ledger_wal", "Size of the ledger's write-ahead log", Some(Unit::Bytes), ledger.wal_bytes.map(one));
+    show(moment, "disk_free", "Free space of the ledger's disk", Some(Unit::Bytes), ledger.free_bytes.map(one));
 }
 
 /// Shows what waits for its turn, unless the ledger does not answer in time.
@@ -112,8 +112,8 @@ async fn show_backlog(moment: &mut Registry, app: &App) {
 type Labels = Vec<(&'static str, String)>;
 
 /// Returns a value without labels.
-fn one(value: u64) -> Option<(Labels, u64)> {
-    Some((Labels::new(), value))
+fn one(value: u64) -> (Labels, u64) {
+    (Labels::new(), value)
 }
 
 /// Adds a gauge with these values.
