@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Verifies a deployment after `sam deploy`, and prints a report in Markdown: infra/verify.sh [STACK]
+# Verifies a deployment after `sam deploy` or `terraform apply`, and prints a report in Markdown: infra/verify.sh [STACK]
 #
-# Needs bash, curl 7.75 or later, the AWS CLI, `postdate`, and credentials for the stack's account that may deploy. The stack must
+# Needs bash, curl 7.75 or later, the AWS CLI, `postdate`, and credentials for the stack's account that may deploy. For a deployment by
+# Terraform, set VERIFY_TERRAFORM to the directory of its configuration, infra/terraform: `terraform` reads the outputs there. The stack must
 # have Authorizer=IAM, and DeliveryTargetArns with the two queues that this script makes and deletes:
 #   arn:aws:sqs:REGION:ACCOUNT:${Prefix}verify,arn:aws:sqs:REGION:ACCOUNT:${Prefix}verify-later
 # VERIFY_ARCH=x86_64 where the functions have that architecture, and VERIFY_POSTDATE, the path of `postdate`, may be set.
@@ -33,13 +34,17 @@ check() { # WHAT EXPECTED FOUND
   if [ "$2" = "$3" ]; then report ok "$1" "$3"; else report FAILED "$1" "expected ${2:-nothing}, found ${3:-nothing}"; fi
 }
 
-output() { # NAME: an output of the stack
+output() { # NAME: an output of the stack, which Terraform spells in lower case with underscores
+  if [ -n "${VERIFY_TERRAFORM:-}" ]; then
+    terraform -chdir="$VERIFY_TERRAFORM" output -raw "$(sed 's/\(.\)\([A-Z]\)/\1_\2/g' <<<"$1" | tr '[:upper:]' '[:lower:]')"
+    return
+  fi
   aws cloudformation describe-stacks --stack-name "$stack" --output text --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue"
 }
 api=$(output ApiUrl)
 target=$(output TargetArn)
 if [ -z "$api" ] || [ -z "$target" ]; then
-  echo "error: the stack $stack has no output ApiUrl or TargetArn" >&2
+  echo "error: ${VERIFY_TERRAFORM:-the stack $stack} has no output ApiUrl or TargetArn" >&2
   exit 2
 fi
 # arn:PARTITION:lambda:REGION:ACCOUNT:function:PREFIXtarget:live
@@ -122,7 +127,7 @@ make_queue() { # NAME
   queues+=("$1")
 }
 
-echo "verifying $stack: $api" >&2
+echo "verifying ${VERIFY_TERRAFORM:-$stack}: $api" >&2
 check "a call without a signature is refused" 403 "$(curl --silent --output /dev/null --max-time 60 --write-out '%{http_code}' "$api/requests/none" || true)"
 
 make_queue "${prefix}verify"
@@ -190,7 +195,7 @@ done
 check "no rule or schedule is left" "" "$left"
 
 cat <<REPORT
-# Verification of the stack \`$stack\`
+# Verification of \`${VERIFY_TERRAFORM:-$stack}\`
 
 $(date -u +%Y-%m-%dT%H:%M:%SZ), region $region, $("$postdate" --version), $(aws --version 2>&1), prefix \`$prefix\`
 

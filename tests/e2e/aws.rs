@@ -1,10 +1,13 @@
 //! The AWS deployment, end to end: the Lambda binaries as they ship, against moto in place of AWS.
 
+mod batches;
 mod bench;
 mod bench_lambda;
+mod compile;
 mod direct;
 mod expiry;
 mod faults;
+mod faults_failing;
 mod faults_told;
 mod full_bus;
 mod hosts;
@@ -19,3 +22,4 @@ mod secrets;
 mod shapes;
 mod undo;
 mod verify;
+mod versions;

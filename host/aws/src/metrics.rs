@@ -47,6 +47,13 @@ impl Unit {
 /// `PluginMs`, `Rules`, `Released`, `Rearmed`, `NotMended`, `Errors`, `NotCompiled`, `Deferred`, `WaitedMs`.
 pub type Metric<'a> = (&'a str, f64, Unit);
 
+/// Returns the metric of a number of things.
+pub fn count(name: &str, number: usize) -> Metric<'_> {
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    let value = number as f64;
+    (name, value, Unit::Count)
+}
+
 /// Writes metrics with the dimensions `[Service]` and, with a use case, `[Service, UseCase]`. The use case must exist: each new name
 /// creates a metric, which costs money.
 pub fn emit(service: Service, use_case: Option<&str>, metrics: &[Metric<'_>]) {
@@ -61,8 +68,8 @@ pub fn emit_rejected(service: Service, use_case: Option<&str>, code: &str) {
 }
 
 /// Counts requests that the janitor could not mend, with the additional dimension `[Service, Reason]`.
-pub fn emit_not_mended(service: Service, reason: &str, count: f64) {
-    write(&line(service, &[("Reason", reason)], &[("NotMended", count, Unit::Count)], Utc::now()));
+pub fn emit_not_mended(reason: &str, requests: usize) {
+    write(&line(Service::Janitor, &[("Reason", reason)], &[count("NotMended", requests)], Utc::now()));
 }
 
 /// Returns one line for all metrics, with the dimensions `[Service]`, and `[Service, d]` for each further dimension `d`.

@@ -14,7 +14,7 @@ use postdate_core::ports::{Changes, Clock as _, Intake, Requests, Scheduler, Use
 use tracing::Instrument as _;
 
 pub use event::{Incoming, MalformedEvent};
-pub use tame::{read_event, tame};
+pub use tame::read_event;
 
 use crate::clock::{self, SystemClock};
 use crate::config::CallerClaims;

@@ -75,6 +75,9 @@ pub enum Rejection {
     /// The alias is known, but this deployment cannot reach its target.
     #[error("the target {alias:?} cannot be reached from this deployment: {reason}")]
     TargetNotServed { alias: String, reason: String },
+    /// The use case sends notices to a target that this deployment cannot reach.
+    #[error("[on] names the target {alias:?}, which cannot be reached from this deployment: {reason}")]
+    NoticeNotServed { alias: String, reason: String },
     /// The target cannot take the accepted body.
     #[error("the target {alias:?} cannot take this request: {exceeded}")]
     TargetLimit { alias: String, exceeded: BodyTooLarge },
@@ -221,6 +224,10 @@ async fn check<U: UseCases>(
     })?;
     let (alias, target) = checked.target.unwrap_or(asked_for);
     scheduler.serves(target).map_err(|reason| Rejection::TargetNotServed { alias: alias.to_owned(), reason })?;
+    for alias in [&use_case.on.success, &use_case.on.failure].into_iter().flatten() {
+        let Some((_, told)) = use_case.targets.get(alias) else { continue };
+        scheduler.serves(told).map_err(|reason| Rejection::NoticeNotServed { alias: alias.clone(), reason })?;
+    }
 
     let trigger_at = checked.trigger_at.unwrap_or(parsed.trigger_at);
     let request = Request::scheduled(use_case, version, alias, submission.id, now, trigger_at);

@@ -54,7 +54,7 @@ fn kinds() -> Vec<Kind> {
 }
 
 fn role(aws: &Aws) -> String {
-    format!("arn:aws:iam::{}:role/postdate-direct", aws.account)
+    format!("arn:aws:iam::{}:role/postdate-direct-targets", aws.account)
 }
 
 async fn scene(options: Options) -> Scene {
@@ -237,6 +237,21 @@ async fn a_target_that_the_deployment_does_not_list_is_refused_before_the_reques
         assert!(text(&refused, "detail").contains("POSTDATE_DELIVERY_TARGETS"), "{refused}");
     }
     assert_eq!(scene.timers().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_use_case_with_a_notice_target_that_the_deployment_does_not_list_gets_no_requests() {
+    let list = [("POSTDATE_DELIVERY_TARGETS".to_owned(), "arn:aws:sqs:eu-central-1:*:orders".to_owned())];
+    let manifest = async |aws: &Aws| {
+        let told = format!("told = {{ kind = 'sqs', arn = '{}' }}", aws.arn("sqs", "told"));
+        format!("[targets]\ndefault = 'here'\nhere = {{ kind = 'plugin' }}\n{told}\n[on]\nfailure = 'told'\n")
+    };
+    let scene = Scene::in_account(manifest, Options { variables: list.into(), ..Options::default() }).await;
+    let refused = scene.api.post("/requests/puppet", &json!({ "delay": "PT2H" })).await.expect_fault(422, "target-not-served");
+    let detail = text(&refused, "detail");
+    assert!(detail.contains("[on]") && detail.contains("\"told\"") && detail.contains("POSTDATE_DELIVERY_TARGETS"), "{detail}");
+    assert_eq!(refused.get("pointer"), None, "the body names another target: {refused}");
+    scene.assert_clean().await;
 }
 
 /// The first call stored the request and died before its rule, or after it: only EventBridge knows.

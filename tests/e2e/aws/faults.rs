@@ -12,7 +12,7 @@ use crate::harness::{events, text};
 const COMMON: [Fault; 5] = [Fault::Throttled, Fault::Internal, Fault::AccessDenied, Fault::ExpiredToken, Fault::LostResponse];
 
 /// Returns the faults with which AWS can answer the call.
-fn faults(call: &str) -> Vec<Fault> {
+pub fn faults(call: &str) -> Vec<Fault> {
     let own: &[Fault] = match call {
         "events.PutRule" => &[Fault::ConcurrentModification, Fault::LimitExceeded],
         "events.PutTargets" => &[Fault::ConcurrentModification, Fault::LimitExceeded, Fault::PartFailed],
@@ -142,7 +142,7 @@ async fn accepting_all(options: Options, has_key: bool, part: &[&str]) {
 }
 
 /// Runs the tests concurrently, because each spends most of its time waiting.
-async fn beside<F: Future<Output = ()> + 'static>(tests: Vec<F>) {
+pub async fn beside<F: Future<Output = ()> + 'static>(tests: Vec<F>) {
     let beside = tokio::task::LocalSet::new();
     let running: Vec<_> = tests.into_iter().map(|test| beside.spawn_local(test)).collect();
     beside.await;
@@ -171,26 +171,35 @@ async fn accepting_by_a_schedule_survives_faults_at_each_call() {
     accepting_all(Options { scheduler: true, ..Options::default() }, true, &[]).await;
 }
 
-/// Returns the distinct AWS calls of firing and cleaning up one request without faults.
-async fn calls_of_firing(options: Options) -> Vec<String> {
-    let scene = Scene::start(options).await;
-    scene.post(json!({}), "PT1H").await;
+/// Returns the distinct AWS calls of firing and cleaning up one request with this body without faults.
+pub async fn calls_of_firing(scene: &Scene, body: Value) -> Vec<String> {
+    scene.post(body, "PT1H").await;
     let skip = scene.stack.proxy.records().len();
     scene.settle().await;
     let mut calls = scene.stack.proxy.names(skip);
     calls.sort();
     calls.dedup();
+    assert!(calls.len() >= 3, "{calls:?}");
     calls
 }
 
-/// Fires one request per fault, while `call` meets that fault once, or always during the first two deliveries.
-async fn firing(call: String, options: Options) {
-    let scene = Scene::start(options).await;
+/// A request that was fired while a call met a fault.
+pub struct Fired {
+    pub case: String,
+    pub fault: Fault,
+    pub id: String,
+    /// The request after AWS was healed and everything has ended.
+    pub request: Value,
+}
+
+/// Posts and fires one request per fault, while `call` meets that fault once, or always during the first two deliveries. Then heals AWS,
+/// lets the janitor run, and hands each request to the check.
+pub async fn firing(scene: Scene, call: String, body: Value, check: impl AsyncFn(&Scene, &Fired)) {
     let proxy = &scene.stack.proxy;
     let (service, action) = call.split_once('.').unwrap();
     for (fault, lasting) in faults(&call).into_iter().flat_map(|fault| [(fault, false), (fault, true)]) {
         let case = format!("{call} {fault:?} {}", if lasting { "always" } else { "once" });
-        let (id, due) = scene.post(json!({ "case": case }), "PT1H").await;
+        let (id, due) = scene.post(body.clone(), "PT1H").await;
         let skip = proxy.records().len();
         if lasting {
             proxy.fail_always(service, action, fault);
@@ -209,20 +218,27 @@ async fn firing(call: String, options: Options) {
         scene.sweep(TimeDelta::minutes(10)).await;
         scene.settle().await;
         let request = scene.api.request(&id).await;
-        assert_eq!(text(&request, "status"), "succeeded", "{case}: {request}");
         // A second attempt is allowed only after an interruption that the history shows.
         let count = |event: &str| events(&request).iter().filter(|&&other| other == event).count();
         assert_eq!(count("started"), 1 + count("interrupted"), "{case}: {request}");
-        assert_eq!(count("succeeded"), 1, "{case}: {request}");
+        assert_eq!(count(text(&request, "status")), 1, "{case}: {request}");
+        check(&scene, &Fired { case, fault, id, request }).await;
         scene.sweep(TimeDelta::hours(2)).await;
         scene.assert_clean().await;
     }
 }
 
 async fn firing_all(options: Options) {
-    let calls = calls_of_firing(options.clone()).await;
-    assert!(calls.len() >= 3, "{calls:?}");
-    beside(calls.into_iter().map(|call| firing(call, options.clone())).collect()).await;
+    let calls = calls_of_firing(&Scene::start(options.clone()).await, json!({})).await;
+    beside(calls.into_iter().map(|call| succeeding(call, options.clone())).collect()).await;
+}
+
+async fn succeeding(call: String, options: Options) {
+    firing(Scene::start(options).await, call, json!({}), has_succeeded).await;
+}
+
+async fn has_succeeded(_: &Scene, fired: &Fired) {
+    assert_eq!(text(&fired.request, "status"), "succeeded", "{}: {}", fired.case, fired.request);
 }
 
 #[tokio::test(flavor = "multi_thread")]

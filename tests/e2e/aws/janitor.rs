@@ -6,7 +6,7 @@ use postdate_tests::fault_proxy::Fault;
 use serde_json::{Value, json};
 
 use super::scene::Scene;
-use crate::harness::{events, text, time};
+use crate::harness::{events, eventually, text, time};
 
 async fn put_rule(scene: &Scene, name: &str, at: DateTime<Utc>) {
     let expression = at.format("cron(%-M %-H %-d %-m ? %Y)").to_string();
@@ -41,6 +41,60 @@ async fn the_janitor_removes_only_past_rules_of_this_deployment() {
     let report = scene.sweep(TimeDelta::days(1) + TimeDelta::minutes(10)).await;
     assert_eq!(report["cleaned"], 1, "the rule is past its time: {report}");
     assert_eq!(text(&scene.api.request(&id).await, "status"), "scheduled");
+}
+
+/// Returns the values of a metric in a process's log, each with its `Reason`. Fails unless each line is one of `CloudWatch`'s embedded
+/// metric format, with the dimension of the template's alarm.
+fn metric(lines: &[Value], name: &str) -> Vec<(String, f64)> {
+    let of_metric = |line: &&Value| line.get("_aws").is_some() && line.get(name).is_some();
+    let read = |line: &Value| {
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!((&directive["Namespace"], &line["Service"]), (&json!("Postdate"), &json!("janitor")), "{line}");
+        assert!(directive["Metrics"].as_array().unwrap().contains(&json!({ "Name": name, "Unit": "Count" })), "{line}");
+        let reason = line["Reason"].as_str().unwrap_or_default();
+        let expected = if reason.is_empty() { json!([["Service"]]) } else { json!([["Service"], ["Service", "Reason"]]) };
+        assert_eq!(directive["Dimensions"], expected, "{line}");
+        (reason.to_owned(), line[name].as_f64().unwrap())
+    };
+    lines.iter().filter(of_metric).map(read).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_emits_metrics_of_what_it_could_not_mend_and_of_its_errors() {
+    let scene = Scene::new().await;
+    let (aws, proxy) = (&scene.stack.aws, &scene.stack.proxy);
+    scene.post(json!({ "process": { "do": "fail" } }), "PT1H").await;
+    proxy.fail_always("sns", "Publish", Fault::AccessDenied);
+    scene.settle().await;
+    for _ in 0..2 {
+        scene.post(json!({}), "PT1H").await;
+    }
+    for rule in scene.timers().await {
+        aws.json("events", "RemoveTargets", &json!({ "Rule": rule, "Ids": ["postdate"] })).await;
+        aws.json("events", "DeleteRule", &json!({ "Name": rule })).await;
+    }
+    for (service, action) in [("sqs", "SendMessage"), ("events", "ListRules")] {
+        proxy.fail_always(service, action, Fault::AccessDenied);
+    }
+    scene.stack.clock.advance(TimeDelta::hours(2));
+    let janitor = scene.stack.janitor().await;
+    let report = janitor.invoke(&json!({})).await.expect("a report");
+    assert_eq!(report["notMended"], json!({ "operators-not-notified": 1, "scheduler-failed": 2 }), "{report}");
+    assert_eq!(report["errors"], 1, "the rules could not be listed: {report}");
+    janitor.logged("with the last metric of the run", |line| line["Reason"] == "scheduler-failed").await;
+    let lines = janitor.log_lines();
+    let mended = [("operators-not-notified".to_owned(), 1.0), ("scheduler-failed".to_owned(), 2.0)];
+    assert_eq!((metric(&lines, "NotMended"), metric(&lines, "Errors")), (mended.to_vec(), vec![(String::new(), 1.0)]), "{lines:?}");
+
+    proxy.heal();
+    let before = janitor.log_lines().len();
+    scene.stack.clock.advance(TimeDelta::hours(2));
+    janitor.invoke(&json!({})).await.expect("a report");
+    scene.settle().await;
+    eventually("the metrics of the run", async || (!metric(&janitor.log_lines()[before..], "Errors").is_empty()).then_some(())).await;
+    let lines = &janitor.log_lines()[before..];
+    assert_eq!((metric(lines, "NotMended"), metric(lines, "Errors")), (vec![], vec![(String::new(), 0.0)]), "{lines:?}");
+    scene.assert_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 
 mod front;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -27,25 +29,55 @@ async fn stack() -> Stack {
     Stack::start(Options { use_cases_in_s3: true, variables, ..Options::default() }).await
 }
 
+/// The tool that made a deployment, and knows its outputs.
+#[derive(Clone, Copy, PartialEq)]
+enum MadeBy {
+    CloudFormation,
+    Terraform,
+}
+
+/// Directory of the configuration whose outputs `terraform` is asked for.
+const CONFIGURATION: &str = "infra/terraform";
+
+/// Writes a program `terraform` that answers with these outputs, and fails on any other call.
+fn write_terraform(dir: &Path, outputs: &[(&str, &str)]) {
+    let known = std::fs::read_to_string(root().join(CONFIGURATION).join("outputs.tf")).expect("the outputs");
+    let mut script = format!("#!/bin/sh\n[ \"$1 $2 $3\" = '-chdir={CONFIGURATION} output -raw' ] || exit 1\ncase $4 in\n");
+    for (name, value) in outputs {
+        assert!(known.contains(&format!("output \"{name}\"")), "{CONFIGURATION} has no output {name}");
+        script = format!("{script}{name}) printf %s '{value}' ;;\n");
+    }
+    let program = dir.join("terraform");
+    std::fs::write(&program, format!("{script}*) exit 1 ;;\nesac\n")).expect("the program");
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("the program's mode");
+}
+
 /// The script on a stack whose calls of one action fail. Returns the exit code and the output.
-async fn verified(stack: &Stack, fault: Option<(&str, &str)>) -> (Option<i32>, String) {
+async fn verified(stack: &Stack, made_by: MadeBy, fault: Option<(&str, &str)>) -> (Option<i32>, String) {
     let (processor, target) = tokio::join!(stack.processor(), stack.target());
     let front = Front::start(&processor.url()).await;
     let outputs = [
-        ("ApiUrl", front.url()),
-        ("UseCasesUrl", store(stack)),
-        ("TableName", TABLE.to_owned()),
-        ("TargetArn", format!("arn:aws:lambda:{REGION}:{}:function:postdate-target:live", stack.aws.account)),
-        ("DelayQueueUrl", stack.queue_url.clone()),
-        ("DeadLettersUrl", stack.dead_letters_url.clone()),
+        ("ApiUrl", "api_url", front.url()),
+        ("UseCasesUrl", "use_cases_url", store(stack)),
+        ("TableName", "table_name", TABLE.to_owned()),
+        ("TargetArn", "target_arn", format!("arn:aws:lambda:{REGION}:{}:function:postdate-target:live", stack.aws.account)),
+        ("DelayQueueUrl", "delay_queue_url", stack.queue_url.clone()),
+        ("DeadLettersUrl", "dead_letters_url", stack.dead_letters_url.clone()),
     ];
-    stack.aws.create_stack("postdate", &outputs.each_ref().map(|(name, value)| (*name, value.as_str()))).await;
+    let programs = tempfile::tempdir().expect("a directory");
+    match made_by {
+        MadeBy::CloudFormation => {
+            stack.aws.create_stack("postdate", &outputs.each_ref().map(|(name, _, value)| (*name, value.as_str()))).await;
+        }
+        MadeBy::Terraform => write_terraform(programs.path(), &outputs.each_ref().map(|(_, name, value)| (*name, value.as_str()))),
+    }
     if let Some((service, action)) = fault {
         stack.proxy.fail_always(service, action, Fault::AccessDenied);
     }
 
     let tools = tool("aws");
-    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", tools.parent().unwrap_or(Path::new("/")).display());
+    let tools = tools.parent().unwrap_or(Path::new("/")).display();
+    let path = format!("{}:{tools}:/usr/local/bin:/usr/bin:/bin", programs.path().display());
     let mut command = Command::new("bash");
     command.current_dir(root()).arg("infra/verify.sh").env_clear().env("PATH", path).env("HOME", "/nonexistent");
     command.env("AWS_ENDPOINT_URL", stack.proxy.url()).env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
@@ -55,6 +87,9 @@ async fn verified(stack: &Stack, fault: Option<(&str, &str)>) -> (Option<i32>, S
     // Seconds of the simulated clock, which stands still until the script waits, and then goes from event to event. The script adds
     // them to its own limits, which are real seconds: nothing waits so long.
     command.env("VERIFY_NEAR", "120").env("VERIFY_FAR", "1200");
+    if made_by == MadeBy::Terraform {
+        command.env("VERIFY_TERRAFORM", CONFIGURATION);
+    }
     let lines = Lines::default();
     let mut script = Process::start(&mut command, &lines);
 
@@ -78,7 +113,7 @@ async fn verified(stack: &Stack, fault: Option<(&str, &str)>) -> (Option<i32>, S
 #[tokio::test(flavor = "multi_thread")]
 async fn the_script_for_a_first_deployment_passes_on_a_good_stack() {
     let stack = stack().await;
-    let (code, output) = verified(&stack, None).await;
+    let (code, output) = verified(&stack, MadeBy::CloudFormation, None).await;
     assert_eq!(code, Some(0), "{output}");
     assert!(!output.contains("FAILED") && !output.contains(SECRET_KEY), "{output}");
     let expected =
@@ -90,10 +125,11 @@ async fn the_script_for_a_first_deployment_passes_on_a_good_stack() {
     assert_eq!(stack.aws.list_rules().await, Vec::<serde_json::Value>::new());
 }
 
+/// The outputs are Terraform's: the account has no stack of `CloudFormation`.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_script_for_a_first_deployment_fails_where_a_rule_cannot_be_removed() {
     let stack = stack().await;
-    let (code, output) = verified(&stack, Some(("events", "DeleteRule"))).await;
+    let (code, output) = verified(&stack, MadeBy::Terraform, Some(("events", "DeleteRule"))).await;
     assert_eq!(code, Some(1), "{output}");
     assert!(output.contains("FAILED: no rule or schedule is left"), "{output}");
     assert!(output.contains("ok: a request due in 120 s: succeeded"), "only what is broken may fail: {output}");

@@ -9,7 +9,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use postdate_aws::firing::AwsFiring;
 use postdate_aws::host::Host;
 use postdate_aws::janitor::{Limits, Report, Sweep};
-use postdate_aws::metrics::{self, Service, Unit};
+use postdate_aws::metrics::{self, Service, count};
 use serde_json::Value;
 
 /// Requests that the janitor reads at once. It examines as many as it has time for.
@@ -56,8 +56,6 @@ fn tell(request_id: &str, report: &Report) {
         more,
         "cleaned up"
     );
-    #[expect(clippy::cast_precision_loss, reason = "counts of a run")]
-    let count = |name, value: usize| (name, value as f64, Unit::Count);
     metrics::emit(
         Service::Janitor,
         None,
@@ -74,7 +72,6 @@ fn tell(request_id: &str, report: &Report) {
         metrics::emit(Service::Janitor, None, &[count("Expired", expired)]);
     }
     for (&reason, &requests) in not_mended {
-        let (_, requests, _) = count("NotMended", requests);
-        metrics::emit_not_mended(Service::Janitor, reason, requests);
+        metrics::emit_not_mended(reason, requests);
     }
 }

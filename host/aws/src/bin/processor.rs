@@ -9,7 +9,7 @@ use lambda_http::lambda_runtime::Diagnostic;
 use lambda_http::{Adapter, Body, LambdaEvent, Service as _, service_fn};
 use postdate_aws::host::Host;
 use postdate_aws::metrics::Service;
-use postdate_aws::processor::{Processor, read_event, tame};
+use postdate_aws::processor::{Processor, read_event};
 use serde_json::value::RawValue;
 
 // One thread: an environment serves one request at a time.
@@ -27,10 +27,7 @@ async fn main() -> anyhow::Result<()> {
     // Like `lambda_http::run`, but cleans the event before the adapter converts it, and names the error of a foreign event by a stable
     // word instead of a type of Rust.
     let answer = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
-        let read = read_event(event.payload.get()).map(|mut payload| {
-            tame(&mut payload);
-            adapter.call(LambdaEvent::new(payload, event.context))
-        });
+        let read = read_event(event.payload.get()).map(|payload| adapter.call(LambdaEvent::new(payload, event.context)));
         async {
             match read {
                 Ok(answered) => Ok(answered.await.unwrap_or_else(|never| match never {})),

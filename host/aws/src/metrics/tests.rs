@@ -50,7 +50,7 @@ fn a_line_follows_the_embedded_metric_format() {
 
 #[test]
 fn a_metric_without_a_use_case_has_no_use_case_dimension() {
-    let written = document(&[], &[("Rules", 3.0, Unit::Count)]);
+    let written = document(&[], &[count("Rules", 3)]);
     check_emf(&written);
     assert_eq!(written["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Service"]]));
     assert_eq!(written.get("UseCase"), None);

@@ -14,17 +14,21 @@ const MALFORMED: &str = "x-postdate-malformed-body";
 /// Characters that a query may not hold (RFC 3986, 3.4). `%` is not among them, so that encoded characters stay as they are.
 const NOT_IN_A_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
 
-/// Reads an event. Takes a null member, as test events of the console have it, for one that is not there.
+/// Reads an event, and makes it one that `lambda_http` converts. Takes a null member, as test events of the console have it, for one that
+/// is not there. Fails if the event is none of API Gateway, a function URL or a load balancer.
 pub fn read_event(event: &str) -> serde_json::Result<LambdaRequest> {
-    serde_json::from_str(event).or_else(|error| {
+    let without_nulls = |error: serde_json::Error| -> serde_json::Result<LambdaRequest> {
         let mut members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(event).map_err(|_| error)?;
         members.retain(|_, value| !value.is_null());
         serde_json::from_str(&serde_json::Value::Object(members).to_string())
-    })
+    };
+    let mut event: LambdaRequest = serde_json::from_str(event).or_else(without_nulls)?;
+    tame(&mut event);
+    Ok(event)
 }
 
 /// Removes an invalid host or scheme, which the API does not use, and makes path and query valid.
-pub fn tame(event: &mut LambdaRequest) {
+fn tame(event: &mut LambdaRequest) {
     match event {
         LambdaRequest::ApiGatewayV1(event) => {
             tame_headers(&mut event.headers);

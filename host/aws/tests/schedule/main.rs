@@ -106,7 +106,7 @@ async fn a_direct_target_gets_the_body_from_the_rule_itself() {
         assert_eq!(timer.target["Input"], body);
         assert_eq!(timer.target["SqsParameters"]["MessageGroupId"], "g");
 
-        let role = "arn:aws:iam::123456789012:role/postdate-direct-flow";
+        let role = format!("arn:aws:iam::{}:role/postdate-direct-flow", scene.account.aws.account);
         let arn = scene.account.aws.arn("states", "stateMachine:flow");
         let flow = target(&format!(r#"kind = "step-functions", direct = true, role = "{role}", arn = "{arn}""#));
         scene.scheduler.unschedule(&near).await.unwrap();

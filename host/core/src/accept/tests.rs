@@ -386,6 +386,19 @@ fn target_out_of_reach_of_the_deployment_is_refused_before_the_insert() {
 }
 
 #[test]
+fn notice_target_out_of_reach_of_the_deployment_is_refused_before_the_insert() {
+    for end in ["success", "failure"] {
+        let out = "out = { kind = \"step-functions\", arn = \"arn:aws:states:eu-west-1:123456789012:stateMachine:out\" }\n";
+        let manifest = format!("{ORDERS}{out}[on]\n{end} = 'out'\n");
+        let world = World::new(FakeBundle::new("v1", &manifest).on_validate(|_| Ok(Ok(Acceptance::default()))));
+        let rejection = world.accept(submission(1, r#"{"delay":"PT1S"}"#)).unwrap_err();
+        assert!(rejection.to_string().contains("[on] names the target \"out\""), "{end}: {rejection}");
+        assert_eq!(ApiError::from(rejection).code(), "target-not-served", "{end}");
+        assert_eq!(world.ledger.ids(), [], "{end}");
+    }
+}
+
+#[test]
 fn failed_scheduling_is_undone_by_the_first_call_and_not_by_a_repeat() {
     let world = World::validated(Ok(Acceptance::default()));
     let throttled = || ScheduleError::Unavailable { message: "throttled".to_owned(), retry_after: None };

@@ -234,6 +234,7 @@ impl From<Rejection> for ApiError {
                 unprocessable("unknown-target").with("pointer", json!("/target")).with("targets", json!(known))
             }
             Rejection::TargetNotServed { .. } => unprocessable("target-not-served").with("pointer", json!("/target")),
+            Rejection::NoticeNotServed { .. } => unprocessable("target-not-served"),
             Rejection::TargetLimit { alias, exceeded } => unprocessable("target-limit")
                 .with("target", json!(alias))
                 .with("size", json!(exceeded.size))

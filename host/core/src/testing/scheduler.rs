@@ -45,9 +45,12 @@ impl RecordingScheduler {
 }
 
 impl Scheduler for RecordingScheduler {
-    /// Accepts all targets except direct ones.
+    /// Accepts all targets except direct ones and state machines.
     fn serves(&self, target: &Target) -> Result<(), String> {
-        if target.is_direct() { Err("this scheduler has no direct targets".to_owned()) } else { Ok(()) }
+        if target.is_direct() || matches!(target, Target::StepFunctions(_)) {
+            return Err(format!("this scheduler reaches no target of the kind {}", target.kind()));
+        }
+        Ok(())
     }
 
     async fn schedule(&self, Arming { request, .. }: Arming<'_>) -> Result<(), ScheduleError> {

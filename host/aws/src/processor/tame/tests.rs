@@ -10,10 +10,7 @@ fn event(file: &str) -> Value {
 }
 
 fn read(event: &Value, tamed: bool) -> Option<lambda_http::Request> {
-    let mut event: LambdaRequest = serde_json::from_value(event.clone()).unwrap();
-    if tamed {
-        tame(&mut event);
-    }
+    let event = if tamed { read_event(&event.to_string()).unwrap() } else { serde_json::from_value(event.clone()).unwrap() };
     catch_unwind(|| lambda_http::Request::from(event)).ok()
 }
 

@@ -22,8 +22,11 @@ fn settings(backend: Backend) -> ScheduleSettings {
 
 fn target(kind: &str, arn: &str) -> Target {
     let role = if kind == "sqs" || kind == "sns" { "" } else { r#", role = "arn:aws:iam::123456789012:role/postdate-direct-x""# };
-    let manifest = format!("name = \"orders\"\n[targets]\nit = {{ kind = \"{kind}\", direct = true{role}, arn = \"{arn}\" }}\n");
-    UseCase::parse_stored(&manifest).unwrap().targets.get("it").unwrap().1.clone()
+    of_manifest(&format!("kind = \"{kind}\", direct = true{role}, arn = \"{arn}\""))
+}
+
+fn of_manifest(keys: &str) -> Target {
+    UseCase::parse_stored(&format!("name = \"orders\"\n[targets]\nit = {{ {keys} }}\n")).unwrap().targets.get("it").unwrap().1.clone()
 }
 
 #[test]
@@ -56,12 +59,17 @@ fn a_target_that_one_service_cannot_reach_goes_by_the_other_where_auto_allows_it
     let service = || ScheduleService { group: "postdate".to_owned(), role_arn: "role".to_owned() };
     let hook = target("api-destination", "arn:aws:events:eu-west-1:123456789012:api-destination/d/1");
     let foreign = target("event-bus", "arn:aws:events:eu-west-1:210987654321:event-bus/b");
+    let own = target("event-bus", "arn:aws:events:eu-west-1:123456789012:event-bus/b");
     let fifo = target("sns", "arn:aws:sns:eu-west-1:123456789012:t.fifo");
+    // The host delivers to a FIFO topic that is not direct, so only the host has to be reached.
+    let by_host = of_manifest("kind = \"sns\", arn = \"arn:aws:sns:eu-west-1:123456789012:t.fifo\"");
     let kinds = |backend: Backend, target: &Target| Kinds::of(&backend).reaching(target, &settings(backend), moment());
     for (target, rules, schedules, auto) in [
         (&hook, Ok(vec![Rule]), Err(()), Ok(vec![Rule])),
         (&foreign, Err(()), Ok(vec![KeptSchedule]), Ok(vec![KeptSchedule])),
+        (&own, Ok(vec![Rule]), Ok(vec![KeptSchedule]), Ok(vec![Rule, KeptSchedule])),
         (&fifo, Err(()), Err(()), Err(())),
+        (&by_host, Ok(vec![Rule]), Ok(vec![Schedule]), Ok(vec![Rule])),
     ] {
         assert_eq!(kinds(Backend::Rules(None), target).map_err(drop), rules);
         assert_eq!(kinds(Backend::Schedules(service()), target).map_err(drop), schedules);

@@ -50,3 +50,24 @@ fn only_arns_of_the_deployments_list_are_targets_direct_or_not() {
         }
     }
 }
+
+#[test]
+fn only_roles_that_the_deployment_may_pass_are_roles_of_direct_targets() {
+    let account = "arn:aws:iam::123456789012:role/";
+    for (role, allowed) in [
+        (format!("{account}shop-direct-flow"), true),
+        (format!("{account}shop-flow"), false),
+        (format!("{account}admin"), false),
+        (format!("{account}team/shop-direct-flow"), false),
+        ("arn:aws:iam::210987654321:role/shop-direct-flow".to_owned(), false),
+    ] {
+        let arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:flow";
+        let manifest = format!(
+            "name = \"orders\"\n[targets]\nit = {{ kind = \"step-functions\", direct = true, role = \"{role}\", arn = \"{arn}\" }}\n"
+        );
+        let target = UseCase::parse(&manifest).unwrap().targets.get("it").unwrap().1.clone();
+        let checked = check(&target, &settings(&["*"]));
+        assert_eq!(checked.is_ok(), allowed, "{role}");
+        assert!(allowed || checked.unwrap_err().contains("\"shop-direct-\""), "{role}");
+    }
+}
