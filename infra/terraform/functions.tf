@@ -7,6 +7,23 @@ locals {
     janitor   = { memory = 256, timeout = 240 }
   }
 
+  # Each role, its document in ../policies, and who may assume it.
+  assume_role = { Effect = "Allow", Action = "sts:AssumeRole" }
+  of_lambda   = { Principal = { Service = "lambda.amazonaws.com" } }
+  of_scheduler = {
+    Principal = { Service = "scheduler.amazonaws.com" }
+    Condition = {
+      StringEquals = { "aws:SourceAccount" = local.account }
+      ArnLike      = { "aws:SourceArn" = aws_scheduler_schedule_group.schedule_group.arn }
+    }
+  }
+  roles = {
+    processor = { document = "processor-execution-role", trust = local.of_lambda }
+    target    = { document = "target-execution-role", trust = local.of_lambda }
+    janitor   = { document = "janitor-execution-role", trust = local.of_lambda }
+    scheduler = { document = "scheduler-role", trust = local.of_scheduler }
+  }
+
   # What the placeholders of ../policies stand for. A list fills a list: see `statements`.
   placeholders = {
     Region            = local.region
@@ -18,7 +35,7 @@ locals {
     DeadLetters       = aws_sqs_queue.dead_letters.name
     Notifications     = aws_sns_topic.notifications.name
     ScheduleGroup     = aws_scheduler_schedule_group.schedule_group.name
-    SchedulerRoleArn  = aws_iam_role.scheduler.arn
+    SchedulerRoleArn  = aws_iam_role.role["scheduler"].arn
     HostQueueArn      = join("\",\"", var.host_queue_arns)
     DeliveryTargetArn = join("\",\"", var.delivery_target_arns)
     SecretsKeyArn     = var.secrets_key_arn
@@ -31,7 +48,7 @@ locals {
     var.secrets == "secretsmanager" ? [] : ["Secrets"],
     local.has_secrets_key ? [] : ["SecretsKey"],
   )
-  documents = { for name in ["processor-execution-role", "target-execution-role", "janitor-execution-role", "scheduler-role"] :
+  documents = { for name in [for role in local.roles : role.document] :
     name => jsondecode(replace(templatefile("${path.module}/../policies/${name}.json", local.placeholders), "arn:aws:", "arn:${local.partition}:"))
   }
   policies = { for name, document in local.documents :
@@ -65,46 +82,21 @@ locals {
     POSTDATE_LOG              = var.log_filter
     # In every mode: a deployment may change its mode while requests wait for their schedules.
     POSTDATE_SCHEDULE_GROUP     = aws_scheduler_schedule_group.schedule_group.name
-    POSTDATE_SCHEDULER_ROLE_ARN = aws_iam_role.scheduler.arn
+    POSTDATE_SCHEDULER_ROLE_ARN = aws_iam_role.role["scheduler"].arn
   }, { for name, value in local.optional : name => value if value != "" })
 }
 
-resource "aws_iam_role" "function" {
-  for_each = local.functions
-  name     = "${var.prefix}${each.key}"
-  assume_role_policy = jsonencode({
-    Version   = "2012-10-17"
-    Statement = [{ Effect = "Allow", Principal = { Service = "lambda.amazonaws.com" }, Action = "sts:AssumeRole" }]
-  })
+resource "aws_iam_role" "role" {
+  for_each           = local.roles
+  name               = "${var.prefix}${each.key}"
+  assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = [merge(local.assume_role, each.value.trust)] })
 }
 
-resource "aws_iam_role_policy" "function" {
-  for_each = local.functions
+resource "aws_iam_role_policy" "role" {
+  for_each = local.roles
   name     = "postdate"
-  role     = aws_iam_role.function[each.key].id
-  policy   = local.policies["${each.key}-execution-role"]
-}
-
-resource "aws_iam_role" "scheduler" {
-  name = "${var.prefix}scheduler"
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "scheduler.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-      Condition = {
-        StringEquals = { "aws:SourceAccount" = local.account }
-        ArnLike      = { "aws:SourceArn" = aws_scheduler_schedule_group.schedule_group.arn }
-      }
-    }]
-  })
-}
-
-resource "aws_iam_role_policy" "scheduler" {
-  name   = "postdate"
-  role   = aws_iam_role.scheduler.id
-  policy = local.policies["scheduler-role"]
+  role     = aws_iam_role.role[each.key].id
+  policy   = local.policies[each.value.document]
 }
 
 resource "aws_cloudwatch_log_group" "function" {
@@ -116,7 +108,7 @@ resource "aws_cloudwatch_log_group" "function" {
 resource "aws_lambda_function" "function" {
   for_each         = local.functions
   function_name    = "${var.prefix}${each.key}"
-  role             = aws_iam_role.function[each.key].arn
+  role             = aws_iam_role.role[each.key].arn
   filename         = "${path.module}/../../target/lambda/${each.key}.zip"
   source_code_hash = filebase64sha256("${path.module}/../../target/lambda/${each.key}.zip")
   runtime          = "provided.al2023"
@@ -136,7 +128,7 @@ resource "aws_lambda_function" "function" {
   environment {
     variables = merge(local.environment, each.key == "processor" ? {} : { POSTDATE_TOPIC_ARN = aws_sns_topic.notifications.arn })
   }
-  depends_on = [aws_iam_role_policy.function]
+  depends_on = [aws_iam_role_policy.role]
 }
 
 resource "aws_lambda_alias" "live" {

@@ -1,6 +1,6 @@
 # The deployment of ../template.yaml for Terraform. The roles' statements are read from ../policies. The dashboard, the descriptions of the
 # alarms and the format of the access log are read from the template. A test compares resources, parameters,
-# variables of the functions, indexes and alarms with the template.
+# variables of the functions, indexes, queues, alarms and trust policies with the template.
 
 terraform {
   required_version = ">= 1.5"

@@ -1,5 +1,5 @@
-//! `infra/terraform` compared with the template: the same resources, parameters, variables of the functions and alarms. The roles'
-//! statements need no comparison: Terraform reads the documents in `infra/policies`.
+//! `infra/terraform` compared with the template: the same resources, parameters, variables of the functions, queues, alarms, and
+//! services that may assume the roles. The roles' statements need no comparison: Terraform reads the documents in `infra/policies`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,12 +35,37 @@ const TYPES: [(&str, &str); 21] = [
 /// Types of the template that `TYPES` does not count: compared by name, part of a function, or one for each request.
 const OTHERS: [&str; 3] = ["AWS::CloudWatch::Alarm", "AWS::Lambda::Version", "AWS::Scheduler::ScheduleGroup"];
 
-/// Returns the number of resources of a Terraform type. A `for_each` over the functions makes one of each.
+/// References of the template, and Terraform's expressions for them. Any other reference is one to a parameter.
+const REFERENCES: [(&str, &str); 8] = [
+    ("AWS::AccountId", "local.account"),
+    ("Api", "aws_apigatewayv2_api.api.id"),
+    ("DeadLetters.Arn", "aws_sqs_queue.dead_letters.arn"),
+    ("DeadLetters.QueueName", "aws_sqs_queue.dead_letters.name"),
+    ("Janitor", "local.of_function[\"janitor\"].FunctionName"),
+    ("Processor", "local.of_function[\"processor\"].FunctionName"),
+    ("ScheduleGroup.Arn", "aws_scheduler_schedule_group.schedule_group.arn"),
+    ("Target", "local.of_function[\"target\"].FunctionName"),
+];
+
+/// Attributes of a queue: the template's name, Terraform's name.
+const QUEUE: [(&str, &str); 4] = [
+    ("MessageRetentionPeriod", "message_retention_seconds"),
+    ("RedrivePolicy", "redrive_policy"),
+    ("SqsManagedSseEnabled", "sqs_managed_sse_enabled"),
+    ("VisibilityTimeout", "visibility_timeout_seconds"),
+];
+
+/// Returns the number of resources of a Terraform type. A `for_each` over a local value makes one for each of its members.
 fn count(kind: &str) -> usize {
     let resources = terraform()["resources"].as_object().expect("resources").iter();
     let of_kind = resources.filter(|(name, _)| name.split('.').next() == Some(kind));
-    let functions = terraform()["locals"]["functions"].as_object().expect("functions").len();
-    of_kind.map(|(_, resource)| if resource["for_each"] == "${local.functions}" { functions } else { 1 }).sum()
+    let each = |resource: &Value| resource["for_each"].as_str().and_then(local).and_then(Value::as_object).map_or(1, serde_json::Map::len);
+    of_kind.map(|(_, resource)| each(resource)).sum()
+}
+
+/// Returns the local value that an expression names: `${local.NAME}`.
+fn local(expression: &str) -> Option<&'static Value> {
+    terraform()["locals"].get(expression.strip_prefix("${local.")?.strip_suffix('}')?)
 }
 
 /// Returns a name of the template in Terraform's spelling: `SecretsKeyArn` is `secrets_key_arn`.
@@ -59,9 +84,20 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Returns a value of the template as Terraform has it: a reference to a parameter becomes one to a variable.
-fn variable(value: &Value) -> Value {
-    value["Ref"].as_str().map_or_else(|| value.clone(), |name| json!(format!("${{var.{}}}", snake(name))))
+/// Returns a value of the template as Terraform has it: with its expressions in place of references.
+fn expression(value: &Value) -> Value {
+    let reference = match (value["Ref"].as_str(), value["Fn::GetAtt"].as_array().map(Vec::as_slice)) {
+        (Some(name), _) => name.to_owned(),
+        (_, Some([name, attribute])) => [name, attribute].map(|part| part.as_str().expect("text")).join("."),
+        _ => {
+            return match value {
+                Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), expression(value))).collect(),
+                other => other.clone(),
+            };
+        }
+    };
+    let known = REFERENCES.iter().find(|(name, _)| *name == reference).map(|(_, theirs)| (*theirs).to_owned());
+    json!(format!("${{{}}}", known.unwrap_or_else(|| format!("var.{}", snake(&reference)))))
 }
 
 #[test]
@@ -102,7 +138,7 @@ fn terraform_sets_the_variables_of_the_functions() {
 fn terraforms_functions_and_table_are_those_of_the_template() {
     for name in ["Processor", "Target", "Janitor"] {
         let (ours, theirs) = (&translated()["Resources"][name]["Properties"], &terraform()["locals"]["functions"][snake(name)]);
-        assert_eq!((&theirs["memory"], &theirs["timeout"]), (&variable(&ours["MemorySize"]), &variable(&ours["Timeout"])), "{name}");
+        assert_eq!((&theirs["memory"], &theirs["timeout"]), (&expression(&ours["MemorySize"]), &expression(&ours["Timeout"])), "{name}");
     }
     let mappings = super::template::resources_of("AWS::Lambda::EventSourceMapping");
     let [(_, ours)] = mappings[..] else { panic!("{mappings:?}") };
@@ -144,7 +180,73 @@ fn terraforms_alarms_are_those_of_the_template() {
         assert_eq!(or("missing", json!("notBreaching")), ours["TreatMissingData"], "{name}");
         let statistic = ours.get("ExtendedStatistic").unwrap_or(&ours["Statistic"]);
         assert_eq!(&or("extended", or("statistic", json!("Sum"))), statistic, "{name}");
-        assert_eq!(or("threshold", json!(1)), variable(&ours["Threshold"]), "{name}");
+        assert_eq!(or("threshold", json!(1)), expression(&ours["Threshold"]), "{name}");
         assert_eq!(theirs.get("datapoints"), ours.get("DatapointsToAlarm"), "{name}");
+        let dimensions = ours["Dimensions"].as_array().expect("dimensions").iter();
+        let dimensions: Value = dimensions.map(|one| (text(&one["Name"]), expression(&one["Value"]))).collect();
+        assert_eq!(dimensions_of(&theirs["dimensions"]), dimensions, "{name}");
+    }
+    let of_function = "${{for name, function in aws_lambda_function.function : name => {FunctionName = function.function_name}}}";
+    assert_eq!(terraform()["locals"]["of_function"], of_function);
+}
+
+/// Returns an alarm's dimensions by name, also where an expression stands for all of them.
+fn dimensions_of(theirs: &Value) -> Value {
+    match theirs.as_str().and_then(|text| text.strip_suffix('}')) {
+        Some(function) => json!({ "FunctionName": format!("{function}.FunctionName}}") }),
+        None => theirs.clone(),
+    }
+}
+
+#[test]
+fn terraforms_roles_are_assumed_by_the_services_of_the_template() {
+    let locals = &terraform()["locals"];
+    let ours = super::template::resources_of("AWS::IAM::Role");
+    let theirs = locals["roles"].as_object().expect("roles");
+    assert_eq!(ours.len(), theirs.len(), "{theirs:?}");
+    for (name, role) in ours {
+        let statements = role["Properties"]["AssumeRolePolicyDocument"]["Statement"].as_array().expect("statements");
+        let [statement] = statements.as_slice() else { panic!("{name}: {statements:?}") };
+        let theirs = &theirs[&snake(name.strip_suffix("Role").expect("a name that ends in Role"))];
+        let trust = theirs["trust"].as_str().and_then(local).and_then(Value::as_object).expect("who assumes the role");
+        let merged: Value =
+            locals["assume_role"].as_object().expect("members").iter().chain(trust).map(|(k, v)| (k.clone(), v.clone())).collect();
+        assert_eq!(merged, expression(statement), "{name}");
+    }
+    let document = "${jsonencode({Version = \"2012-10-17\", Statement = [merge(local.assume_role, each.value.trust)]})}";
+    assert_eq!(terraform()["resources"]["aws_iam_role.role"]["assume_role_policy"], document);
+}
+
+#[test]
+fn terraforms_queues_have_the_attributes_of_the_template() {
+    let queues = super::template::resources_of("AWS::SQS::Queue");
+    assert_eq!(queues.len(), 2, "{queues:?}");
+    for (name, queue) in queues {
+        let value = |member: &str, ours: &Value| match (member, &ours["Fn::FindInMap"]) {
+            ("RedrivePolicy", _) => {
+                let dead_letters = text(&expression(&ours["deadLetterTargetArn"])).replace(['$', '{', '}'], "");
+                json!(format!("${{jsonencode({{deadLetterTargetArn = {dead_letters}, maxReceiveCount = {}}})}}", ours["maxReceiveCount"]))
+            }
+            ("VisibilityTimeout", Value::Array(_)) => json!("${local.queue_visibility}"),
+            _ => expression(ours),
+        };
+        let theirs_of = |member: &str| QUEUE.iter().find(|(known, _)| *known == member).map(|(_, theirs)| (*theirs).to_owned());
+        let ours: BTreeMap<String, Value> = queue["Properties"]
+            .as_object()
+            .expect("properties")
+            .iter()
+            .map(|(member, ours)| {
+                (theirs_of(member).unwrap_or_else(|| format!("{member}, which QUEUE does not name")), value(member, ours))
+            })
+            .collect();
+        let theirs = terraform()["resources"][format!("aws_sqs_queue.{}", snake(name))].as_object().expect("a queue");
+        let of_terraform = ["name", "lifecycle"];
+        let theirs: BTreeMap<String, Value> =
+            theirs.iter().filter(|(name, _)| !of_terraform.contains(&name.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
+        assert_eq!(theirs, ours, "{name}");
+    }
+    assert_eq!(terraform()["locals"]["queue_visibility"], "${6 * var.target_timeout}");
+    for (timeout, visibility) in translated()["Mappings"]["Visibility"].as_object().expect("a mapping") {
+        assert_eq!(visibility["Seconds"], 6 * timeout.parse::<u64>().expect("seconds"), "{timeout}");
     }
 }

@@ -1,4 +1,4 @@
-//! The directory of unpacked versions, `{root}/{use case}/{version}/`, bounded by its bytes.
+//! The directory of unpacked versions, `{root}/{use case}/{version}/`, bounded by its space.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -13,7 +13,7 @@ pub fn used(dir: &Path) {
     let _ = File::open(dir).and_then(|dir| dir.set_modified(SystemTime::now()));
 }
 
-/// Deletes versions, the one that was loaded least recently first, until the rest has at most `most` bytes. Deletes what an interrupted
+/// Deletes versions, the one that was loaded least recently first, until the rest takes at most `most` bytes. Deletes what an interrupted
 /// process has left. A loaded version stays loaded without its files.
 pub fn make_room(root: &Path, most: u64) -> io::Result<()> {
     let mut versions = Vec::new();
@@ -22,7 +22,7 @@ pub fn make_room(root: &Path, most: u64) -> io::Result<()> {
         if is_partial {
             remove(&version)?;
         } else {
-            versions.push((fs::metadata(&version)?.modified()?, Directory::new(&version).bytes()?, version));
+            versions.push((fs::metadata(&version)?.modified()?, Directory::new(&version).space()?, version));
         }
     }
     versions.sort();

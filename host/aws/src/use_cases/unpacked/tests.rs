@@ -2,7 +2,10 @@ use std::time::Duration;
 
 use super::*;
 
-/// Writes versions of 100 bytes each, which were loaded one second after the other, the first one first.
+/// Space of each version of a test: two small files and a directory, each a block of 4 KiB.
+const SPACE: u64 = 3 * 4096;
+
+/// Writes versions of [`SPACE`], which were loaded one second after the other, the first one first.
 fn unpacked(root: &Path, versions: &[&str]) {
     for (seconds, version) in (1..).zip(versions) {
         let dir = root.join(version);
@@ -24,9 +27,9 @@ fn the_version_loaded_least_recently_is_deleted_first() {
         make_room(&root, most).unwrap();
         ["orders/v1", "mail/v1", "orders/v2"].into_iter().filter(|version| root.join(version).is_dir()).collect::<Vec<_>>()
     };
-    assert_eq!(left(300), ["orders/v1", "mail/v1", "orders/v2"]);
-    assert_eq!(left(299), ["orders/v1", "orders/v2"]);
-    assert_eq!(left(150), ["orders/v1"]);
+    assert_eq!(left(3 * SPACE), ["orders/v1", "mail/v1", "orders/v2"]);
+    assert_eq!(left(3 * SPACE - 1), ["orders/v1", "orders/v2"]);
+    assert_eq!(left(SPACE + 1), ["orders/v1"]);
     assert_eq!(left(0), Vec::<&str>::new());
 }
 
@@ -34,6 +37,6 @@ fn the_version_loaded_least_recently_is_deleted_first() {
 fn the_rest_of_an_interrupted_fetch_is_deleted() {
     let scratch = tempfile::tempdir().unwrap();
     unpacked(scratch.path(), &["orders/.v1.77", "orders/v2"]);
-    make_room(scratch.path(), 1000).unwrap();
+    make_room(scratch.path(), SPACE).unwrap();
     assert!(!scratch.path().join("orders/.v1.77").exists() && scratch.path().join("orders/v2").is_dir());
 }
