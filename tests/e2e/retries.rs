@@ -39,7 +39,8 @@ async fn retries_back_off_exponentially_up_to_the_maximum_until_one_succeeds() {
 
 #[tokio::test]
 async fn a_herd_that_failed_at_once_comes_back_spread() {
-    let receiver = Receiver::start(|one, _| if one.header("x-postdate-attempt") == "1" { Reply::status(503) } else { Reply::ok("done") }).await;
+    let receiver =
+        Receiver::start(|one, _| if one.header("x-postdate-attempt") == "1" { Reply::status(503) } else { Reply::ok("done") }).await;
     let manifest = format!("{}[retry]\nbackoff = {{ initial = '10m' }}\n", receiver.hook());
     let server = Server::builder().use_case("hook", &manifest).test_clock().start().await;
     let mut posts = JoinSet::new();

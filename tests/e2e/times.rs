@@ -119,7 +119,11 @@ async fn a_time_that_a_zone_skips_or_has_twice_is_refused_with_both_candidates()
     let server = Server::puppet().await;
     for (local, code, candidates) in [
         ("2027-03-28T02:30:00", "trigger-in-gap", ["2027-03-28T01:30:00+01:00[Europe/Berlin]", "2027-03-28T03:30:00+02:00[Europe/Berlin]"]),
-        ("2027-10-31T02:30:00", "trigger-in-fold", ["2027-10-31T02:30:00+02:00[Europe/Berlin]", "2027-10-31T02:30:00+01:00[Europe/Berlin]"]),
+        (
+            "2027-10-31T02:30:00",
+            "trigger-in-fold",
+            ["2027-10-31T02:30:00+02:00[Europe/Berlin]", "2027-10-31T02:30:00+01:00[Europe/Berlin]"],
+        ),
     ] {
         let body = json!({ "triggerAt": format!("{local}[Europe/Berlin]") });
         let fault = server.api.post("/requests/puppet", &body).await.expect_fault(422, code);
@@ -145,7 +149,10 @@ async fn the_command_line_takes_a_time_and_a_zone() {
     let id = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
     request(&[&["move", &id], &at[..]].concat()).await.expect(0).says(&["is scheduled for", zoned]);
     let gap = ["--at", "2027-03-28 02:30", "--zone", "Europe/Berlin"];
-    request(&[&["post", "puppet"], &gap[..]].concat()).await.expect(1).complains(&["2027-03-28T01:30:00+01:00", "2027-03-28T03:30:00+02:00"]);
+    request(&[&["post", "puppet"], &gap[..]].concat())
+        .await
+        .expect(1)
+        .complains(&["2027-03-28T01:30:00+01:00", "2027-03-28T03:30:00+02:00"]);
     request(&["post", "puppet", "--at", "2027-03-28 09:00"]).await.expect(1).complains(&["no offset", "--zone"]);
 }
 

@@ -65,8 +65,7 @@ async fn act(command: RequestCommand) -> anyhow::Result<ExitCode> {
 
 async fn post(client: &Client, arguments: &Post) -> anyhow::Result<Answer> {
     let at = arguments.at.as_ref().map(|at| when::trigger_at(at, arguments.zone.as_deref())).transpose()?;
-    let overrides =
-        Overrides { trigger_at: at.as_deref(), delay: arguments.delay.as_deref(), target: arguments.target.as_deref() };
+    let overrides = Overrides { trigger_at: at.as_deref(), delay: arguments.delay.as_deref(), target: arguments.target.as_deref() };
     let body = body::compose(&body::read(&arguments.body)?, overrides)?;
     let path = &["requests", arguments.use_case.as_str()];
     let idempotency_key = arguments.idempotency_key.as_deref();

@@ -160,7 +160,9 @@ pub async fn accept_all(
             match (checked?, inserted) {
                 (Checked::Again(accepted), _) => Ok(accepted),
                 (Checked::New(intent), Some(inserted)) => finish(use_cases, ledger, scheduler, intent, inserted).await,
-                (Checked::New(_), None) => Err(LedgerError::Failed("the ledger did not say whether it stored the request".to_owned()).into()),
+                (Checked::New(_), None) => {
+                    Err(LedgerError::Failed("the ledger did not say whether it stored the request".to_owned()).into())
+                }
             }
         }
     });
@@ -294,7 +296,11 @@ pub struct Replacements<'a> {
 }
 
 /// Checks the values of an acceptance by the rules for a client's.
-pub fn check_acceptance<'a>(use_case: &'a UseCase, acceptance: &Acceptance, now: DateTime<Utc>) -> Result<Replacements<'a>, UnusableAcceptance> {
+pub fn check_acceptance<'a>(
+    use_case: &'a UseCase,
+    acceptance: &Acceptance,
+    now: DateTime<Utc>,
+) -> Result<Replacements<'a>, UnusableAcceptance> {
     let unusable = |member| move |reason| UnusableAcceptance { member, reason };
     let target = acceptance.target.as_deref().map(|alias| aim(use_case, Some(alias))).transpose();
     let target = target.map_err(|error| unusable("target")(error.to_string()))?;

@@ -28,7 +28,9 @@ pub enum TimeError {
     Both,
     #[error("{0} must be text")]
     NotText(&'static str),
-    #[error("{0:?} has no offset: add \"Z\" for UTC, or the offset of the place that is meant, such as \"+01:00\", or its zone, such as \"[Europe/Berlin]\"")]
+    #[error(
+        "{0:?} has no offset: add \"Z\" for UTC, or the offset of the place that is meant, such as \"+01:00\", or its zone, such as \"[Europe/Berlin]\""
+    )]
     NoOffset(String),
     #[error("{text:?} is not an RFC 3339 time such as \"2027-03-01T09:00:00+01:00\" ({reason})")]
     NotATime { text: String, reason: String },

@@ -41,7 +41,6 @@ pub(super) struct Problem {
     pub headers: HeaderMap,
 }
 
-
 impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self(Box::new(Parts {

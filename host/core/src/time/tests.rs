@@ -105,7 +105,8 @@ fn malformed_times_in_a_zone_are_refused() {
     for unknown in ["Europe/Bonn", "", "+02:00", "u-ca=gregory", "Europe/Berlin][u-ca=gregory"] {
         check_at(&format!("2027-03-28T09:00:00[{unknown}]"), "trigger-unknown-zone");
     }
-    for garbage in ["", "tomorrow", "2027-03-28", "2027-03-28T09:00", "2027-02-29T09:00:00", "2027-03-28T24:00:00", "２027-03-28T09:00:00"] {
+    for garbage in ["", "tomorrow", "2027-03-28", "2027-03-28T09:00", "2027-02-29T09:00:00", "2027-03-28T24:00:00", "２027-03-28T09:00:00"]
+    {
         check_at(&format!("{garbage}[Europe/Berlin]"), "trigger-malformed");
     }
     check_at("2027-03-28T09:00:00Z[Europe/Berlin", "trigger-malformed");

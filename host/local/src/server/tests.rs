@@ -53,7 +53,16 @@ impl Server {
         let ledger = SqliteLedger::open(&data.join("ledger.sqlite")).unwrap();
         let api = Api { use_cases, ledger: ledger.clone(), scheduler: Wake::default(), base_path: String::new() };
         let auth = Auth::open(Some("key"), None, true).unwrap();
-        let app = App { api, auth, clock: Clock::System, test_clock: None, scratch: data.to_owned(), limits, names: Vec::new(), batches: Semaphore::new(BATCHES) };
+        let app = App {
+            api,
+            auth,
+            clock: Clock::System,
+            test_clock: None,
+            scratch: data.to_owned(),
+            limits,
+            names: Vec::new(),
+            batches: Semaphore::new(BATCHES),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let serving = tokio::spawn(serve(listener, app, stop.clone()));

@@ -70,7 +70,8 @@ fn a_key_makes_every_item_safe_to_repeat() {
 #[test]
 fn a_batch_is_an_array_of_1_to_500() {
     let client = Client::of_orders();
-    for (body, error) in [("{}", "400 malformed-json"), ("[1,", "400 malformed-json"), ("[]", "422 batch-size"), ("", "400 malformed-json")] {
+    for (body, error) in [("{}", "400 malformed-json"), ("[1,", "400 malformed-json"), ("[]", "422 batch-size"), ("", "400 malformed-json")]
+    {
         assert_eq!(client.call("POST", PATH, body).error(), error, "{body}");
     }
     let many = |count| Value::from(vec![json!({ "delay": "PT60S" }); count]);
