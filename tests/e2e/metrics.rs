@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, PAYLOAD, PUPPET, Receiver, SECRET, Server, cli, eventually, root, text};
 
+/// Name, labels and value of a sample.
+type Expected<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
+
 /// The samples of one answer, as Prometheus' parser reads them.
 struct Samples(Vec<Value>);
 
@@ -35,7 +38,7 @@ impl Samples {
     }
 
     #[track_caller]
-    fn check(&self, expected: &[(&str, &[(&str, &str)], f64)]) {
+    fn check(&self, expected: &[Expected<'_>]) {
         for (name, labels, value) in expected {
             let found = self.sum(name, labels);
             assert!((found - value).abs() < f64::EPSILON, "{name} {labels:?}: {found}, expected {value}");

@@ -138,23 +138,9 @@ pub async fn serve(
     on_ready: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
-    let is_loopback = options.listen.ip().is_loopback();
-    let auth = Auth::open(options.api_key.as_deref(), options.keys_file, is_loopback)?;
-    anyhow::ensure!(
-        auth.has_keys() || is_loopback || options.allow_public,
-        "{} can be reached from other machines, and there is no API key: name a --keys-file, set POSTDATE_API_KEY, or say --allow-public",
-        options.listen
-    );
-    let is_weak = |key: &String| !key.trim().is_empty() && keys::strength(key) < keys::MIN_BITS;
-    anyhow::ensure!(
-        is_loopback || !options.api_key.as_ref().is_some_and(is_weak),
-        "{} can be reached from other machines, and POSTDATE_API_KEY has fewer than {} bits: make a key with `postdate api-key new`, or set \
-         POSTDATE_API_KEY to 32 random hexadecimal digits",
-        options.listen,
-        keys::MIN_BITS
-    );
+    let auth = open_auth(&options)?;
     let secrets = secrets::open(options.secrets_file, options.allow_secret, options.secrets_lifetime)?;
-    let network = network(options.allow_egress, &options.ca_files, !auth.has_keys() && is_loopback)?;
+    let network = network(options.allow_egress, &options.ca_files, !auth.has_keys() && options.listen.ip().is_loopback())?;
     let _lock = data_dir::open(&options.data)?;
     // Bind first, so that a second server on the port fails before it does anything else.
     let listener = tokio::net::TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
@@ -246,6 +232,26 @@ pub async fn serve(
     retention.await.context("the retention failed")?;
     watcher.await.context("the watcher of the use cases failed")?;
     check(&fatal)
+}
+
+/// Opens the keys. Fails if other machines can reach the server without a key, or with one that can be guessed.
+fn open_auth(options: &ServeOptions) -> anyhow::Result<Auth> {
+    let is_loopback = options.listen.ip().is_loopback();
+    let auth = Auth::open(options.api_key.as_deref(), options.keys_file.clone(), is_loopback)?;
+    anyhow::ensure!(
+        auth.has_keys() || is_loopback || options.allow_public,
+        "{} can be reached from other machines, and there is no API key: name a --keys-file, set POSTDATE_API_KEY, or say --allow-public",
+        options.listen
+    );
+    let is_weak = |key: &String| !key.trim().is_empty() && keys::strength(key) < keys::MIN_BITS;
+    anyhow::ensure!(
+        is_loopback || !options.api_key.as_ref().is_some_and(is_weak),
+        "{} can be reached from other machines, and POSTDATE_API_KEY has fewer than {} bits: make a key with `postdate api-key new`, or set \
+         POSTDATE_API_KEY to 32 random hexadecimal digits",
+        options.listen,
+        keys::MIN_BITS
+    );
+    Ok(auth)
 }
 
 /// Fails if a part of the server has failed.

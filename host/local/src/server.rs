@@ -261,16 +261,15 @@ async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>,
     response.map(Body::from)
 }
 
+/// Returns a place for a batch of this caller, after a wait if need be.
 async fn batch_place<'a>(app: &'a App, caller: &Caller) -> Result<SemaphorePermit<'a>, ApiError> {
     caller.require(Scope::Submit).map_err(|denied| closing(denied.into()))?;
-    match timeout(BATCH_WAIT, app.batches.acquire()).await {
-        Ok(Ok(place)) => Ok(place),
-        _ => {
-            let detail = format!("the server takes {BATCHES} batches at a time, and each is in use: try again in a moment");
-            let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-batches", detail);
-            Err(closing(error.with_header(header::RETRY_AFTER, "1")))
-        }
+    if let Ok(Ok(place)) = timeout(BATCH_WAIT, app.batches.acquire()).await {
+        return Ok(place);
     }
+    let detail = format!("the server takes {BATCHES} batches at a time, and each place is taken: try again in a moment");
+    let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-batches", detail);
+    Err(closing(error.with_header(header::RETRY_AFTER, "1")))
 }
 
 async fn use_case(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {

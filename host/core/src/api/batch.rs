@@ -89,9 +89,9 @@ fn items(body: &[u8]) -> Result<Vec<&RawValue>, ApiError> {
 }
 
 /// Returns the outcome of an item that was not accepted. `retryAfter` stands for the header, in seconds.
-fn outcome_of(problem: Problem) -> Value {
-    let mut outcome = json!({ "status": problem.status.as_u16(), "body": problem.body });
-    let seconds = problem.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+fn outcome_of(Problem { status, body, headers, .. }: Problem) -> Value {
+    let mut outcome = json!({ "status": status.as_u16(), "body": body });
+    let seconds = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if let Some(seconds) = seconds {
         outcome["retryAfter"] = json!(seconds);
     }

@@ -41,8 +41,9 @@ fn a_herd_is_spread_evenly_and_differently_after_each_attempt() {
     let mut tenths = [[0_u32; 10]; 10];
     for n in 0..1000 {
         let parts = [1, 2].map(|attempt| spread(sample_id(n), attempt));
-        assert_eq!(parts, [1, 2].map(|attempt| spread(sample_id(n), attempt)), "the same at each call");
-        let [first, second] = parts.map(|part| (0..10).rfind(|tenth| f64::from(*tenth) / 10.0 <= part).unwrap() as usize);
+        let again = [1, 2].map(|attempt| spread(sample_id(n), attempt));
+        assert_eq!(parts.map(f64::to_bits), again.map(f64::to_bits), "the same at each call");
+        let [first, second] = parts.map(|part| usize::from((0..10_u8).rfind(|tenth| f64::from(*tenth) / 10.0 <= part).unwrap()));
         tenths[first][second] += 1;
     }
     let sums = tenths.map(|row| row.iter().sum::<u32>());

@@ -75,10 +75,10 @@ fn each_change_is_allowed_only_in_its_states() {
 
 #[test]
 fn a_held_request_waits_for_a_retry_a_move_or_a_cancel() {
-    let hold = Change::Hold { reason: "restored".to_owned() };
+    let change = Change::Hold { reason: "restored".to_owned() };
     let ended = "NotScheduled";
-    check(&hold, ["held → scheduled", "held → scheduled", ended, ended, ended, ended]);
-    let (held, entry) = apply(&request(Status::Running), &hold, at(100)).unwrap();
+    check(&change, ["held → scheduled", "held → scheduled", ended, ended, ended, ended]);
+    let (held, entry) = apply(&request(Status::Running), &change, at(100)).unwrap();
     assert!(held.is_held() && !request(Status::Scheduled).is_held());
     assert_eq!((held.attempts, entry.detail.as_deref()), (2, Some("restored")));
     assert_eq!(held.waiting.as_ref().map(|waiting| (waiting.on.as_str(), waiting.since)), Some((DECISION, at(100))));

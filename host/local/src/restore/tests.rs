@@ -25,7 +25,7 @@ async fn backed_up() -> (TempDir, PathBuf) {
     for (n, seconds) in [(1, 0), (2, 50), (3, 200)] {
         ledger.insert(new_request(sample_id(n), "orders", at(seconds))).await.unwrap();
     }
-    ledger.change(sample_id(1), Change::Claim { lease: std::time::Duration::from_secs(60) }, at(0)).await.unwrap();
+    ledger.change(sample_id(1), Change::Claim { lease: std::time::Duration::from_mins(1) }, at(0)).await.unwrap();
     let backup = place.path().join("backup.sqlite");
     back_up(&data, &backup).unwrap();
     (place, backup)
