@@ -101,7 +101,7 @@ async fn a_full_disk_loses_nothing_and_less_space_than_the_wal_has_is_enough_to_
     refuses(&server).await;
     all_are(&server, &due, "scheduled").await;
     assert_eq!(receiver.count(), 0);
-    let is_complaint = |line: &Value| line["message"].as_str().is_some_and(|message| message.starts_with("cannot claim what is due"));
+    let is_complaint = |line: &Value| line["message"].as_str().is_some_and(|message| message.starts_with("cannot find out what is due"));
     let complaints = server.log.lines(0).iter().filter(|line| is_complaint(line)).count();
     assert_eq!(complaints, 2, "one line for each start");
 

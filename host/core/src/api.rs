@@ -48,7 +48,7 @@ pub struct ApiRequest {
     pub claims: Vec<(String, String)>,
 }
 
-/// What became of the requests of a call, as an extension of its answer, for a host that counts them.
+/// Numbers and codes of the requests that a call submitted, as an extension of its answer, for a host that counts them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcomes {
     /// Requests that were submitted and accepted.

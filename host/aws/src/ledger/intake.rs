@@ -50,10 +50,7 @@ impl DynamoLedger {
 
     /// Stores one request.
     async fn insert_head(&self, head: &Head, body: Option<&str>, request: Request) -> Result<Inserted, LedgerError> {
-        let size = body.map_or(0, str::len);
-        if size > MAX_BODY_BYTES {
-            return Err(LedgerError::TooLarge { size, limit: MAX_BODY_BYTES });
-        }
+        check_size(body.map_or(0, str::len))?;
         let mut gone = None;
         for attempt in 1..=TRIES {
             match self.write(self.insertion(head, body.map(str::to_owned), gone.take())?).await? {
@@ -103,6 +100,7 @@ impl Intake for DynamoLedger {
     }
 
     async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+        check_size(new.body.len())?;
         let request = new.request.clone();
         if request.notice_of.is_none() {
             self.register(&request.use_case).await?;
@@ -151,6 +149,10 @@ impl Intake for DynamoLedger {
             Err(error) => Err(failed(&error)),
         }
     }
+}
+
+fn check_size(size: usize) -> Result<(), LedgerError> {
+    if size > MAX_BODY_BYTES { Err(LedgerError::TooLarge { size, limit: MAX_BODY_BYTES }) } else { Ok(()) }
 }
 
 /// Returns the error of an insert that found an item with its id.
