@@ -156,7 +156,7 @@ pub struct Upload {
 /// Makes as many uploads as a server takes at the same time.
 pub fn uploads() -> [Upload; 4] {
     let keys: Vec<String> = (0..200).map(|key| format!("k{key} = 'text.txt'")).collect();
-    let repeated = format!("[validate]\nplugin = 'v.wasm'\nconfig-files = {{ {} }}\n", keys.join(", "));
+    let repeated = format!("[process]\nplugin = 'p.wasm'\nconfig-files = {{ {} }}\n", keys.join(", "));
     let read = |name: &str| std::fs::read(guest(name)).expect("a guest");
     let processor = "[process]\nplugin = 'p.wasm'\n";
     let validator = "[validate]\nplugin = 'v.wasm'\n";
@@ -166,7 +166,7 @@ pub fn uploads() -> [Upload; 4] {
         Upload { kind: "no archive", body: vec![0x5a; NOISE_BYTES].into(), reason: "not a tar archive" },
         Upload {
             kind: "repeated file",
-            body: archive(&repeated, vec![("text.txt", vec![b'x'; 19 << 20]), ("v.wasm", read("minimal-validate"))]),
+            body: archive(&repeated, vec![("text.txt", vec![b'x'; 19 << 20]), ("p.wasm", read("minimal-process"))]),
             reason: "config",
         },
         Upload {
