@@ -43,8 +43,8 @@ impl Unit {
     }
 }
 
-/// Name, value and unit. The names are `Accepted`, `Rejected`, `Fired`, `LatenessMs`, `Attempts`, `Failed`, `Expired`, `Cleaned`, `CleanFailed`,
-/// `PluginMs`, `Rules`, `Released`, `Rearmed`, `NotMended`, `Errors`, `NotCompiled`, `Deferred`, `WaitedMs`.
+/// Name, value and unit. The names are `Accepted`, `Rejected`, `Fired`, `LatenessMs`, `Attempts`, `Failed`, `Expired`, `Cleaned`,
+/// `CleanFailed`, `PluginMs`, `Rules`, `Released`, `Rearmed`, `NotMended`, `Errors`, `NotCompiled`, `Deferred`, `WaitedMs`.
 pub type Metric<'a> = (&'a str, f64, Unit);
 
 /// Returns the metric of a number of things.

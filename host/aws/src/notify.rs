@@ -18,7 +18,8 @@ const MAX_FAILURE: usize = 1_000;
 /// Publishes to the topic, if one is configured, and sends to the dead-letter queue.
 ///
 /// Messages are JSON: `{"v":1,"event":"request-failed","correlationId","useCase","target","attempts","failure","at"}`, the same with the
-/// event `request-expired`, and `{"v":1,"event":"rule-not-cleaned","rule","correlationId","reason","at"}`, with the message attribute `event`.
+/// event `request-expired`, and `{"v":1,"event":"rule-not-cleaned","rule","correlationId","reason","at"}`, with the message attribute
+/// `event`.
 #[derive(Clone)]
 pub struct Notifier {
     pub topics: Lazy<aws_sdk_sns::Client>,

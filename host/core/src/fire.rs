@@ -187,9 +187,9 @@ where
         }
     }
 
-    /// Notifies, schedules and cleans up after the end of an attempt, or of an expired request, is recorded. The clean-up is last, since it may take the time that is
-    /// left. Errors are logged and do not fail the firing: the record stands, and the host's search for overdue requests finds a request
-    /// without a schedule.
+    /// Notifies, schedules and cleans up after the end of an attempt, or of an expired request, is recorded. The clean-up is last, since it
+    /// may take the time that is left. Errors are logged and do not fail the firing: the record stands, and the host's search for overdue
+    /// requests finds a request without a schedule.
     async fn follow(&self, request: &Request, notice: Option<&NewRequest>) {
         if request.status == Status::Scheduled {
             return self.schedule(request).await;

@@ -27,8 +27,8 @@ pub enum Change {
     ScheduleBy { kind: ScheduleKind },
     /// The client runs a request again that failed, expired or is [held](Request::is_held), at once. It does not expire any more.
     Retry { by: Option<String> },
-    /// An operator redrives the letter of this attempt, at once: the next attempt of a request that failed or expired, or any attempt of a request
-    /// whose delivery is [unconfirmed](Request::is_unconfirmed). The letter of an earlier attempt is refused.
+    /// An operator redrives the letter of this attempt, at once: the next attempt of a request that failed or expired, or any attempt of a
+    /// request whose delivery is [unconfirmed](Request::is_unconfirmed). The letter of an earlier attempt is refused.
     Redrive { attempt: u32 },
     /// A host takes a due request to run it, for the time `lease`.
     Claim { lease: Duration },

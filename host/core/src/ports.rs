@@ -264,8 +264,8 @@ pub trait Aftercare: Send + Sync {
         std::future::ready(Ok(()))
     }
 
-    /// Notifies operators of a request that failed permanently or expired. Logs errors; a host that must not lose a notification records what is
-    /// missing and repeats it.
+    /// Notifies operators of a request that failed permanently or expired. Logs errors; a host that must not lose a notification records
+    /// what is missing and repeats it.
     fn notify_failed(&self, request: &Request) -> impl Future<Output = ()> + Send {
         let _ = request;
         std::future::ready(())

@@ -20,7 +20,8 @@ const MAX_OUTCOMES_BYTES: usize = super::read::MAX_PAGE_BYTES;
 
 /// Returns whether the path is that of a batch.
 pub fn is_batch(path: &str) -> bool {
-    matches!(path.split('/').skip(1).collect::<Vec<_>>()[..], ["requests", _, "batch"])
+    let name = path.strip_prefix("/requests/").and_then(|rest| rest.strip_suffix("/batch"));
+    name.is_some_and(|name| !name.contains('/'))
 }
 
 impl<U, L, S> Api<U, L, S>

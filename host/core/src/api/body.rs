@@ -9,8 +9,9 @@ pub fn max_bytes(path: &str) -> usize {
     if is_batch(path) { MAX_BATCH_BYTES } else { MAX_BODY_BYTES }
 }
 
-/// Refuses a body that is larger than `limit` bytes, encoded, or not declared as JSON. The content type also keeps web pages of other origins from
-/// posting here: browsers send `application/json` across origins only after a preflight. A call without a body needs no content type.
+/// Refuses a body that is larger than `limit` bytes, encoded, or not declared as JSON. The content type also keeps web pages of other
+/// origins from posting here: browsers send `application/json` across origins only after a preflight. A call without a body needs no
+/// content type.
 pub fn check_body(headers: &HeaderMap, body: &[u8], limit: usize) -> Result<(), ApiError> {
     if body.len() > limit {
         return Err(ApiError::payload_too_large(limit));
