@@ -1,10 +1,12 @@
 //! Accepts a request: checks, stores and schedules it before the host acknowledges it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::arm::{ArmError, arm, schedule};
@@ -23,6 +25,8 @@ use crate::use_case::{Target, UseCase, is_credential_header};
 
 /// Limit of a body, in bytes: of a client's call, and of the body that a validator accepts in its place.
 pub const MAX_BODY_BYTES: usize = 256 << 10;
+/// Limit of a label's value, in bytes. DynamoDB's keys have at most 1,024 bytes.
+pub const MAX_LABEL_BYTES: usize = 256;
 /// How many requests of a batch are validated or scheduled at a time.
 const BATCH_CONCURRENCY: usize = 16;
 
@@ -81,6 +85,9 @@ pub enum Rejection {
     /// The target cannot take the accepted body.
     #[error("the target {alias:?} cannot take this request: {exceeded}")]
     TargetLimit { alias: String, exceeded: BodyTooLarge },
+    /// The accepted body has no usable value for a label of the manifest.
+    #[error("the label {name:?} of the use case cannot be read: {pointer} {reason}")]
+    Label { name: String, pointer: String, reason: &'static str },
     /// The validator rejected the request.
     #[error("the request was rejected by the validator of the use case{}", if .0.is_empty() { ", which gave no reason" } else { "" })]
     Problems(Vec<Problem>),
@@ -233,12 +240,35 @@ async fn check<U: UseCases>(
 
     let trigger_at = checked.trigger_at.unwrap_or(parsed.trigger_at);
     let request = Request::scheduled(use_case, version, alias, submission.id, now, trigger_at);
-    let request = Request { idempotency_hash: hash, owner: submission.owner, ..request };
     let body = acceptance.body.unwrap_or(parsed.text);
+    let labels = labels_of(use_case, &body)?;
+    let request = Request { idempotency_hash: hash, owner: submission.owner, labels, ..request };
     let mut new = NewRequest { request, idempotency_key: submission.idempotency_key, body };
     let over = |exceeded| Rejection::TargetLimit { alias: alias.to_owned(), exceeded };
     new.request.schedule = scheduler.plan(&new, target).map_err(over)?;
     Ok(Checked::New(Intent { bundle, new, zone: parsed.zone }))
+}
+
+/// Returns the values of the manifest's labels in the accepted body. Fails for one that is missing, or neither text nor a whole number:
+/// other numbers have more than one spelling.
+fn labels_of(use_case: &UseCase, body: &str) -> Result<BTreeMap<String, String>, Rejection> {
+    if use_case.labels.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let body = Value::Object(parse_object(body.as_bytes()).map_err(Rejection::Body)?);
+    let label = |(name, pointer): (&String, &String)| {
+        let value = match body.pointer(pointer) {
+            None => Err("is not in the accepted body"),
+            Some(Value::String(text)) if text.is_empty() => Err("is empty"),
+            Some(Value::String(text)) if text.len() > MAX_LABEL_BYTES => Err("is longer than 256 bytes"),
+            Some(Value::String(text)) => Ok(text.clone()),
+            Some(Value::Number(number)) if !number.is_f64() => Ok(number.to_string()),
+            Some(_) => Err("is neither text nor a whole number of 64 bits"),
+        };
+        let value = value.map_err(|reason| Rejection::Label { name: name.clone(), pointer: pointer.clone(), reason })?;
+        Ok((name.clone(), value))
+    };
+    use_case.labels.iter().map(label).collect()
 }
 
 /// Schedules a request that was inserted. Undoes what cannot be acknowledged.
@@ -398,7 +428,7 @@ fn parse(body: &[u8], now: DateTime<Utc>) -> Result<ParsedBody, Rejection> {
     let Trigger { at: trigger_at, zone } = time::trigger_of(&fields, now)?;
     let target = match fields.get("target") {
         None => None,
-        Some(serde_json::Value::String(alias)) => Some(alias.clone()),
+        Some(Value::String(alias)) => Some(alias.clone()),
         Some(_) => return Err(Rejection::TargetNotText),
     };
     let text = String::from_utf8(body.to_vec()).map_err(|error| Rejection::Body(JsonError::Malformed(error.to_string())))?;

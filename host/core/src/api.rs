@@ -5,6 +5,7 @@ mod body;
 mod change;
 mod document;
 mod error;
+mod pause;
 mod read;
 mod submit;
 
@@ -18,7 +19,7 @@ pub use crate::accept::MAX_BODY_BYTES;
 use crate::access::{Caller, Scope};
 use crate::id::CorrelationId;
 use crate::notice::Document;
-use crate::ports::{Changes, Intake, LedgerState, Requests, Scheduler, UseCaseInfo, UseCases};
+use crate::ports::{Changes, Intake, LedgerState, Pauses, Requests, Scheduler, UseCaseInfo, UseCases};
 pub use batch::{MAX_BATCH_BYTES, is_batch};
 pub use body::{check_body, check_encoding, check_type, max_bytes};
 pub use change::HANDED_OVER;
@@ -62,6 +63,8 @@ struct Answer {
     status: StatusCode,
     id: CorrelationId,
     body: Document,
+    /// JSON text that is the whole answer, in place of `body`.
+    text: Option<String>,
     location: Option<String>,
     outcomes: Outcomes,
 }
@@ -69,7 +72,7 @@ struct Answer {
 impl<U, L, S> Api<U, L, S>
 where
     U: UseCases,
-    L: Intake + Requests + Changes,
+    L: Intake + Requests + Changes + Pauses,
     S: Scheduler,
 {
     /// Answers one call. An error becomes an answer, too.
@@ -93,14 +96,18 @@ where
         }
         match (method, segments) {
             ("GET", ["health"]) => self.health(&call).await,
-            ("GET", ["use-cases"]) => Ok(self.list_use_cases(&call).await),
+            ("GET", ["use-cases"]) => self.list_use_cases(&call).await,
+            ("POST", ["use-cases", name, "pause"]) => self.pause(&call, name, &request).await,
+            ("POST", ["use-cases", name, "resume"]) => self.resume(&call, name, &request).await,
             ("GET", ["requests"]) => self.list_requests(&call, request.uri().query()).await,
             ("POST", ["requests", name]) => self.submit(call, name, request).await,
             ("POST", ["requests", name, "batch"]) => self.submit_batch(call, name, request).await,
-            ("GET", ["requests", id]) => self.get_request(&call, parse_id(id)?).await,
+            ("GET", ["requests", id]) => self.get_request(&call, parse_id(id)?, request.uri().query()).await,
+            ("GET", ["requests", id, "body"]) => self.get_body(&call, parse_id(id)?).await,
             ("PATCH", ["requests", id]) => self.move_request(&call, parse_id(id)?, &request).await,
             ("DELETE", ["requests", id]) => self.cancel_request(&call, parse_id(id)?).await,
             ("POST", ["requests", id, "retry"]) => self.retry_request(&call, parse_id(id)?).await,
+            ("POST", ["requests", id, "erase"]) => self.erase_request(&call, parse_id(id)?).await,
             (_, segments) => Err(no_such_call(&path, segments)),
         }
     }
@@ -136,7 +143,7 @@ where
 
     /// Lists the use cases that the caller sees. The error of one may quote its manifest and name files of the host, so only those who
     /// deploy or operate see its text.
-    async fn list_use_cases(&self, call: &ApiRequest) -> Answer {
+    async fn list_use_cases(&self, call: &ApiRequest) -> Result<Answer, ApiError> {
         let caller = &call.caller;
         let mut seen: Vec<UseCaseInfo> = self.use_cases.list().await;
         seen.retain(|info| caller.sees_use_case(&info.name));
@@ -146,9 +153,20 @@ where
                 info.error = info.error.take().map(hidden);
             }
         }
-        Answer::new(StatusCode::OK, call.id, json!({ "useCases": seen }))
+        let pauses = self.ledger.pauses(call.now).await?;
+        let shown = seen.iter().map(|info| {
+            let mut document = json!(info);
+            let paused = pause::shown(&pauses, &info.name);
+            if !paused.is_empty() {
+                document["paused"] = json!(paused);
+            }
+            document
+        });
+        Ok(Answer::new(StatusCode::OK, call.id, json!({ "useCases": shown.collect::<Vec<_>>() })))
     }
+}
 
+impl<U, L, S> Api<U, L, S> {
     fn path_of(&self, id: CorrelationId) -> String {
         format!("{}/requests/{id}", self.base_path)
     }
@@ -156,13 +174,16 @@ where
 
 impl Answer {
     fn new(status: StatusCode, id: CorrelationId, body: impl Into<Document>) -> Self {
-        Self { status, id, body: body.into(), location: None, outcomes: Outcomes::default() }
+        Self { status, id, body: body.into(), text: None, location: None, outcomes: Outcomes::default() }
     }
 
     fn into_response(self) -> Response<Bytes> {
         let mut body = self.body;
         body["correlationId"] = Value::String(self.id.to_string());
         let mut response = json_response(self.status, self.id, &body, "application/json");
+        if let Some(text) = self.text {
+            *response.body_mut() = Bytes::from(text);
+        }
         if let Some(location) = self.location.and_then(|path| HeaderValue::try_from(path).ok()) {
             response.headers_mut().insert(header::LOCATION, location);
         }
@@ -186,9 +207,10 @@ pub fn json_response(status: StatusCode, id: CorrelationId, body: &impl Serializ
 /// Returns the scope that a call needs; `None` for `GET /health`, which everybody may call, and for calls that do not exist.
 fn scope_of(method: &str, segments: &[&str]) -> Option<Scope> {
     match (method, segments) {
-        ("GET" | "HEAD", ["use-cases" | "requests"] | ["requests", _]) => Some(Scope::Read),
+        ("GET" | "HEAD", ["use-cases" | "requests"] | ["requests", _] | ["requests", _, "body"]) => Some(Scope::Read),
         ("POST", ["requests", _] | ["requests", _, "batch"]) => Some(Scope::Submit),
-        ("PATCH" | "DELETE", ["requests", _]) | ("POST", ["requests", _, "retry"]) => Some(Scope::Change),
+        ("PATCH" | "DELETE", ["requests", _]) | ("POST", ["requests", _, "retry" | "erase"]) => Some(Scope::Change),
+        ("POST", ["use-cases", _, "pause" | "resume"]) => Some(Scope::Deploy),
         _ => None,
     }
 }
@@ -203,7 +225,13 @@ pub fn submitted_to<'a>(method: &Method, path: &'a str) -> Option<&'a str> {
 /// Returns whether a path has the form of a call of this API, whatever its method and its names.
 pub fn is_call(path: &str) -> bool {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
-    matches!(segments[..], ["health" | "use-cases" | "requests"] | ["requests", _] | ["requests", _, "retry" | "batch"])
+    matches!(
+        segments[..],
+        ["health" | "use-cases" | "requests"]
+            | ["requests", _]
+            | ["requests", _, "retry" | "batch" | "body" | "erase"]
+            | ["use-cases", _, "pause" | "resume"]
+    )
 }
 
 fn parse_id(text: &str) -> Result<CorrelationId, ApiError> {
@@ -214,7 +242,8 @@ fn no_such_call(path: &str, segments: &[&str]) -> ApiError {
     let allowed: &[Method] = match segments {
         ["health" | "use-cases" | "requests"] => &[Method::GET, Method::HEAD],
         ["requests", id] if id.parse::<CorrelationId>().is_ok() => &[Method::GET, Method::HEAD, Method::PATCH, Method::DELETE],
-        ["requests", _] | ["requests", _, "retry" | "batch"] => &[Method::POST],
+        ["requests", _, "body"] => &[Method::GET, Method::HEAD],
+        ["requests", _] | ["requests", _, "retry" | "batch" | "erase"] | ["use-cases", _, "pause" | "resume"] => &[Method::POST],
         _ => return ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("the API has no path {path}")),
     };
     let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");

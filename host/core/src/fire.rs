@@ -90,7 +90,8 @@ where
     /// Runs one attempt of a claimed request, as [`Self::run`] does, and records nothing.
     pub async fn attempt(&self, request: Request, body: Option<String>, deadline: Option<Duration>) -> (Request, Attempt<U::Bundle>) {
         let Request { id, use_case, target, attempts, .. } = &request;
-        tracing::info!(correlation_id = %id, use_case, target, attempt = attempts, "fired");
+        let labels = request.labels_text();
+        tracing::info!(correlation_id = %id, use_case, target, attempt = attempts, labels, "fired");
         let Some(body) = body else { return (request, Attempt::without_body()) };
         let claimed = Claimed { request, body };
         let attempt = attempt(self.use_cases, self.deliver, &claimed, deadline).await;
@@ -222,12 +223,13 @@ where
 /// Logs the end of an attempt without its reason, which may quote the payload. The history has the reason.
 fn log_end(request: &Request) {
     let Request { id, use_case, attempts, status, .. } = request;
+    let labels = request.labels_text();
     match status {
-        Status::Failed => tracing::error!(correlation_id = %id, use_case, attempt = attempts, "failed"),
+        Status::Failed => tracing::error!(correlation_id = %id, use_case, attempt = attempts, labels, "failed"),
         Status::Scheduled => {
-            tracing::warn!(correlation_id = %id, use_case, attempt = attempts, next_attempt_at = %request.due_at, "attempt failed");
+            tracing::warn!(correlation_id = %id, use_case, attempt = attempts, labels, next_attempt_at = %request.due_at, "attempt failed");
         }
-        status => tracing::info!(correlation_id = %id, use_case, attempt = attempts, %status, "ended"),
+        status => tracing::info!(correlation_id = %id, use_case, attempt = attempts, labels, %status, "ended"),
     }
 }
 

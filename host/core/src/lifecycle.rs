@@ -42,6 +42,11 @@ pub enum Change {
     Expire { notice: Option<Box<NewRequest>> },
     /// An operator keeps the request from its next attempt until somebody retries, moves or cancels it. A running attempt is cut off.
     Hold { reason: String },
+    /// The host keeps a due request from its next attempt until `at`: its target is over a limit or paused. No attempt is spent.
+    Wait { waits_for: String, at: DateTime<Utc> },
+    /// The client erases the request: labels, result, failure and the details of the history. The ledger also erases the body, and frees
+    /// the idempotency key. A scheduled request is cancelled by it.
+    Erase { by: Option<String> },
 }
 
 /// The resource that a held request waits for.
@@ -51,7 +56,7 @@ impl Change {
     /// Returns the name of the caller that makes this change.
     fn by(&self) -> Option<String> {
         match self {
-            Self::Cancel { by } | Self::Move { by, .. } | Self::Retry { by } => by.clone(),
+            Self::Cancel { by } | Self::Move { by, .. } | Self::Retry { by } | Self::Erase { by } => by.clone(),
             _ => None,
         }
     }
@@ -94,6 +99,11 @@ pub enum Refusal {
     /// A client got an acknowledgement of the request, so it cannot be aborted.
     #[error("it has been acknowledged")]
     Acknowledged,
+    /// The attempt would go on with what is erased.
+    #[error("it can be erased once its attempt has ended")]
+    Running,
+    #[error("it has been erased")]
+    Erased,
     /// The claim was lost: another attempt has begun, or the request has ended.
     #[error("the claim of this attempt was lost")]
     ClaimLost,
@@ -117,18 +127,23 @@ pub enum Line {
     ReplaceLast(HistoryEntry),
     /// Removes the last line, which is that of a claim whose attempt never began.
     RemoveLast,
+    /// Removes the details of all lines, and adds one.
+    Erase(HistoryEntry),
     /// Changes nothing.
     Keep,
 }
 
 impl Line {
-    /// Makes the change of `history`. `line_of` converts an entry to a line.
-    pub fn write<T>(self, history: &mut Vec<T>, line_of: impl FnOnce(HistoryEntry) -> T) {
+    /// Makes the change of `history`. `line_of` converts an entry to a line, and `erase` removes a line's detail.
+    pub fn write<T>(self, history: &mut Vec<T>, line_of: impl FnOnce(HistoryEntry) -> T, erase: impl Fn(&mut T)) {
         if matches!(self, Self::ReplaceLast(_) | Self::RemoveLast) {
             history.pop();
         }
+        if matches!(self, Self::Erase(_)) {
+            history.iter_mut().for_each(erase);
+        }
         match self {
-            Self::Add(entry) | Self::ReplaceLast(entry) => history.push(line_of(entry)),
+            Self::Add(entry) | Self::ReplaceLast(entry) | Self::Erase(entry) => history.push(line_of(entry)),
             Self::RemoveLast | Self::Keep => {}
         }
     }
@@ -167,11 +182,13 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
         }
         Change::Retry { .. } => {
             require(request.status.is_failure() || request.is_held(), Refusal::NotFailed)?;
+            require(request.erased_at.is_none(), Refusal::Erased)?;
             reopen(&mut next, now);
             (Event::Retried, None)
         }
         Change::Redrive { attempt } => {
             require(request.status.is_failure() || request.is_unconfirmed(), Refusal::NotFailed)?;
+            require(request.erased_at.is_none(), Refusal::Erased)?;
             require(request.is_unconfirmed() || *attempt == request.attempts + 1, Refusal::ClaimLost)?;
             reopen(&mut next, now);
             next.result = None;
@@ -211,6 +228,22 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
             (next.status, next.due_at, next.lease_until, next.expire_after) = (Status::Scheduled, LATEST, None, None);
             next.waiting = Some(Waiting { on: DECISION.to_owned(), since: now });
             (Event::Held, Some(reason.clone()))
+        }
+        Change::Wait { waits_for, at } => {
+            require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
+            require(request.due_at <= now, Refusal::NotDue)?;
+            require(request.expires_at().is_none_or(|at| now < at), Refusal::Expired)?;
+            let is_known = wait(&mut next, waits_for, *at, now);
+            let line = if is_known { Line::Keep } else { Line::Add(deferred(&next, waits_for, now)) };
+            return Ok(Applied { request: next, line, notice: None });
+        }
+        Change::Erase { .. } => {
+            require(request.status != Status::Running, Refusal::Running)?;
+            if request.erased_at.is_some() {
+                return Ok(Applied { request: next, line: Line::Keep, notice: None });
+            }
+            let line = Line::Erase(erase(&mut next, change.by(), now));
+            return Ok(Applied { request: next, line, notice: None });
         }
     };
     let line = Line::Add(HistoryEntry { at: now, event, status: next.status, attempt: next.attempts, detail, by: change.by() });
@@ -278,23 +311,36 @@ fn expire(next: &mut Request, at: DateTime<Utc>, now: DateTime<Utc>) -> (Event, 
 
 /// Removes the claim's line of history, since the attempt never began. Deferrals in a row for the same reason share one line.
 fn defer(next: &mut Request, waits_for: &str, at: DateTime<Utc>, now: DateTime<Utc>) -> Line {
+    let is_known = wait(next, waits_for, at, now);
+    next.status = Status::Scheduled;
+    next.lease_until = None;
+    (next.attempts, next.deferrals) = (next.attempts - 1, next.deferrals + 1);
+    if is_known { Line::RemoveLast } else { Line::ReplaceLast(deferred(next, waits_for, now)) }
+}
+
+/// Makes the request due at `at`. Returns whether it waited for the same already.
+fn wait(next: &mut Request, waits_for: &str, at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     let is_known = next.waiting.as_ref().is_some_and(|waiting| waiting.on == waits_for);
     let since = next.waiting.as_ref().map_or(now, |waiting| waiting.since);
     next.waiting = Some(Waiting { on: waits_for.to_owned(), since });
-    next.status = Status::Scheduled;
-    (next.due_at, next.lease_until) = (at, None);
-    (next.attempts, next.deferrals) = (next.attempts - 1, next.deferrals + 1);
-    if is_known {
-        return Line::RemoveLast;
+    next.due_at = at;
+    is_known
+}
+
+fn deferred(next: &Request, waits_for: &str, now: DateTime<Utc>) -> HistoryEntry {
+    let detail = Some(format!("waits for {waits_for}"));
+    HistoryEntry { at: now, event: Event::Deferred, status: next.status, attempt: next.attempts + 1, detail, by: None }
+}
+
+/// Erases what follows from the body, and cancels a scheduled request. Returns the line of history.
+fn erase(next: &mut Request, by: Option<String>, now: DateTime<Utc>) -> HistoryEntry {
+    if next.status == Status::Scheduled {
+        end(next, Status::Cancelled, now);
     }
-    Line::ReplaceLast(HistoryEntry {
-        at: now,
-        event: Event::Deferred,
-        status: next.status,
-        attempt: next.attempts + 1,
-        detail: Some(format!("waits for {waits_for}")),
-        by: None,
-    })
+    (next.result, next.failure, next.idempotency_hash) = (None, None, None);
+    next.labels.clear();
+    next.erased_at = Some(now);
+    HistoryEntry { at: now, event: Event::Erased, status: next.status, attempt: next.attempts, detail: None, by }
 }
 
 fn reopen(next: &mut Request, now: DateTime<Utc>) {

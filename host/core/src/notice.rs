@@ -104,6 +104,9 @@ pub(crate) fn outcome_document(request: &Request) -> Document {
     if let Some(failure) = &request.failure {
         document["failure"] = json!(failure);
     }
+    if !request.labels.is_empty() {
+        document["labels"] = json!(request.labels);
+    }
     if let Some(parent) = request.notice_of {
         document["noticeOf"] = json!(parent);
     }

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use crate::host_fault::HostFault;
 use crate::id::CorrelationId;
 use crate::lifecycle::{Change, Refusal};
+use crate::pause::Pause;
 use crate::plugin::{Job, JobResult, PluginError, ValidateInput, Verdict};
 use crate::request::{Claimed, HistoryEntry, NewRequest, Page, Query, Request, ScheduleKind};
 use crate::use_case::{Target, UseCase};
@@ -173,8 +174,26 @@ pub trait Requests: Send + Sync {
 
     fn list(&self, query: Query) -> impl Future<Output = Result<Page, LedgerError>> + Send;
 
-    /// Returns the accepted body: JSON text.
+    /// Returns the accepted body: JSON text. `None` for an unknown or erased request.
     fn body(&self, id: CorrelationId) -> impl Future<Output = Result<Option<String>, LedgerError>> + Send;
+
+    /// Waits until the request may have ended, and at most for `time`.
+    fn wait_for_end(&self, id: CorrelationId, time: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Returns the longest time that a call may wait for the end of a request.
+    fn longest_wait(&self) -> Duration;
+}
+
+/// The part of a ledger that knows what is paused.
+pub trait Pauses: Send + Sync {
+    /// Returns every pause that has not ended by `now`, sorted by use case and target.
+    fn pauses(&self, now: DateTime<Utc>) -> impl Future<Output = Result<Vec<Pause>, LedgerError>> + Send;
+
+    /// Stores a pause durably. Replaces one of the same use case and target.
+    fn pause(&self, pause: Pause) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Removes the pause of a target, or with `None` every pause of the use case. Returns whether there was one.
+    fn resume(&self, use_case: &str, target: Option<&str>) -> impl Future<Output = Result<bool, LedgerError>> + Send;
 }
 
 /// The part of a ledger that changes requests. A change is checked by [`crate::lifecycle::apply`] and either refused, or stored with its
@@ -221,6 +240,16 @@ pub trait Scheduler: Send + Sync {
     /// A direct request whose event was sent already is not scheduled again. Does not roll back on error; the caller decides, since
     /// another call may rely on the schedule. Use [`crate::arm::schedule`], which handles [`ScheduleError::NoRoom`].
     fn schedule(&self, arming: Arming<'_>) -> impl Future<Output = Result<(), ScheduleError>> + Send;
+
+    /// Returns what a due request waits for, where its host keeps it in the queue: its target is over a limit or paused. A host that
+    /// records this with the request returns `None`.
+    fn holds_up(&self, request: &Request, now: DateTime<Utc>) -> Option<String> {
+        let _ = (request, now);
+        None
+    }
+
+    /// Looks for due requests at once, after the end of a pause. Does nothing on a host whose waiting requests come back by themselves.
+    fn resumed(&self) {}
 
     /// Removes the schedule of the request. Idempotent.
     fn unschedule(&self, request: &Request) -> impl Future<Output = Result<(), ScheduleError>> + Send;

@@ -1,5 +1,6 @@
 //! A request in the ledger.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -134,6 +135,10 @@ pub struct Request {
     pub owner: Option<String>,
     /// For a notice (`[on]`), the request that has ended; `None` for a client's own request.
     pub notice_of: Option<CorrelationId>,
+    /// Values of the manifest's labels, by name. Empty for a notice.
+    pub labels: BTreeMap<String, String>,
+    /// Time at which the body and all that follows from it were erased.
+    pub erased_at: Option<DateTime<Utc>>,
 }
 
 /// The resource that a request's next attempt waits for.
@@ -185,6 +190,8 @@ impl Request {
             idempotency_hash: None,
             owner: None,
             notice_of: None,
+            labels: BTreeMap::new(),
+            erased_at: None,
         }
     }
 
@@ -212,9 +219,21 @@ impl Request {
         self.status == Status::Scheduled && self.due_at == LATEST && self.waiting.is_some()
     }
 
-    /// Returns the request's place in a list.
-    pub fn place(&self) -> Cursor {
-        Cursor { trigger_at: self.trigger_at, id: self.id }
+    /// Returns the request's place in a list of this order. A request that has not ended has none in the order of ends; its due time
+    /// stands for it.
+    pub fn place(&self, order: Order) -> Cursor {
+        let at = match order {
+            Order::Trigger => self.trigger_at,
+            Order::Due => self.due_at,
+            Order::Ended => self.finished_at.unwrap_or(self.due_at),
+        };
+        Cursor { at, id: self.id }
+    }
+
+    /// Returns the labels as `name=value` for a line of the log; `None` if there are none.
+    pub fn labels_text(&self) -> Option<String> {
+        let labels: Vec<String> = self.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        (!labels.is_empty()).then(|| labels.join(" "))
     }
 
     /// Returns the request as pages of a list have it: without its result and what no list shows, and with at most
@@ -295,10 +314,12 @@ pub enum Event {
     Expired,
     /// An operator holds the request; the detail has the reason.
     Held,
+    /// The body and all that follows from it are gone, the details of this history included.
+    Erased,
 }
 
 impl Event {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Accepted,
         Self::Moved,
         Self::Cancelled,
@@ -311,6 +332,7 @@ impl Event {
         Self::Deferred,
         Self::Expired,
         Self::Held,
+        Self::Erased,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -327,11 +349,24 @@ impl Event {
             Self::Deferred => "deferred",
             Self::Expired => "expired",
             Self::Held => "held",
+            Self::Erased => "erased",
         }
     }
 }
 
-/// Filters of a list. Times are those of `trigger_at`.
+/// The time by which a list is sorted and selected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// [`Request::trigger_at`].
+    #[default]
+    Trigger,
+    /// [`Request::due_at`]. Selects scheduled requests only.
+    Due,
+    /// [`Request::finished_at`]. Selects requests that have ended only.
+    Ended,
+}
+
+/// Filters of a list.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Query {
     pub use_case: Option<String>,
@@ -340,23 +375,48 @@ pub struct Query {
     pub within: Option<Vec<String>>,
     /// Selects requests of this owner only.
     pub owner: Option<String>,
-    /// Inclusive.
+    /// Labels that a request must have, all of them: names and values.
+    pub labels: Vec<(String, String)>,
+    pub order: Order,
+    /// In the time of `order`. Inclusive.
     pub from: Option<DateTime<Utc>>,
-    /// Exclusive.
+    /// In the time of `order`. Exclusive.
     pub to: Option<DateTime<Utc>>,
     pub after: Option<Cursor>,
     /// Limit of rows in the page.
     pub limit: usize,
 }
 
-/// The last row of a page. Lists are sorted by time, then id.
+impl Query {
+    /// Returns whether the filters select the request, whatever the page.
+    pub fn selects(&self, request: &Request) -> bool {
+        let at = request.place(self.order).at;
+        let of_order = match self.order {
+            Order::Trigger => true,
+            Order::Due => request.status == Status::Scheduled,
+            Order::Ended => request.status.is_end(),
+        };
+        of_order
+            && request.notice_of.is_none()
+            && self.use_case.as_ref().is_none_or(|name| *name == request.use_case)
+            && self.within.as_ref().is_none_or(|names| names.contains(&request.use_case))
+            && self.owner.as_ref().is_none_or(|owner| Some(owner) == request.owner.as_ref())
+            && self.status.is_none_or(|status| status == request.status)
+            && self.labels.iter().all(|(name, value)| request.labels.get(name) == Some(value))
+            && self.from.is_none_or(|from| at >= from)
+            && self.to.is_none_or(|to| at < to)
+    }
+}
+
+/// The last row of a page. Lists are sorted by the time of their [`Order`], then id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
-    pub trigger_at: DateTime<Utc>,
+    pub at: DateTime<Utc>,
     pub id: CorrelationId,
 }
 
-/// One page of a list. Its requests are [`Request::listed`].
+/// One page of a list. Its requests are [`Request::listed`]. A page before the last one may be short, and even empty, in ledgers that read
+/// a bounded number of items for it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
     pub requests: Vec<Request>,

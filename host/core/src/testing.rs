@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 
 pub use bundle::FakeBundle;
 pub use clock::FakeClock;
-pub use contract::{adoption_contract, ledger_contract};
+pub use contract::{adoption_contract, ledger_contract, pause_contract};
 pub use deliver::{Delivered, FakeDeliver};
 pub use ledger::MemoryLedger;
 pub use samples::{LEASE, at, claim, moment, new_request, sample_id};

@@ -41,6 +41,9 @@ pub struct UseCase {
     /// Targets that get a notice of a request's end.
     #[serde(default)]
     pub on: On,
+    /// Names of labels, at most 5, and the JSON Pointer (RFC 6901) of each label's value in the accepted body.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// One plugin of a use case, with its limits and grants.

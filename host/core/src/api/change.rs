@@ -200,6 +200,23 @@ where
         Ok(answer)
     }
 
+    /// Erases a request. A scheduled one is cancelled by it, and its schedule, which may carry the body, goes first.
+    pub(super) async fn erase_request(&self, call: &ApiRequest, id: CorrelationId) -> Result<Answer, ApiError> {
+        let now = call.now;
+        let (found, _) = self.find_seen(call, id).await?;
+        let was_scheduled = found.status == request::Status::Scheduled;
+        let disarmed = if was_scheduled { self.disarm_direct(found, now).await? } else { None };
+        let erased = match (self.change(id, Change::Erase { by: call.caller.name.clone() }, now).await, disarmed) {
+            (Err(error), Some(request)) => return Err(self.arm_again(&request, error, now).await),
+            (erased, _) => erased?,
+        };
+        // Also of a request that has ended: its rule may be left. Nothing that is erased is in it unless its target is direct.
+        if let Err(error) = self.scheduler.unschedule(&erased).await {
+            tracing::warn!(correlation_id = %id, %error, "cannot unschedule an erased request");
+        }
+        Ok(self.changed(call, "erased", StatusCode::OK, &erased))
+    }
+
     async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<request::Request, ApiError> {
         done(id, self.ledger.change(id, change, now).await?)
     }
@@ -234,6 +251,8 @@ fn not_handed_over(request: &request::Request, now: DateTime<Utc>) -> Result<(),
 fn refused(request: &request::Request, refusal: Refusal) -> ApiError {
     let code = match refusal {
         Refusal::NotFailed => "not-failed",
+        Refusal::Running => "running",
+        Refusal::Erased => "erased",
         _ => "not-scheduled",
     };
     let detail = format!("the request is {}: {refusal}", request.status);

@@ -15,9 +15,11 @@ pub fn summary(request: &Request, path: &str) -> Document {
     document
 }
 
-/// Returns a request as lists show it: see [`Request::listed`].
-pub fn listed(request: &Request, path: &str) -> Value {
-    summary(request, path).into_members()
+/// Returns a request as lists show it: see [`Request::listed`]. `waits_for` is what its host holds it up for.
+pub fn listed(request: &Request, path: &str, waits_for: Option<String>) -> Value {
+    let mut document = summary(request, path);
+    add_held_up(&mut document, waits_for);
+    document.into_members()
 }
 
 fn details(request: &Request) -> Document {
@@ -26,6 +28,9 @@ fn details(request: &Request) -> Document {
     document["version"] = json!(request.version);
     if let Some(owner) = &request.owner {
         document["owner"] = json!(owner);
+    }
+    if let Some(at) = request.erased_at {
+        document["erasedAt"] = json!(rfc3339(at));
     }
     if request.due_at != request.trigger_at && request.finished_at.is_none() && !request.is_held() {
         document["nextAttemptAt"] = json!(rfc3339(request.due_at));
@@ -68,6 +73,13 @@ pub fn acknowledgement(request: &Request, path: &str, zone: Option<&Zone>) -> Do
 pub fn add_zoned(document: &mut Document, at: DateTime<Utc>, zone: Option<&Zone>) {
     if let Some(text) = zone.and_then(|zone| zone.format(at)) {
         document["triggerAtZoned"] = json!(text);
+    }
+}
+
+/// Adds what the request waits for, if its host holds it up.
+pub fn add_held_up(document: &mut Document, waits_for: Option<String>) {
+    if let Some(waits_for) = waits_for {
+        document["waitsFor"] = json!(waits_for);
     }
 }
 

@@ -240,6 +240,9 @@ impl From<Rejection> for ApiError {
                 .with("limit", json!(exceeded.limit))
                 .with("unit", json!(exceeded.unit))
                 .with("source", json!(exceeded.source_page)),
+            Rejection::Label { name, pointer, .. } => {
+                unprocessable("label-unreadable").with("label", json!(name)).with("pointer", json!(pointer))
+            }
             Rejection::Problems(problems) => unprocessable("rejected").with("problems", json!(problems)),
             // The detail names plugin, version and reason. The guest's stderr goes only to the log.
             Rejection::Validator(error) => {

@@ -1,5 +1,7 @@
 //! `GET /requests/{id}` and `GET /requests`.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::DateTime;
@@ -10,11 +12,12 @@ use serde_json::{Value, json};
 use super::{Answer, Api, ApiError, ApiRequest, document};
 use crate::id::CorrelationId;
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
-use crate::request::{Cursor, HistoryEntry, Query, Request, Status};
+use crate::request::{Cursor, HistoryEntry, Order, Query, Request, Status};
 use crate::time::{LATEST, parse_time};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 500;
+const MAX_LABELS: usize = 5;
 /// Limit of the requests of one page, in bytes of JSON. A Lambda's answer to an ALB has at most 1 MB (Lambda as a target of an ALB,
 /// limits) and contains this JSON as a JSON string, which may be twice as long.
 pub(super) const MAX_PAGE_BYTES: usize = 384 << 10;
@@ -25,10 +28,29 @@ where
     L: Intake + Requests + Changes,
     S: Scheduler,
 {
-    pub(super) async fn get_request(&self, call: &ApiRequest, id: CorrelationId) -> Result<Answer, ApiError> {
-        let (request, history) = self.find_seen(call, id).await?;
-        let body = document::full(&request, &history, &self.path_of(id));
+    /// Returns a request with its history; with `wait`, once it has ended or the time is over.
+    pub(super) async fn get_request(&self, call: &ApiRequest, id: CorrelationId, query: Option<&str>) -> Result<Answer, ApiError> {
+        let wait = parse_wait(query.unwrap_or_default())?;
+        let (mut request, mut history) = self.find_seen(call, id).await?;
+        if let Some(wait) = wait.filter(|_| !request.status.is_end()) {
+            self.ledger.wait_for_end(id, wait.min(self.ledger.longest_wait())).await;
+            (request, history) = self.find_seen(call, id).await?;
+        }
+        let mut body = document::full(&request, &history, &self.path_of(id));
+        document::add_held_up(&mut body, self.scheduler.holds_up(&request, call.now));
         Ok(Answer::new(StatusCode::OK, id, body))
+    }
+
+    /// Returns the accepted body, byte for byte.
+    pub(super) async fn get_body(&self, call: &ApiRequest, id: CorrelationId) -> Result<Answer, ApiError> {
+        let (request, _) = self.find_seen(call, id).await?;
+        match self.ledger.body(id).await? {
+            Some(text) => Ok(Answer { text: Some(text), ..Answer::new(StatusCode::OK, id, json!({})) }),
+            None if request.erased_at.is_some() => {
+                Err(ApiError::new(StatusCode::GONE, "erased", "the body of the request was erased").about(id))
+            }
+            None => Err(unknown(id)),
+        }
     }
 
     /// Returns a request that the caller sees. Any other request is unknown, in the same words as one that does not exist.
@@ -42,18 +64,20 @@ where
             owner: call.caller.only_owner().map(str::to_owned),
             ..parse_query(query.unwrap_or_default())?
         };
+        let order = query.order;
         let page = self.ledger.list(query).await?;
         let (mut requests, mut next, mut bytes): (Vec<Value>, _, _) = (Vec::new(), page.next, 0);
         let mut last = None;
         for request in &page.requests {
-            let shown = document::listed(request, &self.path_of(request.id));
+            let waits_for = self.scheduler.holds_up(request, call.now);
+            let shown = document::listed(request, &self.path_of(request.id), waits_for);
             bytes += shown.to_string().len();
             if bytes > MAX_PAGE_BYTES && last.is_some() {
                 next = last;
                 break;
             }
             requests.push(shown);
-            last = Some(request.place());
+            last = Some(request.place(order));
         }
         let mut body = json!({ "requests": requests });
         if let Some(owner) = call.caller.only_owner() {
@@ -70,19 +94,57 @@ pub(super) fn unknown(id: CorrelationId) -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "unknown-request", format!("there is no request {id}"))
 }
 
-fn parse_query(query: &str) -> Result<Query, ApiError> {
-    let mut parsed = Query { limit: DEFAULT_LIMIT, ..Query::default() };
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+/// Returns the names and values of a query string.
+fn pairs(query: &str) -> impl Iterator<Item = Result<(&str, String), ApiError>> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, raw) = pair.split_once('=').unwrap_or((pair, ""));
         // Keep a "+", which means a space in a query string: in these values it is the sign of an offset, not escaped by the client.
         let value = percent_decode_str(raw).decode_utf8().map_err(|_| bad(name, "is not UTF-8"))?.into_owned();
+        Ok((name, value))
+    })
+}
+
+/// Reads how long a call waits for the end of its request.
+fn parse_wait(query: &str) -> Result<Option<Duration>, ApiError> {
+    let mut wait = None;
+    for pair in pairs(query) {
+        match pair? {
+            ("wait", value) => {
+                let time = humantime::parse_duration(&value).map_err(|_| bad("wait", "is not a duration; write it as 30s"))?;
+                wait = Some(time);
+            }
+            (name, _) => return Err(bad(name, "is unknown; known is wait")),
+        }
+    }
+    Ok(wait)
+}
+
+fn parse_query(query: &str) -> Result<Query, ApiError> {
+    let mut parsed = Query { limit: DEFAULT_LIMIT, ..Query::default() };
+    let mut order = None;
+    for pair in pairs(query) {
+        let (name, value) = pair?;
+        let mut time = |of: Order| {
+            if order.is_some_and(|order| order != of) {
+                return Err(bad(
+                    name,
+                    "cannot be combined with a range of another time: choose one of from/to, dueFrom/dueTo, endedFrom/endedTo",
+                ));
+            }
+            order = Some(of);
+            parse_time(&value).map(Some).map_err(|error| bad(name, &error.to_string()))
+        };
         match name {
             "useCase" => parsed.use_case = Some(value),
             "status" => {
                 parsed.status = Some(value.parse::<Status>().map_err(|()| bad(name, &format!("must be one of {}", known_statuses())))?);
             }
-            "from" => parsed.from = Some(parse_time(&value).map_err(|error| bad(name, &error.to_string()))?),
-            "to" => parsed.to = Some(parse_time(&value).map_err(|error| bad(name, &error.to_string()))?),
+            "from" => parsed.from = time(Order::Trigger)?,
+            "to" => parsed.to = time(Order::Trigger)?,
+            "dueFrom" => parsed.from = time(Order::Due)?,
+            "dueTo" => parsed.to = time(Order::Due)?,
+            "endedFrom" => parsed.from = time(Order::Ended)?,
+            "endedTo" => parsed.to = time(Order::Ended)?,
             "cursor" => parsed.after = Some(decode_cursor(&value).ok_or_else(|| bad(name, "is not a nextCursor of this API"))?),
             "limit" => {
                 parsed.limit = value
@@ -91,11 +153,25 @@ fn parse_query(query: &str) -> Result<Query, ApiError> {
                     .filter(|limit| (1..=MAX_LIMIT).contains(limit))
                     .ok_or_else(|| bad(name, "must be a number from 1 to 500"))?;
             }
-            _ => return Err(bad(name, "is unknown; known are useCase, status, from, to, cursor, limit")),
+            _ => match name.strip_prefix("label.").filter(|label| !label.is_empty()) {
+                Some(label) => parsed.labels.push((label.to_owned(), value)),
+                None => return Err(bad(name, &format!("is unknown; known are {KNOWN}"))),
+            },
         }
     }
-    Ok(parsed)
+    parsed.order = order.unwrap_or_default();
+    if parsed.labels.len() > MAX_LABELS {
+        return Err(bad("label", "is there more than 5 times: a use case has at most 5 labels"));
+    }
+    match (parsed.order, parsed.status) {
+        (Order::Due, Some(status)) if status != Status::Scheduled => Err(bad("status", "must be scheduled beside dueFrom and dueTo")),
+        (Order::Ended, Some(status)) if !status.is_end() => Err(bad("status", "must be that of an end beside endedFrom and endedTo")),
+        _ => Ok(parsed),
+    }
 }
+
+/// Parameters of a list.
+const KNOWN: &str = "useCase, status, from, to, dueFrom, dueTo, endedFrom, endedTo, label.NAME, cursor, limit";
 
 fn bad(name: &str, what: &str) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, "bad-query", format!("query parameter {name:?}: {what}")).with("parameter", json!(name))
@@ -107,14 +183,14 @@ fn known_statuses() -> String {
 
 /// Returns the cursor as text that is opaque to clients.
 fn encode_cursor(cursor: Cursor) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(format!("{}/{}", cursor.trigger_at.timestamp_millis(), cursor.id))
+    BASE64_URL_SAFE_NO_PAD.encode(format!("{}/{}", cursor.at.timestamp_millis(), cursor.id))
 }
 
 fn decode_cursor(text: &str) -> Option<Cursor> {
     let plain = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (millis, id) = plain.split_once('/')?;
-    let trigger_at = DateTime::from_timestamp_millis(millis.parse().ok()?).filter(|at| *at <= LATEST)?;
-    Some(Cursor { trigger_at, id: id.parse().ok()? })
+    let at = DateTime::from_timestamp_millis(millis.parse().ok()?).filter(|at| *at <= LATEST)?;
+    Some(Cursor { at, id: id.parse().ok()? })
 }
 
 #[cfg(test)]

@@ -24,10 +24,12 @@ where
     }
 
     pub(super) fn acknowledge(&self, Accepted { request, replayed, zone }: &Accepted) -> Answer {
+        let labels = request.labels_text();
         tracing::info!(
             correlation_id = %request.id,
             use_case = request.use_case,
             owner = request.owner,
+            labels,
             trigger_at = %request.trigger_at,
             replayed,
             "accepted"

@@ -4,6 +4,8 @@ mod access;
 mod batch;
 mod change;
 mod errors;
+mod labels;
+mod pause;
 mod read;
 mod submit;
 

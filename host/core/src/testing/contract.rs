@@ -10,7 +10,8 @@ use chrono::{DateTime, Utc};
 use super::at;
 use crate::id::CorrelationId;
 use crate::lifecycle::{self, Change};
-use crate::ports::{Changed, Changes, Inserted, Intake, Requests};
+use crate::pause::Pause;
+use crate::ports::{Changed, Changes, Inserted, Intake, Pauses, Requests};
 use crate::request::{HistoryEntry, NewRequest, Request};
 
 /// Checks that a ledger keeps the contract of its ports. The ledger must be empty.
@@ -32,6 +33,7 @@ pub async fn ledger_contract(ledger: &(impl Intake + Requests + Changes)) {
     transitions::the_notice_of_a_release_is_stored_with_the_last_one_only(ledger).await;
     transitions::the_notice_of_an_expiry_is_stored_with_it_only(ledger).await;
     transitions::a_deferral_takes_back_its_claim_and_no_newer_one(ledger).await;
+    transitions::an_erased_request_keeps_its_id_and_the_fact(ledger).await;
     transitions::a_change_whose_notice_cannot_be_stored_is_not_made(ledger).await;
     transitions::concurrent_changes_that_exclude_each_other_make_one(ledger).await;
     lists::filters_select(ledger).await;
@@ -39,7 +41,39 @@ pub async fn ledger_contract(ledger: &(impl Intake + Requests + Changes)) {
     lists::an_expired_request_is_listed_by_its_status(ledger).await;
     lists::a_moved_request_is_listed_at_its_new_time(ledger).await;
     lists::owners_and_permitted_use_cases_select(ledger).await;
+    lists::labels_select(ledger).await;
+    lists::due_times_and_ends_select_and_sort(ledger).await;
     lists::notices_are_not_listed(ledger).await;
+}
+
+/// Checks that a ledger keeps the contract of [`Pauses`]. The ledger must have no pause.
+///
+/// # Panics
+/// If the ledger breaks the contract. The message names the case.
+pub async fn pause_contract(ledger: &impl Pauses) {
+    let pause = |use_case: &str, target: Option<&str>, until: Option<i64>| Pause {
+        use_case: use_case.to_owned(),
+        target: target.map(str::to_owned),
+        since: at(1),
+        until: until.map(at),
+        by: until.map(|_| "ann".to_owned()),
+    };
+    assert_eq!(ledger.pauses(at(0)).await.unwrap(), []);
+    let (whole, hook, other) = (pause("orders", None, None), pause("orders", Some("hook"), Some(60)), pause("mail", None, Some(120)));
+    for new in [&whole, &hook, &other] {
+        ledger.pause(new.clone()).await.unwrap();
+    }
+    assert_eq!(ledger.pauses(at(0)).await.unwrap(), [other.clone(), whole.clone(), hook.clone()]);
+    assert_eq!(ledger.pauses(at(60)).await.unwrap(), [other.clone(), whole], "a pause ends by itself");
+    let longer = pause("orders", None, Some(300));
+    ledger.pause(longer.clone()).await.unwrap();
+    assert_eq!(ledger.pauses(at(60)).await.unwrap(), [other.clone(), longer], "a pause replaces the one before it");
+    assert!(!ledger.resume("orders", Some("mail")).await.unwrap(), "another target is not paused");
+    assert!(ledger.resume("orders", Some("hook")).await.unwrap());
+    assert!(!ledger.resume("orders", Some("hook")).await.unwrap());
+    ledger.pause(hook).await.unwrap();
+    assert!(ledger.resume("orders", None).await.unwrap(), "every pause of the use case ends");
+    assert_eq!(ledger.pauses(at(0)).await.unwrap(), [other]);
 }
 
 /// Checks the part of the contract about `adopt` and `Change::Abort`, for ledgers of hosts whose scheduler can fail.
@@ -95,7 +129,7 @@ impl Model {
     fn change(&mut self, change: &Change, now: DateTime<Utc>) -> Changed {
         match lifecycle::apply(&self.request, change, now) {
             Ok(applied) => {
-                applied.line.write(&mut self.history, |entry| entry);
+                applied.line.write(&mut self.history, |entry| entry, |entry| entry.detail = None);
                 self.request = applied.request.clone();
                 Changed::Done(applied.request)
             }

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use crate::id::CorrelationId;
 use crate::lifecycle::{self, Applied, Change, Refusal};
-use crate::ports::{Changed, Changes, Inserted, Intake, LedgerError, Requests};
+use crate::pause::Pause;
+use crate::ports::{Changed, Changes, Inserted, Intake, LedgerError, Pauses, Requests};
 use crate::request::{Claimed, HistoryEntry, NewRequest, Page, Query, Request};
 use crate::testing::claim;
 
@@ -21,6 +23,7 @@ struct Rows {
     by_key: BTreeMap<(String, String), CorrelationId>,
     /// Requests that were aborted before they arrived.
     barred: BTreeSet<CorrelationId>,
+    pauses: Vec<Pause>,
     broken: Option<LedgerError>,
     unchangeable: Option<LedgerError>,
     keys_hidden: bool,
@@ -143,29 +146,50 @@ impl Requests for MemoryLedger {
     }
 
     async fn body(&self, id: CorrelationId) -> Result<Option<String>, LedgerError> {
-        Ok(self.rows()?.by_id.get(&id).map(|row| row.body.clone()))
+        let rows = self.rows()?;
+        Ok(rows.by_id.get(&id).filter(|row| row.request.erased_at.is_none()).map(|row| row.body.clone()))
     }
 
     async fn list(&self, query: Query) -> Result<Page, LedgerError> {
-        let mut requests: Vec<Request> =
-            self.rows()?.by_id.values().map(|row| row.request.clone().listed()).filter(|request| selects(&query, request)).collect();
-        requests.retain(|request| query.after.is_none_or(|after| request.place() > after));
-        requests.sort_by_key(Request::place);
+        let place = |request: &Request| request.place(query.order);
+        let selected = |request: &Request| query.selects(request) && query.after.is_none_or(|after| place(request) > after);
+        let rows = self.rows()?;
+        let mut requests: Vec<Request> = rows.by_id.values().map(|row| &row.request).filter(|request| selected(request)).cloned().collect();
+        requests.sort_by_key(place);
         let more = requests.len() > query.limit;
         requests.truncate(query.limit);
-        let next = requests.last().filter(|_| more).map(Request::place);
-        Ok(Page { requests, next })
+        let next = requests.last().filter(|_| more).map(place);
+        Ok(Page { requests: requests.into_iter().map(Request::listed).collect(), next })
+    }
+
+    /// Does not wait: nothing changes a fake meanwhile.
+    async fn wait_for_end(&self, _id: CorrelationId, _time: Duration) {}
+
+    fn longest_wait(&self) -> Duration {
+        Duration::from_secs(20)
     }
 }
 
-fn selects(query: &Query, request: &Request) -> bool {
-    request.notice_of.is_none()
-        && query.use_case.as_ref().is_none_or(|name| *name == request.use_case)
-        && query.within.as_ref().is_none_or(|names| names.contains(&request.use_case))
-        && query.owner.as_ref().is_none_or(|owner| Some(owner) == request.owner.as_ref())
-        && query.status.is_none_or(|status| status == request.status)
-        && query.from.is_none_or(|from| request.trigger_at >= from)
-        && query.to.is_none_or(|to| request.trigger_at < to)
+impl Pauses for MemoryLedger {
+    async fn pauses(&self, now: DateTime<Utc>) -> Result<Vec<Pause>, LedgerError> {
+        let mut pauses: Vec<Pause> = self.rows()?.pauses.iter().filter(|pause| pause.is_on(now)).cloned().collect();
+        pauses.sort_by(|a, b| (&a.use_case, &a.target).cmp(&(&b.use_case, &b.target)));
+        Ok(pauses)
+    }
+
+    async fn pause(&self, new: Pause) -> Result<(), LedgerError> {
+        let mut rows = self.rows()?;
+        rows.pauses.retain(|pause| (&pause.use_case, &pause.target) != (&new.use_case, &new.target));
+        rows.pauses.push(new);
+        Ok(())
+    }
+
+    async fn resume(&self, use_case: &str, target: Option<&str>) -> Result<bool, LedgerError> {
+        let mut rows = self.rows()?;
+        let before = rows.pauses.len();
+        rows.pauses.retain(|pause| pause.use_case != use_case || target.is_some_and(|target| pause.target.as_deref() != Some(target)));
+        Ok(rows.pauses.len() < before)
+    }
 }
 
 impl Changes for MemoryLedger {
@@ -191,12 +215,12 @@ impl Changes for MemoryLedger {
         if let Some(notice) = notice {
             rows.insert(notice)?;
         }
-        if matches!(change, Change::Abort { .. }) {
+        if matches!(change, Change::Abort { .. } | Change::Erase { .. }) {
             rows.by_key.retain(|_, holder| *holder != id);
         }
         if let Some(row) = rows.by_id.get_mut(&id) {
             row.request = next.clone();
-            line.write(&mut row.history, |entry| entry);
+            line.write(&mut row.history, |entry| entry, |entry| entry.detail = None);
         }
         Ok(Changed::Done(next))
     }

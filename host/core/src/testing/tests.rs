@@ -7,6 +7,7 @@ use super::*;
 fn the_memory_ledger_keeps_the_contract() {
     block_on(ledger_contract(&MemoryLedger::default()));
     block_on(adoption_contract(&MemoryLedger::default()));
+    block_on(pause_contract(&MemoryLedger::default()));
 }
 
 #[test]

@@ -19,6 +19,8 @@ const MAX_AHEAD: Duration = Duration::from_hours(100 * 366 * 24);
 const EXPIRE_AFTER: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=MAX_AHEAD;
 /// Longest description, in characters. The list of use cases carries that of each.
 const MAX_DESCRIPTION: usize = 1000;
+/// Limit of labels. A ledger writes an entry of an index for each label of each request.
+const MAX_LABELS: usize = 5;
 /// Limit of secrets for one plugin. The host may have to fetch each while a call waits.
 const MAX_SECRETS: usize = 20;
 
@@ -70,6 +72,7 @@ pub fn check(use_case: &UseCase) -> Result<(), ManifestError> {
         }
     }
     check_targets(use_case)?;
+    check_labels(&use_case.labels)?;
     if use_case.schedule.max_ahead.is_zero() || use_case.schedule.max_ahead > MAX_AHEAD {
         return fault("schedule.max-ahead", "must be more than 0s and at most 100 years");
     }
@@ -155,6 +158,11 @@ fn check_targets(use_case: &UseCase) -> Result<(), ManifestError> {
             }
         }
     }
+    if let Some((alias, _)) =
+        use_case.targets.iter().find(|(alias, target)| target.is_direct() && !use_case.targets.limits(alias).is_none())
+    {
+        return fault(format!("targets.{alias}"), "is direct, so no host sees its attempts: remove concurrency and rate, or direct");
+    }
     let known = use_case.targets.aliases().join(", ");
     if use_case.target(None).is_none() {
         return fault("targets.default", format!("{:?} is not among the targets: {known}", use_case.targets.default));
@@ -170,6 +178,21 @@ fn check_targets(use_case: &UseCase) -> Result<(), ManifestError> {
                 return fault(key, format!("{alias:?} is direct; name a target that a host delivers to"));
             }
             Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), ManifestError> {
+    if labels.len() > MAX_LABELS {
+        return fault("labels", format!("a use case may have at most {MAX_LABELS} labels"));
+    }
+    for (name, pointer) in labels {
+        let key = format!("labels.{name}");
+        check_name(&key, name)?;
+        let escapes = pointer.split('~').skip(1);
+        if !pointer.starts_with('/') || escapes.into_iter().any(|rest| !rest.starts_with(['0', '1'])) {
+            return fault(key, format!("{pointer:?} is not a JSON Pointer to a member of the body; write it as \"/customer/id\""));
         }
     }
     Ok(())

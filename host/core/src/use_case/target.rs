@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::header_value::{self, Part};
 use super::values;
+use crate::limits::{Limits, MAX_CONCURRENCY};
 
 /// One target.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -129,23 +130,34 @@ impl Target {
     }
 }
 
-/// The table `[targets]`: targets by alias, and the default alias.
+/// The table `[targets]`: targets by alias, their limits, and the default alias.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Targets {
     pub default: String,
     aliases: BTreeMap<String, Target>,
+    /// Only of targets that have some.
+    limits: BTreeMap<String, Limits>,
 }
 
 /// The processor, with the alias `here`.
 impl Default for Targets {
     fn default() -> Self {
-        Self { default: "here".to_owned(), aliases: BTreeMap::from([("here".to_owned(), Target::Plugin { host: None })]) }
+        Self {
+            default: "here".to_owned(),
+            aliases: BTreeMap::from([("here".to_owned(), Target::Plugin { host: None })]),
+            limits: BTreeMap::new(),
+        }
     }
 }
 
 impl Targets {
     pub fn get<'a>(&'a self, alias: &str) -> Option<(&'a str, &'a Target)> {
         self.aliases.get_key_value(alias).map(|(name, target)| (name.as_str(), target))
+    }
+
+    /// Returns the limits of a target; none for an alias that does not exist.
+    pub fn limits(&self, alias: &str) -> Limits {
+        self.limits.get(alias).copied().unwrap_or_default()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Target)> {
@@ -168,8 +180,12 @@ impl<'de> Deserialize<'de> for Targets {
             Some(_) => return Err(D::Error::custom("targets.default must be the alias of a target, as text")),
             None => None,
         };
-        let mut aliases = BTreeMap::new();
-        for (alias, value) in table {
+        let (mut aliases, mut limits) = (BTreeMap::new(), BTreeMap::new());
+        for (alias, mut value) in table {
+            let of_target = take_limits(&mut value).map_err(|error| D::Error::custom(format!("targets.{alias}.{error}")))?;
+            if !of_target.is_none() {
+                limits.insert(alias.clone(), of_target);
+            }
             let target = serde_json::from_value(value).map_err(|error| D::Error::custom(format!("targets.{alias}: {error}")))?;
             aliases.insert(alias, target);
         }
@@ -179,6 +195,25 @@ impl<'de> Deserialize<'de> for Targets {
             None if aliases.len() == 1 => aliases.keys().next().cloned().unwrap_or_default(),
             None => return Err(D::Error::custom("targets.default is missing: name the alias for requests that name no target")),
         };
-        Ok(Self { default, aliases })
+        Ok(Self { default, aliases, limits })
     }
+}
+
+/// Takes the limits out of the table of a target: every kind has the same.
+fn take_limits(target: &mut serde_json::Value) -> Result<Limits, String> {
+    let Some(table) = target.as_object_mut() else { return Ok(Limits::default()) };
+    let concurrency = match table.remove("concurrency") {
+        None => None,
+        Some(value) => {
+            let places = value.as_u64().and_then(|places| u32::try_from(places).ok());
+            let places = places.filter(|places| (1..=MAX_CONCURRENCY).contains(places));
+            Some(places.ok_or_else(|| format!("concurrency: {value} is not a number from 1 to {MAX_CONCURRENCY}"))?)
+        }
+    };
+    let rate = match table.remove("rate") {
+        None => None,
+        Some(serde_json::Value::String(text)) => Some(text.parse().map_err(|error| format!("rate: {error}"))?),
+        Some(value) => return Err(format!("rate: {value} is not a rate: write it as text, \"50/s\"")),
+    };
+    Ok(Limits { concurrency, rate })
 }

@@ -43,6 +43,10 @@ fn each_call_needs_its_scope_and_names_it() {
         ("PATCH", &one, Scope::Change),
         ("DELETE", &one, Scope::Change),
         ("POST", &format!("{one}/retry"), Scope::Change),
+        ("POST", &format!("{one}/erase"), Scope::Change),
+        ("GET", &format!("{one}/body"), Scope::Read),
+        ("POST", "/use-cases/orders/pause", Scope::Deploy),
+        ("POST", "/use-cases/orders/resume", Scope::Deploy),
     ] {
         let others: Vec<Scope> = Scope::ALL.into_iter().filter(|other| *other != scope).collect();
         client.acts_as(&Caller { own_only: false, ..caller("shop", &others) });

@@ -27,6 +27,7 @@ pub async fn an_inserted_request_is_found_with_its_history(ledger: &(impl Intake
         due_at: at(3600) + chrono::TimeDelta::milliseconds(1),
         lease: std::time::Duration::from_millis(40_500),
         owner: Some("shop".to_owned()),
+        labels: [("customer", "ü 42"), ("order", "7")].map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         ..new.request.clone()
     };
     let new = NewRequest { request: request.clone(), body: "{\"text\":\"ü 漢 \\u0000 '\"}".to_owned(), ..new };

@@ -6,7 +6,7 @@ use super::{at, insert, make};
 use crate::id::CorrelationId;
 use crate::lifecycle::{Change, Outcome};
 use crate::ports::{Changes, Intake, Requests};
-use crate::request::{NewRequest, Page, Query, Request, Status};
+use crate::request::{NewRequest, Order, Page, Query, Request, Status};
 use crate::testing::{claim, new_request, sample_id};
 
 /// First id of the cases in this module; the modules' ids do not overlap.
@@ -151,6 +151,89 @@ pub async fn owners_and_permitted_use_cases_select(ledger: &(impl Intake + Reque
     check("no permitted use case", within(&[]), &[]).await;
     check("a use case that is not permitted", Query { use_case: Some("lists-e".to_owned()), ..within(&["lists-f"]) }, &[]).await;
     check("a page of an owner", Query { limit: 1, ..of("shop") }, &[1]).await;
+}
+
+pub async fn labels_select(ledger: &(impl Intake + Requests + Changes)) {
+    let (from, id) = (START + 6000, |n| sample_id(IDS + 600 + n));
+    let labelled = [
+        (1, "lists-g", vec![("customer", "42"), ("order", "a/b#c")]),
+        (2, "lists-g", vec![("customer", "42"), ("order", "2")]),
+        (3, "lists-g", vec![("customer", "4")]),
+        (4, "lists-h", vec![("customer", "42")]),
+        (5, "lists-g", vec![]),
+    ];
+    for (n, use_case, labels) in labelled {
+        let new = new_request(id(n), use_case, at(from + n.cast_signed()));
+        let labels = labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        insert(ledger, &NewRequest { request: Request { labels, ..new.request }, ..new }).await;
+    }
+    make(ledger, id(2), Change::Cancel { by: None }, at(0)).await;
+    make(ledger, id(1), Change::Move { to: at(from + 50), by: None }, at(0)).await;
+    let of = |labels: &[(&str, &str)]| {
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Query { labels, limit: 2, ..Query::default() }
+    };
+    let check = async |what: &str, query: Query, expected: &[u64]| {
+        // A ledger may sort by the time before a move.
+        let mut found = all_ids(ledger, query).await;
+        found.sort_unstable();
+        assert_eq!(found, expected.iter().map(|n| id(*n)).collect::<Vec<_>>(), "{what}");
+    };
+    check("a label", of(&[("customer", "42")]), &[1, 2, 4]).await;
+    check("the beginning of a value", of(&[("customer", "4")]), &[3]).await;
+    check("another label with this value", of(&[("order", "42")]), &[]).await;
+    check("two labels", of(&[("customer", "42"), ("order", "a/b#c")]), &[1]).await;
+    check("two labels that no request has", of(&[("customer", "4"), ("order", "2")]), &[]).await;
+    check("a use case", Query { use_case: Some("lists-g".to_owned()), ..of(&[("customer", "42")]) }, &[1, 2]).await;
+    check("a status", Query { status: Some(Status::Scheduled), ..of(&[("customer", "42")]) }, &[1, 4]).await;
+    check("the new time", Query { from: Some(at(from + 50)), ..of(&[("customer", "42")]) }, &[1]).await;
+    check("due", Query { order: Order::Due, to: Some(at(from + 50)), ..of(&[("customer", "42")]) }, &[4]).await;
+    check("ended", Query { order: Order::Ended, ..of(&[("customer", "42")]) }, &[2]).await;
+    let listed = ledger.list(of(&[("customer", "4")])).await.unwrap().requests;
+    assert_eq!(listed[0].labels.get("customer").map(String::as_str), Some("4"));
+}
+
+pub async fn due_times_and_ends_select_and_sort(ledger: &(impl Intake + Requests + Changes)) {
+    let (from, id) = (START + 7000, |n| sample_id(IDS + 700 + n));
+    let use_case = "lists-times";
+    for n in 1..=6 {
+        insert(ledger, &new_request(id(n), use_case, at(from + n.cast_signed()))).await;
+    }
+    // The first is due again after the others, the second runs, the third and the fourth end in the other order.
+    make(ledger, id(1), claim(), at(from + 1)).await;
+    let again = Outcome::Retry { failure: "busy".to_owned(), at: at(from + 90) };
+    make(ledger, id(1), Change::Finish { claim: 1, outcome: again }, at(from + 2)).await;
+    make(ledger, id(2), claim(), at(from + 2)).await;
+    make(ledger, id(4), Change::Cancel { by: None }, at(from + 10)).await;
+    make(ledger, id(3), claim(), at(from + 11)).await;
+    let done = Outcome::Succeeded { result: None, notice: None };
+    make(ledger, id(3), Change::Finish { claim: 1, outcome: done }, at(from + 12)).await;
+    let of = |order, limit| Query { use_case: Some(use_case.to_owned()), order, limit, ..Query::default() };
+    let expected = |ids: &[u64]| ids.iter().map(|n| id(*n)).collect::<Vec<_>>();
+    for limit in [1, 2, 10] {
+        assert_eq!(all_ids(ledger, of(Order::Due, limit)).await, expected(&[5, 6, 1]), "due, pages of {limit}");
+        assert_eq!(all_ids(ledger, of(Order::Ended, limit)).await, expected(&[4, 3]), "ended, pages of {limit}");
+    }
+    let due = Query { from: Some(at(from + 6)), to: Some(at(from + 90)), ..of(Order::Due, 10) };
+    assert_eq!(all_ids(ledger, due).await, expected(&[6]));
+    let ended = Query { from: Some(at(from + 11)), ..of(Order::Ended, 10) };
+    assert_eq!(all_ids(ledger, ended).await, expected(&[3]));
+    let cancelled = Query { status: Some(Status::Cancelled), ..of(Order::Ended, 10) };
+    assert_eq!(all_ids(ledger, cancelled).await, expected(&[4]));
+}
+
+/// Returns the ids of all pages, of which some may be short.
+async fn all_ids(ledger: &impl Requests, mut query: Query) -> Vec<CorrelationId> {
+    let mut ids = Vec::new();
+    loop {
+        let Page { requests, next } = ledger.list(query.clone()).await.unwrap();
+        ids.extend(requests.iter().map(|request| request.id));
+        if next.is_none() {
+            return ids;
+        }
+        assert_ne!(next, query.after, "the list does not go on");
+        query.after = next;
+    }
 }
 
 pub async fn notices_are_not_listed(ledger: &(impl Intake + Requests + Changes)) {

@@ -1,5 +1,6 @@
 //! Cases about changes: a change is made with its history and its notice, or refused without a trace.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -7,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{Model, at, find, insert, make};
 use crate::lifecycle::{Change, MAX_INTERRUPTIONS, Outcome, Refusal};
 use crate::ports::{Changed, Changes, Intake, Requests};
-use crate::request::{Event, NewRequest, Request, Status};
+use crate::request::{Event, NewRequest, Query, Request, Status};
 use crate::testing::{claim, join_all, new_request, sample_id};
 
 /// First id of the cases in this module; the modules' ids do not overlap.
@@ -59,6 +60,15 @@ fn held() -> Change {
     Change::Hold { reason: "restored from a backup".to_owned() }
 }
 
+/// Returns a wait until four seconds after [`DUE`].
+fn waits() -> Change {
+    Change::Wait { waits_for: "a place at target here (1 of 1)".to_owned(), at: at(DUE + 4) }
+}
+
+fn erased() -> Change {
+    Change::Erase { by: Some("ann".to_owned()) }
+}
+
 /// A name, and the changes with their times.
 type Life = (&'static str, Vec<(Change, DateTime<Utc>)>);
 
@@ -87,6 +97,8 @@ fn lives() -> Vec<Life> {
         ("running after a deferral", vec![claimed(), (deferred(1), at(DUE + 1)), (claim(), at(DUE + 3))]),
         ("held", vec![(held(), at(1))]),
         ("held while it ran", vec![claimed(), (held(), at(DUE + 1))]),
+        ("waiting", vec![(waits(), at(DUE))]),
+        ("erased", vec![claimed(), (failed(1, None), at(DUE + 1)), (erased(), at(DUE + 2))]),
         ("held, and retried", vec![(held(), at(1)), (Change::Retry { by: None }, at(DUE + 5))]),
         ("failed", vec![claimed(), (failed(1, None), at(DUE + 1))]),
         ("retried", vec![claimed(), (failed(1, None), at(DUE + 1)), (Change::Retry { by: Some("ann".to_owned()) }, at(DUE + 5))]),
@@ -105,6 +117,8 @@ fn tries() -> Vec<(&'static str, Change, DateTime<Utc>)> {
         ("abort", Change::Abort { reason: "no more rules".to_owned() }, at(DUE + 100)),
         ("move", Change::Move { to: at(DUE + 500), by: None }, at(DUE + 100)),
         ("move back", Change::MoveBack { from: at(DUE - 10), trigger_at: at(DUE), due_at: at(DUE + 7) }, at(DUE + 100)),
+        ("wait", waits(), at(DUE + 100)),
+        ("erase", erased(), at(DUE + 100)),
         ("retry", Change::Retry { by: None }, at(DUE + 100)),
         ("redrive", Change::Redrive { attempt: 2 }, at(DUE + 100)),
         ("redrive an old letter", Change::Redrive { attempt: 1 }, at(DUE + 100)),
@@ -126,7 +140,8 @@ fn tries() -> Vec<(&'static str, Change, DateTime<Utc>)> {
 }
 
 pub async fn every_change_in_every_state_is_made_or_refused(ledger: &(impl Intake + Requests + Changes)) {
-    let mut n = 0;
+    // Behind all other ids of the contract: these cases are many.
+    let mut n = 10_000;
     for (life, changes) in lives() {
         for (tried, change, now) in tries() {
             n += 1;
@@ -199,6 +214,32 @@ pub async fn a_deferral_takes_back_its_claim_and_no_newer_one(ledger: &(impl Int
     let (_, history) = find(ledger, request.id).await;
     let events: Vec<_> = history.iter().map(|entry| (entry.event, entry.attempt)).collect();
     assert_eq!(events, [(Event::Accepted, 0), (Event::Deferred, 1)], "each reason has one line");
+}
+
+pub async fn an_erased_request_keeps_its_id_and_the_fact(ledger: &(impl Intake + Requests + Changes)) {
+    let labels = BTreeMap::from([("customer".to_owned(), "erased-42".to_owned())]);
+    let new = due(545, "transitions-erased");
+    let request = Request { labels, idempotency_hash: Some("hash".to_owned()), ..new.request };
+    let new = NewRequest { request, idempotency_key: Some("k".to_owned()), ..new };
+    insert(ledger, &new).await;
+    let id = new.request.id;
+    make(ledger, id, claim(), at(DUE)).await;
+    let refused = ledger.change(id, erased(), at(DUE)).await.unwrap();
+    assert!(matches!(refused, Changed::Refused(_, Refusal::Running)), "{refused:?}");
+    make(ledger, id, failed(1, None), at(DUE + 1)).await;
+    make(ledger, id, erased(), at(DUE + 2)).await;
+
+    let (found, history) = find(ledger, id).await;
+    assert_eq!((found.failure, found.result, found.idempotency_hash, found.labels.len()), (None, None, None, 0));
+    assert_eq!((found.status, found.erased_at), (Status::Failed, Some(at(DUE + 2))));
+    assert_eq!(history.iter().map(|line| line.event).collect::<Vec<_>>(), [Event::Accepted, Event::Started, Event::Failed, Event::Erased]);
+    assert!(history.iter().all(|line| line.detail.is_none()), "{history:?}");
+    assert_eq!(ledger.body(id).await.unwrap(), None);
+    assert_eq!(ledger.find_by_key("transitions-erased", "k").await.unwrap(), None);
+    let of_label = Query { labels: vec![("customer".to_owned(), "erased-42".to_owned())], limit: 10, ..Query::default() };
+    assert_eq!(ledger.list(of_label).await.unwrap().requests, []);
+    let retried = ledger.change(id, Change::Retry { by: None }, at(DUE + 3)).await.unwrap();
+    assert!(matches!(retried, Changed::Refused(_, Refusal::Erased)), "{retried:?}");
 }
 
 pub async fn a_change_whose_notice_cannot_be_stored_is_not_made(ledger: &(impl Intake + Requests + Changes)) {
