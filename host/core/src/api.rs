@@ -20,6 +20,7 @@ use crate::access::{Caller, Scope};
 use crate::id::CorrelationId;
 use crate::notice::Document;
 use crate::ports::{Changes, Intake, LedgerState, Pauses, Requests, Scheduler, UseCaseInfo, UseCases};
+use crate::request::Request as Stored;
 pub use batch::{MAX_BATCH_BYTES, is_batch};
 pub use body::{check_body, check_encoding, check_type, max_bytes};
 pub use change::HANDED_OVER;
@@ -163,6 +164,13 @@ where
             document
         });
         Ok(Answer::new(StatusCode::OK, call.id, json!({ "useCases": shown.collect::<Vec<_>>() })))
+    }
+}
+
+impl<U, L, S: Scheduler> Api<U, L, S> {
+    /// Returns a request as lists show it, by its host's knowledge at `now`.
+    pub fn show(&self, request: &Stored, now: DateTime<Utc>) -> Value {
+        document::listed(request, &self.path_of(request.id), self.scheduler.holds_up(request, now))
     }
 }
 

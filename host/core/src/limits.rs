@@ -151,7 +151,7 @@ impl Usage {
             return Some(Over::Concurrency(places));
         }
         let rate = limits.rate?;
-        let until = rate.begin(rate.reserve(self.free_of(rate), now));
+        let until = rate.begin(rate.reserve(self.free_of(rate, now), now));
         (until > now).then_some(Over::Rate { rate, until })
     }
 
@@ -159,7 +159,7 @@ impl Usage {
     pub fn begin(&mut self, limits: Limits, now: DateTime<Utc>) {
         self.running += 1;
         if let Some(rate) = limits.rate {
-            self.free = rate.reserve(self.free_of(rate), now) + 1;
+            self.free = rate.reserve(self.free_of(rate, now), now) + 1;
             self.rate = Some(rate);
         }
     }
@@ -169,9 +169,11 @@ impl Usage {
         self.running = self.running.saturating_sub(1);
     }
 
-    /// Returns the next free slot of the rate. A new rate begins with an unused window.
-    fn free_of(&self, rate: Rate) -> Slot {
-        if self.rate == Some(rate) { self.free } else { Slot::MIN }
+    /// Returns the next free slot of the rate. A new rate begins with an unused window, and so does a rate whose clock was set back: no
+    /// attempt begins before its slot does, so a free slot is at most in the next window.
+    fn free_of(&self, rate: Rate, now: DateTime<Utc>) -> Slot {
+        let is_known = self.rate == Some(rate) && rate.begin(self.free) <= now + rate.window();
+        if is_known { self.free } else { Slot::MIN }
     }
 }
 

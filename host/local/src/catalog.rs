@@ -20,6 +20,7 @@ use postdate_core::audit;
 use postdate_core::bundle::BundleSource;
 use postdate_core::fire;
 use postdate_core::host_fault::{HostFault, STORE, VERSION};
+use postdate_core::limits::Limits;
 use postdate_core::ports::{Bundle, UseCaseError, UseCaseInfo, UseCases};
 use postdate_core::request::Request;
 use postdate_core::use_case::{MANIFEST_FILE, Target, UseCase};
@@ -328,12 +329,14 @@ impl Catalog {
         &self.inner.runtime
     }
 
-    /// Returns whether a plugin runs requests for this target, as the current version says; true if that is unknown.
-    pub fn runs_plugin(&self, use_case: &str, target: &str) -> bool {
+    /// Returns whether a plugin runs requests for this target, and the target's limits, as the current version says. If that is unknown, a
+    /// plugin runs them, without limits.
+    pub fn lane(&self, use_case: &str, target: &str) -> (bool, Limits) {
         let entries = self.entries();
-        let serving = entries.get(use_case).and_then(|entry| entry.serving.as_ref());
-        let target = serving.and_then(|bundle| bundle.use_case().targets.get(target));
-        target.is_none_or(|(_, target)| matches!(target, Target::Plugin { .. }))
+        let Some(serving) = entries.get(use_case).and_then(|entry| entry.serving.as_ref()) else { return (true, Limits::default()) };
+        let targets = &serving.use_case().targets;
+        let runs_plugin = targets.get(target).is_none_or(|(_, target)| matches!(target, Target::Plugin { .. }));
+        (runs_plugin, targets.limits(target))
     }
 
     async fn load_source(&self, name: &str, source: &BundleSource, need: Need) -> anyhow::Result<LoadedBundle> {

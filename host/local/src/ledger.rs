@@ -10,7 +10,10 @@ mod claims;
 mod condition;
 mod copy;
 mod deletion;
+mod feed;
 mod hold;
+mod lists;
+mod pauses;
 mod read;
 mod rows;
 mod stats;
@@ -34,23 +37,26 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use crate::metrics::Metrics;
 use crate::supervise::Fatal;
 pub use backlog::Waiting;
-pub use claims::Due;
+pub use claims::{Due, Picked};
 use condition::{Condition, Measure};
 pub use copy::{check, copy};
+use feed::Feed;
 pub use hold::{hold_due, resume};
+pub use pauses::Paused;
 use read::Readers;
 pub use rows::Lane;
 pub use stats::{Group, Size, Stats};
 use writer::Writer;
 
 /// Migrations: entry `n` turns a file of schema version `n` into one of version `n + 1`. Version 0 is an empty file.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("ledger/schema.sql"),
     include_str!("ledger/schema-2.sql"),
     include_str!("ledger/schema-3.sql"),
     include_str!("ledger/schema-4.sql"),
     include_str!("ledger/schema-5.sql"),
     include_str!("ledger/schema-6.sql"),
+    include_str!("ledger/schema-7.sql"),
 ];
 
 /// A handle on the ledger; clones share the file, the writer and the readers.
@@ -63,6 +69,10 @@ struct Inner {
     path: PathBuf,
     condition: Arc<Condition>,
     metrics: Metrics,
+    feed: Feed,
+    paused: Paused,
+    /// Held during a change of the pauses.
+    pausing: tokio::sync::Mutex<()>,
     // Before the writer, whose stop moves all pages to the database file.
     _checkpointer: checkpoint::Checkpointer,
     readers: Readers,
@@ -74,6 +84,8 @@ struct Inner {
 const INCREMENTAL: u32 = 2;
 /// How long a connection waits for a lock of another one.
 const BUSY: Duration = Duration::from_secs(10);
+/// Longest wait of a call for the end of a request. Common proxies end a connection without data after 60 s.
+const LONGEST_WAIT: Duration = Duration::from_secs(50);
 /// Maximum number of concurrent look-ups. A few suffice because they are short.
 const LOOK_UPS: usize = 4;
 /// Maximum number of concurrent lists.
@@ -96,11 +108,24 @@ impl SqliteLedger {
         let connection = open_up_to_date(path)?;
         let condition = Arc::new(Condition::new(reserve, fatal));
         let metrics = Metrics::default();
+        let paused = Paused::read(&connection)?;
         let writer = Writer::start(connection, Arc::clone(&condition), metrics.clone())?;
         let checkpointer = checkpoint::Checkpointer::start(path, &condition, measure, writer.prober())?;
         let (readers, lists) = (Readers::start(path, LOOK_UPS)?, Readers::start(path, LISTS)?);
         let path = path.to_owned();
-        Ok(Self { inner: Arc::new(Inner { path, condition, metrics, _checkpointer: checkpointer, readers, lists, writer }) })
+        let inner = Inner {
+            path,
+            condition,
+            metrics,
+            feed: Feed::default(),
+            paused,
+            pausing: tokio::sync::Mutex::default(),
+            _checkpointer: checkpointer,
+            readers,
+            lists,
+            writer,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Returns the metrics of the server, in which the ledger counts what it stores.
@@ -126,6 +151,7 @@ impl SqliteLedger {
     fn count_accepted(&self, inserted: &Inserted) {
         if let Inserted::New(request) = inserted {
             self.metrics().accepted(request);
+            self.inner.feed.send(request);
         }
     }
 
@@ -198,7 +224,15 @@ impl Requests for SqliteLedger {
     }
 
     async fn list(&self, query: Query) -> Result<Page, LedgerError> {
-        self.inner.lists.read(&self.inner.path, move |connection| rows::list(connection, &query)).await
+        self.inner.lists.read(&self.inner.path, move |connection| lists::list(connection, &query)).await
+    }
+
+    async fn wait_for_end(&self, id: CorrelationId, time: Duration) {
+        self.end_of(id, time).await;
+    }
+
+    fn longest_wait(&self) -> Duration {
+        LONGEST_WAIT
     }
 }
 
@@ -208,7 +242,17 @@ impl Changes for SqliteLedger {
         let stored = Arc::clone(&change);
         let changed = self.write(move |connection| change_request(connection, id, &change, now)).await?;
         if let Changed::Done(after) = &changed {
-            self.metrics().changed(&stored, after);
+            // The repeat of an erasure changes nothing.
+            if !matches!(*stored, Change::Erase { .. }) || after.erased_at == Some(now) {
+                self.metrics().changed(&stored, after);
+            }
+            self.inner.feed.send(after);
+            if let Some(notice) = stored.notice().filter(|_| after.status.is_end()) {
+                self.inner.feed.send(&notice.request);
+            }
+            if after.erased_at.is_some() {
+                self.inner.condition.erased();
+            }
         }
         Ok(changed)
     }
@@ -234,10 +278,23 @@ fn change_request(connection: &Connection, id: CorrelationId, change: &Change, n
     if matches!(change, Change::Abort { .. }) {
         rows::free_key(connection, seq)?;
     }
+    if matches!(change, Change::Erase { .. }) {
+        erase(connection, seq, id, change, now)?;
+    }
     if let Some(notice) = applied.notice {
         rows::insert(connection, notice)?;
     }
     Ok(Changed::Done(applied.request))
+}
+
+/// Erases what the columns of a request do not show, and the notices of its end, whose bodies quote it. A notice that is being delivered
+/// stays, and is deleted after the retention.
+fn erase(connection: &Connection, seq: i64, id: CorrelationId, change: &Change, now: DateTime<Utc>) -> rusqlite::Result<()> {
+    rows::erase(connection, seq, now)?;
+    for notice in rows::notices_of(connection, id)? {
+        change_request(connection, notice, change, now)?;
+    }
+    Ok(())
 }
 
 fn connect(path: &Path) -> Result<Connection, LedgerError> {
@@ -269,6 +326,8 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // Overwrites what is deleted or replaced: an erased body would otherwise stay in the free parts of pages.
+    connection.pragma_update(None, "secure_delete", true)?;
     // A separate thread makes the checkpoints: see `checkpoint`.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", checkpoint::COMPLETED_ABOVE.cast_signed())?;

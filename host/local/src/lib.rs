@@ -179,16 +179,16 @@ pub async fn serve(
     };
     let catalog = Catalog::open(runtime, secrets.clone(), catalog)?;
 
-    let wake = Wake::default();
+    let wake = Wake::new(ledger.paused().clone());
     let deliver = HttpDeliver::new(clock.clone(), network, secrets).context("cannot make the HTTP client")?;
     let stop = CancellationToken::new();
     let retention = retention::run(ledger.clone(), clock.clone(), options.retention, stop.clone());
     let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
-    let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake, base_path: String::new() };
+    let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake.clone(), base_path: String::new() };
     let app = App {
         api,
         auth,
-        test_clock: TestClock::new(ledger, &clock),
+        test_clock: TestClock::new(ledger.clone(), wake, &clock),
         clock,
         scratch: options.data.clone(),
         limits: Limits::of(concurrency),
@@ -222,6 +222,7 @@ pub async fn serve(
     check(&fatal)?;
     tracing::info!("stopping: no new requests are started; running ones have {:?} to finish", options.grace);
     stop.cancel();
+    ledger.stop_waiting();
     // A client that does not finish its request must not delay the stop for ever.
     if let Ok(served) = tokio::time::timeout(options.grace, serving).await {
         served.context("the HTTP server failed")?;

@@ -168,7 +168,9 @@ impl Metrics {
             }
             _ => {}
         }
-        if after.status.is_end() {
+        // A request that is erased may have ended before.
+        let has_ended = !matches!(change, Change::Erase { .. }) || after.finished_at == after.erased_at;
+        if after.status.is_end() && has_ended {
             all.ended.get_or_create(&lane_and(after, "outcome", after.status.as_str())).inc();
             if let Some(NewRequest { request, .. }) = change.notice() {
                 all.notices.get_or_create(&lane_of(request)).inc();

@@ -2,6 +2,7 @@
 
 pub mod auth;
 mod connections;
+mod events;
 mod metrics;
 mod names;
 mod stream;
@@ -233,6 +234,7 @@ type HttpService = TowerToHyperService<Router>;
 fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/metrics", any(metrics::get))
+        .route("/events", any(events::get))
         .route("/test-clock", any(test_clock))
         .route("/use-cases/{name}", put(use_case).fallback(api))
         .fallback(api)

@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::clock::Clock;
 use crate::ledger::SqliteLedger;
+use crate::timer::Wake;
 
 /// Name of the ledger's setting that stores the clock's time for the next start.
 pub const SETTING: &str = "test-clock";
@@ -26,6 +27,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// Control over a test clock.
 pub struct TestClock {
     ledger: SqliteLedger,
+    wake: Wake,
     hands: Arc<watch::Sender<DateTime<Utc>>>,
     /// Held during an advance: advances run one at a time.
     turn: Mutex<()>,
@@ -33,10 +35,10 @@ pub struct TestClock {
 
 impl TestClock {
     /// Returns `None` if the server runs on the machine's clock.
-    pub fn new(ledger: SqliteLedger, clock: &Clock) -> Option<Self> {
+    pub fn new(ledger: SqliteLedger, wake: Wake, clock: &Clock) -> Option<Self> {
         match clock {
             Clock::System => None,
-            Clock::Test(hands) => Some(Self { ledger, hands: Arc::clone(hands), turn: Mutex::new(()) }),
+            Clock::Test(hands) => Some(Self { ledger, wake, hands: Arc::clone(hands), turn: Mutex::new(()) }),
         }
     }
 
@@ -72,7 +74,8 @@ impl TestClock {
     async fn step_to(&self, target: DateTime<Utc>) -> Result<(), ApiError> {
         loop {
             let now = *self.hands.borrow();
-            let outlook = self.ledger.outlook(now).await?;
+            let wake = self.wake.clone();
+            let outlook = self.ledger.outlook(now, move |lane| wake.opens(lane, now)).await?;
             if outlook.busy {
                 tokio::time::sleep(POLL).await;
                 continue;

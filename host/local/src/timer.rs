@@ -4,18 +4,20 @@
 //! and target. At that time the timer claims due requests, each lane's oldest first, and runs them. The use cases share the places for
 //! running requests: see [`places`].
 
+mod gates;
 mod places;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use postdate_core::fire::{FireError, Fired, Firing};
 use postdate_core::id::CorrelationId;
+use postdate_core::limits::Over;
 use postdate_core::ports::{Aftercare, Arming, ScheduleError, Scheduler};
-use postdate_core::request::{Claimed, Request};
+use postdate_core::request::{Claimed, Request, Status};
 use postdate_core::use_case::Target;
 use postdate_deliver::HttpDeliver;
 use tokio::sync::Notify;
@@ -25,8 +27,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::ledger::{Lane, SqliteLedger};
+use crate::ledger::{Lane, Paused, Picked, SqliteLedger};
 use crate::metrics::{Counted, Metrics};
+use gates::{Closed, Gates};
 use places::{Kind, Places};
 
 /// Interval between checks for claims whose lease has ended, and for requests that expired while they waited for a place.
@@ -45,9 +48,31 @@ struct Alarm {
     /// Time of the timer's next query, in Unix milliseconds. `i64::MAX` during a query and if no request is scheduled.
     next: AtomicI64,
     notify: Notify,
+    gates: Mutex<Gates>,
 }
 
 impl Wake {
+    /// Returns a wake whose timer starts nothing that is paused.
+    pub fn new(paused: Paused) -> Self {
+        let gates = Mutex::new(Gates::new(paused, Vec::new()));
+        Self(Arc::new(Alarm { gates, ..Alarm::default() }))
+    }
+
+    /// Returns the kind of what holds up the due requests of a target, for metrics.
+    pub fn held_up_by(&self, use_case: &str, target: &str, now: DateTime<Utc>) -> Option<&'static str> {
+        self.gates().reason(use_case, target, now)
+    }
+
+    /// Returns the time at which the first request of a lane may begin, as far as that is known; `None` while nothing but the end of an
+    /// attempt or a call opens the lane.
+    pub fn opens(&self, lane: &Lane, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        if lane.due_at > now { Some(lane.due_at) } else { self.gates().opens(lane, now) }
+    }
+
+    fn gates(&self) -> MutexGuard<'_, Gates> {
+        self.0.gates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Wakes the timer if `due` is before its next query.
     fn at(&self, due: DateTime<Utc>) {
         if due.timestamp_millis() < self.0.next.load(Ordering::SeqCst) {
@@ -79,6 +104,15 @@ impl Scheduler for Wake {
     async fn schedule(&self, Arming { request, .. }: Arming<'_>) -> Result<(), ScheduleError> {
         self.at(request.due_at);
         Ok(())
+    }
+
+    fn holds_up(&self, request: &Request, now: DateTime<Utc>) -> Option<String> {
+        let is_due = request.status == Status::Scheduled && request.due_at <= now;
+        if is_due { self.gates().waits_for(&request.use_case, &request.target, now) } else { None }
+    }
+
+    fn resumed(&self) {
+        self.0.notify.notify_one();
     }
 
     /// Does nothing: the ledger is the schedule, and the timer does not find a request that is no longer scheduled there.
@@ -142,6 +176,10 @@ impl Timer {
     /// Fires requests until `stop`. Then waits up to `grace` for running attempts and releases the rest.
     pub async fn run(self: Arc<Self>, stop: CancellationToken, grace: Duration) {
         self.release_abandoned(None, "the server went down while it ran").await;
+        match self.ledger.rates().await {
+            Ok(rates) => *self.state.wake.gates() = Gates::new(self.ledger.paused().clone(), rates),
+            Err(error) => tracing::error!(%error, "cannot read the slots of the rates: their windows begin anew"),
+        }
         let mut check = tokio::time::interval(CHECK);
         let mut has_failed = false;
         while !stop.is_cancelled() {
@@ -194,15 +232,16 @@ impl Timer {
             return Ok(None);
         }
         let (clock, lease_of, use_cases, places) = (self.clock.clone(), self.use_cases.clone(), self.use_cases.clone(), Arc::clone(state));
-        let pick = move |due: &[Lane]| {
-            let (index, kind) = places.places().pick(due, |lane| kind_of(&use_cases, lane))?;
-            Some((index, Place::new(&places, kind, &due[index].use_case)))
-        };
+        let held_up = Arc::new(Mutex::new(HeldUp::default()));
+        let (now, seen) = (self.clock.clone(), Arc::clone(&held_up));
+        let pick = move |due: &[Lane]| pick(&places, &use_cases, due, now.now(), &mut seen.lock().unwrap_or_else(PoisonError::into_inner));
         let mut due = self.ledger.claim_due(move || clock.now(), move |request| lease_of.lease(request), pick).await?;
         for (claimed, place) in due.claimed {
             self.start(claimed, place);
         }
-        state.saturated.store(due.blocked, Ordering::SeqCst);
+        let HeldUp { by_attempts, until } = *held_up.lock().unwrap_or_else(PoisonError::into_inner);
+        state.saturated.store(by_attempts, Ordering::SeqCst);
+        due.next = due.next.into_iter().chain(until).min();
         if due.expired {
             // Look again at once, for the requests behind those that have ended.
             self.end_expired().await?;
@@ -286,9 +325,39 @@ impl State {
     }
 }
 
-/// Returns the kind of place that a request in this lane needs.
-fn kind_of(use_cases: &Catalog, lane: &Lane) -> Kind {
-    if use_cases.runs_plugin(&lane.use_case, &lane.target) { Kind::Processor } else { Kind::Delivery }
+/// What the due requests wait for that the last look left.
+#[derive(Debug, Clone, Copy, Default)]
+struct HeldUp {
+    /// True if some wait for the end of an attempt.
+    by_attempts: bool,
+    /// The next time at which a pause or a window of a rate ends.
+    until: Option<DateTime<Utc>>,
+}
+
+/// Takes a place for the lane whose turn it is, if its gate is open. Records what holds up the other lanes.
+fn pick(state: &Arc<State>, use_cases: &Catalog, due: &[Lane], now: DateTime<Utc>, held_up: &mut HeldUp) -> Option<Picked<Place>> {
+    *held_up = HeldUp::default();
+    let mut places = state.places();
+    let mut gates = state.wake.gates();
+    let kind = |lane: &Lane| {
+        let (runs_plugin, limits) = use_cases.lane(&lane.use_case, &lane.target);
+        let Some(closed) = gates.closed(lane, limits, now) else {
+            return Some(if runs_plugin { Kind::Processor } else { Kind::Delivery });
+        };
+        held_up.by_attempts |= matches!(closed, Closed::Over(Over::Concurrency(_)));
+        held_up.until = held_up.until.into_iter().chain(closed.until()).min();
+        None
+    };
+    let Some((index, kind)) = places.pick(due, kind) else {
+        // Open lanes wait for a place.
+        held_up.by_attempts |= due.iter().any(|lane| gates.closed(lane, use_cases.lane(&lane.use_case, &lane.target).1, now).is_none());
+        return None;
+    };
+    let lane = &due[index];
+    let limits = use_cases.lane(&lane.use_case, &lane.target).1;
+    let slot = gates.begin(lane, limits, now);
+    drop((places, gates));
+    Some(Picked { lane: index, place: Place::new(state, kind, lane, !limits.is_none()), slot })
 }
 
 /// A place that is taken. Freed on drop, so also after a panic.
@@ -296,20 +365,26 @@ struct Place {
     state: Arc<State>,
     kind: Kind,
     use_case: String,
+    /// The target, if its limits count the attempt.
+    limited: Option<String>,
     _counted: Counted,
 }
 
 impl Place {
-    /// Holds a place that was taken for this use case.
-    fn new(state: &Arc<State>, kind: Kind, use_case: &str) -> Self {
-        let counted = state.metrics.running(use_case, kind.as_str());
-        Self { state: Arc::clone(state), kind, use_case: use_case.to_owned(), _counted: counted }
+    /// Holds a place that was taken for this lane.
+    fn new(state: &Arc<State>, kind: Kind, lane: &Lane, is_limited: bool) -> Self {
+        let counted = state.metrics.running(&lane.use_case, kind.as_str());
+        let limited = is_limited.then(|| lane.target.clone());
+        Self { state: Arc::clone(state), kind, use_case: lane.use_case.clone(), limited, _counted: counted }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.state.places().give_back(self.kind, &self.use_case);
+        if let Some(target) = &self.limited {
+            self.state.wake.gates().end(&self.use_case, target);
+        }
         if self.state.saturated.load(Ordering::SeqCst) {
             self.state.wake.0.notify.notify_one();
         }

@@ -104,6 +104,13 @@ impl Client {
         list["useCases"].as_array().expect("a list").iter().find(|info| info["name"] == name).cloned()
     }
 
+    /// Opens the stream of changes.
+    pub async fn events(&self) -> Events {
+        let response = self.call(Method::GET, "/events").send().await.expect("an answer");
+        assert_eq!((response.status().as_u16(), response.headers()["content-type"].to_str().ok()), (200, Some("text/event-stream")));
+        Events { response, text: String::new() }
+    }
+
     /// Waits until the request has the status, and returns its document.
     pub async fn reaches(&self, id: &str, status: &str) -> Value {
         eventually(&format!("{id} to be {status}"), async || {
@@ -154,5 +161,30 @@ impl Answer {
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         self.body
+    }
+}
+
+/// A stream of server-sent events.
+pub struct Events {
+    response: reqwest::Response,
+    /// What was read and is no whole event yet.
+    text: String,
+}
+
+impl Events {
+    /// Returns the data of the next event. Panics if the stream ends.
+    pub async fn next(&mut self) -> Value {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let data = event.lines().find_map(|line| line.strip_prefix("data: ")).map(str::to_owned);
+                self.text = rest.to_owned();
+                if let Some(data) = data {
+                    return serde_json::from_str(&data).expect("JSON");
+                }
+                continue;
+            }
+            let chunk = self.response.chunk().await.expect("the stream goes on").expect("the stream has not ended");
+            self.text.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
+        }
     }
 }

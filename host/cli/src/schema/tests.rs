@@ -71,7 +71,10 @@ fn check_keys(text: &str, pointer: &str, error: &str) {
     let schema = schema(text);
     let table = schema.pointer(pointer).unwrap_or_else(|| panic!("nothing at {pointer}"));
     assert_eq!(table["additionalProperties"], json!(false), "{pointer}");
-    let properties = table["properties"].as_object().unwrap().keys().filter(|key| *key != "kind").cloned().collect::<BTreeSet<_>>();
+    // Every kind of target takes these, so they are not of the types of the kinds.
+    let common = ["kind", "concurrency", "rate"];
+    let of_type = |key: &&String| !(pointer.ends_with("-target") && common.contains(&key.as_str()));
+    let properties = table["properties"].as_object().unwrap().keys().filter(of_type).cloned().collect::<BTreeSet<_>>();
     assert_eq!(properties, keys_of(error), "{pointer}");
 }
 
@@ -187,6 +190,36 @@ fn types_and_schema_agree_on_values() {
     for (sign, good) in [("'A'", true), ("['A', 'B']", true), ("['A', 'A']", false), ("['A', 'B', 'C']", false), ("'a b'", false)] {
         check_manifest(&hook(&format!("sign = {sign}")), good);
     }
+    for (limits, good) in [
+        ("concurrency = 1", true),
+        ("concurrency = 1000, rate = '100000/h'", true),
+        ("concurrency = 0", false),
+        ("concurrency = 1001", false),
+        ("concurrency = '5'", false),
+        ("concurrency = 1.5", false),
+        ("rate = '007/m'", true),
+        ("rate = '0/s'", false),
+        ("rate = '100001/s'", false),
+        ("rate = '5/d'", false),
+        ("rate = '+5/s'", false),
+        ("rate = 5", false),
+    ] {
+        check_manifest(&hook(limits), good);
+        check_manifest(&plugin(&format!("[targets]\na = {{ kind = 'plugin', {limits} }}")), good);
+    }
+    for (labels, good) in [
+        ("a = '/a/0/b~1c~0'", true),
+        ("a = 'a'", false),
+        ("a = ''", false),
+        ("a = '/~2'", false),
+        ("a = '/x~'", false),
+        ("A = '/a'", false),
+        ("a = 1", false),
+        ("a = '/1'\nb = '/2'\nc = '/3'\nd = '/4'\ne = '/5'", true),
+        ("a = '/1'\nb = '/2'\nc = '/3'\nd = '/4'\ne = '/5'\nf = '/6'", false),
+    ] {
+        check_manifest(&plugin(&format!("[labels]\n{labels}")), good);
+    }
     check_manifest("[targets]\na = { kind = 'http', url = 'https://user:password@h/x' }", false);
     check_manifest("[targets]\na = { kind = 'sqs', arn = 'q' }", false);
     check_manifest("[targets]\na = { url = 'http://h/' }", false);
@@ -217,6 +250,8 @@ fn types_and_schema_agree_on_targets_in_aws() {
         check(kind, service, &format!(", direct = true, {role}"), true);
         check(kind, service, ", direct = true", !matches!(kind, "event-bus" | "step-functions"));
         check(kind, service, ", group = 'g'", false);
+        check(kind, service, ", concurrency = 5, rate = '5/s'", true);
+        check(kind, service, &format!(", direct = true, {role}, rate = '5/s'"), false);
         let fifo =
             |rest: &str| format!("[targets]\na = {{ kind = '{kind}', arn = 'arn:aws:{service}:eu-central-1:111122223333:x.fifo'{rest} }}");
         check_manifest(&fifo(", group = 'g'"), matches!(kind, "sqs" | "sns"));

@@ -69,8 +69,7 @@ where
         let (mut requests, mut next, mut bytes): (Vec<Value>, _, _) = (Vec::new(), page.next, 0);
         let mut last = None;
         for request in &page.requests {
-            let waits_for = self.scheduler.holds_up(request, call.now);
-            let shown = document::listed(request, &self.path_of(request.id), waits_for);
+            let shown = self.show(request, call.now);
             bytes += shown.to_string().len();
             if bytes > MAX_PAGE_BYTES && last.is_some() {
                 next = last;

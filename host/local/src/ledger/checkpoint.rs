@@ -17,7 +17,7 @@ use rusqlite::Connection;
 
 use super::condition::{Condition, Measure};
 use super::writer::Prober;
-use super::{connect, pragma};
+use super::{BUSY, connect, pragma};
 
 const INTERVAL: Duration = Duration::from_millis(500);
 /// WAL size in bytes below which no checkpoint is made, unless the disk is nearly full.
@@ -87,12 +87,33 @@ impl Keeper {
             self.prober.probe();
         }
         let (wal, free, is_low) = self.measured();
+        if self.condition.has_erased() && !self.truncate() {
+            // The next look tries again.
+            self.condition.erased();
+        }
         if wal < WORTHWHILE && !(is_low && wal > 0) {
             return;
         }
         if let Err(error) = self.checkpoint(wal, free) {
             tracing::warn!(%error, "the ledger's checkpoint failed and will be retried");
         }
+    }
+
+    /// Empties the write-ahead log. Returns false if a reader or the writer is in it, for none of whom it waits.
+    fn truncate(&self) -> bool {
+        let checkpoint = |mode| {
+            let sql = format!("PRAGMA wal_checkpoint({mode})");
+            self.connection.query_row(&sql, [], |row| row.get::<_, bool>(0))
+        };
+        let empty = || {
+            // Leaves little to the second checkpoint, which keeps the writer out.
+            checkpoint("PASSIVE")?;
+            self.connection.busy_timeout(Duration::ZERO)?;
+            let is_busy = checkpoint("TRUNCATE");
+            self.connection.busy_timeout(BUSY)?;
+            Ok::<_, rusqlite::Error>(!is_busy?)
+        };
+        empty().unwrap_or(false)
     }
 
     fn checkpoint(&self, wal: u64, free: Option<u64>) -> rusqlite::Result<()> {

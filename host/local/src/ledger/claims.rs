@@ -8,8 +8,20 @@ use postdate_core::lifecycle::{self, Change, Refusal};
 use postdate_core::ports::LedgerError;
 use postdate_core::request::{Claimed, Request};
 
+use postdate_core::limits::{Rate, Slot};
+
 use super::rows::{self, Head};
 use super::{Lane, SqliteLedger};
+
+/// The lane that the next claim is taken from.
+#[derive(Debug)]
+pub struct Picked<P> {
+    /// Index of the lane.
+    pub lane: usize,
+    pub place: P,
+    /// The rate of the lane's target, and its next free slot after this claim, for the next start of the server.
+    pub slot: Option<(Rate, Slot)>,
+}
 
 /// Claimed requests, and what the next query waits for.
 #[derive(Debug)]
@@ -18,27 +30,24 @@ pub struct Due<P> {
     pub claimed: Vec<(Claimed, P)>,
     /// The next time at which a request falls due in a lane from which nothing is due now.
     pub next: Option<DateTime<Utc>>,
-    /// True if due requests were left, because `pick` refused their lanes.
-    pub blocked: bool,
     /// True if the first request of a lane has expired. No request behind it is claimed until it has [ended](SqliteLedger::expired).
     pub expired: bool,
 }
 
 impl SqliteLedger {
-    /// Claims due requests, each lane's oldest first. `pick` takes a place and returns it with the index of the lane that the next claim
-    /// is taken from, or returns `None` for no further claim. Calls `clock` and `lease` inside the transaction, so a claim's time is that
+    /// Claims due requests, each lane's oldest first. `pick` takes a place in one of the lanes, or returns `None` for no further claim. Calls `clock` and `lease` inside the transaction, so a claim's time is that
     /// of the transaction, not that of the call. Drops the places of a transaction that fails.
     pub async fn claim_due<P: Send + 'static>(
         &self,
         clock: impl Fn() -> DateTime<Utc> + Send + 'static,
         lease: impl Fn(&Request) -> Duration + Send + 'static,
-        mut pick: impl FnMut(&[Lane]) -> Option<(usize, P)> + Send + 'static,
+        mut pick: impl FnMut(&[Lane]) -> Option<Picked<P>> + Send + 'static,
     ) -> Result<Due<P>, LedgerError> {
         self.write(move |connection| {
             let now = clock();
             let (mut lanes, later): (Vec<Lane>, Vec<Lane>) = rows::lanes(connection)?.into_iter().partition(|lane| lane.due_at <= now);
-            let mut due = Due { claimed: Vec::new(), next: later.iter().map(|lane| lane.due_at).min(), blocked: false, expired: false };
-            while let Some((index, place)) = pick(&lanes).filter(|(index, _)| *index < lanes.len()) {
+            let mut due = Due { claimed: Vec::new(), next: later.iter().map(|lane| lane.due_at).min(), expired: false };
+            while let Some(Picked { lane: index, place, slot }) = pick(&lanes).filter(|picked| picked.lane < lanes.len()) {
                 let Some(Head { seq, request, body, next }) = rows::head(connection, &lanes[index])? else {
                     lanes.swap_remove(index);
                     continue;
@@ -54,6 +63,9 @@ impl SqliteLedger {
                     }
                 };
                 rows::update(connection, seq, &request, &applied)?;
+                if let Some((rate, free)) = slot {
+                    rows::book(connection, &lanes[index], rate, free)?;
+                }
                 due.claimed.push((Claimed { request: applied.request, body }, place));
                 match next {
                     Some(at) if at <= now => lanes[index].due_at = at,
@@ -63,10 +75,15 @@ impl SqliteLedger {
                     }
                 }
             }
-            due.blocked = !lanes.is_empty();
             Ok(due)
         })
         .await
+        .inspect(|due| due.claimed.iter().for_each(|(claimed, _)| self.inner.feed.send(&claimed.request)))
+    }
+
+    /// Returns use case, target, rate and next free slot of each target that had a rate.
+    pub async fn rates(&self) -> Result<Vec<(String, String, Rate, Slot)>, LedgerError> {
+        self.read(rows::rates).await
     }
 
     /// Returns at most `limit` requests that have [expired](Request::expires_at) by `now`.
@@ -79,11 +96,15 @@ impl SqliteLedger {
         self.read(move |connection| rows::abandoned(connection, now)).await
     }
 
-    /// Returns the next due time, and whether a request is running or due at `now`. Runs on the writer, so it sees every change that
-    /// was answered before the call.
-    pub async fn outlook(&self, now: DateTime<Utc>) -> Result<Outlook, LedgerError> {
+    /// Returns the next time at which a request may begin, and whether one is running or may begin at `now`. `opens` returns that time for
+    /// a lane; `None` for one that is closed without an end. Runs on the writer, so it sees every change that was answered before the call.
+    pub async fn outlook(
+        &self,
+        now: DateTime<Utc>,
+        opens: impl Fn(&Lane) -> Option<DateTime<Utc>> + Send + 'static,
+    ) -> Result<Outlook, LedgerError> {
         self.write(move |connection| {
-            let next = rows::next_due(connection)?;
+            let next = rows::lanes(connection)?.iter().filter_map(&opens).min();
             let busy = next.is_some_and(|next| next <= now) || rows::any_running(connection)?;
             Ok(Outlook { next, busy })
         })

@@ -28,6 +28,8 @@ pub struct Condition {
     known: Mutex<Known>,
     /// True if the writer should complete the checkpoint, see [`super::checkpoint`].
     completes: AtomicBool,
+    /// True if the write-ahead log may have an erased body.
+    erased: AtomicBool,
     pub fatal: Fatal,
 }
 
@@ -44,7 +46,7 @@ struct Known {
 
 impl Condition {
     pub fn new(reserve: u64, fatal: Fatal) -> Self {
-        Self { reserve, known: Mutex::default(), completes: AtomicBool::new(false), fatal }
+        Self { reserve, known: Mutex::default(), completes: AtomicBool::new(false), erased: AtomicBool::new(false), fatal }
     }
 
     /// Returns the reason why no new request is stored.
@@ -116,6 +118,16 @@ impl Condition {
     /// Returns whether the writer was asked to complete a checkpoint since the last call.
     pub fn is_asked_to_complete(&self) -> bool {
         self.completes.swap(false, Ordering::SeqCst)
+    }
+
+    /// Records that the write-ahead log has what was erased.
+    pub fn erased(&self) {
+        self.erased.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns whether the write-ahead log has had something erased since the last call.
+    pub fn has_erased(&self) -> bool {
+        self.erased.swap(false, Ordering::SeqCst)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

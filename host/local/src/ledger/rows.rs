@@ -1,32 +1,29 @@
 //! Rows of requests and their history: the SQL statements on both tables.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Applied, Line};
-use postdate_core::request::{Event, HistoryEntry, NewRequest, Page, Query, Request, Status, Waiting};
+use postdate_core::limits::{Rate, Slot};
+use postdate_core::request::{Event, HistoryEntry, NewRequest, Request, Waiting};
 use postdate_core::time::LATEST;
 use rusqlite::types::{FromSqlError, Type};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
      failures, interruptions, lease_ms, lease_until, finished_at, result, failure, idempotency_hash, notice_of, \
-     deferrals, waits_for, waits_since, owner, expire_after_ms";
-/// [`COLUMNS`] of a list. Omits the columns that SQLite finds only by reading a large result, and most of a failure.
-const LIST_COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
-     failures, interruptions, lease_ms, lease_until, finished_at, NULL, substr(failure, 1, 1001), NULL, notice_of, \
-     0, waits_for, waits_since, owner, NULL";
-
+     deferrals, waits_for, waits_since, owner, expire_after_ms, labels, erased_at";
 /// Stores a request with the first line of its history. Returns false, and stores nothing, if its idempotency key is taken.
 pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<bool> {
     let request = &new.request;
     let inserted = connection
         .prepare_cached(
             "INSERT INTO requests (id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, \
-             attempts, failures, interruptions, lease_ms, idempotency_key, idempotency_hash, notice_of, body, owner, expire_after_ms) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
+             attempts, failures, interruptions, lease_ms, idempotency_key, idempotency_hash, notice_of, body, owner, expire_after_ms, labels) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
              ON CONFLICT (use_case, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
         )?
         .execute(params![
@@ -46,11 +43,17 @@ pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<boo
             new.body,
             request.owner,
             request.expire_after.map(duration_millis),
+            labels_json(request),
         ])?;
     if inserted == 0 {
         return Ok(false);
     }
-    append_history(connection, connection.last_insert_rowid(), &lifecycle::accepted(request))?;
+    let seq = connection.last_insert_rowid();
+    for (name, value) in &request.labels {
+        let sql = "INSERT INTO labels VALUES (?1, ?2, ?3, ?4)";
+        connection.prepare_cached(sql)?.execute(params![name, value, millis(request.trigger_at), seq])?;
+    }
+    append_history(connection, seq, &lifecycle::accepted(request))?;
     Ok(true)
 }
 
@@ -86,6 +89,13 @@ pub fn update(
     // A separate statement, because an update that names the column rewrites the indexes for lists.
     if after.trigger_at != before.trigger_at {
         connection.prepare_cached("UPDATE requests SET trigger_at = ?2 WHERE seq = ?1")?.execute(params![seq, millis(after.trigger_at)])?;
+        if !after.labels.is_empty() {
+            let sql = format!("UPDATE labels SET at = ?2 WHERE {LABELS_OF} AND at = ?3");
+            connection.prepare_cached(&sql)?.execute(params![seq, millis(after.trigger_at), millis(before.trigger_at)])?;
+        }
+    }
+    if let Line::Erase(_) = line {
+        connection.prepare_cached("UPDATE history SET detail = NULL WHERE request = ?1")?.execute([seq])?;
     }
     if matches!(line, Line::ReplaceLast(_) | Line::RemoveLast) {
         connection
@@ -93,7 +103,7 @@ pub fn update(
             .execute([seq])?;
     }
     match line {
-        Line::Add(entry) | Line::ReplaceLast(entry) => append_history(connection, seq, entry),
+        Line::Add(entry) | Line::ReplaceLast(entry) | Line::Erase(entry) => append_history(connection, seq, entry),
         Line::RemoveLast | Line::Keep => Ok(()),
     }
 }
@@ -101,6 +111,41 @@ pub fn update(
 /// Frees the request's idempotency key for another request.
 pub fn free_key(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
     connection.prepare_cached("UPDATE requests SET idempotency_key = NULL WHERE seq = ?1")?.execute([seq]).map(drop)
+}
+
+/// The rows of the table `labels` of the request ?1. They are found by their names and values, so that they need no index of their own.
+const LABELS_OF: &str = "request = ?1 AND (name, value) IN \
+     (SELECT member.key, member.value FROM requests, json_each(requests.labels) AS member WHERE requests.seq = ?1)";
+
+/// Returns the labels as a JSON object; `None` if there are none.
+fn labels_json(request: &Request) -> Option<String> {
+    if request.labels.is_empty() { None } else { serde_json::to_string(&request.labels).ok() }
+}
+
+/// Erases the body, the labels and the idempotency key of a request.
+pub fn erase(connection: &Connection, seq: i64, now: DateTime<Utc>) -> rusqlite::Result<()> {
+    connection.prepare_cached(&format!("DELETE FROM labels WHERE {LABELS_OF}"))?.execute([seq])?;
+    let sql = "UPDATE requests SET body = '', labels = NULL, idempotency_key = NULL, idempotency_hash = NULL, erased_at = ?2 \
+         WHERE seq = ?1 AND erased_at IS NULL";
+    connection.prepare_cached(sql)?.execute(params![seq, millis(now)]).map(drop)
+}
+
+/// Returns the notices about a request.
+pub fn notices_of(connection: &Connection, id: CorrelationId) -> rusqlite::Result<Vec<CorrelationId>> {
+    let mut statement = connection.prepare_cached("SELECT id FROM requests WHERE notice_of = ?1")?;
+    statement.query_map([id.to_string()], |row| parsed(row, 0))?.collect()
+}
+
+/// Stores the next free slot of a target's rate.
+pub fn book(connection: &Connection, lane: &Lane, rate: Rate, free: Slot) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO rates VALUES (?1, ?2, ?3, ?4)";
+    connection.prepare_cached(sql)?.execute(params![lane.use_case, lane.target, rate.to_string(), free]).map(drop)
+}
+
+/// Returns use case, target, rate and next free slot of each target that had a rate.
+pub fn rates(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Rate, Slot)>> {
+    let mut statement = connection.prepare("SELECT use_case, target, rate, free FROM rates")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, parsed(row, 2)?, row.get(3)?)))?.collect()
 }
 
 /// Returns up to `limit` requests that ended at `until` or earlier, oldest first. Reads them as a whole, so that their pages are in memory
@@ -118,6 +163,8 @@ pub fn delete_ended(connection: &Connection, seq: i64, until: DateTime<Utc>) -> 
     connection
         .prepare_cached("DELETE FROM history WHERE request = ?1 AND EXISTS (SELECT 1 FROM requests WHERE seq = ?1 AND finished_at <= ?2)")?
         .execute(params![seq, millis(until)])?;
+    let sql = format!("DELETE FROM labels WHERE {LABELS_OF} AND EXISTS (SELECT 1 FROM requests WHERE seq = ?1 AND finished_at <= ?2)");
+    connection.prepare_cached(&sql)?.execute(params![seq, millis(until)])?;
     connection.prepare_cached("DELETE FROM requests WHERE seq = ?1 AND finished_at <= ?2")?.execute(params![seq, millis(until)])
 }
 
@@ -140,7 +187,10 @@ pub fn find(connection: &Connection, id: CorrelationId) -> rusqlite::Result<Opti
 
 /// Returns the body as it was accepted.
 pub fn body(connection: &Connection, id: CorrelationId) -> rusqlite::Result<Option<String>> {
-    connection.prepare_cached("SELECT body FROM requests WHERE id = ?1")?.query_row([id.to_string()], |row| row.get(0)).optional()
+    connection
+        .prepare_cached("SELECT body FROM requests WHERE id = ?1 AND erased_at IS NULL")?
+        .query_row([id.to_string()], |row| row.get(0))
+        .optional()
 }
 
 /// Returns the request that has the idempotency key.
@@ -169,78 +219,6 @@ pub fn history(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<Histor
             })
         })?
         .collect()
-}
-
-/// Returns one page, ordered by trigger time and id. Omits notices, which are found through the request that they are about.
-pub fn list(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
-    // SQLite has no plan for an empty set and a named index.
-    if query.within.as_ref().is_some_and(Vec::is_empty) {
-        return Ok(Page::default());
-    }
-    let (sql, values) = list_sql(query);
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut requests: Vec<Request> = statement
-        .query_map(rusqlite::params_from_iter(values.iter()), |row| Ok(read_request(row)?.1.listed()))?
-        .collect::<rusqlite::Result<_>>()?;
-    let more = requests.len() > query.limit;
-    requests.truncate(query.limit);
-    let next = requests.last().filter(|_| more).map(Request::place);
-    Ok(Page { requests, next })
-}
-
-/// Returns the statement of a list with its parameters. It reads one more request than the page holds, to know whether there is a next
-/// page.
-pub(super) fn list_sql(query: &Query) -> (String, Vec<Box<dyn ToSql>>) {
-    let mut conditions = vec!["notice_of IS NULL".to_owned()];
-    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
-    let mut and = |condition: &str, value: Box<dyn ToSql>| {
-        values.push(value);
-        conditions.push(format!("{condition} ?{}", values.len()));
-    };
-    if let Some(use_case) = &query.use_case {
-        and("use_case =", Box::new(use_case.clone()));
-    }
-    if let Some(owner) = &query.owner {
-        and("owner =", Box::new(owner.clone()));
-    }
-    if let Some(from) = query.from {
-        and("trigger_at >=", Box::new(millis(from)));
-    }
-    if let Some(to) = query.to {
-        and("trigger_at <", Box::new(millis(to)));
-    }
-    if let Some(after) = query.after {
-        values.push(Box::new(millis(after.trigger_at)));
-        values.push(Box::new(after.id.to_string()));
-        conditions.push(format!("(trigger_at, id) > (?{}, ?{})", values.len() - 1, values.len()));
-    }
-    if let Some(names) = &query.within {
-        let first = values.len() + 1;
-        values.extend(names.iter().map(|name| Box::new(name.clone()) as Box<dyn ToSql>));
-        let places: Vec<String> = (first..=values.len()).map(|n| format!("?{n}")).collect();
-        conditions.push(format!("use_case IN ({})", places.join(", ")));
-    }
-    let conditions = conditions.join(" AND ");
-    let order = format!("ORDER BY trigger_at, id LIMIT {}", query.limit.saturating_add(1));
-    let of_status = |status: Status| {
-        // Few requests run, so their index is the best one for any other filter.
-        let hint = if status == Status::Running { "INDEXED BY requests_leased" } else { "" };
-        // Literals, since SQLite does not use a partial index for a parameter.
-        let ended = if status.is_end() { "AND finished_at IS NOT NULL" } else { "" };
-        format!("SELECT {LIST_COLUMNS} FROM requests {hint} WHERE {conditions} AND status = '{status}' {ended} {order}")
-    };
-    let sql = match query.status {
-        Some(status) => of_status(status),
-        // The use case and the owner have indexes with every status.
-        None if query.use_case.is_some() || query.owner.is_some() => {
-            format!("SELECT {LIST_COLUMNS} FROM requests WHERE {conditions} {order}")
-        }
-        None => {
-            let pages = Status::ALL.map(|status| format!("SELECT * FROM ({})", of_status(status)));
-            format!("{} {order}", pages.join(" UNION ALL "))
-        }
-    };
-    (sql, values)
 }
 
 /// The scheduled requests of one use case for one target, which wait in the order of their due times.
@@ -312,12 +290,7 @@ pub(super) fn head_sql() -> String {
 
 fn read_head(row: &Row<'_>) -> rusqlite::Result<Head> {
     let (seq, request) = read_request(row)?;
-    Ok(Head { seq, request, body: row.get(25)?, next: optional_time(row, 26)? })
-}
-
-/// Returns the earliest due time of the scheduled requests.
-pub fn next_due(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
-    Ok(lanes(connection)?.into_iter().map(|lane| lane.due_at).min())
+    Ok(Head { seq, request, body: row.get(27)?, next: optional_time(row, 28)? })
 }
 
 /// The requests that have expired by ?1, at most ?2. The condition is that of their index.
@@ -357,7 +330,7 @@ pub fn any_running(connection: &Connection) -> rusqlite::Result<bool> {
     connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM requests WHERE status = 'running')")?.query_row([], |row| row.get(0))
 }
 
-fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
+pub(super) fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
     let request = Request {
         id: parsed(row, 1)?,
         use_case: row.get(2)?,
@@ -386,12 +359,17 @@ fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
             _ => None,
         },
         owner: row.get(23)?,
+        labels: match row.get::<_, Option<String>>(25)? {
+            Some(json) => serde_json::from_str(&json).map_err(|_| unreadable(25, &json))?,
+            None => BTreeMap::new(),
+        },
+        erased_at: optional_time(row, 26)?,
         notice_of: row.get::<_, Option<String>>(19)?.map(|id| id.parse().map_err(|_| unreadable(19, &id))).transpose()?,
     };
     Ok((row.get(0)?, request))
 }
 
-fn millis(at: DateTime<Utc>) -> i64 {
+pub(super) fn millis(at: DateTime<Utc>) -> i64 {
     at.timestamp_millis()
 }
 

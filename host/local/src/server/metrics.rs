@@ -22,6 +22,7 @@ use tokio::time::timeout;
 
 use super::connections::Link;
 use super::{App, authenticated, closing};
+use crate::ledger::Lane;
 use crate::metrics::{PREFIX, lane};
 
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -100,6 +101,12 @@ async fn show_backlog(moment: &mut Registry, app: &App) {
     let lanes = || backlog.iter().map(|waiting| (lane(&waiting.lane.use_case, &waiting.lane.target).to_vec(), waiting));
     let due = lanes().map(|(lane, waiting)| (lane, waiting.due));
     show(moment, "backlog_due", "Due requests that have not started, counted up to a limit", None, due);
+    let held_up = lanes().filter_map(|(mut lane, waiting)| {
+        let Lane { use_case, target, .. } = &waiting.lane;
+        lane.push(("reason", app.api.scheduler.held_up_by(use_case, target, now)?.to_owned()));
+        Some((lane, 1))
+    });
+    show(moment, "backlog_held_up", "1 while due requests wait for a limit of their target or for the end of a pause", None, held_up);
     let oldest = Family::<_, Gauge<f64, AtomicU64>>::default();
     for (lane, waiting) in lanes() {
         let age = (now - waiting.lane.due_at).to_std().unwrap_or_default();

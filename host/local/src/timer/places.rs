@@ -38,9 +38,10 @@ impl Places {
     }
 
     /// Takes a place for the lane whose turn it is, and returns the lane's index and the place's kind. The turn is of the use case that
-    /// holds least; among lanes of one use case, of the oldest request. Returns `None` if no lane may have another place.
-    pub fn pick(&mut self, due: &[Lane], kind: impl Fn(&Lane) -> Kind) -> Option<(usize, Kind)> {
-        let lanes = due.iter().enumerate().map(|(index, lane)| (index, kind(lane), lane));
+    /// holds least; among lanes of one use case, of the oldest request. Returns `None` if no lane may have another place. `kind` is `None`
+    /// for a lane that must not begin for another reason.
+    pub fn pick(&mut self, due: &[Lane], mut kind: impl FnMut(&Lane) -> Option<Kind>) -> Option<(usize, Kind)> {
+        let lanes = due.iter().enumerate().filter_map(|(index, lane)| Some((index, kind(lane)?, lane)));
         let open = lanes.filter(|(_, kind, lane)| self.of(*kind).may_take(&lane.use_case, 1));
         let (index, kind, lane) = open.min_by_key(|(_, kind, lane)| (self.of(*kind).turn(&lane.use_case), lane.due_at))?;
         self.of_mut(kind).take(&lane.use_case, 1).then_some((index, kind))

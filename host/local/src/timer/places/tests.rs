@@ -7,8 +7,8 @@ fn lane(use_case: &str, target: &str, second: i64) -> Lane {
     Lane { use_case: use_case.into(), target: target.into(), due_at }
 }
 
-fn kind(lane: &Lane) -> Kind {
-    if lane.target == "hook" { Kind::Delivery } else { Kind::Processor }
+fn kind(lane: &Lane) -> Option<Kind> {
+    Some(if lane.target == "hook" { Kind::Delivery } else { Kind::Processor })
 }
 
 /// Picks until no lane is open. Returns the picked use cases in order.
