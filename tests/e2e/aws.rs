@@ -17,7 +17,7 @@ mod kinds;
 mod life;
 mod races;
 mod retries;
-mod scene;
+pub mod scene;
 mod secrets;
 mod shapes;
 mod undo;

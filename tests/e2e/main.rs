@@ -14,6 +14,7 @@ mod cli_plugin;
 mod cli_request;
 mod compiler;
 mod compiling;
+mod contract;
 mod egress;
 mod erasure;
 mod errors;

@@ -12,6 +12,9 @@ use crate::client;
 pub const VALIDATED: &str = "validated";
 /// Use case without a validator.
 pub const UNVALIDATED: &str = "unvalidated";
+/// Use case whose requests have a label, and two targets of the same plugin: `free`, the default, whose limits no measure reaches, and
+/// `limited`.
+pub const LABELLED: &str = "labelled";
 /// Manifest, without its name, of a bundle that has only a validator.
 pub const VALIDATOR: &str =
     "[validate]\nplugin = \"validate.wasm\"\n[targets]\nout = { kind = \"http\", url = \"https://example.com/\" }\n";
@@ -84,7 +87,14 @@ impl Bench {
         let manifest = "[process]\nplugin = \"process.wasm\"\n";
         bundle(&directory.join(UNVALIDATED), UNVALIDATED, manifest, &[("process.wasm", &process)])?;
         let manifest = format!("{manifest}[validate]\nplugin = \"validate.wasm\"\n");
-        bundle(&directory.join(VALIDATED), VALIDATED, &manifest, &[("process.wasm", &process), ("validate.wasm", &validate)])?;
+        let files = [("process.wasm", process.as_path()), ("validate.wasm", validate.as_path())];
+        bundle(&directory.join(VALIDATED), VALIDATED, &manifest, &files)?;
+        let manifest = format!(
+            "{manifest}[labels]\ncustomer = \"/order/customer\"\n[targets]\ndefault = \"free\"\n\
+             free = {{ kind = \"plugin\", concurrency = 1000, rate = \"100000/s\" }}\n\
+             limited = {{ kind = \"plugin\", concurrency = 1, rate = \"50/s\" }}\n"
+        );
+        bundle(&directory.join(LABELLED), LABELLED, &manifest, &files)?;
         Ok(directory)
     }
 

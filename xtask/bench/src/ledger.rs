@@ -13,7 +13,7 @@ use postdate_local::ledger::SqliteLedger;
 use rusqlite::{Connection, OpenFlags, params};
 use rustix::fs::Advice;
 
-use crate::fixture::body;
+use crate::fixture::{VALIDATED, body};
 
 /// Lease of a claim in milliseconds, as the ledger stores it for the default timeout of a process plugin.
 const LEASE_MS: i64 = 40_000;
@@ -29,6 +29,17 @@ pub fn create(path: &Path) -> anyhow::Result<Connection> {
     Ok(connection)
 }
 
+/// The place of a request to insert.
+#[derive(Debug, Clone, Copy)]
+pub struct Lane<'a> {
+    pub use_case: &'a str,
+    pub version: &'a str,
+    pub target: &'a str,
+}
+
+/// Where the baseline inserts.
+const LANE: Lane<'static> = Lane { use_case: VALIDATED, version: "a-version", target: "here" };
+
 /// Commits batches of `batch` requests on one thread for `time`. Returns the inserted requests per second.
 pub fn group_commits_per_second(connection: &mut Connection, batch: usize, time: Duration) -> anyhow::Result<f64> {
     let trigger_at = crate::fixture::far_ahead();
@@ -37,7 +48,7 @@ pub fn group_commits_per_second(connection: &mut Connection, batch: usize, time:
     while started.elapsed() < time {
         let transaction = connection.transaction()?;
         for _ in 0..batch {
-            insert(&transaction, "a-version", Utc::now(), trigger_at, inserted)?;
+            insert(&transaction, LANE, Utc::now(), trigger_at, inserted)?;
             inserted += 1;
         }
         transaction.commit()?;
@@ -63,7 +74,7 @@ pub fn fsync_times(path: &Path) -> anyhow::Result<Vec<Duration>> {
 
 /// Adds `count` scheduled requests to a ledger that no server has open. Their due times are spread evenly over `spread` after
 /// `first`; the order of acceptance differs from the order of due times.
-pub fn fill(path: &Path, version: &str, count: u32, first: DateTime<Utc>, spread: Duration) -> anyhow::Result<()> {
+pub fn fill(path: &Path, lane: Lane<'_>, count: u32, first: DateTime<Utc>, spread: Duration) -> anyhow::Result<()> {
     let mut connection = Connection::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     // Durability is not needed: the file is made for one measure.
     connection.pragma_update(None, "journal_mode", "OFF")?;
@@ -77,7 +88,7 @@ pub fn fill(path: &Path, version: &str, count: u32, first: DateTime<Utc>, spread
         let place = u32::try_from(u64::from(number) * 7_919_993 % u64::from(count))?;
         let trigger_at = first + spread / count * place;
         let received_at = now - Duration::from_millis(u64::from(count - number));
-        insert(&transaction, version, received_at, trigger_at, number)?;
+        insert(&transaction, lane, received_at, trigger_at, number)?;
     }
     transaction.commit()?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -100,7 +111,7 @@ pub fn end_all(path: &Path, ago: Duration) -> anyhow::Result<()> {
 /// Inserts a request and the first line of its history, as the ledger does.
 fn insert(
     connection: &Connection,
-    version: &str,
+    Lane { use_case, version, target }: Lane<'_>,
     received_at: DateTime<Utc>,
     trigger_at: DateTime<Utc>,
     number: u32,
@@ -110,17 +121,18 @@ fn insert(
     connection
         .prepare_cached(
             "INSERT INTO requests (id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, \
-             attempts, failures, interruptions, lease_ms, body) VALUES (?1, ?2, ?3, 'here', ?4, ?5, ?6, ?6, ?6, 0, 0, 0, ?7, ?8)",
+             attempts, failures, interruptions, lease_ms, body) VALUES (?1, ?2, ?3, ?9, ?4, ?5, ?6, ?6, ?6, 0, 0, 0, ?7, ?8)",
         )?
         .execute(params![
             id.to_string(),
-            crate::fixture::VALIDATED,
+            use_case,
             version,
             Status::Scheduled.as_str(),
             received,
             due,
             LEASE_MS,
-            body(trigger_at, number)
+            body(trigger_at, number),
+            target,
         ])?;
     connection
         .prepare_cached("INSERT INTO history (request, n, at, event, status, attempt) VALUES (?1, 1, ?2, ?3, ?4, 0)")?
@@ -167,6 +179,26 @@ impl Reader {
         let starts =
             "SELECT history.at - requests.trigger_at FROM history JOIN requests ON requests.seq = history.request WHERE history.event = ?1";
         self.milliseconds(starts, [Event::Started.as_str()])
+    }
+
+    /// Returns the milliseconds from trigger time to start, for each attempt at a target of a use case.
+    pub fn lateness_of_starts_at(&self, use_case: &str, target: &str) -> anyhow::Result<Vec<f64>> {
+        let starts = "SELECT history.at - requests.trigger_at FROM requests JOIN history ON requests.seq = history.request \
+             WHERE requests.use_case = ?1 AND requests.target = ?2 AND history.event = ?3";
+        self.milliseconds(starts, [use_case, target, Event::Started.as_str()])
+    }
+
+    /// Returns the milliseconds from trigger time to start, for each attempt of a request that ended since `first`.
+    pub fn lateness_of_starts_since(&self, first: DateTime<Utc>) -> anyhow::Result<Vec<f64>> {
+        let starts = "SELECT history.at - requests.trigger_at FROM requests JOIN history ON requests.seq = history.request \
+             WHERE requests.finished_at >= ?1 AND requests.finished_at IS NOT NULL AND history.event = ?2";
+        self.milliseconds(starts, params![first.timestamp_millis(), Event::Started.as_str()])
+    }
+
+    /// Returns the number of scheduled requests for a target.
+    pub fn scheduled_at(&self, target: &str) -> anyhow::Result<i64> {
+        let count = "SELECT count(*) FROM requests WHERE status = 'scheduled' AND target = ?1";
+        Ok(self.0.query_row(count, [target], |row| row.get(0))?)
     }
 
     fn milliseconds(&self, sql: &str, values: impl rusqlite::Params) -> anyhow::Result<Vec<f64>> {

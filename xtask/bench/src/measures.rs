@@ -5,9 +5,11 @@ mod lambda_start;
 mod lambda_warm;
 mod lambda_zip;
 mod languages;
+mod flow;
 pub mod lateness;
 mod load_compiled;
 mod pending_million;
+mod pending_ten_million;
 mod retention;
 mod signature;
 mod start;
@@ -30,6 +32,10 @@ pub enum Measure {
     AcceptedPosts,
     /// Lateness of requests that are due in quick succession
     Lateness,
+    /// Labels and limits: accepted POSTs, and a free target beside a backlog of a limited one
+    Flow,
+    /// Memory, start, accepted POSTs and lateness with 10,000,000 pending requests; 1,000,000 with --quick
+    PendingTenMillion,
     /// Memory and start time with 1,000,000 pending requests
     PendingMillion,
     /// Latency of POSTs while old requests are deleted
@@ -58,6 +64,8 @@ impl Measure {
             Self::Languages => languages::measure(bench).await,
             Self::AcceptedPosts => accepted_posts::measure(bench).await,
             Self::Lateness => lateness::measure(bench).await,
+            Self::Flow => flow::measure(bench).await,
+            Self::PendingTenMillion => pending_ten_million::measure(bench).await,
             Self::PendingMillion => pending_million::measure(bench).await,
             Self::Retention => retention::measure(bench).await,
             Self::LoadCompiled => load_compiled::measure(bench).await,

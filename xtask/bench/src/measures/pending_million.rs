@@ -44,7 +44,8 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     eprintln!("    filling a ledger with {count} requests");
     let ledger = data.join("ledger.sqlite");
     let version = ledger::Reader::open(&ledger)?.version(VALIDATED)?;
-    ledger::fill(&ledger, &version, count, Utc::now() + TimeDelta::days(1), SPREAD)?;
+    let lane = ledger::Lane { use_case: VALIDATED, version: &version, target: "here" };
+    ledger::fill(&ledger, lane, count, Utc::now() + TimeDelta::days(1), SPREAD)?;
     let (full, server) = start(bench, &use_cases, &data).await?;
     // After the start: this query fills the page cache, which the start must find empty.
     let pending = ledger::Reader::open(&ledger)?.unfinished()?;

@@ -27,7 +27,8 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         std::fs::create_dir(&data)?;
         let path = data.join("ledger.sqlite");
         drop(ledger::create(&path)?);
-        ledger::fill(&path, "gone", count, Utc::now(), Duration::from_hours(1))?;
+        let lane = ledger::Lane { use_case: VALIDATED, version: "gone", target: "here" };
+        ledger::fill(&path, lane, count, Utc::now(), Duration::from_hours(1))?;
         ledger::end_all(&path, Duration::from_hours(2))?;
         let mut server = Server::spawn_with(&bench.bin, &use_cases, &data, &["--retention", retention])?;
         server.ready(&validated).await?;
