@@ -80,10 +80,17 @@ def read_back(ids):
 
     table = boto3.client("dynamodb").describe_table(TableName=ids["Table"])["Table"]
     functions = boto3.client("lambda")
+    sns = boto3.client("sns")
+    bucket = boto3.client("s3").get_bucket_encryption(Bucket=ids["UseCases"])["ServerSideEncryptionConfiguration"]
     return {
         "table": {key: table[key] for key in ("KeySchema", "GlobalSecondaryIndexes", "BillingModeSummary")},
         "delay_queue": attributes(ids["DelayQueue"]),
         "dead_letters": attributes(ids["DeadLetters"]),
+        "bucket_encryption": bucket["Rules"][0]["ApplyServerSideEncryptionByDefault"],
+        "topic_keys": {
+            name: sns.get_topic_attributes(TopicArn=ids[name])["Attributes"].get("KmsMasterKeyId", "")
+            for name in ("Notifications", "Alarms")
+        },
         "environment": {
             name: functions.get_function_configuration(FunctionName=ids[name])["Environment"]["Variables"]
             for name in ("Processor", "Target", "Janitor")

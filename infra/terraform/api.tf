@@ -43,6 +43,7 @@ resource "aws_apigatewayv2_route" "route" {
 resource "aws_cloudwatch_log_group" "api" {
   name              = "/aws/vendedlogs/${var.prefix}api"
   retention_in_days = var.log_retention_days
+  kms_key_id        = local.kms_key
 }
 
 resource "aws_apigatewayv2_stage" "stage" {

@@ -39,6 +39,7 @@ locals {
     HostQueueArn      = join("\",\"", var.host_queue_arns)
     DeliveryTargetArn = join("\",\"", var.delivery_target_arns)
     SecretsKeyArn     = var.secrets_key_arn
+    KmsKeyArn         = var.kms_key_arn
   }
   # Statements that this deployment does not need, as docs/aws.md names them.
   omitted = concat(
@@ -47,6 +48,7 @@ locals {
     var.secrets == "ssm" ? [] : ["Parameters"],
     var.secrets == "secretsmanager" ? [] : ["Secrets"],
     local.has_secrets_key ? [] : ["SecretsKey"],
+    local.has_kms_key ? [] : ["Key"],
   )
   documents = { for name in [for role in local.roles : role.document] :
     name => jsondecode(replace(templatefile("${path.module}/../policies/${name}.json", local.placeholders), "arn:aws:", "arn:${local.partition}:"))
@@ -103,6 +105,7 @@ resource "aws_cloudwatch_log_group" "function" {
   for_each          = local.functions
   name              = "/aws/lambda/${var.prefix}${each.key}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = local.kms_key
 }
 
 resource "aws_lambda_function" "function" {

@@ -1,6 +1,6 @@
 # The deployment of ../template.yaml for Terraform. The roles' statements are read from ../policies. The dashboard, the descriptions of the
 # alarms and the format of the access log are read from the template. A test compares resources, parameters,
-# variables of the functions, indexes, queues, alarms and trust policies with the template.
+# variables of the functions, indexes, queues, encryption, alarms and trust policies with the template.
 
 terraform {
   required_version = ">= 1.5"
@@ -22,6 +22,8 @@ locals {
   rules_arn        = "arn:${local.partition}:events:${local.region}:${local.account}:rule/${var.prefix}*"
   is_jwt           = var.authorizer == "JWT"
   has_secrets_key  = var.secrets_key_arn != ""
+  has_kms_key      = var.kms_key_arn != ""
+  kms_key          = local.has_kms_key ? var.kms_key_arn : null # null: a key that AWS owns
   only_tls         = { Bool = { "aws:SecureTransport" = "false" } }
   queue_visibility = 6 * var.target_timeout
   template         = file("${path.module}/../template.yaml")
@@ -69,6 +71,13 @@ resource "aws_dynamodb_table" "table" {
   point_in_time_recovery {
     enabled = true
   }
+  dynamic "server_side_encryption" {
+    for_each = local.has_kms_key ? [local.kms_key] : []
+    content {
+      enabled     = true
+      kms_key_arn = server_side_encryption.value
+    }
+  }
   lifecycle {
     prevent_destroy = true
   }
@@ -85,8 +94,10 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "use_cases" {
   bucket = aws_s3_bucket.use_cases.id
   rule {
     apply_server_side_encryption_by_default {
-      sse_algorithm = "AES256"
+      sse_algorithm     = local.has_kms_key ? "aws:kms" : "AES256"
+      kms_master_key_id = local.kms_key
     }
+    bucket_key_enabled = local.has_kms_key ? true : null
   }
 }
 
@@ -150,7 +161,8 @@ resource "aws_s3_bucket_policy" "use_cases" {
 
 resource "aws_sqs_queue" "delay_queue" {
   name                       = "${var.prefix}delay"
-  sqs_managed_sse_enabled    = true
+  sqs_managed_sse_enabled    = local.has_kms_key ? null : true # the provider refuses both, also with false
+  kms_master_key_id          = local.kms_key
   visibility_timeout_seconds = local.queue_visibility
   message_retention_seconds  = 1209600
   redrive_policy             = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_letters.arn, maxReceiveCount = 5 })
@@ -158,7 +170,8 @@ resource "aws_sqs_queue" "delay_queue" {
 
 resource "aws_sqs_queue" "dead_letters" {
   name                       = "${var.prefix}dead-letters"
-  sqs_managed_sse_enabled    = true
+  sqs_managed_sse_enabled    = local.has_kms_key ? null : true # the provider refuses both, also with false
+  kms_master_key_id          = local.kms_key
   visibility_timeout_seconds = 60
   message_retention_seconds  = 1209600
   lifecycle {
@@ -207,11 +220,13 @@ resource "aws_sqs_queue_policy" "dead_letters" {
 }
 
 resource "aws_sns_topic" "notifications" {
-  name = "${var.prefix}notifications"
+  name              = "${var.prefix}notifications"
+  kms_master_key_id = local.kms_key
 }
 
 resource "aws_sns_topic" "alarms" {
-  name = "${var.prefix}alarms"
+  name              = "${var.prefix}alarms"
+  kms_master_key_id = local.kms_key
 }
 
 resource "aws_sns_topic_subscription" "alarm_email" {

@@ -142,6 +142,15 @@ variable "secrets_lifetime" {
   }
 }
 
+variable "kms_key_arn" {
+  type    = string
+  default = ""
+  validation {
+    condition     = can(regex("^(arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$", var.kms_key_arn))
+    error_message = "kms_key_arn is the ARN of a KMS key, or empty."
+  }
+}
+
 variable "architecture" {
   type    = string
   default = "arm64"

@@ -3,6 +3,7 @@
 
 mod actions;
 mod calls;
+mod encryption;
 mod names;
 mod observability;
 mod policy;

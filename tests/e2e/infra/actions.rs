@@ -19,7 +19,11 @@ const SERVICES: [(&str, &[&str], &[&str]); 14] = [
         &["events:TargetArn", "events:creatorAccount", "events:source", "events:detail-type", "events:eventBusInvocation"],
     ),
     ("iam", &["PassRole"], &["iam:PassedToService", "iam:AssociatedResourceArn"]),
-    ("kms", &["Decrypt", "GenerateDataKey"], &["kms:ViaService", "kms:EncryptionContextKeys"]),
+    (
+        "kms",
+        &["Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo", "*"],
+        &["kms:ViaService", "kms:EncryptionContextKeys", "kms:EncryptionContext:aws:logs:arn"],
+    ),
     ("lambda", &["InvokeFunction"], &["lambda:FunctionArn", "lambda:SourceFunctionArn"]),
     ("logs", &["CreateLogStream", "PutLogEvents"], &[]),
     ("s3", &["GetObject", "ListBucket", "PutObject", "DeleteObject", "*"], &["s3:prefix", "s3:delimiter", "s3:max-keys"]),
@@ -43,9 +47,11 @@ fn unknown(statement: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for action in texts(&statement["Action"]) {
         let (service, name) = action.split_once(':').unwrap_or((action, ""));
-        // A pattern of actions stands only in denials.
-        let is_denied = name == "*" && statement["Effect"] == "Deny";
-        let known = SERVICES.iter().any(|(known, actions, _)| *known == service && actions.contains(&name) && (name != "*" || is_denied));
+        // A pattern of actions stands only in denials, and in the key policy's statement that lets IAM decide.
+        let is_account = statement["Principal"] == serde_json::json!({ "AWS": "arn:aws:iam::${AccountId}:root" });
+        let may_be_pattern = statement["Effect"] == "Deny" || is_account;
+        let known =
+            SERVICES.iter().any(|(known, actions, _)| *known == service && actions.contains(&name) && (name != "*" || may_be_pattern));
         found.extend((!known).then(|| action.to_owned()));
     }
     for (operator, keys) in statement["Condition"].as_object().into_iter().flatten() {
@@ -64,8 +70,14 @@ fn unknown(statement: &Value) -> Vec<String> {
 
 #[test]
 fn every_action_condition_key_and_operator_of_a_policy_exists() {
-    let documents =
-        ["processor-execution-role", "target-execution-role", "janitor-execution-role", "scheduler-role", "target-resource-policy"];
+    let documents = [
+        "processor-execution-role",
+        "target-execution-role",
+        "janitor-execution-role",
+        "scheduler-role",
+        "target-resource-policy",
+        "key-policy",
+    ];
     let mut statements: Vec<Value> =
         documents.into_iter().flat_map(|name| document(name)["Statement"].as_array().cloned().unwrap()).collect();
     for name in ["UseCasesPolicy", "DelayQueuePolicy", "DeadLettersPolicy", "NotificationsPolicy", "AlarmsPolicy"] {
@@ -81,8 +93,8 @@ fn every_action_condition_key_and_operator_of_a_policy_exists() {
 fn misspelled_names_are_found() {
     let check = |statement: Value| unknown(&statement).join(" ");
     assert_eq!(
-        check(serde_json::json!({ "Effect": "Allow", "Action": ["sqs:SendMessages", "sns:*", "s3:GetObject"] })),
-        "sqs:SendMessages sns:*"
+        check(serde_json::json!({ "Effect": "Allow", "Action": ["sqs:SendMessages", "sns:*", "kms:*", "s3:GetObject"] })),
+        "sqs:SendMessages sns:* kms:*"
     );
     let condition = serde_json::json!({ "StringLikeIfExist": { "s3:prefix": "a" }, "Bool": { "aws:SecureTransports": "false" } });
     assert_eq!(

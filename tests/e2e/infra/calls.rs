@@ -23,9 +23,10 @@ const ONLY: [(&str, &str, &[&str], &str); 4] = [
 ];
 
 /// Actions that AWS performs with the function's role, or requires beside a call. The code has no call for them.
-const WITHOUT_CALL: [(&str, &str); 10] = [
+const WITHOUT_CALL: [(&str, &str); 11] = [
     ("iam:PassRole", "checked by EventBridge when a rule or schedule names a role"),
-    ("kms:Decrypt", "SSM and Secrets Manager decrypt under this role, and by way of them only"),
+    ("kms:Decrypt", "services decrypt secrets and encrypted data under this role, and by way of them only"),
+    ("kms:GenerateDataKey", "SQS, SNS and CloudWatch Logs make data keys under this role, and by way of them only"),
     ("logs:CreateLogStream", "Lambda writes the log"),
     ("logs:PutLogEvents", "Lambda writes the log"),
     ("xray:PutTraceSegments", "Lambda sends traces"),

@@ -84,6 +84,7 @@ fn too_wide(statement: &Value) -> Option<String> {
     let conditions = [
         ("iam:PassRole", "StringEquals", "iam:PassedToService"),
         ("kms:Decrypt", "StringEquals", "kms:ViaService"),
+        ("kms:GenerateDataKey", "StringEquals", "kms:ViaService"),
         // AWS documents the key as one ARN and as a list of ARNs. The two conditions together hold in both readings, and a call
         // without a target does not pass.
         ("events:PutTargets", "ForAllValues:ArnLike", "events:TargetArn"),
@@ -171,6 +172,7 @@ fn wide_statements_are_found() {
     assert!(check("sqs:SendMessage", "arn:aws:sqs:${Region}:${AccountId}:*"));
     assert!(check("iam:PassRole", "${SchedulerRoleArn}"));
     assert!(check("kms:Decrypt", "${SecretsKeyArn}"));
+    assert!(check("kms:GenerateDataKey", "${KmsKeyArn}"));
     assert!(check("events:PutTargets", "arn:aws:events:${Region}:${AccountId}:rule/${Prefix}*"));
     assert!(check("ssm:GetParameters", "arn:aws:ssm:${Region}:${AccountId}:parameter/${Prefix}*"));
     assert!(check("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:${Region}:${AccountId}:secret:*"));

@@ -50,6 +50,11 @@ fn moto_creates_the_stack() {
     let redrive: Value = serde_json::from_str(text(&stack["delay_queue"]["RedrivePolicy"])).expect("JSON");
     assert_eq!(redrive, json!({ "deadLetterTargetArn": stack["dead_letters"]["QueueArn"], "maxReceiveCount": 5 }));
     assert_eq!(stack["delay_queue"]["VisibilityTimeout"], "720");
+    for queue in ["delay_queue", "dead_letters"] {
+        assert_eq!((&stack[queue]["SqsManagedSseEnabled"], stack[queue].get("KmsMasterKeyId")), (&json!("true"), None), "{queue}");
+    }
+    assert_eq!(stack["bucket_encryption"], json!({ "SSEAlgorithm": "AES256" }));
+    assert_eq!(stack["topic_keys"], json!({ "Notifications": "", "Alarms": "" }));
     assert_eq!(stack["rules"], json!(["clock-of-postdate-janitor"]));
 }
 
@@ -89,6 +94,17 @@ fn every_function_gets_the_environment_variables_that_it_reads() {
         assert_eq!(&variables["POSTDATE_TOPIC_ARN"], topic, "{function}");
     }
     assert_eq!(stack["delay_queue"]["VisibilityTimeout"], "1800");
+}
+
+#[test]
+fn the_key_of_the_parameter_encrypts_the_stacks_bucket_queues_and_topics() {
+    let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let stack = created(&["Authorizer=IAM", &format!("KmsKeyArn={key}")]);
+    for queue in ["delay_queue", "dead_letters"] {
+        assert_eq!((&stack[queue]["SqsManagedSseEnabled"], &stack[queue]["KmsMasterKeyId"]), (&json!("false"), &json!(key)), "{queue}");
+    }
+    assert_eq!(stack["bucket_encryption"], json!({ "SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key }));
+    assert_eq!(stack["topic_keys"], json!({ "Notifications": key, "Alarms": key }));
 }
 
 fn keys(schema: &Value) -> Vec<&str> {

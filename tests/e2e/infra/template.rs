@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::tools::translated;
 
 /// References of the template, and the placeholders that the documents in `infra/policies` use for them.
-const NAMES: [(&str, &str); 16] = [
+const NAMES: [(&str, &str); 17] = [
     ("AWS::Partition", "aws"),
     ("AWS::Region", "${Region}"),
     ("AWS::AccountId", "${AccountId}"),
@@ -18,6 +18,7 @@ const NAMES: [(&str, &str); 16] = [
     ("ScheduleGroup", "${ScheduleGroup}"),
     ("SchedulerRole.Arn", "${SchedulerRoleArn}"),
     ("SecretsKeyArn", "${SecretsKeyArn}"),
+    ("KmsKeyArn", "${KmsKeyArn}"),
     ("TargetAliaslive", "arn:aws:lambda:${Region}:${AccountId}:function:${Prefix}target:live"),
     ("ProcessorLogs.Arn", "arn:aws:logs:${Region}:${AccountId}:log-group:/aws/lambda/${Prefix}processor:*"),
     ("TargetLogs.Arn", "arn:aws:logs:${Region}:${AccountId}:log-group:/aws/lambda/${Prefix}target:*"),

@@ -48,7 +48,8 @@ const REFERENCES: [(&str, &str); 8] = [
 ];
 
 /// Attributes of a queue: the template's name, Terraform's name.
-const QUEUE: [(&str, &str); 4] = [
+const QUEUE: [(&str, &str); 5] = [
+    ("KmsMasterKeyId", "kms_master_key_id"),
     ("MessageRetentionPeriod", "message_retention_seconds"),
     ("RedrivePolicy", "redrive_policy"),
     ("SqsManagedSseEnabled", "sqs_managed_sse_enabled"),
@@ -228,6 +229,9 @@ fn terraforms_queues_have_the_attributes_of_the_template() {
                 json!(format!("${{jsonencode({{deadLetterTargetArn = {dead_letters}, maxReceiveCount = {}}})}}", ours["maxReceiveCount"]))
             }
             ("VisibilityTimeout", Value::Array(_)) => json!("${local.queue_visibility}"),
+            // `encryption.rs` compares the two conditions.
+            ("KmsMasterKeyId", _) => json!("${local.kms_key}"),
+            ("SqsManagedSseEnabled", _) => json!("${local.has_kms_key ? null : true}"),
             _ => expression(ours),
         };
         let theirs_of = |member: &str| QUEUE.iter().find(|(known, _)| *known == member).map(|(_, theirs)| (*theirs).to_owned());
