@@ -48,4 +48,5 @@ mod targets;
 mod test_clock;
 mod times;
 mod torture;
+mod traces;
 mod uploads;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::cut::cut;
 use crate::id::CorrelationId;
 use crate::time::LATEST;
+use crate::trace::TraceParent;
 use crate::use_case::UseCase;
 
 /// `scheduled → running → succeeded | failed`, or `scheduled → cancelled | expired`. A request becomes `scheduled` again from `running`
@@ -134,6 +135,8 @@ pub struct Request {
     pub owner: Option<String>,
     /// For a notice (`[on]`), the request that has ended; `None` for a client's own request.
     pub notice_of: Option<CorrelationId>,
+    /// The span that made the request; after a claim, the span of the attempt, if the host exports traces.
+    pub trace: Option<TraceParent>,
 }
 
 /// The resource that a request's next attempt waits for.
@@ -185,6 +188,7 @@ impl Request {
             idempotency_hash: None,
             owner: None,
             notice_of: None,
+            trace: None,
         }
     }
 
@@ -232,6 +236,7 @@ impl Request {
             deferrals: 0,
             failures: 0,
             interruptions: 0,
+            trace: None,
             failure: self.failure.map(|failure| cut(failure, LISTED_FAILURE_BYTES)),
             ..self
         }

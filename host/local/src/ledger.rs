@@ -44,13 +44,14 @@ pub use stats::{Group, Size, Stats};
 use writer::Writer;
 
 /// Migrations: entry `n` turns a file of schema version `n` into one of version `n + 1`. Version 0 is an empty file.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("ledger/schema.sql"),
     include_str!("ledger/schema-2.sql"),
     include_str!("ledger/schema-3.sql"),
     include_str!("ledger/schema-4.sql"),
     include_str!("ledger/schema-5.sql"),
     include_str!("ledger/schema-6.sql"),
+    include_str!("ledger/schema-7.sql"),
 ];
 
 /// A handle on the ledger; clones share the file, the writer and the readers.

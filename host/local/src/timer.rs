@@ -9,7 +9,7 @@ mod places;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use postdate_core::fire::{FireError, Fired, Firing};
@@ -27,6 +27,7 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::ledger::{Lane, SqliteLedger};
 use crate::metrics::{Counted, Metrics};
+use crate::traces::Traces;
 use places::{Kind, Places};
 
 /// Interval between checks for claims whose lease has ended, and for requests that expired while they waited for a place.
@@ -101,6 +102,7 @@ pub struct Timer {
     pub use_cases: Catalog,
     pub deliver: HttpDeliver<Clock>,
     pub clock: Clock,
+    traces: Traces,
     state: Arc<State>,
 }
 
@@ -125,6 +127,7 @@ impl Timer {
         deliver: HttpDeliver<Clock>,
         clock: Clock,
         wake: Wake,
+        traces: Traces,
         concurrency: usize,
     ) -> Arc<Self> {
         let state = State {
@@ -136,7 +139,7 @@ impl Timer {
             give_up: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        Arc::new(Self { ledger, use_cases, deliver, clock, state: Arc::new(state) })
+        Arc::new(Self { ledger, use_cases, deliver, clock, traces, state: Arc::new(state) })
     }
 
     /// Fires requests until `stop`. Then waits up to `grace` for running attempts and releases the rest.
@@ -198,9 +201,10 @@ impl Timer {
             let (index, kind) = places.places().pick(due, |lane| kind_of(&use_cases, lane))?;
             Some((index, Place::new(&places, kind, &due[index].use_case)))
         };
+        let since = SystemTime::now();
         let mut due = self.ledger.claim_due(move || clock.now(), move |request| lease_of.lease(request), pick).await?;
         for (claimed, place) in due.claimed {
-            self.start(claimed, place);
+            self.start(claimed, place, since);
         }
         state.saturated.store(due.blocked, Ordering::SeqCst);
         if due.expired {
@@ -228,17 +232,26 @@ impl Timer {
         ending.join_all().await.into_iter().try_for_each(|ended| ended.map(drop))
     }
 
-    fn start(self: &Arc<Self>, Claimed { request, body }: Claimed, place: Place) {
+    /// Runs a request whose claim began at `since`, by the machine's clock.
+    fn start(self: &Arc<Self>, Claimed { mut request, body }: Claimed, place: Place, since: SystemTime) {
         let (timer, begun) = (Arc::clone(self), self.clock.now());
         let running = Running::new(request.id, place);
         self.state.metrics.started(&request);
+        let span = self.traces.attempt(&mut request, since);
         self.state.tasks.spawn(async move {
             let _running = running;
             let firing = timer.firing();
+            let attempt = async {
+                let attempt = firing.run(request.clone(), Some(body), None);
+                match span {
+                    Some(span) => span.run(attempt).await,
+                    None => attempt.await,
+                }
+            };
             tokio::select! {
                 biased;
                 // `run` logs an outcome that it cannot record. The request runs again after its lease.
-                fired = firing.run(request.clone(), Some(body), None) => {
+                fired = attempt => {
                     if matches!(fired, Ok(Fired::Ran(_))) {
                         timer.state.metrics.began(&request, begun);
                     }
@@ -249,7 +262,7 @@ impl Timer {
     }
 
     fn firing(&self) -> Firing<'_, Catalog, SqliteLedger, Wake, HttpDeliver<Clock>, Clock, Wake> {
-        let Self { ledger, use_cases, deliver, clock, state } = self;
+        let Self { ledger, use_cases, deliver, clock, state, .. } = self;
         let wake = &state.wake;
         Firing { use_cases, ledger, scheduler: wake, deliver, clock, aftercare: wake }
     }

@@ -60,6 +60,7 @@ pub fn new_request(id: CorrelationId, use_case: &str, trigger_at: DateTime<Utc>)
         idempotency_hash: None,
         owner: None,
         notice_of: None,
+        trace: None,
     };
     NewRequest { request, idempotency_key: None, body: r#"{"n":1}"#.to_owned() }
 }

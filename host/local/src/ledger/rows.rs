@@ -13,11 +13,11 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
      failures, interruptions, lease_ms, lease_until, finished_at, result, failure, idempotency_hash, notice_of, \
-     deferrals, waits_for, waits_since, owner, expire_after_ms";
+     deferrals, waits_for, waits_since, owner, expire_after_ms, trace";
 /// [`COLUMNS`] of a list. Omits the columns that SQLite finds only by reading a large result, and most of a failure.
 const LIST_COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
      failures, interruptions, lease_ms, lease_until, finished_at, NULL, substr(failure, 1, 1001), NULL, notice_of, \
-     0, waits_for, waits_since, owner, NULL";
+     0, waits_for, waits_since, owner, NULL, NULL";
 
 /// Stores a request with the first line of its history. Returns false, and stores nothing, if its idempotency key is taken.
 pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<bool> {
@@ -25,8 +25,8 @@ pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<boo
     let inserted = connection
         .prepare_cached(
             "INSERT INTO requests (id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, \
-             attempts, failures, interruptions, lease_ms, idempotency_key, idempotency_hash, notice_of, body, owner, expire_after_ms) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
+             attempts, failures, interruptions, lease_ms, idempotency_key, idempotency_hash, notice_of, body, owner, expire_after_ms, trace) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
              ON CONFLICT (use_case, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
         )?
         .execute(params![
@@ -46,6 +46,7 @@ pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<boo
             new.body,
             request.owner,
             request.expire_after.map(duration_millis),
+            request.trace.map(|trace| trace.to_string()),
         ])?;
     if inserted == 0 {
         return Ok(false);
@@ -312,7 +313,7 @@ pub(super) fn head_sql() -> String {
 
 fn read_head(row: &Row<'_>) -> rusqlite::Result<Head> {
     let (seq, request) = read_request(row)?;
-    Ok(Head { seq, request, body: row.get(25)?, next: optional_time(row, 26)? })
+    Ok(Head { seq, request, body: row.get(26)?, next: optional_time(row, 27)? })
 }
 
 /// Returns the earliest due time of the scheduled requests.
@@ -387,6 +388,7 @@ fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
         },
         owner: row.get(23)?,
         notice_of: row.get::<_, Option<String>>(19)?.map(|id| id.parse().map_err(|_| unreadable(19, &id))).transpose()?,
+        trace: row.get::<_, Option<String>>(25)?.and_then(|text| text.parse().ok()),
     };
     Ok((row.get(0)?, request))
 }
