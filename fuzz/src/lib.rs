@@ -55,6 +55,7 @@ fn job() -> Job {
         attempt: 1,
         scheduled_for: "2027-01-02T00:00:00Z".into(),
         body: "{}".into(),
+        trace: None,
     }
 }
 

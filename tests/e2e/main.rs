@@ -51,4 +51,5 @@ mod targets;
 mod test_clock;
 mod times;
 mod torture;
+mod traces;
 mod uploads;

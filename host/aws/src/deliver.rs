@@ -19,6 +19,7 @@ use crate::aws_error::{AwsError, Class};
 use crate::clients::{Clients, Lazy};
 use crate::clock::SystemClock;
 use crate::schedule::limits::CORRELATION_ATTRIBUTE;
+use crate::xray;
 
 /// Returns a client for the region that an ARN names, from one for the region of this host.
 macro_rules! client_of {
@@ -73,7 +74,7 @@ impl AwsDeliver {
     }
 
     async fn send(&self, aws: &AwsTarget, request: &Request, body: &str) -> JobResult {
-        use aws_sdk_sqs::types::MessageAttributeValue;
+        use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
         let url =
             Arn::parse(&aws.arn).and_then(Arn::queue_url).ok_or_else(|| permanent(format!("{} is not the ARN of a queue", aws.arn)))?;
         let id = MessageAttributeValue::builder().data_type("String").string_value(subject(request)).build();
@@ -83,6 +84,11 @@ impl AwsDeliver {
             .queue_url(url)
             .message_body(for_messages(body))
             .message_attributes(CORRELATION_ATTRIBUTE, id);
+        if let Some(trace) = trace_header(request) {
+            let trace = MessageSystemAttributeValue::builder().data_type("String").string_value(trace).build();
+            let trace = trace.map_err(|error| permanent(error.to_string()))?;
+            call = call.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, trace);
+        }
         if is_fifo(&aws.arn) {
             call = call.message_group_id(group(aws, request)).message_deduplication_id(request.id.to_string());
         }
@@ -112,6 +118,7 @@ impl AwsDeliver {
             .source(aws.source.as_deref().unwrap_or("postdate"))
             .detail_type(aws.detail_type.as_deref().unwrap_or(&request.use_case))
             .detail(for_messages(body))
+            .set_trace_header(trace_header(request))
             .build();
         let answer = client_of!(aws_sdk_eventbridge, self.events, &aws.arn)
             .put_events()
@@ -133,7 +140,8 @@ impl AwsDeliver {
             .start_execution()
             .state_machine_arn(&aws.arn)
             .name(request.id.to_string())
-            .input(for_messages(body));
+            .input(for_messages(body))
+            .set_trace_header(trace_header(request));
         match call.send().await {
             Ok(answer) => Ok(Some(json!({ "executionArn": answer.execution_arn }).to_string())),
             Err(error) if error.as_service_error().is_some_and(StartExecutionError::is_execution_already_exists) => Ok(None),
@@ -206,6 +214,11 @@ fn error_type(answer: &[u8]) -> String {
 /// Returns the id of the request that the receiver knows: for a notice, the id of the request that it is about.
 fn subject(request: &Request) -> String {
     request.notice_of.unwrap_or(request.id).to_string()
+}
+
+/// Returns the request's trace in the header of X-Ray, which these services pass on.
+fn trace_header(request: &Request) -> Option<String> {
+    request.trace.map(xray::header)
 }
 
 #[cfg(test)]

@@ -23,3 +23,4 @@ pub mod schedule;
 pub mod secrets;
 pub mod target;
 pub mod use_cases;
+mod xray;

@@ -23,6 +23,7 @@ use crate::ledger::DynamoLedger;
 use crate::metrics::{self, Service, Unit};
 use crate::schedule::AwsScheduler;
 use crate::use_cases::AwsUseCases;
+use crate::xray;
 
 /// The ports of the API.
 pub struct Processor<U, L, S> {
@@ -60,10 +61,11 @@ where
     }
 
     async fn answer_call(&self, request: lambda_http::Request, id: CorrelationId, now: DateTime<Utc>) -> Response<Bytes> {
-        let incoming = match Incoming::read(request, self.base_path.as_deref()) {
+        let mut incoming = match Incoming::read(request, self.base_path.as_deref()) {
             Ok(incoming) => incoming,
             Err(error) => return ApiError::new(StatusCode::BAD_REQUEST, error.code(), error.to_string()).into_response(id),
         };
+        xray::adopt(incoming.request.headers_mut());
         let submitted = submitted_to(incoming.request.method(), incoming.request.uri().path()).map(str::to_owned);
         let is_head = incoming.request.method() == http::Method::HEAD;
         let caller = self.claims.caller(&incoming.caller);

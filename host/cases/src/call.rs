@@ -102,6 +102,7 @@ impl CaseCall {
             attempt: self.attempt,
             scheduled_for: rfc3339(self.now),
             body: self.body,
+            trace: None,
         }
     }
 }

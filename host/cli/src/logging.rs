@@ -4,25 +4,30 @@ use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, bail};
 use postdate_logging::LogFilter;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, Registry, fmt};
 
 /// Variables that select the log; the first that is set counts. Both have the syntax of [`LogFilter`].
 const VARIABLES: [&str; 2] = ["POSTDATE_LOG", "RUST_LOG"];
 
 /// Starts logging. `default` is the filter where no variable is set.
 pub fn init(default: &str) -> anyhow::Result<()> {
-    let filter = filter(default)?;
+    init_with(default, None)
+}
+
+/// Starts logging, and `spans`, which gets what it selects and not what the log does.
+pub fn init_with(default: &str, spans: Option<Box<dyn Layer<Registry> + Send + Sync>>) -> anyhow::Result<()> {
+    let filter = filter(default)?.filter();
     // A line that cannot be written is lost: the subscriber would report that to the same stderr, and panic there.
-    let lines = fmt().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr).log_internal_errors(false).with_target(false);
+    let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false).with_target(false);
+    let subscriber = tracing_subscriber::registry().with(spans);
     let started = if std::io::stderr().is_terminal() {
-        lines.with_ansi(std::env::var_os("NO_COLOR").is_none()).finish().with(filter.layer()).try_init()
+        subscriber.with(lines.with_ansi(std::env::var_os("NO_COLOR").is_none()).with_filter(filter)).try_init()
     } else {
         // Flattened, so that `correlation_id` is a member of the line itself. Without tracing's own target: a request's
         // target is a member of the same name, and one line cannot have both.
-        lines.json().flatten_event(true).with_span_list(false).finish().with(filter.layer()).try_init()
+        subscriber.with(lines.json().flatten_event(true).with_span_list(false).with_filter(filter)).try_init()
     };
     match started {
         Ok(()) => Ok(()),

@@ -15,7 +15,7 @@ use clap::builder::BoolishValueParser;
 use postdate_core::time::{TimeError, parse_time};
 use postdate_core::use_case::parse_memory;
 use postdate_egress::Egress;
-use postdate_local::{HostName, Retention, ServeOptions, TestClockStart};
+use postdate_local::{HostName, Retention, ServeOptions, TestClockStart, Traces};
 use postdate_runtime::trust::Trust;
 use postdate_runtime::{Lifetime, SecretName};
 use tokio::signal::unix::{SignalKind, signal};
@@ -188,8 +188,12 @@ fn test_clock(text: &str) -> Result<TestClockStart, TimeError> {
 }
 
 pub async fn run(arguments: Serve) -> anyhow::Result<ExitCode> {
-    logging::init("info")?;
-    let options = arguments.into_options();
+    let traces = Traces::from_environment()?;
+    logging::init_with("info", traces.layer())?;
+    if traces.is_on() {
+        tracing::info!("traces are exported");
+    }
+    let options = ServeOptions { traces: traces.clone(), ..arguments.into_options() };
     let shutdown = shutdown_signal()?;
     let banner = banner::Banner::new(&options);
     let on_ready = move |address: SocketAddr| {
@@ -199,7 +203,9 @@ pub async fn run(arguments: Serve) -> anyhow::Result<ExitCode> {
             banner.log(address);
         }
     };
-    match postdate_local::serve(options, on_ready, shutdown).await {
+    let served = postdate_local::serve(options, on_ready, shutdown).await;
+    tokio::task::spawn_blocking(move || traces.shut_down()).await.context("the exporter of traces failed")?;
+    match served {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) if is_port_taken(&error) => {
             Err(anyhow!("{error:#}\n  next: stop the program that listens there, or choose another port with --listen"))
@@ -235,6 +241,7 @@ impl Serve {
             secrets_lifetime: self.secrets_lifetime,
             disk_reserve: self.disk_reserve,
             retention: self.retention,
+            traces: Traces::default(),
         }
     }
 }

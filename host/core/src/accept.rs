@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tracing::Instrument as _;
 
 use crate::arm::{ArmError, arm, schedule};
 use crate::bundle::hex;
@@ -21,6 +22,7 @@ use crate::ports::{
 };
 use crate::request::{NewRequest, Request, Status};
 use crate::time::{self, TimeError, Trigger, rfc3339};
+use crate::trace::{TraceParent, span};
 use crate::use_case::{Target, UseCase, is_credential_header};
 
 /// Limit of a body, in bytes: of a client's call, and of the body that a validator accepts in its place.
@@ -44,6 +46,8 @@ pub struct Submission {
     pub headers: Vec<(String, String)>,
     /// Claims of the authorizer, name and value.
     pub caller: Vec<(String, String)>,
+    /// The span of the call.
+    pub trace: Option<TraceParent>,
     pub body: Bytes,
 }
 
@@ -139,7 +143,7 @@ pub async fn accept(
     match check(use_cases, ledger, scheduler, submission).await? {
         Checked::Again(accepted) => Ok(accepted),
         Checked::New(intent) => {
-            let inserted = ledger.insert(intent.new.clone()).await;
+            let inserted = ledger.insert(intent.new.clone()).instrument(span!("commit")).await;
             finish(use_cases, ledger, scheduler, intent, inserted).await
         }
     }
@@ -159,7 +163,7 @@ pub async fn accept_all(
         Ok(Checked::New(intent)) => Some(intent.new.clone()),
         _ => None,
     });
-    let mut inserted = ledger.insert_all(new.collect()).await.into_iter();
+    let mut inserted = ledger.insert_all(new.collect()).instrument(span!("commit")).await.into_iter();
     let finishes = checked.into_iter().map(|checked| {
         // `insert_all` returns as many results as there are new requests.
         let inserted = matches!(checked, Ok(Checked::New(_))).then(|| inserted.next()).flatten();
@@ -221,7 +225,7 @@ async fn check<U: UseCases>(
     time::check_window(parsed.trigger_at, now, use_case.schedule.max_ahead)?;
     let asked_for = aim(use_case, parsed.target.as_deref())?;
     let acceptance = if use_case.validate.is_some() {
-        ask(bundle.as_ref(), validate_input(use_case, &mut submission, &parsed)).await?
+        ask(bundle.as_ref(), validate_input(use_case, &mut submission, &parsed)).instrument(span!("validate")).await?
     } else {
         Acceptance::default()
     };
@@ -242,7 +246,7 @@ async fn check<U: UseCases>(
     let request = Request::scheduled(use_case, version, alias, submission.id, now, trigger_at);
     let body = acceptance.body.unwrap_or(parsed.text);
     let labels = labels_of(use_case, &body)?;
-    let request = Request { idempotency_hash: hash, owner: submission.owner, labels, ..request };
+    let request = Request { idempotency_hash: hash, owner: submission.owner, trace: submission.trace, labels, ..request };
     let mut new = NewRequest { request, idempotency_key: submission.idempotency_key, body };
     let over = |exceeded| Rejection::TargetLimit { alias: alias.to_owned(), exceeded };
     new.request.schedule = scheduler.plan(&new, target).map_err(over)?;

@@ -6,6 +6,7 @@ mod attempt;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tracing::Instrument as _;
 
 use crate::arm::{ArmError, arm};
 use crate::backoff::{after_host_fault, backoff, spread};
@@ -19,6 +20,7 @@ use crate::ports::{
 };
 use crate::request::{Claimed, NewRequest, Request, Status};
 use crate::time::{LATEST, after};
+use crate::trace::span;
 use crate::use_case::UseCase;
 
 pub(crate) use attempt::runs;
@@ -112,7 +114,7 @@ where
     pub async fn conclude(&self, request: &Request, attempt: Attempt<U::Bundle>) -> Result<Fired, LedgerError> {
         let (id, now) = (request.id, self.clock.now());
         let change = conclude(request, attempt, self.clock.new_id(now), now);
-        let Some(after) = self.record(id, &change, now).await? else { return Ok(Fired::ClaimLost) };
+        let Some(after) = self.record(id, &change, now).instrument(span!("record")).await? else { return Ok(Fired::ClaimLost) };
         if matches!(change, Change::Defer { .. }) {
             self.schedule(&after).await;
             return Ok(Fired::Deferred(Box::new(after)));

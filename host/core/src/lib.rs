@@ -31,4 +31,5 @@ pub mod request;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;
+pub mod trace;
 pub mod use_case;

@@ -25,7 +25,7 @@ pub fn notice(use_case: &UseCase, version: &str, ended: &Request, id: Correlatio
         return None;
     }
     let request = Request::scheduled(use_case, version, alias, id, now, now);
-    let request = Request { owner: ended.owner.clone(), notice_of: Some(ended.id), expire_after: None, ..request };
+    let request = Request { owner: ended.owner.clone(), notice_of: Some(ended.id), trace: ended.trace, expire_after: None, ..request };
     Some(NewRequest { request, idempotency_key: None, body: outcome_document(ended).to_json() })
 }
 

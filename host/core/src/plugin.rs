@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::host_fault::HostFault;
+use crate::trace::TraceParent;
 
 /// A request as a validator gets it. Times are RFC 3339 in UTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct Job {
     /// RFC 3339, UTC.
     pub scheduled_for: String,
     pub body: String,
+    /// Not part of the contract: the host sends it with the plugin's HTTP requests.
+    pub trace: Option<TraceParent>,
 }
 
 /// The answer of a processor or a target that fails.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::cut::cut;
 use crate::id::CorrelationId;
 use crate::time::LATEST;
+use crate::trace::TraceParent;
 use crate::use_case::UseCase;
 
 /// `scheduled → running → succeeded | failed`, or `scheduled → cancelled | expired`. A request becomes `scheduled` again from `running`
@@ -139,6 +140,8 @@ pub struct Request {
     pub labels: BTreeMap<String, String>,
     /// Time at which the body and all that follows from it were erased.
     pub erased_at: Option<DateTime<Utc>>,
+    /// The span that made the request; after a claim, the span of the attempt, if the host exports traces.
+    pub trace: Option<TraceParent>,
 }
 
 /// The resource that a request's next attempt waits for.
@@ -192,6 +195,7 @@ impl Request {
             notice_of: None,
             labels: BTreeMap::new(),
             erased_at: None,
+            trace: None,
         }
     }
 
@@ -251,6 +255,7 @@ impl Request {
             deferrals: 0,
             failures: 0,
             interruptions: 0,
+            trace: None,
             failure: self.failure.map(|failure| cut(failure, LISTED_FAILURE_BYTES)),
             ..self
         }

@@ -8,6 +8,7 @@ use postdate_core::fire::MAX_RESULT_BYTES;
 use postdate_core::host_fault::{FILE_DESCRIPTOR, HostFault, NAME_LOOK_UP, SECRETS};
 use postdate_core::plugin::{JobFailure, JobResult};
 use postdate_core::ports::{Clock, Deliver, Delivery};
+use postdate_core::trace::TRACEPARENT;
 use postdate_core::use_case::Target;
 use postdate_egress::{Network, Unreachable};
 use postdate_runtime::{Credentials, SecretError, Secrets};
@@ -109,8 +110,11 @@ impl<C: Clock> Deliver for HttpDeliver<C> {
             .header("x-correlation-id", subject.to_string())
             .header("x-postdate-use-case", &request.use_case)
             .header("x-postdate-attempt", request.attempts)
-            .header("idempotency-key", &delivery_id)
-            .headers(credentials.headers.clone());
+            .header("idempotency-key", &delivery_id);
+        if let Some(trace) = request.trace {
+            post = post.header(TRACEPARENT, trace.to_string());
+        }
+        post = post.headers(credentials.headers.clone());
         if !credentials.keys.is_empty() {
             // By the machine's clock: a receiver refuses old signatures, and knows no test clock.
             let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();

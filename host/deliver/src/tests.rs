@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use postdate_core::request::Claimed;
+use postdate_core::request::{Claimed, Request};
 use postdate_core::testing::{FakeClock, new_request, sample_id};
 use postdate_core::use_case::UseCase;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 
 const LIMIT: Duration = Duration::from_secs(5);
+/// The trace of each request.
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// A server that answers each request with the same bytes, which need not be HTTP, and then closes the connection or keeps it.
 struct Receiver {
@@ -92,7 +94,8 @@ async fn deliver_with(deliver: &HttpDeliver<FakeClock>, place: &str, keys: &str,
     let manifest = format!("name = 'a'\ntargets = {{ hook = {{ kind = 'http', url = 'http://{place}', {keys} }} }}");
     let use_case = UseCase::parse(&manifest).unwrap();
     let stored = new_request(sample_id(1), "a", FakeClock::default().now());
-    let claimed = Claimed { request: stored.request, body: stored.body };
+    let trace = TRACE.parse().ok();
+    let claimed = Claimed { request: Request { trace, ..stored.request }, body: stored.body };
     deliver.deliver(Delivery { target: use_case.target(None).unwrap().1, timeout, claimed: &claimed }).await
 }
 
@@ -166,6 +169,7 @@ async fn a_target_gets_its_headers_and_a_signature_for_each_key() {
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or_default();
     assert_eq!((header("authorization"), header("content-type")), ("Bearer s3cr3t", "application/cloudevents+json"));
+    assert_eq!(header("traceparent"), TRACE);
     assert_eq!((header("webhook-id"), header("webhook-id").len()), (header("idempotency-key"), 36));
     let seconds: u64 = header("webhook-timestamp").parse().unwrap();
     let keys = ["new", "old"].map(|key| postdate_webhooks::Key::parse(key).unwrap());

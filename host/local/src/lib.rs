@@ -20,6 +20,7 @@ mod server;
 mod supervise;
 mod test_clock;
 mod timer;
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -52,6 +53,7 @@ use server::{App, Limits};
 use supervise::Fatal;
 use test_clock::TestClock;
 use timer::{Timer, Wake};
+pub use traces::Traces;
 
 /// Least number of plugins of each role that run at the same time.
 const MIN_SLOTS: usize = 64;
@@ -121,6 +123,8 @@ pub struct ServeOptions {
     pub disk_reserve: u64,
     /// How long ended requests are kept. `None` means 30 days, and for ever on a test clock, which can pass years in a moment.
     pub retention: Option<Retention>,
+    /// Makes the spans of calls and attempts. The caller installs its layer, and shuts it down.
+    pub traces: Traces,
 }
 
 /// The start time of a test clock.
@@ -183,7 +187,7 @@ pub async fn serve(
     let deliver = HttpDeliver::new(clock.clone(), network, secrets).context("cannot make the HTTP client")?;
     let stop = CancellationToken::new();
     let retention = retention::run(ledger.clone(), clock.clone(), options.retention, stop.clone());
-    let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), concurrency);
+    let timer = Timer::new(ledger.clone(), catalog.clone(), deliver, clock.clone(), wake.clone(), options.traces.clone(), concurrency);
     let api = Api { use_cases: catalog.clone(), ledger: ledger.clone(), scheduler: wake.clone(), base_path: String::new() };
     let app = App {
         api,
@@ -194,6 +198,7 @@ pub async fn serve(
         limits: Limits::of(concurrency),
         names: options.hosts,
         batches: Semaphore::new(server::BATCHES),
+        traces: options.traces,
     };
 
     let watcher = fatal.task("watcher of the use cases", &stop, catalog.clone().watch(stop.clone()));

@@ -54,6 +54,7 @@ use crate::clock::Clock;
 use crate::ledger::SqliteLedger;
 use crate::test_clock::TestClock;
 use crate::timer::Wake;
+use crate::traces::Traces;
 
 /// Limit of a request head, in bytes. Headers are at most 100, hyper's default.
 const MAX_HEAD_BYTES: usize = 128 << 10;
@@ -82,6 +83,7 @@ pub struct App {
     pub names: Vec<HostName>,
     /// Places of [`BATCHES`].
     pub batches: Semaphore,
+    pub traces: Traces,
 }
 
 /// Limits of time and number, so that slow or silent clients cannot take all connections.
@@ -244,7 +246,7 @@ fn router(app: Arc<App>) -> Router {
 async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {
     let now = app.clock.now();
     let id = app.clock.new_id(now);
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let received = async {
         let (caller, body) = authenticated(&app, &parts, body).await?;
         let path = parts.uri.path();
@@ -256,7 +258,12 @@ async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>,
     let response = match received.await {
         Ok((caller, body, _place)) => {
             let _work = link.work();
-            app.api.answer(ApiRequest { id, now, caller, claims: Vec::new() }, Request::from_parts(parts, body)).await
+            let span = app.traces.call(&mut parts);
+            let answer = app.api.answer(ApiRequest { id, now, caller, claims: Vec::new() }, Request::from_parts(parts, body));
+            match span {
+                Some(span) => span.run(answer).await,
+                None => answer.await,
+            }
         }
         Err(error) => error.into_response(id),
     };

@@ -10,7 +10,7 @@ mod places;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use postdate_core::fire::{FireError, Fired, Firing};
@@ -30,6 +30,7 @@ use crate::clock::Clock;
 use crate::ledger::{Lane, Paused, Picked, SqliteLedger};
 use crate::metrics::{Counted, Metrics};
 use gates::{Closed, Gates};
+use crate::traces::Traces;
 use places::{Kind, Places};
 
 /// Interval between checks for claims whose lease has ended, and for requests that expired while they waited for a place.
@@ -135,6 +136,7 @@ pub struct Timer {
     pub use_cases: Catalog,
     pub deliver: HttpDeliver<Clock>,
     pub clock: Clock,
+    traces: Traces,
     state: Arc<State>,
 }
 
@@ -159,6 +161,7 @@ impl Timer {
         deliver: HttpDeliver<Clock>,
         clock: Clock,
         wake: Wake,
+        traces: Traces,
         concurrency: usize,
     ) -> Arc<Self> {
         let state = State {
@@ -170,7 +173,7 @@ impl Timer {
             give_up: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        Arc::new(Self { ledger, use_cases, deliver, clock, state: Arc::new(state) })
+        Arc::new(Self { ledger, use_cases, deliver, clock, traces, state: Arc::new(state) })
     }
 
     /// Fires requests until `stop`. Then waits up to `grace` for running attempts and releases the rest.
@@ -235,9 +238,10 @@ impl Timer {
         let held_up = Arc::new(Mutex::new(HeldUp::default()));
         let (now, seen) = (self.clock.clone(), Arc::clone(&held_up));
         let pick = move |due: &[Lane]| pick(&places, &use_cases, due, now.now(), &mut seen.lock().unwrap_or_else(PoisonError::into_inner));
+        let since = SystemTime::now();
         let mut due = self.ledger.claim_due(move || clock.now(), move |request| lease_of.lease(request), pick).await?;
         for (claimed, place) in due.claimed {
-            self.start(claimed, place);
+            self.start(claimed, place, since);
         }
         let HeldUp { by_attempts, until } = *held_up.lock().unwrap_or_else(PoisonError::into_inner);
         state.saturated.store(by_attempts, Ordering::SeqCst);
@@ -267,17 +271,26 @@ impl Timer {
         ending.join_all().await.into_iter().try_for_each(|ended| ended.map(drop))
     }
 
-    fn start(self: &Arc<Self>, Claimed { request, body }: Claimed, place: Place) {
+    /// Runs a request whose claim began at `since`, by the machine's clock.
+    fn start(self: &Arc<Self>, Claimed { mut request, body }: Claimed, place: Place, since: SystemTime) {
         let (timer, begun) = (Arc::clone(self), self.clock.now());
         let running = Running::new(request.id, place);
         self.state.metrics.started(&request);
+        let span = self.traces.attempt(&mut request, since);
         self.state.tasks.spawn(async move {
             let _running = running;
             let firing = timer.firing();
+            let attempt = async {
+                let attempt = firing.run(request.clone(), Some(body), None);
+                match span {
+                    Some(span) => span.run(attempt).await,
+                    None => attempt.await,
+                }
+            };
             tokio::select! {
                 biased;
                 // `run` logs an outcome that it cannot record. The request runs again after its lease.
-                fired = firing.run(request.clone(), Some(body), None) => {
+                fired = attempt => {
                     if matches!(fired, Ok(Fired::Ran(_))) {
                         timer.state.metrics.began(&request, begun);
                     }
@@ -288,7 +301,7 @@ impl Timer {
     }
 
     fn firing(&self) -> Firing<'_, Catalog, SqliteLedger, Wake, HttpDeliver<Clock>, Clock, Wake> {
-        let Self { ledger, use_cases, deliver, clock, state } = self;
+        let Self { ledger, use_cases, deliver, clock, state, .. } = self;
         let wake = &state.wake;
         Firing { use_cases, ledger, scheduler: wake, deliver, clock, aftercare: wake }
     }

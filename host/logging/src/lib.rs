@@ -2,10 +2,11 @@
 
 use std::str::FromStr;
 
-use postdate_core::audit;
+use postdate_core::{audit, trace};
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
+use tracing_subscriber::layer::Filter;
 
 /// A value of `POSTDATE_LOG`, in the syntax of `tracing_subscriber::filter::Targets`: a level, or targets with levels, with
 /// commas between them. The default is `info`.
@@ -21,10 +22,19 @@ pub struct LogFilter(Targets);
 pub struct LogFilterError;
 
 impl LogFilter {
-    /// Returns the filter as a layer. Whatever the operator selects, the layer keeps the audit log, and drops traces of libraries: the SDK
-    /// and hyper trace whole requests and answers, with payloads and secrets.
+    /// Returns the filter as a layer, for all layers of a subscriber. Whatever the operator selects, it keeps the audit log, drops spans for
+    /// the exporter of traces, and drops traces of libraries: the SDK and hyper trace whole requests and answers, with payloads and secrets.
     pub fn layer<S: Subscriber>(self) -> impl Layer<S> {
-        self.0.with_target(audit::TARGET, LevelFilter::INFO).and_then(filter_fn(is_discreet))
+        self.targets().and_then(filter_fn(is_discreet))
+    }
+
+    /// Returns the filter for one layer of several; the same as [`Self::layer`].
+    pub fn filter<S>(self) -> impl Filter<S> {
+        self.targets().and(filter_fn(is_discreet))
+    }
+
+    fn targets(self) -> Targets {
+        self.0.with_target(audit::TARGET, LevelFilter::INFO).with_target(trace::TARGET, LevelFilter::OFF)
     }
 }
 

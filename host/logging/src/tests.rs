@@ -17,15 +17,19 @@ impl<S: Subscriber> Layer<S> for Passed {
 
 #[track_caller]
 fn check(filter: &str, expected: &[&str]) {
-    let passed = Passed::default();
-    let subscriber = tracing_subscriber::registry().with(filter.parse::<LogFilter>().unwrap().layer()).with(passed.clone());
-    tracing::subscriber::with_default(subscriber, || {
+    let parsed: LogFilter = filter.parse().unwrap();
+    let (all, one) = (Passed::default(), Passed::default());
+    let events = || {
         tracing::trace!(target: "aws_smithy_runtime::client", "a body");
         tracing::debug!(target: "aws_smithy_runtime::client", "a call");
         tracing::trace!(target: "postdate_aws::ledger", "a trace");
         tracing::warn!(target: "postdate::plugin", "a line of a plugin");
-    });
-    assert_eq!(*passed.0.lock().unwrap(), expected, "{filter}");
+        assert!(tracing::error_span!(target: "postdate::trace", "a span").is_disabled(), "{filter}");
+    };
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(parsed.clone().layer()).with(all.clone()), events);
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(one.clone().with_filter(parsed.filter())), events);
+    assert_eq!(*all.0.lock().unwrap(), expected, "{filter}");
+    assert_eq!(*one.0.lock().unwrap(), expected, "{filter}, for one layer");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use postdate_core::plugin::{Job, JobResult, PluginError, Role, Stopped, ValidateInput, Verdict};
 use postdate_core::ports::Bundle;
+use postdate_core::trace::TraceParent;
 use postdate_core::use_case::UseCase;
 
 use crate::engine::runtime::Runtime;
@@ -57,7 +58,7 @@ impl LoadedBundle {
         match &self.validate {
             Some(plugin) => {
                 let id = input.id.clone();
-                self.call(plugin, id, convert::request(input), options).await
+                self.call(plugin, id, None, convert::request(input), options).await
             }
             None => self.no_plugin(Role::Validate),
         }
@@ -67,14 +68,21 @@ impl LoadedBundle {
     pub async fn call_process(&self, job: Job, options: CallOptions) -> Report<JobResult> {
         match &self.process {
             Some(plugin) => {
-                let id = job.id.clone();
-                self.call(plugin, id, convert::job(job), options).await
+                let (id, trace) = (job.id.clone(), job.trace);
+                self.call(plugin, id, trace, convert::job(job), options).await
             }
             None => self.no_plugin(Role::Process),
         }
     }
 
-    async fn call<W: PluginWorld>(&self, plugin: &Plugin<W>, id: String, input: W::Input, options: CallOptions) -> Report<W::Output> {
+    async fn call<W: PluginWorld>(
+        &self,
+        plugin: &Plugin<W>,
+        id: String,
+        trace: Option<TraceParent>,
+        input: W::Input,
+        options: CallOptions,
+    ) -> Report<W::Output> {
         let arrived = Instant::now();
         let timeout = options.deadline.map_or(plugin.timeout, |deadline| deadline.min(plugin.timeout));
         // Secrets are read before the slot is taken: they may come over the network, and the wait must not count against the plugin's
@@ -96,7 +104,8 @@ impl LoadedBundle {
         // The plugin's timeout starts now. The caller's deadline started with the call.
         let deadline = options.deadline.map_or(started + plugin.timeout, |all| (arrived + all).min(started + plugin.timeout));
         let network = self.runtime.inner.options.network.clone();
-        let call = PluginCall { plugin: plugin.clone(), config, id, input, outgoing: options.outgoing, network, started, deadline, slot };
+        let outgoing = options.outgoing;
+        let call = PluginCall { plugin: plugin.clone(), config, id, trace, input, outgoing, network, started, deadline, slot };
         let call = call.run(self.runtime.inner.engine.clone(), self.runtime.inner.options.metering);
         let Returned { result, elapsed, peak_memory, instructions, lines, stderr } = self.runtime.inner.threads.drive(Box::pin(call)).await;
         let (use_case, role) = (self.use_case.name.as_str(), plugin.identity.role);

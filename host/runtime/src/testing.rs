@@ -76,5 +76,6 @@ pub fn job(body: &str) -> Job {
         attempt: 1,
         scheduled_for: "2027-01-02T00:00:00Z".into(),
         body: body.into(),
+        trace: None,
     }
 }

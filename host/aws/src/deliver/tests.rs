@@ -17,6 +17,8 @@ use postdate_runtime::Secrets;
 use super::*;
 
 const BODY: &str = r#"{"card":"4111"}"#;
+/// The header of X-Ray with the trace of each request.
+const TRACE: &str = "Root=1-66f2a1b0-4dea0086f9763ac0667b115a;Parent=53995c3f42cd8ad8;Sampled=1";
 
 /// URI and body of each request that was sent, in order.
 type Sent = Arc<Mutex<Vec<(String, String)>>>;
@@ -77,7 +79,8 @@ async fn run(
     let use_case = UseCase::parse(&manifest).unwrap();
     let (_, target) = use_case.targets.get("it").unwrap();
     let canned = Canned { status, headers: headers.to_vec(), body, sent: Sent::default() };
-    let request = new_request(sample_id(1), "orders", moment()).request;
+    let trace = "00-66f2a1b04dea0086f9763ac0667b115a-53995c3f42cd8ad8-01".parse().ok();
+    let request = Request { trace, ..new_request(sample_id(1), "orders", moment()).request };
     let claimed = Claimed { request, body: BODY.to_owned() };
     let timeout = Duration::from_secs(5);
     let result = deliver(&canned).deliver(Delivery { target, timeout, claimed: &claimed }).await.unwrap();
@@ -115,6 +118,7 @@ async fn a_fifo_queue_gets_group_and_deduplication_id_in_its_own_region() {
     assert_eq!((call["MessageGroupId"].as_str(), call["MessageBody"].as_str()), (Some("orders"), Some(BODY)));
     assert_eq!(call["MessageDeduplicationId"], sample_id(1).to_string());
     assert_eq!(call["MessageAttributes"]["correlation-id"]["StringValue"], sample_id(1).to_string());
+    assert_eq!(call["MessageSystemAttributes"]["AWSTraceHeader"]["StringValue"], TRACE);
 }
 
 #[tokio::test]
@@ -127,6 +131,7 @@ async fn a_rejected_event_is_a_failure_although_the_call_succeeds() {
         (entry["Source"].as_str(), entry["DetailType"].as_str(), entry["Detail"].as_str()),
         (Some("postdate"), Some("orders"), Some(BODY))
     );
+    assert_eq!(entry["TraceHeader"], TRACE);
     for (code, retry) in [("InternalFailure", true), ("ThrottlingException", true), ("MalformedDetail", false)] {
         let answer = format!(r#"{{"FailedEntryCount":1,"Entries":[{{"ErrorCode":"{code}","ErrorMessage":"no"}}]}}"#);
         let failure = run(BUS, 200, &[], answer.leak()).await.0.unwrap_err();
@@ -139,7 +144,7 @@ async fn a_rejected_event_is_a_failure_although_the_call_succeeds() {
 async fn an_execution_is_named_after_its_request_and_an_existing_one_is_success() {
     let (result, sent) = run(FLOW, 200, &[], r#"{"executionArn":"arn:x","startDate":1}"#).await;
     assert_eq!(result.unwrap().as_deref(), Some(r#"{"executionArn":"arn:x"}"#));
-    assert!(sent[0].1.contains(&format!("\"name\":\"{}\"", sample_id(1))));
+    assert!(sent[0].1.contains(&format!("\"name\":\"{}\"", sample_id(1))) && sent[0].1.contains(TRACE), "{}", sent[0].1);
     let there = r#"{"__type":"ExecutionAlreadyExists","message":"it is there"}"#;
     assert_eq!(run(FLOW, 400, &[], there).await.0.unwrap(), None);
 }

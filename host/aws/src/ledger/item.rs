@@ -81,6 +81,8 @@ pub struct Head {
     owner: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice_of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
     /// `None` also after the item of the key has expired or has gone to another request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
@@ -209,6 +211,7 @@ impl Head {
             idempotency_hash: request.idempotency_hash.clone(),
             owner: request.owner.clone(),
             notice_of: request.notice_of.map(|id| id.to_string()),
+            trace: request.trace.map(|trace| trace.to_string()),
             idempotency_key: self.idempotency_key.clone(),
             history,
             body: self.body.clone(),
@@ -280,6 +283,7 @@ impl Head {
             idempotency_hash: self.idempotency_hash.clone(),
             owner: self.owner.clone(),
             notice_of: self.notice_of.as_ref().map(|id| id.parse().map_err(|_| self.broken("notice_of"))).transpose()?,
+            trace: self.trace.as_ref().and_then(|text| text.parse().ok()),
         })
     }
 

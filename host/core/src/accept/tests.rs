@@ -60,6 +60,7 @@ fn submission(n: u64, body: &str) -> Submission {
         owner: None,
         headers: Vec::new(),
         caller: Vec::new(),
+        trace: None,
         body: Bytes::copy_from_slice(body.as_bytes()),
     }
 }

@@ -6,6 +6,7 @@ use http::{HeaderMap, Request, StatusCode};
 use super::{Answer, Api, ApiError, ApiRequest, Outcomes, document};
 use crate::accept::{Accepted, Submission, accept};
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
+use crate::trace::TraceParent;
 
 /// Limit of an `Idempotency-Key`, in characters.
 const MAX_KEY: usize = 255;
@@ -51,6 +52,7 @@ pub(super) fn submission(call: ApiRequest, use_case: &str, headers: &HeaderMap, 
         idempotency_key: idempotency_key(headers)?.map(|key| call.caller.stored_key(key)),
         owner: call.caller.name,
         headers: readable(headers),
+        trace: TraceParent::of(headers),
         caller: call.claims,
         body,
     })

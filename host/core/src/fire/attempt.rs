@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
 
 use crate::cut::cut;
 use crate::host_fault::HostFault;
@@ -11,6 +12,7 @@ use crate::plugin::{Job, JobFailure, JobResult, PluginError, Stopped};
 use crate::ports::{Bundle, Deliver, Delivery, UseCaseError, UseCases};
 use crate::request::{Claimed, Request};
 use crate::time::rfc3339;
+use crate::trace::span;
 use crate::use_case::{Target, UseCase, VersionPolicy};
 
 /// Limit of a result or failure text in the ledger, in bytes.
@@ -133,8 +135,9 @@ async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, d
                 attempt: request.attempts,
                 scheduled_for: rfc3339(request.trigger_at),
                 body: body.clone(),
+                trace: request.trace,
             };
-            match bundle.process(job, deadline).await {
+            match bundle.process(job, deadline).instrument(span!("plugin")).await {
                 Ok(result) => Ok(result),
                 Err(PluginError { reason: Stopped::NotStarted(fault), .. }) => Err(*fault),
                 // Retry: the cause of a trap or a timeout may be temporary.
@@ -144,7 +147,7 @@ async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, d
         Some((_, target)) => {
             let own = use_case.attempt_timeout(target);
             let timeout = deadline.map_or(own, |deadline| own.min(deadline));
-            deliver.deliver(Delivery { target, timeout, claimed }).await
+            deliver.deliver(Delivery { target, timeout, claimed }).instrument(span!("delivery")).await
         }
     }
 }

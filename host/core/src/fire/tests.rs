@@ -8,6 +8,7 @@ use crate::testing::{
     Delivered, FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, RecordingScheduler, at, block_on, claim, new_request,
     sample_id,
 };
+use crate::trace::TraceParent;
 
 const MANIFEST: &str = r#"
 name = "orders"
@@ -115,7 +116,8 @@ fn the_processor_sees_the_job() {
     });
     let claimed = claimed();
     // Attempts that were cut off count, too.
-    let claimed = Claimed { request: Request { attempts: 4, due_at: at(50), ..claimed.request }, ..claimed };
+    let trace = Some(TraceParent { trace_id: 1, span_id: 2, sampled: true });
+    let claimed = Claimed { request: Request { attempts: 4, due_at: at(50), trace, ..claimed.request }, ..claimed };
     fired(&FakeUseCases::of(bundle), &no_delivery(), &claimed);
     let expected = Job {
         id: claimed.request.id.to_string(),
@@ -124,6 +126,7 @@ fn the_processor_sees_the_job() {
         attempt: 4,
         scheduled_for: "2027-01-01T00:01:00.000Z".to_owned(),
         body: claimed.body,
+        trace,
     };
     assert_eq!(*seen.lock().unwrap(), [expected]);
 }
@@ -235,7 +238,10 @@ fn notice_after(on: &str, answer: JobResult, claimed: &Claimed) -> Option<NewReq
 #[test]
 fn end_makes_a_notice_for_the_target_in_on() {
     let both = "success = 'watcher'\nfailure = 'hook'";
-    let success = notice_after(both, Ok(Some("{\"n\":2}".to_owned())), &claimed()).expect("a success has a notice");
+    let trace = Some(TraceParent { trace_id: 1, span_id: 2, sampled: true });
+    let traced = Claimed { request: Request { trace, ..claimed().request }, ..claimed() };
+    let success = notice_after(both, Ok(Some("{\"n\":2}".to_owned())), &traced).expect("a success has a notice");
+    assert_eq!(success.request.trace, trace);
     let request = &success.request;
     assert_eq!((request.id, request.target.as_str(), request.notice_of), (sample_id(900), "watcher", Some(sample_id(1))));
     assert_eq!((request.status, request.due_at, request.trigger_at), (Status::Scheduled, at(61), at(61)));

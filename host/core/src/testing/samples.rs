@@ -62,6 +62,7 @@ pub fn new_request(id: CorrelationId, use_case: &str, trigger_at: DateTime<Utc>)
         notice_of: None,
         labels: std::collections::BTreeMap::new(),
         erased_at: None,
+        trace: None,
     };
     NewRequest { request, idempotency_key: None, body: r#"{"n":1}"#.to_owned() }
 }

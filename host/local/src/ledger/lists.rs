@@ -11,7 +11,7 @@ use super::rows::{self, millis, read_request};
 /// The columns of a request, as a list has it. Omits the columns that SQLite finds only by reading a large result, and most of a failure.
 const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
      failures, interruptions, lease_ms, lease_until, finished_at, NULL, substr(failure, 1, 1001), NULL, notice_of, \
-     0, waits_for, waits_since, owner, NULL, labels, erased_at";
+     0, waits_for, waits_since, owner, NULL, labels, erased_at, NULL";
 
 /// Returns one page, ordered by the query's time and id. Omits notices, which are found through the request that they are about.
 pub fn list(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {

@@ -15,15 +15,15 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
      failures, interruptions, lease_ms, lease_until, finished_at, result, failure, idempotency_hash, notice_of, \
-     deferrals, waits_for, waits_since, owner, expire_after_ms, labels, erased_at";
+     deferrals, waits_for, waits_since, owner, expire_after_ms, labels, erased_at, trace";
 /// Stores a request with the first line of its history. Returns false, and stores nothing, if its idempotency key is taken.
 pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<bool> {
     let request = &new.request;
     let inserted = connection
         .prepare_cached(
             "INSERT INTO requests (id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, \
-             attempts, failures, interruptions, lease_ms, idempotency_key, idempotency_hash, notice_of, body, owner, expire_after_ms, labels) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
+             attempts, failures, interruptions, lease_ms, idempotency_key, idempotency_hash, notice_of, body, owner, expire_after_ms, labels, trace) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
              ON CONFLICT (use_case, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
         )?
         .execute(params![
@@ -44,6 +44,7 @@ pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<boo
             request.owner,
             request.expire_after.map(duration_millis),
             labels_json(request),
+            request.trace.map(|trace| trace.to_string()),
         ])?;
     if inserted == 0 {
         return Ok(false);
@@ -290,7 +291,7 @@ pub(super) fn head_sql() -> String {
 
 fn read_head(row: &Row<'_>) -> rusqlite::Result<Head> {
     let (seq, request) = read_request(row)?;
-    Ok(Head { seq, request, body: row.get(27)?, next: optional_time(row, 28)? })
+    Ok(Head { seq, request, body: row.get(28)?, next: optional_time(row, 29)? })
 }
 
 /// The requests that have expired by ?1, at most ?2. The condition is that of their index.
@@ -365,6 +366,7 @@ pub(super) fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
         },
         erased_at: optional_time(row, 26)?,
         notice_of: row.get::<_, Option<String>>(19)?.map(|id| id.parse().map_err(|_| unreadable(19, &id))).transpose()?,
+        trace: row.get::<_, Option<String>>(27)?.and_then(|text| text.parse().ok()),
     };
     Ok((row.get(0)?, request))
 }

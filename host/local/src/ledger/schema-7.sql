@@ -1,6 +1,8 @@
 -- Version 7: labels and erasure. `labels` is a JSON object of names and values, for reading; the table is their index.
 ALTER TABLE requests ADD COLUMN labels TEXT;
 ALTER TABLE requests ADD COLUMN erased_at INTEGER;
+-- The span that made the request, as a traceparent.
+ALTER TABLE requests ADD COLUMN trace TEXT;
 CREATE TABLE labels (
   name    TEXT    NOT NULL,
   value   TEXT    NOT NULL,

@@ -62,6 +62,7 @@ impl Server {
             limits,
             names: Vec::new(),
             batches: Semaphore::new(BATCHES),
+            traces: Traces::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());

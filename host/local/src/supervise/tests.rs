@@ -64,6 +64,7 @@ async fn a_server_whose_timer_watcher_or_http_server_panics_ends_with_an_error()
             secrets_lifetime: Duration::from_mins(1),
             disk_reserve: 0,
             retention: None,
+            traces: crate::Traces::default(),
         };
         *SABOTAGED.lock().unwrap() = Some(name);
         let served = tokio::time::timeout(Duration::from_mins(1), serve(options, |_| {}, std::future::pending())).await;

@@ -22,7 +22,7 @@ pub fn verdict(answer: Result<wit_validate::Acceptance, Vec<wit_validate::Proble
 }
 
 pub fn job(job: Job) -> wit_process::Job {
-    let Job { id, use_case, target, attempt, scheduled_for, body } = job;
+    let Job { id, use_case, target, attempt, scheduled_for, body, trace: _ } = job;
     wit_process::Job { id, use_case, target, attempt, scheduled_for, body }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use postdate_core::plugin::Stopped;
+use postdate_core::trace::TraceParent;
 use postdate_egress::Network;
 use wasmtime::Engine;
 
@@ -23,6 +24,8 @@ pub struct PluginCall<W: PluginWorld> {
     pub config: PluginConfig,
     /// Correlation id.
     pub id: String,
+    /// Sent with the plugin's HTTP requests.
+    pub trace: Option<TraceParent>,
     pub input: W::Input,
     pub outgoing: Outgoing,
     pub network: Network,
@@ -44,9 +47,9 @@ pub struct Returned<T> {
 
 impl<W: PluginWorld> PluginCall<W> {
     pub async fn run(self, engine: Engine, metering: Metering) -> Returned<W::Output> {
-        let Self { plugin, config, id, input, outgoing, network, started, deadline, slot } = self;
+        let Self { plugin, config, id, trace, input, outgoing, network, started, deadline, slot } = self;
         let log = CallLog::new(Arc::clone(&plugin.identity), id, Mask::new(&config.secrets));
-        let hooks = Hooks::new(outgoing, network, Arc::clone(&plugin.grants), Arc::clone(&log));
+        let hooks = Hooks::new(outgoing, network, Arc::clone(&plugin.grants), trace, Arc::clone(&log));
         let mut store = new_store(&engine, plugin.memory, deadline, config, hooks, Arc::clone(&log));
         // Tested first because servers do not count, and an error at each call would cost time.
         let counting = metering == Metering::On && start_counting(&mut store).is_ok();

@@ -289,6 +289,26 @@ async fn a_responder_replaces_the_network() {
 }
 
 #[tokio::test]
+async fn a_request_of_a_plugin_carries_the_trace_unless_it_has_one() {
+    let bundle = puppet("allow-http = ['https://api.example.com']\n").await;
+    let (trace, own) =
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-66f2a1b04dea0086f9763ac0667b115a-53995c3f42cd8ad8-00");
+    let sent = async |trace: Option<&str>, script: Value| {
+        let once = Arc::new(Once::default());
+        let options = CallOptions { outgoing: Outgoing::Responder(Arc::clone(&once) as _), ..CallOptions::default() };
+        let job = Job { trace: trace.and_then(|text| text.parse().ok()), ..job(&json!({ "process": script }).to_string()) };
+        bundle.call_process(job, options).await.result.unwrap().unwrap();
+        let requests = once.0.lock().unwrap();
+        requests[0].headers().get_all("traceparent").iter().map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let script = json!({ "do": "http", "url": "https://api.example.com/" });
+    let traced = json!({ "do": "http", "url": "https://api.example.com/", "traceparent": own });
+    assert_eq!(sent(Some(trace), script.clone()).await, [trace]);
+    assert_eq!(sent(Some(trace), traced).await, [own]);
+    assert_eq!(sent(None, script).await, [""; 0]);
+}
+
+#[tokio::test]
 async fn a_validator_has_no_network_even_if_its_component_is_also_the_processor() {
     // The puppet is both plugins in one component, so it may import outgoing HTTP, which only a processor is granted.
     let bundle = puppet("allow-http = ['https://api.example.com']\n").await;
@@ -366,7 +386,7 @@ async fn cost_of_a_call() {
         let started = Instant::now();
         for _ in 0..CALLS {
             let log = CallLog::new(Arc::clone(&plugin.identity), String::new(), Mask::default());
-            let hooks = Hooks::new(Outgoing::Granted, Network::default(), Arc::clone(&plugin.grants), Arc::clone(&log));
+            let hooks = Hooks::new(Outgoing::Granted, Network::default(), Arc::clone(&plugin.grants), None, Arc::clone(&log));
             let deadline = Instant::now() + Duration::from_secs(1);
             let mut store = new_store(plugin.pre.engine(), plugin.memory, deadline, plugin.config().await.unwrap(), hooks, log);
             plugin.pre.call(&mut store, &convert::request(input("{}"))).await.unwrap().unwrap();

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Request;
+use http::header::Entry;
 use http_body_util::{BodyExt as _, Full, Limited};
 use postdate_core::plugin::Role;
+use postdate_core::trace::{TRACEPARENT, TraceParent};
 use postdate_egress::Network;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -27,14 +29,16 @@ pub struct Hooks {
     outgoing: Outgoing,
     network: Network,
     grants: Arc<[Origin]>,
+    trace: Option<TraceParent>,
     log: Arc<CallLog>,
     /// The call's use of the network; `None` before the first request.
     usage: Option<Arc<Usage>>,
 }
 
 impl Hooks {
-    pub fn new(outgoing: Outgoing, network: Network, grants: Arc<[Origin]>, log: Arc<CallLog>) -> Self {
-        Self { outgoing, network, grants, log, usage: None }
+    /// Decides for a call that belongs to `trace`.
+    pub fn new(outgoing: Outgoing, network: Network, grants: Arc<[Origin]>, trace: Option<TraceParent>, log: Arc<CallLog>) -> Self {
+        Self { outgoing, network, grants, trace, log, usage: None }
     }
 
     /// Returns the first limit of the network that the call reached.
@@ -80,7 +84,15 @@ impl WasiHttpHooks for Hooks {
             Ok(permit) => permit,
             Err(error) => return Box::new(std::future::ready(Err(error))),
         };
-        let request = usage.count_request(request);
+        let mut request = usage.count_request(request);
+        // A guest that makes spans of its own sets its own header.
+        if let Some(trace) = self.trace
+            && let Ok(Entry::Vacant(header)) = request.headers_mut().try_entry(TRACEPARENT)
+            && let Ok(value) = trace.to_string().parse()
+        {
+            // Fails for a guest with as many headers as a map can have.
+            let _ = header.try_insert(value);
+        }
         let (outgoing, network, log) = (self.outgoing.clone(), self.network.clone(), Arc::clone(&self.log));
         Box::new(async move {
             let answered = match outgoing {

@@ -94,6 +94,7 @@ pub async fn run(loaded: &LoadedBundle, body: &str) -> Report<JobResult> {
         attempt: 1,
         scheduled_for: "2027-01-02T00:00:00Z".into(),
         body: body.into(),
+        trace: None,
     };
     let call = tokio::time::timeout(PATIENCE, loaded.call_process(job, CallOptions::default()));
     call.await.unwrap_or_else(|_| panic!("the call did not end within {PATIENCE:?}"))

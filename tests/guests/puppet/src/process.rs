@@ -69,7 +69,7 @@ fn fetch(script: &Script) -> Result<Option<String>, Failure> {
     let request = http::Request {
         method: script.text("method").unwrap_or("GET").to_owned(),
         url: script.must_text("url").to_owned(),
-        headers: Vec::new(),
+        headers: script.text("traceparent").map(|value| ("traceparent".to_owned(), value.to_owned())).into_iter().collect(),
         body: script.text("body").unwrap_or_default().into(),
     };
     match http::send(&request, 64 * 1_024) {

@@ -145,6 +145,7 @@ fn job() -> Job {
         attempt: 1,
         scheduled_for: "2027-01-02T00:00:00.000Z".to_owned(),
         body: ACCEPTED.to_owned(),
+        trace: None,
     }
 }
 

@@ -5,7 +5,8 @@ use insta::assert_json_snapshot;
 use super::{Client, ORDERS, Reply, request, with_header};
 use crate::api::MAX_BODY_BYTES;
 use crate::plugin::{JobFailure, Problem};
-use crate::testing::{FakeBundle, sample_id};
+use crate::ports::Requests as _;
+use crate::testing::{FakeBundle, block_on, sample_id};
 
 const SOON: &str = r#"{"delay":"PT60S"}"#;
 
@@ -32,6 +33,20 @@ fn an_accepted_request_is_acknowledged() {
       }
     }
     "#);
+}
+
+#[test]
+fn a_request_keeps_a_valid_traceparent_of_its_call() {
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let stored = |traceparent| {
+        let client = Client::of_orders();
+        let id = post_with(&client, "traceparent", traceparent, SOON).id();
+        let (request, _) = block_on(client.api.ledger.find(id)).unwrap().unwrap();
+        assert_eq!(request.clone().listed().trace, None);
+        request.trace.map(|trace| trace.to_string())
+    };
+    assert_eq!(stored(PARENT).as_deref(), Some(PARENT));
+    assert_eq!(stored("00-0af7"), None);
 }
 
 #[test]

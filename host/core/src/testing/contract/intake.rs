@@ -5,6 +5,7 @@ use crate::lifecycle::{self, Change, Refusal};
 use crate::ports::{Changed, Changes, Inserted, Intake, Requests};
 use crate::request::{NewRequest, Query, Request, Status};
 use crate::testing::{claim, join_all, new_request, sample_id};
+use crate::trace::TraceParent;
 
 /// First id of the cases in this module; the modules' ids do not overlap.
 const IDS: u64 = 1000;
@@ -28,6 +29,7 @@ pub async fn an_inserted_request_is_found_with_its_history(ledger: &(impl Intake
         lease: std::time::Duration::from_millis(40_500),
         owner: Some("shop".to_owned()),
         labels: [("customer", "ü 42"), ("order", "7")].map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        trace: Some(TraceParent { trace_id: 0x0af7_6519, span_id: 0xb7ad, sampled: true }),
         ..new.request.clone()
     };
     let new = NewRequest { request: request.clone(), body: "{\"text\":\"ü 漢 \\u0000 '\"}".to_owned(), ..new };
