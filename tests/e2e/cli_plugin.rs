@@ -97,12 +97,17 @@ async fn a_bundle_without_cases_or_with_a_broken_one_fails() {
 #[tokio::test]
 async fn run_calls_a_plugin_once_and_shows_time_memory_and_instructions() {
     let body = r#"{"item":"book","quantity":2}"#;
-    let accepted = cli(&["plugin", "run", "validate", "use-cases/orders", "--body", body]).await.expect(0);
-    accepted.says(&["accepted", "\"total\": 2500", "took", "peak memory", " instructions\n"]);
+    let run = ["plugin", "run", "validate", "use-cases/orders", "--body", body];
+    let accepted = cli(&run).await.expect(0);
+    accepted.says(&["accepted", "\"total\": 2500", "took", "peak memory"]);
+    assert!(!accepted.stdout.contains("instructions"), "{accepted:#?}");
+    cli(&[&run[..], &["--instructions"]].concat()).await.expect(0).says(&["peak memory", " instructions\n"]);
     let rejected = cli(&["plugin", "run", "validate", "use-cases/orders", "--body", r#"{"item":"tank","quantity":1}"#]).await.expect(1);
     rejected.says(&["rejected", "/item", "unknown-item"]);
     let placed = r#"{"total":2500,"currency":"EUR"}"#;
-    let json = cli(&["plugin", "run", "process", "use-cases/orders", "--body", placed, "--attempt", "3", "--json"]).await.expect(0);
+    let json = cli(&["plugin", "run", "process", "use-cases/orders", "--body", placed, "--attempt", "3", "--json", "--instructions"])
+        .await
+        .expect(0);
     let document: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(document["outcome"], "result");
     assert!(document["instructions"].as_u64() > Some(1000), "{document}");
