@@ -219,7 +219,7 @@ fn signed_by(key: Option<&SecretKey>) -> String {
 
 /// Returns the time of a step, as the end of its line.
 fn took(begun: Instant) -> String {
-    format!(", in {:.2} s", begun.elapsed().as_secs_f64())
+    format!(" ({:.2} s)", begun.elapsed().as_secs_f64())
 }
 
 /// Prints a step that is done.
