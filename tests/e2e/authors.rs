@@ -18,6 +18,48 @@ fn guests_target() -> PathBuf {
     guest("puppet").ancestors().nth(2).expect("the guests' target directory").to_owned()
 }
 
+/// Runs `plugin new`, `plugin build` and `plugin test` in an empty directory, and expects that many passing cases.
+async fn template_with_passing_cases(lang: &str, template: &str, cases: usize) {
+    let place = tempfile::tempdir().unwrap();
+    let project = place.path().join("events");
+    let dir = path(&project);
+    cli(&["plugin", "new", "events", "--lang", lang, "--template", template, "--dir", dir]).await.expect(0);
+    let (tools, target) = (tools(), guests_target());
+    let variables = [("POSTDATE_PLUGIN_TOOLS", path(&tools)), ("CARGO_TARGET_DIR", path(&target))];
+    cli_with(&variables, &["plugin", "build", dir]).await.expect(0);
+    cli(&["plugin", "test", dir]).await.expect(0).says(&[&format!("test result: ok. {cases} passed; 0 failed")]);
+}
+
+#[tokio::test]
+async fn the_webhook_with_auth_builds_in_rust_and_its_cases_pass() {
+    template_with_passing_cases("rust", "webhook-with-auth", 8).await;
+}
+
+#[tokio::test]
+async fn the_webhook_with_auth_builds_in_javascript_and_its_cases_pass() {
+    template_with_passing_cases("js", "webhook-with-auth", 8).await;
+}
+
+#[tokio::test]
+async fn the_webhook_with_auth_builds_in_python_and_its_cases_pass() {
+    template_with_passing_cases("python", "webhook-with-auth", 8).await;
+}
+
+#[tokio::test]
+async fn the_reference_pair_builds_from_its_template_and_its_cases_pass() {
+    template_with_passing_cases("rust", "json-schema", 4).await;
+    let place = tempfile::tempdir().unwrap();
+    let refused = ["plugin", "new", "events", "--lang", "js", "--template", "json-schema", "--dir", path(place.path())];
+    cli(&refused).await.expect(1).complains(&["add --lang rust"]);
+}
+
+#[tokio::test]
+async fn the_blank_template_builds_in_every_language_and_its_cases_pass() {
+    for lang in ["rust", "js", "python"] {
+        template_with_passing_cases(lang, "blank", 2).await;
+    }
+}
+
 /// Runs `plugin new`, `plugin build`, `plugin check` and `plugin test` in an empty directory. Returns the test run.
 async fn from_nothing_to_passing_cases(lang: &str) -> Run {
     let place = tempfile::tempdir().unwrap();

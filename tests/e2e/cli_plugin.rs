@@ -1,10 +1,12 @@
 //! `postdate plugin check`, `plugin test` and `plugin run`.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde_json::Value;
 
-use crate::harness::{PUPPET, Receiver, SECRET, UseCases, cli, cli_with, guest};
+use crate::harness::{PUPPET, Receiver, SECRET, UseCases, cli, cli_with, guest, slow};
 
 fn path(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
@@ -65,6 +67,7 @@ async fn a_failed_case_is_explained_and_fails_the_run() {
     let directory = use_cases.bundle("puppet");
     let run = cli(&["plugin", "test", path(&directory)]).await.expect(1);
     run.says(&["test good ... ok", "test trap ... ok", "test bad ... FAILED", "<no> & never", "test result: FAILED. 2 passed; 1 failed"]);
+    run.says(&["  --- expected\n", "  -  \"outcome\": \"result\"", "  +  \"outcome\": \"failure\""]);
     cli(&["plugin", "test", path(&directory), "good"]).await.expect(0).says(&["1 passed", "2 filtered out"]);
 }
 
@@ -94,15 +97,81 @@ async fn a_bundle_without_cases_or_with_a_broken_one_fails() {
     assert!(format!("{}{}", run.stdout, run.stderr).contains("odd"), "{run:#?}");
 }
 
+/// Returns the files with machine code in a directory, with the times at which they were written.
+fn cached(dir: &Path) -> Vec<(PathBuf, SystemTime)> {
+    let paths = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let code = paths.filter(|path| path.extension().is_some_and(|extension| extension == "cwasm"));
+    let mut all: Vec<_> = code.map(|path| (path.clone(), std::fs::metadata(path).unwrap().modified().unwrap())).collect();
+    all.sort();
+    all
+}
+
+#[tokio::test]
+async fn test_run_and_push_compile_a_component_once() {
+    let (use_cases, place) = (bundle(&[("good", GOOD)]), tempfile::tempdir().unwrap());
+    let (directory, cache, store) = (use_cases.bundle("puppet"), place.path().join("made/cache"), place.path().join("store"));
+    let variables = [("POSTDATE_COMPILE_CACHE", path(&cache))];
+    let run = |arguments: Vec<String>| async move {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        cli_with(&variables, &arguments).await.expect(0)
+    };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    run(words(&["plugin", "test", path(&directory)])).await;
+    let compiled = cached(&cache);
+    assert_eq!(compiled.len(), 1, "one component is both plugins");
+    assert_eq!(std::fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
+    run(words(&["plugin", "run", "process", path(&directory), "--body", r#"{"process":{"do":"succeed"}}"#])).await;
+    run(words(&["use-case", "push", path(&directory), "--to", path(&store)])).await.says(&["cases      1 passed (", "serves"]);
+    assert_eq!(cached(&cache), compiled, "compiled again");
+    // Counting code is another component for the cache.
+    run(words(&["plugin", "run", "process", path(&directory), "--instructions", "--body", r#"{"process":{"do":"succeed"}}"#])).await;
+    assert_eq!(cached(&cache).len(), 2);
+}
+
+#[tokio::test]
+async fn the_cache_of_the_commands_is_bounded_and_may_be_unusable() {
+    let (use_cases, place) = (bundle(&[("good", GOOD)]), tempfile::tempdir().unwrap());
+    let (directory, cache) = (use_cases.bundle("puppet"), place.path().join("cache"));
+    let small = [("POSTDATE_COMPILE_CACHE", path(&cache)), ("POSTDATE_COMPILE_CACHE_QUOTA", "1KiB")];
+    for component in [guest("minimal-validate"), guest("minimal-process")] {
+        cli_with(&small, &["plugin", "check", path(&component)]).await.expect(0);
+        assert_eq!(cached(&cache).len(), 1, "only the newest code is kept beyond the quota");
+    }
+    let file = place.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for unusable in [file.join("below"), file] {
+        let run = cli_with(&[("POSTDATE_COMPILE_CACHE", path(&unusable))], &["plugin", "test", path(&directory)]).await.expect(0);
+        run.complains(&["cannot use the cache"]);
+        run.says(&["1 passed"]);
+    }
+}
+
+#[tokio::test]
+async fn progress_is_written_every_five_seconds_without_a_terminal() {
+    let place = tempfile::tempdir().unwrap();
+    let component = place.path().join("slow.wasm");
+    // Minutes of work, which the limit of processor time ends after eight seconds on an idle machine.
+    std::fs::write(&component, slow("puppet", 400)).unwrap();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let limit = format!("{}s", 8 * processors);
+    let run = cli_with(&[("POSTDATE_COMPILE_TIME", &limit)], &["plugin", "check", path(&component)]).await.expect(1);
+    run.complains(&["compiling validate (", "… 5 s\n"]);
+}
+
 #[tokio::test]
 async fn run_calls_a_plugin_once_and_shows_time_memory_and_instructions() {
     let body = r#"{"item":"book","quantity":2}"#;
-    let accepted = cli(&["plugin", "run", "validate", "use-cases/orders", "--body", body]).await.expect(0);
-    accepted.says(&["accepted", "\"total\": 2500", "took", "peak memory", " instructions\n"]);
+    let run = ["plugin", "run", "validate", "use-cases/orders", "--body", body];
+    let accepted = cli(&run).await.expect(0);
+    accepted.says(&["accepted", "\"total\": 2500", "took", "peak memory"]);
+    assert!(!accepted.stdout.contains("instructions"), "{accepted:#?}");
+    cli(&[&run[..], &["--instructions"]].concat()).await.expect(0).says(&["peak memory", " instructions\n"]);
     let rejected = cli(&["plugin", "run", "validate", "use-cases/orders", "--body", r#"{"item":"tank","quantity":1}"#]).await.expect(1);
     rejected.says(&["rejected", "/item", "unknown-item"]);
     let placed = r#"{"total":2500,"currency":"EUR"}"#;
-    let json = cli(&["plugin", "run", "process", "use-cases/orders", "--body", placed, "--attempt", "3", "--json"]).await.expect(0);
+    let json = cli(&["plugin", "run", "process", "use-cases/orders", "--body", placed, "--attempt", "3", "--json", "--instructions"])
+        .await
+        .expect(0);
     let document: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(document["outcome"], "result");
     assert!(document["instructions"].as_u64() > Some(1000), "{document}");

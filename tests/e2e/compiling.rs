@@ -168,6 +168,7 @@ async fn a_cache_that_was_filled_before_the_start_leaves_nothing_to_compile() {
     // The server runs meanwhile.
     let filled = cli(&["compile-cache", "--data", &data, "--use-cases", &use_cases]).await.expect(0);
     filled.says(&[&format!("compiled  puppet {before}"), &format!("compiled  puppet {}", text(&after, "version"))]);
+    filled.complains(&["compiling a plugin", "compiled a plugin"]);
     server.stop().await;
     let lines = server.log.len();
     server.start().await;

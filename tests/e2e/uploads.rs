@@ -73,7 +73,7 @@ async fn a_pushed_version_serves_at_once_and_accepted_requests_keep_their_versio
     std::fs::create_dir(bundles.bundle("puppet").join("cases")).unwrap();
     let case = "call = 'process'\nbody = { process = { do = 'config', key = 'word' } }\nexpect = { result = 'old' }\n";
     std::fs::write(bundles.bundle("puppet").join("cases/says.toml"), case).unwrap();
-    push(&server, &bundles, &[]).await.expect(0).says(&["cases      1 passed", "serves     puppet serves ", "; before it nothing"]);
+    push(&server, &bundles, &[]).await.expect(0).says(&["cases      1 passed (", "serves     puppet serves ", "; before it nothing ("]);
     // No wait: the version serves as soon as the command has ended.
     let old = serving(&server).await;
     let pinned = server.api.submit("puppet", asks()).await;
@@ -81,6 +81,7 @@ async fn a_pushed_version_serves_at_once_and_accepted_requests_keep_their_versio
     bundles.write("puppet", &says("new"));
     let failed = push(&server, &bundles, &[]).await.expect(1);
     failed.complains(&["1 of 1 cases failed, so nothing was pushed", "postdate plugin test"]);
+    failed.complains(&["  --- expected\n", "  -  \"result\": \"old\"", "  +  \"result\": \"new\""]);
     assert_eq!(serving(&server).await, old);
     std::fs::write(bundles.bundle("puppet").join("cases/says.toml"), case.replace("'old'", "'new'")).unwrap();
     push(&server, &bundles, &["--dry-run"]).await.expect(0).says(&["nothing was sent"]);

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
 use postdate_runtime::outgoing::{HttpError, Origin, Responder};
 
+use crate::compared::Compared;
+
 /// One expected request, and its answer. A field that is `None` is not compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
@@ -41,7 +43,22 @@ pub struct Canned {
 #[derive(Debug, Default)]
 struct Progress {
     used: usize,
-    mismatches: Vec<String>,
+    mismatches: Vec<Mismatch>,
+}
+
+/// A request that differs from the expected one.
+#[derive(Debug)]
+struct Mismatch {
+    /// A sentence.
+    text: String,
+    /// The bodies, if they differ.
+    bodies: Option<Compared>,
+}
+
+impl From<String> for Mismatch {
+    fn from(text: String) -> Self {
+        Self { text, bodies: None }
+    }
 }
 
 /// An exchange of a test case that cannot be used; `index` counts from 0.
@@ -85,23 +102,34 @@ impl Canned {
             .enumerate()
             .skip(progress.used)
             .map(|(index, exchange)| format!("http[{index}]: {exchange} was not requested"));
-        progress.mismatches.iter().cloned().chain(unused).collect()
+        progress.mismatches.iter().map(|mismatch| mismatch.text.clone()).chain(unused).collect()
+    }
+
+    /// Returns the bodies of the first request whose body differed.
+    pub fn compared(&self) -> Option<Compared> {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.mismatches.iter().find_map(|mismatch| mismatch.bodies.clone())
     }
 
     fn next(&self, request: &Request<Bytes>) -> Result<&Answer, String> {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let index = progress.used;
         let outcome = match self.exchanges.get(index) {
-            None => Err(format!("request {} ({} {}) is one more than there are answers for", index + 1, request.method(), request.uri())),
+            None => {
+                let (method, url) = (request.method(), request.uri());
+                Err(format!("request {} ({method} {url}) is one more than there are answers for", index + 1).into())
+            }
             Some(exchange) => {
                 progress.used += 1;
-                exchange.compare(request).map(|()| &exchange.answer).map_err(|difference| format!("http[{index}]: {difference}"))
+                let compared = exchange.compare(request).map(|()| &exchange.answer);
+                compared.map_err(|mismatch| Mismatch { text: format!("http[{index}]: {}", mismatch.text), ..mismatch })
             }
         };
-        if let Err(mismatch) = &outcome {
-            progress.mismatches.push(mismatch.clone());
-        }
-        outcome
+        outcome.map_err(|mismatch| {
+            let text = mismatch.text.clone();
+            progress.mismatches.push(mismatch);
+            text
+        })
     }
 }
 
@@ -166,30 +194,31 @@ impl Exchange {
     }
 
     /// Fails with the first difference. Never shows a header's value, which may be a secret.
-    fn compare(&self, request: &Request<Bytes>) -> Result<(), String> {
+    fn compare(&self, request: &Request<Bytes>) -> Result<(), Mismatch> {
         if let Some(method) = &self.method
             && !method.eq_ignore_ascii_case(request.method().as_str())
         {
-            return Err(format!("expected the method {method}, got {}", request.method()));
+            return Err(format!("expected the method {method}, got {}", request.method()).into());
         }
         if let Some(url) = &self.url
             && !same_url(url, request.uri())
         {
-            return Err(format!("expected the URL {url}, got {}", request.uri()));
+            return Err(format!("expected the URL {url}, got {}", request.uri()).into());
         }
         for (name, value) in &self.headers {
             let got: Vec<_> = request.headers().get_all(name).iter().collect();
             if got.is_empty() {
-                return Err(format!("expected the header {name}, which is not there"));
+                return Err(format!("expected the header {name}, which is not there").into());
             }
             if !got.iter().any(|got| got.as_bytes() == value.as_bytes()) {
-                return Err(format!("the header {name} has another value than expected"));
+                return Err(format!("the header {name} has another value than expected").into());
             }
         }
         if let Some(body) = &self.body
             && !same_body(body.as_bytes(), request.body())
         {
-            return Err(format!("expected the body {body}, got {}", String::from_utf8_lossy(request.body())));
+            let got = String::from_utf8_lossy(request.body());
+            return Err(Mismatch { text: format!("expected the body {body}, got {got}"), bodies: Some(Compared::bodies(body, &got)) });
         }
         Ok(())
     }

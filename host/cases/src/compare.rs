@@ -112,7 +112,7 @@ fn acceptance(expected: &ExpectedAcceptance, got: &Acceptance) -> Vec<String> {
 }
 
 /// Returns `true` for the same instant, also with different offsets.
-fn same_time(one: &str, other: &str) -> bool {
+pub(crate) fn same_time(one: &str, other: &str) -> bool {
     one == other || matches!((parse_time(one), parse_time(other)), (Ok(one), Ok(other)) if one == other)
 }
 
@@ -197,7 +197,7 @@ fn subset(expected: &Value, got: &Value, path: &str, differences: &mut Vec<Strin
 }
 
 /// Compares JSON values; the numbers 12 and 12.0 are equal.
-fn same(one: &Value, other: &Value) -> bool {
+pub(crate) fn same(one: &Value, other: &Value) -> bool {
     one == other
         || matches!((one, other), (Value::Number(one), Value::Number(other)) if one.is_f64() != other.is_f64() && one.as_f64() == other.as_f64())
 }
@@ -207,7 +207,7 @@ fn unequal(path: &str, expected: Option<&str>, got: Option<&str>) -> String {
     format!("{path}: expected {}, got {}", quoted(expected), quoted(got))
 }
 
-fn json_or_text(text: &str) -> Value {
+pub(crate) fn json_or_text(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 

@@ -5,6 +5,8 @@ pub mod call;
 pub mod canned;
 pub mod cases;
 pub mod compare;
+mod compared;
 mod run;
 
+pub use compared::Compared;
 pub use run::{Loaded, Ran, load, run_all, run_case};

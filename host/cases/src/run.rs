@@ -14,6 +14,7 @@ use crate::call::{Called, CaseCall};
 use crate::canned::Canned;
 use crate::cases::{Case, Expected};
 use crate::compare::{PluginAnswer, differences};
+use crate::compared::Compared;
 
 /// The result of a test case.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub struct Ran {
     pub elapsed: Duration,
     /// Empty if the case passed.
     pub complaints: Vec<String>,
+    /// The documents that differ; `None` if the complaints are about something else.
+    pub compared: Option<Compared>,
     /// Output of the plugin to stdout and stderr.
     pub lines: Vec<LogLine>,
 }
@@ -55,20 +58,29 @@ pub async fn run_all(loaded: &Loaded, use_case: &UseCase, cases: &[Case]) -> Vec
 /// Runs one case.
 pub async fn run_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> Ran {
     let begun = Instant::now();
-    let (complaints, lines) = match try_case(loaded, use_case, case).await {
-        Ok(found) => found,
-        Err(error) => (vec![format!("{error:#}")], Vec::new()),
-    };
-    Ran { name: case.name.clone(), description: case.description.clone(), elapsed: begun.elapsed(), complaints, lines }
+    let judged = try_case(loaded, use_case, case).await;
+    let Judged { complaints, compared, lines } =
+        judged.unwrap_or_else(|error| Judged { complaints: vec![format!("{error:#}")], ..Judged::default() });
+    Ran { name: case.name.clone(), description: case.description.clone(), elapsed: begun.elapsed(), complaints, compared, lines }
 }
 
-/// Returns the complaints, and the output of the plugin.
-async fn try_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> anyhow::Result<(Vec<String>, Vec<LogLine>)> {
+/// The verdict about a call.
+#[derive(Default)]
+struct Judged {
+    complaints: Vec<String>,
+    compared: Option<Compared>,
+    lines: Vec<LogLine>,
+}
+
+/// Makes the call of a case, and judges it.
+async fn try_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> anyhow::Result<Judged> {
     let bundle = match loaded {
         Ok(bundle) => bundle.with_secrets(&secrets_of(use_case, case)?).await?,
         Err(error) => {
             let refused = PluginAnswer::Error { code: "refused", message: error.to_string() };
-            return Ok((differences(&case.expect, &refused), Vec::new()));
+            let complaints = differences(&case.expect, &refused);
+            let compared = (!complaints.is_empty()).then(|| Compared::answers(&case.expect, &refused));
+            return Ok(Judged { complaints, compared, lines: Vec::new() });
         }
     };
     let canned = Canned::new(case.http.clone())?;
@@ -85,9 +97,11 @@ async fn try_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> anyhow::R
     };
     let Called { answer, unusable, lines, .. } = call.make(&bundle, use_case).await?;
     let mut complaints = differences(&case.expect, &answer);
+    let answers = (!complaints.is_empty()).then(|| Compared::answers(&case.expect, &answer));
     complaints.extend(unusable.map(|reason| format!("a host would refuse the validator's answer: {reason}")));
     complaints.extend(canned.complaints());
-    Ok((complaints, lines))
+    // The answer of a processor whose request differs is a consequence of that.
+    Ok(Judged { complaints, compared: canned.compared().or(answers), lines })
 }
 
 /// Returns the secrets of a case. Fails unless they are exactly those of the plugin that it calls; the other plugin's are empty.

@@ -30,7 +30,8 @@ pub struct CompileCache {
 }
 
 pub async fn run(arguments: CompileCache) -> anyhow::Result<ExitCode> {
-    logging::init("warn,postdate::plugin=off")?;
+    // The lines of the compiler are the progress of this command.
+    logging::init("warn,postdate::plugin=off,postdate_runtime::code::compile=info")?;
     let options = CacheOptions {
         data: arguments.files.data,
         use_cases: arguments.files.use_cases,

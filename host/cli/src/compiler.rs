@@ -33,6 +33,32 @@ pub struct Limits {
     compile_memory: Option<u64>,
 }
 
+/// The compiler of the commands for authors: limits, and the cache that all these commands share.
+#[derive(Debug, Clone, Args)]
+pub struct AuthorCompiler {
+    #[command(flatten)]
+    pub limits: Limits,
+
+    /// Directory of the machine code that the commands `plugin` and `use-case` have compiled [default: $XDG_CACHE_HOME/postdate, or
+    /// ~/.cache/postdate]
+    #[arg(long, env = "POSTDATE_COMPILE_CACHE", value_name = "DIR")]
+    compile_cache: Option<PathBuf>,
+
+    /// Most machine code in that directory; what was used least recently is deleted beyond it
+    #[arg(long, env = "POSTDATE_COMPILE_CACHE_QUOTA", value_name = "SIZE", default_value = "2GiB", value_parser = memory)]
+    pub compile_cache_quota: u64,
+}
+
+impl AuthorCompiler {
+    /// Returns the directory of the cache; `None` without a home directory. An empty variable counts as unset.
+    pub fn cache_dir(&self) -> Option<PathBuf> {
+        let named = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let platform = || named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache")));
+        let given = self.compile_cache.clone().filter(|dir| !dir.as_os_str().is_empty());
+        given.or_else(|| platform().map(|base| base.join("postdate")))
+    }
+}
+
 impl Limits {
     pub fn compiler(self) -> CompileWith {
         let limits = CompileLimits::default();

@@ -11,16 +11,19 @@ mod template;
 mod test;
 mod watch;
 
+pub use report::diff;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::compiler::Limits;
+use crate::compiler::AuthorCompiler;
 use crate::logging;
 
 const EXAMPLES: &str = "\
 Examples:
   postdate plugin new reminders --lang js
+  postdate plugin new events --lang rust --template json-schema
   postdate plugin build reminders
   postdate plugin test reminders --watch
   postdate plugin check use-cases/orders/validate.wasm
@@ -32,7 +35,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct PluginCommand {
     #[command(flatten)]
-    limits: Limits,
+    compiler: AuthorCompiler,
 
     #[command(subcommand)]
     action: PluginAction,
@@ -50,20 +53,20 @@ enum PluginAction {
     Test(test::Test),
     /// Compile the plugins of a bundle ahead of time, for hosts without a compiler
     Compile(compile::Compile),
-    /// Call a plugin once, and show its answer, time, memory, instructions and log
+    /// Call a plugin once, and show its answer, time, memory and log
     Run(run::Run),
 }
 
 pub async fn run(command: PluginCommand) -> anyhow::Result<ExitCode> {
     // The commands show a plugin's own output with its result, not as log lines.
     logging::init("warn,postdate::plugin=off")?;
-    let limits = command.limits;
+    let compiler = &command.compiler;
     match command.action {
         PluginAction::New(arguments) => new::run(arguments),
         PluginAction::Build(arguments) => build::run(&arguments),
-        PluginAction::Check(arguments) => check::run(arguments, limits).await,
-        PluginAction::Test(arguments) => test::run(arguments, limits).await,
-        PluginAction::Compile(arguments) => compile::run(arguments, limits).await,
-        PluginAction::Run(arguments) => run::run(arguments, limits).await,
+        PluginAction::Check(arguments) => check::run(arguments, compiler).await,
+        PluginAction::Test(arguments) => test::run(arguments, compiler).await,
+        PluginAction::Compile(arguments) => compile::run(arguments, compiler).await,
+        PluginAction::Run(arguments) => run::run(arguments, compiler).await,
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::UseCase;
-use wasmtime::component::InstancePre;
+use wasmtime::component::{Component, InstancePre};
 
 use crate::bindings::processor::ProcessorPre;
 use crate::bindings::validator::ValidatorPre;
@@ -26,6 +26,9 @@ pub mod precompiled_dir;
 pub use error::{LoadError, PrecompiledError, Refused};
 pub use link::examine;
 pub use plugin::{LoadedBundle, Plugin};
+
+/// The component that a load has compiled or read last, so that one that is both plugins is compiled once, also without a cache.
+type LastCompiled = Option<(Bytes, Component)>;
 
 /// The source of a plugin's machine code.
 enum Code {
@@ -84,11 +87,12 @@ impl Runtime {
         if code(Role::Process).is_some() {
             check_targets(&use_case, secrets).await?;
         }
-        let validate = match self.load_plugin(source, &use_case, Role::Validate, secrets, &code).await? {
+        let mut last = None;
+        let validate = match self.load_plugin(source, &use_case, Role::Validate, secrets, &code, &mut last).await? {
             Some(plugin) => Some(plugin.with_exports(&use_case, ValidatorPre::new)?),
             None => None,
         };
-        let process = match self.load_plugin(source, &use_case, Role::Process, secrets, &code).await? {
+        let process = match self.load_plugin(source, &use_case, Role::Process, secrets, &code, &mut last).await? {
             Some(plugin) => Some(plugin.with_exports(&use_case, ProcessorPre::new)?),
             None => None,
         };
@@ -102,6 +106,7 @@ impl Runtime {
         role: Role,
         secrets: &Secrets,
         code: &impl Fn(Role) -> Option<Result<Code, Refused>>,
+        last: &mut LastCompiled,
     ) -> Result<Option<Plugin<InstancePre<GuestState>>>, LoadError> {
         let Some(spec) = use_case.plugin(role) else { return Ok(None) };
         let Some(code) = code(role) else { return Ok(None) };
@@ -117,7 +122,7 @@ impl Runtime {
         }
         let settings = source.config(use_case, role)?;
         let pre = match code {
-            Ok(code) => code.link(&self.inner, subject).await,
+            Ok(code) => code.link(&self.inner, subject, last).await,
             Err(refused) => Err(refused),
         };
         Ok(Some(Plugin::new(pre.map_err(fault)?, use_case, role, spec, settings, secrets, &self.inner.log_rates)))
@@ -135,12 +140,16 @@ async fn check_targets(use_case: &UseCase, secrets: &Secrets) -> Result<(), Load
 
 impl Code {
     /// Compiles the plugin or reads its machine code, and links it. Blocking work runs on other threads.
-    async fn link(self, inner: &Arc<Inner>, subject: Subject<'_>) -> Result<InstancePre<GuestState>, Refused> {
+    async fn link(self, inner: &Arc<Inner>, subject: Subject<'_>, last: &mut LastCompiled) -> Result<InstancePre<GuestState>, Refused> {
         let (shared, role) = (Arc::clone(inner), subject.role);
         match self {
             Self::Wasm(wasm, need) => {
                 examine(&wasm, role).await?;
-                let component = inner.compiler.component(subject, &wasm, need).await?;
+                let component = match last.take() {
+                    Some((of, component)) if of == wasm => component,
+                    _ => inner.compiler.component(subject, &wasm, need).await?,
+                };
+                *last = Some((wasm, component.clone()));
                 blocking(move || link::link(&shared, role, &component)).await?.map_err(Refused::Plugin)
             }
             // Starting a thread takes longer than linking such a small file.

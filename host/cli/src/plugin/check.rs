@@ -17,7 +17,7 @@ use postdate_runtime::inspect::{Inspection, Kind, Verdict, inspect};
 use postdate_runtime::{LoadError, Secrets, read_bundle_dir};
 
 use super::runtime::runtime;
-use crate::compiler::Limits;
+use crate::compiler::AuthorCompiler;
 use crate::output::{columns, indented, out, printable, size_text};
 
 const NOTES: &str = "\
@@ -36,27 +36,27 @@ pub struct Check {
     path: PathBuf,
 }
 
-pub async fn run(arguments: Check, limits: Limits) -> anyhow::Result<ExitCode> {
+pub async fn run(arguments: Check, compiler: &AuthorCompiler) -> anyhow::Result<ExitCode> {
     let path = arguments.path;
-    let loads = if path.is_dir() { check_bundle(&path, limits).await? } else { check_file(&path, limits).await? };
+    let loads = if path.is_dir() { check_bundle(&path, compiler).await? } else { check_file(&path, compiler).await? };
     Ok(if loads { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Prints the findings of a component. Returns `true` if a host can load it.
-async fn check_file(file: &Path, limits: Limits) -> anyhow::Result<bool> {
+async fn check_file(file: &Path, compiler: &AuthorCompiler) -> anyhow::Result<bool> {
     let wasm = Bytes::from(std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?);
     let inspection = inspect(&wasm);
     out(&findings(&file.display().to_string(), wasm.len() as u64, &inspection));
     let mut problems = inspection.problems(None);
     if problems.is_empty() {
-        problems = load_problems(&wasm, &inspection.roles(), limits).await?;
+        problems = load_problems(&wasm, &inspection.roles(), compiler).await?;
     }
     out(&conclusion(&inspection.roles(), &problems));
     Ok(problems.is_empty())
 }
 
 /// Prints the findings of a bundle. Returns `true` if a host can load it.
-async fn check_bundle(dir: &Path, limits: Limits) -> anyhow::Result<bool> {
+async fn check_bundle(dir: &Path, compiler: &AuthorCompiler) -> anyhow::Result<bool> {
     let source = read_bundle_dir(dir)?;
     let use_case = source.use_case()?;
     let files: BTreeSet<&str> =
@@ -66,7 +66,7 @@ async fn check_bundle(dir: &Path, limits: Limits) -> anyhow::Result<bool> {
         out(&findings(&dir.join(file).display().to_string(), wasm.len() as u64, &inspect(wasm)));
     }
     // Every secret has an empty value, since only the host has the real values.
-    let loaded = runtime(limits)?.load(&source, &Secrets::of(|_| Some(String::new()))).await;
+    let loaded = runtime(compiler)?.load(&source, &Secrets::of(|_| Some(String::new()))).await;
     let mut problems: Vec<String> = loaded.err().map(|error| format!("{:#}", anyhow::Error::from(error))).into_iter().collect();
     let cases = match cases::read_dir(&dir.join(cases::DIR)) {
         Ok(cases) => cases.len(),
@@ -85,8 +85,8 @@ async fn check_bundle(dir: &Path, limits: Limits) -> anyhow::Result<bool> {
 }
 
 /// Returns the problems that only compiling and linking find: invalid code, and an interface whose type does not fit its name.
-async fn load_problems(wasm: &Bytes, roles: &[Role], limits: Limits) -> anyhow::Result<Vec<String>> {
-    let runtime = runtime(limits)?;
+async fn load_problems(wasm: &Bytes, roles: &[Role], compiler: &AuthorCompiler) -> anyhow::Result<Vec<String>> {
+    let runtime = runtime(compiler)?;
     let mut problems = Vec::new();
     for role in roles {
         match runtime.load(&bundle_for(*role, wasm), &Secrets::none()).await {

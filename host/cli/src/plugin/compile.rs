@@ -10,7 +10,7 @@ use postdate_runtime::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Arch, Artifacts
 use postdate_runtime::{Precompiled, Secrets, read_bundle_dir, write_artifacts};
 
 use super::runtime::runtime;
-use crate::compiler::Limits;
+use crate::compiler::AuthorCompiler;
 use crate::key;
 use crate::output::{columns, out};
 
@@ -38,14 +38,14 @@ pub struct Compile {
     key: Option<PathBuf>,
 }
 
-pub async fn run(arguments: Compile, limits: Limits) -> anyhow::Result<ExitCode> {
+pub async fn run(arguments: Compile, compiler: &AuthorCompiler) -> anyhow::Result<ExitCode> {
     let Compile { dir, mut arch, out: target, key } = arguments;
     let key = key.as_deref().map(key::read).transpose()?;
     arch.sort_unstable();
     arch.dedup();
     let source = read_bundle_dir(&dir)?;
     // Loads the bundle on this machine first, since only linking finds an interface whose type does not fit its name.
-    let runtime = runtime(limits)?;
+    let runtime = runtime(compiler)?;
     runtime.load(&source, &Secrets::of(|_| Some(String::new()))).await?;
 
     let use_case = source.use_case()?;

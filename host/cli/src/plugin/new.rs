@@ -1,4 +1,4 @@
-//! `postdate plugin new NAME --lang LANGUAGE`: writes a project that builds, with test cases that pass.
+//! `postdate plugin new NAME --lang LANGUAGE --template TEMPLATE`: writes a project that builds, with test cases that pass.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use postdate_core::use_case::UseCase;
 
-use super::template::{Language, project};
+use super::template::{Language, Template, project};
 use crate::output::out;
 
 #[derive(Debug, Args)]
@@ -21,14 +21,18 @@ pub struct New {
     #[arg(long, value_enum)]
     lang: Language,
 
+    /// Kind of the project
+    #[arg(long, value_enum, default_value_t = Template::Reminder)]
+    template: Template,
+
     /// Directory of the project, which must be new or empty [default: NAME]
     #[arg(long)]
     dir: Option<PathBuf>,
 }
 
 pub fn run(arguments: New) -> anyhow::Result<ExitCode> {
-    let New { name, lang, dir } = arguments;
-    let files = project(&name, lang);
+    let New { name, lang, template, dir } = arguments;
+    let files = project(&name, lang, template)?;
     let manifest = files.iter().find(|(path, _)| path == "use-case.toml").map(|(_, text)| text.as_str()).unwrap_or_default();
     // The parser of the manifest knows the rules of a name.
     UseCase::parse(manifest).with_context(|| format!("{name:?} cannot be the name of a use case"))?;

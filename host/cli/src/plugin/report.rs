@@ -42,11 +42,17 @@ fn failure(case: &Ran) -> String {
     for complaint in &case.complaints {
         text.push_str(&indented(&printable(complaint), "  "));
     }
+    text.push_str(&diff(case));
     if !case.lines.is_empty() {
         let _ = write!(text, "the plugin wrote:\n{}", log_text(&case.lines, "  "));
     }
     text.push('\n');
     text
+}
+
+/// Returns the diff of a failed case, indented; empty if nothing was compared.
+pub fn diff(case: &Ran) -> String {
+    case.compared.as_ref().map(|compared| indented(&printable(&compared.diff()), "  ")).unwrap_or_default()
 }
 
 /// Returns a `JUnit` document with one suite, named after the use case.

@@ -17,9 +17,9 @@ use postdate_runtime::{EnvSecrets, Lifetime, LogLine, Outgoing, SecretName, Secr
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::runtime::metered_runtime;
+use super::runtime::{metered_runtime, runtime};
 use crate::body;
-use crate::compiler::Limits;
+use crate::compiler::AuthorCompiler;
 use crate::output::{columns, indented, log_text, out, pretty, printable, size_text};
 
 const EXAMPLES: &str = "\
@@ -29,8 +29,8 @@ Examples:
 
 A processor sends real requests, to the origins in allow-http. Secrets come from the environment: those
 that begin with SECRET_, and those of --allow-secret.
-The instructions are those of the plugin's WebAssembly from its start to its answer, without the host's work.
-Code that counts instructions is slower than on a server, and so is the time shown.
+The machine code is that of a server, and of `plugin test`. With --instructions the plugin is compiled once more, to code that counts
+the instructions of its WebAssembly from its start to its answer, without the host's work. Such code is slower, and so is the time shown.
 The exit code is 0 only for an acceptance or a result.";
 
 #[derive(Debug, Args)]
@@ -68,6 +68,10 @@ pub struct Run {
     #[arg(long, env = "POSTDATE_ALLOW_SECRET", value_name = "NAME", value_delimiter = ',')]
     allow_secret: Vec<SecretName>,
 
+    /// Count the instructions of the call, in code that is compiled for it
+    #[arg(long)]
+    instructions: bool,
+
     /// Print the result as one JSON document
     #[arg(long)]
     json: bool,
@@ -84,7 +88,7 @@ fn header(text: &str) -> Result<(String, String), &'static str> {
     Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
 }
 
-pub async fn run(arguments: Run, limits: Limits) -> anyhow::Result<ExitCode> {
+pub async fn run(arguments: Run, compiler: &AuthorCompiler) -> anyhow::Result<ExitCode> {
     let source = read_bundle_dir(&arguments.dir)?;
     let use_case = source.use_case()?;
     let role = match arguments.role {
@@ -103,7 +107,8 @@ pub async fn run(arguments: Run, limits: Limits) -> anyhow::Result<ExitCode> {
         body: body::read(&arguments.body)?,
         outgoing: Outgoing::Granted,
     };
-    let bundle = metered_runtime(limits)?.load(&source, &secrets).await?;
+    let runtime = if arguments.instructions { metered_runtime(compiler)? } else { runtime(compiler)? };
+    let bundle = runtime.load(&source, &secrets).await?;
     let called = call.make(&bundle, &use_case).await?;
     out(&if arguments.json { format!("{}\n", document(&called)) } else { text(&called) });
     let is_success = matches!(called.answer, PluginAnswer::Accepted(_) | PluginAnswer::Result(_)) && called.unusable.is_none();

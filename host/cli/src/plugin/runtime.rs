@@ -1,33 +1,42 @@
-//! The runtime that the commands load plugins in, with a progress line on the terminal while it compiles.
+//! The runtime that the commands load plugins in, with the authors' cache, and lines of progress while it compiles.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 
 use postdate_egress::{Egress, Network};
 use postdate_runtime::{Compiling, Metering, Options, Progress, Runtime, RuntimeError};
 
-use crate::compiler::Limits;
+use crate::compiler::AuthorCompiler;
 use crate::output::{err, size_text};
 
 /// Moves to the start of the line, and clears it.
 const CLEAR_LINE: &str = "\r\x1b[K";
 
+/// Seconds between two lines where stderr is not a terminal.
+const LINE_EACH: u64 = 5;
+
 /// Returns a runtime for one call at a time, with the user's cache of compiled plugins. Plugins are compiled in a child process
-/// under `limits`, since they may come from anybody.
-pub fn runtime(limits: Limits) -> Result<Runtime, RuntimeError> {
-    new(limits, Metering::Off)
+/// under limits, since they may come from anybody.
+pub fn runtime(compiler: &AuthorCompiler) -> Result<Runtime, RuntimeError> {
+    new(compiler, Metering::Off)
 }
 
 /// Returns a runtime as [`runtime`] does, whose plugins count their instructions.
-pub fn metered_runtime(limits: Limits) -> Result<Runtime, RuntimeError> {
-    new(limits, Metering::On)
+pub fn metered_runtime(compiler: &AuthorCompiler) -> Result<Runtime, RuntimeError> {
+    new(compiler, Metering::On)
 }
 
-fn new(limits: Limits, metering: Metering) -> Result<Runtime, RuntimeError> {
-    // The user of this machine runs the plugin, as on a server that only this machine reaches.
-    let network = Network::new(Egress::laptop(), Vec::new());
-    let compiler = limits.compiler();
-    let options = Options { slots: 1, cache: cache_dir(), compiler, progress: progress(), metering, network, ..Options::default() };
+fn new(compiler: &AuthorCompiler, metering: Metering) -> Result<Runtime, RuntimeError> {
+    let options = Options {
+        slots: 1,
+        cache: compiler.cache_dir(),
+        cache_quota: compiler.compile_cache_quota,
+        compiler: compiler.limits.compiler(),
+        progress: progress(),
+        metering,
+        // The user of this machine runs the plugin, as on a server that only this machine reaches.
+        network: Network::new(Egress::laptop(), Vec::new()),
+        ..Options::default()
+    };
     match Runtime::new(options.clone()) {
         Err(RuntimeError::Cache(error)) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "cannot use the cache; plugins are compiled each time");
@@ -37,24 +46,28 @@ fn new(limits: Limits, metering: Metering) -> Result<Runtime, RuntimeError> {
     }
 }
 
-fn cache_dir() -> Option<PathBuf> {
-    let named = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache")))?;
-    Some(base.join("postdate"))
-}
-
 fn progress() -> Progress {
-    if std::io::stderr().is_terminal() { Progress::to(|compiling| err(&progress_line(compiling))) } else { Progress::default() }
+    let line = if std::io::stderr().is_terminal() { rewritten_line } else { plain_line };
+    Progress::to(move |compiling| err(&line(compiling)))
 }
 
 /// Returns the line that replaces the one before. Nothing for a compilation that ends within its first second.
-fn progress_line(compiling: Compiling<'_>) -> String {
-    let Compiling { role, bytes, elapsed, ended, .. } = compiling;
-    match (ended, elapsed.as_secs()) {
+fn rewritten_line(compiling: Compiling<'_>) -> String {
+    match (compiling.ended, compiling.elapsed.as_secs()) {
         (true, 0) => String::new(),
         (true, _) => CLEAR_LINE.to_owned(),
-        (false, seconds) => format!("{CLEAR_LINE}compiling {role} ({})… {seconds} s", size_text(bytes)),
+        (false, _) => format!("{CLEAR_LINE}{}", text(compiling)),
     }
+}
+
+/// Returns a line for every [`LINE_EACH`] seconds of a compilation, for files and logs of a build server.
+fn plain_line(compiling: Compiling<'_>) -> String {
+    // A report is a second after the one before, or later.
+    if compiling.ended || compiling.report % LINE_EACH != 0 { String::new() } else { format!("{}\n", text(compiling)) }
+}
+
+fn text(Compiling { role, bytes, elapsed, .. }: Compiling<'_>) -> String {
+    format!("compiling {role} ({})… {} s", size_text(bytes), elapsed.as_secs())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use postdate_runtime::{Runtime, read_bundle_dir};
 
 use super::runtime::runtime;
 use super::{report, watch};
-use crate::compiler::Limits;
+use crate::compiler::AuthorCompiler;
 use crate::output::{out, printable};
 
 const NOTES: &str = "\
@@ -58,8 +58,8 @@ impl Test {
     }
 }
 
-pub async fn run(arguments: Test, limits: Limits) -> anyhow::Result<ExitCode> {
-    let runtime = runtime(limits)?;
+pub async fn run(arguments: Test, compiler: &AuthorCompiler) -> anyhow::Result<ExitCode> {
+    let runtime = runtime(compiler)?;
     if arguments.watch {
         let directories = [arguments.dir.clone(), arguments.cases_dir()];
         match watch::run_on_changes(&directories, async || run_once(&runtime, &arguments).await.map(drop)).await {}

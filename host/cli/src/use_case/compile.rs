@@ -16,7 +16,7 @@ use postdate_store::{AnyObjects, PrecompiledCode, StoreError, Versions};
 
 use super::arguments::{StoreLocation, store};
 use super::pinned;
-use crate::compiler::Limits;
+use crate::compiler::AuthorCompiler;
 use crate::key;
 use crate::output::{out, printable, size_text};
 use crate::plugin::runtime::runtime;
@@ -63,7 +63,7 @@ pub struct Compile {
     trusted_keys: Option<Trust>,
 
     #[command(flatten)]
-    limits: Limits,
+    compiler: AuthorCompiler,
 
     /// List the versions that would be compiled, and compile none
     #[arg(long)]
@@ -89,7 +89,7 @@ pub async fn run(mut arguments: Compile) -> anyhow::Result<ExitCode> {
     let trust = arguments.trusted_keys.unwrap_or_else(|| signed.clone());
     let store = arguments.location.open().await?;
     let wanted = wanted(&store, &arguments.names, arguments.table.as_deref()).await?;
-    let compiler = Compiler { store, runtime: runtime(arguments.limits)?, key, trust, signed, dry_run: arguments.dry_run };
+    let compiler = Compiler { store, runtime: runtime(&arguments.compiler)?, key, trust, signed, dry_run: arguments.dry_run };
     let (mut all, mut failed) = (0, 0);
     for (name, version) in wanted.iter().flat_map(|(name, versions)| versions.iter().map(move |version| (name, version))) {
         for arch in &arguments.arch {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -18,9 +19,10 @@ use reqwest::Url;
 use super::arguments::{ByArgument, StoreLocation};
 use super::compile::machine_code;
 use crate::client::{Client, Connection, Upload};
-use crate::compiler::Limits;
+use crate::compiler::AuthorCompiler;
 use crate::key;
 use crate::output::{out, printable, size_text};
+use crate::plugin::diff;
 use crate::plugin::runtime::runtime;
 
 const NOTES: &str = "\
@@ -62,7 +64,7 @@ pub struct Push {
     by: ByArgument,
 
     #[command(flatten)]
-    limits: Limits,
+    compiler: AuthorCompiler,
 
     /// Check, test and compile only: copy nothing, and leave the current version
     #[arg(long)]
@@ -83,7 +85,7 @@ pub async fn run(mut arguments: Push, connection: &Connection) -> anyhow::Result
     let key = arguments.key.as_deref().map(key::read).transpose()?;
     let source = read_bundle_dir(&arguments.dir)?;
     let use_case = source.use_case()?;
-    let bundle = Bundle { version: source.version(), source, use_case, runtime: runtime(arguments.limits)? };
+    let bundle = Bundle { version: source.version(), source, use_case, runtime: runtime(&arguments.compiler)? };
     if let StoreLocation::Directory(store) = &arguments.to
         && let plain = store.join(&bundle.use_case.name)
         && plain.join(MANIFEST_FILE).exists()
@@ -125,12 +127,13 @@ async fn to_store(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, st
         say("dry run", &format!("nothing was copied; {name} serves {was}, and would serve {version}"));
         return Ok(());
     }
+    let begun = Instant::now();
     let published = store.publish(name, source, arguments.by.now(), key).await?;
     for (arch, code) in &compiled {
         store.publish_precompiled(use_case, source, *arch, code, key).await?;
     }
     let known = if published == Published::Known { ", which the store had already" } else { "" };
-    say("pushed", &format!("version {version}{known}{}", signed_by(key)));
+    say("pushed", &format!("version {version}{known}{}{}", signed_by(key), took(begun)));
     let moved = store.move_current(name, version, before, arguments.by.now()).await?;
     // A deletion that began before this push may have removed files meanwhile.
     store.publish(name, source, arguments.by.now(), key).await?;
@@ -164,15 +167,16 @@ async fn to_server(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, u
         return Ok(());
     }
     say("sending", &format!("{} to {url}{}", size_text(archive.len() as u64), signed_by(key)));
+    let begun = Instant::now();
     let upload = Upload { path: &["use-cases", &use_case.name], content_type: "application/x-tar", body: archive };
     let answer = Client::for_url(url.clone(), connection)?.upload(upload, "the server checks and compiles").await?;
     let former = answer.json["former"].as_str().unwrap_or("nothing");
     say(
         "serves",
         &if former == version {
-            format!("{} serves {former} already", use_case.name)
+            format!("{} serves {former} already{}", use_case.name, took(begun))
         } else {
-            format!("{} serves {version}; before it {former}", use_case.name)
+            format!("{} serves {version}; before it {former}{}", use_case.name, took(begun))
         },
     );
     Ok(())
@@ -187,26 +191,35 @@ async fn check(arguments: &Push, bundle: &Bundle) -> anyhow::Result<()> {
     });
     let plugins: Vec<String> = plugins.collect();
     let cases = cases::of_bundle(source)?;
-    let ran = postdate_cases::run_all(&postdate_cases::load(runtime, source, &cases).await?, use_case, &cases).await;
+    let begun = Instant::now();
+    let loaded = postdate_cases::load(runtime, source, &cases).await?;
     let what = if plugins.is_empty() { "no plugins".to_owned() } else { plugins.join(", ") };
-    say("checked", &format!("{} version {version}: {what}", use_case.name));
+    say("checked", &format!("{} version {version}: {what}{}", use_case.name, took(begun)));
+    let begun = Instant::now();
+    let ran = postdate_cases::run_all(&loaded, use_case, &cases).await;
     let failed: Vec<&Ran> = ran.iter().filter(|ran| !ran.complaints.is_empty()).collect();
     if let Some(first) = failed.first() {
         let complaint = printable(&first.complaints.join("; "));
         bail!(
-            "{} of {} cases failed, so nothing was pushed; {}: {complaint}\n  next: postdate plugin test {}",
+            "{} of {} cases failed, so nothing was pushed; {}: {complaint}\n{}  next: postdate plugin test {}",
             failed.len(),
             ran.len(),
             printable(&first.name),
+            diff(first),
             arguments.dir.display()
         );
     }
-    say("cases", &if ran.is_empty() { "none".to_owned() } else { format!("{} passed", ran.len()) });
+    say("cases", &if ran.is_empty() { "none".to_owned() } else { format!("{} passed{}", ran.len(), took(begun)) });
     Ok(())
 }
 
 fn signed_by(key: Option<&SecretKey>) -> String {
     key.map_or_else(String::new, |key| format!(", signed by {}", key.public().id()))
+}
+
+/// Returns the time of a step, as the end of its line.
+fn took(begun: Instant) -> String {
+    format!(" ({:.2} s)", begun.elapsed().as_secs_f64())
 }
 
 /// Prints a step that is done.

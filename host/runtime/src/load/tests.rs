@@ -1,6 +1,7 @@
 //! Loads bundles: refused plugins with their errors, config and secrets, the compile cache.
 
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use postdate_core::plugin::{Job, JobResult};
 use postdate_core::ports::Bundle;
@@ -9,7 +10,7 @@ use serde_json::json;
 use super::bundle_dir::MAX_FILE_BYTES;
 use super::*;
 use crate::testing::{bundle, guest, job, load, runtime};
-use crate::{Options, Runtime, Secrets};
+use crate::{Options, Progress, Runtime, Secrets};
 
 async fn refused(manifest: &str, guests: &[&str]) -> String {
     load(manifest, guests).await.expect_err("the bundle was loaded").to_string()
@@ -128,4 +129,26 @@ async fn a_second_start_uses_the_compile_cache_of_the_first() {
     let loaded = second.load(&source, &Secrets::none()).await.unwrap();
     assert!(loaded.process(job("{}"), None).await.unwrap().is_ok());
     assert!(fs::metadata(&code.0).unwrap().len() > 1000, "the plugin was compiled again");
+}
+
+#[tokio::test]
+async fn a_component_that_is_both_plugins_is_compiled_once_without_a_cache() {
+    let compiled = Arc::new(AtomicUsize::new(0));
+    let progress = {
+        let compiled = Arc::clone(&compiled);
+        Progress::to(move |compiling| {
+            compiled.fetch_add(usize::from(compiling.ended), Ordering::Relaxed);
+        })
+    };
+    let runtime = Runtime::new(Options { slots: 1, progress, ..Options::default() }).unwrap();
+    let both = bundle("[validate]\nplugin = 'puppet.wasm'\n[process]\nplugin = 'puppet.wasm'\n", &["puppet"]);
+    let loaded = runtime.load(&both, &Secrets::none()).await.unwrap();
+    assert!(loaded.validate.is_some() && loaded.process.is_some());
+    assert_eq!(compiled.load(Ordering::Relaxed), 1);
+    let two = bundle(
+        "[validate]\nplugin = 'minimal-validate.wasm'\n[process]\nplugin = 'minimal-process.wasm'\n",
+        &["minimal-validate", "minimal-process"],
+    );
+    runtime.load(&two, &Secrets::none()).await.unwrap();
+    assert_eq!(compiled.load(Ordering::Relaxed), 3);
 }

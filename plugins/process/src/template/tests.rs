@@ -1,7 +1,6 @@
 use super::*;
 
-#[track_caller]
-fn check(template: &str, expected: Result<&str, &str>) {
+fn render(template: &str) -> Result<String, Failure> {
     let job = Job {
         id: "id-1".into(),
         use_case: "webhook".into(),
@@ -9,8 +8,12 @@ fn check(template: &str, expected: Result<&str, &str>) {
         body: r#"{"event":"a/b c","n":7,"data":{"x":[1,"\""]}}"#.into(),
         ..Job::default()
     };
-    let actual = Templates::over(&job).unwrap().render("url", template);
-    match (actual, expected) {
+    Templates::over(&job).unwrap().render("url", template)
+}
+
+#[track_caller]
+fn check(template: &str, expected: Result<&str, &str>) {
+    match (render(template), expected) {
         (Ok(actual), Ok(expected)) => assert_eq!(actual, expected),
         (Err(failure), Err(part)) => {
             assert!(failure.message.starts_with("config `url`, line "), "{}", failure.message);
@@ -36,6 +39,26 @@ fn an_undefined_value_or_a_syntax_error_is_a_permanent_failure() {
     check("{{ body.typo|urlencode }}", Err("undefined value"));
     check("{{ body.data|urlencode }}", Err("not a map"));
     check("\n{{ body.", Err("line 2: syntax error"));
+}
+
+#[test]
+fn an_undefined_variable_is_named_with_the_names_that_there_are() {
+    check("{{ body.typo }}", Err("line 1: undefined value: `body.typo` is undefined; `body` has `data`, `event`, `n`"));
+    check("{{ body.typo|urlencode }}", Err("urlencode of an undefined value, `body.typo`; `body` has `data`, `event`, `n`"));
+    check("{{ body.data.y }}", Err("`body.data.y` is undefined; `body.data` has `x`"));
+    check("{{ body.typo.deep }}", Err("`body.typo` is undefined; `body` has `data`, `event`, `n`"));
+    check("{{ job.usecase }}", Err("`job.usecase` is undefined; `job` has `id`, `useCase`, `target`, `attempt`, `scheduledFor`"));
+    check("{{ bdy }}", Err("`bdy` is undefined; a template has `body`, `job`"));
+    // A variable of the template itself has no names to show.
+    let failure = render("{% for x in body.data.x %}{{ x.y }}{% endfor %}").unwrap_err();
+    assert!(failure.message.ends_with("`x.y` is undefined"), "{}", failure.message);
+}
+
+#[test]
+fn names_that_may_be_data_are_counted_only() {
+    let job = Job { body: r#"{"ann@example.com":1,"a":2,"0190a0a0-0000":3}"#.into(), ..Job::default() };
+    let failure = Templates::over(&job).unwrap().render("url", "{{ body.typo }}").unwrap_err();
+    assert!(failure.message.ends_with("; `body` has `a` and 2 more"), "{}", failure.message);
 }
 
 #[test]

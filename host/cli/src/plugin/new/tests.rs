@@ -1,7 +1,7 @@
 use super::*;
 
 fn new(name: &str, dir: &Path) -> anyhow::Result<ExitCode> {
-    run(New { name: name.to_owned(), lang: Language::Python, dir: Some(dir.to_owned()) })
+    run(New { name: name.to_owned(), lang: Language::Python, template: Template::Reminder, dir: Some(dir.to_owned()) })
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub struct Compiling<'a> {
     /// Size of the component in bytes.
     pub bytes: u64,
     pub elapsed: Duration,
+    /// Number of this report, from 1. There is one a second, and a last one at the end.
+    pub report: u64,
     /// True in the last report.
     pub ended: bool,
 }
@@ -68,7 +70,9 @@ pub(super) async fn watched<T, E: fmt::Display>(
 ) -> Result<T, E> {
     let Subject { use_case, role } = subject;
     let started = Instant::now();
-    let tell = |ended| progress.tell(Compiling { use_case, role, bytes: bytes as u64, elapsed: started.elapsed(), ended });
+    let tell = |report, ended| {
+        progress.tell(Compiling { use_case, role, bytes: bytes as u64, elapsed: started.elapsed(), report, ended });
+    };
     tracing::info!(use_case, %role, bytes, "compiling a plugin");
     let mut work = std::pin::pin!(work);
     let mut ticks = tokio::time::interval_at((started + TELL).into(), TELL);
@@ -79,15 +83,15 @@ pub(super) async fn watched<T, E: fmt::Display>(
             biased;
             result = &mut work => break result,
             _ = ticks.tick() => {
-                tell(false);
                 told += 1;
+                tell(told, false);
                 if told % LOG_EACH == 0 {
                     tracing::info!(use_case, %role, bytes, elapsed_ms = millis(started), "still compiling a plugin");
                 }
             }
         }
     };
-    tell(true);
+    tell(told + 1, true);
     match &result {
         Ok(_) => tracing::info!(use_case, %role, bytes, elapsed_ms = millis(started), "compiled a plugin"),
         Err(error) => tracing::info!(use_case, %role, bytes, elapsed_ms = millis(started), %error, "a plugin was not compiled"),

@@ -7,7 +7,9 @@ async fn an_observer_is_notified_until_the_compile_ends() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let progress = {
         let told = Arc::clone(&told);
-        Progress::to(move |compiling| told.lock().unwrap().push((compiling.use_case.to_owned(), compiling.bytes, compiling.ended)))
+        Progress::to(move |compiling| {
+            told.lock().unwrap().push((compiling.use_case.to_owned(), compiling.bytes, (compiling.report, compiling.ended)))
+        })
     };
     let subject = Subject { use_case: "orders", role: Role::Validate };
     // Ends after two reports.
@@ -21,5 +23,5 @@ async fn an_observer_is_notified_until_the_compile_ends() {
     assert_eq!(result.unwrap(), Ok(7));
     let told = told.lock().unwrap();
     assert!(told.iter().all(|(use_case, bytes, _)| use_case == "orders" && *bytes == 12), "{told:?}");
-    assert_eq!(told.iter().map(|(_, _, ended)| *ended).collect::<Vec<_>>(), [false, false, true]);
+    assert_eq!(told.iter().map(|(_, _, report)| *report).collect::<Vec<_>>(), [(1, false), (2, false), (3, true)]);
 }
