@@ -75,7 +75,10 @@ async fn submits(deployment: &impl Deployment) {
     post("k-1", &order(&json!("other"), "P1D")).await.expect_fault(409, "idempotency-key-reused");
 
     let request = api.request(&id).await;
-    assert_eq!((events(&request), &request["attempts"], &request["labels"]), (vec!["accepted"], &json!(0), &json!({ "customer": "submit" })));
+    assert_eq!(
+        (events(&request), &request["attempts"], &request["labels"]),
+        (vec!["accepted"], &json!(0), &json!({ "customer": "submit" }))
+    );
     let stored = api.send(api.call(Method::GET, &format!("/requests/{id}?wait=1ms"))).await.expect(200);
     assert_eq!(text(&stored, "status"), "scheduled");
     let raw = api.call(Method::GET, &format!("/requests/{id}/body")).send().await.expect("an answer");

@@ -29,8 +29,8 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::ledger::{Lane, Paused, Picked, SqliteLedger};
 use crate::metrics::{Counted, Metrics};
-use gates::{Closed, Gates};
 use crate::traces::Traces;
+use gates::{Closed, Gates};
 use places::{Kind, Places};
 
 /// Interval between checks for claims whose lease has ended, and for requests that expired while they waited for a place.

@@ -1,11 +1,11 @@
 //! The measures, each with its baseline in the same run.
 
 mod accepted_posts;
+mod flow;
 mod lambda_start;
 mod lambda_warm;
 mod lambda_zip;
 mod languages;
-mod flow;
 pub mod lateness;
 mod load_compiled;
 mod pending_million;

@@ -43,13 +43,42 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let lane = Lane { use_case: VALIDATED, version: &version, target: "here" };
     ledger::fill(&path, lane, count, Utc::now() + TimeDelta::days(1), SPREAD)?;
     let full = run(bench, &use_cases, &data).await?;
-    let row = |id, measure, unit, value, baseline, target| Row { id, measure, value, unit, baseline: vec![("empty store", baseline)], target };
+    let row =
+        |id, measure, unit, value, baseline, target| Row { id, measure, value, unit, baseline: vec![("empty store", baseline)], target };
     let least = Some(Target::AtLeast(empty.accepted_per_second * 0.8));
     Ok(vec![
-        row("pending-ten-million-rss", "10,000,000 pending: memory after the load", "MB", full.megabytes, empty.megabytes, Some(Target::AtMost(250.0))),
-        row("pending-ten-million-start", "10,000,000 pending: start to a POST", "ms", full.start, empty.start, Some(Target::AtMost(2000.0))),
-        row("pending-ten-million-accepted", "10,000,000 pending: accepted POSTs", "/s", full.accepted_per_second, empty.accepted_per_second, least),
-        row("pending-ten-million-p99", "10,000,000 pending: lateness of starts, p99", "ms", full.lateness, empty.lateness, Some(Target::AtMost(15.0))),
+        row(
+            "pending-ten-million-rss",
+            "10,000,000 pending: memory after the load",
+            "MB",
+            full.megabytes,
+            empty.megabytes,
+            Some(Target::AtMost(250.0)),
+        ),
+        row(
+            "pending-ten-million-start",
+            "10,000,000 pending: start to a POST",
+            "ms",
+            full.start,
+            empty.start,
+            Some(Target::AtMost(2000.0)),
+        ),
+        row(
+            "pending-ten-million-accepted",
+            "10,000,000 pending: accepted POSTs",
+            "/s",
+            full.accepted_per_second,
+            empty.accepted_per_second,
+            least,
+        ),
+        row(
+            "pending-ten-million-p99",
+            "10,000,000 pending: lateness of starts, p99",
+            "ms",
+            full.lateness,
+            empty.lateness,
+            Some(Target::AtMost(15.0)),
+        ),
     ])
 }
 
