@@ -307,6 +307,22 @@ async fn an_accepted_call_keeps_its_base_path_and_its_caller() {
 }
 
 #[tokio::test]
+async fn a_request_keeps_the_context_of_x_ray_unless_its_call_has_a_traceparent() {
+    const X_RAY: &str = "Root=1-66f2a1b0-4dea0086f9763ac0667b115a;Parent=53995c3f42cd8ad8;Sampled=1";
+    const CLIENTS: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let headers = [("x-amzn-trace-id", X_RAY), ("traceparent", CLIENTS)];
+    for (headers, expected) in
+        [(&headers[..0], None), (&headers[..1], Some("00-66f2a1b04dea0086f9763ac0667b115a-53995c3f42cd8ad8-01")), (&headers, Some(CLIENTS))]
+    {
+        let (processor, mut call) = (processor(), event("rest-iam.json"));
+        headers.iter().for_each(|(name, value)| drop(call.headers_mut().insert(*name, value.parse().unwrap())));
+        assert_eq!(answer(&processor, call).await.0, 202);
+        let (request, _) = processor.ledger.0.find(sample_id(1)).await.unwrap().unwrap();
+        assert_eq!(request.trace.map(|trace| trace.to_string()).as_deref(), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_rejected_call_is_answered_with_a_problem_document() {
     let processor = processor();
     let (status, _, document) = answer(&processor, event("alb.json")).await;

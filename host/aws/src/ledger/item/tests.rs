@@ -58,7 +58,8 @@ fn each_state_is_in_the_indexes_that_need_it() {
     let (cancelled, _) = changed(&scheduled, &request, &Change::Cancel { by: None });
     check(&cancelled, "orders#cancelled", false, false);
     let new = new_request(sample_id(2), "orders", moment() - TimeDelta::seconds(9));
-    let request = Request { expire_after: Some(Duration::from_secs(9)), ..new.request };
+    let trace = "00-66f2a1b04dea0086f9763ac0667b115a-53995c3f42cd8ad8-01".parse().ok();
+    let request = Request { expire_after: Some(Duration::from_secs(9)), trace, ..new.request };
     let (scheduled, _) =
         Head::of_new(NewRequest { request: request.clone(), ..new_request(sample_id(2), "orders", moment()) }, "w", WRITING);
     let (expired, _) = changed(&scheduled, &request, &Change::Expire { notice: None });
