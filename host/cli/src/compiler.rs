@@ -37,7 +37,7 @@ pub struct Limits {
 #[derive(Debug, Clone, Args)]
 pub struct AuthorCompiler {
     #[command(flatten)]
-    pub limits: Limits,
+    limits: Limits,
 
     /// Directory of the machine code that the commands `plugin` and `use-case` have compiled [default: $XDG_CACHE_HOME/postdate, or
     /// ~/.cache/postdate]
@@ -50,6 +50,15 @@ pub struct AuthorCompiler {
 }
 
 impl AuthorCompiler {
+    /// Returns the compiler, whose process has the priority of this one: its user waits for it.
+    pub fn compiler(&self) -> CompileWith {
+        CompileWith::Child {
+            program: program(),
+            arguments: vec![COMMAND.into()],
+            limits: CompileLimits { niceness: 0, ..self.limits.limits() },
+        }
+    }
+
     /// Returns the directory of the cache; `None` without a home directory. An empty variable counts as unset.
     pub fn cache_dir(&self) -> Option<PathBuf> {
         let named = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -61,10 +70,13 @@ impl AuthorCompiler {
 
 impl Limits {
     pub fn compiler(self) -> CompileWith {
+        CompileWith::Child { program: program(), arguments: vec![COMMAND.into()], limits: self.limits() }
+    }
+
+    fn limits(self) -> CompileLimits {
         let limits = CompileLimits::default();
         let limits = CompileLimits { memory: self.compile_memory.unwrap_or(limits.memory), ..limits };
-        let limits = self.compile_time.map_or(limits, |time| limits.within(time));
-        CompileWith::Child { program: program(), arguments: vec![COMMAND.into()], limits }
+        self.compile_time.map_or(limits, |time| limits.within(time))
     }
 }
 

@@ -7,6 +7,16 @@ fn limits(time: Option<&str>, memory: Option<&str>) -> Result<CompileLimits, Str
 }
 
 #[test]
+fn the_compiler_of_an_author_has_the_priority_of_the_command() {
+    let author = AuthorCompiler { limits: Limits::default(), compile_cache: Some("".into()), compile_cache_quota: 0 };
+    let CompileWith::Child { limits, .. } = author.compiler() else { panic!("not in this process") };
+    assert_eq!(limits, CompileLimits { niceness: 0, ..CompileLimits::default() });
+    assert_ne!(author.cache_dir(), Some(PathBuf::new()), "an empty variable counts as unset");
+    let named = AuthorCompiler { compile_cache: Some("/x/y".into()), ..author };
+    assert_eq!(named.cache_dir(), Some(PathBuf::from("/x/y")));
+}
+
+#[test]
 fn limits_have_defaults() {
     assert_eq!(limits(None, None), Ok(CompileLimits::default()));
     let given = limits(Some("90s"), Some("256MiB")).unwrap();

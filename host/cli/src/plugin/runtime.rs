@@ -30,7 +30,7 @@ fn new(compiler: &AuthorCompiler, metering: Metering) -> Result<Runtime, Runtime
         slots: 1,
         cache: compiler.cache_dir(),
         cache_quota: compiler.compile_cache_quota,
-        compiler: compiler.limits.compiler(),
+        compiler: compiler.compiler(),
         progress: progress(),
         metering,
         // The user of this machine runs the plugin, as on a server that only this machine reaches.

@@ -47,7 +47,7 @@ fn an_undefined_variable_is_named_with_the_names_that_there_are() {
     check("{{ body.typo|urlencode }}", Err("urlencode of an undefined value, `body.typo`; `body` has `data`, `event`, `n`"));
     check("{{ body.data.y }}", Err("`body.data.y` is undefined; `body.data` has `x`"));
     check("{{ body.typo.deep }}", Err("`body.typo` is undefined; `body` has `data`, `event`, `n`"));
-    check("{{ job.usecase }}", Err("`job.usecase` is undefined; `job` has `id`, `useCase`, `target`, `attempt`, `scheduledFor`"));
+    check("{{ job.usecase }}", Err("`job.usecase` is undefined; `job` has `attempt`, `id`, `scheduledFor`, `target`, `useCase`"));
     check("{{ bdy }}", Err("`bdy` is undefined; a template has `body`, `job`"));
     // A variable of the template itself has no names to show.
     let failure = render("{% for x in body.data.x %}{{ x.y }}{% endfor %}").unwrap_err();

@@ -37,6 +37,9 @@ pub enum Need {
 /// Limit of the wall clock as a multiple of processor time. The compiler has a low priority, so it waits on a busy machine.
 const TIME_FACTOR: u32 = 12;
 
+/// Nice value of a low priority that still runs on a busy machine.
+const LOW_PRIORITY: u8 = 15;
+
 /// The limits of one compile. The defaults are several times what a JavaScript or Python plugin, its interpreter included, takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileLimits {
@@ -48,6 +51,8 @@ pub struct CompileLimits {
     pub memory: u64,
     /// Largest machine code, in bytes.
     pub output: u64,
+    /// Added to the nice value of the process, from 0 to 19. A server's own work goes before the compiler's; an author waits for it.
+    pub niceness: u8,
 }
 
 impl CompileLimits {
@@ -60,6 +65,7 @@ impl CompileLimits {
 
 impl Default for CompileLimits {
     fn default() -> Self {
-        Self { time: Duration::ZERO, cpu: Duration::ZERO, memory: 4 << 30, output: 512 << 20 }.within(Duration::from_mins(5))
+        Self { time: Duration::ZERO, cpu: Duration::ZERO, memory: 4 << 30, output: 512 << 20, niceness: LOW_PRIORITY }
+            .within(Duration::from_mins(5))
     }
 }

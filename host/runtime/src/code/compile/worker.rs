@@ -1,5 +1,5 @@
 //! The main function of the compiler's process. The process limits itself before it reads a byte, compiles one component from stdin
-//! to stdout, and ends. It can open no file and no connection, has an empty environment, and a low priority.
+//! to stdout, and ends. It can open no file and no connection, has an empty environment, and on a server a low priority.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
@@ -20,8 +20,6 @@ const LEFT_ALONE: i32 = 5;
 /// Exit code: the machine code could not be written to stdout.
 const UNWRITTEN: u8 = 6;
 
-/// A low priority that still runs on a busy machine.
-const NICENESS: i32 = 15;
 /// Most open files: three streams, and a few for the standard library.
 const OPEN_FILES: u64 = 16;
 /// Address space beyond the allocated memory, in bytes: for the program, stacks, and the C library's reservation for each thread.
@@ -35,12 +33,14 @@ pub struct Work {
     /// Most bytes that may be allocated.
     pub memory: u64,
     pub cpu_seconds: u64,
+    /// Added to the nice value of the process.
+    pub niceness: u8,
     pub target: Target,
 }
 
 impl Work {
     pub fn new(bytes: usize, limits: &CompileLimits, target: Target) -> Self {
-        Self { bytes: bytes as u64, memory: limits.memory, cpu_seconds: limits.cpu.as_secs().max(1), target }
+        Self { bytes: bytes as u64, memory: limits.memory, cpu_seconds: limits.cpu.as_secs().max(1), niceness: limits.niceness, target }
     }
 }
 
@@ -79,7 +79,7 @@ fn confine(work: &Work) -> io::Result<()> {
     limit(Resource::Data, work.memory)?;
     limit(Resource::As, work.memory.saturating_add(ADDRESS_SPACE_SLACK_BYTES))?;
     // Later threads inherit the priority. Without it, the compiler only slows other processes down.
-    let _ = nice(NICENESS);
+    let _ = nice(work.niceness.into());
     // Last, because the filter refuses all of the above. The other limits hold also on a kernel without seccomp.
     if let Err(error) = close_in() {
         let _ = writeln!(io::stderr(), "the compiler's process is not closed in: {error}");

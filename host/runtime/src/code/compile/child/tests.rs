@@ -30,7 +30,7 @@ async fn a_child_gets_the_component_on_stdin_and_returns_the_code_on_stdout() {
     assert_eq!(shell("head -c 9", &limits()).await, Ok(b"component".to_vec()));
     let work = shell("printf %s \"$0\"", &limits()).await.unwrap();
     let work: Work = serde_json::from_slice(&work).unwrap();
-    assert_eq!(work, Work { bytes: 9, memory: 4 << 30, cpu_seconds: 30, target: HERE });
+    assert_eq!(work, Work { bytes: 9, memory: 4 << 30, cpu_seconds: 30, niceness: 15, target: HERE });
 }
 
 #[tokio::test]
