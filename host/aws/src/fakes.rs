@@ -31,6 +31,8 @@ backoff = { initial = "30s", jitter = 0 }
 default = "here"
 here = { kind = "plugin" }
 lost = { kind = "plugin", host = "gone" }
+slow = { kind = "plugin", concurrency = 1 }
+paced = { kind = "plugin", rate = "2/m" }
 away = { kind = "sqs", direct = true, arn = "arn:aws:sqs:eu-west-1:123456789012:away" }
 hook = { kind = "http", url = "http://127.0.0.1:9000/hook" }
 [on]
@@ -324,6 +326,15 @@ pub async fn accepted(firing: &TestFiring) -> Envelope {
     let new = new_request(sample_id(1), "orders", moment() + TimeDelta::seconds(60));
     firing.ledger.memory.insert(new.clone()).await.unwrap();
     Envelope::of(&new.request, Some("postdate-orders-1".to_owned()))
+}
+
+/// Stores the `n`-th request to this target, which is due at second 60, and returns its envelope.
+pub async fn accepted_for(firing: &TestFiring, n: u64, target: &str) -> Envelope {
+    let new = new_request(sample_id(n), "orders", moment() + TimeDelta::seconds(60));
+    let request = Request { target: target.to_owned(), ..new.request };
+    let envelope = Envelope::of(&request, None);
+    firing.ledger.memory.insert(NewRequest { request, ..new }).await.unwrap();
+    envelope
 }
 
 /// Stores a request that is due at second 60 and expires at second 90, and returns the envelope of its rule.
