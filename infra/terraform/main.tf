@@ -50,7 +50,7 @@ resource "aws_dynamodb_table" "table" {
     projection_type = "INCLUDE"
     non_key_attributes = [
       "use_case", "version", "target", "status", "received_at", "trigger_at", "due_at", "attempts", "finished_at", "reason", "waits_for",
-      "waits_since", "owner", "expires",
+      "waits_since", "owner", "expires", "labels", "erased_at",
     ]
   }
   global_secondary_index {

@@ -8,15 +8,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::envelope::Envelope;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::Change;
+use postdate_core::limits::{Rate, Slot};
+use postdate_core::pause::Pause;
 use postdate_core::plugin::JobResult;
-use postdate_core::ports::{Arming, Changed, Changes, Claims, Inserted, Intake, LedgerError, Requests, ScheduleError, Scheduler};
+use postdate_core::ports::{Arming, Changed, Changes, Claims, Inserted, Intake, LedgerError, Pauses, Requests, ScheduleError, Scheduler};
 use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request, Status};
 use postdate_core::testing::{FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, moment, new_request, sample_id};
 use postdate_core::use_case::Target;
 
 use crate::firing::Firing;
-use crate::ports::{Backlog, LeftRule, Notify, Tellings, Timing, Told, Wake};
-use crate::target::Fired;
+use crate::ports::{Backlog, Counters, LeftRule, Notify, Place, Snapshots, Tellings, Timing, Told, Wake};
+use crate::target::{Fired, KnownPauses};
 
 const MANIFEST: &str = r#"
 name = "orders"
@@ -29,6 +31,8 @@ backoff = { initial = "30s", jitter = 0 }
 default = "here"
 here = { kind = "plugin" }
 lost = { kind = "plugin", host = "gone" }
+slow = { kind = "plugin", concurrency = 1 }
+paced = { kind = "plugin", rate = "2/m" }
 away = { kind = "sqs", direct = true, arn = "arn:aws:sqs:eu-west-1:123456789012:away" }
 hook = { kind = "http", url = "http://127.0.0.1:9000/hook" }
 [on]
@@ -48,6 +52,12 @@ pub struct FakeLedger {
     pub failing_claims: Mutex<u32>,
     /// Makes the ledger fail each change that records an attempt.
     pub fails_records: Mutex<bool>,
+    /// How often the pauses were read.
+    pub pauses_read: Mutex<u32>,
+    /// The next free slot of each rate.
+    free: Mutex<BTreeMap<String, Slot>>,
+    /// Places that are taken, and until when.
+    pub places: Mutex<BTreeMap<Place, Time>>,
 }
 
 impl FakeLedger {
@@ -94,6 +104,64 @@ impl Claims for FakeLedger {
     }
 }
 
+impl Snapshots for FakeLedger {
+    type Snapshot = CorrelationId;
+
+    async fn snapshot(&self, id: CorrelationId) -> Result<Option<(Request, Option<String>, CorrelationId)>, LedgerError> {
+        let failing = *self.failing_claims.lock().unwrap();
+        if failing > 0 {
+            *self.failing_claims.lock().unwrap() = failing - 1;
+            return Err(LedgerError::Unavailable("throttled".to_owned()));
+        }
+        Ok(self.memory.find(id).await?.map(|(request, _)| (request, self.memory.body(id), id)))
+    }
+
+    async fn change_snapshot(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
+        self.memory.change(id, change, now).await
+    }
+}
+
+impl Pauses for FakeLedger {
+    async fn pauses(&self, now: DateTime<Utc>) -> Result<Vec<Pause>, LedgerError> {
+        *self.pauses_read.lock().unwrap() += 1;
+        self.memory.pauses(now).await
+    }
+
+    async fn pause(&self, pause: Pause) -> Result<(), LedgerError> {
+        self.memory.pause(pause).await
+    }
+
+    async fn resume(&self, use_case: &str, target: Option<&str>) -> Result<bool, LedgerError> {
+        self.memory.resume(use_case, target).await
+    }
+}
+
+impl Counters for FakeLedger {
+    async fn reserve(&self, use_case: &str, target: &str, rate: Rate, now: DateTime<Utc>) -> Result<Slot, LedgerError> {
+        let mut free = self.free.lock().unwrap();
+        let free = free.entry(format!("{use_case} {target} {rate}")).or_insert(Slot::MIN);
+        let slot = rate.reserve(*free, now);
+        *free = slot + 1;
+        Ok(slot)
+    }
+
+    async fn take_place(&self, _: &str, _: &str, places: u32, until: Time, now: Time) -> Result<Option<Place>, LedgerError> {
+        let mut taken = self.places.lock().unwrap();
+        taken.retain(|_, until| *until > now);
+        if taken.len() >= usize::try_from(places).unwrap() {
+            return Ok(None);
+        }
+        let place = Place(format!("place {}", taken.len()));
+        taken.insert(place.clone(), until);
+        Ok(Some(place))
+    }
+
+    async fn leave_place(&self, _: &str, _: &str, place: Place) -> Result<(), LedgerError> {
+        self.places.lock().unwrap().remove(&place);
+        Ok(())
+    }
+}
+
 impl Changes for FakeLedger {
     async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
         if *self.fails_records.lock().unwrap() && matches!(change, Change::Finish { .. } | Change::Defer { .. }) {
@@ -113,7 +181,15 @@ impl Requests for FakeLedger {
     }
 
     async fn body(&self, id: CorrelationId) -> Result<Option<String>, LedgerError> {
-        Ok(self.memory.body(id))
+        Requests::body(&self.memory, id).await
+    }
+
+    async fn wait_for_end(&self, id: CorrelationId, time: Duration) {
+        self.memory.wait_for_end(id, time).await;
+    }
+
+    fn longest_wait(&self) -> Duration {
+        self.memory.longest_wait()
     }
 }
 
@@ -241,6 +317,7 @@ pub fn firing(answer: JobResult) -> TestFiring {
         deliver: FakeDeliver::answering(Ok(None)),
         notifier: FakeNotify::default(),
         clock: FakeClock::default(),
+        pauses: KnownPauses::default(),
     }
 }
 
@@ -249,6 +326,15 @@ pub async fn accepted(firing: &TestFiring) -> Envelope {
     let new = new_request(sample_id(1), "orders", moment() + TimeDelta::seconds(60));
     firing.ledger.memory.insert(new.clone()).await.unwrap();
     Envelope::of(&new.request, Some("postdate-orders-1".to_owned()))
+}
+
+/// Stores the `n`-th request to this target, which is due at second 60, and returns its envelope.
+pub async fn accepted_for(firing: &TestFiring, n: u64, target: &str) -> Envelope {
+    let new = new_request(sample_id(n), "orders", moment() + TimeDelta::seconds(60));
+    let request = Request { target: target.to_owned(), ..new.request };
+    let envelope = Envelope::of(&request, None);
+    firing.ledger.memory.insert(NewRequest { request, ..new }).await.unwrap();
+    envelope
 }
 
 /// Stores a request that is due at second 60 and expires at second 90, and returns the envelope of its rule.
@@ -271,6 +357,7 @@ impl TestFiring {
             Fired::Ran { request, .. } => format!("ran: {}", request.status),
             Fired::Deferred(_) => "Deferred".to_owned(),
             Fired::Expired(_) => "Expired".to_owned(),
+            Fired::Waits(request) => format!("waits for {}", request.waiting.unwrap().on),
             other => format!("{other:?}"),
         }
     }

@@ -18,6 +18,7 @@ use crate::ledger::DynamoLedger;
 use crate::notify::Notifier;
 use crate::ports::{Notify, Tellings, Timing, Told};
 use crate::schedule::AwsScheduler;
+use crate::target::KnownPauses;
 use crate::use_cases::AwsUseCases;
 
 /// Shortest delay of a parked envelope. The queue delays by whole seconds, and a message without a delay would only loop.
@@ -31,6 +32,8 @@ pub struct Firing<U, L, S, D, N, C> {
     pub deliver: D,
     pub notifier: N,
     pub clock: C,
+    /// Read by the target host before a claim.
+    pub pauses: KnownPauses,
 }
 
 pub type AwsFiring = Firing<AwsUseCases, DynamoLedger, AwsScheduler, AwsDeliver, Notifier, SystemClock>;
@@ -51,6 +54,7 @@ impl AwsFiring {
                 dead_letters: Arn::parse(&host.config.dead_letter_arn).and_then(Arn::queue_url).unwrap_or_default(),
             },
             clock: SystemClock,
+            pauses: KnownPauses::default(),
         })
     }
 }

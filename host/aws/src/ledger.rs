@@ -2,18 +2,22 @@
 //!
 //! A request is an item, its *head*. Every change is one conditional write on the head's revision: the loser of a race reads
 //! the head again and applies the core's rules again. The head contains the accepted body up to 8 KB. A larger body, and the
-//! idempotency key, are items of their own, which a change does not rewrite.
+//! idempotency key, are items of their own, which a change does not rewrite. For each label, an item in the label's partition names the
+//! request.
 //!
 //! A request is gone when its `expires` has passed, although DynamoDB deletes its items some days later and one by one. A key whose
 //! request is gone is free.
 
 mod backlog;
 mod change;
+mod counters;
 mod intake;
 mod item;
 mod keys;
+mod labels;
 mod lanes;
 mod list;
+mod pauses;
 mod store;
 mod told;
 
@@ -31,6 +35,7 @@ use postdate_core::ports::{Changed, Changes, Claims, LedgerError, Requests};
 use postdate_core::request::{HistoryEntry, Page, Query, Request};
 
 use crate::aws_error::AwsError;
+use crate::ports::Snapshots;
 use change::Stored;
 use item::{Head, Writing};
 pub use keys::Layout;
@@ -43,6 +48,10 @@ const TRIES: u32 = 12;
 const REMEMBERED: usize = 1_000;
 /// Requests that one page of a list reads, those that its filters drop included. They have some 6 MB in the index.
 const ROWS_PER_PAGE: usize = 20_000;
+/// Longest wait of one call for the end of a request: API Gateway stops waiting after 30 s.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+/// Time between two looks at the status of a request whose end a call waits for.
+const POLL: Duration = Duration::from_secs(1);
 
 /// A handle on the table; clones share the cache.
 #[derive(Clone)]
@@ -152,6 +161,23 @@ impl Requests for DynamoLedger {
     async fn body(&self, id: CorrelationId) -> Result<Option<String>, LedgerError> {
         Ok(self.read_whole(id).await?.and_then(|(_, body)| body))
     }
+
+    async fn wait_for_end(&self, id: CorrelationId, time: Duration) {
+        let ended = async {
+            loop {
+                tokio::time::sleep(POLL).await;
+                // The caller reads the request again, and finds the error.
+                if self.has_ended(id).await.unwrap_or(true) {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(time, ended).await;
+    }
+
+    fn longest_wait(&self) -> Duration {
+        LONGEST_WAIT
+    }
 }
 
 impl Changes for DynamoLedger {
@@ -182,10 +208,22 @@ impl Claims for DynamoLedger {
         lease: impl Fn(&Request) -> Duration + Send,
         now: DateTime<Utc>,
     ) -> Result<(Changed, Option<String>), LedgerError> {
-        let Some((head, body)) = self.read_whole(id).await? else { return Ok((Changed::NotFound, None)) };
-        let change = Change::Claim { lease: lease(&head.request()?) };
-        let changed = self.change_from(head, true, change, now).await?;
+        let Some((request, body, head)) = self.snapshot(id).await? else { return Ok((Changed::NotFound, None)) };
+        let changed = self.change_snapshot(head, Change::Claim { lease: lease(&request) }, now).await?;
         Ok((changed, body))
+    }
+}
+
+impl Snapshots for DynamoLedger {
+    type Snapshot = Head;
+
+    async fn snapshot(&self, id: CorrelationId) -> Result<Option<(Request, Option<String>, Head)>, LedgerError> {
+        let Some((head, body)) = self.read_whole(id).await? else { return Ok(None) };
+        Ok(Some((head.request()?, body, head)))
+    }
+
+    async fn change_snapshot(&self, head: Head, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
+        self.change_from(head, true, change, now).await
     }
 }
 

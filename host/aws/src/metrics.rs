@@ -4,6 +4,9 @@
 use std::io::Write as _;
 
 use chrono::{DateTime, Utc};
+use postdate_core::limits::{PLACE, TURN};
+use postdate_core::pause::RESUME;
+use postdate_core::request::Request;
 use serde_json::{Map, Value, json};
 
 /// The namespace of every metric.
@@ -44,7 +47,7 @@ impl Unit {
 }
 
 /// Name, value and unit. The names are `Accepted`, `Rejected`, `Fired`, `LatenessMs`, `Attempts`, `Failed`, `Expired`, `Cleaned`,
-/// `CleanFailed`, `PluginMs`, `Rules`, `Released`, `Rearmed`, `NotMended`, `Errors`, `NotCompiled`, `Deferred`, `WaitedMs`.
+/// `CleanFailed`, `PluginMs`, `Rules`, `Released`, `Rearmed`, `NotMended`, `Errors`, `NotCompiled`, `Deferred`, `WaitedMs`, `Waits`.
 pub type Metric<'a> = (&'a str, f64, Unit);
 
 /// Returns the metric of a number of things.
@@ -70,6 +73,19 @@ pub fn emit_rejected(service: Service, use_case: Option<&str>, code: &str) {
 /// Counts requests that the janitor could not mend, with the additional dimension `[Service, Reason]`.
 pub fn emit_not_mended(reason: &str, requests: usize) {
     write(&line(Service::Janitor, &[("Reason", reason)], &[count("NotMended", requests)], Utc::now()));
+}
+
+/// Counts a request that waits since its target is paused or over a limit, with the additional dimension `[Service, Reason]`.
+pub fn emit_waits(request: &Request) {
+    let Some(waiting) = &request.waiting else { return };
+    let dimensions = [("Reason", waits_reason(&waiting.on)), ("UseCase", &request.use_case)];
+    write(&line(Service::Target, &dimensions, &[("Waits", 1.0, Unit::Count)], Utc::now()));
+}
+
+/// Returns a stable word for what a request waits for.
+fn waits_reason(waits_for: &str) -> &'static str {
+    let known = [(PLACE, "concurrency"), (TURN, "rate"), (RESUME, "pause")];
+    known.into_iter().find(|(begin, _)| waits_for.starts_with(begin)).map_or("other", |(_, word)| word)
 }
 
 /// Returns one line for all metrics, with the dimensions `[Service]`, and `[Service, d]` for each further dimension `d`.

@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 use postdate_core::envelope::Envelope;
 use postdate_core::id::CorrelationId;
-use postdate_core::ports::{LedgerError, ScheduleError, Scheduler};
+use postdate_core::lifecycle::Change;
+use postdate_core::limits::{Rate, Slot};
+use postdate_core::ports::{Changed, LedgerError, ScheduleError, Scheduler};
 use postdate_core::request::Request;
 
 /// The scheduler as the target host and the janitor use it.
@@ -95,4 +97,53 @@ pub trait Backlog: Send + Sync {
     /// Returns the name of the last rule that the previous run examined; empty before the first run.
     fn cursor(&self) -> impl Future<Output = Result<String, LedgerError>> + Send;
     fn set_cursor(&self, cursor: &str) -> impl Future<Output = Result<(), LedgerError>> + Send;
+}
+
+/// The ledger's reads for a change that depends on the request.
+pub trait Snapshots: Send + Sync {
+    /// A request as it was read.
+    type Snapshot: Send;
+
+    /// Returns a request, and its body if the same read has it.
+    fn snapshot(
+        &self,
+        id: CorrelationId,
+    ) -> impl Future<Output = Result<Option<(Request, Option<String>, Self::Snapshot)>, LedgerError>> + Send;
+
+    /// Makes a change as [`Changes::change`](postdate_core::ports::Changes::change) does, without a read if the request is still as in the
+    /// snapshot.
+    fn change_snapshot(
+        &self,
+        snapshot: Self::Snapshot,
+        change: Change,
+        now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Changed, LedgerError>> + Send;
+}
+
+/// One of the places of a target's `concurrency`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(pub String);
+
+/// The counts of limited targets, which all functions share.
+pub trait Counters: Send + Sync {
+    /// Reserves the first free slot of a target's rate from `now` on. No two calls return the same one.
+    fn reserve(
+        &self,
+        use_case: &str,
+        target: &str,
+        rate: Rate,
+        now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Slot, LedgerError>> + Send;
+
+    /// Takes one of a target's `places`, which is free again at `until` at the latest. Returns `None` if all are taken.
+    fn take_place(
+        &self,
+        use_case: &str,
+        target: &str,
+        places: u32,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Option<Place>, LedgerError>> + Send;
+
+    fn leave_place(&self, use_case: &str, target: &str, place: Place) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }

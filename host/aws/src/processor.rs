@@ -10,7 +10,7 @@ use http::{Response, StatusCode};
 use lambda_http::RequestExt as _;
 use postdate_core::api::{Api, ApiError, ApiRequest, Outcomes, max_bytes, submitted_to};
 use postdate_core::id::CorrelationId;
-use postdate_core::ports::{Changes, Clock as _, Intake, Requests, Scheduler, UseCases};
+use postdate_core::ports::{Changes, Clock as _, Intake, Pauses, Requests, Scheduler, UseCases};
 use tracing::Instrument as _;
 
 pub use event::{Incoming, MalformedEvent};
@@ -48,7 +48,7 @@ impl Processor<AwsUseCases, DynamoLedger, AwsScheduler> {
 impl<U, L, S> Processor<U, L, S>
 where
     U: UseCases + Clone,
-    L: Intake + Requests + Changes + Clone,
+    L: Intake + Requests + Changes + Pauses + Clone,
     S: Scheduler + Clone,
 {
     /// Answers one event. Every error becomes a response.

@@ -333,6 +333,9 @@ pub enum LedgerError {
     /// The body is larger than the ledger takes, in bytes.
     #[error("the accepted body has {size} bytes; the limit of the ledger is {limit} bytes")]
     TooLarge { size: usize, limit: usize },
+    /// The ledger has no index in the order of a list, and would have to read and sort more than `limit` requests.
+    #[error("the list would sort more than {limit} requests: narrow it by useCase, status, label or dueTo")]
+    TooMany { limit: usize },
 }
 
 impl LedgerError {
@@ -342,7 +345,7 @@ impl LedgerError {
             Self::Unavailable(_) => "the ledger is not available: try again in a moment".to_owned(),
             Self::Full(_) => "the ledger takes no new requests: the host is nearly out of disk space".to_owned(),
             Self::Failed(_) => "the ledger failed: the log of the host has the reason".to_owned(),
-            Self::TooLarge { .. } => self.to_string(),
+            Self::TooLarge { .. } | Self::TooMany { .. } => self.to_string(),
         }
     }
 }

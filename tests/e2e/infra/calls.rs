@@ -15,8 +15,9 @@ use crate::harness::root;
 const FUNCTIONS: [&str; 3] = ["processor", "target", "janitor"];
 
 /// Calls that only the listed functions make, although other functions reach the file: file, action or `*`, functions, reason.
-const ONLY: [(&str, &str, &[&str], &str); 4] = [
+const ONLY: [(&str, &str, &[&str], &str); 5] = [
     ("deliver.rs", "*", &["target"], "the janitor shares the adapters and delivers nothing"),
+    ("ledger/labels.rs", "dynamodb:BatchGetItem", &["processor"], "target and janitor list nothing by label"),
     ("secrets/parameters.rs", "*", &["processor", "target"], "the janitor loads no plugin, and so no secret"),
     ("secrets/secrets_manager.rs", "*", &["processor", "target"], "the janitor loads no plugin, and so no secret"),
     ("schedule/rules.rs", "events:ListRules", &["janitor"], "processor and target schedule, and list nothing"),

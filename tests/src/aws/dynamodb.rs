@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Aws;
 
 /// Attributes in the index `lists` beside the keys.
-pub const LISTED: [&str; 14] = [
+pub const LISTED: [&str; 16] = [
     "use_case",
     "version",
     "target",
@@ -20,6 +20,8 @@ pub const LISTED: [&str; 14] = [
     "waits_since",
     "owner",
     "expires",
+    "labels",
+    "erased_at",
 ];
 
 impl Aws {

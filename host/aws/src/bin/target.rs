@@ -102,6 +102,9 @@ fn report(envelope: &Envelope, fired: &Fired) {
             let measured = [("Deferred", 1.0, Unit::Count), ("WaitedMs", waited, Unit::Milliseconds)];
             metrics::emit(Service::Target, Some(&request.use_case), &measured);
         }
+        if let Fired::Waits(request) = fired {
+            metrics::emit_waits(request);
+        }
         return;
     };
     // Lateness counts from the time that the envelope was scheduled for.
@@ -124,6 +127,7 @@ fn name(fired: &Fired) -> &'static str {
     match fired {
         Fired::Ran { .. } => "ran",
         Fired::Deferred(_) => "deferred",
+        Fired::Waits(_) => "waits",
         Fired::Expired(_) => "expired",
         Fired::Early => "early",
         Fired::Busy => "busy",

@@ -1,8 +1,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::envelope::Envelope;
 use postdate_core::lifecycle::Change;
+use postdate_core::pause::Pause;
 use postdate_core::plugin::JobFailure;
-use postdate_core::ports::{Changes, Intake, Requests};
+use postdate_core::ports::{Changes, Intake, Pauses, Requests};
 use postdate_core::request::{NewRequest, Request, Status};
 use postdate_core::testing::{claim, moment, new_request, sample_id};
 use std::collections::BTreeMap;
@@ -64,6 +65,21 @@ async fn operators_are_notified_of_an_expiry_that_its_host_could_not_tell() {
     host.notifier.take();
     assert_eq!(sweep(&host, 900).await.told, 1);
     assert_eq!(host.notifier.take(), ["letter: attempt 1"]);
+}
+
+#[tokio::test]
+async fn a_request_that_waits_is_overdue_only_after_the_end_of_its_wait() {
+    let host = firing(Ok(None));
+    let envelope = accepted(&host).await;
+    host.ledger.pause(Pause { use_case: "orders".to_owned(), target: None, since: at(0), until: None, by: None }).await.unwrap();
+    // It has waited for an hour, and comes back after 15 minutes.
+    host.fire_at(&envelope, 60).await;
+    assert_eq!(host.fire_at(&envelope, 3660).await, "waits for the end of the pause of use case orders");
+    host.timing();
+    assert_eq!(sweep(&host, 3660 + 900 + 179).await, Report::default());
+    // Its message was lost.
+    assert_eq!(sweep(&host, 3660 + 900 + 181).await, Report { rearmed: 1, ..Report::default() });
+    assert_eq!(host.timing(), ["schedule here at 4560"]);
 }
 
 /// Stores a request to the target `lost`, whose host is gone.

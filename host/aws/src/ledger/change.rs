@@ -28,26 +28,30 @@ enum Part {
     Head,
     Key,
     Body,
+    Label,
     Notice,
 }
 
 impl DynamoLedger {
-    /// Stores a changed request with its notice, if the stored one is still `known`. Of the other items, an abort deletes the key's, and a
-    /// change that comes long after the expected end moves the expiry of both.
+    /// Stores a changed request with its notice, if the stored one is still `known`. Of the other items, an abort deletes the key's, an
+    /// erasure deletes all, a move replaces those of labels, and a change that comes long after the expected end moves the expiry of all.
     pub(super) async fn store(&self, known: &Head, applied: &Applied<'_>, change: &Change) -> Result<Stored, LedgerError> {
         let mut head = known.after(&applied.request, applied.line.clone(), &token(), self.writing);
-        let (mut has_key, mut has_body) = (head.idempotency_key.is_some(), head.has_body_apart());
+        let (mut has_key, mut has_body) = (known.idempotency_key.is_some(), known.has_body_apart());
         loop {
             let changed = Write::put(write(&head)?, "rev = :rev").with(":rev", number(known.rev));
             let mut writes = vec![(Part::Head, changed)];
-            if let Some(key) = head.idempotency_key.as_deref().filter(|_| has_key) {
+            if let Some(key) = known.idempotency_key.as_deref().filter(|_| has_key) {
                 writes.extend(key_write(known, &head, key, change).map(|write| (Part::Key, write)));
             }
-            if has_body && let Some(expires) = moved(known, &head) {
+            if has_body && !head.has_body_apart() {
+                writes.push((Part::Body, Write::delete(key(&head.pk, keys::BODY))));
+            } else if has_body && let Some(expires) = moved(known, &head) {
                 let action = Action::Update(key(&head.pk, keys::BODY), "SET expires = :expires");
                 let body = Write { action, condition: "attribute_exists(pk)", values: Vec::new() };
                 writes.push((Part::Body, body.with(":expires", number(expires))));
             }
+            writes.extend(pointer_writes(known, &head).into_iter().map(|write| (Part::Label, write)));
             if let Some(notice) = applied.notice {
                 let (notice, apart) = Head::of_new(notice.clone(), &token(), self.writing);
                 writes.extend(new_items(&notice, apart)?.into_iter().map(|write| (Part::Notice, write)));
@@ -91,8 +95,8 @@ impl DynamoLedger {
 fn key_write(known: &Head, head: &Head, idempotency_key: &str, change: &Change) -> Option<Write> {
     let item = key(&keys::key_pk(&head.use_case, idempotency_key), keys::KEY);
     let id = AttributeValue::S(head.pk.clone());
-    if matches!(change, Change::Abort { .. }) {
-        let condition = "id = :id AND attribute_not_exists(adopted)";
+    if matches!(change, Change::Abort { .. } | Change::Erase { .. }) {
+        let condition = if matches!(change, Change::Abort { .. }) { "id = :id AND attribute_not_exists(adopted)" } else { "id = :id" };
         return Some(Write { action: Action::Delete(item), condition, values: vec![(":id", id)] });
     }
     let expires = (":expires", number(moved(known, head)?));
@@ -104,6 +108,21 @@ fn moved(known: &Head, head: &Head) -> Option<i64> {
     head.beside.filter(|_| head.beside != known.beside)
 }
 
+/// Returns the writes that a change needs of the items of labels. None has a condition: the head's covers them.
+fn pointer_writes(known: &Head, head: &Head) -> Vec<Write> {
+    let (before, after) = (known.pointers(), head.pointers());
+    let gone = before.iter().filter(|pointer| !after.contains(pointer)).map(|(pk, sk)| Write::delete(key(pk, sk)));
+    let new = after.iter().filter(|pointer| !before.contains(pointer) || moved(known, head).is_some());
+    gone.chain(new.map(|(pk, sk)| pointer(pk, sk, head.beside))).collect()
+}
+
+/// Returns the write of a label's item.
+fn pointer(pk: &str, sk: &str, expires: Option<i64>) -> Write {
+    let mut item = key(pk, sk);
+    item.extend(expires.map(|expires| ("expires".to_owned(), number(expires))));
+    Write::put(item, "")
+}
+
 /// Returns the writes of a new request, without its key.
 pub fn new_items(head: &Head, body: Option<String>) -> Result<Vec<Write>, LedgerError> {
     let mut writes = vec![Write::put(write(head)?, "attribute_not_exists(pk)")];
@@ -113,5 +132,6 @@ pub fn new_items(head: &Head, body: Option<String>) -> Result<Vec<Write>, Ledger
         item.extend(head.beside.map(|expires| ("expires".to_owned(), number(expires))));
         writes.push(Write::put(item, "attribute_not_exists(pk)"));
     }
+    writes.extend(head.pointers().iter().map(|(pk, sk)| pointer(pk, sk, head.beside)));
     Ok(writes)
 }

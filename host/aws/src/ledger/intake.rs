@@ -122,7 +122,7 @@ impl Intake for DynamoLedger {
         for new in new {
             let (size, request) = (new.body.len(), new.request.clone());
             let (head, body) = Head::of_new(new, &token(), self.writing);
-            let needs = 1 + usize::from(body.is_some()) + usize::from(head.idempotency_key.is_some());
+            let needs = 1 + usize::from(body.is_some()) + usize::from(head.idempotency_key.is_some()) + head.pointers().len();
             if items + needs > MAX_TRANSACTION_ITEMS || bytes + size > MAX_TRANSACTION_BODIES {
                 inserted.extend(self.store_together(std::mem::take(&mut chunk)).await);
                 (items, bytes) = (0, 0);

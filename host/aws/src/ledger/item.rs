@@ -1,6 +1,7 @@
 //! Items of the table. `pk` and `sk` are the keys; times are milliseconds since 1970. Absent attributes have their default, since
 //! DynamoDB counts names and values, in steps of 1 KB, at each write.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,7 +13,7 @@ use postdate_core::ports::LedgerError;
 use postdate_core::request::{Event, HistoryEntry, LISTED_FAILURE_BYTES, NewRequest, Request, ScheduleKind, Status, Waiting};
 use serde::{Deserialize, Serialize};
 
-use super::keys::{HEAD, Layout, class, list_partition, place};
+use super::keys::{HEAD, Layout, class, label_pk, list_partition, place};
 use crate::ports::Told;
 
 /// Most lines of history in a head. The first line and the newest ones are kept.
@@ -21,9 +22,15 @@ const MAX_LINES: usize = 300;
 const MAX_DETAIL: usize = 1_000;
 /// Largest body in the head, in bytes. A larger one is an item of its own, since each change writes the head.
 pub const MAX_INLINE_BODY: usize = 8 << 10;
-/// Time for which the items of a body and of a key outlive the expected expiry of their request, in seconds: 30 days. A change that
+/// Time for which the items of a body, a key and labels outlive the expected expiry of their request, in seconds: 30 days. A change that
 /// comes later moves their end; without the margin, the end of every request would write them.
 const MARGIN: i64 = 30 * 24 * 3600;
+
+/// Attributes that a list by label reads of a head: those of the index `lists`, and what [`Head::request`] cannot do without.
+pub const SHOWN: [&str; 18] = [
+    "pk", "notice_of", "use_case", "version", "target", "status", "received_at", "trigger_at", "due_at", "attempts", "finished_at",
+    "reason", "waits_for", "waits_since", "owner", "expires", "labels", "erased_at",
+];
 
 /// A request as an item.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -83,6 +90,10 @@ pub struct Head {
     notice_of: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased_at: Option<i64>,
     /// `None` also after the item of the key has expired or has gone to another request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
@@ -90,7 +101,7 @@ pub struct Head {
     /// The accepted body, up to [`MAX_INLINE_BODY`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// The expiry time of the body's and of the key's item, if there is one, in seconds since 1970.
+    /// The expiry time of the items of the body, the key and the labels, if there is one, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beside: Option<i64>,
     /// Partition and sort key in the index `lists`; `None` for a notice, which is not listed.
@@ -154,7 +165,7 @@ impl Head {
         head.idempotency_key = new.idempotency_key;
         let (inline, apart) = if new.body.len() > MAX_INLINE_BODY { (None, Some(new.body)) } else { (Some(new.body), None) };
         head.body = inline;
-        if apart.is_some() || head.idempotency_key.is_some() {
+        if apart.is_some() || head.idempotency_key.is_some() || !head.labels.is_empty() {
             head.beside = Some(end_of(&new.request, writing.retention).saturating_add(MARGIN));
         }
         (head, apart)
@@ -174,12 +185,13 @@ impl Head {
             None => due,
         };
         let mut history = self.history.clone();
-        line.write(&mut history, |entry| Line::of(&entry));
+        line.write(&mut history, |entry| Line::of(&entry), |line| line.detail = None);
         if history.len() > MAX_LINES {
             history.remove(1);
         }
         let reason = request.failure.clone().map(|text| cut(text, LISTED_FAILURE_BYTES));
         let shard = |count| request.id.shard(count);
+        let is_erased = request.erased_at.is_some();
         let end = end_of(request, writing.retention);
         Self {
             pk: request.id.to_string(),
@@ -212,9 +224,11 @@ impl Head {
             owner: request.owner.clone(),
             notice_of: request.notice_of.map(|id| id.to_string()),
             trace: request.trace.map(|trace| trace.to_string()),
-            idempotency_key: self.idempotency_key.clone(),
+            labels: request.labels.clone(),
+            erased_at: millis(request.erased_at),
+            idempotency_key: self.idempotency_key.clone().filter(|_| !is_erased),
             history,
-            body: self.body.clone(),
+            body: self.body.clone().filter(|_| !is_erased),
             beside: self.beside.map(|beside| if end > beside { end.saturating_add(MARGIN) } else { beside }),
             list: listed.then(|| list_partition(&request.use_case, class(request.status), shard(writing.layout.lists))),
             at: listed.then(|| place(request.trigger_at, request.id)),
@@ -241,7 +255,13 @@ impl Head {
 
     /// Returns whether the body is an item of its own.
     pub fn has_body_apart(&self) -> bool {
-        self.body.is_none()
+        self.body.is_none() && self.erased_at.is_none()
+    }
+
+    /// Returns the keys of the items by which lists find the request by its labels: partition, and sort key.
+    pub fn pointers(&self) -> Vec<(String, String)> {
+        let Some(at) = &self.at else { return Vec::new() };
+        self.labels.iter().map(|(name, value)| (label_pk(name, value), at.clone())).collect()
     }
 
     pub fn id(&self) -> Result<CorrelationId, LedgerError> {
@@ -284,6 +304,8 @@ impl Head {
             owner: self.owner.clone(),
             notice_of: self.notice_of.as_ref().map(|id| id.parse().map_err(|_| self.broken("notice_of"))).transpose()?,
             trace: self.trace.as_ref().and_then(|text| text.parse().ok()),
+            labels: self.labels.clone(),
+            erased_at: maybe(self.erased_at, "erased_at")?,
         })
     }
 

@@ -39,6 +39,16 @@ pub fn key_pk(use_case: &str, key: &str) -> String {
     format!("key#{use_case}#{key}")
 }
 
+/// Returns the partition of the requests of all use cases that have this label. A label's name has no "=".
+pub fn label_pk(name: &str, value: &str) -> String {
+    format!("label#{name}={value}")
+}
+
+/// Returns the partition of a target's counters.
+pub fn target_pk(use_case: &str, target: &str) -> String {
+    format!("target#{use_case}#{target}")
+}
+
 /// Returns the sort key of an index: it orders by time, then id, and no two requests have the same one.
 pub fn place(at: DateTime<Utc>, id: CorrelationId) -> String {
     format!("{}{id}", time_part(at))

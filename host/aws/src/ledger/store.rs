@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::{
 };
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::LedgerError;
+use postdate_core::request::Status;
 
 use super::item::Head;
 use super::{DynamoLedger, failed, keys};
@@ -52,6 +53,15 @@ impl DynamoLedger {
     pub(super) async fn read_head(&self, id: CorrelationId) -> Result<Option<Head>, LedgerError> {
         let head = self.get(&id.to_string(), keys::HEAD).await?.map(read).transpose()?;
         Ok(head.filter(|head| head.is_there((self.now)())))
+    }
+
+    /// Returns whether a request has ended or is gone. Reads its status only.
+    pub(super) async fn has_ended(&self, id: CorrelationId) -> Result<bool, LedgerError> {
+        let call = self.client.get_item().table_name(&*self.table).consistent_read(true).set_key(Some(key(&id.to_string(), keys::HEAD)));
+        let call = call.projection_expression("#status").expression_attribute_names("#status", "status");
+        let item = call.send().await.map_err(|error| failed(&error))?.item.unwrap_or_default();
+        let status = item.get("status").and_then(|status| status.as_s().ok()?.parse::<Status>().ok());
+        Ok(status.is_none_or(Status::is_end))
     }
 
     /// Reads head and body in one call.
@@ -152,6 +162,11 @@ impl DynamoLedger {
 impl Write {
     pub fn put(item: Item, condition: &'static str) -> Self {
         Self { action: Action::Put(item), condition, values: Vec::new() }
+    }
+
+    /// Deletes an item whether it is there or not.
+    pub fn delete(key: Item) -> Self {
+        Self { action: Action::Delete(key), condition: "", values: Vec::new() }
     }
 
     #[must_use]

@@ -1,3 +1,7 @@
+use postdate_core::limits::{Over, Rate};
+use postdate_core::pause::Pause;
+use postdate_core::testing::moment;
+
 use super::*;
 
 fn document(dimensions: &[(&str, &str)], metrics: &[Metric<'_>]) -> Value {
@@ -61,4 +65,22 @@ fn rejected_calls_are_counted_by_code() {
     let written = document(&[("Code", "rejected"), ("UseCase", "orders")], &[("Rejected", 1.0, Unit::Count)]);
     check_emf(&written);
     assert_eq!(written["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Service"], ["Service", "Code"], ["Service", "UseCase"]]));
+}
+
+#[test]
+fn the_reason_of_a_wait_is_a_stable_word() {
+    let rate: Rate = "50/s".parse().unwrap();
+    let pause = |target: Option<&str>| {
+        let target = target.map(str::to_owned);
+        Pause { use_case: "orders".to_owned(), target, since: moment(), until: None, by: None }.waits_for()
+    };
+    for (waits_for, word) in [
+        (Over::Concurrency(3).waits_for("hook"), "concurrency"),
+        (Over::Rate { rate, until: moment() }.waits_for("hook"), "rate"),
+        (pause(None), "pause"),
+        (pause(Some("hook")), "pause"),
+        ("a free slot".to_owned(), "other"),
+    ] {
+        assert_eq!(waits_reason(&waits_for), word, "{waits_for}");
+    }
 }

@@ -1,8 +1,10 @@
 //! Reads sample events in the forms that AWS documents, and makes calls through the API over fakes.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use postdate_core::lifecycle::Change;
+use postdate_core::pause::Pause;
 use postdate_core::ports::{Arming, Changed, Inserted, LedgerError, ScheduleError, UseCaseError, UseCaseInfo};
 use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
 use postdate_core::testing::{FakeBundle, FakeUseCases, MemoryLedger, RecordingScheduler, moment, sample_id};
@@ -244,6 +246,28 @@ impl Requests for Shared<MemoryLedger> {
 
     async fn body(&self, id: CorrelationId) -> Result<Option<String>, LedgerError> {
         Requests::body(&*self.0, id).await
+    }
+
+    async fn wait_for_end(&self, id: CorrelationId, time: Duration) {
+        self.0.wait_for_end(id, time).await;
+    }
+
+    fn longest_wait(&self) -> Duration {
+        self.0.longest_wait()
+    }
+}
+
+impl Pauses for Shared<MemoryLedger> {
+    async fn pauses(&self, now: DateTime<Utc>) -> Result<Vec<Pause>, LedgerError> {
+        self.0.pauses(now).await
+    }
+
+    async fn pause(&self, pause: Pause) -> Result<(), LedgerError> {
+        self.0.pause(pause).await
+    }
+
+    async fn resume(&self, use_case: &str, target: Option<&str>) -> Result<bool, LedgerError> {
+        self.0.resume(use_case, target).await
     }
 }
 

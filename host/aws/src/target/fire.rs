@@ -8,12 +8,13 @@ use postdate_core::envelope::{Ended, Envelope};
 use postdate_core::fire::{self, Attempt, FireError};
 use postdate_core::host_fault::HostFault;
 use postdate_core::lifecycle::{Change, Refusal};
-use postdate_core::ports::{Aftercare as _, Changed, Changes, Claims, Clock, Deliver, LedgerError, Requests, UseCases};
+use postdate_core::ports::{Aftercare as _, Changed, Changes, Clock, Deliver, LedgerError, Pauses, Requests, UseCases};
 use postdate_core::request::{Request, Status};
 use postdate_core::time::parse_time;
 
+use super::gate::Tried;
 use crate::firing::{Firing, SHORTEST_PARK, is_transient};
-use crate::ports::{Notify, Tellings, Timing};
+use crate::ports::{Counters, Notify, Snapshots, Tellings, Timing};
 
 /// Time before the Lambda's deadline that an attempt must leave for recording its end, for notifications, and for the clean-up.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -23,7 +24,7 @@ const TO_PARK: Duration = Duration::from_secs(3);
 const LEAST: Duration = Duration::from_millis(50);
 /// Longest wait inside the function. The queue delays by whole seconds, and each message is one more hop of a chain that Lambda watches
 /// for loops, so the function waits for a rest that is short.
-const STAY: TimeDelta = TimeDelta::seconds(2);
+pub(super) const STAY: TimeDelta = TimeDelta::seconds(2);
 /// Longest wait of a delivery that AWS failed.
 const LONGEST_PARK: TimeDelta = TimeDelta::minutes(1);
 /// Time that the host which recorded a failure has to send its notifications, before a repeated delivery sends them.
@@ -38,6 +39,8 @@ pub enum Fired {
     Ran { request: Box<Request>, started: DateTime<Utc> },
     /// The host could not begin the attempt. The request, as it is after that, is scheduled again.
     Deferred(Box<Request>),
+    /// The target is paused or over a limit. The request, as it is after that, is scheduled again.
+    Waits(Box<Request>),
     /// The request has expired before an attempt began. The value is the request after its end.
     Expired(Box<Request>),
     /// The request was not due. It is parked or scheduled again.
@@ -57,7 +60,7 @@ pub enum Fired {
 impl<U, L, S, D, N, C> Firing<U, L, S, D, N, C>
 where
     U: UseCases,
-    L: Claims + Requests + Changes + Tellings,
+    L: Snapshots + Requests + Changes + Pauses + Counters + Tellings,
     S: Timing,
     D: Deliver,
     N: Notify,
@@ -80,10 +83,20 @@ where
         }
         let current = self.use_cases.current(&envelope.use_case).await;
         for _ in 0..CLAIMS {
-            let now = self.clock.now();
-            let (changed, body) = self.ledger.claim(id, |request| fire::lease(current.as_deref(), request), now).await?;
+            let Tried { changed, body, place, at: now } = self.claim(id, current.as_deref()).await?;
             match changed {
-                Changed::Done(request) => return self.run(envelope, request, body, deadline, now).await,
+                Changed::Done(request) if request.status == Status::Running => {
+                    let (use_case, target) = (request.use_case.clone(), request.target.clone());
+                    let fired = self.run(envelope, request, body, deadline, now).await;
+                    self.leave(&use_case, &target, place).await;
+                    return fired;
+                }
+                Changed::Done(request) => {
+                    if !self.aftercare(Some(envelope)).again(&request).await? {
+                        self.arm(&request).await?;
+                    }
+                    return Ok(Fired::Waits(Box::new(request)));
+                }
                 Changed::NotFound => {
                     tracing::error!(correlation_id = %id, use_case = envelope.use_case, "fired, but the ledger has no such request");
                     self.clean(envelope).await;

@@ -4,13 +4,15 @@ use postdate_core::fire::End;
 use postdate_core::host_fault::HostFault;
 use postdate_core::lifecycle::Change;
 use postdate_core::plugin::JobFailure;
-use postdate_core::ports::{Changed, Changes, Intake, Requests};
+use postdate_core::pause::Pause;
+use postdate_core::ports::{Changed, Changes, Intake, Pauses, Requests};
 use postdate_core::request::{NewRequest, Request, Status};
 use postdate_core::testing::{claim, moment, new_request, sample_id};
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::fakes::{accepted, deadline, expiring, firing};
+use crate::fakes::{TestFiring, accepted, accepted_for, deadline, expiring, firing};
+use crate::ports::Counters;
 
 #[tokio::test]
 async fn a_request_runs_at_its_time_and_its_rule_is_deleted() {
@@ -233,6 +235,156 @@ async fn a_request_deferred_by_a_host_fault_is_parked_and_spends_no_attempt() {
     assert_eq!(history.len(), 2, "accepted, deferred: {history:?}");
     firing.use_cases.fail_with(None);
     assert_eq!(firing.fire_at(&envelope, 61).await, "ran: succeeded");
+}
+
+/// Pauses the use case, or one target of it, until a second of the clock.
+async fn pause(firing: &TestFiring, target: Option<&str>, until: Option<i64>) {
+    let until = until.map(|second| moment() + TimeDelta::seconds(second));
+    let pause = Pause { use_case: "orders".to_owned(), target: target.map(str::to_owned), since: moment(), until, by: None };
+    firing.ledger.pause(pause).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_paused_request_waits_longer_each_time_and_runs_after_the_pause() {
+    let firing = firing(Ok(None));
+    let envelope = accepted(&firing).await;
+    pause(&firing, None, None).await;
+    for (second, wait) in [(60, 5), (65, 5), (70, 10), (80, 20), (3600, 900)] {
+        assert_eq!(firing.fire_at(&envelope, second).await, "waits for the end of the pause of use case orders", "at {second} s");
+        assert_eq!(firing.timing(), [format!("park 1 for {wait} s")]);
+    }
+    assert!(firing.ledger.resume("orders", None).await.unwrap());
+    assert_eq!(firing.fire_at(&envelope, 4500).await, "ran: succeeded");
+    let (request, history) = firing.ledger.find(sample_id(1)).await.unwrap().unwrap();
+    assert_eq!((request.attempts, request.deferrals, request.waiting), (1, 0, None));
+    assert_eq!(history.len(), 4, "accepted, deferred once, started, succeeded: {history:?}");
+}
+
+#[tokio::test]
+async fn a_pause_of_one_target_holds_up_no_other_and_ends_by_itself() {
+    let firing = firing(Ok(None));
+    pause(&firing, Some("slow"), Some(67)).await;
+    let (slow, here) = (accepted_for(&firing, 1, "slow").await, accepted_for(&firing, 2, "here").await);
+    assert_eq!(firing.fire_at(&slow, 60).await, "waits for the end of the pause of target slow");
+    assert_eq!(firing.timing(), ["park 1 for 5 s"]);
+    assert_eq!(firing.fire_at(&here, 60).await, "ran: succeeded");
+    assert_eq!(firing.fire_at(&slow, 65).await, "waits for the end of the pause of target slow");
+    assert_eq!(firing.timing(), ["park 1 for 2 s"], "the pause ends before as long as it has waited");
+    assert_eq!(firing.fire_at(&slow, 67).await, "ran: succeeded");
+}
+
+#[tokio::test]
+async fn pauses_are_read_once_in_ten_seconds() {
+    let firing = firing(Ok(None));
+    for n in 1..=30 {
+        let envelope = accepted_for(&firing, n, "here").await;
+        assert_eq!(firing.fire_at(&envelope, 60 + i64::try_from(n).unwrap()).await, "ran: succeeded");
+    }
+    assert_eq!(*firing.ledger.pauses_read.lock().unwrap(), 3);
+    // A pause is in force at the first claim after the ten seconds.
+    pause(&firing, None, None).await;
+    let envelope = accepted_for(&firing, 31, "here").await;
+    assert_eq!(firing.fire_at(&envelope, 101).await, "waits for the end of the pause of use case orders");
+}
+
+#[tokio::test]
+async fn a_delivery_of_a_request_that_may_not_run_reads_no_pauses_and_takes_no_place() {
+    let firing = firing(Ok(None));
+    let envelope = accepted_for(&firing, 1, "slow").await;
+    assert_eq!(firing.fire_at(&envelope, 60).await, "ran: succeeded");
+    assert_eq!(firing.fire_at(&envelope, 90).await, "Ended(Succeeded)");
+    assert_eq!(*firing.ledger.pauses_read.lock().unwrap(), 1);
+    assert!(firing.ledger.places.lock().unwrap().is_empty(), "the place is given back after the attempt");
+}
+
+#[tokio::test]
+async fn a_request_without_a_place_waits_longer_each_time_and_spends_no_attempt() {
+    let firing = firing(Ok(None));
+    let envelope = accepted_for(&firing, 1, "slow").await;
+    let at = |seconds| moment() + TimeDelta::seconds(seconds);
+    let place = firing.ledger.take_place("orders", "slow", 1, at(500), at(60)).await.unwrap().unwrap();
+    for (second, wait) in [(60, 1), (61, 1), (62, 2), (64, 4), (200, 60)] {
+        assert_eq!(firing.fire_at(&envelope, second).await, "waits for a place at target slow (1 of 1)", "at {second} s");
+        assert_eq!(firing.timing(), [format!("park 1 for {wait} s")]);
+    }
+    // A target without a limit is not late.
+    assert_eq!(firing.fire_at(&accepted_for(&firing, 2, "here").await, 260).await, "ran: succeeded");
+    firing.ledger.leave_place("orders", "slow", place).await.unwrap();
+    assert_eq!(firing.fire_at(&envelope, 261).await, "ran: succeeded");
+    let (request, history) = firing.ledger.find(sample_id(1)).await.unwrap().unwrap();
+    assert_eq!((request.attempts, history.len()), (1, 4), "{history:?}");
+}
+
+#[tokio::test]
+async fn the_place_of_a_function_that_died_is_free_when_its_lease_ends() {
+    let firing = firing(Ok(None));
+    let at = |seconds| moment() + TimeDelta::seconds(seconds);
+    firing.ledger.take_place("orders", "slow", 1, at(90), at(60)).await.unwrap().unwrap();
+    let envelope = accepted_for(&firing, 1, "slow").await;
+    assert_eq!(firing.fire_at(&envelope, 89).await, "waits for a place at target slow (1 of 1)");
+    assert_eq!(firing.fire_at(&envelope, 90).await, "ran: succeeded");
+}
+
+#[tokio::test]
+async fn a_request_over_the_rate_keeps_its_turn_and_does_not_reserve_another() {
+    let firing = firing(Ok(None));
+    let mut envelopes = Vec::new();
+    for n in 1..=6 {
+        envelopes.push(accepted_for(&firing, n, "paced").await);
+    }
+    // Two of each minute of the clock. `moment` begins a minute.
+    for (n, expected) in [(0, "ran: succeeded"), (1, "ran: succeeded")] {
+        assert_eq!(firing.fire_at(&envelopes[n], 60).await, expected);
+    }
+    for (n, wait) in [(2, 50), (3, 50), (4, 110), (5, 110)] {
+        assert_eq!(firing.fire_at(&envelopes[n], 70).await, "waits for its turn at target paced (2/m)");
+        assert_eq!(firing.timing(), [format!("park 1 for {wait} s")]);
+    }
+    let (request, _) = firing.ledger.find(sample_id(3)).await.unwrap().unwrap();
+    assert_eq!(request.due_at, moment() + TimeDelta::seconds(120));
+    // All who come in their minute run, in any order.
+    for (n, second) in [(3, 120), (2, 179), (5, 180), (4, 180)] {
+        let next = Envelope { scheduled_for: "now".to_owned(), ..envelopes[n].clone() };
+        assert_eq!(firing.fire_at(&next, second).await, "ran: succeeded", "request {n} at {second} s");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_misses_its_turn_gets_another_one() {
+    let firing = firing(Ok(None));
+    for n in 1..=2 {
+        assert_eq!(firing.fire_at(&accepted_for(&firing, n, "paced").await, 60).await, "ran: succeeded");
+    }
+    let late = accepted_for(&firing, 3, "paced").await;
+    assert_eq!(firing.fire_at(&late, 60).await, "waits for its turn at target paced (2/m)");
+    for n in 4..=5 {
+        assert_eq!(firing.fire_at(&accepted_for(&firing, n, "paced").await, 185).await, "ran: succeeded");
+    }
+    assert_eq!(firing.fire_at(&late, 185).await, "waits for its turn at target paced (2/m)", "two have begun in this minute");
+    assert_eq!(firing.fire_at(&late, 240).await, "ran: succeeded");
+}
+
+#[tokio::test]
+async fn a_turn_that_is_near_is_waited_for_in_the_function() {
+    let firing = firing(Ok(None));
+    for n in 1..=2 {
+        assert_eq!(firing.fire_at(&accepted_for(&firing, n, "paced").await, 60).await, "ran: succeeded");
+    }
+    assert_eq!(firing.fire_at(&accepted_for(&firing, 3, "paced").await, 119).await, "ran: succeeded");
+    let (_, history) = firing.ledger.find(sample_id(3)).await.unwrap().unwrap();
+    assert_eq!(history[1].at, moment() + TimeDelta::seconds(120), "{history:?}");
+    assert!(firing.timing().is_empty(), "nothing is parked, and no rule is there");
+}
+
+#[tokio::test]
+async fn a_request_that_waits_expires_at_its_time() {
+    let firing = firing(Ok(None));
+    let envelope = expiring(&firing).await;
+    pause(&firing, None, None).await;
+    assert_eq!(firing.fire_at(&envelope, 60).await, "waits for the end of the pause of use case orders");
+    assert_eq!(firing.fire_at(&envelope, 90).await, "Expired");
+    let request = firing.ledger.find(sample_id(1)).await.unwrap().unwrap().0;
+    assert!(request.failure.unwrap().ends_with("it waited for the end of the pause of use case orders"));
 }
 
 fn parse(text: &str) -> Result<Event, ForeignEvent> {

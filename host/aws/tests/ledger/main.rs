@@ -1,7 +1,9 @@
 //! The DynamoDB ledger against moto: the contract of all ledgers, and the ledger's own rules.
 
+mod counters;
 mod expiry;
 mod indexes;
+mod labels;
 mod scene;
 mod told;
 mod units;

@@ -129,6 +129,8 @@ struct Sample {
     failures: u32,
     /// The last attempt fails for good.
     fails: bool,
+    /// Labels, of some 20 bytes each.
+    labels: u32,
 }
 
 /// Returns the units to accept the request, for each claim together, and for each end of an attempt together.
@@ -138,7 +140,8 @@ async fn life(sample: &Sample) -> [Units; 3] {
     let body = format!("{{\"text\":\"{}\"}}", "x".repeat(sample.body - 11));
     let of = |n| {
         let new = new_request(sample_id(n), "orders", at(3600));
-        let request = Request { version: "0123456789abcdef".to_owned(), target: "processor".to_owned(), ..new.request };
+        let labels = (0..sample.labels).map(|n| (format!("customer-{n}"), "6ba7b8109dad".to_owned())).collect();
+        let request = Request { version: "0123456789abcdef".to_owned(), target: "processor".to_owned(), labels, ..new.request };
         NewRequest { request, body: body.clone(), ..new }
     };
     // The process knows the use case, as after its first request.
@@ -194,6 +197,8 @@ fn samples() -> Vec<(&'static str, Sample)> {
         ("the same with one failed attempt before", Sample { failures: 1, ..small() }),
         ("the same, failed for good", Sample { fails: true, ..small() }),
         ("the same with a notice, before the notice's own life", Sample { notice: true, ..small() }),
+        ("the same with a label", Sample { labels: 1, ..small() }),
+        ("the same with five labels", Sample { labels: 5, ..small() }),
         ("a body of 1 KB", Sample { body: 1024, ..Sample::default() }),
         ("a body of 8 KB", Sample { body: 8 << 10, ..Sample::default() }),
         ("a body of 20 KB", Sample { body: 20 << 10, ..Sample::default() }),

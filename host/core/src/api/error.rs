@@ -167,6 +167,7 @@ impl From<LedgerError> for ApiError {
             LedgerError::Unavailable(_) => unavailable("ledger-unavailable", error.for_clients(), 1).because(error.to_string()),
             LedgerError::Full(_) => unavailable("ledger-full", error.for_clients(), FULL_RETRY_SECONDS).because(error.to_string()),
             LedgerError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", error.for_clients()),
+            LedgerError::TooMany { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "list-too-long", error.for_clients()),
             LedgerError::Failed(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ledger-failed", error.for_clients()).because(error.to_string())
             }
