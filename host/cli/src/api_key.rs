@@ -14,8 +14,9 @@ use postdate_core::access::Scope;
 use postdate_core::time::{ceil_to_millis, parse_time, rfc3339};
 use postdate_core::use_case::is_use_case_name;
 use postdate_local::keys::{self, Key, Sees};
+use serde_json::{Value, json};
 
-use crate::output::{columns, err, out};
+use crate::output::{columns, err, json_line, out};
 use crate::when;
 
 const NOTES: &str = "\
@@ -44,7 +45,11 @@ enum ApiKeyAction {
     /// Make a key, add it to the file, and print its token
     New(New),
     /// List the keys of the file
-    List,
+    List {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
     /// Remove a key from the file
     Revoke {
         /// Name of the key
@@ -125,7 +130,11 @@ pub fn run(command: ApiKeyCommand) -> anyhow::Result<ExitCode> {
             err(&format!("added the key {:?} to {}; its token, which is not shown again:\n", key.name, file.display()));
             out(&format!("{token}\n"));
         }
-        ApiKeyAction::List => out(&table(&read(file)?, Utc::now())),
+        ApiKeyAction::List { json } => {
+            let keys = read(file)?;
+            let now = Utc::now();
+            out(&if json { json_line(&keys.iter().map(|key| document(key, now)).collect::<Vec<_>>())? } else { table(&keys, now) });
+        }
         ApiKeyAction::Revoke { name } => {
             change(file, |text, keys| {
                 ensure!(keys.iter().any(|key| key.name == name), "{} has no key {name:?}", file.display());
@@ -140,6 +149,18 @@ pub fn run(command: ApiKeyCommand) -> anyhow::Result<ExitCode> {
 
 fn read(file: &Path) -> anyhow::Result<Vec<Key>> {
     keys::read(file).map_err(|reason| anyhow!("the keys file {} {reason}", file.display()))
+}
+
+/// Returns a key without the digest of its token. `useCases` is `null` for all use cases.
+fn document(key: &Key, now: DateTime<Utc>) -> Value {
+    json!({
+        "name": key.name,
+        "may": key.may.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+        "useCases": key.use_cases,
+        "sees": key.sees.as_str(),
+        "expires": key.expires.map(rfc3339),
+        "hasExpired": key.has_expired(now),
+    })
 }
 
 fn table(keys: &[Key], now: DateTime<Utc>) -> String {

@@ -5,8 +5,9 @@ mod problem;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use clap::Args;
+use postdate_core::api::CORRELATION_HEADER;
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
 
@@ -111,6 +112,28 @@ impl Client {
         self.send(request, action).await
     }
 
+    /// Returns the accepted body of a request, unchanged. Fails as [`Client::call`] does.
+    pub async fn body_of(&self, id: &str) -> anyhow::Result<Vec<u8>> {
+        let raw = self.raw(self.request(Method::GET, &["requests", id, "body"], &[])?).await?;
+        // A success has no document of the API, so the header tells that it comes from one.
+        if raw.status.is_success() && raw.is_of_api { Ok(raw.content) } else { Err(raw.problem(Action::Other)) }
+    }
+
+    /// Lists requests, and calls `page` with each answer until there is no further page.
+    pub async fn each_page(&self, query: &[(&str, String)], mut page: impl FnMut(&Value) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let mut cursor: Option<String> = None;
+        loop {
+            let mut query = query.to_vec();
+            query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
+            let answer = self.call(HttpCall { path: &["requests"], query: &query, ..HttpCall::default() }).await?.json;
+            page(&answer)?;
+            match answer["nextCursor"].as_str() {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// Uploads, and writes `progress` with the elapsed seconds to stderr every [`PROGRESS_INTERVAL`]. Fails as
     /// [`Client::call`] does.
     pub async fn upload(&self, upload: Upload<'_>, progress: &str) -> anyhow::Result<Answer> {
@@ -144,11 +167,16 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder, action: Action) -> anyhow::Result<Answer> {
+        self.raw(request).await?.read(action)
+    }
+
+    async fn raw(&self, request: RequestBuilder) -> anyhow::Result<RawAnswer> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let text = response.text().await.map_err(|error| self.unreachable(&error))?;
-        read(action, status, retry_after, text)
+        let is_of_api = response.headers().contains_key(CORRELATION_HEADER);
+        let content = response.bytes().await.map_err(|error| self.unreachable(&error))?.into();
+        Ok(RawAnswer { status, retry_after, is_of_api, content })
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
@@ -167,13 +195,42 @@ impl Client {
     }
 }
 
-fn read(action: Action, status: StatusCode, retry_after: Option<String>, text: String) -> anyhow::Result<Answer> {
-    let json: Option<Value> = serde_json::from_str(&text).ok().filter(Value::is_object);
-    match json {
-        // Every answer of the API has a correlation id.
-        Some(json) if status.is_success() && json["correlationId"].is_string() => Ok(Answer { text, json }),
-        Some(json) if json.get("code").is_some() => Err(ProblemReport { action, status: status.as_u16(), retry_after, text, json }.into()),
-        _ => bail!("the answer does not come from a Postdate API (HTTP {status}): check the path of --url"),
+/// The answer of a call, which may come from another server.
+struct RawAnswer {
+    status: StatusCode,
+    retry_after: Option<String>,
+    /// The answer has the header of the correlation id.
+    is_of_api: bool,
+    content: Vec<u8>,
+}
+
+impl RawAnswer {
+    /// Returns the document of an answer that succeeded; else fails with the [`RawAnswer::problem`].
+    fn read(self, action: Action) -> anyhow::Result<Answer> {
+        // Every document of the API has a correlation id.
+        match self.json() {
+            Some(json) if self.status.is_success() && json["correlationId"].is_string() => Ok(Answer { text: self.text(), json }),
+            _ => Err(self.problem(action)),
+        }
+    }
+
+    /// Returns a [`ProblemReport`] for an error of the API, and another error for the answer of another server.
+    fn problem(self, action: Action) -> anyhow::Error {
+        let (status, text) = (self.status, self.text());
+        match self.json() {
+            Some(json) if json.get("code").is_some() => {
+                ProblemReport { action, status: status.as_u16(), retry_after: self.retry_after, text, json }.into()
+            }
+            _ => anyhow!("the answer does not come from a Postdate API (HTTP {status}): check the path of --url"),
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.content).into_owned()
+    }
+
+    fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.content).ok().filter(Value::is_object)
     }
 }
 

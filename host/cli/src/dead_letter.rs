@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use postdate_core::id::CorrelationId;
 
 use crate::logging;
-use crate::output::{columns, err, out, printable};
+use crate::output::{columns, err, json_line, out, printable};
 use letter::Letter;
 use queue::Queue;
 
@@ -45,11 +45,18 @@ pub struct DeadLetterCommand {
 #[derive(Debug, Subcommand)]
 enum DeadLetterAction {
     /// List the messages, with request and reason; none is removed
-    List,
+    List {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
     /// Show the messages of one request with all attributes
     Show {
         /// Correlation id of the request
         id: CorrelationId,
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
     },
     /// Send messages to the target host again, and remove them from the dead-letter queue
     Redrive {
@@ -80,14 +87,15 @@ pub async fn run(command: DeadLetterCommand) -> anyhow::Result<ExitCode> {
 /// Returns the letters that stay in the queue.
 async fn act(command: &DeadLetterCommand, queue: &Queue, letters: &[Letter]) -> anyhow::Result<Vec<Letter>> {
     match &command.action {
-        DeadLetterAction::List => {
-            out(&list(letters));
+        DeadLetterAction::List { json } => {
+            out(&if *json { documents(letters.iter())? } else { list(letters) });
             Ok(letters.to_vec())
         }
-        DeadLetterAction::Show { id } => {
-            let shown: Vec<String> = letters.iter().filter(|letter| letter.id == Some(*id)).map(Letter::whole).collect();
+        DeadLetterAction::Show { id, json } => {
+            let shown: Vec<&Letter> = letters.iter().filter(|letter| letter.id == Some(*id)).collect();
             anyhow::ensure!(!shown.is_empty(), "none of the {} messages read is of request {id}: read more with --max", letters.len());
-            out(&shown.join("\n"));
+            let text = || shown.iter().map(|letter| letter.whole()).collect::<Vec<_>>().join("\n");
+            out(&if *json { documents(shown.iter().copied())? } else { text() });
             Ok(letters.to_vec())
         }
         DeadLetterAction::Redrive { ids, all } => {
@@ -135,6 +143,11 @@ async fn redrive(
     }
     out(&format!("{sent} sent, {} left\n", left.len()));
     Ok(left)
+}
+
+/// Returns letters as one line of JSON.
+fn documents<'a>(letters: impl Iterator<Item = &'a Letter>) -> anyhow::Result<String> {
+    json_line(&letters.map(Letter::document).collect::<Vec<_>>())
 }
 
 fn list(letters: &[Letter]) -> String {

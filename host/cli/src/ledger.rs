@@ -4,13 +4,12 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use postdate_core::time::rfc3339;
 use postdate_local::ledger::{Group, Stats};
 
 use crate::logging;
-use crate::output::{columns, out, size_text};
+use crate::output::{columns, json_line, out, size_text};
 
 const NOTES: &str = "\
 Examples:
@@ -53,8 +52,7 @@ pub fn run(command: LedgerCommand) -> anyhow::Result<ExitCode> {
     match command.action {
         LedgerAction::Stats { json } => {
             let stats = postdate_local::stats(data)?;
-            let json = json.then(|| serde_json::to_string(&stats)).transpose().context("cannot write JSON")?;
-            out(&json.map_or_else(|| text(&stats), |json| json + "\n"));
+            out(&if json { json_line(&stats)? } else { text(&stats) });
         }
         LedgerAction::Compact => {
             let (before, after) = postdate_local::compact(data)?;

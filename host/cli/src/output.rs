@@ -3,13 +3,20 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
+use anyhow::Context as _;
 use postdate_runtime::LogLine;
+use serde::Serialize;
 use serde_json::Value;
 
 /// Writes to stdout and flushes. A closed stdout (`| head`) is ignored; `print!` would panic.
 pub fn out(text: &str) {
+    out_bytes(text.as_bytes());
+}
+
+/// Writes bytes to stdout as [`out`] does.
+pub fn out_bytes(bytes: &[u8]) {
     let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
 }
 
 /// Writes to stderr. A closed stderr is ignored.
@@ -79,6 +86,11 @@ pub fn pretty(value: &Value) -> String {
         Value::String(text) => printable(text),
         other => printable(&serde_json::to_string_pretty(other).unwrap_or_default()),
     }
+}
+
+/// Returns a value as one line of JSON.
+pub fn json_line(value: &impl Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string(value).context("cannot write JSON")? + "\n")
 }
 
 /// Returns a plugin's log, one line for each of its lines, with the stream's name.

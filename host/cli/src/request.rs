@@ -1,21 +1,25 @@
 //! `postdate request …`: posts, follows, lists and changes requests through the API of any deployment.
 
 mod arguments;
+mod bulk;
+mod change;
 mod show;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::bail;
 use postdate_core::request::Status;
 use reqwest::Method;
+use tokio::time::Instant;
 
 use crate::body::{self, Overrides};
 use crate::client::{Answer, Client, Connection, DEFAULT_URL, HttpCall, ProblemReport};
-use crate::output::{out, text_of};
+use crate::output::{out, out_bytes, text_of};
 use crate::when;
 pub use arguments::RequestCommand;
-use arguments::{Get, List, Post, RequestAction};
+use arguments::{Get, List, Post, RequestAction, Which};
+use change::ChangeCall;
 
 pub async fn run(command: RequestCommand) -> anyhow::Result<ExitCode> {
     let json = command.json;
@@ -36,30 +40,28 @@ async fn act(command: RequestCommand) -> anyhow::Result<ExitCode> {
             let answer = post(&client, &arguments).await?;
             print(&answer, show::acknowledgement(&answer.json, &get_command(&command.connection)));
         }
+        RequestAction::Get(arguments) if arguments.body => out_bytes(&client.body_of(&arguments.id).await?),
         RequestAction::Get(arguments) => {
             let answer = get(&client, &arguments).await?;
             print(&answer, show::request(&answer.text, &answer.json));
-            if arguments.wait && answer.json["status"] != "succeeded" {
+            if arguments.wait.is_some() && answer.json["status"] != "succeeded" {
                 return Ok(ExitCode::FAILURE);
             }
         }
         RequestAction::List(arguments) => list(&client, &arguments, command.json).await?,
-        RequestAction::Cancel { id } => {
-            let answer = client.call(HttpCall { method: Method::DELETE, path: &["requests", &id], ..HttpCall::default() }).await?;
-            print(&answer, show::changed(&answer.json));
-        }
-        RequestAction::Move { id, to, zone } => {
-            let at = to.at.map(|at| when::trigger_at(&at, zone.as_deref())).transpose()?;
-            let overrides = Overrides { trigger_at: at.as_deref(), delay: to.delay.as_deref(), target: None };
-            let body = Some(body::compose("{}", overrides)?);
-            let answer = client.call(HttpCall { method: Method::PATCH, path: &["requests", &id], body, ..HttpCall::default() }).await?;
-            print(&answer, show::changed(&answer.json));
-        }
-        RequestAction::Retry { id } => {
-            let answer = client.call(HttpCall { method: Method::POST, path: &["requests", &id, "retry"], ..HttpCall::default() }).await?;
-            print(&answer, show::changed(&answer.json));
-        }
+        RequestAction::Cancel(which) => return make(client, ChangeCall::Cancel, which, command.json).await,
+        RequestAction::Move { to, which } => return make(client, ChangeCall::to(&to)?, which, command.json).await,
+        RequestAction::Retry(which) => return make(client, ChangeCall::Retry, which, command.json).await,
+        RequestAction::Erase(which) => return make(client, ChangeCall::Erase, which, command.json).await,
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a change of one request, or of many.
+async fn make(client: Client, change: ChangeCall, which: Which, json: bool) -> anyhow::Result<ExitCode> {
+    let [id] = which.ids.as_slice() else { return bulk::run(client, change, which, json).await };
+    let answer = change.make(&client, id).await?;
+    out(&if json { format!("{}\n", answer.text) } else { show::changed(&answer.json) });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,35 +85,39 @@ fn get_command(connection: &Connection) -> String {
     }
 }
 
+/// Returns a request; with `--wait`, once it has ended. Each call waits at the server. Fails at the end of the time.
 async fn get(client: &Client, arguments: &Get) -> anyhow::Result<Answer> {
-    /// Longest pause between two polls.
-    const MAX_PAUSE: Duration = Duration::from_secs(2);
-    let begun = Instant::now();
-    let mut pause = Duration::from_millis(100);
+    /// Longest wait of one call: the least that a deployment allows.
+    const LONGEST_CALL: Duration = Duration::from_secs(20);
+    /// Pause where a server answers early, such as one that stops.
+    const PAUSE: Duration = Duration::from_millis(250);
+    let path = &["requests", arguments.id.as_str()];
+    let Some(patience) = arguments.wait else { return client.call(HttpCall { path, ..HttpCall::default() }).await };
+    let until = Instant::now() + patience;
     loop {
-        let answer = client.call(HttpCall { path: &["requests", &arguments.id], ..HttpCall::default() }).await?;
+        let begun = Instant::now();
+        let wait = until.saturating_duration_since(begun).min(LONGEST_CALL);
+        let query = &[("wait", format!("{}ms", wait.as_millis()))];
+        let answer = client.call(HttpCall { path, query, ..HttpCall::default() }).await?;
         let status = text_of(&answer.json, "status");
-        if !arguments.wait || status.parse().is_ok_and(Status::is_end) {
+        if status.parse().is_ok_and(Status::is_end) {
             return Ok(answer);
         }
-        let left = arguments.timeout.saturating_sub(begun.elapsed());
-        if left.is_zero() {
+        if Instant::now() >= until {
             bail!(
-                "request {} is still {status} after {} (trigger at {}): wait longer with --timeout",
+                "request {} is still {status} after {} (trigger at {}): wait longer, as with --wait=1h",
                 arguments.id,
-                humantime::format_duration(arguments.timeout),
+                humantime::format_duration(patience),
                 text_of(&answer.json, "triggerAt"),
             );
         }
-        tokio::time::sleep(pause.min(left)).await;
-        pause = (pause * 3 / 2).min(MAX_PAUSE);
+        tokio::time::sleep_until((begun + PAUSE).min(until)).await;
     }
 }
 
 async fn list(client: &Client, arguments: &List, json: bool) -> anyhow::Result<()> {
     let mut query = vec![("limit", arguments.limit.to_string())];
-    let filters = [("useCase", &arguments.use_case), ("status", &arguments.status), ("from", &arguments.from), ("to", &arguments.to)];
-    query.extend(filters.into_iter().filter_map(|(name, value)| value.clone().map(|value| (name, value))));
+    query.extend(arguments.filters.query());
     let mut cursor = arguments.cursor.clone();
     let mut first = true;
     loop {

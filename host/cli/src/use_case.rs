@@ -1,9 +1,10 @@
-//! `postdate use-case …`: pushes use cases, and lists, compares, compiles, rolls back and deletes their versions.
+//! `postdate use-case …`: pushes and pauses use cases, and lists, compares, compiles, rolls back and deletes their versions.
 
 mod arguments;
 mod compile;
 mod diff;
 mod list;
+mod pause;
 mod pinned;
 mod prune;
 mod push;
@@ -24,6 +25,7 @@ Examples:
   postdate use-case diff orders --store s3://bucket/use-cases
   postdate use-case compile --to s3://bucket/use-cases --arch arm64 --table postdate      before an update
   postdate use-case rollback orders --store s3://bucket/use-cases
+  postdate use-case pause orders --target hook --until +1h
 
 A store is a prefix of an S3 bucket, or a directory. `postdate serve` has its store in DATA/store.";
 
@@ -50,6 +52,10 @@ enum UseCaseAction {
     Diff(diff::Diff),
     /// Make a former version the current one
     Rollback(rollback::Rollback),
+    /// Hold back the requests of a use case, or of one target: they are accepted, and wait
+    Pause(pause::Pause),
+    /// End a pause: requests that waited run, the oldest first
+    Resume(pause::Resume),
     /// Delete versions that neither serve nor are needed by a request
     Prune(prune::Prune),
 }
@@ -64,6 +70,8 @@ pub async fn run(command: UseCaseCommand) -> anyhow::Result<ExitCode> {
         UseCaseAction::Show(arguments) => show::run(arguments).await,
         UseCaseAction::Diff(arguments) => diff::run(arguments).await,
         UseCaseAction::Rollback(arguments) => rollback::run(arguments, connection).await,
+        UseCaseAction::Pause(arguments) => pause::pause(arguments, connection).await,
+        UseCaseAction::Resume(arguments) => pause::resume(arguments, connection).await,
         UseCaseAction::Prune(arguments) => prune::run(arguments, connection).await,
     }
 }

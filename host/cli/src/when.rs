@@ -3,11 +3,23 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use postdate_core::time::{TimeError, local_time, parse_delay, parse_time};
+use chrono::{TimeDelta, Utc};
+use postdate_core::time::{TimeError, ceil_to_millis, local_time, parse_delay, parse_time, rfc3339};
 
-/// Checks an RFC 3339 time with an offset, and returns it unchanged.
-pub fn instant(text: &str) -> Result<String, TimeError> {
-    parse_time(text).map(|_| text.to_owned())
+/// Checks an RFC 3339 time with an offset, and returns it unchanged. Converts `now`, and a time relative to now such as `+1h` or `-1d`.
+pub fn instant(text: &str) -> Result<String, String> {
+    let now = Utc::now();
+    let (amount, back) = match (text, text.strip_prefix('+'), text.strip_prefix('-')) {
+        ("now", ..) => return Ok(rfc3339(ceil_to_millis(now))),
+        (_, Some(amount), _) => (amount, false),
+        (_, _, Some(amount)) => (amount, true),
+        _ => return parse_time(text).map(|_| text.to_owned()).map_err(|error| format!("{error}; now, +1h and -1d are times, too")),
+    };
+    let amount = TimeDelta::from_std(duration(amount)?).ok();
+    let at = amount.and_then(|amount| if back { now.checked_sub_signed(amount) } else { now.checked_add_signed(amount) });
+    // The API takes the years from 1970 to 9999.
+    let at = at.map(|at| rfc3339(ceil_to_millis(at))).filter(|at| parse_time(at).is_ok());
+    at.ok_or_else(|| format!("{text} is before the year 1970 or after the year 9999"))
 }
 
 /// The time of `--at`.

@@ -102,6 +102,8 @@ impl ProblemReport {
                 )
             }
             "not-scheduled" | "not-failed" => format!("see the request's status with `postdate request get {id}`"),
+            "running" => "erase it once its attempt has ended; `postdate request get --wait` waits for the end".to_owned(),
+            "not-paused" => "see the pauses with `postdate use-case list`".to_owned(),
             "idempotency-key-reused" | "idempotency-key-cancelled" => {
                 format!(
                     "use a new key for a new request; see the first request with `postdate request get {}`",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use postdate_core::arn::Arn;
 use postdate_core::envelope::{Envelope, VERSION};
 use postdate_core::id::CorrelationId;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::output::{columns, printable};
 
@@ -92,6 +92,18 @@ impl Letter {
         let id = self.id.map_or_else(|| "none".to_owned(), |id| id.to_string());
         let use_case = self.envelope().map(|envelope| envelope.use_case).unwrap_or_default();
         vec![id, printable(&use_case), self.sent.clone(), printable(&self.reason()).replace('\n', " ")]
+    }
+
+    /// Returns everything but the payload as JSON.
+    pub fn document(&self) -> Value {
+        json!({
+            "correlationId": self.id,
+            "useCase": self.envelope().map(|envelope| envelope.use_case),
+            "messageId": self.message_id,
+            "sent": self.sent,
+            "reason": self.reason(),
+            "attributes": self.attributes,
+        })
     }
 
     /// Returns everything but the payload, which `postdate request get` shows.

@@ -32,6 +32,9 @@ pub fn changed(document: &Value) -> String {
         next => next,
     };
     let (id, status) = (text_of(document, "correlationId"), text_of(document, "status"));
+    if !document["erasedAt"].is_null() {
+        return format!("{id} is erased, and {status}\n");
+    }
     if status == "scheduled" { format!("{id} is scheduled for {when}\n") } else { format!("{id} is {status}\n") }
 }
 
@@ -64,12 +67,16 @@ pub fn request(answer: &str, document: &Value) -> String {
         ("waits for", "waitsFor"),
         ("expires", "expiresAt"),
         ("finished", "finishedAt"),
+        ("erased", "erasedAt"),
         ("failure", "failure"),
         ("notice of", "noticeOf"),
     ] {
         if !document[member].is_null() {
             rows.push(row(label, text_of(document, member)));
         }
+    }
+    if !document["labels"].is_null() {
+        rows.push(row("labels", labels(document)));
     }
     let mut text = columns(&rows, "");
     if !document["result"].is_null() {
@@ -80,6 +87,12 @@ pub fn request(answer: &str, document: &Value) -> String {
         let _ = write!(text, "history\n{}", columns(&history, "  "));
     }
     text
+}
+
+/// Returns the labels of a request as `name=value`.
+fn labels(document: &Value) -> String {
+    let labels = document["labels"].as_object().into_iter().flatten();
+    labels.map(|(name, value)| printable(&format!("{name}={}", value.as_str().unwrap_or_default()))).collect::<Vec<_>>().join(" ")
 }
 
 fn history_row(line: &Value) -> Vec<String> {
@@ -95,9 +108,9 @@ fn history_row(line: &Value) -> Vec<String> {
 /// Returns requests as a table, with a heading for the first page. All pages have the same column widths, unless a name is
 /// longer than its column.
 pub fn list(requests: &[Value], heading: bool) -> String {
-    let names = ["ID", "USE CASE    ", "STATUS   ", "TARGET", "TRIGGER AT", "ATTEMPTS"].map(str::to_owned).to_vec();
+    let names = ["ID", "USE CASE    ", "STATUS   ", "TARGET", "TRIGGER AT", "ATTEMPTS", "LABELS"].map(str::to_owned).to_vec();
     let members = ["correlationId", "useCase", "status", "target", "triggerAt", "attempts"];
-    let rows = requests.iter().map(|request| members.map(|member| text_of(request, member)).to_vec());
+    let rows = requests.iter().map(|request| members.map(|member| text_of(request, member)).into_iter().chain([labels(request)]).collect());
     let table = columns(&std::iter::once(names).chain(rows).collect::<Vec<_>>(), "");
     if heading { table } else { table.lines().skip(1).fold(String::new(), |rows, row| rows + row + "\n") }
 }

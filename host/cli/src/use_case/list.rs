@@ -3,15 +3,17 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 use postdate_core::time::rfc3339;
 use postdate_runtime::trust::Trust;
 use postdate_store::{AnyObjects, StoreError, Versions};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::arguments::{StoreLocation, store};
 use crate::client::{Client, Connection, HttpCall};
-use crate::output::{columns, indented, out, printable, size_text, text_of};
+use crate::output::{columns, indented, json_line, out, printable, size_text, text_of};
 
 #[derive(Debug, Args)]
 pub struct List {
@@ -27,8 +29,8 @@ pub struct List {
     )]
     location: Option<StoreLocation>,
 
-    /// Print the API's answer unchanged
-    #[arg(long, conflicts_with = "location")]
+    /// Print the API's answer unchanged; of a store, an array
+    #[arg(long)]
     json: bool,
 }
 
@@ -43,65 +45,124 @@ pub async fn run(arguments: List, connection: &Connection) -> anyhow::Result<Exi
                 "versions are listed from a store: name the store of {name} with --store, such as s3://bucket/prefix or .postdate/store"
             )
         }
-        (Some(location), None) => out(&use_cases(&location.open().await?).await?),
-        (Some(location), Some(name)) => out(&versions(&location.open().await?, name).await?),
+        (Some(location), None) => {
+            let all = use_cases(&location.open().await?).await?;
+            out(&if arguments.json { json_line(&all)? } else { use_cases_text(&all) });
+        }
+        (Some(location), Some(name)) => {
+            let all = versions(&location.open().await?, name).await?;
+            out(&if arguments.json { json_line(&all)? } else { versions_text(&all) });
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the use cases of a store as a table.
-async fn use_cases(store: &Versions<AnyObjects>) -> anyhow::Result<String> {
-    let mut rows = vec![["USE CASE", "CURRENT", "SINCE", "BY", "VERSIONS"].map(str::to_owned).to_vec()];
-    for name in store.names().await? {
-        let versions = store.versions(&name).await?.len().to_string();
-        let (version, since, by) = match store.current_if_any(&name).await {
-            Ok(Some(current)) => (current.version, current.since.map(rfc3339).unwrap_or_default(), current.by),
-            Ok(None) | Err(StoreError::NoSuchUseCase(_)) => ("none".to_owned(), String::new(), String::new()),
-            Err(error) => return Err(error.into()),
-        };
-        rows.push(vec![name, version, since, printable(&by), versions]);
-    }
-    Ok(if rows.len() == 1 { "the store has no use cases\n".to_owned() } else { columns(&rows, "") })
+/// A use case of a store.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    name: String,
+    /// The current version; `None` if there is none.
+    version: Option<String>,
+    since: Option<String>,
+    by: String,
+    /// Number of versions.
+    versions: usize,
 }
 
-/// Returns the versions of a use case as a table, the newest first.
-async fn versions(store: &Versions<AnyObjects>, name: &str) -> anyhow::Result<String> {
+async fn use_cases(store: &Versions<AnyObjects>) -> anyhow::Result<Vec<Listed>> {
+    let mut all = Vec::new();
+    for name in store.names().await? {
+        let versions = store.versions(&name).await?.len();
+        let (version, since, by) = match store.current_if_any(&name).await {
+            Ok(Some(current)) => (Some(current.version), current.since.map(rfc3339), current.by),
+            Ok(None) | Err(StoreError::NoSuchUseCase(_)) => (None, None, String::new()),
+            Err(error) => return Err(error.into()),
+        };
+        all.push(Listed { name, version, since, by, versions });
+    }
+    Ok(all)
+}
+
+/// Returns the use cases of a store as a table.
+fn use_cases_text(all: &[Listed]) -> String {
+    let mut rows = vec![["USE CASE", "CURRENT", "SINCE", "BY", "VERSIONS"].map(str::to_owned).to_vec()];
+    rows.extend(all.iter().map(|Listed { name, version, since, by, versions }| {
+        let version = version.clone().unwrap_or_else(|| "none".to_owned());
+        vec![name.clone(), version, since.clone().unwrap_or_default(), printable(by), versions.to_string()]
+    }));
+    if all.is_empty() { "the store has no use cases\n".to_owned() } else { columns(&rows, "") }
+}
+
+/// A version of a use case in a store.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedVersion {
+    version: String,
+    is_current: bool,
+    #[serde(flatten)]
+    details: Details,
+}
+
+/// The content of a version's statement, or the reason why it cannot be used.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", untagged)]
+enum Details {
+    Pushed { pushed_at: DateTime<Utc>, pushed_by: String, bytes: u64, signed_by: Vec<String>, compiled_for: Vec<String> },
+    Unusable { error: String },
+}
+
+/// Returns the versions of a use case, the newest first.
+async fn versions(store: &Versions<AnyObjects>, name: &str) -> anyhow::Result<Vec<ListedVersion>> {
     let current = store.current_if_any(name).await?.map(|current| current.version);
     let mut listed = Vec::new();
     for version in store.versions(name).await? {
-        match store.statement(name, &version, &Trust::default()).await {
-            Ok((statement, envelope)) => listed.push((version, Ok((statement, envelope)))),
+        let details = match store.statement(name, &version, &Trust::default()).await {
+            Ok((statement, envelope)) => Details::Pushed {
+                pushed_at: statement.pushed_at,
+                bytes: statement.bytes(),
+                pushed_by: statement.pushed_by,
+                signed_by: envelope.signers(),
+                compiled_for: store.precompiled_for(name, &version).await?,
+            },
             // A push is in progress, or was interrupted.
-            Err(StoreError::NoSuchVersion { .. }) => {}
-            Err(error) => listed.push((version, Err(error.to_string()))),
-        }
+            Err(StoreError::NoSuchVersion { .. }) => continue,
+            Err(error) => Details::Unusable { error: error.to_string() },
+        };
+        listed.push(ListedVersion { is_current: Some(&version) == current.as_ref(), version, details });
     }
-    listed.sort_by_key(|(_, read)| std::cmp::Reverse(read.as_ref().ok().map(|(statement, _)| statement.pushed_at)));
+    listed.sort_by_key(|version| {
+        std::cmp::Reverse(match version.details {
+            Details::Pushed { pushed_at, .. } => Some(pushed_at),
+            Details::Unusable { .. } => None,
+        })
+    });
+    Ok(listed)
+}
+
+/// Returns the versions of a use case as a table.
+fn versions_text(listed: &[ListedVersion]) -> String {
     let mut rows = vec![["", "VERSION", "PUSHED", "BY", "SIZE", "SIGNED BY", "COMPILED FOR"].map(str::to_owned).to_vec()];
-    for (version, read) in listed {
-        let mark = if Some(&version) == current.as_ref() { "*" } else { "" }.to_owned();
-        rows.push(match read {
-            Ok((statement, envelope)) => {
-                let machines = store.precompiled_for(name, &version).await?.join(" ");
-                let signers = envelope.signers().join(" ");
-                vec![
-                    mark,
-                    version,
-                    rfc3339(statement.pushed_at),
-                    printable(&statement.pushed_by),
-                    size_text(statement.bytes()),
-                    printable(&signers),
-                    printable(&machines),
-                ]
-            }
-            Err(error) => vec![mark, version, printable(&error)],
-        });
+    for ListedVersion { version, is_current, details } in listed {
+        let mut row = vec![if *is_current { "*" } else { "" }.to_owned(), version.clone()];
+        match details {
+            Details::Pushed { pushed_at, pushed_by, bytes, signed_by, compiled_for } => row.extend([
+                rfc3339(*pushed_at),
+                printable(pushed_by),
+                size_text(*bytes),
+                printable(&signed_by.join(" ")),
+                printable(&compiled_for.join(" ")),
+            ]),
+            Details::Unusable { error } => row.push(printable(error)),
+        }
+        rows.push(row);
     }
-    let legend = match current {
-        Some(_) => "* serves\n",
-        None => "none is current in this store: a server keeps copies of the plain bundles in its directory of use cases\n",
+    let legend = if listed.iter().any(|version| version.is_current) {
+        "* serves\n"
+    } else {
+        "none is current in this store: a server keeps copies of the plain bundles in its directory of use cases\n"
     };
-    Ok(columns(&rows, "") + legend)
+    columns(&rows, "") + legend
 }
 
 /// Returns the answer of `GET /use-cases` as a table, and below it each version that does not serve.
@@ -130,7 +191,33 @@ fn served_text(document: &Value) -> String {
             let _ = writeln!(notes, "\n{name}: the newest version is {state} since {}; new plugins are compiled first", printable(since));
         }
     }
+    for use_case in all {
+        let paused = pauses_text(&text_of(use_case, "name"), &use_case["paused"]);
+        if !paused.is_empty() {
+            let _ = write!(notes, "\n{paused}");
+        }
+    }
     columns(&rows, "") + &notes
+}
+
+/// Returns the pauses of a use case, as the API shows them, one a line.
+pub fn pauses_text(name: &str, pauses: &Value) -> String {
+    let name = printable(name);
+    pauses.as_array().into_iter().flatten().fold(String::new(), |mut text, pause| {
+        let part = |label: &str, member: &str| match text_of(pause, member) {
+            value if value.is_empty() => value,
+            value => format!(" {label} {value}"),
+        };
+        let target = if pause["target"].is_null() { String::new() } else { format!("target {} is ", text_of(pause, "target")) };
+        let _ = writeln!(
+            text,
+            "{name}: {target}paused{}{}{}",
+            part("since", "since"),
+            part("until", "until"),
+            part("by", "by")
+        );
+        text
+    })
 }
 
 #[cfg(test)]

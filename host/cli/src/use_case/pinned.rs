@@ -8,7 +8,7 @@ use postdate_core::pin::{PIN_SHARDS, pin};
 use postdate_core::request::Status;
 use tokio::task::JoinSet;
 
-use crate::client::{Client, HttpCall};
+use crate::client::Client;
 
 /// Requests with one of these may still run: one that failed or expired may be retried.
 const OPEN: [Status; 4] = [Status::Scheduled, Status::Running, Status::Failed, Status::Expired];
@@ -22,12 +22,8 @@ pub async fn on_server(client: &Client, name: &str) -> anyhow::Result<BTreeSet<S
     let mut needed = BTreeSet::new();
     // Scheduled once more: a running request may have gone back to the queue after the first query.
     for status in OPEN.into_iter().chain([Status::Scheduled]) {
-        let mut cursor: Option<String> = None;
-        loop {
-            let mut query = vec![("useCase", name.to_owned()), ("status", status.to_string()), ("limit", PAGE_LIMIT.to_owned())];
-            query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-            let answer = client.call(HttpCall { path: &["requests"], query: &query, ..HttpCall::default() }).await;
-            let page = answer.context(CANNOT_READ)?.json;
+        let query = [("useCase", name.to_owned()), ("status", status.to_string()), ("limit", PAGE_LIMIT.to_owned())];
+        let walked = client.each_page(&query, |page| {
             if let Some(owner) = page["onlyOwner"].as_str() {
                 bail!("the API key sees the requests of {owner:?} only, and others may need old versions: use a key with --sees all");
             }
@@ -35,11 +31,9 @@ pub async fn on_server(client: &Client, name: &str) -> anyhow::Result<BTreeSet<S
                 let version = request["version"].as_str().context("the server's list of requests has no versions")?;
                 needed.insert(version.to_owned());
             }
-            match page["nextCursor"].as_str() {
-                Some(next) => cursor = Some(next.to_owned()),
-                None => break,
-            }
-        }
+            Ok(())
+        });
+        walked.await.context(CANNOT_READ)?;
     }
     Ok(needed)
 }

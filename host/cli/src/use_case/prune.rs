@@ -7,12 +7,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use postdate_core::time::rfc3339;
-use postdate_store::{Idle, MARKED_FOR, Pruned};
+use postdate_store::{Idle, MARKED_FOR, Pruned, Statement};
+use serde_json::json;
 
 use super::arguments::{StoreArgument, StoreLocation};
 use super::pinned::{self, CANNOT_READ};
 use crate::client::{Client, Connection, HttpCall};
-use crate::output::{columns, out, size_text};
+use crate::output::{columns, json_line, out, size_text};
 use crate::when;
 
 /// Longer than a host keeps an old version loaded and a list lags behind the ledger, which is seconds.
@@ -54,6 +55,10 @@ pub struct Prune {
     /// List the versions that would be marked or deleted, and change nothing
     #[arg(long)]
     dry_run: bool,
+
+    /// Print a JSON array of the versions
+    #[arg(long)]
+    json: bool,
 }
 
 pub async fn run(arguments: Prune, connection: &Connection) -> anyhow::Result<ExitCode> {
@@ -84,19 +89,35 @@ pub async fn run(arguments: Prune, connection: &Connection) -> anyhow::Result<Ex
     if !arguments.dry_run {
         store.keep_all_but(name, &idle).await?;
     }
-    let (mut rows, mut deleted) = (Vec::new(), 0);
+    let (mut rows, mut documents, mut deleted) = (Vec::new(), Vec::new(), 0);
     for version in &idle {
         let pruned = if arguments.dry_run { planned(version, now) } else { store.prune(name, version, now).await? };
         deleted += usize::from(pruned == Pruned::Deleted);
+        let statement = version.statement.as_ref();
+        documents.push(json!({
+            "version": version.version,
+            "deleted": pruned == Pruned::Deleted,
+            "deletedFrom": match pruned {
+                Pruned::Marked { since } => Some(rfc3339(since + MARKED_FOR)),
+                Pruned::Deleted => None,
+            },
+            "pushedAt": statement.map(|statement| rfc3339(statement.pushed_at)),
+            "bytes": statement.map(Statement::bytes),
+            "dryRun": arguments.dry_run,
+        }));
         let done = match (pruned, arguments.dry_run) {
             (Pruned::Deleted, true) => "would be deleted".to_owned(),
             (Pruned::Deleted, false) => "deleted".to_owned(),
             (Pruned::Marked { .. }, true) if version.marked.is_none() => "would be marked".to_owned(),
             (Pruned::Marked { since }, _) => format!("marked, to be deleted from {}", rfc3339(since + MARKED_FOR)),
         };
-        let pushed = version.statement.as_ref().map(|statement| (rfc3339(statement.pushed_at), size_text(statement.bytes())));
+        let pushed = statement.map(|statement| (rfc3339(statement.pushed_at), size_text(statement.bytes())));
         let (pushed, size) = pushed.unwrap_or_default();
         rows.push(vec![done, version.version.clone(), pushed, size]);
+    }
+    if arguments.json {
+        out(&json_line(&documents)?);
+        return Ok(ExitCode::SUCCESS);
     }
     out(&columns(&rows, ""));
     out(&format!(
