@@ -27,7 +27,7 @@ fn lateness_is_measured_from_trigger_time_to_start_and_to_end() {
     let path = directory.path().join("ledger.sqlite");
     let connection = create(&path).unwrap();
     let at = DateTime::from_timestamp_millis(1_800_000_000_000).unwrap();
-    insert(&connection, "v", at, at, 0).unwrap();
+    insert(&connection, LANE, at, at, 0).unwrap();
     connection
         .execute_batch(
             "UPDATE requests SET status = 'succeeded', finished_at = trigger_at + 7; \
