@@ -9,6 +9,7 @@ mod expiry;
 mod faults;
 mod faults_failing;
 mod faults_told;
+mod flow;
 mod full_bus;
 mod hosts;
 mod janitor;

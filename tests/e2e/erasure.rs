@@ -24,7 +24,7 @@ async fn an_erased_request_leaves_no_trace_in_the_files() {
     );
     let server = Server::builder().use_case("puppet", &format!("{PUPPET}{more}{LABELS}")).start().await;
     let secret = "Q7-unmistakable-Q7";
-    let body = json!({ "delay": "PT0S", "customer": { "id": secret }, "pad": "x".repeat(9_000), "process": { "do": "echo" } });
+    let body = json!({ "delay": "PT0S", "customer": { "id": secret }, "pad": "x".repeat(9_000), "process": { "do": "succeed", "result": secret } });
     let ended = server.api.submit("puppet", body).await;
     server.api.reaches(&ended, "succeeded").await;
     let open = server.api.submit("puppet", json!({ "delay": "PT1H", "customer": { "id": secret } })).await;

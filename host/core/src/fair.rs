@@ -77,8 +77,11 @@ impl<K: Ord + Clone> Shares<K> {
         self.free -= wanted;
         self.grants += 1;
         let granted = self.grants;
-        let holder = self.holders.entry(who.clone()).or_default();
-        *holder = Holder { held: holder.held + wanted, granted };
+        // A new holder is rare, and only then is the key cloned.
+        match self.holders.get_mut(who) {
+            Some(holder) => *holder = Holder { held: holder.held + wanted, granted },
+            None => drop(self.holders.insert(who.clone(), Holder { held: wanted, granted })),
+        }
         true
     }
 

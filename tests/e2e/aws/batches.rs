@@ -9,7 +9,7 @@ use super::scene::Scene;
 use crate::harness::{PAYLOAD, events, text, time};
 
 /// Returns an SQS event with these bodies and the message ids `m0`, `m1`, …
-fn batch(bodies: &[impl AsRef<str>]) -> Value {
+pub fn batch(bodies: &[impl AsRef<str>]) -> Value {
     let record = |(index, body): (usize, &str)| {
         json!({
             "messageId": format!("m{index}"), "receiptHandle": "handle", "body": body, "attributes": {}, "messageAttributes": {},
@@ -20,7 +20,7 @@ fn batch(bodies: &[impl AsRef<str>]) -> Value {
 }
 
 /// Returns the envelopes of all pending events.
-async fn envelopes(scene: &Scene) -> Vec<String> {
+pub async fn envelopes(scene: &Scene) -> Vec<String> {
     scene.stack.driver.pending().await.iter().map(|due| due.event.to_string()).collect()
 }
 

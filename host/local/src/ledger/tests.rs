@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use postdate_core::lifecycle::Outcome;
-use postdate_core::request::{Event, Status};
+use postdate_core::request::{Event, Order, Status};
 use postdate_core::testing::{at, join_all, ledger_contract, moment, new_request, pause_contract, sample_id};
 use rusqlite::StatementStatus;
 use tempfile::TempDir;
@@ -700,6 +700,16 @@ fn the_queries_of_the_timer_and_of_lists_use_an_index() {
     }
     let of_a_use_case = Query { use_case: Some("orders".to_owned()), ..Query::default() };
     check_plan(&list(of_a_use_case), "SEARCH requests USING INDEX requests_by_use_case (use_case=?)", false);
+    let label = ("customer".to_owned(), "42".to_owned());
+    let of_a_label = Query { labels: vec![label.clone(), label], from: Some(at(0)), ..Query::default() };
+    // Requests of one time are sorted by their ids.
+    check_plan(&list(of_a_label), "SEARCH label USING PRIMARY KEY (name=? AND value=? AND at>?)", true);
+    let ended = Query { order: Order::Ended, from: Some(at(0)), ..Query::default() };
+    check_plan(&list(ended), "SEARCH requests USING INDEX requests_finished (finished_at>?)", true);
+    let lane = Lane { use_case: "orders".to_owned(), target: "here".to_owned(), due_at: at(0) };
+    let due = Query { order: Order::Due, from: Some(at(0)), limit: 50, ..Query::default() };
+    let due = lists::list_sql(&due, Some(&lane)).0;
+    check_plan(&due, "SEARCH requests USING INDEX requests_due_by_lane (use_case=? AND target=? AND due_at>?)", true);
 }
 
 #[tokio::test]
@@ -882,4 +892,33 @@ async fn a_checkpoint_that_the_disk_has_no_space_for_is_not_begun() {
     assert_eq!(std::fs::metadata(&file).unwrap().len(), before, "the checkpoint took space that the writer needs");
     free.store(i64::MAX, Ordering::SeqCst);
     eventually("a checkpoint", || (std::fs::metadata(&file).unwrap().len() > before).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_deleted_request_takes_its_labels_with_it() {
+    let (ledger, directory) = empty();
+    let labels = BTreeMap::from([("customer".to_owned(), "42".to_owned())]);
+    let new = due(1, 0);
+    insert_all(&ledger, [NewRequest { request: Request { labels, ..new.request }, ..new }]).await;
+    ledger.change(sample_id(1), Change::Cancel { by: None }, at(0)).await.unwrap();
+    let labels = || connect(&directory.path().join("ledger.sqlite")).unwrap().query_row("SELECT count(*) FROM labels", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(labels(), 1);
+    assert_eq!(ledger.delete_ended(at(-1)).await.unwrap(), 0);
+    assert_eq!((ledger.delete_ended(at(0)).await.unwrap(), labels()), (1, 0));
+}
+
+#[tokio::test]
+async fn an_end_is_told_to_those_who_wait_for_it_and_the_stop_to_all() {
+    let (ledger, _directory) = empty();
+    insert_all(&ledger, [due(1, 0), due(2, 0)]).await;
+    let long = Duration::from_secs(600);
+    let (_, changed) = tokio::join!(ledger.wait_for_end(sample_id(1), long), async {
+        ledger.change(sample_id(2), Change::Cancel { by: None }, at(0)).await.unwrap();
+        ledger.change(sample_id(1), Change::Cancel { by: None }, at(0)).await
+    });
+    assert!(matches!(changed, Ok(Changed::Done(_))));
+    ledger.wait_for_end(sample_id(1), long).await;
+    ledger.wait_for_end(sample_id(99), long).await;
+    insert_all(&ledger, [due(3, 0)]).await;
+    tokio::join!(ledger.wait_for_end(sample_id(3), long), async { ledger.stop_waiting() });
 }

@@ -2,8 +2,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use postdate_core::lifecycle::Change;
+use postdate_core::pause::Pause;
 use postdate_core::plugin::{Role, Stopped};
-use postdate_core::ports::Intake as _;
+use postdate_core::ports::{Intake as _, Pauses as _};
 use postdate_core::request::Status;
 use postdate_core::testing::{new_request, sample_id};
 use postdate_runtime::trust::Trust;
@@ -51,7 +52,7 @@ impl Server {
         };
         let use_cases = Catalog::open(runtime, secrets, options).unwrap();
         let ledger = SqliteLedger::open(&data.join("ledger.sqlite")).unwrap();
-        let api = Api { use_cases, ledger: ledger.clone(), scheduler: Wake::default(), base_path: String::new() };
+        let api = Api { use_cases, ledger: ledger.clone(), scheduler: Wake::new(ledger.paused().clone()), base_path: String::new() };
         let auth = Auth::open(Some("key"), None, true).unwrap();
         let app = App {
             api,
@@ -279,6 +280,8 @@ async fn the_dashboard_and_the_alerts_use_metrics_that_are_shown() {
     let new = new_request(sample_id(1), "orders", chrono::Utc::now() - Duration::from_mins(1));
     let (metrics, request) = (server.ledger.metrics(), new.request.clone());
     server.ledger.insert(new.clone()).await.unwrap();
+    let pause = Pause { use_case: "orders".to_owned(), target: None, since: chrono::Utc::now(), until: None, by: None };
+    server.ledger.pause(pause).await.unwrap();
     metrics.rejected(None, "unknown-use-case");
     metrics.started(&request);
     metrics.began(&request, chrono::Utc::now());

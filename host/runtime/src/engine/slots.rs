@@ -97,7 +97,7 @@ impl Slots {
         let (memory, granted) = {
             let mut state = self.state();
             let memory = memory.min(state.total_memory);
-            if state.queue(&holder).is_empty() && state.take(&holder, memory) {
+            if !state.has_waiting(&holder) && state.take(&holder, memory) {
                 return Ok(Slot { slots: self.clone(), holder, memory });
             }
             let (grant, granted) = oneshot::channel();
@@ -131,6 +131,11 @@ impl State {
             Role::Validate => &mut self.validators,
             Role::Process => &mut self.processors,
         }
+    }
+
+    /// Returns whether a call of the holder waits. Makes no queue, since almost no call waits.
+    fn has_waiting(&mut self, holder: &Holder) -> bool {
+        self.waiting.contains_key(holder) && !self.queue(holder).is_empty()
     }
 
     /// Returns the queue of a holder, without the calls that no longer wait.
