@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 
-#[derive(Parser)]
+#[derive(Debug, Parser)]
 struct Line {
     #[command(flatten)]
     command: RequestCommand,
@@ -100,7 +100,8 @@ async fn filters_are_sent_as_parameters() {
     let page = || vec![(200, json!({ "correlationId": "c", "requests": [] }))];
     let (from, to) = ("2027-01-01T00:00:00Z", "2027-01-02T00:00:00Z");
     let times = ["list", "--due-from", from, "--due-to", to, "--label", "customer=4=2", "--label", "region=eu"];
-    let sent = "GET /requests?limit=50&dueFrom=2027-01-01T00%3A00%3A00Z&dueTo=2027-01-02T00%3A00%3A00Z&label.customer=4%3D2&label.region=eu";
+    let sent =
+        "GET /requests?limit=50&dueFrom=2027-01-01T00%3A00%3A00Z&dueTo=2027-01-02T00%3A00%3A00Z&label.customer=4%3D2&label.region=eu";
     assert_eq!(run_against(page(), &times).await.1, [format!("{sent} Bearer k3y")]);
     let (_, asked) = run_against(page(), &["list", "--since", from, "--use-case", "orders"]).await;
     assert_eq!(asked, ["GET /requests?limit=50&useCase=orders&from=2027-01-01T00%3A00%3A00Z Bearer k3y"]);

@@ -47,7 +47,9 @@ fn an_instant_may_be_relative_to_now() {
         assert!(off.abs() < TimeDelta::minutes(1), "{text}: {off}");
     }
     assert_eq!(instant("2027-03-01T09:00:00+01:00").as_deref(), Ok("2027-03-01T09:00:00+01:00"));
-    for (text, said) in [("-1month", "no fixed length"), ("+soon", "90s"), ("1h", "+1h"), ("+9999999d", "year 9999"), ("-100000d", "year 1970")] {
+    for (text, said) in
+        [("-1month", "no fixed length"), ("+soon", "90s"), ("1h", "+1h"), ("+9999999d", "year 9999"), ("-100000d", "year 1970")]
+    {
         let error = instant(text).unwrap_err();
         assert!(error.contains(said), "{text}: {error}");
     }

@@ -30,7 +30,8 @@ impl Fake {
     /// Returns a server with requests from 0 on, one with each status.
     fn new(statuses: impl IntoIterator<Item = &'static str>) -> Self {
         let document = |n: usize, status| {
-            let document = json!({ "correlationId": id(n), "useCase": "orders", "status": status, "triggerAt": "2027-01-01T00:00:00.000Z" });
+            let document =
+                json!({ "correlationId": id(n), "useCase": "orders", "status": status, "triggerAt": "2027-01-01T00:00:00.000Z" });
             (id(n), document)
         };
         let requests = statuses.into_iter().enumerate().map(|(n, status)| document(n, status)).collect();
@@ -67,11 +68,13 @@ impl Fake {
 
     /// Returns a page of three.
     fn page(&self, query: &str) -> Value {
-        let parameter = |name: &str| query.split('&').find_map(|pair| pair.split_once('=').filter(|pair| pair.0 == name)).map(|pair| pair.1);
+        let parameter =
+            |name: &str| query.split('&').find_map(|pair| pair.split_once('=').filter(|pair| pair.0 == name)).map(|pair| pair.1);
         let (status, cursor) = (parameter("status"), parameter("cursor").unwrap_or_default());
         let requests = self.requests.lock().unwrap();
         let fits = |request: &&Value| status.is_none_or(|status| request["status"] == status);
-        let mut found: Vec<&Value> = requests.iter().filter(|(id, _)| id.as_str() > cursor).map(|(_, request)| request).filter(fits).collect();
+        let mut found: Vec<&Value> =
+            requests.iter().filter(|(id, _)| id.as_str() > cursor).map(|(_, request)| request).filter(fits).collect();
         let is_last = found.len() <= 3;
         found.truncate(3);
         let next = found.last().filter(|_| !is_last).map(|request| request["correlationId"].clone());
