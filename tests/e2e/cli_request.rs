@@ -29,7 +29,7 @@ async fn a_request_is_posted_moved_cancelled_and_listed() {
     let pages: Vec<Value> = all.stdout.lines().map(json_of).collect();
     assert_eq!(pages.iter().map(|page| page["requests"].as_array().unwrap().len()).sum::<usize>(), 2, "{pages:?}");
 
-    request(&["get", id, "--wait", "--timeout", "50ms"]).await.expect(1).complains(&["still scheduled after 50ms"]);
+    request(&["get", id, "--wait=50ms"]).await.expect(1).complains(&["still scheduled after 50ms"]);
     request(&["move", id, "--in", "5h"]).await.expect(0).says(&[id, "is scheduled for"]);
     request(&["cancel", id]).await.expect(0).says(&[id, "is cancelled"]);
     let refused = request(&["cancel", id]).await.expect(1);

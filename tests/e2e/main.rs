@@ -10,6 +10,7 @@ mod authors;
 mod aws;
 mod backup;
 mod changes;
+mod cli_bulk;
 mod cli_plugin;
 mod cli_request;
 mod compiler;

@@ -12,8 +12,7 @@ use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
 
 use crate::output;
-use problem::Action;
-pub use problem::ProblemReport;
+pub use problem::{Action, ProblemReport};
 
 /// Base URL of `postdate serve` with its default address.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";

@@ -60,9 +60,9 @@ enum Command {
     Ledger(ledger::LedgerCommand),
     /// Check, test and try plugins, without a server
     Plugin(plugin::PluginCommand),
-    /// Post, follow, list, cancel, move and retry requests
+    /// Post, follow and list requests; cancel, move, retry and erase one or many
     Request(request::RequestCommand),
-    /// Push use cases, and list, compare, roll back and delete their versions
+    /// Push and pause use cases, and list, compare, roll back and delete their versions
     UseCase(use_case::UseCaseCommand),
     /// Make, list and revoke keys of a server's API
     ApiKey(api_key::ApiKeyCommand),

@@ -40,6 +40,9 @@ fn a_new_key_is_in_a_file_that_only_its_owner_reads() {
         list.contains("shop") && list.contains("does not expire") && list.contains("expired at") && list.contains("mail,orders"),
         "{list}"
     );
+    let document = document(&keys[1], keys[1].expires.unwrap());
+    assert_eq!((&document["useCases"], &document["hasExpired"]), (&json!(["mail", "orders"]), &json!(true)));
+    assert!(!document.to_string().contains(&keys[1].sha256), "the digest is not shown");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 
-#[derive(Parser)]
+#[derive(Debug, Parser)]
 struct Line {
     #[command(flatten)]
     command: RequestCommand,
@@ -37,13 +37,23 @@ async fn run_against(answers: Vec<(u16, serde_json::Value)>, arguments: &[&str])
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let line = [&["request", "--url", &url, "--api-key", "k3y"], arguments].concat();
-    let result = run(Line::try_parse_from(line).unwrap().command).await;
+    let result = run_line(&url, arguments).await;
     let asked = asked.lock().unwrap().clone();
     (result, asked)
 }
 
-fn exit(result: anyhow::Result<ExitCode>) -> String {
+/// Runs a command line against the server at `url`.
+pub async fn run_line(url: &str, arguments: &[&str]) -> anyhow::Result<ExitCode> {
+    let line = [&["request", "--url", url, "--api-key", "k3y"], arguments].concat();
+    run(Line::try_parse_from(line).unwrap().command).await
+}
+
+/// Returns the text of clap's refusal of a command line.
+fn misread(arguments: &[&str]) -> String {
+    Line::try_parse_from([&["request"], arguments].concat()).unwrap_err().to_string()
+}
+
+pub fn exit(result: anyhow::Result<ExitCode>) -> String {
     format!("{:?}", result.unwrap())
 }
 
@@ -59,13 +69,46 @@ async fn a_post_carries_key_and_body() {
 #[tokio::test]
 async fn waiting_ends_with_the_request() {
     let stands = |status: &str| (200, json!({ "correlationId": "1", "status": status }));
-    let (result, asked) = run_against(vec![stands("scheduled"), stands("running"), stands("failed")], &["get", "1", "--wait"]).await;
+    let (result, asked) = run_against(vec![stands("scheduled"), stands("running"), stands("failed")], &["get", "--wait", "1"]).await;
     assert_eq!(exit(result), exit(Ok(ExitCode::FAILURE)));
     assert_eq!(asked.len(), 3);
+    // One call waits for as long as every deployment allows.
+    assert_eq!(asked[0], "GET /requests/1?wait=20000ms Bearer k3y");
+    let (result, asked) = run_against(vec![stands("succeeded")], &["get", "1", "--wait=5s"]).await;
+    assert_eq!(exit(result), exit(Ok(ExitCode::SUCCESS)));
+    let wait: u64 = asked[0].split(['=', 'm']).nth(1).unwrap().parse().unwrap();
+    assert!((4_000..=5_000).contains(&wait), "{asked:?}");
     let (result, asked) = run_against(vec![stands("scheduled")], &["get", "1"]).await;
-    assert_eq!((exit(result), asked.len()), (exit(Ok(ExitCode::SUCCESS)), 1));
-    let (result, _) = run_against(vec![stands("scheduled"); 9], &["get", "1", "--wait", "--timeout", "50ms"]).await;
+    assert_eq!((exit(result), asked), (exit(Ok(ExitCode::SUCCESS)), vec!["GET /requests/1 Bearer k3y".to_owned()]));
+    let (result, _) = run_against(vec![stands("scheduled"); 9], &["get", "1", "--wait=50ms"]).await;
     assert!(result.unwrap_err().to_string().contains("still scheduled after 50ms"));
+}
+
+#[tokio::test]
+async fn a_body_of_another_server_or_an_error_is_no_body() {
+    let gone = json!({ "correlationId": "1", "code": "erased", "detail": "the body was erased" });
+    let (result, asked) = run_against(vec![(410, gone)], &["get", "1", "--body"]).await;
+    assert!(result.unwrap_err().to_string().contains("erased (HTTP 410)"));
+    assert_eq!(asked, ["GET /requests/1/body Bearer k3y"]);
+    // The answer has no correlation id in its header.
+    let (result, _) = run_against(vec![(200, json!({}))], &["get", "1", "--body"]).await;
+    assert!(result.unwrap_err().to_string().contains("does not come from a Postdate API"));
+}
+
+#[tokio::test]
+async fn filters_are_sent_as_parameters() {
+    let page = || vec![(200, json!({ "correlationId": "c", "requests": [] }))];
+    let (from, to) = ("2027-01-01T00:00:00Z", "2027-01-02T00:00:00Z");
+    let times = ["list", "--due-from", from, "--due-to", to, "--label", "customer=4=2", "--label", "region=eu"];
+    let sent =
+        "GET /requests?limit=50&dueFrom=2027-01-01T00%3A00%3A00Z&dueTo=2027-01-02T00%3A00%3A00Z&label.customer=4%3D2&label.region=eu";
+    assert_eq!(run_against(page(), &times).await.1, [format!("{sent} Bearer k3y")]);
+    let (_, asked) = run_against(page(), &["list", "--since", from, "--use-case", "orders"]).await;
+    assert_eq!(asked, ["GET /requests?limit=50&useCase=orders&from=2027-01-01T00%3A00%3A00Z Bearer k3y"]);
+    let (_, asked) = run_against(page(), &["list", "--ended-from", "-1d", "--ended-to", "now"]).await;
+    assert!(asked[0].contains("endedFrom=20") && asked[0].contains("&endedTo=20"), "{asked:?}");
+    assert!(misread(&["list", "--label", "customer"]).contains("NAME=VALUE"));
+    assert!(misread(&["list", "--from", "yesterday"]).contains("-1d"));
 }
 
 #[tokio::test]
@@ -83,6 +126,7 @@ async fn changes_go_to_their_request() {
     let at = "2027-01-01T00:00:00Z";
     assert_eq!(run_against(changed(), &["cancel", "1"]).await.1, ["DELETE /requests/1 Bearer k3y"]);
     assert_eq!(run_against(changed(), &["retry", "1"]).await.1, ["POST /requests/1/retry Bearer k3y"]);
+    assert_eq!(run_against(changed(), &["erase", "1"]).await.1, ["POST /requests/1/erase Bearer k3y"]);
     let moved = format!("PATCH /requests/1 Bearer k3y {{\"triggerAt\":\"{at}\"}}");
     assert_eq!(run_against(changed(), &["move", "1", "--at", at]).await.1, [moved]);
     let moved = r#"PATCH /requests/1 Bearer k3y {"triggerAt":"2027-03-28T09:00:00[Europe/Berlin]"}"#;
@@ -96,4 +140,13 @@ async fn a_problem_is_an_error_or_with_json_an_exit_code() {
     assert!(result.unwrap_err().to_string().starts_with("d\n  code: not-scheduled (HTTP 409)"));
     let (result, _) = run_against(problem(), &["cancel", "1", "--json"]).await;
     assert_eq!(exit(result), exit(Ok(ExitCode::FAILURE)));
+}
+
+#[test]
+fn a_change_names_ids_or_filters_and_a_move_names_one_time() {
+    assert!(misread(&["cancel", "1", "--use-case", "orders"]).contains("cannot be used with"));
+    assert!(misread(&["cancel", "1", "--dry-run"]).contains("cannot be used with"));
+    assert!(misread(&["move", "--use-case", "orders"]).contains("--at"));
+    assert!(misread(&["move", "1", "--at", "2027-01-01T00:00:00Z", "--in", "1h"]).contains("cannot be used with"));
+    assert!(misread(&["retry", "--use-case", "orders", "--rate", "fast"]).contains("50/s"));
 }

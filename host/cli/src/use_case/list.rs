@@ -209,13 +209,7 @@ pub fn pauses_text(name: &str, pauses: &Value) -> String {
             value => format!(" {label} {value}"),
         };
         let target = if pause["target"].is_null() { String::new() } else { format!("target {} is ", text_of(pause, "target")) };
-        let _ = writeln!(
-            text,
-            "{name}: {target}paused{}{}{}",
-            part("since", "since"),
-            part("until", "until"),
-            part("by", "by")
-        );
+        let _ = writeln!(text, "{name}: {target}paused{}{}{}", part("since", "since"), part("until", "until"), part("by", "by"));
         text
     })
 }

@@ -36,5 +36,21 @@ fn a_time_needs_an_offset_or_a_zone() {
     check("2027-03-01T09:00:00", None, Err("--zone"));
     check("2027-03-01T09:00:00[Europe/Berlin]", berlin, Err("a zone already"));
     check("tomorrow", berlin, Err("not an RFC 3339 time"));
-    assert!(instant("2027-03-01T09:00:00").unwrap_err().to_string().contains("no offset"));
+    assert!(instant("2027-03-01T09:00:00").unwrap_err().contains("no offset"));
+}
+
+#[test]
+fn an_instant_may_be_relative_to_now() {
+    let from_now = |text: &str| parse_time(&instant(text).unwrap()).unwrap() - Utc::now();
+    for (text, seconds) in [("now", 0), ("+1h", 3_600), ("-1d", -86_400), ("-1h 30m", -5_400)] {
+        let off = from_now(text) - TimeDelta::seconds(seconds);
+        assert!(off.abs() < TimeDelta::minutes(1), "{text}: {off}");
+    }
+    assert_eq!(instant("2027-03-01T09:00:00+01:00").as_deref(), Ok("2027-03-01T09:00:00+01:00"));
+    for (text, said) in
+        [("-1month", "no fixed length"), ("+soon", "90s"), ("1h", "+1h"), ("+9999999d", "year 9999"), ("-100000d", "year 1970")]
+    {
+        let error = instant(text).unwrap_err();
+        assert!(error.contains(said), "{text}: {error}");
+    }
 }

@@ -63,3 +63,13 @@ fn a_message_without_a_request_has_no_envelope() {
         assert_eq!(letter.row()[0], "none");
     }
 }
+
+#[test]
+fn a_document_has_all_but_the_payload() {
+    let document = letter(&envelope(), &[("ERROR_CODE", "X")]).document();
+    let expected = json!({
+        "correlationId": ID, "useCase": "orders", "messageId": "m1", "sent": "2027-01-01T00:00:00Z", "reason": "X",
+        "attributes": { "ERROR_CODE": "X" },
+    });
+    assert_eq!(document, expected);
+}

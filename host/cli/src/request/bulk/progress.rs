@@ -44,3 +44,6 @@ pub fn bar(done: usize, all: usize) -> String {
     let filled = (done * BAR_WIDTH).checked_div(all).unwrap_or(BAR_WIDTH).min(BAR_WIDTH);
     format!("[{}{}]", "#".repeat(filled), "-".repeat(BAR_WIDTH - filled))
 }
+
+#[cfg(test)]
+mod tests;

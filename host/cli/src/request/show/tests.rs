@@ -48,13 +48,15 @@ fn a_result_that_a_parser_would_change_is_shown_as_it_was_sent() {
 fn a_change_returns_the_new_status() {
     assert_eq!(changed(&json!({ "correlationId": "1", "status": "cancelled" })), "1 is cancelled\n");
     assert_eq!(changed(&json!({ "correlationId": "1", "status": "scheduled", "triggerAt": "T" })), "1 is scheduled for T\n");
+    let erased = json!({ "correlationId": "1", "status": "cancelled", "erasedAt": "T" });
+    assert_eq!(changed(&erased), "1 is erased, and cancelled\n");
 }
 
 #[test]
 fn a_list_is_a_table_with_a_heading_on_the_first_page() {
-    let row = json!({ "correlationId": "1", "useCase": "orders", "status": "failed", "target": "here", "triggerAt": "T", "attempts": 5 });
-    let line = "1   orders        failed     here    T           5\n";
-    let heading = "ID  USE CASE      STATUS     TARGET  TRIGGER AT  ATTEMPTS\n";
+    let row = json!({ "correlationId": "1", "useCase": "orders", "status": "failed", "target": "here", "triggerAt": "T", "attempts": 5, "labels": { "customer": "42", "region": "eu" } });
+    let line = "1   orders        failed     here    T           5         customer=42 region=eu\n";
+    let heading = "ID  USE CASE      STATUS     TARGET  TRIGGER AT  ATTEMPTS  LABELS\n";
     assert_eq!(list(std::slice::from_ref(&row), true), format!("{heading}{line}"));
     assert_eq!(list(&[row], false), line);
 }

@@ -23,3 +23,10 @@ fn imports_that_came_and_went_are_marked() {
     let (was, is) = (["a", "b"].map(str::to_owned), ["b", "c"].map(str::to_owned));
     assert_eq!(changes(&was, &is), BTreeMap::from([("a".to_owned(), '-'), ("c".to_owned(), '+')]));
 }
+
+#[test]
+fn a_document_names_only_files_that_differ() {
+    let document = document("a", &bundle("1d", b"\0asm"), "b", &bundle("1d", b"\0asm\xff")).unwrap();
+    let files = json!([{ "name": "v.wasm", "oldBytes": 4, "newBytes": 5 }]);
+    assert_eq!(document, json!({ "old": "a", "new": "b", "files": files, "imports": [] }));
+}

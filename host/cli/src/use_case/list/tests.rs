@@ -28,8 +28,13 @@ fn a_pause_is_noted_below_the_table() {
 #[test]
 fn versions_of_a_store_are_a_table_or_json() {
     let pushed_at = DateTime::UNIX_EPOCH;
-    let pushed =
-        Details::Pushed { pushed_at, pushed_by: "ann".to_owned(), bytes: 2048, signed_by: Vec::new(), compiled_for: vec!["arm64".to_owned()] };
+    let pushed = Details::Pushed {
+        pushed_at,
+        pushed_by: "ann".to_owned(),
+        bytes: 2048,
+        signed_by: Vec::new(),
+        compiled_for: vec!["arm64".to_owned()],
+    };
     let broken = Details::Unusable { error: "no statement".to_owned() };
     let listed = [
         ListedVersion { version: "1".to_owned(), is_current: true, details: pushed },
