@@ -901,7 +901,12 @@ async fn a_deleted_request_takes_its_labels_with_it() {
     let new = due(1, 0);
     insert_all(&ledger, [NewRequest { request: Request { labels, ..new.request }, ..new }]).await;
     ledger.change(sample_id(1), Change::Cancel { by: None }, at(0)).await.unwrap();
-    let labels = || connect(&directory.path().join("ledger.sqlite")).unwrap().query_row("SELECT count(*) FROM labels", [], |row| row.get::<_, i64>(0)).unwrap();
+    let labels = || {
+        connect(&directory.path().join("ledger.sqlite"))
+            .unwrap()
+            .query_row("SELECT count(*) FROM labels", [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
     assert_eq!(labels(), 1);
     assert_eq!(ledger.delete_ended(at(-1)).await.unwrap(), 0);
     assert_eq!((ledger.delete_ended(at(0)).await.unwrap(), labels()), (1, 0));

@@ -68,7 +68,9 @@ impl Auth {
 
     /// Returns the caller of a server without keys. Only programs of the same machine see details of the host, and pause use cases.
     fn anybody(&self) -> Caller {
-        let scopes = [Scope::Submit, Scope::Read, Scope::Change].into_iter().chain(self.loopback.then_some([Scope::Deploy, Scope::Operate]).into_iter().flatten());
+        let scopes = [Scope::Submit, Scope::Read, Scope::Change]
+            .into_iter()
+            .chain(self.loopback.then_some([Scope::Deploy, Scope::Operate]).into_iter().flatten());
         Caller { scopes: scopes.collect(), ..Caller::default() }
     }
 

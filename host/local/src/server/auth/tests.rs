@@ -125,7 +125,8 @@ async fn a_server_without_keys_lets_everybody_post_and_nobody_deploy() {
     for loopback in [true, false] {
         let auth = Auth::open(Some("  "), None, loopback).unwrap();
         let caller = auth.authenticate(&parts("/requests", None)).await.unwrap();
-        let expected = [Scope::Submit, Scope::Read, Scope::Change, Scope::Deploy, Scope::Operate].into_iter().take(if loopback { 5 } else { 3 });
+        let expected =
+            [Scope::Submit, Scope::Read, Scope::Change, Scope::Deploy, Scope::Operate].into_iter().take(if loopback { 5 } else { 3 });
         assert_eq!((caller.scopes, caller.name, auth.has_keys()), (expected.collect(), None, false));
     }
 }
