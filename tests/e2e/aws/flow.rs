@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::batches::{batch, envelopes};
 use super::scene::Scene;
-use crate::harness::{PAYLOAD, eventually, events, text, time};
+use crate::harness::{PAYLOAD, events, eventually, text, time};
 
 const TARGETS: &str = "
 [targets]

@@ -37,7 +37,9 @@ async fn send(call: UpdateItemFluentBuilder) -> Result<Updated, LedgerError> {
     match call.send().await {
         Ok(done) => Ok(Updated::Done(done.attributes.unwrap_or_default())),
         Err(error) => match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => Ok(Updated::Refused(refused.item.clone().unwrap_or_default())),
+            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                Ok(Updated::Refused(refused.item.clone().unwrap_or_default()))
+            }
             _ => Err(failed(&error)),
         },
     }

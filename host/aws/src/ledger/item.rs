@@ -28,8 +28,24 @@ const MARGIN: i64 = 30 * 24 * 3600;
 
 /// Attributes that a list by label reads of a head: those of the index `lists`, and what [`Head::request`] cannot do without.
 pub const SHOWN: [&str; 18] = [
-    "pk", "notice_of", "use_case", "version", "target", "status", "received_at", "trigger_at", "due_at", "attempts", "finished_at",
-    "reason", "waits_for", "waits_since", "owner", "expires", "labels", "erased_at",
+    "pk",
+    "notice_of",
+    "use_case",
+    "version",
+    "target",
+    "status",
+    "received_at",
+    "trigger_at",
+    "due_at",
+    "attempts",
+    "finished_at",
+    "reason",
+    "waits_for",
+    "waits_since",
+    "owner",
+    "expires",
+    "labels",
+    "erased_at",
 ];
 
 /// A request as an item.

@@ -42,10 +42,9 @@ async fn a_hundred_functions_reserve_no_more_than_the_rate_and_each_gets_a_slot(
         assert!(rate.begin(*slot) + rate.window() > *now, "slot {slot} is over at {now}");
     }
     let windows = assert_within(rate, slots);
-    // No second between the first and the last is left free, except those that had passed for a function.
-    assert_eq!(windows.values().sum::<u32>(), 100);
-    let (first, last) = (windows.keys().next().unwrap(), windows.keys().last().unwrap());
-    assert!(*first >= at(10) && *last <= at(10 + 1 + 100 / 7 + 1), "{windows:?}");
+    // 100 slots fill 15 seconds. Those of a second that had passed for a function may be left.
+    let last = windows.keys().last().unwrap();
+    assert!(*last <= at(11 + 14), "{windows:?}");
     // A later window begins with its own first slot.
     assert_eq!(ledger.reserve("orders", "hook", rate, at(1000)).await.unwrap(), rate.first_slot(at(1000)));
     assert_eq!(ledger.reserve("orders", "hook", rate, at(1000)).await.unwrap(), rate.first_slot(at(1000)) + 1);

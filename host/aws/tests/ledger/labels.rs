@@ -61,7 +61,10 @@ async fn a_list_by_label_reads_only_the_partition_of_the_label() {
     }
     scene.account.proxy.forget();
     let found = ledger.list(of("customer", "42", 50)).await.unwrap();
-    assert_eq!(found.requests.iter().map(|request| request.id).collect::<Vec<_>>(), (1..=15).map(|n| sample_id(10 * n)).collect::<Vec<_>>());
+    assert_eq!(
+        found.requests.iter().map(|request| request.id).collect::<Vec<_>>(),
+        (1..=15).map(|n| sample_id(10 * n)).collect::<Vec<_>>()
+    );
     assert_eq!(found.next, None);
     assert_eq!(found.requests[0].labels["customer"], "42");
     assert_eq!(scene.account.proxy.names(0), ["dynamodb.Query", "dynamodb.BatchGetItem"]);
@@ -110,7 +113,8 @@ async fn a_moved_request_has_one_item_for_each_label_at_its_new_time() {
 #[tokio::test]
 async fn a_batch_with_labels_and_keys_is_stored_in_transactions_of_at_most_100_items() {
     let scene = scene().await;
-    let new = |n| NewRequest { idempotency_key: Some(format!("k{n}")), ..labelled(n, 100, &[("customer", "42"), ("order", &n.to_string())]) };
+    let new =
+        |n| NewRequest { idempotency_key: Some(format!("k{n}")), ..labelled(n, 100, &[("customer", "42"), ("order", &n.to_string())]) };
     let inserted = scene.ledger.insert_all((1..=60).map(new).collect()).await;
     assert!(inserted.iter().all(|one| matches!(one, Ok(Inserted::New(_)))), "{inserted:?}");
     assert_eq!(pages(&scene, of("customer", "42", 500)).await.0.len(), 60);
