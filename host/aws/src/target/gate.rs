@@ -9,10 +9,12 @@ use postdate_core::pause::pause_of;
 use postdate_core::ports::{Bundle as _, Changed, Clock, LedgerError, Pauses, UseCases};
 use postdate_core::request::{Request, Status};
 
-use super::fire::STAY;
 use crate::firing::Firing;
 use crate::ports::{Counters, Place, Snapshots};
 
+/// Longest wait inside the function. The queue delays by whole seconds, and each message is one more hop of a chain that Lambda watches
+/// for loops, so the function waits for a rest that is short.
+pub const STAY: TimeDelta = TimeDelta::seconds(2);
 /// Bounds of the wait for a place at a target: as long as the request has waited already.
 const FOR_A_PLACE: (TimeDelta, TimeDelta) = (TimeDelta::seconds(1), TimeDelta::seconds(60));
 /// Bounds of the wait for the end of a pause: as long as the request has waited already.
