@@ -18,7 +18,7 @@ fn rate(text: &str) -> Rate {
 #[track_caller]
 fn assert_within(rate: Rate, mut slots: Vec<Slot>) -> BTreeMap<DateTime<Utc>, u32> {
     let all = slots.len();
-    let mut windows = BTreeMap::new();
+    let mut windows: BTreeMap<DateTime<Utc>, u32> = BTreeMap::new();
     for slot in &slots {
         *windows.entry(rate.begin(*slot)).or_default() += 1;
     }
@@ -67,7 +67,7 @@ async fn a_hundred_functions_take_no_more_than_the_places_and_each_gets_one_in_t
     let scene = scene().await;
     let ledger = &scene.ledger;
     let take = || ledger.take_place("orders", "hook", 10, at(60), at(0));
-    let (mut waiting, mut rounds) = (100, 0);
+    let (mut waiting, mut rounds) = (100_usize, 0);
     while waiting > 0 {
         let taken = join_all((0..waiting).map(|_| take())).await;
         let places: Vec<Place> = taken.into_iter().filter_map(Result::unwrap).collect();
