@@ -17,8 +17,9 @@ use postdate_core::testing::{FakeBundle, FakeClock, FakeDeliver, FakeUseCases, M
 use postdate_core::use_case::Target;
 
 use crate::firing::Firing;
+use crate::pauses::KnownPauses;
 use crate::ports::{Backlog, Counters, LeftRule, Notify, Place, Snapshots, Tellings, Timing, Told, Wake};
-use crate::target::{Fired, KnownPauses};
+use crate::target::Fired;
 
 const MANIFEST: &str = r#"
 name = "orders"

@@ -16,9 +16,9 @@ use crate::deliver::AwsDeliver;
 use crate::host::Host;
 use crate::ledger::DynamoLedger;
 use crate::notify::Notifier;
+use crate::pauses::KnownPauses;
 use crate::ports::{Notify, Tellings, Timing, Told};
 use crate::schedule::AwsScheduler;
-use crate::target::KnownPauses;
 use crate::use_cases::AwsUseCases;
 
 /// Shortest delay of a parked envelope. The queue delays by whole seconds, and a message without a delay would only loop.

@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod logs;
 pub mod metrics;
 pub mod notify;
+pub mod pauses;
 pub mod ports;
 pub mod processor;
 pub mod schedule;

@@ -13,4 +13,3 @@ mod tests;
 
 pub use event::{Event, ForeignEvent, QueueMessage, batch_response};
 pub use fire::Fired;
-pub use gate::KnownPauses;

@@ -1,4 +1,4 @@
-//! Lists, and the registry of use cases. Lists by label are in [`labels`](super::labels).
+//! Lists, and the registry of use cases. Lists by label are in `labels`.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;

@@ -12,7 +12,7 @@ use postdate_core::ports::{Aftercare as _, Changed, Changes, Clock, Deliver, Led
 use postdate_core::request::{Request, Status};
 use postdate_core::time::parse_time;
 
-use super::gate::Tried;
+use super::gate::{STAY, Tried};
 use crate::firing::{Firing, SHORTEST_PARK, is_transient};
 use crate::ports::{Counters, Notify, Snapshots, Tellings, Timing};
 
@@ -22,9 +22,6 @@ const MARGIN: Duration = Duration::from_secs(10);
 const TO_PARK: Duration = Duration::from_secs(3);
 /// Shortest time limit of an attempt.
 const LEAST: Duration = Duration::from_millis(50);
-/// Longest wait inside the function. The queue delays by whole seconds, and each message is one more hop of a chain that Lambda watches
-/// for loops, so the function waits for a rest that is short.
-pub(super) const STAY: TimeDelta = TimeDelta::seconds(2);
 /// Longest wait of a delivery that AWS failed.
 const LONGEST_PARK: TimeDelta = TimeDelta::minutes(1);
 /// Time that the host which recorded a failure has to send its notifications, before a repeated delivery sends them.

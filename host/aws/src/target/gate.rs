@@ -1,31 +1,24 @@
 //! Claims a due request, unless its target is paused or over a limit: then the request waits, and spends no attempt.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::fire;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Change};
 use postdate_core::limits::{Limits, Over, Rate};
-use postdate_core::pause::{Pause, pause_of};
+use postdate_core::pause::pause_of;
 use postdate_core::ports::{Bundle as _, Changed, Clock, LedgerError, Pauses, UseCases};
 use postdate_core::request::{Request, Status};
-use tokio::sync::Mutex;
 
-use super::fire::STAY;
 use crate::firing::Firing;
 use crate::ports::{Counters, Place, Snapshots};
 
-/// Time for which the pauses are not read again. A pause takes effect everywhere within this time.
-const FRESH: TimeDelta = TimeDelta::seconds(10);
+/// Longest wait inside the function. The queue delays by whole seconds, and each message is one more hop of a chain that Lambda watches
+/// for loops, so the function waits for a rest that is short.
+pub const STAY: TimeDelta = TimeDelta::seconds(2);
 /// Bounds of the wait for a place at a target: as long as the request has waited already.
 const FOR_A_PLACE: (TimeDelta, TimeDelta) = (TimeDelta::seconds(1), TimeDelta::seconds(60));
 /// Bounds of the wait for the end of a pause: as long as the request has waited already.
 const FOR_THE_END: (TimeDelta, TimeDelta) = (TimeDelta::seconds(5), TimeDelta::minutes(15));
-
-/// The pauses that one environment has read, and when.
-#[derive(Debug, Default)]
-pub struct KnownPauses(Mutex<Option<(DateTime<Utc>, Arc<[Pause]>)>>);
 
 /// The result of a try to claim a request.
 pub struct Tried {
@@ -39,7 +32,7 @@ pub struct Tried {
     pub at: DateTime<Utc>,
 }
 
-/// Whether a request may begin its attempt.
+/// The decision about a due request.
 enum Admitted {
     Now(Option<Place>),
     Later { waits_for: String, at: DateTime<Utc> },
@@ -84,7 +77,7 @@ impl<U: UseCases, L: Snapshots + Pauses + Counters, S, D, N, C: Clock> Firing<U,
     async fn admit(&self, request: &Request, limits: Limits, lease: DateTime<Utc>, now: DateTime<Utc>) -> Result<Admitted, LedgerError> {
         let (use_case, target) = (&request.use_case, &request.target);
         let waits = |(least, most)| now + request.waited(now).clamp(least, most);
-        if let Some(pause) = pause_of(&self.pauses(now).await?, use_case, target, now) {
+        if let Some(pause) = pause_of(&self.pauses.get(&self.ledger, now).await?, use_case, target, now) {
             let at = pause.until.map_or(waits(FOR_THE_END), |until| until.min(waits(FOR_THE_END)));
             return Ok(Admitted::Later { waits_for: pause.waits_for(), at });
         }
@@ -109,16 +102,6 @@ impl<U: UseCases, L: Snapshots + Pauses + Counters, S, D, N, C: Clock> Firing<U,
                 Ok(Admitted::Later { waits_for: Over::Rate { rate, until }.waits_for(target), at: until })
             }
         }
-    }
-
-    async fn pauses(&self, now: DateTime<Utc>) -> Result<Arc<[Pause]>, LedgerError> {
-        let mut known = self.pauses.0.lock().await;
-        if let Some((_, pauses)) = known.as_ref().filter(|(at, _)| (TimeDelta::zero()..FRESH).contains(&(now - *at))) {
-            return Ok(Arc::clone(pauses));
-        }
-        let pauses: Arc<[Pause]> = self.ledger.pauses(now).await?.into();
-        *known = Some((now, Arc::clone(&pauses)));
-        Ok(pauses)
     }
 }
 

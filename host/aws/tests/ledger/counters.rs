@@ -18,7 +18,7 @@ fn rate(text: &str) -> Rate {
 #[track_caller]
 fn assert_within(rate: Rate, mut slots: Vec<Slot>) -> BTreeMap<DateTime<Utc>, u32> {
     let all = slots.len();
-    let mut windows = BTreeMap::new();
+    let mut windows: BTreeMap<DateTime<Utc>, u32> = BTreeMap::new();
     for slot in &slots {
         *windows.entry(rate.begin(*slot)).or_default() += 1;
     }
@@ -42,10 +42,9 @@ async fn a_hundred_functions_reserve_no_more_than_the_rate_and_each_gets_a_slot(
         assert!(rate.begin(*slot) + rate.window() > *now, "slot {slot} is over at {now}");
     }
     let windows = assert_within(rate, slots);
-    // No second between the first and the last is left free, except those that had passed for a function.
-    assert_eq!(windows.values().sum::<u32>(), 100);
-    let (first, last) = (windows.keys().next().unwrap(), windows.keys().last().unwrap());
-    assert!(*first >= at(10) && *last <= at(10 + 1 + 100 / 7 + 1), "{windows:?}");
+    // 100 slots fill 15 seconds. Those of a second that had passed for a function may be left.
+    let last = windows.keys().last().unwrap();
+    assert!(*last <= at(11 + 14), "{windows:?}");
     // A later window begins with its own first slot.
     assert_eq!(ledger.reserve("orders", "hook", rate, at(1000)).await.unwrap(), rate.first_slot(at(1000)));
     assert_eq!(ledger.reserve("orders", "hook", rate, at(1000)).await.unwrap(), rate.first_slot(at(1000)) + 1);
@@ -68,7 +67,7 @@ async fn a_hundred_functions_take_no_more_than_the_places_and_each_gets_one_in_t
     let scene = scene().await;
     let ledger = &scene.ledger;
     let take = || ledger.take_place("orders", "hook", 10, at(60), at(0));
-    let (mut waiting, mut rounds) = (100, 0);
+    let (mut waiting, mut rounds) = (100_usize, 0);
     while waiting > 0 {
         let taken = join_all((0..waiting).map(|_| take())).await;
         let places: Vec<Place> = taken.into_iter().filter_map(Result::unwrap).collect();

@@ -113,8 +113,10 @@ async fn a_moved_request_has_one_item_for_each_label_at_its_new_time() {
 #[tokio::test]
 async fn a_batch_with_labels_and_keys_is_stored_in_transactions_of_at_most_100_items() {
     let scene = scene().await;
-    let new =
-        |n| NewRequest { idempotency_key: Some(format!("k{n}")), ..labelled(n, 100, &[("customer", "42"), ("order", &n.to_string())]) };
+    let new = |n: u64| NewRequest {
+        idempotency_key: Some(format!("k{n}")),
+        ..labelled(n, 100, &[("customer", "42"), ("order", &n.to_string())])
+    };
     let inserted = scene.ledger.insert_all((1..=60).map(new).collect()).await;
     assert!(inserted.iter().all(|one| matches!(one, Ok(Inserted::New(_)))), "{inserted:?}");
     assert_eq!(pages(&scene, of("customer", "42", 500)).await.0.len(), 60);
@@ -150,7 +152,7 @@ async fn nothing_of_an_erased_request_is_left_in_the_table() {
         ledger.claim(sample_id(n), |request| request.lease, at(1)).await.unwrap();
         let outcome = postdate_core::lifecycle::Outcome::Failed { failure: failure(), notice: None };
         ledger.change(sample_id(n), Change::Finish { claim: 1, outcome }, at(2)).await.unwrap();
-        let stored = || async { scene.account.aws.items(TABLE).await.iter().any(|item| item.to_string().contains(secret)) };
+        let stored = async || scene.account.aws.items(TABLE).await.iter().any(|item| item.to_string().contains(secret));
         assert!(stored().await);
         let erased = ledger.change(sample_id(n), Change::Erase { by: Some("ann".to_owned()) }, at(3)).await.unwrap();
         assert!(matches!(&erased, Changed::Done(request) if request.erased_at == Some(at(3))), "{erased:?}");
