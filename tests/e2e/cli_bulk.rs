@@ -98,8 +98,8 @@ async fn a_wait_returns_promptly_after_the_end() {
     cli.request(&["get", &id, "--wait"]).await.expect(0).says(&["succeeded"]);
     let finished = time(&server.api.request(&id).await["finishedAt"]);
     let late = (chrono::Utc::now() - finished).to_std().expect("an end in the past");
-    // A poll each two seconds would be late by a second on average. The start of the next command is in this time.
-    assert!(late < Duration::from_secs(1), "{late:?}");
+    // A call that the end does not wake would take 20 s. The bound leaves room for a busy machine.
+    assert!(late < Duration::from_secs(10), "{late:?}");
     let begun = Instant::now();
     let open = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
     cli.request(&["get", &open, "--wait=1s"]).await.expect(1).complains(&["still scheduled after 1s"]);

@@ -8,7 +8,7 @@ mod show;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use postdate_core::request::Status;
 use reqwest::Method;
 use tokio::time::Instant;
@@ -93,7 +93,7 @@ async fn get(client: &Client, arguments: &Get) -> anyhow::Result<Answer> {
     const PAUSE: Duration = Duration::from_millis(250);
     let path = &["requests", arguments.id.as_str()];
     let Some(patience) = arguments.wait else { return client.call(HttpCall { path, ..HttpCall::default() }).await };
-    let until = Instant::now() + patience;
+    let until = Instant::now().checked_add(patience).context("the time of --wait is too long")?;
     loop {
         let begun = Instant::now();
         let wait = until.saturating_duration_since(begun).min(LONGEST_CALL);
