@@ -114,7 +114,7 @@ async fn refuses(deployment: &impl Deployment) {
         ("POST", "/requests/puppet", r#"{"triggerAt":"2027-03-28T02:30:00[Europe/Berlin]"}"#, 422, "trigger-in-gap"),
         ("POST", "/requests/puppet", r#"{"delay":"PT1S","target":"fax"}"#, 422, "unknown-target"),
         ("POST", "/requests/puppet", r#"{"delay":"PT1S","customer":1.5}"#, 422, "label-unreadable"),
-        ("POST", "/requests/puppet/batch", "{}", 400, "not-an-array"),
+        ("POST", "/requests/puppet/batch", "{}", 400, "malformed-json"),
         ("GET", "/requests?status=done", "", 400, "bad-query"),
         ("GET", "/requests?label.=1", "", 400, "bad-query"),
         ("GET", "/requests?from=2027-01-01T00:00:00Z&dueTo=2027-01-01T00:00:00Z", "", 400, "bad-query"),
@@ -239,13 +239,13 @@ async fn pauses(deployment: &impl Deployment) {
 }
 
 #[tokio::test]
-async fn one_machine_keeps_the_contract() {
+async fn the_server_keeps_the_contract() {
     let server = Server::builder().use_case("puppet", &format!("{PUPPET}{MANIFEST}")).test_clock().start().await;
     contract(&server).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn aws_keeps_the_contract() {
+async fn the_functions_keep_the_contract() {
     let scene = Scene::of(&format!("{PUPPET}{MANIFEST}"), Options::default()).await;
     contract(&scene).await;
 }

@@ -338,7 +338,7 @@ impl State {
     }
 }
 
-/// What the due requests wait for that the last look left.
+/// The obstacles of the due requests that the last look left.
 #[derive(Debug, Clone, Copy, Default)]
 struct HeldUp {
     /// True if some wait for the end of an attempt.

@@ -167,7 +167,7 @@ impl Answer {
 /// A stream of server-sent events.
 pub struct Events {
     response: reqwest::Response,
-    /// What was read and is no whole event yet.
+    /// Text that is no whole event yet.
     text: String,
 }
 

@@ -37,7 +37,7 @@ pub struct Lane<'a> {
     pub target: &'a str,
 }
 
-/// Where the baseline inserts.
+/// The place of the baseline's requests.
 const LANE: Lane<'static> = Lane { use_case: VALIDATED, version: "a-version", target: "here" };
 
 /// Commits batches of `batch` requests on one thread for `time`. Returns the inserted requests per second.

@@ -6,7 +6,7 @@ fn a_filled_ledger_has_each_due_time_once() {
     let path = directory.path().join("ledger.sqlite");
     drop(create(&path).unwrap());
     let first = DateTime::from_timestamp_millis(1_800_000_000_000).unwrap();
-    fill(&path, LANE, 1000, first, Duration::from_secs(1000)).unwrap();
+    fill(&path, Lane { version: "v", ..LANE }, 1000, first, Duration::from_secs(1000)).unwrap();
     let reader = Reader::open(&path).unwrap();
     assert_eq!(reader.version("validated").unwrap(), "v");
     assert!(reader.version("other").unwrap_err().to_string().contains("other"));
