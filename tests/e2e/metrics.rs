@@ -62,7 +62,7 @@ async fn exposition(api: &Client) -> String {
 async fn counters_follow_requests_and_no_label_has_a_clients_text() {
     let receiver = Receiver::accepting().await;
     let manifest = format!(
-        "{PUPPET}[retry]\nmax-attempts = 2\nbackoff = {{ initial = '10s', factor = 1, max = '10s' }}\n\
+        "{PUPPET}[retry]\nmax-attempts = 2\nbackoff = {{ initial = '10s', factor = 1, max = '10s', jitter = 0 }}\n\
          [targets]\ndefault = 'here'\nhere = {{ kind = 'plugin' }}\nnote = {{ kind = 'http', url = '{}' }}\n\
          [on]\nsuccess = 'note'\nfailure = 'note'\n",
         receiver.url("/note")
