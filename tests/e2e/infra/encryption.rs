@@ -13,7 +13,7 @@ use super::tools::{terraform, translated};
 const ENCRYPTED: [&str; 5] = ["dynamodb", "logs", "s3", "sns", "sqs"];
 
 /// Returns the template's value of a property that is set only with `KmsKeyArn`.
-fn with_key(value: Value) -> Value {
+fn with_key(value: &Value) -> Value {
     json!({ "Fn::If": ["HasKmsKey", value, { "Ref": "AWS::NoValue" }] })
 }
 
@@ -34,21 +34,21 @@ fn the_parameter_encrypts_table_bucket_queues_topics_and_log_groups() {
         let found = resources_of(kind);
         assert_eq!(found.len(), count, "{kind}");
         for (name, resource) in found {
-            assert_eq!(resource["Properties"][property], with_key(key.clone()), "{name}");
+            assert_eq!(resource["Properties"][property], with_key(&key), "{name}");
         }
     }
     for (name, queue) in resources_of("AWS::SQS::Queue") {
         assert_eq!(queue["Properties"]["SqsManagedSseEnabled"], json!({ "Fn::If": ["HasKmsKey", false, true] }), "{name}");
     }
     let resources = &translated()["Resources"];
-    let expected = with_key(json!({ "SSEEnabled": true, "SSEType": "KMS", "KMSMasterKeyId": key }));
+    let expected = with_key(&json!({ "SSEEnabled": true, "SSEType": "KMS", "KMSMasterKeyId": key }));
     assert_eq!(resources["Table"]["Properties"]["SSESpecification"], expected);
     let by_default = json!({
         "Fn::If": ["HasKmsKey", { "SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key }, { "SSEAlgorithm": "AES256" }],
     });
     assert_eq!(
         resources["UseCases"]["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"],
-        json!([{ "ServerSideEncryptionByDefault": by_default, "BucketKeyEnabled": with_key(json!(true)) }])
+        json!([{ "ServerSideEncryptionByDefault": by_default, "BucketKeyEnabled": with_key(&json!(true)) }])
     );
 }
 
