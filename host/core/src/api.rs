@@ -157,9 +157,9 @@ where
         let pauses = self.ledger.pauses(call.now).await?;
         let shown = seen.iter().map(|info| {
             let mut document = json!(info);
-            let paused = pause::shown(&pauses, &info.name);
-            if !paused.is_empty() {
-                document["paused"] = json!(paused);
+            let of_use_case = pause::shown(&pauses, &info.name);
+            if !of_use_case.is_empty() {
+                document["paused"] = json!(of_use_case);
             }
             document
         });
@@ -248,9 +248,8 @@ fn parse_id(text: &str) -> Result<CorrelationId, ApiError> {
 
 fn no_such_call(path: &str, segments: &[&str]) -> ApiError {
     let allowed: &[Method] = match segments {
-        ["health" | "use-cases" | "requests"] => &[Method::GET, Method::HEAD],
+        ["health" | "use-cases" | "requests"] | ["requests", _, "body"] => &[Method::GET, Method::HEAD],
         ["requests", id] if id.parse::<CorrelationId>().is_ok() => &[Method::GET, Method::HEAD, Method::PATCH, Method::DELETE],
-        ["requests", _, "body"] => &[Method::GET, Method::HEAD],
         ["requests", _] | ["requests", _, "retry" | "batch" | "erase"] | ["use-cases", _, "pause" | "resume"] => &[Method::POST],
         _ => return ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("the API has no path {path}")),
     };

@@ -127,7 +127,7 @@ proptest! {
             prop_assert!(same.len() <= count as usize, "{} in one second", same.len());
         }
         // No second is left empty while somebody waits.
-        let last = at(now) + TimeDelta::seconds(waits.len() as i64 / i64::from(count) + 1);
+        let last = at(now) + TimeDelta::seconds(i64::try_from(waits.len()).unwrap() / i64::from(count) + 1);
         prop_assert!(begun.iter().all(|at| *at <= last));
     }
 }
