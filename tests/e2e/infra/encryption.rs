@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::policy::{document, texts};
+use super::policy::{document, statements, texts};
 use super::template::{properties, resources_of};
 use super::tools::{terraform, translated};
 
@@ -15,10 +15,6 @@ const ENCRYPTED: [&str; 5] = ["dynamodb", "logs", "s3", "sns", "sqs"];
 /// Returns the template's value of a property that is set only with `KmsKeyArn`.
 fn with_key(value: &Value) -> Value {
     json!({ "Fn::If": ["HasKmsKey", value, { "Ref": "AWS::NoValue" }] })
-}
-
-fn statements(name: &str) -> Vec<Value> {
-    document(name)["Statement"].as_array().expect("statements").clone()
 }
 
 #[test]
@@ -87,7 +83,7 @@ fn without_a_key_neither_template_nor_terraform_has_the_roles_statement() {
     let omitted = terraform()["locals"]["omitted"].as_str().expect("an expression");
     assert!(omitted.contains("local.has_kms_key ? [] : [\"Key\"]"), "{omitted}");
     for (name, role) in resources_of("AWS::IAM::Role") {
-        let statements = role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].as_array().expect("statements");
+        let statements = statements(&role["Properties"]["Policies"][0]["PolicyDocument"]);
         let of_key = |statement: &Value| statement["Sid"] == "Key";
         assert!(!statements.iter().any(of_key), "{name} has the statement without a condition");
         let conditional = statements.iter().filter(|statement| {
@@ -104,7 +100,8 @@ fn without_a_key_neither_template_nor_terraform_has_the_roles_statement() {
 #[test]
 fn each_role_uses_the_key_through_the_encrypted_services_that_it_calls_and_no_other() {
     for name in ["processor-execution-role", "target-execution-role", "janitor-execution-role", "scheduler-role"] {
-        let (of_key, others): (Vec<Value>, Vec<Value>) = statements(name).into_iter().partition(|statement| statement["Sid"] == "Key");
+        let document = document(name);
+        let (of_key, others): (Vec<&Value>, Vec<&Value>) = statements(&document).iter().partition(|statement| statement["Sid"] == "Key");
         let [of_key] = of_key.as_slice() else { panic!("{name}: {of_key:?}") };
         assert_eq!(of_key["Action"], json!(["kms:Decrypt", "kms:GenerateDataKey"]), "{name}");
         assert_eq!(of_key["Resource"], "${KmsKeyArn}", "{name}");
@@ -125,11 +122,12 @@ fn each_role_uses_the_key_through_the_encrypted_services_that_it_calls_and_no_ot
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html>
 #[test]
 fn the_key_policy_admits_each_service_that_sends_to_an_encrypted_queue_or_topic() {
-    let statements = statements("key-policy");
+    let policy = document("key-policy");
+    let statements = statements(&policy);
     let admitted = |service: &Value| statements.iter().find(|statement| statement["Principal"]["Service"] == *service);
     let mut senders = 0;
     for name in ["DelayQueuePolicy", "DeadLettersPolicy", "NotificationsPolicy", "AlarmsPolicy"] {
-        for allowing in properties(name)["PolicyDocument"]["Statement"].as_array().expect("statements") {
+        for allowing in super::policy::statements(&properties(name)["PolicyDocument"]) {
             if allowing["Effect"] != "Allow" {
                 continue;
             }
@@ -149,7 +147,8 @@ fn the_key_policy_admits_each_service_that_sends_to_an_encrypted_queue_or_topic(
 
 #[test]
 fn the_key_policy_admits_cloudwatch_logs_for_the_log_groups_of_the_template() {
-    let statements = statements("key-policy");
+    let policy = document("key-policy");
+    let statements = statements(&policy);
     let logs =
         statements.iter().find(|statement| statement["Principal"]["Service"] == "logs.${Region}.amazonaws.com").expect("a statement");
     let groups: BTreeSet<String> = resources_of("AWS::Logs::LogGroup")
@@ -165,13 +164,14 @@ fn the_key_policy_admits_cloudwatch_logs_for_the_log_groups_of_the_template() {
 
 #[test]
 fn the_key_policy_lets_iam_of_the_account_decide_and_has_no_other_pattern_of_actions() {
-    let statements = statements("key-policy");
+    let policy = document("key-policy");
+    let statements = statements(&policy);
     assert_eq!(statements.len(), 4);
     let account = json!({
         "Sid": "Account", "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::${AccountId}:root" }, "Action": "kms:*", "Resource": "*",
     });
     assert_eq!(statements[0], account);
-    for statement in &statements {
+    for statement in statements {
         // In a key policy, `*` is the key that has the policy.
         assert_eq!((&statement["Effect"], &statement["Resource"]), (&json!("Allow"), &json!("*")), "{statement}");
         let is_wide = texts(&statement["Action"]).iter().any(|action| action.contains('*'));

@@ -48,7 +48,8 @@ pub fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
-fn statements(document: &Value) -> &[Value] {
+/// Returns the statements of a policy.
+pub fn statements(document: &Value) -> &[Value] {
     document["Statement"].as_array().expect("a list of statements")
 }
 
