@@ -8,8 +8,6 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
 use postdate_runtime::outgoing::{HttpError, Origin, Responder};
 
-use crate::compared::Compared;
-
 /// One expected request, and its answer. A field that is `None` is not compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
@@ -51,8 +49,15 @@ struct Progress {
 struct Mismatch {
     /// A sentence.
     text: String,
-    /// The bodies, if they differ.
-    bodies: Option<Compared>,
+    /// `None` unless the bodies differ.
+    bodies: Option<Bodies>,
+}
+
+/// The body of a request that differs from the expected one.
+#[derive(Debug, Clone)]
+pub struct Bodies {
+    pub expected: String,
+    pub got: String,
 }
 
 impl From<String> for Mismatch {
@@ -106,7 +111,7 @@ impl Canned {
     }
 
     /// Returns the bodies of the first request whose body differed.
-    pub fn compared(&self) -> Option<Compared> {
+    pub fn different_bodies(&self) -> Option<Bodies> {
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.mismatches.iter().find_map(|mismatch| mismatch.bodies.clone())
     }
@@ -217,8 +222,8 @@ impl Exchange {
         if let Some(body) = &self.body
             && !same_body(body.as_bytes(), request.body())
         {
-            let got = String::from_utf8_lossy(request.body());
-            return Err(Mismatch { text: format!("expected the body {body}, got {got}"), bodies: Some(Compared::bodies(body, &got)) });
+            let bodies = Bodies { expected: body.clone(), got: String::from_utf8_lossy(request.body()).into_owned() };
+            return Err(Mismatch { text: format!("expected the body {body}, got {}", bodies.got), bodies: Some(bodies) });
         }
         Ok(())
     }

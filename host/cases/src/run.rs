@@ -101,7 +101,8 @@ async fn try_case(loaded: &Loaded, use_case: &UseCase, case: &Case) -> anyhow::R
     complaints.extend(unusable.map(|reason| format!("a host would refuse the validator's answer: {reason}")));
     complaints.extend(canned.complaints());
     // The answer of a processor whose request differs is a consequence of that.
-    Ok(Judged { complaints, compared: canned.compared().or(answers), lines })
+    let bodies = canned.different_bodies().map(|bodies| Compared::bodies(&bodies.expected, &bodies.got));
+    Ok(Judged { complaints, compared: bodies.or(answers), lines })
 }
 
 /// Returns the secrets of a case. Fails unless they are exactly those of the plugin that it calls; the other plugin's are empty.

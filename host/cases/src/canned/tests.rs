@@ -36,7 +36,7 @@ fn every_difference_is_an_error_and_a_complaint() {
         let canned = Canned::new(vec![exchange("http://a.example/x")]).unwrap();
         assert!(matches!(canned.respond(request), Err(HttpError::InternalError(_))));
         let complaints = canned.complaints();
-        assert_eq!(canned.compared().is_some(), complaint.ends_with("the body"), "{complaint}");
+        assert_eq!(canned.different_bodies().is_some(), complaint.ends_with("the body"), "{complaint}");
         assert!(complaints.len() == 1 && complaints[0].contains(complaint), "{complaints:?}");
     }
     let canned = Canned::new(Vec::new()).unwrap();

@@ -39,7 +39,7 @@ fn new(compiler: &AuthorCompiler, metering: Metering) -> Result<Runtime, Runtime
     };
     match Runtime::new(options.clone()) {
         Err(RuntimeError::Cache(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "cannot use the cache; plugins are compiled each time");
+            err(&format!("warning: {error}; plugins are compiled each time\n"));
             Runtime::new(Options { cache: None, ..options })
         }
         other => other,
