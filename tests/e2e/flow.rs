@@ -34,9 +34,9 @@ async fn a_concurrency_holds_back_its_own_target_only_and_says_so() {
     server.api.reaches(&free, "succeeded").await;
     let last = server.api.request(&ids[19]).await;
     assert_eq!((text(&last, "waitsFor"), &last["attempts"]), ("a place at target hook (2 of 2)", &json!(0)), "{last}");
-    let list = server.api.get("/requests?useCase=orders&status=scheduled").await.expect(200);
-    assert_eq!(list["requests"].as_array().map(Vec::len), Some(18));
-    assert_eq!(text(&list["requests"][0], "waitsFor"), "a place at target hook (2 of 2)");
+    let page = server.api.get("/requests?useCase=orders&status=scheduled").await.expect(200);
+    assert_eq!(page["requests"].as_array().map(Vec::len), Some(18));
+    assert_eq!(text(&page["requests"][0], "waitsFor"), "a place at target hook (2 of 2)");
     assert_eq!(count(&receiver, "/hook"), 2, "nothing beyond the limit began");
 }
 

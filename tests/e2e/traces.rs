@@ -12,6 +12,7 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Attribute;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use postdate_core::bundle::hex;
 use prost::Message as _;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -81,10 +82,6 @@ async fn receive(State(received): State<Received>, headers: HeaderMap, body: Byt
     let request = ExportTraceServiceRequest::decode(body).expect("a message of OTLP");
     received.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     StatusCode::OK
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Returns an attribute as text, or an empty text if it is missing.
@@ -164,8 +161,8 @@ async fn an_attempt_is_a_trace_that_is_linked_to_the_call_and_goes_on_at_its_tar
     let outcomes: Vec<_> = attempts.iter().map(|attempt| attribute(&attempt.attributes, "postdate.outcome")).collect();
     assert_eq!(outcomes, ["succeeded", "succeeded", "retried", "succeeded"]);
 
-    let received = receiver.deliveries();
-    let headers: Vec<_> = received.iter().map(|delivery| (delivery.path.as_str(), delivery.header("traceparent").to_owned())).collect();
+    let deliveries = receiver.deliveries();
+    let headers: Vec<_> = deliveries.iter().map(|delivery| (delivery.path.as_str(), delivery.header("traceparent").to_owned())).collect();
     assert_eq!(headers, [("/hook?token=not-in-a-span", parent(&attempts[0])), ("/called", parent(&attempts[1]))]);
     for resource in collector.resources() {
         assert_eq!(attribute(&resource.attributes, "service.name"), "postdate");
@@ -202,9 +199,9 @@ async fn without_an_exporter_the_clients_traceparent_goes_on_unchanged_and_nothi
     server.api.advance("PT1S").await;
     server.api.run("puppet", json!({ "target": "hook" })).await;
     server.stop().await;
-    let received = receiver.deliveries();
-    assert_eq!(received[0].header("traceparent"), format!("00-{TRACE}-{SPAN}-01"));
-    assert!(!received[1].headers.contains_key("traceparent"), "{received:?}");
+    let deliveries = receiver.deliveries();
+    assert_eq!(deliveries[0].header("traceparent"), format!("00-{TRACE}-{SPAN}-01"));
+    assert!(!deliveries[1].headers.contains_key("traceparent"), "{deliveries:?}");
     assert_eq!(collector.requests(), []);
     assert!(!server.log.text().contains("traces are exported"));
 }

@@ -99,16 +99,16 @@ pub trait Backlog: Send + Sync {
     fn set_cursor(&self, cursor: &str) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }
 
+/// A request, its body if the same read has it, and the request as it was read.
+pub type Read<Snapshot> = (Request, Option<String>, Snapshot);
+
 /// The ledger's reads for a change that depends on the request.
 pub trait Snapshots: Send + Sync {
     /// A request as it was read.
     type Snapshot: Send;
 
-    /// Returns a request, and its body if the same read has it.
-    fn snapshot(
-        &self,
-        id: CorrelationId,
-    ) -> impl Future<Output = Result<Option<(Request, Option<String>, Self::Snapshot)>, LedgerError>> + Send;
+    /// Returns `None` for an unknown request.
+    fn snapshot(&self, id: CorrelationId) -> impl Future<Output = Result<Option<Read<Self::Snapshot>>, LedgerError>> + Send;
 
     /// Makes a change as [`Changes::change`](postdate_core::ports::Changes::change) does, without a read if the request is still as in the
     /// snapshot.

@@ -21,15 +21,14 @@ pub struct Compared {
 impl Compared {
     /// Compares an answer with the expected one. Members that the case does not compare are left out.
     pub fn answers(expected: &Expected, got: &PluginAnswer) -> Self {
-        let (expected, got) = match (expected, got) {
-            (Expected::Problems(expected), PluginAnswer::Problems(_)) => problems(expected, got),
-            _ => {
-                let document = expected_document(expected, got);
-                // Only an answer of the same kind has members that the case leaves out.
-                let got = got_document(expected, got);
-                let kept = if document["outcome"] == got["outcome"] { aligned(&document, &got, false) } else { got };
-                (document, kept)
-            }
+        let (expected, got) = if let (Expected::Problems(expected), PluginAnswer::Problems(_)) = (expected, got) {
+            problems(expected, got)
+        } else {
+            let document = expected_document(expected, got);
+            // Only an answer of the same kind has members that the case leaves out.
+            let got = got_document(expected, got);
+            let kept = if document["outcome"] == got["outcome"] { aligned(&document, &got, false) } else { got };
+            (document, kept)
         };
         Self { expected: text(&expected), got: text(&got) }
     }

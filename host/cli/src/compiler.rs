@@ -33,15 +33,16 @@ pub struct Limits {
     compile_memory: Option<u64>,
 }
 
+const CACHE_HELP: &str = "Directory of the machine code that the commands `plugin` and `use-case` have compiled \
+[default: $XDG_CACHE_HOME/postdate, or ~/.cache/postdate]";
+
 /// The compiler of the commands for authors: limits, and the cache that all these commands share.
 #[derive(Debug, Clone, Args)]
 pub struct AuthorCompiler {
     #[command(flatten)]
     limits: Limits,
 
-    /// Directory of the machine code that the commands `plugin` and `use-case` have compiled [default: $XDG_CACHE_HOME/postdate, or
-    /// ~/.cache/postdate]
-    #[arg(long, env = "POSTDATE_COMPILE_CACHE", value_name = "DIR")]
+    #[arg(long, env = "POSTDATE_COMPILE_CACHE", value_name = "DIR", help = CACHE_HELP)]
     compile_cache: Option<PathBuf>,
 
     /// Most machine code in that directory; what was used least recently is deleted beyond it

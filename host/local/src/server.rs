@@ -261,7 +261,7 @@ async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>,
             let span = app.traces.call(&mut parts);
             let answer = app.api.answer(ApiRequest { id, now, caller, claims: Vec::new() }, Request::from_parts(parts, body));
             match span {
-                Some(span) => span.run(answer).await,
+                Some(span) => Box::pin(span.run(answer)).await,
                 None => answer.await,
             }
         }

@@ -177,7 +177,7 @@ impl Events {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let data = event.lines().find_map(|line| line.strip_prefix("data: ")).map(str::to_owned);
-                self.text = rest.to_owned();
+                self.text = rest.into();
                 if let Some(data) = data {
                     return serde_json::from_str(&data).expect("JSON");
                 }

@@ -50,8 +50,7 @@ impl Counters for DynamoLedger {
         let first = rate.first_slot(now);
         let call = || {
             let call = self.update(use_case, target, &rate.to_string()).expression_attribute_names("#free", "free");
-            let call = call.expression_attribute_values(":first", number(first)).return_values(ReturnValue::UpdatedNew);
-            call
+            call.expression_attribute_values(":first", number(first)).return_values(ReturnValue::UpdatedNew)
         };
         for _ in 0..TRIES {
             let next = call().update_expression("SET #free = #free + :one").condition_expression("#free >= :first");

@@ -339,7 +339,9 @@ async fn a_request_keeps_the_context_of_x_ray_unless_its_call_has_a_traceparent(
         [(&headers[..0], None), (&headers[..1], Some("00-66f2a1b04dea0086f9763ac0667b115a-53995c3f42cd8ad8-01")), (&headers, Some(CLIENTS))]
     {
         let (processor, mut call) = (processor(), event("rest-iam.json"));
-        headers.iter().for_each(|(name, value)| drop(call.headers_mut().insert(*name, value.parse().unwrap())));
+        for (name, value) in headers {
+            call.headers_mut().insert(*name, value.parse().unwrap());
+        }
         assert_eq!(answer(&processor, call).await.0, 202);
         let (request, _) = processor.ledger.0.find(sample_id(1)).await.unwrap().unwrap();
         assert_eq!(request.trace.map(|trace| trace.to_string()).as_deref(), expected);

@@ -42,7 +42,7 @@ fn a_new_key_is_in_a_file_that_only_its_owner_reads() {
     );
     let document = document(&keys[1], keys[1].expires.unwrap());
     assert_eq!((&document["useCases"], &document["hasExpired"]), (&json!(["mail", "orders"]), &json!(true)));
-    let digest: String = keys[1].sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = postdate_core::bundle::hex(&keys[1].sha256);
     assert!(!document.to_string().contains(&digest), "the digest is not shown");
 }
 

@@ -49,14 +49,14 @@ pub async fn run(arguments: Compile, compiler: &AuthorCompiler) -> anyhow::Resul
     runtime.load(&source, &Secrets::of(|_| Some(String::new()))).await?;
 
     let use_case = source.use_case()?;
-    let mut compiled = Vec::new();
+    let mut new = Vec::new();
     for arch in arch {
-        compiled.extend(runtime.precompile(&source, &use_case, arch).await?);
+        new.extend(runtime.precompile(&source, &use_case, arch).await?);
     }
     let target = target.unwrap_or_else(|| dir.join(ARTIFACTS_DIR));
-    let artifacts = write_artifacts(&target, &source, &use_case, &compiled, key.as_ref())?;
-    out(&table(&compiled));
-    out(&conclusion(&target, &artifacts, compiled.len()));
+    let artifacts = write_artifacts(&target, &source, &use_case, &new, key.as_ref())?;
+    out(&table(&new));
+    out(&conclusion(&target, &artifacts, new.len()));
     Ok(ExitCode::SUCCESS)
 }
 

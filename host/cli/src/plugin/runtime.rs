@@ -63,7 +63,7 @@ fn rewritten_line(compiling: Compiling<'_>) -> String {
 /// Returns a line for every [`LINE_EACH`] seconds of a compilation, for files and logs of a build server.
 fn plain_line(compiling: Compiling<'_>) -> String {
     // A report is a second after the one before, or later.
-    if compiling.ended || compiling.report % LINE_EACH != 0 { String::new() } else { format!("{}\n", text(compiling)) }
+    if compiling.ended || !compiling.report.is_multiple_of(LINE_EACH) { String::new() } else { format!("{}\n", text(compiling)) }
 }
 
 fn text(Compiling { role, bytes, elapsed, .. }: Compiling<'_>) -> String {

@@ -8,7 +8,7 @@ async fn an_observer_is_notified_until_the_compile_ends() {
     let progress = {
         let told = Arc::clone(&told);
         Progress::to(move |compiling| {
-            told.lock().unwrap().push((compiling.use_case.to_owned(), compiling.bytes, (compiling.report, compiling.ended)))
+            told.lock().unwrap().push((compiling.use_case.to_owned(), compiling.bytes, (compiling.report, compiling.ended)));
         })
     };
     let subject = Subject { use_case: "orders", role: Role::Validate };
