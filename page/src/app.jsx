@@ -119,7 +119,7 @@ function Top({ current }) {
       <div class="tools">
         <span class={`dot ${state[0]}`}>{state[1]}</span>
         <Setting store={zone} label="Times" texts={{ local: "Local time", utc: "UTC" }} />
-        <Setting store={theme} label="Theme" texts={{ system: "Auto", light: "Light", dark: "Dark" }} />
+        <Setting store={theme} label="Theme" texts={{ system: "Automatic", light: "Light", dark: "Dark" }} icons={THEMES} />
         {hasKey && (
           <button type="button" class="quiet" onClick={forgetKey}>
             Forget key
@@ -130,13 +130,28 @@ function Top({ current }) {
   );
 }
 
+/** Icons of the themes: a disc of which one half is filled, a sun, a moon. */
+const THEMES = {
+  system: "M8 1.5a6.5 6.5 0 1 0 0 13a6.5 6.5 0 1 0 0-13M8 4v8a4 4 0 0 0 0-8",
+  light: "M8 5a3 3 0 1 0 0 6a3 3 0 1 0 0-6M8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3.1 3.1l1 1M11.9 11.9l1 1M3.1 12.9l1-1M11.9 4.1l1-1",
+  dark: "M13.5 9.7A6 6 0 0 1 6.3 2.5a6 6 0 1 0 7.2 7.2z",
+};
+
+function Icon({ path }) {
+  return (
+    <svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
+      <path d={path} />
+    </svg>
+  );
+}
+
 /** A button that goes to the next choice of a setting. */
-function Setting({ store, label, texts }) {
+function Setting({ store, label, texts, icons }) {
   const value = useStore(store);
   const next = store.choices[(store.choices.indexOf(value) + 1) % store.choices.length];
   return (
     <button type="button" class="quiet" onClick={() => store.set(next)} aria-label={`${label}: ${texts[value]}. Change to ${texts[next]}`} title={`${label}: ${texts[value]}`}>
-      {texts[value]}
+      {icons ? <Icon path={icons[value]} /> : texts[value]}
     </button>
   );
 }

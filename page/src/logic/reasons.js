@@ -22,6 +22,7 @@ const VARYING = [
   [/\b\d{2}:\d{2}:\d{2}Z?/g, "…"],
   [/\b[0-9a-f]{16,}\b/gi, "…"],
   [/\d{5,}/g, "…"],
+  [/[,;]? ?\b(attempt|retry) \d+ of \d+/g, ""],
 ];
 
 /** Returns a failure without what differs from request to request: ids, times and long numbers. Cuts it after its first line. */

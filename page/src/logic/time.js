@@ -36,9 +36,15 @@ export function relative(at, now) {
   if (Math.abs(distance) < SECOND) {
     return "now";
   }
-  // Whole seconds: a text that changes with each frame is not readable.
-  const text = duration(Math.trunc(distance / SECOND) * SECOND);
+  const text = coarse(distance);
   return distance > 0 ? `in ${text}` : `${text} ago`;
+}
+
+/** Returns a length of time as people tell it: in seconds below a minute, in minutes below a day, else in hours. */
+export function coarse(millis) {
+  const length = Math.abs(millis);
+  const unit = length < MINUTE ? SECOND : length < DAY ? MINUTE : HOUR;
+  return duration(Math.max(SECOND, Math.floor(length / unit) * unit));
 }
 
 /** Returns date and time of day in the zone `local` or `utc`, such as `2026-11-28 14:03:05`. */

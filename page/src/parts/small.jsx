@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { relative, stamp } from "../logic/time.js";
+import { coarse, relative, stamp } from "../logic/time.js";
 import { ticking, zone } from "../session.js";
 import { useStore } from "../store.js";
 
@@ -13,6 +13,16 @@ export function Time({ at, only }) {
     <time dateTime={iso} title={iso} class="time">
       {only !== "relative" && <span class="stamp">{stamp(millis, shownZone)}</span>}
       {only !== "stamp" && <span class={only ? undefined : "muted"}>{relative(millis, now)}</span>}
+    </time>
+  );
+}
+
+/** The time that has passed since `at`. */
+export function Since({ at }) {
+  const now = useStore(ticking);
+  return (
+    <time dateTime={at} title={at}>
+      {coarse(now - Date.parse(at))}
     </time>
   );
 }
@@ -56,12 +66,14 @@ export function Heading({ children, title }) {
   );
 }
 
-/** The state of data that is not there: it loads, it failed, or there is none. */
-export function Pending({ live, children }) {
-  if (live.error) {
-    return <Fault error={live.error} />;
-  }
-  return live.data === null ? <p class="empty">Loading …</p> : children;
+/** Shows data by `children(data)` once it is there, and the error of the last try to load it. */
+export function Pending({ live: { data, error }, children }) {
+  return (
+    <>
+      {error && <Fault error={error} />}
+      {data === null ? !error && <p class="empty">Loading …</p> : children(data)}
+    </>
+  );
 }
 
 export function Fault({ error }) {

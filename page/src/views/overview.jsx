@@ -7,7 +7,7 @@ import { groupBy, reasonOf, walk } from "../logic/reasons.js";
 import { requestLink } from "../logic/route.js";
 import { DAY, HOUR, duration, hourMinute, stamp } from "../logic/time.js";
 import { Chart } from "../parts/chart.jsx";
-import { Card, Choice, Fault, Heading, Pending, Time } from "../parts/small.jsx";
+import { Card, Choice, Fault, Heading, Pending, Since, Time } from "../parts/small.jsx";
 import { api, now, zone } from "../session.js";
 import { useStore } from "../store.js";
 import { PauseText } from "./use_cases.jsx";
@@ -91,12 +91,12 @@ function Tiles({ waiting, running, failures, metrics }) {
       </Tile>
       <Tile name="Running" value={count(running)} link={filtersLink({ status: "running" })} />
       <Tile
-        name="Failed, last day"
+        name="Failed or expired"
         value={failures.data ? atLeast(failures.data.count, failures.data.isCut) : "–"}
         link={FAILED_LIST("failed")}
         kind={failures.data?.count > 0 ? "bad" : undefined}
       >
-        {failures.data && (failures.data.count > 0 ? "with expired ones" : "none")}
+        {failures.data && "in the last day"}
       </Tile>
       {recent && (
         <>
@@ -161,9 +161,7 @@ function Due() {
   );
   return (
     <Card title="Due" wide note={live.data && `${totalOf(live.data)} in the next ${name}`} actions={choice}>
-      <Pending live={live.data ? { data: live.data } : live}>
-        <DueChart key={span} buckets={live.data} name={name} zone={shownZone} />
-      </Pending>
+      <Pending live={live}>{(buckets) => <DueChart key={span} buckets={buckets} name={name} zone={shownZone} />}</Pending>
     </Card>
   );
 }
@@ -230,13 +228,20 @@ const SHOWN = 8;
 
 function Failures({ live }) {
   return (
-    <Card title="Failures, last day" note={live.data?.isCut ? `of the first ${live.data.count.toLocaleString("en")}` : undefined}>
-      <Pending live={live.data ? { data: live.data } : live}>
-        {live.data?.groups.length === 0 ? (
-          <p class="empty">Nothing has failed in the last day.</p>
-        ) : (
+    <Card title="Failures in the last day" note={live.data?.isCut ? `of the first ${live.data.count.toLocaleString("en")}` : undefined}>
+      <Pending live={live}>{({ groups }) => <Reasons groups={groups} />}</Pending>
+    </Card>
+  );
+}
+
+function Reasons({ groups }) {
+  if (groups.length === 0) {
+    return <p class="empty">Nothing has failed in the last day.</p>;
+  }
+  return (
+    <>
           <ul class="reasons">
-            {live.data?.groups.slice(0, SHOWN).map(({ text, useCase, count, last }) => (
+            {groups.slice(0, SHOWN).map(({ text, useCase, count, last }) => (
               <li key={useCase + text}>
                 <span class="reason-count">{count.toLocaleString("en")}</span>
                 <span class="reason">
@@ -246,62 +251,68 @@ function Failures({ live }) {
                   <span class="muted">
                     {useCase} · last <Time at={last.finishedAt} only="relative" />
                   </span>
-                  <meter min="0" max={live.data.groups[0].count} value={count} aria-hidden="true" />
+                  <span class="bar" aria-hidden="true">
+                    <span style={{ width: `${(100 * count) / groups[0].count}%` }} />
+                  </span>
                 </span>
               </li>
             ))}
           </ul>
-        )}
-        {live.data?.groups.length > 0 && (
           <p class="links">
             <a href={FAILED_LIST("failed")}>All failed</a>
             <a href={FAILED_LIST("expired")}>All expired</a>
-            {live.data.groups.length > SHOWN && <span class="muted">{live.data.groups.length - SHOWN} further reasons</span>}
+            {groups.length > SHOWN && <span class="muted">{groups.length - SHOWN} further reasons</span>}
           </p>
-        )}
-      </Pending>
-    </Card>
+    </>
   );
 }
 
 function HeldUp({ waiting, useCases }) {
-  const pauses = (useCases.data ?? []).flatMap(({ name, paused = [] }) => paused.map((pause) => ({ name, pause })));
-  const held = (waiting.data?.requests ?? []).filter(({ waitsFor }) => waitsFor);
-  const groups = groupBy(held, ({ waitsFor }) => waitsFor);
-  const state = [useCases, waiting].find(({ data }) => data === null) ?? { data: true };
+  const [first, second] = [useCases, waiting];
+  const live = { data: first.data && second.data ? [first.data, second.data] : null, error: first.error ?? second.error };
   return (
     <Card title="Paused and limited">
-      <Pending live={state}>
-        {pauses.length === 0 && groups.length === 0 && <p class="empty">No target is paused, and none is over a limit.</p>}
-        {pauses.length > 0 && (
-          <ul class="lines" aria-label="Pauses">
-            {pauses.map(({ name, pause }) => (
-              <li key={`${name}/${pause.target}`}>
-                <a href="#/use-cases">{name}</a>
-                <PauseText pause={pause} />
-              </li>
-            ))}
-          </ul>
-        )}
-        {groups.length > 0 && (
-          <ul class="lines" aria-label="What due requests wait for">
-            {groups.slice(0, SHOWN).map(({ text, useCase, count, first }) => (
-              <li key={useCase + text}>
-                <a href={filtersLink({ useCase, by: "due", status: "scheduled" })}>{useCase}</a>
-                <span>
-                  {atLeast(count, Boolean(waiting.data.nextCursor))} {count === 1 ? "waits" : "wait"} for {text}
-                  {first.waitsSince && (
-                    <span class="muted">
-                      , the oldest since <Time at={first.waitsSince} only="relative" />
-                    </span>
-                  )}
-                </span>
-              </li>
-            ))}
-          </ul>
-        )}
-      </Pending>
+      <Pending live={live}>{([useCases, waiting]) => <Waits useCases={useCases} waiting={waiting} />}</Pending>
     </Card>
+  );
+}
+
+function Waits({ useCases, waiting: { requests, nextCursor } }) {
+  const pauses = useCases.flatMap(({ name, paused = [] }) => paused.map((pause) => ({ name, pause })));
+  const groups = groupBy(requests.filter(({ waitsFor }) => waitsFor), ({ waitsFor }) => waitsFor);
+  if (pauses.length === 0 && groups.length === 0) {
+    return <p class="empty">No target is paused, and none is over a limit.</p>;
+  }
+  return (
+    <>
+      {pauses.length > 0 && (
+        <ul class="lines" aria-label="Pauses">
+          {pauses.map(({ name, pause }) => (
+            <li key={`${name}/${pause.target}`}>
+              <a href="#/use-cases">{name}</a>
+              <PauseText pause={pause} />
+            </li>
+          ))}
+        </ul>
+      )}
+      {groups.length > 0 && (
+        <ul class="lines" aria-label="Waiting requests">
+          {groups.slice(0, SHOWN).map(({ text, useCase, count, first }) => (
+            <li key={useCase + text}>
+              <a href={filtersLink({ useCase, by: "due", status: "scheduled" })}>{useCase}</a>
+              <span>
+                {atLeast(count, Boolean(nextCursor))} {count === 1 ? "waits" : "wait"} for {text}
+                {first.waitsSince && (
+                  <span class="muted">
+                    , the oldest for <Since at={first.waitsSince} />
+                  </span>
+                )}
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
   );
 }
 
@@ -388,5 +399,6 @@ function number(value) {
 }
 
 function lateness(seconds) {
-  return duration(seconds * 1_000);
+  const millis = seconds * 1_000;
+  return millis === 0 ? "0" : millis < 10 ? `${millis.toFixed(1).replace(/\.0$/, "")} ms` : duration(millis);
 }

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { useLive } from "../live.js";
 import { member, pretty } from "../logic/json.js";
 import { EVENTS, actionsOf, attemptsOf, dueAt, isEnd } from "../logic/request.js";
@@ -6,7 +6,7 @@ import { filtersLink } from "../logic/filters.js";
 import { requestLink } from "../logic/route.js";
 import { duration, fromInput, inputValue, isoDuration } from "../logic/time.js";
 import { Dialog } from "../parts/dialog.jsx";
-import { Card, Choice, Code, Fault, Heading, Status, Time, Updated, Version } from "../parts/small.jsx";
+import { Card, Choice, Code, Fault, Heading, Pending, Since, Status, Time, Updated, Version } from "../parts/small.jsx";
 import { api, notice, now, ticking, zone } from "../session.js";
 import { useStore } from "../store.js";
 
@@ -14,28 +14,23 @@ import { useStore } from "../store.js";
 const WAIT = 10;
 
 export function RequestView({ id }) {
-  const [wait, setWait] = useState(0);
+  const wait = useRef(0);
   const load = async (signal) => {
-    const text = await api.request(id, wait, signal);
+    const text = await api.request(id, wait.current, signal);
     const request = JSON.parse(text);
-    setWait(request.status === "running" ? WAIT : 0);
+    wait.current = request.status === "running" ? WAIT : 0;
     // A parser would round long numbers of the result.
     return { ...request, result: request.result === undefined ? null : textOf(text, request.result) };
   };
-  const live = useLive(load, intervalOf, [id, wait > 0], { about: id, isGone: ({ status }) => status === 404 });
-  const [shown, setShown] = useState(null);
-  // The effect of `wait` begins anew; the old document stays meanwhile.
-  const request = live.data ?? shown;
-  if (live.data !== null && live.data !== shown) {
-    setShown(live.data);
-  }
+  const live = useLive(load, intervalOf, [id], { about: id, isGone: ({ status }) => status === 404 });
   const [act, setAct] = useState(null);
+  const request = live.data;
   if (request === null) {
     return (
       <>
         <Heading title="Request">Request</Heading>
         <p class="id">{id}</p>
-        {live.error ? <Fault error={live.error} /> : <p class="empty">Loading …</p>}
+        <Pending live={live} />
         <p>
           <a href={filtersLink({})}>All requests</a>
         </p>
@@ -119,7 +114,8 @@ function Facts({ request }) {
           Waits for {request.waitsFor}
           {request.waitsSince && (
             <>
-              , since <Time at={request.waitsSince} only="relative" />
+              {" "}
+              (for <Since at={request.waitsSince} /> so far)
             </>
           )}
         </p>

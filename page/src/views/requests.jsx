@@ -4,7 +4,7 @@ import { EMPTY, MAX_LABELS, RANGES, STATUSES, apiQuery, filtersLink, parseFilter
 import { dueAt, isEnd } from "../logic/request.js";
 import { requestLink } from "../logic/route.js";
 import { fromInput, inputValue } from "../logic/time.js";
-import { Fault, Heading, Status, Time, Updated } from "../parts/small.jsx";
+import { Heading, Pending, Status, Time, Updated } from "../parts/small.jsx";
 import { api, now, zone } from "../session.js";
 import { useStore } from "../store.js";
 
@@ -49,10 +49,14 @@ export function Requests({ params }) {
         })}
       </nav>
       <Filters filters={filters} onChange={go} />
-      {live.error && <Fault error={live.error} />}
-      {live.data && <Table answer={live.data} by={filters.by} />}
-      {live.data === null && !live.error && <p class="empty">Loading …</p>}
-      {live.data && <Pages filters={filters} answer={live.data} />}
+      <Pending live={live}>
+        {(answer) => (
+          <>
+            <Table answer={answer} by={filters.by} />
+            <Pages filters={filters} answer={answer} />
+          </>
+        )}
+      </Pending>
     </>
   );
 }

@@ -3,7 +3,7 @@ import { useLive } from "../live.js";
 import { filtersLink } from "../logic/filters.js";
 import { fromInput } from "../logic/time.js";
 import { Dialog } from "../parts/dialog.jsx";
-import { Heading, Pending, Time, Updated, Version } from "../parts/small.jsx";
+import { Heading, Pending, Since, Time, Updated, Version } from "../parts/small.jsx";
 import { api, notice, now, zone } from "../session.js";
 import { useStore } from "../store.js";
 
@@ -16,18 +16,20 @@ export function UseCases() {
         <Heading>Use cases</Heading>
         <Updated at={live.at} />
       </div>
-      <Pending live={live.data === null ? live : { data: live.data }}>
-        {live.data?.length === 0 ? (
-          <p class="empty">
-            No use case is served, or your key sees none. <code>postdate use-case push</code> brings one.
-          </p>
-        ) : (
-          <ul class="use-cases">
-            {live.data?.map((useCase) => (
-              <UseCase key={useCase.name} useCase={useCase} onAct={setAct} />
-            ))}
-          </ul>
-        )}
+      <Pending live={live}>
+        {(useCases) =>
+          useCases.length === 0 ? (
+            <p class="empty">
+              No use case is served, or your key sees none. <code>postdate use-case push</code> brings one.
+            </p>
+          ) : (
+            <ul class="use-cases">
+              {useCases.map((useCase) => (
+                <UseCase key={useCase.name} useCase={useCase} onAct={setAct} />
+              ))}
+            </ul>
+          )
+        }
       </Pending>
       {act?.kind === "pause" && <Pause useCase={act.useCase} onDone={live.refresh} onClose={() => setAct(null)} />}
       {act?.kind === "resume" && <Resume {...act} onDone={live.refresh} onClose={() => setAct(null)} />}
@@ -63,7 +65,7 @@ function UseCase({ useCase, onAct }) {
           <>
             <dt>Next version</dt>
             <dd>
-              {update.state} since <Time at={update.since} only="relative" />
+              {update.state} for <Since at={update.since} />
             </dd>
           </>
         )}
