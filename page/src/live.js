@@ -78,17 +78,17 @@ function pause(millis, signal) {
 /**
  * Loads by `load(signal)`, now and again: every so many milliseconds, after an event, when the page is shown again, and when the
  * server is back. After an error the old data stays, and the next try comes later each time. `every` may be a function of the data; 0
- * stops. `deps` begin anew. `isGone(error)` says that there is nothing to load, so that no further try is made. `about` is the request
- * whose events matter; null for all.
+ * stops. It begins anew when `deps` change, and the old data is stale until the new is there. `isGone(error)` says that there is nothing
+ * to load, so that no further try is made. `about` is the request whose events matter; null for all.
  */
 export function useLive(load, every, deps, { isGone = () => false, about = null, byEvents = true } = {}) {
-  const [state, setState] = useState({ data: null, error: null, at: null });
+  const [state, setState] = useState({ data: null, error: null, at: null, isStale: false });
   const refresh = useRef(() => {});
   useEffect(() => {
     const life = new AbortController();
     let [timer, running, again, failures, last, gone] = [null, false, false, 0, 0, false];
     let data = null;
-    setState({ data: null, error: null, at: null });
+    setState((old) => ({ ...old, error: null, isStale: old.data !== null }));
 
     const run = async () => {
       clearTimeout(timer);
@@ -104,7 +104,7 @@ export function useLive(load, every, deps, { isGone = () => false, about = null,
         data = await load(life.signal);
         failures = 0;
         if (!life.signal.aborted) {
-          setState({ data, error: null, at: Date.now() });
+          setState({ data, error: null, at: Date.now(), isStale: false });
         }
       } catch (error) {
         failures += 1;

@@ -63,7 +63,7 @@ function optionsOf(element, latest) {
     height,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { show: !hasBars } },
-    padding: [8, 10, 0, 0],
+    padding: [8, 20, 0, 0],
     scales: { x: { time: false, range: () => latest.current.range }, y: { range: () => [0, ceilingOf(latest.current.data)] } },
     axes: [
       {

@@ -1,10 +1,14 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { useKey } from "../session.js";
-import { Heading } from "./small.jsx";
 
 /** Asks for the API key. `reason` says why the last one was refused; empty before the first. */
 export function KeyForm({ reason }) {
   const [problem, setProblem] = useState(null);
+  const input = useRef(null);
+  useEffect(() => {
+    document.title = "API key · Postdate";
+    input.current.focus();
+  }, []);
   const submit = (event) => {
     event.preventDefault();
     const text = new FormData(event.currentTarget).get("key").trim();
@@ -17,14 +21,14 @@ export function KeyForm({ reason }) {
   const shown = problem ?? reason;
   return (
     <div class="key">
-      <Heading>API key</Heading>
+      <h1>API key</h1>
       <p class="muted" id="key-help">
         This server needs a key with the scope “read”; “change” and “deploy” for what you want to do here, and “operate” for metrics. The
         key stays in this tab, and is gone when you close it.
       </p>
       <form onSubmit={submit}>
         <label for="key">Key</label>
-        <input id="key" name="key" type="password" autocomplete="off" spellcheck={false} required autofocus aria-describedby="key-help key-problem" />
+        <input ref={input} id="key" name="key" type="password" autocomplete="off" spellcheck={false} required aria-describedby="key-help key-problem" />
         <p id="key-problem" class="problem" role="alert">
           {shown}
         </p>

@@ -50,15 +50,18 @@ export function Card({ title, note, actions, children, wide = false }) {
   );
 }
 
-/** The heading of a view. Takes the focus when the view opens, so that a screen reader reads it. */
-export function Heading({ children, title }) {
+/**
+ * The heading of a view. Takes the focus when the view opens, so that a screen reader reads it, and after a change of `state` that has
+ * removed the element with the focus.
+ */
+export function Heading({ children, title, state }) {
   const heading = useRef(null);
   useEffect(() => {
     document.title = `${title ?? children} · Postdate`;
     if (document.activeElement === document.body || document.activeElement?.closest("nav")) {
       heading.current?.focus({ preventScroll: true });
     }
-  }, [title, children]);
+  }, [title, children, state]);
   return (
     <h1 ref={heading} tabIndex={-1}>
       {children}
@@ -67,11 +70,17 @@ export function Heading({ children, title }) {
 }
 
 /** Shows data by `children(data)` once it is there, and the error of the last try to load it. */
-export function Pending({ live: { data, error }, children }) {
+export function Pending({ live: { data, error, isStale = false }, children }) {
   return (
     <>
       {error && <Fault error={error} />}
-      {data === null ? !error && <p class="empty">Loading …</p> : children(data)}
+      {data === null ? (
+        !error && <p class="empty">Loading …</p>
+      ) : (
+        <div aria-busy={isStale} class={isStale ? "stale" : undefined}>
+          {children(data)}
+        </div>
+      )}
     </>
   );
 }

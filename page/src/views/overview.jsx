@@ -144,10 +144,11 @@ function Due() {
   const shownZone = useStore(zone);
   const load = async (signal) => {
     const at = now();
-    return countDue((query) => api.requests(query, signal), at, Math.floor(at / width) * width, width, count);
+    const buckets = await countDue((query) => api.requests(query, signal), at, Math.floor(at / width) * width, width, count);
+    return { buckets, name };
   };
   // Buckets that were counted one by one cost many calls, so they are counted less often.
-  const live = useLive(load, (buckets) => (buckets?.some(({ isMore }) => isMore) ? 60_000 : 15_000), [span]);
+  const live = useLive(load, (due) => (due?.buckets.some(({ isMore }) => isMore) ? 60_000 : 15_000), [span]);
   const choice = (
     <Choice
       label="Span"
@@ -160,8 +161,8 @@ function Due() {
     />
   );
   return (
-    <Card title="Due" wide note={live.data && `${totalOf(live.data)} in the next ${name}`} actions={choice}>
-      <Pending live={live}>{(buckets) => <DueChart key={span} buckets={buckets} name={name} zone={shownZone} />}</Pending>
+    <Card title="Due" wide note={live.data && `${totalOf(live.data.buckets)} in the next ${live.data.name}`} actions={choice}>
+      <Pending live={live}>{({ buckets, name }) => <DueChart buckets={buckets} name={name} zone={shownZone} />}</Pending>
     </Card>
   );
 }

@@ -41,7 +41,9 @@ export function RequestView({ id }) {
   return (
     <>
       <div class="view-head">
-        <Heading title={`Request of ${request.useCase}`}>Request of {request.useCase}</Heading>
+        <Heading title={`Request of ${request.useCase}`} state={request.status}>
+          Request of {request.useCase}
+        </Heading>
         <Status status={request.status} isErased={Boolean(request.erasedAt)} />
         <Updated at={live.at} />
         <div class="actions">

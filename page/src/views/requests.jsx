@@ -297,17 +297,21 @@ function Row({ request, by, isFlashing }) {
   );
 }
 
+/** The cursor of the page before each page that was opened by "Next page". The API only goes forward. */
+const before = new Map();
+
 function Pages({ filters, answer }) {
-  const first = { ...filters, cursor: "" };
+  const page = (cursor) => filtersLink({ ...filters, cursor });
+  const next = answer.nextCursor;
   return (
     <nav class="pages" aria-label="Pages">
-      {filters.cursor !== "" && <a href={filtersLink(first)}>First page</a>}
-      {filters.cursor !== "" && (
-        <button type="button" class="quiet" onClick={() => history.back()}>
-          Back
-        </button>
+      {filters.cursor !== "" && <a href={page("")}>First page</a>}
+      {before.has(filters.cursor) && <a href={page(before.get(filters.cursor))}>Previous page</a>}
+      {next && (
+        <a href={page(next)} onClick={() => before.set(next, filters.cursor)}>
+          Next page
+        </a>
       )}
-      {answer.nextCursor && <a href={filtersLink({ ...filters, cursor: answer.nextCursor })}>Next page</a>}
       {!answer.nextCursor && answer.requests.length > 0 && <span class="muted">End of the list</span>}
     </nav>
   );

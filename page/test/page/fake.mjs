@@ -25,6 +25,8 @@ export async function startFake({ page, base = "" }) {
     hasEvents: false,
     /** What `GET /health` says of the ledger. */
     ledger: {},
+    /** The problem with which every call but `GET /health` fails; null for none. */
+    fails: null,
     /** Calls that were made: method and path with query. */
     calls: [],
     streams: new Set(),
@@ -103,6 +105,9 @@ async function answer(fake, page, base, request, response) {
   const given = request.headers.authorization;
   if (fake.key !== null && path !== "/health" && given !== `Bearer ${fake.key}`) {
     return problem(response, 401, "unauthorized", given ? "the API key is wrong" : "the call has no API key");
+  }
+  if (fake.fails !== null && path !== "/health") {
+    return problem(response, fake.fails.status, fake.fails.code, fake.fails.detail);
   }
   let body = "";
   for await (const piece of request) {
