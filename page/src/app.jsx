@@ -44,10 +44,7 @@ export function App() {
 
   return (
     <>
-      <a class="skip" href="#main" onClick={skip}>
-        Skip to the content
-      </a>
-      <Top current={route.view} />
+      <Top current={route.view} onSkip={skip} />
       <Banner />
       <main ref={main} tabIndex={-1}>
         {asked === null ? <View route={route} metrics={metrics} /> : <KeyForm reason={asked} />}
@@ -98,13 +95,16 @@ function useMetrics() {
   return useLive(load, SAMPLE_EVERY, [], { isGone: (error) => error.status >= 400 && error.status < 500, byEvents: false });
 }
 
-function Top({ current }) {
+function Top({ current, onSkip }) {
   const isAway = useStore(away) !== null;
   const isLive = useStore(isStreaming);
   const hasKey = useStore(key) !== null;
   const state = isAway ? ["bad", "not connected"] : isLive ? ["good", "live"] : ["good", "connected"];
   return (
     <header class="top">
+      <a class="skip" href="#/" onClick={onSkip}>
+        Skip to the content
+      </a>
       <a class="brand" href="#/">
         <img src="icon.svg" alt="" width="22" height="22" />
         Postdate

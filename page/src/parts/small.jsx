@@ -50,17 +50,21 @@ export function Card({ title, note, actions, children, wide = false }) {
   );
 }
 
+/** False until the first view is there. Its heading leaves the focus at the page's beginning, before the links to the views. */
+let hasOpened = false;
+
 /**
- * The heading of a view. Takes the focus when the view opens, so that a screen reader reads it, and after a change of `state` that has
- * removed the element with the focus.
+ * The heading of a view. Takes the focus when another view opens, so that a screen reader reads it, and after a change of `state` that
+ * has removed the element with the focus.
  */
 export function Heading({ children, title, state }) {
   const heading = useRef(null);
   useEffect(() => {
     document.title = `${title ?? children} · Postdate`;
-    if (document.activeElement === document.body || document.activeElement?.closest("nav")) {
+    if (hasOpened && (document.activeElement === document.body || document.activeElement?.closest("nav"))) {
       heading.current?.focus({ preventScroll: true });
     }
+    hasOpened = true;
   }, [title, children, state]);
   return (
     <h1 ref={heading} tabIndex={-1}>
@@ -123,7 +127,7 @@ export function Code({ label, text }) {
   };
   return (
     <div class="code">
-      <pre tabIndex={0} role="region" aria-label={label}>
+      <pre tabIndex={0} role="group" aria-label={label}>
         {text}
       </pre>
       {canCopy && (

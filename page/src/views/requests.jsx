@@ -270,8 +270,9 @@ function Row({ request, by, isFlashing }) {
   return (
     <tr role="row" class={isFlashing ? "flash" : undefined}>
       <td role="cell" class="when">
-        <a href={requestLink(correlationId)} aria-label={`Request ${correlationId}`}>
+        <a href={requestLink(correlationId)}>
           <Time at={at} />
+          <span class="hidden">, request {correlationId}</span>
         </a>
       </td>
       <td role="cell">{useCase}</td>

@@ -37,6 +37,12 @@ export function UseCases() {
   );
 }
 
+const LISTS = [
+  ["scheduled", { status: "scheduled", by: "due" }],
+  ["running", { status: "running" }],
+  ["failed in the last day", { status: "failed", by: "ended", from: "-24h", to: "now" }],
+];
+
 function UseCase({ useCase, onAct }) {
   const { name, description, version, targets, error, update, paused = [] } = useCase;
   return (
@@ -73,18 +79,12 @@ function UseCase({ useCase, onAct }) {
         <dd>{targets.length === 0 ? <span class="muted">none</span> : targets.map((target) => <code key={target}>{target}</code>)}</dd>
         <dt>Requests</dt>
         <dd class="links">
-          <a href={filtersLink({ useCase: name, status: "scheduled", by: "due" })} aria-label={`Scheduled requests of ${name}`}>
-            scheduled
-          </a>
-          <a href={filtersLink({ useCase: name, status: "running" })} aria-label={`Running requests of ${name}`}>
-            running
-          </a>
-          <a
-            href={filtersLink({ useCase: name, status: "failed", by: "ended", from: "-24h", to: "now" })}
-            aria-label={`Failed requests of ${name} of the last day`}
-          >
-            failed in the last day
-          </a>
+          {LISTS.map(([text, filters]) => (
+            <a key={text} href={filtersLink({ ...filters, useCase: name })}>
+              {text}
+              <span class="hidden"> of {name}</span>
+            </a>
+          ))}
         </dd>
       </dl>
       {paused.length > 0 && (
