@@ -15,8 +15,8 @@ export class Away extends Error {
 }
 
 /**
- * Makes a client of the public API. `base` is its URL, `key` a store with the API key or null. `hooks` are told about each answer
- * (`onAnswer`, with the server's time), about a call without an answer (`onAway`), and about a key that is missing or refused (`onRefused`).
+ * Makes a client of the public API. `base` is its URL, `key` a store with the API key or null. The client calls `hooks.onAnswer` with
+ * the server's time at each answer, `onAway` with the reason where there is none, and `onRefused` where a key is missing or refused.
  */
 export function makeApi(base, key, hooks, send = (...args) => fetch(...args)) {
   async function open(method, path, { query = [], body, signal, headers = {}, timeout = TIMEOUT } = {}) {
@@ -84,7 +84,8 @@ export function makeApi(base, key, hooks, send = (...args) => fetch(...args)) {
     metrics: (signal) => get("metrics", { signal }),
     requests: (query, signal) => json("requests", { query, signal }),
     /** Returns the document as text. `wait` lets the call wait for the request's end, for so many seconds. */
-    request: (id, wait, signal) => get(request(id), { signal, query: wait > 0 ? [["wait", `${wait}s`]] : [], timeout: TIMEOUT + wait * 1_000 }),
+    request: (id, wait, signal) =>
+      get(request(id), { signal, query: wait > 0 ? [["wait", `${wait}s`]] : [], timeout: TIMEOUT + wait * 1_000 }),
     body: (id, signal) => get(`${request(id)}/body`, { signal }),
     /** Opens the stream of server-sent events. */
     events: (signal) => open("GET", "events", { signal, headers: { accept: "text/event-stream" }, timeout: null }),

@@ -6,7 +6,7 @@ import { follow, isStreaming, useLive } from "./live.js";
 import { Banner } from "./parts/banner.jsx";
 import { KeyForm } from "./parts/key.jsx";
 import { Heading } from "./parts/small.jsx";
-import { api, asksForKey, away, forgetKey, key, notice, now, theme, zone } from "./session.js";
+import { api, away, entry, forgetKey, key, notice, now, theme, zone } from "./session.js";
 import { useStore } from "./store.js";
 import { Overview } from "./views/overview.jsx";
 import { RequestView } from "./views/request.jsx";
@@ -21,7 +21,7 @@ const NAVIGATION = [
 
 export function App() {
   const [route, setRoute] = useState(parseRoute(location.hash));
-  const asked = useStore(asksForKey);
+  const { state, reason } = useStore(entry);
   const usedKey = useStore(key);
   useEffect(() => {
     const update = () => setRoute(parseRoute(location.hash));
@@ -30,11 +30,11 @@ export function App() {
   }, []);
   useEffect(() => {
     const life = new AbortController();
-    if (asked === null) {
+    if (state === "open") {
       follow(life.signal);
     }
     return () => life.abort();
-  }, [asked, usedKey]);
+  }, [state, usedKey]);
   const metrics = useMetrics();
   const main = useRef(null);
   const skip = (event) => {
@@ -47,7 +47,9 @@ export function App() {
       <Top current={route.view} onSkip={skip} />
       <Banner />
       <main ref={main} tabIndex={-1}>
-        {asked === null ? <View route={route} metrics={metrics} /> : <KeyForm reason={asked} />}
+        {state === "open" && <View route={route} metrics={metrics} />}
+        {state === "asking" && <KeyForm reason={reason} />}
+        {state === "checking" && <p class="empty">Loading …</p>}
       </main>
       <Notice />
     </>
@@ -132,7 +134,7 @@ function Top({ current, onSkip }) {
 
 /** Icons of the themes: a disc of which one half is filled, a sun, a moon. */
 const THEMES = {
-  system: "M8 1.5a6.5 6.5 0 1 0 0 13a6.5 6.5 0 1 0 0-13M8 4v8a4 4 0 0 0 0-8",
+  system: "M8 2a6 6 0 1 0 0 12a6 6 0 1 0 0-12zM8 2a6 6 0 0 1 0 12M9.5 3.5v9M11 4v8M12.5 5.5v5",
   light: "M8 5a3 3 0 1 0 0 6a3 3 0 1 0 0-6M8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3.1 3.1l1 1M11.9 11.9l1 1M3.1 12.9l1-1M11.9 4.1l1-1",
   dark: "M13.5 9.7A6 6 0 0 1 6.3 2.5a6 6 0 1 0 7.2 7.2z",
 };
@@ -150,7 +152,13 @@ function Setting({ store, label, texts, icons }) {
   const value = useStore(store);
   const next = store.choices[(store.choices.indexOf(value) + 1) % store.choices.length];
   return (
-    <button type="button" class="quiet" onClick={() => store.set(next)} aria-label={`${label}: ${texts[value]}. Change to ${texts[next]}`} title={`${label}: ${texts[value]}`}>
+    <button
+      type="button"
+      class="quiet"
+      onClick={() => store.set(next)}
+      aria-label={`${label}: ${texts[value]}. Change to ${texts[next]}`}
+      title={`${label}: ${texts[value]}`}
+    >
       {icons ? <Icon path={icons[value]} /> : texts[value]}
     </button>
   );

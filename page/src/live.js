@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Away, Problem } from "./api.js";
 import { eventParser } from "./logic/sse.js";
-import { api, asksForKey, away, key } from "./session.js";
+import { api, away, entry, key } from "./session.js";
 import { makeStore } from "./store.js";
 
 /** True while the server sends its events. */
@@ -11,13 +11,13 @@ export const isStreaming = makeStore(false);
 const listeners = new Set();
 /** Polls while events arrive, in milliseconds: only for what an event does not tell. */
 const POLL_WITH_EVENTS = 60_000;
-/** Time between two loads that events ask for. */
-const LEAST_PAUSE = 1_000;
+/** Share of a view's interval that lies between two loads, however many events come, and its least and greatest length. */
+const PAUSE = { share: 0.25, least: 1_000, most: 15_000 };
 const LONGEST_BACK_OFF = 60_000;
 
 /** Follows the server's events until `signal`. Gives up for good where the server has none. */
 export async function follow(signal) {
-  for (let failures = 0; !signal.aborted; ) {
+  for (let failures = 0; !signal.aborted;) {
     try {
       const response = await api.events(signal);
       if (!(response.headers.get("content-type") ?? "").startsWith("text/event-stream")) {
@@ -25,6 +25,8 @@ export async function follow(signal) {
         return;
       }
       isStreaming.set(true);
+      // Changes before the stream are not part of it.
+      tell(null);
       failures = 0;
       await read(response);
     } catch (error) {
@@ -96,7 +98,7 @@ export function useLive(load, every, deps, { isGone = () => false, about = null,
         again = true;
         return;
       }
-      if (document.hidden || away.get() !== null || asksForKey.get() !== null || gone) {
+      if (document.hidden || away.get() !== null || entry.get().state !== "open" || gone) {
         return;
       }
       [running, again, last] = [true, false, Date.now()];
@@ -120,10 +122,13 @@ export function useLive(load, every, deps, { isGone = () => false, about = null,
       }
     };
 
+    const interval = () => (typeof every === "function" ? every(data) : every);
+    const pauseOf = (wanted) => Math.min(PAUSE.most, Math.max(PAUSE.least, wanted * PAUSE.share));
+
     const schedule = () => {
-      const wanted = typeof every === "function" ? every(data) : every;
+      const wanted = interval();
       if (again) {
-        timer = setTimeout(run, LEAST_PAUSE);
+        timer = setTimeout(run, pauseOf(wanted));
       } else if (wanted > 0) {
         const usual = isStreaming.get() && byEvents ? Math.max(wanted, POLL_WITH_EVENTS) : wanted;
         timer = setTimeout(run, Math.min(Math.max(usual, LONGEST_BACK_OFF), usual * 2 ** failures));
@@ -138,11 +143,11 @@ export function useLive(load, every, deps, { isGone = () => false, about = null,
         again = true;
       } else {
         clearTimeout(timer);
-        timer = setTimeout(run, Math.max(0, last + LEAST_PAUSE - Date.now()));
+        timer = setTimeout(run, Math.max(0, last + pauseOf(interval()) - Date.now()));
       }
     };
-    const onBack = () => away.get() === null && asksForKey.get() === null && run();
-    const stops = [away.watch(onBack), asksForKey.watch(onBack)];
+    const onBack = () => away.get() === null && entry.get().state === "open" && run();
+    const stops = [away.watch(onBack), entry.watch(onBack)];
     listeners.add(onEvent);
     document.addEventListener("visibilitychange", run);
     refresh.current = run;

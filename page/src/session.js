@@ -1,5 +1,5 @@
 // The state that all views share: key, connection, clock and settings.
-import { makeApi } from "./api.js";
+import { Away, makeApi } from "./api.js";
 import { makeStore } from "./store.js";
 
 const KEY = "postdate.key";
@@ -7,8 +7,11 @@ const KEY = "postdate.key";
 /** The API key, for this tab only; null without one. */
 export const key = makeStore(sessionStorage.getItem(KEY));
 
-/** Why the page asks for a key: null while it need not, else a text, which is empty before the first try. */
-export const asksForKey = makeStore(null);
+/**
+ * Whether the views may load: `checking` until one call has shown that the key will do, `open`, or `asking` for a key. `reason` says why
+ * the last key was refused; null before the first. A view makes many calls, and a server counts those with a wrong key.
+ */
+export const entry = makeStore({ state: "checking", reason: null });
 
 /** Null while the server answers, else the reason, the time since when it does not, and that of the next try. */
 export const away = makeStore(null);
@@ -42,7 +45,7 @@ export const api = makeApi(new URL("../", document.baseURI), key, {
     }
   },
   onRefused(reason) {
-    asksForKey.set(reason ?? "");
+    entry.set({ state: "asking", reason });
   },
 });
 
@@ -68,17 +71,39 @@ export async function tryAgain() {
   }
 }
 
+/** Makes one call, which opens the views unless the key is refused. Without an answer, another follows when the server is back. */
+export async function check() {
+  entry.set({ state: "checking", reason: null });
+  try {
+    await api.useCases();
+  } catch (error) {
+    if (error instanceof Away) {
+      const stop = away.watch(() => {
+        if (away.get() === null) {
+          stop();
+          check();
+        }
+      });
+      return;
+    }
+    // Another error is one for the views to show.
+  }
+  if (entry.get().state === "checking") {
+    entry.set({ state: "open", reason: null });
+  }
+}
+
 /** Keeps the key until the tab is closed. */
 export function useKey(text) {
   sessionStorage.setItem(KEY, text);
   key.set(text);
-  asksForKey.set(null);
+  return check();
 }
 
 export function forgetKey() {
   sessionStorage.removeItem(KEY);
   key.set(null);
-  asksForKey.set("");
+  entry.set({ state: "asking", reason: null });
 }
 
 /** A setting that outlives the tab, one of `choices`; the first is the default. */

@@ -12,7 +12,12 @@ const SIDE_BY_SIDE = 4;
  * `list` takes parameters of `GET /requests`, and returns its answer. `isMore` of a bucket says that it has more than `count`.
  */
 export async function countDue(list, now, from, width, count) {
-  const query = (start, end, limit) => list([["dueFrom", iso(start)], ["dueTo", iso(end)], ["limit", String(limit)]]);
+  const query = (start, end, limit) =>
+    list([
+      ["dueFrom", iso(start)],
+      ["dueTo", iso(end)],
+      ["limit", String(limit)],
+    ]);
   const buckets = Array.from({ length: count }, (_, index) => ({ from: from + index * width, to: from + (index + 1) * width }));
   const first = await query(Math.max(now, from), from + count * width, WHOLE);
   if (!first.nextCursor) {
@@ -33,7 +38,10 @@ export async function countDue(list, now, from, width, count) {
 /** Returns the total of buckets as text, with a plus sign if it is more. */
 export function totalOf(buckets) {
   const total = buckets.reduce((sum, bucket) => sum + bucket.count, 0);
-  return atLeast(total, buckets.some((bucket) => bucket.isMore));
+  return atLeast(
+    total,
+    buckets.some((bucket) => bucket.isMore),
+  );
 }
 
 /** Returns a number with separators, and a plus sign if there may be more. */

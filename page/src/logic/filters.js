@@ -47,7 +47,8 @@ function bound(text) {
 /** Returns filters that the API takes together: only scheduled requests are due, and only ended ones have ended. */
 export function settled(filters) {
   const { status, by } = filters;
-  const isRefused = (by === "due" && status !== "" && status !== "scheduled") || (by === "ended" && status !== "" && !ENDS.includes(status));
+  const isRefused =
+    (by === "due" && status !== "" && status !== "scheduled") || (by === "ended" && status !== "" && !ENDS.includes(status));
   return isRefused ? { ...filters, by: "trigger" } : filters;
 }
 

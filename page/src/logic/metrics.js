@@ -12,7 +12,10 @@ export function parseMetrics(text) {
       continue;
     }
     const [, name, labels = "", value] = match;
-    const series = { labels: Object.fromEntries([...labels.matchAll(LABEL)].map(([, key, raw]) => [key, unescaped(raw)])), value: Number(value) };
+    const series = {
+      labels: Object.fromEntries([...labels.matchAll(LABEL)].map(([, key, raw]) => [key, unescaped(raw)])),
+      value: Number(value),
+    };
     const known = all.get(name);
     if (known) {
       known.push(series);

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useKey } from "../session.js";
 
-/** Asks for the API key. `reason` says why the last one was refused; empty before the first. */
+/** Asks for the API key. `reason` says why the last one was refused; null before the first. */
 export function KeyForm({ reason }) {
   const [problem, setProblem] = useState(null);
   const input = useRef(null);
@@ -28,7 +28,16 @@ export function KeyForm({ reason }) {
       </p>
       <form onSubmit={submit}>
         <label for="key">Key</label>
-        <input ref={input} id="key" name="key" type="password" autocomplete="off" spellcheck={false} required aria-describedby="key-help key-problem" />
+        <input
+          ref={input}
+          id="key"
+          name="key"
+          type="password"
+          autocomplete="off"
+          spellcheck={false}
+          required
+          aria-describedby="key-help key-problem"
+        />
         <p id="key-problem" class="problem" role="alert">
           {shown}
         </p>

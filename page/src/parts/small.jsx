@@ -91,13 +91,9 @@ export function Pending({ live: { data, error, isStale = false }, children }) {
 
 export function Fault({ error }) {
   const { members = {}, code } = error;
-  const scope = code === "missing-scope" ? ` The API key lacks the scope “${members.scope}”.` : "";
   return (
     <div class="fault" role="alert">
-      <p>
-        {sentence(error.message)}
-        {scope}
-      </p>
+      <p>{sentence(error.message)}</p>
       {members.problems?.length > 0 && (
         <ul>
           {members.problems.map(({ pointer, message }) => (
@@ -123,7 +119,10 @@ export function Code({ label, text }) {
   // The clipboard is there on loopback and with TLS only.
   const canCopy = Boolean(navigator.clipboard);
   const copy = async () => {
-    await navigator.clipboard.writeText(text).then(() => setCopied(true), () => {});
+    await navigator.clipboard.writeText(text).then(
+      () => setCopied(true),
+      () => {},
+    );
   };
   return (
     <div class="code">
@@ -146,16 +145,16 @@ export function Updated({ at }) {
   if (seconds === null) {
     return null;
   }
-  return <span class="muted updated">updated {seconds < 5 ? "just now" : seconds < 120 ? `${seconds} s ago` : `${Math.round(seconds / 60)} min ago`}</span>;
+  return (
+    <span class="muted updated">
+      updated {seconds < 5 ? "just now" : seconds < 120 ? `${seconds} s ago` : `${Math.round(seconds / 60)} min ago`}
+    </span>
+  );
 }
 
 /** A short form of a version, which is a hash. */
 export function Version({ version }) {
-  return version ? (
-    <code title={version}>{version.slice(0, 12)}</code>
-  ) : (
-    <span class="muted">none</span>
-  );
+  return version ? <code title={version}>{version.slice(0, 12)}</code> : <span class="muted">none</span>;
 }
 
 /** Buttons of which one is chosen. `options` are pairs of value and text. */

@@ -39,24 +39,50 @@ export function Overview({ metrics }) {
 /** Requests that are due and have not started, the oldest first. */
 async function loadWaiting(signal) {
   const to = new Date(now()).toISOString();
-  return api.requests([["status", "scheduled"], ["dueTo", to], ["limit", "500"]], signal);
+  return api.requests(
+    [
+      ["status", "scheduled"],
+      ["dueTo", to],
+      ["limit", "500"],
+    ],
+    signal,
+  );
 }
 
 async function loadRunning(signal) {
-  return api.requests([["status", "running"], ["limit", "100"]], signal);
+  return api.requests(
+    [
+      ["status", "running"],
+      ["limit", "100"],
+    ],
+    signal,
+  );
 }
 
 async function loadFailures(signal) {
   const from = new Date(now() - DAY).toISOString();
-  const list = (status) => walk((query) => api.requests(query, signal), [["status", status], ["endedFrom", from]]);
+  const list = (status) =>
+    walk(
+      (query) => api.requests(query, signal),
+      [
+        ["status", status],
+        ["endedFrom", from],
+      ],
+    );
   const [failed, expired] = await Promise.all([list("failed"), list("expired")]);
   const requests = [...failed.requests, ...expired.requests];
-  return { requests, count: requests.length, isCut: failed.isCut || expired.isCut, groups: groupBy(requests, ({ failure }) => reasonOf(failure)) };
+  return {
+    requests,
+    count: requests.length,
+    isCut: failed.isCut || expired.isCut,
+    groups: groupBy(requests, ({ failure }) => reasonOf(failure)),
+  };
 }
 
 function Alerts({ health, useCases }) {
   const { ledger } = health.data ?? {};
-  const unhealthy = health.error?.code === "unhealthy" ? (health.error.members.ledger?.refuses ?? "its ledger takes no new requests") : null;
+  const unhealthy =
+    health.error?.code === "unhealthy" ? (health.error.members.ledger?.refuses ?? "its ledger takes no new requests") : null;
   const broken = useCases.filter(({ error }) => error);
   if (!unhealthy && !ledger?.warning && broken.length === 0) {
     return null;
@@ -241,29 +267,29 @@ function Reasons({ groups }) {
   }
   return (
     <>
-          <ul class="reasons">
-            {groups.slice(0, SHOWN).map(({ text, useCase, count, last }) => (
-              <li key={useCase + text}>
-                <span class="reason-count">{count.toLocaleString("en")}</span>
-                <span class="reason">
-                  <a href={requestLink(last.correlationId)} aria-label={`${text}: the last request with this failure`}>
-                    {text}
-                  </a>
-                  <span class="muted">
-                    {useCase} · last <Time at={last.finishedAt} only="relative" />
-                  </span>
-                  <span class="bar" aria-hidden="true">
-                    <span style={{ width: `${(100 * count) / groups[0].count}%` }} />
-                  </span>
-                </span>
-              </li>
-            ))}
-          </ul>
-          <p class="links">
-            <a href={FAILED_LIST("failed")}>All failed</a>
-            <a href={FAILED_LIST("expired")}>All expired</a>
-            {groups.length > SHOWN && <span class="muted">{groups.length - SHOWN} further reasons</span>}
-          </p>
+      <ul class="reasons">
+        {groups.slice(0, SHOWN).map(({ text, useCase, count, last }) => (
+          <li key={useCase + text}>
+            <span class="reason-count">{count.toLocaleString("en")}</span>
+            <span class="reason">
+              <a href={requestLink(last.correlationId)} aria-label={`${text}: the last request with this failure`}>
+                {text}
+              </a>
+              <span class="muted">
+                {useCase} · last <Time at={last.finishedAt} only="relative" />
+              </span>
+              <span class="bar" aria-hidden="true">
+                <span style={{ width: `${(100 * count) / groups[0].count}%` }} />
+              </span>
+            </span>
+          </li>
+        ))}
+      </ul>
+      <p class="links">
+        <a href={FAILED_LIST("failed")}>All failed</a>
+        <a href={FAILED_LIST("expired")}>All expired</a>
+        {groups.length > SHOWN && <span class="muted">{groups.length - SHOWN} further reasons</span>}
+      </p>
     </>
   );
 }
@@ -280,7 +306,10 @@ function HeldUp({ waiting, useCases }) {
 
 function Waits({ useCases, waiting: { requests, nextCursor } }) {
   const pauses = useCases.flatMap(({ name, paused = [] }) => paused.map((pause) => ({ name, pause })));
-  const groups = groupBy(requests.filter(({ waitsFor }) => waitsFor), ({ waitsFor }) => waitsFor);
+  const groups = groupBy(
+    requests.filter(({ waitsFor }) => waitsFor),
+    ({ waitsFor }) => waitsFor,
+  );
   if (pauses.length === 0 && groups.length === 0) {
     return <p class="empty">No target is paused, and none is over a limit.</p>;
   }
@@ -344,10 +373,17 @@ function Flow({ metrics }) {
   }
   const common = { range: [times[0], times.at(-1)], titleOf: (index) => stamp(times[index] * 1_000, shownZone) };
   const last = (values) => values.findLast((value) => value !== null) ?? null;
+  const rate = (name) => number(last(rates[name]) ?? 0);
   return (
     <>
       <Card title="Throughput" note="requests a second">
-        <Legend items={[["accent", "accepted"], ["good", "succeeded"], ["bad", "failed"]]} />
+        <Legend
+          items={[
+            ["accent", "accepted"],
+            ["good", "succeeded"],
+            ["bad", "failed"],
+          ]}
+        />
         <Chart
           {...common}
           data={[times, rates.accepted, rates.succeeded, rates.failed]}
@@ -357,11 +393,16 @@ function Flow({ metrics }) {
             { label: "failed", colour: "bad" },
           ]}
           format={number}
-          summary={`Requests a second: now ${number(last(rates.accepted) ?? 0)} accepted, ${number(last(rates.succeeded) ?? 0)} succeeded, ${number(last(rates.failed) ?? 0)} failed.`}
+          summary={`Requests a second: now ${rate("accepted")} accepted, ${rate("succeeded")} succeeded, ${rate("failed")} failed.`}
         />
       </Card>
       <Card title="Lateness" note="from due to start">
-        <Legend items={[["accent", "median"], ["warn", "95 %"]]} />
+        <Legend
+          items={[
+            ["accent", "median"],
+            ["warn", "95 %"],
+          ]}
+        />
         <Chart
           {...common}
           data={[times, rates.median, rates.p95]}
@@ -371,7 +412,9 @@ function Flow({ metrics }) {
           ]}
           format={lateness}
           summary={
-            last(rates.p95) === null ? "Lateness: nothing has ended yet." : `Lateness: at last median ${lateness(last(rates.median))}, 95 % within ${lateness(last(rates.p95))}.`
+            last(rates.p95) === null
+              ? "Lateness: nothing has ended yet."
+              : `Lateness: at last median ${lateness(last(rates.median))}, 95 % within ${lateness(last(rates.p95))}.`
           }
         />
       </Card>
@@ -396,7 +439,8 @@ function whole(value) {
 }
 
 function number(value) {
-  return value === 0 ? "0" : value < 10 ? value.toFixed(1) : Math.round(value).toLocaleString("en");
+  const digits = value < 1 ? 2 : value < 10 ? 1 : 0;
+  return value.toLocaleString("en", { maximumFractionDigits: digits });
 }
 
 function lateness(seconds) {

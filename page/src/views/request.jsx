@@ -107,7 +107,8 @@ function intervalOf(request) {
 }
 
 function Facts({ request }) {
-  const { useCase, target, version, triggerAt, nextAttemptAt, expiresAt, receivedAt, finishedAt, owner, noticeOf, attempts, erasedAt } = request;
+  const { useCase, target, version, triggerAt, nextAttemptAt, expiresAt, receivedAt, finishedAt, owner, noticeOf, attempts, erasedAt } =
+    request;
   const labels = Object.entries(request.labels ?? {});
   return (
     <Card title="State">
@@ -198,9 +199,18 @@ function Body({ request: { correlationId, erasedAt } }) {
       </Card>
     );
   }
-  const show = () => api.body(correlationId).then((text) => setState({ text, error: null }), (error) => setState({ text: null, error }));
+  const show = () =>
+    api.body(correlationId).then(
+      (text) => setState({ text, error: null }),
+      (error) => setState({ text: null, error }),
+    );
   const toggle = (
-    <button type="button" class="quiet" aria-expanded={state.text !== null} onClick={state.text === null ? show : () => setState({ text: null, error: null })}>
+    <button
+      type="button"
+      class="quiet"
+      aria-expanded={state.text !== null}
+      onClick={state.text === null ? show : () => setState({ text: null, error: null })}
+    >
       {state.text === null ? "Show" : "Hide"}
       <span class="hidden"> the body</span>
     </button>
@@ -208,7 +218,11 @@ function Body({ request: { correlationId, erasedAt } }) {
   return (
     <Card title="Body" actions={toggle}>
       {state.error && <Fault error={state.error} />}
-      {state.text !== null ? <Code label="Body" text={pretty(state.text)} /> : !state.error && <p class="muted">Hidden until you ask for it.</p>}
+      {state.text !== null ? (
+        <Code label="Body" text={pretty(state.text)} />
+      ) : (
+        !state.error && <p class="muted">Hidden until you ask for it.</p>
+      )}
     </Card>
   );
 }
@@ -286,20 +300,39 @@ function Action({ name, request, onDone, onClose }) {
   switch (name) {
     case "retry":
       return (
-        <Dialog title="Retry this request" confirm="Retry now" onConfirm={act(() => api.retry(id), "The request runs again.")} onClose={onClose}>
+        <Dialog
+          title="Retry this request"
+          confirm="Retry now"
+          onConfirm={act(() => api.retry(id), "The request runs again.")}
+          onClose={onClose}
+        >
           <p>It runs again at once, with the same id and the same body, and does not expire any more.</p>
-          {request.attempts > 0 && <p>Its {request.attempts === 1 ? "attempt" : `${request.attempts} attempts`} may have had an effect already.</p>}
+          {request.attempts > 0 && (
+            <p>Its {request.attempts === 1 ? "attempt" : `${request.attempts} attempts`} may have had an effect already.</p>
+          )}
         </Dialog>
       );
     case "cancel":
       return (
-        <Dialog title="Cancel this request" confirm="Cancel the request" isDangerous onConfirm={act(() => api.cancel(id), "The request is cancelled.")} onClose={onClose}>
+        <Dialog
+          title="Cancel this request"
+          confirm="Cancel the request"
+          isDangerous
+          onConfirm={act(() => api.cancel(id), "The request is cancelled.")}
+          onClose={onClose}
+        >
           <p>It does not run any more. This cannot be undone.</p>
         </Dialog>
       );
     case "erase":
       return (
-        <Dialog title="Erase this request" confirm="Erase for ever" isDangerous onConfirm={act(() => api.erase(id), "The request is erased.")} onClose={onClose}>
+        <Dialog
+          title="Erase this request"
+          confirm="Erase for ever"
+          isDangerous
+          onConfirm={act(() => api.erase(id), "The request is erased.")}
+          onClose={onClose}
+        >
           <p>Body, result, failure, labels and the details of the history are deleted for ever. The id stays, and that it existed.</p>
           {request.status === "scheduled" && <p>The request is scheduled: it is cancelled by this.</p>}
           <label class="check">
@@ -341,7 +374,15 @@ function Move({ request, act, onClose }) {
       {kind === "at" ? (
         <>
           <label for="move-at">New time ({shownZone === "utc" ? "UTC" : "local"})</label>
-          <input id="move-at" key={shownZone} name="at" type="datetime-local" step="1" required defaultValue={inputValue(Date.parse(request.triggerAt), shownZone)} />
+          <input
+            id="move-at"
+            key={shownZone}
+            name="at"
+            type="datetime-local"
+            step="1"
+            required
+            defaultValue={inputValue(Date.parse(request.triggerAt), shownZone)}
+          />
         </>
       ) : (
         <>

@@ -1,6 +1,18 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useLive } from "../live.js";
-import { EMPTY, MAX_LABELS, RANGES, STATUSES, apiQuery, filtersLink, parseFilters, parseLabel, rangeOf, resolveTime, settled } from "../logic/filters.js";
+import {
+  EMPTY,
+  MAX_LABELS,
+  RANGES,
+  STATUSES,
+  apiQuery,
+  filtersLink,
+  parseFilters,
+  parseLabel,
+  rangeOf,
+  resolveTime,
+  settled,
+} from "../logic/filters.js";
 import { dueAt, isEnd } from "../logic/request.js";
 import { requestLink } from "../logic/route.js";
 import { fromInput, inputValue } from "../logic/time.js";
@@ -168,10 +180,22 @@ function Filters({ filters, onChange }) {
       {isCustom && (
         <>
           <Field label={`From (${shownZone === "utc" ? "UTC" : "local"})`} id="f-from">
-            <input id="f-from" type="datetime-local" step="1" value={shownBound(filters.from)} onChange={(event) => setBound("from", event.currentTarget.value)} />
+            <input
+              id="f-from"
+              type="datetime-local"
+              step="1"
+              value={shownBound(filters.from)}
+              onChange={(event) => setBound("from", event.currentTarget.value)}
+            />
           </Field>
           <Field label={`Before (${shownZone === "utc" ? "UTC" : "local"})`} id="f-to">
-            <input id="f-to" type="datetime-local" step="1" value={shownBound(filters.to)} onChange={(event) => setBound("to", event.currentTarget.value)} />
+            <input
+              id="f-to"
+              type="datetime-local"
+              step="1"
+              value={shownBound(filters.to)}
+              onChange={(event) => setBound("to", event.currentTarget.value)}
+            />
           </Field>
         </>
       )}
@@ -266,7 +290,8 @@ function Table({ answer: { requests, nextCursor, onlyOwner }, by }) {
 
 function Row({ request, by, isFlashing }) {
   const { correlationId, useCase, target, status, attempts, failure, waitsFor, labels = {}, erasedAt } = request;
-  const at = by === "ended" && request.finishedAt ? Date.parse(request.finishedAt) : by === "due" ? dueAt(request) : Date.parse(request.triggerAt);
+  const at =
+    by === "ended" && request.finishedAt ? Date.parse(request.finishedAt) : by === "due" ? dueAt(request) : Date.parse(request.triggerAt);
   return (
     <tr role="row" class={isFlashing ? "flash" : undefined}>
       <td role="cell" class="when">

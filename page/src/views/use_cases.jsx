@@ -146,7 +146,14 @@ export function PauseText({ pause: { target, since, until, by } }) {
         "All targets"
       )}{" "}
       paused <Time at={since} only="relative" />
-      {by && <> by {by}</>}, {until ? <>until <Time at={until} /></> : "until somebody resumes"}
+      {by && <> by {by}</>},{" "}
+      {until ? (
+        <>
+          until <Time at={until} />
+        </>
+      ) : (
+        "until somebody resumes"
+      )}
     </span>
   );
 }

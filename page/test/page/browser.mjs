@@ -61,7 +61,9 @@ export async function checkAxe(page, where) {
   // Evaluated by the debugger, which the page's CSP does not bind.
   await page.evaluate(axeSource);
   const { violations } = await page.evaluate(() => globalThis.axe.run(document));
-  const found = violations.flatMap(({ id, help, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${help}: ${html}: ${failureSummary}`));
+  const found = violations.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id}: ${help}: ${html}: ${failureSummary}`),
+  );
   assert.deepEqual(found, [], `axe: ${where}`);
 }
 

@@ -8,7 +8,12 @@ export const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
-const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript; charset=utf-8", css: "text/css; charset=utf-8", svg: "image/svg+xml" };
+const TYPES = {
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  svg: "image/svg+xml",
+};
 const ENDS = ["succeeded", "failed", "cancelled", "expired"];
 const PARAMETERS = ["useCase", "status", "from", "to", "dueFrom", "dueTo", "endedFrom", "endedTo", "cursor", "limit"];
 
@@ -37,7 +42,7 @@ export async function startFake({ page, base = "" }) {
       Object.assign(request, { status, ...members });
       request.history.push({ at: iso(Date.now()), event, status, attempt: request.attempts, ...(detail ? { detail } : {}) });
       for (const stream of fake.streams) {
-        stream.write(`event: ${event}\ndata: ${JSON.stringify({ correlationId: request.correlationId })}\n\n`);
+        stream.write(`event: request\ndata: ${JSON.stringify(summary(request))}\n\n`);
       }
     },
     async start() {
@@ -87,7 +92,12 @@ function add(fake, { at = 0, status = "scheduled", ended, events = [], body = '{
 }
 
 function uuid(at) {
-  const hex = at.toString(16).padStart(12, "0") + "7" + randomBytes(8).toString("hex").slice(0, 3) + "a" + randomBytes(8).toString("hex").slice(0, 15);
+  const hex =
+    at.toString(16).padStart(12, "0") +
+    "7" +
+    randomBytes(8).toString("hex").slice(0, 3) +
+    "a" +
+    randomBytes(8).toString("hex").slice(0, 15);
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
@@ -133,7 +143,10 @@ class Refused extends Error {
 async function file(page, name, response) {
   try {
     const bytes = await readFile(join(page, name));
-    response.writeHead(200, { "content-type": TYPES[name.split(".").pop()] ?? "text/plain; charset=utf-8", "content-security-policy": CSP });
+    response.writeHead(200, {
+      "content-type": TYPES[name.split(".").pop()] ?? "text/plain; charset=utf-8",
+      "content-security-policy": CSP,
+    });
     response.end(bytes);
   } catch {
     problem(response, 404, "not-found", `there is no file ${name}`);
@@ -152,7 +165,7 @@ function problem(response, status, code, detail, members = {}) {
 
 function need(fake, scope) {
   if (!fake.scopes.includes(scope)) {
-    throw new Refused(403, "missing-scope", `the key lacks the scope "${scope}"`, { scope });
+    throw new Refused(403, "missing-scope", `the caller lacks the scope "${scope}", which this call needs`, { scope });
   }
 }
 
@@ -207,7 +220,11 @@ async function route(fake, method, segments, params, body, response) {
       need(fake, "change");
       const request = find(fake, segments[1]);
       if (!["failed", "expired"].includes(request.status)) {
-        throw new Refused(409, "not-failed", `the request is ${request.status}: only a request that failed, expired or is held can be retried`);
+        throw new Refused(
+          409,
+          "not-failed",
+          `the request is ${request.status}: only a request that failed, expired or is held can be retried`,
+        );
       }
       fake.change(request, "retried", "scheduled", { finishedAt: undefined, nextAttemptAt: iso(Date.now()) });
       return json(response, 202, summary(request));
@@ -239,7 +256,9 @@ function find(fake, id) {
 
 function scheduled(request) {
   if (request.status !== "scheduled") {
-    throw new Refused(409, "not-scheduled", `the request is ${request.status}: it is no longer scheduled`, { requestStatus: request.status });
+    throw new Refused(409, "not-scheduled", `the request is ${request.status}: it is no longer scheduled`, {
+      requestStatus: request.status,
+    });
   }
   return request;
 }
@@ -269,7 +288,11 @@ function list(fake, params) {
     }
   }
   const get = (name) => params.get(name);
-  const orders = [["from", "to"], ["dueFrom", "dueTo"], ["endedFrom", "endedTo"]].map(([from, to]) => Boolean(get(from) ?? get(to)));
+  const orders = [
+    ["from", "to"],
+    ["dueFrom", "dueTo"],
+    ["endedFrom", "endedTo"],
+  ].map(([from, to]) => Boolean(get(from) ?? get(to)));
   if (orders.filter(Boolean).length > 1) {
     throw new Refused(400, "bad-query", "ranges of two times cannot be combined");
   }
@@ -280,7 +303,8 @@ function list(fake, params) {
   if (byEnd && get("status") !== null && !ENDS.includes(get("status"))) {
     throw new Refused(400, "bad-query", "status must be that of an end beside endedFrom and endedTo");
   }
-  const time = (request) => Date.parse(byEnd ? request.finishedAt : byDue ? (request.nextAttemptAt ?? request.triggerAt) : request.triggerAt);
+  const time = (request) =>
+    Date.parse(byEnd ? request.finishedAt : byDue ? (request.nextAttemptAt ?? request.triggerAt) : request.triggerAt);
   const from = get("from") ?? get("dueFrom") ?? get("endedFrom");
   const to = get("to") ?? get("dueTo") ?? get("endedTo");
   const labels = [...params].filter(([name]) => name.startsWith("label.")).map(([name, value]) => [name.slice(6), value]);

@@ -23,7 +23,10 @@ const VIEWS = {
 
 for (const [name, [route, text]] of Object.entries(VIEWS)) {
   for (const colorScheme of ["light", "dark"]) {
-    for (const [width, height] of [[1280, 900], [360, 740]]) {
+    for (const [width, height] of [
+      [1280, 900],
+      [360, 740],
+    ]) {
       test(`${name} is accessible and fits: ${colorScheme}, ${width} px`, async (t) => {
         const prepare = (fake) => {
           fake.metrics = metrics(Date.now() - HOUR);
@@ -36,7 +39,11 @@ for (const [name, [route, text]] of Object.entries(VIEWS)) {
           await page.getByRole("group", { name: "Body" }).getByText("customer").waitFor();
         }
         if (name === "overview") {
-          await page.getByText("2 wait", { exact: false }).or(page.getByText("6 wait", { exact: false })).first().waitFor();
+          await page
+            .getByText("2 wait", { exact: false })
+            .or(page.getByText("6 wait", { exact: false }))
+            .first()
+            .waitFor();
           await page.getByRole("img", { name: /^Requests a second: now \d/ }).waitFor({ timeout: 20_000 });
           await page.getByText("Numbers").click();
         }
@@ -60,11 +67,25 @@ test("the overview says what is due, what has failed and what is held up", async
       fake.add({ at: 10 * 60_000 + index });
     }
     fake.add({ at: 20 * HOUR });
-    fake.add({ at: -60_000, useCase: "mailing", target: "sms", waitsFor: "its turn at target sms (50/s)", waitsSince: new Date(Date.now() - 60_000).toISOString() });
+    fake.add({
+      at: -60_000,
+      useCase: "mailing",
+      target: "sms",
+      waitsFor: "its turn at target sms (50/s)",
+      waitsSince: new Date(Date.now() - 60_000).toISOString(),
+    });
     fake.add({ at: -HOUR, status: "failed", ended: -HOUR, attempts: 1, failure: "hook: the answer was 503; attempt 1 of 1" });
     fake.add({ at: -HOUR, status: "expired", ended: -HOUR, failure: "not started in time" });
     fake.add({ at: -48 * HOUR, status: "failed", ended: -48 * HOUR, failure: "too old to count" });
-    fake.useCases = [{ name: "mailing", description: "", version: "abc", targets: ["sms"], paused: [{ target: "sms", since: new Date().toISOString(), by: "ops" }] }];
+    fake.useCases = [
+      {
+        name: "mailing",
+        description: "",
+        version: "abc",
+        targets: ["sms"],
+        paused: [{ target: "sms", since: new Date().toISOString(), by: "ops" }],
+      },
+    ];
     fake.ledger = { warning: "the WAL has 300 MiB" };
   };
   const { page } = await open(t, { prepare });
@@ -99,7 +120,12 @@ test("a server with more due requests than one page is asked a bounded number of
 
 test("an empty server has an empty state in each view", async (t) => {
   const { page } = await open(t);
-  for (const text of ["Nothing falls due in the next hour.", "Nothing has failed in the last day.", "No target is paused", "nothing is late"]) {
+  for (const text of [
+    "Nothing falls due in the next hour.",
+    "Nothing has failed in the last day.",
+    "No target is paused",
+    "nothing is late",
+  ]) {
     await page.getByText(text).waitFor();
   }
   await page.getByRole("link", { name: "Requests" }).click();
@@ -288,10 +314,10 @@ test("a key without the scope is told which one it lacks", async (t) => {
   const { page } = await open(t, { prepare, route: ({ failed }) => `#/requests/${failed.correlationId}` });
   await page.getByRole("button", { name: "Retry …" }).click();
   await page.getByRole("button", { name: "Retry now" }).click();
-  await page.getByRole("dialog").getByText("lacks the scope “change”").waitFor();
+  await page.getByRole("dialog").getByText('lacks the scope "change"').waitFor();
   await page.keyboard.press("Escape");
   await page.getByRole("link", { name: "Overview" }).click();
-  await page.getByText("lacks the scope “operate”").waitFor();
+  await page.getByText('lacks the scope "operate"').waitFor();
 });
 
 test("the key is asked for, kept in this tab only, and can be forgotten", async (t) => {
@@ -304,6 +330,8 @@ test("the key is asked for, kept in this tab only, and can be forgotten", async 
   await checkAxe(page, "the form of the key");
   await page.getByRole("button", { name: "Use this key" }).click();
   await page.getByText("the API key is wrong").waitFor();
+  const refused = fake.calls.filter((call) => !call.startsWith("GET /health"));
+  assert.deepEqual(refused, ["GET /use-cases", "GET /use-cases"], "one call without a key, and one with a wrong key");
   await page.getByLabel("Key", { exact: true }).fill("two words");
   await page.getByRole("button", { name: "Use this key" }).click();
   await page.getByText("visible ASCII characters").waitFor();
@@ -311,7 +339,10 @@ test("the key is asked for, kept in this tab only, and can be forgotten", async 
   await page.keyboard.press("Enter");
   await page.getByText("in the next hour").first().waitFor();
   const kept = await page.evaluate(() => [JSON.stringify(localStorage), document.cookie, JSON.stringify(sessionStorage), location.href]);
-  assert.ok(!kept[0].includes("s3cret") && !kept[1].includes("s3cret") && !kept[3].includes("s3cret"), "the key is in the session storage only");
+  assert.ok(
+    !kept[0].includes("s3cret") && !kept[1].includes("s3cret") && !kept[3].includes("s3cret"),
+    "the key is in the session storage only",
+  );
   assert.ok(kept[2].includes("s3cret-token"));
   await page.reload();
   await page.getByText("in the next hour").first().waitFor();
@@ -332,9 +363,25 @@ test("a server that goes away is told in a banner, and the page goes on when it 
   assert.equal(await page.getByRole("cell", { name: "scheduled" }).count(), 1, "the old data stays");
   fake.requests[0].status = "cancelled";
   await fake.start();
-  await page.getByRole("button", { name: "Try now" }).click().catch(() => {});
+  await page
+    .getByRole("button", { name: "Try now" })
+    .click()
+    .catch(() => {});
   await page.getByRole("cell", { name: "cancelled" }).waitFor();
   assert.equal(await page.getByText("The server is away").count(), 0);
+});
+
+test("a server that is away at the start opens the page when it is back", async (t) => {
+  const prepare = (fake) => {
+    fake.fails = { status: 502, code: "bad-gateway", detail: "no upstream" };
+  };
+  const { page, fake } = await open(t, { route: "#/use-cases", prepare });
+  await page.getByRole("alert").getByText("The server is away").waitFor();
+  const calls = fake.calls.length;
+  await page.waitForTimeout(2_500);
+  assert.ok(fake.calls.length - calls <= 6, `${fake.calls.length - calls} calls in 2.5 s`);
+  fake.fails = null;
+  await page.getByText("No use case is served").waitFor();
 });
 
 test("an error of the server is shown, and goes away with the next success", async (t) => {
@@ -383,7 +430,10 @@ test("everything can be reached by the keyboard", async (t) => {
   await page.getByRole("link", { name: "Requests" }).focus();
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Requests" }).waitFor();
-  await until(() => page.evaluate(() => document.activeElement.textContent === "Requests" && document.activeElement.tagName === "H1"), "the focus on the heading");
+  await until(
+    () => page.evaluate(() => document.activeElement.textContent === "Requests" && document.activeElement.tagName === "H1"),
+    "the focus on the heading",
+  );
   await page.getByLabel("Correlation id").focus();
   await page.keyboard.type(prepared.failed.correlationId);
   await page.keyboard.press("Enter");

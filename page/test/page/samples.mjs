@@ -4,7 +4,7 @@ const HOUR = 60 * MINUTE;
 
 const FAILURES = [
   ["webhook answered 503 Service Unavailable; attempt 5 of 5", 14],
-  ["connection refused by the target \"warehouse\"", 6],
+  ['connection refused by the target "warehouse"', 6],
   ["process: the order 0199f8a0-3c5e-7b1a-9d42-5f0e8c7a6b11 has been paid already", 3],
 ];
 
@@ -18,7 +18,14 @@ export function fill(fake) {
       description: "Sends a reminder to a customer.",
       version: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
       targets: ["mail", "sms"],
-      paused: [{ target: "sms", since: new Date(Date.now() - 25 * MINUTE).toISOString(), until: new Date(Date.now() + 2 * HOUR).toISOString(), by: "ops" }],
+      paused: [
+        {
+          target: "sms",
+          since: new Date(Date.now() - 25 * MINUTE).toISOString(),
+          until: new Date(Date.now() + 2 * HOUR).toISOString(),
+          by: "ops",
+        },
+      ],
     },
     {
       name: "webhook",
@@ -27,18 +34,29 @@ export function fill(fake) {
       targets: ["hook"],
       update: { state: "loading", since: new Date(Date.now() - 20_000).toISOString() },
     },
-    { name: "invoices", description: "Writes the invoices of a month.", version: null, targets: [], error: "process.wasm: the component imports wasi:sockets, which no grant allows" },
+    {
+      name: "invoices",
+      description: "Writes the invoices of a month.",
+      version: null,
+      targets: [],
+      error: "process.wasm: the component imports wasi:sockets, which no grant allows",
+    },
   ];
   const customers = ["acme", "globex", "initech"];
   // The next hour has a wave, the next day a quiet night.
   for (let index = 0; index < 180; index += 1) {
     const at = Math.round(HOUR * ((index % 60) / 60 + 0.004)) + (index % 7) * 1_000;
-    if (Math.sin(index % 60 / 7) > -0.4) {
-      fake.add({ at, labels: { customer: customers[index % 3] }, useCase: index % 4 === 0 ? "reminders" : "orders", target: index % 4 === 0 ? "mail" : "warehouse" });
+    if (Math.sin((index % 60) / 7) > -0.4) {
+      fake.add({
+        at,
+        labels: { customer: customers[index % 3] },
+        useCase: index % 4 === 0 ? "reminders" : "orders",
+        target: index % 4 === 0 ? "mail" : "warehouse",
+      });
     }
   }
   for (let index = 0; index < 160; index += 1) {
-    fake.add({ at: HOUR + Math.round(((index * 37) % 160) / 160 * 22 * HOUR), labels: { customer: customers[index % 3] } });
+    fake.add({ at: HOUR + Math.round((((index * 37) % 160) / 160) * 22 * HOUR), labels: { customer: customers[index % 3] } });
   }
   for (let index = 0; index < 9; index += 1) {
     fake.add({
@@ -51,11 +69,23 @@ export function fill(fake) {
   }
   for (const [failure, count] of FAILURES) {
     for (let index = 0; index < count; index += 1) {
-      fake.add({ at: -(index + 1) * HOUR, status: "failed", ended: -(index + 1) * HOUR + 40_000, attempts: 5, failure: failure.replace("0199f8a0", `0199f8a${index}`) });
+      fake.add({
+        at: -(index + 1) * HOUR,
+        status: "failed",
+        ended: -(index + 1) * HOUR + 40_000,
+        attempts: 5,
+        failure: failure.replace("0199f8a0", `0199f8a${index}`),
+      });
     }
   }
   for (let index = 0; index < 40; index += 1) {
-    fake.add({ at: -(index + 1) * 3 * MINUTE, status: "succeeded", ended: -(index + 1) * 3 * MINUTE + 1_200, attempts: 1, result: '{"shipped":true}' });
+    fake.add({
+      at: -(index + 1) * 3 * MINUTE,
+      status: "succeeded",
+      ended: -(index + 1) * 3 * MINUTE + 1_200,
+      attempts: 1,
+      result: '{"shipped":true}',
+    });
   }
   for (let index = 0; index < 3; index += 1) {
     fake.add({ at: -index * 700 - 500, status: "running", attempts: 1, events: [[-index * 700, "started", "running", 1]] });
@@ -74,7 +104,13 @@ export function fill(fake) {
       events: [
         [-10 * MINUTE, "deferred", "scheduled", 1, "waits for a free slot"],
         [-10 * MINUTE + 800, "started", "running", 1],
-        [-10 * MINUTE + 2_050, "attempt-failed", "scheduled", 1, 'target "warehouse": the answer was 503 Service Unavailable; attempt 1 of 2'],
+        [
+          -10 * MINUTE + 2_050,
+          "attempt-failed",
+          "scheduled",
+          1,
+          'target "warehouse": the answer was 503 Service Unavailable; attempt 1 of 2',
+        ],
         [-8 * MINUTE - 1_500, "started", "running", 2],
         [-8 * MINUTE, "failed", "failed", 2, 'target "warehouse": the answer was 503 Service Unavailable; attempt 2 of 2'],
       ],

@@ -7,7 +7,11 @@ function clientOf(answer, key = null) {
   const told = [];
   const calls = [];
   const store = { value: key, get: () => store.value };
-  const hooks = { onAnswer: () => told.push("answer"), onAway: (reason) => told.push(`away: ${reason}`), onRefused: (reason) => told.push(`refused: ${reason}`) };
+  const hooks = {
+    onAnswer: () => told.push("answer"),
+    onAway: (reason) => told.push(`away: ${reason}`),
+    onRefused: (reason) => told.push(`refused: ${reason}`),
+  };
   const send = async (url, options) => {
     calls.push({ url: String(url), ...options });
     return answer(store);
@@ -25,7 +29,10 @@ test("calls stay below the base path and carry the key", async () => {
   await api.pause("or/ders", { target: "mail" });
   assert.equal(calls[0].url, "http://host/prod/requests?label.a+b=x%26y");
   assert.equal(calls[0].headers.authorization, "Bearer secret");
-  assert.deepEqual([calls[1].url, calls[1].method, calls[1].body], ["http://host/prod/use-cases/or%2Fders/pause", "POST", '{"target":"mail"}']);
+  assert.deepEqual(
+    [calls[1].url, calls[1].method, calls[1].body],
+    ["http://host/prod/use-cases/or%2Fders/pause", "POST", '{"target":"mail"}'],
+  );
   assert.equal(calls[1].headers["content-type"], "application/json");
   assert.deepEqual(told, ["answer", "answer"]);
 });

@@ -27,7 +27,15 @@ test("routes name a view, and an unknown one is said to be unknown", () => {
 });
 
 test("filters survive the way through the address", () => {
-  const filters = { useCase: "orders", status: "failed", by: "ended", from: "-24h", to: "now", labels: [["customer", "a=b&c"]], cursor: "x_1" };
+  const filters = {
+    useCase: "orders",
+    status: "failed",
+    by: "ended",
+    from: "-24h",
+    to: "now",
+    labels: [["customer", "a=b&c"]],
+    cursor: "x_1",
+  };
   assert.deepEqual(parseFilters(parseRoute(filtersLink(filters)).params), filters);
   assert.equal(filtersLink({}), "#/requests");
   assert.deepEqual(parseFilters(new URLSearchParams()), EMPTY);
@@ -45,10 +53,16 @@ test("a time and a status that the API refuses together are never sent", () => {
 });
 
 test("filters become parameters of the API", () => {
-  const query = (filters) => apiQuery({ ...EMPTY, ...filters }, NOW, 50).map((pair) => pair.join("=")).join("&");
+  const query = (filters) =>
+    apiQuery({ ...EMPTY, ...filters }, NOW, 50)
+      .map((pair) => pair.join("="))
+      .join("&");
   assert.equal(query({}), "limit=50");
   assert.equal(query({ by: "due", status: "scheduled" }), "status=scheduled&dueFrom=1970-01-01T00:00:00.000Z&limit=50");
-  assert.equal(query({ by: "ended", from: "-24h", to: "now" }), "endedFrom=2026-11-27T12:00:00.000Z&endedTo=2026-11-28T12:00:00.000Z&limit=50");
+  assert.equal(
+    query({ by: "ended", from: "-24h", to: "now" }),
+    "endedFrom=2026-11-27T12:00:00.000Z&endedTo=2026-11-28T12:00:00.000Z&limit=50",
+  );
   assert.equal(query({ to: "+1h", labels: [["a", "b"]], cursor: "c" }), "to=2026-11-28T13:00:00.000Z&label.a=b&cursor=c&limit=50");
 });
 
@@ -114,20 +128,23 @@ test("a delay is a duration of ISO 8601", () => {
 });
 
 test("JSON is indented without a change of its tokens", () => {
-  assert.equal(pretty('{"a":12345678901234567890,"b":[],"c":{},"d":[1,{"e":"x,{\\"}"}],"a":1.0}'), [
-    "{",
-    '  "a": 12345678901234567890,',
-    '  "b": [],',
-    '  "c": {},',
-    '  "d": [',
-    "    1,",
-    "    {",
-    '      "e": "x,{\\"}"',
-    "    }",
-    "  ],",
-    '  "a": 1.0',
-    "}",
-  ].join("\n"));
+  assert.equal(
+    pretty('{"a":12345678901234567890,"b":[],"c":{},"d":[1,{"e":"x,{\\"}"}],"a":1.0}'),
+    [
+      "{",
+      '  "a": 12345678901234567890,',
+      '  "b": [],',
+      '  "c": {},',
+      '  "d": [',
+      "    1,",
+      "    {",
+      '      "e": "x,{\\"}"',
+      "    }",
+      "  ],",
+      '  "a": 1.0',
+      "}",
+    ].join("\n"),
+  );
   assert.equal(pretty("[]"), "[]");
   assert.equal(pretty('"text"'), '"text"');
   assert.equal(pretty("no JSON {"), "no JSON {");
@@ -142,7 +159,11 @@ test("a member of a document is found as it is written", () => {
 });
 
 test("only what the API takes is offered", () => {
-  const names = (request) => Object.entries(actionsOf(request)).filter(([, may]) => may).map(([name]) => name).join(" ");
+  const names = (request) =>
+    Object.entries(actionsOf(request))
+      .filter(([, may]) => may)
+      .map(([name]) => name)
+      .join(" ");
   assert.equal(names({ status: "scheduled" }), "move cancel erase");
   assert.equal(names({ status: "scheduled", waitsFor: "a free slot" }), "move cancel erase");
   assert.equal(names({ status: "scheduled", waitsFor: "a decision to retry or to cancel it" }), "retry move cancel erase");
@@ -155,8 +176,21 @@ test("only what the API takes is offered", () => {
 
 test("attempts are read from the history", () => {
   const line = (second, event, attempt) => ({ at: new Date(NOW + second * 1_000).toISOString(), event, attempt });
-  const history = [line(0, "accepted", 0), line(1, "deferred", 1), line(2, "started", 1), line(3, "attempt-failed", 1), line(4, "started", 2), line(6, "interrupted", 2), line(7, "started", 3)];
-  const attempts = attemptsOf(history).map(({ number, startedAt, endedAt, outcome }) => [number, startedAt - NOW, endedAt && endedAt - NOW, outcome]);
+  const history = [
+    line(0, "accepted", 0),
+    line(1, "deferred", 1),
+    line(2, "started", 1),
+    line(3, "attempt-failed", 1),
+    line(4, "started", 2),
+    line(6, "interrupted", 2),
+    line(7, "started", 3),
+  ];
+  const attempts = attemptsOf(history).map(({ number, startedAt, endedAt, outcome }) => [
+    number,
+    startedAt - NOW,
+    endedAt && endedAt - NOW,
+    outcome,
+  ]);
   assert.deepEqual(attempts, [
     [1, 2_000, 3_000, "failed"],
     [2, 4_000, 6_000, "interrupted"],
@@ -179,7 +213,14 @@ function listOf(times) {
 test("what is due is counted with one call where one page has it", async () => {
   const { list, calls } = listOf([NOW + 1, NOW + 61_000, NOW + 62_000, NOW + 200_000]);
   const buckets = await countDue(list, NOW, NOW, 60_000, 3);
-  assert.deepEqual(buckets.map(({ count, isMore }) => [count, isMore]), [[1, false], [2, false], [0, false]]);
+  assert.deepEqual(
+    buckets.map(({ count, isMore }) => [count, isMore]),
+    [
+      [1, false],
+      [2, false],
+      [0, false],
+    ],
+  );
   assert.equal(calls.length, 1);
   assert.equal(totalOf(buckets), "3");
 });
@@ -188,7 +229,14 @@ test("a bucket with too much to count says so", async () => {
   const many = Array.from({ length: 600 }, (_, index) => NOW + 60_000 + index);
   const { list, calls } = listOf([NOW + 1, ...many]);
   const buckets = await countDue(list, NOW, NOW, 60_000, 3);
-  assert.deepEqual(buckets.map(({ count, isMore }) => [count, isMore]), [[1, false], [100, true], [0, false]]);
+  assert.deepEqual(
+    buckets.map(({ count, isMore }) => [count, isMore]),
+    [
+      [1, false],
+      [100, true],
+      [0, false],
+    ],
+  );
   assert.equal(calls.length, 4);
   assert.equal(totalOf(buckets), "101+");
 });
@@ -197,7 +245,11 @@ test("a walk over a list ends, and says that there is more", async () => {
   const calls = [];
   const endless = async (query) => (calls.push(query), { requests: [{}], nextCursor: `c${calls.length}` });
   assert.deepEqual(await walk(endless, [["status", "failed"]]), { requests: Array(MAX_PAGES).fill({}), isCut: true });
-  assert.deepEqual(calls[1], [["status", "failed"], ["limit", "500"], ["cursor", "c1"]]);
+  assert.deepEqual(calls[1], [
+    ["status", "failed"],
+    ["limit", "500"],
+    ["cursor", "c1"],
+  ]);
   assert.deepEqual(await walk(async () => ({ requests: [] }), []), { requests: [], isCut: false });
 });
 
@@ -212,7 +264,13 @@ test("reasons have no ids, times, attempts and further lines", () => {
 test("groups come by number", () => {
   const requests = ["a", "b", "b"].map((failure, id) => ({ useCase: "orders", failure, id }));
   const groups = groupBy(requests, ({ failure }) => failure);
-  assert.deepEqual(groups.map(({ text, count, first, last }) => [text, count, first.id, last.id]), [["b", 2, 1, 2], ["a", 1, 0, 0]]);
+  assert.deepEqual(
+    groups.map(({ text, count, first, last }) => [text, count, first.id, last.id]),
+    [
+      ["b", 2, 1, 2],
+      ["a", 1, 0, 0],
+    ],
+  );
 });
 
 const METRICS = `# TYPE postdate_lateness_seconds histogram
@@ -241,27 +299,45 @@ test("OpenMetrics are read", () => {
 });
 
 test("quantiles are interpolated within their bucket", () => {
-  const buckets = [{ bound: 1, count: 50 }, { bound: 3, count: 90 }, { bound: Infinity, count: 100 }];
+  const buckets = [
+    { bound: 1, count: 50 },
+    { bound: 3, count: 90 },
+    { bound: Infinity, count: 100 },
+  ];
   assert.equal(quantile(buckets, 0.25), 0.5);
   assert.equal(quantile(buckets, 0.7), 2);
   assert.equal(quantile(buckets, 0.99), 3);
   assert.equal(quantile([{ bound: 1, count: 0 }], 0.5), null);
   assert.equal(quantile([], 0.5), null);
-  assert.deepEqual(since([{ bound: 1, count: 20 }], buckets).map(({ count }) => count), [30, 90, 100]);
+  assert.deepEqual(
+    since([{ bound: 1, count: 20 }], buckets).map(({ count }) => count),
+    [30, 90, 100],
+  );
 });
 
 test("rates are those between two scrapes, with a gap at a restart", () => {
   const sample = (second, accepted, start) => ({ ...sampleOf(parseMetrics(METRICS), NOW + second * 1_000), accepted, start });
   const rates = ratesOf([sample(0, 0, 1), sample(5, 50, 1), sample(10, 3, 2), sample(15, 8, 2)]);
   assert.deepEqual(rates.accepted, [10, null, 1]);
-  assert.deepEqual(rates.times, [5, 10, 15].map((second) => NOW / 1_000 + second));
+  assert.deepEqual(
+    rates.times,
+    [5, 10, 15].map((second) => NOW / 1_000 + second),
+  );
   assert.deepEqual(ratesOf([sample(0, 0, 1)]).times, []);
 });
 
 test("events of a stream are put together from its pieces", () => {
   const events = [];
   const parse = eventParser((event) => events.push(event));
-  for (const piece of [": hello\n\nev", "ent: started\nda", 'ta: {"a":1}\r', "\n\r\ndata:x\ndata: y\n", "\n", "id: 7\n\n", "data: cut off"]) {
+  for (const piece of [
+    ": hello\n\nev",
+    "ent: started\nda",
+    'ta: {"a":1}\r',
+    "\n\r\ndata:x\ndata: y\n",
+    "\n",
+    "id: 7\n\n",
+    "data: cut off",
+  ]) {
     parse(piece);
   }
   assert.deepEqual(events, [
