@@ -1,19 +1,34 @@
-/** Pages of [walk], at most. */
-export const MAX_PAGES = 4;
+import { DAY, HOUR } from "./time.js";
 
-/** Reads a list page by page, at most [MAX_PAGES]. `isCut` says that there are more. */
-export async function walk(list, query) {
-  const requests = [];
-  let cursor = null;
-  for (let page = 0; page < MAX_PAGES; page += 1) {
-    const answer = await list([...query, ["limit", "500"], ...(cursor ? [["cursor", cursor]] : [])]);
-    requests.push(...answer.requests);
-    cursor = answer.nextCursor;
-    if (!cursor) {
-      return { requests, isCut: false };
+/** Spans of time of which the widest is taken that fits on one page: name and length. */
+const SPANS = [
+  ["day", DAY],
+  ["hour", HOUR],
+  ["5 minutes", HOUR / 12],
+];
+
+/**
+ * Returns the requests that have failed or expired of late. The API lists the oldest end first, so a day with too many for a page says
+ * little about now: a shorter span follows. `span` names the one that was taken; `isCut` says that even the shortest has more.
+ */
+export async function recentFailures(list, now) {
+  let taken = null;
+  for (const [span, length] of SPANS) {
+    const from = new Date(now - length).toISOString();
+    const page = (status) =>
+      list([
+        ["status", status],
+        ["endedFrom", from],
+        ["limit", "500"],
+      ]);
+    const pages = await Promise.all([page("failed"), page("expired")]);
+    const isCut = pages.some(({ nextCursor }) => nextCursor);
+    taken = { span, isCut, requests: pages.flatMap(({ requests }) => requests) };
+    if (!isCut) {
+      break;
     }
   }
-  return { requests, isCut: true };
+  return taken;
 }
 
 const VARYING = [

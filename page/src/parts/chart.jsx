@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
-import { hourMinute } from "../logic/time.js";
+import { hourMinute, stamp } from "../logic/time.js";
 import { theme, zone } from "../session.js";
 import { useStore } from "../store.js";
 
@@ -11,8 +11,8 @@ const TICKS = [10, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 14_4
 
 /**
  * A chart of uPlot. `data` is uPlot's: times in seconds, then the values of each series. `series` have a label, the name of a colour, and
- * `isBars`. `range` are the first and the last time. `format` shows a value, `titleOf` the time at an index. `summary` describes the
- * chart to those who do not see it. `onChoose` gets the index that was clicked.
+ * `isBars` or `spanGaps`. `range` are the first and the last time. `format` shows a value, `titleOf` the time at an index. `summary`
+ * describes the chart to those who do not see it. `onChoose` gets the index that was clicked.
  */
 export function Chart({ onChoose, summary, ...props }) {
   const place = useRef(null);
@@ -72,7 +72,7 @@ function optionsOf(element, latest) {
         size: 28,
         space: 60,
         incrs: TICKS,
-        values: (_, splits) => splits.map((at) => hourMinute(at * 1_000, latest.current.shownZone)),
+        values: (_, splits) => splits.map((at) => tick(at, latest.current)),
       },
       {
         ...axis,
@@ -87,9 +87,16 @@ function optionsOf(element, latest) {
   };
 }
 
-function seriesOf({ label, isBars }, stroke) {
+/** Returns the time of day at a tick, with seconds where ticks are less than a minute apart. */
+function tick(at, { range: [first, last], shownZone }) {
+  return last - first < 600 ? stamp(at * 1_000, shownZone).slice(11) : hourMinute(at * 1_000, shownZone);
+}
+
+function seriesOf({ label, isBars, spanGaps = false }, stroke) {
   const common = { label, stroke, points: { show: false } };
-  return isBars ? { ...common, fill: stroke, width: 0, paths: uPlot.paths.bars({ size: [0.75, 40] }) } : { ...common, width: 1.75 };
+  return isBars
+    ? { ...common, fill: stroke, width: 0, paths: uPlot.paths.bars({ size: [0.75, 40] }) }
+    : { ...common, width: 1.75, spanGaps };
 }
 
 /** Returns the upper end of the axis of values. */
@@ -117,8 +124,8 @@ function pointer(latest) {
           return;
         }
         const { format, titleOf } = latest.current;
-        const shown = (value) => (value === null || value === undefined ? "–" : format(value));
-        const lines = plot.series.slice(1).map(({ label }, index) => `${label}: ${shown(plot.data[index + 1][idx])}`);
+        const values = plot.series.slice(1).map(({ label }, index) => [label, plot.data[index + 1][idx]]);
+        const lines = values.filter(([, value]) => value !== null).map(([label, value]) => `${label}: ${format(value)}`);
         box.textContent = [titleOf(idx), ...lines].join("\n");
         box.classList.toggle("at-left", left > plot.over.clientWidth / 2);
       },

@@ -3,9 +3,9 @@ import { useLive } from "../live.js";
 import { atLeast, countDue, totalOf } from "../logic/due.js";
 import { filtersLink } from "../logic/filters.js";
 import { quantile, ratesOf, since } from "../logic/metrics.js";
-import { groupBy, reasonOf, walk } from "../logic/reasons.js";
+import { groupBy, reasonOf, recentFailures } from "../logic/reasons.js";
 import { requestLink } from "../logic/route.js";
-import { DAY, HOUR, duration, hourMinute, stamp } from "../logic/time.js";
+import { HOUR, duration, hourMinute, stamp } from "../logic/time.js";
 import { Chart } from "../parts/chart.jsx";
 import { Card, Choice, Fault, Heading, Pending, Since, Time } from "../parts/small.jsx";
 import { api, now, zone } from "../session.js";
@@ -60,23 +60,8 @@ async function loadRunning(signal) {
 }
 
 async function loadFailures(signal) {
-  const from = new Date(now() - DAY).toISOString();
-  const list = (status) =>
-    walk(
-      (query) => api.requests(query, signal),
-      [
-        ["status", status],
-        ["endedFrom", from],
-      ],
-    );
-  const [failed, expired] = await Promise.all([list("failed"), list("expired")]);
-  const requests = [...failed.requests, ...expired.requests];
-  return {
-    requests,
-    count: requests.length,
-    isCut: failed.isCut || expired.isCut,
-    groups: groupBy(requests, ({ failure }) => reasonOf(failure)),
-  };
+  const recent = await recentFailures((query) => api.requests(query, signal), now());
+  return { ...recent, groups: groupBy(recent.requests, ({ failure }) => reasonOf(failure)) };
 }
 
 function Alerts({ health, useCases }) {
@@ -118,11 +103,11 @@ function Tiles({ waiting, running, failures, metrics }) {
       <Tile name="Running" value={count(running)} link={filtersLink({ status: "running" })} />
       <Tile
         name="Failed or expired"
-        value={failures.data ? atLeast(failures.data.count, failures.data.isCut) : "–"}
+        value={failures.data ? atLeast(failures.data.requests.length, failures.data.isCut) : "–"}
         link={FAILED_LIST("failed")}
-        kind={failures.data?.count > 0 ? "bad" : undefined}
+        kind={failures.data?.requests.length > 0 ? "bad" : undefined}
       >
-        {failures.data && "in the last day"}
+        {failures.data && `in the last ${failures.data.span}`}
       </Tile>
       {recent && (
         <>
@@ -213,7 +198,7 @@ function DueChart({ buckets, name, zone: shownZone }) {
         range={[buckets[0].from / 1_000, buckets.at(-1).to / 1_000]}
         series={[
           { label: "due", colour: "accent", isBars: true },
-          { label: "or more", colour: "accent-soft", isBars: true },
+          { label: "due, at least", colour: "accent-soft", isBars: true },
         ]}
         format={whole}
         titleOf={(index) => span(buckets[index])}
@@ -255,15 +240,15 @@ const SHOWN = 8;
 
 function Failures({ live }) {
   return (
-    <Card title="Failures in the last day" note={live.data?.isCut ? `of the first ${live.data.count.toLocaleString("en")}` : undefined}>
-      <Pending live={live}>{({ groups }) => <Reasons groups={groups} />}</Pending>
+    <Card title={`Failures in the last ${live.data?.span ?? "day"}`} note={live.data?.isCut && "the first of them"}>
+      <Pending live={live}>{({ groups, span }) => <Reasons groups={groups} span={span} />}</Pending>
     </Card>
   );
 }
 
-function Reasons({ groups }) {
+function Reasons({ groups, span }) {
   if (groups.length === 0) {
-    return <p class="empty">Nothing has failed in the last day.</p>;
+    return <p class="empty">Nothing has failed in the last {span}.</p>;
   }
   return (
     <>
@@ -407,8 +392,8 @@ function Flow({ metrics }) {
           {...common}
           data={[times, rates.median, rates.p95]}
           series={[
-            { label: "median", colour: "accent" },
-            { label: "95 %", colour: "warn" },
+            { label: "median", colour: "accent", spanGaps: true },
+            { label: "95 %", colour: "warn", spanGaps: true },
           ]}
           format={lateness}
           summary={

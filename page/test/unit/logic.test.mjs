@@ -4,7 +4,7 @@ import { countDue, totalOf } from "../../src/logic/due.js";
 import { EMPTY, apiQuery, filtersLink, parseFilters, parseLabel, rangeOf, resolveTime, settled } from "../../src/logic/filters.js";
 import { member, pretty } from "../../src/logic/json.js";
 import { histogram, parseMetrics, quantile, ratesOf, sampleOf, since, sum } from "../../src/logic/metrics.js";
-import { MAX_PAGES, groupBy, reasonOf, walk } from "../../src/logic/reasons.js";
+import { groupBy, reasonOf, recentFailures } from "../../src/logic/reasons.js";
 import { actionsOf, attemptsOf } from "../../src/logic/request.js";
 import { parseRoute, requestLink } from "../../src/logic/route.js";
 import { eventParser } from "../../src/logic/sse.js";
@@ -241,16 +241,23 @@ test("a bucket with too much to count says so", async () => {
   assert.equal(totalOf(buckets), "101+");
 });
 
-test("a walk over a list ends, and says that there is more", async () => {
-  const calls = [];
-  const endless = async (query) => (calls.push(query), { requests: [{}], nextCursor: `c${calls.length}` });
-  assert.deepEqual(await walk(endless, [["status", "failed"]]), { requests: Array(MAX_PAGES).fill({}), isCut: true });
-  assert.deepEqual(calls[1], [
-    ["status", "failed"],
-    ["limit", "500"],
-    ["cursor", "c1"],
-  ]);
-  assert.deepEqual(await walk(async () => ({ requests: [] }), []), { requests: [], isCut: false });
+test("failures are those of the widest span that fits on a page", async () => {
+  const check = async (perHour, expected) => {
+    let calls = 0;
+    const list = async (query) => {
+      calls += 1;
+      const { status, endedFrom, limit } = Object.fromEntries(query);
+      const count = status === "failed" ? Math.round((perHour * (NOW - Date.parse(endedFrom))) / 3_600_000) : 1;
+      const requests = Array.from({ length: Math.min(count, Number(limit)) }, () => ({ status }));
+      return { requests, ...(count > Number(limit) ? { nextCursor: "more" } : {}) };
+    };
+    const { span, isCut, requests } = await recentFailures(list, NOW);
+    assert.deepEqual([span, isCut, requests.length, calls], expected);
+  };
+  await check(1, ["day", false, 25, 2]);
+  await check(100, ["hour", false, 101, 4]);
+  await check(3_600, ["5 minutes", false, 301, 6]);
+  await check(36_000, ["5 minutes", true, 501, 6]);
 });
 
 test("reasons have no ids, times, attempts and further lines", () => {
