@@ -120,7 +120,7 @@ function Top({ current, onSkip }) {
       </nav>
       <div class="tools">
         <span class={`dot ${state[0]}`}>{state[1]}</span>
-        <Setting store={zone} label="Times" texts={{ local: "Local time", utc: "UTC" }} />
+        <Setting store={zone} label="Times" texts={{ local: "Local", utc: "UTC" }} />
         <Setting store={theme} label="Theme" texts={{ system: "Automatic", light: "Light", dark: "Dark" }} icons={THEMES} />
         {hasKey && (
           <button type="button" class="quiet" onClick={forgetKey}>
