@@ -246,6 +246,8 @@ async fn the_server_keeps_the_contract() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_functions_keep_the_contract() {
-    let scene = Scene::of(&format!("{PUPPET}{MANIFEST}"), Options::default()).await;
+    // Time passes by months, and ended requests must stay.
+    let variables = vec![("POSTDATE_RETENTION".to_owned(), "3650d".to_owned())];
+    let scene = Scene::of(&format!("{PUPPET}{MANIFEST}"), Options { variables, ..Options::default() }).await;
     contract(&scene).await;
 }
