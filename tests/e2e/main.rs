@@ -38,6 +38,7 @@ mod listing;
 mod metrics;
 mod modules;
 mod notices;
+mod page;
 mod plugins;
 mod prose;
 mod races;

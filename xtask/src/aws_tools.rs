@@ -10,11 +10,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use postdate_toolchains::{is_current, python};
+use postdate_toolchains::{debian, is_current, python};
 
 use crate::{
     build::host,
-    step::{output, root, step, target},
+    step::{root, step, target},
 };
 
 /// The tools, one `NAME==VERSION` a line.
@@ -43,11 +43,8 @@ pub fn install() -> Result<()> {
 /// Installs Python's `venv`, which Debian packages separately, if it is missing and this process runs as root. Other users install it
 /// themselves, since `sudo` needs their password.
 pub fn install_venv() -> Result<()> {
-    let root = || output(Command::new("id").arg("-u")).is_some_and(|user| user == "0");
-    if !python::can_make_environments() && root() && output(Command::new("apt-get").arg("--version")).is_some() {
-        let mut apt = Command::new("apt-get");
-        apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "install", "--yes", "--no-install-recommends", "python3-venv"]);
-        step("Installing python3-venv", &mut apt)?;
+    if !python::can_make_environments() {
+        debian::install(&["python3-venv"])?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    aws_tools, examples, guests,
+    aws_tools, examples, guests, page,
     step::{asks_for_help, cargo, root, step, target},
 };
 
@@ -22,7 +22,7 @@ const HELP: &str = "\
 cargo xtask build [server | tools | all]
 
 Builds the programs of the end-to-end tests. Tests call this command if their variables, such as POSTDATE_BIN, are not set.
-  server   the plugins and the host binary (the default)
+  server   the page, the plugins and the host binary (the default)
   tools    the tools of the AWS tests, from Python's package index
   all      both, the Lambdas, and the examples in JavaScript and Python";
 
@@ -61,8 +61,11 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the plugins, and the targets of [`HOSTS`] that `targets` selects.
+/// Builds the page if Node.js is installed, the plugins, and the targets of [`HOSTS`] that `targets` selects.
 pub fn server(targets: &[&str]) -> Result<()> {
+    if let Err(error) = page::build() {
+        eprintln!("==> The server is built without the page at /ui: {error:#}");
+    }
     // In parallel, since each build has long phases on a single core.
     std::thread::scope(|scope| {
         let host = scope.spawn(|| step("Building the host", cargo("build").args(HOSTS).args(targets).arg("--locked")));
@@ -74,6 +77,7 @@ pub fn server(targets: &[&str]) -> Result<()> {
 
 /// Builds and installs everything for the tests. `targets` selects the targets of [`HOSTS`].
 pub fn all(targets: &[&str]) -> Result<()> {
+    page::build()?;
     std::thread::scope(|scope| {
         // The tools download while the compiler runs.
         let tools = scope.spawn(|| aws_tools::install().and_then(|()| examples::build()));

@@ -8,6 +8,7 @@ mod examples;
 mod fuzz;
 mod guests;
 mod lambda;
+mod page;
 mod serve;
 mod simulate;
 mod step;

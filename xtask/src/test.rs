@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::{
     build::{self, HOSTS, LAMBDAS, PROGRAMS_AND_TESTS, knowing_paths},
+    page,
     step::{asks_for_help, cargo, seconds_of, step, target},
 };
 
@@ -14,7 +15,7 @@ cargo xtask test [FILTER] [-- ARGS]
 
 Builds everything and runs every test: of the plugins, of the hosts, and end to end.
 Installs the tools of the AWS tests (tests/aws-tools.txt) into target/aws-tools, and the tools of the examples in JavaScript and
-Python into target/plugin-tools. Needs Python 3 with venv, Node.js and npm.
+Python into target/plugin-tools. Needs Python 3 with venv, Node.js, npm and Chromium.
 FILTER runs only the tests whose name contains it. ARGS go to the test programs.";
 
 const TORTURE_HELP: &str = "\
@@ -35,6 +36,9 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     }
     build::all(&PROGRAMS_AND_TESTS)?;
     let plugins = ["--locked", "--manifest-path", "plugins/Cargo.toml", "--target-dir"];
+    if arguments.is_empty() {
+        page::test()?;
+    }
     step("Testing the plugins", cargo("test").args(plugins).arg(target().join("guests-native")).args(arguments))?;
     step("Testing the hosts", knowing_paths(cargo("test").args(HOSTS).arg("--locked")).args(arguments))?;
     step("Testing the Lambdas", knowing_paths(cargo("test").args(LAMBDAS).arg("--locked")).args(arguments))?;

@@ -1,18 +1,22 @@
 //! A client of the API: makes one call, and returns its answer or an error with the API's problem report.
 
 mod problem;
+mod sign;
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
+use bytes::Bytes;
 use clap::Args;
 use postdate_core::api::CORRELATION_HEADER;
-use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::output;
 pub use problem::{Action, ProblemReport};
+use sign::Signer;
 
 /// Base URL of `postdate serve` with its default address.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
@@ -20,6 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longer than [`ANSWER_TIMEOUT`]: a server compiles an upload before it answers.
 const UPLOAD_TIMEOUT: Duration = Duration::from_mins(15);
+/// Long enough for whoever watches a stream of events.
+const FORWARD_TIMEOUT: Duration = Duration::from_hours(24);
 /// Time between two progress lines of an upload.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
 
@@ -34,6 +40,10 @@ pub struct Connection {
     /// Key of the API, sent as a bearer token. Prefer the variable: `ps` shows arguments to other users
     #[arg(long, env = "POSTDATE_API_KEY", hide_env_values = true, value_name = "KEY", global = true)]
     pub api_key: Option<String>,
+
+    /// Sign each call with the AWS credentials of the environment, for an API that IAM guards; no key is sent
+    #[arg(long, env = "POSTDATE_IAM", global = true)]
+    pub iam: bool,
 }
 
 fn base_url(text: &str) -> Result<Url, &'static str> {
@@ -56,7 +66,13 @@ pub struct Answer {
 pub struct Client {
     http: reqwest::Client,
     base: Url,
-    key: Option<String>,
+    credentials: Credentials,
+}
+
+enum Credentials {
+    None,
+    Key(String),
+    Iam(Signer),
 }
 
 /// One call of the API.
@@ -95,7 +111,26 @@ impl Client {
             builder = builder.no_proxy();
         }
         let key = connection.api_key.clone().filter(|key| !key.is_empty());
-        Ok(Self { http: builder.build().context("cannot set up an HTTP client")?, base, key })
+        let credentials = match key {
+            _ if connection.iam => Credentials::Iam(Signer::default()),
+            Some(key) => Credentials::Key(key),
+            None => Credentials::None,
+        };
+        Ok(Self { http: builder.build().context("cannot set up an HTTP client")?, base, credentials })
+    }
+
+    /// Returns whether calls carry a key or a signature.
+    pub fn has_credentials(&self) -> bool {
+        !matches!(self.credentials, Credentials::None)
+    }
+
+    /// Passes a call of another client on, with the credentials of this one if it has any. `path` is below the base URL, and begins with a
+    /// slash. The answer has no limit of time: a stream of events has no end.
+    pub async fn forward(&self, method: Method, path: &str, headers: HeaderMap, body: Bytes) -> anyhow::Result<Response> {
+        let base = self.base.as_str().trim_end_matches('/');
+        let url = Url::parse(&format!("{base}{path}")).with_context(|| format!("cannot call {path}"))?;
+        let request = self.http.request(method, url).headers(headers).body(body).timeout(FORWARD_TIMEOUT);
+        self.execute(self.with_key(request)).await
     }
 
     /// Makes a call. Fails with a [`ProblemReport`] if the API answers with an error.
@@ -149,11 +184,14 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<RequestBuilder> {
-        let request = self.http.request(method, self.url(path, query)?);
-        Ok(match &self.key {
-            Some(key) => request.bearer_auth(key),
-            None => request,
-        })
+        Ok(self.with_key(self.http.request(method, self.url(path, query)?)))
+    }
+
+    fn with_key(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.credentials {
+            Credentials::Key(key) => request.bearer_auth(key),
+            Credentials::None | Credentials::Iam(_) => request,
+        }
     }
 
     fn url(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Url> {
@@ -170,12 +208,21 @@ impl Client {
     }
 
     async fn raw(&self, request: RequestBuilder) -> anyhow::Result<RawAnswer> {
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let response = self.execute(request).await?;
         let status = response.status();
         let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let is_of_api = response.headers().contains_key(CORRELATION_HEADER);
         let content = response.bytes().await.map_err(|error| self.unreachable(&error))?.into();
         Ok(RawAnswer { status, retry_after, is_of_api, content })
+    }
+
+    /// Signs a request if need be, and sends it.
+    async fn execute(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let mut request = request.build()?;
+        if let Credentials::Iam(signer) = &self.credentials {
+            signer.sign(&mut request).await?;
+        }
+        self.http.execute(request).await.map_err(|error| self.unreachable(&error))
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {

@@ -17,6 +17,7 @@ mod plugin;
 mod request;
 mod schema;
 mod serve;
+mod ui;
 mod use_case;
 mod when;
 
@@ -34,6 +35,7 @@ Examples:
   postdate plugin new reminders --lang js           a use case with sources; also rust, python
   postdate plugin test use-cases/orders
   postdate use-case push use-cases/orders --to s3://bucket/use-cases --arch arm64
+  postdate ui --url https://postdate.example.com    its page, on this machine
   postdate listen --port 9000                       print the requests of a webhook
 
 Each command has its own --help.";
@@ -70,6 +72,8 @@ enum Command {
     Key(key::KeyCommand),
     /// List the dead letters of a deployment on AWS, and send them again
     DeadLetter(dead_letter::DeadLetterCommand),
+    /// Show the page of a server or a deployment on this machine
+    Ui(ui::Ui),
     /// Receive HTTP requests on this machine and print them, to try webhooks
     Listen(listen::Listen),
     /// Compile a plugin under limits; started by this program only
@@ -108,6 +112,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::ApiKey(command) => api_key::run(command),
         Command::Key(command) => key::run(command),
         Command::DeadLetter(command) => async_runtime()?.block_on(dead_letter::run(command)),
+        Command::Ui(arguments) => async_runtime()?.block_on(ui::run(arguments)),
         Command::Listen(arguments) => async_runtime()?.block_on(listen::run(arguments)),
         Command::CompilePlugin(arguments) => Ok(compiler::run(&arguments)),
         Command::Schema(arguments) => Ok(schema::run(&arguments)),

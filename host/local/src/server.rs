@@ -24,7 +24,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -43,7 +43,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use names::HostName;
+pub use names::{HostName, check as check_host};
 
 use auth::{Auth, Peer};
 use connections::{Connections, Link, Place};
@@ -189,10 +189,7 @@ async fn answer(app: &App, router: &HttpService, link: &Arc<Link>, request: Requ
             parts.extensions.insert(Arc::clone(link));
             router.call(Request::from_parts(parts, body)).await?
         }
-        Err(error) => {
-            let error = if body.is_end_stream() { error } else { closing(error) };
-            error.into_response(app.clock.new_id(app.clock.now())).map(Body::from)
-        }
+        Err(error) => closing_if_body(error, &body).into_response(app.clock.new_id(app.clock.now())).map(Body::from),
     };
     if let Some(Outcomes { refused, .. }) = response.extensions().get()
         && let Some(use_case) = submitted_to(&method, uri.path())
@@ -238,6 +235,9 @@ fn router(app: Arc<App>) -> Router {
         .route("/metrics", any(metrics::get))
         .route("/events", any(events::get))
         .route("/test-clock", any(test_clock))
+        .route("/ui", any(page))
+        .route("/ui/{*file}", any(page))
+        .route("/ui/", any(page))
         .route("/use-cases/{name}", put(use_case).fallback(api))
         .fallback(api)
         .with_state(app)
@@ -295,6 +295,11 @@ async fn use_case(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Li
     respond(id, answer.await)
 }
 
+async fn page(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let answer = postdate_page::answer(request.method(), request.uri().path(), request.headers());
+    answer.unwrap_or_else(|error| closing_if_body(error, request.body()).into_response(app.clock.new_id(app.clock.now()))).map(Body::from)
+}
+
 async fn test_clock(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {
     let id = app.clock.new_id(app.clock.now());
     respond(id, move_clock(&app, &link, request).await)
@@ -304,8 +309,7 @@ async fn test_clock(State(app): State<Arc<App>>, Extension(link): Extension<Arc<
 async fn authenticated(app: &App, parts: &Parts, body: Body) -> Result<(Caller, Body), ApiError> {
     match app.auth.authenticate(parts).await {
         Ok(caller) => Ok((caller, body)),
-        Err(error) if body.is_end_stream() => Err(error),
-        Err(error) => Err(closing(error)),
+        Err(error) => Err(closing_if_body(error, &body)),
     }
 }
 
@@ -348,6 +352,11 @@ async fn move_clock(app: &App, link: &Arc<Link>, request: Request<Body>) -> Resu
 /// Makes the answer close the connection: the rest of the body may still come, and is no next request.
 fn closing(error: ApiError) -> ApiError {
     error.with_header(header::CONNECTION, "close")
+}
+
+/// Returns the error with [`closing`], unless the request has no body.
+fn closing_if_body(error: ApiError, body: &impl hyper::body::Body) -> ApiError {
+    if body.is_end_stream() { error } else { closing(error) }
 }
 
 /// Fails with 413 for more than `limit` bytes, with 408 after the time limit, and with 400 if the client stops in between.

@@ -3,6 +3,7 @@
 //! All tools are installed below a directory that the caller names. The exception is [`rust::Toolchain::find_or_install`], which
 //! only `cargo xtask` calls.
 
+pub mod debian;
 mod files;
 pub mod javascript;
 pub mod python;

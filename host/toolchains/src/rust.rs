@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, anyhow, bail};
 
+use crate::debian;
 use crate::step::{output, step};
 
 /// The target of all plugins.
@@ -145,21 +146,9 @@ fn debian_is_installed() -> bool {
     source && Path::new(DEBIAN_LINKER).exists() && Path::new(DEBIAN_LIBC).join("libc.a").exists()
 }
 
-/// Installs Debian's packages as root. Returns `false` on another system, and for another user, whose password `sudo` needs.
+/// Returns `false` where the packages cannot be installed.
 fn install_debian() -> Result<bool> {
-    let is_root = output(Command::new("id").arg("-u")).is_some_and(|user| user == "0");
-    if !is_root || output(Command::new("apt-get").arg("--version")).is_none() {
-        return Ok(false);
-    }
-    let apt = || {
-        let mut apt = Command::new("apt-get");
-        apt.env("DEBIAN_FRONTEND", "noninteractive");
-        apt
-    };
-    step("Reading Debian's package lists", apt().args(["-q", "update"]))?;
-    let install = ["-q", "install", "--yes", "--no-install-recommends"];
-    step("Installing Debian's toolchain for WebAssembly", apt().args(install).args(DEBIAN_PACKAGES))?;
-    Ok(debian_is_installed())
+    Ok(debian::install(DEBIAN_PACKAGES)? && debian_is_installed())
 }
 
 #[cfg(test)]

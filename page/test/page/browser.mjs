@@ -13,15 +13,19 @@ import { startFake } from "./fake.mjs";
 const PLACES = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
+/** Starts a browser without a window. */
+export function launch() {
+  const executablePath = PLACES.find((path) => path && existsSync(path));
+  assert.ok(executablePath, "no Chromium: install Debian's package chromium, or set CHROMIUM to the path of one");
+  // The sandbox of Chromium needs another user than root.
+  return chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ["--no-sandbox"] : [] });
+}
+
 /** Sets up a browser and the built page for the tests of a file. Returns `open` and what else tests need. */
 export function setUp() {
   const all = {};
   before(async () => {
-    const executablePath = PLACES.find((path) => path && existsSync(path));
-    assert.ok(executablePath, "no Chromium: install Debian's package chromium, or set CHROMIUM to the path of one");
-    // The sandbox of Chromium needs another user than root.
-    const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
-    all.browser = await chromium.launch({ executablePath, args });
+    all.browser = await launch();
     all.dist = await mkdtemp(join(tmpdir(), "postdate-page-"));
     await build(all.dist);
   });

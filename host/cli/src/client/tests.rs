@@ -1,7 +1,7 @@
 use super::*;
 
 fn client(url: &str) -> Client {
-    Client { http: reqwest::Client::new(), base: base_url(url).unwrap(), key: None }
+    Client { http: reqwest::Client::new(), base: base_url(url).unwrap(), credentials: Credentials::None }
 }
 
 #[test]

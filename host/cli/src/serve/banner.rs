@@ -22,6 +22,7 @@ pub struct Banner {
     use_cases: String,
     clock: Option<String>,
     has_key: bool,
+    has_page: bool,
     /// Name of a use case, and a body that it accepts.
     example: Option<(String, String)>,
 }
@@ -34,6 +35,7 @@ impl Banner {
             use_cases: options.use_cases.display().to_string(),
             clock: options.test_clock.map(clock_text),
             has_key: options.api_key.is_some() || options.keys_file.is_some(),
+            has_page: postdate_page::is_built(),
             example: example(&options.use_cases),
         }
     }
@@ -42,6 +44,9 @@ impl Banner {
     pub fn text(&self, address: SocketAddr) -> String {
         let url = url(address);
         let mut text = format!("\nPostdate answers on {url}\n  data       {}\n  use cases  {}\n", self.data, self.use_cases);
+        if self.has_page {
+            let _ = writeln!(text, "  page       {url}{}", postdate_page::PATH);
+        }
         if let Some(clock) = &self.clock {
             let _ = writeln!(text, "  clock      {clock}");
         }

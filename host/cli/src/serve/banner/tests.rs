@@ -25,11 +25,12 @@ fn a_quote_is_escaped_for_the_shell() {
 #[test]
 fn the_banner_has_command_lines_to_try_the_server() {
     let example = Some(("orders".to_owned(), "{}".to_owned()));
-    let banner = Banner { data: "d".into(), use_cases: "u".into(), clock: None, has_key: true, example };
+    let banner = Banner { data: "d".into(), use_cases: "u".into(), clock: None, has_key: true, has_page: true, example };
     let expected = "
 Postdate answers on http://127.0.0.1:9
   data       d
   use cases  u
+  page       http://127.0.0.1:9/ui
 
 Try it:
   curl http://127.0.0.1:9/requests/orders -H \"authorization: Bearer $POSTDATE_API_KEY\" -H 'content-type: application/json' -d '{}'

@@ -1,0 +1,168 @@
+//! `postdate ui`: the page for a Postdate elsewhere, on a port of this machine. Calls of the page are passed on to that Postdate.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, LOCATION, RETRY_AFTER, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use chrono::Utc;
+use clap::Args;
+use futures_util::stream;
+use postdate_core::api::{ApiError, CORRELATION_HEADER, MAX_BODY_BYTES};
+use postdate_core::id::CorrelationId;
+use postdate_local::{check_host, keys};
+
+use crate::client::{Client, Connection};
+use crate::output::{err, error_text};
+
+/// Cookie of a browser that has opened the printed address.
+const COOKIE_NAME: &str = "postdate-ui";
+
+/// Headers of a call that are passed on.
+const ASKED: [HeaderName; 5] =
+    [ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static("idempotency-key"), HeaderName::from_static("last-event-id")];
+
+/// Headers of an answer that are passed on.
+const ANSWERED: [HeaderName; 7] = [
+    CONTENT_TYPE,
+    CACHE_CONTROL,
+    RETRY_AFTER,
+    header::ALLOW,
+    header::DATE,
+    header::WWW_AUTHENTICATE,
+    HeaderName::from_static(CORRELATION_HEADER),
+];
+
+const EXAMPLES: &str = "\
+Examples:
+  postdate ui                                       the page of the server on this machine
+  postdate ui --url https://postdate.example.com    asks for the key, or takes it from POSTDATE_API_KEY
+  postdate ui --iam --url https://abc.execute-api.eu-west-1.amazonaws.com/prod
+
+The page is served on this machine only. With --iam or a key, only a browser that has opened the printed
+address may use it.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Ui {
+    #[command(flatten)]
+    connection: Connection,
+
+    /// Port on 127.0.0.1; 0 for any free port
+    #[arg(long, default_value_t = 8081)]
+    port: u16,
+}
+
+struct Page {
+    client: Client,
+    /// A browser must have shown it: the client's credentials are not for every program of this machine. `None` without credentials.
+    token: Option<String>,
+}
+
+pub async fn run(arguments: Ui) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(postdate_page::is_built(), "this program was built without the page: build it with `cargo xtask build` and Node.js");
+    let client = Client::new(&arguments.connection)?;
+    let token = client.has_credentials().then(keys::new_token).transpose().context("the operating system gives no random bytes")?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}: choose another port with --port, or 0 for any free port"))?;
+    let mut url = format!("http://{}{}/", listener.local_addr()?, postdate_page::PATH);
+    if let Some(token) = &token {
+        let _ = write!(url, "?token={token}");
+    }
+    err(&format!("the page of {}:\n  {url}\nCtrl-C stops it.\n", arguments.connection.url));
+    let router = Router::new().fallback(answer).with_state(Arc::new(Page { client, token }));
+    // Open connections are cut: a stream of events has no end.
+    tokio::select! {
+        served = axum::serve(listener, router) => served.context("cannot accept connections")?,
+        stopped = tokio::signal::ctrl_c() => stopped.context("cannot wait for Ctrl-C")?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn answer(State(page): State<Arc<Page>>, request: Request) -> Response {
+    page.answer(request).await.unwrap_or_else(|error| {
+        let now = Utc::now();
+        error.into_response(CorrelationId::new(now, rand::random())).map(Body::from)
+    })
+}
+
+impl Page {
+    async fn answer(&self, request: Request) -> Result<Response, ApiError> {
+        let (parts, body) = request.into_parts();
+        check_host(&parts, IpAddr::V4(Ipv4Addr::LOCALHOST), &[])?;
+        let path = parts.uri.path();
+        if path == "/" {
+            return Ok(redirect(&format!("{}/", &postdate_page::PATH[1..]), None));
+        }
+        if path == postdate_page::PATH || path.starts_with(&format!("{}/", postdate_page::PATH)) {
+            if let Some(token) = &self.token
+                && parts.uri.query() == Some(&format!("token={token}"))
+            {
+                return Ok(redirect("./", Some(token)));
+            }
+            return Ok(postdate_page::answer(&parts.method, path, &parts.headers)?.map(Body::from));
+        }
+        if !self.is_known(&parts.headers) {
+            let detail = "this browser has not shown the token of this page: open the address that `postdate ui` has printed";
+            return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", detail));
+        }
+        let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| {
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", format!("the body is larger than {MAX_BODY_BYTES} bytes"))
+        })?;
+        let path = parts.uri.path_and_query().map_or(path, |path| path.as_str());
+        match self.client.forward(parts.method, path, only(&parts.headers, &ASKED), body).await {
+            Ok(answer) => Ok(passed_on(answer)),
+            Err(error) => {
+                let reason = error_text(&error);
+                let detail = reason.trim_start_matches("error: ").trim_end().to_owned();
+                Err(ApiError::new(StatusCode::BAD_GATEWAY, "unreachable", detail))
+            }
+        }
+    }
+
+    fn is_known(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = &self.token else { return true };
+        let cookies = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+        cookies.flat_map(|value| value.split(';')).any(|cookie| cookie.trim() == format!("{COOKIE_NAME}={token}"))
+    }
+}
+
+/// Redirects, and sets the cookie of the token.
+fn redirect(to: &str, token: Option<&str>) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let cookie = token.map(|token| (SET_COOKIE, format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Strict; Path=/")));
+    for (name, value) in [(LOCATION, to.to_owned())].into_iter().chain(cookie) {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// Returns the answer of the other Postdate; its body as it comes.
+fn passed_on(answer: reqwest::Response) -> Response {
+    let (status, headers) = (answer.status(), only(answer.headers(), &ANSWERED));
+    let chunks = stream::unfold(answer, |mut answer| async {
+        match answer.chunk().await {
+            Ok(chunk) => chunk.map(|chunk| (Ok(chunk), answer)),
+            Err(error) => Some((Err(error), answer)),
+        }
+    });
+    let mut response = Response::new(Body::from_stream(chunks));
+    (*response.status_mut(), *response.headers_mut()) = (status, headers);
+    response
+}
+
+fn only(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+    headers.iter().filter(|(name, _)| names.contains(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
