@@ -220,7 +220,7 @@ impl Client {
     async fn execute(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let mut request = request.build()?;
         if let Credentials::Iam(signer) = &self.credentials {
-            signer.sign(&mut request).await?;
+            Box::pin(signer.sign(&mut request)).await?;
         }
         self.http.execute(request).await.map_err(|error| self.unreachable(&error))
     }
