@@ -72,7 +72,7 @@ pub struct Client {
 enum Credentials {
     None,
     Key(String),
-    Iam(Signer),
+    Iam(Box<Signer>),
 }
 
 /// One call of the API.
@@ -112,7 +112,7 @@ impl Client {
         }
         let key = connection.api_key.clone().filter(|key| !key.is_empty());
         let credentials = match key {
-            _ if connection.iam => Credentials::Iam(Signer::default()),
+            _ if connection.iam => Credentials::Iam(Box::default()),
             Some(key) => Credentials::Key(key),
             None => Credentials::None,
         };
