@@ -51,9 +51,18 @@ export function Chart({ onChoose, summary, ...props }) {
   return <div ref={place} class={onChoose ? "chart clickable" : "chart"} role="img" aria-label={summary} />;
 }
 
+/** Returns a colour of the style sheet for the theme that is shown. The value of the property itself has the colours of both. */
+function colourOf(element, name) {
+  const probe = element.appendChild(document.createElement("i"));
+  probe.style.color = `var(--${name})`;
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}
+
 function optionsOf(element, latest) {
   const style = getComputedStyle(element);
-  const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+  const colour = (name) => colourOf(element, name);
   const axis = { stroke: colour("muted"), font: `12px ${style.fontFamily}`, ticks: { show: false } };
   const format = (value) => latest.current.format(value);
   const { series, height = 170 } = latest.current;

@@ -124,31 +124,20 @@ function Facts({ request }) {
         </p>
       )}
       <dl class="facts">
-        <Fact name="Planned for">
-          <Time at={triggerAt} />
-        </Fact>
-        {nextAttemptAt && (
-          <Fact name="Next attempt">
-            <Time at={nextAttemptAt} />
-          </Fact>
-        )}
-        {expiresAt && (
-          <Fact name="Expires">
-            <Time at={expiresAt} />
-          </Fact>
-        )}
-        {finishedAt && (
-          <Fact name="Ended">
-            <Time at={finishedAt} />
-          </Fact>
-        )}
-        <Fact name="Received">
-          <Time at={receivedAt} />
-        </Fact>
-        {erasedAt && (
-          <Fact name="Erased">
-            <Time at={erasedAt} />
-          </Fact>
+        {[
+          ["Planned for", triggerAt],
+          ["Next attempt", nextAttemptAt],
+          ["Expires", expiresAt],
+          ["Ended", finishedAt],
+          ["Received", receivedAt],
+          ["Erased", erasedAt],
+        ].map(
+          ([name, at]) =>
+            at && (
+              <Fact key={name} name={name}>
+                <Time at={at} />
+              </Fact>
+            ),
         )}
         <Fact name="Use case">
           <a href={filtersLink({ useCase })}>{useCase}</a>

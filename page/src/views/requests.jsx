@@ -177,28 +177,21 @@ function Filters({ filters, onChange }) {
           <option value="custom">from … to …</option>
         </select>
       </Field>
-      {isCustom && (
-        <>
-          <Field label={`From (${shownZone === "utc" ? "UTC" : "local"})`} id="f-from">
+      {isCustom &&
+        [
+          ["from", "From"],
+          ["to", "Before"],
+        ].map(([bound, text]) => (
+          <Field key={bound} label={`${text} (${shownZone === "utc" ? "UTC" : "local"})`} id={`f-${bound}`}>
             <input
-              id="f-from"
+              id={`f-${bound}`}
               type="datetime-local"
               step="1"
-              value={shownBound(filters.from)}
-              onChange={(event) => setBound("from", event.currentTarget.value)}
+              value={shownBound(filters[bound])}
+              onChange={(event) => setBound(bound, event.currentTarget.value)}
             />
           </Field>
-          <Field label={`Before (${shownZone === "utc" ? "UTC" : "local"})`} id="f-to">
-            <input
-              id="f-to"
-              type="datetime-local"
-              step="1"
-              value={shownBound(filters.to)}
-              onChange={(event) => setBound("to", event.currentTarget.value)}
-            />
-          </Field>
-        </>
-      )}
+        ))}
       {filters.labels.length < MAX_LABELS && (
         <form class="field" onSubmit={addLabel}>
           <label for="f-label">Label</label>
