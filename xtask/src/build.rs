@@ -66,6 +66,11 @@ pub fn server(targets: &[&str]) -> Result<()> {
     if let Err(error) = page::build() {
         eprintln!("==> The server is built without the page at /ui: {error:#}");
     }
+    hosts_and_plugins(targets)
+}
+
+/// Builds what [`server`] does, but the page.
+fn hosts_and_plugins(targets: &[&str]) -> Result<()> {
     // In parallel, since each build has long phases on a single core.
     std::thread::scope(|scope| {
         let host = scope.spawn(|| step("Building the host", cargo("build").args(HOSTS).args(targets).arg("--locked")));
@@ -81,7 +86,7 @@ pub fn all(targets: &[&str]) -> Result<()> {
     std::thread::scope(|scope| {
         // The tools download while the compiler runs.
         let tools = scope.spawn(|| aws_tools::install().and_then(|()| examples::build()));
-        server(targets)?;
+        hosts_and_plugins(targets)?;
         step("Building the Lambdas", cargo("build").args(LAMBDAS).args(PROGRAMS_AND_TESTS).arg("--locked"))?;
         tools.join().unwrap_or_else(|_| bail!("the installation of the tools panicked"))
     })?;

@@ -1,12 +1,10 @@
 //! `postdate listen`: receives HTTP requests on this machine and prints them, to try webhooks and targets.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::Context as _;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
@@ -16,6 +14,7 @@ use chrono::Local;
 use clap::Args;
 use serde_json::Value;
 
+use crate::loopback;
 use crate::output::{err, indented, out, pretty, printable};
 
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -44,18 +43,11 @@ struct Receiver {
 }
 
 pub async fn run(arguments: Listen) -> anyhow::Result<ExitCode> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
-    let listener = tokio::net::TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}: choose another port with --port, or 0 for any free port"))?;
+    let listener = loopback::bind(arguments.port).await?;
     err(&format!("listening on http://{} (Ctrl-C stops it)\n", listener.local_addr()?));
     let receiver = Receiver { statuses: arguments.status, received: AtomicUsize::new(0) };
     let router = Router::new().fallback(receive).with_state(Arc::new(receiver));
-    // Open connections are cut: only the printed text matters.
-    tokio::select! {
-        served = axum::serve(listener, router) => served.context("cannot accept connections")?,
-        stopped = tokio::signal::ctrl_c() => stopped.context("cannot wait for Ctrl-C")?,
-    }
+    loopback::serve(listener, router).await?;
     Ok(ExitCode::SUCCESS)
 }
 

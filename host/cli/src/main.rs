@@ -12,6 +12,7 @@ mod key;
 mod ledger;
 mod listen;
 mod logging;
+mod loopback;
 mod output;
 mod plugin;
 mod request;

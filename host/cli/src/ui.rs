@@ -1,7 +1,7 @@
 //! `postdate ui`: the page for a Postdate elsewhere, on a port of this machine. Calls of the page are passed on to that Postdate.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use postdate_core::id::CorrelationId;
 use postdate_local::{check_host, keys};
 
 use crate::client::{Client, Connection};
+use crate::loopback;
 use crate::output::{err, error_text};
 
 /// Cookie of a browser that has opened the printed address.
@@ -70,29 +71,19 @@ pub async fn run(arguments: Ui) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(postdate_page::is_built(), "this program was built without the page: build it with `cargo xtask build` and Node.js");
     let client = Client::new(&arguments.connection)?;
     let token = client.has_credentials().then(keys::new_token).transpose().context("the operating system gives no random bytes")?;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
-    let listener = tokio::net::TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}: choose another port with --port, or 0 for any free port"))?;
+    let listener = loopback::bind(arguments.port).await?;
     let mut url = format!("http://{}{}/", listener.local_addr()?, postdate_page::PATH);
     if let Some(token) = &token {
         let _ = write!(url, "?token={token}");
     }
     err(&format!("the page of {}:\n  {url}\nCtrl-C stops it.\n", arguments.connection.url));
     let router = Router::new().fallback(answer).with_state(Arc::new(Page { client, token }));
-    // Open connections are cut: a stream of events has no end.
-    tokio::select! {
-        served = axum::serve(listener, router) => served.context("cannot accept connections")?,
-        stopped = tokio::signal::ctrl_c() => stopped.context("cannot wait for Ctrl-C")?,
-    }
+    loopback::serve(listener, router).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn answer(State(page): State<Arc<Page>>, request: Request) -> Response {
-    page.answer(request).await.unwrap_or_else(|error| {
-        let now = Utc::now();
-        error.into_response(CorrelationId::new(now, rand::random())).map(Body::from)
-    })
+    page.answer(request).await.unwrap_or_else(|error| error.into_response(CorrelationId::new(Utc::now(), rand::random())).map(Body::from))
 }
 
 impl Page {
@@ -103,7 +94,7 @@ impl Page {
         if path == "/" {
             return Ok(redirect(&format!("{}/", &postdate_page::PATH[1..]), None));
         }
-        if path == postdate_page::PATH || path.starts_with(&format!("{}/", postdate_page::PATH)) {
+        if postdate_page::has(path) {
             if let Some(token) = &self.token
                 && parts.uri.query() == Some(&format!("token={token}"))
             {

@@ -37,6 +37,11 @@ pub fn is_built() -> bool {
     !FILES.is_empty()
 }
 
+/// Returns whether a path is [`PATH`] or below it.
+pub fn has(path: &str) -> bool {
+    path.strip_prefix(PATH).is_some_and(|below| below.is_empty() || below.starts_with('/'))
+}
+
 /// Answers a call of [`PATH`] or a path below it. Needs no key: the files are the same for everybody, and hold no data.
 ///
 /// # Errors
