@@ -92,6 +92,8 @@ async fn a_page_elsewhere_passes_calls_on_with_its_key_for_browsers_with_its_tok
 
     let with_cookie = |method, path: &str| stranger.call(method, path).header("cookie", cookie);
     stranger.send(with_cookie(Method::GET, "/use-cases")).await.expect(200);
+    // A key that the page has kept from another server gives way to the command's.
+    stranger.send(with_cookie(Method::GET, "/use-cases").bearer_auth("another-key")).await.expect(200);
     let mut events = with_cookie(Method::GET, "/events").send().await.expect("a stream");
     let body = json!({ "delay": "PT1H" });
     let accepted = stranger.send(with_cookie(Method::POST, "/requests/puppet").json(&body)).await.expect(202);

@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use clap::Args;
 use postdate_core::api::CORRELATION_HEADER;
-use reqwest::header::HeaderMap;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
@@ -124,9 +124,12 @@ impl Client {
         !matches!(self.credentials, Credentials::None)
     }
 
-    /// Passes a call of another client on, with the credentials of this one if it has any. `path` is below the base URL, and begins with a
-    /// slash. The answer has no limit of time: a stream of events has no end.
-    pub async fn forward(&self, method: Method, path: &str, headers: HeaderMap, body: Bytes) -> anyhow::Result<Response> {
+    /// Passes a call of another client on, with the credentials of this one, if it has any, in place of its own. `path` is below the base
+    /// URL, and begins with a slash. The answer has no limit of time: a stream of events has no end.
+    pub async fn forward(&self, method: Method, path: &str, mut headers: HeaderMap, body: Bytes) -> anyhow::Result<Response> {
+        if self.has_credentials() {
+            headers.remove(AUTHORIZATION);
+        }
         let base = self.base.as_str().trim_end_matches('/');
         let url = Url::parse(&format!("{base}{path}")).with_context(|| format!("cannot call {path}"))?;
         let request = self.http.request(method, url).headers(headers).body(body).timeout(FORWARD_TIMEOUT);

@@ -3,11 +3,12 @@ ALTER TABLE requests ADD COLUMN labels TEXT;
 ALTER TABLE requests ADD COLUMN erased_at INTEGER;
 -- The span that made the request, as a traceparent.
 ALTER TABLE requests ADD COLUMN trace TEXT;
+-- No foreign key: its check would cost more than the entry itself, in the transaction that accepts a request.
 CREATE TABLE labels (
   name    TEXT    NOT NULL,
   value   TEXT    NOT NULL,
   at      INTEGER NOT NULL,
-  request INTEGER NOT NULL REFERENCES requests (seq),
+  request INTEGER NOT NULL, -- requests.seq
   PRIMARY KEY (name, value, at, request)
 ) STRICT, WITHOUT ROWID;
 -- For the erasure of what the notices of a request say about it.
