@@ -72,6 +72,9 @@ pub enum Rejection {
     /// The first version of the use case is being loaded.
     #[error("the use case {name:?} is being loaded, and its plugins are being compiled: try again in a moment")]
     LoadingUseCase { name: String },
+    /// One of a batch; the body of a single call is refused before.
+    #[error("the body has {size} bytes; the limit is {MAX_BODY_BYTES} bytes")]
+    BodyTooLarge { size: usize },
     #[error("the body {0}")]
     Body(JsonError),
     #[error(transparent)]
@@ -202,6 +205,9 @@ async fn check<U: UseCases>(
     mut submission: Submission,
 ) -> Result<Checked<U::Bundle>, Rejection> {
     let now = submission.received_at;
+    if submission.body.len() > MAX_BODY_BYTES {
+        return Err(Rejection::BodyTooLarge { size: submission.body.len() });
+    }
     let Some(bundle) = use_cases.current(&submission.use_case).await else {
         let name = submission.use_case;
         return Err(match use_cases.list().await.iter().find(|info| info.name == name) {

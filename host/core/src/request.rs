@@ -413,6 +413,11 @@ impl Query {
     }
 }
 
+/// Limit of the lines of a history. The first and the newest ones are kept.
+pub const MAX_HISTORY: usize = 300;
+/// Limit of the detail of a line, in bytes. The request has the whole text of its failure.
+pub const MAX_DETAIL_BYTES: usize = 1_000;
+
 /// The last row of a page. Lists are sorted by the time of their [`Order`], then id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {

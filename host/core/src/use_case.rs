@@ -197,6 +197,7 @@ impl UseCase {
     /// Checks rules that were added after versions without them had been stored.
     pub fn check_new(&self) -> Result<(), ManifestError> {
         check::check_description(self)?;
+        check::check_target_count(self)?;
         check::check_headers(self)?;
         check::check_user_info(self)?;
         check_aws::check_services(self)?;

@@ -224,7 +224,7 @@ impl Requests for SqliteLedger {
     }
 
     async fn list(&self, query: Query) -> Result<Page, LedgerError> {
-        self.inner.lists.read(&self.inner.path, move |connection| lists::list(connection, &query)).await
+        self.inner.lists.read(&self.inner.path, move |connection| lists::list(connection, &query, lists::MAX_READ)).await
     }
 
     async fn wait_for_end(&self, id: CorrelationId, time: Duration) {

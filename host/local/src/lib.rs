@@ -35,7 +35,6 @@ use postdate_deliver::HttpDeliver;
 use postdate_egress::{Egress, Network, read_authorities};
 use postdate_runtime::trust::Trust;
 use postdate_runtime::{CallObserver, CompileWith, Options, Runtime, SecretName, Secrets, without_reserve};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use backup::{BackedUp, back_up};
@@ -48,6 +47,7 @@ pub use maintenance::{compact, resume, stats};
 pub use restore::{Restore, Restored, restore};
 pub use retention::Retention;
 use server::auth::Auth;
+use server::places::Places;
 use server::{App, Limits};
 pub use server::{HostName, check_host};
 use supervise::Fatal;
@@ -197,7 +197,8 @@ pub async fn serve(
         scratch: options.data.clone(),
         limits: Limits::of(concurrency),
         names: options.hosts,
-        batches: Semaphore::new(server::BATCHES),
+        batches: Places::new(server::BATCHES),
+        waits: Places::new(Limits::of(concurrency).connections / 2),
         traces: options.traces,
     };
 

@@ -5,6 +5,7 @@ mod connections;
 mod events;
 mod metrics;
 mod names;
+pub mod places;
 mod stream;
 mod upload;
 
@@ -22,7 +23,7 @@ use axum::serve::{Listener as _, ListenerExt as _};
 use axum::{Extension, Router};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -38,7 +39,7 @@ use postdate_core::id::CorrelationId;
 use postdate_core::ports::Clock as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -66,8 +67,8 @@ const MAX_LINGERED_BYTES: u64 = 64 << 10;
 /// Connections beyond the limit that are answered at the same time. Others are closed without an answer.
 const MAX_TURNED_AWAY: usize = 16;
 
-/// Batches that are received and answered at the same time: their bodies are large.
-pub const BATCHES: usize = 4;
+/// Batches that are received and answered at the same time: their bodies are large. One caller gets half of the places.
+pub const BATCHES: usize = 8;
 /// How long a batch waits for its place.
 const BATCH_WAIT: Duration = Duration::from_secs(10);
 
@@ -82,7 +83,9 @@ pub struct App {
     /// Further names by which clients call this server.
     pub names: Vec<HostName>,
     /// Places of [`BATCHES`].
-    pub batches: Semaphore,
+    pub batches: Places,
+    /// Places of calls that wait for the end of a request: half of the connections.
+    pub waits: Places,
     pub traces: Traces,
 }
 
@@ -250,7 +253,13 @@ async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>,
     let received = async {
         let (caller, body) = authenticated(&app, &parts, body).await?;
         let path = parts.uri.path();
-        let place = if is_batch(path) { Some(batch_place(&app, &caller).await?) } else { None };
+        let place = if is_batch(path) {
+            Some(batch_place(&app, &caller).await?)
+        } else if waits(&parts.uri) {
+            Some(app.waits.take(&caller).ok_or_else(|| crowded("too-many-waits", "as many calls wait for the end of a request as may"))?)
+        } else {
+            None
+        };
         // Strangers may call this path, and its calls have no body.
         let body = if path == "/health" { Bytes::new() } else { read_body(body, max_bytes(path), app.limits).await? };
         Ok::<_, ApiError>((caller, body, place))
@@ -271,14 +280,20 @@ async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>,
 }
 
 /// Returns a place for a batch of this caller, after a wait if need be.
-async fn batch_place<'a>(app: &'a App, caller: &Caller) -> Result<SemaphorePermit<'a>, ApiError> {
+async fn batch_place<'a>(app: &'a App, caller: &Caller) -> Result<Held<'a>, ApiError> {
     caller.require(Scope::Submit).map_err(|denied| closing(denied.into()))?;
-    if let Ok(Ok(place)) = timeout(BATCH_WAIT, app.batches.acquire()).await {
-        return Ok(place);
-    }
-    let detail = format!("the server takes {BATCHES} batches at a time, and each place is taken: try again in a moment");
-    let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-batches", detail);
-    Err(closing(error.with_header(header::RETRY_AFTER, "1")))
+    let place = app.batches.wait(caller, BATCH_WAIT).await;
+    place.ok_or_else(|| closing(crowded("too-many-batches", "the server works on as many batches as it may")))
+}
+
+/// Returns whether a call waits for the end of a request.
+fn waits(uri: &Uri) -> bool {
+    uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("wait=")))
+}
+
+fn crowded(code: &'static str, detail: &str) -> ApiError {
+    let detail = format!("{detail}, or the caller has its share of them: try again in a moment");
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_header(header::RETRY_AFTER, "1")
 }
 
 async fn use_case(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {

@@ -10,16 +10,14 @@ use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle;
 use postdate_core::pin::{PIN_SHARDS, pin};
 use postdate_core::ports::LedgerError;
-use postdate_core::request::{Event, HistoryEntry, LISTED_FAILURE_BYTES, NewRequest, Request, ScheduleKind, Status, Waiting};
+use postdate_core::request::{
+    Event, HistoryEntry, LISTED_FAILURE_BYTES, MAX_DETAIL_BYTES, MAX_HISTORY, NewRequest, Request, ScheduleKind, Status, Waiting,
+};
 use serde::{Deserialize, Serialize};
 
 use super::keys::{HEAD, Layout, class, label_pk, list_partition, place};
 use crate::ports::Told;
 
-/// Most lines of history in a head. The first line and the newest ones are kept.
-const MAX_LINES: usize = 300;
-/// Longest detail of a line, in bytes. The head has the full text of the failure.
-const MAX_DETAIL: usize = 1_000;
 /// Largest body in the head, in bytes. A larger one is an item of its own, since each change writes the head.
 pub const MAX_INLINE_BODY: usize = 8 << 10;
 /// Time for which the items of a body, a key and labels outlive the expected expiry of their request, in seconds: 30 days. A change that
@@ -202,7 +200,7 @@ impl Head {
         };
         let mut history = self.history.clone();
         line.write(&mut history, |entry| Line::of(&entry), |line| line.detail = None);
-        if history.len() > MAX_LINES {
+        if history.len() > MAX_HISTORY {
             history.remove(1);
         }
         let reason = request.failure.clone().map(|text| cut(text, LISTED_FAILURE_BYTES));
@@ -337,7 +335,7 @@ impl Head {
 
 impl Line {
     fn of(entry: &HistoryEntry) -> Self {
-        let detail = entry.detail.clone().map(|text| cut(text, MAX_DETAIL));
+        let detail = entry.detail.clone().map(|text| cut(text, MAX_DETAIL_BYTES));
         Self {
             at: entry.at.timestamp_millis(),
             event: entry.event.as_str().to_owned(),

@@ -38,8 +38,8 @@ where
         let whole = submission(call, use_case, &parts.headers, body.clone())?;
         let submissions = items.iter().enumerate().map(|(n, item)| Submission {
             id: id.nth(n, now),
-            // No client's key has a line break.
-            idempotency_key: whole.idempotency_key.as_ref().map(|key| format!("{key}\n{n}")),
+            // No client's key has a line break, and one separates the key from the caller's space.
+            idempotency_key: whole.idempotency_key.as_ref().map(|key| format!("{key}\n\n{n}")),
             body: body.slice_ref(item.get().as_bytes()),
             ..whole.clone()
         });

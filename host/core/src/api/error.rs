@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::{Outcomes, json_response};
-use crate::accept::Rejection;
+use crate::accept::{MAX_BODY_BYTES, Rejection};
 use crate::access::Denied;
 use crate::arm::ArmError;
 use crate::id::CorrelationId;
@@ -199,9 +199,9 @@ impl From<ArmError> for ApiError {
     }
 }
 
-/// `Retry-After` while a use case is loaded. A plugin in Rust is compiled within seconds, one with an interpreter within a minute.
 /// The code of an answer for a use case without a loaded version.
 const LOADING: &str = "use-case-loading";
+/// `Retry-After` while a use case is loaded. A plugin in Rust is compiled within seconds, one with an interpreter within a minute.
 const LOADING_RETRY_SECONDS: u64 = 10;
 
 /// `Retry-After` while the disk is full: somebody has to free space.
@@ -219,6 +219,7 @@ impl From<Rejection> for ApiError {
             Rejection::UnknownUseCase { .. } => Self::new(StatusCode::NOT_FOUND, "unknown-use-case", detail),
             Rejection::BrokenUseCase { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "use-case-broken", detail),
             Rejection::LoadingUseCase { .. } => unavailable(LOADING, detail, LOADING_RETRY_SECONDS),
+            Rejection::BodyTooLarge { .. } => Self::payload_too_large(MAX_BODY_BYTES),
             Rejection::Body(error) => {
                 let code = match error {
                     JsonError::Malformed(_) => "malformed-json",

@@ -21,6 +21,8 @@ const EXPIRE_AFTER: std::ops::RangeInclusive<Duration> = Duration::from_secs(1).
 const MAX_DESCRIPTION: usize = 1000;
 /// Limit of labels. A ledger writes an entry of an index for each label of each request.
 const MAX_LABELS: usize = 5;
+/// Limit of targets. A host looks at the oldest request of each whenever it claims some, and `/metrics` has series of each.
+const MAX_TARGETS: usize = 64;
 /// Limit of secrets for one plugin. The host may have to fetch each while a call waits.
 const MAX_SECRETS: usize = 20;
 
@@ -49,6 +51,14 @@ pub fn check_description(use_case: &UseCase) -> Result<(), ManifestError> {
     match use_case.description.chars().count() {
         0..=MAX_DESCRIPTION => Ok(()),
         characters => fault("description", format!("has {characters} characters; the limit is {MAX_DESCRIPTION}")),
+    }
+}
+
+/// Fails if there are more than [`MAX_TARGETS`].
+pub fn check_target_count(use_case: &UseCase) -> Result<(), ManifestError> {
+    match use_case.targets.iter().count() {
+        0..=MAX_TARGETS => Ok(()),
+        count => fault("targets", format!("has {count} targets; the limit is {MAX_TARGETS}")),
     }
 }
 

@@ -1,153 +1,172 @@
 //! Lists of requests.
 
-use std::fmt::Write as _;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
-use postdate_core::request::{Order, Page, Query, Request, Status};
-use rusqlite::{Connection, ToSql, params_from_iter};
+use postdate_core::request::{Cursor, Order, Page, Query, Request, Status};
+use rusqlite::{Connection, ToSql, params, params_from_iter};
 
 use super::Lane;
-use super::rows::{self, millis, read_request};
+use super::rows::{self, millis, parsed, read_request, time};
 
 /// The columns of a request, as a list has it. Omits the columns that SQLite finds only by reading a large result, and most of a failure.
 const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
      failures, interruptions, lease_ms, lease_until, finished_at, NULL, substr(failure, 1, 1001), NULL, notice_of, \
      0, waits_for, waits_since, owner, NULL, labels, erased_at, NULL";
+/// Positions in a row: the id, the time of the list's order, and whether the row matches.
+const ID: usize = 1;
+const TIME: usize = 28;
+const MATCHES: usize = 29;
 
-/// Returns one page, ordered by the query's time and id. Omits notices, which are found through the request that they are about.
-pub fn list(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
-    // SQLite has no plan for an empty set and a named index.
-    if query.within.as_ref().is_some_and(Vec::is_empty) {
-        return Ok(Page::default());
+/// Limit of the rows that one page reads, as on AWS. Filters without an index of their own would otherwise let a page read the whole table.
+pub const MAX_READ: usize = 20_000;
+
+/// Returns one page, ordered by the query's time and id. Omits notices, which are found through the request that they are about. The page
+/// ends early, with a cursor, where it has read `most` rows.
+pub fn list(connection: &Connection, query: &Query, most: usize) -> rusqlite::Result<Page> {
+    let (sql, values): (Vec<_>, Vec<_>) = sources(connection, query, most)?.iter().map(|source| statement(query, source, most)).unzip();
+    let mut statements = sql.iter().map(|sql| connection.prepare_cached(sql)).collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut rows = Vec::new();
+    for (statement, values) in statements.iter_mut().zip(&values) {
+        rows.push(statement.query(params_from_iter(values.iter()))?);
     }
-    let mut requests = match query.order {
-        // The index has the due times of each lane, so the first of each are merged.
-        Order::Due if query.labels.is_empty() => {
-            let lanes = rows::lanes(connection)?.into_iter();
-            let lanes = lanes.filter(|lane| query.use_case.as_ref().is_none_or(|use_case| *use_case == lane.use_case));
-            let mut requests = Vec::new();
-            for lane in lanes {
-                requests.extend(read(connection, query, Some(&lane))?);
-            }
-            requests.sort_by_key(|request| request.place(Order::Due));
-            requests
+
+    // The place of the next row of each source, and its request if it matches.
+    let mut heads = BinaryHeap::new();
+    let mut found: Vec<Option<Request>> = rows.iter().map(|_| None).collect();
+    let mut step = |source: usize, heads: &mut BinaryHeap<_>, found: &mut [Option<Request>]| {
+        if let Some(row) = rows[source].next()? {
+            heads.push(Reverse((Cursor { at: time(row, TIME)?, id: parsed(row, ID)? }, source)));
+            found[source] = row.get::<_, bool>(MATCHES)?.then(|| read_request(row)).transpose()?.map(|(_, request)| request.listed());
         }
-        _ => read(connection, query, None)?,
+        rusqlite::Result::Ok(())
     };
-    let more = requests.len() > query.limit;
-    requests.truncate(query.limit);
-    let next = requests.last().filter(|_| more).map(|request| request.place(query.order));
+    for source in 0..found.len() {
+        step(source, &mut heads, &mut found)?;
+    }
+    let (mut requests, mut next) = (Vec::new(), None);
+    for read in 0.. {
+        let Some(&Reverse((place, source))) = heads.peek() else { return Ok(Page { requests, next: None }) };
+        if read == most || (requests.len() == query.limit && found[source].is_some()) {
+            break;
+        }
+        heads.pop();
+        requests.extend(found[source].take());
+        next = Some(place);
+        step(source, &mut heads, &mut found)?;
+    }
     Ok(Page { requests, next })
 }
 
-fn read(connection: &Connection, query: &Query, lane: Option<&Lane>) -> rusqlite::Result<Vec<Request>> {
-    let (sql, values) = list_sql(query, lane);
-    let mut statement = connection.prepare_cached(&sql)?;
-    statement.query_map(params_from_iter(values.iter()), |row| Ok(read_request(row)?.1.listed()))?.collect()
+/// An index that has the rows of a list, or a part of them, in the list's order.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// The requests with the first label. In another order than that of trigger times, SQLite sorts them.
+    Label,
+    Lane(Lane),
+    Ended,
+    Owner,
+    UseCase,
+    Status(Status),
 }
 
-/// The conditions of a statement, and the values of their parameters.
+/// Returns the sources whose rows, merged, are those of the list.
+fn sources(connection: &Connection, query: &Query, most: usize) -> rusqlite::Result<Vec<Source>> {
+    if let Some((name, value)) = query.labels.first() {
+        // In another order than that of the index, all of them are read and sorted.
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM labels WHERE name = ?1 AND value = ?2 LIMIT ?3)";
+        let few = || connection.prepare_cached(sql)?.query_row(params![name, value, most + 1], |row| row.get::<_, usize>(0));
+        if query.order == Order::Trigger || few()? <= most {
+            return Ok(vec![Source::Label]);
+        }
+    }
+    Ok(match (query.order, query.status) {
+        (Order::Due, _) => {
+            let lanes = rows::lanes(connection)?.into_iter();
+            lanes.filter(|lane| query.use_case.as_ref().is_none_or(|use_case| *use_case == lane.use_case)).map(Source::Lane).collect()
+        }
+        (Order::Ended, _) => vec![Source::Ended],
+        // Few requests run.
+        (Order::Trigger, Some(Status::Running)) => vec![Source::Status(Status::Running)],
+        (Order::Trigger, _) if query.owner.is_some() => vec![Source::Owner],
+        (Order::Trigger, Some(status)) => vec![Source::Status(status)],
+        (Order::Trigger, None) if query.use_case.is_some() => vec![Source::UseCase],
+        (Order::Trigger, None) => Status::ALL.map(Source::Status).into(),
+    })
+}
+
+/// The values of a statement's parameters.
 #[derive(Default)]
-struct Conditions {
-    text: String,
-    values: Vec<Box<dyn ToSql>>,
-}
+struct Values(Vec<Box<dyn ToSql>>);
 
-impl Conditions {
-    /// Adds a condition that has a parameter at its end.
-    fn add(&mut self, condition: &str, value: impl ToSql + 'static) {
-        let parameter = self.parameter(value);
-        let _ = write!(self.text, " AND {condition} {parameter}");
-    }
-
-    fn parameter(&mut self, value: impl ToSql + 'static) -> String {
-        self.values.push(Box::new(value));
-        format!("?{}", self.values.len())
+impl Values {
+    /// Returns the parameter of a value.
+    fn add(&mut self, value: impl ToSql + 'static) -> String {
+        self.0.push(Box::new(value));
+        format!("?{}", self.0.len())
     }
 }
 
-/// Returns the statement of a list, or of one lane of it, with its parameters. It reads one more request than the page holds, to know
-/// whether there is a next page.
-pub(super) fn list_sql(query: &Query, lane: Option<&Lane>) -> (String, Vec<Box<dyn ToSql>>) {
-    let mut all = Conditions { text: "notice_of IS NULL".to_owned(), ..Conditions::default() };
-    // The index of labels has the trigger times.
-    let time = match query.order {
-        Order::Trigger if query.labels.is_empty() => "trigger_at",
-        Order::Trigger => "label.at",
-        Order::Due => "due_at",
-        Order::Ended => "finished_at",
-    };
-    for (n, (name, value)) in query.labels.iter().enumerate() {
-        let (name, value) = (all.parameter(name.clone()), all.parameter(value.clone()));
-        let _ = match n {
-            0 => write!(all.text, " AND label.name = {name} AND label.value = {value}"),
-            _ => write!(
-                all.text,
-                " AND EXISTS (SELECT 1 FROM labels WHERE name = {name} AND value = {value} AND at = trigger_at AND request = seq)"
-            ),
-        };
-    }
-    if let Some(Lane { use_case, target, .. }) = lane {
-        all.add("use_case =", use_case.clone());
-        all.add("target =", target.clone());
-    } else if let Some(use_case) = &query.use_case {
-        all.add("use_case =", use_case.clone());
-    }
-    if let Some(owner) = &query.owner {
-        all.add("owner =", owner.clone());
-    }
-    if let Some(from) = query.from {
-        all.add(&format!("{time} >="), millis(from));
-    }
-    if let Some(to) = query.to {
-        all.add(&format!("{time} <"), millis(to));
-    }
-    if let Some(after) = query.after {
-        let (at, id) = (all.parameter(millis(after.at)), all.parameter(after.id.to_string()));
-        let _ = write!(all.text, " AND ({time}, id) > ({at}, {id})");
-    }
-    if let Some(names) = &query.within {
-        let names: Vec<String> = names.iter().map(|name| all.parameter(name.clone())).collect();
-        let _ = write!(all.text, " AND use_case IN ({})", names.join(", "));
-    }
-    let Conditions { text: conditions, values } = all;
-    let order = format!("ORDER BY {time}, id LIMIT {}", query.limit.saturating_add(1));
+/// Returns the statement of a source with its parameters. Its rows are those of the index in the range of the query; a column tells whether
+/// a row matches the whole query, so that the rows that do not are counted, too.
+pub(super) fn statement(query: &Query, source: &Source, most: usize) -> (String, Vec<Box<dyn ToSql>>) {
+    let mut values = Values::default();
     // Literals, since SQLite does not use a partial index for a parameter.
     let of = |status: Status| {
         let ended = if status.is_end() { " AND finished_at IS NOT NULL" } else { "" };
         format!("status = '{status}'{ended}")
     };
-    let of_status = |status: Status| {
-        // Few requests run, so their index is the best one for any other filter.
-        let hint = if status == Status::Running { "INDEXED BY requests_leased" } else { "" };
-        format!("SELECT {COLUMNS} FROM requests {hint} WHERE {conditions} AND {} {order}", of(status))
+    // The index of labels has the trigger times.
+    let time = match (query.order, source) {
+        (Order::Trigger, Source::Label) => "label.at",
+        (Order::Trigger, _) => "trigger_at",
+        (Order::Due, _) => "due_at",
+        (Order::Ended, _) => "finished_at",
     };
-    let of_order = match (query.order, query.status) {
-        (Order::Due, _) => of(Status::Scheduled),
-        (_, Some(status)) => of(status),
-        (Order::Ended, None) => "finished_at IS NOT NULL".to_owned(),
-        (Order::Trigger, None) => "TRUE".to_owned(),
-    };
-    let sql = match (query.order, query.status) {
-        _ if !query.labels.is_empty() => {
+    let (from, mut within) = match source {
+        Source::Label => {
+            let (name, value) = query.labels.first().cloned().unwrap_or_default();
+            let within = vec![format!("label.name = {}", values.add(name)), format!("label.value = {}", values.add(value))];
             // SQLite keeps the order of a cross join: the labels first.
-            let from = "labels AS label CROSS JOIN requests ON requests.seq = label.request";
-            format!("SELECT {COLUMNS} FROM {from} WHERE {conditions} AND {of_order} {order}")
+            ("labels AS label CROSS JOIN requests ON requests.seq = label.request", within)
         }
-        (Order::Due, _) => {
-            format!("SELECT {COLUMNS} FROM requests INDEXED BY requests_due_by_lane WHERE {conditions} AND {of_order} {order}")
+        Source::Lane(Lane { use_case, target, .. }) => {
+            let lane = [format!("use_case = {}", values.add(use_case.clone())), format!("target = {}", values.add(target.clone()))];
+            ("requests INDEXED BY requests_due_by_lane", lane.into())
         }
-        (Order::Ended, _) => {
-            format!("SELECT {COLUMNS} FROM requests INDEXED BY requests_finished WHERE {conditions} AND {of_order} {order}")
-        }
-        (Order::Trigger, Some(status)) => of_status(status),
-        // The use case and the owner have indexes with every status.
-        (Order::Trigger, None) if query.use_case.is_some() || query.owner.is_some() => {
-            format!("SELECT {COLUMNS} FROM requests WHERE {conditions} {order}")
-        }
-        (Order::Trigger, None) => {
-            let pages = Status::ALL.map(|status| format!("SELECT * FROM ({})", of_status(status)));
-            format!("{} {order}", pages.join(" UNION ALL "))
-        }
+        Source::Ended => ("requests INDEXED BY requests_finished", vec![]),
+        Source::Owner => ("requests INDEXED BY requests_by_owner", vec![format!("owner = {}", values.add(query.owner.clone()))]),
+        Source::UseCase => ("requests INDEXED BY requests_by_use_case", vec![format!("use_case = {}", values.add(query.use_case.clone()))]),
+        Source::Status(Status::Running) => ("requests INDEXED BY requests_leased", vec![of(Status::Running)]),
+        // The indexes have no notices.
+        Source::Status(status) => ("requests", vec![of(*status), "notice_of IS NULL".to_owned()]),
     };
-    (sql, values)
+    match query.order {
+        Order::Trigger => {}
+        Order::Due => within.push(of(Status::Scheduled)),
+        Order::Ended => within.push("finished_at IS NOT NULL".to_owned()),
+    }
+    within.extend(query.from.map(|from| format!("{time} >= {}", values.add(millis(from)))));
+    within.extend(query.to.map(|to| format!("{time} < {}", values.add(millis(to)))));
+    within.extend(
+        query.after.map(|after| format!("({time}, id) > ({}, {})", values.add(millis(after.at)), values.add(after.id.to_string()))),
+    );
+
+    let mut matches = vec!["notice_of IS NULL".to_owned()];
+    matches.extend(query.status.map(of));
+    matches.extend(query.use_case.clone().map(|use_case| format!("use_case = {}", values.add(use_case))));
+    matches.extend(query.owner.clone().map(|owner| format!("owner = {}", values.add(owner))));
+    if let Some(names) = &query.within {
+        let names: Vec<String> = names.iter().map(|name| values.add(name.clone())).collect();
+        matches.push(format!("use_case IN ({})", names.join(", ")));
+    }
+    for (name, value) in query.labels.iter().skip(usize::from(matches!(source, Source::Label))) {
+        let (name, value) = (values.add(name.clone()), values.add(value.clone()));
+        matches
+            .push(format!("EXISTS (SELECT 1 FROM labels WHERE name = {name} AND value = {value} AND at = trigger_at AND request = seq)"));
+    }
+    let (matches, within) = (matches.join(" AND "), within.join(" AND "));
+    // The limit bounds what SQLite sorts where the index has not the whole order.
+    let sql = format!("SELECT {COLUMNS}, {time}, ({matches}) IS TRUE FROM {from} WHERE {within} ORDER BY {time}, id LIMIT {}", most + 1);
+    (sql, values.0)
 }

@@ -5,10 +5,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use postdate_core::cut::cut;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Applied, Line};
 use postdate_core::limits::{Rate, Slot};
-use postdate_core::request::{Event, HistoryEntry, NewRequest, Request, Waiting};
+use postdate_core::request::{Event, HistoryEntry, MAX_DETAIL_BYTES, MAX_HISTORY, NewRequest, Request, Waiting};
 use postdate_core::time::LATEST;
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -54,7 +55,7 @@ pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<boo
         let sql = "INSERT INTO labels VALUES (?1, ?2, ?3, ?4)";
         connection.prepare_cached(sql)?.execute(params![name, value, millis(request.trigger_at), seq])?;
     }
-    append_history(connection, seq, &lifecycle::accepted(request))?;
+    write_line(connection, seq, 1, &lifecycle::accepted(request))?;
     Ok(true)
 }
 
@@ -169,12 +170,23 @@ pub fn delete_ended(connection: &Connection, seq: i64, until: DateTime<Utc>) -> 
     connection.prepare_cached("DELETE FROM requests WHERE seq = ?1 AND finished_at <= ?2")?.execute(params![seq, millis(until)])
 }
 
+/// Adds a line to the history. Of more than [`MAX_HISTORY`], the first and the newest ones are kept.
 fn append_history(connection: &Connection, seq: i64, entry: &HistoryEntry) -> rusqlite::Result<()> {
+    let last = "SELECT coalesce(max(n), 0) FROM history WHERE request = ?1";
+    let n: i64 = 1 + connection.prepare_cached(last)?.query_row([seq], |row| row.get::<_, i64>(0))?;
+    write_line(connection, seq, n, entry)?;
+    let surplus = n + 1 - i64::try_from(MAX_HISTORY).unwrap_or(i64::MAX);
+    if surplus > 1 {
+        connection.prepare_cached("DELETE FROM history WHERE request = ?1 AND n = ?2")?.execute([seq, surplus])?;
+    }
+    Ok(())
+}
+
+fn write_line(connection: &Connection, seq: i64, n: i64, entry: &HistoryEntry) -> rusqlite::Result<()> {
+    let detail = entry.detail.clone().map(|text| cut(text, MAX_DETAIL_BYTES));
     connection
-        .prepare_cached(
-            "INSERT INTO history VALUES (?1, (SELECT coalesce(max(n), 0) + 1 FROM history WHERE request = ?1), ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![seq, millis(entry.at), entry.event.as_str(), entry.status.as_str(), entry.attempt, entry.detail, entry.by])
+        .prepare_cached("INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+        .execute(params![seq, n, millis(entry.at), entry.event.as_str(), entry.status.as_str(), entry.attempt, detail, entry.by])
         .map(drop)
 }
 
@@ -392,7 +404,7 @@ pub(super) fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Op
     if row.get::<_, Option<i64>>(column)?.is_none() { Ok(None) } else { time(row, column).map(Some) }
 }
 
-fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(super) fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     text.parse().map_err(|_| unreadable(column, &text))
 }

@@ -14,6 +14,7 @@ use rusqlite::StatementStatus;
 use tempfile::TempDir;
 use tokio::task::unconstrained;
 
+use super::lists::Source;
 use super::*;
 
 /// Returns an empty ledger and its directory, which is deleted on drop.
@@ -684,9 +685,9 @@ fn the_queries_of_the_timer_and_of_lists_use_an_index() {
     check_plan(&format!("SELECT id FROM requests {}", rows::EXPIRED), "SEARCH requests USING INDEX requests_expiring", false);
     check_plan(stats::GROUPS, "SEARCH requests USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", true);
     check_plan(rows::ENDED, "SEARCH requests USING INDEX requests_finished (finished_at<?)", false);
-    let list = |query: Query| lists::list_sql(&Query { limit: 50, ..query }, None).0;
-    let of_an_owner = Query { owner: Some("shop".to_owned()), ..Query::default() };
-    check_plan(&list(of_an_owner), "SEARCH requests USING INDEX requests_by_owner (owner=?)", false);
+    let list = |query: Query, source| lists::statement(&query, &source, 50).0;
+    let of_an_owner = Query { owner: Some("shop".to_owned()), status: Some(Status::Succeeded), ..Query::default() };
+    check_plan(&list(of_an_owner, Source::Owner), "SEARCH requests USING INDEX requests_by_owner (owner=?)", false);
     for status in Status::ALL {
         let (index, sorts) = match status {
             Status::Scheduled => ("requests_scheduled", false),
@@ -694,22 +695,71 @@ fn the_queries_of_the_timer_and_of_lists_use_an_index() {
             Status::Running => ("requests_leased", true),
             _ => ("requests_ended", false),
         };
-        check_plan(&list(Query { status: Some(status), from: Some(at(0)), ..Query::default() }), index, sorts);
-        // A list of every status merges the pages of each.
-        check_plan(&list(Query { from: Some(at(0)), ..Query::default() }), index, true);
+        let of_a_status = Query { status: Some(status), use_case: Some("orders".to_owned()), from: Some(at(0)), ..Query::default() };
+        check_plan(&list(of_a_status, Source::Status(status)), index, sorts);
     }
     let of_a_use_case = Query { use_case: Some("orders".to_owned()), ..Query::default() };
-    check_plan(&list(of_a_use_case), "SEARCH requests USING INDEX requests_by_use_case (use_case=?)", false);
+    check_plan(&list(of_a_use_case, Source::UseCase), "SEARCH requests USING INDEX requests_by_use_case (use_case=?)", false);
     let label = ("customer".to_owned(), "42".to_owned());
     let of_a_label = Query { labels: vec![label.clone(), label], from: Some(at(0)), ..Query::default() };
     // Requests of one time are sorted by their ids.
-    check_plan(&list(of_a_label), "SEARCH label USING PRIMARY KEY (name=? AND value=? AND at>?)", true);
+    check_plan(&list(of_a_label, Source::Label), "SEARCH label USING PRIMARY KEY (name=? AND value=? AND at>?)", true);
     let ended = Query { order: Order::Ended, from: Some(at(0)), ..Query::default() };
-    check_plan(&list(ended), "SEARCH requests USING INDEX requests_finished (finished_at>?)", true);
+    check_plan(&list(ended, Source::Ended), "SEARCH requests USING INDEX requests_finished (finished_at>?)", true);
     let lane = Lane { use_case: "orders".to_owned(), target: "here".to_owned(), due_at: at(0) };
-    let due = Query { order: Order::Due, from: Some(at(0)), limit: 50, ..Query::default() };
-    let due = lists::list_sql(&due, Some(&lane)).0;
-    check_plan(&due, "SEARCH requests USING INDEX requests_due_by_lane (use_case=? AND target=? AND due_at>?)", true);
+    let due = Query { order: Order::Due, from: Some(at(0)), ..Query::default() };
+    let index = "SEARCH requests USING INDEX requests_due_by_lane (use_case=? AND target=? AND due_at>?)";
+    check_plan(&list(due, Source::Lane(lane)), index, true);
+}
+
+/// Returns the ids of each page of a list that reads at most 10 rows for one.
+fn pages(path: &Path, query: &Query) -> Vec<Vec<CorrelationId>> {
+    let connection = connect(path).unwrap();
+    let (mut pages, mut after) = (Vec::new(), None);
+    loop {
+        let page = lists::list(&connection, &Query { after, ..query.clone() }, 10).unwrap();
+        pages.push(page.requests.iter().map(|request| request.id).collect());
+        after = page.next;
+        if after.is_none() {
+            return pages;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_reads_a_bounded_number_of_rows() {
+    let (ledger, directory) = empty();
+    let label = BTreeMap::from([("customer".to_owned(), "42".to_owned())]);
+    let new = |n: u64| {
+        let new = due(n, i64::try_from(n).unwrap());
+        // The last of 25 is that of another owner, at another target.
+        let (owner, target) = if n == 24 { ("shop", "hook") } else { ("mail", "here") };
+        let request = Request { owner: Some(owner.to_owned()), target: target.to_owned(), labels: label.clone(), ..new.request };
+        NewRequest { request, ..new }
+    };
+    insert_all(&ledger, (0..25).map(new)).await;
+    let path = directory.path().join("ledger.sqlite");
+    let last = vec![sample_id(24)];
+    let of_shop = Query { owner: Some("shop".to_owned()), limit: 5, ..Query::default() };
+    let scheduled = Some(Status::Scheduled);
+    let by_label = Query { labels: label.clone().into_iter().collect(), ..of_shop.clone() };
+    let by_due = Query { order: Order::Due, status: scheduled, ..of_shop.clone() };
+    assert_eq!(pages(&path, &of_shop), [last.clone()], "the owner has an index");
+    assert_eq!(pages(&path, &by_label), [vec![], vec![], last.clone()], "a label reads the requests of others");
+    assert_eq!(pages(&path, &by_due), [vec![], vec![], last.clone()], "the lanes share the bound");
+    // More have the label than could be sorted for a page.
+    let due_with_label = Query { labels: by_label.labels.clone(), ..by_due.clone() };
+    assert_eq!(pages(&path, &due_with_label), [vec![], vec![], last.clone()]);
+
+    for n in 0..25 {
+        ledger.change(sample_id(n), Change::Cancel { by: None }, at(100)).await.unwrap();
+    }
+    let ended = Query { order: Order::Ended, ..of_shop.clone() };
+    assert_eq!(pages(&path, &ended), [vec![], vec![], last]);
+    let everything = Query { limit: 5, ..Query::default() };
+    let all = pages(&path, &everything);
+    assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [5; 5], "the last page is known to be the last");
+    assert_eq!(all.concat(), (0..25).map(sample_id).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -730,6 +780,19 @@ async fn an_expired_request_is_found_and_nothing_behind_it_is_claimed_before_its
     let due = claim_at(&ledger, at(12), 10).await;
     assert_eq!((ids(&due), due.expired), (vec![sample_id(2), sample_id(3)], false));
     assert_eq!(found(at(99)).await, [], "a request that has begun does not expire");
+}
+
+#[tokio::test]
+async fn a_history_keeps_its_first_and_its_newest_lines() {
+    let (ledger, _directory) = empty();
+    insert_all(&ledger, [due(1, 0)]).await;
+    for n in 1..=400 {
+        let change = Change::Move { to: at(n), by: Some("x".repeat(20)) };
+        assert!(matches!(ledger.change(sample_id(1), change, at(0)).await, Ok(Changed::Done(_))));
+    }
+    let (_, history) = ledger.find(sample_id(1)).await.unwrap().unwrap();
+    assert_eq!((history.len(), history[0].event, history[1].event), (300, Event::Accepted, Event::Moved));
+    assert!(history[299].detail.as_ref().is_some_and(|detail| detail.contains(&rfc3339(at(400)))), "{:?}", history[299]);
 }
 
 #[tokio::test]

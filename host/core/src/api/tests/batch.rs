@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Client, ORDERS, Reply, request, with_header};
 use crate::access::{Caller, Scope};
-use crate::api::MAX_BATCH_BYTES;
+use crate::api::{MAX_BATCH_BYTES, MAX_BODY_BYTES};
 use crate::plugin::Problem;
 use crate::testing::{FakeBundle, sample_id};
 
@@ -65,6 +65,29 @@ fn a_key_makes_every_item_safe_to_repeat() {
     // The key of a single request is another one.
     let single = client.send(with_header(request("POST", "/requests/orders", r#"{"delay":"PT9S"}"#), "idempotency-key", "k"));
     assert_eq!(single.status, 202, "{single:?}");
+}
+
+#[test]
+fn the_keys_of_a_batch_are_no_keys_of_another_caller() {
+    let client = Client::of_orders();
+    // The key of the host's oldest caller is the name of another one.
+    let batch = with_header(request("POST", PATH, r#"[{ "delay": "PT60S" }]"#), "idempotency-key", "shop");
+    assert_eq!(outcomes(&client.send(batch)), ["202 accepted"]);
+    let single = with_header(request("POST", "/requests/orders", r#"{ "delay": "PT61S" }"#), "idempotency-key", "0");
+    let shop = Caller { key_space: Some("shop".to_owned()), ..Caller::everything() };
+    client.acts_as(&shop);
+    assert_eq!(client.send(single).status, 202);
+}
+
+#[test]
+fn an_item_is_no_larger_than_a_body() {
+    let client = Client::of_orders();
+    let item = |size: usize| {
+        let empty = r#"{"delay":"PT60S","text":""}"#;
+        json!({ "delay": "PT60S", "text": "x".repeat(size - empty.len()) })
+    };
+    let reply = post(&client, &json!([item(MAX_BODY_BYTES), item(MAX_BODY_BYTES + 1)]));
+    assert_eq!(outcomes(&reply), ["202 accepted", "413 payload-too-large"]);
 }
 
 #[test]
