@@ -108,6 +108,9 @@ async fn each_path_needs_its_scope() {
         (Method::DELETE, one.as_str(), "change"),
         (Method::POST, retry.as_str(), "change"),
         (Method::PUT, "/use-cases/puppet", "deploy"),
+        (Method::POST, "/requests/puppet/batch", "submit"),
+        (Method::GET, "/metrics", "operate"),
+        (Method::POST, "/use-cases/puppet/pause", "deploy"),
         (Method::POST, "/test-clock", "operate"),
     ] {
         for (scope, token) in &clients {

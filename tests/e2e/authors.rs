@@ -181,6 +181,7 @@ class Process(exports.Process):
     // The validator is the template's, built as a second component.
     let (place, receiver) = calling_out("python", "py", source, "[validate]\nplugin = 'validate.wasm'\nconfig = { longest = 9 }\n").await;
     calls(&place, &receiver.url("/in?x=1"), 0).await.says(&["\"status\": 200", "\"body\": \"don\"", "\"truncated\": true"]);
+    calls(&place, &receiver.url("/cut"), 0).await.says(&["\"status\": 200", "\"body\": \"ok\"", "\"truncated\": true"]);
     let delivery = &receiver.deliveries()[0];
     assert_eq!((delivery.path.as_str(), delivery.body.as_str()), ("/in?x=1", "from Python"));
     let other = Receiver::accepting().await;
@@ -189,7 +190,7 @@ class Process(exports.Process):
         "permanent",
         &format!("add \"http://127.0.0.1:{}\" to process.allow-http", other.port),
     ]);
-    assert_eq!((receiver.count(), other.count()), (1, 0));
+    assert_eq!((receiver.count(), other.count()), (2, 0));
     calls(&place, NOBODY, 1).await.says(&["no answer: connection-refused", "a host would retry it"]);
 
     let project = place.path().join("caller");

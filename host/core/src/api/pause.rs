@@ -38,8 +38,9 @@ where
             Some(_) => return Err(malformed("until", "\"until\" must be text: a time in RFC 3339")),
         };
         let by = call.caller.name.clone();
-        audit::pause("paused", by.as_deref(), name, target.as_deref(), until);
-        self.ledger.pause(Pause { use_case: name.to_owned(), target, since: call.now, until, by }).await?;
+        let pause = Pause { use_case: name.to_owned(), target, since: call.now, until, by };
+        self.ledger.pause(pause.clone()).await?;
+        audit::pause("paused", pause.by.as_deref(), name, pause.target.as_deref(), until);
         self.paused(call, name).await
     }
 

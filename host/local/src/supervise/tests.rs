@@ -34,8 +34,8 @@ async fn the_end_of_a_task_is_fatal_before_the_stop_and_not_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_whose_timer_watcher_or_http_server_panics_ends_with_an_error() {
-    for name in ["timer", "watcher of the use cases", "HTTP server"] {
+async fn a_server_of_which_a_task_panics_ends_with_an_error() {
+    for name in ["timer", "watcher of the use cases", "HTTP server", "retention"] {
         let directory = tempfile::tempdir().unwrap();
         let use_cases = directory.path().join("use-cases");
         std::fs::create_dir(&use_cases).unwrap();

@@ -15,6 +15,7 @@ export async function process(job) {
   // A failure shows the status only: the webhook's text may repeat the token.
   const message = `the webhook answered ${status}`;
   if (![408, 425, 429].includes(status) && status < 500) throw { message, retry: false };
+  // Seconds only: after a date, the wait is that of [retry].
   const wait = answered.get('retry-after') ?? '';
   throw { message, retry: true, retryAfterSeconds: /^\d{1,6}$/.test(wait) ? Number(wait) : undefined };
 }

@@ -27,5 +27,6 @@ class Process(exports.Process):
         message = f"the webhook answered {answer.status}"
         if answer.status not in (408, 425, 429) and answer.status < 500:
             raise Err(Failure(message, retry=False, retry_after_seconds=None))
+        # Seconds only: after a date, the wait is that of [retry].
         wait = answer.headers.get("retry-after", "")
         raise Err(Failure(message, retry=True, retry_after_seconds=int(wait) if wait.isdecimal() and len(wait) <= 6 else None))

@@ -27,6 +27,7 @@ fn process(job: Job) -> Result<Option<String>, Failure> {
         200..=299 => Ok(Some(json!({ "status": answer.status }).to_string())),
         status @ (408 | 425 | 429 | 500..=599) => {
             let failure = Failure::retry(format!("the webhook answered {status}"));
+            // Seconds only: after a date, the wait is that of `[retry]`.
             Err(match answer.header("retry-after").and_then(|wait| wait.parse().ok()) {
                 Some(seconds) => failure.after_seconds(seconds),
                 None => failure,
