@@ -47,7 +47,7 @@ pub use maintenance::{compact, resume, stats};
 pub use restore::{Restore, Restored, restore};
 pub use retention::Retention;
 use server::auth::Auth;
-use server::places::Places;
+use server::fair_semaphore::FairSemaphore;
 use server::{App, Limits};
 pub use server::{HostName, check_host};
 use supervise::Fatal;
@@ -197,8 +197,8 @@ pub async fn serve(
         scratch: options.data.clone(),
         limits: Limits::of(concurrency),
         names: options.hosts,
-        batches: Places::new(server::BATCHES),
-        waits: Places::new(Limits::of(concurrency).connections / 2),
+        batches: FairSemaphore::new(server::BATCHES),
+        waits: FairSemaphore::new(Limits::of(concurrency).connections / 2),
         traces: options.traces,
     };
 

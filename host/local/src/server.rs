@@ -3,9 +3,9 @@
 pub mod auth;
 mod connections;
 mod events;
+pub mod fair_semaphore;
 mod metrics;
 mod names;
-pub mod places;
 mod stream;
 mod upload;
 
@@ -48,6 +48,7 @@ pub use names::{HostName, check as check_host};
 
 use auth::{Auth, Peer};
 use connections::{Connections, Link, Place};
+use fair_semaphore::{FairSemaphore, Permit};
 use stream::{Stream, written_out};
 
 use crate::catalog::Catalog;
@@ -67,9 +68,9 @@ const MAX_LINGERED_BYTES: u64 = 64 << 10;
 /// Connections beyond the limit that are answered at the same time. Others are closed without an answer.
 const MAX_TURNED_AWAY: usize = 16;
 
-/// Batches that are received and answered at the same time: their bodies are large. One caller gets half of the places.
+/// Batches that are received and answered at the same time: their bodies are large. One caller gets half of them.
 pub const BATCHES: usize = 8;
-/// How long a batch waits for its place.
+/// How long a batch waits for its permit.
 const BATCH_WAIT: Duration = Duration::from_secs(10);
 
 pub struct App {
@@ -82,10 +83,10 @@ pub struct App {
     pub limits: Limits,
     /// Further names by which clients call this server.
     pub names: Vec<HostName>,
-    /// Places of [`BATCHES`].
-    pub batches: Places,
-    /// Places of calls that wait for the end of a request: half of the connections.
-    pub waits: Places,
+    /// Of [`BATCHES`].
+    pub batches: FairSemaphore,
+    /// Of calls that wait for the end of a request: half of the connections.
+    pub waits: FairSemaphore,
     pub traces: Traces,
 }
 
@@ -253,8 +254,8 @@ async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>,
     let received = async {
         let (caller, body) = authenticated(&app, &parts, body).await?;
         let path = parts.uri.path();
-        let place = if is_batch(path) {
-            Some(batch_place(&app, &caller).await?)
+        let permit = if is_batch(path) {
+            Some(batch_permit(&app, &caller).await?)
         } else if waits(&parts.uri) {
             Some(app.waits.take(&caller).ok_or_else(|| crowded("too-many-waits", "as many calls wait for the end of a request as may"))?)
         } else {
@@ -262,10 +263,10 @@ async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>,
         };
         // Strangers may call this path, and its calls have no body.
         let body = if path == "/health" { Bytes::new() } else { read_body(body, max_bytes(path), app.limits).await? };
-        Ok::<_, ApiError>((caller, body, place))
+        Ok::<_, ApiError>((caller, body, permit))
     };
     let response = match received.await {
-        Ok((caller, body, _place)) => {
+        Ok((caller, body, _permit)) => {
             let _work = link.work();
             let span = app.traces.call(&mut parts);
             let answer = app.api.answer(ApiRequest { id, now, caller, claims: Vec::new() }, Request::from_parts(parts, body));
@@ -279,11 +280,11 @@ async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>,
     response.map(Body::from)
 }
 
-/// Returns a place for a batch of this caller, after a wait if need be.
-async fn batch_place<'a>(app: &'a App, caller: &Caller) -> Result<Held<'a>, ApiError> {
+/// Returns a permit for a batch of this caller, after a wait if need be.
+async fn batch_permit<'a>(app: &'a App, caller: &Caller) -> Result<Permit<'a>, ApiError> {
     caller.require(Scope::Submit).map_err(|denied| closing(denied.into()))?;
-    let place = app.batches.wait(caller, BATCH_WAIT).await;
-    place.ok_or_else(|| closing(crowded("too-many-batches", "the server works on as many batches as it may")))
+    let permit = app.batches.wait(caller, BATCH_WAIT).await;
+    permit.ok_or_else(|| closing(crowded("too-many-batches", "the server works on as many batches as it may")))
 }
 
 /// Returns whether a call waits for the end of a request.

@@ -19,11 +19,11 @@ const TIME: usize = 28;
 const MATCHES: usize = 29;
 
 /// Limit of the rows that one page reads, as on AWS. Filters without an index of their own would otherwise let a page read the whole table.
-pub const MAX_READ: usize = 20_000;
+pub const MAX_READ: u32 = 20_000;
 
 /// Returns one page, ordered by the query's time and id. Omits notices, which are found through the request that they are about. The page
 /// ends early, with a cursor, where it has read `most` rows.
-pub fn list(connection: &Connection, query: &Query, most: usize) -> rusqlite::Result<Page> {
+pub fn list(connection: &Connection, query: &Query, most: u32) -> rusqlite::Result<Page> {
     let (sql, values): (Vec<_>, Vec<_>) = sources(connection, query, most)?.iter().map(|source| statement(query, source, most)).unzip();
     let mut statements = sql.iter().map(|sql| connection.prepare_cached(sql)).collect::<rusqlite::Result<Vec<_>>>()?;
     let mut rows = Vec::new();
@@ -34,12 +34,12 @@ pub fn list(connection: &Connection, query: &Query, most: usize) -> rusqlite::Re
     // The place of the next row of each source, and its request if it matches.
     let mut heads = BinaryHeap::new();
     let mut found: Vec<Option<Request>> = rows.iter().map(|_| None).collect();
-    let mut step = |source: usize, heads: &mut BinaryHeap<_>, found: &mut [Option<Request>]| {
+    let mut step = |source: usize, heads: &mut BinaryHeap<_>, found: &mut [Option<Request>]| -> rusqlite::Result<()> {
         if let Some(row) = rows[source].next()? {
             heads.push(Reverse((Cursor { at: time(row, TIME)?, id: parsed(row, ID)? }, source)));
             found[source] = row.get::<_, bool>(MATCHES)?.then(|| read_request(row)).transpose()?.map(|(_, request)| request.listed());
         }
-        rusqlite::Result::Ok(())
+        Ok(())
     };
     for source in 0..found.len() {
         step(source, &mut heads, &mut found)?;
@@ -71,11 +71,11 @@ pub(super) enum Source {
 }
 
 /// Returns the sources whose rows, merged, are those of the list.
-fn sources(connection: &Connection, query: &Query, most: usize) -> rusqlite::Result<Vec<Source>> {
+fn sources(connection: &Connection, query: &Query, most: u32) -> rusqlite::Result<Vec<Source>> {
     if let Some((name, value)) = query.labels.first() {
         // In another order than that of the index, all of them are read and sorted.
         let sql = "SELECT count(*) FROM (SELECT 1 FROM labels WHERE name = ?1 AND value = ?2 LIMIT ?3)";
-        let few = || connection.prepare_cached(sql)?.query_row(params![name, value, most + 1], |row| row.get::<_, usize>(0));
+        let few = || connection.prepare_cached(sql)?.query_row(params![name, value, most + 1], |row| row.get::<_, u32>(0));
         if query.order == Order::Trigger || few()? <= most {
             return Ok(vec![Source::Label]);
         }
@@ -109,7 +109,7 @@ impl Values {
 
 /// Returns the statement of a source with its parameters. Its rows are those of the index in the range of the query; a column tells whether
 /// a row matches the whole query, so that the rows that do not are counted, too.
-pub(super) fn statement(query: &Query, source: &Source, most: usize) -> (String, Vec<Box<dyn ToSql>>) {
+pub(super) fn statement(query: &Query, source: &Source, most: u32) -> (String, Vec<Box<dyn ToSql>>) {
     let mut values = Values::default();
     // Literals, since SQLite does not use a partial index for a parameter.
     let of = |status: Status| {

@@ -10,6 +10,7 @@ use chrono::TimeDelta;
 use postdate_core::lifecycle::Outcome;
 use postdate_core::request::{Event, Order, Status};
 use postdate_core::testing::{at, join_all, ledger_contract, moment, new_request, pause_contract, sample_id};
+use postdate_core::time::rfc3339;
 use rusqlite::StatementStatus;
 use tempfile::TempDir;
 use tokio::task::unconstrained;

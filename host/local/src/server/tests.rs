@@ -62,8 +62,8 @@ impl Server {
             scratch: data.to_owned(),
             limits,
             names: Vec::new(),
-            batches: Places::new(BATCHES),
-            waits: Places::new(limits.connections / 2),
+            batches: FairSemaphore::new(BATCHES),
+            waits: FairSemaphore::new(limits.connections / 2),
             traces: Traces::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
