@@ -152,6 +152,25 @@ where
         Ok(Some(expired))
     }
 
+    /// Ends a claimed request whose target something else has called, or should have, with this result or failure, and notifies. Returns the
+    /// request after the change, or `None` if the claim was lost. Fails without a change if the manifest is out of reach, which names the
+    /// target of the notice.
+    pub async fn settle(&self, request: &Request, result: Result<&str, &str>) -> Result<Option<Request>, FireError> {
+        let (id, now) = (request.id, self.clock.now());
+        let finish = |notice| {
+            let outcome = match result {
+                Ok(result) => Outcome::Succeeded { result: Some(result.to_owned()), notice },
+                Err(failure) => Outcome::Failed { failure: failure.to_owned(), notice },
+            };
+            Change::Finish { claim: request.claim(), outcome }
+        };
+        let change = finish(self.notice_of(request, &finish(None), now).await?);
+        let Changed::Done(settled) = self.ledger.change(id, change.clone(), now).await? else { return Ok(None) };
+        log_end(&settled);
+        self.follow(&settled, change.notice()).await;
+        Ok(Some(settled))
+    }
+
     /// Returns the notice of a change that ends the request; `None` if the version is gone. Reads only the manifest, so that no plugin has
     /// to be compiled. Fails with the host's fault if the manifest is out of reach.
     async fn notice_of(&self, request: &Request, change: &Change, now: DateTime<Utc>) -> Result<Option<Box<NewRequest>>, FireError> {

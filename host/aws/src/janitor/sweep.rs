@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::arm::is_direct;
 use postdate_core::fire::FireError;
-use postdate_core::lifecycle::{Change, Outcome};
 use postdate_core::ports::{Changed, Changes, Claims, Clock, Deliver, LedgerError, Requests, UseCases};
-use postdate_core::request::{DELIVERED_TO_BUS, Request, ScheduleKind, Status};
+use postdate_core::request::{DELIVERED_TO_BUS, Request, Status};
 
 use crate::firing::{Firing, reason};
 use crate::ports::{Backlog, LeftRule, Notify, Tellings, Timing, Wake};
@@ -240,25 +239,15 @@ where
     }
 
     /// Ends a request of a direct target. EventBridge has called the target itself, so the outcome says no more than that. Without a rule
-    /// or schedule that shows it, the request fails, and operators get its letter.
+    /// or schedule that shows it, the request fails.
     async fn settle(&self, request: &Request, now: DateTime<Utc>, report: &mut Report) -> Result<(), FireError> {
         let was_sent = self.host.scheduler.was_sent(request, now).await?;
         let (changed, _) = self.host.ledger.claim(request.id, |request| request.lease, now).await?;
         let Changed::Done(claimed) = changed else { return Ok(()) };
-        let outcome = if was_sent {
-            Outcome::Succeeded { result: Some(DELIVERED_TO_BUS.to_owned()), notice: None }
-        } else {
-            Outcome::Failed { failure: NOT_SENT.to_owned(), notice: None }
-        };
-        self.host.ledger.change(request.id, Change::Finish { claim: claimed.claim(), outcome }, now).await?;
+        let result = if was_sent { Ok(DELIVERED_TO_BUS) } else { Err(NOT_SENT) };
+        // Rules are deleted with the orphaned ones.
+        self.host.with(&self.host.aftercare(None)).settle(&claimed, result).await?;
         report.settled += 1;
-        // Rules are deleted with the orphaned ones. Nothing else deletes a kept schedule.
-        if request.schedule == Some(ScheduleKind::KeptSchedule)
-            && let Err(error) = self.host.scheduler.unschedule(request).await
-        {
-            tracing::error!(correlation_id = %request.id, %error, "cannot delete the schedule of a settled request");
-            report.not_cleaned += 1;
-        }
         Ok(())
     }
 

@@ -197,7 +197,9 @@ async fn a_direct_request_of_which_no_event_was_sent_fails_and_operators_are_tol
     let request = host.ledger.find(sample_id(1)).await.unwrap().unwrap().0;
     assert_eq!(request.status, Status::Failed);
     assert!(request.failure.as_ref().unwrap().contains("no rule or schedule shows"), "{:?}", request.failure);
-    assert_eq!(sweep(&host, 3 * 3600).await, Report { told: 1, ..Report::default() });
+    assert_eq!(host.notifier.take(), ["topic: orders failed", "letter: attempt 2"]);
+    assert_eq!(host.timing(), ["schedule hook at 7200"], "the target of [on] is notified");
+    assert_eq!(sweep(&host, 2 * 3600 + 60).await, Report::default());
 }
 
 #[tokio::test]
