@@ -54,7 +54,7 @@ impl AwsFiring {
                 dead_letters: Arn::parse(&host.config.dead_letter_arn).and_then(Arn::queue_url).unwrap_or_default(),
             },
             clock: SystemClock,
-            pauses: KnownPauses::default(),
+            pauses: host.pauses.clone(),
         })
     }
 }

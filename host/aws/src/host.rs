@@ -10,6 +10,7 @@ use crate::config::{Config, ConfigErrors, StoreLocation};
 use crate::ledger::DynamoLedger;
 use crate::logs;
 use crate::metrics::Service;
+use crate::pauses::KnownPauses;
 use crate::schedule::{AwsScheduler, ScheduleSettings};
 use crate::secrets;
 use crate::use_cases::{AwsUseCases, VersionLoader};
@@ -32,6 +33,7 @@ pub struct Host {
     pub use_cases: AwsUseCases,
     pub secrets: Secrets,
     pub ledger: DynamoLedger,
+    pub pauses: KnownPauses,
     pub scheduler: AwsScheduler,
     pub network: Network,
 }
@@ -45,7 +47,7 @@ pub enum HostError {
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
     Authorities(#[from] AuthoritiesError),
-    #[error("loading the use cases was cut off: {0}")]
+    #[error("loading the use cases was cut off")]
     Load(#[from] tokio::task::JoinError),
 }
 
@@ -86,11 +88,19 @@ impl Host {
                 use_cases
             })
         };
-        let (warmed, use_cases) = tokio::join!(ledger.warm(), loading);
+        let pauses = KnownPauses::default();
+        // A read opens the connection. The target host reads what it needs first.
+        let warming = async {
+            match service {
+                Service::Target => pauses.get(&ledger, now()).await.map(drop),
+                Service::Processor | Service::Janitor => ledger.warm().await,
+            }
+        };
+        let (warmed, use_cases) = tokio::join!(warming, loading);
         if let Err(error) = warmed {
             tracing::warn!(%error, "the ledger cannot be reached yet");
         }
-        Ok(Self { use_cases: use_cases??, secrets, config, clients, ledger, scheduler, network })
+        Ok(Self { use_cases: use_cases??, secrets, config, clients, ledger, pauses, scheduler, network })
     }
 }
 

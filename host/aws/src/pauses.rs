@@ -10,9 +10,9 @@ use tokio::sync::Mutex;
 /// Time for which the pauses are not read again. A pause takes effect everywhere within this time.
 const FRESH: TimeDelta = TimeDelta::seconds(10);
 
-/// The pauses that this environment has read.
-#[derive(Debug, Default)]
-pub struct KnownPauses(Mutex<Option<Known>>);
+/// The pauses that this environment has read. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct KnownPauses(Arc<Mutex<Option<Known>>>);
 
 #[derive(Debug)]
 struct Known {
