@@ -243,10 +243,12 @@ async fn wrong_keys_are_answered_slowly_and_a_right_one_from_the_same_address_at
 async fn the_audit_log_names_the_caller_of_each_act_whatever_the_filter_is() {
     let keys = Keys::new();
     let (shop, ci) = (keys.add(&["shop"]).await, keys.add(&["ci", "--may", "deploy"]).await);
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("audit.jsonl");
     let server = Server::builder()
         .use_case("puppet", PUPPET)
         .test_clock()
-        .arguments(&["--keys-file", keys.path()])
+        .arguments(&["--keys-file", keys.path(), "--audit-file", file.to_str().unwrap()])
         .key(SECRET)
         .variable("POSTDATE_LOG", "info,postdate_core=off,postdate::audit=off")
         .start()
@@ -291,4 +293,17 @@ async fn the_audit_log_names_the_caller_of_each_act_whatever_the_filter_is() {
     assert_eq!((&second["audit"], &second["former"]), (&json!("pushed"), &first["version"]));
     assert_eq!([&back["audit"], &back["by"]], ["rolled-back", "the test"]);
     assert_eq!([&back["version"], &back["former"]], [&first["version"], &second["version"]]);
+
+    server.api.post(&format!("/requests/{moved}/erase"), &Value::Null).await.expect(200);
+    server.api.post("/use-cases/puppet/pause", &json!({ "target": "here" })).await.expect(200);
+    server.api.post("/use-cases/puppet/resume", &json!({})).await.expect(200);
+    let lines = acts(9).await;
+    let changes: Vec<_> = lines[6..].iter().map(|line| (line["audit"].as_str().unwrap(), &line["paused_target"], &line["by"])).collect();
+    let (nobody, by) = (Value::Null, json!("POSTDATE_API_KEY"));
+    assert_eq!(changes, [("erased", &nobody, &by), ("paused", &json!("here"), &by), ("resumed", &nobody, &by)]);
+    // The file has the same lines, and no others.
+    let written = std::fs::read_to_string(&file).expect("the audit file");
+    let written: Vec<Value> = written.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let acts_of = |lines: &[Value]| lines.iter().map(|line| [line["audit"].clone(), line["use_case"].clone()]).collect::<Vec<_>>();
+    assert_eq!(acts_of(&written), acts_of(&lines));
 }

@@ -1,9 +1,15 @@
 //! Log lines, to stderr: for people on a terminal, one JSON object a line otherwise.
 
+use std::fs::File;
 use std::io::IsTerminal as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Mutex;
 
 use anyhow::{Context as _, bail};
+use postdate_core::audit;
 use postdate_logging::LogFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry, fmt};
@@ -13,15 +19,22 @@ const VARIABLES: [&str; 2] = ["POSTDATE_LOG", "RUST_LOG"];
 
 /// Starts logging. `default` is the filter where no variable is set.
 pub fn init(default: &str) -> anyhow::Result<()> {
-    init_with(default, None)
+    init_with(default, None, None)
 }
 
-/// Starts logging, and `spans`, which gets what it selects and not what the log does.
-pub fn init_with(default: &str, spans: Option<Box<dyn Layer<Registry> + Send + Sync>>) -> anyhow::Result<()> {
+/// Starts logging, and `spans`, which gets what it selects and not what the log does. The file `audit_file` gets the lines of the audit log,
+/// too, one JSON object a line. Fails if the file cannot be written.
+pub fn init_with(default: &str, spans: Option<Box<dyn Layer<Registry> + Send + Sync>>, audit_file: Option<&Path>) -> anyhow::Result<()> {
+    let audited = audit_file.map(|path| {
+        let file = File::options().create(true).append(true).mode(0o600).open(path);
+        let file = file.with_context(|| format!("cannot open the audit file {}", path.display()))?;
+        let lines = fmt::layer().json().flatten_event(true).with_span_list(false).with_target(false).log_internal_errors(false);
+        anyhow::Ok(lines.with_writer(Mutex::new(file)).with_filter(Targets::new().with_target(audit::TARGET, LevelFilter::INFO)))
+    });
     let filter = filter(default)?.filter();
     // A line that cannot be written is lost: the subscriber would report that to the same stderr, and panic there.
     let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false).with_target(false);
-    let subscriber = tracing_subscriber::registry().with(spans);
+    let subscriber = tracing_subscriber::registry().with(spans).with(audited.transpose()?);
     let started = if std::io::stderr().is_terminal() {
         subscriber.with(lines.with_ansi(std::env::var_os("NO_COLOR").is_none()).with_filter(filter)).try_init()
     } else {

@@ -118,6 +118,10 @@ pub struct Serve {
     #[arg(long, env = "POSTDATE_RETENTION", value_name = "DURATION", value_parser = retention)]
     retention: Option<Retention>,
 
+    /// File that gets the lines of the audit log, too; it is appended to
+    #[arg(long, env = "POSTDATE_AUDIT_FILE", value_name = "FILE")]
+    audit_file: Option<PathBuf>,
+
     /// Addresses that plugins and `http` targets may connect to: networks and addresses, separated by commas, and "public" for all public
     /// ones [default: public, and loopback while the server listens there without a key]
     #[arg(long, env = "POSTDATE_ALLOW_EGRESS", value_name = "CIDR,...")]
@@ -189,7 +193,7 @@ fn test_clock(text: &str) -> Result<TestClockStart, TimeError> {
 
 pub async fn run(arguments: Serve) -> anyhow::Result<ExitCode> {
     let traces = Traces::from_environment()?;
-    logging::init_with("info", traces.layer())?;
+    logging::init_with("info", traces.layer(), arguments.audit_file.as_deref())?;
     if traces.is_on() {
         tracing::info!("traces are exported");
     }
