@@ -109,7 +109,6 @@ async fn each_path_needs_its_scope() {
         (Method::POST, retry.as_str(), "change"),
         (Method::PUT, "/use-cases/puppet", "deploy"),
         (Method::POST, "/requests/puppet/batch", "submit"),
-        (Method::GET, "/metrics", "operate"),
         (Method::POST, "/use-cases/puppet/pause", "deploy"),
         (Method::POST, "/test-clock", "operate"),
     ] {
