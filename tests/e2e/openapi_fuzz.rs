@@ -1,5 +1,5 @@
-//! Schemathesis calls each deployment in ways that the description of the API allows, and in many that it does not. It fails if an answer is
-//! not described, a wrong call is accepted, a right one is refused, or a server fails.
+//! Schemathesis calls each deployment in ways that the description of the API allows, and in many that it does not. It fails if an answer
+//! is not described, a wrong call is accepted, a right one is refused, or a server fails.
 //!
 //! The seed is fixed. `POSTDATE_API_SECONDS` makes each test go on for so many seconds, with another seed in each run.
 

@@ -45,8 +45,8 @@ impl Auth {
         self.master.is_some() || self.file.is_some()
     }
 
-    /// Returns the caller of a request. A path that [`is_public`] needs no key; without a valid one, its caller has no rights. The answer to a wrong
-    /// token is delayed; see [`Failures`].
+    /// Returns the caller of a request. A path that [`is_public`] needs no key; without a valid one, its caller has no rights. The answer
+    /// to a wrong token is delayed; see [`Failures`].
     pub async fn authenticate(&self, parts: &Parts) -> Result<Caller, ApiError> {
         if !self.has_keys() {
             return Ok(self.anybody());

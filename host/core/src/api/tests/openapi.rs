@@ -1,5 +1,5 @@
-//! The description of the API, `schemas/openapi.json`: made here from the types of the documents and a frame of calls, and compared with the
-//! file, which is a part of the program. `POSTDATE_WRITE_OPENAPI=1 cargo test --package postdate-core` writes the file.
+//! The description of the API, `schemas/openapi.json`: made here from the types of the documents and a frame of calls, and compared with
+//! the file, which is a part of the program. `POSTDATE_WRITE_OPENAPI=1 cargo test --package postdate-core` writes the file.
 
 mod examples;
 mod frame;

@@ -87,7 +87,7 @@ pub fn document(schemas: &mut SchemaGenerator) -> Value {
             "securitySchemes": { "key": {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "The token of an API key. A server without keys needs none. On AWS, the authorizer in front of the API decides.",
+                "description": KEY,
             } },
         },
         "x-problems": Code::ALL.iter().map(|code| json!({
@@ -98,10 +98,12 @@ pub fn document(schemas: &mut SchemaGenerator) -> Value {
     })
 }
 
-const DESCRIPTION: &str = "The same API serves on one machine and on AWS; calls that only one machine has say so. Times are RFC 3339 in UTC \
-    with milliseconds. Each answer has the header `x-correlation-id`. An error is a problem document (RFC 9457) with a stable `code`; \
-    `x-problems` lists the codes, and `x-problem-codes` of a call those that it can have, by status. Any path of this document answers another \
-    method with 405 `method-not-allowed` and the header `Allow`.";
+const KEY: &str = "The token of an API key. A server without keys needs none. On AWS, the authorizer in front of the API decides.";
+
+const DESCRIPTION: &str = "The same API serves on one machine and on AWS; calls that only one machine has say so. Times are RFC 3339 \
+    in UTC with milliseconds. Each answer has the header `x-correlation-id`. An error is a problem document (RFC 9457) with a stable \
+    `code`; `x-problems` lists the codes, and `x-problem-codes` of a call those that it can have, by status. Any path of this document \
+    answers another method with 405 `method-not-allowed` and the header `Allow`.";
 
 fn paths(schemas: &mut SchemaGenerator) -> Value {
     let mut paths = json!({});
@@ -151,8 +153,8 @@ fn requests(schemas: &mut SchemaGenerator) -> Calls {
         ]);
     let list = Operation::new("listRequests", "requests", Some("read"), "List requests in order of `triggerAt`")
         .description(
-            "A call has at most one of the three pairs of bounds. A page ends after `limit` requests or 384 KiB, and can have fewer requests \
-            than `limit`, or none, although a next page exists. Results are not listed.",
+            "A call has at most one of the three pairs of bounds. A page ends after `limit` requests or 384 KiB, and can have fewer \
+            requests than `limit`, or none, although a next page exists. Results are not listed.",
         )
         .parameters(list_parameters(schemas))
         .answers(200, "A page of the list.", JSON, content::<RequestList>(schemas, examples::list()))
@@ -413,26 +415,24 @@ fn list_parameters(schemas: &mut SchemaGenerator) -> Vec<Value> {
 }
 
 fn parameters() -> Value {
-    let path = |name: &str, text: &str, schema: &Value, example: &str| json!({ "name": name, "in": "path", "required": true, "description": text, "schema": schema, "example": example });
-    let header = |name: &str, text: &str, schema: &Value, example: &str| json!({ "name": name, "in": "header", "description": text, "schema": schema, "example": example });
     let use_case = json!({ "type": "string" });
+    let name = |name: &str| parameter("path", name, "Name of a use case: 1 to 32 of a-z, 0-9 and `-`.", &use_case, "orders");
+    let key = "A repeat with the same key and the same bytes returns the first acknowledgement. Counts within one use case, for one owner.";
+    let key_schema = json!({ "type": "string", "pattern": "^[!-~]+$", "minLength": 1, "maxLength": 255 });
+    let trace = "The client's span (W3C Trace Context). An invalid value is ignored.";
+    let span = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     json!({
-        "UseCase": path("use-case", "Name of a use case: 1 to 32 of a-z, 0-9 and `-`.", &use_case, "orders"),
-        "Name": path("name", "Name of a use case: 1 to 32 of a-z, 0-9 and `-`.", &use_case, "orders"),
-        "Id": path("id", "Id of a request.", &json!({ "type": "string", "format": "uuid" }), examples::ID),
-        "IdempotencyKey": header(
-            "Idempotency-Key",
-            "A repeat with the same key and the same bytes returns the first acknowledgement. Counts within one use case, for one owner.",
-            &json!({ "type": "string", "pattern": "^[!-~]+$", "minLength": 1, "maxLength": 255 }),
-            "order-4711",
-        ),
-        "TraceParent": header(
-            "traceparent",
-            "The client's span (W3C Trace Context). An invalid value is ignored.",
-            &json!({ "type": "string" }),
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-        ),
+        "UseCase": name("use-case"),
+        "Name": name("name"),
+        "Id": parameter("path", "id", "Id of a request.", &json!({ "type": "string", "format": "uuid" }), examples::ID),
+        "IdempotencyKey": parameter("header", "Idempotency-Key", key, &key_schema, "order-4711"),
+        "TraceParent": parameter("header", "traceparent", trace, &json!({ "type": "string" }), span),
     })
+}
+
+fn parameter(place: &str, name: &str, text: &str, schema: &Value, example: &str) -> Value {
+    let required = place == "path";
+    json!({ "name": name, "in": place, "required": required, "description": text, "schema": schema, "example": example })
 }
 
 fn headers() -> Value {
