@@ -279,12 +279,8 @@ impl From<ArmError> for ApiError {
 }
 
 /// The code of an answer for a use case without a loaded version.
-<<<<<<< HEAD
-const LOADING: &str = "use-case-loading";
-/// `Retry-After` while a use case is loaded. A plugin in Rust is compiled within seconds, one with an interpreter within a minute.
-=======
 const LOADING: Code = Code::UseCaseLoading;
->>>>>>> 158b51b (Describe the API in OpenAPI, made from the types of its documents)
+/// `Retry-After` while a use case is loaded. A plugin in Rust is compiled within seconds, one with an interpreter within a minute.
 const LOADING_RETRY_SECONDS: u64 = 10;
 
 /// `Retry-After` while the disk is full: somebody has to free space.
