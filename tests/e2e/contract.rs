@@ -1,7 +1,7 @@
 //! The contract of the API: one suite, which `postdate serve` and the functions on AWS both pass. What a call answers is said here once;
 //! what only one deployment does has tests of its own.
 
-use postdate_tests::stack::Options;
+use postdate_tests::{openapi, stack::Options};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -48,12 +48,19 @@ fn ids(list: &Value) -> Vec<&str> {
 }
 
 async fn contract(deployment: &impl Deployment) {
+    describes(deployment).await;
     submits(deployment).await;
     refuses(deployment).await;
     changes(deployment).await;
     lists(deployment).await;
     runs(deployment).await;
     pauses(deployment).await;
+}
+
+async fn describes(deployment: &impl Deployment) {
+    let answer = deployment.api().call(Method::GET, "/openapi.json").send().await.expect("an answer");
+    assert_eq!((answer.status().as_u16(), answer.headers()["content-type"].to_str().ok()), (200, Some("application/json")));
+    assert!(answer.json::<Value>().await.expect("JSON") == *openapi::description(), "the deployment serves another description");
 }
 
 async fn submits(deployment: &impl Deployment) {

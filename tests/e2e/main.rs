@@ -6,6 +6,7 @@
 mod harness;
 
 mod access;
+mod api_clients;
 mod authors;
 mod aws;
 mod backup;
@@ -38,6 +39,8 @@ mod listing;
 mod metrics;
 mod modules;
 mod notices;
+mod openapi;
+mod openapi_fuzz;
 mod page;
 mod plugins;
 mod prose;

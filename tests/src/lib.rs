@@ -17,6 +17,7 @@ pub mod lambda;
 pub mod lawful;
 pub mod model;
 pub mod moto;
+pub mod openapi;
 pub mod process;
 pub mod serve;
 pub mod stack;

@@ -38,6 +38,18 @@ pub fn tool(name: &str) -> PathBuf {
     existing(environment().join("bin").join(name))
 }
 
+/// Returns a program of the Python environment that `tests/api-tools.txt` describes.
+#[track_caller]
+pub fn api_tool(name: &str) -> PathBuf {
+    existing(made("POSTDATE_API_TOOLS", "target/api-tools", &TOOLS).join("bin").join(name))
+}
+
+/// Returns the directory with the packages of npm that `tests/api-clients` describes.
+#[track_caller]
+pub fn api_clients() -> PathBuf {
+    made("POSTDATE_API_CLIENTS", "target/api-clients", &TOOLS)
+}
+
 /// Returns the sample bundles with plugins that are precompiled for this machine.
 #[track_caller]
 pub fn precompiled_samples() -> PathBuf {

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    aws_tools, examples, guests, page,
+    api_tools, aws_tools, examples, guests, page,
     step::{asks_for_help, cargo, root, step, target},
 };
 
@@ -23,7 +23,7 @@ cargo xtask build [server | tools | all]
 
 Builds the programs of the end-to-end tests. Tests call this command if their variables, such as POSTDATE_BIN, are not set.
   server   the page, the plugins and the host binary (the default)
-  tools    the tools of the AWS tests, from Python's package index
+  tools    the tools of the tests of AWS and of the API, from Python's package index and npm
   all      both, the Lambdas, and the examples in JavaScript and Python";
 
 /// Selects all packages but the Lambdas.
@@ -54,7 +54,7 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     match arguments {
         [] => server(&SERVER)?,
         [part] if part == "server" => server(&SERVER)?,
-        [part] if part == "tools" => aws_tools::install()?,
+        [part] if part == "tools" => install_tools()?,
         [part] if part == "all" => all(&SERVER)?,
         _ => bail!("unknown part: give server, tools or all\n\n{HELP}"),
     }
@@ -85,12 +85,17 @@ pub fn all(targets: &[&str]) -> Result<()> {
     page::build()?;
     std::thread::scope(|scope| {
         // The tools download while the compiler runs.
-        let tools = scope.spawn(|| aws_tools::install().and_then(|()| examples::build()));
+        let tools = scope.spawn(|| install_tools().and_then(|()| examples::build()));
         hosts_and_plugins(targets)?;
         step("Building the Lambdas", cargo("build").args(LAMBDAS).args(PROGRAMS_AND_TESTS).arg("--locked"))?;
         tools.join().unwrap_or_else(|_| bail!("the installation of the tools panicked"))
     })?;
     aws_tools::compile(&BUNDLES)
+}
+
+fn install_tools() -> Result<()> {
+    aws_tools::install()?;
+    api_tools::install()
 }
 
 /// Returns a program of the profile `dev`.
@@ -107,6 +112,7 @@ pub fn host() -> PathBuf {
 pub fn knowing_paths(command: &mut Command) -> &mut Command {
     command.env("POSTDATE_BIN", host()).env("POSTDATE_GUESTS", guests::components()).env("POSTDATE_USE_CASES", root().join("use-cases"));
     command.env("POSTDATE_LAMBDAS", target().join("debug")).env("POSTDATE_AWS_USE_CASES", aws_tools::use_cases());
+    command.env("POSTDATE_API_TOOLS", api_tools::environment()).env("POSTDATE_API_CLIENTS", api_tools::modules());
     command.env("POSTDATE_AWS_TOOLS", aws_tools::environment()).env("POSTDATE_PLUGIN_TOOLS", examples::tools())
 }
 

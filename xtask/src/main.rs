@@ -1,5 +1,6 @@
 //! The project's own commands, `cargo xtask COMMAND`. Each command installs and builds its prerequisites, also on a fresh machine.
 
+mod api_tools;
 mod aws_tools;
 mod bench;
 mod build;

@@ -14,21 +14,25 @@ const HELP: &str = "\
 cargo xtask test [FILTER] [-- ARGS]
 
 Builds everything and runs every test: of the plugins, of the hosts, and end to end.
-Installs the tools of the AWS tests (tests/aws-tools.txt) into target/aws-tools, and the tools of the examples in JavaScript and
-Python into target/plugin-tools. Needs Python 3 with venv, Node.js, npm and Chromium.
+Installs the tools of the AWS tests (tests/aws-tools.txt) into target/aws-tools, those of the API's description (tests/api-tools.txt,
+tests/api-clients) into target/api-tools and target/api-clients, and those of the examples in JavaScript and Python into
+target/plugin-tools. Needs Python 3 with venv, Node.js, npm and Chromium.
 FILTER runs only the tests whose name contains it. ARGS go to the test programs.";
 
 const TORTURE_HELP: &str = "\
-cargo xtask torture [--hostile] [--seconds N]
+cargo xtask torture [--hostile | --api] [--seconds N]
 
 Kills a server under load with SIGKILL at random moments, and restarts it each time, for N seconds (default 60).
 Fails if an acknowledged request is lost, ran early, or ran twice although no kill interrupted its first run.
 --hostile serves one good use case beside slow clients, plugins that sleep, loop and allocate, uploads that are bombs, large or long to
 compile, slow and endless receivers, and a kill now and then, for N seconds (default 600). Fails if a request of the good use case is
-lost, early or failed, or if the server takes more memory than it may. Prints lateness beside that of a quiet run.";
+lost, early or failed, or if the server takes more memory than it may. Prints lateness beside that of a quiet run.
+--api calls a server and the functions by the description of the API (schemas/openapi.json) with Schemathesis, for N seconds each (default
+600). Fails if an answer is not described.";
 
 const DEFAULT_TORTURE_SECONDS: u64 = 60;
 const DEFAULT_HOSTILE_SECONDS: u64 = 600;
+const DEFAULT_API_SECONDS: u64 = 600;
 
 pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     if asks_for_help(arguments, HELP) {
@@ -49,12 +53,13 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
 }
 
 pub fn torture(arguments: Vec<OsString>) -> Result<ExitCode> {
-    let (mut seconds, mut hostile) = (None, false);
+    let (mut seconds, mut hostile, mut api) = (None, false, false);
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
             lexopt::Arg::Long("seconds") => seconds = Some(seconds_of(&mut parser)?),
             lexopt::Arg::Long("hostile") => hostile = true,
+            lexopt::Arg::Long("api") => api = true,
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
                 println!("{TORTURE_HELP}");
                 return Ok(ExitCode::SUCCESS);
@@ -62,8 +67,14 @@ pub fn torture(arguments: Vec<OsString>) -> Result<ExitCode> {
             other => return Err(other.unexpected().into()),
         }
     }
-    build::server(&PROGRAMS_AND_TESTS)?;
-    let (title, filter, variable, default) = if hostile {
+    if api {
+        build::all(&PROGRAMS_AND_TESTS)?
+    } else {
+        build::server(&PROGRAMS_AND_TESTS)?
+    }
+    let (title, filter, variable, default) = if api {
+        ("Calls by the description of the API", "openapi_fuzz", "POSTDATE_API_SECONDS", DEFAULT_API_SECONDS)
+    } else if hostile {
         ("Hostile mix", "hostile_mix", "POSTDATE_HOSTILE_SECONDS", DEFAULT_HOSTILE_SECONDS)
     } else {
         ("Torture", "torture", "POSTDATE_TORTURE_SECONDS", DEFAULT_TORTURE_SECONDS)

@@ -15,7 +15,7 @@ use axum::response::Response;
 use chrono::Utc;
 use clap::Args;
 use futures_util::stream;
-use postdate_core::api::{ApiError, CORRELATION_HEADER, MAX_BODY_BYTES};
+use postdate_core::api::{ApiError, CORRELATION_HEADER, Code, MAX_BODY_BYTES};
 use postdate_core::id::CorrelationId;
 use postdate_local::{check_host, keys};
 
@@ -104,10 +104,10 @@ impl Page {
         }
         if !self.is_known(&parts.headers) {
             let detail = "this browser has not shown the token of this page: open the address that `postdate ui` has printed";
-            return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", detail));
+            return Err(ApiError::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, detail));
         }
         let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| {
-            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", format!("the body is larger than {MAX_BODY_BYTES} bytes"))
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge, format!("the body is larger than {MAX_BODY_BYTES} bytes"))
         })?;
         let path = parts.uri.path_and_query().map_or(path, |path| path.as_str());
         match self.client.forward(parts.method, path, only(&parts.headers, &ASKED), body).await {
@@ -115,7 +115,7 @@ impl Page {
             Err(error) => {
                 let reason = error_text(&error);
                 let detail = reason.trim_start_matches("error: ").trim_end().to_owned();
-                Err(ApiError::new(StatusCode::BAD_GATEWAY, "unreachable", detail))
+                Err(ApiError::new(StatusCode::BAD_GATEWAY, Code::Unreachable, detail))
             }
         }
     }

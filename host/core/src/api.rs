@@ -2,8 +2,9 @@
 
 mod batch;
 mod body;
+mod calls;
 mod change;
-mod document;
+pub mod document;
 mod error;
 mod pause;
 mod read;
@@ -13,21 +14,25 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 pub use crate::accept::MAX_BODY_BYTES;
 use crate::access::{Caller, Scope};
 use crate::id::CorrelationId;
-use crate::notice::Document;
 use crate::ports::{Changes, Intake, LedgerState, Pauses, Requests, Scheduler, UseCaseInfo, UseCases};
+pub use crate::problem::Code;
 use crate::request::Request as Stored;
 pub use batch::{MAX_BATCH_BYTES, is_batch};
 pub use body::{check_body, check_encoding, check_type, max_bytes};
+pub use calls::{CALLS, Call, Operation, is_call, is_public};
 pub use change::HANDED_OVER;
+use document::{BrokenUseCase, Health, HealthDetails, LoadingUseCase, PauseDocument, RequestDocument, UseCaseDocument, UseCaseList};
 pub use error::ApiError;
 
 /// The header of every answer that has the correlation id.
 pub const CORRELATION_HEADER: &str = "x-correlation-id";
+
+/// The description of the API in `OpenAPI` 3.1. A test makes it from the types of the documents, and compares.
+pub const OPENAPI: &str = include_str!("../../../schemas/openapi.json");
 
 /// The API over its ports.
 pub struct Api<U, L, S> {
@@ -63,9 +68,8 @@ pub struct Outcomes {
 struct Answer {
     status: StatusCode,
     id: CorrelationId,
-    body: Document,
-    /// JSON text that is the whole answer, in place of `body`.
-    text: Option<String>,
+    /// JSON text.
+    body: Bytes,
     location: Option<String>,
     outcomes: Outcomes,
 }
@@ -87,29 +91,28 @@ where
 
     async fn route(&self, call: ApiRequest, request: Request<Bytes>) -> Result<Answer, ApiError> {
         let path = request.uri().path().to_owned();
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
         // A host sends the answer to HEAD without its body.
-        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-        let (method, segments) = (method.as_str(), segments.as_slice());
-        if let Some(scope) = scope_of(method, segments) {
+        let (&Call { operation, scope, .. }, name) = calls::find(request.method(), &path)?;
+        if let Some(scope) = scope {
             call.caller.require(scope)?;
             check_body(request.headers(), request.body(), max_bytes(&path))?;
         }
-        match (method, segments) {
-            ("GET", ["health"]) => self.health(&call).await,
-            ("GET", ["use-cases"]) => self.list_use_cases(&call).await,
-            ("POST", ["use-cases", name, "pause"]) => self.pause(&call, name, &request).await,
-            ("POST", ["use-cases", name, "resume"]) => self.resume(&call, name, &request).await,
-            ("GET", ["requests"]) => self.list_requests(&call, request.uri().query()).await,
-            ("POST", ["requests", name]) => self.submit(call, name, request).await,
-            ("POST", ["requests", name, "batch"]) => self.submit_batch(call, name, request).await,
-            ("GET", ["requests", id]) => self.get_request(&call, parse_id(id)?, request.uri().query()).await,
-            ("GET", ["requests", id, "body"]) => self.get_body(&call, parse_id(id)?).await,
-            ("PATCH", ["requests", id]) => self.move_request(&call, parse_id(id)?, &request).await,
-            ("DELETE", ["requests", id]) => self.cancel_request(&call, parse_id(id)?).await,
-            ("POST", ["requests", id, "retry"]) => self.retry_request(&call, parse_id(id)?).await,
-            ("POST", ["requests", id, "erase"]) => self.erase_request(&call, parse_id(id)?).await,
-            (_, segments) => Err(no_such_call(&path, segments)),
+        let query = request.uri().query();
+        match operation {
+            Operation::Describe => Ok(Answer::of_text(StatusCode::OK, call.id, OPENAPI)),
+            Operation::Health => self.health(&call).await,
+            Operation::ListUseCases => self.list_use_cases(&call).await,
+            Operation::Pause => self.pause(&call, name, &request).await,
+            Operation::Resume => self.resume(&call, name, &request).await,
+            Operation::ListRequests => self.list_requests(&call, query).await,
+            Operation::Submit => self.submit(call, name, request).await,
+            Operation::SubmitBatch => self.submit_batch(call, name, request).await,
+            Operation::GetRequest => self.get_request(&call, parse_id(name)?, query).await,
+            Operation::GetBody => self.get_body(&call, parse_id(name)?).await,
+            Operation::Move => self.move_request(&call, parse_id(name)?, &request).await,
+            Operation::Cancel => self.cancel_request(&call, parse_id(name)?).await,
+            Operation::Retry => self.retry_request(&call, parse_id(name)?).await,
+            Operation::Erase => self.erase_request(&call, parse_id(name)?).await,
         }
     }
 
@@ -119,27 +122,26 @@ where
         let ledger = self.ledger.state();
         let is_operator = call.caller.may(Scope::Operate);
         if ledger.refuses.is_some() {
-            let unhealthy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", "no new requests are taken");
-            return Err(if is_operator { unhealthy.with("ledger", json!(ledger)) } else { unhealthy });
+            let unhealthy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unhealthy, "no new requests are taken");
+            return Err(if is_operator { unhealthy.with(|members| members.ledger = Some(ledger)) } else { unhealthy });
         }
-        if !is_operator {
-            return Ok(Answer::new(StatusCode::OK, call.id, json!({ "status": "ok" })));
-        }
+        let details = if is_operator { Some(self.health_details(ledger).await) } else { None };
+        Ok(Answer::new(StatusCode::OK, call.id, &Health { status: "ok", details, correlation_id: call.id }))
+    }
+
+    async fn health_details(&self, ledger: LedgerState) -> HealthDetails {
         let all = self.use_cases.list().await;
-        let broken = all.iter().filter_map(|info| Some(json!({ "useCase": info.name, "error": info.error.as_ref()? })));
-        let loading = all
-            .iter()
-            .filter_map(|info| Some(json!({ "useCase": info.name, "version": info.version, "since": info.update.as_ref()?.since })));
-        let mut body = json!({
-            "status": "ok",
-            "version": env!("CARGO_PKG_VERSION"),
-            "brokenUseCases": broken.collect::<Vec<_>>(),
-            "loadingUseCases": loading.collect::<Vec<_>>(),
-        });
-        if ledger != LedgerState::default() {
-            body["ledger"] = json!(ledger);
+        let broken = |info: &UseCaseInfo| Some(BrokenUseCase { use_case: info.name.clone(), error: info.error.clone()? });
+        let loading = |info: &UseCaseInfo| {
+            let since = info.update.as_ref()?.since.clone();
+            Some(LoadingUseCase { use_case: info.name.clone(), version: info.version.clone(), since })
+        };
+        HealthDetails {
+            version: env!("CARGO_PKG_VERSION"),
+            broken_use_cases: all.iter().filter_map(broken).collect(),
+            loading_use_cases: all.iter().filter_map(loading).collect(),
+            ledger: (ledger != LedgerState::default()).then_some(ledger),
         }
-        Ok(Answer::new(StatusCode::OK, call.id, body))
     }
 
     /// Lists the use cases that the caller sees. The error of one may quote its manifest and name files of the host, so only those who
@@ -155,22 +157,16 @@ where
             }
         }
         let pauses = self.ledger.pauses(call.now).await?;
-        let shown = seen.iter().map(|info| {
-            let mut document = json!(info);
-            let of_use_case = pause::shown(&pauses, &info.name);
-            if !of_use_case.is_empty() {
-                document["paused"] = json!(of_use_case);
-            }
-            document
-        });
-        Ok(Answer::new(StatusCode::OK, call.id, json!({ "useCases": shown.collect::<Vec<_>>() })))
+        let shown = seen.into_iter().map(|info| UseCaseDocument { paused: PauseDocument::of(&pauses, &info.name), info });
+        let list = UseCaseList { use_cases: shown.collect(), correlation_id: call.id };
+        Ok(Answer::new(StatusCode::OK, call.id, &list))
     }
 }
 
 impl<U, L, S: Scheduler> Api<U, L, S> {
-    /// Returns a request as lists show it, by its host's knowledge at `now`.
-    pub fn show(&self, request: &Stored, now: DateTime<Utc>) -> Value {
-        document::listed(request, &self.path_of(request.id), self.scheduler.holds_up(request, now))
+    /// Returns a request by its host's knowledge at `now`. Lists show it so, if it is [`listed`](Stored::listed).
+    pub fn show(&self, request: &Stored, now: DateTime<Utc>) -> RequestDocument {
+        RequestDocument::of(request, &self.path_of(request.id)).held_up(self.scheduler.holds_up(request, now))
     }
 }
 
@@ -181,17 +177,17 @@ impl<U, L, S> Api<U, L, S> {
 }
 
 impl Answer {
-    fn new(status: StatusCode, id: CorrelationId, body: impl Into<Document>) -> Self {
-        Self { status, id, body: body.into(), text: None, location: None, outcomes: Outcomes::default() }
+    /// Returns an answer with this document, which has the id as its `correlationId`.
+    fn new(status: StatusCode, id: CorrelationId, document: &impl Serialize) -> Self {
+        Self::of_text(status, id, json_text(document))
+    }
+
+    fn of_text(status: StatusCode, id: CorrelationId, body: impl Into<Bytes>) -> Self {
+        Self { status, id, body: body.into(), location: None, outcomes: Outcomes::default() }
     }
 
     fn into_response(self) -> Response<Bytes> {
-        let mut body = self.body;
-        body["correlationId"] = Value::String(self.id.to_string());
-        let mut response = json_response(self.status, self.id, &body, "application/json");
-        if let Some(text) = self.text {
-            *response.body_mut() = Bytes::from(text);
-        }
+        let mut response = text_response(self.status, self.id, self.body, "application/json");
         if let Some(location) = self.location.and_then(|path| HeaderValue::try_from(path).ok()) {
             response.headers_mut().insert(header::LOCATION, location);
         }
@@ -202,25 +198,22 @@ impl Answer {
 
 /// Returns an answer with its correlation id in a header. The caller puts the id into the body.
 pub fn json_response(status: StatusCode, id: CorrelationId, body: &impl Serialize, content_type: &'static str) -> Response<Bytes> {
-    // Cannot fail: the keys of every body are texts.
-    let mut response = Response::new(Bytes::from(serde_json::to_vec(body).unwrap_or_default()));
+    text_response(status, id, json_text(body).into(), content_type)
+}
+
+fn json_text(document: &impl Serialize) -> Vec<u8> {
+    // Cannot fail: the keys of every document are texts.
+    serde_json::to_vec(document).unwrap_or_default()
+}
+
+fn text_response(status: StatusCode, id: CorrelationId, body: Bytes, content_type: &'static str) -> Response<Bytes> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(CORRELATION_HEADER, id);
     }
     response
-}
-
-/// Returns the scope that a call needs; `None` for `GET /health`, which everybody may call, and for calls that do not exist.
-fn scope_of(method: &str, segments: &[&str]) -> Option<Scope> {
-    match (method, segments) {
-        ("GET" | "HEAD", ["use-cases" | "requests"] | ["requests", _] | ["requests", _, "body"]) => Some(Scope::Read),
-        ("POST", ["requests", _] | ["requests", _, "batch"]) => Some(Scope::Submit),
-        ("PATCH" | "DELETE", ["requests", _]) | ("POST", ["requests", _, "retry" | "erase"]) => Some(Scope::Change),
-        ("POST", ["use-cases", _, "pause" | "resume"]) => Some(Scope::Deploy),
-        _ => None,
-    }
 }
 
 /// Returns the use case of a call that submits requests.
@@ -230,32 +223,8 @@ pub fn submitted_to<'a>(method: &Method, path: &'a str) -> Option<&'a str> {
     (method == Method::POST && !name.contains('/')).then_some(name)
 }
 
-/// Returns whether a path has the form of a call of this API, whatever its method and its names.
-pub fn is_call(path: &str) -> bool {
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    matches!(
-        segments[..],
-        ["health" | "use-cases" | "requests"]
-            | ["requests", _]
-            | ["requests", _, "retry" | "batch" | "body" | "erase"]
-            | ["use-cases", _, "pause" | "resume"]
-    )
-}
-
 fn parse_id(text: &str) -> Result<CorrelationId, ApiError> {
-    text.parse().map_err(|_| ApiError::new(StatusCode::NOT_FOUND, "unknown-request", format!("{text:?} is not a correlation id")))
-}
-
-fn no_such_call(path: &str, segments: &[&str]) -> ApiError {
-    let allowed: &[Method] = match segments {
-        ["health" | "use-cases" | "requests"] | ["requests", _, "body"] => &[Method::GET, Method::HEAD],
-        ["requests", id] if id.parse::<CorrelationId>().is_ok() => &[Method::GET, Method::HEAD, Method::PATCH, Method::DELETE],
-        ["requests", _] | ["requests", _, "retry" | "batch" | "erase"] | ["use-cases", _, "pause" | "resume"] => &[Method::POST],
-        _ => return ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("the API has no path {path}")),
-    };
-    let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", format!("{path} answers to {allowed}"))
-        .with_header(header::ALLOW, &allowed)
+    text.parse().map_err(|_| ApiError::new(StatusCode::NOT_FOUND, Code::UnknownRequest, format!("{text:?} is not a correlation id")))
 }
 
 #[cfg(test)]

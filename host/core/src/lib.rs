@@ -27,6 +27,7 @@ pub mod pause;
 pub mod pin;
 pub mod plugin;
 pub mod ports;
+pub mod problem;
 pub mod request;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -1,15 +1,15 @@
 //! Notices: requests that notify `[on]`'s targets of how another request ended.
 
-use std::ops::{Index, IndexMut};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use crate::id::CorrelationId;
 use crate::request::{NewRequest, Request, Status};
-use crate::time::rfc3339;
+use crate::time::Rfc3339;
 use crate::use_case::UseCase;
 
 /// Returns the notice of the end of `ended`, if the manifest names a target for it. A notice has the retries, the lease and the history
@@ -26,91 +26,86 @@ pub fn notice(use_case: &UseCase, version: &str, ended: &Request, id: Correlatio
     }
     let request = Request::scheduled(use_case, version, alias, id, now, now);
     let request = Request { owner: ended.owner.clone(), notice_of: Some(ended.id), trace: ended.trace, expire_after: None, ..request };
-    Some(NewRequest { request, idempotency_key: None, body: outcome_document(ended).to_json() })
+    Some(NewRequest { request, idempotency_key: None, body: Outcome::from(ended).to_json() })
 }
 
-/// A JSON object about a request. Its member `result` is written byte for byte: a [`Value`] would round long numbers and drop repeated
-/// keys.
-#[derive(Debug)]
-pub(crate) struct Document {
-    members: Value,
-    /// Written in place of the member `result`.
-    result: Option<Box<RawValue>>,
+/// The state of a request: the body of a notice, and part of the API's answers.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    pub correlation_id: CorrelationId,
+    pub use_case: String,
+    pub status: Status,
+    /// Alias of the target.
+    pub target: String,
+    /// Time of the first attempt.
+    pub trigger_at: Rfc3339,
+    /// Attempts begun. Attempts that the host could not begin do not count.
+    pub attempts: u32,
+    /// Time of the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Rfc3339>,
+    /// The JSON object or array that the processor or the target returned, byte for byte; any other text as a string. At most 64 KiB.
+    /// Lists omit it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(schema_with = "result_schema"))]
+    pub result: Option<ResultText>,
+    /// Reason why the last attempt failed, or why none began. Lists show its first 1,000 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// Values of the labels, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// For a notice, the request whose end it reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice_of: Option<CorrelationId>,
 }
 
-/// Name of the member that shows a request's result.
-const RESULT: &str = "result";
-
-impl From<Value> for Document {
-    fn from(members: Value) -> Self {
-        Self { members, result: None }
+impl From<&Request> for Outcome {
+    fn from(request: &Request) -> Self {
+        Self {
+            correlation_id: request.id,
+            use_case: request.use_case.clone(),
+            status: request.status,
+            target: request.target.clone(),
+            trigger_at: Rfc3339(request.trigger_at),
+            attempts: request.attempts,
+            finished_at: request.finished_at.map(Rfc3339),
+            result: request.result.as_deref().map(ResultText::from),
+            failure: request.failure.clone(),
+            labels: request.labels.clone(),
+            notice_of: request.notice_of,
+        }
     }
 }
 
-impl Document {
-    /// Returns the document of a request that has no result.
-    pub fn into_members(self) -> Value {
-        self.members
-    }
-
-    /// Returns the document as JSON text.
+impl Outcome {
     fn to_json(&self) -> String {
+        // Cannot fail: all keys are texts.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-impl Index<&str> for Document {
-    type Output = Value;
+/// The text of a result as documents show it. JSON is written byte for byte: a [`Value`] would round long numbers and drop repeated keys.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum ResultText {
+    /// An object or an array.
+    Json(Box<RawValue>),
+    Text(String),
+}
 
-    fn index(&self, member: &str) -> &Value {
-        &self.members[member]
+impl From<&str> for ResultText {
+    fn from(text: &str) -> Self {
+        structured(text).map_or_else(|| Self::Text(text.to_owned()), Self::Json)
     }
 }
 
-impl IndexMut<&str> for Document {
-    fn index_mut(&mut self, member: &str) -> &mut Value {
-        &mut self.members[member]
-    }
-}
-
-impl Serialize for Document {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (Some(result), Some(members)) = (&self.result, self.members.as_object()) else { return self.members.serialize(serializer) };
-        let mut map = serializer.serialize_map(Some(members.len()))?;
-        for (name, value) in members {
-            if name == RESULT { map.serialize_entry(name, result)? } else { map.serialize_entry(name, value)? }
-        }
-        map.end()
-    }
-}
-
-/// Returns the state of a request as JSON: the body of a notice, and part of the API's answers.
-pub(crate) fn outcome_document(request: &Request) -> Document {
-    let mut document = Document::from(json!({
-        "correlationId": request.id,
-        "useCase": request.use_case,
-        "status": request.status,
-        "target": request.target,
-        "triggerAt": rfc3339(request.trigger_at),
-        "attempts": request.attempts,
-    }));
-    if let Some(at) = request.finished_at {
-        document["finishedAt"] = json!(rfc3339(at));
-    }
-    if let Some(text) = &request.result {
-        document[RESULT] = json!(text);
-        document.result = structured(text);
-    }
-    if let Some(failure) = &request.failure {
-        document["failure"] = json!(failure);
-    }
-    if !request.labels.is_empty() {
-        document["labels"] = json!(request.labels);
-    }
-    if let Some(parent) = request.notice_of {
-        document["noticeOf"] = json!(parent);
-    }
-    document
+/// The keys of an object, and the items of an array, are those of the processor or the target.
+#[cfg(test)]
+fn result_schema(_generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": ["object", "array", "string"], "items": {} })
 }
 
 /// Returns a text that is a JSON object or array, unchanged. Any other text is shown as a string. The strict parser decides, since a

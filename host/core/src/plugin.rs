@@ -35,6 +35,7 @@ pub struct Acceptance {
 
 /// One reason why a validator rejects a request. The API returns it in the same form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "RejectionReason"))]
 pub struct Problem {
     /// JSON Pointer (RFC 6901) into the body.
     pub pointer: String,

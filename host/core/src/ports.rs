@@ -79,6 +79,7 @@ impl UseCaseError {
 
 /// A line of `GET /use-cases`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UseCaseInfo {
     pub name: String,
@@ -96,6 +97,7 @@ pub struct UseCaseInfo {
 
 /// The state of an upload.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Update {
     pub state: UpdateState,
@@ -104,6 +106,7 @@ pub struct Update {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum UpdateState {
     /// The version is being read, and its new plugins compiled, which may take minutes.
@@ -145,6 +148,7 @@ pub trait Intake: Send + Sync {
 
 /// The state of a ledger, for `GET /health`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerState {
     /// Why the ledger takes no new requests; `None` while it takes them.

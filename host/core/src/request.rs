@@ -17,6 +17,7 @@ use crate::use_case::UseCase;
 /// `scheduled → running → succeeded | failed`, or `scheduled → cancelled | expired`. A request becomes `scheduled` again from `running`
 /// (another attempt), and from `failed` and `expired` (a retry by hand).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     Scheduled,
@@ -298,6 +299,7 @@ pub struct HistoryEntry {
 
 /// The kind of a state change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
     Accepted,

@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeDelta, Timelike, Utc};
+use serde::{Serialize, Serializer};
 
 use crate::civil::{Moments, Zone};
+use crate::problem::Code;
 
 /// Earliest time: correlation ids count milliseconds from here.
 const EARLIEST: DateTime<Utc> = DateTime::UNIX_EPOCH;
@@ -62,18 +64,18 @@ impl TimeError {
     }
 
     /// Returns a stable word for programs.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            Self::Missing => "trigger-missing",
-            Self::Both => "trigger-ambiguous",
-            Self::NotText(_) | Self::NotATime { .. } | Self::NotADuration { .. } | Self::OutOfRange(_) => "trigger-malformed",
-            Self::NoOffset(_) => "trigger-without-offset",
-            Self::UnknownZone { .. } => "trigger-unknown-zone",
-            Self::InGap { .. } => "trigger-in-gap",
-            Self::InFold { .. } => "trigger-in-fold",
-            Self::WrongOffset { .. } => "trigger-wrong-offset",
-            Self::Past { .. } => "trigger-in-past",
-            Self::TooFar { .. } => "trigger-too-far",
+            Self::Missing => Code::TriggerMissing,
+            Self::Both => Code::TriggerAmbiguous,
+            Self::NotText(_) | Self::NotATime { .. } | Self::NotADuration { .. } | Self::OutOfRange(_) => Code::TriggerMalformed,
+            Self::NoOffset(_) => Code::TriggerWithoutOffset,
+            Self::UnknownZone { .. } => Code::TriggerUnknownZone,
+            Self::InGap { .. } => Code::TriggerInGap,
+            Self::InFold { .. } => Code::TriggerInFold,
+            Self::WrongOffset { .. } => Code::TriggerWrongOffset,
+            Self::Past { .. } => Code::TriggerInPast,
+            Self::TooFar { .. } => Code::TriggerTooFar,
         }
     }
 }
@@ -274,6 +276,16 @@ pub fn ceil_to_millis(at: DateTime<Utc>) -> DateTime<Utc> {
 /// Formats a time as answers and histories have it: RFC 3339 in UTC with milliseconds.
 pub fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// A time in an answer: written as [`rfc3339`] has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rfc3339(pub DateTime<Utc>);
+
+impl Serialize for Rfc3339 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&rfc3339(self.0))
+    }
 }
 
 #[cfg(test)]

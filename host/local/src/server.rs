@@ -18,10 +18,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::{any, put};
+use axum::routing::{MethodRouter, any, put};
 use axum::serve::{Listener as _, ListenerExt as _};
 use axum::{Extension, Router};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::request::Parts;
 use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -32,11 +33,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use postdate_core::access::{Caller, Scope};
 use postdate_core::api::{
-    Api, ApiError, ApiRequest, MAX_BODY_BYTES, Outcomes, check_body, check_encoding, check_type, is_batch, json_response, max_bytes,
-    submitted_to,
+    Api, ApiError, ApiRequest, Code, MAX_BODY_BYTES, Outcomes, check_body, check_encoding, check_type,
+    document::{ClockTime, Uploaded},
+    is_batch, is_public, json_response, max_bytes, submitted_to,
 };
 use postdate_core::id::CorrelationId;
 use postdate_core::ports::Clock as _;
+use postdate_core::time::Rfc3339;
+use postdate_store::Moved;
+use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -211,7 +216,7 @@ async fn answer(app: &App, router: &HttpService, link: &Arc<Link>, request: Requ
 
 /// Answers 503 on a connection for which there is no place.
 async fn turn_away(mut tcp: TcpStream, id: CorrelationId) {
-    let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-connections", "every connection of the server is in use");
+    let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, Code::TooManyConnections, "every connection of the server is in use");
     let answer = written_out(&closing(error.with_header(header::RETRY_AFTER, "1")).into_response(id));
     if let Ok(Ok(())) = timeout(LINGER, tcp.write_all(&answer)).await {
         linger(tcp).await;
@@ -234,17 +239,23 @@ async fn linger(mut tcp: TcpStream) {
 
 type HttpService = TowerToHyperService<Router>;
 
+/// Routes of a path.
+type Route = MethodRouter<Arc<App>>;
+
+/// Paths that only this host answers, beside those of [`CALLS`](postdate_core::api::CALLS).
+const ROUTES: [(&str, fn() -> Route); 7] = [
+    ("/metrics", || any(metrics::get)),
+    ("/events", || any(events::get)),
+    ("/test-clock", || any(test_clock)),
+    ("/ui", || any(page)),
+    ("/ui/{*file}", || any(page)),
+    ("/ui/", || any(page)),
+    ("/use-cases/{name}", || put(use_case).fallback(api)),
+];
+
 fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/metrics", any(metrics::get))
-        .route("/events", any(events::get))
-        .route("/test-clock", any(test_clock))
-        .route("/ui", any(page))
-        .route("/ui/{*file}", any(page))
-        .route("/ui/", any(page))
-        .route("/use-cases/{name}", put(use_case).fallback(api))
-        .fallback(api)
-        .with_state(app)
+    let router = ROUTES.iter().fold(Router::new(), |router, (path, route)| router.route(path, route()));
+    router.fallback(api).with_state(app)
 }
 
 async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {
@@ -257,12 +268,12 @@ async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>,
         let permit = if is_batch(path) {
             Some(batch_permit(&app, &caller).await?)
         } else if waits(&parts.uri) {
-            Some(app.waits.take(&caller).ok_or_else(|| crowded("too-many-waits", "as many calls wait for the end of a request as may"))?)
+            Some(app.waits.take(&caller).ok_or_else(|| crowded(Code::TooManyWaits, "as many calls wait for the end of a request as may"))?)
         } else {
             None
         };
-        // Strangers may call this path, and its calls have no body.
-        let body = if path == "/health" { Bytes::new() } else { read_body(body, max_bytes(path), app.limits).await? };
+        // Strangers may call these paths, and their calls have no body.
+        let body = if is_public(path) { Bytes::new() } else { read_body(body, max_bytes(path), app.limits).await? };
         Ok::<_, ApiError>((caller, body, permit))
     };
     let response = match received.await {
@@ -284,7 +295,7 @@ async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>,
 async fn batch_permit<'a>(app: &'a App, caller: &Caller) -> Result<Permit<'a>, ApiError> {
     caller.require(Scope::Submit).map_err(|denied| closing(denied.into()))?;
     let permit = app.batches.wait(caller, BATCH_WAIT).await;
-    permit.ok_or_else(|| closing(crowded("too-many-batches", "the server works on as many batches as it may")))
+    permit.ok_or_else(|| closing(crowded(Code::TooManyBatches, "the server works on as many batches as it may")))
 }
 
 /// Returns whether a call waits for the end of a request.
@@ -292,7 +303,7 @@ fn waits(uri: &Uri) -> bool {
     uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("wait=")))
 }
 
-fn crowded(code: &'static str, detail: &str) -> ApiError {
+fn crowded(code: Code, detail: &str) -> ApiError {
     let detail = format!("{detail}, or the caller has its share of them: try again in a moment");
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_header(header::RETRY_AFTER, "1")
 }
@@ -306,7 +317,8 @@ async fn use_case(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Li
         let (caller, body) = authenticated(&app, &parts, body).await?;
         let place = upload::enter(&app, &caller, name).map_err(closing)?;
         check_encoding(&parts.headers).and_then(|()| check_type(&parts.headers, upload::is_tar, upload::TAR)).map_err(closing)?;
-        upload::put(&app, &caller, name, body, &link, place).await
+        let Moved { from, to } = upload::put(&app, &caller, name, body, &link, place).await?;
+        Ok(Uploaded { use_case: name.to_owned(), version: to, former: from, correlation_id: id })
     };
     respond(id, answer.await)
 }
@@ -318,7 +330,8 @@ async fn page(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
 
 async fn test_clock(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {
     let id = app.clock.new_id(app.clock.now());
-    respond(id, move_clock(&app, &link, request).await)
+    let now = move_clock(&app, &link, request).await;
+    respond(id, now.map(|now| ClockTime { now: Rfc3339(now), correlation_id: id }))
 }
 
 /// Returns the caller of a request with its body. The body of a request that is refused is not read.
@@ -329,20 +342,22 @@ async fn authenticated(app: &App, parts: &Parts, body: Body) -> Result<(Caller, 
     }
 }
 
-fn respond(id: CorrelationId, answer: Result<serde_json::Value, ApiError>) -> Response {
+fn respond(id: CorrelationId, answer: Result<impl Serialize, ApiError>) -> Response {
     let response = match answer {
-        Ok(mut body) => {
-            body["correlationId"] = serde_json::json!(id);
-            json_response(StatusCode::OK, id, &body, "application/json")
-        }
+        Ok(body) => json_response(StatusCode::OK, id, &body, "application/json"),
         Err(error) => error.into_response(id),
     };
     response.map(Body::from)
 }
 
-async fn move_clock(app: &App, link: &Arc<Link>, request: Request<Body>) -> Result<serde_json::Value, ApiError> {
+/// Shows or moves the test clock. Returns its time.
+async fn move_clock(app: &App, link: &Arc<Link>, request: Request<Body>) -> Result<DateTime<Utc>, ApiError> {
     let (parts, body) = request.into_parts();
     let (caller, body) = authenticated(app, &parts, body).await?;
+    if ![Method::GET, Method::HEAD, Method::POST].contains(&parts.method) {
+        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, "/test-clock answers to GET, HEAD, POST");
+        return Err(closing(error.with_header(header::ALLOW, "GET, HEAD, POST")));
+    }
     // On a server without keys, whoever reaches it may move its test clock.
     if app.auth.has_keys() {
         let shows = [Method::GET, Method::HEAD].contains(&parts.method);
@@ -352,17 +367,10 @@ async fn move_clock(app: &App, link: &Arc<Link>, request: Request<Body>) -> Resu
     let _work = link.work();
     let Some(clock) = &app.test_clock else {
         let detail = "this server runs on the machine's clock: start it with --test-clock to move time";
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "no-test-clock", detail));
+        return Err(ApiError::new(StatusCode::NOT_FOUND, Code::NoTestClock, detail));
     };
     check_body(&parts.headers, &body, MAX_BODY_BYTES)?;
-    match parts.method {
-        Method::GET | Method::HEAD => Ok(clock.show()),
-        Method::POST => clock.advance(&body).await,
-        _ => {
-            let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "/test-clock answers to GET, HEAD, POST");
-            Err(error.with_header(header::ALLOW, "GET, HEAD, POST"))
-        }
-    }
+    if parts.method == Method::POST { clock.advance(&body).await } else { Ok(clock.time()) }
 }
 
 /// Makes the answer close the connection: the rest of the body may still come, and is no next request.
@@ -386,12 +394,12 @@ async fn read_body(body: Body, limit: usize, limits: Limits) -> Result<Bytes, Ap
 }
 
 fn body_cut_off(error: &dyn std::error::Error) -> ApiError {
-    ApiError::new(StatusCode::BAD_REQUEST, "body-cut-off", format!("the body did not arrive whole: {error}"))
+    ApiError::new(StatusCode::BAD_REQUEST, Code::BodyCutOff, format!("the body did not arrive whole: {error}"))
 }
 
 fn body_timeout(limits: Limits) -> ApiError {
     let detail = format!("the body did not arrive within {:?}: send it again, on a faster connection", limits.body);
-    closing(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail))
+    closing(ApiError::new(StatusCode::REQUEST_TIMEOUT, Code::BodyTimeout, detail))
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
-use postdate_core::api::ApiError;
+use postdate_core::api::{ApiError, Code};
 use postdate_core::json::parse_object;
 use postdate_core::time::{self, rfc3339};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 
 use crate::clock::Clock;
@@ -49,14 +49,14 @@ impl TestClock {
         time::parse_time(&stood).with_context(next).map(Some)
     }
 
-    /// Returns the body of `GET /test-clock`.
-    pub fn show(&self) -> Value {
-        json!({ "now": rfc3339(*self.hands.borrow()) })
+    /// Returns the time of the clock.
+    pub fn time(&self) -> DateTime<Utc> {
+        *self.hands.borrow()
     }
 
     /// Moves the clock by `{"advance": duration}` or to `{"to": time}`, and returns its new time. Fails if the body is malformed, the
     /// time is in the past, or the due requests do not end within [`PATIENCE`].
-    pub async fn advance(&self, body: &[u8]) -> Result<Value, ApiError> {
+    pub async fn advance(&self, body: &[u8]) -> Result<DateTime<Utc>, ApiError> {
         let _turn = self.turn.lock().await;
         let now = *self.hands.borrow();
         let target = read_target(body, now)?;
@@ -64,10 +64,10 @@ impl TestClock {
         let Ok(done) = tokio::time::timeout(PATIENCE, work).await else {
             let stands = rfc3339(*self.hands.borrow());
             let detail = format!("what fell due was not done after {PATIENCE:?}; the clock stands at {stands}");
-            return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "test-clock-stuck", detail));
+            return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, Code::TestClockStuck, detail));
         };
         done?;
-        Ok(self.show())
+        Ok(self.time())
     }
 
     /// Moves the clock from one due time to the next, and waits each time until all due requests have ended.
@@ -91,12 +91,12 @@ impl TestClock {
 }
 
 fn read_target(body: &[u8], now: DateTime<Utc>) -> Result<DateTime<Utc>, ApiError> {
-    let usage = |detail: String| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "test-clock-malformed", detail);
+    let usage = |detail: String| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, Code::TestClockMalformed, detail);
     let value = parse_object(body).map_err(|error| usage(format!("the body {error}")))?;
-    let target = match (value.get("advance").and_then(Value::as_str), value.get("to").and_then(Value::as_str)) {
-        (Some(by), None) => time::after(now, time::parse_delay(by)?)
+    let target = match (value.get("advance"), value.get("to")) {
+        (Some(Value::String(by)), None) if value.len() == 1 => time::after(now, time::parse_delay(by)?)
             .ok_or_else(|| usage(format!("{by:?} from {} is beyond {}", rfc3339(now), rfc3339(time::LATEST))))?,
-        (None, Some(to)) => time::parse_time(to)?,
+        (None, Some(Value::String(to))) if value.len() == 1 => time::parse_time(to)?,
         _ => return Err(usage("give {\"advance\": \"P7D\"} or {\"to\": \"2027-03-01T09:00:00Z\"}".to_owned())),
     };
     if target < now {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, REFERRER_POLICY};
 use http::header::{HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, Response, StatusCode};
-use postdate_core::api::ApiError;
+use postdate_core::api::{ApiError, Code};
 use postdate_core::bundle::hex;
 use sha2::{Digest as _, Sha256};
 
@@ -48,15 +48,15 @@ pub fn has(path: &str) -> bool {
 /// `no-page` (404) if the program was built without the page, `not-found` (404), `method-not-allowed` (405).
 pub fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Result<Response<Bytes>, ApiError> {
     if ![Method::GET, Method::HEAD].contains(method) {
-        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", format!("{path} answers to GET, HEAD"));
+        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, format!("{path} answers to GET, HEAD"));
         return Err(error.with_header(ALLOW, "GET, HEAD"));
     }
     if !is_built() {
         let detail =
             "this program was built without the page: `cargo xtask serve` and `cargo xtask build` build it where Node.js is installed";
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "no-page", detail));
+        return Err(ApiError::new(StatusCode::NOT_FOUND, Code::NoPage, detail));
     }
-    let unknown = || ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("the page has no file {path}"));
+    let unknown = || ApiError::new(StatusCode::NOT_FOUND, Code::NotFound, format!("the page has no file {path}"));
     let name = match path.strip_prefix(PATH).ok_or_else(unknown)? {
         "" => return Ok(to_slash()),
         "/" => "index.html",

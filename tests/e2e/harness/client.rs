@@ -1,6 +1,6 @@
 //! A client of the API that checks the common rules of every answer.
 
-use postdate_tests::serve;
+use postdate_tests::{openapi, serve};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -49,9 +49,12 @@ impl Client {
     }
 
     /// Sends a call. Fails if the connection fails. Panics unless the answer has the same correlation id in header and body,
-    /// and, for an error, the form of RFC 9457.
+    /// for an error, the form of RFC 9457, and what the description of the API says.
     pub async fn try_send(&self, call: RequestBuilder) -> reqwest::Result<Answer> {
-        let response = call.send().await?;
+        let (http, request) = call.build_split();
+        let request = request?;
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = http.execute(request).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await?;
         let body: Value = serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{status}: not JSON ({error}): {bytes:?}"));
@@ -64,6 +67,9 @@ impl Client {
             assert!(!text(&body, "code").is_empty() && !text(&body, "detail").is_empty() && !text(&body, "title").is_empty(), "{body}");
         } else {
             assert_eq!(header("content-type"), "application/json", "{status} {body}");
+        }
+        if let Err(difference) = openapi::check(method.as_str(), &path, status, &body) {
+            panic!("{difference}");
         }
         Ok(Answer { status, headers, body })
     }

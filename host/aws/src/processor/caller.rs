@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use postdate_core::access::{Caller, Scope};
-use postdate_core::api::ApiError;
+use postdate_core::api::{ApiError, Code};
 
 use crate::config::CallerClaims;
 
@@ -39,7 +39,7 @@ fn scopes_of(claim: &str) -> std::collections::BTreeSet<Scope> {
 
 fn unnamed(claim: &str) -> ApiError {
     let detail = format!("the authorizer gives no usable claim {claim:?}, which names the owner of requests here: 1 to {MAX_NAME} bytes");
-    ApiError::new(StatusCode::FORBIDDEN, "owner-unknown", detail)
+    ApiError::new(StatusCode::FORBIDDEN, Code::OwnerUnknown, detail)
 }
 
 #[cfg(test)]

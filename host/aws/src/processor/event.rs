@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Request, Uri};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
-use postdate_core::api::is_call;
+use postdate_core::api::{Code, is_call};
 use serde_json::Value;
 
 use super::tame::is_malformed;
@@ -34,10 +34,10 @@ pub enum MalformedEvent {
 
 impl MalformedEvent {
     /// Returns the code of the answer.
-    pub fn code(self) -> &'static str {
+    pub fn code(self) -> Code {
         match self {
-            Self::Uri => "malformed-uri",
-            Self::Body => "malformed-body",
+            Self::Uri => Code::MalformedUri,
+            Self::Body => Code::MalformedBody,
         }
     }
 }

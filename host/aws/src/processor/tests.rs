@@ -135,6 +135,7 @@ fn a_rest_apis_stage_and_base_path_are_told_from_the_path_of_the_call() {
         ("requests", "/requests", "/requests/requests", None, ("/requests", "/requests")),
         ("requests", "/requests/orders", "/requests/orders", None, ("/requests/orders", "")),
         ("health", "/health", "/health/health", None, ("/health", "/health")),
+        ("prod", "/openapi.json", "/prod/openapi.json", None, ("/openapi.json", "/prod")),
         ("prod", "/shop/requests/orders", "/shop/requests/orders", Some("/shop"), ("/requests/orders", "/shop")),
         ("prod", "/requests/orders", "/prod/requests/orders", Some("/shop"), ("/requests/orders", "/shop")),
         ("prod", "/shop/prod/requests/orders", "/shop/prod/requests/orders", Some("/shop/prod"), ("/requests/orders", "/shop/prod")),

@@ -5,11 +5,13 @@ use http::{Request, StatusCode, header};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::document::{BatchOutcomes, ItemOutcome};
 use super::error::Problem;
 use super::submit::submission;
 use super::{Answer, Api, ApiError, ApiRequest, Outcomes};
 use crate::accept::{Submission, accept_all};
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
+use crate::problem::Code;
 
 /// Limit of a batch's body, in bytes. A Lambda gets at most 6 MB, as a JSON string with escapes (Lambda quotas).
 pub const MAX_BATCH_BYTES: usize = 4 << 20;
@@ -49,29 +51,26 @@ where
             let outcome = match outcome {
                 Ok(accepted) => {
                     counted.accepted += 1;
-                    let answer = self.acknowledge(&accepted);
-                    let mut body = answer.body.into_members();
-                    body["correlationId"] = json!(answer.id);
-                    json!({ "status": answer.status.as_u16(), "body": body })
+                    let body = json!(self.acknowledge(&accepted));
+                    ItemOutcome { status: StatusCode::ACCEPTED.as_u16(), body, retry_after: None, shortened: false }
                 }
                 Err(rejection) => {
                     let problem = ApiError::from(rejection).into_problem(id.nth(n, now));
-                    counted.refused.push(problem.code);
+                    counted.refused.push(problem.body.code.as_str());
                     outcome_of(problem)
                 }
             };
-            let size = outcome.to_string().len();
+            let size = serde_json::to_string(&outcome).map_or(0, |text| text.len());
             match left.checked_sub(size) {
                 Some(rest) => {
                     left = rest;
                     outcome
                 }
-                None => shortened(&outcome),
+                None => shortened(outcome),
             }
         });
-        let outcomes: Vec<Value> = outcomes.collect();
-        let body = json!({ "outcomes": outcomes });
-        Ok(Answer { outcomes: counted, ..Answer::new(StatusCode::OK, id, body) })
+        let body = BatchOutcomes { outcomes: outcomes.collect(), correlation_id: id };
+        Ok(Answer { outcomes: counted, ..Answer::new(StatusCode::OK, id, &body) })
     }
 }
 
@@ -79,29 +78,27 @@ where
 fn items(body: &[u8]) -> Result<Vec<&RawValue>, ApiError> {
     let malformed = |error: serde_json::Error| {
         let detail = format!("the body of a batch is a JSON array of requests: {error}");
-        ApiError::new(StatusCode::BAD_REQUEST, "malformed-json", detail)
+        ApiError::new(StatusCode::BAD_REQUEST, Code::MalformedJson, detail)
     };
     let items: Vec<&RawValue> = serde_json::from_slice(body).map_err(malformed)?;
     if items.is_empty() || items.len() > MAX_ITEMS {
         let detail = format!("a batch has 1 to {MAX_ITEMS} requests; this one has {}", items.len());
-        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "batch-size", detail).with("limit", json!(MAX_ITEMS)));
+        return Err(
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, Code::BatchSize, detail).with(|members| members.limit = Some(MAX_ITEMS as u64))
+        );
     }
     Ok(items)
 }
 
 /// Returns the outcome of an item that was not accepted. `retryAfter` stands for the header, in seconds.
-fn outcome_of(Problem { status, body, headers, .. }: Problem) -> Value {
-    let mut outcome = json!({ "status": status.as_u16(), "body": body });
-    let seconds = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if let Some(seconds) = seconds {
-        outcome["retryAfter"] = json!(seconds);
-    }
-    outcome
+fn outcome_of(Problem { status, body, headers }: Problem) -> ItemOutcome {
+    let retry_after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    ItemOutcome { status: status.as_u16(), body: json!(body), retry_after, shortened: false }
 }
 
 /// Returns an outcome without the longer members of its body.
-fn shortened(outcome: &Value) -> Value {
-    let kept = ["correlationId", "status", "code"].map(|member| (member.to_owned(), outcome["body"][member].clone()));
-    let body: serde_json::Map<_, _> = kept.into_iter().filter(|(_, value)| !value.is_null()).collect();
-    json!({ "status": outcome["status"], "body": body, "shortened": true })
+fn shortened(outcome: ItemOutcome) -> ItemOutcome {
+    let kept = ["correlationId", "status", "code"].map(|member| (member.to_owned(), outcome.body[member].clone()));
+    let body = Value::Object(kept.into_iter().filter(|(_, value)| !value.is_null()).collect());
+    ItemOutcome { status: outcome.status, body, retry_after: None, shortened: true }
 }

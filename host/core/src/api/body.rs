@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
-use super::{ApiError, MAX_BATCH_BYTES, MAX_BODY_BYTES, is_batch};
+use super::{ApiError, Code, MAX_BATCH_BYTES, MAX_BODY_BYTES, is_batch};
 
 /// Returns the limit of a body that is sent to this path, in bytes.
 pub fn max_bytes(path: &str) -> usize {
@@ -27,7 +27,7 @@ pub fn check_body(headers: &HeaderMap, body: &[u8], limit: usize) -> Result<(), 
 /// Refuses every content type that `is_right` does not accept, and none at all. `is_right` gets the type in lower case, without
 /// parameters.
 pub fn check_type(headers: &HeaderMap, is_right: impl Fn(&str) -> bool, right: &str) -> Result<(), ApiError> {
-    let refuse = |detail| Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail));
+    let refuse = |detail| Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::UnsupportedMediaType, detail));
     if !headers.contains_key(header::CONTENT_TYPE) {
         return refuse(format!("the body has no content type: send {right}"));
     }
@@ -47,7 +47,7 @@ pub fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
         None => Ok(()),
         Some(coding) => {
             let detail = format!("the content encoding is {coding:?}: send the body as it is");
-            Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-content-encoding", detail)
+            Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::UnsupportedContentEncoding, detail)
                 .with_header(header::ACCEPT_ENCODING, "identity"))
         }
     }

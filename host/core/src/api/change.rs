@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use http::{Request, StatusCode};
-use serde_json::json;
 
+use super::document::RequestDocument;
 use super::read::unknown;
 use super::submit::readable;
-use super::{Answer, Api, ApiError, ApiRequest, document};
+use super::{Answer, Api, ApiError, ApiRequest};
 use crate::accept::{Rejection, ask};
 use crate::arm::{arm, is_direct};
 use crate::audit;
@@ -19,8 +19,9 @@ use crate::json::parse_object;
 use crate::lifecycle::{Change, Refusal};
 use crate::plugin::ValidateInput;
 use crate::ports::{Bundle, Changed, Changes, Intake, Requests, Scheduler, UseCaseError, UseCases};
+use crate::problem::Code;
 use crate::request;
-use crate::time::{self, Trigger};
+use crate::time::{self, Rfc3339, Trigger};
 use crate::use_case::{Moves, Schedule, UseCase};
 
 /// Time before `due_at` from which a direct request belongs to EventBridge. A rule fires at any time of its minute, and a deletion takes
@@ -39,7 +40,8 @@ where
         if let Some(other) = fields.keys().find(|key| !["triggerAt", "delay"].contains(&key.as_str())) {
             let detail = format!("{other:?} cannot be changed: only \"triggerAt\" can (or \"delay\", from now)");
             let pointer = format!("/{}", other.replace('~', "~0").replace('/', "~1"));
-            return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not-changeable", detail).with("pointer", json!(pointer)));
+            return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, Code::NotChangeable, detail)
+                .with(|members| members.pointer = Some(pointer)));
         }
         let Trigger { at: to, zone } = time::trigger_of(&fields, now)?;
         let (found, _) = self.find_seen(call, id).await?;
@@ -54,9 +56,9 @@ where
         if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &moved, Some(&found), now).await {
             return Err(self.move_back(&found, &moved, now, error.into()).await);
         }
-        let mut answer = self.changed(call, "moved", StatusCode::OK, &moved);
-        document::add_zoned(&mut answer.body, to, zone.as_ref());
-        Ok(answer)
+        let mut document = self.changed(call, "moved", &moved);
+        document.trigger_at_zoned = zone.and_then(|zone| zone.format(to));
+        Ok(Answer::new(StatusCode::OK, id, &document))
     }
 
     /// Asks the validator of the version that runs the request about its new time, unless the manifest has `moves = "free"`. Ignores
@@ -158,7 +160,7 @@ where
                 return answer.and("the move could not be undone: the request runs at its old or its new time");
             }
         };
-        let kept = answer.with("triggerAt", json!(time::rfc3339(back.trigger_at)));
+        let kept = answer.with(|members| members.trigger_at = Some(Rfc3339(back.trigger_at)));
         match arm(&self.use_cases, &self.ledger, &self.scheduler, &back, Some(moved), now).await {
             Ok(()) => kept.and("the request keeps its time"),
             Err(error) => {
@@ -185,19 +187,20 @@ where
         if let Err(error) = self.scheduler.unschedule(&cancelled).await {
             tracing::warn!(correlation_id = %id, %error, "cannot unschedule a cancelled request");
         }
-        Ok(self.changed(call, "cancelled", StatusCode::OK, &cancelled))
+        Ok(Answer::new(StatusCode::OK, id, &self.changed(call, "cancelled", &cancelled)))
     }
 
     pub(super) async fn retry_request(&self, call: &ApiRequest, id: CorrelationId) -> Result<Answer, ApiError> {
         self.find_seen(call, id).await?;
         let again = self.change(id, Change::Retry { by: call.caller.name.clone() }, call.now).await?;
-        let mut answer = self.changed(call, "retried", StatusCode::ACCEPTED, &again);
+        let mut document = self.changed(call, "retried", &again);
         // If scheduling fails, the host's search for overdue requests finds the request.
         if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &again, None, call.now).await {
             tracing::warn!(correlation_id = %id, %error, "cannot schedule a retried request; it runs after the next clean-up");
-            answer.body["note"] = json!("the retry could not be started at once: the next clean-up starts it, within minutes");
+            let note = "the retry could not be started at once: the next clean-up starts it, within minutes";
+            document.note = Some(note.to_owned());
         }
-        Ok(answer)
+        Ok(Answer::new(StatusCode::ACCEPTED, id, &document))
     }
 
     /// Erases a request. A scheduled one is cancelled by it, and its schedule, which may carry the body, goes first.
@@ -214,17 +217,17 @@ where
         if let Err(error) = self.scheduler.unschedule(&erased).await {
             tracing::warn!(correlation_id = %id, %error, "cannot unschedule an erased request");
         }
-        Ok(self.changed(call, "erased", StatusCode::OK, &erased))
+        Ok(Answer::new(StatusCode::OK, id, &self.changed(call, "erased", &erased)))
     }
 
     async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<request::Request, ApiError> {
         done(id, self.ledger.change(id, change, now).await?)
     }
 
-    /// Logs the act of the caller, and returns the answer to it.
-    fn changed(&self, call: &ApiRequest, act: &str, status: StatusCode, request: &request::Request) -> Answer {
+    /// Logs the act of the caller, and returns the request's document.
+    fn changed(&self, call: &ApiRequest, act: &str, request: &request::Request) -> RequestDocument {
         audit::request(act, call.caller.name.as_deref(), request);
-        Answer::new(status, request.id, document::summary(request, &self.path_of(request.id)))
+        RequestDocument::of(request, &self.path_of(request.id))
     }
 }
 
@@ -245,16 +248,18 @@ fn not_handed_over(request: &request::Request, now: DateTime<Utc>) -> Result<(),
         return Ok(());
     }
     let detail = "it is due within two minutes, or its time has come: EventBridge may deliver it already, and does not give it back";
-    Err(ApiError::new(StatusCode::CONFLICT, "handed-over", detail).with("requestStatus", json!(request.status)).about(request.id))
+    Err(ApiError::new(StatusCode::CONFLICT, Code::HandedOver, detail)
+        .with(|members| members.request_status = Some(request.status))
+        .about(request.id))
 }
 
 fn refused(request: &request::Request, refusal: Refusal) -> ApiError {
     let code = match refusal {
-        Refusal::NotFailed => "not-failed",
-        Refusal::Running => "running",
-        Refusal::Erased => "erased",
-        _ => "not-scheduled",
+        Refusal::NotFailed => Code::NotFailed,
+        Refusal::Running => Code::Running,
+        Refusal::Erased => Code::Erased,
+        _ => Code::NotScheduled,
     };
     let detail = format!("the request is {}: {refusal}", request.status);
-    ApiError::new(StatusCode::CONFLICT, code, detail).with("requestStatus", json!(request.status)).about(request.id)
+    ApiError::new(StatusCode::CONFLICT, code, detail).with(|members| members.request_status = Some(request.status)).about(request.id)
 }

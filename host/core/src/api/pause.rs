@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::document::{PauseDocument, PauseList};
+use super::error::at_target;
 use super::{Answer, Api, ApiError, ApiRequest};
 use crate::accept::Rejection;
 use crate::audit;
 use crate::json::parse_object;
 use crate::pause::Pause;
 use crate::ports::{Changes, Intake, Pauses, Requests, Scheduler, UseCases};
-use crate::time::{self, rfc3339};
+use crate::problem::Code;
+use crate::time;
 use crate::use_case::UseCase;
 
 impl<U, L, S> Api<U, L, S>
@@ -53,7 +56,7 @@ where
         if !self.ledger.resume(name, target).await? {
             let what =
                 target.map_or_else(|| format!("the use case {name:?}"), |target| format!("the target {target:?} of use case {name:?}"));
-            return Err(ApiError::new(StatusCode::CONFLICT, "not-paused", format!("{what} is not paused")));
+            return Err(ApiError::new(StatusCode::CONFLICT, Code::NotPaused, format!("{what} is not paused")));
         }
         audit::pause("resumed", call.caller.name.as_deref(), name, target, None);
         self.scheduler.resumed();
@@ -69,26 +72,9 @@ where
     /// Returns the answer that shows all pauses of a use case.
     async fn paused(&self, call: &ApiRequest, name: &str) -> Result<Answer, ApiError> {
         let pauses = self.ledger.pauses(call.now).await?;
-        Ok(Answer::new(StatusCode::OK, call.id, json!({ "useCase": name, "paused": shown(&pauses, name) })))
+        let paused = PauseDocument::of(&pauses, name);
+        Ok(Answer::new(StatusCode::OK, call.id, &PauseList { use_case: name.to_owned(), paused, correlation_id: call.id }))
     }
-}
-
-/// Returns the pauses of a use case as documents show them.
-pub(super) fn shown(pauses: &[Pause], use_case: &str) -> Vec<Value> {
-    let of_use_case = pauses.iter().filter(|pause| pause.use_case == use_case);
-    let shown = of_use_case.map(|Pause { target, since, until, by, .. }| {
-        let mut document = json!({ "since": rfc3339(*since) });
-        let mut add = |name: &str, value: Option<String>| {
-            if let Some(value) = value {
-                document[name] = json!(value);
-            }
-        };
-        add("target", target.clone());
-        add("until", until.map(rfc3339));
-        add("by", by.clone());
-        document
-    });
-    shown.collect()
 }
 
 /// Reads the members of a body, which may be absent. Fails for a member that is not known.
@@ -123,10 +109,10 @@ fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str
 /// The event of a direct target reaches it without a host, which alone could hold it back.
 fn direct(alias: &str) -> ApiError {
     let detail = format!("the target {alias:?} is direct: a rule delivers to it, and no host can hold that back");
-    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "target-not-pausable", detail).with("pointer", json!("/target"))
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, Code::TargetNotPausable, detail).with(at_target)
 }
 
 fn malformed(name: &str, detail: &str) -> ApiError {
     let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "member-malformed", detail).with("pointer", json!(pointer))
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, Code::MemberMalformed, detail).with(|members| members.pointer = Some(pointer))
 }

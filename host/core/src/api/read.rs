@@ -7,11 +7,12 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::DateTime;
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
-use serde_json::{Value, json};
 
-use super::{Answer, Api, ApiError, ApiRequest, document};
+use super::document::RequestList;
+use super::{Answer, Api, ApiError, ApiRequest};
 use crate::id::CorrelationId;
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
+use crate::problem::Code;
 use crate::request::{Cursor, HistoryEntry, Order, Query, Request, Status};
 use crate::time::{LATEST, parse_time};
 
@@ -36,18 +37,16 @@ where
             self.ledger.wait_for_end(id, wait.min(self.ledger.longest_wait())).await;
             (request, history) = self.find_seen(call, id).await?;
         }
-        let mut body = document::full(&request, &history, &self.path_of(id));
-        document::add_held_up(&mut body, self.scheduler.holds_up(&request, call.now));
-        Ok(Answer::new(StatusCode::OK, id, body))
+        Ok(Answer::new(StatusCode::OK, id, &self.show(&request, call.now).with_history(&history)))
     }
 
     /// Returns the accepted body, byte for byte.
     pub(super) async fn get_body(&self, call: &ApiRequest, id: CorrelationId) -> Result<Answer, ApiError> {
         let (request, _) = self.find_seen(call, id).await?;
         match self.ledger.body(id).await? {
-            Some(text) => Ok(Answer { text: Some(text), ..Answer::new(StatusCode::OK, id, json!({})) }),
+            Some(text) => Ok(Answer::of_text(StatusCode::OK, id, text)),
             None if request.erased_at.is_some() => {
-                Err(ApiError::new(StatusCode::GONE, "erased", "the body of the request was erased").about(id))
+                Err(ApiError::new(StatusCode::GONE, Code::Erased, "the body of the request was erased").about(id))
             }
             None => Err(unknown(id)),
         }
@@ -66,11 +65,11 @@ where
         };
         let order = query.order;
         let page = self.ledger.list(query).await?;
-        let (mut requests, mut next, mut bytes): (Vec<Value>, _, _) = (Vec::new(), page.next, 0);
+        let (mut requests, mut next, mut bytes) = (Vec::new(), page.next, 0);
         let mut last = None;
         for request in &page.requests {
             let shown = self.show(request, call.now);
-            bytes += shown.to_string().len();
+            bytes += serde_json::to_string(&shown).map_or(0, |text| text.len());
             if bytes > MAX_PAGE_BYTES && last.is_some() {
                 next = last;
                 break;
@@ -78,19 +77,14 @@ where
             requests.push(shown);
             last = Some(request.place(order));
         }
-        let mut body = json!({ "requests": requests });
-        if let Some(owner) = call.caller.only_owner() {
-            body["onlyOwner"] = json!(owner);
-        }
-        if let Some(next) = next {
-            body["nextCursor"] = json!(encode_cursor(next));
-        }
-        Ok(Answer::new(StatusCode::OK, call.id, body))
+        let only_owner = call.caller.only_owner().map(str::to_owned);
+        let list = RequestList { requests, only_owner, next_cursor: next.map(encode_cursor), correlation_id: call.id };
+        Ok(Answer::new(StatusCode::OK, call.id, &list))
     }
 }
 
 pub(super) fn unknown(id: CorrelationId) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "unknown-request", format!("there is no request {id}"))
+    ApiError::new(StatusCode::NOT_FOUND, Code::UnknownRequest, format!("there is no request {id}"))
 }
 
 /// Returns the names and values of a query string.
@@ -173,7 +167,8 @@ fn parse_query(query: &str) -> Result<Query, ApiError> {
 const KNOWN: &str = "useCase, status, from, to, dueFrom, dueTo, endedFrom, endedTo, label.NAME, cursor, limit";
 
 fn bad(name: &str, what: &str) -> ApiError {
-    ApiError::new(StatusCode::BAD_REQUEST, "bad-query", format!("query parameter {name:?}: {what}")).with("parameter", json!(name))
+    ApiError::new(StatusCode::BAD_REQUEST, Code::BadQuery, format!("query parameter {name:?}: {what}"))
+        .with(|members| members.parameter = Some(name.to_owned()))
 }
 
 fn known_statuses() -> String {

@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 
-use super::{Answer, Api, ApiError, ApiRequest, Outcomes, document};
+use super::document::Acknowledgement;
+use super::{Answer, Api, ApiError, ApiRequest, Outcomes};
 use crate::accept::{Accepted, Submission, accept};
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
+use crate::problem::Code;
 use crate::trace::TraceParent;
 
 /// Limit of an `Idempotency-Key`, in characters.
@@ -21,10 +23,14 @@ where
         let (parts, body) = request.into_parts();
         let submission = submission(call, use_case, &parts.headers, body)?;
         let accepted = accept(&self.use_cases, &self.ledger, &self.scheduler, submission).await?;
-        Ok(self.acknowledge(&accepted))
+        let body = self.acknowledge(&accepted);
+        let outcomes = Outcomes { accepted: 1, ..Outcomes::default() };
+        let id = body.correlation_id;
+        Ok(Answer { location: Some(self.path_of(id)), outcomes, ..Answer::new(StatusCode::ACCEPTED, id, &body) })
     }
 
-    pub(super) fn acknowledge(&self, Accepted { request, replayed, zone }: &Accepted) -> Answer {
+    /// Logs that a request was accepted, and returns its acknowledgement.
+    pub(super) fn acknowledge(&self, Accepted { request, replayed, zone }: &Accepted) -> Acknowledgement {
         let labels = request.labels_text();
         tracing::info!(
             correlation_id = %request.id,
@@ -36,9 +42,7 @@ where
             "accepted"
         );
         let path = self.path_of(request.id);
-        let body = document::acknowledgement(request, &path, zone.as_ref());
-        let outcomes = Outcomes { accepted: 1, ..Outcomes::default() };
-        Answer { location: Some(path), outcomes, ..Answer::new(StatusCode::ACCEPTED, request.id, body) }
+        Acknowledgement::of(request, &path, zone.as_ref())
     }
 }
 
@@ -64,7 +68,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
         Ok(key) if !key.is_empty() && key.len() <= MAX_KEY => Ok(Some(key.to_owned())),
         _ => {
             let detail = format!("an Idempotency-Key is 1 to {MAX_KEY} visible ASCII characters");
-            Err(ApiError::new(StatusCode::BAD_REQUEST, "idempotency-key-malformed", detail))
+            Err(ApiError::new(StatusCode::BAD_REQUEST, Code::IdempotencyKeyMalformed, detail))
         }
     }
 }

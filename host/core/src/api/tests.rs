@@ -5,6 +5,7 @@ mod batch;
 mod change;
 mod errors;
 mod labels;
+pub(super) mod openapi;
 mod pause;
 mod read;
 mod submit;

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use postdate_core::access::{Caller, Scope};
-use postdate_core::api::ApiError;
+use postdate_core::api::{ApiError, Code, is_public};
 use postdate_core::time::rfc3339;
 use subtle::ConstantTimeEq as _;
 
@@ -45,13 +45,13 @@ impl Auth {
         self.master.is_some() || self.file.is_some()
     }
 
-    /// Returns the caller of a request. `GET /health` needs no key; without a valid one, its caller has no rights. The answer to a wrong
-    /// token is delayed; see [`Failures`].
+    /// Returns the caller of a request. A path that [`is_public`] needs no key; without a valid one, its caller has no rights. The answer
+    /// to a wrong token is delayed; see [`Failures`].
     pub async fn authenticate(&self, parts: &Parts) -> Result<Caller, ApiError> {
         if !self.has_keys() {
             return Ok(self.anybody());
         }
-        let needs_key = parts.uri.path() != "/health";
+        let needs_key = !is_public(parts.uri.path());
         let Some(token) = bearer_token(&parts.headers) else {
             return if needs_key { Err(refusal(parts.headers.contains_key(header::AUTHORIZATION))) } else { Ok(Caller::stranger()) };
         };
@@ -90,7 +90,7 @@ impl Auth {
         match found {
             Some(Key { name, expires: Some(expires), .. }) if *expires <= now => {
                 let detail = format!("the API key {name:?} expired at {}", rfc3339(*expires));
-                Err(unauthorized("key-expired", detail))
+                Err(unauthorized(Code::KeyExpired, detail))
             }
             found => Ok(found.map(Key::caller)),
         }
@@ -104,7 +104,7 @@ impl Auth {
             let detail = "too many wrong API keys came from this address";
             let seconds = MAX_DELAY.as_secs().to_string();
             return Err(
-                ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too-many-failures", detail).with_header(header::RETRY_AFTER, &seconds)
+                ApiError::new(StatusCode::TOO_MANY_REQUESTS, Code::TooManyFailures, detail).with_header(header::RETRY_AFTER, &seconds)
             );
         };
         tokio::time::sleep(delay).await;
@@ -114,10 +114,10 @@ impl Auth {
 
 fn refusal(given: bool) -> ApiError {
     let detail = if given { "the API key is wrong" } else { "send the API key as \"Authorization: Bearer …\"" };
-    unauthorized("unauthorized", detail.to_owned())
+    unauthorized(Code::Unauthorized, detail.to_owned())
 }
 
-fn unauthorized(code: &'static str, detail: String) -> ApiError {
+fn unauthorized(code: Code, detail: String) -> ApiError {
     ApiError::new(StatusCode::UNAUTHORIZED, code, detail).with_header(header::WWW_AUTHENTICATE, "Bearer")
 }
 

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, stream};
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use postdate_core::access::{Caller, Scope};
-use postdate_core::api::{ApiError, CORRELATION_HEADER};
+use postdate_core::api::{ApiError, CORRELATION_HEADER, Code};
 use postdate_core::ports::Clock as _;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -31,7 +31,7 @@ pub async fn get(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Lin
         let (caller, _body) = authenticated(&app, &parts, body).await?;
         caller.require(Scope::Read).map_err(|denied| closing(denied.into()))?;
         if parts.method != Method::GET {
-            let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "/events answers to GET");
+            let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, "/events answers to GET");
             return Err(closing(error.with_header(header::ALLOW, "GET")));
         }
         Ok(caller)
@@ -61,7 +61,7 @@ fn events(app: Arc<App>, link: Arc<Link>, caller: Caller) -> impl Stream<Item = 
             match change {
                 Ok(request) if caller.sees(&request) && request.notice_of.is_none() => {
                     let shown = app.api.show(&Arc::unwrap_or_clone(request).listed(), app.clock.now());
-                    break Event::default().event("request").data(shown.to_string());
+                    break Event::default().event("request").data(serde_json::to_string(&shown).unwrap_or_default());
                 }
                 Ok(_) => {}
                 Err(RecvError::Lagged(missed)) => break Event::default().event("missed").data(missed.to_string()),

@@ -7,7 +7,7 @@ use http::header::{HOST, HeaderMap, HeaderName, ORIGIN};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{StatusCode, Version};
-use postdate_core::api::ApiError;
+use postdate_core::api::{ApiError, Code};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -29,7 +29,7 @@ impl HostName {
 /// server's address of the connection. Names of this server are that address, loopback addresses, `localhost`, and `names`.
 pub fn check(parts: &Parts, local: IpAddr, names: &[HostName]) -> Result<(), ApiError> {
     let hosts = texts(&parts.headers, &HOST);
-    let bad = |detail: &str| Err(ApiError::new(StatusCode::BAD_REQUEST, "bad-host", detail));
+    let bad = |detail: &str| Err(ApiError::new(StatusCode::BAD_REQUEST, Code::BadHost, detail));
     let host = match hosts.as_slice() {
         [] if parts.version < Version::HTTP_11 => None,
         [] => return bad("the request has no Host: HTTP/1.1 requires one"),
@@ -43,14 +43,14 @@ pub fn check(parts: &Parts, local: IpAddr, names: &[HostName]) -> Result<(), Api
     for host in host.iter().chain(parts.uri.authority()) {
         if !is_ours(&name_of(host), local, names) {
             let detail = "the Host is no name of this server: call it by its address, or start it with --host NAME";
-            return Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, "unknown-host", detail));
+            return Err(ApiError::new(StatusCode::MISDIRECTED_REQUEST, Code::UnknownHost, detail));
         }
     }
     let is_foreign = |origin: &String| !host.as_ref().is_some_and(|host| is_same_origin(origin, host, names));
     let sites = texts(&parts.headers, &SEC_FETCH_SITE);
     if texts(&parts.headers, &ORIGIN).iter().any(is_foreign) || sites.iter().any(|site| !["same-origin", "none"].contains(&site.as_str())) {
         let detail = "a web page of another origin made this call, and pages may not call this API";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "cross-origin", detail));
+        return Err(ApiError::new(StatusCode::FORBIDDEN, Code::CrossOrigin, detail));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use http::{Response, StatusCode, header};
-use postdate_core::api::{ApiError, CORRELATION_HEADER};
+use postdate_core::api::{ApiError, CORRELATION_HEADER, Code};
 use postdate_core::ports::Clock as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -78,11 +78,11 @@ fn hypers_own(bytes: &[u8]) -> Option<ApiError> {
         return None;
     }
     let (status, code, detail) = match status {
-        b"400" => (StatusCode::BAD_REQUEST, "malformed-request", "the request line or a header is not HTTP/1.1".to_owned()),
-        b"414" => (StatusCode::URI_TOO_LONG, "uri-too-long", "the request target may have at most 65534 bytes".to_owned()),
+        b"400" => (StatusCode::BAD_REQUEST, Code::MalformedRequest, "the request line or a header is not HTTP/1.1".to_owned()),
+        b"414" => (StatusCode::URI_TOO_LONG, Code::UriTooLong, "the request target may have at most 65534 bytes".to_owned()),
         b"431" => {
             let detail = format!("the head of a request may have at most 100 headers and {MAX_HEAD_BYTES} bytes");
-            (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", detail)
+            (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Code::HeadersTooLarge, detail)
         }
         _ => return None,
     };

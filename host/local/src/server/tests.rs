@@ -215,6 +215,7 @@ async fn every_path_refuses_other_hosts_and_origins() {
     let server = Server::start().await;
     for (method, path) in [
         ("GET", "/health"),
+        ("GET", "/openapi.json"),
         ("GET", "/requests"),
         ("POST", "/requests/orders"),
         ("PUT", "/use-cases/orders"),
@@ -255,10 +256,19 @@ async fn odd_paths_are_answered_with_a_problem() {
     check(&to_end(server.send(untyped).await).await, "415", "unsupported-media-type");
 }
 
+#[test]
+fn every_path_of_the_server_is_in_the_description_of_the_api() {
+    let description: serde_json::Value = serde_json::from_str(postdate_core::api::OPENAPI).unwrap();
+    // The page is no part of the API.
+    for (path, _) in ROUTES.iter().filter(|(path, _)| !postdate_page::has(path)) {
+        assert!(description["paths"][path].is_object(), "schemas/openapi.json lacks {path}");
+    }
+}
+
 #[tokio::test]
 async fn head_is_the_head_of_get() {
     let server = Server::start().await;
-    for path in ["/health", "/requests", "/use-cases", "/nothing"] {
+    for path in ["/health", "/openapi.json", "/requests", "/use-cases", "/nothing"] {
         let call =
             |method| format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer key\r\nconnection: close\r\n\r\n");
         let (head, get) = (to_end(server.send(&call("HEAD")).await).await, to_end(server.send(&call("GET")).await).await);

@@ -10,12 +10,12 @@ use chrono::Utc;
 use http::{StatusCode, header};
 use http_body_util::BodyExt as _;
 use postdate_core::access::{Caller, Scope};
-use postdate_core::api::ApiError;
+use postdate_core::api::{ApiError, Code};
 use postdate_core::audit;
 use postdate_core::ports::{Intake as _, LedgerError};
 use postdate_core::use_case::is_use_case_name;
+use postdate_store::Moved;
 use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Upload};
-use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
@@ -39,12 +39,12 @@ pub fn enter(app: &App, caller: &Caller, name: &str) -> Result<OwnedSemaphorePer
     if !app.auth.has_keys() {
         // A manifest can grant its plugins any secret of the server, so not everybody who reaches the port may upload one.
         let detail = "uploads need an API key: start the server with --keys-file or POSTDATE_API_KEY, or copy the bundle to its directory of use cases";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "uploads-need-a-key", detail));
+        return Err(ApiError::new(StatusCode::FORBIDDEN, Code::UploadsNeedAKey, detail));
     }
     caller.require(Scope::Deploy)?;
     if !is_use_case_name(name) {
         let detail = format!("{name:?} is not the name of a use case: 1 to 32 of a-z, 0-9 and \"-\"");
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown-use-case", detail));
+        return Err(ApiError::new(StatusCode::NOT_FOUND, Code::UnknownUseCase, detail));
     }
     caller.require_use_case(name)?;
     // An archive and its machine code would take what the disk has left for accepted requests.
@@ -54,7 +54,7 @@ pub fn enter(app: &App, caller: &Caller, name: &str) -> Result<OwnedSemaphorePer
     app.api.use_cases.queue_upload().ok_or_else(queue_full)
 }
 
-/// Receives and loads the bundle. Returns the body of the answer, which names the current version.
+/// Receives and loads the bundle. Returns the version that serves now, and the one before.
 pub async fn put(
     app: &App,
     caller: &Caller,
@@ -62,7 +62,7 @@ pub async fn put(
     body: Body,
     link: &Arc<Link>,
     _place: OwnedSemaphorePermit,
-) -> Result<Value, ApiError> {
+) -> Result<Moved, ApiError> {
     let received = timeout(app.limits.upload, receive(body, &app.scratch, app.limits, link));
     let archive = received.await.map_err(|_| upload_timeout(app.limits))??;
     let _work = link.work();
@@ -74,7 +74,7 @@ pub async fn put(
     tracing::info!(use_case = name, files, signed = statement.is_some(), "bundle received; checking it");
     let moved = app.api.use_cases.upload(name, begun, Upload { source, statement }, Utc::now()).await.map_err(|error| fault(&error))?;
     audit::version("pushed", caller.name.as_deref(), name, &moved.to, moved.from.as_deref());
-    Ok(json!({ "useCase": name, "version": moved.to, "former": moved.from }))
+    Ok(moved)
 }
 
 /// Writes the body to an unnamed file, because an archive may be too large for memory.
@@ -87,7 +87,7 @@ async fn receive(mut body: Body, scratch: &Path, limits: Limits, link: &Link) ->
         received += data.len() as u64;
         if received > MAX_ARCHIVE_BYTES {
             let detail = format!("an archive may have at most {MAX_ARCHIVE_BYTES} bytes");
-            return Err(closing(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload-too-large", detail)));
+            return Err(closing(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge, detail)));
         }
         // Writes to the page cache, so it needs no blocking task.
         file.write_all(&data).map_err(|error| internal(&error))?;
@@ -98,34 +98,34 @@ async fn receive(mut body: Body, scratch: &Path, limits: Limits, link: &Link) ->
 
 fn upload_timeout(limits: Limits) -> ApiError {
     let detail = format!("the archive did not arrive within {:?}: send it again, on a faster connection", limits.upload);
-    closing(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail))
+    closing(ApiError::new(StatusCode::REQUEST_TIMEOUT, Code::BodyTimeout, detail))
 }
 
 fn queue_full() -> ApiError {
     let detail = "as many uploads as the server takes are being checked: send this one again later";
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "uploads-busy", detail).with_header(header::RETRY_AFTER, QUEUE_RETRY_SECONDS)
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, Code::UploadsBusy, detail).with_header(header::RETRY_AFTER, QUEUE_RETRY_SECONDS)
 }
 
 fn refused(error: &TarballError) -> ApiError {
-    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "bundle-refused", error.to_string())
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, Code::BundleRefused, error.to_string())
 }
 
 fn internal(error: &dyn std::error::Error) -> ApiError {
-    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "upload-failed", format!("the upload could not be received: {error}"))
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, Code::UploadFailed, format!("the upload could not be received: {error}"))
 }
 
 fn fault(error: &UploadError) -> ApiError {
     let (status, code) = match error {
-        UploadError::Elsewhere { .. } => (StatusCode::CONFLICT, "served-from-directory"),
-        UploadError::Moved(_) => (StatusCode::CONFLICT, "use-case-moved"),
-        UploadError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bundle-refused"),
-        UploadError::TooMany { .. } => (StatusCode::INSUFFICIENT_STORAGE, "too-many-use-cases"),
-        UploadError::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "store-full"),
-        UploadError::CodeFull { .. } => (StatusCode::INSUFFICIENT_STORAGE, "code-full"),
-        UploadError::Secret(_) => (StatusCode::UNPROCESSABLE_ENTITY, "secret-missing"),
-        UploadError::Signature(_) => (StatusCode::FORBIDDEN, "signature-refused"),
-        UploadError::NotNow(_) => (StatusCode::SERVICE_UNAVAILABLE, "upload-failed"),
-        UploadError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable"),
+        UploadError::Elsewhere { .. } => (StatusCode::CONFLICT, Code::ServedFromDirectory),
+        UploadError::Moved(_) => (StatusCode::CONFLICT, Code::UseCaseMoved),
+        UploadError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::BundleRefused),
+        UploadError::TooMany { .. } => (StatusCode::INSUFFICIENT_STORAGE, Code::TooManyUseCases),
+        UploadError::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, Code::StoreFull),
+        UploadError::CodeFull { .. } => (StatusCode::INSUFFICIENT_STORAGE, Code::CodeFull),
+        UploadError::Secret(_) => (StatusCode::UNPROCESSABLE_ENTITY, Code::SecretMissing),
+        UploadError::Signature(_) => (StatusCode::FORBIDDEN, Code::SignatureRefused),
+        UploadError::NotNow(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::UploadFailed),
+        UploadError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::StoreUnavailable),
     };
     ApiError::new(status, code, error.to_string())
 }

@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 
 #[track_caller]
@@ -17,6 +19,9 @@ fn clock_moves_forward_and_up_to_the_year_9999() {
     check(&json!({ "advance": "P999999999999D" }), "trigger-malformed");
     check(&json!({ "to": "9999-12-31T23:59:59-01:00" }), "trigger-malformed");
     check(&json!({ "to": "2027-06-30T10:00:60Z" }), "trigger-malformed");
+    for unclear in [json!({}), json!({ "advance": "P7D", "to": {} }), json!({ "advance": "P7D", "by": 1 }), json!({ "to": null })] {
+        check(&unclear, "test-clock-malformed");
+    }
 }
 
 #[tokio::test]

@@ -73,6 +73,7 @@ async fn a_token_finds_its_key() {
         assert_eq!(caller(&auth, "/requests", authorization).await, expected, "{authorization:?}");
     }
     assert_eq!(caller(&auth, "/health", None).await, Ok(None));
+    assert_eq!(caller(&auth, "/openapi.json", None).await, Ok(None));
     assert_eq!(caller(&auth, "/health", Some("Bearer wrong")).await, Ok(None));
     assert_eq!(caller(&auth, "/health", Some("Bearer shop-token")).await, name("shop"));
     assert!(!auth.authenticate(&parts("/health", None)).await.unwrap().may(Scope::Operate));
