@@ -20,6 +20,8 @@ use crate::ports::Told;
 const MAX_LINES: usize = 300;
 /// Longest detail of a line, in bytes. The head has the full text of the failure.
 const MAX_DETAIL: usize = 1_000;
+/// Most notices of which a head has the id: a request has one more after each retry by hand.
+const MAX_NOTICES: usize = 40;
 /// Largest body in the head, in bytes. A larger one is an item of its own, since each change writes the head.
 pub const MAX_INLINE_BODY: usize = 8 << 10;
 /// Time for which the items of a body, a key and labels outlive the expected expiry of their request, in seconds: 30 days. A change that
@@ -104,6 +106,9 @@ pub struct Head {
     owner: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice_of: Option<String>,
+    /// Ids of the notices about this request, of each time that it ended. An erasure finds them by it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -239,6 +244,7 @@ impl Head {
             idempotency_hash: request.idempotency_hash.clone(),
             owner: request.owner.clone(),
             notice_of: request.notice_of.map(|id| id.to_string()),
+            notices: self.notices.clone(),
             trace: request.trace.map(|trace| trace.to_string()),
             labels: request.labels.clone(),
             erased_at: millis(request.erased_at),
@@ -255,6 +261,14 @@ impl Head {
             pin: open.then(|| pin(&request.use_case, &request.version, shard(PIN_SHARDS))),
             expires: request.finished_at.map(|_| end),
             barred: false,
+        }
+    }
+
+    /// Adds a notice about the request. Of very many, forgets the oldest: a transaction erases all of them.
+    pub fn add_notice(&mut self, id: CorrelationId) {
+        self.notices.push(id.to_string());
+        if self.notices.len() > MAX_NOTICES {
+            self.notices.remove(0);
         }
     }
 
