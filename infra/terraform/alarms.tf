@@ -23,6 +23,10 @@ locals {
       namespace  = "Postdate", metric = "WaitedMs", statistic = "Maximum", dimensions = { Service = "target" }
       comparison = "GreaterThanThreshold", threshold = 600000
     }
+    HeldUp = {
+      namespace = "Postdate", metric = "HeldUpMs", statistic = "Maximum", dimensions = { Service = "target" }
+      periods   = 2, datapoints = 1, comparison = "GreaterThanThreshold", threshold = var.held_up_alarm_milliseconds
+    }
     CleanFailed   = { namespace = "Postdate", metric = "CleanFailed", dimensions = { Service = "janitor" } }
     NotMended     = { namespace = "Postdate", metric = "NotMended", dimensions = { Service = "janitor" }, periods = 12, datapoints = 1 }
     JanitorFaults = { namespace = "Postdate", metric = "Errors", dimensions = { Service = "janitor" }, periods = 3 }

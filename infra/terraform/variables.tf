@@ -235,3 +235,8 @@ variable "lateness_alarm_milliseconds" {
   type    = number
   default = 5000
 }
+
+variable "held_up_alarm_milliseconds" {
+  type    = number
+  default = 3600000
+}

@@ -6,10 +6,17 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::aws::scene::Scene;
-use crate::harness::{Client, PUPPET, Server, events, text};
+use crate::harness::{Client, Delivery, PUPPET, Receiver, Server, events, eventually, text};
 
-const MANIFEST: &str = "[labels]\ncustomer = '/customer'\n[retry]\nmax-attempts = 1\n[targets]\ndefault = 'here'\nhere = { kind = 'plugin' }\n\
-     hook = { kind = 'http', url = 'http://127.0.0.1:9/', concurrency = 5, rate = '100/s' }\n";
+/// Returns the manifest of `puppet`, whose notices of success go to the receiver.
+fn manifest(receiver: &Receiver) -> String {
+    let url = receiver.url("/");
+    format!(
+        "{PUPPET}[labels]\ncustomer = '/customer'\n[retry]\nmax-attempts = 1\n[on]\nsuccess = 'told'\n[targets]\ndefault = 'here'\n\
+         here = {{ kind = 'plugin' }}\ntold = {{ kind = 'http', url = '{url}' }}\n\
+         hook = {{ kind = 'http', url = 'http://127.0.0.1:9/', concurrency = 5, rate = '100/s' }}\n"
+    )
+}
 
 /// One of the deployments, with the use case `puppet`.
 trait Deployment {
@@ -47,13 +54,14 @@ fn ids(list: &Value) -> Vec<&str> {
     list["requests"].as_array().expect("a list").iter().map(|request| text(request, "correlationId")).collect()
 }
 
-async fn contract(deployment: &impl Deployment) {
+async fn contract(deployment: &impl Deployment, receiver: &Receiver) {
     describes(deployment).await;
     submits(deployment).await;
     refuses(deployment).await;
     changes(deployment).await;
     lists(deployment).await;
     runs(deployment).await;
+    erases_notices(deployment, receiver).await;
     pauses(deployment).await;
 }
 
@@ -233,6 +241,24 @@ async fn runs(deployment: &impl Deployment) {
     assert_eq!(events(&api.reaches(&bad, "failed").await), ["accepted", "started", "failed", "retried", "started", "failed"]);
 }
 
+async fn erases_notices(deployment: &impl Deployment, receiver: &Receiver) {
+    let api = deployment.api();
+    let mut body = order(&json!("told"), "PT10M");
+    body["process"] = json!({ "do": "succeed", "result": "done" });
+    let id = api.submit("puppet", body).await;
+    deployment.run_all().await;
+    api.reaches(&id, "succeeded").await;
+    let is_about = |delivery: &Delivery| delivery.json()["correlationId"] == json!(id);
+    let notice = eventually("the notice", async || receiver.deliveries().into_iter().find(is_about)).await;
+    let notice = notice.header("idempotency-key");
+    assert_eq!(text(&api.reaches(notice, "succeeded").await, "noticeOf"), id);
+    let quoted = api.get(&format!("/requests/{notice}/body")).await.expect(200);
+    assert_eq!((&quoted["result"], &quoted["labels"]), (&json!("done"), &json!({ "customer": "told" })));
+    api.post(&format!("/requests/{id}/erase"), &json!({})).await.expect(200);
+    api.get(&format!("/requests/{notice}/body")).await.expect_fault(410, "erased");
+    assert_eq!(events(&api.request(notice).await), ["accepted", "started", "succeeded", "erased"]);
+}
+
 async fn pauses(deployment: &impl Deployment) {
     let api = deployment.api();
     let paused = api.post("/use-cases/puppet/pause", &json!({ "target": "hook", "until": "2199-01-01T00:00:00Z" })).await.expect(200);
@@ -247,14 +273,16 @@ async fn pauses(deployment: &impl Deployment) {
 
 #[tokio::test]
 async fn the_server_keeps_the_contract() {
-    let server = Server::builder().use_case("puppet", &format!("{PUPPET}{MANIFEST}")).test_clock().start().await;
-    contract(&server).await;
+    let receiver = Receiver::accepting().await;
+    let server = Server::builder().use_case("puppet", &manifest(&receiver)).test_clock().start().await;
+    contract(&server, &receiver).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_functions_keep_the_contract() {
     // Time passes by months, and ended requests must stay.
     let variables = vec![("POSTDATE_RETENTION".to_owned(), "3650d".to_owned())];
-    let scene = Scene::of(&format!("{PUPPET}{MANIFEST}"), Options { variables, ..Options::default() }).await;
-    contract(&scene).await;
+    let receiver = Receiver::accepting().await;
+    let scene = Scene::of(&manifest(&receiver), Options { variables, ..Options::default() }).await;
+    contract(&scene, &receiver).await;
 }

@@ -118,9 +118,24 @@ impl Driver {
 
     /// Delivers each due event once, earliest first. Failed deliveries become due again later, as on AWS.
     pub async fn run_due(&self, functions: &[&Function]) -> Vec<Delivered> {
+        self.fire_all(self.due().await, functions).await
+    }
+
+    /// As [`Self::run_due`], but latest first: a standard queue keeps no order.
+    pub async fn run_due_latest_first(&self, functions: &[&Function]) -> Vec<Delivered> {
+        let mut due = self.due().await;
+        due.reverse();
+        self.fire_all(due, functions).await
+    }
+
+    async fn due(&self) -> Vec<Due> {
         let now = self.clock.now();
+        self.pending().await.into_iter().filter(|due| due.at <= now).collect()
+    }
+
+    async fn fire_all(&self, due: Vec<Due>, functions: &[&Function]) -> Vec<Delivered> {
         let mut all = Vec::new();
-        for due in self.pending().await.into_iter().filter(|due| due.at <= now) {
+        for due in due {
             all.push(self.fire(due, functions).await);
         }
         all

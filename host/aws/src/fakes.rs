@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::envelope::Envelope;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::Change;
+use postdate_core::limits::places::{KEPT, Manner, Places, Step};
 use postdate_core::limits::{Rate, Slot};
 use postdate_core::pause::Pause;
 use postdate_core::plugin::JobResult;
@@ -18,7 +19,7 @@ use postdate_core::use_case::Target;
 
 use crate::firing::Firing;
 use crate::pauses::KnownPauses;
-use crate::ports::{Backlog, Counters, LeftRule, Notify, Place, Snapshots, Tellings, Timing, Told, Wake};
+use crate::ports::{Answered, Asking, Backlog, Counters, LeftRule, Notify, Place, Snapshots, Tellings, Timing, Told, Wake, Woken};
 use crate::target::Fired;
 
 const MANIFEST: &str = r#"
@@ -33,6 +34,7 @@ default = "here"
 here = { kind = "plugin" }
 lost = { kind = "plugin", host = "gone" }
 slow = { kind = "plugin", concurrency = 1 }
+narrow = { kind = "plugin", concurrency = 2 }
 paced = { kind = "plugin", rate = "2/m" }
 away = { kind = "sqs", direct = true, arn = "arn:aws:sqs:eu-west-1:123456789012:away" }
 hook = { kind = "http", url = "http://127.0.0.1:9000/hook" }
@@ -57,8 +59,10 @@ pub struct FakeLedger {
     pub pauses_read: Mutex<u32>,
     /// The next free slot of each rate.
     free: Mutex<BTreeMap<String, Slot>>,
-    /// Places that are taken, and until when.
-    pub places: Mutex<BTreeMap<Place, Time>>,
+    /// The places of each target.
+    pub places: Mutex<BTreeMap<String, Places>>,
+    /// Number of the names of places that were given.
+    names: Mutex<u32>,
 }
 
 impl FakeLedger {
@@ -67,6 +71,47 @@ impl FakeLedger {
             return Told::ALL;
         }
         self.told.lock().unwrap().get(&(request.id, request.finished_at)).copied().unwrap_or_default()
+    }
+
+    /// Makes the steps of a host's request for a place, or after it has left one.
+    fn settle(&self, target: &str, of: u32, mut asks: Option<Asking>, now: Time) -> Answered {
+        let mut all = self.places.lock().unwrap();
+        let places = all.entry(target.to_owned()).or_default();
+        let mut answered = Answered { place: None, in_line: false, woken: Vec::new() };
+        loop {
+            let waiter = asks.map(|asking| asking.waiter);
+            let step = places.next(of, asks.map(|asking| (asking.waiter, asking.manner)), now);
+            let name = self.new_name();
+            places.make(&step, waiter, &name, asks.filter(|_| step == Step::Take).map_or(now + KEPT, |asking| asking.until));
+            match step {
+                Step::Take => (answered.place, asks) = (Some(Place { name, of }), None),
+                Step::HandOver(id) => answered.woken.push(Woken { id, place: Place { name, of } }),
+                Step::Free(_) => asks = asks.map(|asking| Asking { manner: Manner::PastLine, ..asking }),
+                Step::Join { .. } => {}
+                Step::Done => {
+                    answered.in_line = waiter.is_some_and(|waiter| places.line.contains_key(&waiter.id));
+                    return answered;
+                }
+            }
+        }
+    }
+
+    fn new_name(&self) -> String {
+        let mut names = self.names.lock().unwrap();
+        *names += 1;
+        format!("place {names}")
+    }
+
+    /// Takes the places of a target until a time, for attempts of other functions.
+    pub fn take_all(&self, target: &str, of: u32, until: Time) -> Vec<Place> {
+        let mut all = self.places.lock().unwrap();
+        let taken = &mut all.entry(target.to_owned()).or_default().taken;
+        let name = |_| {
+            let name = self.new_name();
+            taken.insert(name.clone(), until);
+            Place { name, of }
+        };
+        (0..of).map(name).collect()
     }
 
     fn wake(&self, request: &Request) -> Option<Wake> {
@@ -146,20 +191,24 @@ impl Counters for FakeLedger {
         Ok(slot)
     }
 
-    async fn take_place(&self, _: &str, _: &str, places: u32, until: Time, now: Time) -> Result<Option<Place>, LedgerError> {
-        let mut taken = self.places.lock().unwrap();
-        taken.retain(|_, until| *until > now);
-        if taken.len() >= usize::try_from(places).unwrap() {
+    async fn take_place(&self, _: &str, target: &str, asking: Asking, now: Time) -> Result<Answered, LedgerError> {
+        Ok(self.settle(target, asking.places, Some(asking), now))
+    }
+
+    async fn take_kept(&self, _: &str, target: &str, kept: &Place, until: Time) -> Result<Option<Place>, LedgerError> {
+        let mut all = self.places.lock().unwrap();
+        let taken = &mut all.entry(target.to_owned()).or_default().taken;
+        if taken.remove(&kept.name).is_none() {
             return Ok(None);
         }
-        let place = Place(format!("place {}", taken.len()));
-        taken.insert(place.clone(), until);
+        let place = Place { name: self.new_name(), of: kept.of };
+        taken.insert(place.name.clone(), until);
         Ok(Some(place))
     }
 
-    async fn leave_place(&self, _: &str, _: &str, place: Place) -> Result<(), LedgerError> {
-        self.places.lock().unwrap().remove(&place);
-        Ok(())
+    async fn leave_place(&self, _: &str, target: &str, place: &Place, now: Time) -> Result<Vec<Woken>, LedgerError> {
+        self.places.lock().unwrap().entry(target.to_owned()).or_default().taken.remove(&place.name);
+        Ok(self.settle(target, place.of, None, now).woken)
     }
 }
 
@@ -212,6 +261,8 @@ pub struct FakeTiming {
     pub rules: Mutex<Vec<LeftRule>>,
     /// The envelope that was parked last.
     pub parked: Mutex<Option<Envelope>>,
+    /// Every envelope that was parked and not delivered yet, with its time.
+    pub queue: Mutex<Vec<(Time, Envelope)>>,
     /// Makes the delay queue fail.
     pub fails_to_park: Mutex<bool>,
     /// No rule or schedule of a direct request is there.
@@ -252,8 +303,13 @@ impl Timing for FakeTiming {
             let end = if envelope.ended.is_some() { " with its end" } else { "" };
             self.note(format!("park {} for {} s{end}", envelope.attempt, (due - now).num_seconds()));
             *self.parked.lock().unwrap() = Some(envelope.clone());
+            self.queue.lock().unwrap().push((due, envelope.clone()));
         }
         Ok(near)
+    }
+
+    fn parks(&self) -> bool {
+        true
     }
 
     async fn clean_rule(&self, name: &str) -> Result<(), ScheduleError> {
@@ -331,7 +387,12 @@ pub async fn accepted(firing: &TestFiring) -> Envelope {
 
 /// Stores the `n`-th request to this target, which is due at second 60, and returns its envelope.
 pub async fn accepted_for(firing: &TestFiring, n: u64, target: &str) -> Envelope {
-    let new = new_request(sample_id(n), "orders", moment() + TimeDelta::seconds(60));
+    accepted_at(firing, n, target, 60).await
+}
+
+/// Stores the `n`-th request to this target, and returns its envelope.
+pub async fn accepted_at(firing: &TestFiring, n: u64, target: &str, seconds: i64) -> Envelope {
+    let new = new_request(sample_id(n), "orders", moment() + TimeDelta::seconds(seconds));
     let request = Request { target: target.to_owned(), ..new.request };
     let envelope = Envelope::of(&request, None);
     firing.ledger.memory.insert(NewRequest { request, ..new }).await.unwrap();

@@ -100,6 +100,7 @@ impl<L: Tellings, S: Timing, N: Notify, C: Clock> Aftercare for Care<'_, L, S, N
         let Some(envelope) = self.envelope.filter(|envelope| envelope.correlation_id == request.id) else { return Ok(false) };
         let (due, now) = (request.due_at, self.clock.now());
         let next = Envelope { attempt: request.attempts + 1, scheduled_for: rfc3339(due), redrive: false, ended: None, ..envelope.clone() };
+        let next = Envelope { kept: None, ..next };
         self.scheduler.park(&next, due.max(now + SHORTEST_PARK), now).await
     }
 

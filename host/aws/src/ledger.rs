@@ -106,7 +106,7 @@ impl DynamoLedger {
                     None => return Ok(Changed::NotFound),
                 },
             };
-            match self.store(&known, &applied, &change).await? {
+            match self.store(&known, &applied, &change, now).await? {
                 Stored::Done(head) => {
                     self.remember(id, *head);
                     return Ok(Changed::Done(applied.request));

@@ -47,7 +47,8 @@ impl Unit {
 }
 
 /// Name, value and unit. The names are `Accepted`, `Rejected`, `Fired`, `LatenessMs`, `Attempts`, `Failed`, `Expired`, `Cleaned`,
-/// `CleanFailed`, `PluginMs`, `Rules`, `Released`, `Rearmed`, `NotMended`, `Errors`, `NotCompiled`, `Deferred`, `WaitedMs`, `Waits`.
+/// `CleanFailed`, `PluginMs`, `Rules`, `Released`, `Rearmed`, `NotMended`, `Errors`, `NotCompiled`, `Deferred`, `WaitedMs`, `Waits`,
+/// `HeldUpMs`.
 pub type Metric<'a> = (&'a str, f64, Unit);
 
 /// Returns the metric of a number of things.
@@ -75,11 +76,20 @@ pub fn emit_not_mended(reason: &str, requests: usize) {
     write(&line(Service::Janitor, &[("Reason", reason)], &[count("NotMended", requests)], Utc::now()));
 }
 
-/// Counts a request that waits since its target is paused or over a limit, with the additional dimension `[Service, Reason]`.
-pub fn emit_waits(request: &Request) {
+/// Counts a request that waits since its target is paused or over a limit, and measures how long it has waited by `now`, with the
+/// additional dimension `[Service, Reason]`.
+pub fn emit_waits(request: &Request, now: DateTime<Utc>) {
     let Some(waiting) = &request.waiting else { return };
     let dimensions = [("Reason", waits_reason(&waiting.on)), ("UseCase", &request.use_case)];
-    write(&line(Service::Target, &dimensions, &[("Waits", 1.0, Unit::Count)], Utc::now()));
+    let measured = [("Waits", 1.0, Unit::Count), ("HeldUpMs", waited_ms(request, now), Unit::Milliseconds)];
+    write(&line(Service::Target, &dimensions, &measured, Utc::now()));
+}
+
+/// Returns how long a request has waited by `now`, in milliseconds.
+pub fn waited_ms(request: &Request, now: DateTime<Utc>) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of a wait are far below 2^52")]
+    let waited = request.waited(now).num_milliseconds().max(0) as f64;
+    waited
 }
 
 /// Returns a stable word for what a request waits for.

@@ -8,7 +8,7 @@ use postdate_core::ports::{LedgerError, Pauses};
 use tokio::sync::Mutex;
 
 /// Time for which the pauses are not read again. A pause takes effect everywhere within this time.
-const FRESH: TimeDelta = TimeDelta::seconds(10);
+pub const FRESH: TimeDelta = TimeDelta::seconds(10);
 
 /// The pauses that this environment has read. Clones share them.
 #[derive(Debug, Clone, Default)]

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use postdate_core::envelope::Envelope;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::Change;
+use postdate_core::limits::places::{Manner, Waiter};
 use postdate_core::limits::{Rate, Slot};
 use postdate_core::ports::{Changed, LedgerError, ScheduleError, Scheduler};
 use postdate_core::request::Request;
@@ -14,6 +15,9 @@ pub trait Timing: Scheduler {
     /// away than the queue's longest delay.
     fn park(&self, envelope: &Envelope, due: DateTime<Utc>, now: DateTime<Utc>)
     -> impl Future<Output = Result<bool, ScheduleError>> + Send;
+
+    /// Returns whether there is a delay queue.
+    fn parks(&self) -> bool;
 
     /// Deletes a rule with its targets; idempotent.
     fn clean_rule(&self, name: &str) -> impl Future<Output = Result<(), ScheduleError>> + Send;
@@ -121,8 +125,40 @@ pub trait Snapshots: Send + Sync {
 }
 
 /// One of the places of a target's `concurrency`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place(pub String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub name: String,
+    /// Number of the target's places, when this one was taken.
+    pub of: u32,
+}
+
+/// A request that asks for a place.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking {
+    pub waiter: Waiter,
+    /// Number of the target's places.
+    pub places: u32,
+    /// End of the place's lease.
+    pub until: DateTime<Utc>,
+    pub manner: Manner,
+}
+
+/// A request that a place was handed over to. It must be woken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Woken {
+    pub id: CorrelationId,
+    /// The place, which is kept for the request for some seconds.
+    pub place: Place,
+}
+
+/// The answer to a request that asks for a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    pub place: Option<Place>,
+    /// Without a place: the request is in the line, so it is woken when a place is free.
+    pub in_line: bool,
+    pub woken: Vec<Woken>,
+}
 
 /// The counts of limited targets, which all functions share.
 pub trait Counters: Send + Sync {
@@ -135,15 +171,30 @@ pub trait Counters: Send + Sync {
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<Slot, LedgerError>> + Send;
 
-    /// Takes one of a target's `places`, which is free again at `until` at the latest. Returns `None` if all are taken.
+    /// Takes one of a target's places for a request, and hands other free places over to the requests that were due before it.
     fn take_place(
         &self,
         use_case: &str,
         target: &str,
-        places: u32,
-        until: DateTime<Utc>,
+        asking: Asking,
         now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Answered, LedgerError>> + Send;
+
+    /// Takes the place that is kept for a request, until `until`. Returns `None` if it is kept no longer.
+    fn take_kept(
+        &self,
+        use_case: &str,
+        target: &str,
+        kept: &Place,
+        until: DateTime<Utc>,
     ) -> impl Future<Output = Result<Option<Place>, LedgerError>> + Send;
 
-    fn leave_place(&self, use_case: &str, target: &str, place: Place) -> impl Future<Output = Result<(), LedgerError>> + Send;
+    /// Gives a place back; idempotent. Hands it over to the first request of the line, which is returned.
+    fn leave_place(
+        &self,
+        use_case: &str,
+        target: &str,
+        place: &Place,
+        now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Vec<Woken>, LedgerError>> + Send;
 }

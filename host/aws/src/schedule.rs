@@ -19,7 +19,7 @@ mod rules;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::api::HANDED_OVER;
 use postdate_core::envelope::Envelope;
 use postdate_core::json::for_messages;
@@ -33,6 +33,7 @@ pub use rules::{ListedRule, RulePage};
 use crate::aws_error::AwsError;
 use crate::clients::Lazy;
 use crate::config::{Backend, HostAddress};
+use crate::pauses::FRESH;
 use crate::ports::{LeftRule, Timing};
 use aim::Aim;
 use kinds::Kinds;
@@ -271,6 +272,11 @@ impl Scheduler for AwsScheduler {
         Ok(())
     }
 
+    /// Without a queue, a message cannot come earlier than the rule that a request has already.
+    fn resumed(&self) -> Option<TimeDelta> {
+        self.settings.queue_url.as_ref().map(|_| FRESH + TimeDelta::seconds(1))
+    }
+
     async fn unschedule(&self, request: &Request) -> Result<(), ScheduleError> {
         let cleaned = tokio::time::timeout(LONGEST_UNDO, async {
             for name in self.names_of(request) {
@@ -289,6 +295,10 @@ impl Timing for AwsScheduler {
         let (Some(queue_url), Some(delay_seconds)) = (&self.settings.queue_url, route::delay_seconds(due, now)) else { return Ok(false) };
         self.send(&envelope.to_json(envelope.body()), delay_seconds, queue_url).await?;
         Ok(true)
+    }
+
+    fn parks(&self) -> bool {
+        self.settings.queue_url.is_some()
     }
 
     /// A rule and a kept schedule are still there after they have fired. One from before a retry by hand does not count.

@@ -1,6 +1,7 @@
 //! The envelope that a rule, a schedule or a queue message carries to the target host: the id of a request, and its payload if it fits.
 //! An envelope only starts an attempt; the ledger decides whether the request runs.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -36,6 +37,9 @@ pub struct Envelope {
     /// The attempt that ended before, and that its host could not record. The receiver records it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+    /// The place at its target that is kept for the request, whose wait ends with this envelope. The receiver takes it, or passes it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
     /// The accepted body, if it fits; else the target host reads it from the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Box<RawValue>>,
@@ -47,6 +51,16 @@ pub struct Ended {
     /// See [`Request::claim`].
     pub claim: u32,
     pub end: End,
+}
+
+/// One of a target's places, which is kept for a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    pub target: String,
+    /// Name of the place.
+    pub place: String,
+    /// The target's `concurrency`.
+    pub of: u32,
 }
 
 /// The reason why an input is not an envelope.
@@ -70,6 +84,23 @@ impl Envelope {
             scheduled_for: rfc3339(request.due_at),
             redrive: false,
             ended: None,
+            kept: None,
+            payload: None,
+        }
+    }
+
+    /// Returns the envelope of a request that waits for a place, which is kept for it from `now` on.
+    pub fn of_kept(kept: Kept, use_case: &str, id: CorrelationId, now: DateTime<Utc>) -> Self {
+        Self {
+            v: VERSION,
+            rule: None,
+            correlation_id: id,
+            use_case: use_case.to_owned(),
+            attempt: 1,
+            scheduled_for: rfc3339(now),
+            redrive: false,
+            ended: None,
+            kept: Some(kept),
             payload: None,
         }
     }

@@ -196,7 +196,7 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
         }
         Change::Claim { lease } => {
             require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
-            require(request.due_at <= now, Refusal::NotDue)?;
+            require(request.is_due(now), Refusal::NotDue)?;
             require(request.expires_at().is_none_or(|at| now < at), Refusal::Expired)?;
             next.status = Status::Running;
             next.attempts += 1;
@@ -231,7 +231,7 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
         }
         Change::Wait { waits_for, at } => {
             require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
-            require(request.due_at <= now, Refusal::NotDue)?;
+            require(request.is_due(now), Refusal::NotDue)?;
             require(request.expires_at().is_none_or(|at| now < at), Refusal::Expired)?;
             let is_known = wait(&mut next, waits_for, *at, now);
             let line = if is_known { Line::Keep } else { Line::Add(deferred(&next, waits_for, now)) };

@@ -1,6 +1,8 @@
 //! Limits of a target: how many of its attempts may run at once, and how many may begin in a window of time. Pure decisions: a host keeps
 //! the [`Usage`] of a target, or counts in its table.
 
+pub mod places;
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::host_fault::HostFault;
 use crate::id::CorrelationId;
@@ -252,8 +252,11 @@ pub trait Scheduler: Send + Sync {
         None
     }
 
-    /// Looks for due requests at once, after the end of a pause. Does nothing on a host whose waiting requests come back by themselves.
-    fn resumed(&self) {}
+    /// Looks for due requests at once, after the end of a pause. Returns the time after which every function knows of the end, on a host
+    /// whose requests wait one by one: the caller then schedules the oldest of them again.
+    fn resumed(&self) -> Option<TimeDelta> {
+        None
+    }
 
     /// Removes the schedule of the request. Idempotent.
     fn unschedule(&self, request: &Request) -> impl Future<Output = Result<(), ScheduleError>> + Send;

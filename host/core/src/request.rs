@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cut::cut;
 use crate::id::CorrelationId;
+use crate::limits::PLACE;
+use crate::limits::places::Waiter;
+use crate::pause::RESUME;
 use crate::time::LATEST;
 use crate::trace::TraceParent;
 use crate::use_case::UseCase;
@@ -198,6 +201,20 @@ impl Request {
             erased_at: None,
             trace: None,
         }
+    }
+
+    /// Returns whether an attempt may begin at `now`. A request that waits for a place or for the end of a pause has been due, and may
+    /// come back before the time at which it asks by itself.
+    pub fn is_due(&self, now: DateTime<Utc>) -> bool {
+        let may_come_back = |waiting: &Waiting| waiting.on.starts_with(PLACE) || waiting.on.starts_with(RESUME);
+        self.due_at <= now || self.trigger_at <= now && self.waiting.as_ref().is_some_and(may_come_back)
+    }
+
+    /// Returns the request as one that wants a place at its target. A first attempt counts from `trigger_at`, a later one from the time at
+    /// which it became due.
+    pub fn waiter(&self) -> Waiter {
+        let became_due = self.waiting.as_ref().map_or(self.due_at, |waiting| waiting.since);
+        Waiter { since: if self.attempts == 0 { self.trigger_at } else { became_due }, id: self.id }
     }
 
     /// Returns the time from which the first attempt may no longer begin. `None` for a request that does not expire, and once an attempt
@@ -435,3 +452,6 @@ pub struct Page {
     /// Cursor for the next page; `None` on the last page.
     pub next: Option<Cursor>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::fire::{FireError, Fired, Firing};
 use postdate_core::id::CorrelationId;
 use postdate_core::limits::Over;
@@ -112,8 +112,9 @@ impl Scheduler for Wake {
         if is_due { self.gates().waits_for(&request.use_case, &request.target, now) } else { None }
     }
 
-    fn resumed(&self) {
+    fn resumed(&self) -> Option<TimeDelta> {
         self.0.notify.notify_one();
+        None
     }
 
     /// Does nothing: the ledger is the schedule, and the timer does not find a request that is no longer scheduled there.

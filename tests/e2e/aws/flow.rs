@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 
 use super::batches::{batch, envelopes};
 use super::scene::Scene;
-use crate::harness::{PAYLOAD, events, eventually, text, time};
+use crate::harness::{PAYLOAD, Receiver, events, eventually, text, time};
 
 const TARGETS: &str = "
 [targets]
 default = 'here'
 here = { kind = 'plugin' }
 slow = { kind = 'plugin', concurrency = 1 }
+narrow = { kind = 'plugin', concurrency = 2 }
 paced = { kind = 'plugin', rate = '2/m' }
 ";
 
@@ -59,6 +60,80 @@ async fn a_paused_use_case_accepts_requests_and_runs_them_after_the_pause() {
     scene.settle().await;
     assert_eq!(events(&scene.api.request(&id).await), ["accepted", "deferred", "started", "succeeded"]);
     scene.api.post("/use-cases/puppet/resume", &json!({})).await.expect_fault(409, "not-paused");
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_run_oldest_first_soon_after_a_long_pause() {
+    let scene = scene().await;
+    scene.api.post("/use-cases/puppet/pause", &json!({})).await.expect(200);
+    let mut ids = Vec::new();
+    for n in 1..=5 {
+        ids.push(scene.post(json!({}), &format!("PT{}S", 30 + n)).await.0);
+    }
+    scene.stack.clock.advance(TimeDelta::minutes(1));
+    for _ in 0..4 {
+        assert!(!scene.stack.driver.run_due_latest_first(&[&scene.target]).await.is_empty());
+        scene.stack.clock.advance(TimeDelta::minutes(10));
+    }
+    scene.stack.driver.run_due_latest_first(&[&scene.target]).await;
+    let by_themselves = scene.stack.driver.pending().await.iter().map(|due| due.at).min().unwrap();
+    scene.api.post("/use-cases/puppet/resume", &json!({})).await.expect(200);
+    scene.settle().await;
+    let mut starts = Vec::new();
+    for id in &ids {
+        starts.push(started(&scene.api.request(id).await));
+    }
+    assert!(starts.is_sorted(), "{starts:?}");
+    assert!(starts[4] < by_themselves - TimeDelta::minutes(3), "{starts:?}, and by themselves from {by_themselves} on");
+    scene.assert_clean().await;
+}
+
+/// Writes the places of the target `narrow`, with attempts in them that end at this time, and keeps the line.
+async fn set_places(scene: &Scene, attempts: &[&str], until: DateTime<Utc>) {
+    let until = json!({ "N": until.timestamp_millis().to_string() });
+    let leases: Value = attempts.iter().map(|name| ((*name).to_owned(), until.clone())).collect();
+    let call = json!({
+        "TableName": TABLE,
+        "Key": { "pk": { "S": "target#puppet#narrow" }, "sk": { "S": "places" } },
+        "UpdateExpression": "SET leases = :leases",
+        "ExpressionAttributeValues": { ":leases": { "M": leases } },
+    });
+    scene.stack.aws.json("dynamodb", "UpdateItem", &call).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_requests_run_at_two_places_in_the_order_of_their_times() {
+    let scene = scene().await;
+    let (mut ids, mut last) = (Vec::new(), scene.stack.clock.now());
+    for n in 1..=50 {
+        let (id, due) = scene.post(json!({ "target": "narrow" }), &format!("PT{}S", 30 + n)).await;
+        ids.push(id);
+        last = due;
+    }
+    set_places(&scene, &["one", "other"], last + TimeDelta::hours(1)).await;
+    scene.stack.clock.set(last);
+    scene.stack.driver.run_due_latest_first(&[&scene.target]).await;
+    for id in [&ids[0], &ids[49]] {
+        let request = scene.api.request(id).await;
+        assert_eq!(text(&request, "waitsFor"), "a place at target narrow (2 of 2)", "{request}");
+    }
+    // Both places are free, and a request comes that is due later than the others.
+    set_places(&scene, &[], last).await;
+    ids.push(scene.post(json!({ "target": "narrow" }), "PT1S").await.0);
+    scene.stack.clock.advance(TimeDelta::seconds(2));
+    for _ in 0..60 {
+        scene.stack.driver.run_due_latest_first(&[&scene.target]).await;
+    }
+    let mut starts = Vec::new();
+    for (rank, id) in ids.iter().enumerate() {
+        starts.push((started(&scene.api.request(id).await), rank));
+    }
+    starts.sort_unstable();
+    let order: Vec<usize> = starts.into_iter().map(|(_, rank)| rank).collect();
+    // The messages to two requests at a time arrive in any order.
+    assert!(order.iter().enumerate().all(|(place, rank)| place.abs_diff(*rank) < 2), "{order:?}");
+    scene.settle().await;
     scene.assert_clean().await;
 }
 
@@ -150,6 +225,37 @@ async fn an_erased_request_leaves_nothing_in_the_table_nor_in_a_rule() {
         scene.api.get(&format!("/requests/{id}/body")).await.expect_fault(410, "erased");
         assert_eq!(listed(&scene, &format!("label.customer={PAYLOAD}")).await, Vec::<String>::new());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_takes_the_notice_with_it_before_and_after_its_delivery() {
+    let receiver = Receiver::accepting().await;
+    let manifest = format!(
+        "[labels]\ncustomer = '/customer'\n[on]\nsuccess = 'told'\n[targets]\ndefault = 'here'\nhere = {{ kind = 'plugin' }}\n\
+         told = {{ kind = 'http', url = '{}' }}\n",
+        receiver.url("/")
+    );
+    let scene = Scene::with(&manifest, Options::default()).await;
+    let secret = "Q7-unmistakable-Q7";
+    let traces = async || {
+        let items = scene.stack.aws.items(TABLE).await;
+        items.into_iter().filter(|item| item.to_string().contains(secret)).collect::<Vec<_>>()
+    };
+    for delivered in [false, true] {
+        let (id, due) = scene.post(json!({ "customer": secret, "process": { "do": "succeed", "result": secret } }), "PT30S").await;
+        scene.stack.clock.set(due);
+        scene.stack.driver.run_due(&[&scene.target]).await;
+        assert_eq!(text(&scene.api.request(&id).await, "status"), "succeeded");
+        if delivered {
+            scene.settle().await;
+        }
+        assert!(traces().await.iter().any(|item| item.to_string().contains("notice_of")), "the notice quotes the request");
+        scene.api.post(&format!("/requests/{id}/erase"), &json!({})).await.expect(200);
+        assert_eq!(traces().await, Vec::<Value>::new(), "delivered: {delivered}");
+        scene.settle().await;
+        assert_eq!(receiver.count(), usize::from(delivered), "the notice was delivered: {delivered}");
+    }
+    scene.assert_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

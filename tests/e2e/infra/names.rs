@@ -64,7 +64,8 @@ fn the_code_writes_each_metric_of_the_alarms_and_the_dashboard() {
 #[test]
 fn the_metrics_of_the_template_are_found() {
     let found = metrics();
-    let some = ["Accepted", "CleanFailed", "Fired", "LatenessMs", "Rearmed", "Rejected", "Rules"];
+    let some =
+        ["Accepted", "CleanFailed", "Fired", "HeldUpMs", "LatenessMs", "NotMended", "Rearmed", "Rejected", "Rules", "WaitedMs", "Waits"];
     assert!(some.iter().all(|name| found.contains(*name)) && !found.contains("Throttles"), "{found:?}");
 }
 

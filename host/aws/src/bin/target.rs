@@ -97,13 +97,12 @@ fn report(envelope: &Envelope, fired: &Fired) {
             metrics::emit(Service::Target, Some(&request.use_case), &[("Expired", 1.0, Unit::Count)]);
         }
         if let Fired::Deferred(request) = fired {
-            #[expect(clippy::cast_precision_loss, reason = "milliseconds of a wait are far below 2^52")]
-            let waited = request.waited(postdate_aws::clock::now()).num_milliseconds().max(0) as f64;
+            let waited = metrics::waited_ms(request, postdate_aws::clock::now());
             let measured = [("Deferred", 1.0, Unit::Count), ("WaitedMs", waited, Unit::Milliseconds)];
             metrics::emit(Service::Target, Some(&request.use_case), &measured);
         }
         if let Fired::Waits(request) = fired {
-            metrics::emit_waits(request);
+            metrics::emit_waits(request, postdate_aws::clock::now());
         }
         return;
     };

@@ -72,14 +72,14 @@ async fn a_request_that_waits_is_overdue_only_after_the_end_of_its_wait() {
     let host = firing(Ok(None));
     let envelope = accepted(&host).await;
     host.ledger.pause(Pause { use_case: "orders".to_owned(), target: None, since: at(0), until: None, by: None }).await.unwrap();
-    // It has waited for an hour, and comes back after 15 minutes.
+    // It has waited for an hour, and comes back after 5 minutes.
     host.fire_at(&envelope, 60).await;
     assert_eq!(host.fire_at(&envelope, 3660).await, "waits for the end of the pause of use case orders");
     host.timing();
-    assert_eq!(sweep(&host, 3660 + 900 + 179).await, Report::default());
+    assert_eq!(sweep(&host, 3660 + 300 + 179).await, Report::default());
     // Its message was lost.
-    assert_eq!(sweep(&host, 3660 + 900 + 181).await, Report { rearmed: 1, ..Report::default() });
-    assert_eq!(host.timing(), ["schedule here at 4560"]);
+    assert_eq!(sweep(&host, 3660 + 300 + 181).await, Report { rearmed: 1, ..Report::default() });
+    assert_eq!(host.timing(), ["schedule here at 3960"]);
 }
 
 /// Stores a request to the target `lost`, whose host is gone.

@@ -1,9 +1,9 @@
 //! Writes the changes of stored requests.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::id::CorrelationId;
-use postdate_core::lifecycle::{Applied, Change};
+use postdate_core::lifecycle::{self, Applied, Change};
 use postdate_core::ports::LedgerError;
 
 use super::item::Head;
@@ -30,13 +30,26 @@ enum Part {
     Body,
     Label,
     Notice,
+    /// An earlier notice, which an erasure erases.
+    Told,
 }
 
 impl DynamoLedger {
     /// Stores a changed request with its notice, if the stored one is still `known`. Of the other items, an abort deletes the key's, an
-    /// erasure deletes all, a move replaces those of labels, and a change that comes long after the expected end moves the expiry of all.
-    pub(super) async fn store(&self, known: &Head, applied: &Applied<'_>, change: &Change) -> Result<Stored, LedgerError> {
+    /// erasure deletes all and erases the notices, a move replaces those of labels, and a change that comes long after the expected end
+    /// moves the expiry of all.
+    pub(super) async fn store(
+        &self,
+        known: &Head,
+        applied: &Applied<'_>,
+        change: &Change,
+        now: DateTime<Utc>,
+    ) -> Result<Stored, LedgerError> {
         let mut head = known.after(&applied.request, applied.line.clone(), &token(), self.writing);
+        if let Some(notice) = applied.notice {
+            head.add_notice(notice.request.id);
+        }
+        let told = if matches!(change, Change::Erase { .. }) { self.erased_notices(known, change, now).await? } else { Vec::new() };
         let (mut has_key, mut has_body) = (known.idempotency_key.is_some(), known.has_body_apart());
         loop {
             let changed = Write::put(write(&head)?, "rev = :rev").with(":rev", number(known.rev));
@@ -56,15 +69,27 @@ impl DynamoLedger {
                 let (notice, apart) = Head::of_new(notice.clone(), &token(), self.writing);
                 writes.extend(new_items(&notice, apart)?.into_iter().map(|write| (Part::Notice, write)));
             }
+            for (known, erased) in &told {
+                writes.push((Part::Told, Write::put(write(erased)?, "rev = :rev").with(":rev", number(known.rev))));
+                if known.has_body_apart() {
+                    writes.push((Part::Told, Write::delete(key(&known.pk, keys::BODY))));
+                }
+            }
             let (parts, writes): (Vec<Part>, Vec<Write>) = writes.into_iter().unzip();
             let refused = match self.write(writes).await? {
-                Written::Done => return Ok(Stored::Done(Box::new(head))),
+                Written::Done => {
+                    told.iter().filter_map(|(known, _)| known.id().ok()).for_each(|id| self.forget(id));
+                    return Ok(Stored::Done(Box::new(head)));
+                }
                 Written::Conflict => return Ok(Stored::Stale),
                 Written::Refused(refused) => refused,
             };
             let found = |part| parts.iter().zip(&refused).filter(|(other, _)| **other == part).find_map(|(_, found)| found.as_ref());
             if let Some(found) = found(Part::Head) {
                 return Ok(if is_ours(Some(found), &head) { Stored::Done(Box::new(head)) } else { Stored::Stale });
+            }
+            if found(Part::Told).is_some() {
+                return Ok(Stored::Stale);
             }
             if let Some(found) = found(Part::Key) {
                 if matches!(change, Change::Abort { .. }) && found.get("id") == Some(&AttributeValue::S(head.pk.clone())) {
@@ -78,6 +103,23 @@ impl DynamoLedger {
                 return Err(LedgerError::Failed("the notice of this end exists already".to_owned()));
             }
         }
+    }
+
+    /// Returns the notices about a request, whose bodies quote it, before and after their erasure. A notice that is being delivered stays,
+    /// and is gone after the retention.
+    async fn erased_notices(&self, known: &Head, erase: &Change, now: DateTime<Utc>) -> Result<Vec<(Head, Head)>, LedgerError> {
+        let mut erased = Vec::new();
+        for id in known.notices.iter().filter_map(|id| id.parse().ok()) {
+            let Some(notice) = self.read_head(id).await? else { continue };
+            let request = notice.request()?;
+            if request.erased_at.is_none()
+                && let Ok(applied) = lifecycle::apply(&request, erase, now)
+            {
+                let after = notice.after(&applied.request, applied.line, &token(), self.writing);
+                erased.push((notice, after));
+            }
+        }
+        Ok(erased)
     }
 
     /// Keeps out the insert of a request that is not there, since it may still be under way. Returns false if the request is there.

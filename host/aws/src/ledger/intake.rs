@@ -48,9 +48,8 @@ impl DynamoLedger {
         Ok(writes)
     }
 
-    /// Stores one request.
+    /// Stores one request, whose size was checked.
     async fn insert_head(&self, head: &Head, body: Option<&str>, request: Request) -> Result<Inserted, LedgerError> {
-        check_size(body.map_or(0, str::len))?;
         let mut gone = None;
         for attempt in 1..=TRIES {
             match self.write(self.insertion(head, body.map(str::to_owned), gone.take())?).await? {
@@ -121,6 +120,12 @@ impl Intake for DynamoLedger {
         let (mut items, mut bytes) = (0, 0);
         for new in new {
             let (size, request) = (new.body.len(), new.request.clone());
+            if let Err(error) = check_size(size) {
+                inserted.extend(self.store_together(std::mem::take(&mut chunk)).await);
+                inserted.push(Err(error));
+                (items, bytes) = (0, 0);
+                continue;
+            }
             let (head, body) = Head::of_new(new, &token(), self.writing);
             let needs = 1 + usize::from(body.is_some()) + usize::from(head.idempotency_key.is_some()) + head.pointers().len();
             if items + needs > MAX_TRANSACTION_ITEMS || bytes + size > MAX_TRANSACTION_BODIES {

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use super::keys::{HEAD, Layout, class, label_pk, list_partition, place};
 use crate::ports::Told;
 
+/// Most notices of which a head has the id: a request has one more after each retry by hand.
+const MAX_NOTICES: usize = 40;
 /// Largest body in the head, in bytes. A larger one is an item of its own, since each change writes the head.
 pub const MAX_INLINE_BODY: usize = 8 << 10;
 /// Time for which the items of a body, a key and labels outlive the expected expiry of their request, in seconds: 30 days. A change that
@@ -102,6 +104,9 @@ pub struct Head {
     owner: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice_of: Option<String>,
+    /// Ids of the notices about this request, of each time that it ended. An erasure finds them by it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -237,6 +242,7 @@ impl Head {
             idempotency_hash: request.idempotency_hash.clone(),
             owner: request.owner.clone(),
             notice_of: request.notice_of.map(|id| id.to_string()),
+            notices: self.notices.clone(),
             trace: request.trace.map(|trace| trace.to_string()),
             labels: request.labels.clone(),
             erased_at: millis(request.erased_at),
@@ -253,6 +259,14 @@ impl Head {
             pin: open.then(|| pin(&request.use_case, &request.version, shard(PIN_SHARDS))),
             expires: request.finished_at.map(|_| end),
             barred: false,
+        }
+    }
+
+    /// Adds a notice about the request. Of very many, forgets the oldest: a transaction erases all of them.
+    pub fn add_notice(&mut self, id: CorrelationId) {
+        self.notices.push(id.to_string());
+        if self.notices.len() > MAX_NOTICES {
+            self.notices.remove(0);
         }
     }
 

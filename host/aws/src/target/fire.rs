@@ -80,7 +80,7 @@ where
         }
         let current = self.use_cases.current(&envelope.use_case).await;
         for _ in 0..CLAIMS {
-            let Tried { changed, body, place, at: now } = self.claim(id, current.as_deref()).await?;
+            let Tried { changed, body, place, at: now } = self.claim(envelope, current.as_deref()).await?;
             match changed {
                 Changed::Done(request) if request.status == Status::Running => {
                     let (use_case, target) = (request.use_case.clone(), request.target.clone());

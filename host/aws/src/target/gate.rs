@@ -1,24 +1,27 @@
 //! Claims a due request, unless its target is paused or over a limit: then the request waits, and spends no attempt.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use postdate_core::envelope::{Envelope, Kept};
 use postdate_core::fire;
-use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Change};
+use postdate_core::limits::places::Manner;
 use postdate_core::limits::{Limits, Over, Rate};
 use postdate_core::pause::pause_of;
 use postdate_core::ports::{Bundle as _, Changed, Clock, LedgerError, Pauses, UseCases};
 use postdate_core::request::{Request, Status};
 
 use crate::firing::Firing;
-use crate::ports::{Counters, Place, Snapshots};
+use crate::ports::{Answered, Asking, Counters, Place, Snapshots, Timing, Woken};
 
 /// Longest wait inside the function. The queue delays by whole seconds, and each message is one more hop of a chain that Lambda watches
 /// for loops, so the function waits for a rest that is short.
 pub const STAY: TimeDelta = TimeDelta::seconds(2);
-/// Bounds of the wait for a place at a target: as long as the request has waited already.
-const FOR_A_PLACE: (TimeDelta, TimeDelta) = (TimeDelta::seconds(1), TimeDelta::seconds(60));
-/// Bounds of the wait for the end of a pause: as long as the request has waited already.
-const FOR_THE_END: (TimeDelta, TimeDelta) = (TimeDelta::seconds(5), TimeDelta::minutes(15));
+/// Wait of a request in the line for a place. A function that leaves a place wakes it earlier, unless that function or its message is lost.
+const IN_LINE: TimeDelta = TimeDelta::seconds(60);
+/// Bounds of the wait of a request for which the line has no room: as long as the request has waited already.
+const FOR_THE_LINE: (TimeDelta, TimeDelta) = (TimeDelta::seconds(1), TimeDelta::seconds(60));
+/// Bounds of the wait for the end of a pause: as long as the request has waited already. The call that ends the pause wakes the oldest.
+const FOR_THE_END: (TimeDelta, TimeDelta) = (TimeDelta::seconds(5), TimeDelta::minutes(5));
 
 /// The result of a try to claim a request.
 pub struct Tried {
@@ -38,20 +41,22 @@ enum Admitted {
     Later { waits_for: String, at: DateTime<Utc> },
 }
 
-impl<U: UseCases, L: Snapshots + Pauses + Counters, S, D, N, C: Clock> Firing<U, L, S, D, N, C> {
-    /// Claims a request, or has it wait. `current` is the version that serves, whose manifest has the limits in force.
-    pub(super) async fn claim(&self, id: CorrelationId, current: Option<&U::Bundle>) -> Result<Tried, LedgerError> {
+impl<U: UseCases, L: Snapshots + Pauses + Counters, S: Timing, D, N, C: Clock> Firing<U, L, S, D, N, C> {
+    /// Claims the request of an envelope, or has it wait. `current` is the version that serves, whose manifest has the limits in force.
+    pub(super) async fn claim(&self, envelope: &Envelope, current: Option<&U::Bundle>) -> Result<Tried, LedgerError> {
         let now = self.clock.now();
-        let Some((request, body, snapshot)) = self.ledger.snapshot(id).await? else {
+        let Some((request, body, snapshot)) = self.ledger.snapshot(envelope.correlation_id).await? else {
+            self.pass_on(envelope).await;
             return Ok(Tried { changed: Changed::NotFound, body: None, place: None, at: now });
         };
         let lease = fire::lease(current, &request);
         let claim = Change::Claim { lease };
         if let Err(refusal) = lifecycle::apply(&request, &claim, now) {
+            self.pass_on(envelope).await;
             return Ok(Tried { changed: Changed::Refused(request, refusal), body, place: None, at: now });
         }
         let limits = current.map(|current| current.use_case().targets.limits(&request.target)).unwrap_or_default();
-        let (change, place) = match self.admit(&request, limits, now + lease, now).await? {
+        let (change, place) = match self.admit(envelope, &request, limits, now + lease, now).await? {
             Admitted::Now(place) => (claim, place),
             Admitted::Later { waits_for, at } => (Change::Wait { waits_for, at }, None),
         };
@@ -64,32 +69,90 @@ impl<U: UseCases, L: Snapshots + Pauses + Counters, S, D, N, C: Clock> Firing<U,
         Ok(Tried { changed: changed?, body, place, at })
     }
 
-    /// Gives a place back, if there is one. Logs an error: the place is free again when its lease ends.
+    /// Gives a place back, if there is one, and wakes the request that gets it. Logs an error: the place is free again when its lease ends.
     pub(super) async fn leave(&self, use_case: &str, target: &str, place: Option<Place>) {
-        if let Some(place) = place
-            && let Err(error) = self.ledger.leave_place(use_case, target, place).await
-        {
-            tracing::warn!(use_case, target, %error, "cannot give back the place at a target; it is free when its lease ends");
+        let Some(place) = place else { return };
+        match self.ledger.leave_place(use_case, target, &place, self.clock.now()).await {
+            Ok(woken) => self.wake(use_case, target, woken).await,
+            Err(error) => {
+                tracing::warn!(use_case, target, %error, "cannot give back the place at a target; it is free when its lease ends");
+            }
         }
     }
 
+    /// Gives back the place that is kept for the request of an envelope and that it does not need.
+    async fn pass_on(&self, envelope: &Envelope) {
+        if let Some((target, place)) = kept(envelope) {
+            self.leave(&envelope.use_case, target, Some(place)).await;
+        }
+    }
+
+    /// Sends messages to requests that got a place. Logs an error: such a request comes back by itself, and its place is kept for a time.
+    async fn wake(&self, use_case: &str, target: &str, woken: Vec<Woken>) {
+        for Woken { id, place } in woken {
+            let now = self.clock.now();
+            let kept = Kept { target: target.to_owned(), place: place.name, of: place.of };
+            match self.scheduler.park(&Envelope::of_kept(kept, use_case, id, now), now, now).await {
+                Ok(true) => {}
+                Ok(false) => tracing::warn!(correlation_id = %id, "cannot wake a request that got a place: there is no delay queue"),
+                Err(error) => tracing::warn!(correlation_id = %id, %error, "cannot wake a request that got a place"),
+            }
+        }
+    }
+
+    /// Takes a place for a request: the one that is kept for it, or a free one.
+    async fn take_place(
+        &self,
+        envelope: &Envelope,
+        request: &Request,
+        asking: Asking,
+        now: DateTime<Utc>,
+    ) -> Result<Answered, LedgerError> {
+        let (use_case, target) = (&request.use_case, &request.target);
+        if let Some((_, kept)) = kept(envelope).filter(|(of, _)| *of == target)
+            && let Some(place) = self.ledger.take_kept(use_case, target, &kept, asking.until).await?
+        {
+            return Ok(Answered { place: Some(place), in_line: false, woken: Vec::new() });
+        }
+        self.ledger.take_place(use_case, target, asking, now).await
+    }
+
     /// Decides about a due request. Waits in the function for a turn that is near.
-    async fn admit(&self, request: &Request, limits: Limits, lease: DateTime<Utc>, now: DateTime<Utc>) -> Result<Admitted, LedgerError> {
+    async fn admit(
+        &self,
+        envelope: &Envelope,
+        request: &Request,
+        limits: Limits,
+        lease: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Admitted, LedgerError> {
         let (use_case, target) = (&request.use_case, &request.target);
         let waits = |(least, most)| now + request.waited(now).clamp(least, most);
         if let Some(pause) = pause_of(&self.pauses.get(&self.ledger, now).await?, use_case, target, now) {
+            self.pass_on(envelope).await;
             let at = pause.until.map_or(waits(FOR_THE_END), |until| until.min(waits(FOR_THE_END)));
             return Ok(Admitted::Later { waits_for: pause.waits_for(), at });
         }
+        let is_turn = limits.rate.is_some_and(|rate| has_turn(request, rate, now));
         let mut place = None;
         if let Some(places) = limits.concurrency {
-            place = self.ledger.take_place(use_case, target, places, lease, now).await?;
+            let manner = match (self.scheduler.parks(), is_turn || envelope.kept.is_some()) {
+                (false, _) => Manner::Alone,
+                (true, true) => Manner::PastLine,
+                (true, false) => Manner::InLine,
+            };
+            let asking = Asking { waiter: request.waiter(), places, until: lease, manner };
+            let answered = self.take_place(envelope, request, asking, now).await?;
+            self.wake(use_case, target, answered.woken).await;
+            place = answered.place;
             if place.is_none() {
                 let waits_for = Over::Concurrency(places).waits_for(target);
-                return Ok(Admitted::Later { waits_for, at: waits(FOR_A_PLACE) });
+                return Ok(Admitted::Later { waits_for, at: if answered.in_line { now + IN_LINE } else { waits(FOR_THE_LINE) } });
             }
+        } else {
+            self.pass_on(envelope).await;
         }
-        let Some(rate) = limits.rate.filter(|rate| !has_turn(request, *rate, now)) else { return Ok(Admitted::Now(place)) };
+        let Some(rate) = limits.rate.filter(|_| !is_turn) else { return Ok(Admitted::Now(place)) };
         let turn = self.ledger.reserve(use_case, target, rate, now).await.map(|slot| rate.begin(slot));
         match turn {
             Ok(turn) if turn - now <= STAY => {
@@ -103,6 +166,11 @@ impl<U: UseCases, L: Snapshots + Pauses + Counters, S, D, N, C: Clock> Firing<U,
             }
         }
     }
+}
+
+/// Returns the place that is kept for the request of an envelope, and its target.
+fn kept(envelope: &Envelope) -> Option<(&String, Place)> {
+    envelope.kept.as_ref().map(|Kept { target, place, of }| (target, Place { name: place.clone(), of: *of }))
 }
 
 /// Returns whether the request has reserved a slot of this rate whose window is now: a wait for a turn ends with that turn. A request that

@@ -1,8 +1,9 @@
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::envelope::{Ended, Envelope};
 use postdate_core::fire::End;
 use postdate_core::host_fault::HostFault;
 use postdate_core::lifecycle::Change;
+use postdate_core::limits::places::{MOST_IN_LINE, Places};
 use postdate_core::pause::Pause;
 use postdate_core::plugin::JobFailure;
 use postdate_core::ports::{Changed, Changes, Intake, Pauses, Requests};
@@ -11,8 +12,7 @@ use postdate_core::testing::{claim, moment, new_request, sample_id};
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::fakes::{TestFiring, accepted, accepted_for, deadline, expiring, firing};
-use crate::ports::Counters;
+use crate::fakes::{TestFiring, accepted, accepted_at, accepted_for, deadline, expiring, firing};
 
 #[tokio::test]
 async fn a_request_runs_at_its_time_and_its_rule_is_deleted() {
@@ -249,12 +249,13 @@ async fn a_paused_request_waits_longer_each_time_and_runs_after_the_pause() {
     let firing = firing(Ok(None));
     let envelope = accepted(&firing).await;
     pause(&firing, None, None).await;
-    for (second, wait) in [(60, 5), (65, 5), (70, 10), (80, 20), (3600, 900)] {
+    for (second, wait) in [(60, 5), (65, 5), (70, 10), (80, 20), (3600, 300)] {
         assert_eq!(firing.fire_at(&envelope, second).await, "waits for the end of the pause of use case orders", "at {second} s");
         assert_eq!(firing.timing(), [format!("park 1 for {wait} s")]);
     }
     assert!(firing.ledger.resume("orders", None).await.unwrap());
-    assert_eq!(firing.fire_at(&envelope, 4500).await, "ran: succeeded");
+    // Before it would have come back by itself.
+    assert_eq!(firing.fire_at(&envelope, 3700).await, "ran: succeeded");
     let (request, history) = firing.ledger.find(sample_id(1)).await.unwrap().unwrap();
     assert_eq!((request.attempts, request.deferrals, request.waiting), (1, 0, None));
     assert_eq!(history.len(), 4, "accepted, deferred once, started, succeeded: {history:?}");
@@ -294,32 +295,134 @@ async fn a_delivery_of_a_request_that_may_not_run_reads_no_pauses_and_takes_no_p
     assert_eq!(firing.fire_at(&envelope, 60).await, "ran: succeeded");
     assert_eq!(firing.fire_at(&envelope, 90).await, "Ended(Succeeded)");
     assert_eq!(*firing.ledger.pauses_read.lock().unwrap(), 1);
-    assert!(firing.ledger.places.lock().unwrap().is_empty(), "the place is given back after the attempt");
+    assert!(firing.ledger.places.lock().unwrap()["slow"].taken.is_empty(), "the place is given back after the attempt");
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    moment() + TimeDelta::seconds(seconds)
+}
+
+/// Removes the first message that is due from the queue, and returns its envelope.
+fn due_message(firing: &TestFiring, seconds: i64) -> Option<Envelope> {
+    let mut queue = firing.scheduler.queue.lock().unwrap();
+    queue.sort_by_key(|(time, _)| *time);
+    let is_due = queue.first().is_some_and(|(time, _)| *time <= at(seconds));
+    is_due.then(|| queue.remove(0).1)
 }
 
 #[tokio::test]
-async fn a_request_without_a_place_waits_longer_each_time_and_spends_no_attempt() {
+async fn a_request_without_a_place_waits_in_line_and_is_woken_when_one_is_free() {
     let firing = firing(Ok(None));
     let envelope = accepted_for(&firing, 1, "slow").await;
-    let at = |seconds| moment() + TimeDelta::seconds(seconds);
-    let place = firing.ledger.take_place("orders", "slow", 1, at(500), at(60)).await.unwrap().unwrap();
-    for (second, wait) in [(60, 1), (61, 1), (62, 2), (64, 4), (200, 60)] {
+    let place = firing.ledger.take_all("slow", 1, at(500)).pop();
+    for second in [60, 120] {
         assert_eq!(firing.fire_at(&envelope, second).await, "waits for a place at target slow (1 of 1)", "at {second} s");
-        assert_eq!(firing.timing(), [format!("park 1 for {wait} s")]);
+        assert_eq!(firing.timing(), ["park 1 for 60 s"]);
     }
     // A target without a limit is not late.
-    assert_eq!(firing.fire_at(&accepted_for(&firing, 2, "here").await, 260).await, "ran: succeeded");
-    firing.ledger.leave_place("orders", "slow", place).await.unwrap();
-    assert_eq!(firing.fire_at(&envelope, 261).await, "ran: succeeded");
+    assert_eq!(firing.fire_at(&accepted_for(&firing, 2, "here").await, 125).await, "ran: succeeded");
+    firing.scheduler.queue.lock().unwrap().clear();
+    firing.leave("orders", "slow", place).await;
+    assert_eq!(firing.timing(), ["park 1 for 0 s"]);
+    let woken = due_message(&firing, 125).unwrap();
+    assert_eq!(firing.fire_at(&woken, 126).await, "ran: succeeded");
     let (request, history) = firing.ledger.find(sample_id(1)).await.unwrap().unwrap();
     assert_eq!((request.attempts, history.len()), (1, 4), "{history:?}");
+    // The queue may deliver a message twice. The second one gives back no place of another attempt.
+    firing.ledger.take_all("slow", 1, at(500));
+    assert_eq!(firing.fire_at(&woken, 127).await, "Ended(Succeeded)");
+    assert_eq!(firing.ledger.places.lock().unwrap()["slow"].taken.len(), 1);
+}
+
+#[tokio::test]
+async fn fifty_requests_run_at_two_places_in_the_order_of_their_times_while_others_come() {
+    let firing = firing(Ok(None));
+    let mut places = firing.ledger.take_all("narrow", 2, at(500));
+    let (mut envelopes, mut begun) = (Vec::new(), Vec::new());
+    for n in 1..=60 {
+        envelopes.push(accepted_at(&firing, n, "narrow", 10 + i64::try_from(n).unwrap()).await);
+    }
+    // The newest comes first.
+    let mut later = envelopes.split_off(50);
+    for envelope in envelopes.iter().rev() {
+        assert_eq!(firing.fire_at(envelope, 100).await, "waits for a place at target narrow (2 of 2)");
+    }
+    firing.leave("orders", "narrow", places.pop()).await;
+    firing.leave("orders", "narrow", places.pop()).await;
+    for _ in 0..60 {
+        let Some(woken) = due_message(&firing, 100) else { break };
+        // A request that comes now does not overtake those that wait, and finds both places taken, or kept for them.
+        if let Some(new) = later.pop() {
+            assert_eq!(firing.fire_at(&new, 100).await, "waits for a place at target narrow (2 of 2)");
+        }
+        assert_eq!(firing.fire_at(&woken, 100).await, "ran: succeeded");
+        begun.push(woken.correlation_id);
+    }
+    assert_eq!(begun, (1..=60).map(sample_id).collect::<Vec<_>>());
+    assert_eq!(firing.ledger.places.lock().unwrap()["narrow"], Places::default());
+}
+
+#[tokio::test]
+async fn a_request_that_finds_no_room_in_the_line_asks_later_each_time_and_takes_the_place_of_a_newer_one() {
+    let firing = firing(Ok(None));
+    firing.ledger.take_all("slow", 1, at(500));
+    let most = u64::try_from(MOST_IN_LINE).unwrap();
+    for n in 1..=most {
+        let envelope = accepted_at(&firing, n, "slow", 30).await;
+        assert_eq!(firing.fire_at(&envelope, 60).await, "waits for a place at target slow (1 of 1)");
+    }
+    firing.timing();
+    let (newer, older) = (accepted_at(&firing, most + 1, "slow", 40).await, accepted_at(&firing, most + 2, "slow", 20).await);
+    for (second, wait) in [(60, 1), (61, 1), (62, 2), (64, 4), (200, 60)] {
+        assert_eq!(firing.fire_at(&newer, second).await, "waits for a place at target slow (1 of 1)", "at {second} s");
+        assert_eq!(firing.timing(), [format!("park 1 for {wait} s")]);
+    }
+    assert_eq!(firing.fire_at(&older, 200).await, "waits for a place at target slow (1 of 1)");
+    assert_eq!(firing.timing(), ["park 1 for 60 s"]);
+    let line = firing.ledger.places.lock().unwrap()["slow"].line.clone();
+    assert!(line.len() == MOST_IN_LINE && line.contains_key(&sample_id(most + 2)), "{line:?}");
+}
+
+#[tokio::test]
+async fn a_woken_request_that_may_not_run_passes_its_place_on() {
+    let firing = firing(Ok(None));
+    let place = firing.ledger.take_all("slow", 1, at(500)).pop();
+    for n in 1..=4 {
+        let envelope = accepted_for(&firing, n, "slow").await;
+        assert_eq!(firing.fire_at(&envelope, 60).await, "waits for a place at target slow (1 of 1)");
+    }
+    firing.scheduler.queue.lock().unwrap().clear();
+    let change = async |n, change| firing.ledger.memory.change(sample_id(n), change, at(60)).await.unwrap();
+    change(1, Change::Cancel { by: None }).await;
+    change(2, Change::Move { to: at(3_600), by: None }).await;
+    firing.leave("orders", "slow", place).await;
+    let mut outcomes = Vec::new();
+    for _ in 0..4 {
+        let woken = due_message(&firing, 61).expect("a message to the next one");
+        outcomes.push(firing.fire_at(&woken, 61).await);
+    }
+    assert_eq!(outcomes, ["Ended(Cancelled)", "Early", "ran: succeeded", "ran: succeeded"]);
+    assert_eq!(firing.ledger.places.lock().unwrap()["slow"], Places::default());
+}
+
+#[tokio::test]
+async fn a_woken_request_whose_target_is_paused_passes_its_place_on() {
+    let firing = firing(Ok(None));
+    let place = firing.ledger.take_all("slow", 1, at(500)).pop();
+    let envelope = accepted_for(&firing, 1, "slow").await;
+    assert_eq!(firing.fire_at(&envelope, 60).await, "waits for a place at target slow (1 of 1)");
+    firing.scheduler.queue.lock().unwrap().clear();
+    firing.leave("orders", "slow", place).await;
+    pause(&firing, Some("slow"), None).await;
+    let woken = due_message(&firing, 80).unwrap();
+    assert_eq!(firing.fire_at(&woken, 80).await, "waits for the end of the pause of target slow");
+    assert!(firing.ledger.places.lock().unwrap()["slow"].taken.is_empty());
 }
 
 #[tokio::test]
 async fn the_place_of_a_function_that_died_is_free_when_its_lease_ends() {
     let firing = firing(Ok(None));
-    let at = |seconds| moment() + TimeDelta::seconds(seconds);
-    firing.ledger.take_place("orders", "slow", 1, at(90), at(60)).await.unwrap().unwrap();
+    firing.ledger.take_all("slow", 1, at(90));
     let envelope = accepted_for(&firing, 1, "slow").await;
     assert_eq!(firing.fire_at(&envelope, 89).await, "waits for a place at target slow (1 of 1)");
     assert_eq!(firing.fire_at(&envelope, 90).await, "ran: succeeded");

@@ -1,14 +1,16 @@
 //! The counters of limited targets: 100 functions at once never get more than the limit, and none gets nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postdate_aws::ports::{Counters, Place};
+use postdate_aws::ledger::DynamoLedger;
+use postdate_aws::ports::{Answered, Asking, Counters, Place, Woken};
+use postdate_core::limits::places::{Manner, Waiter};
 use postdate_core::limits::{Rate, Slot};
-use postdate_core::testing::join_all;
+use postdate_core::testing::{join_all, sample_id};
 
 use crate::at;
-use crate::scene::{TABLE, scene};
+use crate::scene::{Scene, TABLE, scene};
 
 fn rate(text: &str) -> Rate {
     text.parse().unwrap()
@@ -62,58 +64,148 @@ async fn another_target_and_another_rate_have_slots_of_their_own() {
     assert_eq!(ledger.reserve("orders", "hook", fast, at(0)).await.unwrap(), fast.first_slot(at(0)));
 }
 
+/// The n-th request asks for one of a target's places. Requests were due in the order of `n`.
+fn asking(n: u64, places: u32, until: i64) -> Asking {
+    let waiter = Waiter { since: at(i64::try_from(n).unwrap()), id: sample_id(n) };
+    Asking { waiter, places, until: at(until), manner: Manner::InLine }
+}
+
+async fn ask(ledger: &DynamoLedger, asking: Asking, now: i64) -> Answered {
+    ledger.take_place("orders", "hook", asking, at(now)).await.unwrap()
+}
+
+async fn leave(ledger: &DynamoLedger, place: &Place, now: i64) -> Vec<Woken> {
+    ledger.leave_place("orders", "hook", place, at(now)).await.unwrap()
+}
+
+/// Returns how many places are taken or kept, and how many requests are in the line.
+async fn stored(scene: &Scene) -> (usize, usize) {
+    let item = scene.account.aws.item(TABLE, "target#orders#hook", "places").await.unwrap();
+    let count = |name: &str| item[name]["M"].as_object().map_or(0, serde_json::Map::len);
+    (count("leases"), count("line"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_functions_take_no_more_than_the_places_and_each_gets_one_in_the_end() {
+    const PLACES: u32 = 10;
     let scene = scene().await;
     let ledger = &scene.ledger;
-    let take = || ledger.take_place("orders", "hook", 10, at(60), at(0));
-    let (mut waiting, mut rounds) = (100_usize, 0);
-    while waiting > 0 {
-        let taken = join_all((0..waiting).map(|_| take())).await;
-        let places: Vec<Place> = taken.into_iter().filter_map(Result::unwrap).collect();
-        assert_eq!(places.len(), 10.min(waiting), "round {rounds}: all places are taken, and no more");
-        assert_eq!(take().await.unwrap(), None);
-        waiting -= places.len();
-        let left = join_all(places.into_iter().map(|place| ledger.leave_place("orders", "hook", place))).await;
-        left.into_iter().for_each(Result::unwrap);
+    let (mut waiting, mut kept): (BTreeSet<u64>, Vec<Woken>) = ((1..=100).collect(), Vec::new());
+    let mut rounds = 0;
+    while !waiting.is_empty() {
         rounds += 1;
+        assert!(rounds < 50, "still waiting: {waiting:?}");
+        // All that wait ask at once, as after their own time, beside those that are woken.
+        let answers = join_all(waiting.iter().map(|n| ask(ledger, asking(*n, PLACES, 1_000), 500))).await;
+        let mut running = Vec::new();
+        for (n, answered) in waiting.clone().into_iter().zip(answers) {
+            if let Some(place) = answered.place {
+                waiting.remove(&n);
+                running.push(place);
+            }
+            kept.extend(answered.woken);
+        }
+        let taken = join_all(kept.iter().map(|woken| ledger.take_kept("orders", "hook", &woken.place, at(1_000)))).await;
+        for (woken, place) in std::mem::take(&mut kept).into_iter().zip(taken) {
+            let n = (1..=100).find(|n| sample_id(*n) == woken.id).unwrap();
+            match place.unwrap() {
+                Some(place) if waiting.remove(&n) => running.push(place),
+                // It has begun at another place, so its message passes this one on.
+                Some(place) => kept.extend(leave(ledger, &place, 500).await),
+                None => {}
+            }
+        }
+        assert!(stored(&scene).await.0 <= PLACES as usize, "round {rounds}");
+        let left = join_all(running.iter().map(|place| leave(ledger, place, 500))).await;
+        kept.extend(left.into_iter().flatten());
+        let (taken, in_line) = stored(&scene).await;
+        assert!(taken == PLACES as usize || in_line == 0, "a place is free while {in_line} requests wait");
     }
-    assert_eq!(rounds, 10);
-    let item = scene.account.aws.item(TABLE, "target#orders#hook", "places").await.unwrap();
-    assert_eq!(item["leases"]["M"], serde_json::json!({}), "nothing is left behind");
+    join_all(kept.iter().map(|woken| leave(ledger, &woken.place, 500))).await;
+    assert_eq!(stored(&scene).await.0, 0, "nothing is left behind");
+}
+
+#[tokio::test]
+async fn places_go_to_the_line_in_the_order_of_its_times() {
+    let scene = scene().await;
+    let ledger = &scene.ledger;
+    let first = ask(ledger, asking(50, 1, 900), 100).await.place.unwrap();
+    for n in [4, 2, 3, 1] {
+        let answered = ask(ledger, asking(n, 1, 900), 100).await;
+        assert_eq!((answered.place, answered.in_line, answered.woken), (None, true, Vec::new()), "request {n}");
+    }
+    let (mut place, mut order) = (first, Vec::new());
+    for _ in 1..=4 {
+        let woken = leave(ledger, &place, 100).await;
+        assert_eq!(woken.len(), 1);
+        // A request that comes meanwhile waits, and a place that is kept is not given to another one.
+        let late = ask(ledger, asking(60, 1, 900), 100).await;
+        assert_eq!((late.place, late.in_line), (None, true));
+        order.push(woken[0].id);
+        place = ledger.take_kept("orders", "hook", &woken[0].place, at(900)).await.unwrap().unwrap();
+        assert_eq!(ledger.take_kept("orders", "hook", &woken[0].place, at(900)).await.unwrap(), None, "a second delivery");
+    }
+    assert_eq!(order, [1, 2, 3, 4].map(sample_id));
+    // The message of the last one was lost. Its place is free again later, and the request takes it as it comes by itself.
+    assert_eq!(leave(ledger, &place, 100).await[0].id, sample_id(60));
+    assert_eq!(ask(ledger, asking(60, 1, 900), 110).await.place, None);
+    assert!(ask(ledger, asking(60, 1, 900), 160).await.place.is_some());
+    assert_eq!(stored(&scene).await, (1, 0));
+}
+
+#[tokio::test]
+async fn a_request_whose_turn_has_come_passes_the_line_and_so_does_one_without_a_queue() {
+    let scene = scene().await;
+    let ledger = &scene.ledger;
+    let place = ask(ledger, asking(1, 1, 900), 100).await.place.unwrap();
+    ask(ledger, asking(2, 1, 900), 100).await;
+    let alone = Asking { manner: Manner::Alone, ..asking(3, 1, 900) };
+    let answered = ask(ledger, alone, 100).await;
+    assert_eq!((answered.place, answered.in_line), (None, false));
+    let woken = leave(ledger, &place, 100).await;
+    // The kept place has lapsed, and the line is empty or not: both take what is free.
+    assert_eq!(woken[0].id, sample_id(2));
+    ask(ledger, asking(4, 1, 900), 100).await;
+    for manner in [Manner::Alone, Manner::PastLine] {
+        let place = ask(ledger, Asking { manner, ..asking(5, 1, 900) }, 200).await.place.expect("a free place");
+        ledger.take_kept("orders", "hook", &place, at(150)).await.unwrap().expect("its lease ends early");
+    }
 }
 
 #[tokio::test]
 async fn places_of_functions_that_died_are_free_when_their_leases_end() {
     let scene = scene().await;
     let ledger = &scene.ledger;
-    let take = |until, now| ledger.take_place("orders", "hook", 3, at(until), at(now));
-    for until in [10, 20, 30] {
-        assert!(take(until, 0).await.unwrap().is_some());
+    for (n, until) in [(1, 10), (2, 20), (3, 30)] {
+        assert!(ask(ledger, asking(n, 3, until), 0).await.place.is_some());
     }
-    assert_eq!(take(40, 9).await.unwrap(), None);
-    assert!(take(40, 10).await.unwrap().is_some(), "the first lease has ended");
-    assert_eq!(take(40, 19).await.unwrap(), None);
-    let (one, other) = (take(50, 30).await.unwrap().unwrap(), take(50, 30).await.unwrap().unwrap());
-    assert_eq!(take(50, 30).await.unwrap(), None);
-    // To leave a place twice, or one whose item is gone, is no error.
-    for _ in 0..2 {
-        ledger.leave_place("orders", "hook", one.clone()).await.unwrap();
-    }
-    ledger.leave_place("orders", "mail", other).await.unwrap();
+    assert_eq!(ask(ledger, asking(4, 3, 40), 9).await.place, None);
+    assert!(ask(ledger, asking(4, 3, 40), 10).await.place.is_some(), "the first lease has ended");
+    assert_eq!(ask(ledger, asking(5, 3, 50), 19).await.place, None);
+    let one = ask(ledger, asking(5, 3, 50), 30).await.place.unwrap();
+    let other = ask(ledger, asking(6, 3, 50), 30).await.place.unwrap();
+    assert_eq!(ask(ledger, asking(7, 3, 50), 30).await.place, None);
+    // To leave a place twice, or one whose item is gone, is no error. The first time, it goes to the request that waits.
+    assert_eq!(leave(ledger, &one, 30).await.len(), 1);
+    assert_eq!(leave(ledger, &one, 30).await, []);
+    assert_eq!(ledger.leave_place("orders", "mail", &other, at(30)).await.unwrap(), []);
     // A lower limit is in force at once.
-    assert_eq!(ledger.take_place("orders", "hook", 2, at(50), at(30)).await.unwrap(), None);
-    assert!(take(50, 30).await.unwrap().is_some());
+    assert_eq!(ask(ledger, asking(8, 2, 50), 30).await.place, None);
+    assert_eq!(stored(&scene).await, (3, 1));
+    // A higher one hands its places over.
+    let answered = ask(ledger, asking(9, 5, 50), 30).await;
+    assert_eq!(answered.woken.iter().map(|woken| woken.id).collect::<Vec<_>>(), [sample_id(8)]);
+    assert!(answered.place.is_some());
 }
 
 #[tokio::test]
 async fn more_lapsed_places_than_one_update_removes_are_all_removed() {
     let scene = scene().await;
     let ledger = &scene.ledger;
-    let taken = join_all((0..120).map(|_| ledger.take_place("orders", "hook", 120, at(10), at(0)))).await;
-    assert!(taken.into_iter().all(|place| place.unwrap().is_some()));
-    for _ in 0..3 {
-        assert!(ledger.take_place("orders", "hook", 3, at(60), at(10)).await.unwrap().is_some());
+    let taken = join_all((0..120).map(|n| ask(ledger, asking(n, 120, 10), 0))).await;
+    assert!(taken.into_iter().all(|answered| answered.place.is_some()));
+    for n in 200..203 {
+        assert!(ask(ledger, asking(n, 3, 60), 10).await.place.is_some());
     }
-    assert_eq!(ledger.take_place("orders", "hook", 3, at(60), at(10)).await.unwrap(), None);
+    assert_eq!(ask(ledger, asking(203, 3, 60), 10).await.place, None);
 }

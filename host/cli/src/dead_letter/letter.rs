@@ -53,6 +53,7 @@ impl Letter {
             scheduled_for: self.sent.clone(),
             redrive: true,
             ended: None,
+            kept: None,
             payload: None,
         })
     }

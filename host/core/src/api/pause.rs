@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures_util::stream::{self, StreamExt as _};
 use http::{Request, StatusCode};
 use serde_json::{Map, Value};
 
@@ -10,13 +12,21 @@ use super::document::{PauseDocument, PauseList};
 use super::error::at_target;
 use super::{Answer, Api, ApiError, ApiRequest};
 use crate::accept::Rejection;
+use crate::arm::arm;
 use crate::audit;
 use crate::json::parse_object;
-use crate::pause::Pause;
+use crate::pause::{Pause, RESUME, pause_of};
 use crate::ports::{Changes, Intake, Pauses, Requests, Scheduler, UseCases};
 use crate::problem::Code;
+use crate::request::{self, Query, Status};
 use crate::time;
 use crate::use_case::UseCase;
+
+/// Requests in a page of those that the end of a pause wakes, and pages: the call has a time limit, and the others come back later.
+const WOKEN_PAGE: usize = 500;
+const WOKEN_PAGES: usize = 4;
+/// Requests that are woken at the same time.
+const WOKEN_TOGETHER: usize = 20;
 
 impl<U, L, S> Api<U, L, S>
 where
@@ -59,8 +69,48 @@ where
             return Err(ApiError::new(StatusCode::CONFLICT, Code::NotPaused, format!("{what} is not paused")));
         }
         audit::pause("resumed", call.caller.name.as_deref(), name, target, None);
-        self.scheduler.resumed();
+        if let Some(after) = self.scheduler.resumed() {
+            self.wake_oldest(name, call.now, call.now + after).await;
+        }
         self.paused(call, name).await
+    }
+
+    /// Schedules the oldest requests again that wait for the end of a pause which is over, for `at`. Logs errors: a request that is left
+    /// out comes back by itself.
+    async fn wake_oldest(&self, name: &str, now: DateTime<Utc>, at: DateTime<Utc>) {
+        let pauses = match self.ledger.pauses(now).await {
+            Ok(pauses) => pauses,
+            Err(error) => return tracing::warn!(use_case = name, %error, "cannot read the pauses that are left"),
+        };
+        let mut query = Query {
+            use_case: Some(name.to_owned()),
+            status: Some(Status::Scheduled),
+            to: Some(now),
+            limit: WOKEN_PAGE,
+            ..Query::default()
+        };
+        for _ in 0..WOKEN_PAGES {
+            let page = match self.ledger.list(query.clone()).await {
+                Ok(page) => page,
+                Err(error) => return tracing::warn!(use_case = name, %error, "cannot list the requests that waited for the end of a pause"),
+            };
+            let held_up = page.requests.into_iter().filter(|request| {
+                let waits = request.waiting.as_ref().is_some_and(|waiting| waiting.on.starts_with(RESUME));
+                waits && pause_of(&pauses, name, &request.target, now).is_none()
+            });
+            let calls = held_up.map(|request| async move {
+                let request = request::Request { due_at: at, ..request };
+                if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &request, None, now).await {
+                    tracing::warn!(correlation_id = %request.id, %error, "cannot wake a request after the end of a pause");
+                }
+            });
+            // In their order, so that the messages are sent about in it.
+            stream::iter(calls).buffered(WOKEN_TOGETHER).collect::<()>().await;
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return,
+            }
+        }
     }
 
     async fn pausable(&self, call: &ApiRequest, name: &str) -> Result<Arc<UseCase>, ApiError> {

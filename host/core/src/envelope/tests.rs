@@ -52,6 +52,13 @@ fn end_of_an_attempt_is_kept() {
 }
 
 #[test]
+fn a_kept_place_is_read_as_it_was_written() {
+    let kept = Kept { target: "hook".to_owned(), place: "00ff".to_owned(), of: 2 };
+    let read = Envelope::parse(&Envelope::of_kept(kept.clone(), "orders", sample_id(1), moment()).to_json(None)).unwrap();
+    assert_eq!((read.kept, read.correlation_id, read.rule), (Some(kept), sample_id(1), None));
+}
+
+#[test]
 fn error_of_a_malformed_envelope_does_not_quote_it() {
     let secret = "{\"v\":1,\"card\":\"4111-1111\"}";
     let error = Envelope::parse(secret).unwrap_err().to_string();

@@ -34,6 +34,7 @@ pub async fn ledger_contract(ledger: &(impl Intake + Requests + Changes)) {
     transitions::the_notice_of_an_expiry_is_stored_with_it_only(ledger).await;
     transitions::a_deferral_takes_back_its_claim_and_no_newer_one(ledger).await;
     transitions::an_erased_request_keeps_its_id_and_the_fact(ledger).await;
+    transitions::an_erasure_takes_the_notices_with_it(ledger).await;
     transitions::a_change_whose_notice_cannot_be_stored_is_not_made(ledger).await;
     transitions::concurrent_changes_that_exclude_each_other_make_one(ledger).await;
     lists::filters_select(ledger).await;

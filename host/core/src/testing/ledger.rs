@@ -38,6 +38,13 @@ struct Row {
     history: Vec<HistoryEntry>,
 }
 
+impl Row {
+    fn make(&mut self, next: Request, line: lifecycle::Line) {
+        self.request = next;
+        line.write(&mut self.history, |entry| entry, |entry| entry.detail = None);
+    }
+}
+
 impl MemoryLedger {
     /// Makes every following call fail with `error`.
     pub fn fail_with(&self, error: LedgerError) {
@@ -219,8 +226,14 @@ impl Changes for MemoryLedger {
             rows.by_key.retain(|_, holder| *holder != id);
         }
         if let Some(row) = rows.by_id.get_mut(&id) {
-            row.request = next.clone();
-            line.write(&mut row.history, |entry| entry, |entry| entry.detail = None);
+            row.make(next.clone(), line);
+        }
+        if matches!(change, Change::Erase { .. }) {
+            for notice in rows.by_id.values_mut().filter(|row| row.request.notice_of == Some(id)) {
+                if let Ok(Applied { request, line, .. }) = lifecycle::apply(&notice.request, &change, now) {
+                    notice.make(request, line);
+                }
+            }
         }
         Ok(Changed::Done(next))
     }

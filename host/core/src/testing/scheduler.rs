@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::id::CorrelationId;
 use crate::ports::{Arming, ScheduleError, Scheduler};
@@ -18,12 +18,18 @@ struct Record {
     scheduled: Vec<(CorrelationId, DateTime<Utc>)>,
     unscheduled: Vec<CorrelationId>,
     broken: Option<ScheduleError>,
+    resumes_after: Option<TimeDelta>,
 }
 
 impl RecordingScheduler {
     /// Makes every following call fail with `error`; `None` ends that. Only `unschedule` records a call that fails.
     pub fn fail_with(&self, error: impl Into<Option<ScheduleError>>) {
         self.lock().broken = error.into();
+    }
+
+    /// Makes the scheduler one of a host whose requests wait one by one; see [`Scheduler::resumed`].
+    pub fn resume_after(&self, time: TimeDelta) {
+        self.lock().resumes_after = Some(time);
     }
 
     /// Returns the requests that were scheduled, with their times, in the order of the calls.
@@ -58,6 +64,10 @@ impl Scheduler for RecordingScheduler {
         Self::answer(&record)?;
         record.scheduled.push((request.id, request.due_at));
         Ok(())
+    }
+
+    fn resumed(&self) -> Option<TimeDelta> {
+        self.lock().resumes_after
     }
 
     async fn unschedule(&self, request: &Request) -> Result<(), ScheduleError> {

@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use super::*;
+use crate::lifecycle::Change;
+use crate::ports::{Changed, Changes as _};
 
 #[test]
 fn a_pause_is_shown_until_it_is_resumed() {
@@ -24,6 +26,36 @@ fn a_pause_is_shown_until_it_is_resumed() {
     assert_eq!(client.get("/use-cases").body["useCases"][0].get("paused"), None);
     let again = client.call("POST", "/use-cases/orders/resume", "");
     assert_eq!((again.status, again.body["code"].as_str()), (409, Some("not-paused")));
+}
+
+/// Makes the request wait for the end of a pause.
+fn hold_up(client: &Client, id: CorrelationId, on: &str) {
+    let now = client.now.get();
+    let wait = Change::Wait { waits_for: on.to_owned(), at: now + TimeDelta::minutes(5) };
+    let changed = block_on(client.api.ledger.change(id, wait, now)).unwrap();
+    assert!(matches!(changed, Changed::Done(_)), "{changed:?}");
+}
+
+#[test]
+fn the_end_of_a_pause_wakes_the_oldest_first_and_no_others() {
+    let client = Client::of_orders();
+    client.api.scheduler.resume_after(TimeDelta::seconds(11));
+    let [second, first, hook] = ["PT2M", "PT1M", "PT3M"].map(|delay| client.accepted(&format!(r#"{{"delay":"{delay}"}}"#)));
+    let (later, elsewhere) = (client.accepted(r#"{"delay":"P1D"}"#), client.accepted(r#"{"delay":"PT1M"}"#));
+    for pause in ["", r#"{"target":"hook"}"#] {
+        assert_eq!(client.call("POST", "/use-cases/orders/pause", pause).status, 200);
+    }
+    client.advance(300);
+    for id in [first, second] {
+        hold_up(&client, id, "the end of the pause of use case orders");
+    }
+    hold_up(&client, elsewhere, "a place at target hook (1 of 1)");
+    let before = client.api.scheduler.scheduled().len();
+    assert_eq!(client.call("POST", "/use-cases/orders/resume", r#"{"target":"hook"}"#).status, 200);
+    assert_eq!(client.api.scheduler.scheduled().len(), before, "the use case is still paused");
+    assert_eq!(client.call("POST", "/use-cases/orders/resume", "").status, 200);
+    let at = client.now.get() + TimeDelta::seconds(11);
+    assert_eq!(client.api.scheduler.scheduled()[before..], [(first, at), (second, at)], "not {hook}, nor {later}");
 }
 
 #[test]

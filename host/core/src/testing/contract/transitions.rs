@@ -242,6 +242,38 @@ pub async fn an_erased_request_keeps_its_id_and_the_fact(ledger: &(impl Intake +
     assert!(matches!(retried, Changed::Refused(_, Refusal::Erased)), "{retried:?}");
 }
 
+pub async fn an_erasure_takes_the_notices_with_it(ledger: &(impl Intake + Requests + Changes)) {
+    let request = insert(ledger, &due(550, "transitions-told")).await;
+    let notices = [551, 552].map(|n| notice_of(n, &request));
+    for (claim_number, notice) in (1..).zip(&notices) {
+        make(ledger, request.id, claim(), at(DUE)).await;
+        make(ledger, request.id, failed(claim_number, Some(notice.clone())), at(DUE + 1)).await;
+        if claim_number == 1 {
+            make(ledger, request.id, Change::Retry { by: None }, at(DUE)).await;
+        }
+    }
+    let [first, second] = notices.map(|notice| notice.request.id);
+    // The second one is being delivered.
+    make(ledger, second, claim(), at(DUE + 2)).await;
+    make(ledger, request.id, erased(), at(DUE + 3)).await;
+
+    let (cancelled, history) = find(ledger, first).await;
+    assert_eq!((cancelled.status, cancelled.erased_at), (Status::Cancelled, Some(at(DUE + 3))));
+    assert_eq!(history.last().map(|line| line.event), Some(Event::Erased));
+    assert_eq!(ledger.body(first).await.unwrap(), None);
+    let (running, _) = find(ledger, second).await;
+    assert_eq!((running.status, running.erased_at), (Status::Running, None));
+    assert!(ledger.body(second).await.unwrap().is_some());
+
+    // A repeat of the call erases it once it has ended.
+    make(ledger, second, succeeded(1, None), at(DUE + 4)).await;
+    make(ledger, request.id, erased(), at(DUE + 5)).await;
+    let (told, _) = find(ledger, second).await;
+    assert_eq!((told.status, told.erased_at, told.result), (Status::Succeeded, Some(at(DUE + 5)), None));
+    assert_eq!(ledger.body(second).await.unwrap(), None);
+    assert_eq!(find(ledger, request.id).await.0.erased_at, Some(at(DUE + 3)), "a repeat changes nothing else");
+}
+
 pub async fn a_change_whose_notice_cannot_be_stored_is_not_made(ledger: &(impl Intake + Requests + Changes)) {
     let request = insert(ledger, &due(520, "transitions-notices")).await;
     let running = make(ledger, request.id, claim(), at(DUE)).await;
