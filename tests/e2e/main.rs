@@ -22,6 +22,7 @@ mod errors;
 mod expiry;
 mod exposure;
 mod fairness;
+mod first_use;
 mod flow;
 mod full_disk;
 mod grants;

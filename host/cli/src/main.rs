@@ -8,11 +8,13 @@ mod client;
 mod compile_cache;
 mod compiler;
 mod dead_letter;
+mod init;
 mod key;
 mod ledger;
 mod listen;
 mod logging;
 mod loopback;
+mod new_file;
 mod output;
 mod plugin;
 mod request;
@@ -31,6 +33,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 const EXAMPLES: &str = "\
 Examples:
   postdate serve                                    start a server on http://127.0.0.1:8080
+  postdate init                                     a first use case, which sends a webhook
   postdate request post orders --in 5s --body '{\"item\":\"book\",\"quantity\":2}'
   postdate request list --status failed
   postdate plugin new reminders --lang js           a use case with sources; also rust, python
@@ -53,6 +56,8 @@ struct Cli {
 enum Command {
     /// Run a server on this machine
     Serve(serve::Serve),
+    /// Write a use case that needs no plugin: it sends a webhook
+    Init(init::Init),
     /// Compile all plugins of a server ahead of its start, for example before an upgrade
     CompileCache(compile_cache::CompileCache),
     /// Write a backup of a server's data directory, also while the server runs
@@ -104,6 +109,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             runtime.shutdown_timeout(Duration::from_secs(1));
             served
         }
+        Command::Init(arguments) => init::run(arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => backup::run_restore(arguments),
         Command::Ledger(command) => ledger::run(command),
