@@ -39,6 +39,7 @@ mod listing;
 mod metrics;
 mod modules;
 mod notices;
+mod packages;
 mod page;
 mod plugins;
 mod prose;

@@ -8,12 +8,14 @@ mod client;
 mod compile_cache;
 mod compiler;
 mod dead_letter;
+mod health;
 mod init;
 mod key;
 mod ledger;
 mod listen;
 mod logging;
 mod loopback;
+mod man_pages;
 mod new_file;
 mod output;
 mod plugin;
@@ -60,6 +62,8 @@ enum Command {
     Init(init::Init),
     /// Compile all plugins of a server ahead of its start, for example before an upgrade
     CompileCache(compile_cache::CompileCache),
+    /// Ask a server whether it takes requests
+    Health(health::Health),
     /// Write a backup of a server's data directory, also while the server runs
     Backup(backup::Backup),
     /// Restore a data directory from a backup
@@ -89,6 +93,8 @@ enum Command {
     Schema(schema::Schema),
     /// Print a completion script for a shell, as in `source <(postdate completions bash)`
     Completions { shell: clap_complete::Shell },
+    /// Write the man pages of all commands to a directory
+    ManPages(man_pages::ManPages),
 }
 
 fn main() -> ExitCode {
@@ -110,6 +116,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             served
         }
         Command::Init(arguments) => init::run(arguments),
+        Command::Health(arguments) => async_runtime()?.block_on(health::run(arguments)),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => backup::run_restore(arguments),
         Command::Ledger(command) => ledger::run(command),
@@ -129,6 +136,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             output::out(&String::from_utf8_lossy(&script));
             Ok(ExitCode::SUCCESS)
         }
+        Command::ManPages(arguments) => man_pages::run(&arguments, Cli::command()),
     }
 }
 
