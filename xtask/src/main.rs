@@ -5,8 +5,10 @@ mod aws_tools;
 mod bench;
 mod build;
 mod coverage;
+mod dist;
 mod examples;
 mod fuzz;
+mod glibc;
 mod guests;
 mod lambda;
 mod page;
@@ -29,6 +31,7 @@ Commands:
   build     build the programs of the tests without running a test
   plugins   build the WASM plugins and copy them into their bundles
   lambda    build the AWS Lambda functions and write their zips
+  dist      build `postdate` as it ships: a tarball, a wheel and an image
   torture   kill the server at random moments under load and check every acknowledged request
   bench     measure the host and write target/bench/
   simulate  print a model of a deployment on AWS under load
@@ -63,6 +66,7 @@ fn run(command: &str, arguments: Vec<OsString>) -> Result<ExitCode> {
         "build" => build::run(&arguments),
         "plugins" => guests::run(arguments),
         "lambda" => lambda::run(arguments),
+        "dist" => dist::run(arguments),
         "torture" => test::torture(arguments),
         "bench" => bench::run(arguments),
         "simulate" => simulate::run(&arguments),

@@ -8,11 +8,15 @@ mod client;
 mod compile_cache;
 mod compiler;
 mod dead_letter;
+mod health;
+mod init;
 mod key;
 mod ledger;
 mod listen;
 mod logging;
 mod loopback;
+mod man_pages;
+mod new_file;
 mod output;
 mod plugin;
 mod request;
@@ -31,6 +35,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 const EXAMPLES: &str = "\
 Examples:
   postdate serve                                    start a server on http://127.0.0.1:8080
+  postdate init                                     a first use case, which sends a webhook
   postdate request post orders --in 5s --body '{\"item\":\"book\",\"quantity\":2}'
   postdate request list --status failed
   postdate plugin new reminders --lang js           a use case with sources; also rust, python
@@ -53,8 +58,12 @@ struct Cli {
 enum Command {
     /// Run a server on this machine
     Serve(serve::Serve),
+    /// Write a use case that needs no plugin: it sends a webhook
+    Init(init::Init),
     /// Compile all plugins of a server ahead of its start, for example before an upgrade
     CompileCache(compile_cache::CompileCache),
+    /// Ask a server whether it takes requests
+    Health(health::Health),
     /// Write a backup of a server's data directory, also while the server runs
     Backup(backup::Backup),
     /// Restore a data directory from a backup
@@ -84,6 +93,8 @@ enum Command {
     Schema(schema::Schema),
     /// Print a completion script for a shell, as in `source <(postdate completions bash)`
     Completions { shell: clap_complete::Shell },
+    /// Write the man pages of all commands to a directory
+    ManPages(man_pages::ManPages),
 }
 
 fn main() -> ExitCode {
@@ -104,6 +115,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             runtime.shutdown_timeout(Duration::from_secs(1));
             served
         }
+        Command::Init(arguments) => init::run(arguments),
+        Command::Health(arguments) => async_runtime()?.block_on(health::run(arguments)),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => backup::run_restore(arguments),
         Command::Ledger(command) => ledger::run(command),
@@ -123,6 +136,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             output::out(&String::from_utf8_lossy(&script));
             Ok(ExitCode::SUCCESS)
         }
+        Command::ManPages(arguments) => man_pages::run(&arguments, Cli::command()),
     }
 }
 

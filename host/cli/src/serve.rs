@@ -5,7 +5,7 @@ mod banner;
 use std::future::Future;
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::compiler::{self, CacheQuota, Limits};
-use crate::{logging, output, when};
+use crate::{init, logging, output, when};
 
 /// Least budget for plugins, in bytes. A plugin without an interpreter needs 1 to 2 MiB.
 const MIN_MEMORY: u64 = 16 << 20;
@@ -31,7 +31,7 @@ const INTERRUPTED: i32 = 130;
 
 const EXAMPLES: &str = "\
 Examples:
-  postdate serve
+  postdate serve                                    creates its directories here, and says how to begin
   POSTDATE_API_KEY=... postdate serve --listen 0.0.0.0:8080 --data /var/lib/postdate
   postdate serve --data /tmp/try --test-clock 2027-01-01T00:00:00Z
   curl http://127.0.0.1:8080/test-clock --json '{\"advance\":\"P7D\"}'
@@ -48,7 +48,7 @@ pub struct Files {
     pub data: PathBuf,
 
     /// Directory with one directory for each use case: a bundle, or versions of one; changes are loaded at once
-    #[arg(long, env = "POSTDATE_USE_CASES", value_name = "DIR", default_value = "use-cases")]
+    #[arg(long, env = "POSTDATE_USE_CASES", value_name = "DIR", default_value = init::USE_CASES)]
     pub use_cases: PathBuf,
 
     /// Public keys, separated by commas, that bundles must be signed with, as `postdate key show` prints them; without any, every bundle is loaded
@@ -183,6 +183,14 @@ fn memory(text: &str) -> Result<u64, &'static str> {
     parse_memory(text).filter(|bytes| *bytes >= MIN_MEMORY).ok_or("write it as 512MiB or 2GiB, and at least 16MiB")
 }
 
+/// Creates the directory of use cases if it is the default one. A directory that was named must exist, since a name may have a slip.
+fn make_default(use_cases: &Path) -> anyhow::Result<()> {
+    if use_cases == Path::new(init::USE_CASES) {
+        std::fs::create_dir_all(use_cases).with_context(|| format!("cannot create the directory of use cases, {}", use_cases.display()))?;
+    }
+    Ok(())
+}
+
 /// Parses the value of `--test-clock`. The empty value of a variable resumes the clock.
 fn test_clock(text: &str) -> Result<TestClockStart, TimeError> {
     match text {
@@ -198,6 +206,7 @@ pub async fn run(arguments: Serve) -> anyhow::Result<ExitCode> {
         tracing::info!("traces are exported");
     }
     let options = ServeOptions { traces: traces.clone(), ..arguments.into_options() };
+    make_default(&options.use_cases)?;
     let shutdown = shutdown_signal()?;
     let banner = banner::Banner::new(&options);
     let on_ready = move |address: SocketAddr| {

@@ -21,8 +21,9 @@ use postdate_core::bundle::BundleSource;
 use postdate_core::fire;
 use postdate_core::host_fault::{HostFault, STORE, VERSION};
 use postdate_core::limits::Limits;
-use postdate_core::ports::{Bundle, UseCaseError, UseCaseInfo, UseCases};
+use postdate_core::ports::{Bundle, Update, UpdateState, UseCaseError, UseCaseInfo, UseCases};
 use postdate_core::request::Request;
+use postdate_core::time::rfc3339;
 use postdate_core::use_case::{MANIFEST_FILE, Target, UseCase};
 use postdate_runtime::trust::{Envelope, Trust};
 use postdate_runtime::{LoadError, LoadedBundle, Need, Runtime, Secrets, read_bundle_dir};
@@ -102,6 +103,13 @@ impl Entry {
             Some(loading) => loading.of != *found,
             None => self.loaded.as_ref() != Some(found) || self.again.is_some_and(|at| at <= Instant::now()),
         }
+    }
+
+    /// Returns the load in progress. A use case that one poll has seen, and the next poll will load, counts as loading, too.
+    fn update(&self) -> Option<Update> {
+        let is_new = self.serving.is_none() && self.error.is_none();
+        let soon = || Update { state: UpdateState::Loading, since: rfc3339(Utc::now()) };
+        self.loading.as_ref().map(Loading::update).or_else(|| is_new.then(soon))
     }
 
     /// Cancels the load in progress, if any, and the planned retry.
@@ -420,7 +428,7 @@ impl UseCases for Catalog {
                 version: entry.serving.as_ref().map(|bundle| bundle.version().to_owned()),
                 targets: use_case.map(|use_case| use_case.targets.aliases()).unwrap_or_default(),
                 error: entry.error.clone(),
-                update: entry.loading.as_ref().map(Loading::update),
+                update: entry.update(),
             }
         };
         self.entries().iter().map(describe).collect()

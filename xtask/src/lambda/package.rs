@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 
 use super::shown;
+use crate::glibc::newest_glibc;
 
 /// Minor version of glibc 2 in Amazon Linux 2023: <https://docs.aws.amazon.com/linux/al2023/ug/core-glibc.html>.
 const LAMBDA_GLIBC: u32 = 34;
@@ -62,18 +63,6 @@ fn check(program: &[u8], triple: &str) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Returns the highest minor version of glibc 2 that the program needs, or 0 if it needs none. The names of symbol versions are text in
-/// the program: `GLIBC_2.34`.
-fn newest_glibc(program: &[u8]) -> u32 {
-    const NAME: &[u8] = b"GLIBC_2.";
-    let versions = program.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME).filter_map(|(at, _)| {
-        let rest = &program[at + NAME.len()..];
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).take(3).count();
-        std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
-    });
-    versions.max().unwrap_or(0)
 }
 
 #[cfg(test)]

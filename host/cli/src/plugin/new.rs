@@ -1,7 +1,5 @@
 //! `postdate plugin new NAME --lang LANGUAGE --template TEMPLATE`: writes a project that builds, with test cases that pass.
 
-use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +8,7 @@ use clap::Args;
 use postdate_core::use_case::UseCase;
 
 use super::template::{Language, Template, project};
+use crate::new_file;
 use crate::output::out;
 
 #[derive(Debug, Args)]
@@ -37,34 +36,14 @@ pub fn run(arguments: New) -> anyhow::Result<ExitCode> {
     // The parser of the manifest knows the rules of a name.
     UseCase::parse(manifest).with_context(|| format!("{name:?} cannot be the name of a use case"))?;
     let dir = dir.unwrap_or_else(|| PathBuf::from(&name));
-    check_free(&dir)?;
+    if !new_file::is_free(&dir).with_context(|| format!("cannot write a project to {}", dir.display()))? {
+        bail!("{} is not empty, and no file is overwritten: name another directory with --dir", dir.display());
+    }
     for (path, text) in &files {
-        write_new(&dir.join(path), text)?;
+        new_file::write(&dir.join(path), text)?;
     }
     out(&next(&dir, &name, files.len()));
     Ok(ExitCode::SUCCESS)
-}
-
-/// Fails unless the directory is missing or empty.
-fn check_free(dir: &Path) -> anyhow::Result<()> {
-    let has_entries = match fs::read_dir(dir) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-        Err(error) => return Err(error).with_context(|| format!("cannot write a project to {}", dir.display())),
-    };
-    if has_entries {
-        bail!("{} is not empty, and no file is overwritten: name another directory with --dir", dir.display());
-    }
-    Ok(())
-}
-
-/// Writes a file. Fails if the file exists, even if it was created a moment ago.
-fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
-    let write = || {
-        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-        fs::File::create_new(path)?.write_all(text.as_bytes())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn next(dir: &Path, name: &str, files: usize) -> String {

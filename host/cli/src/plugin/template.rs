@@ -103,6 +103,8 @@ const RUST_SDK: Files = files! {
     // The lock file of plugins/ has the tested versions; cargo removes the packages that the project does not need.
     "Cargo.lock" = "../../plugins/Cargo.lock",
     "vendor/postdate-plugin/Cargo.toml" = "templates/rust/vendor/postdate-plugin/Cargo.toml",
+    // A link to the contract.
+    "vendor/postdate-plugin/wit/postdate.wit" = "../../plugins/sdk/wit/postdate.wit",
     "vendor/postdate-plugin/wit/config.wit" = "../../plugins/sdk/wit/config.wit",
     "vendor/postdate-plugin/src/bindings.rs" = "../../plugins/sdk/src/bindings.rs",
     "vendor/postdate-plugin/src/config.rs" = "../../plugins/sdk/src/config.rs",
@@ -121,8 +123,8 @@ const JAVASCRIPT: Files = files! {
     // The lock file of the example has the tested versions.
     "package.json" = "../../plugins/examples/orders-js/package.json",
     "package-lock.json" = "../../plugins/examples/orders-js/package-lock.json",
-    "src/guarded.js" = "../../plugins/examples/orders-js/src/guarded.js",
-    "src/http.js" = "templates/javascript/src/http.js",
+    "src/guarded.js" = "../../plugins/sdk-js/guarded.js",
+    "src/http.js" = "../../plugins/sdk-js/http.js",
     "src/plugin.js" = "../../plugins/examples/orders-js/src/plugin.js",
 };
 
@@ -232,7 +234,7 @@ impl Language {
                 "rs",
                 // Tight limits that the template meets; the defaults are larger.
                 "memory = \"16MiB\"\ntimeout = \"200ms\"\n",
-                "| `vendor/`, `wit/` | the SDK and the plugin contract, in the version of the `postdate` that wrote this project |",
+                "| `vendor/` | the SDK with the plugin contract, in the version of the `postdate` that wrote this project |",
             ),
             Self::JavaScript => {
                 ("JavaScript", "js", "", "| `wit/` | the plugin contract; `world.wit` lists the exports and imports of the component |")
@@ -265,7 +267,7 @@ pub fn project(name: &str, language: Language, template: Template) -> anyhow::Re
     let own = shared.into_iter().chain([COMMON, template.files(), template.sources(language)]).flatten();
     let own = own.map(|(path, text)| ((*path).to_owned(), filled(text)));
     let wit = match language {
-        Language::Rust => vec![("wit/postdate.wit".to_owned(), wit::CONTRACT.to_owned())],
+        Language::Rust => Vec::new(),
         Language::JavaScript | Language::Python => {
             wit::FILES.iter().map(|(path, text)| (format!("wit/{path}"), (*text).to_owned())).collect()
         }

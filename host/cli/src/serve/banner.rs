@@ -6,14 +6,17 @@ use std::path::Path;
 
 use postdate_cases::cases::{self, Expected};
 use postdate_core::time::rfc3339;
-use postdate_core::use_case::MANIFEST_FILE;
+use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 use postdate_local::{ServeOptions, TestClockStart};
 use serde_json::{Value, json};
 
 use crate::client::DEFAULT_URL;
+use crate::init;
 
 /// Name of the use case that the example prefers.
 const PREFERRED: &str = "orders";
+/// Directory of the data directory with the versions of use cases.
+const STORE: &str = "store";
 /// Delay of the example.
 const DELAY: &str = "PT5S";
 
@@ -23,6 +26,8 @@ pub struct Banner {
     clock: Option<String>,
     has_key: bool,
     has_page: bool,
+    /// `true` if there is a use case, also one that does not load.
+    has_use_case: bool,
     /// Name of a use case, and a body that it accepts.
     example: Option<(String, String)>,
 }
@@ -36,6 +41,7 @@ impl Banner {
             clock: options.test_clock.map(clock_text),
             has_key: options.api_key.is_some() || options.keys_file.is_some(),
             has_page: postdate_page::is_built(),
+            has_use_case: has_entry(&options.use_cases) || has_entry(&options.data.join(STORE)),
             example: example(&options.use_cases),
         }
     }
@@ -57,12 +63,20 @@ impl Banner {
             }
             let _ = writeln!(text, "  postdate request{} list", if url == DEFAULT_URL { String::new() } else { format!(" --url {url}") });
         }
+        if !self.has_use_case {
+            let _ = writeln!(text, "\nThere is no use case yet. In this directory:\n{}", init::text(&init::offer(&url)).trim_end());
+        }
         text + "\nCtrl-C stops it.\n\n"
     }
 
     /// Writes the log line.
     pub fn log(&self, address: SocketAddr) {
-        tracing::info!(url = url(address), data = self.data, use_cases = self.use_cases, test_clock = self.clock, "ready");
+        let url = url(address);
+        tracing::info!(url, data = self.data, use_cases = self.use_cases, test_clock = self.clock, "ready");
+        if !self.has_use_case {
+            let next: Vec<String> = init::offer(&url).into_iter().map(|(command, _)| command).collect();
+            tracing::info!(next = next.join("\n"), "there is no use case yet");
+        }
     }
 
     fn curl(&self, url: &str, body: &str) -> String {
@@ -90,7 +104,14 @@ fn url(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
-/// Returns a use case and a body that it accepts, from the first of its test cases that expects an acceptance.
+/// Returns `true` if a directory has a visible directory in it.
+fn has_entry(dir: &Path) -> bool {
+    let mut entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    entries.any(|entry| entry.path().is_dir() && !entry.file_name().to_string_lossy().starts_with('.'))
+}
+
+/// Returns a use case and a body that it accepts, from the first of its test cases that expects an acceptance. A use case without a
+/// validator accepts any body.
 fn example(use_cases: &Path) -> Option<(String, String)> {
     let entries = std::fs::read_dir(use_cases).ok()?.filter_map(Result::ok);
     let mut bundles: Vec<_> = entries.map(|entry| entry.path()).filter(|dir| dir.join(MANIFEST_FILE).is_file()).collect();
@@ -99,6 +120,10 @@ fn example(use_cases: &Path) -> Option<(String, String)> {
 }
 
 fn accepted_body(bundle: &Path) -> Option<String> {
+    let accepts_all = |manifest: &String| UseCase::parse_stored(manifest).is_ok_and(|use_case| use_case.validate.is_none());
+    if std::fs::read_to_string(bundle.join(MANIFEST_FILE)).is_ok_and(|manifest| accepts_all(&manifest)) {
+        return Some(json!({ "message": "hello", "delay": DELAY }).to_string());
+    }
     let cases = cases::read_dir(&bundle.join(cases::DIR)).ok()?;
     let case = cases.iter().find(|case| matches!(case.expect, Expected::Accepted(_)) && case.headers.is_empty())?;
     let mut body: Value = serde_json::from_str(&case.body).ok()?;

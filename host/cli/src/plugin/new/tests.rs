@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 
 fn new(name: &str, dir: &Path) -> anyhow::Result<ExitCode> {

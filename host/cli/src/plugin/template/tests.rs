@@ -173,3 +173,10 @@ fn the_vendored_sdk_has_the_dependencies_of_the_sdk() {
     assert_eq!(vendored["package"]["version"], workspace["workspace"]["package"]["version"]);
     assert_eq!(vendored["package"]["edition"], workspace["workspace"]["package"]["edition"]);
 }
+
+/// componentize-js reads relative paths below the project only, so the example has a copy.
+#[test]
+fn the_example_in_javascript_has_the_guard_of_the_sdk() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    assert_eq!(read("plugins/examples/orders-js/src/guarded.js"), read("plugins/sdk-js/guarded.js"));
+}
