@@ -3,6 +3,7 @@
 mod api_tools;
 mod aws_tools;
 mod bench;
+mod book;
 mod build;
 mod coverage;
 mod dist;
@@ -34,6 +35,7 @@ Commands:
   dist      build `postdate` as it ships: a tarball, a wheel and an image
   torture   kill the server at random moments under load and check every acknowledged request
   bench     measure the host and write target/bench/
+  book      build the documents to a site with mdBook
   simulate  print a model of a deployment on AWS under load
   fuzz      fuzz the parsers of plugin files and manifests with libFuzzer
   coverage  print the line and branch coverage of packages by their tests
@@ -69,6 +71,7 @@ fn run(command: &str, arguments: Vec<OsString>) -> Result<ExitCode> {
         "dist" => dist::run(arguments),
         "torture" => test::torture(arguments),
         "bench" => bench::run(arguments),
+        "book" => book::run(arguments),
         "simulate" => simulate::run(&arguments),
         "fuzz" => fuzz::run(arguments),
         "coverage" => coverage::run(&arguments),
