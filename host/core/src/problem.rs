@@ -211,13 +211,13 @@ codes! {
     UploadsBusy = "uploads-busy": [503],
     /// The upload could not be stored now.
     StoreUnavailable = "store-unavailable": [503],
-    /// What fell due did not end within two minutes.
+    /// A request that fell due did not end within two minutes.
     TestClockStuck = "test-clock-stuck": [503],
     /// The upload would be beyond the quota of the server's store.
     StoreFull = "store-full": [507],
     /// The server has as many use cases as uploads may make.
     TooManyUseCases = "too-many-use-cases": [507],
-    /// What serves would have more machine code and config than `--cache-quota`.
+    /// The versions that serve would have more machine code and config than `--cache-quota`.
     CodeFull = "code-full": [507],
 }
 

@@ -53,7 +53,7 @@ impl Client {
     pub async fn try_send(&self, call: RequestBuilder) -> reqwest::Result<Answer> {
         let (http, request) = call.build_split();
         let request = request?;
-        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let (method, path) = (request.method().clone(), self.path_of(request.url().path()).to_owned());
         let response = http.execute(request).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await?;
@@ -72,6 +72,13 @@ impl Client {
             panic!("{difference}");
         }
         Ok(Answer { status, headers, body })
+    }
+
+    /// Returns the path of a call without the path of [`Self::url`], which a function's URL has.
+    fn path_of<'p>(&self, path: &'p str) -> &'p str {
+        let (_, after_scheme) = self.url.split_once("://").unwrap_or_default();
+        let base = after_scheme.find('/').map_or("", |at| &after_scheme[at..]);
+        path.strip_prefix(base.trim_end_matches('/')).unwrap_or(path)
     }
 
     pub async fn get(&self, path: &str) -> Answer {
