@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
 use crate::cut::cut;
-use crate::host_fault::HostFault;
+use crate::host_fault::{HostFault, VERSION};
 use crate::plugin::{Job, JobFailure, JobResult, PluginError, Stopped};
 use crate::ports::{Bundle, Deliver, Delivery, UseCaseError, UseCases};
 use crate::request::{Claimed, Request};
@@ -114,7 +114,18 @@ pub(super) async fn bundle_of<U: UseCases>(use_cases: &U, request: &Request) -> 
     {
         return Ok(current);
     }
-    use_cases.version(&request.use_case, &request.version).await
+    match use_cases.version(&request.use_case, &request.version).await {
+        // After a start, the version that is being loaded may be one that runs every request.
+        Err(UseCaseError::Unusable(_)) if is_loading(use_cases, &request.use_case).await => {
+            let waits_for = format!("{VERSION}latest of use case {} to be loaded", request.use_case);
+            Err(HostFault::new(waits_for, "no version of the use case serves yet, and one is being loaded").into())
+        }
+        found => found,
+    }
+}
+
+async fn is_loading(use_cases: &impl UseCases, name: &str) -> bool {
+    use_cases.list().await.iter().any(|info| info.name == name && info.version.is_none() && info.update.is_some())
 }
 
 /// Returns true if the use case's current version runs the request.

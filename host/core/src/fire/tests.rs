@@ -154,6 +154,15 @@ fn stopped_plugin_counts_as_a_failure_and_is_retried() {
 }
 
 #[test]
+fn a_request_of_a_missing_version_waits_while_the_first_one_is_loaded() {
+    let loading = FakeUseCases::default();
+    loading.put_loading("orders", "2026-01-01T00:00:00Z");
+    let change = fired(&loading, &no_delivery(), &claimed());
+    let waits = matches!(&change, Change::Defer { waits_for, .. } if waits_for == "version latest of use case orders to be loaded");
+    assert!(waits, "{change:?}");
+}
+
+#[test]
 fn missing_version_is_retried_with_the_default_policy() {
     let gone = FakeUseCases::default();
     let claimed = claimed();
