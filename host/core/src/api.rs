@@ -8,6 +8,7 @@ mod error;
 mod pause;
 mod read;
 mod submit;
+mod use_cases;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -19,10 +20,10 @@ pub use crate::accept::MAX_BODY_BYTES;
 use crate::access::{Caller, Scope};
 use crate::id::CorrelationId;
 use crate::notice::Document;
-use crate::ports::{Changes, Intake, LedgerState, Pauses, Requests, Scheduler, UseCaseInfo, UseCases};
+use crate::ports::{Changes, Intake, LedgerState, Pauses, Requests, Scheduler, UseCases};
 use crate::request::Request as Stored;
 pub use batch::{MAX_BATCH_BYTES, is_batch};
-pub use body::{check_body, check_encoding, check_type, max_bytes};
+pub use body::{check_body, check_encoding, check_type, max_bytes, members, text_member};
 pub use change::HANDED_OVER;
 pub use error::ApiError;
 
@@ -98,6 +99,8 @@ where
         match (method, segments) {
             ("GET", ["health"]) => self.health(&call).await,
             ("GET", ["use-cases"]) => self.list_use_cases(&call).await,
+            ("GET", ["use-cases", name]) => self.get_use_case(&call, name).await,
+            ("GET", ["use-cases", name, "versions"]) => self.list_versions(&call, name).await,
             ("POST", ["use-cases", name, "pause"]) => self.pause(&call, name, &request).await,
             ("POST", ["use-cases", name, "resume"]) => self.resume(&call, name, &request).await,
             ("GET", ["requests"]) => self.list_requests(&call, request.uri().query()).await,
@@ -140,30 +143,6 @@ where
             body["ledger"] = json!(ledger);
         }
         Ok(Answer::new(StatusCode::OK, call.id, body))
-    }
-
-    /// Lists the use cases that the caller sees. The error of one may quote its manifest and name files of the host, so only those who
-    /// deploy or operate see its text.
-    async fn list_use_cases(&self, call: &ApiRequest) -> Result<Answer, ApiError> {
-        let caller = &call.caller;
-        let mut seen: Vec<UseCaseInfo> = self.use_cases.list().await;
-        seen.retain(|info| caller.sees_use_case(&info.name));
-        if !caller.may(Scope::Deploy) && !caller.may(Scope::Operate) {
-            let hidden = |_| "its newest version could not be loaded; the scope \"deploy\" shows the reason".to_owned();
-            for info in &mut seen {
-                info.error = info.error.take().map(hidden);
-            }
-        }
-        let pauses = self.ledger.pauses(call.now).await?;
-        let shown = seen.iter().map(|info| {
-            let mut document = json!(info);
-            let of_use_case = pause::shown(&pauses, &info.name);
-            if !of_use_case.is_empty() {
-                document["paused"] = json!(of_use_case);
-            }
-            document
-        });
-        Ok(Answer::new(StatusCode::OK, call.id, json!({ "useCases": shown.collect::<Vec<_>>() })))
     }
 }
 
@@ -215,7 +194,8 @@ pub fn json_response(status: StatusCode, id: CorrelationId, body: &impl Serializ
 /// Returns the scope that a call needs; `None` for `GET /health`, which everybody may call, and for calls that do not exist.
 fn scope_of(method: &str, segments: &[&str]) -> Option<Scope> {
     match (method, segments) {
-        ("GET" | "HEAD", ["use-cases" | "requests"] | ["requests", _] | ["requests", _, "body"]) => Some(Scope::Read),
+        ("GET" | "HEAD", ["use-cases" | "requests"] | ["use-cases" | "requests", _]) => Some(Scope::Read),
+        ("GET" | "HEAD", ["requests", _, "body"] | ["use-cases", _, "versions"]) => Some(Scope::Read),
         ("POST", ["requests", _] | ["requests", _, "batch"]) => Some(Scope::Submit),
         ("PATCH" | "DELETE", ["requests", _]) | ("POST", ["requests", _, "retry" | "erase"]) => Some(Scope::Change),
         ("POST", ["use-cases", _, "pause" | "resume"]) => Some(Scope::Deploy),
@@ -236,9 +216,9 @@ pub fn is_call(path: &str) -> bool {
     matches!(
         segments[..],
         ["health" | "use-cases" | "requests"]
-            | ["requests", _]
+            | ["use-cases" | "requests", _]
             | ["requests", _, "retry" | "batch" | "body" | "erase"]
-            | ["use-cases", _, "pause" | "resume"]
+            | ["use-cases", _, "pause" | "resume" | "versions"]
     )
 }
 
@@ -248,7 +228,9 @@ fn parse_id(text: &str) -> Result<CorrelationId, ApiError> {
 
 fn no_such_call(path: &str, segments: &[&str]) -> ApiError {
     let allowed: &[Method] = match segments {
-        ["health" | "use-cases" | "requests"] | ["requests", _, "body"] => &[Method::GET, Method::HEAD],
+        ["health" | "use-cases" | "requests"] | ["use-cases", _] | ["requests", _, "body"] | ["use-cases", _, "versions"] => {
+            &[Method::GET, Method::HEAD]
+        }
         ["requests", id] if id.parse::<CorrelationId>().is_ok() => &[Method::GET, Method::HEAD, Method::PATCH, Method::DELETE],
         ["requests", _] | ["requests", _, "retry" | "batch" | "erase"] | ["use-cases", _, "pause" | "resume"] => &[Method::POST],
         _ => return ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("the API has no path {path}")),

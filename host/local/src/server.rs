@@ -5,6 +5,7 @@ mod connections;
 mod events;
 mod metrics;
 mod names;
+mod rollback;
 mod stream;
 mod upload;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::{any, put};
+use axum::routing::{any, get, post};
 use axum::serve::{Listener as _, ListenerExt as _};
 use axum::{Extension, Router};
 use bytes::Bytes;
@@ -238,7 +239,8 @@ fn router(app: Arc<App>) -> Router {
         .route("/ui", any(page))
         .route("/ui/{*file}", any(page))
         .route("/ui/", any(page))
-        .route("/use-cases/{name}", put(use_case).fallback(api))
+        .route("/use-cases/{name}", get(api).put(use_case).fallback(no_such_method))
+        .route("/use-cases/{name}/rollback", post(roll_back).fallback(no_such_method))
         .fallback(api)
         .with_state(app)
 }
@@ -291,6 +293,34 @@ async fn use_case(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Li
         let place = upload::enter(&app, &caller, name).map_err(closing)?;
         check_encoding(&parts.headers).and_then(|()| check_type(&parts.headers, upload::is_tar, upload::TAR)).map_err(closing)?;
         upload::put(&app, &caller, name, body, &link, place).await
+    };
+    respond(id, answer.await)
+}
+
+async fn roll_back(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {
+    let id = app.clock.new_id(app.clock.now());
+    let (parts, body) = request.into_parts();
+    let name = parts.uri.path().strip_prefix("/use-cases/").and_then(|rest| rest.strip_suffix("/rollback")).unwrap_or_default();
+    let answer = async {
+        let (caller, body) = authenticated(&app, &parts, body).await?;
+        let place = rollback::enter(&app, &caller, name).map_err(closing)?;
+        let body = read_body(body, MAX_BODY_BYTES, app.limits).await?;
+        let _work = link.work();
+        check_body(&parts.headers, &body, MAX_BODY_BYTES)?;
+        rollback::post(&app, &caller, name, &body, place).await
+    };
+    respond(id, answer.await)
+}
+
+/// Answers a method that a path of this server does not take.
+async fn no_such_method(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let id = app.clock.new_id(app.clock.now());
+    let (parts, body) = request.into_parts();
+    let answer = async {
+        let (_, body) = authenticated(&app, &parts, body).await?;
+        let (path, allowed) = (parts.uri.path(), if parts.uri.path().ends_with("/rollback") { "POST" } else { "GET, HEAD, PUT" });
+        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", format!("{path} answers to {allowed}"));
+        Err(closing_if_body(error.with_header(header::ALLOW, allowed), &body))
     };
     respond(id, answer.await)
 }

@@ -66,6 +66,15 @@ impl ApiError {
         unavailable("validator-failed", detail, LOADING_RETRY_SECONDS).with("reason", json!("not-started")).because(error.to_string())
     }
 
+    /// Returns the error for a store of use cases that cannot be read.
+    pub fn store(error: &UseCaseError) -> Self {
+        let (detail, cause) = (format!("the versions cannot be read: {}", error.for_clients()), error.to_string());
+        match error {
+            UseCaseError::Host(_) => unavailable("store-unavailable", detail, 1).because(cause),
+            UseCaseError::Unusable(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store-failed", detail).because(cause),
+        }
+    }
+
     #[must_use]
     pub fn with(mut self, member: &str, value: Value) -> Self {
         self.0.members.insert(member.to_owned(), value);

@@ -8,6 +8,7 @@ mod labels;
 mod pause;
 mod read;
 mod submit;
+mod use_cases;
 
 use std::cell::{Cell, RefCell};
 
