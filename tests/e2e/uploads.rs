@@ -273,7 +273,7 @@ async fn an_upload_without_the_key_or_under_a_bad_name_is_refused_and_changes_no
     assert_eq!(stranger.send(call).await.status, 401);
     put(&server, "..", tar(&bundles)).await.expect_fault(404, "not-found");
     put(&server, "Puppet", tar(&bundles)).await.expect_fault(404, "unknown-use-case");
-    server.api.send(server.api.call(Method::DELETE, "/use-cases/puppet")).await.expect_fault(404, "not-found");
+    server.api.send(server.api.call(Method::DELETE, "/use-cases/puppet")).await.expect_fault(405, "method-not-allowed");
     assert_eq!(info(&server).await, None);
 }
 
