@@ -77,7 +77,7 @@ pub struct StoredVersions {
 #[serde(rename_all = "camelCase")]
 pub struct VersionInfo {
     pub version: String,
-    /// Whether the store names it as the current one.
+    /// True if the store names it as the current one.
     pub is_current: bool,
     /// Time when another version took its place, the last time; `None` if it is current or never was.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_rfc3339")]

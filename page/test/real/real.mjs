@@ -80,7 +80,7 @@ try {
 
   await page.getByRole("link", { name: "Use cases" }).click();
   await page.getByRole("link", { name: "puppet", exact: true }).click();
-  await page.getByRole("region", { name: "Plugin process" }).getByText("process.wasm").waitFor();
+  await page.getByRole("region", { name: "Plugin process" }).getByText("puppet.wasm").waitFor();
   await page.getByRole("region", { name: "Versions" }).getByText("serves", { exact: true }).waitFor();
   await page.getByText("it is served from the server's directory of use cases").waitFor();
   await checkAxe(page, "a use case of a real server");

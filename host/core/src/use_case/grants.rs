@@ -31,7 +31,7 @@ pub struct Reach {
     pub target: String,
     pub kind: &'static str,
     pub is_default: bool,
-    /// Whether EventBridge delivers without a host.
+    /// True if EventBridge delivers without a host.
     pub is_direct: bool,
     /// Origin of an `http` target, or ARN. `None` for a plugin.
     #[serde(skip_serializing_if = "Option::is_none")]
