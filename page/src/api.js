@@ -1,5 +1,8 @@
 /** Time for an answer, in milliseconds. */
 const TIMEOUT = 20_000;
+/** The same for what may compile plugins, and for what reads a queue from its beginning to its end. */
+const LONG = 600_000;
+const LETTERS = 120_000;
 
 /** An error answer of the API: RFC 9457, or any other answer that is no success. */
 export class Problem extends Error {
@@ -45,7 +48,7 @@ export function makeApi(base, key, hooks, send = (...args) => fetch(...args)) {
     }
     hooks.onAnswer(response.headers.get("date"));
     if (!response.ok) {
-      const problem = new Problem(response.status, isJson(response) ? await text(response, signal).then(parsed) : {});
+      const problem = new Problem(response.status, isJson(response) && method !== "HEAD" ? await text(response, signal).then(parsed) : {});
       // A call with a former key says nothing about the one that has been typed since.
       if (response.status === 401 && key.get() === used) {
         hooks.onRefused(used === null ? null : problem.message);
@@ -74,13 +77,16 @@ export function makeApi(base, key, hooks, send = (...args) => fetch(...args)) {
 
   const get = async (path, options) => text(await open("GET", path, options), options?.signal);
   const json = async (path, options) => parsed(await get(path, options));
-  const change = async (method, path, body) => parsed(await text(await open(method, path, { body })));
+  const change = async (method, path, body, timeout) => parsed(await text(await open(method, path, { body, timeout })));
   const request = (id) => `requests/${encodeURIComponent(id)}`;
   const useCase = (name) => `use-cases/${encodeURIComponent(name)}`;
+  const letter = (id) => `dead-letters/${encodeURIComponent(id)}`;
 
   return {
     health: (signal) => json("health", { signal, timeout: 5_000 }),
     useCases: (signal) => json("use-cases", { signal }).then((answer) => answer.useCases),
+    useCase: (name, signal) => json(useCase(name), { signal }),
+    versions: (name, signal) => json(`${useCase(name)}/versions`, { signal }),
     metrics: (signal) => get("metrics", { signal }),
     requests: (query, signal) => json("requests", { query, signal }),
     /** Returns the document as text. `wait` lets the call wait for the request's end, for so many seconds. */
@@ -95,6 +101,12 @@ export function makeApi(base, key, hooks, send = (...args) => fetch(...args)) {
     erase: (id) => change("POST", `${request(id)}/erase`),
     pause: (name, what) => change("POST", `${useCase(name)}/pause`, what),
     resume: (name, what) => change("POST", `${useCase(name)}/resume`, what),
+    rollBack: (name, version) => change("POST", `${useCase(name)}/rollback`, { version }, LONG),
+    /** Fails with a `Problem` where the API has no dead letters: only `postdate ui` has, if it knows their queue. */
+    findDeadLetters: (signal) => open("HEAD", "dead-letters", { signal }),
+    deadLetters: (signal) => json("dead-letters", { signal, timeout: LETTERS }),
+    redrive: (id) => change("POST", `${letter(id)}/redrive`, undefined, LETTERS),
+    deleteLetters: (id) => change("DELETE", letter(id), undefined, LETTERS),
   };
 }
 

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Problem } from "./api.js";
 import { parseRoute } from "./logic/route.js";
 import { filtersLink } from "./logic/filters.js";
 import { sampleOf, parseMetrics } from "./logic/metrics.js";
@@ -11,6 +12,8 @@ import { useStore } from "./store.js";
 import { Overview } from "./views/overview.jsx";
 import { RequestView } from "./views/request.jsx";
 import { Requests } from "./views/requests.jsx";
+import { DeadLetters } from "./views/dead_letters.jsx";
+import { UseCase } from "./views/use_case.jsx";
 import { UseCases } from "./views/use_cases.jsx";
 
 const NAVIGATION = [
@@ -18,6 +21,9 @@ const NAVIGATION = [
   ["requests", filtersLink({ by: "due", status: "scheduled" }), "Requests"],
   ["use-cases", "#/use-cases", "Use cases"],
 ];
+const LETTERS = ["dead-letters", "#/dead-letters", "Dead letters"];
+/** The entry of the navigation that a view of one thing belongs to. */
+const PARENTS = { request: "requests", "use-case": "use-cases" };
 
 export function App() {
   const [route, setRoute] = useState(parseRoute(location.hash));
@@ -36,6 +42,7 @@ export function App() {
     return () => life.abort();
   }, [state, usedKey]);
   const metrics = useMetrics();
+  const hasLetters = useDeadLetters();
   const main = useRef(null);
   const skip = (event) => {
     event.preventDefault();
@@ -44,7 +51,7 @@ export function App() {
 
   return (
     <>
-      <Top current={route.view} onSkip={skip} />
+      <Top current={PARENTS[route.view] ?? route.view} hasLetters={hasLetters} onSkip={skip} />
       <Banner />
       <main ref={main} tabIndex={-1}>
         {state === "open" && <View route={route} metrics={metrics} />}
@@ -66,6 +73,10 @@ function View({ route, metrics }) {
       return <RequestView key={route.id} id={route.id} />;
     case "use-cases":
       return <UseCases />;
+    case "use-case":
+      return <UseCase key={route.name} name={route.name} />;
+    case "dead-letters":
+      return <DeadLetters />;
     default:
       return (
         <>
@@ -97,7 +108,13 @@ function useMetrics() {
   return useLive(load, SAMPLE_EVERY, [], { isGone: (error) => error.status >= 400 && error.status < 500, byEvents: false });
 }
 
-function Top({ current, onSkip }) {
+/** Returns whether there are dead letters to show: a deployment on AWS has them, and `postdate ui` that knows their queue. */
+function useDeadLetters() {
+  const load = async (signal) => (await api.findDeadLetters(signal)).ok;
+  return useLive(load, 0, [], { isGone: (error) => error instanceof Problem, byEvents: false }).data === true;
+}
+
+function Top({ current, hasLetters, onSkip }) {
   const isAway = useStore(away) !== null;
   const isLive = useStore(isStreaming);
   const hasKey = useStore(key) !== null;
@@ -112,8 +129,8 @@ function Top({ current, onSkip }) {
         Postdate
       </a>
       <nav aria-label="Views">
-        {NAVIGATION.map(([view, link, text]) => (
-          <a key={view} href={link} aria-current={current === view || (view === "requests" && current === "request") ? "page" : undefined}>
+        {[...NAVIGATION, ...(hasLetters ? [LETTERS] : [])].map(([view, link, text]) => (
+          <a key={view} href={link} aria-current={current === view ? "page" : undefined}>
             {text}
           </a>
         ))}

@@ -152,6 +152,8 @@ async fn health_tells_details_to_an_operator_only() {
     assert!(list["useCases"][0]["error"].is_string() && !list.to_string().contains("hunter2"), "{list}");
     let list = server.api.with_key(Some(&author)).get("/use-cases").await.expect(200);
     assert!(list["useCases"][0]["error"].as_str().unwrap().contains("password"), "{list}");
+    let back = server.api.with_key(Some(&reader)).post("/use-cases/puppet/rollback", &json!({})).await;
+    assert_eq!(back.expect_fault(403, "missing-scope")["scope"], "deploy");
     let health = server.api.with_key(Some(&operator)).get("/health").await.expect(200);
     assert_eq!(health["brokenUseCases"][0]["useCase"], "puppet", "{health}");
 }

@@ -15,6 +15,7 @@ mod hosts;
 mod janitor;
 mod kills;
 mod kinds;
+mod letters;
 mod life;
 mod races;
 mod retries;

@@ -63,6 +63,7 @@ async fn contract(deployment: &impl Deployment, receiver: &Receiver) {
     runs(deployment).await;
     erases_notices(deployment, receiver).await;
     pauses(deployment).await;
+    use_cases(deployment).await;
 }
 
 async fn describes(deployment: &impl Deployment) {
@@ -270,6 +271,34 @@ async fn pauses(deployment: &impl Deployment) {
     assert_eq!(resumed["paused"], json!([]));
     let health = api.get("/health").await.expect(200);
     assert_eq!(text(&health, "status"), "ok");
+}
+
+async fn use_cases(deployment: &impl Deployment) {
+    let api = deployment.api();
+    let one = api.get("/use-cases/puppet").await.expect(200);
+    let listed = api.use_case("puppet").await.expect("the use case");
+    for (member, value) in listed.as_object().expect("an object") {
+        assert_eq!(&one[member], value, "{member}");
+    }
+    let roles: Vec<&str> = one["plugins"].as_array().expect("plugins").iter().map(|plugin| text(plugin, "role")).collect();
+    assert_eq!(roles, ["validate", "process"]);
+    let hook = json!({
+        "target": "hook", "kind": "http", "isDefault": false, "isDirect": false, "address": "http://127.0.0.1:9", "secrets": [],
+        "concurrency": 5, "rate": "100/s",
+    });
+    assert_eq!(one["reach"][1], hook);
+    let versions = api.get("/use-cases/puppet/versions").await.expect(200);
+    assert_eq!(text(&versions, "useCase"), "puppet");
+    // Neither host may change a use case that an operator's directory, or the functions' package, brings.
+    assert!(!text(&versions, "fixed").is_empty(), "{versions}");
+    for path in ["/use-cases/nothing", "/use-cases/nothing/versions"] {
+        api.get(path).await.expect_fault(404, "unknown-use-case");
+    }
+    api.patch("/use-cases/puppet", &json!({})).await.expect_fault(405, "method-not-allowed");
+    api.post("/use-cases/puppet/versions", &json!({})).await.expect_fault(405, "method-not-allowed");
+    let head = api.call(Method::HEAD, "/use-cases/puppet/versions").send().await.expect("an answer");
+    assert_eq!(head.status().as_u16(), 200);
+    api.get("/dead-letters").await.expect_fault(404, "not-found");
 }
 
 #[tokio::test]

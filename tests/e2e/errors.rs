@@ -60,6 +60,8 @@ async fn a_wrong_method_is_a_405_that_lists_the_right_ones() {
         (Method::PUT, "/requests/01980000-0000-7000-8000-000000000000", "GET, HEAD, PATCH, DELETE"),
         (Method::PUT, "/requests/01980000-0000-7000-8000-000000000000/retry", "POST"),
         (Method::DELETE, "/test-clock", "GET, HEAD, POST"),
+        (Method::DELETE, "/use-cases/puppet", "GET, HEAD, PUT"),
+        (Method::GET, "/use-cases/puppet/rollback", "POST"),
     ] {
         let call = server.api.call(method.clone(), path);
         let answer = server.api.send(call).await;

@@ -16,13 +16,13 @@ async fn server() -> Server {
 }
 
 /// Calls without a key, and does not follow redirects.
-async fn get(url: &str, headers: &[(&str, &str)]) -> reqwest::Response {
+pub async fn get(url: &str, headers: &[(&str, &str)]) -> reqwest::Response {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
     let call = headers.iter().fold(client.get(url), |call, (name, value)| call.header(*name, *value));
     call.send().await.expect("an answer")
 }
 
-fn header<'a>(answer: &'a reqwest::Response, name: &str) -> &'a str {
+pub fn header<'a>(answer: &'a reqwest::Response, name: &str) -> &'a str {
     answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
@@ -55,19 +55,26 @@ async fn the_files_are_for_everybody_and_bound_to_their_own_origin() {
 }
 
 /// `postdate ui`, and the address that it has printed.
-struct Ui {
+pub struct Ui {
     output: Lines,
     _process: Process,
 }
 
 impl Ui {
     fn start(arguments: &[&str]) -> Self {
+        Self::with(&[], arguments)
+    }
+
+    /// Starts the command with these variables.
+    pub fn with(variables: &[(&str, String)], arguments: &[&str]) -> Self {
         let output = Lines::default();
-        let process = Process::start(postdate(&host()).args(["ui", "--port", "0"]).args(arguments), &output);
+        let mut command = postdate(&host());
+        command.args(["ui", "--port", "0"]).args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
+        let process = Process::start(&mut command, &output);
         Self { output, _process: process }
     }
 
-    async fn url(&self) -> String {
+    pub async fn url(&self) -> String {
         eventually("the address of the page", async || {
             self.output.all().iter().find_map(|line| line.trim().strip_prefix("http://").map(|rest| format!("http://{rest}")))
         })
@@ -114,9 +121,14 @@ async fn a_page_elsewhere_passes_calls_on_with_its_key_for_browsers_with_its_tok
 
 /// Runs the page in Chromium, with the actions of a user.
 async fn browse(url: &str) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../page/test/real/real.mjs");
-    let url = url.to_owned();
-    let run = move || Command::new("node").arg(script).args([&url, KEY]).output().expect("node starts");
+    browse_with("real.mjs", &[url, KEY]).await;
+}
+
+/// Runs a script of `page/test/real`. Panics with its output if it fails.
+pub async fn browse_with(script: &str, arguments: &[&str]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../page/test/real").join(script);
+    let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    let run = move || Command::new("node").arg(script).args(arguments).output().expect("node starts");
     let output = tokio::task::spawn_blocking(run).await.expect("the browser's run ends");
     assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
 }

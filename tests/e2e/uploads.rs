@@ -156,6 +156,76 @@ async fn versions_are_listed_compared_rolled_back_and_pruned() {
 }
 
 #[tokio::test]
+async fn a_version_is_listed_and_rolled_back_by_the_api() {
+    let (server, bundles) = taking_uploads().await;
+    let mut versions = Vec::new();
+    for word in ["one", "two"] {
+        bundles.write("puppet", &says(word));
+        let cases = bundles.bundle("puppet").join("cases");
+        std::fs::create_dir_all(&cases).unwrap();
+        let case =
+            format!("call = 'process'\nbody = {{ process = {{ do = 'config', key = 'word' }} }}\nexpect = {{ result = '{word}' }}\n");
+        std::fs::write(cases.join("says.toml"), case).unwrap();
+        push(&server, &bundles, &["--by", "ann"]).await.expect(0);
+        versions.push(serving(&server).await);
+    }
+    let [one, two] = &versions[..] else { panic!("{versions:?}") };
+    let path = "/use-cases/puppet/versions";
+    let listed = server.api.get(path).await.expect(200);
+    let shown: Vec<_> = listed["versions"].as_array().unwrap().iter().map(|entry| (text(entry, "version"), &entry["serves"])).collect();
+    assert_eq!(shown, [(two.as_str(), &json!(true)), (one.as_str(), &json!(false))], "the newest first");
+    let [newest, oldest] = [&listed["versions"][0], &listed["versions"][1]];
+    assert_eq!((text(newest, "pushedBy"), &newest["cases"], &newest["signedBy"]), ("ann", &json!(["says"]), &json!([])));
+    assert_eq!(oldest["servedUntil"], listed["current"]["since"], "the former version served until the current one did");
+    assert_eq!((text(&listed["current"], "by"), listed.get("fixed")), ("ann", None));
+
+    let back = "/use-cases/puppet/rollback";
+    let moved = server.api.post(back, &json!({})).await.expect(200);
+    assert_eq!((text(&moved, "version"), text(&moved, "former")), (one.as_str(), two.as_str()));
+    // No wait: the version serves as soon as the call is answered.
+    assert_eq!(serving(&server).await, *one);
+    let answered = server.api.submit("puppet", asks()).await;
+    server.api.advance("PT1H").await;
+    assert_eq!(text(&server.api.request(&answered).await, "result"), "one");
+    server
+        .logged("the audit line", |line| line["audit"] == "rolled-back" && line["by"] == "POSTDATE_API_KEY" && line["version"] == **one)
+        .await;
+    let moved = server.api.post(back, &json!({ "version": two })).await.expect(200);
+    assert_eq!(text(&moved, "version"), two);
+    let same = server.api.post(back, &json!({ "version": two })).await.expect(200);
+    assert_eq!((text(&same, "version"), text(&same, "former")), (two.as_str(), two.as_str()));
+
+    server.api.post(back, &json!({ "version": "0123456789abcdef" })).await.expect_fault(404, "unknown-version");
+    server.api.post(back, &json!({ "version": "../../x" })).await.expect_fault(404, "unknown-version");
+    server.api.post(back, &json!({ "to": two })).await.expect_fault(422, "member-malformed");
+    server.api.post("/use-cases/nothing/rollback", &json!({})).await.expect_fault(404, "unknown-use-case");
+    let get = server.api.get(back).await;
+    assert_eq!(get.headers["allow"], "POST");
+    get.expect_fault(405, "method-not-allowed");
+    server.api.with_key(None).post(back, &json!({})).await.expect_fault(401, "unauthorized");
+    assert_eq!(serving(&server).await, *two);
+
+    let cli = async |arguments: &[&str]| {
+        let variables = [("POSTDATE_API_KEY", KEY), ("POSTDATE_URL", server.api.url.as_str())];
+        cli_with(&variables, &[&["use-case"], arguments].concat()).await
+    };
+    cli(&["list", "puppet"]).await.expect(0).says(&[&format!("*  {two}"), one, "ann", "* serves"]);
+    cli(&["rollback", "puppet"]).await.expect(0).says(&[&format!("version {one} of puppet serves again, instead of {two}")]);
+    assert_eq!(serving(&server).await, *one);
+    cli(&["rollback", "puppet", one]).await.expect(0).says(&["is current already"]);
+}
+
+#[tokio::test]
+async fn a_first_version_and_one_of_the_operators_directory_cannot_be_rolled_back() {
+    let (server, bundles) = taking_uploads().await;
+    bundles.write("puppet", &says("one"));
+    push(&server, &bundles, &[]).await.expect(0);
+    server.api.post("/use-cases/puppet/rollback", &json!({})).await.expect_fault(409, "no-former-version");
+    let plain = Server::builder().use_case("puppet", &says("one")).start().await;
+    plain.api.post("/use-cases/puppet/rollback", &json!({})).await.expect_fault(409, "served-from-directory");
+}
+
+#[tokio::test]
 async fn copies_of_plain_directories_are_listed_and_pruned() {
     let server = Server::builder().use_case("puppet", &says("one")).key(KEY).test_clock().start().await;
     let one = eventually("the first version to serve", async || Some(serving(&server).await).filter(|version| !version.is_empty())).await;
@@ -203,7 +273,7 @@ async fn an_upload_without_the_key_or_under_a_bad_name_is_refused_and_changes_no
     assert_eq!(stranger.send(call).await.status, 401);
     put(&server, "..", tar(&bundles)).await.expect_fault(404, "not-found");
     put(&server, "Puppet", tar(&bundles)).await.expect_fault(404, "unknown-use-case");
-    server.api.send(server.api.call(Method::DELETE, "/use-cases/puppet")).await.expect_fault(404, "not-found");
+    server.api.send(server.api.call(Method::DELETE, "/use-cases/puppet")).await.expect_fault(405, "method-not-allowed");
     assert_eq!(info(&server).await, None);
 }
 
@@ -317,6 +387,10 @@ async fn trusted_keys_limit_loading_to_bundles_that_they_signed() {
     let second = serving(&server).await;
     let refused = put(&server, "puppet", replay(&good)).await.expect_fault(403, "signature-refused");
     assert!(text(&refused, "detail").contains("sign it again"), "{refused}");
+    // A call of the API has no signature, so it brings no old version back either.
+    server.api.post("/use-cases/puppet/rollback", &json!({})).await.expect_fault(403, "signature-refused");
+    let listed = server.api.get("/use-cases/puppet/versions").await.expect(200);
+    assert!(text(&listed, "fixed").contains("trusted key"), "{listed}");
     store(&server, &["rollback", "puppet"]).await.expect(0).says(&[&good]);
     eventually("the rollback", async || (serving(&server).await == good).then_some(())).await;
     put(&server, "puppet", replay(&second)).await.expect_fault(403, "signature-refused");

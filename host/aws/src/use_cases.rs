@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use postdate_core::bundle::is_version;
-use postdate_core::ports::{Bundle as _, UseCaseError, UseCaseInfo, UseCases};
+use postdate_core::host_fault::{HostFault, STORE};
+use postdate_core::ports::{Bundle as _, StoredVersions, UseCaseError, UseCaseInfo, UseCases};
 use postdate_core::use_case::{UseCase, is_use_case_name};
 
 pub use bundle::TimedBundle;
@@ -305,6 +306,19 @@ impl UseCases for AwsUseCases {
             *lock(&self.shared.listed) = Some((Instant::now(), infos.clone()));
         }
         infos
+    }
+
+    async fn versions(&self, name: &str) -> Result<Option<StoredVersions>, UseCaseError> {
+        if !is_use_case_name(name) {
+            return Ok(None);
+        }
+        self.shared.loader.versions(name).await.map_err(|error| {
+            let detail = format!("the versions of use case {name} cannot be listed: {error}");
+            match error {
+                VersionError::Unreachable(_) => HostFault::new(STORE, detail).into(),
+                _ => UseCaseError::Unusable(detail),
+            }
+        })
     }
 }
 

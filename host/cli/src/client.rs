@@ -85,6 +85,8 @@ pub struct HttpCall<'a> {
     /// JSON text.
     pub body: Option<String>,
     pub idempotency_key: Option<&'a str>,
+    /// Limit of the whole call; by default [`ANSWER_TIMEOUT`].
+    pub timeout: Option<Duration>,
 }
 
 /// A `PUT` with a large body.
@@ -140,6 +142,9 @@ impl Client {
     pub async fn call(&self, call: HttpCall<'_>) -> anyhow::Result<Answer> {
         let action = Action::of(&call.method, call.path);
         let mut request = self.request(call.method, call.path, call.query)?;
+        if let Some(timeout) = call.timeout {
+            request = request.timeout(timeout);
+        }
         if let Some(key) = call.idempotency_key {
             request = request.header("idempotency-key", key);
         }

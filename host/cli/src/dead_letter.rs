@@ -1,24 +1,27 @@
-//! `postdate dead-letter …`: lists the messages in the dead-letter queue of a deployment on AWS, and sends them again.
+//! `postdate dead-letter …`: lists the messages in the dead-letter queue of a deployment on AWS, sends them again, and deletes them.
 
 mod letter;
+mod mailbox;
 mod queue;
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use postdate_core::id::CorrelationId;
 
+use crate::confirm;
 use crate::logging;
 use crate::output::{columns, err, json_line, out, printable};
-use letter::Letter;
-use queue::Queue;
+pub use letter::Letter;
+pub use mailbox::{Chosen, LetterId, Mailbox, NoSuchLetter, Report};
 
 const EXAMPLES: &str = "\
 Examples:
   postdate dead-letter --queue https://sqs.eu-west-1.amazonaws.com/123456789012/postdate-dead-letters list
   postdate dead-letter show 0192f0c4-7b1e-7c3a-9a53-2f3f2a1b4c5d
   postdate dead-letter redrive --all
+  postdate dead-letter delete 0192f0c4-7b1e-7c3a-9a53-2f3f2a1b4c5d      its letters may carry the body
 
 Credentials and region come from the same sources as for the AWS CLI, except single sign-on: for it,
 run `aws configure export-credentials`.";
@@ -60,12 +63,21 @@ enum DeadLetterAction {
     },
     /// Send messages to the target host again, and remove them from the dead-letter queue
     Redrive {
-        /// Correlation ids of the requests
+        /// Correlation ids of the requests, or ids of messages
         #[arg(required_unless_present = "all", conflicts_with = "all")]
-        ids: Vec<CorrelationId>,
+        ids: Vec<LetterId>,
         /// Send all messages that were read: see --max, and repeat until none is left
         #[arg(long)]
         all: bool,
+    },
+    /// Delete the messages of requests for ever; the requests stay as they are
+    Delete {
+        /// Correlation ids of the requests, or ids of messages
+        #[arg(required = true)]
+        ids: Vec<LetterId>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -74,75 +86,79 @@ pub async fn run(command: DeadLetterCommand) -> anyhow::Result<ExitCode> {
     if command.queue.is_empty() {
         bail!("name the dead-letter queue: --queue URL, or POSTDATE_DEAD_LETTER_QUEUE_URL");
     }
-    let queue = Queue::open(&command.queue).await?;
-    let letters = queue.receive(usize::from(command.max)).await.context("cannot read the dead-letter queue")?;
-    let done = act(&command, &queue, &letters).await;
-    // Makes the messages that stay visible to others at once.
-    for letter in done.as_ref().map_or(&letters[..], |left| &left[..]) {
-        queue.put_back(letter).await;
-    }
-    done.map(|_| ExitCode::SUCCESS)
-}
-
-/// Returns the letters that stay in the queue.
-async fn act(command: &DeadLetterCommand, queue: &Queue, letters: &[Letter]) -> anyhow::Result<Vec<Letter>> {
-    match &command.action {
+    let (mailbox, most) = (Mailbox::open(&command.queue, &command.to).await?, usize::from(command.max));
+    match command.action {
         DeadLetterAction::List { json } => {
-            out(&if *json { documents(letters.iter())? } else { list(letters) });
-            Ok(letters.to_vec())
+            let letters = mailbox.list(most).await?;
+            out(&if json { documents(letters.iter())? } else { list(&letters) });
         }
         DeadLetterAction::Show { id, json } => {
-            let shown: Vec<&Letter> = letters.iter().filter(|letter| letter.id == Some(*id)).collect();
+            let letters = mailbox.list(most).await?;
+            let shown: Vec<&Letter> = letters.iter().filter(|letter| letter.id == Some(id)).collect();
             anyhow::ensure!(!shown.is_empty(), "none of the {} messages read is of request {id}: read more with --max", letters.len());
             let text = || shown.iter().map(|letter| letter.whole()).collect::<Vec<_>>().join("\n");
-            out(&if *json { documents(shown.iter().copied())? } else { text() });
-            Ok(letters.to_vec())
+            out(&if json { documents(shown.iter().copied())? } else { text() });
         }
         DeadLetterAction::Redrive { ids, all } => {
-            anyhow::ensure!(!command.to.is_empty(), "name the queue of the target host: --to URL, or POSTDATE_QUEUE_URL");
-            redrive(command, queue, letters, ids, *all).await
+            let chosen = if all { Chosen::All } else { Chosen::Named(ids) };
+            let report = mailbox.redrive(&chosen, most).await.map_err(|error| more(error, "sent"))?;
+            redriven(report)?;
         }
+        DeadLetterAction::Delete { ids, yes } => return delete(&mailbox, Chosen::Named(ids), yes, most).await,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn redrive(
-    command: &DeadLetterCommand,
-    queue: &Queue,
-    letters: &[Letter],
-    ids: &[CorrelationId],
-    all: bool,
-) -> anyhow::Result<Vec<Letter>> {
-    if let Some(missing) = ids.iter().find(|id| !letters.iter().any(|letter| letter.id == Some(**id))) {
-        bail!("none of the {} messages read is of request {missing}, so nothing was sent: read more with --max", letters.len());
+/// Prints what a redrive did. Fails with the error that ended it.
+fn redriven(report: Report) -> anyhow::Result<()> {
+    for letter in &report.done {
+        out(&format!("sent again: {}\n", request_of(letter)));
     }
-    let (mut left, mut sent) = (Vec::new(), 0);
-    for letter in letters {
-        let chosen = all || letter.id.is_some_and(|id| ids.contains(&id));
-        match letter.envelope() {
-            Some(envelope) if chosen => {
-                if let Some(reason) = letter.undeliverable() {
-                    err(&format!("left: request {}: {reason}\n", envelope.correlation_id));
-                    left.push(letter.clone());
-                    continue;
-                }
-                // Sent before it is removed: a duplicate runs once, a lost message never.
-                queue.send(&command.to, &envelope).await.with_context(|| format!("cannot send request {}", envelope.correlation_id))?;
-                queue
-                    .remove(letter)
-                    .await
-                    .with_context(|| format!("request {} was sent, but its message cannot be removed", envelope.correlation_id))?;
-                out(&format!("sent again: {}\n", envelope.correlation_id));
-                sent += 1;
-            }
-            None if chosen => {
-                err(&format!("left: message {} names no request\n", printable(&letter.message_id)));
-                left.push(letter.clone());
-            }
-            _ => left.push(letter.clone()),
+    for (letter, reason) in &report.refused {
+        err(&match letter.id {
+            Some(id) => format!("left: request {id}: {reason}\n"),
+            None => format!("left: message {}: {reason}\n", printable(&letter.message_id)),
+        });
+    }
+    out(&format!("{} sent, {} left\n", report.done.len(), report.read - report.done.len()));
+    report.error.map_or(Ok(()), Err)
+}
+
+/// Shows the letters, asks, and deletes them.
+async fn delete(mailbox: &Mailbox, chosen: Chosen, yes: bool, most: usize) -> anyhow::Result<ExitCode> {
+    confirm::check(yes, "a deletion", "")?;
+    if !yes {
+        // The letters are put back before the question, since they would come back by themselves before somebody has answered.
+        let mut letters = mailbox.list(most).await?;
+        chosen.check(&letters).map_err(|missing| more(missing.into(), "deleted"))?;
+        letters.retain(|letter| chosen.has(letter));
+        err(&list(&letters));
+        if !confirm::ask(yes, &format!("delete {} messages for ever? [y/N] ", letters.len()))? {
+            err("nothing was deleted\n");
+            return Ok(ExitCode::FAILURE);
         }
     }
-    out(&format!("{sent} sent, {} left\n", left.len()));
-    Ok(left)
+    let report = mailbox.delete(&chosen, most).await.map_err(|error| more(error, "deleted"))?;
+    for letter in &report.done {
+        out(&format!("deleted: message {} of {}\n", printable(&letter.message_id), request_of(letter)));
+    }
+    out(&format!("{} deleted, {} left\n", report.done.len(), report.read - report.done.len()));
+    if report.read >= most {
+        err(&format!(
+            "the queue may have more than the {} messages that were read: repeat with a larger --max, until no message of these requests is found\n",
+            report.read
+        ));
+    }
+    report.error.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+/// Adds the next step to an error about an id.
+fn more(error: anyhow::Error, done: &str) -> anyhow::Error {
+    if error.is::<NoSuchLetter>() { anyhow::anyhow!("{error}, so nothing was {done}: read more with --max") } else { error }
+}
+
+fn request_of(letter: &Letter) -> String {
+    letter.id.map_or_else(|| "no request".to_owned(), |id| id.to_string())
 }
 
 /// Returns letters as one line of JSON.

@@ -7,6 +7,7 @@ mod body;
 mod client;
 mod compile_cache;
 mod compiler;
+mod confirm;
 mod dead_letter;
 mod health;
 mod init;

@@ -1,4 +1,7 @@
-//! `postdate ui`: the page for a Postdate elsewhere, on a port of this machine. Calls of the page are passed on to that Postdate.
+//! `postdate ui`: the page for a Postdate elsewhere, on a port of this machine. Calls of the page are passed on to that Postdate, except
+//! those for dead letters, which the command answers itself.
+
+mod letters;
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,8 +23,10 @@ use postdate_core::id::CorrelationId;
 use postdate_local::{check_host, keys};
 
 use crate::client::{Client, Connection};
+use crate::dead_letter::Mailbox;
 use crate::loopback;
 use crate::output::{err, error_text};
+use letters::Letters;
 
 /// Cookie of a browser that has opened the printed address.
 const COOKIE_NAME: &str = "postdate-ui";
@@ -47,8 +52,10 @@ Examples:
   postdate ui --url https://postdate.example.com    asks for the key, or takes it from POSTDATE_API_KEY
   postdate ui --iam --url https://abc.execute-api.eu-west-1.amazonaws.com/prod
 
-The page is served on this machine only. With --iam or a key, only a browser that has opened the printed
-address may use it.";
+  postdate ui --iam --url … --dead-letters https://sqs.eu-west-1.amazonaws.com/123456789012/postdate-dead-letters --to …
+
+The page is served on this machine only. With --iam, a key or a queue, only a browser that has opened the
+printed address may use it.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -59,25 +66,41 @@ pub struct Ui {
     /// Port on 127.0.0.1; 0 for any free port
     #[arg(long, default_value_t = 8081)]
     port: u16,
+
+    /// URL of the dead-letter queue of a deployment on AWS, for the page's view of dead letters: the stack's output `DeadLettersUrl`.
+    /// Credentials come from the same sources as for `postdate dead-letter`
+    #[arg(long, env = "POSTDATE_DEAD_LETTER_QUEUE_URL", value_name = "URL", default_value = "", hide_default_value = true)]
+    dead_letters: String,
+
+    /// URL of the target host's delay queue, to which dead letters are sent again: the stack's output `DelayQueueUrl`
+    #[arg(long, env = "POSTDATE_QUEUE_URL", value_name = "URL", default_value = "", hide_default_value = true)]
+    to: String,
 }
 
 struct Page {
     client: Client,
-    /// A browser must have shown it: the client's credentials are not for every program of this machine. `None` without credentials.
+    /// A browser must have shown it: the credentials of the client and of the queues are not for every program of this machine. `None`
+    /// without credentials.
     token: Option<String>,
+    letters: Option<Letters>,
 }
 
 pub async fn run(arguments: Ui) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(postdate_page::is_built(), "this program was built without the page: build it with `cargo xtask build` and Node.js");
     let client = Client::new(&arguments.connection)?;
-    let token = client.has_credentials().then(keys::new_token).transpose().context("the operating system gives no random bytes")?;
+    let letters = match arguments.dead_letters.as_str() {
+        "" => None,
+        queue => Some(Letters::new(Mailbox::open(queue, &arguments.to).await?)),
+    };
+    let needs_token = client.has_credentials() || letters.is_some();
+    let token = needs_token.then(keys::new_token).transpose().context("the operating system gives no random bytes")?;
     let listener = loopback::bind(arguments.port).await?;
     let mut url = format!("http://{}{}/", listener.local_addr()?, postdate_page::PATH);
     if let Some(token) = &token {
         let _ = write!(url, "?token={token}");
     }
     err(&format!("the page of {}:\n  {url}\nCtrl-C stops it.\n", arguments.connection.url));
-    let router = Router::new().fallback(answer).with_state(Arc::new(Page { client, token }));
+    let router = Router::new().fallback(answer).with_state(Arc::new(Page { client, token, letters }));
     loopback::serve(listener, router).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -106,17 +129,18 @@ impl Page {
             let detail = "this browser has not shown the token of this page: open the address that `postdate ui` has printed";
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, detail));
         }
+        if let Some(letters) = &self.letters
+            && letters::is_call(path)
+        {
+            return letters.answer(&parts.method, path).await.map(|answer| answer.map(Body::from));
+        }
         let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| {
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge, format!("the body is larger than {MAX_BODY_BYTES} bytes"))
         })?;
         let path = parts.uri.path_and_query().map_or(path, |path| path.as_str());
         match self.client.forward(parts.method, path, only(&parts.headers, &ASKED), body).await {
             Ok(answer) => Ok(passed_on(answer)),
-            Err(error) => {
-                let reason = error_text(&error);
-                let detail = reason.trim_start_matches("error: ").trim_end().to_owned();
-                Err(ApiError::new(StatusCode::BAD_GATEWAY, Code::Unreachable, detail))
-            }
+            Err(error) => Err(ApiError::new(StatusCode::BAD_GATEWAY, Code::Unreachable, detail(&error))),
         }
     }
 
@@ -125,6 +149,11 @@ impl Page {
         let cookies = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
         cookies.flat_map(|value| value.split(';')).any(|cookie| cookie.trim() == format!("{COOKIE_NAME}={token}"))
     }
+}
+
+/// Returns the chain of an error as the detail of an answer.
+fn detail(error: &anyhow::Error) -> String {
+    error_text(error).trim_start_matches("error: ").trim_end().to_owned()
 }
 
 /// Redirects, and sets the cookie of the token.

@@ -21,7 +21,8 @@ const EXAMPLES: &str = "\
 Examples:
   postdate use-case push use-cases/orders --to s3://bucket/use-cases --arch arm64 --key postdate.key
   postdate use-case push use-cases/orders --to http://127.0.0.1:8080      to `postdate serve`
-  postdate use-case list --store s3://bucket/use-cases                    or `list orders`: its versions
+  postdate use-case list                                                  of a server; or `list orders`: its versions
+  postdate use-case list orders --store s3://bucket/use-cases             of a store
   postdate use-case diff orders --store s3://bucket/use-cases
   postdate use-case compile --to s3://bucket/use-cases --arch arm64 --table postdate      before an update
   postdate use-case rollback orders --store s3://bucket/use-cases

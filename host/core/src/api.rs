@@ -9,6 +9,7 @@ mod error;
 mod pause;
 mod read;
 mod submit;
+mod use_cases;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -22,10 +23,10 @@ use crate::ports::{Changes, Intake, LedgerState, Pauses, Requests, Scheduler, Us
 pub use crate::problem::Code;
 use crate::request::Request as Stored;
 pub use batch::{MAX_BATCH_BYTES, is_batch};
-pub use body::{check_body, check_encoding, check_type, max_bytes};
+pub use body::{check_body, check_encoding, check_type, max_bytes, members, text_member};
 pub use calls::{CALLS, Call, Operation, is_call, is_public};
 pub use change::HANDED_OVER;
-use document::{BrokenUseCase, Health, HealthDetails, LoadingUseCase, PauseDocument, RequestDocument, UseCaseDocument, UseCaseList};
+use document::{BrokenUseCase, Health, HealthDetails, LoadingUseCase, RequestDocument};
 pub use error::ApiError;
 
 /// The header of every answer that has the correlation id.
@@ -102,6 +103,8 @@ where
             Operation::Describe => Ok(Answer::of_text(StatusCode::OK, call.id, OPENAPI)),
             Operation::Health => self.health(&call).await,
             Operation::ListUseCases => self.list_use_cases(&call).await,
+            Operation::GetUseCase => self.get_use_case(&call, name).await,
+            Operation::ListVersions => self.list_versions(&call, name).await,
             Operation::Pause => self.pause(&call, name, &request).await,
             Operation::Resume => self.resume(&call, name, &request).await,
             Operation::ListRequests => self.list_requests(&call, query).await,
@@ -142,24 +145,6 @@ where
             loading_use_cases: all.iter().filter_map(loading).collect(),
             ledger: (ledger != LedgerState::default()).then_some(ledger),
         }
-    }
-
-    /// Lists the use cases that the caller sees. The error of one may quote its manifest and name files of the host, so only those who
-    /// deploy or operate see its text.
-    async fn list_use_cases(&self, call: &ApiRequest) -> Result<Answer, ApiError> {
-        let caller = &call.caller;
-        let mut seen: Vec<UseCaseInfo> = self.use_cases.list().await;
-        seen.retain(|info| caller.sees_use_case(&info.name));
-        if !caller.may(Scope::Deploy) && !caller.may(Scope::Operate) {
-            let hidden = |_| "its newest version could not be loaded; the scope \"deploy\" shows the reason".to_owned();
-            for info in &mut seen {
-                info.error = info.error.take().map(hidden);
-            }
-        }
-        let pauses = self.ledger.pauses(call.now).await?;
-        let shown = seen.into_iter().map(|info| UseCaseDocument { paused: PauseDocument::of(&pauses, &info.name), info });
-        let list = UseCaseList { use_cases: shown.collect(), correlation_id: call.id };
-        Ok(Answer::new(StatusCode::OK, call.id, &list))
     }
 }
 

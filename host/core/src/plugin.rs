@@ -74,6 +74,7 @@ pub type JobResult = Result<Option<String>, JobFailure>;
 
 /// One of the two plugins of a use case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     Validate,

@@ -13,6 +13,7 @@ use crate::lifecycle::{Change, Refusal};
 use crate::pause::Pause;
 use crate::plugin::{Job, JobResult, PluginError, ValidateInput, Verdict};
 use crate::request::{Claimed, HistoryEntry, NewRequest, Page, Query, Request, ScheduleKind};
+use crate::time::rfc3339;
 use crate::use_case::{Target, UseCase};
 
 /// A loaded use case, ready to be called.
@@ -55,6 +56,79 @@ pub trait UseCases: Send + Sync {
 
     /// Returns every use case, loaded or broken, sorted by name.
     fn list(&self) -> impl Future<Output = Vec<UseCaseInfo>> + Send;
+
+    /// Returns the stored versions of a use case; `None` if there is no use case of this name.
+    fn versions(&self, name: &str) -> impl Future<Output = Result<Option<StoredVersions>, UseCaseError>> + Send;
+}
+
+/// The versions of a use case in its store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredVersions {
+    /// The newest first.
+    pub versions: Vec<VersionInfo>,
+    /// Time since when the store's current version is current, and who made it so. `None` where the store has no current version.
+    pub current: Option<(Option<DateTime<Utc>>, String)>,
+    /// Why this host's API cannot go back to a former version; `None` if it can.
+    pub fixed: Option<String>,
+}
+
+/// A stored version, as documents show it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct VersionInfo {
+    pub version: String,
+    /// True if the store names it as the current one.
+    pub is_current: bool,
+    /// Time when another version took its place, the last time; `None` if it is current or never was.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_rfc3339")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub served_until: Option<DateTime<Utc>>,
+    #[serde(flatten)]
+    pub details: VersionDetails,
+}
+
+/// The content of a version's statement, or the reason why the version cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all_fields = "camelCase", untagged)]
+pub enum VersionDetails {
+    Pushed {
+        #[serde(serialize_with = "as_rfc3339")]
+        #[cfg_attr(test, schemars(with = "String"))]
+        pushed_at: DateTime<Utc>,
+        pushed_by: String,
+        /// Size of all files.
+        bytes: u64,
+        signed_by: Vec<String>,
+        compiled_for: Vec<String>,
+        /// Names of the test cases, which have passed before the version served.
+        cases: Vec<String>,
+    },
+    Unusable {
+        error: String,
+    },
+}
+
+impl VersionInfo {
+    /// Returns the time of the push; `None` if the statement cannot be read.
+    pub fn pushed_at(&self) -> Option<DateTime<Utc>> {
+        match self.details {
+            VersionDetails::Pushed { pushed_at, .. } => Some(pushed_at),
+            VersionDetails::Unusable { .. } => None,
+        }
+    }
+}
+
+fn as_rfc3339<S: serde::Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*at))
+}
+
+fn optional_rfc3339<S: serde::Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => as_rfc3339(at, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// The reason why a version of a use case could not be loaded.

@@ -14,7 +14,7 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// All codes, in the order of their statuses.
+            /// All codes.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
             pub fn as_str(self) -> &'static str {
@@ -83,6 +83,8 @@ codes! {
     NotFound = "not-found": [404],
     /// There is no such use case.
     UnknownUseCase = "unknown-use-case": [404],
+    /// There is no such version of the use case.
+    UnknownVersion = "unknown-version": [404],
     /// There is no such request, or the caller may not see it.
     UnknownRequest = "unknown-request": [404],
     /// The server runs on the machine's clock.
@@ -109,6 +111,8 @@ codes! {
     Erased = "erased": [409, 410],
     /// There is no pause to end.
     NotPaused = "not-paused": [409],
+    /// There is no former version to go back to.
+    NoFormerVersion = "no-former-version": [409],
     /// The use case is served from the server's directory, and is changed there.
     ServedFromDirectory = "served-from-directory": [409],
     /// Another push was faster.
@@ -181,6 +185,8 @@ codes! {
     ValidatorAnswerUnusable = "validator-answer-unusable": [500],
     /// The ledger failed. Repeating the call is unlikely to help.
     LedgerFailed = "ledger-failed": [500],
+    /// The store of use cases failed. Repeating the call is unlikely to help.
+    StoreFailed = "store-failed": [500],
     /// The request could not be scheduled. Repeating the call is unlikely to help.
     SchedulerFailed = "scheduler-failed": [500],
     /// The metrics could not be written.
@@ -189,6 +195,14 @@ codes! {
     UploadFailed = "upload-failed": [500, 503],
     /// `postdate ui` cannot reach the Postdate that it shows.
     Unreachable = "unreachable": [502],
+    /// `postdate ui`: the dead-letter queue has no such letter.
+    UnknownDeadLetter = "unknown-dead-letter": [404],
+    /// `postdate ui`: no delay queue is known, to which letters could be sent again.
+    NoDelayQueue = "no-delay-queue": [409],
+    /// `postdate ui`: the letter cannot be sent again.
+    NotRedrivable = "not-redrivable": [409],
+    /// `postdate ui`: the dead-letter queue does not answer.
+    DeadLettersUnavailable = "dead-letters-unavailable": [503],
     /// One machine: the server works on calls of all the connections that it may have.
     TooManyConnections = "too-many-connections": [503],
     /// One machine: as many batches are being worked on as the server or one key may have.
@@ -209,7 +223,7 @@ codes! {
     SchedulerUnavailable = "scheduler-unavailable": [503],
     /// As many uploads as the server takes are being checked.
     UploadsBusy = "uploads-busy": [503],
-    /// The upload could not be stored now.
+    /// The store of use cases does not answer.
     StoreUnavailable = "store-unavailable": [503],
     /// A request that fell due did not end within two minutes.
     TestClockStuck = "test-clock-stuck": [503],

@@ -2,6 +2,7 @@
 
 mod check;
 mod check_aws;
+mod grants;
 pub mod header_value;
 mod target;
 mod values;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use check::{is_credential_header, is_use_case_name};
+pub use grants::{PluginGrants, Reach};
 pub use target::{AwsTarget, Target, Targets};
 pub use values::{parse_memory, toml_to_json};
 

@@ -6,6 +6,7 @@
 
 mod loads;
 mod prepare;
+mod rollback;
 mod sources;
 mod upload;
 
@@ -21,13 +22,13 @@ use postdate_core::bundle::BundleSource;
 use postdate_core::fire;
 use postdate_core::host_fault::{HostFault, STORE, VERSION};
 use postdate_core::limits::Limits;
-use postdate_core::ports::{Bundle, Update, UpdateState, UseCaseError, UseCaseInfo, UseCases};
+use postdate_core::ports::{Bundle, StoredVersions, Update, UpdateState, UseCaseError, UseCaseInfo, UseCases};
 use postdate_core::request::Request;
 use postdate_core::time::rfc3339;
 use postdate_core::use_case::{MANIFEST_FILE, Target, UseCase};
 use postdate_runtime::trust::{Envelope, Trust};
 use postdate_runtime::{LoadError, LoadedBundle, Need, Runtime, Secrets, read_bundle_dir};
-use postdate_store::{By, Directory, Statement, StoreError, Versions};
+use postdate_store::{By, Directory, Statement, StoreError, Versioned, Versions};
 use tokio::sync::watch;
 use tokio::task::Id;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::pinned::Pinned;
 use loads::{Loading, Loads};
 pub use prepare::Prepared;
+pub use rollback::RollBackError;
 use sources::{Found, Sources};
 use upload::UploadQueue;
 pub use upload::{Quotas, UploadError};
@@ -333,6 +335,14 @@ impl Catalog {
         self.entries().contains_key(name)
     }
 
+    /// Returns the store with the versions of a use case: a directory of the operator, or the server's own.
+    fn store_of(&self, name: &str) -> Versions<Directory> {
+        match self.entries().get(name).and_then(|entry| entry.seen.as_ref()) {
+            Some(Found::Current { root, .. }) => Versions::new(Directory::new(root)),
+            Some(Found::Bundle { .. }) | None => self.inner.store.clone(),
+        }
+    }
+
     pub fn runtime(&self) -> &Runtime {
         &self.inner.runtime
     }
@@ -432,5 +442,21 @@ impl UseCases for Catalog {
             }
         };
         self.entries().iter().map(describe).collect()
+    }
+
+    async fn versions(&self, name: &str) -> Result<Option<StoredVersions>, UseCaseError> {
+        if !self.has(name) {
+            return Ok(None);
+        }
+        let listed = self.store_of(name).list(name).await;
+        let Versioned { versions, current } = match listed {
+            Ok(listed) => listed,
+            // The first version is being loaded, or is broken.
+            Err(StoreError::NoSuchUseCase(_)) => Versioned { versions: Vec::new(), current: None },
+            Err(error @ StoreError::Unavailable { .. }) => return Err(HostFault::new(STORE, error.to_string()).into()),
+            Err(error) => return Err(UseCaseError::Unusable(error.to_string())),
+        };
+        let current = current.map(|current| (current.since, current.by));
+        Ok(Some(StoredVersions { versions, current, fixed: self.fixed(name) }))
     }
 }

@@ -6,6 +6,7 @@ mod events;
 pub mod fair_semaphore;
 mod metrics;
 mod names;
+mod rollback;
 mod stream;
 mod upload;
 
@@ -18,7 +19,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::{MethodRouter, any, put};
+use axum::routing::{MethodRouter, any, get, post};
 use axum::serve::{Listener as _, ListenerExt as _};
 use axum::{Extension, Router};
 use bytes::Bytes;
@@ -243,14 +244,15 @@ type HttpService = TowerToHyperService<Router>;
 type Route = MethodRouter<Arc<App>>;
 
 /// Paths that only this host answers, beside those of [`CALLS`](postdate_core::api::CALLS).
-const ROUTES: [(&str, fn() -> Route); 7] = [
+const ROUTES: [(&str, fn() -> Route); 8] = [
     ("/metrics", || any(metrics::get)),
     ("/events", || any(events::get)),
     ("/test-clock", || any(test_clock)),
     ("/ui", || any(page)),
     ("/ui/{*file}", || any(page)),
     ("/ui/", || any(page)),
-    ("/use-cases/{name}", || put(use_case).fallback(api)),
+    ("/use-cases/{name}", || get(api).put(use_case).fallback(no_such_method)),
+    ("/use-cases/{name}/rollback", || post(roll_back).fallback(no_such_method)),
 ];
 
 fn router(app: Arc<App>) -> Router {
@@ -319,6 +321,35 @@ async fn use_case(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Li
         check_encoding(&parts.headers).and_then(|()| check_type(&parts.headers, upload::is_tar, upload::TAR)).map_err(closing)?;
         let Moved { from, to } = upload::put(&app, &caller, name, body, &link, place).await?;
         Ok(Uploaded { use_case: name.to_owned(), version: to, former: from, correlation_id: id })
+    };
+    respond(id, answer.await)
+}
+
+async fn roll_back(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {
+    let id = app.clock.new_id(app.clock.now());
+    let (parts, body) = request.into_parts();
+    let name = parts.uri.path().strip_prefix("/use-cases/").and_then(|rest| rest.strip_suffix("/rollback")).unwrap_or_default();
+    let answer = async {
+        let (caller, body) = authenticated(&app, &parts, body).await?;
+        let place = rollback::enter(&app, &caller, name).map_err(closing)?;
+        let body = read_body(body, MAX_BODY_BYTES, app.limits).await?;
+        let _work = link.work();
+        check_body(&parts.headers, &body, MAX_BODY_BYTES)?;
+        let Moved { from, to } = rollback::post(&app, &caller, name, &body, place).await?;
+        Ok(Uploaded { use_case: name.to_owned(), version: to, former: from, correlation_id: id })
+    };
+    respond(id, answer.await)
+}
+
+/// Answers a method that a path of this server does not take.
+async fn no_such_method(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let id = app.clock.new_id(app.clock.now());
+    let (parts, body) = request.into_parts();
+    let answer = async {
+        let (_, body) = authenticated(&app, &parts, body).await?;
+        let (path, allowed) = (parts.uri.path(), if parts.uri.path().ends_with("/rollback") { "POST" } else { "GET, HEAD, PUT" });
+        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, format!("{path} answers to {allowed}"));
+        Err::<Uploaded, _>(closing_if_body(error.with_header(header::ALLOW, allowed), &body))
     };
     respond(id, answer.await)
 }

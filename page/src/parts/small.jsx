@@ -157,6 +157,21 @@ export function Version({ version }) {
   return version ? <code title={version}>{version.slice(0, 12)}</code> : <span class="muted">none</span>;
 }
 
+/** A row of a list of facts. */
+export function Fact({ name, children }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  );
+}
+
+/** Texts as code, or `none` where there are none. */
+export function Codes({ texts, none = "none" }) {
+  return texts.length === 0 ? <span class="muted">{none}</span> : texts.map((text) => <code key={text}>{text}</code>);
+}
+
 /** Buttons of which one is chosen. `options` are pairs of value and text. */
 export function Choice({ label, options, value, onChoose }) {
   return (

@@ -4,13 +4,13 @@ import { atLeast, countDue, totalOf } from "../logic/due.js";
 import { filtersLink } from "../logic/filters.js";
 import { quantile, ratesOf, since } from "../logic/metrics.js";
 import { groupBy, reasonOf, recentFailures } from "../logic/reasons.js";
-import { requestLink } from "../logic/route.js";
+import { requestLink, useCaseLink } from "../logic/route.js";
 import { HOUR, duration, hourMinute, stamp } from "../logic/time.js";
 import { Chart } from "../parts/chart.jsx";
+import { PauseText } from "../parts/pauses.jsx";
 import { Card, Choice, Fault, Heading, Pending, Since, Time } from "../parts/small.jsx";
 import { api, now, zone } from "../session.js";
 import { useStore } from "../store.js";
-import { PauseText } from "./use_cases.jsx";
 
 const DUE_LIST = filtersLink({ by: "due", status: "scheduled" });
 const FAILED_LIST = (status) => filtersLink({ by: "ended", status, from: "-24h", to: "now" });
@@ -304,7 +304,7 @@ function Waits({ useCases, waiting: { requests, nextCursor } }) {
         <ul class="lines" aria-label="Pauses">
           {pauses.map(({ name, pause }) => (
             <li key={`${name}/${pause.target}`}>
-              <a href="#/use-cases">{name}</a>
+              <a href={useCaseLink(name)}>{name}</a>
               <PauseText pause={pause} />
             </li>
           ))}

@@ -3,10 +3,10 @@ import { useLive } from "../live.js";
 import { member, pretty } from "../logic/json.js";
 import { EVENTS, actionsOf, attemptsOf, dueAt, isEnd } from "../logic/request.js";
 import { filtersLink } from "../logic/filters.js";
-import { requestLink } from "../logic/route.js";
+import { requestLink, useCaseLink } from "../logic/route.js";
 import { duration, fromInput, inputValue, isoDuration } from "../logic/time.js";
 import { Dialog } from "../parts/dialog.jsx";
-import { Card, Choice, Code, Fault, Heading, Pending, Since, Status, Time, Updated, Version } from "../parts/small.jsx";
+import { Card, Choice, Code, Fact, Fault, Heading, Pending, Since, Status, Time, Updated, Version } from "../parts/small.jsx";
 import { api, notice, now, ticking, zone } from "../session.js";
 import { useStore } from "../store.js";
 
@@ -146,7 +146,10 @@ function Facts({ request }) {
           <code>{target}</code>
         </Fact>
         <Fact name="Version">
-          <Version version={version} />
+          <a href={useCaseLink(useCase)}>
+            <Version version={version} />
+            <span class="hidden"> of {useCase}</span>
+          </a>
         </Fact>
         <Fact name="Attempts">{attempts}</Fact>
         {owner && <Fact name="Owner">{owner}</Fact>}
@@ -166,15 +169,6 @@ function Facts({ request }) {
         )}
       </dl>
     </Card>
-  );
-}
-
-function Fact({ name, children }) {
-  return (
-    <>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </>
   );
 }
 

@@ -22,6 +22,14 @@ export async function startFake({ page, base = "" }) {
   const fake = {
     requests: [],
     useCases: [],
+    /** By name: members that `GET /use-cases/{name}` has beside those of the list, for the scope `deploy`. */
+    grants: {},
+    /** Answers of `GET /use-cases/{name}/versions` by name, without `useCase`. */
+    versions: {},
+    /** Dead letters; null for a server, which has none. */
+    deadLetters: null,
+    /** Whether the dead letters can be sent again. */
+    canRedrive: true,
     /** The API key; null for a server without keys. */
     key: null,
     /** Scopes of the key. */
@@ -195,6 +203,26 @@ async function route(fake, method, segments, params, body, response) {
     case "GET use-cases":
       need(fake, "read");
       return json(response, 200, { useCases: fake.useCases });
+    case "GET use-cases/*": {
+      need(fake, "read");
+      const useCase = known(fake, segments[1]);
+      const sees = fake.scopes.includes("deploy") || fake.scopes.includes("operate");
+      return json(response, 200, { ...useCase, ...(sees ? fake.grants[useCase.name] : {}) });
+    }
+    case "GET use-cases/*/versions":
+      need(fake, "read");
+      return json(response, 200, { useCase: known(fake, segments[1]).name, ...(fake.versions[segments[1]] ?? { versions: [] }) });
+    case "POST use-cases/*/rollback":
+      need(fake, "deploy");
+      return json(response, 200, rollBack(fake, segments[1], JSON.parse(body).version));
+    case "HEAD dead-letters":
+    case "GET dead-letters":
+      lettersOf(fake);
+      return json(response, 200, { deadLetters: fake.deadLetters, canRedrive: fake.canRedrive, isComplete: fake.deadLetters.length < 200 });
+    case "DELETE dead-letters/*":
+      return json(response, 200, { deleted: takeLetters(fake, segments[1]), isComplete: true });
+    case "POST dead-letters/*/redrive":
+      return json(response, 200, { sent: takeLetters(fake, segments[1]), left: 0 });
     case "GET requests":
       need(fake, "read");
       return json(response, 200, list(fake, params));
@@ -339,11 +367,45 @@ function move(fake, request, { triggerAt, delay }) {
   return summary(request);
 }
 
-function pause(fake, name, act, { target, until }) {
+function known(fake, name) {
   const useCase = fake.useCases.find((useCase) => useCase.name === name);
   if (!useCase) {
     throw new Refused(404, "unknown-use-case", `there is no use case "${name}"`);
   }
+  return useCase;
+}
+
+function rollBack(fake, name, to) {
+  const useCase = known(fake, name);
+  const former = useCase.version;
+  for (const version of fake.versions[name].versions) {
+    const isIt = version.version === to;
+    Object.assign(version, { serves: isIt, isCurrent: isIt });
+  }
+  useCase.version = to;
+  return { useCase: name, version: to, former };
+}
+
+function lettersOf(fake) {
+  if (fake.deadLetters === null) {
+    throw new Refused(404, "not-found", "the API has no path /dead-letters");
+  }
+  return fake.deadLetters;
+}
+
+/** Removes the letters of a request, or the one with this message id. Returns how many there were. */
+function takeLetters(fake, id) {
+  const left = lettersOf(fake).filter(({ correlationId, messageId }) => correlationId !== id && messageId !== id);
+  const taken = fake.deadLetters.length - left.length;
+  if (taken === 0) {
+    throw new Refused(404, "unknown-dead-letter", `none of the ${left.length} messages read is of request ${id}, or has this id`);
+  }
+  fake.deadLetters = left;
+  return taken;
+}
+
+function pause(fake, name, act, { target, until }) {
+  const useCase = known(fake, name);
   const others = (useCase.paused ?? []).filter((pause) => pause.target !== target);
   if (act === "pause") {
     useCase.paused = [...others, { since: iso(Date.now()), ...(target ? { target } : {}), ...(until ? { until } : {}), by: "ops" }];

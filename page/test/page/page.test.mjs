@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { checkAxe, checkWidth, setUp, until } from "./browser.mjs";
-import { fill, metrics } from "./samples.mjs";
+import { fill, fillLetters, metrics } from "./samples.mjs";
 
 const HOUR = 3_600_000;
 const browser = setUp();
@@ -18,6 +18,8 @@ const VIEWS = {
   failed: ["#/requests?status=failed&by=ended&from=-24h&to=now", "Service Unavailable"],
   request: [({ failed }) => `#/requests/${failed.correlationId}`, "Attempt started"],
   "use-cases": ["#/use-cases", "target paused"],
+  "use-case": ["#/use-cases/orders", "paid-twice"],
+  "dead-letters": ["#/dead-letters", "REQUEST_FAILED"],
   unknown: ["#/nothing", "There is no such page"],
 };
 
@@ -30,7 +32,11 @@ for (const [name, [route, text]] of Object.entries(VIEWS)) {
       test(`${name} is accessible and fits: ${colorScheme}, ${width} px`, async (t) => {
         const prepare = (fake) => {
           fake.metrics = metrics(Date.now() - HOUR);
-          return fill(fake);
+          const filled = fill(fake);
+          if (name === "dead-letters") {
+            fillLetters(fake, filled);
+          }
+          return filled;
         };
         const { page } = await open(t, { route, prepare, colorScheme, viewport: { width, height } });
         await page.getByText(new RegExp(text)).first().waitFor();
@@ -352,6 +358,150 @@ test("the key is asked for, kept in this tab only, and can be forgotten", async 
   await page.getByRole("button", { name: "Forget key" }).click();
   await page.getByLabel("Key", { exact: true }).waitFor();
   assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+});
+
+test("a use case shows what it may do, and its versions", async (t) => {
+  const { page, fake } = await open(t, { route: "#/use-cases", prepare: fill });
+  await page.getByRole("link", { name: "orders", exact: true }).click();
+  await page.getByRole("heading", { name: "orders", level: 1 }).waitFor();
+  const process = page.getByRole("region", { name: "Plugin process" });
+  for (const text of ["32 MiB", "10 s a call", "https://api.shop.example.com", "SECRET_STOCK"]) {
+    await process.getByText(text).waitFor();
+  }
+  const mail = page.getByRole("region", { name: "Target mail" });
+  for (const text of ["https://mail.example.com", "50/s", "SECRET_MAIL"]) {
+    await mail.getByText(text).waitFor();
+  }
+  await page.getByRole("region", { name: "Target warehouse" }).getByText("10 at a time").waitFor();
+  const versions = page.getByRole("region", { name: "Versions" }).getByRole("listitem");
+  assert.equal(await versions.count(), 3);
+  await versions.nth(0).getByText("serves", { exact: true }).waitFor();
+  await versions.nth(1).getByText("is not what was pushed").waitFor();
+  assert.equal(await page.getByRole("button", { name: /^Roll back to/ }).count(), 1, "neither what serves nor what is unusable");
+  await page.getByRole("link", { name: "Use cases" }).click();
+  await page.getByRole("link", { name: "failed in the last day of orders" }).click();
+  await until(() => fake.calls.some((call) => /^GET \/requests\?useCase=orders.*status=failed/.test(call)), "the list of the use case");
+});
+
+test("a use case is rolled back after a confirmation", async (t) => {
+  const { page, fake } = await open(t, { route: "#/use-cases/orders", prepare: fill });
+  fake.scopes = ["read"];
+  await page.getByRole("button", { name: "Roll back to version 5feceb66ffc86f38" }).click();
+  await page.getByRole("dialog", { name: "Roll back orders" }).waitFor();
+  await checkAxe(page, "the dialog of a roll back");
+  await page.keyboard.press("Escape");
+  assert.equal(fake.useCases[0].version.slice(0, 4), "9f86", "a dialog that is closed does nothing");
+  await page.getByRole("button", { name: "Roll back to version 5feceb66ffc86f38" }).click();
+  await page.getByRole("button", { name: "Roll back", exact: true }).click();
+  await page.getByRole("dialog").getByText("Code: missing-scope").waitFor();
+  fake.scopes = ["read", "deploy"];
+  await page.getByRole("button", { name: "Roll back", exact: true }).click();
+  await page.getByRole("status").getByText("Version 5feceb66ffc86f38 of orders serves again.").waitFor();
+  await page.getByRole("region", { name: "Versions" }).getByRole("listitem").nth(2).getByText("serves", { exact: true }).waitFor();
+  assert.equal(fake.useCases[0].version, "5feceb66ffc86f38");
+});
+
+test("a server that cannot roll back says why, and a key that may not see grants is told", async (t) => {
+  const prepare = (fake) => {
+    fill(fake);
+    fake.scopes = ["read"];
+    Object.assign(fake.versions.orders, {
+      fixed: "the functions may only read the store: use `postdate use-case rollback --store`",
+      more: 7,
+    });
+  };
+  const { page } = await open(t, { route: "#/use-cases/orders", prepare });
+  await page.getByText("This server cannot go back to one of them: the functions may only read the store").waitFor();
+  await page.getByText("And 7 older ones").waitFor();
+  await page.getByText("A key with the scope “deploy” or “operate” sees").waitFor();
+  assert.equal(await page.getByRole("button", { name: /^Roll back/ }).count(), 0);
+  await page.goto(page.url().replace("orders", "invoices"));
+  await page.getByText("No version is stored yet.").waitFor();
+  await checkAxe(page, "a use case that never served");
+});
+
+test("a use case that is gone is said to be unknown, once", async (t) => {
+  const { page, fake } = await open(t, { route: "#/use-cases/nothing" });
+  await page.getByText("Code: unknown-use-case").waitFor();
+  await page.waitForTimeout(2_000);
+  assert.equal(fake.calls.filter((call) => call === "GET /use-cases/nothing").length, 1);
+});
+
+test("a use case is paused and resumed on its own view", async (t) => {
+  const { page, fake } = await open(t, { route: "#/use-cases/orders", prepare: fill });
+  await page.getByRole("button", { name: "Pause …" }).click();
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
+  await page.getByRole("button", { name: "Resume orders" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Resume" }).click();
+  await page.getByRole("status").getByText("Resumed orders.").waitFor();
+  assert.deepEqual(fake.useCases[0].paused, []);
+});
+
+test("dead letters are shown where there are some, and nowhere else", async (t) => {
+  const { page, fake } = await open(t, { prepare: fill });
+  await page.getByText("in the next hour").first().waitFor();
+  await until(() => fake.calls.includes("HEAD /dead-letters"), "the question for dead letters");
+  assert.equal(await page.getByRole("link", { name: "Dead letters" }).count(), 0);
+  await page.waitForTimeout(1_500);
+  assert.equal(fake.calls.filter((call) => call === "HEAD /dead-letters").length, 1, "a server without them is asked once");
+  fake.deadLetters = [];
+  await page.reload();
+  await page.getByRole("link", { name: "Dead letters" }).click();
+  await page.getByText("The dead-letter queue is empty.").waitFor();
+  await checkAxe(page, "no dead letter");
+  fake.fails = { status: 503, code: "dead-letters-unavailable", detail: "SQS: the security token has expired" };
+  await page.getByRole("button", { name: "Read again" }).click();
+  await page.getByText("Code: dead-letters-unavailable").waitFor();
+  await checkAxe(page, "a queue that cannot be read");
+  fake.fails = null;
+  await page.getByRole("button", { name: "Read again" }).click();
+  await until(async () => (await page.getByText("Code: dead-letters-unavailable").count()) === 0, "the next success");
+});
+
+test("a dead letter is sent again, and the letters of a request are deleted", async (t) => {
+  const prepare = (fake) => {
+    const filled = fill(fake);
+    fillLetters(fake, filled);
+    fake.deadLetters.push({ ...fake.deadLetters[0], messageId: "d4", reason: "REQUEST_FAILED: a second letter" });
+    return filled;
+  };
+  const { page, fake, prepared } = await open(t, { route: "#/dead-letters", prepare });
+  const { correlationId: id } = prepared.failed;
+  await page.getByText("a second letter").waitFor();
+  assert.equal(await page.getByRole("button", { name: /^Send again … the letter/ }).count(), 2, "two cannot be sent again");
+  await page
+    .getByRole("button", { name: `Send again … the letter of request ${id}` })
+    .last()
+    .click();
+  await checkAxe(page, "the dialog of a letter that is sent again");
+  await page.getByRole("button", { name: "Send again", exact: true }).click();
+  await page.getByRole("status").getByText("sent to the target host again").waitFor();
+  await until(async () => (await page.getByText("a second letter").count()) === 0, "the list without the letter");
+  assert.ok(fake.calls.includes("POST /dead-letters/d4/redrive"), "one letter, not all of the request");
+  await page.getByRole("button", { name: `Delete … the letters of request ${id}` }).click();
+  await page.getByRole("dialog", { name: "Delete the letters of this request" }).waitFor();
+  await checkAxe(page, "the dialog of a deletion");
+  await page.keyboard.press("Escape");
+  assert.equal(fake.deadLetters.length, 3, "a dialog that is closed does nothing");
+  await page.getByRole("button", { name: `Delete … the letters of request ${id}` }).click();
+  await page.getByRole("button", { name: "Delete for ever" }).click();
+  await page.getByRole("status").getByText("One letter is deleted.").waitFor();
+  assert.ok(fake.calls.includes(`DELETE /dead-letters/${id}`), "all letters of the request");
+  const gone = fake.deadLetters.pop();
+  await page.getByRole("button", { name: `Delete … the letter ${gone.messageId}` }).click();
+  await page.getByRole("button", { name: "Delete for ever" }).click();
+  await page.getByRole("dialog").getByText("Code: unknown-dead-letter").waitFor();
+});
+
+test("a page that does not know the delay queue sends no letter", async (t) => {
+  const prepare = (fake) => {
+    fillLetters(fake, fill(fake));
+    fake.canRedrive = false;
+  };
+  const { page } = await open(t, { route: "#/dead-letters", prepare });
+  await page.getByText("REQUEST_FAILED").waitFor();
+  assert.equal(await page.getByRole("button", { name: /^Send again … the letter/ }).count(), 0);
+  await page.getByText("and the URL of the delay queue to send letters again").waitFor();
 });
 
 test("a server that goes away is told in a banner, and the page goes on when it is back", async (t) => {

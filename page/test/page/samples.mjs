@@ -42,6 +42,7 @@ export function fill(fake) {
       error: "process.wasm: the component imports wasi:sockets, which no grant allows",
     },
   ];
+  fillUseCase(fake, version);
   const customers = ["acme", "globex", "initech"];
   // The next hour has a wave, the next day a quiet night.
   for (let index = 0; index < 180; index += 1) {
@@ -117,6 +118,99 @@ export function fill(fake) {
     }),
     scheduled: fake.add({ at: 26 * HOUR, labels: { customer: "globex" }, owner: "shop" }),
   };
+}
+
+/** Fills in what the use case "orders" may do, and its versions. The middle one is unusable. */
+function fillUseCase(fake, version) {
+  fake.grants.orders = {
+    plugins: [
+      {
+        role: "validate",
+        plugin: "validate.wasm",
+        memoryBytes: 67_108_864,
+        timeoutSeconds: 1,
+        headers: ["x-tenant"],
+        allowHttp: [],
+        secrets: [],
+      },
+      {
+        role: "process",
+        plugin: "process.wasm",
+        memoryBytes: 33_554_432,
+        timeoutSeconds: 10,
+        headers: [],
+        allowHttp: ["https://api.shop.example.com", "https://stock.warehouse.example.com:8443"],
+        secrets: ["SECRET_SHOP", "SECRET_STOCK"],
+      },
+    ],
+    reach: [
+      {
+        target: "mail",
+        kind: "http",
+        isDefault: false,
+        isDirect: false,
+        address: "https://mail.example.com",
+        secrets: ["SECRET_MAIL"],
+        rate: "50/s",
+      },
+      { target: "warehouse", kind: "plugin", isDefault: true, isDirect: false, secrets: [], concurrency: 10 },
+    ],
+  };
+  const pushed = (days) => new Date(Date.now() - days * 24 * HOUR).toISOString();
+  const stored = {
+    pushedBy: "ann@build",
+    bytes: 1_843_200,
+    signedBy: ["ed25519:kq3vXb0c9d"],
+    compiledFor: [],
+    cases: ["accepted", "late", "paid-twice", "unknown-customer"],
+  };
+  fake.versions.orders = {
+    versions: [
+      { version, isCurrent: true, serves: true, pushedAt: pushed(2), ...stored },
+      {
+        version: "71d0c2f9a3b84e65",
+        isCurrent: false,
+        serves: false,
+        error: "bundle.json is not what was pushed: push the bundle again to mend it",
+      },
+      { version: "5feceb66ffc86f38", isCurrent: false, serves: false, servedUntil: pushed(2), pushedAt: pushed(9), ...stored },
+    ],
+    current: { since: pushed(2), by: "ann@build" },
+  };
+}
+
+/** Adds dead letters: of a failed request, of a rule, of a stream that no host reaches, and one without a request. */
+export function fillLetters(fake, { failed, scheduled }) {
+  const sent = (minutes) => new Date(Date.now() - minutes * MINUTE).toISOString();
+  fake.deadLetters = [
+    {
+      correlationId: failed.correlationId,
+      useCase: "orders",
+      messageId: "a1f1c6be-0f0a-4a53-9f0f-5f2f0f6d2b11",
+      sent: sent(8),
+      reason: 'REQUEST_FAILED: target "warehouse": the answer was 503 Service Unavailable; attempt 2 of 2',
+      attributes: { ERROR_CODE: "REQUEST_FAILED" },
+    },
+    {
+      correlationId: scheduled.correlationId,
+      useCase: "orders",
+      messageId: "b2e2d7cf-1f1b-4b64-8a1a-6a3a1a7e3c22",
+      sent: sent(95),
+      reason: "NO_PERMISSIONS: is not authorized to perform: kinesis:PutRecord: MaximumRetryAttempts",
+      attributes: { ERROR_CODE: "NO_PERMISSIONS" },
+      stays:
+        "its direct target is a Kinesis stream, to which only EventBridge delivers: deliver the message yourself, or send a new request",
+    },
+    {
+      correlationId: null,
+      useCase: null,
+      messageId: "c3d3e8da-2a2c-4c75-9b2b-7b4b2b8f4d33",
+      sent: sent(60 * 26),
+      reason: "received too often from the delay queue",
+      attributes: {},
+      stays: "it names no request",
+    },
+  ];
 }
 
 /** Returns text of OpenMetrics that grows with time. `start` is when the process began, in milliseconds. */

@@ -44,6 +44,13 @@ test("a call without a key has no authorization, and one without a body no conte
   assert.equal(calls[0].body, undefined);
 });
 
+test("an error without a body, as of HEAD, is a problem", async () => {
+  const headers = { "content-type": "application/problem+json" };
+  const { api, calls } = clientOf(() => new Response(null, { status: 404, headers }));
+  await assert.rejects(api.findDeadLetters(), (error) => error instanceof Problem && error.status === 404);
+  assert.deepEqual([calls[0].method, calls[0].url], ["HEAD", "http://host/prod/dead-letters"]);
+});
+
 test("a problem keeps its members", async () => {
   const { api } = clientOf(() => problem(422, { code: "rejected", detail: "no", problems: [{ pointer: "/a" }] }));
   await assert.rejects(api.move("1", { delay: "PT1M" }), (error) => {

@@ -6,7 +6,8 @@ import { member, pretty } from "../../src/logic/json.js";
 import { histogram, parseMetrics, quantile, ratesOf, sampleOf, since, sum } from "../../src/logic/metrics.js";
 import { groupBy, reasonOf, recentFailures } from "../../src/logic/reasons.js";
 import { actionsOf, attemptsOf } from "../../src/logic/request.js";
-import { parseRoute, requestLink } from "../../src/logic/route.js";
+import { parseRoute, requestLink, useCaseLink } from "../../src/logic/route.js";
+import { sizeText } from "../../src/logic/size.js";
 import { eventParser } from "../../src/logic/sse.js";
 import { coarse, duration, fromInput, inputValue, isoDuration, relative, stamp } from "../../src/logic/time.js";
 
@@ -24,6 +25,9 @@ test("routes name a view, and an unknown one is said to be unknown", () => {
   check("#/requests/1/2", "unknown");
   check("#/other", "unknown");
   assert.equal(parseRoute(requestLink("a/b?c")).id, "a/b?c");
+  const { view, name } = parseRoute(useCaseLink("a b/c"));
+  assert.deepEqual([view, name], ["use-case", "a b/c"]);
+  check("#/dead-letters", "dead-letters");
 });
 
 test("filters survive the way through the address", () => {
@@ -347,4 +351,14 @@ test("events of a stream are put together from its pieces", () => {
     { type: "started", data: '{"a":1}' },
     { type: "message", data: "x\ny" },
   ]);
+});
+
+test("sizes have the largest unit that fits", () => {
+  const check = (bytes, text) => assert.equal(sizeText(bytes), text);
+  check(0, "0 bytes");
+  check(1023, "1023 bytes");
+  check(1024, "1 KiB");
+  check(1_843_200, "1.8 MiB");
+  check(200 * 1024 + 500, "200 KiB");
+  check(5_000 * 1024 ** 3, "5000 GiB");
 });

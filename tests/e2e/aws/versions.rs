@@ -40,6 +40,12 @@ async fn use_cases_come_from_a_bucket_and_change_without_a_restart() {
     })
     .await;
     assert_eq!(text(&scene.api.request(&id).await, "version"), second);
+    let listed = scene.api.get("/use-cases/puppet/versions").await.expect(200);
+    let shown: Vec<_> =
+        listed["versions"].as_array().expect("a list").iter().map(|entry| (text(entry, "version"), &entry["serves"])).collect();
+    assert_eq!(shown, [(second.as_str(), &json!(true)), (first.as_str(), &json!(false))]);
+    assert!(text(&listed, "fixed").contains("may only read the store"), "{listed}");
+    scene.api.post("/use-cases/puppet/rollback", &json!({})).await.expect_fault(404, "not-found");
     scene.settle().await;
     for (id, version) in [(pinned, first), (id, second)] {
         let request = scene.api.request(&id).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postdate_core::lifecycle::Change;
 use postdate_core::pause::Pause;
-use postdate_core::ports::{Arming, Changed, Inserted, LedgerError, ScheduleError, UseCaseError, UseCaseInfo};
+use postdate_core::ports::{Arming, Changed, Inserted, LedgerError, ScheduleError, StoredVersions, UseCaseError, UseCaseInfo};
 use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request};
 use postdate_core::testing::{FakeBundle, FakeUseCases, MemoryLedger, RecordingScheduler, moment, sample_id};
 use postdate_core::use_case::Target;
@@ -223,6 +223,10 @@ impl UseCases for Shared<FakeUseCases> {
 
     async fn list(&self) -> Vec<UseCaseInfo> {
         self.0.list().await
+    }
+
+    async fn versions(&self, name: &str) -> Result<Option<StoredVersions>, UseCaseError> {
+        self.0.versions(name).await
     }
 }
 

@@ -6,11 +6,12 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use postdate_core::plugin::Role;
+use postdate_core::ports::StoredVersions;
 use postdate_core::use_case::{MANIFEST_FILE, UseCase, is_use_case_name};
 use postdate_runtime::artifacts::{ARTIFACTS_DIR, Arch};
 use postdate_runtime::trust::Trust;
 use postdate_runtime::{LoadedBundle, Runtime, Secrets, read_precompiled_dir};
-use postdate_store::{AnyObjects, CURRENT_FILE, Look, StoreError, Versions};
+use postdate_store::{AnyObjects, CURRENT_FILE, Look, StoreError, Versioned, Versions};
 
 use super::error::VersionError;
 use super::unpacked;
@@ -92,6 +93,21 @@ impl VersionLoader {
             Looked::Version { version, .. } => Ok(Some(version)),
             Looked::Same | Looked::NoSuchUseCase => Ok(None),
         }
+    }
+
+    /// Returns the versions of a use case; `None` if there is no such use case, and no version for a bundle that is part of the deployment.
+    pub async fn versions(&self, name: &str) -> Result<Option<StoredVersions>, VersionError> {
+        if self.flat(name).is_some() {
+            let fixed = "it is part of the functions' package or layer, and changes with the next deployment";
+            return Ok(Some(StoredVersions { fixed: Some(fixed.to_owned()), ..StoredVersions::default() }));
+        }
+        let Versioned { versions, current } = match Box::pin(self.versions.list(name)).await {
+            Err(StoreError::NoSuchUseCase(_)) => return Ok(None),
+            listed => listed?,
+        };
+        let current = current.map(|current| (current.since, current.by));
+        let fixed = "the functions may only read the store: use `postdate use-case rollback --store`";
+        Ok(Some(StoredVersions { versions, current, fixed: Some(fixed.to_owned()) }))
     }
 
     /// Returns the manifest of a version. Reads no plugin.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use aws_sdk_sqs::operation::change_message_visibility_batch::builders::ChangeMessageVisibilityBatchFluentBuilder;
+use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName};
 use chrono::DateTime;
 use postdate_core::envelope::Envelope;
 use postdate_core::time::rfc3339;
@@ -15,6 +16,8 @@ use super::letter::Letter;
 const HIDDEN_SECONDS: i32 = 60;
 /// Most messages that one `ReceiveMessage` of SQS returns.
 const MAX_PER_CALL: i32 = 10;
+/// Most messages of one batch of SQS.
+const MAX_PER_BATCH: usize = 10;
 
 pub struct Queue {
     client: Client,
@@ -55,11 +58,19 @@ impl Queue {
         Ok(letters)
     }
 
-    /// Makes a message visible to others. Logs an error, since the visibility timeout has the same effect.
-    pub async fn put_back(&self, letter: &Letter) {
-        let call = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(&letter.receipt).visibility_timeout(0);
-        if let Err(error) = call.send().await {
-            tracing::warn!(error = %DisplayErrorContext(&error), "cannot put a message back; it stays invisible for up to {HIDDEN_SECONDS} s");
+    /// Makes messages visible to others. Logs an error, since the visibility timeout has the same effect.
+    pub async fn put_back(&self, letters: &[Letter]) {
+        for some in letters.chunks(MAX_PER_BATCH) {
+            let call = some.iter().enumerate().filter_map(entry).fold(
+                self.client.change_message_visibility_batch().queue_url(&self.url),
+                ChangeMessageVisibilityBatchFluentBuilder::entries,
+            );
+            if let Err(error) = call.send().await {
+                tracing::warn!(
+                    error = %DisplayErrorContext(&error),
+                    "cannot put messages back; they stay invisible for up to {HIDDEN_SECONDS} s"
+                );
+            }
         }
     }
 
@@ -79,6 +90,12 @@ impl Queue {
             .map_err(|error| sqs_error(&error))?;
         Ok(())
     }
+}
+
+/// Returns the entry of a batch that makes a message visible at once. `None` without a receipt, which SQS always sends.
+fn entry((index, letter): (usize, &Letter)) -> Option<ChangeMessageVisibilityBatchRequestEntry> {
+    let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(index.to_string()).receipt_handle(&letter.receipt);
+    entry.visibility_timeout(0).build().ok()
 }
 
 /// Returns an error with the whole chain of the SDK's error.

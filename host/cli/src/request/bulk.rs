@@ -4,12 +4,11 @@ mod progress;
 mod tally;
 
 use std::fmt::{Display, Write as _};
-use std::io::{self, BufRead, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use chrono::Utc;
 use postdate_core::id::CorrelationId;
 use postdate_core::limits::{Per, Rate};
@@ -21,6 +20,7 @@ use super::arguments::{Filters, Which};
 use super::change::ChangeCall;
 use super::show;
 use crate::client::{Client, ProblemReport};
+use crate::confirm;
 use crate::output::{err, out};
 use progress::{EACH, Progress};
 use tally::Tally;
@@ -62,9 +62,7 @@ pub async fn run(client: Client, change: ChangeCall, which: Which, json: bool) -
         "no request is named: give ids, or name at least one of --use-case, --status, --label, --from, --to, --due-from, --due-to, \
          --ended-from, --ended-to"
     );
-    if !which.yes && !which.dry_run && !io::stdin().is_terminal() {
-        bail!("a change of many requests needs a confirmation, and stdin is no terminal: add --yes, or see them with --dry-run");
-    }
+    confirm::check(which.yes || which.dry_run, "a change of many requests", ", or see them with --dry-run")?;
     let plan = plan(&client, &change, &which.filters).await?;
     if which.dry_run {
         out(&if json { planned_json(&plan) } else { planned_text(&plan, &change) });
@@ -73,7 +71,7 @@ pub async fn run(client: Client, change: ChangeCall, which: Which, json: bool) -
     err(&planned_text(&plan, &change));
     let (order, place) = change.order();
     let question = format!("{order} {} requests{place}? [y/N] ", plan.ids.len());
-    if !plan.ids.is_empty() && !which.yes && !is_confirmed(&question, &mut io::stdin().lock())? {
+    if !plan.ids.is_empty() && !confirm::ask(which.yes, &question)? {
         err("nothing was changed\n");
         return Ok(ExitCode::FAILURE);
     }
@@ -130,14 +128,6 @@ fn planned_text(plan: &Plan, change: &ChangeCall) -> String {
 
 fn planned_json(plan: &Plan) -> String {
     format!("{}\n", json!({ "matched": plan.ids.len(), "leftOut": plan.left_out, "sample": plan.sample }))
-}
-
-/// Asks on stderr, and returns whether the answer is yes.
-fn is_confirmed(question: &str, input: &mut impl BufRead) -> anyhow::Result<bool> {
-    err(question);
-    let mut answer = String::new();
-    input.read_line(&mut answer).context("cannot read the answer")?;
-    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
 }
 
 /// Makes the change of each request, up to [`CONCURRENT`] at a time. Stops at Ctrl-C, and where further calls have no prospect.

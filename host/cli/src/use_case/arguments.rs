@@ -38,11 +38,12 @@ impl FromStr for StoreLocation {
     }
 }
 
-/// Parses the location of a store. Refuses a server, whose API does not list versions.
+/// Parses the location of a store. Refuses a server.
 pub fn store(text: &str) -> Result<StoreLocation, String> {
     match text.parse()? {
         StoreLocation::Server(_) => {
-            Err("a server does not list its versions: name its store, such as .postdate/store, or s3://bucket/prefix".to_owned())
+            Err("that is a server: name its store, such as .postdate/store, or s3://bucket/prefix, or name the server with --url"
+                .to_owned())
         }
         location => Ok(location),
     }

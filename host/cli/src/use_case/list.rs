@@ -1,12 +1,11 @@
-//! `postdate use-case list [NAME]`: lists use cases of a server or a store, or the versions of one in a store.
+//! `postdate use-case list [NAME]`: lists use cases of a server or a store, or the versions of one.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use chrono::{DateTime, Utc};
 use clap::Args;
+use postdate_core::ports::{VersionDetails, VersionInfo};
 use postdate_core::time::rfc3339;
-use postdate_runtime::trust::Trust;
 use postdate_store::{AnyObjects, StoreError, Versions};
 use serde::Serialize;
 use serde_json::Value;
@@ -17,7 +16,7 @@ use crate::output::{columns, indented, json_line, out, printable, size_text, tex
 
 #[derive(Debug, Args)]
 pub struct List {
-    /// Use case whose versions to list, from the store
+    /// Use case whose versions to list
     name: Option<String>,
 
     #[arg(
@@ -25,7 +24,7 @@ pub struct List {
         env = "POSTDATE_STORE",
         value_name = "STORE",
         value_parser = store,
-        help = "Store with the versions: s3://bucket/prefix, or a directory; without it, the server's API lists its use cases"
+        help = "Store with the versions: s3://bucket/prefix, or a directory; without it, the server's API is asked"
     )]
     location: Option<StoreLocation>,
 
@@ -41,16 +40,15 @@ pub async fn run(arguments: List, connection: &Connection) -> anyhow::Result<Exi
             out(&if arguments.json { format!("{}\n", answer.text) } else { served_text(&answer.json) });
         }
         (None, Some(name)) => {
-            anyhow::bail!(
-                "versions are listed from a store: name the store of {name} with --store, such as s3://bucket/prefix or .postdate/store"
-            )
+            let answer = Client::new(connection)?.call(HttpCall { path: &["use-cases", name, "versions"], ..HttpCall::default() }).await?;
+            out(&if arguments.json { format!("{}\n", answer.text) } else { server_versions_text(&answer.json) });
         }
         (Some(location), None) => {
             let all = use_cases(&location.open().await?).await?;
             out(&if arguments.json { json_line(&all)? } else { use_cases_text(&all) });
         }
         (Some(location), Some(name)) => {
-            let all = versions(&location.open().await?, name).await?;
+            let all = location.open().await?.list(name).await?.versions;
             out(&if arguments.json { json_line(&all)? } else { versions_text(&all) });
         }
     }
@@ -94,66 +92,22 @@ fn use_cases_text(all: &[Listed]) -> String {
     if all.is_empty() { "the store has no use cases\n".to_owned() } else { columns(&rows, "") }
 }
 
-/// A version of a use case in a store.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ListedVersion {
-    version: String,
-    is_current: bool,
-    #[serde(flatten)]
-    details: Details,
-}
-
-/// The content of a version's statement, or the reason why it cannot be used.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", untagged)]
-enum Details {
-    Pushed { pushed_at: DateTime<Utc>, pushed_by: String, bytes: u64, signed_by: Vec<String>, compiled_for: Vec<String> },
-    Unusable { error: String },
-}
-
-/// Returns the versions of a use case, the newest first.
-async fn versions(store: &Versions<AnyObjects>, name: &str) -> anyhow::Result<Vec<ListedVersion>> {
-    let current = store.current_if_any(name).await?.map(|current| current.version);
-    let mut listed = Vec::new();
-    for version in store.versions(name).await? {
-        let details = match store.statement(name, &version, &Trust::default()).await {
-            Ok((statement, envelope)) => Details::Pushed {
-                pushed_at: statement.pushed_at,
-                bytes: statement.bytes(),
-                pushed_by: statement.pushed_by,
-                signed_by: envelope.signers(),
-                compiled_for: store.precompiled_for(name, &version).await?,
-            },
-            // A push is in progress, or was interrupted.
-            Err(StoreError::NoSuchVersion { .. }) => continue,
-            Err(error) => Details::Unusable { error: error.to_string() },
-        };
-        listed.push(ListedVersion { is_current: Some(&version) == current.as_ref(), version, details });
-    }
-    listed.sort_by_key(|version| {
-        std::cmp::Reverse(match version.details {
-            Details::Pushed { pushed_at, .. } => Some(pushed_at),
-            Details::Unusable { .. } => None,
-        })
-    });
-    Ok(listed)
-}
+const VERSIONS_HEAD: [&str; 7] = ["", "VERSION", "PUSHED", "BY", "SIZE", "SIGNED BY", "COMPILED FOR"];
 
 /// Returns the versions of a use case as a table.
-fn versions_text(listed: &[ListedVersion]) -> String {
-    let mut rows = vec![["", "VERSION", "PUSHED", "BY", "SIZE", "SIGNED BY", "COMPILED FOR"].map(str::to_owned).to_vec()];
-    for ListedVersion { version, is_current, details } in listed {
+fn versions_text(listed: &[VersionInfo]) -> String {
+    let mut rows = vec![VERSIONS_HEAD.map(str::to_owned).to_vec()];
+    for VersionInfo { version, is_current, details, .. } in listed {
         let mut row = vec![if *is_current { "*" } else { "" }.to_owned(), version.clone()];
         match details {
-            Details::Pushed { pushed_at, pushed_by, bytes, signed_by, compiled_for } => row.extend([
+            VersionDetails::Pushed { pushed_at, pushed_by, bytes, signed_by, compiled_for, .. } => row.extend([
                 rfc3339(*pushed_at),
                 printable(pushed_by),
                 size_text(*bytes),
                 printable(&signed_by.join(" ")),
                 printable(&compiled_for.join(" ")),
             ]),
-            Details::Unusable { error } => row.push(printable(error)),
+            VersionDetails::Unusable { error } => row.push(printable(error)),
         }
         rows.push(row);
     }
@@ -163,6 +117,33 @@ fn versions_text(listed: &[ListedVersion]) -> String {
         "none is current in this store: a server keeps copies of the plain bundles in its directory of use cases\n"
     };
     columns(&rows, "") + legend
+}
+
+/// Returns the answer of `GET /use-cases/{name}/versions` as a table.
+fn server_versions_text(document: &Value) -> String {
+    let mut rows = vec![VERSIONS_HEAD.map(str::to_owned).to_vec()];
+    let all = document["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    rows.extend(all.iter().map(|version| {
+        let list = |member: &str| version[member].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
+        let mut row = vec![if version["serves"] == true { "*" } else { "" }.to_owned(), text_of(version, "version")];
+        if version["error"].is_null() {
+            let size = version["bytes"].as_u64().map(size_text).unwrap_or_default();
+            row.extend([text_of(version, "pushedAt"), text_of(version, "pushedBy"), size]);
+            row.extend(["signedBy", "compiledFor"].map(|member| printable(&list(member))));
+        } else {
+            row.push(text_of(version, "error"));
+        }
+        row
+    }));
+    let mut text = columns(&rows, "");
+    text += if all.iter().any(|version| version["serves"] == true) { "* serves\n" } else { "none serves\n" };
+    if let Some(more) = document["more"].as_u64() {
+        let _ = writeln!(text, "and {more} older ones");
+    }
+    if !document["fixed"].is_null() {
+        let _ = writeln!(text, "The server cannot go back to one of them: {}.", text_of(document, "fixed"));
+    }
+    text
 }
 
 /// Returns the answer of `GET /use-cases` as a table, and below it each version that does not serve.

@@ -1,4 +1,4 @@
-//! `postdate use-case rollback NAME [VERSION]`: makes a former version the current one.
+//! `postdate use-case rollback NAME [VERSION]`: makes a former version the current one, in a store or by a server's API.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -6,13 +6,17 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use postdate_core::use_case::MANIFEST_FILE;
+use reqwest::Method;
+use serde_json::json;
 
-use super::arguments::{ByArgument, StoreArgument, StoreLocation};
+use super::arguments::{ByArgument, StoreLocation, store};
 use crate::client::{Client, Connection, HttpCall};
-use crate::output::{out, printable};
+use crate::output::{out, printable, text_of};
 
 /// How long a server may take to serve a version of its store. It looks twice a second; machine code is usually in its cache.
 const SERVES_WITHIN: Duration = Duration::from_secs(5);
+/// How long a server may take to load a version whose machine code is no longer in its cache.
+const COMPILED_WITHIN: Duration = Duration::from_mins(10);
 const ASK_EACH: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Args)]
@@ -21,25 +25,49 @@ pub struct Rollback {
     name: String,
     /// Version to go back to [default: the one that served before]
     version: Option<String>,
-    #[command(flatten)]
-    store: StoreArgument,
+    #[arg(
+        long = "store",
+        env = "POSTDATE_STORE",
+        value_name = "STORE",
+        value_parser = store,
+        help = "Store with the versions: s3://bucket/prefix, or a directory; without it, the server's API goes back"
+    )]
+    location: Option<StoreLocation>,
     #[command(flatten)]
     by: ByArgument,
 }
 
 pub async fn run(arguments: Rollback, connection: &Connection) -> anyhow::Result<ExitCode> {
-    let Rollback { name, version, store, by } = arguments;
-    let moved = store.open().await?.roll_back(&name, version.as_deref(), by.now()).await?;
+    let Rollback { name, version, location, by } = arguments;
+    let Some(location) = location else {
+        out(&of_server(&name, version.as_deref(), connection).await?);
+        return Ok(ExitCode::SUCCESS);
+    };
+    let moved = location.open().await?.roll_back(&name, version.as_deref(), by.now()).await?;
     let from = moved.from.unwrap_or_default();
     out(&if from == moved.to {
         format!("version {from} of {name} is current in the store already\n")
     } else {
         format!("version {} of {name} is current in the store again, instead of {from}\n", moved.to)
     });
-    if let StoreLocation::Directory(root) = &store.location {
+    if let StoreLocation::Directory(root) = &location {
         out(&serving(root, &name, &moved.to, connection).await);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Rolls back by the API. The server records the key's name as the author.
+async fn of_server(name: &str, version: Option<&str>, connection: &Connection) -> anyhow::Result<String> {
+    let body = version.map(|version| json!({ "version": version }).to_string());
+    let path = &["use-cases", name, "rollback"];
+    let call = HttpCall { method: Method::POST, path, body, timeout: Some(COMPILED_WITHIN), ..HttpCall::default() };
+    let answer = Client::new(connection)?.call(call).await?.json;
+    let (to, from) = (text_of(&answer, "version"), text_of(&answer, "former"));
+    Ok(if from == to {
+        format!("version {to} of {name} is current already\n")
+    } else {
+        format!("version {to} of {name} serves again, instead of {from}\n")
+    })
 }
 
 /// Returns a line about the version that really serves: a server prefers a plain bundle to every store.

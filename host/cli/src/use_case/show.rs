@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use postdate_core::plugin::Role;
 use postdate_core::time::rfc3339;
-use postdate_core::use_case::{PluginSpec, UseCase};
+use postdate_core::use_case::{PluginGrants, PluginSpec, UseCase};
 use postdate_runtime::trust::Trust;
 use postdate_store::{AnyObjects, Statement, Versions};
 use serde_json::{Value, json};
@@ -82,15 +82,9 @@ impl Shown {
     fn document(&self) -> Value {
         let Self { version, is_current, statement, use_case, signers, compiled_for, plugins } = self;
         let plugins = plugins.iter().map(|Plugin { role, spec, imports }| {
-            json!({
-                "role": role.to_string(),
-                "plugin": spec.plugin,
-                "memoryBytes": spec.memory,
-                "timeoutSeconds": spec.timeout(*role).as_secs_f64(),
-                "allowHttp": spec.allow_http,
-                "secrets": spec.secrets,
-                "imports": imports,
-            })
+            let mut document = json!(PluginGrants::of(*role, spec));
+            document["imports"] = json!(imports);
+            document
         });
         json!({
             "useCase": statement.use_case,
@@ -102,6 +96,7 @@ impl Shown {
             "signedBy": signers,
             "compiledFor": compiled_for,
             "targets": use_case.targets.aliases(),
+            "reach": use_case.reach(),
             "plugins": plugins.collect::<Vec<_>>(),
             "files": statement.files,
         })

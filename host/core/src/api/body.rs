@@ -1,8 +1,11 @@
-//! The form of a body: its size, content type and content encoding.
+//! The form of a body: its size, content type and content encoding, and the members of a small object.
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
+use serde_json::{Map, Value};
 
 use super::{ApiError, Code, MAX_BATCH_BYTES, MAX_BODY_BYTES, is_batch};
+use crate::accept::Rejection;
+use crate::json::parse_object;
 
 /// Returns the limit of a body that is sent to this path, in bytes.
 pub fn max_bytes(path: &str) -> usize {
@@ -56,4 +59,31 @@ pub fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
 /// Returns all values of a header in lower case; the empty text for one that is not ASCII.
 fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = String> {
     headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or_default().to_ascii_lowercase())
+}
+
+/// Reads the members of a body, which may be absent. Fails for a member that is not among `known`.
+pub fn members(body: &[u8], known: &[&str]) -> Result<Map<String, Value>, ApiError> {
+    if body.is_empty() {
+        return Ok(Map::new());
+    }
+    let fields = parse_object(body).map_err(Rejection::Body)?;
+    match fields.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(other) => Err(malformed(other, &format!("{other:?} is unknown here; known are {}", known.join(", ")))),
+        None => Ok(fields),
+    }
+}
+
+/// Returns a member that is text; `None` if it is absent.
+pub fn text_member<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, ApiError> {
+    match fields.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(malformed(name, &format!("{name:?} must be text"))),
+    }
+}
+
+/// Returns the error for a member that is unknown or not usable.
+pub(super) fn malformed(name: &str, detail: &str) -> ApiError {
+    let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, Code::MemberMalformed, detail).with(|members| members.pointer = Some(pointer))
 }

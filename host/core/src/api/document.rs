@@ -7,9 +7,10 @@ use crate::civil::Zone;
 use crate::id::CorrelationId;
 use crate::notice::Outcome;
 use crate::pause::Pause;
-use crate::ports::{LedgerState, UseCaseInfo};
+use crate::ports::{LedgerState, UseCaseInfo, VersionInfo};
 use crate::request::{Event, HistoryEntry, Request, Status};
 use crate::time::Rfc3339;
+use crate::use_case::{PluginGrants, Reach};
 
 /// The acknowledgement of a request: the request as it was accepted, without later changes.
 #[derive(Debug, Serialize)]
@@ -227,6 +228,71 @@ pub struct UseCaseDocument {
     /// Pauses of the use case and of its targets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub paused: Vec<PauseDocument>,
+}
+
+/// One use case. Only those who deploy or operate get its grants.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct UseCaseDetails {
+    #[serde(flatten)]
+    pub use_case: UseCaseDocument,
+    #[serde(flatten)]
+    pub grants: Option<Grants>,
+    /// Id of the call.
+    pub correlation_id: CorrelationId,
+}
+
+/// The grants of the version that serves. Values of secrets are in none of them.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Grants {
+    /// Limits and grants of its plugins.
+    pub plugins: Vec<PluginGrants>,
+    /// Addresses and limits of its targets.
+    pub reach: Vec<Reach>,
+}
+
+/// The stored versions of a use case.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct VersionList {
+    pub use_case: String,
+    /// The newest first.
+    pub versions: Vec<VersionDocument>,
+    /// The move that made the store's current version current.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<LastMove>,
+    /// Why this API cannot go back to one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<String>,
+    /// Number of older versions that the list leaves out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more: Option<usize>,
+    /// Id of the call.
+    pub correlation_id: CorrelationId,
+}
+
+/// A stored version.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Version"))]
+#[serde(rename_all = "camelCase")]
+pub struct VersionDocument {
+    #[serde(flatten)]
+    pub info: VersionInfo,
+    /// Whether new requests go to it.
+    pub serves: bool,
+}
+
+/// A move of a store to another version.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LastMove {
+    /// RFC 3339; null if the store does not say.
+    pub since: Option<String>,
+    pub by: String,
 }
 
 /// The pauses of a use case after a call that changed them.

@@ -151,6 +151,15 @@ impl ApiError {
             .because(error.to_string())
     }
 
+    /// Returns the error for a store of use cases that cannot be read.
+    pub fn store(error: &UseCaseError) -> Self {
+        let (detail, cause) = (format!("the versions cannot be read: {}", error.for_clients()), error.to_string());
+        match error {
+            UseCaseError::Host(_) => unavailable(Code::StoreUnavailable, detail, 1).because(cause),
+            UseCaseError::Unusable(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::StoreFailed, detail).because(cause),
+        }
+    }
+
     #[must_use]
     pub fn with(mut self, set: impl FnOnce(&mut Members)) -> Self {
         set(&mut self.0.members);

@@ -8,13 +8,13 @@ use futures_util::stream::{self, StreamExt as _};
 use http::{Request, StatusCode};
 use serde_json::{Map, Value};
 
+use super::body::{malformed, members, text_member};
 use super::document::{PauseDocument, PauseList};
 use super::error::at_target;
 use super::{Answer, Api, ApiError, ApiRequest};
 use crate::accept::Rejection;
 use crate::arm::arm;
 use crate::audit;
-use crate::json::parse_object;
 use crate::pause::{Pause, RESUME, pause_of};
 use crate::ports::{Changes, Intake, Pauses, Requests, Scheduler, UseCases};
 use crate::problem::Code;
@@ -36,7 +36,7 @@ where
 {
     /// Pauses a use case, or one target of it. Requests are accepted meanwhile, and wait.
     pub(super) async fn pause(&self, call: &ApiRequest, name: &str, request: &Request<Bytes>) -> Result<Answer, ApiError> {
-        let fields = fields(request.body(), &["target", "until"])?;
+        let fields = members(request.body(), &["target", "until"])?;
         let use_case = self.pausable(call, name).await?;
         let target = target(&fields, &use_case)?;
         let until = match fields.get("until") {
@@ -59,10 +59,10 @@ where
 
     /// Ends the pause of a target, or every pause of a use case.
     pub(super) async fn resume(&self, call: &ApiRequest, name: &str, request: &Request<Bytes>) -> Result<Answer, ApiError> {
-        let fields = fields(request.body(), &["target"])?;
+        let fields = members(request.body(), &["target"])?;
         call.caller.require_use_case(name)?;
         // A pause may be older than the version that serves, so its target need not exist any more.
-        let target = text(&fields, "target")?;
+        let target = text_member(&fields, "target")?;
         if !self.ledger.resume(name, target).await? {
             let what =
                 target.map_or_else(|| format!("the use case {name:?}"), |target| format!("the target {target:?} of use case {name:?}"));
@@ -127,20 +127,8 @@ where
     }
 }
 
-/// Reads the members of a body, which may be absent. Fails for a member that is not known.
-fn fields(body: &[u8], known: &[&str]) -> Result<Map<String, Value>, ApiError> {
-    if body.is_empty() {
-        return Ok(Map::new());
-    }
-    let fields = parse_object(body).map_err(Rejection::Body)?;
-    match fields.keys().find(|key| !known.contains(&key.as_str())) {
-        Some(other) => Err(malformed(other, &format!("{other:?} is unknown here; known are {}", known.join(", ")))),
-        None => Ok(fields),
-    }
-}
-
 fn target(fields: &Map<String, Value>, use_case: &UseCase) -> Result<Option<String>, ApiError> {
-    let Some(alias) = text(fields, "target")? else { return Ok(None) };
+    let Some(alias) = text_member(fields, "target")? else { return Ok(None) };
     match use_case.targets.get(alias) {
         Some((_, target)) if target.is_direct() => Err(direct(alias)),
         Some(_) => Ok(Some(alias.to_owned())),
@@ -148,21 +136,8 @@ fn target(fields: &Map<String, Value>, use_case: &UseCase) -> Result<Option<Stri
     }
 }
 
-fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, ApiError> {
-    match fields.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(malformed(name, &format!("{name:?} must be text"))),
-    }
-}
-
 /// The event of a direct target reaches it without a host, which alone could hold it back.
 fn direct(alias: &str) -> ApiError {
     let detail = format!("the target {alias:?} is direct: a rule delivers to it, and no host can hold that back");
     ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, Code::TargetNotPausable, detail).with(at_target)
-}
-
-fn malformed(name: &str, detail: &str) -> ApiError {
-    let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, Code::MemberMalformed, detail).with(|members| members.pointer = Some(pointer))
 }

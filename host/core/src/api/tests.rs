@@ -9,6 +9,7 @@ pub(super) mod openapi;
 mod pause;
 mod read;
 mod submit;
+mod use_cases;
 
 use std::cell::{Cell, RefCell};
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::FakeBundle;
 use crate::host_fault::HostFault;
-use crate::ports::{Bundle, Update, UpdateState, UseCaseError, UseCaseInfo, UseCases};
+use crate::ports::{Bundle, StoredVersions, Update, UpdateState, UseCaseError, UseCaseInfo, UseCases, VersionDetails, VersionInfo};
 use crate::use_case::UseCase;
 
 /// Use cases that a test puts and removes. Keeps every version until `forget`.
@@ -113,6 +113,23 @@ impl UseCases for FakeUseCases {
             UseCaseInfo { update: held.loading.get(name).cloned(), ..info }
         };
         names.into_iter().map(describe).collect()
+    }
+
+    /// Every version is unusable: a fake has no statements.
+    async fn versions(&self, name: &str) -> Result<Option<StoredVersions>, UseCaseError> {
+        let held = self.lock();
+        if let Some(fault) = &held.fault {
+            return Err(fault.clone().into());
+        }
+        let current = held.current.get(name);
+        let of_name = held.versions.keys().filter(|(of, _)| of == name).map(|(_, version)| VersionInfo {
+            version: version.clone(),
+            is_current: current.is_some_and(|current| current.version() == version),
+            served_until: None,
+            details: VersionDetails::Unusable { error: format!("/store/{name}/{version} has no statement") },
+        });
+        let versions: Vec<_> = of_name.collect();
+        Ok((!versions.is_empty()).then(|| StoredVersions { versions, current: None, fixed: Some("a fake goes back nowhere".to_owned()) }))
     }
 }
 

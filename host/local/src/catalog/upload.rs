@@ -83,7 +83,7 @@ pub enum UploadError {
 /// The uploads of a server. They are checked one after the other, so that they leave the processors to what serves.
 pub struct UploadQueue {
     places: Arc<Semaphore>,
-    turn: Arc<Mutex<()>>,
+    pub(super) turn: Arc<Mutex<()>>,
 }
 
 /// An upload whose turn it is.
@@ -139,14 +139,7 @@ impl Catalog {
         }
         self.check_count(name)?;
         self.check_space(name, &source).await?;
-        let bundle = self.load_source(name, &source, Need::Upload).await.map_err(|error| {
-            let fault = match error.downcast_ref() {
-                Some(LoadError::Secret { error: SecretError::Missing { .. } | SecretError::Unusable { .. }, .. }) => UploadError::Secret,
-                _ if is_transient(&error) => UploadError::NotNow,
-                _ => UploadError::Refused,
-            };
-            fault(format!("{error:#}"))
-        })?;
+        let bundle = self.load_source(name, &source, Need::Upload).await.map_err(|error| load_fault(&error))?;
         self.check_loaded(name, &bundle)?;
         let bundle = run_cases(bundle, &source).await?;
         self.keep(name, &source, &envelope).await.map_err(|error| UploadError::Store(format!("{error:#}")))?;
@@ -190,7 +183,7 @@ impl Catalog {
 
     /// Fails if what serves would be beyond its quota, with the bundle in the place of its predecessor. Machine code that serves keeps its
     /// space on the disk, also when the cache has dropped it.
-    fn check_loaded(&self, name: &str, bundle: &LoadedBundle) -> Result<(), UploadError> {
+    pub(super) fn check_loaded(&self, name: &str, bundle: &LoadedBundle) -> Result<(), UploadError> {
         let entries = self.entries();
         let others = entries.iter().filter(|(other, _)| *other != name).filter_map(|(_, entry)| entry.serving.as_ref());
         let used = others.fold(0, |sum: u64, other| sum.saturating_add(other.loaded_bytes() as u64));
@@ -245,6 +238,16 @@ impl Catalog {
         }
         Ok(None)
     }
+}
+
+/// Returns the reason why a version cannot be loaded here.
+pub(super) fn load_fault(error: &anyhow::Error) -> UploadError {
+    let fault = match error.downcast_ref() {
+        Some(LoadError::Secret { error: SecretError::Missing { .. } | SecretError::Unusable { .. }, .. }) => UploadError::Secret,
+        _ if is_transient(error) => UploadError::NotNow,
+        _ => UploadError::Refused,
+    };
+    fault(format!("{error:#}"))
 }
 
 /// Runs the bundle's test cases, as `use-case push` does before it sends a bundle. Fails with `Refused` if one fails.

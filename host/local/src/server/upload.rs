@@ -101,7 +101,7 @@ fn upload_timeout(limits: Limits) -> ApiError {
     closing(ApiError::new(StatusCode::REQUEST_TIMEOUT, Code::BodyTimeout, detail))
 }
 
-fn queue_full() -> ApiError {
+pub fn queue_full() -> ApiError {
     let detail = "as many uploads as the server takes are being checked: send this one again later";
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, Code::UploadsBusy, detail).with_header(header::RETRY_AFTER, QUEUE_RETRY_SECONDS)
 }
@@ -114,7 +114,7 @@ fn internal(error: &dyn std::error::Error) -> ApiError {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, Code::UploadFailed, format!("the upload could not be received: {error}"))
 }
 
-fn fault(error: &UploadError) -> ApiError {
+pub fn fault(error: &UploadError) -> ApiError {
     let (status, code) = match error {
         UploadError::Elsewhere { .. } => (StatusCode::CONFLICT, Code::ServedFromDirectory),
         UploadError::Moved(_) => (StatusCode::CONFLICT, Code::UseCaseMoved),

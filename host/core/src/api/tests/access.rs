@@ -39,6 +39,8 @@ fn each_call_needs_its_scope_and_names_it() {
         ("POST", "/requests/orders", Scope::Submit),
         ("GET", "/requests", Scope::Read),
         ("GET", "/use-cases", Scope::Read),
+        ("GET", "/use-cases/orders", Scope::Read),
+        ("GET", "/use-cases/orders/versions", Scope::Read),
         ("GET", &one, Scope::Read),
         ("PATCH", &one, Scope::Change),
         ("DELETE", &one, Scope::Change),

@@ -18,6 +18,8 @@ fn wrong_method_is_answered_with_the_allowed_ones() {
     let table = [
         ("/health", "GET, HEAD", vec!["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"]),
         ("/use-cases", "GET, HEAD", vec!["POST", "PUT", "PATCH", "DELETE"]),
+        ("/use-cases/orders", "GET, HEAD", vec!["POST", "PATCH", "DELETE"]),
+        ("/use-cases/orders/versions", "GET, HEAD", vec!["POST", "PUT", "PATCH", "DELETE"]),
         ("/requests", "GET, HEAD", vec!["POST", "PUT", "PATCH", "DELETE"]),
         ("/requests/orders", "POST", vec!["PUT", "OPTIONS"]),
         (&one, "GET, HEAD, PATCH, DELETE", vec!["PUT", "OPTIONS"]),
@@ -35,7 +37,7 @@ fn wrong_method_is_answered_with_the_allowed_ones() {
 fn unknown_paths_and_names_are_not_found() {
     let client = Client::of_orders();
     let deep = format!("/requests/{}/history", sample_id(1));
-    for path in ["/", "/request", "/Requests", "/health/", "/use-cases/orders", "/requests/orders/batch/x", &deep, "//requests"] {
+    for path in ["/", "/request", "/Requests", "/health/", "/use-cases/orders/", "/requests/orders/batch/x", &deep, "//requests"] {
         assert_eq!(client.get(path).error(), "404 not-found", "{path}");
     }
     for id in ["1", "orders", "%00", "..", "0199-", ""] {

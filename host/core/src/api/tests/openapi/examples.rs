@@ -50,6 +50,10 @@ pub fn resumes() -> Value {
     json!({ "target": { "summary": "One target", "value": { "target": "heavy" } } })
 }
 
+pub fn roll_backs() -> Value {
+    json!({ "version": { "summary": "To a version", "value": { "version": VERSION } } })
+}
+
 pub fn clock_moves() -> Value {
     json!({
         "advance": { "summary": "By a week", "value": { "advance": "P7D" } },
@@ -157,6 +161,41 @@ pub fn use_cases() -> Value {
             "targets": ["heavy", "here"],
             "paused": [pause()],
         }],
+        "correlationId": CALL,
+    })
+}
+
+pub fn use_case() -> Value {
+    let mut use_case = use_cases()["useCases"][0].clone();
+    use_case["plugins"] = json!([{
+        "role": "process",
+        "plugin": "process.wasm",
+        "memoryBytes": 67_108_864,
+        "timeoutSeconds": 10.0,
+        "headers": [],
+        "allowHttp": ["https://shop.example.com"],
+        "secrets": ["SHOP_TOKEN"],
+    }]);
+    use_case["reach"] = json!([{ "target": "here", "kind": "plugin", "isDefault": true, "isDirect": false, "secrets": [] }]);
+    use_case["correlationId"] = json!(CALL);
+    use_case
+}
+
+pub fn versions() -> Value {
+    json!({
+        "useCase": "orders",
+        "versions": [{
+            "version": VERSION,
+            "isCurrent": true,
+            "serves": true,
+            "pushedAt": "2027-01-01T00:00:00.000Z",
+            "pushedBy": "ci",
+            "bytes": 286_720,
+            "signedBy": [],
+            "compiledFor": ["x86_64"],
+            "cases": ["accepts-an-order"],
+        }],
+        "current": { "since": "2027-01-01T00:00:00.000Z", "by": "ci" },
         "correlationId": CALL,
     })
 }

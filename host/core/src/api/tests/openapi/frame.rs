@@ -8,7 +8,8 @@ use super::operation::{Operation, head, shared_responses};
 use crate::accept::MAX_BODY_BYTES;
 use crate::api::MAX_BATCH_BYTES;
 use crate::api::document::{
-    Acknowledgement, BatchOutcomes, ClockTime, Health, PauseList, RequestDocument, RequestList, Uploaded, UseCaseList,
+    Acknowledgement, BatchOutcomes, ClockTime, Health, PauseList, RequestDocument, RequestList, Uploaded, UseCaseDetails, UseCaseList,
+    VersionList,
 };
 use crate::api::error::ProblemDocument;
 use crate::problem::Code;
@@ -255,6 +256,38 @@ fn use_cases(schemas: &mut SchemaGenerator) -> Calls {
             "additionalProperties": false,
         }),
     );
+    let get = Operation::new("getUseCase", "use cases", Some("read"), "Return one use case")
+        .description("A caller with the scope `deploy` or `operate` gets its grants as well.")
+        .parameters([shared("Name")])
+        .answers(200, "The use case.", JSON, content::<UseCaseDetails>(schemas, examples::use_case()))
+        .fails(&[ALL, KEYED, READ, LEDGER, &[Code::UnknownUseCase, Code::UseCaseNotPermitted]]);
+    let versions = Operation::new("listVersions", "use cases", Some("read"), "List the stored versions of a use case, the newest first")
+        .parameters([shared("Name")])
+        .answers(200, "The versions.", JSON, content::<VersionList>(schemas, examples::versions()))
+        .fails(&[ALL, KEYED, READ, &[Code::UnknownUseCase, Code::UseCaseNotPermitted, Code::StoreFailed, Code::StoreUnavailable]]);
+    define(
+        schemas,
+        "RollBack",
+        json!({
+            "type": "object",
+            "description": "The version that serves afterwards.",
+            "properties": { "version": { "type": "string", "description": "Without it, the version before." } },
+            "additionalProperties": false,
+        }),
+    );
+    let roll_back = Operation::new("rollBackUseCase", "use cases", Some("deploy"), "Make a former version serve again")
+        .description(MACHINE)
+        .parameters([shared("Name")])
+        .body(body(&json!({ "$ref": "#/components/schemas/RollBack" }), &examples::roll_backs(), false, MAX_BODY_BYTES))
+        .answers(200, "The version that serves now, and the one before.", JSON, content::<Uploaded>(schemas, examples::uploaded()))
+        .fails(&[
+            ALL,
+            KEYED,
+            READ,
+            OBJECT,
+            &[Code::NotFound, Code::UnknownVersion, Code::NoFormerVersion, Code::StoreFailed, Code::MemberMalformed],
+            UPLOAD,
+        ]);
     let upload = Operation::new("uploadUseCase", "use cases", Some("deploy"), "Upload a bundle")
         .description(&format!("Checks, tests, compiles and stores the bundle, which then serves. The server must have keys. {MACHINE}"))
         .parameters([shared("Name")])
@@ -267,6 +300,9 @@ fn use_cases(schemas: &mut SchemaGenerator) -> Calls {
         .fails(&[ALL, KEYED, READ, &[Code::NotFound, Code::LedgerFull], UPLOAD]);
     vec![
         ("get", "/use-cases", list),
+        ("get", "/use-cases/{name}", get),
+        ("get", "/use-cases/{name}/versions", versions),
+        ("post", "/use-cases/{name}/rollback", roll_back),
         ("post", "/use-cases/{name}/pause", pause),
         ("post", "/use-cases/{name}/resume", resume),
         ("put", "/use-cases/{name}", upload),
