@@ -42,6 +42,7 @@ mod page;
 mod plugins;
 mod prose;
 mod races;
+mod recipes;
 mod reload;
 mod restart;
 mod retention;

@@ -62,10 +62,16 @@ impl UseCases {
         std::fs::rename(&draft, self.bundle(name).join(file)).expect("the file's place");
     }
 
-    /// Copies a sample bundle of the repository, and replaces the receiver's port 9000 by `port`.
+    /// Copies a sample bundle of the repository: see [`Self::copy_bundle`].
     pub fn copy_sample(&self, name: &str, port: u16) {
-        copy(&samples().join(name), &self.bundle(name));
-        let manifest = std::fs::read_to_string(self.bundle(name).join("use-case.toml")).expect("the sample's manifest");
+        self.copy_bundle(&samples().join(name), port);
+    }
+
+    /// Copies a bundle whose directory has its name, and replaces the receiver's port 9000 by `port`.
+    pub fn copy_bundle(&self, from: &Path, port: u16) {
+        let name = from.file_name().and_then(|name| name.to_str()).expect("the bundle's name");
+        copy(from, &self.bundle(name));
+        let manifest = std::fs::read_to_string(from.join("use-case.toml")).expect("the bundle's manifest");
         self.write_file(name, "use-case.toml", manifest.replace(":9000", &format!(":{port}")));
     }
 
