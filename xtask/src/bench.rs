@@ -19,7 +19,8 @@ cargo xtask bench [-- ARGS]
 
 Measures the host and baselines in the same run. Prints a table and writes target/bench/ (an SVG chart, summary.json).
 ARGS go to the benchmark; `cargo xtask bench -- --help` lists them. `--only ID,ID` takes these measures only, in that order, and
-builds only what they need. `--smoke` takes every measure with small numbers from the tests' debug builds, and with guests in
+builds only what they need. `--peers` compares with other systems in their place, which it installs; CI does not run it.
+`--smoke` takes every measure with small numbers from the tests' debug builds, and with guests in
 Rust in place of other languages, to check that each measure works; its numbers mean nothing.";
 
 pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
@@ -29,7 +30,8 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     let arguments = passed_on(arguments);
     let smoke = arguments.iter().any(|argument| argument == "--smoke");
     guests::build()?;
-    if !smoke && measures(&arguments, "languages") {
+    let peers = arguments.iter().any(|argument| argument == "--peers");
+    if !smoke && !peers && measures(&arguments, "languages") {
         examples::build()?;
     }
     let mut bench = if smoke {
@@ -46,7 +48,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     if !smoke {
         bench.env("POSTDATE_BIN", target().join("release/postdate"));
     }
-    if measures(&arguments, "lambda") {
+    if !peers && measures(&arguments, "lambda") {
         bench.env("POSTDATE_LAMBDAS", lambda::with_baselines(if smoke { "dev" } else { PROFILE }, &target().join("bench/lambda"))?);
     }
     step("Measuring", &mut bench)?;

@@ -16,7 +16,8 @@ const VALUE: f64 = 150.0;
 /// End of the scale, in multiples of the target. Longer bars are cut there and marked with `…`.
 const MOST: f64 = 2.0;
 
-const STYLE: &str = "\
+/// Style of every chart, for light and dark pages.
+pub const STYLE: &str = "\
 svg { color-scheme: light dark; font: 13px system-ui, sans-serif; }
 .ground { fill: #ffffff; } text { fill: #1f2328; } .dim { fill: #59636e; } .small { font-size: 11px; }
 .met { fill: #1a7f64; } .missed { fill: #cf4a22; } .baseline { fill: #b4bcc6; } .target { stroke: #1f2328; stroke-dasharray: 3 3; }
@@ -76,7 +77,8 @@ fn at(targets: f64) -> f64 {
     LABEL + targets / MOST * (WIDTH - LABEL - VALUE)
 }
 
-fn text(svg: &mut String, x: f64, y: f64, class: &str, content: &str) {
+/// Writes a text whose baseline begins at a point.
+pub fn text(svg: &mut String, x: f64, y: f64, class: &str, content: &str) {
     let content = content.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let _ = writeln!(svg, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{content}</text>");
 }

@@ -14,7 +14,7 @@ pub const CONNECTIONS: usize = 64;
 /// Timeout of a run, in case the server hangs.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// The result of a run. All requests were answered 202.
+/// The result of a run. All requests were accepted.
 #[derive(Debug, Default)]
 pub struct Load {
     /// For each request, the time from the first byte sent to the last byte received.
@@ -39,6 +39,14 @@ pub async fn run<N>(address: SocketAddr, next: N) -> anyhow::Result<Load>
 where
     N: Fn() -> Option<Arc<[u8]>> + Send + Sync + 'static,
 {
+    run_for(address, 202, next).await
+}
+
+/// Posts the requests of `next` until it returns `None`. Fails if an answer has not this status.
+pub async fn run_for<N>(address: SocketAddr, status: u16, next: N) -> anyhow::Result<Load>
+where
+    N: Fn() -> Option<Arc<[u8]>> + Send + Sync + 'static,
+{
     let next = Arc::new(next);
     let mut connections = Vec::with_capacity(CONNECTIONS);
     for _ in 0..CONNECTIONS {
@@ -52,7 +60,7 @@ where
             let mut latencies = Vec::new();
             while let Some(request) = next() {
                 let sent = Instant::now();
-                connection.call(&request).await?.expect(202)?;
+                connection.call(&request).await?.expect(status)?;
                 latencies.push(sent.elapsed());
             }
             Ok(latencies)

@@ -10,6 +10,7 @@ mod lambda;
 mod ledger;
 mod load;
 mod measures;
+mod peers;
 mod row;
 mod sample;
 mod server;
@@ -40,6 +41,12 @@ struct Arguments {
     /// Shortest runs, to check that each measure works; prints no values, since they would mean nothing
     #[arg(long, conflicts_with = "quick")]
     smoke: bool,
+    /// Compare with Restate, bunqueue and BullMQ in place of the measures; installs them from npm, and Redis from Debian
+    #[arg(long, conflicts_with = "only")]
+    peers: bool,
+    /// File of the chart of --peers [default: peers.svg beside the other results]
+    #[arg(long, value_name = "FILE", requires = "peers")]
+    chart: Option<PathBuf>,
     /// Directory for summary.json and chart.svg; set it to compare runs
     #[arg(long, value_name = "DIR", default_value_os_t = target().join("bench"))]
     out: PathBuf,
@@ -60,7 +67,7 @@ struct Arguments {
 }
 
 const AFTER: &str = "\
-Writes target/bench/summary.json and target/bench/chart.svg. Measures over loopback, with files below target/bench.
+Writes target/bench/summary.json and target/bench/chart.svg, or with --peers peers.json and peers.svg. Measures over loopback, with files below target/bench.
 A missed target is a NO in the table, and no failure. Run nothing else meanwhile: load generator and server share the
 machine, and other programs distort the results.";
 
@@ -72,7 +79,7 @@ fn main() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     anyhow::ensure!(arguments.bin.is_file(), "there is no {}: `cargo xtask bench` builds it", arguments.bin.display());
-    let Arguments { bin, guests, lambdas, quick, smoke, out, only, .. } = arguments;
+    let Arguments { bin, guests, lambdas, quick, smoke, out, only, peers, chart, .. } = arguments;
     let effort = if smoke {
         Effort::Smoke
     } else if quick {
@@ -85,13 +92,16 @@ fn main() -> anyhow::Result<ExitCode> {
     for directory in [&bench.directory, &out] {
         std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
-    run(&bench, if only.is_empty() { Measure::value_variants() } else { &only }, &out)
-}
-
-fn run(bench: &Bench, wanted: &[Measure], out: &Path) -> anyhow::Result<ExitCode> {
-    eprintln!("{}", machine());
     // One thread, so that the load generator leaves the other cores to the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the async runtime")?;
+    eprintln!("{}", machine());
+    if peers {
+        return runtime.block_on(peers::compare(&bench, &out, &chart.unwrap_or_else(|| out.join("peers.svg"))));
+    }
+    run(&runtime, &bench, if only.is_empty() { Measure::value_variants() } else { &only }, &out)
+}
+
+fn run(runtime: &tokio::runtime::Runtime, bench: &Bench, wanted: &[Measure], out: &Path) -> anyhow::Result<ExitCode> {
     let (mut rows, mut failed) = (Vec::new(), false);
     for measure in wanted {
         let name = measure.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();

@@ -26,7 +26,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// Returns the time from the first due time to this one, in full milliseconds as in the ledger.
-    fn offset(self, number: u32) -> Duration {
+    pub fn offset(self, number: u32) -> Duration {
         Duration::from_millis(u64::try_from((self.span / self.count * number).as_millis()).unwrap_or(u64::MAX))
     }
 }
