@@ -89,6 +89,20 @@ fn links_of_the_documents_lead_to_files_and_headings() {
 }
 
 #[test]
+fn the_summary_of_the_site_lists_every_page_once() {
+    let summary = std::fs::read_to_string(root().join("docs/SUMMARY.md")).expect("the summary");
+    let mut listed = links(&summary);
+    listed.sort();
+    let pages = texts(&root().join("docs"), &["md"]).into_iter().filter_map(|(path, _)| Some(path.file_name()?.to_str()?.to_owned()));
+    let at_the_root = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| format!("../{name}"));
+    let mut expected: Vec<String> = pages.filter(|name| name != "SUMMARY.md").chain(at_the_root).collect();
+    expected.sort();
+    let missing: Vec<_> = expected.iter().filter(|page| !listed.contains(page)).collect();
+    assert!(missing.is_empty(), "docs/SUMMARY.md lacks {missing:?}: add a line for each");
+    assert_eq!(listed, expected);
+}
+
+#[test]
 fn links_are_found_in_prose_and_not_in_code() {
     let text = "See [a](a.md#b) and ![p](p.svg \"Title\"), not `[c](c.md)`.\n```\n[d](d.md)\n```\n<img src=\"e.svg\">\n[f]: f.md\n";
     assert_eq!(links(text), ["a.md#b", "p.svg", "e.svg", "f.md"]);

@@ -2,6 +2,7 @@
 
 mod aws_tools;
 mod bench;
+mod book;
 mod build;
 mod coverage;
 mod examples;
@@ -30,6 +31,7 @@ Commands:
   lambda    build the AWS Lambda functions and write their zips
   torture   kill the server at random moments under load and check every acknowledged request
   bench     measure the host and write target/bench/
+  book      build the documents to a site with mdBook
   simulate  print a model of a deployment on AWS under load
   fuzz      fuzz the parsers of plugin files and manifests with libFuzzer
   coverage  print the line and branch coverage of packages by their tests
@@ -64,6 +66,7 @@ fn run(command: &str, arguments: Vec<OsString>) -> Result<ExitCode> {
         "lambda" => lambda::run(arguments),
         "torture" => test::torture(arguments),
         "bench" => bench::run(arguments),
+        "book" => book::run(arguments),
         "simulate" => simulate::run(&arguments),
         "fuzz" => fuzz::run(arguments),
         "coverage" => coverage::run(&arguments),
