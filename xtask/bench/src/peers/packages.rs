@@ -96,7 +96,8 @@ impl Packages {
         Ok(Settings {
             versions: format!("bunqueue {} on Bun {bun}", self.version("bunqueue")?),
             settings: "HTTP; `durable: true`, which writes to SQLite before the answer, with its fixed `synchronous=NORMAL`: no fsync, so \
-                       an accepted job survives a crash of the process, and not of the machine; its limit of calls a minute is lifted; a worker in Bun with a concurrency of 64"
+                       an accepted job survives a crash of the process, and not of the machine; its limit of calls a minute is lifted; \
+                       a worker in Bun with a concurrency of 64"
                 .to_owned(),
         })
     }
