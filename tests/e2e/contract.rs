@@ -245,7 +245,8 @@ async fn erases_notices(deployment: &impl Deployment, receiver: &Receiver) {
     let notice = eventually("the notice", async || receiver.deliveries().into_iter().find(is_about)).await;
     let notice = notice.header("idempotency-key");
     assert_eq!(text(&api.reaches(notice, "succeeded").await, "noticeOf"), id);
-    let quoted = api.get(&format!("/requests/{notice}/body")).await.expect(200);
+    let body = api.call(Method::GET, &format!("/requests/{notice}/body")).send().await.expect("an answer");
+    let quoted: Value = body.json().await.expect("a document");
     assert_eq!((&quoted["result"], &quoted["labels"]), (&json!("done"), &json!({ "customer": "told" })));
     api.post(&format!("/requests/{id}/erase"), &json!({})).await.expect(200);
     api.get(&format!("/requests/{notice}/body")).await.expect_fault(410, "erased");
