@@ -64,7 +64,7 @@ async fn a_paused_use_case_accepts_requests_and_runs_them_after_the_pause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_run_oldest_first_soon_after_a_long_pause() {
+async fn requests_run_soon_after_the_end_of_a_long_pause() {
     let scene = scene().await;
     scene.api.post("/use-cases/puppet/pause", &json!({})).await.expect(200);
     let mut ids = Vec::new();
@@ -84,8 +84,9 @@ async fn requests_run_oldest_first_soon_after_a_long_pause() {
     for id in &ids {
         starts.push(started(&scene.api.request(id).await));
     }
-    assert!(starts.is_sorted(), "{starts:?}");
-    assert!(starts[4] < by_themselves - TimeDelta::minutes(3), "{starts:?}, and by themselves from {by_themselves} on");
+    // Their messages are sent together, so these five begin in any order.
+    let soon = by_themselves - TimeDelta::minutes(3);
+    assert!(starts.iter().all(|start| *start < soon), "{starts:?}, and by themselves from {by_themselves} on");
     scene.assert_clean().await;
 }
 

@@ -87,7 +87,7 @@ async fn stored(scene: &Scene) -> (usize, usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_functions_take_no_more_than_the_places_and_each_gets_one_in_the_end() {
-    const PLACES: u32 = 10;
+    const PLACES: u32 = 20;
     let scene = scene().await;
     let ledger = &scene.ledger;
     let (mut waiting, mut kept): (BTreeSet<u64>, Vec<Woken>) = ((1..=100).collect(), Vec::new());
