@@ -194,8 +194,10 @@ pub fn json_response(status: StatusCode, id: CorrelationId, body: &impl Serializ
 /// Returns the scope that a call needs; `None` for `GET /health`, which everybody may call, and for calls that do not exist.
 fn scope_of(method: &str, segments: &[&str]) -> Option<Scope> {
     match (method, segments) {
-        ("GET" | "HEAD", ["use-cases" | "requests"] | ["use-cases" | "requests", _]) => Some(Scope::Read),
-        ("GET" | "HEAD", ["requests", _, "body"] | ["use-cases", _, "versions"]) => Some(Scope::Read),
+        (
+            "GET" | "HEAD",
+            ["use-cases" | "requests"] | ["use-cases" | "requests", _] | ["requests", _, "body"] | ["use-cases", _, "versions"],
+        ) => Some(Scope::Read),
         ("POST", ["requests", _] | ["requests", _, "batch"]) => Some(Scope::Submit),
         ("PATCH" | "DELETE", ["requests", _]) | ("POST", ["requests", _, "retry" | "erase"]) => Some(Scope::Change),
         ("POST", ["use-cases", _, "pause" | "resume"]) => Some(Scope::Deploy),
