@@ -124,6 +124,7 @@ fn as_rfc3339<S: serde::Serializer>(at: &DateTime<Utc>, serializer: S) -> Result
     serializer.serialize_str(&rfc3339(*at))
 }
 
+#[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
 fn optional_rfc3339<S: serde::Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     match at {
         Some(at) => as_rfc3339(at, serializer),
