@@ -17,3 +17,9 @@ def problem_code_conformance(ctx: schemathesis.CheckContext, response: schemathe
         return
     code = response.json().get("code")
     assert code in listed.get(str(response.status_code), []), f"{response.status_code} has the code {code}, which x-problem-codes lacks"
+
+
+@schemathesis.check
+def host_does_not_fail(ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case) -> None:
+    """No call makes the host fail. A host that is busy answers 503."""
+    assert response.status_code != 500, response.text
