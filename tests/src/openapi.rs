@@ -89,12 +89,12 @@ fn find(method: &str, path: &str) -> Option<Call> {
 fn validator(reference: &str) -> Arc<Validator> {
     static BUILT: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let build = || {
+    let make = || {
         let schema = json!({ "$ref": reference, "components": &*CLOSED });
         let options = jsonschema::options().with_draft(jsonschema::Draft::Draft202012).should_validate_formats(true);
         Arc::new(options.build(&schema).unwrap_or_else(|error| panic!("{reference} is not usable: {error}")))
     };
-    Arc::clone(built.entry(reference.to_owned()).or_insert_with(build))
+    Arc::clone(built.entry(reference.to_owned()).or_insert_with(make))
 }
 
 #[cfg(test)]

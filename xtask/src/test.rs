@@ -68,9 +68,9 @@ pub fn torture(arguments: Vec<OsString>) -> Result<ExitCode> {
         }
     }
     if api {
-        build::all(&PROGRAMS_AND_TESTS)?
+        build::all(&PROGRAMS_AND_TESTS)?;
     } else {
-        build::server(&PROGRAMS_AND_TESTS)?
+        build::server(&PROGRAMS_AND_TESTS)?;
     }
     let (title, filter, variable, default) = if api {
         ("Calls by the description of the API", "openapi_fuzz", "POSTDATE_API_SECONDS", DEFAULT_API_SECONDS)

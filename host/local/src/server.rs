@@ -242,9 +242,10 @@ type HttpService = TowerToHyperService<Router>;
 
 /// Routes of a path.
 type Route = MethodRouter<Arc<App>>;
+type MakeRoute = fn() -> Route;
 
 /// Paths that only this host answers, beside those of [`CALLS`](postdate_core::api::CALLS).
-const ROUTES: [(&str, fn() -> Route); 8] = [
+const ROUTES: [(&str, MakeRoute); 8] = [
     ("/metrics", || any(metrics::get)),
     ("/events", || any(events::get)),
     ("/test-clock", || any(test_clock)),

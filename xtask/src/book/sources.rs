@@ -69,8 +69,8 @@ fn targets(page: &str) -> Vec<&str> {
         in_code ^= is_fence;
         !in_code && !is_fence
     });
-    let links = lines.flat_map(|line| line.split("](").skip(1)).filter_map(|rest| rest.split(')').next());
-    let files = links.filter(|link| !link.contains("://")).filter_map(|link| link.split('#').next());
+    let destinations = lines.flat_map(|line| line.split("](").skip(1)).filter_map(|rest| rest.split(')').next());
+    let files = destinations.filter(|link| !link.contains("://")).filter_map(|link| link.split('#').next());
     files.filter(|file| !file.is_empty()).collect()
 }
 

@@ -223,17 +223,13 @@ impl PlacesItem<'_> {
             return call.expression_attribute_values(":only", only);
         }
         let call = call.expression_attribute_names("#id", id).expression_attribute_values(":since", since);
-        match instead {
-            Some(last) => {
-                let call = call.expression_attribute_names("#last", last.to_string());
-                let call = call.update_expression("SET #line.#id = :since REMOVE #line.#last");
-                call.condition_expression("attribute_exists(#line.#last)")
-            }
-            None => {
-                let call = call.update_expression("SET #line.#id = :since").condition_expression("size(#line) < :most");
-                call.expression_attribute_values(":most", number(i128::try_from(MOST_IN_LINE).unwrap_or_default()))
-            }
+        if let Some(last) = instead {
+            let call = call.expression_attribute_names("#last", last.to_string());
+            let call = call.update_expression("SET #line.#id = :since REMOVE #line.#last");
+            return call.condition_expression("attribute_exists(#line.#last)");
         }
+        let call = call.update_expression("SET #line.#id = :since").condition_expression("size(#line) < :most");
+        call.expression_attribute_values(":most", number(i128::try_from(MOST_IN_LINE).unwrap_or_default()))
     }
 }
 

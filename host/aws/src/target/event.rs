@@ -10,7 +10,7 @@ use postdate_core::envelope::{Envelope, EnvelopeError};
 #[derive(Debug)]
 pub enum Event {
     /// A rule's constant input, or a schedule's payload.
-    Direct(Envelope),
+    Direct(Box<Envelope>),
     /// Messages of an SQS queue, each with an envelope of its own.
     Queue(Vec<QueueMessage>),
 }
@@ -63,7 +63,7 @@ impl Event {
         // serde accepts an array for a struct, so the check for an object is needed.
         let object = json.get().starts_with('{');
         let Some(batch) = serde_json::from_str::<Batch<'_>>(json.get()).ok().filter(|_| object) else {
-            return Ok(Self::Direct(Envelope::parse(json.get())?));
+            return Ok(Self::Direct(Box::new(Envelope::parse(json.get())?)));
         };
         let records: Vec<Record> = serde_json::from_str(batch.records.get()).map_err(|_| ForeignEvent::Records)?;
         if let Some(foreign) = records.iter().find(|record| record.event_source != "aws:sqs") {

@@ -66,7 +66,7 @@ where
                     left = rest;
                     outcome
                 }
-                None => shortened(outcome),
+                None => shortened(&outcome),
             }
         });
         let body = BatchOutcomes { outcomes: outcomes.collect(), correlation_id: id };
@@ -97,7 +97,7 @@ fn outcome_of(Problem { status, body, headers }: Problem) -> ItemOutcome {
 }
 
 /// Returns an outcome without the longer members of its body.
-fn shortened(outcome: ItemOutcome) -> ItemOutcome {
+fn shortened(outcome: &ItemOutcome) -> ItemOutcome {
     let kept = ["correlationId", "status", "code"].map(|member| (member.to_owned(), outcome.body[member].clone()));
     let body = Value::Object(kept.into_iter().filter(|(_, value)| !value.is_null()).collect());
     ItemOutcome { status: outcome.status, body, retry_after: None, shortened: true }

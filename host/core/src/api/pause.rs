@@ -122,8 +122,8 @@ where
     /// Returns the answer that shows all pauses of a use case.
     async fn paused(&self, call: &ApiRequest, name: &str) -> Result<Answer, ApiError> {
         let pauses = self.ledger.pauses(call.now).await?;
-        let paused = PauseDocument::of(&pauses, name);
-        Ok(Answer::new(StatusCode::OK, call.id, &PauseList { use_case: name.to_owned(), paused, correlation_id: call.id }))
+        let document = PauseList { use_case: name.to_owned(), paused: PauseDocument::of(&pauses, name), correlation_id: call.id };
+        Ok(Answer::new(StatusCode::OK, call.id, &document))
     }
 }
 

@@ -78,8 +78,8 @@ where
             last = Some(request.place(order));
         }
         let only_owner = call.caller.only_owner().map(str::to_owned);
-        let list = RequestList { requests, only_owner, next_cursor: next.map(encode_cursor), correlation_id: call.id };
-        Ok(Answer::new(StatusCode::OK, call.id, &list))
+        let document = RequestList { requests, only_owner, next_cursor: next.map(encode_cursor), correlation_id: call.id };
+        Ok(Answer::new(StatusCode::OK, call.id, &document))
     }
 }
 

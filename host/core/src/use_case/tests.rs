@@ -100,7 +100,8 @@ fn an_error_names_its_key() {
     check_fault(("failure = \"hook\"", "failure = \"x\""), "on.failure: \"x\" is not among the targets");
     let long = UseCase::parse(&format!("name = 'a'\ndescription = '{}'\n[process]\nplugin = 'p.wasm'", "d".repeat(1001)));
     assert!(long.unwrap_err().to_string().contains("description: has 1001 characters"));
-    let targets = |count| (0..count).map(|n| format!("t{n} = {{ kind = 'http', url = 'https://example.com/' }}\n")).collect::<String>();
+    let target = |n| format!("t{n} = {{ kind = 'http', url = 'https://example.com/' }}");
+    let targets = |count| (0..count).map(target).collect::<Vec<_>>().join("\n");
     let with_targets = |count| UseCase::parse(&format!("name = 'a'\n[targets]\ndefault = 't0'\n{}", targets(count)));
     assert!(with_targets(64).is_ok());
     assert!(with_targets(65).unwrap_err().to_string().contains("targets: has 65 targets; the limit is 64"));

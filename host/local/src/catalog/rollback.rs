@@ -55,13 +55,12 @@ impl Catalog {
             return Err(RollBackError::Unsigned { name: name.to_owned(), reason });
         }
         let _turn = Arc::clone(&inner.queue.turn).lock_owned().await;
-        let version = match version {
-            Some(version) => version.to_owned(),
-            None => {
-                let (current, _) = store.current(name).await.map_err(|error| fault(name, "", error))?;
-                let former = current.former.into_iter().next().ok_or_else(|| RollBackError::NoFormerVersion(name.to_owned()))?;
-                former.version
-            }
+        let version = if let Some(version) = version {
+            version.to_owned()
+        } else {
+            let (current, _) = store.current(name).await.map_err(|error| fault(name, "", error))?;
+            let former = current.former.into_iter().next().ok_or_else(|| RollBackError::NoFormerVersion(name.to_owned()))?;
+            former.version
         };
         if !is_version(&version) {
             return Err(RollBackError::NoSuchVersion { name: name.to_owned(), version });

@@ -1,4 +1,4 @@
-//! FairSemaphore for calls that hold much or for long: batches and long polls. They are shared fairly among the callers, so that none takes all.
+//! A semaphore whose permits are shared fairly among the callers, for calls that hold much or for long: batches and long polls.
 
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use postdate_core::fair::Shares;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// FairSemaphore of which a caller may have as many as are free for all others: one caller gets half of them.
+/// A semaphore of whose permits a caller may have as many as are free for all others: a caller that is alone gets half.
 pub struct FairSemaphore {
     shares: Mutex<Shares<Option<String>>>,
     freed: Notify,

@@ -9,18 +9,18 @@ fn waiter(n: u64, since: i64) -> Waiter {
     Waiter { since: at(since), id: sample_id(n) }
 }
 
-fn in_line(n: u64, since: i64) -> Option<(Waiter, Manner)> {
-    Some((waiter(n, since), Manner::InLine))
+fn in_line(n: u64, since: i64) -> (Waiter, Manner) {
+    (waiter(n, since), Manner::InLine)
 }
 
 #[test]
 fn a_free_place_goes_to_the_first_of_the_line_and_not_to_a_request_that_comes_later() {
     let mut places = Places::default();
     places.line.extend([(sample_id(1), at(20)), (sample_id(2), at(10))]);
-    assert_eq!(places.next(1, in_line(3, 30), at(60)), Step::HandOver(sample_id(2)));
+    assert_eq!(places.next(1, Some(in_line(3, 30)), at(60)), Step::HandOver(sample_id(2)));
     assert_eq!(places.next(1, None, at(60)), Step::HandOver(sample_id(2)));
-    assert_eq!(places.next(1, in_line(3, 5), at(60)), Step::Take, "it was due before both");
-    assert_eq!(places.next(1, in_line(2, 10), at(60)), Step::Take, "it is the first");
+    assert_eq!(places.next(1, Some(in_line(3, 5)), at(60)), Step::Take, "it was due before both");
+    assert_eq!(places.next(1, Some(in_line(2, 10)), at(60)), Step::Take, "it is the first");
     for manner in [Manner::PastLine, Manner::Alone] {
         assert_eq!(places.next(1, Some((waiter(3, 30), manner)), at(60)), Step::Take, "{manner:?}");
     }
@@ -29,7 +29,7 @@ fn a_free_place_goes_to_the_first_of_the_line_and_not_to_a_request_that_comes_la
         assert_eq!(places.next(1, Some((waiter(3, 5), manner)), at(60)), Step::Join { instead: None }, "{manner:?}");
     }
     assert_eq!(places.next(1, Some((waiter(3, 5), Manner::Alone)), at(60)), Step::Done);
-    assert_eq!(places.next(1, in_line(1, 20), at(60)), Step::Done, "it waits already");
+    assert_eq!(places.next(1, Some(in_line(1, 20)), at(60)), Step::Done, "it waits already");
     assert_eq!(places.next(1, None, at(60)), Step::Done);
     assert_eq!(places.next(1, None, at(90)), Step::Free(vec!["a".to_owned()]));
 }
@@ -45,8 +45,8 @@ fn a_full_line_keeps_the_earliest() {
         places.make(&step, asks.map(|(waiter, _)| waiter), "", at(100));
     }
     let last = sample_id(MOST_IN_LINE.try_into().unwrap());
-    assert_eq!(places.next(1, in_line(99, 99), at(100)), Step::Done);
-    let step = places.next(1, in_line(98, 0), at(100));
+    assert_eq!(places.next(1, Some(in_line(99, 99)), at(100)), Step::Done);
+    let step = places.next(1, Some(in_line(98, 0)), at(100));
     assert_eq!(step, Step::Join { instead: Some(last) });
     places.make(&step, Some(waiter(98, 0)), "", at(100));
     assert_eq!((places.line.len(), places.line.contains_key(&last)), (MOST_IN_LINE, false));

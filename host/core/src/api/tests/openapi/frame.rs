@@ -131,7 +131,7 @@ fn requests(schemas: &mut SchemaGenerator) -> Calls {
         .description("The request is durable when the answer arrives. Exactly one of `triggerAt` and `delay` is required.")
         .parameters([shared("UseCase"), shared("IdempotencyKey"), shared("TraceParent")])
         .body(body(&json!({ "$ref": "#/components/schemas/Submission" }), &examples::submissions(), true, MAX_BODY_BYTES))
-        .answers(202, "The request was accepted.", JSON, content::<Acknowledgement>(schemas, examples::acknowledgement()))
+        .answers(202, "The request was accepted.", JSON, &content::<Acknowledgement>(schemas, &examples::acknowledgement()))
         .with_header("location", "Location")
         .linked(&["getRequest", "getBody", "moveRequest", "cancelRequest", "retryRequest", "eraseRequest"])
         .fails(&[ALL, KEYED, READ, OBJECT, TIME, TRIGGER, VALIDATOR, LEDGER, WRITES, SUBMIT]);
@@ -145,7 +145,7 @@ fn requests(schemas: &mut SchemaGenerator) -> Calls {
             true,
             MAX_BATCH_BYTES,
         ))
-        .answers(200, "The outcome of each item.", JSON, content::<BatchOutcomes>(schemas, examples::outcomes()))
+        .answers(200, "The outcome of each item.", JSON, &content::<BatchOutcomes>(schemas, &examples::outcomes()))
         .fails(&[
             ALL,
             KEYED,
@@ -158,7 +158,7 @@ fn requests(schemas: &mut SchemaGenerator) -> Calls {
             requests than `limit`, or none, although a next page exists. Results are not listed.",
         )
         .parameters(list_parameters(schemas))
-        .answers(200, "A page of the list.", JSON, content::<RequestList>(schemas, examples::list()))
+        .answers(200, "A page of the list.", JSON, &content::<RequestList>(schemas, &examples::list()))
         .fails(&[ALL, KEYED, READ, LEDGER, &[Code::BadQuery, Code::ListTooLong]]);
     let get = Operation::new("getRequest", "requests", Some("read"), "Return a request with its history")
         .parameters([
@@ -172,11 +172,11 @@ fn requests(schemas: &mut SchemaGenerator) -> Calls {
                 &json!("1s"),
             ),
         ])
-        .answers(200, "The request.", JSON, content::<RequestDocument>(schemas, examples::request()))
+        .answers(200, "The request.", JSON, &content::<RequestDocument>(schemas, &examples::request()))
         .fails(&[ALL, KEYED, READ, LEDGER, &[Code::BadQuery, Code::UnknownRequest, Code::TooManyWaits]]);
     let body = Operation::new("getBody", "requests", Some("read"), "Return the accepted body, byte for byte")
         .parameters([shared("Id")])
-        .answers(200, "The body that the validator accepted.", JSON, json!({ "schema": { "type": "object" } }))
+        .answers(200, "The body that the validator accepted.", JSON, &json!({ "schema": { "type": "object" } }))
         .fails(&[ALL, KEYED, READ, LEDGER, &[Code::UnknownRequest, Code::Erased]]);
     vec![
         ("post", "/requests/{use-case}", submit),
@@ -209,17 +209,17 @@ fn changes(schemas: &mut SchemaGenerator) -> Calls {
     let moving = change("moveRequest", "Move a scheduled request to another time")
         .description("A move that fails leaves the request at its old time, which the error has as `triggerAt`.")
         .body(body(&json!({ "$ref": "#/components/schemas/Move" }), &examples::moves(), true, MAX_BODY_BYTES))
-        .answers(200, "The request, without its history.", JSON, content::<RequestDocument>(schemas, examples::moved()))
+        .answers(200, "The request, without its history.", JSON, &content::<RequestDocument>(schemas, &examples::moved()))
         .fails(&[&failing(&[Code::NotScheduled, Code::HandedOver, Code::NotChangeable]), OBJECT, TIME, TRIGGER, VALIDATOR]);
     define(schemas, "Move", trigger(false));
     let cancel = change("cancelRequest", "Cancel a scheduled request")
-        .answers(200, "The request, without its history.", JSON, content::<RequestDocument>(schemas, examples::cancelled()))
+        .answers(200, "The request, without its history.", JSON, &content::<RequestDocument>(schemas, &examples::cancelled()))
         .fails(&[&failing(&[Code::NotScheduled, Code::HandedOver])]);
     let retry = change("retryRequest", "Run a request again that failed or expired, now")
-        .answers(202, "The request, without its history.", JSON, content::<RequestDocument>(schemas, examples::retried()))
+        .answers(202, "The request, without its history.", JSON, &content::<RequestDocument>(schemas, &examples::retried()))
         .fails(&[&failing(&[Code::NotFailed, Code::Erased])]);
     let erase = change("eraseRequest", "Erase what a request says, and cancel it if it is scheduled")
-        .answers(200, "The request, without its history.", JSON, content::<RequestDocument>(schemas, examples::erased()))
+        .answers(200, "The request, without its history.", JSON, &content::<RequestDocument>(schemas, &examples::erased()))
         .fails(&[&failing(&[Code::Running, Code::HandedOver])]);
     vec![
         ("patch", "/requests/{id}", moving),
@@ -231,20 +231,20 @@ fn changes(schemas: &mut SchemaGenerator) -> Calls {
 
 fn use_cases(schemas: &mut SchemaGenerator) -> Calls {
     let list = Operation::new("listUseCases", "use cases", Some("read"), "List the use cases that the caller may use")
-        .answers(200, "The use cases.", JSON, content::<UseCaseList>(schemas, examples::use_cases()))
+        .answers(200, "The use cases.", JSON, &content::<UseCaseList>(schemas, &examples::use_cases()))
         .fails(&[ALL, KEYED, READ, LEDGER]);
     let common = &[ALL, KEYED, READ, OBJECT, LEDGER, &[Code::UseCaseNotPermitted, Code::MemberMalformed]].concat();
     let pause = Operation::new("pauseUseCase", "use cases", Some("deploy"), "Pause a use case or one target of it")
         .description("Requests are accepted meanwhile; those that fall due wait. Without `target` all targets are paused.")
         .parameters([shared("Name")])
         .body(body(&json!({ "$ref": "#/components/schemas/PauseStart" }), &examples::pauses(), false, MAX_BODY_BYTES))
-        .answers(200, "The pauses that the use case has now.", JSON, content::<PauseList>(schemas, examples::paused()))
+        .answers(200, "The pauses that the use case has now.", JSON, &content::<PauseList>(schemas, &examples::paused()))
         .fails(&[common, INSTANT, &[Code::UnknownUseCase, Code::UnknownTarget, Code::TargetNotPausable]]);
     define(schemas, "PauseStart", pause_start());
     let resume = Operation::new("resumeUseCase", "use cases", Some("deploy"), "End the pause of a target, or every pause of a use case")
         .parameters([shared("Name")])
         .body(body(&json!({ "$ref": "#/components/schemas/PauseEnd" }), &examples::resumes(), false, MAX_BODY_BYTES))
-        .answers(200, "The pauses that the use case has now.", JSON, content::<PauseList>(schemas, examples::resumed()))
+        .answers(200, "The pauses that the use case has now.", JSON, &content::<PauseList>(schemas, &examples::resumed()))
         .fails(&[common, &[Code::NotPaused]]);
     define(
         schemas,
@@ -259,11 +259,11 @@ fn use_cases(schemas: &mut SchemaGenerator) -> Calls {
     let get = Operation::new("getUseCase", "use cases", Some("read"), "Return one use case")
         .description("A caller with the scope `deploy` or `operate` gets its grants as well.")
         .parameters([shared("Name")])
-        .answers(200, "The use case.", JSON, content::<UseCaseDetails>(schemas, examples::use_case()))
+        .answers(200, "The use case.", JSON, &content::<UseCaseDetails>(schemas, &examples::use_case()))
         .fails(&[ALL, KEYED, READ, LEDGER, &[Code::UnknownUseCase, Code::UseCaseNotPermitted]]);
     let versions = Operation::new("listVersions", "use cases", Some("read"), "List the stored versions of a use case, the newest first")
         .parameters([shared("Name")])
-        .answers(200, "The versions.", JSON, content::<VersionList>(schemas, examples::versions()))
+        .answers(200, "The versions.", JSON, &content::<VersionList>(schemas, &examples::versions()))
         .fails(&[ALL, KEYED, READ, &[Code::UnknownUseCase, Code::UseCaseNotPermitted, Code::StoreFailed, Code::StoreUnavailable]]);
     define(
         schemas,
@@ -279,7 +279,7 @@ fn use_cases(schemas: &mut SchemaGenerator) -> Calls {
         .description(MACHINE)
         .parameters([shared("Name")])
         .body(body(&json!({ "$ref": "#/components/schemas/RollBack" }), &examples::roll_backs(), false, MAX_BODY_BYTES))
-        .answers(200, "The version that serves now, and the one before.", JSON, content::<Uploaded>(schemas, examples::uploaded()))
+        .answers(200, "The version that serves now, and the one before.", JSON, &content::<Uploaded>(schemas, &examples::uploaded()))
         .fails(&[
             ALL,
             KEYED,
@@ -296,7 +296,7 @@ fn use_cases(schemas: &mut SchemaGenerator) -> Calls {
             "required": true,
             "content": { "application/x-tar": { "schema": { "type": "string", "format": "binary" } } },
         }))
-        .answers(200, "The version that serves now, and the one before.", JSON, content::<Uploaded>(schemas, examples::uploaded()))
+        .answers(200, "The version that serves now, and the one before.", JSON, &content::<Uploaded>(schemas, &examples::uploaded()))
         .fails(&[ALL, KEYED, READ, &[Code::NotFound, Code::LedgerFull], UPLOAD]);
     vec![
         ("get", "/use-cases", list),
@@ -329,27 +329,27 @@ const UPLOAD: &[Code] = &[
 fn service(schemas: &mut SchemaGenerator) -> Calls {
     let machine = |id, scope, summary| Operation::new(id, "service", Some(scope), summary).description(MACHINE);
     let describe = Operation::new("describe", "service", None, "Return this document")
-        .answers(200, "The description of the API in OpenAPI 3.1.", JSON, json!({ "schema": { "type": "object" } }))
+        .answers(200, "The description of the API in OpenAPI 3.1.", JSON, &json!({ "schema": { "type": "object" } }))
         .fails(&[ALL]);
     let health = Operation::new("health", "service", None, "Return whether the service takes requests")
         .description("Only a caller with the scope `operate` gets more than `status`.")
-        .answers(200, "The service takes requests.", JSON, content::<Health>(schemas, examples::health()))
+        .answers(200, "The service takes requests.", JSON, &content::<Health>(schemas, &examples::health()))
         .fails(&[ALL, &[Code::Unhealthy]]);
     let metrics = machine("metrics", "operate", "Return metrics as text of OpenMetrics")
-        .answers(200, "The metrics.", "application/openmetrics-text", json!({ "schema": { "type": "string" } }))
+        .answers(200, "The metrics.", "application/openmetrics-text", &json!({ "schema": { "type": "string" } }))
         .fails(&[ALL, KEYED, &[Code::NotFound, Code::MetricsFailed]]);
     let events = Operation::new("events", "service", Some("read"), "Return changes of requests as they happen")
         .description(&format!(
             "Server-sent events. `request` has a request as lists show it; `missed` says that the client was too slow. {MACHINE}"
         ))
-        .answers(200, "The events, until either side ends them.", "text/event-stream", json!({ "schema": { "type": "string" } }))
+        .answers(200, "The events, until either side ends them.", "text/event-stream", &json!({ "schema": { "type": "string" } }))
         .fails(&[ALL, KEYED, &[Code::NotFound]]);
     let show = machine("getTestClock", "read", "Return the time of the test clock")
-        .answers(200, "The time.", JSON, content::<ClockTime>(schemas, examples::clock()))
+        .answers(200, "The time.", JSON, &content::<ClockTime>(schemas, &examples::clock()))
         .fails(&[ALL, KEYED, READ, &[Code::NotFound, Code::NoTestClock]]);
     let advance = machine("moveTestClock", "operate", "Move the test clock, and run what falls due on the way")
         .body(body(&json!({ "$ref": "#/components/schemas/ClockMove" }), &examples::clock_moves(), true, MAX_BODY_BYTES))
-        .answers(200, "The time after the move.", JSON, content::<ClockTime>(schemas, examples::clock()))
+        .answers(200, "The time after the move.", JSON, &content::<ClockTime>(schemas, &examples::clock()))
         .fails(&[ALL, KEYED, READ, INSTANT, LEDGER, &[Code::NotFound, Code::NoTestClock, Code::TestClockMalformed, Code::TestClockStuck]]);
     define(
         schemas,
@@ -500,7 +500,7 @@ fn body(schema: &Value, examples: &Value, required: bool, max_bytes: usize) -> V
     })
 }
 
-fn content<T: JsonSchema>(schemas: &mut SchemaGenerator, example: Value) -> Value {
+fn content<T: JsonSchema>(schemas: &mut SchemaGenerator, example: &Value) -> Value {
     json!({ "schema": reference::<T>(schemas), "example": example })
 }
 

@@ -40,7 +40,7 @@ impl Operation {
     }
 
     /// Adds an answer without an error.
-    pub fn answers(mut self, status: u16, description: &str, media_type: &str, content: Value) -> Self {
+    pub fn answers(mut self, status: u16, description: &str, media_type: &str, content: &Value) -> Self {
         let headers = json!({ "x-correlation-id": correlation_id() });
         self.successes.push((status, json!({ "description": description, "headers": headers, "content": { media_type: content } })));
         self
