@@ -73,7 +73,7 @@ pub fn write(release: &Release, out: &Path) -> Result<PathBuf> {
 }
 
 fn compress(from: &Path, to: &Path) -> std::io::Result<()> {
-    let mut gzip = GzEncoder::new(File::create(to)?, Compression::best());
+    let mut gzip = GzEncoder::new(File::create(to)?, Compression::default());
     std::io::copy(&mut File::open(from)?, &mut gzip)?;
     gzip.finish()?;
     Ok(())

@@ -16,7 +16,7 @@ pub fn write(release: &Release, out: &Path) -> Result<PathBuf> {
     let name = format!("postdate-{VERSION}-{}", release.platform.triple());
     let path = out.join(format!("{name}.tar.gz"));
     let write = || -> Result<()> {
-        let mut tar = tar::Builder::new(GzEncoder::new(File::create(&path)?, Compression::best()));
+        let mut tar = tar::Builder::new(GzEncoder::new(File::create(&path)?, Compression::default()));
         add(&mut tar, &format!("{name}/bin/postdate"), 0o755, &fs::read(release.program)?)?;
         for (place, content) in files(release)? {
             add(&mut tar, &format!("{name}/{place}"), 0o644, &content)?;
