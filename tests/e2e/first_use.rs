@@ -72,13 +72,13 @@ async fn a_server_in_an_empty_directory_offers_init_and_the_printed_commands_wor
     let made = terminal.run(&format!("{} --json --to http://127.0.0.1:{port}/hook", next[0]));
     let made: Value = serde_json::from_str(&made).unwrap();
     let commands: Vec<&str> = made["next"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
-    let [listen, post, list] = commands[..] else { panic!("{commands:?}") };
+    let [listen, submit, list] = commands[..] else { panic!("{commands:?}") };
     assert_eq!(listen, format!("postdate listen --port {port}"));
     let _receiver = Process::start(&mut terminal.shell(listen), &received);
     eventually("the receiver", async || received.text().contains("listening on").then_some(())).await;
 
     // The default receiver has another port, so only the lines of `init` can be run as they are.
-    let posted = eventually("the new use case", async || match terminal.try_run(post) {
+    let posted = eventually("the new use case", async || match terminal.try_run(submit) {
         Ok(posted) => Some(posted),
         // A use case that the server has only just seen is no broken one.
         Err(error) if error.contains("use-case-loading") || error.contains("unknown-use-case") => None,
@@ -89,8 +89,8 @@ async fn a_server_in_an_empty_directory_offers_init_and_the_printed_commands_wor
     let shown = terminal.run(&format!("postdate request --json get {id} --wait"));
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!((shown["status"].as_str(), events(&shown)), (Some("succeeded"), vec!["accepted", "started", "succeeded"]), "{shown}");
-    let listed = terminal.run(list);
-    assert!(listed.contains(&id) && listed.contains("succeeded"), "{listed}");
+    let shown = terminal.run(list);
+    assert!(shown.contains(&id) && shown.contains("succeeded"), "{shown}");
     assert!(received.text().contains("\"message\": \"hello\""), "{}", received.text());
 }
 

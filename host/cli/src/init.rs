@@ -85,9 +85,9 @@ fn commands(server: &str, port: Option<u16>) -> Commands {
     let listen = port.map(|port| if port == PORT { "postdate listen".to_owned() } else { format!("postdate listen --port {port}") });
     let request = if server == DEFAULT_URL { "postdate request".to_owned() } else { format!("postdate request --url {server}") };
     let listen = listen.map(|command| (command, "its receiver, in another terminal"));
-    let post = (format!("{request} post {NAME} --in 5s --body '{BODY}'"), "accepted now, sent in 5 seconds");
+    let submit = (format!("{request} post {NAME} --in 5s --body '{BODY}'"), "accepted now, sent in 5 seconds");
     let list = (format!("{request} list --use-case {NAME}"), "what became of it");
-    listen.into_iter().chain([post, list]).collect()
+    listen.into_iter().chain([submit, list]).collect()
 }
 
 /// Returns the port of a URL that `postdate listen` can receive, or `None` for any other URL.

@@ -34,7 +34,7 @@ async fn handle(firing: &Arc<AwsFiring>, event: LambdaEvent<Box<RawValue>>) -> R
     let request_id = event.context.request_id.clone();
     match Event::parse(&event.payload) {
         Ok(Event::Direct(envelope)) => {
-            let fired = fire(firing, envelope, deadline, request_id).await;
+            let fired = fire(firing, *envelope, deadline, request_id).await;
             let fired = fired.map_err(|error| failed(reason(&error), &error))?;
             Ok(json!({ "outcome": name(&fired) }))
         }

@@ -14,6 +14,9 @@ use crate::client::Connection;
 use crate::load::{self, Load};
 use crate::measures::lateness::Schedule;
 
+/// Numbers of requests, and the bodies of their answers.
+type NumberedAnswers = Vec<(u32, Vec<u8>)>;
+
 /// The API of a system that accepts requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Api {
@@ -54,7 +57,7 @@ impl Api {
     /// comes after the first request is due.
     pub async fn post_schedule(&self, schedule: Schedule, first: DateTime<Utc>) -> anyhow::Result<Vec<Vec<u8>>> {
         let next = Arc::new(AtomicU32::new(0));
-        let mut clients: JoinSet<anyhow::Result<Vec<(u32, Vec<u8>)>>> = JoinSet::new();
+        let mut clients: JoinSet<anyhow::Result<NumberedAnswers>> = JoinSet::new();
         for _ in 0..SCHEDULE_CONNECTIONS {
             let (api, next) = (*self, Arc::clone(&next));
             let mut connection = Connection::open(api.address).await.context("cannot connect to the server")?;

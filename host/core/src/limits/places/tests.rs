@@ -39,7 +39,7 @@ fn a_full_line_keeps_the_earliest() {
     let mut places = Places::default();
     places.taken.insert("a".to_owned(), at(1_000));
     for n in 1..=MOST_IN_LINE {
-        let asks = in_line(n.try_into().unwrap(), n.try_into().unwrap());
+        let asks = Some(in_line(n.try_into().unwrap(), n.try_into().unwrap()));
         let step = places.next(1, asks, at(100));
         assert_eq!(step, Step::Join { instead: None });
         places.make(&step, asks.map(|(waiter, _)| waiter), "", at(100));
