@@ -85,10 +85,14 @@ async fn a_data_directory_of_the_first_release_is_upgraded_and_its_requests_run(
     let manifest = format!("{PUPPET}[schedule]\nversion = 'latest'\n");
     let server = Server::builder().use_case("puppet", &manifest).data_at(&data).arguments(&["--test-clock"]).start().await;
     let id = |n: u32| format!("01a2cf3b-5400-7000-8000-00000000000{n}");
+    // Where compiling takes long, the host has put the request off, and its clock stands still.
+    server.api.advance("PT1M").await;
     let interrupted = server.api.reaches(&id(2), "succeeded").await;
     let listed = server.api.get("/requests?status=scheduled").await.expect(200);
     assert_eq!(text(&listed["requests"][0], "correlationId"), id(1));
-    assert_eq!(events(&interrupted), ["accepted", "started", "interrupted", "started", "succeeded"]);
+    let mut history = events(&interrupted);
+    history.retain(|event| *event != "deferred");
+    assert_eq!(history, ["accepted", "started", "interrupted", "started", "succeeded"]);
     let repeat = server.api.call(Method::POST, "/requests/puppet").header("content-type", "application/json");
     let repeat = server.api.send(repeat.header("idempotency-key", "key-1").body(r#"{"delay":"PT1H","n":1}"#)).await.expect(202);
     assert_eq!(text(&repeat, "correlationId"), id(1));

@@ -74,7 +74,6 @@ pub struct StoredVersions {
 
 /// A stored version, as documents show it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct VersionInfo {
     pub version: String,
@@ -82,7 +81,6 @@ pub struct VersionInfo {
     pub is_current: bool,
     /// Time when another version took its place, the last time; `None` if it is current or never was.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_rfc3339")]
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub served_until: Option<DateTime<Utc>>,
     #[serde(flatten)]
     pub details: VersionDetails,
@@ -90,12 +88,10 @@ pub struct VersionInfo {
 
 /// The content of a version's statement, or the reason why the version cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all_fields = "camelCase", untagged)]
 pub enum VersionDetails {
     Pushed {
         #[serde(serialize_with = "as_rfc3339")]
-        #[cfg_attr(test, schemars(with = "String"))]
         pushed_at: DateTime<Utc>,
         pushed_by: String,
         /// Size of all files.

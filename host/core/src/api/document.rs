@@ -7,9 +7,9 @@ use crate::civil::Zone;
 use crate::id::CorrelationId;
 use crate::notice::Outcome;
 use crate::pause::Pause;
-use crate::ports::{LedgerState, UseCaseInfo, VersionInfo};
+use crate::ports::{LedgerState, UseCaseInfo, VersionDetails, VersionInfo};
 use crate::request::{Event, HistoryEntry, Request, Status};
-use crate::time::Rfc3339;
+use crate::time::{Rfc3339, rfc3339};
 use crate::use_case::{PluginGrants, Reach};
 
 /// The acknowledgement of a request: the request as it was accepted, without later changes.
@@ -275,15 +275,53 @@ pub struct VersionList {
     pub correlation_id: CorrelationId,
 }
 
-/// A stored version.
+/// A stored version. One that cannot be used has `error` in place of what a push records.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Version"))]
 #[serde(rename_all = "camelCase")]
 pub struct VersionDocument {
-    #[serde(flatten)]
-    pub info: VersionInfo,
-    /// Whether new requests go to it.
+    pub version: String,
+    /// True if the store names it as the current one.
+    pub is_current: bool,
+    /// True if new requests go to it.
     pub serves: bool,
+    /// Time when another version took its place, the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served_until: Option<String>,
+    #[serde(flatten)]
+    pub pushed: Option<PushDocument>,
+    /// Why it cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The record of a push.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PushDocument {
+    pub pushed_at: String,
+    pub pushed_by: String,
+    /// Size of all files.
+    pub bytes: u64,
+    pub signed_by: Vec<String>,
+    /// Machines that it has been compiled for in the store.
+    pub compiled_for: Vec<String>,
+    /// Names of its test cases.
+    pub cases: Vec<String>,
+}
+
+impl VersionDocument {
+    pub fn of(VersionInfo { version, is_current, served_until, details }: VersionInfo, serves: bool) -> Self {
+        let (pushed, error) = match details {
+            VersionDetails::Unusable { error } => (None, Some(error)),
+            VersionDetails::Pushed { pushed_at, pushed_by, bytes, signed_by, compiled_for, cases } => {
+                let pushed_at = rfc3339(pushed_at);
+                (Some(PushDocument { pushed_at, pushed_by, bytes, signed_by, compiled_for, cases }), None)
+            }
+        };
+        Self { version, is_current, serves, served_until: served_until.map(rfc3339), pushed, error }
+    }
 }
 
 /// A move of a store to another version.

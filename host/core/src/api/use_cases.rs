@@ -52,7 +52,8 @@ where
             {
                 "it cannot be used; the scope \"deploy\" shows the reason".clone_into(error);
             }
-            VersionDocument { serves: serving.as_ref() == Some(&info.version), info }
+            let serves = serving.as_ref() == Some(&info.version);
+            VersionDocument::of(info, serves)
         });
         let list = VersionList {
             use_case: name.to_owned(),
