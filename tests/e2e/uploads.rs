@@ -528,7 +528,7 @@ async fn slow_uploads_fill_their_queue_and_delay_no_other_compile() {
     answer.expect_fault(503, "uploads-busy");
 
     // No other test has this plugin, so it is not in the cache that the harness lends.
-    server.use_cases().write_file("puppet", "new.wasm", slow("minimal-process", 2));
+    server.use_cases().write_file("puppet", "new.wasm", slow("minimal-process", 1));
     server.use_cases().write("puppet", "[process]\nplugin = 'new.wasm'\n");
     eventually("the next version", async || (serving(&server).await != before).then_some(())).await;
     server.logged("of its compile", |line| line["message"] == "compiled a plugin" && line["use_case"] == "puppet").await;

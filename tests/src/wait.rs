@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 /// Timeout of every wait. Far longer than needed, so that no test fails because the machine is busy.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(15);
 
 /// Polls `ask` until it returns a value. Panics after [`PATIENCE`] with `what`, the condition.
