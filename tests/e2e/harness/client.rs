@@ -68,7 +68,11 @@ impl Client {
         } else {
             assert_eq!(header("content-type"), "application/json", "{status} {body}");
         }
-        if let Err(difference) = openapi::check(method.as_str(), &path, status, &body) {
+        // These are answers of `postdate ui`, which the API does not have.
+        if !path.starts_with("/dead-letters")
+            && body["code"] != "unreachable"
+            && let Err(difference) = openapi::check(method.as_str(), &path, status, &body)
+        {
             panic!("{difference}");
         }
         Ok(Answer { status, headers, body })
