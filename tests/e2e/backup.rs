@@ -85,7 +85,7 @@ async fn a_data_directory_of_the_first_release_is_upgraded_and_its_requests_run(
     let manifest = format!("{PUPPET}[schedule]\nversion = 'latest'\n");
     let server = Server::builder().use_case("puppet", &manifest).data_at(&data).arguments(&["--test-clock"]).start().await;
     let id = |n: u32| format!("01a2cf3b-5400-7000-8000-00000000000{n}");
-    // Where compiling takes long, the host has put the request off, and its clock stands still.
+    // A host that was still compiling has put the request off, and its clock stands still.
     server.api.advance("PT1M").await;
     let interrupted = server.api.reaches(&id(2), "succeeded").await;
     let listed = server.api.get("/requests?status=scheduled").await.expect(200);

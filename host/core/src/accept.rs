@@ -73,8 +73,8 @@ pub enum Rejection {
     #[error("the use case {name:?} is being loaded, and its plugins are being compiled: try again in a moment")]
     LoadingUseCase { name: String },
     /// One of a batch; the body of a single call is refused before.
-    #[error("the body has {size} bytes; the limit is {MAX_BODY_BYTES} bytes")]
-    BodyTooLarge { size: usize },
+    #[error("the body has more than {MAX_BODY_BYTES} bytes")]
+    BodyTooLarge,
     #[error("the body {0}")]
     Body(JsonError),
     #[error(transparent)]
@@ -206,7 +206,7 @@ async fn check<U: UseCases>(
 ) -> Result<Checked<U::Bundle>, Rejection> {
     let now = submission.received_at;
     if submission.body.len() > MAX_BODY_BYTES {
-        return Err(Rejection::BodyTooLarge { size: submission.body.len() });
+        return Err(Rejection::BodyTooLarge);
     }
     let Some(bundle) = use_cases.current(&submission.use_case).await else {
         let name = submission.use_case;

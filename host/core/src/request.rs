@@ -297,8 +297,7 @@ pub struct Claimed {
 }
 
 /// One state change.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HistoryEntry {
     pub at: DateTime<Utc>,
     pub event: Event,
@@ -307,10 +306,8 @@ pub struct HistoryEntry {
     /// Number of the attempt; 0 before the first.
     pub attempt: u32,
     /// Text for people: the new time, or the reason of a failure.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// Name of the caller that made the change; `None` for a change by the host.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 

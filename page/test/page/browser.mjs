@@ -60,6 +60,16 @@ export function setUp() {
   return all;
 }
 
+/** Opens a page for a real server. `errors` gets what the page throws, and what its console shows as an error. */
+export async function openPage(browser) {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale: "en-GB" });
+  page.setDefaultTimeout(20_000);
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(`${error}`));
+  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  return { page, errors };
+}
+
 /** Fails if axe finds a violation of an accessibility rule. */
 export async function checkAxe(page, where) {
   // Evaluated by the debugger, which the page's CSP does not bind.

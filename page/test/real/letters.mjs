@@ -1,17 +1,13 @@
 // The page of `postdate ui` with a dead-letter queue, in Chromium: `node test/real/letters.mjs URL DELETED SENT`. `URL` is the printed
 // address, and the two others are the requests of the two letters. The end-to-end tests fill the queue and run this.
 import assert from "node:assert/strict";
-import { checkAxe, launch } from "../page/browser.mjs";
+import { checkAxe, launch, openPage } from "../page/browser.mjs";
 
 const [url, deleted, sent] = process.argv.slice(2);
 
 const browser = await launch();
 try {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale: "en-GB" });
-  page.setDefaultTimeout(20_000);
-  const errors = [];
-  page.on("pageerror", (error) => errors.push(`${error}`));
-  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  const { page, errors } = await openPage(browser);
 
   await page.goto(url);
   await page.getByRole("link", { name: "Dead letters" }).click();

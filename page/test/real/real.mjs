@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { checkAxe, launch } from "../page/browser.mjs";
+import { checkAxe, launch, openPage } from "../page/browser.mjs";
 
 const [url, key] = process.argv.slice(2);
 const shots = process.env.PAGE_SHOTS;
@@ -22,11 +22,7 @@ const isOfLetters = (error) => error.includes("status of 404");
 
 const browser = await launch();
 try {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale: "en-GB" });
-  page.setDefaultTimeout(20_000);
-  const errors = [];
-  page.on("pageerror", (error) => errors.push(`${error}`));
-  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  const { page, errors } = await openPage(browser);
 
   await page.goto(`${url}/ui`);
   await page.getByLabel("Key", { exact: true }).fill(key);

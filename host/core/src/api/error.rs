@@ -312,7 +312,7 @@ impl From<Rejection> for ApiError {
             Rejection::UnknownUseCase { .. } => Self::new(StatusCode::NOT_FOUND, Code::UnknownUseCase, detail),
             Rejection::BrokenUseCase { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::UseCaseBroken, detail),
             Rejection::LoadingUseCase { .. } => unavailable(LOADING, detail, LOADING_RETRY_SECONDS),
-            Rejection::BodyTooLarge { .. } => Self::payload_too_large(MAX_BODY_BYTES),
+            Rejection::BodyTooLarge => Self::payload_too_large(MAX_BODY_BYTES),
             Rejection::Body(error) => {
                 let code = match error {
                     JsonError::Malformed(_) => Code::MalformedJson,
