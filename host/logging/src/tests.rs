@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
-use tracing::span::{Attributes, Id};
 use tracing::Event;
+use tracing::span::{Attributes, Id};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 use super::*;

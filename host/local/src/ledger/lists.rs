@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use postdate_core::request::{Cursor, Order, Page, Query, Request, Status};
-use rusqlite::{Connection, ToSql, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, params, params_from_iter};
 
 use super::Lane;
 use super::rows::{self, millis, parsed, read_request, time};
@@ -66,8 +66,10 @@ pub(super) enum Source {
     Lane(Lane),
     Ended,
     Owner,
-    UseCase,
-    Status(Status),
+    /// Few requests run.
+    Running,
+    /// The requests of a use case with another status.
+    Of(String, Status),
 }
 
 /// Returns the sources whose rows, merged, are those of the list.
@@ -86,13 +88,48 @@ fn sources(connection: &Connection, query: &Query, most: u32) -> rusqlite::Resul
             lanes.filter(|lane| query.use_case.as_ref().is_none_or(|use_case| *use_case == lane.use_case)).map(Source::Lane).collect()
         }
         (Order::Ended, _) => vec![Source::Ended],
-        // Few requests run.
-        (Order::Trigger, Some(Status::Running)) => vec![Source::Status(Status::Running)],
+        (Order::Trigger, Some(Status::Running)) => vec![Source::Running],
         (Order::Trigger, _) if query.owner.is_some() => vec![Source::Owner],
-        (Order::Trigger, Some(status)) => vec![Source::Status(status)],
-        (Order::Trigger, None) if query.use_case.is_some() => vec![Source::UseCase],
-        (Order::Trigger, None) => Status::ALL.map(Source::Status).into(),
+        (Order::Trigger, status) => {
+            let mut sources = if status.is_none() { vec![Source::Running] } else { vec![] };
+            for status in Status::ALL.into_iter().filter(|one| *one != Status::Running && status.is_none_or(|status| status == *one)) {
+                let use_cases = match &query.use_case {
+                    Some(use_case) => vec![use_case.clone()],
+                    None => use_cases(connection, status)?,
+                };
+                let is_within = |name: &String| query.within.as_ref().is_none_or(|within| within.contains(name));
+                sources.extend(use_cases.into_iter().filter(is_within).map(|use_case| Source::Of(use_case, status)));
+            }
+            sources
+        }
     })
+}
+
+/// Returns the use cases with requests of this status. Reads one entry of the index for each.
+fn use_cases(connection: &Connection, status: Status) -> rusqlite::Result<Vec<String>> {
+    let mut next = connection.prepare_cached(&next_use_case(status))?;
+    let mut use_cases: Vec<String> = Vec::new();
+    // No name is empty.
+    while let Some(name) = next.query_row([use_cases.last().map_or("", String::as_str)], |row| row.get(0)).optional()? {
+        use_cases.push(name);
+    }
+    Ok(use_cases)
+}
+
+/// Returns the statement for the first use case after ?1 with requests of this status.
+pub(super) fn next_use_case(status: Status) -> String {
+    format!("SELECT use_case FROM requests WHERE {} AND use_case > ?1 ORDER BY use_case LIMIT 1", indexed(status))
+}
+
+/// Returns the condition of the indexes of lists for a status other than `running`. It has literals, since SQLite does not use a partial
+/// index for a parameter. The indexes have no notices.
+fn indexed(status: Status) -> String {
+    format!("{} AND notice_of IS NULL", of(status))
+}
+
+fn of(status: Status) -> String {
+    let ended = if status.is_end() { " AND finished_at IS NOT NULL" } else { "" };
+    format!("status = '{status}'{ended}")
 }
 
 /// The values of a statement's parameters.
@@ -111,11 +148,6 @@ impl Values {
 /// a row matches the whole query, so that the rows that do not are counted, too.
 pub(super) fn statement(query: &Query, source: &Source, most: u32) -> (String, Vec<Box<dyn ToSql>>) {
     let mut values = Values::default();
-    // Literals, since SQLite does not use a partial index for a parameter.
-    let of = |status: Status| {
-        let ended = if status.is_end() { " AND finished_at IS NOT NULL" } else { "" };
-        format!("status = '{status}'{ended}")
-    };
     // The index of labels has the trigger times.
     let time = match (query.order, source) {
         (Order::Trigger, Source::Label) => "label.at",
@@ -136,10 +168,8 @@ pub(super) fn statement(query: &Query, source: &Source, most: u32) -> (String, V
         }
         Source::Ended => ("requests INDEXED BY requests_finished", vec![]),
         Source::Owner => ("requests INDEXED BY requests_by_owner", vec![format!("owner = {}", values.add(query.owner.clone()))]),
-        Source::UseCase => ("requests INDEXED BY requests_by_use_case", vec![format!("use_case = {}", values.add(query.use_case.clone()))]),
-        Source::Status(Status::Running) => ("requests INDEXED BY requests_leased", vec![of(Status::Running)]),
-        // The indexes have no notices.
-        Source::Status(status) => ("requests", vec![of(*status), "notice_of IS NULL".to_owned()]),
+        Source::Running => ("requests INDEXED BY requests_leased", vec![of(Status::Running)]),
+        Source::Of(use_case, status) => ("requests", vec![format!("use_case = {}", values.add(use_case.clone())), indexed(*status)]),
     };
     match query.order {
         Order::Trigger => {}

@@ -690,17 +690,17 @@ fn the_queries_of_the_timer_and_of_lists_use_an_index() {
     let of_an_owner = Query { owner: Some("shop".to_owned()), status: Some(Status::Succeeded), ..Query::default() };
     check_plan(&list(of_an_owner, Source::Owner), "SEARCH requests USING INDEX requests_by_owner (owner=?)", false);
     for status in Status::ALL {
-        let (index, sorts) = match status {
-            Status::Scheduled => ("requests_scheduled", false),
+        let of_a_status = Query { status: Some(status), from: Some(at(0)), ..Query::default() };
+        if status == Status::Running {
             // Few requests run, so SQLite sorts them.
-            Status::Running => ("requests_leased", true),
-            _ => ("requests_ended", false),
-        };
-        let of_a_status = Query { status: Some(status), use_case: Some("orders".to_owned()), from: Some(at(0)), ..Query::default() };
-        check_plan(&list(of_a_status, Source::Status(status)), index, sorts);
+            check_plan(&list(of_a_status, Source::Running), "SEARCH requests USING INDEX requests_leased", true);
+            continue;
+        }
+        let (index, by) = if status.is_end() { ("requests_ended", "status=? AND use_case") } else { ("requests_scheduled", "use_case") };
+        let of_a_use_case = list(of_a_status, Source::Of("orders".to_owned(), status));
+        check_plan(&of_a_use_case, &format!("SEARCH requests USING INDEX {index} ({by}=? AND trigger_at>?)"), false);
+        check_plan(&lists::next_use_case(status), &format!("SEARCH requests USING INDEX {index} ({by}>?)"), false);
     }
-    let of_a_use_case = Query { use_case: Some("orders".to_owned()), ..Query::default() };
-    check_plan(&list(of_a_use_case, Source::UseCase), "SEARCH requests USING INDEX requests_by_use_case (use_case=?)", false);
     let label = ("customer".to_owned(), "42".to_owned());
     let of_a_label = Query { labels: vec![label.clone(), label], from: Some(at(0)), ..Query::default() };
     // Requests of one time are sorted by their ids.
@@ -761,6 +761,35 @@ async fn a_page_reads_a_bounded_number_of_rows() {
     let all = pages(&path, &everything);
     assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [5; 5], "the last page is known to be the last");
     assert_eq!(all.concat(), (0..25).map(sample_id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_page_of_a_use_case_reads_no_requests_of_others() {
+    let (ledger, directory) = empty();
+    let new = |n: u64| {
+        let new = due(n, i64::try_from(n).unwrap());
+        // The backlog of two others comes before the last three.
+        let use_case = ["busy", "busier", "good"][if n < 22 { usize::try_from(n % 2).unwrap() } else { 2 }];
+        NewRequest { request: Request { use_case: use_case.to_owned(), ..new.request }, ..new }
+    };
+    insert_all(&ledger, (0..25).map(new)).await;
+    let path = directory.path().join("ledger.sqlite");
+    let good: Vec<_> = (22..25).map(sample_id).collect();
+    let check = |status| {
+        let named = Query { status, use_case: Some("good".to_owned()), limit: 5, ..Query::default() };
+        assert_eq!(pages(&path, &named), std::slice::from_ref(&good));
+        let permitted = Query { status, within: Some(vec!["good".to_owned()]), limit: 5, ..Query::default() };
+        assert_eq!(pages(&path, &permitted), std::slice::from_ref(&good));
+        let everything = Query { status, limit: 5, ..Query::default() };
+        assert_eq!(pages(&path, &everything).concat(), (0..25).map(sample_id).collect::<Vec<_>>());
+    };
+    check(None);
+    check(Some(Status::Scheduled));
+    for n in 0..25 {
+        ledger.change(sample_id(n), Change::Cancel { by: None }, at(100)).await.unwrap();
+    }
+    check(None);
+    check(Some(Status::Cancelled));
 }
 
 #[tokio::test]
