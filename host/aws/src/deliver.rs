@@ -64,7 +64,7 @@ impl AwsDeliver {
         let answer = call.send().await.map_err(|error| failure("lambda", &aws.arn, &AwsError::of("Invoke", &error)))?;
         if answer.function_error().is_some() {
             let kind = error_type(answer.payload.as_ref().map(AsRef::as_ref).unwrap_or_default());
-            return Err(retry(format!("the lambda target {} ended with an error: {kind}", aws.arn)));
+            return Err(JobFailure::retry(format!("the lambda target {} ended with an error: {kind}", aws.arn)));
         }
         let text = answer.payload.map(aws_sdk_lambda::primitives::Blob::into_inner).unwrap_or_default();
         if text.len() > MAX_RESULT_BYTES {
@@ -75,10 +75,11 @@ impl AwsDeliver {
 
     async fn send(&self, aws: &AwsTarget, request: &Request, body: &str) -> JobResult {
         use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
-        let url =
-            Arn::parse(&aws.arn).and_then(Arn::queue_url).ok_or_else(|| permanent(format!("{} is not the ARN of a queue", aws.arn)))?;
+        let url = Arn::parse(&aws.arn)
+            .and_then(Arn::queue_url)
+            .ok_or_else(|| JobFailure::permanent(format!("{} is not the ARN of a queue", aws.arn)))?;
         let id = MessageAttributeValue::builder().data_type("String").string_value(subject(request)).build();
-        let id = id.map_err(|error| permanent(error.to_string()))?;
+        let id = id.map_err(|error| JobFailure::permanent(error.to_string()))?;
         let mut call = client_of!(aws_sdk_sqs, self.queues, &aws.arn)
             .send_message()
             .queue_url(url)
@@ -86,7 +87,7 @@ impl AwsDeliver {
             .message_attributes(CORRELATION_ATTRIBUTE, id);
         if let Some(trace) = trace_header(request) {
             let trace = MessageSystemAttributeValue::builder().data_type("String").string_value(trace).build();
-            let trace = trace.map_err(|error| permanent(error.to_string()))?;
+            let trace = trace.map_err(|error| JobFailure::permanent(error.to_string()))?;
             call = call.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, trace);
         }
         if is_fifo(&aws.arn) {
@@ -99,7 +100,7 @@ impl AwsDeliver {
     async fn publish(&self, aws: &AwsTarget, request: &Request, body: &str) -> JobResult {
         use aws_sdk_sns::types::MessageAttributeValue;
         let id = MessageAttributeValue::builder().data_type("String").string_value(subject(request)).build();
-        let id = id.map_err(|error| permanent(error.to_string()))?;
+        let id = id.map_err(|error| JobFailure::permanent(error.to_string()))?;
         let mut call = client_of!(aws_sdk_sns, self.topics, &aws.arn)
             .publish()
             .topic_arn(&aws.arn)
@@ -164,7 +165,7 @@ impl Deliver for AwsDeliver {
                 Target::Sns(aws) => self.publish(aws, request, body).await,
                 Target::EventBus(aws) => self.put_event(aws, request, body).await,
                 Target::StepFunctions(aws) => self.start(aws, request, body).await,
-                other => Err(permanent(format!("only EventBridge delivers to a target of the kind {}", other.kind()))),
+                other => Err(JobFailure::permanent(format!("only EventBridge delivers to a target of the kind {}", other.kind()))),
             }
         };
         #[expect(clippy::single_match_else, reason = "the answer first, then its absence")]
@@ -172,7 +173,7 @@ impl Deliver for AwsDeliver {
             Ok(result) => result,
             Err(_) => {
                 let place = target.aws().map_or("", |aws| aws.arn.as_str());
-                Err(retry(format!("the {} target {place} did not answer within {}", target.kind(), seconds(timeout))))
+                Err(JobFailure::retry(format!("the {} target {place} did not answer within {}", target.kind(), seconds(timeout))))
             }
         };
         Ok(result)
@@ -187,20 +188,12 @@ fn group<'a>(aws: &'a AwsTarget, request: &'a Request) -> &'a str {
     aws.group.as_deref().unwrap_or(&request.use_case)
 }
 
-fn permanent(message: String) -> JobFailure {
-    JobFailure { message, retry: false, retry_after: None }
-}
-
-fn retry(message: String) -> JobFailure {
-    JobFailure { message, retry: true, retry_after: None }
-}
-
 /// Returns a failure. The request is retried if the service is throttled, broken or unreachable, or a quota is used up.
 fn failure(kind: &str, arn: &str, error: &AwsError) -> JobFailure {
     let message = format!("the call to the {kind} target {arn} failed: {error}");
     match error.class {
-        Class::Again | Class::Later | Class::Full => retry(message),
-        Class::Missing | Class::Refused => permanent(message),
+        Class::Again | Class::Later | Class::Full => JobFailure::retry(message),
+        Class::Missing | Class::Refused => JobFailure::permanent(message),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tracing::Instrument as _;
 
@@ -250,8 +250,8 @@ async fn check<U: UseCases>(
 
     let trigger_at = checked.trigger_at.unwrap_or(parsed.trigger_at);
     let request = Request::scheduled(use_case, version, alias, submission.id, now, trigger_at);
+    let labels = labels_of(use_case, checked.fields.unwrap_or(parsed.fields))?;
     let body = acceptance.body.unwrap_or(parsed.text);
-    let labels = labels_of(use_case, &body)?;
     let request = Request { idempotency_hash: hash, owner: submission.owner, trace: submission.trace, labels, ..request };
     let mut new = NewRequest { request, idempotency_key: submission.idempotency_key, body };
     let over = |exceeded| Rejection::TargetLimit { alias: alias.to_owned(), exceeded };
@@ -261,11 +261,8 @@ async fn check<U: UseCases>(
 
 /// Returns the values of the manifest's labels in the accepted body. Fails for one that is missing, or neither text nor a whole number:
 /// other numbers have more than one spelling.
-fn labels_of(use_case: &UseCase, body: &str) -> Result<BTreeMap<String, String>, Rejection> {
-    if use_case.labels.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let body = Value::Object(parse_object(body.as_bytes()).map_err(Rejection::Body)?);
+fn labels_of(use_case: &UseCase, body: Map<String, Value>) -> Result<BTreeMap<String, String>, Rejection> {
+    let body = Value::Object(body);
     let label = |(name, pointer): (&String, &String)| {
         let value = match body.pointer(pointer) {
             None => Err("is not in the accepted body"),
@@ -333,6 +330,8 @@ pub struct Replacements<'a> {
     /// The alias, and its target.
     pub target: Option<(&'a str, &'a Target)>,
     pub trigger_at: Option<DateTime<Utc>>,
+    /// The members of the body.
+    pub fields: Option<Map<String, Value>>,
 }
 
 /// Checks the values of an acceptance by the rules for a client's.
@@ -344,16 +343,15 @@ pub fn check_acceptance<'a>(
     let unusable = |member| move |reason| UnusableAcceptance { member, reason };
     let target = acceptance.target.as_deref().map(|alias| aim(use_case, Some(alias))).transpose();
     let target = target.map_err(|error| unusable("target")(error.to_string()))?;
-    if let Some(body) = &acceptance.body {
-        if body.len() > MAX_BODY_BYTES {
-            return Err(unusable("body")(format!("it has {} bytes; the limit is {MAX_BODY_BYTES} bytes", body.len())));
-        }
-        parse_object(body.as_bytes()).map_err(|error| format!("it {error}")).map_err(unusable("body"))?;
-    }
+    let parsed = |body: &String| match body.len() {
+        ..=MAX_BODY_BYTES => parse_object(body.as_bytes()).map_err(|error| format!("it {error}")),
+        bytes => Err(format!("it has {bytes} bytes; the limit is {MAX_BODY_BYTES} bytes")),
+    };
+    let fields = acceptance.body.as_ref().map(parsed).transpose().map_err(unusable("body"))?;
     let in_window = |at| time::check_window(at, now, use_case.schedule.max_ahead).map(|()| at);
     let trigger_at = acceptance.trigger_at.as_deref().map(|text| time::parse_time(text).and_then(in_window)).transpose();
     let trigger_at = trigger_at.map_err(|error| unusable("trigger-at")(error.to_string()))?;
-    Ok(Replacements { target, trigger_at })
+    Ok(Replacements { target, trigger_at, fields })
 }
 
 /// Aborts a request that cannot be acknowledged because of `cause`. Returns the rejection for the client. Changes the ledger before the
@@ -431,6 +429,8 @@ struct ParsedBody {
     target: Option<String>,
     /// The unchanged body: a JSON object in UTF-8.
     text: String,
+    /// Its members.
+    fields: Map<String, Value>,
 }
 
 fn parse(body: &[u8], now: DateTime<Utc>) -> Result<ParsedBody, Rejection> {
@@ -442,7 +442,7 @@ fn parse(body: &[u8], now: DateTime<Utc>) -> Result<ParsedBody, Rejection> {
         Some(_) => return Err(Rejection::TargetNotText),
     };
     let text = String::from_utf8(body.to_vec()).map_err(|error| Rejection::Body(JsonError::Malformed(error.to_string())))?;
-    Ok(ParsedBody { trigger_at, zone, target, text })
+    Ok(ParsedBody { trigger_at, zone, target, text, fields })
 }
 
 /// Returns the alias as the manifest has it, or the default one, and its target.

@@ -2,7 +2,7 @@
 //!
 //! A holder may have at most as much as is free for all others. Therefore nobody takes everything: one holder gets half, two get a third
 //! each, and a newcomer still finds some. The rule is that of shared buffers in network switches: A. K. Choudhury, E. L. Hahne, "Dynamic
-//! Queue Length Thresholds", 1998, with a factor of 1. What is free goes first to the one that has least.
+//! Queue Length Thresholds", 1998, with a factor of 1. A free unit goes first to the waiting holder that has least.
 
 use std::collections::BTreeMap;
 

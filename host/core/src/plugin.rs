@@ -67,6 +67,18 @@ pub struct JobFailure {
     pub retry_after: Option<Duration>,
 }
 
+impl JobFailure {
+    /// Returns a failure after which another attempt can succeed.
+    pub fn retry(message: impl Into<String>) -> Self {
+        Self { message: message.into(), retry: true, retry_after: None }
+    }
+
+    /// Returns a failure that each further attempt would repeat.
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { retry: false, ..Self::retry(message) }
+    }
+}
+
 /// The answer of a validator.
 pub type Verdict = Result<Acceptance, Vec<Problem>>;
 /// The answer of a processor or a target: the request's result, if any.

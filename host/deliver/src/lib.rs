@@ -91,10 +91,10 @@ impl<C: Clock> Deliver for HttpDeliver<C> {
     /// Returns a permanent failure for every other kind of target.
     async fn deliver(&self, Delivery { target, timeout, claimed }: Delivery<'_>) -> Result<JobResult, HostFault> {
         let Target::Http { url, .. } = target else {
-            return Ok(Err(permanent(format!("only a host on AWS delivers to a target of the kind {}", target.kind()))));
+            return Ok(Err(JobFailure::permanent(format!("only a host on AWS delivers to a target of the kind {}", target.kind()))));
         };
         if let Err(refused) = self.check(url) {
-            return Ok(Err(permanent(refused.to_string())));
+            return Ok(Err(JobFailure::permanent(refused.to_string())));
         }
         let request = &claimed.request;
         let credentials = self.secrets.credentials(&request.use_case, target).await.map_err(|error| no_secret(&error))?;
@@ -135,10 +135,6 @@ impl<C: Clock> Deliver for HttpDeliver<C> {
 /// Returns the fault of a host that lacks a secret of the target, as for a plugin.
 fn no_secret(error: &SecretError) -> HostFault {
     HostFault::new(SECRETS, format!("the target needs the secret {error}"))
-}
-
-fn permanent(message: String) -> JobFailure {
-    JobFailure { message, retry: false, retry_after: None }
 }
 
 /// Returns a host fault if this process or this machine has no file descriptor or no name look-up left. Then no byte of the request was
@@ -201,13 +197,13 @@ async fn read_bounded(response: &mut Response) -> (String, bool) {
 /// Returns the failure of an attempt without an answer. Shows the URL's origin only: its path and query may be secret.
 fn not_delivered(url: &str, error: reqwest::Error) -> JobFailure {
     if let Some(refused @ Unreachable::NotAllowed { .. }) = unreachable(&error) {
-        return permanent(refused.to_string());
+        return JobFailure::permanent(refused.to_string());
     }
     let origin = Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let what = if error.is_timeout() { "did not answer in time" } else { "could not be reached" };
     let error = error.without_url();
     let cause = chain(&error).last().map(ToString::to_string).unwrap_or_default();
-    JobFailure { message: format!("the target {origin} {what}: {cause}"), retry: true, retry_after: None }
+    JobFailure::retry(format!("the target {origin} {what}: {cause}"))
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use postdate_core::ports::UseCaseError;
 const FAILURE_HOLDS: Duration = Duration::from_secs(30);
 /// How long an unused version stays in the cache.
 const IDLE: Duration = Duration::from_hours(1);
-/// Limit of the cached versions' machine code and config, in bytes. Beyond it, the version that was used least recently goes. A version counts at least [`LEAST_BYTES`], so that there are at most
-/// 256 of them.
+/// Limit of the cached versions' machine code and config, in bytes. Beyond it, the version that was used least recently goes. A version
+/// counts at least [`LEAST_BYTES`], so that there are at most 256 of them.
 const MAX_BYTES: u32 = 1 << 30;
 const LEAST_BYTES: u32 = 4 << 20;
 

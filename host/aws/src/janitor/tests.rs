@@ -122,7 +122,7 @@ async fn a_run_without_time_examines_nothing_and_keeps_its_place() {
 
 #[tokio::test]
 async fn operators_are_notified_of_a_failure_that_its_host_could_not_tell() {
-    let host = firing(Err(JobFailure { message: "no stock".to_owned(), retry: false, retry_after: None }));
+    let host = firing(Err(JobFailure::permanent("no stock")));
     let envelope = accepted(&host).await;
     *host.notifier.fails_letters.lock().unwrap() = true;
     assert_eq!(host.fire_at(&envelope, 60).await, "ran: failed");

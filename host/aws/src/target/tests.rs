@@ -41,7 +41,7 @@ async fn an_early_delivery_is_parked_in_the_queue_or_gets_a_rule() {
 
 #[tokio::test]
 async fn a_failed_attempt_is_repeated_and_operators_are_notified_of_the_last_one() {
-    let firing = firing(Err(JobFailure { message: "no stock".to_owned(), retry: true, retry_after: None }));
+    let firing = firing(Err(JobFailure::retry("no stock")));
     let envelope = accepted(&firing).await;
     assert_eq!(firing.fire_at(&envelope, 60).await, "ran: scheduled");
     assert_eq!(firing.timing(), ["park 2 for 30 s"], "the rule stays until the end");
@@ -90,7 +90,7 @@ async fn a_deferred_request_expires_at_a_later_delivery() {
 
 #[tokio::test]
 async fn a_notification_that_failed_is_sent_by_a_repeated_delivery() {
-    let firing = firing(Err(JobFailure { message: "no stock".to_owned(), retry: false, retry_after: None }));
+    let firing = firing(Err(JobFailure::permanent("no stock")));
     let envelope = accepted(&firing).await;
     *firing.notifier.fails_letters.lock().unwrap() = true;
     assert_eq!(firing.fire_at(&envelope, 60).await, "ran: failed");

@@ -132,7 +132,7 @@ async fn a_sorted_list_that_would_read_too_much_says_what_to_narrow() {
     let due = Query { use_case: Some("orders".to_owned()), order: Order::Due, limit: 10, ..Query::default() };
     let error = scene.ledger.list(due.clone()).await.unwrap_err();
     assert!(error.to_string().contains("narrow it by useCase"), "{error}");
-    // What is triggered later cannot be due before.
+    // No request is due before its trigger time.
     let soon = Query { to: Some(at(20)), ..due };
     assert_eq!(pages(&scene, soon).await, ((1..20).map(sample_id).collect(), 2));
 }

@@ -109,7 +109,7 @@ fn an_answer_of_another_kind_is_shown_whole() {
     let document = shown(&differences[0], r#"expected the error "trap", got "#);
     assert_eq!((&document["error"], &document["outcome"]), (&json!("memory"), &json!("error")));
 
-    let failed = PluginAnswer::Failure(JobFailure { message: "m".into(), retry: false, retry_after: None });
+    let failed = PluginAnswer::Failure(JobFailure::permanent("m"));
     let differences = self::differences(&Expected::Result(json!({})), &failed);
     let document = json!({ "outcome": "failure", "message": "m", "retry": false, "retryAfterSeconds": null });
     assert_eq!(shown(&differences[0], "expected a result, got "), document);

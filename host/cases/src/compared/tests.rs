@@ -81,7 +81,7 @@ fn problems_that_match_are_not_in_the_diff() {
 #[test]
 fn an_answer_of_another_kind_is_whole() {
     let expected = Expected::Failure(ExpectedFailure { retry: Some(true), message_contains: Some("503".into()), ..Default::default() });
-    let failed = |message: &str| PluginAnswer::Failure(JobFailure { message: message.into(), retry: false, retry_after: None });
+    let failed = |message: &str| PluginAnswer::Failure(JobFailure::permanent(message));
     let diff = Compared::answers(&expected, &PluginAnswer::Result(Some("done".into()))).diff();
     assert!(diff.contains("-  \"message\": \"…503…\"") && diff.contains("+  \"result\": \"done\""), "{diff}");
     let diff = Compared::answers(&expected, &failed("HTTP 503 of a server")).diff();

@@ -77,7 +77,7 @@ impl<B> Attempt<B> {
     /// Returns a permanent failure. A ledger may delete an expired request in parts, the body before the rest.
     pub(super) fn without_body() -> Self {
         let message = "the request's body is not on record: the ledger deletes expired requests";
-        Self::answered(Rules::Default, Err(permanent(message.to_owned())))
+        Self::answered(Rules::Default, Err(JobFailure::permanent(message)))
     }
 }
 
@@ -103,7 +103,7 @@ pub(super) async fn attempt<U: UseCases>(
         // Retry: the next upload may bring the version back.
         Err(UseCaseError::Unusable(message)) => {
             let rules = Rules::without_plugins(use_cases, &claimed.request).await;
-            Attempt::answered(rules, Err(JobFailure { message, retry: true, retry_after: None }))
+            Attempt::answered(rules, Err(JobFailure::retry(message)))
         }
     }
 }
@@ -137,7 +137,7 @@ async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, d
     let Claimed { request, body } = claimed;
     let use_case = bundle.use_case();
     match use_case.targets.get(&request.target) {
-        None => Ok(Err(permanent(format!("the use case no longer has the target {:?}", request.target)))),
+        None => Ok(Err(JobFailure::permanent(format!("the use case no longer has the target {:?}", request.target)))),
         Some((alias, Target::Plugin { .. })) => {
             let job = Job {
                 id: request.id.to_string(),
@@ -152,7 +152,7 @@ async fn run<B: Bundle>(bundle: &B, deliver: &impl Deliver, claimed: &Claimed, d
                 Ok(result) => Ok(result),
                 Err(PluginError { reason: Stopped::NotStarted(fault), .. }) => Err(*fault),
                 // Retry: the cause of a trap or a timeout may be temporary.
-                Err(stopped) => Ok(Err(JobFailure { message: describe(&stopped), retry: true, retry_after: None })),
+                Err(stopped) => Ok(Err(JobFailure::retry(describe(&stopped)))),
             }
         }
         Some((_, target)) => {
@@ -168,8 +168,4 @@ fn describe(stopped: &PluginError) -> String {
         Some(line) => format!("{stopped}; stderr: {line}"),
         None => stopped.to_string(),
     }
-}
-
-fn permanent(message: String) -> JobFailure {
-    JobFailure { message, retry: false, retry_after: None }
 }

@@ -98,10 +98,7 @@ fn a_request_of_another_owner_is_unknown() {
 
 #[test]
 fn history_says_who_moved_cancelled_and_retried() {
-    let client = Client::new(
-        FakeBundle::new("v1", ORDERS)
-            .on_process(|_| Ok(Err(crate::plugin::JobFailure { message: "out of stock".to_owned(), retry: false, retry_after: None }))),
-    );
+    let client = Client::new(FakeBundle::new("v1", ORDERS).on_process(|_| Ok(Err(crate::plugin::JobFailure::permanent("out of stock")))));
     client.acts_as(&team("shop"));
     let id = client.accepted(SOON);
     client.acts_as(&Caller { own_only: false, ..team("ann") });

@@ -14,7 +14,7 @@ use crate::time::parse_time;
 
 /// Returns a client of a use case whose processor always fails permanently.
 fn failing() -> Client {
-    let failure = JobFailure { message: "out of stock".to_owned(), retry: false, retry_after: None };
+    let failure = JobFailure::permanent("out of stock");
     Client::new(FakeBundle::new("v1", ORDERS).on_process(move |_| Ok(Err(failure.clone()))))
 }
 

@@ -64,7 +64,7 @@ fn request_is_shown_with_its_history() {
 
 #[test]
 fn a_failed_attempt_shows_its_reason_and_the_next_one() {
-    let failure = JobFailure { message: "busy".to_owned(), retry: true, retry_after: None };
+    let failure = JobFailure::retry("busy");
     let client = answering(ORDERS, Err(failure));
     let id = client.accepted(r#"{"delay":"PT0S"}"#);
     client.fire(id);
@@ -131,7 +131,7 @@ fn lists_have_no_results_and_only_the_beginning_of_failures() {
     let listed = client.get("/requests").body;
     assert_eq!((&listed["requests"][0]["status"], listed["requests"][0].get("result")), (&json!("succeeded"), None));
 
-    let failure = JobFailure { message: "x".repeat(5_000), retry: false, retry_after: None };
+    let failure = JobFailure::permanent("x".repeat(5_000));
     let client = answering(ORDERS, Err(failure));
     let id = client.accepted(r#"{"delay":"PT0S"}"#);
     client.fire(id);

@@ -87,7 +87,7 @@ fn reuse_of_a_key_with_another_body_is_a_conflict() {
 
 #[test]
 fn key_of_a_cancelled_request_is_a_conflict_also_after_a_failed_attempt() {
-    let failure = JobFailure { message: "out of stock".to_owned(), retry: true, retry_after: None };
+    let failure = JobFailure::retry("out of stock");
     let client = Client::new(FakeBundle::new("v1", ORDERS).on_process(move |_| Ok(Err(failure.clone()))));
     for attempts in [0, 1] {
         let key = if attempts == 0 { "never-run" } else { "failed-once" };

@@ -57,7 +57,7 @@ struct Queue {
 struct State {
     free: usize,
     arrivals: u64,
-    /// Those that wait, most urgent first, and in the order of their arrival.
+    /// The waiting tasks, most urgent first, and in the order of their arrival.
     waiting: BTreeMap<(Need, u64), oneshot::Sender<Turn>>,
 }
 

@@ -104,7 +104,7 @@ pub fn head(get: &Value) -> Value {
     let id = get["operationId"].as_str().unwrap_or_default();
     head["operationId"] = json!(format!("head{}{}", id[..1].to_uppercase(), &id[1..]));
     head["summary"] = json!(format!("{} (headers only)", get["summary"].as_str().unwrap_or_default()));
-    // Those of GET.
+    // The codes are those of GET.
     head.as_object_mut().map(|head| head.shift_remove("x-problem-codes"));
     for response in head["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
         *response = json!({ "description": response["description"], "headers": { "x-correlation-id": correlation_id() } });
