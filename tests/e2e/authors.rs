@@ -6,6 +6,7 @@ use std::process::Command;
 use postdate_tests::process::{Lines, Process};
 use postdate_tests::tools::plugin_tools as tools;
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::harness::{Delivery, Receiver, Reply, Run, UseCases, cli, cli_with, eventually, guest, host, root, scratch};
 
@@ -81,7 +82,10 @@ async fn from_nothing_to_passing_cases(lang: &str) -> Run {
     let again = cli(&["plugin", "new", "reminders", "--lang", lang, "--dir", dir]).await.expect(1);
     again.complains(&["is not empty, and no file is overwritten"]);
     let built = std::fs::metadata(project.join("plugin.wasm")).unwrap().modified().unwrap();
-    cli_with(&variables, &["plugin", "build", dir]).await.expect(0);
+    let again = cli_with(&variables, &["plugin", "build", dir, "--json"]).await.expect(0).document();
+    let component = std::fs::metadata(project.join("plugin.wasm")).unwrap();
+    let components = json!([{ "file": project.join("plugin.wasm"), "bytes": component.len() }]);
+    assert_eq!(again, json!({ "useCase": "reminders", "components": components }));
     assert_eq!(std::fs::metadata(project.join("plugin.wasm")).unwrap().modified().unwrap(), built);
     run
 }

@@ -102,6 +102,18 @@ async fn twenty_concurrent_posts_with_one_key_create_one_request() {
     assert_eq!(all["requests"].as_array().unwrap().len(), 5, "{all}");
 }
 
+/// Returns the numbers of transactions that the ledger has made, and of changes in them.
+async fn commits(api: &Client) -> (u64, u64) {
+    let metrics = api.call(Method::GET, "/metrics").send().await.expect("an answer").text().await.expect("text");
+    let value = |name: &str| {
+        let sample = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        // A sum has a fraction, which is zero.
+        let value = sample.and_then(|value| value.split('.').next()?.parse::<u64>().ok());
+        value.unwrap_or_else(|| panic!("no {name} in {metrics}"))
+    };
+    (value("postdate_ledger_commit_seconds_count"), value("postdate_ledger_commit_changes_sum"))
+}
+
 #[tokio::test]
 async fn a_batch_is_stored_whole_and_repeated_safely_under_one_key() {
     let mut server = Server::puppet().await;
@@ -110,6 +122,7 @@ async fn a_batch_is_stored_whole_and_repeated_safely_under_one_key() {
     items.insert(7, r#"{"triggerAt":"2020-01-01T00:00:00Z"}"#.to_owned());
     items.insert(300, "[]".to_owned());
     let body = format!("[{}]", items.join(","));
+    let before = commits(&server.api).await;
     let first = post(&server.api, "puppet/batch", "key", &body).await.expect(200);
     let outcomes = first["outcomes"].as_array().unwrap();
     assert_eq!(outcomes.len(), 500);
@@ -121,6 +134,8 @@ async fn a_batch_is_stored_whole_and_repeated_safely_under_one_key() {
         };
         assert_eq!(outcome["status"], expected, "item {n}: {outcome}");
     }
+    let (transactions, changes) = commits(&server.api).await;
+    assert_eq!((transactions - before.0, changes - before.1), (1, 1), "the batch is one change of the ledger, in one transaction");
     server.kill();
     server.set_arguments(&["--test-clock"]);
     server.start().await;

@@ -12,6 +12,7 @@ mod aws;
 mod backup;
 mod changes;
 mod cli_bulk;
+mod cli_json;
 mod cli_plugin;
 mod cli_request;
 mod compiler;

@@ -16,7 +16,7 @@ use postdate_core::use_case::is_use_case_name;
 use postdate_local::keys::{self, Key, Sees};
 use serde_json::{Value, json};
 
-use crate::output::{columns, err, json_line, out};
+use crate::output::{columns, err, json_line, out, path_text};
 use crate::when;
 
 const NOTES: &str = "\
@@ -54,6 +54,9 @@ enum ApiKeyAction {
     Revoke {
         /// Name of the key
         name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -78,6 +81,10 @@ struct New {
     /// End of the key: a time such as 2027-06-01T00:00:00Z, or a duration from now such as 90d
     #[arg(long, value_name = "TIME", value_parser = expiry)]
     expires: Option<DateTime<Utc>>,
+
+    /// Print JSON: the key with its token
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -128,20 +135,30 @@ pub fn run(command: ApiKeyCommand) -> anyhow::Result<ExitCode> {
                 Ok(format!("{text}{end}{gap}{}", key.to_toml()))
             })?;
             err(&format!("added the key {:?} to {}; its token, which is not shown again:\n", key.name, file.display()));
-            out(&format!("{token}\n"));
+            out(&if new.json {
+                let mut document = document(&key, Utc::now());
+                document["token"] = json!(token);
+                document["keysFile"] = json!(path_text(file));
+                json_line(&document)?
+            } else {
+                format!("{token}\n")
+            });
         }
         ApiKeyAction::List { json } => {
             let keys = read(file)?;
             let now = Utc::now();
             out(&if json { json_line(&keys.iter().map(|key| document(key, now)).collect::<Vec<_>>())? } else { table(&keys, now) });
         }
-        ApiKeyAction::Revoke { name } => {
+        ApiKeyAction::Revoke { name, json } => {
             change(file, |text, keys| {
                 ensure!(keys.iter().any(|key| key.name == name), "{} has no key {name:?}", file.display());
                 without(text, &name)
                     .ok_or_else(|| anyhow!("cannot find the lines of the key {name:?}: delete them from {}", file.display()))
             })?;
             err(&format!("removed the key {name:?} from {}\n", file.display()));
+            if json {
+                out(&json_line(&json!({ "name": name, "keysFile": path_text(file) }))?);
+            }
         }
     }
     Ok(ExitCode::SUCCESS)

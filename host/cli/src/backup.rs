@@ -1,13 +1,15 @@
 //! `postdate backup` and `postdate restore`: a data directory in one file, and back.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use postdate_local::{BackedUp, Restored};
+use serde_json::{Value, json};
 
 use crate::logging;
-use crate::output::{out, size_text};
+use crate::output::{json_line, out, path_text, size_text};
 
 const BACKUP_NOTES: &str = "\
 Example:
@@ -37,6 +39,10 @@ pub struct Backup {
     /// File to write; it must not exist
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
+
+    /// Print JSON, with the size in bytes
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -61,34 +67,61 @@ pub struct Restore {
     /// Start requests that ran or were due, although they may have run since the backup
     #[arg(long)]
     run_due: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(arguments: &Backup) -> anyhow::Result<ExitCode> {
     logging::init("warn")?;
-    let done = postdate_local::back_up(&arguments.data, &arguments.to)?;
-    let (requests, files, size) = (done.requests, done.files, size_text(done.bytes));
-    out(&format!("{}: {requests} requests and {files} files of the store, {size}, checked\n", arguments.to.display()));
+    let Backup { data, to, json } = arguments;
+    let BackedUp { requests, files, bytes } = postdate_local::back_up(data, to)?;
+    out(&if *json {
+        json_line(&json!({ "to": path_text(to), "requests": requests, "storeFiles": files, "bytes": bytes }))?
+    } else {
+        format!("{}: {requests} requests and {files} files of the store, {}, checked\n", to.display(), size_text(bytes))
+    });
     Ok(ExitCode::SUCCESS)
 }
 
 pub fn run_restore(arguments: Restore) -> anyhow::Result<ExitCode> {
     logging::init("warn")?;
-    let Restore { from, data, overwrite, run_due, hold: _ } = arguments;
-    let place = data.display().to_string();
-    let done = postdate_local::restore(&postdate_local::Restore { from, data, overwrite, run_due })?;
-    let made = done.made_at.map(|at| format!(" of {at}")).unwrap_or_default();
+    let Restore { from, data, overwrite, run_due, json, hold: _ } = arguments;
+    let restore = postdate_local::Restore { from, data, overwrite, run_due };
+    let done = postdate_local::restore(&restore)?;
+    out(&if json { json_line(&document(&restore.data, &done))? } else { text(&restore.data, &done) });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn document(data: &Path, done: &Restored) -> Value {
+    json!({
+        "data": path_text(data),
+        "madeAt": done.made_at,
+        "requests": done.requests,
+        "held": done.held,
+        "storeFiles": done.files,
+        "former": done.former.as_deref().map(path_text),
+    })
+}
+
+fn text(data: &Path, done: &Restored) -> String {
+    let place = data.display();
+    let made = done.made_at.as_ref().map(|at| format!(" of {at}")).unwrap_or_default();
     let mut text = format!("{place}: restored {} requests from the backup{made}\n", done.requests);
     match done.files {
         Some(files) => drop(writeln!(text, "  store:  {files} files")),
         None => text += "  store:  not in the backup, so it is as before\n",
     }
-    if let Some(former) = done.former {
+    if let Some(former) = &done.former {
         let _ = writeln!(text, "  before: moved to {}; delete it when it is not needed any more", former.display());
     }
     if done.held > 0 {
         let _ = writeln!(text, "  held:   {} requests that ran or were due, since they may have run after the backup", done.held);
         let _ = writeln!(text, "  next:   postdate ledger resume --data {place}, or retry or cancel each with `postdate request`");
     }
-    out(&text);
-    Ok(ExitCode::SUCCESS)
+    text
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use postdate_local::{CacheOptions, Prepared, fill_cache};
+use serde_json::json;
 
 use crate::compiler::{CacheQuota, Limits};
 use crate::logging;
-use crate::output::{out, printable};
+use crate::output::{json_line, out, printable, progress};
 use crate::serve::Files;
 
 const NOTES: &str = "\
@@ -27,6 +28,10 @@ pub struct CompileCache {
 
     #[command(flatten)]
     cache: CacheQuota,
+
+    /// Print a JSON array of the versions
+    #[arg(long)]
+    json: bool,
 }
 
 pub async fn run(arguments: CompileCache) -> anyhow::Result<ExitCode> {
@@ -39,20 +44,25 @@ pub async fn run(arguments: CompileCache) -> anyhow::Result<ExitCode> {
         compiler: arguments.limits.compiler(),
         cache_quota: arguments.cache.cache_quota,
     };
-    let (mut all, mut failed) = (0, 0);
+    let (json, mut documents, mut failed) = (arguments.json, Vec::new(), 0);
     fill_cache(options, |Prepared { use_case, version, outcome }| {
-        all += 1;
-        match outcome {
-            Ok(()) => out(&format!("compiled  {use_case} {version}\n")),
-            Err(error) => {
-                failed += 1;
-                out(&format!("failed    {use_case} {version}: {}\n", printable(&format!("{error:#}"))));
-            }
-        }
+        let error = outcome.err().map(|error| format!("{error:#}"));
+        progress(
+            json,
+            &match &error {
+                None => format!("compiled  {use_case} {version}\n"),
+                Some(error) => format!("failed    {use_case} {version}: {}\n", printable(error)),
+            },
+        );
+        failed += usize::from(error.is_some());
+        documents.push(json!({ "useCase": use_case, "version": version, "isCompiled": error.is_none(), "error": error }));
     })
     .await?;
+    if json {
+        out(&json_line(&documents)?);
+    }
     if failed > 0 {
-        bail!("{failed} of {all} versions were not compiled");
+        bail!("{failed} of {} versions were not compiled", documents.len());
     }
     Ok(ExitCode::SUCCESS)
 }

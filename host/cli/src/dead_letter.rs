@@ -9,10 +9,11 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use postdate_core::id::CorrelationId;
+use serde_json::{Value, json};
 
 use crate::confirm;
 use crate::logging;
-use crate::output::{columns, err, json_line, out, printable};
+use crate::output::{columns, err, json_line, out, printable, progress};
 pub use letter::Letter;
 pub use mailbox::{Chosen, LetterId, Mailbox, NoSuchLetter, Report};
 
@@ -69,6 +70,9 @@ enum DeadLetterAction {
         /// Send all messages that were read: see --max, and repeat until none is left
         #[arg(long)]
         all: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Delete the messages of requests for ever; the requests stay as they are
     Delete {
@@ -78,6 +82,9 @@ enum DeadLetterAction {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -99,20 +106,20 @@ pub async fn run(command: DeadLetterCommand) -> anyhow::Result<ExitCode> {
             let text = || shown.iter().map(|letter| letter.whole()).collect::<Vec<_>>().join("\n");
             out(&if json { documents(shown.iter().copied())? } else { text() });
         }
-        DeadLetterAction::Redrive { ids, all } => {
+        DeadLetterAction::Redrive { ids, all, json } => {
             let chosen = if all { Chosen::All } else { Chosen::Named(ids) };
             let report = mailbox.redrive(&chosen, most).await.map_err(|error| more(error, "sent"))?;
-            redriven(report)?;
+            redriven(report, json)?;
         }
-        DeadLetterAction::Delete { ids, yes } => return delete(&mailbox, Chosen::Named(ids), yes, most).await,
+        DeadLetterAction::Delete { ids, yes, json } => return delete(&mailbox, Chosen::Named(ids), yes, json, most).await,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prints what a redrive did. Fails with the error that ended it.
-fn redriven(report: Report) -> anyhow::Result<()> {
+fn redriven(report: Report, json: bool) -> anyhow::Result<()> {
     for letter in &report.done {
-        out(&format!("sent again: {}\n", request_of(letter)));
+        progress(json, &format!("sent again: {}\n", request_of(letter)));
     }
     for (letter, reason) in &report.refused {
         err(&match letter.id {
@@ -120,12 +127,22 @@ fn redriven(report: Report) -> anyhow::Result<()> {
             None => format!("left: message {}: {reason}\n", printable(&letter.message_id)),
         });
     }
-    out(&format!("{} sent, {} left\n", report.done.len(), report.read - report.done.len()));
+    out(&if json { json_line(&redriven_document(&report))? } else { format!("{} sent, {} left\n", report.done.len(), report.left()) });
     report.error.map_or(Ok(()), Err)
 }
 
+fn redriven_document(report: &Report) -> Value {
+    let refused = report.refused.iter().map(|(letter, reason)| {
+        let mut document = letter.document();
+        document["stays"] = json!(reason);
+        document
+    });
+    let letters: Vec<Value> = report.done.iter().map(Letter::document).collect();
+    json!({ "sent": letters.len(), "left": report.left(), "letters": letters, "refused": refused.collect::<Vec<_>>() })
+}
+
 /// Shows the letters, asks, and deletes them.
-async fn delete(mailbox: &Mailbox, chosen: Chosen, yes: bool, most: usize) -> anyhow::Result<ExitCode> {
+async fn delete(mailbox: &Mailbox, chosen: Chosen, yes: bool, json: bool, most: usize) -> anyhow::Result<ExitCode> {
     confirm::check(yes, "a deletion", "")?;
     if !yes {
         // The letters are put back before the question, since they would come back by themselves before somebody has answered.
@@ -140,9 +157,13 @@ async fn delete(mailbox: &Mailbox, chosen: Chosen, yes: bool, most: usize) -> an
     }
     let report = mailbox.delete(&chosen, most).await.map_err(|error| more(error, "deleted"))?;
     for letter in &report.done {
-        out(&format!("deleted: message {} of {}\n", printable(&letter.message_id), request_of(letter)));
+        progress(json, &format!("deleted: message {} of {}\n", printable(&letter.message_id), request_of(letter)));
     }
-    out(&format!("{} deleted, {} left\n", report.done.len(), report.read - report.done.len()));
+    out(&if json {
+        json_line(&deleted_document(&report, most))?
+    } else {
+        format!("{} deleted, {} left\n", report.done.len(), report.left())
+    });
     if report.read >= most {
         err(&format!(
             "the queue may have more than the {} messages that were read: repeat with a larger --max, until no message of these requests is found\n",
@@ -150,6 +171,11 @@ async fn delete(mailbox: &Mailbox, chosen: Chosen, yes: bool, most: usize) -> an
         ));
     }
     report.error.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+fn deleted_document(report: &Report, most: usize) -> Value {
+    let letters: Vec<Value> = report.done.iter().map(Letter::document).collect();
+    json!({ "deleted": letters.len(), "left": report.left(), "isComplete": report.read < most, "letters": letters })
 }
 
 /// Adds the next step to an error about an id.
@@ -174,3 +200,6 @@ fn list(letters: &[Letter]) -> String {
     rows.extend(letters.iter().map(Letter::row));
     columns(&rows, "")
 }
+
+#[cfg(test)]
+mod tests;

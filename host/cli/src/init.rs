@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::client::DEFAULT_URL;
 use crate::new_file;
-use crate::output::{columns, json_line, out};
+use crate::output::{columns, json_line, out, path_text};
 
 /// Directory of use cases, where `serve` looks by default.
 pub const USE_CASES: &str = "use-cases";
@@ -61,7 +61,7 @@ pub fn run(arguments: Init) -> anyhow::Result<ExitCode> {
     let commands = commands(DEFAULT_URL, listen_port(&to));
     out(&if json {
         let next: Vec<&str> = commands.iter().map(|(command, _)| command.as_str()).collect();
-        json_line(&json!({ "useCase": NAME, "dir": dir, "next": next }))?
+        json_line(&json!({ "useCase": NAME, "dir": path_text(&dir), "next": next }))?
     } else {
         format!("wrote the use case {NAME} to {} (1 file)\n\nWhile `postdate serve` runs here:\n{}", dir.display(), text(&commands))
     });

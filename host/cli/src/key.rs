@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use postdate_runtime::trust::SecretKey;
+use serde_json::json;
 
-use crate::output::{err, out};
+use crate::output::{err, json_line, out, path_text};
 
 const NOTES: &str = "\
 Examples:
@@ -35,26 +36,40 @@ enum KeyAction {
         /// File for the private key, which must not exist yet
         #[arg(default_value = "postdate.key")]
         file: PathBuf,
+        /// Print JSON: the public key, its id, and the file
+        #[arg(long)]
+        json: bool,
     },
     #[command(about = "Print the public key of a private key, in the form of POSTDATE_TRUSTED_KEYS")]
     Show {
         /// File with the private key
         #[arg(default_value = "postdate.key")]
         file: PathBuf,
+        /// Print JSON: the public key, its id, and the file
+        #[arg(long)]
+        json: bool,
     },
 }
 
 pub fn run(command: KeyCommand) -> anyhow::Result<ExitCode> {
-    match command.action {
-        KeyAction::New { file } => {
+    let (file, key, json) = match command.action {
+        KeyAction::New { file, json } => {
             let text = SecretKey::generate()?;
             write_new(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
             let key = SecretKey::from_pem(&text)?.public();
             err(&format!("wrote the private key to {} (key id {})\n", file.display(), key.id()));
-            out(&format!("{key}\n"));
+            (file, key, json)
         }
-        KeyAction::Show { file } => out(&format!("{}\n", read(&file)?.public())),
-    }
+        KeyAction::Show { file, json } => {
+            let key = read(&file)?.public();
+            (file, key, json)
+        }
+    };
+    out(&if json {
+        json_line(&json!({ "publicKey": key.to_string(), "keyId": key.id(), "file": path_text(&file) }))?
+    } else {
+        format!("{key}\n")
+    });
     Ok(ExitCode::SUCCESS)
 }
 

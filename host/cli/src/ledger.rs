@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use postdate_core::time::rfc3339;
 use postdate_local::ledger::{Group, Stats};
+use serde_json::json;
 
 use crate::logging;
 use crate::output::{columns, json_line, out, size_text};
@@ -37,12 +38,19 @@ enum LedgerAction {
         json: bool,
     },
     /// Rebuild the file without free pages, and so that a server gives later ones back to the disk
-    Compact,
+    Compact {
+        /// Print JSON, with sizes in bytes
+        #[arg(long)]
+        json: bool,
+    },
     /// Make held requests due, the oldest first
     Resume {
         /// Only requests of this use case
         #[arg(long, value_name = "NAME")]
         use_case: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -54,13 +62,17 @@ pub fn run(command: LedgerCommand) -> anyhow::Result<ExitCode> {
             let stats = postdate_local::stats(data)?;
             out(&if json { json_line(&stats)? } else { text(&stats) });
         }
-        LedgerAction::Compact => {
+        LedgerAction::Compact { json } => {
             let (before, after) = postdate_local::compact(data)?;
-            out(&format!("the ledger had {}, and has {}\n", size_text(before), size_text(after)));
+            out(&if json {
+                json_line(&json!({ "oldBytes": before, "newBytes": after }))?
+            } else {
+                format!("the ledger had {}, and has {}\n", size_text(before), size_text(after))
+            });
         }
-        LedgerAction::Resume { use_case } => {
+        LedgerAction::Resume { use_case, json } => {
             let resumed = postdate_local::resume(data, use_case.as_deref())?;
-            out(&format!("resumed {resumed} requests\n"));
+            out(&if json { json_line(&json!({ "resumed": resumed }))? } else { format!("resumed {resumed} requests\n") });
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use postdate_runtime::LogLine;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Writes to stdout and flushes. A closed stdout (`| head`) is ignored; `print!` would panic.
 pub fn out(text: &str) {
@@ -22,6 +24,11 @@ pub fn out_bytes(bytes: &[u8]) {
 /// Writes to stderr. A closed stderr is ignored.
 pub fn err(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes a line of progress: to stdout, or to stderr where stdout has only JSON.
+pub fn progress(json: bool, text: &str) {
+    if json { err(text) } else { out(text) }
 }
 
 /// Returns the chain of an error, one cause a line. A cause that an earlier line already contains is left out.
@@ -91,6 +98,21 @@ pub fn pretty(value: &Value) -> String {
 /// Returns a value as one line of JSON.
 pub fn json_line(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string(value).context("cannot write JSON")? + "\n")
+}
+
+/// Returns a path for JSON, which has no bytes that are not UTF-8.
+pub fn path_text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Returns a duration for JSON, in milliseconds.
+pub fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// Returns a plugin's log for JSON.
+pub fn log_documents(lines: &[LogLine]) -> Vec<Value> {
+    lines.iter().map(|line| json!({ "stream": line.stream.to_string(), "text": line.text })).collect()
 }
 
 /// Returns a plugin's log, one line for each of its lines, with the stream's name.

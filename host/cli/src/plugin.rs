@@ -11,6 +11,7 @@ mod template;
 mod test;
 mod watch;
 
+pub use compile::compiled;
 pub use report::diff;
 
 use std::process::ExitCode;

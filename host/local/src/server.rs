@@ -192,7 +192,7 @@ async fn connect(app: Arc<App>, http: http1::Builder, router: HttpService, tcp: 
 async fn answer(app: &App, router: &HttpService, link: &Arc<Link>, request: Request<Incoming>) -> Result<Response, Infallible> {
     link.wait();
     let (mut parts, body) = request.into_parts();
-    let (method, uri) = (parts.method.clone(), parts.uri.clone());
+    let submitted = submitted_to(&parts.method, parts.uri.path()).map(str::to_owned);
     let response = match names::check(&parts, link.local.ip(), &app.names) {
         Ok(()) => {
             parts.extensions.insert(Peer(link.peer.ip()));
@@ -202,9 +202,9 @@ async fn answer(app: &App, router: &HttpService, link: &Arc<Link>, request: Requ
         Err(error) => closing_if_body(error, &body).into_response(app.clock.new_id(app.clock.now())).map(Body::from),
     };
     if let Some(Outcomes { refused, .. }) = response.extensions().get()
-        && let Some(use_case) = submitted_to(&method, uri.path())
+        && let Some(use_case) = &submitted
     {
-        let use_case = Some(use_case).filter(|name| app.api.use_cases.has(name));
+        let use_case = Some(use_case.as_str()).filter(|name| app.api.use_cases.has(name));
         for code in refused {
             app.api.ledger.metrics().rejected(use_case, code);
         }
@@ -244,20 +244,29 @@ type HttpService = TowerToHyperService<Router>;
 type Route = MethodRouter<Arc<App>>;
 type MakeRoute = fn() -> Route;
 
-/// Paths that only this host answers, beside those of [`CALLS`](postdate_core::api::CALLS).
-const ROUTES: [(&str, MakeRoute); 8] = [
-    ("/metrics", || any(metrics::get)),
-    ("/events", || any(events::get)),
-    ("/test-clock", || any(test_clock)),
-    ("/ui", || any(page)),
-    ("/ui/{*file}", || any(page)),
-    ("/ui/", || any(page)),
-    ("/use-cases/{name}", || get(api).put(use_case).fallback(no_such_method)),
-    ("/use-cases/{name}/rollback", || post(roll_back).fallback(no_such_method)),
+/// Paths that only this host answers, beside those of [`CALLS`](postdate_core::api::CALLS): the methods of each, as the header `Allow` lists
+/// them, and their handlers.
+const ROUTES: [(&str, &str, MakeRoute); 5] = [
+    ("/metrics", "GET, HEAD", || get(metrics::get)),
+    // A stream has no head that a client would ask for.
+    ("/events", "GET", || get(events::get).head(no_such_method)),
+    ("/test-clock", "GET, HEAD, POST", || get(test_clock).post(test_clock)),
+    ("/use-cases/{name}", "GET, HEAD, PUT", || get(api).put(use_case)),
+    ("/use-cases/{name}/rollback", "POST", || post(roll_back)),
 ];
 
+/// Paths of the page.
+const PAGE: [&str; 3] = ["/ui", "/ui/", "/ui/{*file}"];
+
+/// The methods of a path in [`ROUTES`].
+#[derive(Debug, Clone, Copy)]
+struct Allowed(&'static str);
+
 fn router(app: Arc<App>) -> Router {
-    let router = ROUTES.iter().fold(Router::new(), |router, (path, route)| router.route(path, route()));
+    let router = PAGE.iter().fold(Router::new(), |router, path| router.route(path, any(page)));
+    let router = ROUTES.iter().fold(router, |router, (path, allowed, route)| {
+        router.route(path, route().fallback(no_such_method).layer(Extension(Allowed(allowed))))
+    });
     router.fallback(api).with_state(app)
 }
 
@@ -343,14 +352,12 @@ async fn roll_back(State(app): State<Arc<App>>, Extension(link): Extension<Arc<L
 }
 
 /// Answers a method that a path of this server does not take.
-async fn no_such_method(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+async fn no_such_method(State(app): State<Arc<App>>, Extension(Allowed(allowed)): Extension<Allowed>, request: Request<Body>) -> Response {
     let id = app.clock.new_id(app.clock.now());
     let (parts, body) = request.into_parts();
     let answer = async {
         let (_, body) = authenticated(&app, &parts, body).await?;
-        let (path, allowed) = (parts.uri.path(), if parts.uri.path().ends_with("/rollback") { "POST" } else { "GET, HEAD, PUT" });
-        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, format!("{path} answers to {allowed}"));
-        Err::<Uploaded, _>(closing_if_body(error.with_header(header::ALLOW, allowed), &body))
+        Err::<Uploaded, _>(closing_if_body(ApiError::method_not_allowed(parts.uri.path(), allowed), &body))
     };
     respond(id, answer.await)
 }
@@ -386,10 +393,6 @@ fn respond(id: CorrelationId, answer: Result<impl Serialize, ApiError>) -> Respo
 async fn move_clock(app: &App, link: &Arc<Link>, request: Request<Body>) -> Result<DateTime<Utc>, ApiError> {
     let (parts, body) = request.into_parts();
     let (caller, body) = authenticated(app, &parts, body).await?;
-    if ![Method::GET, Method::HEAD, Method::POST].contains(&parts.method) {
-        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, "/test-clock answers to GET, HEAD, POST");
-        return Err(closing(error.with_header(header::ALLOW, "GET, HEAD, POST")));
-    }
     // On a server without keys, whoever reaches it may move its test clock.
     if app.auth.has_keys() {
         let shows = [Method::GET, Method::HEAD].contains(&parts.method);

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, REFERRER_POLICY};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, REFERRER_POLICY};
 use http::header::{HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, Response, StatusCode};
 use postdate_core::api::{ApiError, Code};
@@ -48,8 +48,7 @@ pub fn has(path: &str) -> bool {
 /// `no-page` (404) if the program was built without the page, `not-found` (404), `method-not-allowed` (405).
 pub fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Result<Response<Bytes>, ApiError> {
     if ![Method::GET, Method::HEAD].contains(method) {
-        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, format!("{path} answers to GET, HEAD"));
-        return Err(error.with_header(ALLOW, "GET, HEAD"));
+        return Err(ApiError::method_not_allowed(path, "GET, HEAD"));
     }
     if !is_built() {
         let detail =

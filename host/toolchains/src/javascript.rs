@@ -1,6 +1,7 @@
 //! JavaScript: Node.js, and the packages of a project's `package-lock.json`, installed into one directory.
 
 use std::fs;
+use std::io::stderr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -59,7 +60,7 @@ pub fn install(project: &Path, directory: &Path) -> Result<Modules> {
         }
     }
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(directory).stdin(Stdio::null());
+    npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(directory).stdin(Stdio::null()).stdout(stderr());
     step("Installing the packages of package-lock.json", &mut npm)?;
     let stamp = directory.join(STAMP);
     fs::write(&stamp, locked).with_context(|| format!("cannot write {}", stamp.display()))?;

@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::io::stderr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -64,10 +65,10 @@ pub fn environment(directory: &Path, requirements: &Path) -> Result<Environment>
     check_python()?;
     // `--clear` removes packages of earlier requirements.
     let mut make = Command::new(interpreter());
-    make.args(["-m", "venv", "--clear"]).arg(&environment.directory);
+    make.args(["-m", "venv", "--clear"]).arg(&environment.directory).stdout(stderr());
     step(&format!("Making a Python environment in {}", environment.directory.display()), &mut make)?;
     let mut pip = environment.program("python");
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements).stdout(stderr());
     step(&format!("Installing {}", requirements.display()), &mut pip)?;
     fs::write(&stamp, content).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(environment)

@@ -3,7 +3,7 @@
 use postdate_tests::aws::REGION;
 use postdate_tests::moto::Account;
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::{Client, PUPPET, Run, Server, cli_with, text};
 use crate::page::{Ui, browse_with, header};
@@ -58,7 +58,7 @@ impl Office {
 
     /// Returns the correlation ids in the queue, sorted; "" for a letter without one.
     async fn ids(&self) -> Vec<String> {
-        let list: Value = serde_json::from_str(&self.run(&["list", "--json"]).await.expect(0).stdout).expect("JSON");
+        let list = self.run(&["list", "--json"]).await.expect(0).document();
         let letters = list.as_array().expect("a list");
         let mut ids: Vec<String> = letters.iter().map(|letter| letter["correlationId"].as_str().unwrap_or_default().to_owned()).collect();
         ids.sort();
@@ -82,12 +82,34 @@ async fn the_letters_of_a_request_are_deleted_after_a_confirmation_and_no_other(
     assert_eq!(office.ids().await, ["", ONE, ONE, TWO], "a refusal leaves the queue as it was");
     office.run(&["delete", ONE, "--yes"]).await.expect(0).says(&[&format!("of {ONE}\n"), "2 deleted, 2 left\n"]);
     assert_eq!(office.ids().await, ["", TWO]);
-    let list: Value = serde_json::from_str(&office.run(&["list", "--json"]).await.expect(0).stdout).expect("JSON");
+    let list = office.run(&["list", "--json"]).await.expect(0).document();
     let other = list.as_array().expect("a list").iter().find(|letter| letter["correlationId"].is_null());
     let other = other.expect("the letter without a request");
     office.run(&["delete", text(other, "messageId"), "--yes", "--max", "1"]).await.expect(0).complains(&["the queue may have more than"]);
     assert_eq!(office.ids().await, [TWO]);
     assert!(office.account.aws.take_messages(&office.delay).await.is_empty(), "a deletion sends nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redrive_and_delete_print_what_they_did_as_one_document() {
+    let office = Office::new().await;
+    let stream = "0192f0c4-7b1e-7c3a-9a53-2f3f2a1b4c5f";
+    for id in [ONE, TWO] {
+        office.put_of_function(id).await;
+    }
+    office.put(stream, &office.account.aws.arn("kinesis", "stream/orders")).await;
+    let sent = office.run(&["redrive", ONE, stream, "--json"]).await.expect(0);
+    sent.complains(&[&format!("sent again: {ONE}"), &format!("left: request {stream}")]);
+    let sent = sent.document();
+    assert_eq!((&sent["sent"], &sent["left"], &sent["letters"][0]["correlationId"]), (&json!(1), &json!(2), &json!(ONE)), "{sent}");
+    assert_eq!(sent["refused"][0]["correlationId"], json!(stream));
+    assert!(text(&sent["refused"][0], "stays").contains("a Kinesis stream"), "{sent}");
+    let deleted = office.run(&["delete", TWO, "--yes", "--json"]).await.expect(0).document();
+    assert_eq!((&deleted["deleted"], &deleted["left"], &deleted["isComplete"]), (&json!(1), &json!(1), &json!(true)), "{deleted}");
+    assert_eq!(deleted["letters"][0]["correlationId"], json!(TWO));
+    let unknown = office.run(&["delete", TWO, "--yes", "--json"]).await.expect(1);
+    assert_eq!(unknown.stdout, "");
+    assert!(![&sent, &deleted].iter().any(|document| document.to_string().contains(BODY_OF_A_LETTER)));
 }
 
 /// Opens the printed address as a browser does. Returns the base URL of the page and its cookie.

@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use postdate_tests::process::postdate;
 use postdate_tests::tools::{host, root, scratch};
+use serde_json::Value;
 
 /// The result of a command.
 #[derive(Debug)]
@@ -18,6 +19,12 @@ impl Run {
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self:#?}");
         self
+    }
+
+    /// Returns the one JSON document on stdout.
+    #[track_caller]
+    pub fn document(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("not one JSON document ({error}): {self:#?}"))
     }
 
     /// Fails unless each text is on stdout.

@@ -57,6 +57,13 @@ enum Step {
     Delete,
 }
 
+impl Report {
+    /// Returns the number of letters that were read, and stay in the queue.
+    pub fn left(&self) -> usize {
+        self.read - self.done.len()
+    }
+}
+
 impl Mailbox {
     /// Opens the queues without a call to them; without `to`, letters cannot be sent again. Fails where no AWS region is set.
     pub async fn open(queue: &str, to: &str) -> anyhow::Result<Self> {

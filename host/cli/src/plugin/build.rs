@@ -10,9 +10,10 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 use postdate_toolchains::{is_current, javascript, python, wit};
+use serde_json::{Value, json};
 
 use super::template::Language;
-use crate::output::{out, size_text};
+use crate::output::{json_line, out, path_text, size_text};
 use plugin_file::{PluginFile, plugin_files};
 
 const NOTES: &str = "\
@@ -34,6 +35,10 @@ pub struct Build {
     /// Directory for npm packages or the Python environment, which projects can share [default: the project]
     #[arg(long, value_name = "DIR", env = "POSTDATE_PLUGIN_TOOLS")]
     tools: Option<PathBuf>,
+
+    /// Print JSON: the components, with their sizes in bytes
+    #[arg(long)]
+    json: bool,
 }
 
 struct Project<'a> {
@@ -64,12 +69,19 @@ pub fn run(arguments: &Build) -> anyhow::Result<ExitCode> {
         Language::JavaScript => project.javascript(&files)?,
         Language::Python => project.python(&files)?,
     }
+    let mut built = Vec::new();
     for file in &files {
         let path = dir.join(&file.name);
         let size = std::fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?.len();
-        out(&format!("built {}: {}\n", path.display(), size_text(size)));
+        built.push((path, size));
     }
-    out(&format!("next: postdate plugin test {}\n", dir.display()));
+    out(&if arguments.json {
+        let components: Vec<Value> = built.iter().map(|(path, size)| json!({ "file": path_text(path), "bytes": size })).collect();
+        json_line(&json!({ "useCase": use_case.name, "components": components }))?
+    } else {
+        let lines = built.iter().map(|(path, size)| format!("built {}: {}\n", path.display(), size_text(*size)));
+        lines.collect::<String>() + &format!("next: postdate plugin test {}\n", dir.display())
+    });
     Ok(ExitCode::SUCCESS)
 }
 

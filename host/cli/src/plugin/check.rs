@@ -15,10 +15,11 @@ use postdate_core::plugin::Role;
 use postdate_core::use_case::MANIFEST_FILE;
 use postdate_runtime::inspect::{Inspection, Kind, Verdict, inspect};
 use postdate_runtime::{LoadError, Secrets, read_bundle_dir};
+use serde_json::{Value, json};
 
 use super::runtime::runtime;
 use crate::compiler::AuthorCompiler;
-use crate::output::{columns, indented, out, printable, size_text};
+use crate::output::{columns, indented, json_line, out, path_text, printable, size_text};
 
 const NOTES: &str = "\
 An import is one of
@@ -34,37 +35,62 @@ pub struct Check {
     /// The component or the bundle to check
     #[arg(value_name = "FILE|DIR")]
     path: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The findings about a file or a bundle.
+struct Checked {
+    plugins: Vec<Plugin>,
+    /// Each keeps a host from loading it.
+    problems: Vec<String>,
+    /// `None` for a file.
+    bundle: Option<Bundle>,
+}
+
+struct Plugin {
+    file: PathBuf,
+    bytes: u64,
+    inspection: Inspection,
+}
+
+struct Bundle {
+    name: String,
+    version: String,
+    /// Number of test cases.
+    cases: usize,
 }
 
 pub async fn run(arguments: Check, compiler: &AuthorCompiler) -> anyhow::Result<ExitCode> {
-    let path = arguments.path;
-    let loads = if path.is_dir() { check_bundle(&path, compiler).await? } else { check_file(&path, compiler).await? };
-    Ok(if loads { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let Check { path, json } = arguments;
+    let checked = if path.is_dir() { check_bundle(&path, compiler).await? } else { check_file(&path, compiler).await? };
+    out(&if json { json_line(&checked.document())? } else { checked.text() });
+    Ok(if checked.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints the findings of a component. Returns `true` if a host can load it.
-async fn check_file(file: &Path, compiler: &AuthorCompiler) -> anyhow::Result<bool> {
+async fn check_file(file: &Path, compiler: &AuthorCompiler) -> anyhow::Result<Checked> {
     let wasm = Bytes::from(std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?);
     let inspection = inspect(&wasm);
-    out(&findings(&file.display().to_string(), wasm.len() as u64, &inspection));
     let mut problems = inspection.problems(None);
     if problems.is_empty() {
         problems = load_problems(&wasm, &inspection.roles(), compiler).await?;
     }
-    out(&conclusion(&inspection.roles(), &problems));
-    Ok(problems.is_empty())
+    let plugin = Plugin { file: file.to_owned(), bytes: wasm.len() as u64, inspection };
+    Ok(Checked { plugins: vec![plugin], problems, bundle: None })
 }
 
-/// Prints the findings of a bundle. Returns `true` if a host can load it.
-async fn check_bundle(dir: &Path, compiler: &AuthorCompiler) -> anyhow::Result<bool> {
+async fn check_bundle(dir: &Path, compiler: &AuthorCompiler) -> anyhow::Result<Checked> {
     let source = read_bundle_dir(dir)?;
     let use_case = source.use_case()?;
     let files: BTreeSet<&str> =
         [Role::Validate, Role::Process].into_iter().filter_map(|role| use_case.plugin(role)).map(|spec| spec.plugin.as_str()).collect();
-    for file in files {
+    let plugin = |file: &str| {
         let wasm = &source.files[file];
-        out(&findings(&dir.join(file).display().to_string(), wasm.len() as u64, &inspect(wasm)));
-    }
+        Plugin { file: dir.join(file), bytes: wasm.len() as u64, inspection: inspect(wasm) }
+    };
+    let plugins = files.into_iter().map(plugin).collect();
     // Every secret has an empty value, since only the host has the real values.
     let loaded = runtime(compiler)?.load(&source, &Secrets::of(|_| Some(String::new()))).await;
     let mut problems: Vec<String> = loaded.err().map(|error| format!("{:#}", anyhow::Error::from(error))).into_iter().collect();
@@ -75,13 +101,64 @@ async fn check_bundle(dir: &Path, compiler: &AuthorCompiler) -> anyhow::Result<b
             0
         }
     };
-    out(&if problems.is_empty() {
-        let plural = if cases == 1 { "" } else { "s" };
-        format!("ok: a host can load the use case {} (version {}); it has {cases} case{plural}\n", use_case.name, source.version())
-    } else {
-        conclusion(&[], &problems)
-    });
-    Ok(problems.is_empty())
+    Ok(Checked { plugins, problems, bundle: Some(Bundle { name: use_case.name, version: source.version(), cases }) })
+}
+
+impl Checked {
+    fn text(&self) -> String {
+        let Self { plugins, problems, bundle } = self;
+        let text = plugins.iter().map(|plugin| findings(&plugin.file.display().to_string(), plugin.bytes, &plugin.inspection));
+        let conclusion = match bundle {
+            Some(Bundle { name, version, cases }) if problems.is_empty() => {
+                let plural = if *cases == 1 { "" } else { "s" };
+                format!("ok: a host can load the use case {name} (version {version}); it has {cases} case{plural}\n")
+            }
+            Some(_) => conclusion(&[], problems),
+            None => conclusion(&self.roles(), problems),
+        };
+        text.collect::<String>() + &conclusion
+    }
+
+    fn document(&self) -> Value {
+        let Self { plugins, problems, bundle } = self;
+        let mut document = json!({
+            "isLoadable": problems.is_empty(),
+            "problems": problems,
+            "plugins": plugins.iter().map(Plugin::document).collect::<Vec<_>>(),
+        });
+        if let Some(Bundle { name, version, cases }) = bundle {
+            document["useCase"] = json!(name);
+            document["version"] = json!(version);
+            document["caseCount"] = json!(cases);
+        }
+        document
+    }
+
+    fn roles(&self) -> Vec<Role> {
+        self.plugins.iter().flat_map(|plugin| plugin.inspection.roles()).collect()
+    }
+}
+
+impl Plugin {
+    fn document(&self) -> Value {
+        let Inspection { exports, imports, .. } = &self.inspection;
+        let exports = exports.iter().map(|export| json!({ "name": export.name, "role": export.role, "isSupported": export.supported }));
+        let imports = imports.iter().map(|import| {
+            let mut document = match &import.verdict {
+                Verdict::Given { note } => json!({ "verdict": "given", "note": note }),
+                Verdict::NeedsGrant { key, note } => json!({ "verdict": "needs-grant", "grant": key, "note": note }),
+                Verdict::Refused { why, fix } => json!({ "verdict": "refused", "why": why, "fix": fix }),
+            };
+            document["name"] = json!(import.name);
+            document
+        });
+        json!({
+            "file": path_text(&self.file),
+            "bytes": self.bytes,
+            "exports": exports.collect::<Vec<_>>(),
+            "imports": imports.collect::<Vec<_>>(),
+        })
+    }
 }
 
 /// Returns the problems that only compiling and linking find: invalid code, and an interface whose type does not fit its name.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use clap::Args;
 use postdate_core::plugin::Role;
-use postdate_runtime::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Arch, Artifacts};
+use postdate_runtime::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Arch, Artifact, Artifacts};
 use postdate_runtime::{Precompiled, Secrets, read_bundle_dir, write_artifacts};
+use serde_json::{Value, json};
 
 use super::runtime::runtime;
 use crate::compiler::AuthorCompiler;
 use crate::key;
-use crate::output::{columns, out};
+use crate::output::{columns, json_line, milliseconds, out, path_text};
 
 const NOTES: &str = "\
 The machine code runs on every processor of its architecture, but only in hosts with exactly this
@@ -36,10 +37,14 @@ pub struct Compile {
     /// Sign the list of machine code with this private key: see `postdate key new`
     #[arg(long, env = "POSTDATE_KEY_FILE", value_name = "FILE")]
     key: Option<PathBuf>,
+
+    /// Print JSON, with sizes in bytes
+    #[arg(long)]
+    json: bool,
 }
 
 pub async fn run(arguments: Compile, compiler: &AuthorCompiler) -> anyhow::Result<ExitCode> {
-    let Compile { dir, mut arch, out: target, key } = arguments;
+    let Compile { dir, mut arch, out: target, key, json } = arguments;
     let key = key.as_deref().map(key::read).transpose()?;
     arch.sort_unstable();
     arch.dedup();
@@ -55,9 +60,23 @@ pub async fn run(arguments: Compile, compiler: &AuthorCompiler) -> anyhow::Resul
     }
     let target = target.unwrap_or_else(|| dir.join(ARTIFACTS_DIR));
     let artifacts = write_artifacts(&target, &source, &use_case, &new, key.as_ref())?;
-    out(&table(&new));
-    out(&conclusion(&target, &artifacts, new.len()));
+    out(&if json { json_line(&document(&target, &artifacts, &new))? } else { table(&new) + &conclusion(&target, &artifacts, new.len()) });
     Ok(ExitCode::SUCCESS)
+}
+
+fn document(target: &Path, artifacts: &Artifacts, new: &[Precompiled]) -> Value {
+    json!({
+        "version": artifacts.version,
+        "file": path_text(&target.join(ARTIFACTS_FILE)),
+        "compiled": new.iter().map(compiled).collect::<Vec<_>>(),
+        "kept": artifacts.artifacts.len() - new.len(),
+    })
+}
+
+/// Returns a plugin's machine code for JSON, without the code.
+pub fn compiled(new: &Precompiled) -> Value {
+    let Artifact { role, arch, bytes, .. } = &new.artifact;
+    json!({ "role": role, "arch": arch, "bytes": bytes, "elapsedMs": milliseconds(new.elapsed) })
 }
 
 fn table(compiled: &[Precompiled]) -> String {

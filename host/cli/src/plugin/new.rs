@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use postdate_core::use_case::UseCase;
+use serde_json::json;
 
 use super::template::{Language, Template, project};
 use crate::new_file;
-use crate::output::out;
+use crate::output::{json_line, out, path_text};
 
 #[derive(Debug, Args)]
 pub struct New {
@@ -27,10 +28,14 @@ pub struct New {
     /// Directory of the project, which must be new or empty [default: NAME]
     #[arg(long)]
     dir: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn run(arguments: New) -> anyhow::Result<ExitCode> {
-    let New { name, lang, template, dir } = arguments;
+    let New { name, lang, template, dir, json } = arguments;
     let files = project(&name, lang, template)?;
     let manifest = files.iter().find(|(path, _)| path == "use-case.toml").map(|(_, text)| text.as_str()).unwrap_or_default();
     // The parser of the manifest knows the rules of a name.
@@ -42,15 +47,19 @@ pub fn run(arguments: New) -> anyhow::Result<ExitCode> {
     for (path, text) in &files {
         new_file::write(&dir.join(path), text)?;
     }
-    out(&next(&dir, &name, files.len()));
+    let next = ["build", "test"].map(|command| format!("postdate plugin {command} {}", dir.display()));
+    out(&if json {
+        let files: Vec<&String> = files.iter().map(|(path, _)| path).collect();
+        json_line(&json!({ "useCase": name, "dir": path_text(&dir), "files": files, "next": next }))?
+    } else {
+        text(&dir, &name, files.len(), &next)
+    });
     Ok(ExitCode::SUCCESS)
 }
 
-fn next(dir: &Path, name: &str, files: usize) -> String {
+fn text(dir: &Path, name: &str, files: usize, [build, test]: &[String; 2]) -> String {
     let dir = dir.display();
-    format!(
-        "wrote the use case {name} to {dir} ({files} files)\n  next: postdate plugin build {dir}\n        postdate plugin test {dir}\n  more: {dir}/README.md\n"
-    )
+    format!("wrote the use case {name} to {dir} ({files} files)\n  next: {build}\n        {test}\n  more: {dir}/README.md\n")
 }
 
 #[cfg(test)]

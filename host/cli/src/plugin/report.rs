@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use postdate_cases::Ran;
+use postdate_cases::{Compared, Ran};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use serde_json::{Value, json};
 
-use crate::output::{indented, log_text, printable};
+use crate::output::{indented, log_documents, log_text, milliseconds, printable};
 
 /// Returns the failures, and the line with the totals.
 pub fn summary(ran: &[Ran], filtered_out: usize, elapsed: Duration) -> String {
@@ -32,6 +33,31 @@ pub fn summary(ran: &[Ran], filtered_out: usize, elapsed: Duration) -> String {
         elapsed.as_secs_f64(),
     );
     text
+}
+
+/// Returns the results for JSON.
+pub fn document(use_case: &str, version: &str, ran: &[Ran], filtered_out: usize, elapsed: Duration) -> Value {
+    let case = |case: &Ran| {
+        json!({
+            "name": case.name,
+            "description": case.description,
+            "passed": case.complaints.is_empty(),
+            "complaints": case.complaints,
+            "diff": case.compared.as_ref().map(Compared::diff),
+            "elapsedMs": milliseconds(case.elapsed),
+            "log": log_documents(&case.lines),
+        })
+    };
+    let passed = ran.iter().filter(|case| case.complaints.is_empty()).count();
+    json!({
+        "useCase": use_case,
+        "version": version,
+        "passed": passed,
+        "failed": ran.len() - passed,
+        "filteredOut": filtered_out,
+        "elapsedMs": milliseconds(elapsed),
+        "cases": ran.iter().map(case).collect::<Vec<_>>(),
+    })
 }
 
 fn failure(case: &Ran) -> String {

@@ -13,14 +13,14 @@ use postdate_cases::call::{Called, CaseCall};
 use postdate_cases::compare::PluginAnswer;
 use postdate_core::plugin::{Problem, Role};
 use postdate_core::time::parse_time;
-use postdate_runtime::{EnvSecrets, Lifetime, LogLine, Outgoing, SecretName, SecretSource, Secrets, read_bundle_dir};
+use postdate_runtime::{EnvSecrets, Lifetime, Outgoing, SecretName, SecretSource, Secrets, read_bundle_dir};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::runtime::{metered_runtime, runtime};
 use crate::body;
 use crate::compiler::AuthorCompiler;
-use crate::output::{columns, indented, log_text, out, pretty, printable, size_text};
+use crate::output::{columns, indented, json_line, log_documents, log_text, milliseconds, out, pretty, printable, size_text};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -110,7 +110,7 @@ pub async fn run(arguments: Run, compiler: &AuthorCompiler) -> anyhow::Result<Ex
     let runtime = if arguments.instructions { metered_runtime(compiler)? } else { runtime(compiler)? };
     let bundle = runtime.load(&source, &secrets).await?;
     let called = call.make(&bundle, &use_case).await?;
-    out(&if arguments.json { format!("{}\n", document(&called)) } else { text(&called) });
+    out(&if arguments.json { json_line(&document(&called))? } else { text(&called) });
     let is_success = matches!(called.answer, PluginAnswer::Accepted(_) | PluginAnswer::Result(_)) && called.unusable.is_none();
     Ok(if is_success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -141,11 +141,10 @@ fn document(called: &Called) -> Value {
     if let Some(reason) = &called.unusable {
         document["unusable"] = json!(reason);
     }
-    document["elapsedMs"] = json!(called.elapsed.as_secs_f64() * 1000.0);
+    document["elapsedMs"] = json!(milliseconds(called.elapsed));
     document["peakMemoryBytes"] = json!(called.peak_memory);
     document["instructions"] = json!(called.instructions);
-    let line = |line: &LogLine| json!({ "stream": line.stream.to_string(), "text": line.text });
-    document["log"] = called.lines.iter().map(line).collect();
+    document["log"] = json!(log_documents(&called.lines));
     document
 }
 

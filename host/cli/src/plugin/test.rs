@@ -12,7 +12,7 @@ use postdate_runtime::{Runtime, read_bundle_dir};
 use super::runtime::runtime;
 use super::{report, watch};
 use crate::compiler::AuthorCompiler;
-use crate::output::{out, printable};
+use crate::output::{json_line, out, printable, progress};
 
 const NOTES: &str = "\
 A case is a file such as cases/rejects-nothing.toml:
@@ -50,6 +50,10 @@ pub struct Test {
 
     #[arg(long, value_name = "FILE", help = "Also write the results to this file as JUnit XML")]
     junit: Option<PathBuf>,
+
+    /// Print JSON: the result of each case
+    #[arg(long, conflicts_with = "watch")]
+    json: bool,
 }
 
 impl Test {
@@ -70,7 +74,7 @@ pub async fn run(arguments: Test, compiler: &AuthorCompiler) -> anyhow::Result<E
 
 /// Runs the chosen cases once. Returns `true` if every case passed.
 async fn run_once(runtime: &Runtime, arguments: &Test) -> anyhow::Result<bool> {
-    let Test { dir, filter, junit, .. } = arguments;
+    let Test { dir, filter, junit, json, .. } = arguments;
     let source = read_bundle_dir(dir)?;
     let use_case = source.use_case()?;
     let cases_dir = arguments.cases_dir();
@@ -85,16 +89,21 @@ async fn run_once(runtime: &Runtime, arguments: &Test) -> anyhow::Result<bool> {
     }
     let loaded = postdate_cases::load(runtime, &source, &chosen).await?;
 
-    out(&format!("\nrunning {} of use case {} (version {})\n", count(chosen.len()), use_case.name, source.version()));
+    progress(*json, &format!("\nrunning {} of use case {} (version {})\n", count(chosen.len()), use_case.name, source.version()));
     let begun = Instant::now();
     let mut ran = Vec::new();
     for case in &chosen {
-        out(&format!("test {} ... ", printable(&case.name)));
+        progress(*json, &format!("test {} ... ", printable(&case.name)));
         let result = postdate_cases::run_case(&loaded, &use_case, case).await;
-        out(if result.complaints.is_empty() { "ok\n" } else { "FAILED\n" });
+        progress(*json, if result.complaints.is_empty() { "ok\n" } else { "FAILED\n" });
         ran.push(result);
     }
-    out(&report::summary(&ran, total - chosen.len(), begun.elapsed()));
+    let (filtered_out, elapsed) = (total - chosen.len(), begun.elapsed());
+    out(&if *json {
+        json_line(&report::document(&use_case.name, &source.version(), &ran, filtered_out, elapsed))?
+    } else {
+        report::summary(&ran, filtered_out, elapsed)
+    });
     if let Some(file) = junit {
         std::fs::write(file, report::junit(&use_case.name, &ran)?).with_context(|| format!("cannot write {}", file.display()))?;
     }

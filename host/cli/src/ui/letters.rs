@@ -1,6 +1,6 @@
 //! Dead letters for the page: `GET /dead-letters`, `POST /dead-letters/{id}/redrive` and `DELETE /dead-letters/{id}`.
 
-use axum::http::{Method, Response, StatusCode, header};
+use axum::http::{Method, Response, StatusCode};
 use bytes::Bytes;
 use chrono::Utc;
 use postdate_core::api::{ApiError, Code, json_response};
@@ -114,6 +114,5 @@ fn no_such_call(path: &str, segments: &[&str]) -> ApiError {
         ["dead-letters", _, "redrive"] => "POST",
         _ => return ApiError::new(StatusCode::NOT_FOUND, Code::NotFound, format!("there is no path {path}")),
     };
-    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, format!("{path} answers to {allowed}"));
-    error.with_header(header::ALLOW, allowed)
+    ApiError::method_not_allowed(path, allowed)
 }

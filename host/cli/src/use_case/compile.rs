@@ -7,18 +7,18 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use postdate_core::bundle::BundleSource;
-use postdate_core::use_case::UseCase;
-use postdate_runtime::Runtime;
 use postdate_runtime::artifacts::Arch;
 use postdate_runtime::trust::{SecretKey, Trust};
+use postdate_runtime::{Precompiled, Runtime};
 use postdate_store::{AnyObjects, PrecompiledCode, StoreError, Versions};
+use serde_json::{Value, json};
 
 use super::arguments::{StoreLocation, store};
 use super::pinned;
 use crate::compiler::AuthorCompiler;
 use crate::key;
-use crate::output::{out, printable, size_text};
+use crate::output::{json_line, out, printable, progress, size_text};
+use crate::plugin::compiled;
 use crate::plugin::runtime::runtime;
 
 const NOTES: &str = "\
@@ -68,6 +68,20 @@ pub struct Compile {
     /// List the versions that would be compiled, and compile none
     #[arg(long)]
     dry_run: bool,
+
+    /// Print a JSON array of the versions
+    #[arg(long)]
+    json: bool,
+}
+
+/// The result for a version and an architecture.
+enum Step {
+    /// The store has the machine code.
+    Known,
+    /// It would be compiled.
+    Missing,
+    Compiled(Vec<Precompiled>),
+    Failed(String),
 }
 
 /// The store, and how to compile for it.
@@ -90,19 +104,20 @@ pub async fn run(mut arguments: Compile) -> anyhow::Result<ExitCode> {
     let store = arguments.location.open().await?;
     let wanted = wanted(&store, &arguments.names, arguments.table.as_deref()).await?;
     let compiler = Compiler { store, runtime: runtime(&arguments.compiler)?, key, trust, signed, dry_run: arguments.dry_run };
-    let (mut all, mut failed) = (0, 0);
+    let (json, mut documents, mut failed) = (arguments.json, Vec::new(), 0);
     for (name, version) in wanted.iter().flat_map(|(name, versions)| versions.iter().map(move |version| (name, version))) {
         for arch in &arguments.arch {
-            all += 1;
-            let (step, what) = compiler.compile(name, version, *arch).await.unwrap_or_else(|error| {
-                failed += 1;
-                ("failed", printable(&format!("{error:#}")))
-            });
-            out(&format!("{step:<9}  {name} {version} {arch}{}{what}\n", if what.is_empty() { "" } else { ": " }));
+            let step = compiler.compile(name, version, *arch).await.unwrap_or_else(|error| Step::Failed(format!("{error:#}")));
+            failed += usize::from(matches!(step, Step::Failed(_)));
+            progress(json, &step.text(name, version, *arch));
+            documents.push(step.document(name, version, *arch));
         }
     }
+    if json {
+        out(&json_line(&documents)?);
+    }
     if failed > 0 {
-        bail!("{failed} of {all} were not compiled: requests that need them wait until they are");
+        bail!("{failed} of {} were not compiled: requests that need them wait until they are", documents.len());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -145,34 +160,61 @@ async fn complete(store: &Versions<AnyObjects>, name: &str) -> Result<BTreeSet<S
 }
 
 impl Compiler {
-    /// Compiles a version for an architecture unless the store has its machine code. Returns the step that was done, and its details.
-    async fn compile(&self, name: &str, version: &str, arch: Arch) -> anyhow::Result<(&'static str, String)> {
+    /// Compiles a version for an architecture unless the store has its machine code.
+    async fn compile(&self, name: &str, version: &str, arch: Arch) -> anyhow::Result<Step> {
         let Self { store, runtime, key, trust, signed, dry_run } = self;
         let use_case = store.use_case(name, version, trust).await?;
         if store.is_precompiled(&use_case, version, arch, signed).await? {
-            return Ok(("known", String::new()));
+            return Ok(Step::Known);
         }
         if *dry_run {
-            return Ok(("missing", "would be compiled".to_owned()));
+            return Ok(Step::Missing);
         }
         let source = store.source(name, version, trust).await?;
-        let (code, details) = machine_code(runtime, &source, &use_case, arch).await?;
-        store.publish_precompiled(&use_case, &source, arch, &code, key.as_ref()).await?;
-        Ok(("compiled", details))
+        let new = runtime.precompile(&source, &use_case, arch).await?;
+        store.publish_precompiled(&use_case, &source, arch, &codes(&new), key.as_ref()).await?;
+        Ok(Step::Compiled(new))
     }
 }
 
-/// Compiles the plugins of a bundle for an architecture. Returns the code, and its sizes and times for the terminal.
-pub async fn machine_code(
-    runtime: &Runtime,
-    source: &BundleSource,
-    use_case: &UseCase,
-    arch: Arch,
-) -> anyhow::Result<(Vec<PrecompiledCode>, String)> {
-    let (mut compiled, mut details) = (Vec::new(), Vec::new());
-    for new in runtime.precompile(source, use_case, arch).await? {
-        details.push(format!("{} {} in {} ms", new.artifact.role, size_text(new.artifact.bytes), new.elapsed.as_millis()));
-        compiled.push(PrecompiledCode { artifact: new.artifact, code: new.code });
+impl Step {
+    fn text(&self, name: &str, version: &str, arch: Arch) -> String {
+        let (step, details) = match self {
+            Self::Known => ("known", String::new()),
+            Self::Missing => ("missing", ": would be compiled".to_owned()),
+            Self::Compiled(new) => ("compiled", format!(": {}", details(new))),
+            Self::Failed(error) => ("failed", format!(": {}", printable(error))),
+        };
+        format!("{step:<9}  {name} {version} {arch}{details}\n")
     }
-    Ok((compiled, if details.is_empty() { "no plugins".to_owned() } else { details.join(", ") }))
+
+    fn document(&self, name: &str, version: &str, arch: Arch) -> Value {
+        let mut document = json!({ "useCase": name, "version": version, "arch": arch });
+        document["step"] = json!(match self {
+            Self::Known => "known",
+            Self::Missing => "missing",
+            Self::Compiled(_) => "compiled",
+            Self::Failed(_) => "failed",
+        });
+        match self {
+            Self::Compiled(new) => document["compiled"] = new.iter().map(compiled).collect(),
+            Self::Failed(error) => document["error"] = json!(error),
+            Self::Known | Self::Missing => {}
+        }
+        document
+    }
 }
+
+/// Returns machine code in the form that a store takes.
+pub fn codes(new: &[Precompiled]) -> Vec<PrecompiledCode> {
+    new.iter().map(|new| PrecompiledCode { artifact: new.artifact.clone(), code: new.code.clone() }).collect()
+}
+
+/// Returns sizes and times of machine code for the terminal.
+pub fn details(new: &[Precompiled]) -> String {
+    let line = |new: &Precompiled| format!("{} {} in {} ms", new.artifact.role, size_text(new.artifact.bytes), new.elapsed.as_millis());
+    if new.is_empty() { "no plugins".to_owned() } else { new.iter().map(line).collect::<Vec<_>>().join(", ") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,13 +15,14 @@ use postdate_runtime::trust::{SecretKey, Trust};
 use postdate_runtime::{Runtime, read_bundle_dir};
 use postdate_store::{AnyObjects, Look, Published, Statement, Versions, tarball};
 use reqwest::Url;
+use serde_json::{Value, json};
 
 use super::arguments::{ByArgument, StoreLocation};
-use super::compile::machine_code;
+use super::compile::{codes, details};
 use crate::client::{Client, Connection, Upload};
 use crate::compiler::AuthorCompiler;
 use crate::key;
-use crate::output::{out, printable, size_text};
+use crate::output::{json_line, out, printable, progress, size_text};
 use crate::plugin::diff;
 use crate::plugin::runtime::runtime;
 
@@ -69,6 +70,10 @@ pub struct Push {
     /// Check, test and compile only: copy nothing, and leave the current version
     #[arg(long)]
     dry_run: bool,
+
+    /// Print JSON: the version that serves, and the former one
+    #[arg(long)]
+    json: bool,
 }
 
 /// The bundle to push, and the runtime that its test cases run in.
@@ -95,37 +100,71 @@ pub async fn run(mut arguments: Push, connection: &Connection) -> anyhow::Result
             plain.display()
         );
     }
-    match &arguments.to {
+    let pushed = match &arguments.to {
         StoreLocation::Server(url) => to_server(&arguments, &bundle, key.as_ref(), url, connection).await?,
         store => to_store(&arguments, &bundle, key.as_ref(), &store.open().await?).await?,
+    };
+    if arguments.json {
+        out(&json_line(&pushed.document(&arguments, &bundle, key.as_ref()))?);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn to_store(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, store: &Versions<AnyObjects>) -> anyhow::Result<()> {
+/// The result of a push, or of its dry run.
+#[derive(Default)]
+struct Pushed {
+    /// Number of test cases.
+    passed: usize,
+    /// The version that served before; the pushed one if it served already. `None` also for a dry run to a server.
+    former: Option<String>,
+    /// Id of the server's answer.
+    correlation_id: Option<String>,
+}
+
+impl Pushed {
+    fn document(&self, arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>) -> Value {
+        let mut document = json!({
+            "useCase": bundle.use_case.name,
+            "version": bundle.version,
+            "former": self.former,
+            "passed": self.passed,
+            "architectures": arguments.arch,
+            "signedBy": key.iter().map(|key| key.public().id()).collect::<Vec<_>>(),
+            "dryRun": arguments.dry_run,
+        });
+        if let Some(id) = &self.correlation_id {
+            document["correlationId"] = json!(id);
+        }
+        document
+    }
+}
+
+async fn to_store(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, store: &Versions<AnyObjects>) -> anyhow::Result<Pushed> {
     let Bundle { source, use_case, version, runtime } = bundle;
     let name = &use_case.name;
+    let say = |step, what: &str| say(arguments, step, what);
     // First of all, so that a push by somebody else is detected, however long the next steps take.
     let before = match store.look(name, None).await? {
         Look::Current { current, etag } => Some((current, etag)),
         Look::Same | Look::NoSuchUseCase => None,
     };
-    check(arguments, bundle).await?;
+    let passed = check(arguments, bundle).await?;
     let trust = Trust::new(key.map(SecretKey::public).into_iter().collect());
     let mut compiled = Vec::new();
     for arch in &arguments.arch {
         if store.is_precompiled(use_case, version, *arch, &trust).await? {
             say("compiled", &format!("{arch}: the store has it already"));
         } else {
-            let (code, details) = machine_code(runtime, source, use_case, *arch).await?;
-            say("compiled", &format!("{arch}: {details}"));
-            compiled.push((*arch, code));
+            let new = runtime.precompile(source, use_case, *arch).await?;
+            say("compiled", &format!("{arch}: {}", details(&new)));
+            compiled.push((*arch, codes(&new)));
         }
     }
-    let was = before.as_ref().map_or_else(|| "nothing".to_owned(), |(current, _)| current.version.clone());
+    let former = before.as_ref().map(|(current, _)| current.version.clone());
+    let was = former.as_deref().unwrap_or("nothing");
     if arguments.dry_run {
         say("dry run", &format!("nothing was copied; {name} serves {was}, and would serve {version}"));
-        return Ok(());
+        return Ok(Pushed { passed, former, correlation_id: None });
     }
     let begun = Instant::now();
     let published = store.publish(name, source, arguments.by.now(), key).await?;
@@ -139,23 +178,30 @@ async fn to_store(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, st
     store.publish(name, source, arguments.by.now(), key).await?;
     for arch in &arguments.arch {
         if !store.is_precompiled(use_case, version, *arch, &trust).await? {
-            let (code, _) = machine_code(runtime, source, use_case, *arch).await?;
-            store.publish_precompiled(use_case, source, *arch, &code, key).await?;
+            let new = runtime.precompile(source, use_case, *arch).await?;
+            store.publish_precompiled(use_case, source, *arch, &codes(&new), key).await?;
         }
     }
-    match moved.from {
-        Some(from) if from == moved.to => say("serves", &format!("{name} serves {from} already")),
+    match &moved.from {
+        Some(from) if *from == moved.to => say("serves", &format!("{name} serves {from} already")),
         _ => say("serves", &format!("{name} serves {version}; before it {was}")),
     }
-    Ok(())
+    Ok(Pushed { passed, former: moved.from, correlation_id: None })
 }
 
-async fn to_server(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, url: &Url, connection: &Connection) -> anyhow::Result<()> {
+async fn to_server(
+    arguments: &Push,
+    bundle: &Bundle,
+    key: Option<&SecretKey>,
+    url: &Url,
+    connection: &Connection,
+) -> anyhow::Result<Pushed> {
     let Bundle { source, use_case, version, .. } = bundle;
     if !arguments.arch.is_empty() {
         bail!("--arch is for stores: a server compiles by itself");
     }
-    check(arguments, bundle).await?;
+    let say = |step, what: &str| say(arguments, step, what);
+    let passed = check(arguments, bundle).await?;
     let audience = arguments.audience.clone().unwrap_or_else(|| url.origin().ascii_serialization());
     let mut statement = Statement::new(&use_case.name, source, arguments.by.now()).for_audience(&audience).to_envelope();
     if let Some(key) = key {
@@ -164,13 +210,15 @@ async fn to_server(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, u
     let archive = tarball::write(source, Some(&statement.to_json())).context("cannot make the archive")?;
     if arguments.dry_run {
         say("dry run", &format!("nothing was sent to {url}: {} as a tar archive", size_text(archive.len() as u64)));
-        return Ok(());
+        return Ok(Pushed { passed, ..Pushed::default() });
     }
     say("sending", &format!("{} to {url}{}", size_text(archive.len() as u64), signed_by(key)));
     let begun = Instant::now();
     let upload = Upload { path: &["use-cases", &use_case.name], content_type: "application/x-tar", body: archive };
     let answer = Client::for_url(url.clone(), connection)?.upload(upload, "the server checks and compiles").await?;
-    let former = answer.json["former"].as_str().unwrap_or("nothing");
+    let member = |name: &str| answer.json[name].as_str().map(str::to_owned);
+    let pushed = Pushed { passed, former: member("former"), correlation_id: member("correlationId") };
+    let former = pushed.former.as_deref().unwrap_or("nothing");
     say(
         "serves",
         &if former == version {
@@ -179,11 +227,11 @@ async fn to_server(arguments: &Push, bundle: &Bundle, key: Option<&SecretKey>, u
             format!("{} serves {version}; before it {former}{}", use_case.name, took(begun))
         },
     );
-    Ok(())
+    Ok(pushed)
 }
 
-/// Loads the bundle as a host does, and runs its test cases. Fails if a case fails.
-async fn check(arguments: &Push, bundle: &Bundle) -> anyhow::Result<()> {
+/// Loads the bundle as a host does, and runs its test cases. Returns their number. Fails if a case fails.
+async fn check(arguments: &Push, bundle: &Bundle) -> anyhow::Result<usize> {
     let Bundle { source, use_case, version, runtime } = bundle;
     let plugins = [Role::Validate, Role::Process].into_iter().filter_map(|role| {
         let spec = use_case.plugin(role)?;
@@ -194,7 +242,7 @@ async fn check(arguments: &Push, bundle: &Bundle) -> anyhow::Result<()> {
     let begun = Instant::now();
     let loaded = postdate_cases::load(runtime, source, &cases).await?;
     let what = if plugins.is_empty() { "no plugins".to_owned() } else { plugins.join(", ") };
-    say("checked", &format!("{} version {version}: {what}{}", use_case.name, took(begun)));
+    say(arguments, "checked", &format!("{} version {version}: {what}{}", use_case.name, took(begun)));
     let begun = Instant::now();
     let ran = postdate_cases::run_all(&loaded, use_case, &cases).await;
     let failed: Vec<&Ran> = ran.iter().filter(|ran| !ran.complaints.is_empty()).collect();
@@ -209,8 +257,8 @@ async fn check(arguments: &Push, bundle: &Bundle) -> anyhow::Result<()> {
             arguments.dir.display()
         );
     }
-    say("cases", &if ran.is_empty() { "none".to_owned() } else { format!("{} passed{}", ran.len(), took(begun)) });
-    Ok(())
+    say(arguments, "cases", &if ran.is_empty() { "none".to_owned() } else { format!("{} passed{}", ran.len(), took(begun)) });
+    Ok(ran.len())
 }
 
 fn signed_by(key: Option<&SecretKey>) -> String {
@@ -223,6 +271,6 @@ fn took(begun: Instant) -> String {
 }
 
 /// Prints a step that is done.
-fn say(step: &str, what: &str) {
-    out(&format!("{step:<9}  {what}\n"));
+fn say(arguments: &Push, step: &str, what: &str) {
+    progress(arguments.json, &format!("{step:<9}  {what}\n"));
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use postdate_core::use_case::MANIFEST_FILE;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::arguments::{ByArgument, StoreLocation, store};
-use crate::client::{Client, Connection, HttpCall};
-use crate::output::{out, printable, text_of};
+use crate::client::{Answer, Client, Connection, HttpCall};
+use crate::output::{json_line, out, printable, progress, text_of};
 
 /// How long a server may take to serve a version of its store. It looks twice a second; machine code is usually in its cache.
 const SERVES_WITHIN: Duration = Duration::from_secs(5);
@@ -35,39 +35,52 @@ pub struct Rollback {
     location: Option<StoreLocation>,
     #[command(flatten)]
     by: ByArgument,
+
+    /// Print the API's answer unchanged; of a store, an object
+    #[arg(long)]
+    json: bool,
 }
 
 pub async fn run(arguments: Rollback, connection: &Connection) -> anyhow::Result<ExitCode> {
-    let Rollback { name, version, location, by } = arguments;
+    let Rollback { name, version, location, by, json } = arguments;
     let Some(location) = location else {
-        out(&of_server(&name, version.as_deref(), connection).await?);
+        let answer = of_server(&name, version.as_deref(), connection).await?;
+        out(&if json { answer.text + "\n" } else { text(&name, &answer.json) });
         return Ok(ExitCode::SUCCESS);
     };
     let moved = location.open().await?.roll_back(&name, version.as_deref(), by.now()).await?;
-    let from = moved.from.unwrap_or_default();
-    out(&if from == moved.to {
+    let from = moved.from.as_deref().unwrap_or_default();
+    let done = if from == moved.to {
         format!("version {from} of {name} is current in the store already\n")
     } else {
         format!("version {} of {name} is current in the store again, instead of {from}\n", moved.to)
-    });
+    };
+    progress(json, &done);
     if let StoreLocation::Directory(root) = &location {
-        out(&serving(root, &name, &moved.to, connection).await);
+        progress(json, &serving(root, &name, &moved.to, connection).await);
+    }
+    if json {
+        out(&json_line(&json!({ "useCase": name, "version": moved.to, "former": moved.from }))?);
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Rolls back by the API. The server records the key's name as the author.
-async fn of_server(name: &str, version: Option<&str>, connection: &Connection) -> anyhow::Result<String> {
+async fn of_server(name: &str, version: Option<&str>, connection: &Connection) -> anyhow::Result<Answer> {
     let body = version.map(|version| json!({ "version": version }).to_string());
     let path = &["use-cases", name, "rollback"];
     let call = HttpCall { method: Method::POST, path, body, timeout: Some(COMPILED_WITHIN), ..HttpCall::default() };
-    let answer = Client::new(connection)?.call(call).await?.json;
-    let (to, from) = (text_of(&answer, "version"), text_of(&answer, "former"));
-    Ok(if from == to {
+    Client::new(connection)?.call(call).await
+}
+
+/// Returns the server's answer for the terminal.
+fn text(name: &str, answer: &Value) -> String {
+    let (to, from) = (text_of(answer, "version"), text_of(answer, "former"));
+    if from == to {
         format!("version {to} of {name} is current already\n")
     } else {
         format!("version {to} of {name} serves again, instead of {from}\n")
-    })
+    }
 }
 
 /// Returns a line about the version that really serves: a server prefers a plain bundle to every store.

@@ -1,6 +1,6 @@
 //! The calls of the API that the core answers: method, path, scope.
 
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode};
 
 use super::{ApiError, Code};
 use crate::access::Scope;
@@ -110,6 +110,5 @@ fn no_such_call(path: &str) -> ApiError {
     if allowed.is_empty() {
         return ApiError::new(StatusCode::NOT_FOUND, Code::NotFound, format!("the API has no path {path}"));
     }
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, format!("{path} answers to {allowed}"))
-        .with_header(header::ALLOW, &allowed)
+    ApiError::method_not_allowed(path, &allowed)
 }

@@ -151,6 +151,12 @@ impl ApiError {
             .because(error.to_string())
     }
 
+    /// Returns the error for a path with other methods than the called one. `allowed` is the value of the header `Allow`.
+    pub fn method_not_allowed(path: &str, allowed: &str) -> Self {
+        let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, format!("{path} answers to {allowed}"));
+        error.with_header(header::ALLOW, allowed)
+    }
+
     /// Returns the error for a store of use cases that cannot be read.
     pub fn store(error: &UseCaseError) -> Self {
         let (detail, cause) = (format!("the versions cannot be read: {}", error.for_clients()), error.to_string());

@@ -170,6 +170,26 @@ async fn a_faulty_change_fails_no_other_change_of_its_transaction() {
 }
 
 #[tokio::test]
+async fn of_requests_that_are_inserted_together_none_remains_if_one_fails() {
+    let (ledger, directory) = empty();
+    let fault = format!(
+        "CREATE TRIGGER fault BEFORE INSERT ON requests WHEN new.id = '{}' BEGIN SELECT raise(ABORT, 'a full disk'); END",
+        sample_id(150)
+    );
+    let other = Connection::open(directory.path().join("ledger.sqlite")).unwrap();
+    other.execute_batch(&fault).unwrap();
+    let all = || (1..=200).map(|n| due(n, 60)).collect::<Vec<_>>();
+    for answer in ledger.insert_all(all()).await {
+        assert!(matches!(&answer, Err(LedgerError::Failed(message)) if message.contains("a full disk")), "{answer:?}");
+    }
+    assert_eq!(ledger.find(sample_id(1)).await.unwrap(), None);
+    other.execute_batch("DROP TRIGGER fault").unwrap();
+    for (new, answer) in all().into_iter().zip(ledger.insert_all(all()).await) {
+        assert_eq!(answer.unwrap(), Inserted::New(new.request));
+    }
+}
+
+#[tokio::test]
 async fn due_requests_are_claimed_oldest_first_up_to_the_limit() {
     let (ledger, _directory) = empty();
     // Ordered by `due_at`; requests with the same time in the order of their insertion.

@@ -10,9 +10,9 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, stream};
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderValue, Request};
 use postdate_core::access::{Caller, Scope};
-use postdate_core::api::{ApiError, CORRELATION_HEADER, Code};
+use postdate_core::api::{ApiError, CORRELATION_HEADER};
 use postdate_core::ports::Clock as _;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -30,11 +30,7 @@ pub async fn get(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Lin
     let caller = async {
         let (caller, _body) = authenticated(&app, &parts, body).await?;
         caller.require(Scope::Read).map_err(|denied| closing(denied.into()))?;
-        if parts.method != Method::GET {
-            let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, "/events answers to GET");
-            return Err(closing(error.with_header(header::ALLOW, "GET")));
-        }
-        Ok(caller)
+        Ok::<_, ApiError>(caller)
     };
     match caller.await {
         Ok(caller) => {

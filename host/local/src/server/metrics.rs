@@ -9,7 +9,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderValue, Request, StatusCode, header};
 use postdate_core::access::Scope;
 use postdate_core::api::{ApiError, CORRELATION_HEADER, Code};
 use postdate_core::plugin::Role;
@@ -36,10 +36,6 @@ pub async fn get(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Lin
     let answer = async {
         let (caller, _body) = authenticated(&app, &parts, body).await?;
         caller.require(Scope::Operate).map_err(|denied| closing(denied.into()))?;
-        if ![Method::GET, Method::HEAD].contains(&parts.method) {
-            let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, "/metrics answers to GET, HEAD");
-            return Err(closing(error.with_header(header::ALLOW, "GET, HEAD")));
-        }
         let _work = link.work();
         text(&app).await.map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, Code::MetricsFailed, error.to_string()))
     };

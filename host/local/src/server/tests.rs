@@ -259,9 +259,27 @@ async fn odd_paths_are_answered_with_a_problem() {
 #[test]
 fn every_path_of_the_server_is_in_the_description_of_the_api() {
     let description: serde_json::Value = serde_json::from_str(postdate_core::api::OPENAPI).unwrap();
-    // The page is no part of the API.
-    for (path, _) in ROUTES.iter().filter(|(path, _)| !postdate_page::has(path)) {
+    for (path, _, _) in ROUTES {
         assert!(description["paths"][path].is_object(), "schemas/openapi.json lacks {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_takes_the_methods_of_its_route_and_answers_others_with_them() {
+    let server = Server::start().await;
+    for (path, allowed, _) in ROUTES {
+        let path = path.replace("{name}", "orders");
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
+            let call = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer key\r\nconnection: close\r\n\r\n");
+            let mut stream = server.send(&call).await;
+            // The stream of changes does not end.
+            let mut answer = vec![0; 4096];
+            let read = timeout(Duration::from_secs(30), stream.read(&mut answer)).await.expect("an answer in time").unwrap();
+            let answer = String::from_utf8_lossy(&answer[..read]).to_ascii_lowercase();
+            let is_refused = answer.starts_with("http/1.1 405");
+            assert_eq!(is_refused, !allowed.split(", ").any(|one| one == method), "{method} {path}: {answer}");
+            assert_eq!(is_refused, answer.contains(&format!("\r\nallow: {}\r\n", allowed.to_ascii_lowercase())), "{answer}");
+        }
     }
 }
 

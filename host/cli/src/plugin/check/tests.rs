@@ -22,6 +22,29 @@ imports
   acme:x/y               refused        is unknown: remove it
 ";
     assert_eq!(findings("p.wasm", 2048, &inspection), expected);
+    let document = Plugin { file: "p.wasm".into(), bytes: 2048, inspection }.document();
+    let expected = json!({
+        "file": "p.wasm",
+        "bytes": 2048,
+        "exports": [{ "name": "postdate:plugin/process@1.0.0", "role": "process", "isSupported": true }],
+        "imports": [
+            { "name": "wasi:cli/stderr@0.2.3", "verdict": "given", "note": "log" },
+            { "name": "wasi:http/types@0.2.4", "verdict": "needs-grant", "grant": "allow-http", "note": "or refused" },
+            { "name": "acme:x/y", "verdict": "refused", "why": "is unknown", "fix": "remove it" },
+        ],
+    });
+    assert_eq!(document, expected);
+}
+
+#[test]
+fn a_refused_bundle_is_not_loadable_and_has_its_problems() {
+    let bundle = Bundle { name: "orders".into(), version: "v1".into(), cases: 2 };
+    let checked = Checked { plugins: Vec::new(), problems: vec!["x".into()], bundle: Some(bundle) };
+    let expected = json!({ "isLoadable": false, "problems": ["x"], "plugins": [], "useCase": "orders", "version": "v1", "caseCount": 2 });
+    assert_eq!(checked.document(), expected);
+    assert_eq!(checked.text(), "no host can load it:\n  x\n");
+    let fine = Checked { problems: Vec::new(), ..checked };
+    assert_eq!(fine.text(), "ok: a host can load the use case orders (version v1); it has 2 cases\n");
 }
 
 #[test]

@@ -13,6 +13,8 @@ fn the_conclusion_counts_machine_code_of_earlier_runs() {
         conclusion(Path::new("x/compiled"), &artifacts, 0),
         "wrote x/compiled/artifacts.json (version 0123456789abcdef, with 1 compiled before)\n"
     );
+    let expected = json!({ "version": "0123456789abcdef", "file": "x/compiled/artifacts.json", "compiled": [], "kept": 1 });
+    assert_eq!(document(Path::new("x/compiled"), &artifacts, &[]), expected);
     assert_eq!(conclusion(Path::new("x/compiled"), &artifacts, 1), "wrote x/compiled/artifacts.json (version 0123456789abcdef)\n");
 }
 

@@ -3,7 +3,7 @@ use std::fs;
 use super::*;
 
 fn new(name: &str, dir: &Path) -> anyhow::Result<ExitCode> {
-    run(New { name: name.to_owned(), lang: Language::Python, template: Template::Reminder, dir: Some(dir.to_owned()) })
+    run(New { name: name.to_owned(), lang: Language::Python, template: Template::Reminder, dir: Some(dir.to_owned()), json: false })
 }
 
 #[test]

@@ -34,6 +34,27 @@ test result: FAILED. 0 passed; 1 failed; 0 filtered out; finished in 0.00s
 }
 
 #[test]
+fn the_document_has_each_case_with_its_complaints_and_log() {
+    let passed = Ran { name: "a".into(), elapsed: Duration::from_millis(5), ..Ran::default() };
+    let lines = vec![LogLine { stream: Stream::Stderr, text: "hm".into() }];
+    let failed = Ran { name: "b".into(), description: "D".into(), complaints: vec!["x".into()], lines, ..Ran::default() };
+    let document = document("orders", "v1", &[passed, failed], 2, Duration::from_millis(7));
+    let case = |name: &str, description: &str, complaints: Value, elapsed: f64, log: Value| {
+        let passed = complaints == json!([]);
+        json!({
+            "name": name, "description": description, "passed": passed, "complaints": complaints, "diff": null, "elapsedMs": elapsed,
+            "log": log,
+        })
+    };
+    let log = json!([{ "stream": "stderr", "text": "hm" }]);
+    let cases = json!([case("a", "", json!([]), 5.0, json!([])), case("b", "D", json!(["x"]), 0.0, log)]);
+    let expected = json!({
+        "useCase": "orders", "version": "v1", "passed": 1, "failed": 1, "filteredOut": 2, "elapsedMs": 7.0, "cases": cases,
+    });
+    assert_eq!(document, expected);
+}
+
+#[test]
 fn a_junit_document_has_each_failure_inside_its_case() {
     let passed = Ran { name: "a".into(), elapsed: Duration::from_millis(5), ..Ran::default() };
     let failed = Ran { name: "<b>".into(), complaints: vec!["x & \"y\"\u{1}".into(), "z".into()], ..Ran::default() };

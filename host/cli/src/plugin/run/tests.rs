@@ -1,6 +1,6 @@
 use super::*;
 use postdate_core::plugin::{Acceptance, JobFailure};
-use postdate_runtime::Stream;
+use postdate_runtime::{LogLine, Stream};
 
 fn called(answer: PluginAnswer) -> Called {
     let lines = vec![LogLine { stream: Stream::Stderr, text: "hello".into() }];
