@@ -1,6 +1,7 @@
 """Prints the Terraform configuration in a directory as JSON: terraform.py DIRECTORY
 
-{"resources": {"TYPE.NAME": attributes}, "locals": {...}, "variables": {...}}. Expressions stay text.
+{"resources": {"TYPE.NAME": attributes}, "policies": {"TYPE.NAME": document}, "locals": {...}, "variables": {...}}. Expressions stay text,
+but for the documents of policies.
 """
 
 import json
@@ -22,7 +23,7 @@ def plain(value):
 
 
 def read(directory):
-    found = {"resources": {}, "locals": {}, "variables": {}}
+    found = {"resources": {}, "policies": {}, "locals": {}, "variables": {}}
     for path in sorted(pathlib.Path(directory).glob("*.tf")):
         with path.open(encoding="utf-8") as file:
             document = plain(hcl2.load(file))
@@ -30,6 +31,10 @@ def read(directory):
             for kind, named in block.items():
                 for name, attributes in named.items():
                     found["resources"][f"{kind}.{name}"] = attributes
+                    policy = attributes.get("policy", "")
+                    if policy.startswith("${jsonencode("):
+                        text = policy.removeprefix("${jsonencode(").removesuffix(")}")
+                        found["policies"][f"{kind}.{name}"] = plain(hcl2.loads(f"it = {text}\n"))["it"]
         for block in document.get("locals", []):
             found["locals"].update(block)
         for block in document.get("variable", []):

@@ -1,6 +1,7 @@
 # The deployment of ../template.yaml for Terraform. The roles' statements are read from ../policies. The dashboard, the descriptions of the
-# alarms and the format of the access log are read from the template. A test compares resources, parameters,
-# variables of the functions, indexes, queues, encryption, alarms and trust policies with the template.
+# alarms and the format of the access log are read from the template. Tests compare resources and their attributes, parameters with
+# defaults and limits, variables of the functions, indexes, queues, encryption, alarms, policies, and the conditions of the roles'
+# statements with the template.
 
 terraform {
   required_version = ">= 1.5"

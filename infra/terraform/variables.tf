@@ -103,6 +103,10 @@ variable "retention" {
 variable "delivery_target_arns" {
   type    = list(string)
   default = []
+  validation {
+    condition     = alltrue([for one in var.delivery_target_arns : can(regex("^(arn:aws[a-z-]*:[a-z0-9-]+:[^:]*:[^:]*:.+)?$", one))])
+    error_message = "delivery_target_arns are ARNs, with * and ? after the service only, such as arn:aws:sqs:*:*:*"
+  }
 }
 
 variable "hosts" {

@@ -7,6 +7,7 @@ mod compile;
 mod direct;
 mod expiry;
 mod faults;
+mod faults_changing;
 mod faults_failing;
 mod faults_told;
 mod flow;

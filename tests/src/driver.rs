@@ -162,9 +162,7 @@ impl Driver {
             state.fired.insert(due.key.clone());
         }
         let delivered = self.deliver(&due, functions).await;
-        if due.source == Source::Schedule && !self.is_kept(&due.name).await {
-            self.aws.delete_schedule(&self.sources.group, &due.name).await;
-        }
+        self.complete(&due).await;
         if let Err(failure) = &delivered.outcome {
             match deliver::again(&due, self.clock.now()) {
                 Some(again) => self.state().again.push(again),
@@ -172,6 +170,13 @@ impl Driver {
             }
         }
         delivered
+    }
+
+    /// Deletes a schedule that has fired, unless it is to stay.
+    async fn complete(&self, due: &Due) {
+        if due.source == Source::Schedule && !self.is_kept(&due.name).await {
+            self.aws.delete_schedule(&self.sources.group, &due.name).await;
+        }
     }
 
     /// Returns whether a schedule stays after it has fired.

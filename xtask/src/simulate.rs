@@ -27,7 +27,7 @@ const HELP: &str = "\
 cargo xtask simulate
 
 Prints, as Markdown, how a deployment with the services' default quotas carries 12, 100, 1,000 and 10,000 accepted requests a second,
-9.5 million pending ones, and an hour without functions. Uses no network. docs/aws.md has the output.";
+a new table, 9.5 and 10 million pending requests, and an hour without functions. Uses no network. docs/aws.md has the output.";
 
 /// A default quota of an account in us-east-1.
 struct Quota {
@@ -54,6 +54,13 @@ const CALLS: Quota = Quota {
 };
 /// Of a table, and of each index.
 const WRITES: Quota = Quota { name: "write units a second", value: 40_000, source: DYNAMODB };
+/// Of a new table, and of each of its indexes. Half an hour at a peak raises it to twice that peak.
+const NEW_WRITES: Quota = Quota {
+    name: "write units a second of a new table",
+    value: 4_000,
+    source: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html",
+};
+const PEAK_HOLDS: usize = 1800;
 /// Of a partition of a table or an index.
 const PARTITION_WRITES: Quota = Quota {
     name: "write units a second of a partition",
@@ -65,23 +72,54 @@ const QUEUE_STEP: Quota = Quota {
     value: 300,
     source: "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html",
 };
+const QUEUE_CONCURRENCY: Quota = Quota { name: "`QueueConcurrency` of the template", value: 50, source: "../infra/template.yaml" };
+/// Messages that were received and not deleted: the queue invokes the target with up to ten. Delayed ones do not count.
 const IN_FLIGHT: Quota = Quota {
     name: "messages in flight",
     value: 120_000,
     source: "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html",
 };
-const QUOTAS: [&Quota; 11] =
-    [&RULES, &RULE_CALLS, &SCHEDULES, &CREATES, &FIRES, &CONCURRENCY, &CALLS, &WRITES, &PARTITION_WRITES, &QUEUE_STEP, &IN_FLIGHT];
+const QUOTAS: [&Quota; 13] = [
+    &RULES,
+    &RULE_CALLS,
+    &SCHEDULES,
+    &CREATES,
+    &FIRES,
+    &CONCURRENCY,
+    &CALLS,
+    &WRITES,
+    &NEW_WRITES,
+    &PARTITION_WRITES,
+    &QUEUE_STEP,
+    &QUEUE_CONCURRENCY,
+    &IN_FLIGHT,
+];
 
 // The deployment: `infra/template.yaml` and the ledger.
 const BATCH: u64 = 10;
-/// The template's `QueueConcurrency`, and the concurrency with which Lambda starts to read a queue.
-const QUEUE_CONCURRENCY: u64 = 50;
+/// The concurrency with which Lambda starts to read a queue.
 const QUEUE_START: u64 = 5;
-/// Write units of the table itself for a request of 1 KB: two when it is accepted, claimed and ended. The busiest index, `lists`, takes
-/// more requests than the table.
-const TABLE_ACCEPT: u64 = 2;
-const TABLE_RUN: u64 = 4;
+
+/// A table or an index, or partitions of an index, and the write units of a request of 1 KB there.
+struct Written {
+    quota: &'static Quota,
+    /// Partitions between which the writes are spread; 1 for a whole table or index.
+    parts: u64,
+    accept: u64,
+    /// To claim it and to end it.
+    run: u64,
+}
+
+/// All requests are of one use case and of one version. Their keys in the table itself spread over all of its partitions.
+const WRITTEN: [Written; 5] = [
+    Written { quota: &WRITES, parts: 1, accept: 2, run: 4 },
+    // `lists`: the index, and in it the use case's open requests. Its ended ones get one unit of each request.
+    Written { quota: &WRITES, parts: 1, accept: 1, run: 3 },
+    Written { quota: &PARTITION_WRITES, parts: 32, accept: 1, run: 2 },
+    // `open`, `pinned`
+    Written { quota: &PARTITION_WRITES, parts: 64, accept: 1, run: 1 },
+    Written { quota: &PARTITION_WRITES, parts: 32, accept: 1, run: 1 },
+];
 /// Write and read units of the life of a request of 1 KB in the table and its indexes, as docs/aws.md has them.
 const WRITES_OF_A_LIFE: f64 = 14.0;
 const READS_OF_A_LIFE: f64 = 1.0;
@@ -102,23 +140,52 @@ const JANITOR_REQUESTS: u64 = 172_000 / 20;
 const SEED: u64 = 20_270_101;
 const HOUR: usize = 3600;
 
+#[derive(Clone)]
 struct Load {
     name: &'static str,
     /// Requests a second, for two hours.
     rate: f64,
-    /// Requests that wait in schedules at the start, due evenly within a day.
-    pending: u64,
+    /// Requests that wait in schedules at the start, due evenly within so many days.
+    pending: (u64, u64),
     /// Seconds in which no function runs.
     outage: Range<usize>,
+    has_new_table: bool,
+    /// Quotas that differ from their defaults.
+    quotas: &'static [(&'static Quota, u64)],
 }
 
-const LOADS: [Load; 6] = [
-    Load { name: "12 a second", rate: 12.0, pending: 0, outage: 0..0 },
-    Load { name: "100 a second", rate: 100.0, pending: 0, outage: 0..0 },
-    Load { name: "1,000 a second", rate: 1_000.0, pending: 0, outage: 0..0 },
-    Load { name: "10,000 a second", rate: 10_000.0, pending: 0, outage: 0..0 },
-    Load { name: "100 a second, 9.5 M pending", rate: 100.0, pending: 9_500_000, outage: 0..0 },
-    Load { name: "100 a second, no function for an hour", rate: 100.0, pending: 0, outage: 4000..4000 + HOUR },
+/// Quotas with which a deployment carries 10,000 requests a second.
+const RAISED: [(&Quota, u64); 7] = [
+    (&SCHEDULES, 40_000_000),
+    (&CREATES, 11_000),
+    (&FIRES, 11_000),
+    (&CONCURRENCY, 2_000),
+    (&CALLS, 11_000),
+    (&WRITES, 70_000),
+    (&QUEUE_CONCURRENCY, 200),
+];
+
+impl Load {
+    const fn new(name: &'static str, rate: f64) -> Self {
+        Self { name, rate, pending: (0, 1), outage: 0..0, has_new_table: false, quotas: &[] }
+    }
+
+    /// Returns the value of a quota under this load.
+    fn value(&self, quota: &Quota) -> u64 {
+        self.quotas.iter().find(|(other, _)| other.name == quota.name).map_or(quota.value, |(_, value)| *value)
+    }
+}
+
+const LOADS: [Load; 9] = [
+    Load::new("12 a second", 12.0),
+    Load::new("100 a second", 100.0),
+    Load::new("1,000 a second", 1_000.0),
+    Load { has_new_table: true, ..Load::new("1,000 a second, a new table", 1_000.0) },
+    Load::new("10,000 a second", 10_000.0),
+    Load { quotas: &RAISED, ..Load::new("10,000 a second, raised quotas", 10_000.0) },
+    Load { pending: (9_500_000, 1), ..Load::new("100 a second, 9.5 M pending for a day", 100.0) },
+    Load { pending: (10_000_000, 30), ..Load::new("100 a second, 10 M pending for 30 days", 100.0) },
+    Load { outage: 4000..4000 + HOUR, ..Load::new("100 a second, no function for an hour", 100.0) },
 ];
 
 #[derive(Debug, Default)]
@@ -170,25 +237,42 @@ fn sum(queue: &VecDeque<Group>) -> u64 {
     queue.iter().map(|group| group.count).sum()
 }
 
+/// Returns how many of `wanted` each limit in turn lets pass. Calls `held` with the others.
+fn pass<'a>(wanted: u64, limits: impl IntoIterator<Item = (&'a Quota, u64)>, mut held: impl FnMut(&Quota, u64)) -> u64 {
+    limits.into_iter().fold(wanted, |left, (quota, most)| {
+        held(quota, left.saturating_sub(most));
+        left.min(most)
+    })
+}
+
 /// Runs the model.
 fn simulate(load: &Load) -> Outcome {
     let horizon = 2 * HOUR + WAIT + 2 * HOUR;
     let (mut out, mut random) = (Outcome::default(), Random(SEED));
     // By the second of its time: requests in rules, and in schedules.
     let (mut rules, mut schedules) = (vec![0_u64; horizon + WAIT + 1], vec![0_u64; horizon + WAIT + 1]);
-    let (mut waiting_rules, mut waiting_schedules) = (0, load.pending);
-    if load.pending > 0 {
-        let a_second = load.pending / (24 * HOUR as u64);
-        schedules[AHEAD..].fill(a_second);
+    let (mut waiting_rules, mut waiting_schedules) = (0, load.pending.0);
+    let due_before = |second: u64| load.pending.0 * second / (load.pending.1 * 24 * HOUR as u64);
+    for (second, count) in (0..).zip(&mut schedules[AHEAD..]) {
+        *count = due_before(second + 1) - due_before(second);
     }
     let (mut firing, mut parking, mut delayed, mut expired) =
         (VecDeque::<Group>::new(), VecDeque::<Group>::new(), VecDeque::<Group>::new(), VecDeque::<Group>::new());
     let (mut to_clean, mut queue_concurrency) = (0_u64, QUEUE_START as f64);
+    let (mut table_writes, mut peak) = (if load.has_new_table { load.value(&NEW_WRITES) } else { u64::MAX }, 0);
     for now in 0..horizon {
         let runs = !load.outage.contains(&now);
-        let mut calls = RULE_CALLS.value;
-        let mut milliseconds = if runs { CONCURRENCY.value * 1000 } else { 0 };
-        let mut writes = WRITES.value;
+        let mut calls = load.value(&RULE_CALLS);
+        let mut milliseconds = if runs { load.value(&CONCURRENCY) * 1000 } else { 0 };
+        if now % PEAK_HOLDS == 0 {
+            (table_writes, peak) = (table_writes.max(2 * peak), 0);
+        }
+        // Requests that may be accepted, and those that may run beside the accepted ones.
+        let writes = |part: &Written, accepted: Option<u64>| {
+            let of_new = part.parts == 1 && table_writes < load.value(part.quota);
+            let (quota, units) = if of_new { (&NEW_WRITES, table_writes) } else { (part.quota, part.parts * load.value(part.quota)) };
+            (quota, accepted.map_or(units / part.accept, |accepted| (units - accepted * part.accept) / part.run))
+        };
         let mut held = |quota: &Quota, count: u64| {
             if count > 0 {
                 *out.held.entry(quota.name).or_default() += count;
@@ -201,33 +285,24 @@ fn simulate(load: &Load) -> Outcome {
 
         // Accept. A refused request gets a 503 or 429, and its client repeats it.
         let arrived = if now < 2 * HOUR { random.around(load.rate) } else { 0 };
-        let mut accepted = arrived;
-        for (quota, most) in
-            [(&CALLS, CALLS.value), (&CONCURRENCY, milliseconds / MILLISECONDS_TO_ACCEPT), (&WRITES, writes / TABLE_ACCEPT)]
-        {
-            held(quota, accepted.saturating_sub(most));
-            accepted = accepted.min(most);
-        }
-        let room = RULES.value - waiting_rules;
+        let limits = [(&CALLS, load.value(&CALLS)), (&CONCURRENCY, milliseconds / MILLISECONDS_TO_ACCEPT)];
+        let mut accepted = pass(arrived, limits.into_iter().chain(WRITTEN.iter().map(|part| writes(part, None))), &mut held);
+        let room = load.value(&RULES) - waiting_rules;
         let by_rule = accepted.min(room).min(calls / 2);
         // A rule is tried first while the bus has room. A full or throttled bus is a reason for a schedule.
-        let mut by_schedule = accepted - by_rule;
-        for (quota, most) in [(&CREATES, CREATES.value), (&SCHEDULES, SCHEDULES.value - waiting_schedules)] {
-            held(quota, by_schedule.saturating_sub(most));
-            by_schedule = by_schedule.min(most);
-        }
+        let free = load.value(&SCHEDULES).saturating_sub(waiting_schedules);
+        let by_schedule = pass(accepted - by_rule, [(&CREATES, load.value(&CREATES)), (&SCHEDULES, free)], &mut held);
         accepted = by_rule + by_schedule;
         rules[now + WAIT] += by_rule;
         schedules[now + WAIT] += by_schedule;
         (waiting_rules, waiting_schedules) = (waiting_rules + by_rule, waiting_schedules + by_schedule);
         (out.accepted, out.refused, out.by_rule) = (out.accepted + accepted, out.refused + arrived - accepted, out.by_rule + by_rule);
         milliseconds -= accepted * MILLISECONDS_TO_ACCEPT;
-        writes -= accepted * TABLE_ACCEPT;
 
         // Fire. A rule fires at once, a schedule within Scheduler's rate.
         let due = now + AHEAD;
         firing.push_back(Group { due, fired: now, count: schedules[due] });
-        let fired = take(&mut firing, FIRES.value, |_| true, |group| parking.push_back(Group { fired: now, ..group }));
+        let fired = take(&mut firing, load.value(&FIRES), |_| true, |group| parking.push_back(Group { fired: now, ..group }));
         waiting_schedules -= fired;
         held(&FIRES, sum(&firing));
         parking.push_back(Group { due, fired: now, count: rules[due] });
@@ -257,17 +332,16 @@ fn simulate(load: &Load) -> Outcome {
         // Run.
         let ready: u64 = delayed.iter().filter(|group| group.due <= now).map(|group| group.count).sum();
         let wanted = (ready * MILLISECONDS_TO_RUN).div_ceil(1000 * BATCH).max(QUEUE_START) as f64;
-        queue_concurrency = wanted.min(queue_concurrency + QUEUE_STEP.value as f64 / 60.0).min(QUEUE_CONCURRENCY as f64);
-        let mut most = ready;
-        for (quota, allowed) in [
-            (&QUEUE_STEP, (queue_concurrency * (1000 * BATCH) as f64) as u64 / MILLISECONDS_TO_RUN),
+        let grown = queue_concurrency + load.value(&QUEUE_STEP) as f64 / 60.0;
+        queue_concurrency = wanted.min(grown).min(load.value(&QUEUE_CONCURRENCY) as f64);
+        let by = |batches: f64| (batches * (1000 * BATCH) as f64) as u64 / MILLISECONDS_TO_RUN;
+        let limits = [
+            (&QUEUE_STEP, by(grown)),
+            (&QUEUE_CONCURRENCY, by(load.value(&QUEUE_CONCURRENCY) as f64)),
+            (&IN_FLIGHT, by((load.value(&IN_FLIGHT) / BATCH) as f64)),
             (&CONCURRENCY, milliseconds * BATCH / MILLISECONDS_TO_RUN),
-            (&WRITES, writes / TABLE_RUN),
-            (&IN_FLIGHT, IN_FLIGHT.value),
-        ] {
-            held(quota, most.saturating_sub(allowed));
-            most = most.min(allowed);
-        }
+        ];
+        let most = pass(ready, limits.into_iter().chain(WRITTEN.iter().map(|part| writes(part, Some(accepted)))), &mut held);
         out.most_delayed = out.most_delayed.max(sum(&delayed));
         let mut late = Vec::new();
         let ran = take(&mut delayed, most, |group| group.due <= now, |group| late.push((now - group.due, group.count)));
@@ -276,9 +350,10 @@ fn simulate(load: &Load) -> Outcome {
             out.caught_up = if seconds > 60 { now } else { out.caught_up };
         }
         out.ran += ran;
+        peak = peak.max(accepted * WRITTEN[0].accept + ran * WRITTEN[0].run);
         milliseconds = milliseconds.saturating_sub((ran * MILLISECONDS_TO_RUN).div_ceil(BATCH));
         if runs {
-            out.most_concurrency = out.most_concurrency.max(CONCURRENCY.value - milliseconds / 1000);
+            out.most_concurrency = out.most_concurrency.max(load.value(&CONCURRENCY) - milliseconds / 1000);
         }
     }
     let due = |queue: &VecDeque<Group>| queue.iter().filter(|group| group.due < horizon).map(|group| group.count).sum::<u64>();
@@ -366,9 +441,10 @@ fn tables() -> String {
             out.limits()
         );
     }
-    text.push_str("\n| quota | default |\n|---|---|\n");
-    for Quota { name, value, source } in QUOTAS {
-        let _ = writeln!(text, "| [{name}]({source}) | {value} |");
+    text.push_str("\n| quota | default | raised, for 10,000 a second |\n|---|---|---|\n");
+    for quota @ Quota { name, value, source } in QUOTAS {
+        let raised = RAISED.iter().find(|(other, _)| other.name == quota.name).map_or_else(String::new, |(_, value)| value.to_string());
+        let _ = writeln!(text, "| [{name}]({source}) | {value} | {raised} |");
     }
     text
 }

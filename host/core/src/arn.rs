@@ -31,11 +31,11 @@ impl<'a> Arn<'a> {
 }
 
 /// Returns whether an ARN has the form of a pattern, as IAM's `ArnLike` compares them: part by part, where `*` stands for any characters
-/// and `?` for one. The pattern `*` alone is that of every ARN.
+/// and `?` for one.
 pub fn is_like(arn: &str, pattern: &str) -> bool {
     let (parts, patterns): (Vec<&str>, Vec<&str>) = (arn.splitn(6, ':').collect(), pattern.splitn(6, ':').collect());
     let fits = |(part, pattern): (&&str, &&str)| is_glob(part.as_bytes(), pattern.as_bytes());
-    pattern == "*" || (parts.len() == 6 && patterns.len() == 6 && parts.iter().zip(&patterns).all(fits))
+    parts.len() == 6 && patterns.len() == 6 && parts.iter().zip(&patterns).all(fits)
 }
 
 /// Compares byte by byte; goes back to the last `*` where a byte does not fit, so that no pattern takes exponential time.

@@ -12,7 +12,7 @@ use crate::harness::{events, text};
 const COMMON: [Fault; 5] = [Fault::Throttled, Fault::Internal, Fault::AccessDenied, Fault::ExpiredToken, Fault::LostResponse];
 
 /// Returns the faults with which AWS can answer the call.
-pub fn faults(call: &str) -> Vec<Fault> {
+fn faults(call: &str) -> Vec<Fault> {
     let own: &[Fault] = match call {
         "events.PutRule" => &[Fault::ConcurrentModification, Fault::LimitExceeded],
         "events.PutTargets" => &[Fault::ConcurrentModification, Fault::LimitExceeded, Fault::PartFailed],
@@ -54,8 +54,29 @@ async fn post_with(scene: &Scene, case: String, has_key: bool) -> Told {
     Told { case, status: answer.status, id: text(&answer.body, "correlationId").to_owned(), may_run }
 }
 
+/// Returns each fault of the call, once (`false`) and lasting (`true`).
+pub fn cases(call: &str) -> Vec<(Fault, bool)> {
+    faults(call).into_iter().flat_map(|fault| [(fault, false), (fault, true)]).collect()
+}
+
+/// Lets the call, `service.Action`, meet the fault once, or always until AWS is healed. Returns a name of the case.
+pub fn fail(scene: &Scene, call: &str, fault: Fault, lasting: bool) -> String {
+    let (service, action) = call.split_once('.').unwrap();
+    if lasting {
+        scene.stack.proxy.fail_always(service, action, fault);
+    } else {
+        scene.stack.proxy.fail_once(service, action, fault);
+    }
+    format!("{call} {fault:?} {}", if lasting { "always" } else { "once" })
+}
+
+/// Returns whether the SDK's retries hide the fault: a transient one that occurs once.
+pub fn is_hidden(fault: Fault, lasting: bool) -> bool {
+    !lasting && [Fault::Throttled, Fault::Internal, Fault::ConcurrentModification].contains(&fault)
+}
+
 /// Returns whether a call after the first `skip` met the fault.
-fn was_met(scene: &Scene, skip: usize, fault: Fault) -> bool {
+pub fn was_met(scene: &Scene, skip: usize, fault: Fault) -> bool {
     scene.stack.proxy.records().iter().skip(skip).any(|call| call.fault == Some(fault))
 }
 
@@ -75,7 +96,6 @@ async fn accepting(call: String, cases: Vec<(Fault, bool)>, options: Options, ha
     let is_auto = !options.variables.is_empty();
     let scene = Scene::start(options).await;
     let proxy = &scene.stack.proxy;
-    let (service, action) = call.split_once('.').unwrap();
     let mut all = Vec::new();
     for (fault, lasting) in cases {
         if is_auto {
@@ -83,18 +103,12 @@ async fn accepting(call: String, cases: Vec<(Fault, bool)>, options: Options, ha
             scene.stack.clock.advance(TimeDelta::minutes(6));
         }
         let skip = proxy.records().len();
-        if lasting {
-            proxy.fail_always(service, action, fault);
-        } else {
-            proxy.fail_once(service, action, fault);
-        }
-        let told = post_with(&scene, format!("{call} {fault:?} {}", if lasting { "always" } else { "once" }), has_key).await;
+        let case = fail(&scene, &call, fault, lasting);
+        let told = post_with(&scene, case, has_key).await;
         proxy.heal();
         assert!(was_met(&scene, skip, fault), "{}", told.case);
-        // The retries of the SDK hide a transient fault that occurs once.
-        let passes = !lasting && [Fault::Throttled, Fault::Internal, Fault::ConcurrentModification].contains(&fault);
-        assert!(!passes || told.status == 202, "{}", told.case);
-        let expected = if is_auto && action == "PutRule" { 202 } else { 503 };
+        assert!(!is_hidden(fault, lasting) || told.status == 202, "{}", told.case);
+        let expected = if is_auto && call == "events.PutRule" { 202 } else { 503 };
         assert!(!lasting || fault != Fault::LimitExceeded || told.status == expected, "{}", told.case);
         // A client repeats the call after a 503.
         if told.status == 503 {
@@ -133,7 +147,7 @@ async fn accepting_all(options: Options, has_key: bool, part: &[&str]) {
     assert!(calls.len() >= 3 && part.iter().all(|call| calls.iter().any(|other| other == call)), "{calls:?}");
     let mut tests = Vec::new();
     for call in calls.into_iter().filter(|call| part.is_empty() || part.contains(&call.as_str())) {
-        let cases: Vec<_> = faults(&call).into_iter().flat_map(|fault| [(fault, false), (fault, true)]).collect();
+        let cases = cases(&call);
         // Only the first request of a use case makes this call, so each fault needs a table of its own.
         let tables = if call == "dynamodb.UpdateItem" { cases.chunks(1) } else { cases.chunks(cases.len()) };
         tests.extend(tables.map(|cases| accepting(call.clone(), cases.to_vec(), options.clone(), has_key)));
@@ -196,16 +210,10 @@ pub struct Fired {
 /// lets the janitor run, and hands each request to the check.
 pub async fn firing(scene: Scene, call: String, body: Value, check: impl AsyncFn(&Scene, &Fired)) {
     let proxy = &scene.stack.proxy;
-    let (service, action) = call.split_once('.').unwrap();
-    for (fault, lasting) in faults(&call).into_iter().flat_map(|fault| [(fault, false), (fault, true)]) {
-        let case = format!("{call} {fault:?} {}", if lasting { "always" } else { "once" });
+    for (fault, lasting) in cases(&call) {
         let (id, due) = scene.post(body.clone(), "PT1H").await;
         let skip = proxy.records().len();
-        if lasting {
-            proxy.fail_always(service, action, fault);
-        } else {
-            proxy.fail_once(service, action, fault);
-        }
+        let case = fail(&scene, &call, fault, lasting);
         let first = scene.stack.driver.pending().await.remove(0);
         scene.stack.clock.set(first.at);
         scene.stack.driver.run_due(&[&scene.target]).await;

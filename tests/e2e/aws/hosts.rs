@@ -1,7 +1,8 @@
 //! A second target function.
 
 use chrono::TimeDelta;
-use postdate_tests::driver::Source;
+use postdate_tests::driver::{Delivered, Source};
+use postdate_tests::lambda::Function;
 use postdate_tests::stack::Options;
 use serde_json::json;
 
@@ -29,17 +30,23 @@ async fn a_target_with_a_host_runs_on_that_host_for_every_attempt() {
     scene.assert_clean().await;
 }
 
+/// Starts a scene with schedules, whose hosts have no queue, and the host `big`.
+async fn without_queues(manifest: &str) -> (Scene, Function) {
+    let hosts = json!({
+        "big": { "arn": "arn:aws:lambda:eu-central-1:500000000001:function:postdate-target-big" },
+        "reports": { "arn": "arn:aws:lambda:eu-central-1:500000000001:function:reports" },
+    });
+    let variables = vec![("POSTDATE_HOSTS".to_owned(), hosts.to_string())];
+    let scene = Scene::with(manifest, Options { scheduler: true, variables, ..Options::default() }).await;
+    let big = scene.stack.function("postdate-target-big").without("POSTDATE_QUEUE_URL").started().await;
+    (scene, big)
+}
+
 /// `SchedulerRole` may invoke the host by its name, so a schedule reaches it; a host of another name is refused at the call.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_reaches_a_host_that_its_role_may_invoke_and_no_other() {
     let manifest = format!("{BIG}lost = {{ kind = 'plugin', host = 'reports' }}\n");
-    let reports = json!({
-        "big": { "arn": "arn:aws:lambda:eu-central-1:500000000001:function:postdate-target-big" },
-        "reports": { "arn": "arn:aws:lambda:eu-central-1:500000000001:function:reports" },
-    });
-    let variables = vec![("POSTDATE_HOSTS".to_owned(), reports.to_string())];
-    let scene = Scene::with(&manifest, Options { scheduler: true, variables, ..Options::default() }).await;
-    let big = scene.stack.function("postdate-target-big").without("POSTDATE_QUEUE_URL").started().await;
+    let (scene, big) = without_queues(&manifest).await;
     // The host has no queue, so the schedule fires on the whole minute.
     let (id, _) = scene.post(json!({}), "PT2H").await;
     let delivered = scene.stack.driver.settle(&[&scene.target, &big]).await;
@@ -64,6 +71,22 @@ async fn the_janitor_rearms_a_request_on_the_host_of_its_target() {
     scene.stack.driver.settle(&[&scene.target, &big]).await;
     assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"]);
     assert!(!scene.target.log().text().contains("fired"));
+    scene.sweep(TimeDelta::hours(2)).await;
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_janitor_rearms_a_request_of_a_host_without_a_queue_by_a_schedule() {
+    let (scene, big) = without_queues(BIG).await;
+    let (id, due) = scene.post(json!({}), "PT2H").await;
+    let schedule = scene.stack.driver.pending().await.remove(0);
+    scene.stack.driver.undeliverable(&schedule, "THROTTLING").await;
+    scene.stack.clock.set(due);
+    assert_eq!(scene.sweep(TimeDelta::minutes(4)).await["rearmed"], 1);
+    let delivered = scene.stack.driver.settle(&[&scene.target, &big]).await;
+    let by_schedule = |one: &Delivered| one.due.source == Source::Schedule && one.due.target.ends_with(BIG_ENDING);
+    assert!(delivered.len() == 1 && delivered.iter().all(by_schedule), "{delivered:?}");
+    assert_eq!(events(&scene.api.request(&id).await), ["accepted", "started", "succeeded"]);
     scene.sweep(TimeDelta::hours(2)).await;
     scene.assert_clean().await;
 }

@@ -1,6 +1,9 @@
 //! `infra/terraform` compared with the template: the same resources, parameters, variables of the functions, queues, alarms, and
 //! services that may assume the roles. The roles' statements need no comparison: Terraform reads the documents in `infra/policies`.
 
+mod attributes;
+mod limits;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
@@ -36,10 +39,25 @@ const TYPES: [(&str, &str); 21] = [
 const OTHERS: [&str; 3] = ["AWS::CloudWatch::Alarm", "AWS::Lambda::Version", "AWS::Scheduler::ScheduleGroup"];
 
 /// References of the template, and Terraform's expressions for them. Any other reference is one to a parameter.
-const REFERENCES: [(&str, &str); 8] = [
+const REFERENCES: [(&str, &str); 23] = [
     ("AWS::AccountId", "local.account"),
+    ("AWS::Partition", "local.partition"),
+    ("AWS::Region", "local.region"),
+    ("Alarms", "aws_sns_topic.alarms.arn"),
     ("Api", "aws_apigatewayv2_api.api.id"),
+    ("ApiLogs.Arn", "aws_cloudwatch_log_group.api.arn"),
+    ("DeadLetters", "aws_sqs_queue.dead_letters.id"),
     ("DeadLetters.Arn", "aws_sqs_queue.dead_letters.arn"),
+    ("DelayQueue", "aws_sqs_queue.delay_queue.id"),
+    ("DelayQueue.Arn", "aws_sqs_queue.delay_queue.arn"),
+    ("Integration", "aws_apigatewayv2_integration.integration.id"),
+    ("JanitorAliaslive", "aws_lambda_alias.live[\"janitor\"].arn"),
+    ("JanitorClock.Arn", "aws_cloudwatch_event_rule.clock.arn"),
+    ("Notifications", "aws_sns_topic.notifications.arn"),
+    ("ProcessorAliaslive", "aws_lambda_alias.live[\"processor\"].arn"),
+    ("TargetAliaslive", "aws_lambda_alias.live[\"target\"].arn"),
+    ("UseCases", "aws_s3_bucket.use_cases.id"),
+    ("UseCases.Arn", "aws_s3_bucket.use_cases.arn"),
     ("DeadLetters.QueueName", "aws_sqs_queue.dead_letters.name"),
     ("Janitor", "local.of_function[\"janitor\"].FunctionName"),
     ("Processor", "local.of_function[\"processor\"].FunctionName"),
@@ -87,18 +105,27 @@ fn text(value: &Value) -> String {
 
 /// Returns a value of the template as Terraform has it: with its expressions in place of references.
 fn expression(value: &Value) -> Value {
-    let reference = match (value["Ref"].as_str(), value["Fn::GetAtt"].as_array().map(Vec::as_slice)) {
-        (Some(name), _) => name.to_owned(),
-        (_, Some([name, attribute])) => [name, attribute].map(|part| part.as_str().expect("text")).join("."),
-        _ => {
-            return match value {
-                Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), expression(value))).collect(),
-                other => other.clone(),
-            };
+    match (value["Ref"].as_str(), value["Fn::GetAtt"].as_array().map(Vec::as_slice), value["Fn::Sub"].as_str()) {
+        (Some(name), ..) => json!(reference(name)),
+        (_, Some([name, attribute]), _) => json!(reference(&[name, attribute].map(|part| part.as_str().expect("text")).join("."))),
+        (.., Some(text)) => {
+            let mut parts = text.split("${");
+            let first = parts.next().unwrap_or_default().to_owned();
+            let rest = parts.map(|part| part.split_once('}').expect("a closed reference"));
+            json!(rest.fold(first, |done, (name, after)| done + &reference(name) + after))
         }
-    };
-    let known = REFERENCES.iter().find(|(name, _)| *name == reference).map(|(_, theirs)| (*theirs).to_owned());
-    json!(format!("${{{}}}", known.unwrap_or_else(|| format!("var.{}", snake(&reference)))))
+        _ => match value {
+            Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), expression(value))).collect(),
+            Value::Array(items) => items.iter().map(expression).collect(),
+            other => other.clone(),
+        },
+    }
+}
+
+/// Returns Terraform's expression for a reference of the template.
+fn reference(name: &str) -> String {
+    let known = REFERENCES.iter().find(|(known, _)| *known == name).map(|(_, theirs)| (*theirs).to_owned());
+    format!("${{{}}}", known.unwrap_or_else(|| format!("var.{}", snake(name))))
 }
 
 #[test]

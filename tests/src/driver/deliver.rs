@@ -92,6 +92,7 @@ impl Driver {
             ("RETRY_ATTEMPTS", "12"),
         ];
         self.aws.send_message(&self.sources.dead_letters, &text_of(&due.event), &attributes).await;
+        self.complete(due).await;
     }
 }
 

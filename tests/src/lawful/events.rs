@@ -75,6 +75,6 @@ pub fn entries(found: &mut Problems, body: &Value) {
         found.length(&format!("Entries[{index}].DetailType"), entry["DetailType"].as_str().unwrap_or_default(), 128, "characters");
         found.json(&format!("Entries[{index}].Detail"), entry["Detail"].as_str().unwrap_or_default());
     }
-    // The limit was raised to 1 MB in January 2026. The older one stays here, since it is valid in every region.
-    found.unless(bytes < 262_144, || format!("the entries have {bytes} bytes: less than 262144 are allowed"));
+    // Since January 2026: https://aws.amazon.com/blogs/compute/more-room-to-build-serverless-services-now-support-payloads-up-to-1-mb
+    found.unless(bytes < 1_048_576, || format!("the entries have {bytes} bytes: less than 1048576 are allowed"));
 }

@@ -121,7 +121,9 @@ fn a_message_beyond_the_limits_of_queue_topic_or_bus_is_found() {
     check(("sns", "Publish"), publish, "/Message", "x".repeat(262_145).into(), "262145 bytes");
     let entry = json!({ "Entries": [{ "Source": "postdate", "DetailType": "done", "Detail": "{}" }] });
     check(("events", "PutEvents"), entry.clone(), "/Entries/0/Source", "aws.postdate".into(), "reserved");
-    check(("events", "PutEvents"), entry, "/Entries/0/Detail", "text".into(), "not JSON");
+    check(("events", "PutEvents"), entry.clone(), "/Entries/0/Detail", "text".into(), "not JSON");
+    let detail = format!("\"{}\"", "x".repeat(1_048_576 - "postdate".len() - "done".len() - 2));
+    check(("events", "PutEvents"), entry, "/Entries/0/Detail", detail.into(), "less than 1048576");
 }
 
 #[test]

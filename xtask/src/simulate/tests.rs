@@ -22,7 +22,7 @@ fn the_units_are_those_of_the_page() {
 
 #[test]
 fn every_accepted_request_runs_once() {
-    for load in LOADS.iter().filter(|load| load.pending == 0) {
+    for load in LOADS.iter().filter(|load| load.pending.0 == 0) {
         let out = simulate(load);
         // Nothing accepted is due after the end, so each has run or is counted as left.
         assert_eq!(out.ran + out.left, out.accepted, "{}", load.name);
@@ -40,6 +40,40 @@ fn a_hundred_a_second_are_on_time_with_the_default_quotas() {
 fn ten_thousand_a_second_exceed_the_default_quotas() {
     let out = of("10,000 a second");
     assert!(out.refused * 10 > out.accepted && out.limits().contains(CREATES.name), "{}", out.limits());
+}
+
+#[test]
+fn ten_thousand_a_second_are_late_by_seconds_with_raised_quotas() {
+    let out = of("10,000 a second, raised quotas");
+    assert_eq!((out.refused, out.left), (0, 0), "{}", out.limits());
+    assert!(out.lateness(0.5) == 0 && out.lateness(1.0) <= 10, "{} s", out.lateness(1.0));
+}
+
+#[test]
+fn a_new_table_carries_a_thousand_a_second_after_half_an_hour() {
+    let out = of("1,000 a second, a new table");
+    assert_eq!((out.refused, out.left), (0, 0));
+    assert!(out.held[NEW_WRITES.name] > 0 && out.lateness(1.0) > 60, "{}", out.limits());
+}
+
+#[test]
+fn ten_million_pending_requests_leave_no_schedule_for_most_others() {
+    let out = of("100 a second, 10 M pending for 30 days");
+    assert!(out.refused > 10 * out.accepted && out.limits() == SCHEDULES.name, "{}", out.limits());
+}
+
+/// A quota that the model lists without using it would be no limit of the table.
+#[test]
+fn each_quota_binds_if_it_is_low() {
+    let load = |quotas| Load { has_new_table: true, quotas, ..Load::new("a test", 1_000.0) };
+    let usual = simulate(&load(&[]));
+    for quota in QUOTAS {
+        let low: &'static [_] = Box::leak(Box::new([(quota, (quota.value / 10_000).max(1))]));
+        let out = simulate(&load(low));
+        // A bus without room holds nothing back: its requests get schedules.
+        let binds = out.held.get(quota.name) > usual.held.get(quota.name) || out.by_rule < usual.by_rule;
+        assert!(binds, "{}: {:?}", quota.name, out.held);
+    }
 }
 
 #[test]

@@ -12,8 +12,8 @@ use postdate_aws::janitor::{Limits, Report, Sweep};
 use postdate_aws::metrics::{self, Service, count};
 use serde_json::Value;
 
-/// Requests that the janitor reads at once. It examines as many as it has time for.
-const PAGE: usize = 100;
+/// Requests that the janitor reads at once, by a query of each partition of `open`. It examines as many as it has time for.
+const PAGE: usize = 1_000;
 /// Most rules that one run examines.
 const RULES: usize = 500;
 /// A run begins nothing new when less than this time is left before the function's deadline.

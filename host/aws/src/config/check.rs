@@ -214,10 +214,14 @@ pub fn hosts(value: &str) -> Result<BTreeMap<String, HostAddress>, Expected> {
     Ok(hosts)
 }
 
+/// Returns patterns of ARNs that IAM takes both as a resource and with `ArnLike`, since the roles carry the same list. `ArnLike` compares
+/// each of the six parts (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>), so
+/// `*` alone is the pattern of no ARN. A resource has no wildcard in the part that names the service
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html>).
 pub fn delivery_targets(value: &str) -> Result<Vec<String>, Expected> {
     let patterns: Vec<String> = value.split(',').map(|pattern| pattern.trim().to_owned()).collect();
-    let good = patterns.iter().all(|pattern| pattern == "*" || Arn::parse(pattern).is_some());
-    demand(good, value, "ARNs with commas between them, in which * and ? stand for other characters; or * for every ARN")?;
+    let good = patterns.iter().all(|pattern| Arn::parse(pattern).is_some_and(|arn| !arn.service.contains(['*', '?'])));
+    demand(good, value, "ARNs with commas between them, in which * and ? stand for other characters after the service: arn:aws:sqs:*:*:*")?;
     Ok(patterns)
 }
 

@@ -163,6 +163,8 @@ fn each_error_names_its_variable_and_the_expected_form() {
         ("POSTDATE_HOSTS", r#"{"big":{"arn":"arn:aws:lambda:eu-west-1:123456789012:function:big","queue":"q"}}"#, "unknown field"),
         ("POSTDATE_SCHEDULER", "cron", "auto, rules or scheduler"),
         ("POSTDATE_DELIVERY_TARGETS", "arn:aws:sqs:eu-west-1:123456789012:orders,orders", "ARNs with commas"),
+        ("POSTDATE_DELIVERY_TARGETS", "*", "arn:aws:sqs:*:*:*"),
+        ("POSTDATE_DELIVERY_TARGETS", "arn:aws:*:*:*:*", "after the service"),
         ("POSTDATE_SCHEDULE_GROUP", "a/b", "1 to 64"),
         ("POSTDATE_PREFIX", "this-prefix-is-too-long", "1 to 20"),
         ("POSTDATE_PREFIX", "a/", "1 to 20"),

@@ -153,6 +153,7 @@ where
         // The index lags behind the table, so the table decides.
         let (mended, since) = match self.host.ledger.find(wake.id).await {
             Ok(Some((request, _))) => (self.mend(&request, now, report).await, request.finished_at.unwrap_or(request.due_at)),
+            // Its retention is over. It stays in the index until DynamoDB deletes the item, some days later.
             Ok(None) => return,
             Err(error) => (Err(error.into()), wake.at),
         };

@@ -41,6 +41,22 @@ async fn overdue_requests_are_found_oldest_first_page_by_page() {
 }
 
 #[tokio::test]
+async fn a_page_of_a_list_makes_the_documented_number_of_queries() {
+    let scene = scene().await;
+    scene.ledger.insert(new_request(sample_id(1), "orders", moment())).await.unwrap();
+    let [one_status, every_status] = [32, 160];
+    for (status, queries) in [(Some(Status::Scheduled), one_status), (None, every_status)] {
+        scene.account.proxy.forget();
+        let query = Query { use_case: Some("orders".to_owned()), status, limit: 10, ..Query::default() };
+        assert_eq!(scene.ledger.list(query).await.unwrap().requests.len(), 1);
+        assert_eq!(scene.account.proxy.names(0).len(), queries, "{status:?}");
+    }
+    let page = include_str!("../../../../docs/aws.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    let documented = format!("{one_status} of one use case and one status, {every_status} of one use case and every status");
+    assert!(page.contains(&documented), "docs/aws.md lacks: {documented}");
+}
+
+#[tokio::test]
 async fn a_wake_time_is_postponed_once_and_a_change_sets_its_own() {
     let scene = scene().await;
     let ledger = &scene.ledger;

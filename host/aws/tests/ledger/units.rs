@@ -8,8 +8,9 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
+use postdate_aws::ports::{Tellings, Told};
 use postdate_core::lifecycle::{Change, Outcome};
-use postdate_core::ports::{Changed, Changes, Claims, Intake};
+use postdate_core::ports::{Changed, Changes, Claims, Intake, Requests};
 use postdate_core::request::{NewRequest, Request};
 use postdate_core::testing::{moment, new_request, sample_id};
 use postdate_tests::aws::LISTED;
@@ -108,7 +109,7 @@ async fn step(scene: &Scene, act: impl Future<Output = ()>) -> Units {
     let writes: Vec<&str> =
         records.iter().map(|call| call.action.as_str()).filter(|action| !["GetItem", "Query"].contains(action)).collect();
     let factor = match writes.as_slice() {
-        ["PutItem"] => 1,
+        ["PutItem" | "UpdateItem"] => 1,
         ["TransactWriteItems"] => 2,
         other => panic!("{other:?} is not one write"),
     };
@@ -127,13 +128,17 @@ struct Sample {
     notice: bool,
     /// Attempts that fail before the one that succeeds.
     failures: u32,
-    /// The last attempt fails for good.
+    /// The last attempt fails for good, and operators are notified.
     fails: bool,
+    /// The request is moved before its first attempt.
+    moved: bool,
+    /// It is cancelled instead of its first attempt.
+    cancelled: bool,
     /// Labels, of some 20 bytes each.
     labels: u32,
 }
 
-/// Returns the units to accept the request, for each claim together, and for each end of an attempt together.
+/// Returns the units to accept the request, of all claims, and of the ends of attempts with the API's changes.
 async fn life(sample: &Sample) -> [Units; 3] {
     let scene = scene().await;
     let ledger = &scene.ledger;
@@ -159,11 +164,25 @@ async fn life(sample: &Sample) -> [Units; 3] {
     });
     let accept = step(&scene, inserting).await;
     let failure = || "the receiver answered 503".to_owned();
-    let done = |changed: Changed| assert!(matches!(changed, Changed::Done(_)), "{changed:?}");
+    let done = |changed: Changed| if let Changed::Done(request) = changed { request } else { panic!("{changed:?}") };
+    let sum = |one: Units, other: Units| (one.0 + other.0, one.1 + other.1);
     let (mut claims, mut ends, mut now) = ((0, 0), (0, 0), at(3600));
+    // The API finds the request before it changes it.
+    let changing = async |change: Change| {
+        ledger.find(sample_id(1)).await.unwrap().expect("the request");
+        done(ledger.change(sample_id(1), change, at(60)).await.unwrap());
+    };
+    if sample.moved {
+        now = at(7200);
+        ends = sum(ends, step(&scene, Box::pin(changing(Change::Move { to: now, by: None }))).await);
+    }
+    if sample.cancelled {
+        ends = sum(ends, step(&scene, Box::pin(changing(Change::Cancel { by: None }))).await);
+        return [accept, claims, ends];
+    }
     for attempt in 1..=sample.failures + 1 {
-        let claiming = Box::pin(async { done(ledger.claim(sample_id(1), |request| request.lease, now).await.unwrap().0) });
-        let claimed = step(&scene, claiming).await;
+        let claiming = Box::pin(async { _ = done(ledger.claim(sample_id(1), |request| request.lease, now).await.unwrap().0) });
+        claims = sum(claims, step(&scene, claiming).await);
         let again = now + TimeDelta::seconds(30);
         let outcome = if attempt <= sample.failures {
             Outcome::Retry { failure: failure(), at: again }
@@ -178,10 +197,13 @@ async fn life(sample: &Sample) -> [Units; 3] {
         };
         let end = Change::Finish { claim: attempt, outcome };
         let then = now + TimeDelta::milliseconds(137);
-        let ending = Box::pin(async { done(ledger.change(sample_id(1), end, then).await.unwrap()) });
-        let ended = step(&scene, ending).await;
-        claims = (claims.0 + claimed.0, claims.1 + claimed.1);
-        ends = (ends.0 + ended.0, ends.1 + ended.1);
+        let mut ended = None;
+        let ending = Box::pin(async { ended = Some(done(ledger.change(sample_id(1), end, then).await.unwrap())) });
+        ends = sum(ends, step(&scene, ending).await);
+        if let Some(failed) = ended.filter(|request| request.status.is_failure()) {
+            let telling = Box::pin(async { ledger.set_told(&failed, Told::ALL).await.unwrap() });
+            ends = sum(ends, step(&scene, telling).await);
+        }
         now = again;
     }
     assert!(moment() < now);
@@ -196,6 +218,8 @@ fn samples() -> Vec<(&'static str, Sample)> {
         ("the same with a result of 900 bytes", Sample { result: 900, ..small() }),
         ("the same with one failed attempt before", Sample { failures: 1, ..small() }),
         ("the same, failed for good", Sample { fails: true, ..small() }),
+        ("the same, moved once", Sample { moved: true, ..small() }),
+        ("the same, cancelled", Sample { cancelled: true, ..small() }),
         ("the same with a notice, before the notice's own life", Sample { notice: true, ..small() }),
         ("the same with a label", Sample { labels: 1, ..small() }),
         ("the same with five labels", Sample { labels: 5, ..small() }),

@@ -62,3 +62,6 @@ pub async fn in_table(table: &str, name: &str, versions: Vec<String>) -> anyhow:
     }
     Ok(needed)
 }
+
+#[cfg(test)]
+mod tests;

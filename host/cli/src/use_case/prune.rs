@@ -19,11 +19,12 @@ use crate::when;
 /// Longer than a host keeps an old version loaded and a list lags behind the ledger, which is seconds.
 const MIN_AGE: Duration = Duration::from_mins(5);
 
-const NOTES: &str = "\
+pub const NOTES: &str = "\
 A request is pinned to the version that validated it. `prune` keeps each version that a scheduled,
-running or failed request is pinned to. It reads these requests from the server (--url, --api-key),
-or from the DynamoDB table of a deployment on AWS (--table). A server does not list notices ([on]) of
-requests that have ended, which need their version until they are delivered; the table has them.
+running, failed or expired request is pinned to. It reads these requests from the server (--url,
+--api-key), or from the DynamoDB table of a deployment on AWS (--table). A server does not list
+notices ([on]) of requests that have ended, which need their version until they are delivered; the
+table has them.
 
 A version is deleted in two steps: `prune` marks it, and a `prune` a day or more later deletes it, if
 it is still not needed. A push of the same files, or a rollback to it, clears the mark.";

@@ -52,7 +52,14 @@ where
         let max_ahead = current.map_or(Schedule::default().max_ahead, |(_, use_case)| use_case.schedule.max_ahead);
         time::check_window(to, now, max_ahead)?;
         self.check_move(call, request, &found, to).await?;
-        let moved = self.change(id, Change::Move { to, by: call.caller.name.clone() }, now).await?;
+        let moved = match self.ledger.change(id, Change::Move { to, by: call.caller.name.clone() }, now).await {
+            // Only the reply may be lost. A direct request would then keep its event at the old time.
+            Err(error) => match self.ledger.find(id).await {
+                Ok(Some((found, _))) if found.status == request::Status::Scheduled && found.trigger_at == to => found,
+                _ => return Err(ApiError::from(error).about(id)),
+            },
+            changed => done(id, changed?)?,
+        };
         if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &moved, Some(&found), now).await {
             return Err(self.move_back(&found, &moved, now, error.into()).await);
         }
@@ -135,6 +142,29 @@ where
         Ok(Some(request))
     }
 
+    /// Ends a scheduled request, whose rule was deleted if `disarmed` has it. If the ledger fails, makes the rule again.
+    async fn change_disarmed(
+        &self,
+        id: CorrelationId,
+        change: Change,
+        disarmed: Option<request::Request>,
+        now: DateTime<Utc>,
+    ) -> Result<request::Request, ApiError> {
+        let erases = matches!(change, Change::Erase { .. });
+        match (self.ledger.change(id, change, now).await, disarmed) {
+            // The ledger may have ended it, with only its reply lost.
+            (Err(error), Some(request)) => match self.ledger.find(id).await {
+                Ok(Some((found, _))) if found.status == request::Status::Cancelled => {
+                    let is_made = !erases || found.erased_at.is_some();
+                    if is_made { Ok(found) } else { Err(ApiError::from(error).about(id)) }
+                }
+                Ok(_) => Err(self.arm_again(&request, error.into(), now).await),
+                Err(_) => Err(ApiError::from(error).about(id).and(LOST_RULE)),
+            },
+            (changed, _) => done(id, changed?),
+        }
+    }
+
     /// Makes the rule of a direct request again after its cancellation failed: only the rule brings the request to its target. Returns the
     /// error for the client.
     async fn arm_again(&self, request: &request::Request, answer: ApiError, now: DateTime<Utc>) -> ApiError {
@@ -174,15 +204,7 @@ where
         let now = call.now;
         let (found, _) = self.find_seen(call, id).await?;
         let disarmed = self.disarm_direct(found, now).await?;
-        let cancelled = match (self.ledger.change(id, Change::Cancel { by: call.caller.name.clone() }, now).await, disarmed) {
-            // The ledger may have cancelled it, with only its reply lost.
-            (Err(error), Some(request)) => match self.ledger.find(id).await {
-                Ok(Some((found, _))) if found.status == request::Status::Cancelled => found,
-                Ok(_) => return Err(self.arm_again(&request, error.into(), now).await),
-                Err(_) => return Err(ApiError::from(error).about(id).and(LOST_RULE)),
-            },
-            (changed, _) => done(id, changed?)?,
-        };
+        let cancelled = self.change_disarmed(id, Change::Cancel { by: call.caller.name.clone() }, disarmed, now).await?;
         // A schedule that is left does no harm: the ledger refuses a claim of a cancelled request.
         if let Err(error) = self.scheduler.unschedule(&cancelled).await {
             tracing::warn!(correlation_id = %id, %error, "cannot unschedule a cancelled request");
@@ -209,10 +231,7 @@ where
         let (found, _) = self.find_seen(call, id).await?;
         let was_scheduled = found.status == request::Status::Scheduled;
         let disarmed = if was_scheduled { self.disarm_direct(found, now).await? } else { None };
-        let erased = match (self.change(id, Change::Erase { by: call.caller.name.clone() }, now).await, disarmed) {
-            (Err(error), Some(request)) => return Err(self.arm_again(&request, error, now).await),
-            (erased, _) => erased?,
-        };
+        let erased = self.change_disarmed(id, Change::Erase { by: call.caller.name.clone() }, disarmed, now).await?;
         // Also of a request that has ended: its rule may be left. Nothing that is erased is in it unless its target is direct.
         if let Err(error) = self.scheduler.unschedule(&erased).await {
             tracing::warn!(correlation_id = %id, %error, "cannot unschedule an erased request");

@@ -32,7 +32,6 @@ fn an_arn_is_compared_with_a_pattern_part_by_part() {
     let queue = "arn:aws:sqs:eu-west-1:123456789012:orders-new";
     for (pattern, fits) in [
         (queue, true),
-        ("*", true),
         ("arn:aws:sqs:eu-west-1:123456789012:orders-*", true),
         ("arn:aws:sqs:*:*:*", true),
         ("arn:aws:s?s:eu-west-1:1234*9012:*-*", true),
@@ -40,6 +39,7 @@ fn an_arn_is_compared_with_a_pattern_part_by_part() {
         ("arn:aws:sqs:eu-west-1:123456789012:*-old", false),
         ("arn:aws:sns:*:*:*", false),
         // A star stays within its part, unlike in a text without parts.
+        ("*", false),
         ("arn:*", false),
         ("arn:aws:*:orders-new", false),
         ("", false),

@@ -28,6 +28,7 @@ struct Rows {
     unchangeable: Option<LedgerError>,
     keys_hidden: bool,
     replies_lost: bool,
+    replies_of_changes_lost: bool,
 }
 
 #[derive(Debug)]
@@ -64,6 +65,11 @@ impl MemoryLedger {
     /// Makes every following insert store its request and fail, as if its reply was lost.
     pub fn lose_replies(&self) {
         self.lock().replies_lost = true;
+    }
+
+    /// Makes every following change that the request allows be stored and fail, as if its reply was lost.
+    pub fn lose_replies_of_changes(&self) {
+        self.lock().replies_of_changes_lost = true;
     }
 
     /// Returns the ids of all requests, notices included.
@@ -235,6 +241,6 @@ impl Changes for MemoryLedger {
                 }
             }
         }
-        Ok(Changed::Done(next))
+        if rows.replies_of_changes_lost { Err(LedgerError::Unavailable("no answer".to_owned())) } else { Ok(Changed::Done(next)) }
     }
 }

@@ -302,6 +302,21 @@ fn failed_cancellation_of_a_direct_request_makes_its_rule_again() {
     assert_eq!(client.call("DELETE", &path(id), "").status, 200);
 }
 
+/// The event of a direct request that stays at the old time would be early, and one that is made again would deliver an erased request.
+#[test]
+fn change_of_a_direct_request_whose_reply_is_lost_is_answered_as_made() {
+    for (method, rest, body, status) in
+        [("PATCH", "", r#"{"delay":"PT1H"}"#, "scheduled"), ("DELETE", "", "", "cancelled"), ("POST", "/erase", "", "cancelled")]
+    {
+        let (client, id) = direct();
+        client.api.ledger.lose_replies_of_changes();
+        let reply = client.call(method, &format!("{}{rest}", path(id)), body);
+        assert_eq!((reply.status, &reply.body["status"]), (200, &status.into()), "{}", reply.body);
+        let expected = if method == "PATCH" { vec![(id, moment() + TimeDelta::hours(1))] } else { Vec::new() };
+        assert_eq!(client.api.scheduler.scheduled(), expected, "{method} {rest}");
+    }
+}
+
 /// A rule for the default host must not replace the rule of a direct request.
 #[test]
 fn direct_request_whose_manifest_cannot_be_read_stays_unchanged() {

@@ -154,6 +154,10 @@ pub async fn a_request_that_was_aborted_before_it_arrived_is_not_inserted(ledger
     let absent = keyed(62, "intake-late", "other");
     assert_eq!(ledger.change(absent.request.id, Change::Cancel { by: None }, at(5)).await.unwrap(), Changed::NotFound);
     assert_eq!(insert(ledger, &absent).await, absent.request);
+    let keyless = new_request(sample_id(IDS + 63), "intake-late", at(60));
+    assert_eq!(ledger.change(keyless.request.id, abort, at(5)).await.unwrap(), Changed::NotFound);
+    assert!(ledger.insert(keyless.clone()).await.is_err(), "the ledger inserted an aborted request without a key");
+    assert_eq!(ledger.find(keyless.request.id).await.unwrap(), None);
 }
 
 pub async fn concurrent_inserts_under_one_key_store_one_request(ledger: &(impl Intake + Requests)) {
