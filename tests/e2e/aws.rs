@@ -23,6 +23,7 @@ mod retries;
 pub mod scene;
 mod secrets;
 mod shapes;
+mod traces;
 mod undo;
 mod verify;
 mod versions;

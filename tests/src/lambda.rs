@@ -69,6 +69,11 @@ impl Emulator {
         Function::new(self, name, binary, variables.iter().cloned().collect::<HashMap<_, _>>())
     }
 
+    /// Sets X-Ray's header of the invocations from now on, of all functions.
+    pub fn set_trace(&self, header: &str) {
+        self.0.relay.set_trace(header);
+    }
+
     /// Returns the URL of a function. The function gets an HTTP request to it as a function URL's event.
     pub fn url(&self, name: &str) -> String {
         format!("http://127.0.0.1:{}/lambda-url/{name}", self.0.port)

@@ -14,6 +14,7 @@ use crate::pauses::KnownPauses;
 use crate::schedule::{AwsScheduler, ScheduleSettings};
 use crate::secrets;
 use crate::use_cases::{AwsUseCases, VersionLoader};
+use crate::xray::spans;
 
 /// Cache of bundles from a bucket, below the directory for temporary files. Lambda gives each environment its own `/tmp`.
 const CACHE_DIR: &str = "postdate";
@@ -52,11 +53,12 @@ pub enum HostError {
 }
 
 impl Host {
-    /// Reads the configuration, starts logging, and does all work that is possible before the first request. Logs an error before it
+    /// Reads the configuration, starts logs and traces, and does all work that is possible before the first request. Logs an error before it
     /// returns it.
     pub async fn from_env(service: Service) -> Result<Self, HostError> {
         let config = Config::from_env(|name| std::env::var(name).ok());
-        logs::start(config.as_ref().map(|config| config.log.clone()).unwrap_or_default());
+        let spans = std::env::var(spans::DAEMON).ok().and_then(|daemon| spans::layer(&daemon));
+        logs::start(config.as_ref().map(|config| config.log.clone()).unwrap_or_default(), spans);
         let host = match config {
             Ok(config) => Self::start(config, service).await,
             Err(errors) => Err(errors.into()),

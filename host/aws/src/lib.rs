@@ -24,4 +24,4 @@ pub mod schedule;
 pub mod secrets;
 pub mod target;
 pub mod use_cases;
-mod xray;
+pub mod xray;

@@ -12,21 +12,28 @@ use tracing::{Event, Id, Subscriber};
 use tracing_subscriber::fmt::format::{FormatEvent, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Registry};
 
-/// Starts logging to stdout. A second call has no effect.
-pub fn start(filter: LogFilter) {
-    let _ = tracing::subscriber::set_global_default(subscriber(filter, std::io::stdout));
+/// A subscriber of spans, which gets those that it selects and not those that the log does.
+pub type Spans = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Starts logging to stdout, and `spans`. A second call has no effect.
+pub fn start(filter: LogFilter, spans: Option<Spans>) {
+    let _ = tracing::subscriber::set_global_default(subscriber(filter, spans, std::io::stdout));
 }
 
-fn subscriber(filter: LogFilter, writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) -> impl Subscriber + Send + Sync {
+fn subscriber(
+    filter: LogFilter,
+    spans: Option<Spans>,
+    writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
+) -> impl Subscriber + Send + Sync {
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).event_format(Flat).with_writer(writer);
-    tracing_subscriber::registry().with(filter.layer()).with(Keep).with(lines)
+    tracing_subscriber::registry().with(spans).with(Keep.and_then(lines).with_filter(filter.filter()))
 }
 
 /// Fields by name, as JSON.
 #[derive(Default)]
-struct Fields(Map<String, Value>);
+pub struct Fields(pub Map<String, Value>);
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

@@ -23,7 +23,7 @@ use crate::ledger::DynamoLedger;
 use crate::metrics::{self, Service, Unit};
 use crate::schedule::AwsScheduler;
 use crate::use_cases::AwsUseCases;
-use crate::xray;
+use crate::xray::{self, spans};
 
 /// The ports of the API.
 pub struct Processor<U, L, S> {
@@ -57,7 +57,8 @@ where
         let id = (self.new_id)(now);
         let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
         let span = tracing::info_span!("call", request_id, correlation_id = %id);
-        self.answer_call(request, id, now).instrument(span).await
+        let segment = spans::invocation(request.lambda_context_ref().and_then(|context| context.xray_trace_id.as_deref()));
+        self.answer_call(request, id, now).instrument(span).instrument(segment).await
     }
 
     async fn answer_call(&self, request: lambda_http::Request, id: CorrelationId, now: DateTime<Utc>) -> Response<Bytes> {
@@ -80,7 +81,11 @@ where
                     scheduler: self.scheduler.clone(),
                     base_path: incoming.base_path,
                 };
-                api.answer(ApiRequest { id, now, caller, claims: incoming.caller }, incoming.request).await
+                let answer = Box::pin(api.answer(ApiRequest { id, now, caller, claims: incoming.caller }, incoming.request));
+                match &submitted {
+                    Some(use_case) => spans::accept(use_case, answer).await,
+                    None => answer.await,
+                }
             }
         };
         self.count(submitted.as_deref(), &response).await;

@@ -1,5 +1,7 @@
 //! X-Ray's header, in which AWS passes the context of a trace: `Root=1-66f2a1b0-4dea0086f9763ac0667b115a;Parent=53995c3f42cd8ad8;Sampled=1`.
 
+pub mod spans;
+
 use http::{HeaderMap, HeaderValue};
 use postdate_core::trace::{TRACEPARENT, TraceParent};
 
@@ -27,8 +29,13 @@ fn parse(text: &str) -> Option<TraceParent> {
 
 /// Returns the header's value for a context.
 pub fn header(TraceParent { trace_id, span_id, sampled }: TraceParent) -> String {
+    format!("Root={};Parent={span_id:016x};Sampled={}", root(trace_id), u8::from(sampled))
+}
+
+/// Returns a trace's id as X-Ray writes it.
+fn root(trace_id: u128) -> String {
     let (seconds, random) = (trace_id >> 96, trace_id & ((1 << 96) - 1));
-    format!("Root=1-{seconds:08x}-{random:024x};Parent={span_id:016x};Sampled={}", u8::from(sampled))
+    format!("1-{seconds:08x}-{random:024x}")
 }
 
 #[cfg(test)]

@@ -10,10 +10,11 @@ pub const TARGET: &str = "postdate::trace";
 /// Name of the header (W3C Trace Context, 3.2).
 pub const TRACEPARENT: &str = "traceparent";
 
-/// Makes a span of the trace that the host has begun. Where no trace is exported, the span is disabled and costs a comparison.
+/// Makes a span of the trace that the host has begun. Where no trace is exported, the span is disabled and costs a comparison. At level
+/// `INFO`, an exporter does not make libraries evaluate their events of level `DEBUG`.
 macro_rules! span {
     ($name:literal) => {
-        tracing::debug_span!(target: crate::trace::TARGET, $name)
+        tracing::info_span!(target: crate::trace::TARGET, $name)
     };
 }
 pub(crate) use span;

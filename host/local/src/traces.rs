@@ -84,7 +84,7 @@ impl Traces {
         let Provider { tracer, .. } = self.0.as_ref()?;
         let spans = tracing_opentelemetry::layer().with_tracer(tracer.clone());
         let spans = spans.with_location(false).with_target(false).with_threads(false).with_tracked_inactivity(false);
-        Some(spans.with_filter(Targets::new().with_target(TARGET, LevelFilter::DEBUG)).boxed())
+        Some(spans.with_filter(Targets::new().with_target(TARGET, LevelFilter::INFO)).boxed())
     }
 
     /// Begins the span of a call that submits requests, and makes it the call's `traceparent`.

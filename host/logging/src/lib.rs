@@ -3,8 +3,7 @@
 use std::str::FromStr;
 
 use postdate_core::{audit, trace};
-use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::Layer;
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::Filter;
 
@@ -22,19 +21,11 @@ pub struct LogFilter(Targets);
 pub struct LogFilterError;
 
 impl LogFilter {
-    /// Returns the filter as a layer, for all layers of a subscriber. Whatever the operator selects, it keeps the audit log, drops spans for
-    /// the exporter of traces, and drops traces of libraries: the SDK and hyper trace whole requests and answers, with payloads and secrets.
-    pub fn layer<S: Subscriber>(self) -> impl Layer<S> {
-        self.targets().and_then(filter_fn(is_discreet))
-    }
-
-    /// Returns the filter for one layer of several; the same as [`Self::layer`].
+    /// Returns the filter of the layer that writes the log. Whatever the operator selects, it keeps the audit log, drops spans for the
+    /// exporter of traces, and drops traces of libraries: the SDK and hyper trace whole requests and answers, with payloads and secrets.
     pub fn filter<S>(self) -> impl Filter<S> {
-        self.targets().and(filter_fn(is_discreet))
-    }
-
-    fn targets(self) -> Targets {
-        self.0.with_target(audit::TARGET, LevelFilter::INFO).with_target(trace::TARGET, LevelFilter::OFF)
+        let targets = self.0.with_target(audit::TARGET, LevelFilter::INFO).with_target(trace::TARGET, LevelFilter::OFF);
+        targets.and(filter_fn(is_discreet))
     }
 }
 

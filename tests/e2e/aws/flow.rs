@@ -64,7 +64,7 @@ async fn a_paused_use_case_accepts_requests_and_runs_them_after_the_pause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_run_soon_after_the_end_of_a_long_pause() {
+async fn requests_run_soon_after_the_end_of_a_long_pause_the_oldest_first() {
     let scene = scene().await;
     scene.api.post("/use-cases/puppet/pause", &json!({})).await.expect(200);
     let mut ids = Vec::new();
@@ -79,12 +79,17 @@ async fn requests_run_soon_after_the_end_of_a_long_pause() {
     scene.stack.driver.run_due_latest_first(&[&scene.target]).await;
     let by_themselves = scene.stack.driver.pending().await.iter().map(|due| due.at).min().unwrap();
     scene.api.post("/use-cases/puppet/resume", &json!({})).await.expect(200);
+    // The target host waits for the time of each message.
+    let woken = scene.stack.driver.pending().await.into_iter().filter(|due| due.at < by_themselves).map(|due| due.event);
+    let mut woken: Vec<_> = woken.map(|envelope| (time(&envelope["scheduledFor"]), text(&envelope, "correlationId").to_owned())).collect();
+    woken.sort_unstable();
+    assert_eq!(woken.iter().map(|(_, id)| id).collect::<Vec<_>>(), ids.iter().collect::<Vec<_>>());
+    assert!(woken.windows(2).all(|pair| pair[0].0 < pair[1].0), "{woken:?}");
     scene.settle().await;
     let mut starts = Vec::new();
     for id in &ids {
         starts.push(started(&scene.api.request(id).await));
     }
-    // Their messages are sent together, so these five begin in any order.
     let soon = by_themselves - TimeDelta::minutes(3);
     assert!(starts.iter().all(|start| *start < soon), "{starts:?}, and by themselves from {by_themselves} on");
     scene.assert_clean().await;

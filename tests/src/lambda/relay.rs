@@ -1,5 +1,5 @@
 //! A relay between a Lambda and the emulator. The relay corrects two headers of an invocation: cargo-lambda 1.9 sends the
-//! deadline `600000`, a time in 1970, and the ARN `function-arn`.
+//! deadline `600000`, a time in 1970, and the ARN `function-arn`. It adds the header of X-Ray.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +25,8 @@ struct State {
     http: reqwest::Client,
     clock: Clock,
     account: String,
+    /// X-Ray's header of each invocation; empty for none.
+    trace: Mutex<String>,
     /// Processes by the name given to [`Relay::address`].
     processes: Mutex<HashMap<String, Process>>,
 }
@@ -38,7 +40,14 @@ struct Process {
 impl Relay {
     pub async fn start(emulator: u16, clock: Clock, account: &str) -> Self {
         let emulator = format!("http://127.0.0.1:{emulator}");
-        let state = State { emulator, http: serve::http(), clock, account: account.to_owned(), processes: Mutex::default() };
+        let state = State {
+            emulator,
+            http: serve::http(),
+            clock,
+            account: account.to_owned(),
+            trace: Mutex::default(),
+            processes: Mutex::default(),
+        };
         let state = Arc::new(state);
         let shared = Arc::clone(&state);
         let server = Server::start(move |request| {
@@ -57,6 +66,11 @@ impl Relay {
         format!("http://127.0.0.1:{}/{process}/.rt/{function}", self.server.port)
     }
 
+    /// Sets X-Ray's header of the invocations from now on.
+    pub fn set_trace(&self, header: &str) {
+        header.clone_into(&mut self.state.trace());
+    }
+
     /// Returns how many times the process has asked for an invocation.
     pub fn asked(&self, process: &str) -> usize {
         self.state.processes().get(process).map_or(0, |process| process.asked)
@@ -66,6 +80,10 @@ impl Relay {
 impl State {
     fn processes(&self) -> std::sync::MutexGuard<'_, HashMap<String, Process>> {
         self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn trace(&self) -> std::sync::MutexGuard<'_, String> {
+        self.trace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn handle(&self, mut request: Request<Bytes>) -> Option<Answer> {
@@ -85,6 +103,10 @@ impl State {
             let headers = answer.headers_mut();
             headers.insert("lambda-runtime-deadline-ms", deadline.timestamp_millis().into());
             headers.insert("lambda-runtime-invoked-function-arn", arn.parse().ok()?);
+            let trace = self.trace().clone();
+            if !trace.is_empty() {
+                headers.insert("lambda-runtime-trace-id", trace.parse().ok()?);
+            }
         }
         Some(answer)
     }

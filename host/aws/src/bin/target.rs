@@ -11,6 +11,7 @@ use postdate_aws::firing::{AwsFiring, reason};
 use postdate_aws::host::Host;
 use postdate_aws::metrics::{self, Service, Unit};
 use postdate_aws::target::{Event, Fired, QueueMessage, batch_response};
+use postdate_aws::xray::spans;
 use postdate_core::envelope::Envelope;
 use postdate_core::fire::FireError;
 use postdate_core::request::Status;
@@ -24,7 +25,8 @@ async fn main() -> Result<(), Error> {
     let firing = Arc::new(AwsFiring::new(&host)?);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let firing = Arc::clone(&firing);
-        async move { Box::pin(handle(&firing, event)).await }
+        let segment = spans::invocation(event.context.xray_trace_id.as_deref());
+        async move { Box::pin(handle(&firing, event)).await }.instrument(segment)
     }))
     .await
 }
@@ -43,7 +45,7 @@ async fn handle(firing: &Arc<AwsFiring>, event: LambdaEvent<Box<RawValue>>) -> R
             let mut left = HashMap::new();
             for QueueMessage { id, envelope } in messages {
                 let (firing, request_id, message_id) = (Arc::clone(firing), request_id.clone(), id.clone());
-                let task = running.spawn(async move {
+                let delivery = async move {
                     match envelope {
                         Ok(envelope) => fire(&firing, envelope, deadline, request_id).await.is_ok(),
                         Err(error) => {
@@ -51,7 +53,8 @@ async fn handle(firing: &Arc<AwsFiring>, event: LambdaEvent<Box<RawValue>>) -> R
                             false
                         }
                     }
-                });
+                };
+                let task = running.spawn(delivery.in_current_span());
                 left.insert(task.id(), id);
             }
             while let Some(ended) = running.join_next_with_id().await {

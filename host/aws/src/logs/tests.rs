@@ -20,7 +20,7 @@ impl io::Write for Buffer {
 fn logged(filter: &str, log: impl FnOnce()) -> Vec<Value> {
     let buffer = Buffer::default();
     let writer = buffer.clone();
-    tracing::subscriber::with_default(subscriber(filter.parse().unwrap(), move || writer.clone()), log);
+    tracing::subscriber::with_default(subscriber(filter.parse().unwrap(), None, move || writer.clone()), log);
     let bytes = buffer.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -1,6 +1,6 @@
 //! Handles one delivery: from an envelope to a claim, and to the record of the attempt. The core runs the claimed request.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::audit;
@@ -11,10 +11,12 @@ use postdate_core::lifecycle::{Change, Refusal};
 use postdate_core::ports::{Aftercare as _, Changed, Changes, Clock, Deliver, LedgerError, Pauses, Requests, UseCases};
 use postdate_core::request::{Request, Status};
 use postdate_core::time::parse_time;
+use tracing::{Instrument as _, Span};
 
 use super::gate::{STAY, Tried};
 use crate::firing::{Firing, SHORTEST_PARK, is_transient};
 use crate::ports::{Counters, Notify, Snapshots, Tellings, Timing};
+use crate::xray::spans;
 
 /// Time before the Lambda's deadline that an attempt must leave for recording its end, for notifications, and for the clean-up.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -80,11 +82,15 @@ where
         }
         let current = self.use_cases.current(&envelope.use_case).await;
         for _ in 0..CLAIMS {
+            let since = SystemTime::now();
             let Tried { changed, body, place, at: now } = self.claim(envelope, current.as_deref()).await?;
             match changed {
                 Changed::Done(request) if request.status == Status::Running => {
                     let (use_case, target) = (request.use_case.clone(), request.target.clone());
-                    let fired = self.run(envelope, request, body, deadline, now).await;
+                    let span = spans::attempt(&request, since);
+                    let fired = self.run(envelope, request, body, deadline, now).instrument(span.clone()).await;
+                    record_outcome(&span, &fired);
+                    drop(span);
                     self.leave(&use_case, &target, place).await;
                     return fired;
                 }
@@ -241,5 +247,20 @@ where
         if let Err(error) = self.scheduler.clean_rule(rule).await {
             tracing::error!(correlation_id = %envelope.correlation_id, rule, %error, "cannot delete the rule; the janitor will delete it");
         }
+    }
+}
+
+/// Adds the outcome to the span of an attempt, without the reason of a failure, which may quote the payload.
+fn record_outcome(span: &Span, fired: &Result<Fired, FireError>) {
+    let outcome = match fired {
+        Ok(Fired::Ran { request, .. }) if request.status == Status::Scheduled => "retried",
+        Ok(Fired::Ran { request, .. }) => request.status.as_str(),
+        Ok(Fired::Deferred(_)) => "deferred",
+        Ok(Fired::Lost) => "claim-lost",
+        _ => "not-recorded",
+    };
+    span.record("postdate_outcome", outcome);
+    if outcome != Status::Succeeded.as_str() {
+        span.record("fault", true);
     }
 }

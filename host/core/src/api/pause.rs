@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt as _};
 use http::{Request, StatusCode};
 use serde_json::{Map, Value};
@@ -25,8 +25,10 @@ use crate::use_case::UseCase;
 /// Requests in a page of those that the end of a pause wakes, and pages: the call has a time limit, and the others come back later.
 const WOKEN_PAGE: usize = 500;
 const WOKEN_PAGES: usize = 4;
-/// Requests that are woken at the same time.
+/// Requests whose messages are sent at the same time.
 const WOKEN_TOGETHER: usize = 20;
+/// Time between two requests that are woken. A queue delivers messages in any order, and the host waits for the time of each.
+const WOKEN_APART: TimeDelta = TimeDelta::milliseconds(10);
 
 impl<U, L, S> Api<U, L, S>
 where
@@ -75,9 +77,9 @@ where
         self.paused(call, name).await
     }
 
-    /// Schedules the oldest requests again that wait for the end of a pause which is over, for `at`. Logs errors: a request that is left
-    /// out comes back by itself.
-    async fn wake_oldest(&self, name: &str, now: DateTime<Utc>, at: DateTime<Utc>) {
+    /// Schedules the oldest requests again that wait for the end of a pause which is over, the first for `at` and each
+    /// [a little later](WOKEN_APART) than the one before. Logs errors: a request that is left out comes back by itself.
+    async fn wake_oldest(&self, name: &str, now: DateTime<Utc>, mut at: DateTime<Utc>) {
         let pauses = match self.ledger.pauses(now).await {
             Ok(pauses) => pauses,
             Err(error) => return tracing::warn!(use_case = name, %error, "cannot read the pauses that are left"),
@@ -98,14 +100,16 @@ where
                 let waits = request.waiting.as_ref().is_some_and(|waiting| waiting.on.starts_with(RESUME));
                 waits && pause_of(&pauses, name, &request.target, now).is_none()
             });
-            let calls = held_up.map(|request| async move {
+            let calls = held_up.map(|request| {
                 let request = request::Request { due_at: at, ..request };
-                if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &request, None, now).await {
-                    tracing::warn!(correlation_id = %request.id, %error, "cannot wake a request after the end of a pause");
+                at += WOKEN_APART;
+                async move {
+                    if let Err(error) = arm(&self.use_cases, &self.ledger, &self.scheduler, &request, None, now).await {
+                        tracing::warn!(correlation_id = %request.id, %error, "cannot wake a request after the end of a pause");
+                    }
                 }
             });
-            // In their order, so that the messages are sent about in it.
-            stream::iter(calls).buffered(WOKEN_TOGETHER).collect::<()>().await;
+            stream::iter(calls).buffer_unordered(WOKEN_TOGETHER).collect::<()>().await;
             match page.next {
                 Some(next) => query.after = Some(next),
                 None => return,

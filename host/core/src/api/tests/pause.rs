@@ -55,7 +55,8 @@ fn the_end_of_a_pause_wakes_the_oldest_first_and_no_others() {
     assert_eq!(client.api.scheduler.scheduled().len(), before, "the use case is still paused");
     assert_eq!(client.call("POST", "/use-cases/orders/resume", "").status, 200);
     let at = client.now.get() + TimeDelta::seconds(11);
-    assert_eq!(client.api.scheduler.scheduled()[before..], [(first, at), (second, at)], "not {hook}, nor {later}");
+    let next = at + TimeDelta::milliseconds(10);
+    assert_eq!(client.api.scheduler.scheduled()[before..], [(first, at), (second, next)], "not {hook}, nor {later}");
 }
 
 #[test]
