@@ -45,6 +45,7 @@ pub struct Backup {
     json: bool,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command")]
 #[derive(Debug, Args)]
 #[command(after_help = RESTORE_NOTES)]
 pub struct Restore {

@@ -23,7 +23,7 @@ impl<S: Subscriber> Layer<S> for Passed {
 #[track_caller]
 fn check(filter: &str, expected: &[&str]) {
     let parsed: LogFilter = filter.parse().unwrap();
-    let passed = Passed::default();
+    let seen = Passed::default();
     let events = || {
         tracing::trace!(target: "aws_smithy_runtime::client", "a body");
         tracing::debug!(target: "aws_smithy_runtime::client", "a call");
@@ -31,8 +31,8 @@ fn check(filter: &str, expected: &[&str]) {
         tracing::warn!(target: "postdate::plugin", "a line of a plugin");
         drop(tracing::error_span!(target: "postdate::trace", "a span"));
     };
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(passed.clone().with_filter(parsed.filter())), events);
-    assert_eq!(*passed.0.lock().unwrap(), expected, "{filter}");
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(seen.clone().with_filter(parsed.filter())), events);
+    assert_eq!(*seen.0.lock().unwrap(), expected, "{filter}");
 }
 
 #[test]

@@ -27,7 +27,7 @@ impl Daemon {
 
     /// Returns the documents that came. A function sends each before it answers.
     fn documents(&self) -> Vec<Value> {
-        let mut buffer = [0; 65_535];
+        let mut buffer = vec![0; 65_535];
         let datagrams = std::iter::from_fn(|| {
             let length = self.0.recv(&mut buffer).ok()?;
             Some(buffer[..length].to_vec())

@@ -713,7 +713,7 @@ fn the_queries_of_the_timer_and_of_lists_use_an_index() {
         let of_a_status = Query { status: Some(status), from: Some(at(0)), ..Query::default() };
         if status == Status::Running {
             // Few requests run, so SQLite sorts them.
-            check_plan(&list(of_a_status, Source::Running), "SEARCH requests USING INDEX requests_leased", true);
+            check_plan(&list(of_a_status, Source::Running), "requests_leased", true);
             continue;
         }
         let (index, by) = if status.is_end() { ("requests_ended", "status=? AND use_case") } else { ("requests_scheduled", "use_case") };

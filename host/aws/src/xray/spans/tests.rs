@@ -26,7 +26,7 @@ fn sent(header: &str, work: impl FnOnce()) -> Vec<Value> {
         invocation(Some(header)).in_scope(|| older.in_scope(|| tracing::info_span!("fire").in_scope(work)));
     });
     daemon.set_nonblocking(true).unwrap();
-    let mut buffer = [0; 65_535];
+    let mut buffer = vec![0; 65_535];
     std::iter::from_fn(|| {
         let length = daemon.recv(&mut buffer).ok()?;
         let text = str::from_utf8(&buffer[..length]).unwrap();
