@@ -56,7 +56,7 @@ where
             // Only the reply may be lost. A direct request would then keep its event at the old time.
             Err(error) => match self.ledger.find(id).await {
                 Ok(Some((found, _))) if found.status == request::Status::Scheduled && found.trigger_at == to => found,
-                _ => return Err(ApiError::from(error).about(id)),
+                _ => return Err(error.into()),
             },
             changed => done(id, changed?)?,
         };
