@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
-/// A subscriber of spans, which gets those that it selects and not those that the log does.
+/// A layer for spans with a filter of its own, apart from the log's.
 pub type Spans = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Starts logging to stdout, and `spans`. A second call has no effect.

@@ -175,7 +175,7 @@ async fn delete(mailbox: &Mailbox, chosen: Chosen, yes: bool, json: bool, most: 
 
 fn deleted_document(report: &Report, most: usize) -> Value {
     let letters: Vec<Value> = report.done.iter().map(Letter::document).collect();
-    json!({ "deleted": letters.len(), "left": report.left(), "isComplete": report.read < most, "letters": letters })
+    json!({ "deleted": letters.len(), "left": report.left(), "isComplete": report.read < most && report.error.is_none(), "letters": letters })
 }
 
 /// Adds the next step to an error about an id.

@@ -25,4 +25,6 @@ fn a_deletion_is_complete_if_fewer_messages_were_read_than_may() {
     let document = deleted_document(&report(), 6);
     assert_eq!((&document["deleted"], &document["left"], &document["letters"][0]["messageId"]), (&json!(1), &json!(4), &json!("m-1")));
     assert_eq!((&document["isComplete"], &deleted_document(&report(), 5)["isComplete"]), (&json!(true), &json!(false)));
+    let cut_off = Report { error: Some(anyhow::anyhow!("the queue is gone")), ..report() };
+    assert_eq!(deleted_document(&cut_off, 6)["isComplete"], json!(false));
 }

@@ -55,8 +55,13 @@ where
         let moved = match self.ledger.change(id, Change::Move { to, by: call.caller.name.clone() }, now).await {
             // Only the reply may be lost. A direct request would then keep its event at the old time.
             Err(error) => match self.ledger.find(id).await {
-                Ok(Some((found, _))) if found.status == request::Status::Scheduled && found.trigger_at == to => found,
-                _ => return Err(error.into()),
+                Ok(Some((now_found, _)))
+                    if now_found.status == request::Status::Scheduled && now_found.trigger_at == to && found.trigger_at != to =>
+                {
+                    now_found
+                }
+                Ok(_) => return Err(error.into()),
+                Err(_) => return Err(ApiError::from(error).about(id).and("the move may be stored: repeat the call")),
             },
             changed => done(id, changed?)?,
         };
@@ -142,7 +147,7 @@ where
         Ok(Some(request))
     }
 
-    /// Ends a scheduled request, whose rule was deleted if `disarmed` has it. If the ledger fails, makes the rule again.
+    /// Cancels or erases a request, whose rule was deleted if `disarmed` has it. If the ledger fails, makes the rule again.
     async fn change_disarmed(
         &self,
         id: CorrelationId,
@@ -155,8 +160,8 @@ where
             // The ledger may have ended it, with only its reply lost.
             (Err(error), Some(request)) => match self.ledger.find(id).await {
                 Ok(Some((found, _))) if found.status == request::Status::Cancelled => {
-                    let is_made = !erases || found.erased_at.is_some();
-                    if is_made { Ok(found) } else { Err(ApiError::from(error).about(id)) }
+                    let is_done = !erases || found.erased_at.is_some();
+                    if is_done { Ok(found) } else { Err(ApiError::from(error).about(id)) }
                 }
                 Ok(_) => Err(self.arm_again(&request, error.into(), now).await),
                 Err(_) => Err(ApiError::from(error).about(id).and(LOST_RULE)),
@@ -259,7 +264,7 @@ fn done(id: CorrelationId, changed: Changed) -> Result<request::Request, ApiErro
 }
 
 /// A hint for the client after a cancellation that failed between the rule and the ledger.
-const LOST_RULE: &str = "the request may have lost its rule and may not run: cancel it again";
+const LOST_RULE: &str = "the request may have lost its rule and may not run: repeat the call";
 
 /// Refuses the change of a direct request that is due, or nearly. EventBridge may deliver it then, and a move would deliver it twice.
 fn not_handed_over(request: &request::Request, now: DateTime<Utc>) -> Result<(), ApiError> {

@@ -24,6 +24,8 @@ pub const MAX_READ: u32 = 20_000;
 /// Returns one page, ordered by the query's time and id. Omits notices, which are found through the request that they are about. The page
 /// ends early, with a cursor, where it has read `most` rows.
 pub fn list(connection: &Connection, query: &Query, most: u32) -> rusqlite::Result<Page> {
+    // One snapshot: a request that changes its status between two sources would be in neither.
+    let connection = &*connection.unchecked_transaction()?;
     let (sql, values): (Vec<_>, Vec<_>) = sources(connection, query, most)?.iter().map(|source| statement(query, source, most)).unzip();
     let mut statements = sql.iter().map(|sql| connection.prepare_cached(sql)).collect::<rusqlite::Result<Vec<_>>>()?;
     let mut rows = Vec::new();
