@@ -17,6 +17,11 @@ pub const GROUP: &str = "postdate";
 const TARGETS: [&str; 7] = ["ecs", "events", "kinesis", "lambda", "sns", "sqs", "states"];
 pub const PREFIX: &str = "postdate-";
 
+/// Returns patterns of the ARNs that use cases may have as targets.
+pub fn delivery_targets() -> Vec<String> {
+    TARGETS.iter().map(|service| format!("arn:aws:{service}:*:*:*")).collect()
+}
+
 /// Options of a [`Stack`]. The default has rules, the delay queue, and the sample bundles.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -96,7 +101,7 @@ impl Stack {
             ("POSTDATE_PREFIX".to_owned(), PREFIX.to_owned()),
             ("POSTDATE_DEAD_LETTER_ARN".to_owned(), aws.arn("sqs", "postdate-dead-letters")),
             ("POSTDATE_TOPIC_ARN".to_owned(), topic_arn.clone()),
-            ("POSTDATE_DELIVERY_TARGETS".to_owned(), TARGETS.map(|service| format!("arn:aws:{service}:*:*:*")).join(",")),
+            ("POSTDATE_DELIVERY_TARGETS".to_owned(), delivery_targets().join(",")),
             // The receivers of the tests.
             ("POSTDATE_ALLOW_EGRESS".to_owned(), "127.0.0.0/8,::1".to_owned()),
             // The sample bundle needs this secret. The value is public.

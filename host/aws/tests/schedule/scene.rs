@@ -59,9 +59,7 @@ pub async fn scene_of(backend: fn(ScheduleService) -> Backend, with_queue: bool,
         target_arn: aws.arn("lambda", "function:target:live"),
         queue_url: with_queue.then(|| queue.clone()),
         hosts: BTreeMap::from([("big".to_owned(), big)]),
-        delivery_targets: ["sqs", "lambda", "sns", "states", "events", "kinesis"]
-            .map(|service| format!("arn:aws:{service}:*:*:*"))
-            .to_vec(),
+        delivery_targets: postdate_tests::stack::delivery_targets(),
         backend: backend(service),
         dead_letter_arn: aws.arn("sqs", "dead-letters"),
         max_event_age: Duration::from_hours(1),
