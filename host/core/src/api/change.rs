@@ -52,14 +52,12 @@ where
         let max_ahead = current.map_or(Schedule::default().max_ahead, |(_, use_case)| use_case.schedule.max_ahead);
         time::check_window(to, now, max_ahead)?;
         self.check_move(call, request, &found, to).await?;
+        let is_moved =
+            |stored: &request::Request| stored.status == request::Status::Scheduled && stored.trigger_at == to && found.trigger_at != to;
         let moved = match self.ledger.change(id, Change::Move { to, by: call.caller.name.clone() }, now).await {
             // Only the reply may be lost. A direct request would then keep its event at the old time.
             Err(error) => match self.ledger.find(id).await {
-                Ok(Some((now_found, _)))
-                    if now_found.status == request::Status::Scheduled && now_found.trigger_at == to && found.trigger_at != to =>
-                {
-                    now_found
-                }
+                Ok(Some((stored, _))) if is_moved(&stored) => stored,
                 Ok(_) => return Err(error.into()),
                 Err(_) => return Err(ApiError::from(error).about(id).and("the move may be stored: repeat the call")),
             },
