@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use self::package::{Effort, package};
 use crate::{
     build::{LAMBDAS, PROGRAMS_AND_TESTS},
     step::{asks_for_help, cargo, output, root, step, target},
@@ -76,13 +77,10 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     }
     let (arch, out) = parse(arguments)?;
     let programs = build(arch)?;
-    std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
-    let mut packed = Vec::new();
-    for (function, program) in FUNCTIONS.into_iter().zip(programs) {
-        packed.push((function, package::package(&program, &out.join(function).with_extension("zip"), arch.triple())?));
-    }
+    let programs: Vec<_> = FUNCTIONS.into_iter().zip(programs).collect();
+    let sizes = package(&programs, &out, arch.triple(), Effort::Smallest)?;
     println!("{:<10} {:>14} {:>14}", arch.to_string(), "program, bytes", "zip, bytes");
-    for (function, size) in packed {
+    for (function, size) in FUNCTIONS.into_iter().zip(sizes) {
         println!("{function:<10} {:>14} {:>14}", size.program, size.zip);
     }
     println!("In {}. Deploy with --parameter-overrides Architecture={arch} (see docs/aws.md)", out.display());
@@ -138,12 +136,10 @@ pub fn with_baselines(profile: &str, zips: &Path) -> Result<PathBuf> {
         target().join("debug")
     };
     step("Building the functions and their baselines", &mut build)?;
-    std::fs::create_dir_all(zips).with_context(|| format!("cannot make {}", zips.display()))?;
-    for program in ["processor", "target", "examples/hello", "examples/plain"] {
-        let program = directory.join(program);
-        let name = program.file_name().unwrap_or_default();
-        package::package(&program, &zips.join(name).with_extension("zip"), arch.triple())?;
-    }
+    let programs = [("processor", "processor"), ("target", "target"), ("hello", "examples/hello"), ("plain", "examples/plain")]
+        .map(|(name, program)| (name, directory.join(program)));
+    let effort = if profile == PROFILE { Effort::Smallest } else { Effort::Quick };
+    package(&programs, zips, arch.triple(), effort)?;
     Ok(directory)
 }
 

@@ -1,3 +1,5 @@
+use std::io::Read as _;
+
 use super::*;
 
 const X86_64: &str = "x86_64-unknown-linux-gnu";
@@ -23,14 +25,19 @@ fn a_program_for_another_machine_or_a_newer_glibc_is_refused() {
 #[test]
 fn the_same_program_gives_the_same_zip_with_one_executable_file() {
     let program = vec![7; 100_000];
-    let first = packed(&program).unwrap();
-    assert_eq!(first, packed(&program).unwrap());
-    assert!(first.len() < 1_000, "not compressed: {} bytes", first.len());
-    let mut zip = zip::ZipArchive::new(Cursor::new(first)).unwrap();
-    assert_eq!(zip.len(), 1);
-    let file = zip.by_index(0).unwrap();
-    assert_eq!(file.name().unwrap(), "bootstrap");
-    assert_eq!(file.unix_mode().map(|mode| mode & 0o777), Some(0o755));
+    for effort in [Effort::Quick, Effort::Smallest] {
+        let first = packed(&program, effort).unwrap();
+        assert_eq!(first, packed(&program, effort).unwrap());
+        assert!(first.len() < 1_000, "not compressed: {} bytes", first.len());
+        let mut zip = zip::ZipArchive::new(Cursor::new(first)).unwrap();
+        assert_eq!(zip.len(), 1);
+        let mut file = zip.by_index(0).unwrap();
+        assert_eq!(file.name().unwrap(), "bootstrap");
+        assert_eq!(file.unix_mode().map(|mode| mode & 0o777), Some(0o755));
+        let mut unpacked = Vec::new();
+        file.read_to_end(&mut unpacked).unwrap();
+        assert!(unpacked == program);
+    }
 }
 
 #[test]
