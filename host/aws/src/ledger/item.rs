@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use postdate_core::cut::cut;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle;
 use postdate_core::pin::{PIN_SHARDS, pin};
@@ -13,6 +12,7 @@ use postdate_core::ports::LedgerError;
 use postdate_core::request::{
     Event, HistoryEntry, LISTED_FAILURE_BYTES, MAX_DETAIL_BYTES, MAX_HISTORY, NewRequest, Request, ScheduleKind, Status, Waiting,
 };
+use postdate_core::text::cut;
 use serde::{Deserialize, Serialize};
 
 use super::keys::{HEAD, Layout, class, label_pk, list_partition, place};

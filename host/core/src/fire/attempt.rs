@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
-use crate::cut::cut;
 use crate::host_fault::{HostFault, VERSION};
 use crate::plugin::{Job, JobFailure, JobResult, PluginError, Stopped};
 use crate::ports::{Bundle, Deliver, Delivery, UseCaseError, UseCases};
 use crate::request::{Claimed, Request};
+use crate::text::cut;
 use crate::time::rfc3339;
 use crate::trace::span;
 use crate::use_case::{Target, UseCase, VersionPolicy};

@@ -5,11 +5,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use postdate_core::cut::cut;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Applied, Line};
 use postdate_core::limits::{Rate, Slot};
 use postdate_core::request::{Event, HistoryEntry, MAX_DETAIL_BYTES, MAX_HISTORY, NewRequest, Request, Waiting};
+use postdate_core::text::cut;
 use postdate_core::time::LATEST;
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, params};
