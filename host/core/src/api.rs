@@ -25,7 +25,6 @@ use crate::request::Request as Stored;
 pub use batch::{MAX_BATCH_BYTES, is_batch};
 pub use body::{check_body, check_encoding, check_type, max_bytes, members, text_member};
 pub use calls::{CALLS, Call, Operation, is_call, is_public};
-pub use change::HANDED_OVER;
 use document::{BrokenUseCase, Health, HealthDetails, LoadingUseCase, RequestDocument};
 pub use error::ApiError;
 
