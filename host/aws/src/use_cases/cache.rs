@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
+use postdate_core::use_case::NameAndVersion;
+
 /// A version counts at least this many bytes, so that the number of versions is bounded as well.
 const LEAST_BYTES: u64 = 4 << 20;
-
-/// Name and version of a use case.
-pub type NameAndVersion = (String, String);
 
 pub struct Cache<T> {
     versions: HashMap<NameAndVersion, Cached<T>>,
