@@ -11,6 +11,7 @@ use postdate_egress::Egress;
 use postdate_logging::LogFilter;
 use postdate_runtime::trust::Trust;
 use postdate_runtime::{Lifetime, SecretName};
+use postdate_store::StoreLocation;
 
 /// Default of `POSTDATE_USE_CASES`: the layer's directory if it exists, else the package's.
 const LAYER_DIR: &str = "/opt/use-cases";
@@ -81,17 +82,6 @@ pub struct CallerClaims {
     pub owner: Option<String>,
     /// The claim with the scopes, such as `postdate:submit postdate:read`.
     pub scopes: Option<String>,
-}
-
-/// The location of the store of use cases.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreLocation {
-    Directory(PathBuf),
-    /// Keys are `{prefix}/{use case}/…`; the prefix has no slash at either end, and may be empty.
-    S3 {
-        bucket: String,
-        prefix: String,
-    },
 }
 
 /// The source of secrets. In an AWS service, the secret of a use case has the name `{prefix}{use case}/{name}`.

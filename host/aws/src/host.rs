@@ -2,11 +2,11 @@
 
 use postdate_egress::{AuthoritiesError, Network, read_authorities};
 use postdate_runtime::{Options, Runtime, RuntimeError, Secrets};
-use postdate_store::{AnyObjects, Directory, S3};
+use postdate_store::{AnyObjects, Directory, S3, StoreLocation};
 
 use crate::clients::Clients;
 use crate::clock::now;
-use crate::config::{Config, ConfigErrors, StoreLocation};
+use crate::config::{Config, ConfigErrors};
 use crate::ledger::DynamoLedger;
 use crate::logs;
 use crate::metrics::Service;

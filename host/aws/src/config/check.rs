@@ -10,8 +10,9 @@ use postdate_egress::Egress;
 use postdate_logging::LogFilter;
 use postdate_runtime::trust::Trust;
 use postdate_runtime::{Lifetime, SecretName};
+use postdate_store::StoreLocation;
 
-use super::{Backend, Config, ConfigError, ConfigErrors, Expected, HostAddress, SERVICES, ScheduleService, SecretLocation, StoreLocation};
+use super::{Backend, Config, ConfigError, ConfigErrors, Expected, HostAddress, SERVICES, ScheduleService, SecretLocation};
 
 /// Longest time for which EventBridge tries to deliver an event, in hours (`MaximumEventAgeInSeconds`: 60 to 86,400).
 const MAX_EVENT_AGE_HOURS: u64 = 24;
@@ -143,14 +144,12 @@ pub fn table(value: &str) -> Result<String, Expected> {
 
 pub fn store_location(value: &str) -> Result<StoreLocation, Expected> {
     let form = "s3://bucket/prefix, or a directory as an absolute path";
-    if let Some(rest) = value.strip_prefix("s3://") {
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        demand(is_of(bucket, 3..=63, ".-"), value, form)?;
-        return Ok(StoreLocation::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() });
-    }
-    let path = PathBuf::from(value);
-    demand(path.is_absolute(), value, form)?;
-    Ok(StoreLocation::Directory(path))
+    let location: StoreLocation = value.parse().map_err(|_| expected(form))?;
+    let good = match &location {
+        StoreLocation::Directory(path) => path.is_absolute(),
+        StoreLocation::S3 { bucket, .. } => is_of(bucket, 3..=63, ".-"),
+    };
+    if good { Ok(location) } else { Err(expected(form)) }
 }
 
 pub fn use_case_names(value: &str) -> Result<Vec<String>, Expected> {
