@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use postdate_core::host_fault::{FILE_DESCRIPTOR, MEMORY, NAME_LOOK_UP, SECRETS, SLOT, STORE, VERSION};
 use postdate_core::lifecycle::{Change, Outcome};
 use postdate_core::request::{NewRequest, Request};
-use postdate_runtime::Called;
+use postdate_runtime::EndedCall;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -204,8 +204,8 @@ impl Metrics {
     }
 
     /// Records the call of a plugin.
-    pub fn called(&self, called: Called<'_>) {
-        let Called { use_case, role, elapsed, peak_memory, stopped } = called;
+    pub fn called(&self, called: EndedCall<'_>) {
+        let EndedCall { use_case, role, elapsed, peak_memory, stopped } = called;
         let [use_case, role] = [("use_case", use_case.to_owned()), ("role", role.to_string())];
         if let Some(stopped) = stopped {
             self.0.stopped.get_or_create(&[use_case.clone(), role.clone(), ("reason", stopped.code().to_owned())]).inc();

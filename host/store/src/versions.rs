@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use postdate_core::bundle::{BundleSource, FileEntry, is_version};
 use postdate_core::use_case::{MANIFEST_FILE, UseCase, is_use_case_name};
-use postdate_runtime::trust::{Envelope, Trust};
+use postdate_runtime::trust::{SignedEnvelope, Trust};
 use postdate_runtime::{MAX_FILE_BYTES, MAX_MANIFEST_BYTES};
 
 use crate::current::Current;
@@ -95,12 +95,12 @@ impl<S: Objects> Versions<S> {
     }
 
     /// Returns the list of a version's files, and its envelope. Fails if `trust` does not accept the list.
-    pub async fn statement(&self, name: &str, version: &str, trust: &Trust) -> Result<(Statement, Envelope), StoreError> {
+    pub async fn statement(&self, name: &str, version: &str, trust: &Trust) -> Result<(Statement, SignedEnvelope), StoreError> {
         let key = statement_key(name, version);
         let Got::Object(stored) = self.objects.get(&key, None, MAX_MANIFEST_BYTES).await? else {
             return Err(StoreError::NoSuchVersion { name: name.to_owned(), version: version.to_owned() });
         };
-        let opened = Envelope::parse(&stored.content)
+        let opened = SignedEnvelope::parse(&stored.content)
             .map_err(StatementError::from)
             .and_then(|envelope| Ok((Statement::open(&envelope, trust, name, version)?, envelope)));
         opened.map_err(|reason| StoreError::damaged(self.objects.describe(&key), reason))

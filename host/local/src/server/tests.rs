@@ -8,7 +8,7 @@ use postdate_core::ports::{Intake as _, Pauses as _};
 use postdate_core::request::Status;
 use postdate_core::testing::{new_request, sample_id};
 use postdate_runtime::trust::Trust;
-use postdate_runtime::{Called, Options, Runtime, Secrets};
+use postdate_runtime::{EndedCall, Options, Runtime, Secrets};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -316,7 +316,7 @@ async fn the_dashboard_and_the_alerts_use_metrics_that_are_shown() {
     metrics.began(&request, chrono::Utc::now());
     drop(metrics.running("orders", "processor"));
     let stopped = Some(&Stopped::Memory(1));
-    metrics.called(Called { use_case: "orders", role: Role::Process, elapsed: SHORT, peak_memory: 1, stopped });
+    metrics.called(EndedCall { use_case: "orders", role: Role::Process, elapsed: SHORT, peak_memory: 1, stopped });
     let ended = postdate_core::request::Request { status: Status::Failed, ..request };
     metrics.changed(&Change::Release { claim: 1, reason: String::new(), notice: Some(Box::new(new)) }, &ended);
     metrics.changed(&Change::Defer { claim: 1, waits_for: String::new(), at: ended.due_at }, &ended);
