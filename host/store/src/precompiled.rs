@@ -9,7 +9,7 @@ use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::UseCase;
 use postdate_runtime::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Arch, Artifact, Artifacts, ArtifactsError, digest, engine_hash};
-use postdate_runtime::trust::{SignedEnvelope, SecretKey, Trust};
+use postdate_runtime::trust::{SecretKey, SignedEnvelope, Trust};
 use postdate_runtime::{MAX_FILE_BYTES, MAX_MANIFEST_BYTES};
 
 use crate::compress::{pack, unpack};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use postdate_core::bundle::BundleSource;
 use postdate_runtime::MAX_MANIFEST_BYTES;
-use postdate_runtime::trust::{SignedEnvelope, SecretKey, Trust};
+use postdate_runtime::trust::{SecretKey, SignedEnvelope, Trust};
 
 use crate::current::Current;
 use crate::error::StoreError;
@@ -74,7 +74,13 @@ impl<S: Objects> Versions<S> {
 
     /// Writes the files of a version with a statement that another person made and that `trust` accepts. A signed statement replaces
     /// an existing one; an unsigned one does so only if `trust` does not accept the existing one.
-    pub async fn publish_as(&self, use_case: &str, source: &BundleSource, statement: &SignedEnvelope, trust: &Trust) -> Result<(), StoreError> {
+    pub async fn publish_as(
+        &self,
+        use_case: &str,
+        source: &BundleSource,
+        statement: &SignedEnvelope,
+        trust: &Trust,
+    ) -> Result<(), StoreError> {
         let version = source.version();
         let key = statement_key(use_case, &version);
         self.put_files(use_case, &version, source).await?;

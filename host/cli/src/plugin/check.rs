@@ -13,7 +13,7 @@ use postdate_cases::cases;
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::MANIFEST_FILE;
-use postdate_runtime::inspect::{Inspection, Kind, ImportVerdict, inspect};
+use postdate_runtime::inspect::{ImportVerdict, Inspection, Kind, inspect};
 use postdate_runtime::{LoadError, Secrets, read_bundle_dir};
 use serde_json::{Value, json};
 

@@ -10,7 +10,7 @@ use postdate_core::request::{Claimed, Request};
 
 use postdate_core::limits::{Rate, Slot};
 
-use super::rows::{self, Head};
+use super::rows::{self, LaneHead};
 use super::{Lane, SqliteLedger};
 
 /// The lane that the next claim is taken from.
@@ -48,7 +48,7 @@ impl SqliteLedger {
             let (mut lanes, later): (Vec<Lane>, Vec<Lane>) = rows::lanes(connection)?.into_iter().partition(|lane| lane.due_at <= now);
             let mut due = Due { claimed: Vec::new(), next: later.iter().map(|lane| lane.due_at).min(), expired: false };
             while let Some(Picked { lane: index, place, slot }) = pick(&lanes).filter(|picked| picked.lane < lanes.len()) {
-                let Some(Head { seq, request, body, next }) = rows::head(connection, &lanes[index])? else {
+                let Some(LaneHead { seq, request, body, next }) = rows::head(connection, &lanes[index])? else {
                     lanes.swap_remove(index);
                     continue;
                 };

@@ -282,7 +282,7 @@ pub fn due(connection: &Connection, lane: &Lane, now: DateTime<Utc>, limit: usiz
 }
 
 /// The first request in a lane.
-pub struct Head {
+pub struct LaneHead {
     pub seq: i64,
     pub request: Request,
     pub body: String,
@@ -291,7 +291,7 @@ pub struct Head {
 }
 
 /// Returns the first request in a lane.
-pub fn head(connection: &Connection, lane: &Lane) -> rusqlite::Result<Option<Head>> {
+pub fn head(connection: &Connection, lane: &Lane) -> rusqlite::Result<Option<LaneHead>> {
     connection.prepare_cached(&head_sql())?.query_row([&lane.use_case, &lane.target], read_head).optional()
 }
 
@@ -301,9 +301,9 @@ pub(super) fn head_sql() -> String {
     format!("SELECT {COLUMNS}, body, (SELECT due_at {lane} OFFSET 1) {lane}")
 }
 
-fn read_head(row: &Row<'_>) -> rusqlite::Result<Head> {
+fn read_head(row: &Row<'_>) -> rusqlite::Result<LaneHead> {
     let (seq, request) = read_request(row)?;
-    Ok(Head { seq, request, body: row.get(28)?, next: optional_time(row, 29)? })
+    Ok(LaneHead { seq, request, body: row.get(28)?, next: optional_time(row, 29)? })
 }
 
 /// The requests that have expired by ?1, at most ?2. The condition is that of their index.

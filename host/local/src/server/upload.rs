@@ -20,7 +20,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::connections::Link;
-use super::{App, Limits, body_cut_off, body_timeout, closing};
+use super::{App, ConnectionLimits, body_cut_off, body_timeout, closing};
 use crate::catalog::UploadError;
 
 /// The content type of an upload, for an error.
@@ -78,7 +78,7 @@ pub async fn put(
 }
 
 /// Writes the body to an unnamed file, because an archive may be too large for memory.
-async fn receive(mut body: Body, scratch: &Path, limits: Limits, link: &Link) -> Result<File, ApiError> {
+async fn receive(mut body: Body, scratch: &Path, limits: ConnectionLimits, link: &Link) -> Result<File, ApiError> {
     let mut file = tempfile::tempfile_in(scratch).map_err(|error| internal(&error))?;
     let mut received: u64 = 0;
     while let Some(frame) = timeout(limits.body, body.frame()).await.map_err(|_| body_timeout(limits))? {
@@ -96,7 +96,7 @@ async fn receive(mut body: Body, scratch: &Path, limits: Limits, link: &Link) ->
     Ok(file)
 }
 
-fn upload_timeout(limits: Limits) -> ApiError {
+fn upload_timeout(limits: ConnectionLimits) -> ApiError {
     let detail = format!("the archive did not arrive within {:?}: send it again, on a faster connection", limits.upload);
     closing(ApiError::new(StatusCode::REQUEST_TIMEOUT, Code::BodyTimeout, detail))
 }

@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::logs::{CallLog, Pipe, Stream};
 use super::wasi_config::WasiConfig;
-use crate::limits::{FIELDS_BYTES, CallLimits, RANDOM_BYTES, RESOURCES, TRANSFER_BYTES};
+use crate::limits::{CallLimits, FIELDS_BYTES, RANDOM_BYTES, RESOURCES, TRANSFER_BYTES};
 use crate::outgoing::Hooks;
 use crate::secrets::PluginConfig;
 

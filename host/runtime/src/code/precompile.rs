@@ -16,7 +16,7 @@ use super::compile::{Compiler, Subject};
 use crate::engine::config::WASMTIME_VERSION;
 use crate::engine::runtime::Runtime;
 use crate::load::{LoadError, Refused, examine};
-use crate::trust::{SignedEnvelope, SecretKey, Trust};
+use crate::trust::{SecretKey, SignedEnvelope, Trust};
 
 /// A plugin's machine code, which is not written yet.
 pub struct Precompiled {

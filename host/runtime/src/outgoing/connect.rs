@@ -18,7 +18,7 @@ use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::ServerName;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-use super::grant::{OriginHost, Origin};
+use super::grant::{Origin, OriginHost};
 
 /// A response, and the future that drives its connection until the body has been read. Dropping the future closes the connection.
 pub type OpenResponse = (Response<WasiBody>, ConnectionDriver);

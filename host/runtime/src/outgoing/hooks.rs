@@ -12,7 +12,7 @@ use postdate_core::trace::{TRACEPARENT, TraceParent};
 use postdate_egress::Network;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::connect::{self, ConnectionDriver, OpenResponse, NoAnswer};
+use super::connect::{self, ConnectionDriver, NoAnswer, OpenResponse};
 use super::grant::Origin;
 use super::usage::NetworkUsage;
 use super::{Outgoing, Responder};

@@ -13,7 +13,7 @@ use crate::code::artifacts::{ARTIFACTS_FILE, Artifacts, digest};
 use crate::code::compile::ahead_config;
 use crate::engine::config::{Allocation, Metering, engine_config};
 use crate::testing::{bundle, guest, input, job, runtime, wait};
-use crate::trust::{SignedEnvelope, SecretKey, Trust};
+use crate::trust::{SecretKey, SignedEnvelope, Trust};
 use crate::{Secrets, read_precompiled_dir, write_artifacts};
 
 const HERE: Arch = Arch::HERE.unwrap();
