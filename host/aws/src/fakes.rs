@@ -9,7 +9,7 @@ use postdate_core::envelope::Envelope;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::Change;
 use postdate_core::limits::places::{KEPT, Manner, Places, Step};
-use postdate_core::limits::{Rate, Slot};
+use postdate_core::limits::{Rate, RateSlot};
 use postdate_core::pause::Pause;
 use postdate_core::plugin::JobResult;
 use postdate_core::ports::{Arming, Changed, Changes, Claims, Inserted, Intake, LedgerError, Pauses, Requests, ScheduleError, Scheduler};
@@ -58,7 +58,7 @@ pub struct FakeLedger {
     /// How often the pauses were read.
     pub pauses_read: Mutex<u32>,
     /// The next free slot of each rate.
-    free: Mutex<BTreeMap<String, Slot>>,
+    free: Mutex<BTreeMap<String, RateSlot>>,
     /// The places of each target.
     pub places: Mutex<BTreeMap<String, Places>>,
     /// Number of the names of places that were given.
@@ -183,9 +183,9 @@ impl Pauses for FakeLedger {
 }
 
 impl Counters for FakeLedger {
-    async fn reserve(&self, use_case: &str, target: &str, rate: Rate, now: DateTime<Utc>) -> Result<Slot, LedgerError> {
+    async fn reserve(&self, use_case: &str, target: &str, rate: Rate, now: DateTime<Utc>) -> Result<RateSlot, LedgerError> {
         let mut free = self.free.lock().unwrap();
-        let free = free.entry(format!("{use_case} {target} {rate}")).or_insert(Slot::MIN);
+        let free = free.entry(format!("{use_case} {target} {rate}")).or_insert(RateSlot::MIN);
         let slot = rate.reserve(*free, now);
         *free = slot + 1;
         Ok(slot)

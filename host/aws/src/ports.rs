@@ -5,7 +5,7 @@ use postdate_core::envelope::Envelope;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::Change;
 use postdate_core::limits::places::{Manner, Waiter};
-use postdate_core::limits::{Rate, Slot};
+use postdate_core::limits::{Rate, RateSlot};
 use postdate_core::ports::{Changed, LedgerError, ScheduleError, Scheduler};
 use postdate_core::request::Request;
 
@@ -169,7 +169,7 @@ pub trait Counters: Send + Sync {
         target: &str,
         rate: Rate,
         now: DateTime<Utc>,
-    ) -> impl Future<Output = Result<Slot, LedgerError>> + Send;
+    ) -> impl Future<Output = Result<RateSlot, LedgerError>> + Send;
 
     /// Takes one of a target's places for a request, and hands other free places over to the requests that were due before it.
     fn take_place(

@@ -25,7 +25,7 @@ use crate::use_case::UseCase;
 
 pub(crate) use attempt::runs;
 pub use attempt::{Attempt, End, MAX_RESULT_BYTES};
-use attempt::{Rules, attempt, bundle_of};
+use attempt::{AttemptRules, attempt, bundle_of};
 
 /// Limit of tries to record the end of an attempt. Without the record, the request runs again after its lease. The waits between
 /// the tries grow by [`RECORD_WAIT`] each time, to 9 s in all, so that a short fault can pass. A full disk is waited for without limit.
@@ -103,8 +103,8 @@ where
     /// Returns the attempt that ended like this in another call, which could not record it. Fails if the host cannot load the version.
     pub async fn ended(&self, request: &Request, end: End) -> Result<Attempt<U::Bundle>, HostFault> {
         let rules = match bundle_of(self.use_cases, request).await {
-            Ok(bundle) => Rules::Loaded(bundle),
-            Err(UseCaseError::Unusable(_)) => Rules::without_plugins(self.use_cases, request).await,
+            Ok(bundle) => AttemptRules::Loaded(bundle),
+            Err(UseCaseError::Unusable(_)) => AttemptRules::without_plugins(self.use_cases, request).await,
             Err(UseCaseError::Host(fault)) => return Err(fault),
         };
         Ok(Attempt { rules, end })

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::limits::places::{KEPT, MOST_IN_LINE, Manner, Places, Step, Waiter};
-use postdate_core::limits::{Rate, Slot};
+use postdate_core::limits::{Rate, RateSlot};
 use postdate_core::ports::LedgerError;
 
 use super::store::{Item, key, number, token};
@@ -53,7 +53,7 @@ async fn send(call: UpdateItemFluentBuilder) -> Result<Updated, LedgerError> {
 }
 
 impl Counters for DynamoLedger {
-    async fn reserve(&self, use_case: &str, target: &str, rate: Rate, now: DateTime<Utc>) -> Result<Slot, LedgerError> {
+    async fn reserve(&self, use_case: &str, target: &str, rate: Rate, now: DateTime<Utc>) -> Result<RateSlot, LedgerError> {
         let first = rate.first_slot(now);
         let call = || {
             let call = self.update(use_case, target, &rate.to_string()).expression_attribute_names("#free", "free");
@@ -63,7 +63,7 @@ impl Counters for DynamoLedger {
             let next = call().update_expression("SET #free = #free + :one").condition_expression("#free >= :first");
             let next = next.expression_attribute_values(":one", number(1));
             if let Updated::Done(counted) = send(next).await? {
-                let free = counted.get("free").and_then(|free| free.as_n().ok()?.parse::<Slot>().ok());
+                let free = counted.get("free").and_then(|free| free.as_n().ok()?.parse::<RateSlot>().ok());
                 return free.map(|free| free - 1).ok_or_else(|| LedgerError::Failed("a counter of a rate has no number".to_owned()));
             }
             // The counter is of an earlier window, or is not there.

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::document::{BatchOutcomes, ItemOutcome};
-use super::error::Problem;
+use super::error::ProblemAnswer;
 use super::submit::submission;
 use super::{Answer, Api, ApiError, ApiRequest, Outcomes};
 use crate::accept::{Submission, accept_all};
@@ -91,7 +91,7 @@ fn items(body: &[u8]) -> Result<Vec<&RawValue>, ApiError> {
 }
 
 /// Returns the outcome of an item that was not accepted. `retryAfter` stands for the header, in seconds.
-fn outcome_of(Problem { status, body, headers }: Problem) -> ItemOutcome {
+fn outcome_of(ProblemAnswer { status, body, headers }: ProblemAnswer) -> ItemOutcome {
     let retry_after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     ItemOutcome { status: status.as_u16(), body: json!(body), retry_after, shortened: false }
 }

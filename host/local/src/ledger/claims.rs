@@ -8,7 +8,7 @@ use postdate_core::lifecycle::{self, Change, Refusal};
 use postdate_core::ports::LedgerError;
 use postdate_core::request::{Claimed, Request};
 
-use postdate_core::limits::{Rate, Slot};
+use postdate_core::limits::{Rate, RateSlot};
 
 use super::rows::{self, LaneHead};
 use super::{Lane, SqliteLedger};
@@ -20,7 +20,7 @@ pub struct Picked<P> {
     pub lane: usize,
     pub place: P,
     /// The rate of the lane's target, and its next free slot after this claim, for the next start of the server.
-    pub slot: Option<(Rate, Slot)>,
+    pub slot: Option<(Rate, RateSlot)>,
 }
 
 /// Claimed requests, and what the next query waits for.
@@ -82,7 +82,7 @@ impl SqliteLedger {
     }
 
     /// Returns use case, target, rate and next free slot of each target that had a rate.
-    pub async fn rates(&self) -> Result<Vec<(String, String, Rate, Slot)>, LedgerError> {
+    pub async fn rates(&self) -> Result<Vec<(String, String, Rate, RateSlot)>, LedgerError> {
         self.read(rows::rates).await
     }
 

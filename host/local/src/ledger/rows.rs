@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Applied, Line};
-use postdate_core::limits::{Rate, Slot};
+use postdate_core::limits::{Rate, RateSlot};
 use postdate_core::request::{Event, HistoryEntry, MAX_DETAIL_BYTES, MAX_HISTORY, NewRequest, Request, Waiting};
 use postdate_core::text::cut;
 use postdate_core::time::LATEST;
@@ -139,13 +139,13 @@ pub fn notices_of(connection: &Connection, id: CorrelationId) -> rusqlite::Resul
 }
 
 /// Stores the next free slot of a target's rate.
-pub fn book(connection: &Connection, lane: &Lane, rate: Rate, free: Slot) -> rusqlite::Result<()> {
+pub fn book(connection: &Connection, lane: &Lane, rate: Rate, free: RateSlot) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO rates VALUES (?1, ?2, ?3, ?4)";
     connection.prepare_cached(sql)?.execute(params![lane.use_case, lane.target, rate.to_string(), free]).map(drop)
 }
 
 /// Returns use case, target, rate and next free slot of each target that had a rate.
-pub fn rates(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Rate, Slot)>> {
+pub fn rates(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Rate, RateSlot)>> {
     let mut statement = connection.prepare("SELECT use_case, target, rate, free FROM rates")?;
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, parsed(row, 2)?, row.get(3)?)))?.collect()
 }

@@ -43,7 +43,7 @@ impl AttemptPlaces {
     pub fn pick(&mut self, due: &[Lane], mut kind: impl FnMut(&Lane) -> Option<AttemptKind>) -> Option<(usize, AttemptKind)> {
         let lanes = due.iter().enumerate().filter_map(|(index, lane)| Some((index, kind(lane)?, lane)));
         let open = lanes.filter(|(_, kind, lane)| self.of(*kind).may_take(&lane.use_case, 1));
-        let (index, kind, lane) = open.min_by_key(|(_, kind, lane)| (self.of(*kind).turn(&lane.use_case), lane.due_at))?;
+        let (index, kind, lane) = open.min_by_key(|(_, kind, lane)| (self.of(*kind).rank(&lane.use_case), lane.due_at))?;
         self.of_mut(kind).take(&lane.use_case, 1).then_some((index, kind))
     }
 
