@@ -21,7 +21,7 @@ use postdate_runtime::{Lifetime, SecretName};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::compiler::{self, CacheQuota, Limits};
+use crate::compiler::{self, CacheQuota, CompileArguments};
 use crate::{init, logging, output, when};
 
 /// Least budget for plugins, in bytes. A plugin without an interpreter needs 1 to 2 MiB.
@@ -133,7 +133,7 @@ pub struct Serve {
     ca_file: Vec<PathBuf>,
 
     #[command(flatten)]
-    limits: Limits,
+    limits: CompileArguments,
 
     #[command(flatten)]
     cache: CacheQuota,

@@ -35,7 +35,7 @@ pub use directory::Directory;
 pub use error::StoreError;
 pub use list::Versioned;
 pub use location::StoreLocation;
-pub use objects::{Child, Got, Objects, Put, Stored, When};
+pub use objects::{Child, Got, Objects, Put, StoredObject, When};
 pub use precompiled::PrecompiledCode;
 pub use prune::{Idle, MARKED_FOR, Pruned};
 pub use publish::{Moved, Published};

@@ -14,7 +14,7 @@ use postdate_runtime::{MAX_FILE_BYTES, MAX_MANIFEST_BYTES};
 
 use crate::compress::{pack, unpack};
 use crate::error::StoreError;
-use crate::objects::{Got, Objects, Stored};
+use crate::objects::{Got, Objects, StoredObject};
 use crate::versions::Versions;
 
 const COMPILED_DIR: &str = "compiled";
@@ -96,7 +96,7 @@ impl<S: Objects> Versions<S> {
     ) -> Result<(), StoreError> {
         let prefix = prefix(name, version, arch);
         let key = format!("{prefix}/{ARTIFACTS_FILE}");
-        let Got::Object(Stored { content: list, .. }) = self.objects.get(&key, None, MAX_MANIFEST_BYTES).await? else {
+        let Got::Object(StoredObject { content: list, .. }) = self.objects.get(&key, None, MAX_MANIFEST_BYTES).await? else {
             return Err(self.not_precompiled(name, version, arch).await);
         };
         let opened = SignedEnvelope::parse(&list).map_err(ArtifactsError::from).and_then(|envelope| Artifacts::open(&envelope, trust));

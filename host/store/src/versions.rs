@@ -8,7 +8,7 @@ use postdate_runtime::{MAX_FILE_BYTES, MAX_MANIFEST_BYTES};
 
 use crate::current::Current;
 use crate::error::StoreError;
-use crate::objects::{Got, Objects, Stored};
+use crate::objects::{Got, Objects, StoredObject};
 use crate::statement::{Statement, StatementError};
 
 pub(crate) const STATEMENT_FILE: &str = "bundle.json";
@@ -51,7 +51,7 @@ impl<S: Objects> Versions<S> {
         match self.objects.get(&key, etag, MAX_CURRENT_BYTES).await? {
             Got::Same => Ok(Look::Same),
             Got::Missing => Ok(Look::NoSuchUseCase),
-            Got::Object(Stored { content, etag }) => {
+            Got::Object(StoredObject { content, etag }) => {
                 let current = Current::parse(&content).map_err(|reason| StoreError::damaged(self.objects.describe(&key), reason))?;
                 Ok(Look::Current { current, etag })
             }
@@ -136,7 +136,7 @@ impl<S: Objects> Versions<S> {
         Ok(content)
     }
 
-    pub(crate) async fn existing(&self, key: &str, most: u64) -> Result<Stored, StoreError> {
+    pub(crate) async fn existing(&self, key: &str, most: u64) -> Result<StoredObject, StoreError> {
         match self.objects.get(key, None, most).await? {
             Got::Object(stored) => Ok(stored),
             Got::Same | Got::Missing => Err(StoreError::Missing { location: self.objects.describe(key) }),

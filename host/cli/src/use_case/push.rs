@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::arguments::{ByArgument, Destination, open};
 use super::compile::{codes, details};
-use crate::client::{Client, Connection, Upload};
+use crate::client::{Client, Connection, UploadCall};
 use crate::compiler::AuthorCompiler;
 use crate::key;
 use crate::output::{json_line, out, printable, progress, size_text};
@@ -214,7 +214,7 @@ async fn to_server(
     }
     say("sending", &format!("{} to {url}{}", size_text(archive.len() as u64), signed_by(key)));
     let begun = Instant::now();
-    let upload = Upload { path: &["use-cases", &use_case.name], content_type: "application/x-tar", body: archive };
+    let upload = UploadCall { path: &["use-cases", &use_case.name], content_type: "application/x-tar", body: archive };
     let answer = Client::for_url(url.clone(), connection)?.upload(upload, "the server checks and compiles").await?;
     let member = |name: &str| answer.json[name].as_str().map(str::to_owned);
     let pushed = Pushed { passed, former: member("former"), correlation_id: member("correlationId") };

@@ -15,7 +15,7 @@ use postdate_core::audit;
 use postdate_core::ports::{Intake as _, LedgerError};
 use postdate_core::use_case::is_use_case_name;
 use postdate_store::Moved;
-use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Upload};
+use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Unpacked};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
@@ -70,9 +70,9 @@ pub async fn put(
     let upload = tokio::task::spawn_blocking(move || tarball::read(std::io::BufReader::new(archive)));
     let upload = upload.await.map_err(|error| internal(&error))?.map_err(|error| refused(&error))?;
     let files = upload.source.files.len();
-    let Upload { source, statement } = upload;
+    let Unpacked { source, statement } = upload;
     tracing::info!(use_case = name, files, signed = statement.is_some(), "bundle received; checking it");
-    let moved = app.api.use_cases.upload(name, begun, Upload { source, statement }, Utc::now()).await.map_err(|error| fault(&error))?;
+    let moved = app.api.use_cases.upload(name, begun, Unpacked { source, statement }, Utc::now()).await.map_err(|error| fault(&error))?;
     audit::version("pushed", caller.name.as_deref(), name, &moved.to, moved.from.as_deref());
     Ok(moved)
 }
