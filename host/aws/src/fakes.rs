@@ -19,7 +19,7 @@ use postdate_core::use_case::Target;
 
 use crate::firing::Firing;
 use crate::pauses::KnownPauses;
-use crate::ports::{Answered, Asking, Backlog, Counters, LeftRule, Notify, Place, Snapshots, Tellings, Timing, Told, Wake, Woken};
+use crate::ports::{Answered, Asking, Backlog, Counters, LeftRule, Notify, Snapshots, TargetPlace, Tellings, Timing, Told, Wake, Woken};
 use crate::target::Fired;
 
 const MANIFEST: &str = r#"
@@ -84,8 +84,8 @@ impl FakeLedger {
             let name = self.new_name();
             places.make(&step, waiter, &name, asks.filter(|_| step == Step::Take).map_or(now + KEPT, |asking| asking.until));
             match step {
-                Step::Take => (answered.place, asks) = (Some(Place { name, of }), None),
-                Step::HandOver(id) => answered.woken.push(Woken { id, place: Place { name, of } }),
+                Step::Take => (answered.place, asks) = (Some(TargetPlace { name, of }), None),
+                Step::HandOver(id) => answered.woken.push(Woken { id, place: TargetPlace { name, of } }),
                 Step::Free(_) => asks = asks.map(|asking| Asking { manner: Manner::PastLine, ..asking }),
                 Step::Join { .. } => {}
                 Step::Done => {
@@ -103,13 +103,13 @@ impl FakeLedger {
     }
 
     /// Takes the places of a target until a time, for attempts of other functions.
-    pub fn take_all(&self, target: &str, of: u32, until: Time) -> Vec<Place> {
+    pub fn take_all(&self, target: &str, of: u32, until: Time) -> Vec<TargetPlace> {
         let mut all = self.places.lock().unwrap();
         let taken = &mut all.entry(target.to_owned()).or_default().taken;
         let name = |_| {
             let name = self.new_name();
             taken.insert(name.clone(), until);
-            Place { name, of }
+            TargetPlace { name, of }
         };
         (0..of).map(name).collect()
     }
@@ -195,18 +195,18 @@ impl Counters for FakeLedger {
         Ok(self.settle(target, asking.places, Some(asking), now))
     }
 
-    async fn take_kept(&self, _: &str, target: &str, kept: &Place, until: Time) -> Result<Option<Place>, LedgerError> {
+    async fn take_kept(&self, _: &str, target: &str, kept: &TargetPlace, until: Time) -> Result<Option<TargetPlace>, LedgerError> {
         let mut all = self.places.lock().unwrap();
         let taken = &mut all.entry(target.to_owned()).or_default().taken;
         if taken.remove(&kept.name).is_none() {
             return Ok(None);
         }
-        let place = Place { name: self.new_name(), of: kept.of };
+        let place = TargetPlace { name: self.new_name(), of: kept.of };
         taken.insert(place.name.clone(), until);
         Ok(Some(place))
     }
 
-    async fn leave_place(&self, _: &str, target: &str, place: &Place, now: Time) -> Result<Vec<Woken>, LedgerError> {
+    async fn leave_place(&self, _: &str, target: &str, place: &TargetPlace, now: Time) -> Result<Vec<Woken>, LedgerError> {
         self.places.lock().unwrap().entry(target.to_owned()).or_default().taken.remove(&place.name);
         Ok(self.settle(target, place.of, None, now).woken)
     }

@@ -126,7 +126,7 @@ pub trait Snapshots: Send + Sync {
 
 /// One of the places of a target's `concurrency`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct TargetPlace {
     pub name: String,
     /// Number of the target's places, when this one was taken.
     pub of: u32,
@@ -148,13 +148,13 @@ pub struct Asking {
 pub struct Woken {
     pub id: CorrelationId,
     /// The place, which is kept for the request for some seconds.
-    pub place: Place,
+    pub place: TargetPlace,
 }
 
 /// The answer to a request that asks for a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
-    pub place: Option<Place>,
+    pub place: Option<TargetPlace>,
     /// Without a place: the request is in the line, so it is woken when a place is free.
     pub in_line: bool,
     pub woken: Vec<Woken>,
@@ -185,16 +185,16 @@ pub trait Counters: Send + Sync {
         &self,
         use_case: &str,
         target: &str,
-        kept: &Place,
+        kept: &TargetPlace,
         until: DateTime<Utc>,
-    ) -> impl Future<Output = Result<Option<Place>, LedgerError>> + Send;
+    ) -> impl Future<Output = Result<Option<TargetPlace>, LedgerError>> + Send;
 
     /// Gives a place back; idempotent. Hands it over to the first request of the line, which is returned.
     fn leave_place(
         &self,
         use_case: &str,
         target: &str,
-        place: &Place,
+        place: &TargetPlace,
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<Vec<Woken>, LedgerError>> + Send;
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_aws::ledger::DynamoLedger;
-use postdate_aws::ports::{Answered, Asking, Counters, Place, Woken};
+use postdate_aws::ports::{Answered, Asking, Counters, TargetPlace, Woken};
 use postdate_core::limits::places::{Manner, Waiter};
 use postdate_core::limits::{Rate, RateSlot};
 use postdate_core::testing::{join_all, sample_id};
@@ -74,7 +74,7 @@ async fn ask(ledger: &DynamoLedger, asking: Asking, now: i64) -> Answered {
     ledger.take_place("orders", "hook", asking, at(now)).await.unwrap()
 }
 
-async fn leave(ledger: &DynamoLedger, place: &Place, now: i64) -> Vec<Woken> {
+async fn leave(ledger: &DynamoLedger, place: &TargetPlace, now: i64) -> Vec<Woken> {
     ledger.leave_place("orders", "hook", place, at(now)).await.unwrap()
 }
 
