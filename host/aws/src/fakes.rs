@@ -20,7 +20,7 @@ use postdate_core::use_case::Target;
 use crate::firing::Firing;
 use crate::pauses::KnownPauses;
 use crate::ports::{Answered, Asking, Backlog, Counters, LeftRule, Notify, Snapshots, TargetPlace, Tellings, Timing, Told, Wake, Woken};
-use crate::target::Fired;
+use crate::target::DeliveryOutcome;
 
 const MANIFEST: &str = r#"
 name = "orders"
@@ -416,10 +416,10 @@ impl TestFiring {
     pub async fn fire_at(&self, envelope: &Envelope, seconds: i64) -> String {
         self.set_clock(seconds);
         match self.fire(envelope, deadline()).await.unwrap() {
-            Fired::Ran { request, .. } => format!("ran: {}", request.status),
-            Fired::Deferred(_) => "Deferred".to_owned(),
-            Fired::Expired(_) => "Expired".to_owned(),
-            Fired::Waits(request) => format!("waits for {}", request.waiting.unwrap().on),
+            DeliveryOutcome::Ran { request, .. } => format!("ran: {}", request.status),
+            DeliveryOutcome::Deferred(_) => "Deferred".to_owned(),
+            DeliveryOutcome::Expired(_) => "Expired".to_owned(),
+            DeliveryOutcome::Waits(request) => format!("waits for {}", request.waiting.unwrap().on),
             other => format!("{other:?}"),
         }
     }
