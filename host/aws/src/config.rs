@@ -139,13 +139,13 @@ pub struct ConfigError {
     pub variable: String,
     /// `None` where the variable is not set.
     pub value: Option<String>,
-    pub expected: Expected,
+    pub expected: ExpectedForm,
 }
 
 /// The form that a value should have, and what is wrong with the value where that is not obvious.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{form}{}", detail.as_ref().map_or(String::new(), |detail| format!(" ({detail})")))]
-pub struct Expected {
+pub struct ExpectedForm {
     pub form: &'static str,
     pub detail: Option<String>,
 }

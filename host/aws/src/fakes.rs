@@ -17,7 +17,7 @@ use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request, Sta
 use postdate_core::testing::{FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, moment, new_request, sample_id};
 use postdate_core::use_case::Target;
 
-use crate::firing::Firing;
+use crate::firing::FiringPorts;
 use crate::pauses::KnownPauses;
 use crate::ports::{Answered, Asking, Backlog, Counters, LeftRule, Notify, Snapshots, TargetPlace, Tellings, Timing, Told, Wake, Woken};
 use crate::target::DeliveryOutcome;
@@ -364,10 +364,10 @@ impl Notify for FakeNotify {
     }
 }
 
-pub type TestFiring = Firing<FakeUseCases, FakeLedger, FakeTiming, FakeDeliver, FakeNotify, FakeClock>;
+pub type TestFiring = FiringPorts<FakeUseCases, FakeLedger, FakeTiming, FakeDeliver, FakeNotify, FakeClock>;
 
 pub fn firing(answer: JobResult) -> TestFiring {
-    Firing {
+    FiringPorts {
         use_cases: FakeUseCases::of(FakeBundle::new("v1", MANIFEST).on_process(move |_| Ok(answer.clone()))),
         ledger: FakeLedger::default(),
         scheduler: FakeTiming::default(),

@@ -25,7 +25,7 @@ use crate::use_cases::AwsUseCases;
 pub const SHORTEST_PARK: TimeDelta = TimeDelta::seconds(1);
 
 /// The ports that firing needs on AWS.
-pub struct Firing<U, L, S, D, N, C> {
+pub struct FiringPorts<U, L, S, D, N, C> {
     pub use_cases: U,
     pub ledger: L,
     pub scheduler: S,
@@ -36,7 +36,7 @@ pub struct Firing<U, L, S, D, N, C> {
     pub pauses: KnownPauses,
 }
 
-pub type AwsFiring = Firing<AwsUseCases, DynamoLedger, AwsScheduler, AwsDeliver, Notifier, SystemClock>;
+pub type AwsFiring = FiringPorts<AwsUseCases, DynamoLedger, AwsScheduler, AwsDeliver, Notifier, SystemClock>;
 
 impl AwsFiring {
     pub fn new(host: &Host) -> anyhow::Result<Self> {
@@ -59,7 +59,7 @@ impl AwsFiring {
     }
 }
 
-impl<U: UseCases, L: Requests + Changes + Tellings, S: Timing, D, N: Notify, C: Clock> Firing<U, L, S, D, N, C> {
+impl<U: UseCases, L: Requests + Changes + Tellings, S: Timing, D, N: Notify, C: Clock> FiringPorts<U, L, S, D, N, C> {
     /// Returns the aftercare of an attempt. `envelope` is the one that started the attempt; `None` in the janitor.
     pub fn aftercare<'a>(&'a self, envelope: Option<&'a Envelope>) -> Care<'a, L, S, N, C> {
         Care { ledger: &self.ledger, scheduler: &self.scheduler, notifier: &self.notifier, clock: &self.clock, envelope }
@@ -83,7 +83,7 @@ impl<U: UseCases, L: Requests + Changes + Tellings, S: Timing, D, N: Notify, C: 
     }
 }
 
-/// The work after an attempt: park the next one, notify, delete the rule. Made by [`Firing::aftercare`].
+/// The work after an attempt: park the next one, notify, delete the rule. Made by [`FiringPorts::aftercare`].
 pub struct Care<'a, L, S, N, C> {
     ledger: &'a L,
     scheduler: &'a S,

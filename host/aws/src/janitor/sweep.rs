@@ -9,7 +9,7 @@ use postdate_core::fire::FireError;
 use postdate_core::ports::{Changed, Changes, Claims, Clock, Deliver, LedgerError, Requests, UseCases};
 use postdate_core::request::{DELIVERED_TO_BUS, Request, Status};
 
-use crate::firing::{Firing, reason};
+use crate::firing::{FiringPorts, reason};
 use crate::ports::{Backlog, LeftRule, Notify, Tellings, Timing, Wake};
 
 /// Time after `due_at` in which a rule or a message may still deliver the request. The janitor waits that long.
@@ -99,7 +99,7 @@ impl NotMended {
 
 /// One run of the janitor over the ports of `host`.
 pub struct Sweep<'a, U, L, S, D, N, C> {
-    pub host: &'a Firing<U, L, S, D, N, C>,
+    pub host: &'a FiringPorts<U, L, S, D, N, C>,
     pub limits: SweepLimits,
 }
 

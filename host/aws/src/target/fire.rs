@@ -14,7 +14,7 @@ use postdate_core::time::parse_time;
 use tracing::{Instrument as _, Span};
 
 use super::gate::{STAY, Tried};
-use crate::firing::{Firing, SHORTEST_PARK, is_transient};
+use crate::firing::{FiringPorts, SHORTEST_PARK, is_transient};
 use crate::ports::{Counters, Notify, Snapshots, Tellings, Timing};
 use crate::xray::spans;
 
@@ -56,7 +56,7 @@ pub enum DeliveryOutcome {
     Unknown,
 }
 
-impl<U, L, S, D, N, C> Firing<U, L, S, D, N, C>
+impl<U, L, S, D, N, C> FiringPorts<U, L, S, D, N, C>
 where
     U: UseCases,
     L: Snapshots + Requests + Changes + Pauses + Counters + Tellings,

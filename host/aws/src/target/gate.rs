@@ -10,7 +10,7 @@ use postdate_core::pause::pause_of;
 use postdate_core::ports::{Bundle as _, Changed, Clock, LedgerError, Pauses, UseCases};
 use postdate_core::request::{Request, Status};
 
-use crate::firing::Firing;
+use crate::firing::FiringPorts;
 use crate::ports::{Answered, Asking, Counters, Snapshots, TargetPlace, Timing, Woken};
 
 /// Longest wait inside the function. The queue delays by whole seconds, and each message is one more hop of a chain that Lambda watches
@@ -41,7 +41,7 @@ enum Admitted {
     Later { waits_for: String, at: DateTime<Utc> },
 }
 
-impl<U: UseCases, L: Snapshots + Pauses + Counters, S: Timing, D, N, C: Clock> Firing<U, L, S, D, N, C> {
+impl<U: UseCases, L: Snapshots + Pauses + Counters, S: Timing, D, N, C: Clock> FiringPorts<U, L, S, D, N, C> {
     /// Claims the request of an envelope, or has it wait. `current` is the version that serves, whose manifest has the limits in force.
     pub(super) async fn claim(&self, envelope: &Envelope, current: Option<&U::Bundle>) -> Result<Tried, LedgerError> {
         let now = self.clock.now();
