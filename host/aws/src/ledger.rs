@@ -18,7 +18,7 @@ mod labels;
 mod lanes;
 mod list;
 mod pauses;
-mod store;
+mod table;
 mod told;
 
 use std::collections::{HashMap, HashSet};

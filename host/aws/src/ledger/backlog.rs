@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use postdate_core::ports::LedgerError;
 
 use super::lanes::Lanes;
-use super::store::{key, text};
+use super::table::{key, text};
 use super::{DynamoLedger, failed, keys};
 use crate::ports::{Backlog, Wake};
 
@@ -27,7 +27,7 @@ impl Backlog for DynamoLedger {
         let shards = (0..self.writing.layout.open).map(|shard| AttributeValue::S(shard.to_string()));
         let calls = shards.map(|shard| call.clone().expression_attribute_values(":open", shard)).collect();
         let found = Lanes::new(calls, "wake", limit).first(limit, usize::MAX).await?.items.into_iter();
-        let place = |item: super::store::Item| keys::parse_place(item.get("wake")?.as_s().ok()?);
+        let place = |item: super::table::Item| keys::parse_place(item.get("wake")?.as_s().ok()?);
         Ok(found.filter_map(place).map(|(at, id)| Wake { at, id }).collect())
     }
 

@@ -7,7 +7,7 @@ use postdate_core::lifecycle::{self, Applied, Change};
 use postdate_core::ports::LedgerError;
 
 use super::item::Head;
-use super::store::{Action, Item, Write, Written, is_ours, key, number, token, write};
+use super::table::{Action, Item, Write, Written, is_ours, key, number, token, write};
 use super::{DynamoLedger, keys};
 
 /// Time for which a request that was aborted before it arrived is kept out. No call is under way for as long.

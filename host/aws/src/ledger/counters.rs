@@ -12,7 +12,7 @@ use postdate_core::limits::places::{KEPT, MOST_IN_LINE, Manner, Places, Step, Wa
 use postdate_core::limits::{Rate, RateSlot};
 use postdate_core::ports::LedgerError;
 
-use super::store::{Item, key, number, token};
+use super::table::{Item, key, number, token};
 use super::{DynamoLedger, TRIES, failed, keys};
 use crate::ports::{Answered, Asking, Counters, TargetPlace, Woken};
 

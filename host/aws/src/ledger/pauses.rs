@@ -6,7 +6,7 @@ use postdate_core::pause::Pause;
 use postdate_core::ports::{LedgerError, Pauses};
 use serde::{Deserialize, Serialize};
 
-use super::store::key;
+use super::table::key;
 use super::{DynamoLedger, failed};
 
 const PAUSES: &str = "pauses";

@@ -6,7 +6,7 @@ use postdate_core::id::CorrelationId;
 use postdate_core::ports::LedgerError;
 use postdate_core::request::Request;
 
-use super::store::key;
+use super::table::key;
 use super::{DynamoLedger, failed, keys};
 use crate::ports::{Tellings, Told};
 
