@@ -87,7 +87,7 @@ async fn a_call_waits_for_the_end_of_its_request_and_no_longer() {
 }
 
 #[tokio::test]
-async fn changes_are_told_as_they_happen_to_those_who_may_see_them() {
+async fn changes_are_sent_as_they_happen_to_those_who_may_see_them() {
     let server = Server::builder().use_case("puppet", PUPPET).start().await;
     let mut events = server.api.events().await;
     let id = server.api.submit("puppet", json!({ "delay": "PT0S" })).await;

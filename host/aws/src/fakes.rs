@@ -19,7 +19,7 @@ use postdate_core::use_case::Target;
 
 use crate::firing::FiringPorts;
 use crate::pauses::KnownPauses;
-use crate::ports::{Answered, Asking, Backlog, Counters, LeftRule, Notify, Snapshots, TargetPlace, Tellings, Timing, Told, Wake, Woken};
+use crate::ports::{Answered, Asking, Backlog, Counters, LeftRule, Notified, Notify, Snapshots, TargetPlace, Timing, Wake, Woken};
 use crate::target::DeliveryOutcome;
 
 const MANIFEST: &str = r#"
@@ -50,7 +50,7 @@ pub struct FakeLedger {
     cursor: Mutex<String>,
     /// Wake times that were postponed: from, to.
     postponed: Mutex<BTreeMap<CorrelationId, (Time, Time)>>,
-    told: Mutex<BTreeMap<(CorrelationId, Option<Time>), Told>>,
+    notified: Mutex<BTreeMap<(CorrelationId, Option<Time>), Notified>>,
     /// Claims that fail before the ledger has them.
     pub failing_claims: Mutex<u32>,
     /// Makes the ledger fail each change that records an attempt.
@@ -66,11 +66,11 @@ pub struct FakeLedger {
 }
 
 impl FakeLedger {
-    fn told(&self, request: &Request) -> Told {
+    fn notified(&self, request: &Request) -> Notified {
         if !request.status.is_failure() {
-            return Told::ALL;
+            return Notified::ALL;
         }
-        self.told.lock().unwrap().get(&(request.id, request.finished_at)).copied().unwrap_or_default()
+        self.notified.lock().unwrap().get(&(request.id, request.finished_at)).copied().unwrap_or_default()
     }
 
     /// Makes the steps of a host's request for a place, or after it has left one.
@@ -115,21 +115,10 @@ impl FakeLedger {
     }
 
     fn wake(&self, request: &Request) -> Option<Wake> {
-        let open = !request.status.is_end() || self.told(request) != Told::ALL;
+        let open = !request.status.is_end() || self.notified(request) != Notified::ALL;
         let own = request.finished_at.unwrap_or(request.due_at);
         let postponed = self.postponed.lock().unwrap().get(&request.id).filter(|(from, _)| *from == own).map(|(_, to)| *to);
         open.then(|| Wake { at: postponed.unwrap_or(own), id: request.id })
-    }
-}
-
-impl Tellings for FakeLedger {
-    async fn told(&self, id: CorrelationId) -> Result<Told, LedgerError> {
-        Ok(self.find(id).await?.map_or(Told::ALL, |(request, _)| self.told(&request)))
-    }
-
-    async fn set_told(&self, failed: &Request, told: Told) -> Result<(), LedgerError> {
-        self.told.lock().unwrap().insert((failed.id, failed.finished_at), told);
-        Ok(())
     }
 }
 
@@ -439,6 +428,15 @@ impl TestFiring {
 }
 
 impl Backlog for FakeLedger {
+    async fn notified(&self, id: CorrelationId) -> Result<Notified, LedgerError> {
+        Ok(self.find(id).await?.map_or(Notified::ALL, |(request, _)| self.notified(&request)))
+    }
+
+    async fn set_notified(&self, failed: &Request, notified: Notified) -> Result<(), LedgerError> {
+        self.notified.lock().unwrap().insert((failed.id, failed.finished_at), notified);
+        Ok(())
+    }
+
     async fn overdue(&self, before: DateTime<Utc>, after: Option<Wake>, limit: usize) -> Result<Vec<Wake>, LedgerError> {
         let mut found = Vec::new();
         for id in self.memory.ids() {

@@ -19,7 +19,6 @@ mod lanes;
 mod list;
 mod pauses;
 mod table;
-mod told;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

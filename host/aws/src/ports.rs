@@ -54,24 +54,15 @@ pub trait Notify: Send + Sync {
 
 /// The notifications of a request's failure or expiry that were sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct Notified {
     /// [`Notify::request_failed`]
     pub topic: bool,
     /// [`Notify::dead_letter`]
     pub letter: bool,
 }
 
-impl Told {
+impl Notified {
     pub const ALL: Self = Self { topic: true, letter: true };
-}
-
-/// The ledger's record of notifications. A request that failed or expired stays open, so that the janitor finds it, until all are sent.
-pub trait Tellings: Send + Sync {
-    /// Returns the notifications that were sent since the request failed or expired; all of them for any other request.
-    fn told(&self, id: CorrelationId) -> impl Future<Output = Result<Told, LedgerError>> + Send;
-
-    /// Records the notifications that were sent of this failure. Does nothing if the request was retried since.
-    fn set_told(&self, failed: &Request, told: Told) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }
 
 /// The place of an open request in the index that the janitor reads: the time from which the request needs a look, then its id.
@@ -81,8 +72,15 @@ pub struct Wake {
     pub id: CorrelationId,
 }
 
-/// The ledger as the janitor sees it.
+/// The ledger's open requests: those that have not ended, and those whose failure or expiry operators were not notified of.
 pub trait Backlog: Send + Sync {
+    /// Returns the notifications that were sent since the request failed or expired; all of them for any other request.
+    fn notified(&self, id: CorrelationId) -> impl Future<Output = Result<Notified, LedgerError>> + Send;
+
+    /// Records the notifications that were sent of this failure. With all of them the request is no longer open. Does nothing if the
+    /// request was retried since.
+    fn set_notified(&self, failed: &Request, notified: Notified) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
     /// Returns up to `limit` open requests whose wake time is before `before`, oldest first; only those after `after`, if given. A
     /// scheduled request wakes at its `due_at`. A claim moves the wake time only if the lease ends before it, so that a claim writes no
     /// index: a running request is found before its lease ends, and the caller postpones it. The index lags behind the table.

@@ -222,7 +222,7 @@ fn change(file: &Path, edit: impl FnOnce(&str, &[Key]) -> anyhow::Result<String>
     written.and_then(|()| lock.sync_all()).with_context(|| format!("cannot write the keys file {shown}"))
 }
 
-/// Returns the text without the table of this key; all other lines stay as they are. Returns `None` if the lines cannot be told.
+/// Returns the text without the table of this key; all other lines stay as they are. Returns `None` if it finds not exactly one such table.
 fn without(text: &str, name: &str) -> Option<String> {
     let mut blocks: Vec<String> = vec![String::new()];
     for line in text.split_inclusive('\n') {

@@ -10,7 +10,7 @@ use postdate_core::ports::{Changed, Changes, Claims, Clock, Deliver, LedgerError
 use postdate_core::request::{DELIVERED_TO_BUS, Request, Status};
 
 use crate::firing::{FiringPorts, reason};
-use crate::ports::{Backlog, LeftRule, Notify, Tellings, Timing, Wake};
+use crate::ports::{Backlog, LeftRule, Notify, Timing, Wake};
 
 /// Time after `due_at` in which a rule or a message may still deliver the request. The janitor waits that long.
 const PATIENCE: TimeDelta = TimeDelta::minutes(3);
@@ -106,7 +106,7 @@ pub struct Sweep<'a, U, L, S, D, N, C> {
 impl<U, L, S, D, N, C> Sweep<'_, U, L, S, D, N, C>
 where
     U: UseCases,
-    L: Claims + Requests + Changes + Backlog + Tellings,
+    L: Claims + Requests + Changes + Backlog,
     S: Timing,
     D: Deliver,
     N: Notify,
@@ -215,7 +215,7 @@ where
                 Ok(Look::Done)
             }
             // The function that recorded the end could not send all notifications.
-            Status::Failed | Status::Expired if self.host.tell(request).await? => {
+            Status::Failed | Status::Expired if self.host.notify(request).await? => {
                 report.told += 1;
                 Ok(Look::Done)
             }

@@ -44,7 +44,7 @@ async fn an_overdue_request_that_never_fired_is_scheduled_again() {
 }
 
 #[tokio::test]
-async fn an_overdue_request_that_has_expired_is_ended_and_told() {
+async fn an_overdue_request_that_has_expired_is_ended_and_operators_are_notified() {
     let host = firing(Ok(None));
     expiring(&host).await;
     assert_eq!(sweep(&host, 60 + 181).await, SweepReport { expired: 1, ..SweepReport::default() });
@@ -189,7 +189,7 @@ async fn a_direct_request_whose_settling_was_cut_off_is_settled_and_not_delivere
 }
 
 #[tokio::test]
-async fn a_direct_request_of_which_no_event_was_sent_fails_and_operators_are_told() {
+async fn a_direct_request_of_which_no_event_was_sent_fails_and_operators_are_notified() {
     let host = firing(Ok(None));
     direct(&host).await;
     *host.scheduler.lost_events.lock().unwrap() = true;

@@ -15,7 +15,7 @@ use tracing::{Instrument as _, Span};
 
 use super::gate::{STAY, Tried};
 use crate::firing::{FiringPorts, SHORTEST_PARK, is_transient};
-use crate::ports::{Counters, Notify, Snapshots, Tellings, Timing};
+use crate::ports::{Backlog, Counters, Notify, Snapshots, Timing};
 use crate::xray::spans;
 
 /// Time before the Lambda's deadline that an attempt must leave for recording its end, for notifications, and for the clean-up.
@@ -27,7 +27,7 @@ const LEAST: Duration = Duration::from_millis(50);
 /// Longest wait of a delivery that AWS failed.
 const LONGEST_PARK: TimeDelta = TimeDelta::minutes(1);
 /// Time that the host which recorded a failure has to send its notifications, before a repeated delivery sends them.
-const TELLING: TimeDelta = TimeDelta::seconds(30);
+const NOTIFYING: TimeDelta = TimeDelta::seconds(30);
 /// Tries of one delivery to claim the request: the first, one after a short wait, one after the release of a lapsed lease, one more.
 const CLAIMS: u32 = 4;
 
@@ -59,7 +59,7 @@ pub enum DeliveryOutcome {
 impl<U, L, S, D, N, C> FiringPorts<U, L, S, D, N, C>
 where
     U: UseCases,
-    L: Snapshots + Requests + Changes + Pauses + Counters + Tellings,
+    L: Snapshots + Requests + Changes + Pauses + Counters + Backlog,
     S: Timing,
     D: Deliver,
     N: Notify,
@@ -150,8 +150,8 @@ where
                         audit::request("redriven", None, &again);
                         continue;
                     }
-                    if request.status.is_failure() && request.finished_at.is_none_or(|at| now - at > TELLING) {
-                        self.tell(&request).await?;
+                    if request.status.is_failure() && request.finished_at.is_none_or(|at| now - at > NOTIFYING) {
+                        self.notify(&request).await?;
                     }
                     self.clean(envelope).await;
                     return Ok(DeliveryOutcome::Ended(request.status));

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use postdate_aws::ports::{Tellings, Told};
+use postdate_aws::ports::{Backlog, Notified};
 use postdate_core::lifecycle::{Change, Outcome};
 use postdate_core::ports::{Changed, Changes, Claims, Intake, Requests};
 use postdate_core::request::{NewRequest, Request};
@@ -185,8 +185,8 @@ async fn life(sample: &Sample) -> [Units; 3] {
         let ending = Box::pin(async { ended = Some(done(ledger.change(sample_id(1), end, then).await.unwrap())) });
         ends = sum(ends, step(&scene, ending).await);
         if let Some(failed) = ended.filter(|request| request.status.is_failure()) {
-            let telling = Box::pin(async { ledger.set_told(&failed, Told::ALL).await.unwrap() });
-            ends = sum(ends, step(&scene, telling).await);
+            let notifying = Box::pin(async { ledger.set_notified(&failed, Notified::ALL).await.unwrap() });
+            ends = sum(ends, step(&scene, notifying).await);
         }
         now = again;
     }
