@@ -120,7 +120,7 @@ impl<L: Backlog, S: Timing, N: Notify, C: Clock> Aftercare for Care<'_, L, S, N,
     }
 }
 
-/// Sends the notifications that are missing in `notified`. Returns those that were sent by now, after it has recorded them. Logs errors: the
+/// Sends the notifications that are missing in `notified`. Records and returns all that were sent by now. Logs errors: the
 /// request stays open, so the janitor repeats what is missing.
 async fn notify(ledger: &impl Backlog, notifier: &impl Notify, failed: &Request, notified: Notified) -> Notified {
     let id = failed.id;

@@ -53,8 +53,8 @@ pub enum HostError {
 }
 
 impl Host {
-    /// Reads the configuration, starts logs and traces, and does all work that is possible before the first request. Logs an error before it
-    /// returns it.
+    /// Reads the configuration, starts logs and traces, and does all work that is possible before the first request. Logs an error before
+    /// it returns it.
     pub async fn from_env(service: Service) -> Result<Self, HostError> {
         let config = Config::from_env(|name| std::env::var(name).ok());
         let spans = std::env::var(spans::DAEMON).ok().and_then(|daemon| spans::layer(&daemon));

@@ -89,9 +89,9 @@ struct New {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SeesArgument {
-    /// Those that it made itself
+    /// The requests that it made itself
     Own,
-    /// Those of every key
+    /// The requests of every key
     All,
 }
 

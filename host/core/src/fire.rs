@@ -152,9 +152,9 @@ where
         Ok(Some(expired))
     }
 
-    /// Ends a claimed request whose target something else has called, or should have, with this result or failure, and notifies. Returns the
-    /// request after the change, or `None` if the claim was lost. Fails without a change if the manifest is out of reach, which names the
-    /// target of the notice.
+    /// Ends a claimed request whose target something else has called, or should have, with this result or failure, and notifies. Returns
+    /// the request after the change, or `None` if the claim was lost. Fails without a change if the manifest is out of reach, which names
+    /// the target of the notice.
     pub async fn settle(&self, request: &Request, result: Result<&str, &str>) -> Result<Option<Request>, FireError> {
         let (id, now) = (request.id, self.clock.now());
         let finish = |notice| {

@@ -88,8 +88,8 @@ impl FromStr for Rate {
     }
 }
 
-/// The attempts of a target are numbered: slot `n` is one of the `count` of window `n / count`, from the first window of Unix time. The next
-/// free slot is therefore all that a host has to remember.
+/// The attempts of a target are numbered: slot `n` is one of the `count` of window `n / count`, from the first window of Unix time. The
+/// next free slot is therefore all that a host has to remember.
 pub type RateSlot = i64;
 
 impl Rate {

@@ -244,8 +244,8 @@ type HttpService = TowerToHyperService<Router>;
 type Route = MethodRouter<Arc<App>>;
 type MakeRoute = fn() -> Route;
 
-/// Paths that only this host answers, beside those of [`CALLS`](postdate_core::api::CALLS): the methods of each, as the header `Allow` lists
-/// them, and their handlers.
+/// Paths that only this host answers, beside those of [`CALLS`](postdate_core::api::CALLS): the methods of each, as the header `Allow`
+/// lists them, and their handlers.
 const ROUTES: [(&str, &str, MakeRoute); 5] = [
     ("/metrics", "GET, HEAD", || get(metrics::get)),
     // A stream has no head that a client would ask for.

@@ -31,8 +31,8 @@ pub struct Moved {
 }
 
 impl<S: Objects> Versions<S> {
-    /// Writes the files of a version, and then its statement. With a key, signs the statement, including an existing one. Reads the files of
-    /// a known version, and writes those that are missing or damaged.
+    /// Writes the files of a version, and then its statement. With a key, signs the statement, including an existing one. Reads the files
+    /// of a known version, and writes those that are missing or damaged.
     ///
     /// Clears the version's mark, so that no deletion begins. One that had begun may still remove a file; the caller therefore publishes
     /// once more after [`move_current`](Self::move_current).

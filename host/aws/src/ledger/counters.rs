@@ -16,7 +16,7 @@ use super::table::{Item, key, number, token};
 use super::{DynamoLedger, TRIES, failed, keys};
 use crate::ports::{Answered, Asking, Counters, TargetPlace, Woken};
 
-/// Sort key of the item with a target's places. That of a rate's item is the rate.
+/// Sort key of the item with a target's places. The sort key of a rate's item is the rate.
 const PLACES: &str = "places";
 /// Its attributes.
 const LEASES: &str = "leases";

@@ -1,6 +1,6 @@
 //! Spans as subsegments of X-Ray. Lambda makes the segment of an invocation, and runs X-Ray's daemon beside a function that is traced. A
-//! span below [`invocation`] becomes a document, which goes to the daemon by UDP when the span closes. Without the daemon's address there is
-//! no subscriber of spans; of an invocation that X-Ray does not record, no span is made.
+//! span below [`invocation`] becomes a document, which goes to the daemon by UDP when the span closes. Without the daemon's address there
+//! is no subscriber of spans; of an invocation that X-Ray does not record, no span is made.
 //!
 //! Source of the format: "Sending trace data to X-Ray" and "X-Ray segment documents", X-Ray's developer guide.
 
@@ -79,8 +79,8 @@ pub async fn accept(use_case: &str, call: impl Future<Output = Response<Bytes>>)
     response
 }
 
-/// Begins the span of an attempt whose claim began at `since`. X-Ray's documents have no links, so an annotation names the trace of the call
-/// that made the request.
+/// Begins the span of an attempt whose claim began at `since`. X-Ray's documents have no links, so an annotation names the trace of the
+/// call that made the request.
 pub fn attempt(request: &Request, since: SystemTime) -> Span {
     let attempt = tracing::info_span!(
         target: TARGET, "attempt",

@@ -44,7 +44,7 @@ async fn a_hundred_functions_reserve_no_more_than_the_rate_and_each_gets_a_slot(
         assert!(rate.begin(*slot) + rate.window() > *now, "slot {slot} is over at {now}");
     }
     let windows = assert_within(rate, slots);
-    // 100 slots fill 15 seconds. Those of a second that had passed for a function may be left.
+    // 100 slots fill 15 seconds. The slots of a second that had passed for a function may stay unused.
     let last = windows.keys().last().unwrap();
     assert!(*last <= at(11 + 14), "{windows:?}");
     // A later window begins with its own first slot.

@@ -35,8 +35,9 @@ pub struct Due<P> {
 }
 
 impl SqliteLedger {
-    /// Claims due requests, each lane's oldest first. `pick` takes a place in one of the lanes, or returns `None` for no further claim. Calls `clock` and `lease` inside the transaction, so a claim's time is that
-    /// of the transaction, not that of the call. Drops the places of a transaction that fails.
+    /// Claims due requests, each lane's oldest first. `pick` takes a place in one of the lanes, or returns `None` for no further
+    /// claim. Calls `clock` and `lease` inside the transaction, so a claim's time is that of the transaction, not of the call.
+    /// Drops the places of a transaction that fails.
     pub async fn claim_due<P: Send + 'static>(
         &self,
         clock: impl Fn() -> DateTime<Utc> + Send + 'static,
