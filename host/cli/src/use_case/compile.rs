@@ -26,7 +26,7 @@ Machine code fits one version of wasmtime and one architecture. Run this command
 before you update the functions of a deployment on AWS to a Postdate with another wasmtime, or to
 another architecture. A request runs the version that validated it, so old versions are compiled as
 well: with --table those that a scheduled, running, failed or expired request is pinned to, and every
-current one; without it every version of the store. What the store has already is left alone.
+current one; without it every version of the store. Machine code that the store has stays.
 
 With --key, only versions that this key, or one of --trusted-keys, has signed are compiled: your
 signature would make the hosts trust the files of anybody else.";
