@@ -74,12 +74,7 @@ struct Answer {
     outcomes: Outcomes,
 }
 
-impl<U, L, S> Api<U, L, S>
-where
-    U: UseCases,
-    L: Intake + Requests + Changes + Pauses,
-    S: Scheduler,
-{
+impl<U: UseCases, L: Intake + Requests + Changes + Pauses, S: Scheduler> Api<U, L, S> {
     /// Answers one call. An error becomes an answer, too.
     pub async fn answer(&self, call: ApiRequest, request: Request<Bytes>) -> Response<Bytes> {
         let id = call.id;

@@ -73,15 +73,7 @@ impl From<ArmError> for FireError {
     }
 }
 
-impl<U, L, S, D, C, A> Firing<'_, U, L, S, D, C, A>
-where
-    U: UseCases,
-    L: Requests + Changes,
-    S: Scheduler,
-    D: Deliver,
-    C: Clock,
-    A: Aftercare,
-{
+impl<U: UseCases, L: Requests + Changes, S: Scheduler, D: Deliver, C: Clock, A: Aftercare> Firing<'_, U, L, S, D, C, A> {
     /// Runs one attempt of a claimed request and [concludes](Self::conclude) it. `body` is `None` if the ledger no longer has it. The
     /// attempt takes at most `deadline`, if the host has one. Fails if the end could not be recorded.
     pub async fn run(&self, request: Request, body: Option<String>, deadline: Option<Duration>) -> Result<Fired, LedgerError> {

@@ -103,15 +103,7 @@ pub struct Sweep<'a, U, L, S, D, N, C> {
     pub limits: SweepLimits,
 }
 
-impl<U, L, S, D, N, C> Sweep<'_, U, L, S, D, N, C>
-where
-    U: UseCases,
-    L: Claims + Requests + Changes + Backlog,
-    S: Timing,
-    D: Deliver,
-    N: Notify,
-    C: Clock,
-{
+impl<U: UseCases, L: Claims + Requests + Changes + Backlog, S: Timing, D: Deliver, N: Notify, C: Clock> Sweep<'_, U, L, S, D, N, C> {
     /// Runs once. Logs and counts an error and continues, so that one broken request does not block the others.
     pub async fn run(&self) -> SweepReport {
         let mut report = SweepReport::default();

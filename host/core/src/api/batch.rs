@@ -26,12 +26,7 @@ pub fn is_batch(path: &str) -> bool {
     name.is_some_and(|name| !name.contains('/'))
 }
 
-impl<U, L, S> Api<U, L, S>
-where
-    U: UseCases,
-    L: Intake + Requests + Changes,
-    S: Scheduler,
-{
+impl<U: UseCases, L: Intake + Requests + Changes, S: Scheduler> Api<U, L, S> {
     /// Submits each item of a JSON array as a call of its own would, and answers 200 with the outcomes in the order of the items.
     pub(super) async fn submit_batch(&self, call: ApiRequest, use_case: &str, request: Request<Bytes>) -> Result<Answer, ApiError> {
         let (id, now) = (call.id, call.now);

@@ -25,12 +25,7 @@ use crate::request;
 use crate::time::{self, Rfc3339, Trigger};
 use crate::use_case::{Moves, Schedule, UseCase};
 
-impl<U, L, S> Api<U, L, S>
-where
-    U: UseCases,
-    L: Intake + Requests + Changes,
-    S: Scheduler,
-{
+impl<U: UseCases, L: Intake + Requests + Changes, S: Scheduler> Api<U, L, S> {
     pub(super) async fn move_request(&self, call: &ApiRequest, id: CorrelationId, request: &Request<Bytes>) -> Result<Answer, ApiError> {
         let now = call.now;
         let fields = parse_object(request.body()).map_err(Rejection::Body)?;
