@@ -17,6 +17,7 @@ use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request, Sta
 use postdate_core::testing::{FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, moment, new_request, sample_id};
 use postdate_core::use_case::Target;
 
+use crate::aws_error::AwsError;
 use crate::firing::FiringPorts;
 use crate::pauses::KnownPauses;
 use crate::ports::{Answered, Asking, Backlog, Counters, LeftRule, Notified, Notify, Snapshots, TargetPlace, Timing, Wake, Woken};
@@ -334,20 +335,20 @@ impl FakeNotify {
 }
 
 impl Notify for FakeNotify {
-    async fn request_failed(&self, request: &Request) -> Result<(), String> {
+    async fn request_failed(&self, request: &Request) -> Result<(), AwsError> {
         self.sent.lock().unwrap().push(format!("topic: {} {}", request.use_case, request.status));
         Ok(())
     }
 
-    async fn dead_letter(&self, envelope: &Envelope, _request: &Request) -> Result<(), String> {
+    async fn dead_letter(&self, envelope: &Envelope, _request: &Request) -> Result<(), AwsError> {
         if *self.fails_letters.lock().unwrap() {
-            return Err("throttled".to_owned());
+            return Err(AwsError::of_entry("SendMessage", Some("ThrottlingException"), None));
         }
         self.sent.lock().unwrap().push(format!("letter: attempt {}", envelope.attempt));
         Ok(())
     }
 
-    async fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> Result<(), String> {
+    async fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> Result<(), AwsError> {
         self.sent.lock().unwrap().push(format!("not cleaned {}: {reason}", rule.name));
         Ok(())
     }

@@ -126,12 +126,12 @@ async fn notify(ledger: &impl Backlog, notifier: &impl Notify, failed: &Request,
     let id = failed.id;
     let topic = async {
         let sent = if notified.topic { Ok(()) } else { notifier.request_failed(failed).await };
-        sent.inspect_err(|error| tracing::error!(correlation_id = %id, error, "cannot notify the topic of a failed request")).is_ok()
+        sent.inspect_err(|error| tracing::error!(correlation_id = %id, %error, "cannot notify the topic of a failed request")).is_ok()
     };
     let letter = async {
         let sent = if notified.letter { Ok(()) } else { notifier.dead_letter(&Envelope::of(failed, None), failed).await };
         let failed = "cannot put a failed request into the dead-letter queue";
-        sent.inspect_err(|error| tracing::error!(correlation_id = %id, error, "{failed}")).is_ok()
+        sent.inspect_err(|error| tracing::error!(correlation_id = %id, %error, "{failed}")).is_ok()
     };
     let (topic, letter) = tokio::join!(topic, letter);
     let now = Notified { topic, letter };

@@ -9,6 +9,8 @@ use postdate_core::limits::{Rate, RateSlot};
 use postdate_core::ports::{Changed, LedgerError, ScheduleError, Scheduler};
 use postdate_core::request::Request;
 
+use crate::aws_error::AwsError;
+
 /// The scheduler as the target host and the janitor use it.
 pub trait Timing: Scheduler {
     /// Sends the envelope to the delay queue, which delivers it at `due`. Returns false if there is no queue, or if `due` is further
@@ -43,13 +45,13 @@ pub struct LeftRule {
 /// Notifies operators.
 pub trait Notify: Send + Sync {
     /// Publishes that a request has failed for good or expired.
-    fn request_failed(&self, request: &Request) -> impl Future<Output = Result<(), String>> + Send;
+    fn request_failed(&self, request: &Request) -> impl Future<Output = Result<(), AwsError>> + Send;
 
     /// Puts a request that has failed for good or expired into the dead-letter queue, from which it can be redriven.
-    fn dead_letter(&self, envelope: &Envelope, request: &Request) -> impl Future<Output = Result<(), String>> + Send;
+    fn dead_letter(&self, envelope: &Envelope, request: &Request) -> impl Future<Output = Result<(), AwsError>> + Send;
 
     /// Publishes that a rule could not be deleted.
-    fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> impl Future<Output = Result<(), String>> + Send;
+    fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> impl Future<Output = Result<(), AwsError>> + Send;
 }
 
 /// The notifications of a request's failure or expiry that were sent.

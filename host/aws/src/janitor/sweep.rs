@@ -297,7 +297,7 @@ impl<U: UseCases, L: Claims + Requests + Changes + Backlog, S: Timing, D: Delive
                 tracing::error!(rule = rule.name, %error, "cannot delete the orphaned rule");
                 report.not_cleaned += 1;
                 if let Err(error) = self.host.notifier.rule_not_cleaned(rule, &error.to_string()).await {
-                    tracing::error!(rule = rule.name, error, "cannot notify the topic of an orphaned rule");
+                    tracing::error!(rule = rule.name, %error, "cannot notify the topic of an orphaned rule");
                 }
             }
         }

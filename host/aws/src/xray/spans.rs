@@ -33,10 +33,7 @@ const INVOCATION: &str = "invocation";
 
 /// Returns the subscriber of spans that sends them to the daemon at this address: `127.0.0.1:2000`, or `tcp:127.0.0.1:2000
 /// udp:127.0.0.1:2000`. `None` if the address has another form, or no socket can be opened.
-pub fn layer<S>(daemon: &str) -> Option<Box<dyn Layer<S> + Send + Sync>>
-where
-    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
-{
+pub fn layer<S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync>(daemon: &str) -> Option<Box<dyn Layer<S> + Send + Sync>> {
     let address = daemon.split_whitespace().find_map(|part| part.strip_prefix("udp:")).unwrap_or(daemon);
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     socket.connect(address.parse::<SocketAddr>().ok()?).ok()?;
