@@ -22,7 +22,7 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 
 /// Names and values of `N` labels.
 pub type Labels<const N: usize> = [(&'static str, String); N];
-type Counters<const N: usize> = Family<Labels<N>, Counter>;
+type CounterFamily<const N: usize> = Family<Labels<N>, Counter>;
 type Histograms = Family<Labels<2>, Histogram>;
 
 /// First part of every metric's name.
@@ -46,19 +46,19 @@ pub struct Metrics(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     registry: Registry,
-    accepted: Counters<2>,
-    rejected: Counters<2>,
-    notices: Counters<2>,
-    started: Counters<2>,
-    interrupted: Counters<2>,
-    deferred: Counters<2>,
-    retries: Counters<3>,
-    ended: Counters<3>,
+    accepted: CounterFamily<2>,
+    rejected: CounterFamily<2>,
+    notices: CounterFamily<2>,
+    started: CounterFamily<2>,
+    interrupted: CounterFamily<2>,
+    deferred: CounterFamily<2>,
+    retries: CounterFamily<3>,
+    ended: CounterFamily<3>,
     running: Family<Labels<2>, Gauge>,
     lateness: Histograms,
     calls: Histograms,
     memory: Histograms,
-    stopped: Counters<3>,
+    stopped: CounterFamily<3>,
     commits: Histogram,
     changes: Histogram,
 }
