@@ -24,7 +24,7 @@ locals {
     scheduler = { document = "scheduler-role", trust = local.of_scheduler }
   }
 
-  # What the placeholders of ../policies stand for. A list fills a list: see `statements`.
+  # Values of the placeholders of ../policies. A list fills a list: see `statements`.
   placeholders = {
     Region            = local.region
     AccountId         = local.account

@@ -8,8 +8,8 @@ const KEY = "postdate.key";
 export const key = makeStore(sessionStorage.getItem(KEY));
 
 /**
- * Whether the views may load: `checking` until one call has shown that the key will do, `open`, or `asking` for a key. `reason` says why
- * the last key was refused; null before the first. A view makes many calls, and a server counts those with a wrong key.
+ * The state of the key: `checking` until one call has shown that the key will do, `open` if the views may load, or `asking` for a key.
+ * `reason` says why the last key was refused; null before the first. A view makes many calls, and a server counts those with a wrong key.
  */
 export const entry = makeStore({ state: "checking", reason: null });
 

@@ -1,5 +1,5 @@
-//! The contract of the API: one suite, which `postdate serve` and the functions on AWS both pass. What a call answers is said here once;
-//! what only one deployment does has tests of its own.
+//! The contract of the API: one suite, which `postdate serve` and the functions on AWS both pass. The answers of both
+//! are tested here and nowhere else; behaviour of one deployment has tests of its own.
 
 use postdate_tests::{openapi, stack::Options};
 use reqwest::Method;

@@ -15,14 +15,20 @@ fn occurrences(data: &Path, bytes: &[u8]) -> usize {
     files.iter().map(|file| file.windows(bytes.len()).filter(|window| *window == bytes).count()).sum()
 }
 
-#[tokio::test]
-async fn an_erased_request_leaves_no_trace_in_the_files() {
+/// Starts a server whose use case has a label, and a receiver of its notices.
+async fn labelled() -> (Server, Receiver) {
     let receiver = Receiver::accepting().await;
     let more = format!(
-        "[on]\nsuccess = 'told'\n[targets]\ndefault = 'here'\nhere = {{ kind = 'plugin' }}\ntold = {{ kind = 'http', url = '{}' }}\n",
+        "[on]\nsuccess = 'hook'\n[targets]\ndefault = 'here'\nhere = {{ kind = 'plugin' }}\nhook = {{ kind = 'http', url = '{}' }}\n",
         receiver.url("/")
     );
     let server = Server::builder().use_case("puppet", &format!("{PUPPET}{more}{LABELS}")).start().await;
+    (server, receiver)
+}
+
+#[tokio::test]
+async fn an_erased_request_leaves_no_trace_in_the_files() {
+    let (server, receiver) = labelled().await;
     let secret = "Q7-unmistakable-Q7";
     let body = json!({ "delay": "PT0S", "customer": { "id": secret }, "pad": "x".repeat(9_000), "process": { "do": "succeed", "result": secret } });
     let ended = server.api.submit("puppet", body).await;
@@ -50,12 +56,7 @@ async fn an_erased_request_leaves_no_trace_in_the_files() {
 
 #[tokio::test]
 async fn labels_are_in_lists_notices_and_logs() {
-    let receiver = Receiver::accepting().await;
-    let more = format!(
-        "[on]\nsuccess = 'told'\n[targets]\ndefault = 'here'\nhere = {{ kind = 'plugin' }}\ntold = {{ kind = 'http', url = '{}' }}\n",
-        receiver.url("/")
-    );
-    let server = Server::builder().use_case("puppet", &format!("{PUPPET}{more}{LABELS}")).start().await;
+    let (server, receiver) = labelled().await;
     let id = server.api.submit("puppet", json!({ "delay": "PT0S", "customer": { "id": 42 } })).await;
     server.api.submit("puppet", json!({ "delay": "PT0S", "customer": { "id": 43 } })).await;
     let done = server.api.reaches(&id, "succeeded").await;
@@ -87,7 +88,7 @@ async fn a_call_waits_for_the_end_of_its_request_and_no_longer() {
 }
 
 #[tokio::test]
-async fn changes_are_told_as_they_happen_to_those_who_may_see_them() {
+async fn changes_are_sent_as_they_happen_to_those_who_may_see_them() {
     let server = Server::builder().use_case("puppet", PUPPET).start().await;
     let mut events = server.api.events().await;
     let id = server.api.submit("puppet", json!({ "delay": "PT0S" })).await;

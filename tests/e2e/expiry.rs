@@ -1,4 +1,4 @@
-//! `expire-after`: a request whose first attempt does not begin in time ends as `expired`, and is told.
+//! `expire-after`: a request whose first attempt does not begin in time ends as `expired`, and its notice is sent.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::{PUPPET, Receiver, Reply, Server, events, eventually, text};
 
 #[tokio::test]
-async fn a_request_expires_while_the_server_is_down_is_told_and_can_be_retried() {
+async fn a_request_expires_while_the_server_is_down_sends_its_notice_and_can_be_retried() {
     let receiver = Receiver::accepting().await;
     let manifest = format!(
         "[schedule]\nexpire-after = '1h'\n[targets]\ndefault = 'to'\nto = {{ kind = 'http', url = '{}' }}\n\

@@ -7,7 +7,7 @@ use postdate_tests::files::texts;
 use crate::harness::root;
 
 /// Returns the documents of the repository's root and of `docs/`, and the READMEs that they link to.
-fn documents() -> Vec<(PathBuf, String)> {
+pub fn documents() -> Vec<(PathBuf, String)> {
     let at_the_root =
         ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "plugins/README.md", "plugins/TUTORIAL.md", "infra/README.md"];
     let paths = at_the_root.iter().map(|name| root().join(name)).filter(|path| path.is_file());

@@ -62,3 +62,4 @@ mod times;
 mod torture;
 mod traces;
 mod uploads;
+mod words;

@@ -35,7 +35,7 @@ async fn a_rejection_lists_the_validators_problems() {
 }
 
 #[tokio::test]
-async fn a_rejection_without_a_problem_is_told_to_the_client_and_logged_as_a_warning() {
+async fn a_rejection_without_a_problem_is_reported_to_the_client_and_logged_as_a_warning() {
     let server = Server::puppet().await;
     let silent = json!({ "delay": "PT1S", "validate": { "do": "reject-silently" } });
     let fault = server.api.post("/requests/puppet", &silent).await.expect_fault(422, "rejected");

@@ -166,12 +166,6 @@ impl FaultProxy {
         self.state.script.hold(service, action, nth, moment)
     }
 
-    /// Sets the number of rules that fit on the event bus. A new rule beyond it is answered `LimitExceededException`. The default is
-    /// AWS's default quota, 300.
-    pub fn limit_rules(&self, most: usize) {
-        self.state.bus.limit(most);
-    }
-
     /// Passes calls on that AWS would refuse.
     pub fn lenient(&self) {
         self.state.lenient.store(true, Ordering::Relaxed);

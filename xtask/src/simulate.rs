@@ -308,7 +308,7 @@ fn simulate(load: &Load) -> Outcome {
         parking.push_back(Group { due, fired: now, count: rules[due] });
         to_clean += if runs { rules[due] } else { 0 };
 
-        // Park. What no function took comes back within minutes, or is lost with its age and found by the janitor.
+        // Park. An event that no function took comes back within minutes, or is lost with its age and found by the janitor.
         if !load.outage.is_empty() && now == load.outage.end {
             to_clean += rules[load.outage.start + AHEAD..now + AHEAD].iter().sum::<u64>();
             for group in &mut parking {

@@ -11,6 +11,7 @@ use postdate_egress::Egress;
 use postdate_logging::LogFilter;
 use postdate_runtime::trust::Trust;
 use postdate_runtime::{Lifetime, SecretName};
+use postdate_store::StoreLocation;
 
 /// Default of `POSTDATE_USE_CASES`: the layer's directory if it exists, else the package's.
 const LAYER_DIR: &str = "/opt/use-cases";
@@ -83,17 +84,6 @@ pub struct CallerClaims {
     pub scopes: Option<String>,
 }
 
-/// The location of the store of use cases.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreLocation {
-    Directory(PathBuf),
-    /// Keys are `{prefix}/{use case}/…`; the prefix has no slash at either end, and may be empty.
-    S3 {
-        bucket: String,
-        prefix: String,
-    },
-}
-
 /// The source of secrets. In an AWS service, the secret of a use case has the name `{prefix}{use case}/{name}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretLocation {
@@ -149,13 +139,13 @@ pub struct ConfigError {
     pub variable: String,
     /// `None` where the variable is not set.
     pub value: Option<String>,
-    pub expected: Expected,
+    pub expected: ExpectedForm,
 }
 
 /// The form that a value should have, and what is wrong with the value where that is not obvious.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{form}{}", detail.as_ref().map_or(String::new(), |detail| format!(" ({detail})")))]
-pub struct Expected {
+pub struct ExpectedForm {
     pub form: &'static str,
     pub detail: Option<String>,
 }

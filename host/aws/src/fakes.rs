@@ -9,7 +9,7 @@ use postdate_core::envelope::Envelope;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::Change;
 use postdate_core::limits::places::{KEPT, Manner, Places, Step};
-use postdate_core::limits::{Rate, Slot};
+use postdate_core::limits::{Rate, RateSlot};
 use postdate_core::pause::Pause;
 use postdate_core::plugin::JobResult;
 use postdate_core::ports::{Arming, Changed, Changes, Claims, Inserted, Intake, LedgerError, Pauses, Requests, ScheduleError, Scheduler};
@@ -17,10 +17,11 @@ use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request, Sta
 use postdate_core::testing::{FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, moment, new_request, sample_id};
 use postdate_core::use_case::Target;
 
-use crate::firing::Firing;
+use crate::aws_error::AwsError;
+use crate::firing::FiringPorts;
 use crate::pauses::KnownPauses;
-use crate::ports::{Answered, Asking, Backlog, Counters, LeftRule, Notify, Place, Snapshots, Tellings, Timing, Told, Wake, Woken};
-use crate::target::Fired;
+use crate::ports::{Answered, Asking, Backlog, Counters, LeftRule, Notified, Notify, Snapshots, TargetPlace, Timing, Wake, Woken};
+use crate::target::DeliveryOutcome;
 
 const MANIFEST: &str = r#"
 name = "orders"
@@ -50,7 +51,7 @@ pub struct FakeLedger {
     cursor: Mutex<String>,
     /// Wake times that were postponed: from, to.
     postponed: Mutex<BTreeMap<CorrelationId, (Time, Time)>>,
-    told: Mutex<BTreeMap<(CorrelationId, Option<Time>), Told>>,
+    notified: Mutex<BTreeMap<(CorrelationId, Option<Time>), Notified>>,
     /// Claims that fail before the ledger has them.
     pub failing_claims: Mutex<u32>,
     /// Makes the ledger fail each change that records an attempt.
@@ -58,7 +59,7 @@ pub struct FakeLedger {
     /// How often the pauses were read.
     pub pauses_read: Mutex<u32>,
     /// The next free slot of each rate.
-    free: Mutex<BTreeMap<String, Slot>>,
+    free: Mutex<BTreeMap<String, RateSlot>>,
     /// The places of each target.
     pub places: Mutex<BTreeMap<String, Places>>,
     /// Number of the names of places that were given.
@@ -66,11 +67,11 @@ pub struct FakeLedger {
 }
 
 impl FakeLedger {
-    fn told(&self, request: &Request) -> Told {
+    fn notified(&self, request: &Request) -> Notified {
         if !request.status.is_failure() {
-            return Told::ALL;
+            return Notified::ALL;
         }
-        self.told.lock().unwrap().get(&(request.id, request.finished_at)).copied().unwrap_or_default()
+        self.notified.lock().unwrap().get(&(request.id, request.finished_at)).copied().unwrap_or_default()
     }
 
     /// Makes the steps of a host's request for a place, or after it has left one.
@@ -84,8 +85,8 @@ impl FakeLedger {
             let name = self.new_name();
             places.make(&step, waiter, &name, asks.filter(|_| step == Step::Take).map_or(now + KEPT, |asking| asking.until));
             match step {
-                Step::Take => (answered.place, asks) = (Some(Place { name, of }), None),
-                Step::HandOver(id) => answered.woken.push(Woken { id, place: Place { name, of } }),
+                Step::Take => (answered.place, asks) = (Some(TargetPlace { name, of }), None),
+                Step::HandOver(id) => answered.woken.push(Woken { id, place: TargetPlace { name, of } }),
                 Step::Free(_) => asks = asks.map(|asking| Asking { manner: Manner::PastLine, ..asking }),
                 Step::Join { .. } => {}
                 Step::Done => {
@@ -103,33 +104,22 @@ impl FakeLedger {
     }
 
     /// Takes the places of a target until a time, for attempts of other functions.
-    pub fn take_all(&self, target: &str, of: u32, until: Time) -> Vec<Place> {
+    pub fn take_all(&self, target: &str, of: u32, until: Time) -> Vec<TargetPlace> {
         let mut all = self.places.lock().unwrap();
         let taken = &mut all.entry(target.to_owned()).or_default().taken;
         let name = |_| {
             let name = self.new_name();
             taken.insert(name.clone(), until);
-            Place { name, of }
+            TargetPlace { name, of }
         };
         (0..of).map(name).collect()
     }
 
     fn wake(&self, request: &Request) -> Option<Wake> {
-        let open = !request.status.is_end() || self.told(request) != Told::ALL;
+        let open = !request.status.is_end() || self.notified(request) != Notified::ALL;
         let own = request.finished_at.unwrap_or(request.due_at);
         let postponed = self.postponed.lock().unwrap().get(&request.id).filter(|(from, _)| *from == own).map(|(_, to)| *to);
         open.then(|| Wake { at: postponed.unwrap_or(own), id: request.id })
-    }
-}
-
-impl Tellings for FakeLedger {
-    async fn told(&self, id: CorrelationId) -> Result<Told, LedgerError> {
-        Ok(self.find(id).await?.map_or(Told::ALL, |(request, _)| self.told(&request)))
-    }
-
-    async fn set_told(&self, failed: &Request, told: Told) -> Result<(), LedgerError> {
-        self.told.lock().unwrap().insert((failed.id, failed.finished_at), told);
-        Ok(())
     }
 }
 
@@ -183,9 +173,9 @@ impl Pauses for FakeLedger {
 }
 
 impl Counters for FakeLedger {
-    async fn reserve(&self, use_case: &str, target: &str, rate: Rate, now: DateTime<Utc>) -> Result<Slot, LedgerError> {
+    async fn reserve(&self, use_case: &str, target: &str, rate: Rate, now: DateTime<Utc>) -> Result<RateSlot, LedgerError> {
         let mut free = self.free.lock().unwrap();
-        let free = free.entry(format!("{use_case} {target} {rate}")).or_insert(Slot::MIN);
+        let free = free.entry(format!("{use_case} {target} {rate}")).or_insert(RateSlot::MIN);
         let slot = rate.reserve(*free, now);
         *free = slot + 1;
         Ok(slot)
@@ -195,18 +185,18 @@ impl Counters for FakeLedger {
         Ok(self.settle(target, asking.places, Some(asking), now))
     }
 
-    async fn take_kept(&self, _: &str, target: &str, kept: &Place, until: Time) -> Result<Option<Place>, LedgerError> {
+    async fn take_kept(&self, _: &str, target: &str, kept: &TargetPlace, until: Time) -> Result<Option<TargetPlace>, LedgerError> {
         let mut all = self.places.lock().unwrap();
         let taken = &mut all.entry(target.to_owned()).or_default().taken;
         if taken.remove(&kept.name).is_none() {
             return Ok(None);
         }
-        let place = Place { name: self.new_name(), of: kept.of };
+        let place = TargetPlace { name: self.new_name(), of: kept.of };
         taken.insert(place.name.clone(), until);
         Ok(Some(place))
     }
 
-    async fn leave_place(&self, _: &str, target: &str, place: &Place, now: Time) -> Result<Vec<Woken>, LedgerError> {
+    async fn leave_place(&self, _: &str, target: &str, place: &TargetPlace, now: Time) -> Result<Vec<Woken>, LedgerError> {
         self.places.lock().unwrap().entry(target.to_owned()).or_default().taken.remove(&place.name);
         Ok(self.settle(target, place.of, None, now).woken)
     }
@@ -345,29 +335,29 @@ impl FakeNotify {
 }
 
 impl Notify for FakeNotify {
-    async fn request_failed(&self, request: &Request) -> Result<(), String> {
+    async fn request_failed(&self, request: &Request) -> Result<(), AwsError> {
         self.sent.lock().unwrap().push(format!("topic: {} {}", request.use_case, request.status));
         Ok(())
     }
 
-    async fn dead_letter(&self, envelope: &Envelope, _request: &Request) -> Result<(), String> {
+    async fn dead_letter(&self, envelope: &Envelope, _request: &Request) -> Result<(), AwsError> {
         if *self.fails_letters.lock().unwrap() {
-            return Err("throttled".to_owned());
+            return Err(AwsError::of_entry("SendMessage", Some("ThrottlingException"), None));
         }
         self.sent.lock().unwrap().push(format!("letter: attempt {}", envelope.attempt));
         Ok(())
     }
 
-    async fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> Result<(), String> {
+    async fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> Result<(), AwsError> {
         self.sent.lock().unwrap().push(format!("not cleaned {}: {reason}", rule.name));
         Ok(())
     }
 }
 
-pub type TestFiring = Firing<FakeUseCases, FakeLedger, FakeTiming, FakeDeliver, FakeNotify, FakeClock>;
+pub type TestFiring = FiringPorts<FakeUseCases, FakeLedger, FakeTiming, FakeDeliver, FakeNotify, FakeClock>;
 
 pub fn firing(answer: JobResult) -> TestFiring {
-    Firing {
+    FiringPorts {
         use_cases: FakeUseCases::of(FakeBundle::new("v1", MANIFEST).on_process(move |_| Ok(answer.clone()))),
         ledger: FakeLedger::default(),
         scheduler: FakeTiming::default(),
@@ -416,10 +406,10 @@ impl TestFiring {
     pub async fn fire_at(&self, envelope: &Envelope, seconds: i64) -> String {
         self.set_clock(seconds);
         match self.fire(envelope, deadline()).await.unwrap() {
-            Fired::Ran { request, .. } => format!("ran: {}", request.status),
-            Fired::Deferred(_) => "Deferred".to_owned(),
-            Fired::Expired(_) => "Expired".to_owned(),
-            Fired::Waits(request) => format!("waits for {}", request.waiting.unwrap().on),
+            DeliveryOutcome::Ran { request, .. } => format!("ran: {}", request.status),
+            DeliveryOutcome::Deferred(_) => "Deferred".to_owned(),
+            DeliveryOutcome::Expired(_) => "Expired".to_owned(),
+            DeliveryOutcome::Waits(request) => format!("waits for {}", request.waiting.unwrap().on),
             other => format!("{other:?}"),
         }
     }
@@ -439,6 +429,15 @@ impl TestFiring {
 }
 
 impl Backlog for FakeLedger {
+    async fn notified(&self, id: CorrelationId) -> Result<Notified, LedgerError> {
+        Ok(self.find(id).await?.map_or(Notified::ALL, |(request, _)| self.notified(&request)))
+    }
+
+    async fn set_notified(&self, failed: &Request, notified: Notified) -> Result<(), LedgerError> {
+        self.notified.lock().unwrap().insert((failed.id, failed.finished_at), notified);
+        Ok(())
+    }
+
     async fn overdue(&self, before: DateTime<Utc>, after: Option<Wake>, limit: usize) -> Result<Vec<Wake>, LedgerError> {
         let mut found = Vec::new();
         for id in self.memory.ids() {

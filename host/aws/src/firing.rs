@@ -17,7 +17,7 @@ use crate::host::Host;
 use crate::ledger::DynamoLedger;
 use crate::notify::Notifier;
 use crate::pauses::KnownPauses;
-use crate::ports::{Notify, Tellings, Timing, Told};
+use crate::ports::{Backlog, Notified, Notify, Timing};
 use crate::schedule::AwsScheduler;
 use crate::use_cases::AwsUseCases;
 
@@ -25,7 +25,7 @@ use crate::use_cases::AwsUseCases;
 pub const SHORTEST_PARK: TimeDelta = TimeDelta::seconds(1);
 
 /// The ports that firing needs on AWS.
-pub struct Firing<U, L, S, D, N, C> {
+pub struct FiringPorts<U, L, S, D, N, C> {
     pub use_cases: U,
     pub ledger: L,
     pub scheduler: S,
@@ -36,7 +36,7 @@ pub struct Firing<U, L, S, D, N, C> {
     pub pauses: KnownPauses,
 }
 
-pub type AwsFiring = Firing<AwsUseCases, DynamoLedger, AwsScheduler, AwsDeliver, Notifier, SystemClock>;
+pub type AwsFiring = FiringPorts<AwsUseCases, DynamoLedger, AwsScheduler, AwsDeliver, Notifier, SystemClock>;
 
 impl AwsFiring {
     pub fn new(host: &Host) -> anyhow::Result<Self> {
@@ -59,7 +59,7 @@ impl AwsFiring {
     }
 }
 
-impl<U: UseCases, L: Requests + Changes + Tellings, S: Timing, D, N: Notify, C: Clock> Firing<U, L, S, D, N, C> {
+impl<U: UseCases, L: Requests + Changes + Backlog, S: Timing, D, N: Notify, C: Clock> FiringPorts<U, L, S, D, N, C> {
     /// Returns the aftercare of an attempt. `envelope` is the one that started the attempt; `None` in the janitor.
     pub fn aftercare<'a>(&'a self, envelope: Option<&'a Envelope>) -> Care<'a, L, S, N, C> {
         Care { ledger: &self.ledger, scheduler: &self.scheduler, notifier: &self.notifier, clock: &self.clock, envelope }
@@ -77,13 +77,13 @@ impl<U: UseCases, L: Requests + Changes + Tellings, S: Timing, D, N: Notify, C: 
     }
 
     /// Sends the notifications of a failed request that no function has sent yet. Returns whether all are sent.
-    pub async fn tell(&self, failed: &Request) -> Result<bool, LedgerError> {
-        let told = self.ledger.told(failed.id).await?;
-        Ok(tell(&self.ledger, &self.notifier, failed, told).await == Told::ALL)
+    pub async fn notify(&self, failed: &Request) -> Result<bool, LedgerError> {
+        let notified = self.ledger.notified(failed.id).await?;
+        Ok(notify(&self.ledger, &self.notifier, failed, notified).await == Notified::ALL)
     }
 }
 
-/// The work after an attempt: park the next one, notify, delete the rule. Made by [`Firing::aftercare`].
+/// The work after an attempt: park the next one, notify, delete the rule. Made by [`FiringPorts::aftercare`].
 pub struct Care<'a, L, S, N, C> {
     ledger: &'a L,
     scheduler: &'a S,
@@ -92,7 +92,7 @@ pub struct Care<'a, L, S, N, C> {
     envelope: Option<&'a Envelope>,
 }
 
-impl<L: Tellings, S: Timing, N: Notify, C: Clock> Aftercare for Care<'_, L, S, N, C> {
+impl<L: Backlog, S: Timing, N: Notify, C: Clock> Aftercare for Care<'_, L, S, N, C> {
     /// Parks the envelope of the next attempt in the delay queue. Returns false if the wait is longer than the queue's longest delay,
     /// or if another envelope started the attempt. The parked envelope keeps the rule's name: the delivery that ends the request
     /// deletes the rule.
@@ -116,27 +116,27 @@ impl<L: Tellings, S: Timing, N: Notify, C: Clock> Aftercare for Care<'_, L, S, N
     }
 
     async fn notify_failed(&self, request: &Request) {
-        tell(self.ledger, self.notifier, request, Told::default()).await;
+        notify(self.ledger, self.notifier, request, Notified::default()).await;
     }
 }
 
-/// Sends the notifications that are missing in `told`. Returns those that were sent by now, after it has recorded them. Logs errors: the
+/// Sends the notifications that are missing in `notified`. Records and returns all that were sent by now. Logs errors: the
 /// request stays open, so the janitor repeats what is missing.
-async fn tell(ledger: &impl Tellings, notifier: &impl Notify, failed: &Request, told: Told) -> Told {
+async fn notify(ledger: &impl Backlog, notifier: &impl Notify, failed: &Request, notified: Notified) -> Notified {
     let id = failed.id;
     let topic = async {
-        let sent = if told.topic { Ok(()) } else { notifier.request_failed(failed).await };
-        sent.inspect_err(|error| tracing::error!(correlation_id = %id, error, "cannot notify the topic of a failed request")).is_ok()
+        let sent = if notified.topic { Ok(()) } else { notifier.request_failed(failed).await };
+        sent.inspect_err(|error| tracing::error!(correlation_id = %id, %error, "cannot notify the topic of a failed request")).is_ok()
     };
     let letter = async {
-        let sent = if told.letter { Ok(()) } else { notifier.dead_letter(&Envelope::of(failed, None), failed).await };
+        let sent = if notified.letter { Ok(()) } else { notifier.dead_letter(&Envelope::of(failed, None), failed).await };
         let failed = "cannot put a failed request into the dead-letter queue";
-        sent.inspect_err(|error| tracing::error!(correlation_id = %id, error, "{failed}")).is_ok()
+        sent.inspect_err(|error| tracing::error!(correlation_id = %id, %error, "{failed}")).is_ok()
     };
     let (topic, letter) = tokio::join!(topic, letter);
-    let now = Told { topic, letter };
-    if now != told
-        && let Err(error) = ledger.set_told(failed, now).await
+    let now = Notified { topic, letter };
+    if now != notified
+        && let Err(error) = ledger.set_notified(failed, now).await
     {
         tracing::error!(correlation_id = %id, %error, "cannot record that operators were notified; they are notified again");
     }

@@ -2,11 +2,11 @@
 
 use postdate_egress::{AuthoritiesError, Network, read_authorities};
 use postdate_runtime::{Options, Runtime, RuntimeError, Secrets};
-use postdate_store::{AnyObjects, Directory, S3};
+use postdate_store::{AnyObjects, Directory, S3, StoreLocation};
 
 use crate::clients::Clients;
 use crate::clock::now;
-use crate::config::{Config, ConfigErrors, StoreLocation};
+use crate::config::{Config, ConfigErrors};
 use crate::ledger::DynamoLedger;
 use crate::logs;
 use crate::metrics::Service;
@@ -53,8 +53,8 @@ pub enum HostError {
 }
 
 impl Host {
-    /// Reads the configuration, starts logs and traces, and does all work that is possible before the first request. Logs an error before it
-    /// returns it.
+    /// Reads the configuration, starts logs and traces, and does all work that is possible before the first request. Logs an error before
+    /// it returns it.
     pub async fn from_env(service: Service) -> Result<Self, HostError> {
         let config = Config::from_env(|name| std::env::var(name).ok());
         let spans = std::env::var(spans::DAEMON).ok().and_then(|daemon| spans::layer(&daemon));

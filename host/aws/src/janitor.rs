@@ -7,4 +7,4 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub use sweep::{Limits, Report, Sweep};
+pub use sweep::{Sweep, SweepLimits, SweepReport};

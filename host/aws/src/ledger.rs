@@ -18,8 +18,7 @@ mod labels;
 mod lanes;
 mod list;
 mod pauses;
-mod store;
-mod told;
+mod table;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -29,9 +29,8 @@ pub struct Notifier {
     pub dead_letters: String,
 }
 
-impl Notifier {
-    /// Publishes that a request has failed for good or expired.
-    pub async fn request_failed(&self, request: &Request) -> Result<(), AwsError> {
+impl Notify for Notifier {
+    async fn request_failed(&self, request: &Request) -> Result<(), AwsError> {
         let failure = cut(request.failure.as_deref().unwrap_or_default());
         let event = if request.status == Status::Expired { "request-expired" } else { "request-failed" };
         let message = json!({
@@ -47,8 +46,7 @@ impl Notifier {
         self.publish(event, &format!("Postdate: a request {}", request.status), &message).await
     }
 
-    /// Puts a request that failed for good or expired into the dead-letter queue, from which it can be redriven.
-    pub async fn dead_letter(&self, envelope: &Envelope, request: &Request) -> Result<(), AwsError> {
+    async fn dead_letter(&self, envelope: &Envelope, request: &Request) -> Result<(), AwsError> {
         use aws_sdk_sqs::types::MessageAttributeValue;
         let invalid = |error: BuildError| AwsError::invalid("SendMessage", &error);
         let text = |value: String| MessageAttributeValue::builder().data_type("String").string_value(value).build().map_err(invalid);
@@ -63,6 +61,15 @@ impl Notifier {
         call.send().await.map(drop).map_err(|error| AwsError::of("SendMessage", &error))
     }
 
+    async fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> Result<(), AwsError> {
+        let LeftRule { name, id, .. } = rule;
+        let message =
+            json!({ "v": 1, "event": "rule-not-cleaned", "rule": name, "correlationId": id, "reason": reason, "at": rfc3339(Utc::now()) });
+        self.publish("rule-not-cleaned", "Postdate: a rule could not be cleaned up", &message).await
+    }
+}
+
+impl Notifier {
     async fn publish(&self, event: &str, subject: &str, message: &Value) -> Result<(), AwsError> {
         use aws_sdk_sns::types::MessageAttributeValue;
         let Some(topic) = &self.topic_arn else { return Ok(()) };
@@ -71,23 +78,6 @@ impl Notifier {
         let message = for_messages(&message.to_string()).into_owned();
         let call = self.topics.publish().topic_arn(topic).subject(subject).message(message).message_attributes("event", attribute);
         call.send().await.map(drop).map_err(|error| AwsError::of("Publish", &error))
-    }
-}
-
-impl Notify for Notifier {
-    async fn request_failed(&self, request: &Request) -> Result<(), String> {
-        Self::request_failed(self, request).await.map_err(|error| error.to_string())
-    }
-
-    async fn dead_letter(&self, envelope: &Envelope, request: &Request) -> Result<(), String> {
-        Self::dead_letter(self, envelope, request).await.map_err(|error| error.to_string())
-    }
-
-    async fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> Result<(), String> {
-        let LeftRule { name, id, .. } = rule;
-        let message =
-            json!({ "v": 1, "event": "rule-not-cleaned", "rule": name, "correlationId": id, "reason": reason, "at": rfc3339(Utc::now()) });
-        self.publish("rule-not-cleaned", "Postdate: a rule could not be cleaned up", &message).await.map_err(|error| error.to_string())
     }
 }
 

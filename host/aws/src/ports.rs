@@ -5,9 +5,11 @@ use postdate_core::envelope::Envelope;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::Change;
 use postdate_core::limits::places::{Manner, Waiter};
-use postdate_core::limits::{Rate, Slot};
+use postdate_core::limits::{Rate, RateSlot};
 use postdate_core::ports::{Changed, LedgerError, ScheduleError, Scheduler};
 use postdate_core::request::Request;
+
+use crate::aws_error::AwsError;
 
 /// The scheduler as the target host and the janitor use it.
 pub trait Timing: Scheduler {
@@ -43,35 +45,26 @@ pub struct LeftRule {
 /// Notifies operators.
 pub trait Notify: Send + Sync {
     /// Publishes that a request has failed for good or expired.
-    fn request_failed(&self, request: &Request) -> impl Future<Output = Result<(), String>> + Send;
+    fn request_failed(&self, request: &Request) -> impl Future<Output = Result<(), AwsError>> + Send;
 
     /// Puts a request that has failed for good or expired into the dead-letter queue, from which it can be redriven.
-    fn dead_letter(&self, envelope: &Envelope, request: &Request) -> impl Future<Output = Result<(), String>> + Send;
+    fn dead_letter(&self, envelope: &Envelope, request: &Request) -> impl Future<Output = Result<(), AwsError>> + Send;
 
     /// Publishes that a rule could not be deleted.
-    fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> impl Future<Output = Result<(), String>> + Send;
+    fn rule_not_cleaned(&self, rule: &LeftRule, reason: &str) -> impl Future<Output = Result<(), AwsError>> + Send;
 }
 
 /// The notifications of a request's failure or expiry that were sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct Notified {
     /// [`Notify::request_failed`]
     pub topic: bool,
     /// [`Notify::dead_letter`]
     pub letter: bool,
 }
 
-impl Told {
+impl Notified {
     pub const ALL: Self = Self { topic: true, letter: true };
-}
-
-/// The ledger's record of notifications. A request that failed or expired stays open, so that the janitor finds it, until all are sent.
-pub trait Tellings: Send + Sync {
-    /// Returns the notifications that were sent since the request failed or expired; all of them for any other request.
-    fn told(&self, id: CorrelationId) -> impl Future<Output = Result<Told, LedgerError>> + Send;
-
-    /// Records the notifications that were sent of this failure. Does nothing if the request was retried since.
-    fn set_told(&self, failed: &Request, told: Told) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }
 
 /// The place of an open request in the index that the janitor reads: the time from which the request needs a look, then its id.
@@ -81,8 +74,15 @@ pub struct Wake {
     pub id: CorrelationId,
 }
 
-/// The ledger as the janitor sees it.
+/// The ledger's open requests: those that have not ended, and those whose failure or expiry operators were not notified of.
 pub trait Backlog: Send + Sync {
+    /// Returns the notifications that were sent since the request failed or expired; all of them for any other request.
+    fn notified(&self, id: CorrelationId) -> impl Future<Output = Result<Notified, LedgerError>> + Send;
+
+    /// Records the notifications that were sent of this failure. With all of them the request is no longer open. Does nothing if the
+    /// request was retried since.
+    fn set_notified(&self, failed: &Request, notified: Notified) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
     /// Returns up to `limit` open requests whose wake time is before `before`, oldest first; only those after `after`, if given. A
     /// scheduled request wakes at its `due_at`. A claim moves the wake time only if the lease ends before it, so that a claim writes no
     /// index: a running request is found before its lease ends, and the caller postpones it. The index lags behind the table.
@@ -126,7 +126,7 @@ pub trait Snapshots: Send + Sync {
 
 /// One of the places of a target's `concurrency`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct TargetPlace {
     pub name: String,
     /// Number of the target's places, when this one was taken.
     pub of: u32,
@@ -148,13 +148,13 @@ pub struct Asking {
 pub struct Woken {
     pub id: CorrelationId,
     /// The place, which is kept for the request for some seconds.
-    pub place: Place,
+    pub place: TargetPlace,
 }
 
 /// The answer to a request that asks for a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
-    pub place: Option<Place>,
+    pub place: Option<TargetPlace>,
     /// Without a place: the request is in the line, so it is woken when a place is free.
     pub in_line: bool,
     pub woken: Vec<Woken>,
@@ -169,7 +169,7 @@ pub trait Counters: Send + Sync {
         target: &str,
         rate: Rate,
         now: DateTime<Utc>,
-    ) -> impl Future<Output = Result<Slot, LedgerError>> + Send;
+    ) -> impl Future<Output = Result<RateSlot, LedgerError>> + Send;
 
     /// Takes one of a target's places for a request, and hands other free places over to the requests that were due before it.
     fn take_place(
@@ -185,16 +185,16 @@ pub trait Counters: Send + Sync {
         &self,
         use_case: &str,
         target: &str,
-        kept: &Place,
+        kept: &TargetPlace,
         until: DateTime<Utc>,
-    ) -> impl Future<Output = Result<Option<Place>, LedgerError>> + Send;
+    ) -> impl Future<Output = Result<Option<TargetPlace>, LedgerError>> + Send;
 
     /// Gives a place back; idempotent. Hands it over to the first request of the line, which is returned.
     fn leave_place(
         &self,
         use_case: &str,
         target: &str,
-        place: &Place,
+        place: &TargetPlace,
         now: DateTime<Utc>,
     ) -> impl Future<Output = Result<Vec<Woken>, LedgerError>> + Send;
 }

@@ -45,12 +45,7 @@ impl Processor<AwsUseCases, DynamoLedger, AwsScheduler> {
     }
 }
 
-impl<U, L, S> Processor<U, L, S>
-where
-    U: UseCases + Clone,
-    L: Intake + Requests + Changes + Pauses + Clone,
-    S: Scheduler + Clone,
-{
+impl<U: UseCases + Clone, L: Intake + Requests + Changes + Pauses + Clone, S: Scheduler + Clone> Processor<U, L, S> {
     /// Answers one event. Every error becomes a response.
     pub async fn answer(&self, request: lambda_http::Request) -> Response<Bytes> {
         let now = (self.now)();

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use postdate_core::api::HANDED_OVER;
+use postdate_core::arm::HANDED_OVER;
 use postdate_core::envelope::Envelope;
 use postdate_core::json::for_messages;
 use postdate_core::ports::{Arming, BodyTooLarge, ScheduleError, Scheduler};

@@ -12,5 +12,5 @@ mod gate;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Event, ForeignEvent, QueueMessage, batch_response};
-pub use fire::Fired;
+pub use event::{ForeignEvent, Invocation, QueueMessage, batch_response};
+pub use fire::DeliveryOutcome;

@@ -20,7 +20,7 @@ use postdate_core::ports::{Bundle as _, StoredVersions, UseCaseError, UseCaseInf
 use postdate_core::use_case::{UseCase, is_use_case_name};
 
 pub use bundle::TimedBundle;
-use cache::Cache;
+use cache::VersionCache;
 pub use error::VersionError;
 pub use version_loader::VersionLoader;
 
@@ -44,9 +44,9 @@ struct Shared {
     loader: VersionLoader,
     service: Service,
     entries: Mutex<HashMap<String, Entry>>,
-    loaded: Mutex<Cache<Arc<TimedBundle>>>,
+    loaded: Mutex<VersionCache<Arc<TimedBundle>>>,
     /// Manifests of versions that are not loaded.
-    manifests: Mutex<Cache<Arc<UseCase>>>,
+    manifests: Mutex<VersionCache<Arc<UseCase>>>,
     /// The last complete list, and the time when it was made.
     listed: Mutex<Option<(Instant, Vec<UseCaseInfo>)>>,
     /// Lock that is held while a version loads, so that two requests for one version load it once.
@@ -74,8 +74,8 @@ impl AwsUseCases {
             loader,
             service,
             entries: Mutex::default(),
-            loaded: Mutex::new(Cache::new(MAX_LOADED_BYTES)),
-            manifests: Mutex::new(Cache::new(MAX_LOADED_BYTES)),
+            loaded: Mutex::new(VersionCache::new(MAX_LOADED_BYTES)),
+            manifests: Mutex::new(VersionCache::new(MAX_LOADED_BYTES)),
             listed: Mutex::default(),
             loading: tokio::sync::Mutex::default(),
             fresh,

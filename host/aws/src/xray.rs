@@ -1,4 +1,5 @@
-//! X-Ray's header, in which AWS passes the context of a trace: `Root=1-66f2a1b0-4dea0086f9763ac0667b115a;Parent=53995c3f42cd8ad8;Sampled=1`.
+//! X-Ray's header, in which AWS passes the context of a trace:
+//! `Root=1-66f2a1b0-4dea0086f9763ac0667b115a;Parent=53995c3f42cd8ad8;Sampled=1`.
 
 pub mod spans;
 

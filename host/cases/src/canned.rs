@@ -17,11 +17,11 @@ pub struct Exchange {
     pub headers: BTreeMap<String, String>,
     /// Compared as JSON where both are JSON.
     pub body: Option<String>,
-    pub answer: Answer,
+    pub answer: CannedAnswer,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum CannedAnswer {
     Response {
         status: u16,
         headers: BTreeMap<String, String>,
@@ -116,7 +116,7 @@ impl Canned {
         progress.mismatches.iter().find_map(|mismatch| mismatch.bodies.clone())
     }
 
-    fn next(&self, request: &Request<Bytes>) -> Result<&Answer, String> {
+    fn next(&self, request: &Request<Bytes>) -> Result<&CannedAnswer, String> {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let index = progress.used;
         let outcome = match self.exchanges.get(index) {
@@ -142,8 +142,8 @@ impl Canned {
 impl Responder for Canned {
     fn respond(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         match self.next(&request) {
-            Ok(Answer::Response { status, headers, body }) => response(*status, headers, body),
-            Ok(Answer::Error(name)) => Err(error(name).unwrap_or(HttpError::ConfigurationError)),
+            Ok(CannedAnswer::Response { status, headers, body }) => response(*status, headers, body),
+            Ok(CannedAnswer::Error(name)) => Err(error(name).unwrap_or(HttpError::ConfigurationError)),
             Err(mismatch) => Err(HttpError::InternalError(Some(mismatch))),
         }
     }
@@ -180,11 +180,11 @@ impl Exchange {
             Origin::parse(url).map_err(|error| format!("the url {url:?} {error}"))?;
         }
         match &self.answer {
-            Answer::Error(name) if error(name).is_none() => {
+            CannedAnswer::Error(name) if error(name).is_none() => {
                 Err(format!("{name:?} is not an error that can be answered; these are: {}", Canned::ERRORS.join(", ")))
             }
-            Answer::Error(_) => Ok(()),
-            Answer::Response { status, headers, .. } => {
+            CannedAnswer::Error(_) => Ok(()),
+            CannedAnswer::Response { status, headers, .. } => {
                 if !(200..=599).contains(status) {
                     return Err(format!("the status {status} is not from 200 to 599"));
                 }

@@ -13,7 +13,7 @@ use postdate_core::use_case::toml_to_json;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::canned::{Answer, Exchange};
+use crate::canned::{CannedAnswer, Exchange};
 
 /// `now` of a case without one.
 const DEFAULT_NOW: &str = "2027-01-01T00:00:00Z";
@@ -210,8 +210,8 @@ fn body_text(body: toml::Value) -> anyhow::Result<String> {
 impl FileExchange {
     fn checked(self, index: usize) -> anyhow::Result<Exchange> {
         let answer = match (self.status, self.error) {
-            (Some(status), None) => Answer::Response { status, headers: self.answer_headers, body: self.answer.unwrap_or_default() },
-            (None, Some(error)) if self.answer.is_none() && self.answer_headers.is_empty() => Answer::Error(error),
+            (Some(status), None) => CannedAnswer::Response { status, headers: self.answer_headers, body: self.answer.unwrap_or_default() },
+            (None, Some(error)) if self.answer.is_none() && self.answer_headers.is_empty() => CannedAnswer::Error(error),
             _ => bail!("http[{index}]: needs either status (with optional answer and answer-headers) or error"),
         };
         Ok(Exchange { method: self.method, url: self.url, headers: self.headers, body: self.body, answer })

@@ -1,9 +1,8 @@
 //! `postdate api-key …`: makes, lists and revokes the keys of a server's API, in a file that the server reads.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,6 +15,7 @@ use postdate_core::use_case::is_use_case_name;
 use postdate_local::keys::{self, Key, Sees};
 use serde_json::{Value, json};
 
+use crate::new_file;
 use crate::output::{columns, err, json_line, out, path_text};
 use crate::when;
 
@@ -89,9 +89,9 @@ struct New {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SeesArgument {
-    /// Those that it made itself
+    /// The requests that it made itself
     Own,
-    /// Those of every key
+    /// The requests of every key
     All,
 }
 
@@ -216,22 +216,13 @@ fn change(file: &Path, edit: impl FnOnce(&str, &[Key]) -> anyhow::Result<String>
     let new = edit(&text, &keys)?;
     keys::parse(&new).map_err(|reason| anyhow!("the keys file {shown} would not be valid: it {reason}"))?;
     let temporary = file.with_extension("new");
-    let written = write_new(&temporary, &new).and_then(|()| std::fs::rename(&temporary, file)).and_then(|()| lock.sync_all());
-    written.with_context(|| format!("cannot write the keys file {shown}"))
-}
-
-fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
     // A former call may have been cut off.
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    let removed = std::fs::remove_file(&temporary).or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) });
+    let written = removed.and_then(|()| new_file::write_private(&temporary, &new)).and_then(|()| std::fs::rename(&temporary, file));
+    written.and_then(|()| lock.sync_all()).with_context(|| format!("cannot write the keys file {shown}"))
 }
 
-/// Returns the text without the table of this key; all other lines stay as they are. Returns `None` if the lines cannot be told.
+/// Returns the text without the table of this key; all other lines stay as they are. Returns `None` if it finds not exactly one such table.
 fn without(text: &str, name: &str) -> Option<String> {
     let mut blocks: Vec<String> = vec![String::new()];
     for line in text.split_inclusive('\n') {

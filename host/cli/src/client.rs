@@ -15,7 +15,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::output;
-pub use problem::{Action, ProblemReport};
+pub use problem::{CallKind, ProblemReport};
 use sign::Signer;
 
 /// Base URL of `postdate serve` with its default address.
@@ -90,7 +90,7 @@ pub struct HttpCall<'a> {
 }
 
 /// A `PUT` with a large body.
-pub struct Upload<'a> {
+pub struct UploadCall<'a> {
     pub path: &'a [&'a str],
     pub content_type: &'static str,
     pub body: Vec<u8>,
@@ -140,7 +140,7 @@ impl Client {
 
     /// Makes a call. Fails with a [`ProblemReport`] if the API answers with an error.
     pub async fn call(&self, call: HttpCall<'_>) -> anyhow::Result<Answer> {
-        let action = Action::of(&call.method, call.path);
+        let action = CallKind::of(&call.method, call.path);
         let mut request = self.request(call.method, call.path, call.query)?;
         if let Some(timeout) = call.timeout {
             request = request.timeout(timeout);
@@ -158,7 +158,7 @@ impl Client {
     pub async fn body_of(&self, id: &str) -> anyhow::Result<Vec<u8>> {
         let raw = self.raw(self.request(Method::GET, &["requests", id, "body"], &[])?).await?;
         // A success has no document of the API, so the header tells that it comes from one.
-        if raw.status.is_success() && raw.is_of_api { Ok(raw.content) } else { Err(raw.problem(Action::Other)) }
+        if raw.status.is_success() && raw.is_of_api { Ok(raw.content) } else { Err(raw.problem(CallKind::Other)) }
     }
 
     /// Lists requests, and calls `page` with each answer until there is no further page.
@@ -178,11 +178,11 @@ impl Client {
 
     /// Uploads, and writes `progress` with the elapsed seconds to stderr every [`PROGRESS_INTERVAL`]. Fails as
     /// [`Client::call`] does.
-    pub async fn upload(&self, upload: Upload<'_>, progress: &str) -> anyhow::Result<Answer> {
+    pub async fn upload(&self, upload: UploadCall<'_>, progress: &str) -> anyhow::Result<Answer> {
         let begun = Instant::now();
         let request = self.request(Method::PUT, upload.path, &[])?.timeout(UPLOAD_TIMEOUT);
         let request = request.header("content-type", upload.content_type).body(upload.body);
-        let mut answer = std::pin::pin!(self.send(request, Action::Upload));
+        let mut answer = std::pin::pin!(self.send(request, CallKind::Upload));
         loop {
             match tokio::time::timeout(PROGRESS_INTERVAL, &mut answer).await {
                 Ok(answer) => return answer,
@@ -211,7 +211,7 @@ impl Client {
         Ok(url)
     }
 
-    async fn send(&self, request: RequestBuilder, action: Action) -> anyhow::Result<Answer> {
+    async fn send(&self, request: RequestBuilder, action: CallKind) -> anyhow::Result<Answer> {
         self.raw(request).await?.read(action)
     }
 
@@ -260,7 +260,7 @@ struct RawAnswer {
 
 impl RawAnswer {
     /// Returns the document of an answer that succeeded; else fails with the [`RawAnswer::problem`].
-    fn read(self, action: Action) -> anyhow::Result<Answer> {
+    fn read(self, action: CallKind) -> anyhow::Result<Answer> {
         // Every document of the API has a correlation id.
         match self.json() {
             Some(json) if self.status.is_success() && json["correlationId"].is_string() => Ok(Answer { text: self.text(), json }),
@@ -269,7 +269,7 @@ impl RawAnswer {
     }
 
     /// Returns a [`ProblemReport`] for an error of the API, and another error for the answer of another server.
-    fn problem(self, action: Action) -> anyhow::Error {
+    fn problem(self, action: CallKind) -> anyhow::Error {
         let (status, text) = (self.status, self.text());
         match self.json() {
             Some(json) if json.get("code").is_some() => {

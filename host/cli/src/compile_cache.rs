@@ -7,7 +7,7 @@ use clap::Args;
 use postdate_local::{CacheOptions, Prepared, fill_cache};
 use serde_json::json;
 
-use crate::compiler::{CacheQuota, Limits};
+use crate::compiler::{CacheQuota, CompileArguments};
 use crate::logging;
 use crate::output::{json_line, out, printable, progress};
 use crate::serve::Files;
@@ -24,7 +24,7 @@ pub struct CompileCache {
     files: Files,
 
     #[command(flatten)]
-    limits: Limits,
+    limits: CompileArguments,
 
     #[command(flatten)]
     cache: CacheQuota,

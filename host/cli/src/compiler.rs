@@ -23,7 +23,7 @@ pub struct CacheQuota {
 
 /// Limits for compiling one plugin.
 #[derive(Debug, Clone, Copy, Default, Args)]
-pub struct Limits {
+pub struct CompileArguments {
     /// Most processor time for compiling a plugin; twelve times as much may pass on a busy machine [default: 5m]
     #[arg(long, env = TIME_VARIABLE, value_name = "DURATION", value_parser = time)]
     compile_time: Option<Duration>,
@@ -40,7 +40,7 @@ const CACHE_HELP: &str = "Directory of the machine code that the commands `plugi
 #[derive(Debug, Clone, Args)]
 pub struct AuthorCompiler {
     #[command(flatten)]
-    limits: Limits,
+    limits: CompileArguments,
 
     #[arg(long, env = "POSTDATE_COMPILE_CACHE", value_name = "DIR", help = CACHE_HELP)]
     compile_cache: Option<PathBuf>,
@@ -69,7 +69,7 @@ impl AuthorCompiler {
     }
 }
 
-impl Limits {
+impl CompileArguments {
     pub fn compiler(self) -> CompileWith {
         CompileWith::Child { program: program(), arguments: vec![COMMAND.into()], limits: self.limits() }
     }

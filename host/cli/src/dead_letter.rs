@@ -15,7 +15,7 @@ use crate::confirm;
 use crate::logging;
 use crate::output::{columns, err, json_line, out, printable, progress};
 pub use letter::Letter;
-pub use mailbox::{Chosen, LetterId, Mailbox, NoSuchLetter, Report};
+pub use mailbox::{Chosen, LetterId, Mailbox, NoSuchLetter, StepReport};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -117,7 +117,7 @@ pub async fn run(command: DeadLetterCommand) -> anyhow::Result<ExitCode> {
 }
 
 /// Prints what a redrive did. Fails with the error that ended it.
-fn redriven(report: Report, json: bool) -> anyhow::Result<()> {
+fn redriven(report: StepReport, json: bool) -> anyhow::Result<()> {
     for letter in &report.done {
         progress(json, &format!("sent again: {}\n", request_of(letter)));
     }
@@ -131,7 +131,7 @@ fn redriven(report: Report, json: bool) -> anyhow::Result<()> {
     report.error.map_or(Ok(()), Err)
 }
 
-fn redriven_document(report: &Report) -> Value {
+fn redriven_document(report: &StepReport) -> Value {
     let refused = report.refused.iter().map(|(letter, reason)| {
         let mut document = letter.document();
         document["stays"] = json!(reason);
@@ -173,7 +173,7 @@ async fn delete(mailbox: &Mailbox, chosen: Chosen, yes: bool, json: bool, most: 
     report.error.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
-fn deleted_document(report: &Report, most: usize) -> Value {
+fn deleted_document(report: &StepReport, most: usize) -> Value {
     let letters: Vec<Value> = report.done.iter().map(Letter::document).collect();
     json!({ "deleted": letters.len(), "left": report.left(), "isComplete": report.read < most && report.error.is_none(), "letters": letters })
 }

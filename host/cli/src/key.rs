@@ -1,8 +1,6 @@
 //! `postdate key …`: makes and reads the keys that sign bundles and machine code.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +9,7 @@ use clap::{Args, Subcommand};
 use postdate_runtime::trust::SecretKey;
 use serde_json::json;
 
+use crate::new_file;
 use crate::output::{err, json_line, out, path_text};
 
 const NOTES: &str = "\
@@ -55,7 +54,7 @@ pub fn run(command: KeyCommand) -> anyhow::Result<ExitCode> {
     let (file, key, json) = match command.action {
         KeyAction::New { file, json } => {
             let text = SecretKey::generate()?;
-            write_new(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
+            new_file::write_private(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
             let key = SecretKey::from_pem(&text)?.public();
             err(&format!("wrote the private key to {} (key id {})\n", file.display(), key.id()));
             (file, key, json)
@@ -81,10 +80,4 @@ pub fn read(file: &Path) -> anyhow::Result<SecretKey> {
     }
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the key {}", file.display()))?;
     SecretKey::from_pem(&text).with_context(|| file.display().to_string())
-}
-
-fn write_new(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }

@@ -22,8 +22,8 @@ pub fn init(default: &str) -> anyhow::Result<()> {
     init_with(default, None, None)
 }
 
-/// Starts logging, and `spans`, which gets what it selects and not what the log does. The file `audit_file` gets the lines of the audit log,
-/// too, one JSON object a line. Fails if the file cannot be written.
+/// Starts logging, and `spans`, which gets what it selects and not what the log does. The file `audit_file` also gets the lines of the
+/// audit log, one JSON object a line. Fails if the file cannot be written.
 pub fn init_with(default: &str, spans: Option<Box<dyn Layer<Registry> + Send + Sync>>, audit_file: Option<&Path>) -> anyhow::Result<()> {
     let audited = audit_file.map(|path| {
         let file = File::options().create(true).append(true).mode(0o600).open(path);

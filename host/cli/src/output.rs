@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+pub use postdate_core::text::printable;
 use postdate_runtime::LogLine;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -41,18 +42,6 @@ pub fn error_text(error: &anyhow::Error) -> String {
         }
     }
     text
-}
-
-/// Escapes the control characters of text of foreign origin, so that it cannot steer the terminal. Line ends and tabs stay.
-pub fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut printable, c| {
-        if c.is_control() && c != '\n' && c != '\t' {
-            printable.extend(c.escape_default());
-        } else {
-            printable.push(c);
-        }
-        printable
-    })
 }
 
 /// Returns rows as columns of equal width, two spaces apart; each row on a line that begins with `indent`.

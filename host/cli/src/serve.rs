@@ -21,7 +21,7 @@ use postdate_runtime::{Lifetime, SecretName};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::compiler::{self, CacheQuota, Limits};
+use crate::compiler::{self, CacheQuota, CompileArguments};
 use crate::{init, logging, output, when};
 
 /// Least budget for plugins, in bytes. A plugin without an interpreter needs 1 to 2 MiB.
@@ -51,7 +51,8 @@ pub struct Files {
     #[arg(long, env = "POSTDATE_USE_CASES", value_name = "DIR", default_value = init::USE_CASES)]
     pub use_cases: PathBuf,
 
-    /// Public keys, separated by commas, that bundles must be signed with, as `postdate key show` prints them; without any, every bundle is loaded
+    /// Public keys, separated by commas, that bundles must be signed with, as `postdate key show` prints them; without any,
+    /// every bundle is loaded
     #[arg(long, env = "POSTDATE_TRUSTED_KEYS", value_name = "KEYS", value_parser = Trust::parse)]
     pub trusted_keys: Option<Trust>,
 }
@@ -101,7 +102,8 @@ pub struct Serve {
     #[arg(long, env = "POSTDATE_CONCURRENCY", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     concurrency: u16,
 
-    /// Memory of the plugins that run at the same time, such as 2GiB: a call counts with its manifest's limit, and waits until that is free [default: half of the machine's, or of the limit of its control group]
+    /// Memory of the plugins that run at the same time, such as 2GiB: a call counts with its manifest's limit, and waits
+    /// until that is free [default: half of the machine's, or of the limit of its control group]
     #[arg(long, env = "POSTDATE_MEMORY", value_name = "SIZE", value_parser = memory)]
     memory: Option<u64>,
 
@@ -133,7 +135,7 @@ pub struct Serve {
     ca_file: Vec<PathBuf>,
 
     #[command(flatten)]
-    limits: Limits,
+    limits: CompileArguments,
 
     #[command(flatten)]
     cache: CacheQuota,
@@ -146,7 +148,8 @@ pub struct Serve {
     #[arg(long, env = "POSTDATE_STORE_QUOTA", value_name = "SIZE", default_value = "16GiB", value_parser = compiler::memory)]
     store_quota: u64,
 
-    /// TOML file with the secrets of use cases, which only its owner may read; without it, secrets come from the environment (see --allow-secret)
+    /// TOML file with the secrets of use cases, which only its owner may read; without it, secrets come from the
+    /// environment (see --allow-secret)
     #[arg(long, env = "POSTDATE_SECRETS_FILE", value_name = "FILE")]
     secrets_file: Option<PathBuf>,
 

@@ -25,7 +25,6 @@ use crate::request::Request as Stored;
 pub use batch::{MAX_BATCH_BYTES, is_batch};
 pub use body::{check_body, check_encoding, check_type, max_bytes, members, text_member};
 pub use calls::{CALLS, Call, Operation, is_call, is_public};
-pub use change::HANDED_OVER;
 use document::{BrokenUseCase, Health, HealthDetails, LoadingUseCase, RequestDocument};
 pub use error::ApiError;
 
@@ -75,12 +74,7 @@ struct Answer {
     outcomes: Outcomes,
 }
 
-impl<U, L, S> Api<U, L, S>
-where
-    U: UseCases,
-    L: Intake + Requests + Changes + Pauses,
-    S: Scheduler,
-{
+impl<U: UseCases, L: Intake + Requests + Changes + Pauses, S: Scheduler> Api<U, L, S> {
     /// Answers one call. An error becomes an answer, too.
     pub async fn answer(&self, call: ApiRequest, request: Request<Bytes>) -> Response<Bytes> {
         let id = call.id;

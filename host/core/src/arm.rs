@@ -1,11 +1,15 @@
 //! Schedules requests that are already in the ledger.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::lifecycle::Change;
 use crate::ports::{Arming, Changed, Changes, LedgerError, Requests, ScheduleError, Scheduler, UseCases};
 use crate::request::Request;
 use crate::use_case::{Target, UseCase};
+
+/// Time before `due_at` from which a direct request belongs to EventBridge. A rule fires at any time of its minute, and a deletion takes
+/// effect with a delay.
+pub const HANDED_OVER: TimeDelta = TimeDelta::minutes(2);
 
 /// The reason why a stored request could not be scheduled.
 #[derive(Debug, thiserror::Error)]

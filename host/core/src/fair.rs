@@ -33,7 +33,7 @@ struct Holder {
 /// The order in which those who wait are served, the least first: by what they hold, then by the time of their latest grant. The second
 /// part alternates between holders where there is only one slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Turn {
+pub struct Rank {
     held: u64,
     granted: u64,
 }
@@ -64,9 +64,9 @@ impl<K: Ord + Clone> Shares<K> {
             && (self.free - wanted >= self.reserve || held.saturating_add(wanted) <= self.reserve || self.free == self.total)
     }
 
-    pub fn turn(&self, who: &K) -> Turn {
+    pub fn rank(&self, who: &K) -> Rank {
         let Holder { held, granted } = self.holder(who);
-        Turn { held, granted }
+        Rank { held, granted }
     }
 
     /// Takes unless [`Self::may_take`] is false, and returns whether it took.

@@ -25,7 +25,7 @@ use crate::use_case::UseCase;
 
 pub(crate) use attempt::runs;
 pub use attempt::{Attempt, End, MAX_RESULT_BYTES};
-use attempt::{Rules, attempt, bundle_of};
+use attempt::{AttemptRules, attempt, bundle_of};
 
 /// Limit of tries to record the end of an attempt. Without the record, the request runs again after its lease. The waits between
 /// the tries grow by [`RECORD_WAIT`] each time, to 9 s in all, so that a short fault can pass. A full disk is waited for without limit.
@@ -73,15 +73,7 @@ impl From<ArmError> for FireError {
     }
 }
 
-impl<U, L, S, D, C, A> Firing<'_, U, L, S, D, C, A>
-where
-    U: UseCases,
-    L: Requests + Changes,
-    S: Scheduler,
-    D: Deliver,
-    C: Clock,
-    A: Aftercare,
-{
+impl<U: UseCases, L: Requests + Changes, S: Scheduler, D: Deliver, C: Clock, A: Aftercare> Firing<'_, U, L, S, D, C, A> {
     /// Runs one attempt of a claimed request and [concludes](Self::conclude) it. `body` is `None` if the ledger no longer has it. The
     /// attempt takes at most `deadline`, if the host has one. Fails if the end could not be recorded.
     pub async fn run(&self, request: Request, body: Option<String>, deadline: Option<Duration>) -> Result<Fired, LedgerError> {
@@ -103,8 +95,8 @@ where
     /// Returns the attempt that ended like this in another call, which could not record it. Fails if the host cannot load the version.
     pub async fn ended(&self, request: &Request, end: End) -> Result<Attempt<U::Bundle>, HostFault> {
         let rules = match bundle_of(self.use_cases, request).await {
-            Ok(bundle) => Rules::Loaded(bundle),
-            Err(UseCaseError::Unusable(_)) => Rules::without_plugins(self.use_cases, request).await,
+            Ok(bundle) => AttemptRules::Loaded(bundle),
+            Err(UseCaseError::Unusable(_)) => AttemptRules::without_plugins(self.use_cases, request).await,
             Err(UseCaseError::Host(fault)) => return Err(fault),
         };
         Ok(Attempt { rules, end })
@@ -152,9 +144,9 @@ where
         Ok(Some(expired))
     }
 
-    /// Ends a claimed request whose target something else has called, or should have, with this result or failure, and notifies. Returns the
-    /// request after the change, or `None` if the claim was lost. Fails without a change if the manifest is out of reach, which names the
-    /// target of the notice.
+    /// Ends a claimed request whose target something else has called, or should have, with this result or failure, and notifies. Returns
+    /// the request after the change, or `None` if the claim was lost. Fails without a change if the manifest is out of reach, which names
+    /// the target of the notice.
     pub async fn settle(&self, request: &Request, result: Result<&str, &str>) -> Result<Option<Request>, FireError> {
         let (id, now) = (request.id, self.clock.now());
         let finish = |notice| {

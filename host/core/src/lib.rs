@@ -12,7 +12,6 @@ pub mod audit;
 pub mod backoff;
 pub mod bundle;
 pub mod civil;
-pub mod cut;
 pub mod envelope;
 pub mod fair;
 pub mod file_name;
@@ -31,6 +30,7 @@ pub mod problem;
 pub mod request;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod text;
 pub mod time;
 pub mod trace;
 pub mod use_case;

@@ -1,5 +1,5 @@
 //! Limits of a target: how many of its attempts may run at once, and how many may begin in a window of time. Pure decisions: a host keeps
-//! the [`Usage`] of a target, or counts in its table.
+//! the [`TargetUsage`] of a target, or counts in its table.
 
 pub mod places;
 
@@ -88,25 +88,25 @@ impl FromStr for Rate {
     }
 }
 
-/// The attempts of a target are numbered: slot `n` is one of the `count` of window `n / count`, from the first window of Unix time. The next
-/// free slot is therefore all that a host has to remember.
-pub type Slot = i64;
+/// The attempts of a target are numbered: slot `n` is one of the `count` of window `n / count`, from the first window of Unix time. The
+/// next free slot is therefore all that a host has to remember.
+pub type RateSlot = i64;
 
 impl Rate {
     /// Returns the first slot of the window that `at` is in.
-    pub fn first_slot(self, at: DateTime<Utc>) -> Slot {
+    pub fn first_slot(self, at: DateTime<Utc>) -> RateSlot {
         at.timestamp().div_euclid(self.per.seconds()) * i64::from(self.count)
     }
 
     /// Returns the beginning of the slot's window.
-    pub fn begin(self, slot: Slot) -> DateTime<Utc> {
+    pub fn begin(self, slot: RateSlot) -> DateTime<Utc> {
         let window = slot.div_euclid(i64::from(self.count));
         DateTime::from_timestamp(window.saturating_mul(self.per.seconds()), 0).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
     /// Returns the slot of an attempt that wants to begin at `at`, if `free` is the next free slot. The attempt may begin at the slot's
     /// [`begin`](Self::begin), and the slot behind it is the next free one.
-    pub fn reserve(self, free: Slot, at: DateTime<Utc>) -> Slot {
+    pub fn reserve(self, free: RateSlot, at: DateTime<Utc>) -> RateSlot {
         free.max(self.first_slot(at))
     }
 
@@ -118,11 +118,11 @@ impl Rate {
 
 /// The use of a target's limits by one host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct TargetUsage {
     /// Attempts that run.
     pub running: u32,
     /// The next free slot of `rate`.
-    pub free: Slot,
+    pub free: RateSlot,
     /// The rate that `free` belongs to.
     pub rate: Option<Rate>,
 }
@@ -146,7 +146,7 @@ impl Over {
     }
 }
 
-impl Usage {
+impl TargetUsage {
     /// Returns the reason why no further attempt may begin at `now`; `None` if one may.
     pub fn over(&self, limits: Limits, now: DateTime<Utc>) -> Option<Over> {
         if let Some(places) = limits.concurrency.filter(|places| self.running >= *places) {
@@ -173,9 +173,9 @@ impl Usage {
 
     /// Returns the next free slot of the rate. A new rate begins with an unused window, and so does a rate whose clock was set back: no
     /// attempt begins before its slot does, so a free slot is at most in the next window.
-    fn free_of(&self, rate: Rate, now: DateTime<Utc>) -> Slot {
+    fn free_of(&self, rate: Rate, now: DateTime<Utc>) -> RateSlot {
         let is_known = self.rate == Some(rate) && rate.begin(self.free) <= now + rate.window();
-        if is_known { self.free } else { Slot::MIN }
+        if is_known { self.free } else { RateSlot::MIN }
     }
 }
 

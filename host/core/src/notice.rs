@@ -26,14 +26,14 @@ pub fn notice(use_case: &UseCase, version: &str, ended: &Request, id: Correlatio
     }
     let request = Request::scheduled(use_case, version, alias, id, now, now);
     let request = Request { owner: ended.owner.clone(), notice_of: Some(ended.id), trace: ended.trace, expire_after: None, ..request };
-    Some(NewRequest { request, idempotency_key: None, body: Outcome::from(ended).to_json() })
+    Some(NewRequest { request, idempotency_key: None, body: OutcomeDocument::from(ended).to_json() })
 }
 
 /// The state of a request: the body of a notice, and part of the API's answers.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct Outcome {
+pub struct OutcomeDocument {
     pub correlation_id: CorrelationId,
     pub use_case: String,
     pub status: Status,
@@ -62,7 +62,7 @@ pub struct Outcome {
     pub notice_of: Option<CorrelationId>,
 }
 
-impl From<&Request> for Outcome {
+impl From<&Request> for OutcomeDocument {
     fn from(request: &Request) -> Self {
         Self {
             correlation_id: request.id,
@@ -80,7 +80,7 @@ impl From<&Request> for Outcome {
     }
 }
 
-impl Outcome {
+impl OutcomeDocument {
     fn to_json(&self) -> String {
         // Cannot fail: all keys are texts.
         serde_json::to_string(self).unwrap_or_default()

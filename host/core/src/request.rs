@@ -8,11 +8,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::cut::cut;
 use crate::id::CorrelationId;
 use crate::limits::PLACE;
 use crate::limits::places::Waiter;
 use crate::pause::RESUME;
+use crate::text::cut;
 use crate::time::LATEST;
 use crate::trace::TraceParent;
 use crate::use_case::UseCase;

@@ -10,8 +10,8 @@ pub const TARGET: &str = "postdate::trace";
 /// Name of the header (W3C Trace Context, 3.2).
 pub const TRACEPARENT: &str = "traceparent";
 
-/// Makes a span of the trace that the host has begun. Where no trace is exported, the span is disabled and costs a comparison. At level
-/// `INFO`, an exporter does not make libraries evaluate their events of level `DEBUG`.
+/// Makes a span of the trace that the host has begun. If the host exports no trace, the span is disabled and costs a comparison. At
+/// level `INFO`, an exporter does not make libraries evaluate their events of level `DEBUG`.
 macro_rules! span {
     ($name:literal) => {
         tracing::info_span!(target: crate::trace::TARGET, $name)

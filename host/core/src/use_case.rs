@@ -19,6 +19,9 @@ pub use values::{parse_memory, toml_to_json};
 
 use crate::plugin::Role;
 
+/// Name and version of a use case.
+pub type NameAndVersion = (String, String);
+
 /// Name of the manifest inside a bundle.
 pub const MANIFEST_FILE: &str = "use-case.toml";
 

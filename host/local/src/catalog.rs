@@ -26,7 +26,7 @@ use postdate_core::ports::{Bundle, StoredVersions, Update, UpdateState, UseCaseE
 use postdate_core::request::Request;
 use postdate_core::time::rfc3339;
 use postdate_core::use_case::{MANIFEST_FILE, Target, UseCase};
-use postdate_runtime::trust::{Envelope, Trust};
+use postdate_runtime::trust::{SignedEnvelope, Trust};
 use postdate_runtime::{LoadError, LoadedBundle, Need, Runtime, Secrets, read_bundle_dir};
 use postdate_store::{By, Directory, Statement, StoreError, Versioned, Versions};
 use tokio::sync::watch;
@@ -286,7 +286,7 @@ impl Catalog {
     }
 
     /// Reads the files of a use case, with their statement. Fails if they are not signed as this server requires.
-    async fn read(&self, name: &str, found: &Found) -> anyhow::Result<(BundleSource, Envelope)> {
+    async fn read(&self, name: &str, found: &Found) -> anyhow::Result<(BundleSource, SignedEnvelope)> {
         match found {
             Found::Bundle { place, .. } => {
                 anyhow::ensure!(
@@ -367,7 +367,7 @@ impl Catalog {
     }
 
     /// Stores a version for the requests that will be pinned to it, durably, before the first of them is accepted.
-    async fn keep(&self, name: &str, source: &BundleSource, statement: &Envelope) -> anyhow::Result<()> {
+    async fn keep(&self, name: &str, source: &BundleSource, statement: &SignedEnvelope) -> anyhow::Result<()> {
         Ok(self.inner.store.publish_as(name, source, statement, &self.inner.trust).await?)
     }
 

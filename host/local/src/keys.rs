@@ -52,7 +52,7 @@ pub struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sees {
-    /// Those that the key made itself.
+    /// The requests that the key made itself.
     #[default]
     Own,
     All,

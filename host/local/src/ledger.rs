@@ -36,7 +36,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use crate::metrics::Metrics;
 use crate::supervise::Fatal;
-pub use backlog::Waiting;
+pub use backlog::LaneBacklog;
 pub use claims::{Due, Picked};
 use condition::{Condition, Measure};
 pub use copy::{check, copy};

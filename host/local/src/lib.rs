@@ -48,11 +48,11 @@ pub use restore::{Restore, Restored, restore};
 pub use retention::Retention;
 use server::auth::Auth;
 use server::fair_semaphore::FairSemaphore;
-use server::{App, Limits};
+use server::{App, ConnectionLimits};
 pub use server::{HostName, check_host};
 use supervise::Fatal;
 use test_clock::TestClock;
-use timer::{Timer, Wake};
+use timer::{Timer, TimerHandle};
 pub use traces::Traces;
 
 /// Least number of plugins of each role that run at the same time.
@@ -183,7 +183,7 @@ pub async fn serve(
     };
     let catalog = Catalog::open(runtime, secrets.clone(), catalog)?;
 
-    let wake = Wake::new(ledger.paused().clone());
+    let wake = TimerHandle::new(ledger.paused().clone());
     let deliver = HttpDeliver::new(clock.clone(), network, secrets).context("cannot make the HTTP client")?;
     let stop = CancellationToken::new();
     let retention = retention::run(ledger.clone(), clock.clone(), options.retention, stop.clone());
@@ -195,10 +195,10 @@ pub async fn serve(
         test_clock: TestClock::new(ledger.clone(), wake, &clock),
         clock,
         scratch: options.data.clone(),
-        limits: Limits::of(concurrency),
+        limits: ConnectionLimits::of(concurrency),
         names: options.hosts,
         batches: FairSemaphore::new(server::BATCHES),
-        waits: FairSemaphore::new(Limits::of(concurrency).connections / 2),
+        waits: FairSemaphore::new(ConnectionLimits::of(concurrency).connections / 2),
         traces: options.traces,
     };
 

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use postdate_core::host_fault::{FILE_DESCRIPTOR, MEMORY, NAME_LOOK_UP, SECRETS, SLOT, STORE, VERSION};
 use postdate_core::lifecycle::{Change, Outcome};
 use postdate_core::request::{NewRequest, Request};
-use postdate_runtime::Called;
+use postdate_runtime::EndedCall;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -22,7 +22,7 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 
 /// Names and values of `N` labels.
 pub type Labels<const N: usize> = [(&'static str, String); N];
-type Counters<const N: usize> = Family<Labels<N>, Counter>;
+type CounterFamily<const N: usize> = Family<Labels<N>, Counter>;
 type Histograms = Family<Labels<2>, Histogram>;
 
 /// First part of every metric's name.
@@ -46,19 +46,19 @@ pub struct Metrics(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     registry: Registry,
-    accepted: Counters<2>,
-    rejected: Counters<2>,
-    notices: Counters<2>,
-    started: Counters<2>,
-    interrupted: Counters<2>,
-    deferred: Counters<2>,
-    retries: Counters<3>,
-    ended: Counters<3>,
+    accepted: CounterFamily<2>,
+    rejected: CounterFamily<2>,
+    notices: CounterFamily<2>,
+    started: CounterFamily<2>,
+    interrupted: CounterFamily<2>,
+    deferred: CounterFamily<2>,
+    retries: CounterFamily<3>,
+    ended: CounterFamily<3>,
     running: Family<Labels<2>, Gauge>,
     lateness: Histograms,
     calls: Histograms,
     memory: Histograms,
-    stopped: Counters<3>,
+    stopped: CounterFamily<3>,
     commits: Histogram,
     changes: Histogram,
 }
@@ -204,8 +204,8 @@ impl Metrics {
     }
 
     /// Records the call of a plugin.
-    pub fn called(&self, called: Called<'_>) {
-        let Called { use_case, role, elapsed, peak_memory, stopped } = called;
+    pub fn called(&self, called: EndedCall<'_>) {
+        let EndedCall { use_case, role, elapsed, peak_memory, stopped } = called;
         let [use_case, role] = [("use_case", use_case.to_owned()), ("role", role.to_string())];
         if let Some(stopped) = stopped {
             self.0.stopped.get_or_create(&[use_case.clone(), role.clone(), ("reason", stopped.code().to_owned())]).inc();

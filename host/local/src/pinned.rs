@@ -8,6 +8,7 @@ use moka::Expiry;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use postdate_core::ports::UseCaseError;
+use postdate_core::use_case::NameAndVersion;
 
 /// How long a failure is cached. A version that does not compile is not compiled again for each request.
 const FAILURE_HOLDS: Duration = Duration::from_secs(30);
@@ -18,7 +19,6 @@ const IDLE: Duration = Duration::from_hours(1);
 const MAX_BYTES: u32 = 1 << 30;
 const LEAST_BYTES: u32 = 4 << 20;
 
-type NameAndVersion = (String, String);
 type Loaded<B> = Result<Arc<B>, UseCaseError>;
 
 /// A handle on the cache; clones share it.

@@ -53,15 +53,15 @@ use tokio_util::task::TaskTracker;
 pub use names::{HostName, check as check_host};
 
 use auth::{Auth, Peer};
-use connections::{Connections, Link, Place};
+use connections::{Admission, Connections, Link};
 use fair_semaphore::{FairSemaphore, Permit};
-use stream::{Stream, written_out};
+use stream::{ClientStream, written_out};
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::ledger::SqliteLedger;
 use crate::test_clock::TestClock;
-use crate::timer::Wake;
+use crate::timer::TimerHandle;
 use crate::traces::Traces;
 
 /// Limit of a request head, in bytes. Headers are at most 100, hyper's default.
@@ -80,13 +80,13 @@ pub const BATCHES: usize = 8;
 const BATCH_WAIT: Duration = Duration::from_secs(10);
 
 pub struct App {
-    pub api: Api<Catalog, SqliteLedger, Wake>,
+    pub api: Api<Catalog, SqliteLedger, TimerHandle>,
     pub auth: Auth,
     pub clock: Clock,
     pub test_clock: Option<TestClock>,
     /// Directory for uploads that are being received.
     pub scratch: PathBuf,
-    pub limits: Limits,
+    pub limits: ConnectionLimits,
     /// Further names by which clients call this server.
     pub names: Vec<HostName>,
     /// Of [`BATCHES`].
@@ -98,7 +98,7 @@ pub struct App {
 
 /// Limits of time and number, so that slow or silent clients cannot take all connections.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// For the whole head, from the accept or the end of the previous answer. Limits an idle connection, too.
     pub head: Duration,
     /// For a whole body; for an upload, between two pieces of it.
@@ -111,7 +111,7 @@ pub struct Limits {
     pub connections: usize,
 }
 
-impl Limits {
+impl ConnectionLimits {
     /// Returns the limits of a server that runs `concurrency` requests at a time. 30 s for the head: hyper's default, and long enough
     /// for clients to reuse an idle connection. 30 s for a body: 256 KiB arrive within that at 70 kbit/s. 15 min for an upload of up to
     /// 160 MiB: as long as `postdate use-case push` waits.
@@ -140,8 +140,8 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
     while let Some((tcp, peer)) = stop.run_until_cancelled(listener.accept()).await {
         // Fails if the client has closed the connection already.
         let Ok(local) = tcp.local_addr() else { continue };
-        if let Some(place) = connections.admit(peer, local) {
-            tasks.spawn(connect(Arc::clone(&app), http.clone(), router.clone(), tcp, place, stop.clone()));
+        if let Some(admission) = connections.admit(peer, local) {
+            tasks.spawn(connect(Arc::clone(&app), http.clone(), router.clone(), tcp, admission, stop.clone()));
         } else if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
             let id = app.clock.new_id(app.clock.now());
             tasks.spawn(stop.clone().run_until_cancelled_owned(async move {
@@ -156,9 +156,9 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
 }
 
 /// Serves one connection until it ends, is evicted, or the server stops.
-async fn connect(app: Arc<App>, http: http1::Builder, router: HttpService, tcp: TcpStream, place: Place, stop: CancellationToken) {
-    let link = &place.link;
-    let stream = Stream::new(tcp, Arc::clone(link), app.clock.clone(), app.limits.answer);
+async fn connect(app: Arc<App>, http: http1::Builder, router: HttpService, tcp: TcpStream, admission: Admission, stop: CancellationToken) {
+    let link = &admission.link;
+    let stream = ClientStream::new(tcp, Arc::clone(link), app.clock.clone(), app.limits.answer);
     let service = service_fn(|request| answer(&app, &router, link, request));
     let mut connection = http.serve_connection(TokioIo::new(stream), service);
     let served = tokio::select! {
@@ -244,8 +244,8 @@ type HttpService = TowerToHyperService<Router>;
 type Route = MethodRouter<Arc<App>>;
 type MakeRoute = fn() -> Route;
 
-/// Paths that only this host answers, beside those of [`CALLS`](postdate_core::api::CALLS): the methods of each, as the header `Allow` lists
-/// them, and their handlers.
+/// Paths that only this host answers, beside those of [`CALLS`](postdate_core::api::CALLS): the methods of each, as the header `Allow`
+/// lists them, and their handlers.
 const ROUTES: [(&str, &str, MakeRoute); 5] = [
     ("/metrics", "GET, HEAD", || get(metrics::get)),
     // A stream has no head that a client would ask for.
@@ -419,7 +419,7 @@ fn closing_if_body(error: ApiError, body: &impl hyper::body::Body) -> ApiError {
 }
 
 /// Fails with 413 for more than `limit` bytes, with 408 after the time limit, and with 400 if the client stops in between.
-async fn read_body(body: Body, limit: usize, limits: Limits) -> Result<Bytes, ApiError> {
+async fn read_body(body: Body, limit: usize, limits: ConnectionLimits) -> Result<Bytes, ApiError> {
     let read = timeout(limits.body, Limited::new(body, limit).collect());
     match read.await.map_err(|_| body_timeout(limits))? {
         Ok(whole) => Ok(whole.to_bytes()),
@@ -432,7 +432,7 @@ fn body_cut_off(error: &dyn std::error::Error) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, Code::BodyCutOff, format!("the body did not arrive whole: {error}"))
 }
 
-fn body_timeout(limits: Limits) -> ApiError {
+fn body_timeout(limits: ConnectionLimits) -> ApiError {
     let detail = format!("the body did not arrive within {:?}: send it again, on a faster connection", limits.body);
     closing(ApiError::new(StatusCode::REQUEST_TIMEOUT, Code::BodyTimeout, detail))
 }

@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::clock::Clock;
 use crate::ledger::SqliteLedger;
-use crate::timer::Wake;
+use crate::timer::TimerHandle;
 
 /// Name of the ledger's setting that stores the clock's time for the next start.
 pub const SETTING: &str = "test-clock";
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// Control over a test clock.
 pub struct TestClock {
     ledger: SqliteLedger,
-    wake: Wake,
+    wake: TimerHandle,
     hands: Arc<watch::Sender<DateTime<Utc>>>,
     /// Held during an advance: advances run one at a time.
     turn: Mutex<()>,
@@ -35,7 +35,7 @@ pub struct TestClock {
 
 impl TestClock {
     /// Returns `None` if the server runs on the machine's clock.
-    pub fn new(ledger: SqliteLedger, wake: Wake, clock: &Clock) -> Option<Self> {
+    pub fn new(ledger: SqliteLedger, wake: TimerHandle, clock: &Clock) -> Option<Self> {
         match clock {
             Clock::System => None,
             Clock::Test(hands) => Some(Self { ledger, wake, hands: Arc::clone(hands), turn: Mutex::new(()) }),

@@ -31,7 +31,7 @@ use crate::ledger::{Lane, Paused, Picked, SqliteLedger};
 use crate::metrics::{Counted, Metrics};
 use crate::traces::Traces;
 use gates::{Closed, Gates};
-use places::{Kind, Places};
+use places::{AttemptKind, AttemptPlaces};
 
 /// Interval between checks for claims whose lease has ended, and for requests that expired while they waited for a place.
 const CHECK: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ const LEDGER_RETRY: Duration = Duration::from_millis(200);
 
 /// Wakes the timer when a request is scheduled before the time that it waits for. Clones wake the same timer.
 #[derive(Clone, Default)]
-pub struct Wake(Arc<Alarm>);
+pub struct TimerHandle(Arc<Alarm>);
 
 #[derive(Default)]
 struct Alarm {
@@ -52,8 +52,8 @@ struct Alarm {
     gates: Mutex<Gates>,
 }
 
-impl Wake {
-    /// Returns a wake whose timer starts nothing that is paused.
+impl TimerHandle {
+    /// Returns a handle whose timer starts nothing that is paused.
     pub fn new(paused: Paused) -> Self {
         let gates = Mutex::new(Gates::new(paused, Vec::new()));
         Self(Arc::new(Alarm { gates, ..Alarm::default() }))
@@ -93,7 +93,7 @@ impl Wake {
     }
 }
 
-impl Scheduler for Wake {
+impl Scheduler for TimerHandle {
     fn serves(&self, target: &Target) -> Result<(), String> {
         match target {
             Target::Plugin { host: None } | Target::Http { .. } => Ok(()),
@@ -124,7 +124,7 @@ impl Scheduler for Wake {
 }
 
 /// Only wakes the timer: the ledger is the queue, and operators read the log.
-impl Aftercare for Wake {
+impl Aftercare for TimerHandle {
     async fn again(&self, request: &Request) -> Result<bool, ScheduleError> {
         self.at(request.due_at);
         Ok(true)
@@ -143,9 +143,9 @@ pub struct Timer {
 
 /// Shared state of places and running attempts. Holds no ledger, since the ledger's writer drops the places of a failed transaction.
 struct State {
-    wake: Wake,
+    wake: TimerHandle,
     metrics: Metrics,
-    places: Mutex<Places>,
+    places: Mutex<AttemptPlaces>,
     /// True if due requests may be waiting for a place.
     saturated: AtomicBool,
     /// Requests that this process runs. Their claims are not released on expiry, so a step of the clock starts no second attempt.
@@ -161,14 +161,14 @@ impl Timer {
         use_cases: Catalog,
         deliver: HttpDeliver<Clock>,
         clock: Clock,
-        wake: Wake,
+        wake: TimerHandle,
         traces: Traces,
         concurrency: usize,
     ) -> Arc<Self> {
         let state = State {
             wake,
             metrics: ledger.metrics().clone(),
-            places: Mutex::new(Places::new(concurrency as u64)),
+            places: Mutex::new(AttemptPlaces::new(concurrency as u64)),
             saturated: AtomicBool::new(false),
             running: Mutex::default(),
             give_up: CancellationToken::new(),
@@ -273,7 +273,7 @@ impl Timer {
     }
 
     /// Runs a request whose claim began at `since`, by the machine's clock.
-    fn start(self: &Arc<Self>, Claimed { mut request, body }: Claimed, place: Place, since: SystemTime) {
+    fn start(self: &Arc<Self>, Claimed { mut request, body }: Claimed, place: AttemptPlace, since: SystemTime) {
         let (timer, begun) = (Arc::clone(self), self.clock.now());
         let running = Running::new(request.id, place);
         self.state.metrics.started(&request);
@@ -301,7 +301,7 @@ impl Timer {
         });
     }
 
-    fn firing(&self) -> Firing<'_, Catalog, SqliteLedger, Wake, HttpDeliver<Clock>, Clock, Wake> {
+    fn firing(&self) -> Firing<'_, Catalog, SqliteLedger, TimerHandle, HttpDeliver<Clock>, Clock, TimerHandle> {
         let Self { ledger, use_cases, deliver, clock, state, .. } = self;
         let wake = &state.wake;
         Firing { use_cases, ledger, scheduler: wake, deliver, clock, aftercare: wake }
@@ -330,7 +330,7 @@ impl Timer {
 }
 
 impl State {
-    fn places(&self) -> std::sync::MutexGuard<'_, Places> {
+    fn places(&self) -> std::sync::MutexGuard<'_, AttemptPlaces> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -349,14 +349,14 @@ struct HeldUp {
 }
 
 /// Takes a place for the lane whose turn it is, if its gate is open. Records what holds up the other lanes.
-fn pick(state: &Arc<State>, use_cases: &Catalog, due: &[Lane], now: DateTime<Utc>, held_up: &mut HeldUp) -> Option<Picked<Place>> {
+fn pick(state: &Arc<State>, use_cases: &Catalog, due: &[Lane], now: DateTime<Utc>, held_up: &mut HeldUp) -> Option<Picked<AttemptPlace>> {
     *held_up = HeldUp::default();
     let mut places = state.places();
     let mut gates = state.wake.gates();
     let kind = |lane: &Lane| {
         let (runs_plugin, limits) = use_cases.lane(&lane.use_case, &lane.target);
         let Some(closed) = gates.closed(lane, limits, now) else {
-            return Some(if runs_plugin { Kind::Processor } else { Kind::Delivery });
+            return Some(if runs_plugin { AttemptKind::Processor } else { AttemptKind::Delivery });
         };
         held_up.by_attempts |= matches!(closed, Closed::Over(Over::Concurrency(_)));
         held_up.until = held_up.until.into_iter().chain(closed.until()).min();
@@ -371,29 +371,29 @@ fn pick(state: &Arc<State>, use_cases: &Catalog, due: &[Lane], now: DateTime<Utc
     let limits = use_cases.lane(&lane.use_case, &lane.target).1;
     let slot = gates.begin(lane, limits, now);
     drop((places, gates));
-    Some(Picked { lane: index, place: Place::new(state, kind, lane, !limits.is_none()), slot })
+    Some(Picked { lane: index, place: AttemptPlace::new(state, kind, lane, !limits.is_none()), slot })
 }
 
 /// A place that is taken. Freed on drop, so also after a panic.
-struct Place {
+struct AttemptPlace {
     state: Arc<State>,
-    kind: Kind,
+    kind: AttemptKind,
     use_case: String,
     /// The target, if its limits count the attempt.
     limited: Option<String>,
     _counted: Counted,
 }
 
-impl Place {
+impl AttemptPlace {
     /// Holds a place that was taken for this lane.
-    fn new(state: &Arc<State>, kind: Kind, lane: &Lane, is_limited: bool) -> Self {
+    fn new(state: &Arc<State>, kind: AttemptKind, lane: &Lane, is_limited: bool) -> Self {
         let counted = state.metrics.running(&lane.use_case, kind.as_str());
         let limited = is_limited.then(|| lane.target.clone());
         Self { state: Arc::clone(state), kind, use_case: lane.use_case.clone(), limited, _counted: counted }
     }
 }
 
-impl Drop for Place {
+impl Drop for AttemptPlace {
     fn drop(&mut self) {
         self.state.places().give_back(self.kind, &self.use_case);
         if let Some(target) = &self.limited {
@@ -407,12 +407,12 @@ impl Drop for Place {
 
 /// A running attempt, in its place.
 struct Running {
-    place: Place,
+    place: AttemptPlace,
     id: CorrelationId,
 }
 
 impl Running {
-    fn new(id: CorrelationId, place: Place) -> Self {
+    fn new(id: CorrelationId, place: AttemptPlace) -> Self {
         place.state.running().insert(id);
         Self { place, id }
     }

@@ -29,7 +29,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::registry::LookupSpan;
 
-use client::Client;
+use client::ExportClient;
 
 /// The variables that turn traces on. The SDK reads them, and the other variables of its specification.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
@@ -56,7 +56,7 @@ impl Traces {
         let Some((name, endpoint)) = endpoint.filter(|_| !is_off) else { return Ok(Self::default()) };
         let url = endpoint.parse::<http::Uri>().ok().filter(|url| matches!(url.scheme_str(), Some("http" | "https")));
         ensure!(url.is_some(), "{name} is not the URL of an OTLP receiver: write it as http://127.0.0.1:4318");
-        let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().with_http_client(Client::new()?).build();
+        let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().with_http_client(ExportClient::new()?).build();
         let unusable = |error| anyhow::Error::new(error).context(format!("cannot export traces to the receiver that {name} names"));
         Ok(Self::exporting(SdkTracerProvider::builder().with_batch_exporter(exporter.map_err(unusable)?)))
     }
@@ -88,7 +88,7 @@ impl Traces {
     }
 
     /// Begins the span of a call that submits requests, and makes it the call's `traceparent`.
-    pub fn call(&self, parts: &mut Parts) -> Option<Call> {
+    pub fn call(&self, parts: &mut Parts) -> Option<CallSpan> {
         let Provider { tracer, .. } = self.0.as_ref()?;
         let use_case = submitted_to(&parts.method, parts.uri.path())?.to_owned();
         let route = if is_batch(parts.uri.path()) { "/requests/{use-case}/batch" } else { "/requests/{use-case}" };
@@ -101,11 +101,11 @@ impl Traces {
         if let Some(Ok(value)) = trace_parent(&context).map(|trace| HeaderValue::try_from(trace.to_string())) {
             parts.headers.insert(TRACEPARENT, value);
         }
-        Some(Call { context, use_case })
+        Some(CallSpan { context, use_case })
     }
 
     /// Begins the span of an attempt, and makes it the trace of the claimed request. The claim began at `since`.
-    pub fn attempt(&self, request: &mut Request, since: SystemTime) -> Option<Attempt> {
+    pub fn attempt(&self, request: &mut Request, since: SystemTime) -> Option<AttemptSpan> {
         let Provider { tracer, .. } = self.0.as_ref()?;
         let span = SpanBuilder::from_name("attempt")
             .with_kind(SpanKind::Consumer)
@@ -120,7 +120,7 @@ impl Traces {
         let context = Context::new().with_span(tracer.build_with_context(span, &Context::new()));
         tracer.build_with_context(SpanBuilder::from_name("claim").with_start_time(since), &context).end();
         request.trace = trace_parent(&context);
-        Some(Attempt(context))
+        Some(AttemptSpan(context))
     }
 
     /// Sends the spans that are not sent yet. Blocks for some seconds at most.
@@ -134,12 +134,12 @@ impl Traces {
 }
 
 /// The span of a call. It ends when it is dropped, if not before.
-pub struct Call {
+pub struct CallSpan {
     context: Context,
     use_case: String,
 }
 
-impl Call {
+impl CallSpan {
     /// Runs the call in its span.
     pub async fn run<B>(self, call: impl Future<Output = Response<B>>) -> Response<B> {
         let response = call.with_context(self.context.clone()).await;
@@ -161,9 +161,9 @@ impl Call {
 }
 
 /// The span of an attempt. It ends when it is dropped, if not before.
-pub struct Attempt(Context);
+pub struct AttemptSpan(Context);
 
-impl Attempt {
+impl AttemptSpan {
     /// Runs the attempt in its span. The span gets the outcome, and no reason of a failure, which may quote the payload.
     pub async fn run(self, attempt: impl Future<Output = Result<Fired, LedgerError>>) -> Result<Fired, LedgerError> {
         let fired = attempt.with_context(self.0.clone()).await;

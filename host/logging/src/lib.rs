@@ -21,8 +21,9 @@ pub struct LogFilter(Targets);
 pub struct LogFilterError;
 
 impl LogFilter {
-    /// Returns the filter of the layer that writes the log. Whatever the operator selects, it keeps the audit log, drops spans for the
-    /// exporter of traces, and drops traces of libraries: the SDK and hyper trace whole requests and answers, with payloads and secrets.
+    /// Returns the filter of the layer that writes the log. With every selection of the operator, it keeps the audit log, and drops
+    /// spans for the exporter of traces and traces of libraries: the SDK and hyper trace whole requests and answers, with payloads
+    /// and secrets.
     pub fn filter<S>(self) -> impl Filter<S> {
         let targets = self.0.with_target(audit::TARGET, LevelFilter::INFO).with_target(trace::TARGET, LevelFilter::OFF);
         targets.and(filter_fn(is_discreet))

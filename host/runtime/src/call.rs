@@ -21,7 +21,7 @@ pub mod wasi_config;
 mod world;
 
 use logs::LogLine;
-use observer::Called;
+use observer::EndedCall;
 use run::{PluginCall, Returned};
 use stopped::NotStarted;
 use world::PluginWorld;
@@ -109,7 +109,7 @@ impl LoadedBundle {
         let call = call.run(self.runtime.inner.engine.clone(), self.runtime.inner.options.metering);
         let Returned { result, elapsed, peak_memory, instructions, lines, stderr } = self.runtime.inner.threads.drive(Box::pin(call)).await;
         let (use_case, role) = (self.use_case.name.as_str(), plugin.identity.role);
-        self.runtime.inner.options.observer.tell(Called { use_case, role, elapsed, peak_memory, stopped: result.as_ref().err() });
+        self.runtime.inner.options.observer.tell(EndedCall { use_case, role, elapsed, peak_memory, stopped: result.as_ref().err() });
         let result = result.map_err(|reason| self.error(role, reason, stderr));
         Report { result, elapsed, peak_memory, instructions, lines }
     }

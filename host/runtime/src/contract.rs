@@ -16,7 +16,7 @@ const HTTP: &str = "wasi:http";
 
 /// The host's decision about an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ImportVerdict {
     /// Every plugin has it.
     Given { note: &'static str },
     /// Every plugin may import it, but it works only with this key in the plugin's table of the manifest.
@@ -67,7 +67,7 @@ pub fn role_of_export(export: &str) -> Option<(Role, bool)> {
 
 /// Returns the host's decision about an import. `roles` are the roles that the component fills. If one component is both plugins of a
 /// use case, it may import HTTP, and the host refuses each request of the validator.
-pub fn judge(import: &str, roles: &[Role]) -> Verdict {
+pub fn judge(import: &str, roles: &[Role]) -> ImportVerdict {
     let Some(interface) = Interface::parse(import) else {
         return refused(
             "is not an interface of WASI 0.2",
@@ -76,7 +76,7 @@ pub fn judge(import: &str, roles: &[Role]) -> Verdict {
     };
     if interface.package == PACKAGE {
         return if interface.name == "types" && same_major(interface.version, VERSION) {
-            Verdict::Given { note: "the types of the plugin contract" }
+            ImportVerdict::Given { note: "the types of the plugin contract" }
         } else {
             refused(format!("is not in version {VERSION} of the contract"), format!("build the plugin against {PACKAGE}@{VERSION}"))
         };
@@ -94,16 +94,16 @@ pub fn judge(import: &str, roles: &[Role]) -> Verdict {
         return refused("is of another version of WASI", "build the plugin for WASI 0.2 (in Rust: the target wasm32-wasip2)");
     }
     match (interface.package, interface.name) {
-        ("wasi:cli", "stdout" | "stderr") => Verdict::Given { note: "each line is a log line" },
-        ("wasi:io" | "wasi:clocks" | "wasi:random", _) => Verdict::Given { note: "" },
+        ("wasi:cli", "stdout" | "stderr") => ImportVerdict::Given { note: "each line is a log line" },
+        ("wasi:io" | "wasi:clocks" | "wasi:random", _) => ImportVerdict::Given { note: "" },
         (
             "wasi:cli",
             "environment" | "exit" | "stdin" | "terminal-input" | "terminal-output" | "terminal-stdin" | "terminal-stdout"
             | "terminal-stderr",
         )
-        | ("wasi:filesystem", "preopens" | "types") => Verdict::Given { note: "empty: standard libraries import it" },
+        | ("wasi:filesystem", "preopens" | "types") => ImportVerdict::Given { note: "empty: standard libraries import it" },
         ("wasi:sockets", "instance-network" | "ip-name-lookup" | "network" | "tcp" | "tcp-create-socket" | "udp" | "udp-create-socket") => {
-            Verdict::Given { note: "every operation is denied: standard libraries import it" }
+            ImportVerdict::Given { note: "every operation is denied: standard libraries import it" }
         }
         (HTTP, "outgoing-handler" | "types") => http(roles),
         (HTTP, "incoming-handler") => {
@@ -114,23 +114,23 @@ pub fn judge(import: &str, roles: &[Role]) -> Verdict {
 }
 
 /// Accepts only the host's own version of `wasi:config`: it is a draft, and a draft is compatible with no other.
-fn config(interface: &Interface<'_>) -> Verdict {
+fn config(interface: &Interface<'_>) -> ImportVerdict {
     const DRAFT: &str = "0.2.0-rc.1";
     match (interface.name, interface.version) {
-        ("store", Some(DRAFT)) => Verdict::NeedsGrant { key: "config, config-files, secrets", note: "without them it has no keys" },
+        ("store", Some(DRAFT)) => ImportVerdict::NeedsGrant { key: "config, config-files, secrets", note: "without them it has no keys" },
         _ => refused("is another draft of wasi:config", format!("build the plugin against wasi:config/store@{DRAFT}")),
     }
 }
 
-fn http(roles: &[Role]) -> Verdict {
+fn http(roles: &[Role]) -> ImportVerdict {
     if roles == [Role::Validate] {
         return refused("is for processors: a validator has no network", "do the request in the process plugin");
     }
-    Verdict::NeedsGrant { key: "allow-http", note: "without it every request is refused" }
+    ImportVerdict::NeedsGrant { key: "allow-http", note: "without it every request is refused" }
 }
 
-fn refused(why: impl Into<String>, fix: impl Into<String>) -> Verdict {
-    Verdict::Refused { why: why.into(), fix: fix.into() }
+fn refused(why: impl Into<String>, fix: impl Into<String>) -> ImportVerdict {
+    ImportVerdict::Refused { why: why.into(), fix: fix.into() }
 }
 
 fn same_major(version: Option<&str>, ours: &str) -> bool {

@@ -19,7 +19,7 @@ mod testing;
 pub mod trust;
 
 pub use call::logs::{LogLine, Stream};
-pub use call::observer::{CallObserver, Called};
+pub use call::observer::{CallObserver, EndedCall};
 pub use call::{CallOptions, Report};
 pub use code::artifacts;
 pub use code::compile::{CompileError, CompileLimits, CompileWith, Compiling, MEMORY_VARIABLE, Need, Progress, TIME_VARIABLE};

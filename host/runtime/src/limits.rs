@@ -50,7 +50,7 @@ impl From<Reached> for Stopped {
 const TABLE_ELEMENT_BYTES: u64 = 8;
 
 /// Enforces a call's limits of memory, tables and instances. Tables count as memory.
-pub struct Limits {
+pub struct CallLimits {
     max: u64,
     current: u64,
     peak: u64,
@@ -59,7 +59,7 @@ pub struct Limits {
     refused: Option<Stopped>,
 }
 
-impl Limits {
+impl CallLimits {
     /// `max` is the limit in bytes for all linear memories and tables together.
     pub fn new(max: u64) -> Self {
         Self { max, current: 0, peak: 0, granted: 0, refused: None }
@@ -94,7 +94,7 @@ impl Limits {
     }
 }
 
-impl ResourceLimiter for Limits {
+impl ResourceLimiter for CallLimits {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         Ok(self.grow(desired.saturating_sub(current) as u64))
     }

@@ -1,13 +1,13 @@
 //! Signatures: the ed25519 keys that a host trusts, and signed envelopes.
 //!
-//! An [`Envelope`] is a DSSE envelope (<https://github.com/secure-systems-lab/dsse>, version 1): the signature covers the
+//! A [`SignedEnvelope`] is a DSSE envelope (<https://github.com/secure-systems-lab/dsse>, version 1): the signature covers the
 //! payload's exact bytes and its type. The payload is a list of digests, of a bundle's files or of machine code. A host compares the
 //! bytes that it uses with the list.
 
 mod envelope;
 mod key;
 
-pub use envelope::{Envelope, EnvelopeError};
+pub use envelope::{SignedEnvelope, SignedEnvelopeError};
 pub use key::{KeyError, PublicKey, SecretKey};
 
 /// The public keys that a host trusts. Without keys it trusts everybody, and only write permission protects its store or package.

@@ -10,7 +10,7 @@ use postdate_core::bundle::hex;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::StoreError;
-use crate::objects::{Child, Got, Objects, Put, Stored, When};
+use crate::objects::{Child, Got, Objects, Put, StoredObject, When};
 
 /// The lock file, which any process holds while it replaces an object. Its name cannot be the name of a use case.
 const LOCK: &str = ".lock";
@@ -75,7 +75,7 @@ impl Objects for Directory {
         if unless == Some(etag.as_str()) {
             return Ok(Got::Same);
         }
-        Ok(Got::Object(Stored { content: content.into(), etag }))
+        Ok(Got::Object(StoredObject { content: content.into(), etag }))
     }
 
     async fn children(&self, prefix: &str) -> Result<Vec<Child>, StoreError> {

@@ -27,7 +27,7 @@ pub trait Objects: Send + Sync {
 /// An answer of [`Objects::get`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Got {
-    Object(Stored),
+    Object(StoredObject),
     /// The object still has the given tag.
     Same,
     Missing,
@@ -35,7 +35,7 @@ pub enum Got {
 
 /// An object's content, and its tag, which changes with the content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredObject {
     pub content: Bytes,
     pub etag: String,
 }

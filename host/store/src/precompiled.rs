@@ -9,12 +9,12 @@ use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::UseCase;
 use postdate_runtime::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Arch, Artifact, Artifacts, ArtifactsError, digest, engine_hash};
-use postdate_runtime::trust::{Envelope, SecretKey, Trust};
+use postdate_runtime::trust::{SecretKey, SignedEnvelope, Trust};
 use postdate_runtime::{MAX_FILE_BYTES, MAX_MANIFEST_BYTES};
 
 use crate::compress::{pack, unpack};
 use crate::error::StoreError;
-use crate::objects::{Got, Objects, Stored};
+use crate::objects::{Got, Objects, StoredObject};
 use crate::versions::Versions;
 
 const COMPILED_DIR: &str = "compiled";
@@ -45,7 +45,7 @@ impl<S: Objects> Versions<S> {
         let Got::Object(found) = self.objects.get(&format!("{prefix}/{ARTIFACTS_FILE}"), None, MAX_MANIFEST_BYTES).await? else {
             return Ok(false);
         };
-        let opened = Envelope::parse(&found.content).ok().and_then(|envelope| Artifacts::open(&envelope, trust).ok());
+        let opened = SignedEnvelope::parse(&found.content).ok().and_then(|envelope| Artifacts::open(&envelope, trust).ok());
         let Some(artifacts) = opened.filter(|artifacts| artifacts.version == version) else { return Ok(false) };
         let there: BTreeSet<String> =
             self.objects.children(&prefix).await?.into_iter().map(|child| format!("{prefix}/{}", child.name)).collect();
@@ -96,10 +96,10 @@ impl<S: Objects> Versions<S> {
     ) -> Result<(), StoreError> {
         let prefix = prefix(name, version, arch);
         let key = format!("{prefix}/{ARTIFACTS_FILE}");
-        let Got::Object(Stored { content: list, .. }) = self.objects.get(&key, None, MAX_MANIFEST_BYTES).await? else {
+        let Got::Object(StoredObject { content: list, .. }) = self.objects.get(&key, None, MAX_MANIFEST_BYTES).await? else {
             return Err(self.not_precompiled(name, version, arch).await);
         };
-        let opened = Envelope::parse(&list).map_err(ArtifactsError::from).and_then(|envelope| Artifacts::open(&envelope, trust));
+        let opened = SignedEnvelope::parse(&list).map_err(ArtifactsError::from).and_then(|envelope| Artifacts::open(&envelope, trust));
         let artifacts =
             opened.map_err(|reason| StoreError::BadMachineCode { location: self.objects.describe(&key), reason: reason.to_string() })?;
         write(dir, &format!("{ARTIFACTS_DIR}/{ARTIFACTS_FILE}"), list).await?;

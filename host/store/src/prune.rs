@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::time::{parse_time, rfc3339};
 use postdate_runtime::artifacts::ARTIFACTS_FILE;
-use postdate_runtime::trust::{Envelope, Trust};
+use postdate_runtime::trust::{SignedEnvelope, Trust};
 
 use crate::error::StoreError;
 use crate::objects::{Got, Objects, When};
@@ -110,7 +110,7 @@ impl<S: Objects> Versions<S> {
     }
 
     /// Returns `None` if there is no statement, or if it cannot be read.
-    async fn readable_statement(&self, name: &str, version: &str) -> Result<Option<(Statement, Envelope)>, StoreError> {
+    async fn readable_statement(&self, name: &str, version: &str) -> Result<Option<(Statement, SignedEnvelope)>, StoreError> {
         match self.statement(name, version, &Trust::default()).await {
             Ok(found) => Ok(Some(found)),
             Err(StoreError::NoSuchVersion { .. } | StoreError::Damaged { .. }) => Ok(None),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use postdate_core::bundle::BundleSource;
 use postdate_runtime::MAX_MANIFEST_BYTES;
-use postdate_runtime::trust::{Envelope, SecretKey, Trust};
+use postdate_runtime::trust::{SecretKey, SignedEnvelope, Trust};
 
 use crate::current::Current;
 use crate::error::StoreError;
@@ -31,8 +31,8 @@ pub struct Moved {
 }
 
 impl<S: Objects> Versions<S> {
-    /// Writes the files of a version, and then its statement. With a key, signs the statement, including an existing one. Reads the files of
-    /// a known version, and writes those that are missing or damaged.
+    /// Writes the files of a version, and then its statement. With a key, signs the statement, including an existing one. Reads the files
+    /// of a known version, and writes those that are missing or damaged.
     ///
     /// Clears the version's mark, so that no deletion begins. One that had begun may still remove a file; the caller therefore publishes
     /// once more after [`move_current`](Self::move_current).
@@ -51,7 +51,7 @@ impl<S: Objects> Versions<S> {
                 Got::Object(found) => Some(found),
                 Got::Same | Got::Missing => None,
             };
-            let known = found.as_ref().and_then(|found| Envelope::parse(&found.content).ok());
+            let known = found.as_ref().and_then(|found| SignedEnvelope::parse(&found.content).ok());
             // An existing statement is signed only if it lists the same files.
             let known = known.filter(|known| {
                 Statement::open(known, &Trust::default(), use_case, &new.version).is_ok_and(|statement| statement.files == new.files)
@@ -74,7 +74,13 @@ impl<S: Objects> Versions<S> {
 
     /// Writes the files of a version with a statement that another person made and that `trust` accepts. A signed statement replaces
     /// an existing one; an unsigned one does so only if `trust` does not accept the existing one.
-    pub async fn publish_as(&self, use_case: &str, source: &BundleSource, statement: &Envelope, trust: &Trust) -> Result<(), StoreError> {
+    pub async fn publish_as(
+        &self,
+        use_case: &str,
+        source: &BundleSource,
+        statement: &SignedEnvelope,
+        trust: &Trust,
+    ) -> Result<(), StoreError> {
         let version = source.version();
         let key = statement_key(use_case, &version);
         self.put_files(use_case, &version, source).await?;

@@ -7,7 +7,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
 
 use crate::error::StoreError;
-use crate::objects::{Child, Got, Objects, Put, Stored, When};
+use crate::objects::{Child, Got, Objects, Put, StoredObject, When};
 
 /// A prefix of a bucket.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl Objects for S3 {
         };
         let etag = object.e_tag.unwrap_or_default();
         let content = self.collect(key, object.body, most).await?;
-        Ok(Got::Object(Stored { content, etag }))
+        Ok(Got::Object(StoredObject { content, etag }))
     }
 
     async fn children(&self, prefix: &str) -> Result<Vec<Child>, StoreError> {

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use postdate_core::bundle::{BundleSource, Listing, is_file_name, version_of};
-use postdate_runtime::trust::{Envelope, EnvelopeError, Trust};
+use postdate_runtime::trust::{SignedEnvelope, SignedEnvelopeError, Trust};
 use serde::{Deserialize, Serialize};
 
-/// The type of a [`Statement`] in an [`Envelope`].
+/// The type of a [`Statement`] in a [`SignedEnvelope`].
 const STATEMENT_TYPE: &str = "application/vnd.postdate.bundle+json";
 
 /// A version's files, and the person or program that pushed them.
@@ -27,7 +27,7 @@ pub struct Statement {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StatementError {
     #[error(transparent)]
-    Envelope(#[from] EnvelopeError),
+    Envelope(#[from] SignedEnvelopeError),
     #[error("does not say what a bundle's files are: {0}")]
     Malformed(String),
     #[error("is of use case {found:?}, and not of {expected:?}")]
@@ -65,13 +65,13 @@ impl Statement {
     }
 
     /// Returns the statement in an envelope without signatures.
-    pub fn to_envelope(&self) -> Envelope {
+    pub fn to_envelope(&self) -> SignedEnvelope {
         // JSON can always represent strings and numbers.
-        Envelope::new(STATEMENT_TYPE, serde_json::to_vec(self).unwrap_or_default())
+        SignedEnvelope::new(STATEMENT_TYPE, serde_json::to_vec(self).unwrap_or_default())
     }
 
     /// Opens a statement. Fails if `trust` does not accept it, or if it is of another version or use case.
-    pub fn open(envelope: &Envelope, trust: &Trust, use_case: &str, version: &str) -> Result<Self, StatementError> {
+    pub fn open(envelope: &SignedEnvelope, trust: &Trust, use_case: &str, version: &str) -> Result<Self, StatementError> {
         let payload = envelope.open(STATEMENT_TYPE, trust)?;
         let statement: Self = serde_json::from_slice(payload).map_err(|error| StatementError::Malformed(error.to_string()))?;
         if statement.use_case != use_case {

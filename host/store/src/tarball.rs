@@ -19,7 +19,7 @@ const SHOWN_NAME_BYTES: usize = 100;
 
 /// The content of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upload {
+pub struct Unpacked {
     /// The manifest, the files that it names, and the test cases; other entries are dropped.
     pub source: BundleSource,
     /// `bundle.json`, if the archive has it.
@@ -52,7 +52,7 @@ pub enum TarballError {
 }
 
 /// Reads an archive. Blocks on `from`, which the caller limits to [`MAX_ARCHIVE_BYTES`].
-pub fn read(from: impl Read) -> Result<Upload, TarballError> {
+pub fn read(from: impl Read) -> Result<Unpacked, TarballError> {
     let mut source = BundleSource::default();
     let mut statement = None;
     let mut archive = Archive::new(from);
@@ -98,7 +98,7 @@ pub fn read(from: impl Read) -> Result<Upload, TarballError> {
         return Err(TarballError::TooManyCases);
     }
     source.files.retain(|name, _| name == MANIFEST_FILE || is_case(name) || named.contains(name));
-    Ok(Upload { source, statement })
+    Ok(Unpacked { source, statement })
 }
 
 /// Returns the name without a leading `./` and a trailing `/`.

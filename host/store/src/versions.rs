@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use postdate_core::bundle::{BundleSource, FileEntry, is_version};
 use postdate_core::use_case::{MANIFEST_FILE, UseCase, is_use_case_name};
-use postdate_runtime::trust::{Envelope, Trust};
+use postdate_runtime::trust::{SignedEnvelope, Trust};
 use postdate_runtime::{MAX_FILE_BYTES, MAX_MANIFEST_BYTES};
 
 use crate::current::Current;
 use crate::error::StoreError;
-use crate::objects::{Got, Objects, Stored};
+use crate::objects::{Got, Objects, StoredObject};
 use crate::statement::{Statement, StatementError};
 
 pub(crate) const STATEMENT_FILE: &str = "bundle.json";
@@ -51,7 +51,7 @@ impl<S: Objects> Versions<S> {
         match self.objects.get(&key, etag, MAX_CURRENT_BYTES).await? {
             Got::Same => Ok(Look::Same),
             Got::Missing => Ok(Look::NoSuchUseCase),
-            Got::Object(Stored { content, etag }) => {
+            Got::Object(StoredObject { content, etag }) => {
                 let current = Current::parse(&content).map_err(|reason| StoreError::damaged(self.objects.describe(&key), reason))?;
                 Ok(Look::Current { current, etag })
             }
@@ -95,12 +95,12 @@ impl<S: Objects> Versions<S> {
     }
 
     /// Returns the list of a version's files, and its envelope. Fails if `trust` does not accept the list.
-    pub async fn statement(&self, name: &str, version: &str, trust: &Trust) -> Result<(Statement, Envelope), StoreError> {
+    pub async fn statement(&self, name: &str, version: &str, trust: &Trust) -> Result<(Statement, SignedEnvelope), StoreError> {
         let key = statement_key(name, version);
         let Got::Object(stored) = self.objects.get(&key, None, MAX_MANIFEST_BYTES).await? else {
             return Err(StoreError::NoSuchVersion { name: name.to_owned(), version: version.to_owned() });
         };
-        let opened = Envelope::parse(&stored.content)
+        let opened = SignedEnvelope::parse(&stored.content)
             .map_err(StatementError::from)
             .and_then(|envelope| Ok((Statement::open(&envelope, trust, name, version)?, envelope)));
         opened.map_err(|reason| StoreError::damaged(self.objects.describe(&key), reason))
@@ -136,7 +136,7 @@ impl<S: Objects> Versions<S> {
         Ok(content)
     }
 
-    pub(crate) async fn existing(&self, key: &str, most: u64) -> Result<Stored, StoreError> {
+    pub(crate) async fn existing(&self, key: &str, most: u64) -> Result<StoredObject, StoreError> {
         match self.objects.get(key, None, most).await? {
             Got::Object(stored) => Ok(stored),
             Got::Same | Got::Missing => Err(StoreError::Missing { location: self.objects.describe(key) }),

@@ -1,6 +1,6 @@
 import { filtersLink } from "../logic/filters.js";
 
-/** What serves of a use case, in a word or two. */
+/** The state of a use case, in a word or two. */
 export function State({ useCase: { version, error, update, paused = [] } }) {
   const states = [];
   if (error) {

@@ -5,7 +5,7 @@ import { Dialog } from "../parts/dialog.jsx";
 import { Heading, Pending, Time, Updated } from "../parts/small.jsx";
 import { api, notice } from "../session.js";
 
-/** What could not be delivered on AWS: the messages of the dead-letter queue. `postdate ui` has them, if it knows the queue. */
+/** The dead-letter queue on AWS: events that could not be delivered, and failed requests. `postdate ui` has them, if it knows the queue. */
 export function DeadLetters() {
   const live = useLive((signal) => api.deadLetters(signal), 60_000, [], { isGone: ({ status }) => status === 404, byEvents: false });
   const [act, setAct] = useState(null);

@@ -94,7 +94,7 @@ function Facts({ useCase, onAct }) {
   );
 }
 
-/** Who may not see the grants gets a use case without them. */
+/** A caller that may not see the grants gets a use case without them. */
 const HIDDEN = "A key with the scope “deploy” or “operate” sees what plugins and targets may do.";
 
 function Plugins({ useCase: { version, plugins } }) {

@@ -46,9 +46,7 @@ async fn the_janitor_ends_an_expired_request_whose_event_was_lost() {
     let scene = scene().await;
     let (id, due) = scene.post(json!({}), "PT1H").await;
     // Delete the rule, as an operator could by hand.
-    let rule = scene.timers().await.remove(0);
-    scene.stack.aws.json("events", "RemoveTargets", &json!({ "Rule": rule, "Ids": ["postdate"] })).await;
-    scene.stack.aws.json("events", "DeleteRule", &json!({ "Name": rule })).await;
+    scene.stack.aws.delete_rule(&scene.timers().await[0]).await;
     scene.stack.clock.set(due);
     let report = scene.sweep(TimeDelta::minutes(10)).await;
     assert_eq!((&report["expired"], &report["rearmed"], &report["errors"]), (&json!(1), &json!(0), &json!(0)), "{report}");

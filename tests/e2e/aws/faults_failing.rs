@@ -30,10 +30,10 @@ async fn messages(scene: &Scene, queue: &str, id: &str) -> usize {
 
 async fn failing(call: String) {
     let receiver = Receiver::accepting().await;
-    firing(scene(&receiver).await, call, body(), async |scene: &Scene, fired: &Fired| is_told(scene, &receiver, fired).await).await;
+    firing(scene(&receiver).await, call, body(), async |scene: &Scene, fired: &Fired| assert_notified(scene, &receiver, fired).await).await;
 }
 
-async fn is_told(scene: &Scene, receiver: &Receiver, fired: &Fired) {
+async fn assert_notified(scene: &Scene, receiver: &Receiver, fired: &Fired) {
     let Fired { case, fault, id, request } = fired;
     assert_eq!((text(request, "status"), text(request, "failure")), ("failed", "no stock"), "{case}: {request}");
     let notices = messages(scene, &scene.stack.notices_url, id).await;
@@ -51,7 +51,7 @@ async fn is_told(scene: &Scene, receiver: &Receiver, fired: &Fired) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_fails_for_good_is_told_of_despite_faults_at_each_call() {
+async fn operators_are_notified_of_a_request_that_fails_for_good_despite_faults_at_each_call() {
     let receiver = Receiver::accepting().await;
     let calls = calls_of_firing(&scene(&receiver).await, body()).await;
     assert!(calls.iter().any(|call| call == "sns.Publish") && calls.iter().any(|call| call == "sqs.SendMessage"), "{calls:?}");

@@ -70,8 +70,7 @@ async fn a_run_emits_metrics_of_what_it_could_not_mend_and_of_its_errors() {
         scene.post(json!({}), "PT1H").await;
     }
     for rule in scene.timers().await {
-        aws.json("events", "RemoveTargets", &json!({ "Rule": rule, "Ids": ["postdate"] })).await;
-        aws.json("events", "DeleteRule", &json!({ "Name": rule })).await;
+        aws.delete_rule(&rule).await;
     }
     for (service, action) in [("sqs", "SendMessage"), ("events", "ListRules")] {
         proxy.fail_always(service, action, Fault::AccessDenied);
@@ -151,9 +150,7 @@ async fn a_request_whose_event_was_lost_is_rearmed_and_runs() {
     let scene = Scene::new().await;
     let (id, due) = scene.post(json!({}), "PT1H").await;
     // Delete the rule, as an operator could by hand.
-    let rule = scene.timers().await.remove(0);
-    scene.stack.aws.json("events", "RemoveTargets", &json!({ "Rule": rule, "Ids": ["postdate"] })).await;
-    scene.stack.aws.json("events", "DeleteRule", &json!({ "Name": rule })).await;
+    scene.stack.aws.delete_rule(&scene.timers().await[0]).await;
     scene.stack.clock.set(due);
     assert_eq!(scene.sweep(TimeDelta::minutes(1)).await["rearmed"], 0, "the event may still be in flight");
     assert_eq!(scene.sweep(TimeDelta::minutes(4)).await["rearmed"], 1);

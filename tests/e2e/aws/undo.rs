@@ -65,7 +65,7 @@ async fn a_transaction_whose_answer_is_lost_stores_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_insert_that_arrives_after_its_client_was_told_503_stores_nothing() {
+async fn an_insert_that_arrives_after_its_client_got_503_stores_nothing() {
     let scene = Scene::new().await;
     let proxy = &scene.stack.proxy;
     let mut held = proxy.hold("dynamodb", "TransactWriteItems", Moment::Before);

@@ -1,7 +1,6 @@
 //! The number of rules on the event bus. moto accepts any number.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
@@ -11,31 +10,19 @@ use serde_json::Value;
 const RULES: usize = 300;
 
 /// Names of the rules that an account has on its default bus.
-pub struct Bus {
-    most: AtomicUsize,
-    rules: Mutex<BTreeSet<String>>,
-}
-
-impl Default for Bus {
-    fn default() -> Self {
-        Self { most: AtomicUsize::new(RULES), rules: Mutex::default() }
-    }
-}
+#[derive(Default)]
+pub struct Bus(Mutex<BTreeSet<String>>);
 
 impl Bus {
-    pub fn limit(&self, most: usize) {
-        self.most.store(most, Ordering::Relaxed);
-    }
-
     /// Returns `true` for a `PutRule` that would exceed the quota. Replacing an existing rule needs no place.
     pub fn is_full_for(&self, action: &str, body: &Value) -> bool {
-        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        action == "PutRule" && !rules.contains(name(body)) && rules.len() >= self.most.load(Ordering::Relaxed)
+        let rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        action == "PutRule" && !rules.contains(name(body)) && rules.len() >= RULES
     }
 
     /// Records a call that took effect.
     pub fn done(&self, action: &str, body: &Value) {
-        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match action {
             "PutRule" => drop(rules.insert(name(body).to_owned())),
             "DeleteRule" => drop(rules.remove(name(body))),

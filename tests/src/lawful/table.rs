@@ -55,8 +55,7 @@ pub fn transaction(found: &mut Problems, body: &Value) {
 }
 
 /// Returns the size of an item in DynamoDB's JSON, in bytes. Source: "DynamoDB item sizes and formats",
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>. A number counts one byte for two
-/// digits, and one.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>.
 pub fn item_bytes(item: &Value) -> usize {
     item.as_object().into_iter().flatten().map(|(name, value)| name.len() + value_bytes(value)).sum()
 }
@@ -67,12 +66,19 @@ fn value_bytes(value: &Value) -> usize {
     let elements = || content.as_array().into_iter().flatten();
     match kind.as_str() {
         "S" => text.len(),
-        "N" => text.bytes().filter(u8::is_ascii_digit).count().div_ceil(2) + 1,
+        "N" => number_bytes(text),
         "B" => BASE64_STANDARD.decode(text).map_or(text.len(), |bytes| bytes.len()),
-        "SS" | "NS" | "BS" => elements().filter_map(Value::as_str).map(str::len).sum(),
+        "NS" => elements().filter_map(Value::as_str).map(number_bytes).sum(),
+        "SS" | "BS" => elements().filter_map(Value::as_str).map(str::len).sum(),
         // "An attribute of type List or Map requires 3 bytes of overhead", and each element one byte.
         "L" => 3 + elements().map(|element| 1 + value_bytes(element)).sum::<usize>(),
         "M" => 3 + item_bytes(content) + content.as_object().map_or(0, serde_json::Map::len),
         _ => 1,
     }
+}
+
+/// "Leading and trailing zeroes are trimmed. The size of a number is approximately […] (1 byte per two significant digits) + (1 byte)."
+fn number_bytes(text: &str) -> usize {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_matches('0').len().div_ceil(2) + 1
 }

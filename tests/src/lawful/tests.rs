@@ -143,8 +143,19 @@ fn an_item_or_a_transaction_that_dynamodb_would_refuse_is_found() {
 
 #[test]
 fn the_size_of_an_item_counts_names_and_values() {
-    let item = json!({ "a": { "S": "bc" }, "n": { "N": "-123" }, "l": { "L": [{ "BOOL": true }] }, "m": { "M": { "k": { "NULL": true } } }, "b": { "B": "AAAA" } });
-    assert_eq!(item_bytes(&item), 3 + 4 + (1 + 3 + 2) + (1 + 3 + 3) + 4);
+    for (item, bytes) in [
+        (json!({ "a": { "S": "é" } }), 1 + 2),
+        (json!({ "n": { "N": "-123" } }), 1 + 3),
+        (json!({ "n": { "N": "1798761600000" } }), 1 + 5),
+        (json!({ "n": { "N": "-0.50" } }), 1 + 2),
+        (json!({ "n": { "N": "0" } }), 1 + 1),
+        (json!({ "s": { "NS": ["100", "12"] } }), 1 + 2 + 2),
+        (json!({ "l": { "L": [{ "M": { "a": { "BOOL": true } } }] } }), 1 + 3 + 1 + (3 + 1 + 1 + 1)),
+        (json!({ "m": { "M": { "k": { "NULL": true } } } }), 1 + 3 + 1 + 2),
+        (json!({ "b": { "B": "AAAA" } }), 1 + 3),
+    ] {
+        assert_eq!(item_bytes(&item), bytes, "{item}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use postdate_aws::firing::AwsFiring;
 use postdate_aws::host::Host;
-use postdate_aws::janitor::{Limits, Report, Sweep};
+use postdate_aws::janitor::{Sweep, SweepLimits, SweepReport};
 use postdate_aws::metrics::{self, Service, count};
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Error> {
             let end = SystemTime::UNIX_EPOCH + Duration::from_millis(event.context.deadline);
             let left = end.duration_since(SystemTime::now()).unwrap_or_default();
             let deadline = Instant::now() + left.saturating_sub(MARGIN);
-            let limits = Limits { page: PAGE, rules: RULES, deadline, max_event_age };
+            let limits = SweepLimits { page: PAGE, rules: RULES, deadline, max_event_age };
             let report = Box::pin(Sweep { host: &*firing, limits }.run()).await;
             tell(&event.context.request_id, &report);
             Ok::<_, Error>(report)
@@ -39,8 +39,8 @@ async fn main() -> Result<(), Error> {
     .await
 }
 
-fn tell(request_id: &str, report: &Report) {
-    let Report { rules, cleaned, not_cleaned, released, expired, rearmed, settled, told, ref not_mended, errors, more } = *report;
+fn tell(request_id: &str, report: &SweepReport) {
+    let SweepReport { rules, cleaned, not_cleaned, released, expired, rearmed, settled, told, ref not_mended, errors, more } = *report;
     tracing::info!(
         request_id,
         rules,

@@ -10,7 +10,7 @@ use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
 use postdate_aws::firing::{AwsFiring, reason};
 use postdate_aws::host::Host;
 use postdate_aws::metrics::{self, Service, Unit};
-use postdate_aws::target::{Event, Fired, QueueMessage, batch_response};
+use postdate_aws::target::{DeliveryOutcome, Invocation, QueueMessage, batch_response};
 use postdate_aws::xray::spans;
 use postdate_core::envelope::Envelope;
 use postdate_core::fire::FireError;
@@ -34,13 +34,13 @@ async fn main() -> Result<(), Error> {
 async fn handle(firing: &Arc<AwsFiring>, event: LambdaEvent<Box<RawValue>>) -> Result<Value, Diagnostic> {
     let deadline = deadline(&event.context);
     let request_id = event.context.request_id.clone();
-    match Event::parse(&event.payload) {
-        Ok(Event::Direct(envelope)) => {
+    match Invocation::parse(&event.payload) {
+        Ok(Invocation::Direct(envelope)) => {
             let fired = fire(firing, *envelope, deadline, request_id).await;
             let fired = fired.map_err(|error| failed(reason(&error), &error))?;
             Ok(json!({ "outcome": name(&fired) }))
         }
-        Ok(Event::Queue(messages)) => {
+        Ok(Invocation::Queue(messages)) => {
             let mut running = tokio::task::JoinSet::new();
             let mut left = HashMap::new();
             for QueueMessage { id, envelope } in messages {
@@ -79,7 +79,7 @@ fn failed(error_type: &str, error: &impl ToString) -> Diagnostic {
     Diagnostic { error_type: error_type.to_owned(), error_message: error.to_string() }
 }
 
-async fn fire(firing: &AwsFiring, envelope: Envelope, deadline: Instant, request_id: String) -> Result<Fired, FireError> {
+async fn fire(firing: &AwsFiring, envelope: Envelope, deadline: Instant, request_id: String) -> Result<DeliveryOutcome, FireError> {
     let span = tracing::info_span!("fire", request_id, correlation_id = %envelope.correlation_id);
     async {
         let fired = Box::pin(firing.fire(&envelope, deadline)).await;
@@ -93,18 +93,18 @@ async fn fire(firing: &AwsFiring, envelope: Envelope, deadline: Instant, request
     .await
 }
 
-fn report(envelope: &Envelope, fired: &Fired) {
-    let Fired::Ran { request, started } = fired else {
+fn report(envelope: &Envelope, fired: &DeliveryOutcome) {
+    let DeliveryOutcome::Ran { request, started } = fired else {
         tracing::info!(outcome = name(fired), "the delivery ran no attempt");
-        if let Fired::Expired(request) = fired {
+        if let DeliveryOutcome::Expired(request) = fired {
             metrics::emit(Service::Target, Some(&request.use_case), &[("Expired", 1.0, Unit::Count)]);
         }
-        if let Fired::Deferred(request) = fired {
+        if let DeliveryOutcome::Deferred(request) = fired {
             let waited = metrics::waited_ms(request, postdate_aws::clock::now());
             let measured = [("Deferred", 1.0, Unit::Count), ("WaitedMs", waited, Unit::Milliseconds)];
             metrics::emit(Service::Target, Some(&request.use_case), &measured);
         }
-        if let Fired::Waits(request) = fired {
+        if let DeliveryOutcome::Waits(request) = fired {
             metrics::emit_waits(request, postdate_aws::clock::now());
         }
         return;
@@ -125,18 +125,18 @@ fn report(envelope: &Envelope, fired: &Fired) {
     metrics::emit(Service::Target, Some(&request.use_case), &measured);
 }
 
-fn name(fired: &Fired) -> &'static str {
+fn name(fired: &DeliveryOutcome) -> &'static str {
     match fired {
-        Fired::Ran { .. } => "ran",
-        Fired::Deferred(_) => "deferred",
-        Fired::Waits(_) => "waits",
-        Fired::Expired(_) => "expired",
-        Fired::Early => "early",
-        Fired::Busy => "busy",
-        Fired::Parked => "parked",
-        Fired::Ended(_) => "ended",
-        Fired::Lost => "claim-lost",
-        Fired::Unknown => "unknown",
+        DeliveryOutcome::Ran { .. } => "ran",
+        DeliveryOutcome::Deferred(_) => "deferred",
+        DeliveryOutcome::Waits(_) => "waits",
+        DeliveryOutcome::Expired(_) => "expired",
+        DeliveryOutcome::Early => "early",
+        DeliveryOutcome::Busy => "busy",
+        DeliveryOutcome::Parked => "parked",
+        DeliveryOutcome::Ended(_) => "ended",
+        DeliveryOutcome::Lost => "claim-lost",
+        DeliveryOutcome::Unknown => "unknown",
     }
 }
 

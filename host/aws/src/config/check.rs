@@ -10,8 +10,9 @@ use postdate_egress::Egress;
 use postdate_logging::LogFilter;
 use postdate_runtime::trust::Trust;
 use postdate_runtime::{Lifetime, SecretName};
+use postdate_store::StoreLocation;
 
-use super::{Backend, Config, ConfigError, ConfigErrors, Expected, HostAddress, SERVICES, ScheduleService, SecretLocation, StoreLocation};
+use super::{Backend, Config, ConfigError, ConfigErrors, ExpectedForm, HostAddress, SERVICES, ScheduleService, SecretLocation};
 
 /// Longest time for which EventBridge tries to deliver an event, in hours (`MaximumEventAgeInSeconds`: 60 to 86,400).
 const MAX_EVENT_AGE_HOURS: u64 = 24;
@@ -22,7 +23,7 @@ pub struct Reader<'a> {
     errors: Vec<ConfigError>,
 }
 
-type Check<T> = fn(&str) -> Result<T, Expected>;
+type Check<T> = fn(&str) -> Result<T, ExpectedForm>;
 
 /// The value of `POSTDATE_SCHEDULER`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,16 +92,16 @@ impl<'a> Reader<'a> {
         if self.errors.is_empty() { Ok(config) } else { Err(ConfigErrors(self.errors)) }
     }
 
-    fn error(&mut self, variable: &str, value: Option<String>, expected: Expected) {
+    fn error(&mut self, variable: &str, value: Option<String>, expected: ExpectedForm) {
         self.errors.push(ConfigError { variable: variable.to_owned(), value, expected });
     }
 }
 
-fn expected(form: &'static str) -> Expected {
-    Expected { form, detail: None }
+fn expected(form: &'static str) -> ExpectedForm {
+    ExpectedForm { form, detail: None }
 }
 
-fn demand(good: bool, value: &str, form: &'static str) -> Result<String, Expected> {
+fn demand(good: bool, value: &str, form: &'static str) -> Result<String, ExpectedForm> {
     if good { Ok(value.to_owned()) } else { Err(expected(form)) }
 }
 
@@ -108,61 +109,59 @@ fn is_of(value: &str, lengths: std::ops::RangeInclusive<usize>, others: &str) ->
     lengths.contains(&value.len()) && value.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
 }
 
-pub fn region(value: &str) -> Result<String, Expected> {
+pub fn region(value: &str) -> Result<String, ExpectedForm> {
     demand(is_of(value, 1..=64, "-"), value, "a region such as eu-west-1")
 }
 
-fn url(value: &str) -> Result<String, Expected> {
+fn url(value: &str) -> Result<String, ExpectedForm> {
     let good = value.parse::<http::Uri>().is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
     demand(good, value, "a URL such as http://127.0.0.1:5000")
 }
 
-pub fn egress(value: &str) -> Result<Egress, Expected> {
+pub fn egress(value: &str) -> Result<Egress, ExpectedForm> {
     let form = "networks and addresses, separated by commas, and \"public\" for all public ones";
-    value.parse().map_err(|error: postdate_egress::EgressError| Expected { form, detail: Some(error.to_string()) })
+    value.parse().map_err(|error: postdate_egress::EgressError| ExpectedForm { form, detail: Some(error.to_string()) })
 }
 
 /// Returns a number of MiB in bytes.
-pub fn mebibytes(value: &str) -> Result<u64, Expected> {
+pub fn mebibytes(value: &str) -> Result<u64, ExpectedForm> {
     value.parse::<u32>().map(|number| u64::from(number) << 20).map_err(|_| expected("a whole number of MB"))
 }
 
-pub fn files(value: &str) -> Result<Vec<PathBuf>, Expected> {
+pub fn files(value: &str) -> Result<Vec<PathBuf>, ExpectedForm> {
     let files: Vec<PathBuf> = value.split(',').map(|path| PathBuf::from(path.trim())).collect();
     if files.iter().all(|path| path.is_absolute()) { Ok(files) } else { Err(expected("absolute paths of files, separated by commas")) }
 }
 
-pub fn secret_names(value: &str) -> Result<Vec<SecretName>, Expected> {
+pub fn secret_names(value: &str) -> Result<Vec<SecretName>, ExpectedForm> {
     let form = "names of variables, separated by commas";
-    value.split(',').map(|name| name.parse().map_err(|detail| Expected { form, detail: Some(detail) })).collect()
+    value.split(',').map(|name| name.parse().map_err(|detail| ExpectedForm { form, detail: Some(detail) })).collect()
 }
 
-pub fn table(value: &str) -> Result<String, Expected> {
+pub fn table(value: &str) -> Result<String, ExpectedForm> {
     demand(is_of(value, 3..=255, "_.-"), value, "the name of a DynamoDB table, 3 to 255 of [A-Za-z0-9_.-]")
 }
 
-pub fn store_location(value: &str) -> Result<StoreLocation, Expected> {
+pub fn store_location(value: &str) -> Result<StoreLocation, ExpectedForm> {
     let form = "s3://bucket/prefix, or a directory as an absolute path";
-    if let Some(rest) = value.strip_prefix("s3://") {
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        demand(is_of(bucket, 3..=63, ".-"), value, form)?;
-        return Ok(StoreLocation::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() });
-    }
-    let path = PathBuf::from(value);
-    demand(path.is_absolute(), value, form)?;
-    Ok(StoreLocation::Directory(path))
+    let location: StoreLocation = value.parse().map_err(|_| expected(form))?;
+    let good = match &location {
+        StoreLocation::Directory(path) => path.is_absolute(),
+        StoreLocation::S3 { bucket, .. } => is_of(bucket, 3..=63, ".-"),
+    };
+    if good { Ok(location) } else { Err(expected(form)) }
 }
 
-pub fn use_case_names(value: &str) -> Result<Vec<String>, Expected> {
+pub fn use_case_names(value: &str) -> Result<Vec<String>, ExpectedForm> {
     let names: Vec<String> = value.split(',').map(|name| name.trim().to_owned()).collect();
     let good = names.iter().all(|name| is_use_case_name(name));
     demand(good, value, "names of use cases, each 1 to 32 of [a-z0-9-], with commas between them")?;
     Ok(names)
 }
 
-pub fn trusted_keys(value: &str) -> Result<Trust, Expected> {
+pub fn trusted_keys(value: &str) -> Result<Trust, ExpectedForm> {
     let form = "public keys with commas between them";
-    Trust::parse(value).map_err(|error| Expected { form, detail: Some(error.to_string()) })
+    Trust::parse(value).map_err(|error| ExpectedForm { form, detail: Some(error.to_string()) })
 }
 
 /// Returns whether the value is the ARN of a `service`'s resource in an account, with a name after the prefix `resource`.
@@ -174,38 +173,40 @@ fn is_arn(value: &str, service: &str, resource: &str) -> bool {
     })
 }
 
-pub fn function_arn(value: &str) -> Result<String, Expected> {
+pub fn function_arn(value: &str) -> Result<String, ExpectedForm> {
     let form = "the ARN of a Lambda function or alias, such as arn:aws:lambda:eu-west-1:123456789012:function:postdate-target:live";
     demand(is_arn(value, "lambda", "function:"), value, form)
 }
 
-pub fn queue_arn(value: &str) -> Result<String, Expected> {
+pub fn queue_arn(value: &str) -> Result<String, ExpectedForm> {
     // EventBridge supports only standard queues as dead-letter queues.
     let good = is_arn(value, "sqs", "") && !is_fifo(value);
     demand(good, value, "the ARN of a standard SQS queue, such as arn:aws:sqs:eu-west-1:123456789012:postdate-dead-letters")
 }
 
-pub fn topic_arn(value: &str) -> Result<String, Expected> {
+pub fn topic_arn(value: &str) -> Result<String, ExpectedForm> {
     let good = is_arn(value, "sns", "") && !is_fifo(value);
     demand(good, value, "the ARN of a standard SNS topic, such as arn:aws:sns:eu-west-1:123456789012:postdate-notifications")
 }
 
-fn role_arn(value: &str) -> Result<String, Expected> {
+fn role_arn(value: &str) -> Result<String, ExpectedForm> {
     demand(is_arn(value, "iam", "role/"), value, "the ARN of a role, such as arn:aws:iam::123456789012:role/postdate-scheduler")
 }
 
-pub fn queue_url(value: &str) -> Result<String, Expected> {
+pub fn queue_url(value: &str) -> Result<String, ExpectedForm> {
     // A FIFO queue has one delay for all messages.
     let good = url(value).is_ok() && !is_fifo(value);
     demand(good, value, "the URL of a standard SQS queue, such as https://sqs.eu-west-1.amazonaws.com/123456789012/postdate-delay")
 }
 
-pub fn hosts(value: &str) -> Result<BTreeMap<String, HostAddress>, Expected> {
-    let expected =
-        |detail| Expected { form: r#"JSON such as {"big":{"arn":"arn:aws:lambda:…","queueUrl":"https://…"}}"#, detail: Some(detail) };
+pub fn hosts(value: &str) -> Result<BTreeMap<String, HostAddress>, ExpectedForm> {
+    let expected = |detail| ExpectedForm {
+        form: r#"JSON such as {"big":{"arn":"arn:aws:lambda:…","queueUrl":"https://…"}}"#,
+        detail: Some(detail),
+    };
     let hosts: BTreeMap<String, HostAddress> = serde_json::from_str(value).map_err(|error| expected(error.to_string()))?;
     for (name, host) in &hosts {
-        let wrong = |key, value, should: Expected| expected(format!("host {name:?}: {key} is {value:?}; it should be {should}"));
+        let wrong = |key, value, should: ExpectedForm| expected(format!("host {name:?}: {key} is {value:?}; it should be {should}"));
         function_arn(&host.arn).map_err(|should| wrong("arn", &host.arn, should))?;
         if let Some(queue) = &host.queue_url {
             queue_url(queue).map_err(|should| wrong("queueUrl", queue, should))?;
@@ -218,14 +219,14 @@ pub fn hosts(value: &str) -> Result<BTreeMap<String, HostAddress>, Expected> {
 /// each of the six parts (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>), so
 /// `*` alone is the pattern of no ARN. A resource has no wildcard in the part that names the service
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html>).
-pub fn delivery_targets(value: &str) -> Result<Vec<String>, Expected> {
+pub fn delivery_targets(value: &str) -> Result<Vec<String>, ExpectedForm> {
     let patterns: Vec<String> = value.split(',').map(|pattern| pattern.trim().to_owned()).collect();
     let good = patterns.iter().all(|pattern| Arn::parse(pattern).is_some_and(|arn| !arn.service.contains(['*', '?'])));
     demand(good, value, "ARNs with commas between them, in which * and ? stand for other characters after the service: arn:aws:sqs:*:*:*")?;
     Ok(patterns)
 }
 
-fn scheduler(value: &str) -> Result<Choice, Expected> {
+fn scheduler(value: &str) -> Result<Choice, ExpectedForm> {
     match value {
         "auto" => Ok(Choice::Auto),
         "rules" => Ok(Choice::Rules),
@@ -234,28 +235,28 @@ fn scheduler(value: &str) -> Result<Choice, Expected> {
     }
 }
 
-fn group(value: &str) -> Result<String, Expected> {
+fn group(value: &str) -> Result<String, ExpectedForm> {
     demand(is_of(value, 1..=64, "_.-"), value, "the name of a schedule group, 1 to 64 of [A-Za-z0-9_.-]")
 }
 
-pub fn prefix(value: &str) -> Result<String, Expected> {
+pub fn prefix(value: &str) -> Result<String, ExpectedForm> {
     demand(is_of(value, 1..=20, "._-"), value, "1 to 20 of [A-Za-z0-9._-]")
 }
 
-fn duration(value: &str, least: Duration, most: Duration, form: &'static str) -> Result<Duration, Expected> {
+fn duration(value: &str, least: Duration, most: Duration, form: &'static str) -> Result<Duration, ExpectedForm> {
     let parsed = humantime::parse_duration(value).ok().filter(|duration| (least..=most).contains(duration));
     parsed.ok_or_else(|| expected(form))
 }
 
-pub fn max_event_age(value: &str) -> Result<Duration, Expected> {
+pub fn max_event_age(value: &str) -> Result<Duration, ExpectedForm> {
     duration(value, Duration::from_mins(1), Duration::from_hours(MAX_EVENT_AGE_HOURS), "a duration from 60s to 24h")
 }
 
-pub fn retention(value: &str) -> Result<Duration, Expected> {
+pub fn retention(value: &str) -> Result<Duration, ExpectedForm> {
     duration(value, Duration::from_hours(1), Duration::from_hours(3650 * 24), "a duration from 1h to 3650d, such as 30d")
 }
 
-pub fn secrets(value: &str) -> Result<SecretLocation, Expected> {
+pub fn secrets(value: &str) -> Result<SecretLocation, ExpectedForm> {
     // Without a slash at its end, the prefix would also match the secrets of other prefixes that begin with it.
     let good = |prefix: &str| is_of(prefix, 2..=512, "_.-/") && prefix.ends_with('/') && !prefix.contains("//");
     match value.split_once(':') {
@@ -268,21 +269,21 @@ pub fn secrets(value: &str) -> Result<SecretLocation, Expected> {
     }
 }
 
-pub fn secrets_lifetime(value: &str) -> Result<Duration, Expected> {
+pub fn secrets_lifetime(value: &str) -> Result<Duration, ExpectedForm> {
     duration(value, *Lifetime::FRESH.start(), *Lifetime::FRESH.end(), "a duration from 1s to 24h, such as 5m")
 }
 
-pub fn base_path(value: &str) -> Result<String, Expected> {
+pub fn base_path(value: &str) -> Result<String, ExpectedForm> {
     let path = value.strip_suffix('/').unwrap_or(value);
     let good = path.is_empty() || (path.starts_with('/') && !path.contains("//") && is_of(path, 2..=255, "/-._~"));
     demand(good, path, "a path such as /v1, or / for none")
 }
 
-pub fn claim(value: &str) -> Result<String, Expected> {
+pub fn claim(value: &str) -> Result<String, ExpectedForm> {
     let good = (1..=128).contains(&value.len()) && value.chars().all(|c| c.is_ascii_graphic());
     demand(good, value, "the name of a claim, such as sub, scope or iam:userArn")
 }
 
-pub fn log_filter(value: &str) -> Result<LogFilter, Expected> {
+pub fn log_filter(value: &str) -> Result<LogFilter, ExpectedForm> {
     value.parse().map_err(|_| expected("a filter such as info, or warn,postdate_aws=debug"))
 }

@@ -9,8 +9,8 @@ use postdate_core::fire::FireError;
 use postdate_core::ports::{Changed, Changes, Claims, Clock, Deliver, LedgerError, Requests, UseCases};
 use postdate_core::request::{DELIVERED_TO_BUS, Request, Status};
 
-use crate::firing::{Firing, reason};
-use crate::ports::{Backlog, LeftRule, Notify, Tellings, Timing, Wake};
+use crate::firing::{FiringPorts, reason};
+use crate::ports::{Backlog, LeftRule, Notify, Timing, Wake};
 
 /// Time after `due_at` in which a rule or a message may still deliver the request. The janitor waits that long.
 const PATIENCE: TimeDelta = TimeDelta::minutes(3);
@@ -24,7 +24,7 @@ const QUARTERS_FOR_REQUESTS: u32 = 3;
 
 /// The bounds of a run.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct SweepLimits {
     /// Requests in one page of overdue ones. A run reads page after page.
     pub page: usize,
     /// Most rules that a run examines.
@@ -38,7 +38,7 @@ pub struct Limits {
 /// The counts of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct SweepReport {
     /// Rules with the deployment's prefix, examined or not.
     pub rules: usize,
     pub cleaned: usize,
@@ -99,22 +99,14 @@ impl NotMended {
 
 /// One run of the janitor over the ports of `host`.
 pub struct Sweep<'a, U, L, S, D, N, C> {
-    pub host: &'a Firing<U, L, S, D, N, C>,
-    pub limits: Limits,
+    pub host: &'a FiringPorts<U, L, S, D, N, C>,
+    pub limits: SweepLimits,
 }
 
-impl<U, L, S, D, N, C> Sweep<'_, U, L, S, D, N, C>
-where
-    U: UseCases,
-    L: Claims + Requests + Changes + Backlog + Tellings,
-    S: Timing,
-    D: Deliver,
-    N: Notify,
-    C: Clock,
-{
+impl<U: UseCases, L: Claims + Requests + Changes + Backlog, S: Timing, D: Deliver, N: Notify, C: Clock> Sweep<'_, U, L, S, D, N, C> {
     /// Runs once. Logs and counts an error and continues, so that one broken request does not block the others.
-    pub async fn run(&self) -> Report {
-        let mut report = Report::default();
+    pub async fn run(&self) -> SweepReport {
+        let mut report = SweepReport::default();
         let now = self.host.clock.now();
         if let Err(error) = self.mend_all(now, &mut report).await {
             tracing::error!(%error, "cannot list the overdue requests");
@@ -128,7 +120,7 @@ where
     }
 
     /// Looks at the overdue requests, oldest first, until the time for requests is over.
-    async fn mend_all(&self, now: DateTime<Utc>, report: &mut Report) -> Result<(), LedgerError> {
+    async fn mend_all(&self, now: DateTime<Utc>, report: &mut SweepReport) -> Result<(), LedgerError> {
         let begun = Instant::now();
         let end = begun + self.limits.deadline.saturating_duration_since(begun) / 4 * QUARTERS_FOR_REQUESTS;
         let mut after = None;
@@ -149,7 +141,7 @@ where
     }
 
     /// Mends a request, or moves its wake time forward, so that it does not hide the requests behind it.
-    async fn look(&self, wake: Wake, now: DateTime<Utc>, report: &mut Report) {
+    async fn look(&self, wake: Wake, now: DateTime<Utc>, report: &mut SweepReport) {
         // The index lags behind the table, so the table decides.
         let (mended, since) = match self.host.ledger.find(wake.id).await {
             Ok(Some((request, _))) => (self.mend(&request, now, report).await, request.finished_at.unwrap_or(request.due_at)),
@@ -176,7 +168,7 @@ where
         Instant::now() >= self.limits.deadline
     }
 
-    async fn mend(&self, request: &Request, now: DateTime<Utc>, report: &mut Report) -> Result<Look, NotMended> {
+    async fn mend(&self, request: &Request, now: DateTime<Utc>, report: &mut SweepReport) -> Result<Look, NotMended> {
         match request.status {
             Status::Running if request.lease_until.is_none_or(|until| until <= now) => {
                 self.host.with(&self.host.aftercare(None)).release(request, "its lease ran out").await?;
@@ -215,7 +207,7 @@ where
                 Ok(Look::Done)
             }
             // The function that recorded the end could not send all notifications.
-            Status::Failed | Status::Expired if self.host.tell(request).await? => {
+            Status::Failed | Status::Expired if self.host.notify(request).await? => {
                 report.told += 1;
                 Ok(Look::Done)
             }
@@ -241,7 +233,7 @@ where
 
     /// Ends a request of a direct target. EventBridge has called the target itself, so the outcome says no more than that. Without a rule
     /// or schedule that shows it, the request fails.
-    async fn settle(&self, request: &Request, now: DateTime<Utc>, report: &mut Report) -> Result<(), FireError> {
+    async fn settle(&self, request: &Request, now: DateTime<Utc>, report: &mut SweepReport) -> Result<(), FireError> {
         let was_sent = self.host.scheduler.was_sent(request, now).await?;
         let (changed, _) = self.host.ledger.claim(request.id, |request| request.lease, now).await?;
         let Changed::Done(claimed) = changed else { return Ok(()) };
@@ -252,7 +244,7 @@ where
         Ok(())
     }
 
-    async fn clean_rules(&self, now: DateTime<Utc>, report: &mut Report) -> anyhow::Result<()> {
+    async fn clean_rules(&self, now: DateTime<Utc>, report: &mut SweepReport) -> anyhow::Result<()> {
         let mut rules = self.host.scheduler.left_rules().await?;
         report.rules = rules.len();
         rules.sort_by(|one, other| one.name.cmp(&other.name));
@@ -295,7 +287,7 @@ where
         }
     }
 
-    async fn remove(&self, rule: &LeftRule, report: &mut Report) {
+    async fn remove(&self, rule: &LeftRule, report: &mut SweepReport) {
         match self.host.scheduler.clean_rule(&rule.name).await {
             Ok(()) => {
                 tracing::info!(rule = rule.name, "orphaned rule deleted");
@@ -305,7 +297,7 @@ where
                 tracing::error!(rule = rule.name, %error, "cannot delete the orphaned rule");
                 report.not_cleaned += 1;
                 if let Err(error) = self.host.notifier.rule_not_cleaned(rule, &error.to_string()).await {
-                    tracing::error!(rule = rule.name, error, "cannot notify the topic of an orphaned rule");
+                    tracing::error!(rule = rule.name, %error, "cannot notify the topic of an orphaned rule");
                 }
             }
         }

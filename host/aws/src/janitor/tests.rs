@@ -17,14 +17,14 @@ fn at(seconds: i64) -> DateTime<Utc> {
     moment() + TimeDelta::seconds(seconds)
 }
 
-async fn sweep(host: &TestFiring, seconds: i64) -> Report {
+async fn sweep(host: &TestFiring, seconds: i64) -> SweepReport {
     host.set_clock(seconds);
     sweep_until(host, seconds, deadline()).await
 }
 
-async fn sweep_until(host: &TestFiring, seconds: i64, deadline: Instant) -> Report {
+async fn sweep_until(host: &TestFiring, seconds: i64, deadline: Instant) -> SweepReport {
     host.set_clock(seconds);
-    let limits = Limits { page: 2, rules: 2, deadline, max_event_age: Duration::from_hours(1) };
+    let limits = SweepLimits { page: 2, rules: 2, deadline, max_event_age: Duration::from_hours(1) };
     Sweep { host, limits }.run().await
 }
 
@@ -36,18 +36,18 @@ fn rule(name: &str, id: u64, seconds: i64) -> LeftRule {
 async fn an_overdue_request_that_never_fired_is_scheduled_again() {
     let host = firing(Ok(None));
     accepted(&host).await;
-    assert_eq!(sweep(&host, 61).await, Report::default(), "the rule's event may still arrive");
-    assert_eq!(sweep(&host, 60 + 200).await, Report { rearmed: 1, ..Report::default() });
+    assert_eq!(sweep(&host, 61).await, SweepReport::default(), "the rule's event may still arrive");
+    assert_eq!(sweep(&host, 60 + 200).await, SweepReport { rearmed: 1, ..SweepReport::default() });
     assert_eq!(host.timing(), ["schedule here at 60"]);
-    assert_eq!(sweep(&host, 60 + 300).await, Report::default(), "the host has five minutes to fire it");
-    assert_eq!(sweep(&host, 60 + 600).await, Report { rearmed: 1, ..Report::default() });
+    assert_eq!(sweep(&host, 60 + 300).await, SweepReport::default(), "the host has five minutes to fire it");
+    assert_eq!(sweep(&host, 60 + 600).await, SweepReport { rearmed: 1, ..SweepReport::default() });
 }
 
 #[tokio::test]
-async fn an_overdue_request_that_has_expired_is_ended_and_told() {
+async fn an_overdue_request_that_has_expired_is_ended_and_operators_are_notified() {
     let host = firing(Ok(None));
     expiring(&host).await;
-    assert_eq!(sweep(&host, 60 + 181).await, Report { expired: 1, ..Report::default() });
+    assert_eq!(sweep(&host, 60 + 181).await, SweepReport { expired: 1, ..SweepReport::default() });
     assert_eq!(
         (host.status().await, host.notifier.take()),
         (Status::Expired, vec!["topic: orders expired".to_owned(), "letter: attempt 1".to_owned()])
@@ -76,9 +76,9 @@ async fn a_request_that_waits_is_overdue_only_after_the_end_of_its_wait() {
     host.fire_at(&envelope, 60).await;
     assert_eq!(host.fire_at(&envelope, 3660).await, "waits for the end of the pause of use case orders");
     host.timing();
-    assert_eq!(sweep(&host, 3660 + 300 + 179).await, Report::default());
+    assert_eq!(sweep(&host, 3660 + 300 + 179).await, SweepReport::default());
     // Its message was lost.
-    assert_eq!(sweep(&host, 3660 + 300 + 181).await, Report { rearmed: 1, ..Report::default() });
+    assert_eq!(sweep(&host, 3660 + 300 + 181).await, SweepReport { rearmed: 1, ..SweepReport::default() });
     assert_eq!(host.timing(), ["schedule here at 3960"]);
 }
 
@@ -96,8 +96,8 @@ async fn requests_that_cannot_be_mended_hide_no_other_and_wait_longer_each_time(
         lost(&host, id).await;
     }
     accepted(&host).await;
-    let all = Report { not_mended: BTreeMap::from([("scheduler-failed", 5)]), ..Report::default() };
-    assert_eq!(sweep(&host, 300).await, Report { rearmed: 1, ..all.clone() }, "every page of two is read");
+    let all = SweepReport { not_mended: BTreeMap::from([("scheduler-failed", 5)]), ..SweepReport::default() };
+    assert_eq!(sweep(&host, 300).await, SweepReport { rearmed: 1, ..all.clone() }, "every page of two is read");
     let mut seen = Vec::new();
     for minute in 6..=200 {
         let report = sweep(&host, minute * 60).await;
@@ -116,7 +116,7 @@ async fn a_run_without_time_examines_nothing_and_keeps_its_place() {
     *host.scheduler.rules.lock().unwrap() = ["a", "b", "c"].map(|name| rule(name, 1, 60)).to_vec();
     host.ledger.set_cursor("b").await.unwrap();
     let report = sweep_until(&host, 300, Instant::now()).await;
-    assert_eq!(report, Report { rules: 3, more: true, ..Report::default() });
+    assert_eq!(report, SweepReport { rules: 3, more: true, ..SweepReport::default() });
     assert_eq!(host.ledger.cursor().await.unwrap(), "b");
 }
 
@@ -141,7 +141,7 @@ async fn a_running_request_is_looked_at_when_its_lease_ends() {
     accepted(&host).await;
     let claim = Change::Claim { lease: Duration::from_hours(1) };
     host.ledger.memory.change(sample_id(1), claim, at(60)).await.unwrap();
-    assert_eq!(sweep(&host, 600).await, Report::default());
+    assert_eq!(sweep(&host, 600).await, SweepReport::default());
     assert!(host.ledger.overdue(at(600), None, 1).await.unwrap().is_empty(), "it is not in the way until then");
     assert_eq!(sweep(&host, 60 + 3600 + 181).await.released, 1);
 }
@@ -151,7 +151,7 @@ async fn a_request_whose_lease_ran_out_is_released_and_scheduled_again() {
     let host = firing(Ok(None));
     accepted(&host).await;
     host.ledger.memory.change(sample_id(1), claim(), at(60)).await.unwrap();
-    assert_eq!(sweep(&host, 60 + 3600).await, Report { released: 1, ..Report::default() });
+    assert_eq!(sweep(&host, 60 + 3600).await, SweepReport { released: 1, ..SweepReport::default() });
     assert_eq!((host.status().await, host.timing()), (Status::Scheduled, vec!["schedule here at 3660".to_owned()]));
 }
 
@@ -166,10 +166,10 @@ async fn direct(host: &TestFiring) {
 async fn a_direct_request_ends_when_its_event_can_no_longer_come() {
     let host = firing(Ok(None));
     direct(&host).await;
-    assert_eq!(sweep(&host, 600).await, Report::default());
+    assert_eq!(sweep(&host, 600).await, SweepReport::default());
     // The scheduler knows whether the event was sent.
     assert_eq!(host.timing(), ["schedule away at 60"]);
-    assert_eq!(sweep(&host, 2 * 3600).await, Report { settled: 1, ..Report::default() });
+    assert_eq!(sweep(&host, 2 * 3600).await, SweepReport { settled: 1, ..SweepReport::default() });
     let request = host.ledger.find(sample_id(1)).await.unwrap().unwrap().0;
     assert_eq!(request.status, Status::Succeeded);
     assert!(request.result.as_ref().unwrap().contains("delivered-to-bus"), "no host saw the outcome");
@@ -184,22 +184,22 @@ async fn a_direct_request_whose_settling_was_cut_off_is_settled_and_not_delivere
     let host = firing(Ok(None));
     direct(&host).await;
     host.ledger.memory.change(sample_id(1), claim(), at(2 * 3600)).await.unwrap();
-    assert_eq!(sweep(&host, 3 * 3600).await, Report { released: 1, settled: 1, ..Report::default() });
+    assert_eq!(sweep(&host, 3 * 3600).await, SweepReport { released: 1, settled: 1, ..SweepReport::default() });
     assert_eq!((host.status().await, host.timing()), (Status::Succeeded, Vec::<String>::new()));
 }
 
 #[tokio::test]
-async fn a_direct_request_of_which_no_event_was_sent_fails_and_operators_are_told() {
+async fn a_direct_request_of_which_no_event_was_sent_fails_and_operators_are_notified() {
     let host = firing(Ok(None));
     direct(&host).await;
     *host.scheduler.lost_events.lock().unwrap() = true;
-    assert_eq!(sweep(&host, 2 * 3600).await, Report { settled: 1, ..Report::default() });
+    assert_eq!(sweep(&host, 2 * 3600).await, SweepReport { settled: 1, ..SweepReport::default() });
     let request = host.ledger.find(sample_id(1)).await.unwrap().unwrap().0;
     assert_eq!(request.status, Status::Failed);
     assert!(request.failure.as_ref().unwrap().contains("no rule or schedule shows"), "{:?}", request.failure);
     assert_eq!(host.notifier.take(), ["topic: orders failed", "letter: attempt 2"]);
     assert_eq!(host.timing(), ["schedule hook at 7200"], "the target of [on] is notified");
-    assert_eq!(sweep(&host, 2 * 3600 + 60).await, Report::default());
+    assert_eq!(sweep(&host, 2 * 3600 + 60).await, SweepReport::default());
 }
 
 #[tokio::test]

@@ -1,18 +1,46 @@
-//! The janitor's queries: open requests by the time when they need a look, and the janitor's own cursor.
+//! Open requests: their wake times, and the notifications that were sent of them. Also the cursor of the janitor.
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
+use postdate_core::id::CorrelationId;
 use postdate_core::ports::LedgerError;
+use postdate_core::request::Request;
 
 use super::lanes::Lanes;
-use super::store::{key, text};
+use super::table::{key, text};
 use super::{DynamoLedger, failed, keys};
-use crate::ports::{Backlog, Wake};
+use crate::ports::{Backlog, Notified, Wake};
 
 const JANITOR: &str = "janitor";
 
 impl Backlog for DynamoLedger {
+    async fn notified(&self, id: CorrelationId) -> Result<Notified, LedgerError> {
+        Ok(self.read_head(id).await?.map_or(Notified::ALL, |head| head.notified()))
+    }
+
+    /// Writes no revision: a failed request changes only by a retry, which makes the head anew.
+    async fn set_notified(&self, failure: &Request, notified: Notified) -> Result<(), LedgerError> {
+        let call = self.client.update_item().table_name(&*self.table).set_key(Some(key(&failure.id.to_string(), keys::HEAD)));
+        let call = call.condition_expression("#status = :status AND finished_at = :at").expression_attribute_names("#status", "status");
+        let call = call.expression_attribute_values(":status", AttributeValue::S(failure.status.to_string()));
+        let at = failure.finished_at.map_or(0, |at| at.timestamp_millis());
+        let call = call.expression_attribute_values(":at", AttributeValue::N(at.to_string()));
+        let call = if notified == Notified::ALL {
+            call.update_expression("REMOVE #open, wake, told_topic, told_letter").expression_attribute_names("#open", "open")
+        } else {
+            call.update_expression("SET told_topic = :topic, told_letter = :letter")
+                .expression_attribute_values(":topic", AttributeValue::Bool(notified.topic))
+                .expression_attribute_values(":letter", AttributeValue::Bool(notified.letter))
+        };
+        match call.send().await {
+            Ok(_) => Ok(()),
+            // The request was retried since.
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(()),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
     async fn overdue(&self, before: DateTime<Utc>, after: Option<Wake>, limit: usize) -> Result<Vec<Wake>, LedgerError> {
         // "!" sorts before every digit, and a space after the end of a key: behind that key.
         let low = after.map_or_else(|| "!".to_owned(), |after| format!("{} ", keys::place(after.at, after.id)));
@@ -27,7 +55,7 @@ impl Backlog for DynamoLedger {
         let shards = (0..self.writing.layout.open).map(|shard| AttributeValue::S(shard.to_string()));
         let calls = shards.map(|shard| call.clone().expression_attribute_values(":open", shard)).collect();
         let found = Lanes::new(calls, "wake", limit).first(limit, usize::MAX).await?.items.into_iter();
-        let place = |item: super::store::Item| keys::parse_place(item.get("wake")?.as_s().ok()?);
+        let place = |item: super::table::Item| keys::parse_place(item.get("wake")?.as_s().ok()?);
         Ok(found.filter_map(place).map(|(at, id)| Wake { at, id }).collect())
     }
 

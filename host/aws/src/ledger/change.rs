@@ -7,7 +7,7 @@ use postdate_core::lifecycle::{self, Applied, Change};
 use postdate_core::ports::LedgerError;
 
 use super::item::Head;
-use super::store::{Action, Item, Write, Written, is_ours, key, number, token, write};
+use super::table::{Action, Item, Write, Written, is_ours, key, number, token, write};
 use super::{DynamoLedger, keys};
 
 /// Time for which a request that was aborted before it arrived is kept out. No call is under way for as long.
@@ -31,7 +31,7 @@ enum Part {
     Label,
     Notice,
     /// An earlier notice, which an erasure erases.
-    Told,
+    EarlierNotice,
 }
 
 impl DynamoLedger {
@@ -49,7 +49,7 @@ impl DynamoLedger {
         if let Some(notice) = applied.notice {
             head.add_notice(notice.request.id);
         }
-        let told = if matches!(change, Change::Erase { .. }) { self.erased_notices(known, change, now).await? } else { Vec::new() };
+        let earlier = if matches!(change, Change::Erase { .. }) { self.erased_notices(known, change, now).await? } else { Vec::new() };
         let (mut has_key, mut has_body) = (known.idempotency_key.is_some(), known.has_body_apart());
         loop {
             let changed = Write::put(write(&head)?, "rev = :rev").with(":rev", number(known.rev));
@@ -69,16 +69,16 @@ impl DynamoLedger {
                 let (notice, apart) = Head::of_new(notice.clone(), &token(), self.writing);
                 writes.extend(new_items(&notice, apart)?.into_iter().map(|write| (Part::Notice, write)));
             }
-            for (known, erased) in &told {
-                writes.push((Part::Told, Write::put(write(erased)?, "rev = :rev").with(":rev", number(known.rev))));
+            for (known, erased) in &earlier {
+                writes.push((Part::EarlierNotice, Write::put(write(erased)?, "rev = :rev").with(":rev", number(known.rev))));
                 if known.has_body_apart() {
-                    writes.push((Part::Told, Write::delete(key(&known.pk, keys::BODY))));
+                    writes.push((Part::EarlierNotice, Write::delete(key(&known.pk, keys::BODY))));
                 }
             }
             let (parts, writes): (Vec<Part>, Vec<Write>) = writes.into_iter().unzip();
             let refused = match self.write(writes).await? {
                 Written::Done => {
-                    told.iter().filter_map(|(known, _)| known.id().ok()).for_each(|id| self.forget(id));
+                    earlier.iter().filter_map(|(known, _)| known.id().ok()).for_each(|id| self.forget(id));
                     return Ok(Stored::Done(Box::new(head)));
                 }
                 Written::Conflict => return Ok(Stored::Stale),
@@ -88,7 +88,7 @@ impl DynamoLedger {
             if let Some(found) = found(Part::Head) {
                 return Ok(if is_ours(Some(found), &head) { Stored::Done(Box::new(head)) } else { Stored::Stale });
             }
-            if found(Part::Told).is_some() {
+            if found(Part::EarlierNotice).is_some() {
                 return Ok(Stored::Stale);
             }
             if let Some(found) = found(Part::Key) {

@@ -9,14 +9,14 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::limits::places::{KEPT, MOST_IN_LINE, Manner, Places, Step, Waiter};
-use postdate_core::limits::{Rate, Slot};
+use postdate_core::limits::{Rate, RateSlot};
 use postdate_core::ports::LedgerError;
 
-use super::store::{Item, key, number, token};
+use super::table::{Item, key, number, token};
 use super::{DynamoLedger, TRIES, failed, keys};
-use crate::ports::{Answered, Asking, Counters, Place, Woken};
+use crate::ports::{Answered, Asking, Counters, TargetPlace, Woken};
 
-/// Sort key of the item with a target's places. That of a rate's item is the rate.
+/// Sort key of the item with a target's places. The sort key of a rate's item is the rate.
 const PLACES: &str = "places";
 /// Its attributes.
 const LEASES: &str = "leases";
@@ -53,7 +53,7 @@ async fn send(call: UpdateItemFluentBuilder) -> Result<Updated, LedgerError> {
 }
 
 impl Counters for DynamoLedger {
-    async fn reserve(&self, use_case: &str, target: &str, rate: Rate, now: DateTime<Utc>) -> Result<Slot, LedgerError> {
+    async fn reserve(&self, use_case: &str, target: &str, rate: Rate, now: DateTime<Utc>) -> Result<RateSlot, LedgerError> {
         let first = rate.first_slot(now);
         let call = || {
             let call = self.update(use_case, target, &rate.to_string()).expression_attribute_names("#free", "free");
@@ -63,7 +63,7 @@ impl Counters for DynamoLedger {
             let next = call().update_expression("SET #free = #free + :one").condition_expression("#free >= :first");
             let next = next.expression_attribute_values(":one", number(1));
             if let Updated::Done(counted) = send(next).await? {
-                let free = counted.get("free").and_then(|free| free.as_n().ok()?.parse::<Slot>().ok());
+                let free = counted.get("free").and_then(|free| free.as_n().ok()?.parse::<RateSlot>().ok());
                 return free.map(|free| free - 1).ok_or_else(|| LedgerError::Failed("a counter of a rate has no number".to_owned()));
             }
             // The counter is of an earlier window, or is not there.
@@ -80,22 +80,28 @@ impl Counters for DynamoLedger {
         let name = token();
         let first = places.take(&name, asking.until, None, asking.manner == Manner::InLine);
         match send(first).await? {
-            Updated::Done(_) => Ok(Answered { place: Some(Place { name, of: asking.places }), in_line: false, woken: Vec::new() }),
+            Updated::Done(_) => Ok(Answered { place: Some(TargetPlace { name, of: asking.places }), in_line: false, woken: Vec::new() }),
             Updated::Refused(found) => places.settle(found, Some((asking, name)), now).await,
         }
     }
 
-    async fn take_kept(&self, use_case: &str, target: &str, kept: &Place, until: DateTime<Utc>) -> Result<Option<Place>, LedgerError> {
+    async fn take_kept(
+        &self,
+        use_case: &str,
+        target: &str,
+        kept: &TargetPlace,
+        until: DateTime<Utc>,
+    ) -> Result<Option<TargetPlace>, LedgerError> {
         let name = token();
         // The name changes, so that a second delivery of the message cannot give the place back while the first one uses it.
         let take = self.update(use_case, target, PLACES).update_expression("SET #leases.#place = :until REMOVE #leases.#kept");
         let take = take.expression_attribute_names("#leases", LEASES).expression_attribute_names("#place", &name);
         let take = take.expression_attribute_names("#kept", &kept.name).condition_expression("attribute_exists(#leases.#kept)");
         let taken = send(take.expression_attribute_values(":until", number(until.timestamp_millis()))).await?;
-        Ok(matches!(taken, Updated::Done(_)).then(|| Place { name, of: kept.of }))
+        Ok(matches!(taken, Updated::Done(_)).then(|| TargetPlace { name, of: kept.of }))
     }
 
-    async fn leave_place(&self, use_case: &str, target: &str, place: &Place, now: DateTime<Utc>) -> Result<Vec<Woken>, LedgerError> {
+    async fn leave_place(&self, use_case: &str, target: &str, place: &TargetPlace, now: DateTime<Utc>) -> Result<Vec<Woken>, LedgerError> {
         let leave = self.update(use_case, target, PLACES).update_expression("REMOVE #leases.#place");
         let leave = leave.expression_attribute_names("#leases", LEASES).expression_attribute_names("#place", &place.name);
         // Without the item, somebody has deleted it by hand, and the path has no parent.
@@ -127,7 +133,7 @@ impl PlacesItem<'_> {
         for _ in 0..TRIES + MOST_HANDED_OVER {
             let places = places_of(&found);
             let step = places.next(self.of, asks.as_ref().map(|(asking, _)| (asking.waiter, asking.manner)), now);
-            let kept = Place { name: token(), of: self.of };
+            let kept = TargetPlace { name: token(), of: self.of };
             let call = match (&step, &asks) {
                 (Step::Free(lapsed), _) => self.free(lapsed),
                 (Step::Take, Some((asking, name))) if !found.contains_key(LEASES) => self.begin(name, asking.until),
@@ -155,7 +161,7 @@ impl PlacesItem<'_> {
             found = match sent {
                 Updated::Done(found) => {
                     match step {
-                        Step::Take => answered.place = asks.take().map(|(_, name)| Place { name, of: self.of }),
+                        Step::Take => answered.place = asks.take().map(|(_, name)| TargetPlace { name, of: self.of }),
                         Step::HandOver(id) => answered.woken.push(Woken { id, place: kept }),
                         _ => {}
                     }

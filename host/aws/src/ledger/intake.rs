@@ -11,7 +11,7 @@ use postdate_core::request::{NewRequest, Request};
 
 use super::change::new_items;
 use super::item::Head;
-use super::store::{Action, Item, Write, Written, is_ours, key, number, read, text, token};
+use super::table::{Action, Item, Write, Written, is_ours, key, number, read, text, token};
 use super::{DynamoLedger, MAX_BODY_BYTES, TRIES, failed, keys};
 
 /// Limit of a transaction's items (DynamoDB, `TransactWriteItems`: "up to 100 action requests").
@@ -141,7 +141,7 @@ impl Intake for DynamoLedger {
 
     async fn adopt(&self, request: &Request, key: &str) -> Result<(), LedgerError> {
         let call = self.client.update_item().table_name(&*self.table);
-        let call = call.set_key(Some(super::store::key(&keys::key_pk(&request.use_case, key), keys::KEY)));
+        let call = call.set_key(Some(super::table::key(&keys::key_pk(&request.use_case, key), keys::KEY)));
         let call = call.update_expression("SET adopted = :yes").condition_expression("id = :id");
         let call = call.expression_attribute_values(":yes", AttributeValue::Bool(true));
         let call = call.expression_attribute_values(":id", AttributeValue::S(request.id.to_string()));

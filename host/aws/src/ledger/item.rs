@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use postdate_core::cut::cut;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle;
 use postdate_core::pin::{PIN_SHARDS, pin};
@@ -13,10 +12,11 @@ use postdate_core::ports::LedgerError;
 use postdate_core::request::{
     Event, HistoryEntry, LISTED_FAILURE_BYTES, MAX_DETAIL_BYTES, MAX_HISTORY, NewRequest, Request, ScheduleKind, Status, Waiting,
 };
+use postdate_core::text::cut;
 use serde::{Deserialize, Serialize};
 
 use super::keys::{HEAD, Layout, class, label_pk, list_partition, place};
-use crate::ports::Told;
+use crate::ports::Notified;
 
 /// Most notices of which a head has the id: a request has one more after each retry by hand.
 const MAX_NOTICES: usize = 40;
@@ -145,7 +145,7 @@ pub struct Head {
     /// After the end: the time when the request is gone and DynamoDB may delete the item, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
-    /// True for an item that stands for no request: it keeps out the late insert of a request whose client was told an error.
+    /// True for an item that stands for no request: it keeps out the late insert of a request whose client got an error.
     #[serde(skip_serializing)]
     pub barred: bool,
 }
@@ -276,9 +276,9 @@ impl Head {
     }
 
     /// Returns the notifications that were sent of the request's failure.
-    pub fn told(&self) -> Told {
-        let untold = self.status.parse().is_ok_and(Status::is_failure) && self.wake.is_some();
-        if untold { Told { topic: self.told_topic, letter: self.told_letter } } else { Told::ALL }
+    pub fn notified(&self) -> Notified {
+        let is_open = self.status.parse().is_ok_and(Status::is_failure) && self.wake.is_some();
+        if is_open { Notified { topic: self.told_topic, letter: self.told_letter } } else { Notified::ALL }
     }
 
     /// Returns whether the body is an item of its own.

@@ -10,7 +10,7 @@ use postdate_core::request::{Cursor, Order, Page, Query, Request};
 
 use super::item::{Head, SHOWN};
 use super::list::page_of;
-use super::store::{Item, key, read};
+use super::table::{Item, key, read};
 use super::{DynamoLedger, TRIES, failed, keys};
 
 /// Heads that one page reads, those that its filters drop included. A head has up to 8 KB of body, and more of history.

@@ -10,7 +10,7 @@ use postdate_core::ports::LedgerError;
 use tokio::task::JoinSet;
 
 use super::failed;
-use super::store::Item;
+use super::table::Item;
 
 /// Queries that run at the same time.
 const PARALLEL: usize = 16;

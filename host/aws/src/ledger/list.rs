@@ -7,7 +7,7 @@ use postdate_core::ports::LedgerError;
 use postdate_core::request::{Cursor, Order, Page, Query, Request, Status};
 
 use super::lanes::{Lanes, Merged};
-use super::store::{key, number, read};
+use super::table::{key, number, read};
 use super::{DynamoLedger, failed, keys};
 
 const REGISTRY: &str = "use-cases";

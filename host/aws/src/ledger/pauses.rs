@@ -6,14 +6,14 @@ use postdate_core::pause::Pause;
 use postdate_core::ports::{LedgerError, Pauses};
 use serde::{Deserialize, Serialize};
 
-use super::store::key;
+use super::table::key;
 use super::{DynamoLedger, failed};
 
 const PAUSES: &str = "pauses";
 
 /// A pause as an item. Its sort key is `{use case}#{target}`, without a target for all of them.
 #[derive(Debug, Serialize, Deserialize)]
-struct Stored {
+struct PauseItem {
     pk: String,
     sk: String,
     use_case: String,
@@ -30,7 +30,7 @@ struct Stored {
     expires: Option<i64>,
 }
 
-impl From<Pause> for Stored {
+impl From<Pause> for PauseItem {
     fn from(Pause { use_case, target, since, until, by }: Pause) -> Self {
         Self {
             pk: PAUSES.to_owned(),
@@ -45,10 +45,10 @@ impl From<Pause> for Stored {
     }
 }
 
-impl TryFrom<Stored> for Pause {
+impl TryFrom<PauseItem> for Pause {
     type Error = LedgerError;
 
-    fn try_from(stored: Stored) -> Result<Self, LedgerError> {
+    fn try_from(stored: PauseItem) -> Result<Self, LedgerError> {
         let broken = || LedgerError::Failed(format!("the item of the pause {} has no valid time", stored.sk));
         let time = |millis| DateTime::from_timestamp_millis(millis).ok_or_else(broken);
         let (since, until) = (time(stored.since)?, stored.until.map(time).transpose()?);
@@ -63,7 +63,7 @@ fn sort_key(use_case: &str, target: Option<&str>) -> String {
 
 impl DynamoLedger {
     /// Returns the stored pauses whose sort key begins like this.
-    async fn stored_pauses(&self, prefix: &str) -> Result<Vec<Stored>, LedgerError> {
+    async fn stored_pauses(&self, prefix: &str) -> Result<Vec<PauseItem>, LedgerError> {
         let call = self.client.query().table_name(&*self.table).consistent_read(true);
         let call = call.expression_attribute_values(":pk", AttributeValue::S(PAUSES.to_owned()));
         let call = if prefix.is_empty() {
@@ -104,7 +104,7 @@ impl Pauses for DynamoLedger {
     }
 
     async fn pause(&self, pause: Pause) -> Result<(), LedgerError> {
-        let item = serde_dynamo::aws_sdk_dynamodb_1::to_item(Stored::from(pause));
+        let item = serde_dynamo::aws_sdk_dynamodb_1::to_item(PauseItem::from(pause));
         let item = item.map_err(|error| LedgerError::Failed(format!("a pause cannot be written: {error}")))?;
         self.client.put_item().table_name(&*self.table).set_item(Some(item)).send().await.map_err(|error| failed(&error))?;
         Ok(())

@@ -30,8 +30,8 @@ impl CallerClaims {
     }
 }
 
-/// Returns the scopes of a claim: separated by spaces, or an array. API Gateway writes an array as JSON or as `[a b]`. Ignores the scopes of
-/// other services.
+/// Returns the scopes of a claim: separated by spaces, or an array. API Gateway writes an array as JSON or as `[a b]`. Ignores the scopes
+/// of other services.
 fn scopes_of(claim: &str) -> std::collections::BTreeSet<Scope> {
     let words = claim.split(|c: char| c.is_whitespace() || "[],\"".contains(c));
     words.filter_map(|word| word.strip_prefix(PREFIX)?.parse().ok()).collect()

@@ -128,7 +128,7 @@ fn a_configured_base_path_is_removed_and_used_in_links() {
 
 /// A REST API removes its stage from `path` and not from `requestContext.path`. A custom domain's mapping is in both.
 #[test]
-fn a_rest_apis_stage_and_base_path_are_told_from_the_path_of_the_call() {
+fn a_rest_apis_stage_and_base_path_are_cut_off_the_path_of_the_call() {
     for (stage, path, called, base, expected) in [
         ("prod", "/requests/orders", "/prod/requests/orders", None, ("/requests/orders", "/prod")),
         ("requests", "/requests/orders", "/requests/requests/orders", None, ("/requests/orders", "/requests")),
@@ -151,7 +151,7 @@ fn a_rest_apis_stage_and_base_path_are_told_from_the_path_of_the_call() {
 
 /// An HTTP API's `rawPath` begins with the stage on the API's own domain. A custom domain's mapping is not in it.
 #[test]
-fn an_http_apis_stage_and_base_path_are_told_from_the_path_of_the_call() {
+fn an_http_apis_stage_and_base_path_are_cut_off_the_path_of_the_call() {
     let (own, custom) = ("a1b2c3.execute-api.eu-west-1.amazonaws.com", "api.example.com");
     for (domain, stage, raw, base, expected) in [
         (own, "prod", "/prod/requests/orders", None, ("/requests/orders", "/prod")),

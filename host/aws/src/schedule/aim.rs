@@ -16,7 +16,7 @@ pub struct Aim<'a> {
     pub role: Option<&'a str>,
     /// The envelope; for a direct target, the accepted body.
     pub input: String,
-    pub delivery: Delivery<'a>,
+    pub delivery: DeliveryPolicy<'a>,
     /// Message group of a FIFO queue.
     pub message_group: Option<&'a str>,
     /// Source and detail type of an event on an event bus.
@@ -29,7 +29,7 @@ pub struct Aim<'a> {
 
 /// Time for which delivery of an event is tried, and the queue for events that could not be delivered.
 #[derive(Debug, Clone, Copy)]
-pub struct Delivery<'a> {
+pub struct DeliveryPolicy<'a> {
     pub dead_letter_arn: &'a str,
     pub event_age_seconds: i32,
 }
@@ -86,9 +86,9 @@ impl<'a> Aim<'a> {
     }
 }
 
-fn delivery(settings: &ScheduleSettings) -> Result<Delivery<'_>, ScheduleError> {
+fn delivery(settings: &ScheduleSettings) -> Result<DeliveryPolicy<'_>, ScheduleError> {
     let age: Duration = settings.max_event_age;
-    Ok(Delivery { dead_letter_arn: &settings.dead_letter_arn, event_age_seconds: limits::event_age(age)? })
+    Ok(DeliveryPolicy { dead_letter_arn: &settings.dead_letter_arn, event_age_seconds: limits::event_age(age)? })
 }
 
 /// Returns the ECS parameters of a [`Task`] in the types of `$krate`. With subnets, the task runs on Fargate, which requires them;

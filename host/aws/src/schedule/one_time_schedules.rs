@@ -10,7 +10,7 @@ use aws_smithy_types::error::operation::BuildError;
 use chrono::{DateTime, Utc};
 use postdate_core::ports::ScheduleError;
 
-use super::aim::{Aim, Delivery, Task, ecs_parameters};
+use super::aim::{Aim, DeliveryPolicy, Task, ecs_parameters};
 use super::{cron, limits};
 use crate::aws_error::{AwsError, Class};
 use crate::clients::{Lazy, retrying, without_retries};
@@ -131,7 +131,7 @@ impl OneTimeSchedules {
     }
 
     fn target(&self, aim: &Aim<'_>) -> Result<Target, BuildError> {
-        let Delivery { dead_letter_arn, event_age_seconds } = aim.delivery;
+        let DeliveryPolicy { dead_letter_arn, event_age_seconds } = aim.delivery;
         let retries = RetryPolicy::builder().maximum_event_age_in_seconds(event_age_seconds).maximum_retry_attempts(limits::RETRY_ATTEMPTS);
         let group = aim.message_group.map(|group| SqsParameters::builder().message_group_id(group).build());
         let event = aim.event.map(|names| EventBridgeParameters::builder().source(names.source).detail_type(names.detail_type).build());

@@ -8,7 +8,7 @@ use postdate_core::envelope::{Envelope, EnvelopeError};
 
 /// One invocation.
 #[derive(Debug)]
-pub enum Event {
+pub enum Invocation {
     /// A rule's constant input, or a schedule's payload.
     Direct(Box<Envelope>),
     /// Messages of an SQS queue, each with an envelope of its own.
@@ -51,7 +51,7 @@ struct Record {
     body: String,
 }
 
-impl Event {
+impl Invocation {
     /// Parses the raw text of an event, which keeps the payload byte for byte. Fails if the event is neither an envelope nor an SQS
     /// batch.
     pub fn parse(json: &RawValue) -> Result<Self, ForeignEvent> {

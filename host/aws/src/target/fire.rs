@@ -14,8 +14,8 @@ use postdate_core::time::parse_time;
 use tracing::{Instrument as _, Span};
 
 use super::gate::{STAY, Tried};
-use crate::firing::{Firing, SHORTEST_PARK, is_transient};
-use crate::ports::{Counters, Notify, Snapshots, Tellings, Timing};
+use crate::firing::{FiringPorts, SHORTEST_PARK, is_transient};
+use crate::ports::{Backlog, Counters, Notify, Snapshots, Timing};
 use crate::xray::spans;
 
 /// Time before the Lambda's deadline that an attempt must leave for recording its end, for notifications, and for the clean-up.
@@ -27,13 +27,13 @@ const LEAST: Duration = Duration::from_millis(50);
 /// Longest wait of a delivery that AWS failed.
 const LONGEST_PARK: TimeDelta = TimeDelta::minutes(1);
 /// Time that the host which recorded a failure has to send its notifications, before a repeated delivery sends them.
-const TELLING: TimeDelta = TimeDelta::seconds(30);
+const NOTIFYING: TimeDelta = TimeDelta::seconds(30);
 /// Tries of one delivery to claim the request: the first, one after a short wait, one after the release of a lapsed lease, one more.
 const CLAIMS: u32 = 4;
 
 /// The outcome of one delivery.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Fired {
+pub enum DeliveryOutcome {
     /// The attempt ran. `request` is the request after it; `started` is the time of the claim.
     Ran { request: Box<Request>, started: DateTime<Utc> },
     /// The host could not begin the attempt. The request, as it is after that, is scheduled again.
@@ -56,10 +56,10 @@ pub enum Fired {
     Unknown,
 }
 
-impl<U, L, S, D, N, C> Firing<U, L, S, D, N, C>
+impl<U, L, S, D, N, C> FiringPorts<U, L, S, D, N, C>
 where
     U: UseCases,
-    L: Snapshots + Requests + Changes + Pauses + Counters + Tellings,
+    L: Snapshots + Requests + Changes + Pauses + Counters + Backlog,
     S: Timing,
     D: Deliver,
     N: Notify,
@@ -68,17 +68,17 @@ where
     /// Handles one delivery. `deadline` is the time when Lambda stops the function. After an error, the delivery must be repeated.
     ///
     /// A delivery that fails for now is parked: Lambda would repeat it only after the queue's visibility timeout.
-    pub async fn fire(&self, envelope: &Envelope, deadline: Instant) -> Result<Fired, FireError> {
+    pub async fn fire(&self, envelope: &Envelope, deadline: Instant) -> Result<DeliveryOutcome, FireError> {
         match self.handle(envelope, deadline).await {
             Err(error) if is_transient(&error) => self.park_instead(envelope, error).await,
             handled => handled,
         }
     }
 
-    async fn handle(&self, envelope: &Envelope, deadline: Instant) -> Result<Fired, FireError> {
+    async fn handle(&self, envelope: &Envelope, deadline: Instant) -> Result<DeliveryOutcome, FireError> {
         let id = envelope.correlation_id;
         if self.waits(envelope).await? {
-            return Ok(Fired::Early);
+            return Ok(DeliveryOutcome::Early);
         }
         let current = self.use_cases.current(&envelope.use_case).await;
         for _ in 0..CLAIMS {
@@ -98,12 +98,12 @@ where
                     if !self.aftercare(Some(envelope)).again(&request).await? {
                         self.arm(&request).await?;
                     }
-                    return Ok(Fired::Waits(Box::new(request)));
+                    return Ok(DeliveryOutcome::Waits(Box::new(request)));
                 }
                 Changed::NotFound => {
                     tracing::error!(correlation_id = %id, use_case = envelope.use_case, "fired, but the ledger has no such request");
                     self.clean(envelope).await;
-                    return Ok(Fired::Unknown);
+                    return Ok(DeliveryOutcome::Unknown);
                 }
                 Changed::Refused(request, Refusal::NotDue) => {
                     let wait = request.due_at - now;
@@ -112,13 +112,13 @@ where
                         if !envelope.redrive && !self.aftercare(Some(envelope)).again(&request).await? {
                             self.arm(&request).await?;
                         }
-                        return Ok(Fired::Early);
+                        return Ok(DeliveryOutcome::Early);
                     }
                     self.clock.sleep(wait.to_std().unwrap_or_default()).await;
                 }
                 Changed::Refused(request, Refusal::Expired) => {
                     if let Some(expired) = self.with(&self.aftercare(Some(envelope))).expire(&request).await? {
-                        return Ok(Fired::Expired(Box::new(expired)));
+                        return Ok(DeliveryOutcome::Expired(Box::new(expired)));
                     }
                 }
                 Changed::Refused(request, _) if request.status == Status::Running => {
@@ -130,7 +130,7 @@ where
                         // If the running attempt is cut off, the parked delivery takes over when the lease ends.
                         Some((until, rest)) if rest > STAY => {
                             self.scheduler.park(envelope, until, now).await?;
-                            return Ok(Fired::Busy);
+                            return Ok(DeliveryOutcome::Busy);
                         }
                         Some((_, rest)) if rest > TimeDelta::zero() => self.clock.sleep(rest.to_std().unwrap_or_default()).await,
                         _ => {
@@ -150,11 +150,11 @@ where
                         audit::request("redriven", None, &again);
                         continue;
                     }
-                    if request.status.is_failure() && request.finished_at.is_none_or(|at| now - at > TELLING) {
-                        self.tell(&request).await?;
+                    if request.status.is_failure() && request.finished_at.is_none_or(|at| now - at > NOTIFYING) {
+                        self.notify(&request).await?;
                     }
                     self.clean(envelope).await;
-                    return Ok(Fired::Ended(request.status));
+                    return Ok(DeliveryOutcome::Ended(request.status));
                 }
             }
         }
@@ -181,7 +181,7 @@ where
         body: Option<String>,
         deadline: Instant,
         started: DateTime<Utc>,
-    ) -> Result<Fired, FireError> {
+    ) -> Result<DeliveryOutcome, FireError> {
         let body = match body.or_else(|| envelope.body().map(str::to_owned)) {
             Some(body) => Ok(Some(body)),
             None => self.ledger.body(request.id).await,
@@ -207,15 +207,15 @@ where
         attempt: Attempt<U::Bundle>,
         deadline: Instant,
         started: DateTime<Utc>,
-    ) -> Result<Fired, FireError> {
+    ) -> Result<DeliveryOutcome, FireError> {
         let ended = Ended { claim: request.claim(), end: attempt.end.clone() };
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(TO_PARK);
         let care = self.aftercare(Some(envelope));
         let concluded = tokio::time::timeout(left, self.with(&care).conclude(request, attempt)).await;
         let error = match concluded {
-            Ok(Ok(fire::Fired::Ran(request))) => return Ok(Fired::Ran { request, started }),
-            Ok(Ok(fire::Fired::Deferred(request))) => return Ok(Fired::Deferred(request)),
-            Ok(Ok(fire::Fired::ClaimLost)) => return Ok(Fired::Lost),
+            Ok(Ok(fire::Fired::Ran(request))) => return Ok(DeliveryOutcome::Ran { request, started }),
+            Ok(Ok(fire::Fired::Deferred(request))) => return Ok(DeliveryOutcome::Deferred(request)),
+            Ok(Ok(fire::Fired::ClaimLost)) => return Ok(DeliveryOutcome::Lost),
             Ok(Err(error)) => error,
             Err(_) => LedgerError::Unavailable("no answer in the time that was left".to_owned()),
         };
@@ -224,7 +224,7 @@ where
 
     /// Parks an envelope whose delivery failed. It waits for as long as it is late already, within bounds, so the wait grows with each
     /// delivery. Returns the error if there is no queue, or if the queue fails as well.
-    async fn park_instead(&self, envelope: &Envelope, error: FireError) -> Result<Fired, FireError> {
+    async fn park_instead(&self, envelope: &Envelope, error: FireError) -> Result<DeliveryOutcome, FireError> {
         let now = self.clock.now();
         let late = parse_time(&envelope.scheduled_for).map_or(TimeDelta::zero(), |due| now - due);
         let until = now + late.clamp(SHORTEST_PARK, LONGEST_PARK);
@@ -232,7 +232,7 @@ where
             Ok(true) => {
                 let is_recorded = envelope.ended.is_none();
                 tracing::warn!(correlation_id = %envelope.correlation_id, %error, %until, is_recorded, "AWS failed; the delivery is parked");
-                Ok(Fired::Parked)
+                Ok(DeliveryOutcome::Parked)
             }
             Ok(false) => Err(error),
             Err(failed) => {
@@ -251,12 +251,12 @@ where
 }
 
 /// Adds the outcome to the span of an attempt, without the reason of a failure, which may quote the payload.
-fn record_outcome(span: &Span, fired: &Result<Fired, FireError>) {
+fn record_outcome(span: &Span, fired: &Result<DeliveryOutcome, FireError>) {
     let outcome = match fired {
-        Ok(Fired::Ran { request, .. }) if request.status == Status::Scheduled => "retried",
-        Ok(Fired::Ran { request, .. }) => request.status.as_str(),
-        Ok(Fired::Deferred(_)) => "deferred",
-        Ok(Fired::Lost) => "claim-lost",
+        Ok(DeliveryOutcome::Ran { request, .. }) if request.status == Status::Scheduled => "retried",
+        Ok(DeliveryOutcome::Ran { request, .. }) => request.status.as_str(),
+        Ok(DeliveryOutcome::Deferred(_)) => "deferred",
+        Ok(DeliveryOutcome::Lost) => "claim-lost",
         _ => "not-recorded",
     };
     span.record("postdate_outcome", outcome);

@@ -10,8 +10,8 @@ use postdate_core::pause::pause_of;
 use postdate_core::ports::{Bundle as _, Changed, Clock, LedgerError, Pauses, UseCases};
 use postdate_core::request::{Request, Status};
 
-use crate::firing::Firing;
-use crate::ports::{Answered, Asking, Counters, Place, Snapshots, Timing, Woken};
+use crate::firing::FiringPorts;
+use crate::ports::{Answered, Asking, Counters, Snapshots, TargetPlace, Timing, Woken};
 
 /// Longest wait inside the function. The queue delays by whole seconds, and each message is one more hop of a chain that Lambda watches
 /// for loops, so the function waits for a rest that is short.
@@ -30,18 +30,18 @@ pub struct Tried {
     /// The accepted body, if the read of the request had it.
     pub body: Option<String>,
     /// The place that the claimed request has at its target, if that has a limit.
-    pub place: Option<Place>,
+    pub place: Option<TargetPlace>,
     /// Time of the change.
     pub at: DateTime<Utc>,
 }
 
 /// The decision about a due request.
 enum Admitted {
-    Now(Option<Place>),
+    Now(Option<TargetPlace>),
     Later { waits_for: String, at: DateTime<Utc> },
 }
 
-impl<U: UseCases, L: Snapshots + Pauses + Counters, S: Timing, D, N, C: Clock> Firing<U, L, S, D, N, C> {
+impl<U: UseCases, L: Snapshots + Pauses + Counters, S: Timing, D, N, C: Clock> FiringPorts<U, L, S, D, N, C> {
     /// Claims the request of an envelope, or has it wait. `current` is the version that serves, whose manifest has the limits in force.
     pub(super) async fn claim(&self, envelope: &Envelope, current: Option<&U::Bundle>) -> Result<Tried, LedgerError> {
         let now = self.clock.now();
@@ -70,7 +70,7 @@ impl<U: UseCases, L: Snapshots + Pauses + Counters, S: Timing, D, N, C: Clock> F
     }
 
     /// Gives a place back, if there is one, and wakes the request that gets it. Logs an error: the place is free again when its lease ends.
-    pub(super) async fn leave(&self, use_case: &str, target: &str, place: Option<Place>) {
+    pub(super) async fn leave(&self, use_case: &str, target: &str, place: Option<TargetPlace>) {
         let Some(place) = place else { return };
         match self.ledger.leave_place(use_case, target, &place, self.clock.now()).await {
             Ok(woken) => self.wake(use_case, target, woken).await,
@@ -169,8 +169,8 @@ impl<U: UseCases, L: Snapshots + Pauses + Counters, S: Timing, D, N, C: Clock> F
 }
 
 /// Returns the place that is kept for the request of an envelope, and its target.
-fn kept(envelope: &Envelope) -> Option<(&String, Place)> {
-    envelope.kept.as_ref().map(|Kept { target, place, of }| (target, Place { name: place.clone(), of: *of }))
+fn kept(envelope: &Envelope) -> Option<(&String, TargetPlace)> {
+    envelope.kept.as_ref().map(|Kept { target, place, of }| (target, TargetPlace { name: place.clone(), of: *of }))
 }
 
 /// Returns whether the request has reserved a slot of this rate whose window is now: a wait for a turn ends with that turn. A request that

@@ -490,18 +490,18 @@ async fn a_request_that_waits_expires_at_its_time() {
     assert!(request.failure.unwrap().ends_with("it waited for the end of the pause of use case orders"));
 }
 
-fn parse(text: &str) -> Result<Event, ForeignEvent> {
-    Event::parse(&RawValue::from_string(text.to_owned()).unwrap())
+fn parse(text: &str) -> Result<Invocation, ForeignEvent> {
+    Invocation::parse(&RawValue::from_string(text.to_owned()).unwrap())
 }
 
 #[test]
 fn an_event_is_an_envelope_or_an_sqs_batch_of_envelopes() {
     let new = new_request(sample_id(1), "orders", moment());
     let envelope = Envelope::of(&new.request, None).to_json(Some("{\"a\": 1.0}"));
-    assert!(matches!(parse(&envelope), Ok(Event::Direct(read)) if read.body() == Some("{\"a\": 1.0}")));
+    assert!(matches!(parse(&envelope), Ok(Invocation::Direct(read)) if read.body() == Some("{\"a\": 1.0}")));
     let record = |id: &str, source: &str, body: &str| serde_json::json!({ "messageId": id, "eventSource": source, "body": body, "attributes": {}, "awsRegion": "eu-west-1" });
     let batch = serde_json::json!({ "Records": [record("m1", "aws:sqs", &envelope), record("m2", "aws:sqs", "hello")] });
-    let Ok(Event::Queue(messages)) = parse(&batch.to_string()) else { panic!("an SQS event") };
+    let Ok(Invocation::Queue(messages)) = parse(&batch.to_string()) else { panic!("an SQS event") };
     assert_eq!(
         messages.iter().map(|message| (message.id.as_str(), message.envelope.is_ok())).collect::<Vec<_>>(),
         [("m1", true), ("m2", false)]

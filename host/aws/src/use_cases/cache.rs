@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
+use postdate_core::use_case::NameAndVersion;
+
 /// A version counts at least this many bytes, so that the number of versions is bounded as well.
 const LEAST_BYTES: u64 = 4 << 20;
 
-/// Name and version of a use case.
-pub type NameAndVersion = (String, String);
-
-pub struct Cache<T> {
+pub struct VersionCache<T> {
     versions: HashMap<NameAndVersion, Cached<T>>,
     /// Number of uses so far, which orders them.
     uses: u64,
@@ -22,7 +21,7 @@ struct Cached<T> {
     used: u64,
 }
 
-impl<T: Clone> Cache<T> {
+impl<T: Clone> VersionCache<T> {
     pub fn new(most: u64) -> Self {
         Self { versions: HashMap::new(), uses: 0, most }
     }

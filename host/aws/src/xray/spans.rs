@@ -1,6 +1,6 @@
 //! Spans as subsegments of X-Ray. Lambda makes the segment of an invocation, and runs X-Ray's daemon beside a function that is traced. A
-//! span below [`invocation`] becomes a document, which goes to the daemon by UDP when the span closes. Without the daemon's address there is
-//! no subscriber of spans; of an invocation that X-Ray does not record, no span is made.
+//! span below [`invocation`] becomes a document, which goes to the daemon by UDP when the span closes. Without the daemon's address there
+//! is no subscriber of spans; of an invocation that X-Ray does not record, no span is made.
 //!
 //! Source of the format: "Sending trace data to X-Ray" and "X-Ray segment documents", X-Ray's developer guide.
 
@@ -33,10 +33,7 @@ const INVOCATION: &str = "invocation";
 
 /// Returns the subscriber of spans that sends them to the daemon at this address: `127.0.0.1:2000`, or `tcp:127.0.0.1:2000
 /// udp:127.0.0.1:2000`. `None` if the address has another form, or no socket can be opened.
-pub fn layer<S>(daemon: &str) -> Option<Box<dyn Layer<S> + Send + Sync>>
-where
-    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
-{
+pub fn layer<S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync>(daemon: &str) -> Option<Box<dyn Layer<S> + Send + Sync>> {
     let address = daemon.split_whitespace().find_map(|part| part.strip_prefix("udp:")).unwrap_or(daemon);
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     socket.connect(address.parse::<SocketAddr>().ok()?).ok()?;
@@ -79,8 +76,8 @@ pub async fn accept(use_case: &str, call: impl Future<Output = Response<Bytes>>)
     response
 }
 
-/// Begins the span of an attempt whose claim began at `since`. X-Ray's documents have no links, so an annotation names the trace of the call
-/// that made the request.
+/// Begins the span of an attempt whose claim began at `since`. X-Ray's documents have no links, so an annotation names the trace of the
+/// call that made the request.
 pub fn attempt(request: &Request, since: SystemTime) -> Span {
     let attempt = tracing::info_span!(
         target: TARGET, "attempt",

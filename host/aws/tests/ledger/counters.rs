@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_aws::ledger::DynamoLedger;
-use postdate_aws::ports::{Answered, Asking, Counters, Place, Woken};
+use postdate_aws::ports::{Answered, Asking, Counters, TargetPlace, Woken};
 use postdate_core::limits::places::{Manner, Waiter};
-use postdate_core::limits::{Rate, Slot};
+use postdate_core::limits::{Rate, RateSlot};
 use postdate_core::testing::{join_all, sample_id};
 
 use crate::at;
@@ -18,7 +18,7 @@ fn rate(text: &str) -> Rate {
 
 /// Fails if a window has more than the rate's number of slots, or two have the same slot.
 #[track_caller]
-fn assert_within(rate: Rate, mut slots: Vec<Slot>) -> BTreeMap<DateTime<Utc>, u32> {
+fn assert_within(rate: Rate, mut slots: Vec<RateSlot>) -> BTreeMap<DateTime<Utc>, u32> {
     let all = slots.len();
     let mut windows: BTreeMap<DateTime<Utc>, u32> = BTreeMap::new();
     for slot in &slots {
@@ -39,12 +39,12 @@ async fn a_hundred_functions_reserve_no_more_than_the_rate_and_each_gets_a_slot(
     // The functions' clocks differ by up to two seconds.
     let times: Vec<_> = (0..100).map(|n| at(10) + TimeDelta::milliseconds(n % 3 * 700)).collect();
     let slots = join_all(times.iter().map(|now| ledger.reserve("orders", "hook", rate, *now))).await;
-    let slots: Vec<Slot> = slots.into_iter().map(Result::unwrap).collect();
+    let slots: Vec<RateSlot> = slots.into_iter().map(Result::unwrap).collect();
     for (slot, now) in slots.iter().zip(&times) {
         assert!(rate.begin(*slot) + rate.window() > *now, "slot {slot} is over at {now}");
     }
     let windows = assert_within(rate, slots);
-    // 100 slots fill 15 seconds. Those of a second that had passed for a function may be left.
+    // 100 slots fill 15 seconds. The slots of a second that had passed for a function may stay unused.
     let last = windows.keys().last().unwrap();
     assert!(*last <= at(11 + 14), "{windows:?}");
     // A later window begins with its own first slot.
@@ -74,7 +74,7 @@ async fn ask(ledger: &DynamoLedger, asking: Asking, now: i64) -> Answered {
     ledger.take_place("orders", "hook", asking, at(now)).await.unwrap()
 }
 
-async fn leave(ledger: &DynamoLedger, place: &Place, now: i64) -> Vec<Woken> {
+async fn leave(ledger: &DynamoLedger, place: &TargetPlace, now: i64) -> Vec<Woken> {
     ledger.leave_place("orders", "hook", place, at(now)).await.unwrap()
 }
 

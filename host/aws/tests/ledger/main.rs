@@ -4,8 +4,8 @@ mod counters;
 mod expiry;
 mod indexes;
 mod labels;
+mod notified;
 mod scene;
-mod told;
 mod units;
 
 use chrono::{DateTime, TimeDelta, Utc};

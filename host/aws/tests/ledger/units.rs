@@ -1,20 +1,21 @@
 //! The capacity units of a request's whole life, computed from the items that it writes and reads, and compared with the tables of
 //! `docs/aws.md`.
 //!
-//! Rules, of the developer guide of DynamoDB: "DynamoDB item sizes and formats"; "DynamoDB read and write operations" (1 KB a write
+//! Rules, of the developer guide of DynamoDB: the sizes of [`item_bytes`]; "DynamoDB read and write operations" (1 KB a write
 //! unit, 4 KB a read unit with strong consistency; a transaction counts twice); "Using global secondary indexes" (an index is written
 //! when a projected attribute changes; a changed key deletes one index item and puts another).
 
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use postdate_aws::ports::{Tellings, Told};
+use postdate_aws::ports::{Backlog, Notified};
 use postdate_core::lifecycle::{Change, Outcome};
 use postdate_core::ports::{Changed, Changes, Claims, Intake, Requests};
 use postdate_core::request::{NewRequest, Request};
 use postdate_core::testing::{moment, new_request, sample_id};
 use postdate_tests::aws::LISTED;
 use postdate_tests::fault_proxy::Recorded;
+use postdate_tests::lawful::item_bytes;
 use serde_json::Value;
 
 use crate::at;
@@ -25,24 +26,6 @@ const INDEXES: [(&str, &[&str]); 3] = [("lists", &["list", "at"]), ("open", &["o
 
 /// USD for a million write units and for a million read units, on demand, in us-east-1.
 const PRICES: (f64, f64) = (0.625, 0.125);
-
-/// Returns the size of an item in DynamoDB's JSON, in bytes.
-fn item_bytes(item: &Value) -> usize {
-    item.as_object().expect("an item").iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
-}
-
-fn value_bytes(value: &Value) -> usize {
-    let (kind, value) = value.as_object().and_then(|value| value.iter().next()).expect("a value with its type");
-    match kind.as_str() {
-        "S" => value.as_str().expect("text").len(),
-        // One byte for two digits, and one more; no zeros at either end.
-        "N" => value.as_str().expect("a number").trim_matches(['0', '-']).len().div_ceil(2) + 1,
-        "BOOL" | "NULL" => 1,
-        "L" => 3 + value.as_array().expect("a list").iter().map(|value| 1 + value_bytes(value)).sum::<usize>(),
-        "M" => 3 + value.as_object().expect("a map").iter().map(|(name, value)| 1 + name.len() + value_bytes(value)).sum::<usize>(),
-        other => panic!("the ledger writes no {other}"),
-    }
-}
 
 type Items = BTreeMap<(String, String), Value>;
 
@@ -202,8 +185,8 @@ async fn life(sample: &Sample) -> [Units; 3] {
         let ending = Box::pin(async { ended = Some(done(ledger.change(sample_id(1), end, then).await.unwrap())) });
         ends = sum(ends, step(&scene, ending).await);
         if let Some(failed) = ended.filter(|request| request.status.is_failure()) {
-            let telling = Box::pin(async { ledger.set_told(&failed, Told::ALL).await.unwrap() });
-            ends = sum(ends, step(&scene, telling).await);
+            let notifying = Box::pin(async { ledger.set_notified(&failed, Notified::ALL).await.unwrap() });
+            ends = sum(ends, step(&scene, notifying).await);
         }
         now = again;
     }
@@ -282,16 +265,4 @@ fn the_documented_cost_is_the_sum_of_its_rows() {
     let mut cents: Vec<f64> = rows.map(|row| last(row).parse::<f64>().unwrap_or_else(|_| panic!("{row}")) * 100.0).collect();
     let total = cents.pop().expect("the total");
     assert!((cents.iter().sum::<f64>() - total).abs() < 0.5, "{} is the sum of the rows, and not {total}", cents.iter().sum::<f64>());
-}
-
-#[test]
-fn sizes_are_those_of_the_developer_guide() {
-    for (item, bytes) in [
-        (serde_json::json!({ "a": { "S": "é" } }), 3),
-        (serde_json::json!({ "n": { "N": "1798761600000" } }), 1 + 5),
-        (serde_json::json!({ "n": { "N": "0" } }), 1 + 1),
-        (serde_json::json!({ "l": { "L": [{ "M": { "a": { "BOOL": true } } }] } }), 1 + 3 + 1 + (3 + 1 + 1 + 1)),
-    ] {
-        assert_eq!(item_bytes(&item), bytes, "{item}");
-    }
 }

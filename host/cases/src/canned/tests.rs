@@ -6,7 +6,7 @@ fn exchange(url: &str) -> Exchange {
         url: Some(url.into()),
         headers: BTreeMap::from([("X-Attempt".into(), "1".into())]),
         body: Some(r#"{"a": 1, "b": [2]}"#.into()),
-        answer: Answer::Response { status: 200, headers: BTreeMap::from([("retry-after".into(), "7".into())]), body: "ok".into() },
+        answer: CannedAnswer::Response { status: 200, headers: BTreeMap::from([("retry-after".into(), "7".into())]), body: "ok".into() },
     }
 }
 
@@ -47,13 +47,13 @@ fn every_difference_is_an_error_and_a_complaint() {
 #[test]
 fn errors_are_answered_by_name() {
     for name in Canned::ERRORS {
-        let exchange = Exchange { method: None, url: None, headers: BTreeMap::new(), body: None, answer: Answer::Error(name.into()) };
+        let exchange = Exchange { method: None, url: None, headers: BTreeMap::new(), body: None, answer: CannedAnswer::Error(name.into()) };
         let canned = Canned::new(vec![exchange]).unwrap();
         let error = canned.respond(post("http://a.example/", "1", "")).unwrap_err();
         assert!(!matches!(error, HttpError::ConfigurationError | HttpError::InternalError(_)), "{name}: {error}");
     }
     let mut wrong = exchange("http://a.example/");
-    wrong.answer = Answer::Error("oops".into());
+    wrong.answer = CannedAnswer::Error("oops".into());
     let error = Canned::new(vec![exchange("http://a.example/"), wrong]).unwrap_err();
     assert!(error.to_string().starts_with("http[1]: \"oops\" is not an error"), "{error}");
 }

@@ -32,8 +32,8 @@ failure = { retry = true, retry-after-seconds = 7, message-contains = "429" }
     assert_eq!((case.name.as_str(), case.call, case.attempt), ("sends", Role::Process, 3));
     assert_eq!(case.now.to_rfc3339(), "2027-01-31T23:00:00+00:00");
     assert_eq!((case.target.as_deref(), case.body.as_str()), (Some("heavy"), r#"{"event": "x"}"#));
-    assert!(matches!(&case.http[0].answer, Answer::Response { status: 429, body, .. } if body == "busy"));
-    assert_eq!(case.http[1].answer, Answer::Error("connection-refused".into()));
+    assert!(matches!(&case.http[0].answer, CannedAnswer::Response { status: 429, body, .. } if body == "busy"));
+    assert_eq!(case.http[1].answer, CannedAnswer::Error("connection-refused".into()));
     let failure = ExpectedFailure { retry: Some(true), retry_after_seconds: Some(7), message_contains: Some("429".into()) };
     assert_eq!(case.expect, Expected::Failure(failure));
 }

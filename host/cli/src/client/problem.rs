@@ -9,14 +9,14 @@ use crate::output::{columns, printable, text_of};
 
 /// The kinds of calls that the next step depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum CallKind {
     /// Posts a request: the one call that is not idempotent without an idempotency key.
     Post,
     Upload,
     Other,
 }
 
-impl Action {
+impl CallKind {
     pub fn of(method: &Method, path: &[&str]) -> Self {
         match (method, path) {
             (&Method::POST, ["requests", _use_case]) => Self::Post,
@@ -28,7 +28,7 @@ impl Action {
 /// An `application/problem+json` answer.
 #[derive(Debug)]
 pub struct ProblemReport {
-    pub action: Action,
+    pub action: CallKind,
     pub status: u16,
     /// Value of the header `Retry-After`: seconds or a date.
     pub retry_after: Option<String>,
@@ -87,7 +87,7 @@ impl ProblemReport {
             "use-case-broken" => "see the reason with `postdate use-case list`".to_owned(),
             "unknown-request" => "see the ids with `postdate request list`".to_owned(),
             "unknown-target" => "name one of these with --target, or leave --target out for the use case's default".to_owned(),
-            "rejected" if self.action != Action::Post => "the request keeps its time: correct the problems, and move it again".to_owned(),
+            "rejected" if self.action != CallKind::Post => "the request keeps its time: correct the problems, and move it again".to_owned(),
             "rejected" => "nothing was scheduled: correct the problems, and post again".to_owned(),
             "trigger-missing" | "trigger-ambiguous" | "trigger-malformed" | "trigger-without-offset" => {
                 "give --at 2027-03-01T09:00:00+01:00, or --in 90s".to_owned()
@@ -110,11 +110,11 @@ impl ProblemReport {
                     text_of(&self.json, "first")
                 )
             }
-            "payload-too-large" if self.action == Action::Upload => "make the bundle's files smaller".to_owned(),
+            "payload-too-large" if self.action == CallKind::Upload => "make the bundle's files smaller".to_owned(),
             "payload-too-large" => "send a smaller body: store large content elsewhere, and put its URL into the body".to_owned(),
             _ if self.status == 503 => {
                 let wait = self.retry_after.as_ref().map_or_else(|| "a moment".to_owned(), |seconds| format!("{} s", printable(seconds)));
-                let idempotent = if self.action == Action::Post { "; with --idempotency-key a repeat is safe" } else { "" };
+                let idempotent = if self.action == CallKind::Post { "; with --idempotency-key a repeat is safe" } else { "" };
                 format!("try again in {wait}{idempotent}")
             }
             _ if self.status >= 500 => format!("search the server's log for {id}"),

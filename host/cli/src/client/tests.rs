@@ -31,10 +31,10 @@ fn only_loopback_bypasses_proxies() {
 #[test]
 fn an_answer_of_another_server_is_an_error() {
     let answer = |status, content: &str| RawAnswer { status, retry_after: None, is_of_api: false, content: content.into() };
-    let error = answer(StatusCode::NOT_FOUND, "<html>").read(Action::Other).unwrap_err().to_string();
+    let error = answer(StatusCode::NOT_FOUND, "<html>").read(CallKind::Other).unwrap_err().to_string();
     assert!(error.contains("the answer does not come from a Postdate API (HTTP 404"), "{error}");
-    let error = answer(StatusCode::OK, r#"{"ok":true}"#).read(Action::Other).unwrap_err().to_string();
+    let error = answer(StatusCode::OK, r#"{"ok":true}"#).read(CallKind::Other).unwrap_err().to_string();
     assert!(error.contains("the answer does not come from a Postdate API (HTTP 200"), "{error}");
-    let error = answer(StatusCode::NOT_FOUND, r#"{"code":"x"}"#).read(Action::Other).unwrap_err();
+    let error = answer(StatusCode::NOT_FOUND, r#"{"code":"x"}"#).read(CallKind::Other).unwrap_err();
     assert!(error.downcast_ref::<ProblemReport>().is_some());
 }

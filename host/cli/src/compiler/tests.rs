@@ -1,14 +1,15 @@
 use super::*;
 
 fn limits(time: Option<&str>, memory: Option<&str>) -> Result<CompileLimits, String> {
-    let limits = Limits { compile_time: time.map(super::time).transpose()?, compile_memory: memory.map(super::memory).transpose()? };
+    let limits =
+        CompileArguments { compile_time: time.map(super::time).transpose()?, compile_memory: memory.map(super::memory).transpose()? };
     let CompileWith::Child { limits, .. } = limits.compiler() else { panic!("not in this process") };
     Ok(limits)
 }
 
 #[test]
 fn the_compiler_of_an_author_has_the_priority_of_the_command() {
-    let author = AuthorCompiler { limits: Limits::default(), compile_cache: Some("".into()), compile_cache_quota: 0 };
+    let author = AuthorCompiler { limits: CompileArguments::default(), compile_cache: Some("".into()), compile_cache_quota: 0 };
     let CompileWith::Child { limits, .. } = author.compiler() else { panic!("not in this process") };
     assert_eq!(limits, CompileLimits { niceness: 0, ..CompileLimits::default() });
     assert_ne!(author.cache_dir(), Some(PathBuf::new()), "an empty variable counts as unset");

@@ -33,7 +33,7 @@ pub enum Chosen {
 
 /// The result of a step.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct StepReport {
     /// Letters that are no longer in the queue, in the order of the steps.
     pub done: Vec<Letter>,
     /// Chosen letters that stay in the queue, and why.
@@ -57,7 +57,7 @@ enum Step {
     Delete,
 }
 
-impl Report {
+impl StepReport {
     /// Returns the number of letters that were read, and stay in the queue.
     pub fn left(&self) -> usize {
         self.read - self.done.len()
@@ -84,24 +84,24 @@ impl Mailbox {
 
     /// Sends the chosen ones of up to about `most` letters to the target host, and removes them from the queue. Fails, before any is sent,
     /// with [`NoSuchLetter`], and without a delay queue.
-    pub async fn redrive(&self, chosen: &Chosen, most: usize) -> anyhow::Result<Report> {
+    pub async fn redrive(&self, chosen: &Chosen, most: usize) -> anyhow::Result<StepReport> {
         ensure!(self.can_redrive(), "name the queue of the target host: --to URL, or POSTDATE_QUEUE_URL");
         self.act(Step::Redrive, chosen, most).await
     }
 
     /// Deletes the chosen ones of up to about `most` letters. Fails, before any is deleted, with [`NoSuchLetter`].
-    pub async fn delete(&self, chosen: &Chosen, most: usize) -> anyhow::Result<Report> {
+    pub async fn delete(&self, chosen: &Chosen, most: usize) -> anyhow::Result<StepReport> {
         self.act(Step::Delete, chosen, most).await
     }
 
-    async fn act(&self, step: Step, chosen: &Chosen, most: usize) -> anyhow::Result<Report> {
+    async fn act(&self, step: Step, chosen: &Chosen, most: usize) -> anyhow::Result<StepReport> {
         let _turn = self.turn.lock().await;
         let letters = self.receive(most).await?;
         if let Err(missing) = chosen.check(&letters) {
             self.queue.put_back(&letters).await;
             return Err(missing.into());
         }
-        let mut report = Report { read: letters.len(), ..Report::default() };
+        let mut report = StepReport { read: letters.len(), ..StepReport::default() };
         let mut left = Vec::new();
         for letter in letters {
             if report.error.is_some() || !chosen.has(&letter) {

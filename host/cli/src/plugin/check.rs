@@ -13,7 +13,7 @@ use postdate_cases::cases;
 use postdate_core::bundle::BundleSource;
 use postdate_core::plugin::Role;
 use postdate_core::use_case::MANIFEST_FILE;
-use postdate_runtime::inspect::{Inspection, Kind, Verdict, inspect};
+use postdate_runtime::inspect::{ImportVerdict, Inspection, Kind, inspect};
 use postdate_runtime::{LoadError, Secrets, read_bundle_dir};
 use serde_json::{Value, json};
 
@@ -145,9 +145,9 @@ impl Plugin {
         let exports = exports.iter().map(|export| json!({ "name": export.name, "role": export.role, "isSupported": export.supported }));
         let imports = imports.iter().map(|import| {
             let mut document = match &import.verdict {
-                Verdict::Given { note } => json!({ "verdict": "given", "note": note }),
-                Verdict::NeedsGrant { key, note } => json!({ "verdict": "needs-grant", "grant": key, "note": note }),
-                Verdict::Refused { why, fix } => json!({ "verdict": "refused", "why": why, "fix": fix }),
+                ImportVerdict::Given { note } => json!({ "verdict": "given", "note": note }),
+                ImportVerdict::NeedsGrant { key, note } => json!({ "verdict": "needs-grant", "grant": key, "note": note }),
+                ImportVerdict::Refused { why, fix } => json!({ "verdict": "refused", "why": why, "fix": fix }),
             };
             document["name"] = json!(import.name);
             document
@@ -202,9 +202,9 @@ fn findings(file: &str, size: u64, inspection: &Inspection) -> String {
         .iter()
         .map(|import| {
             let (answer, note) = match &import.verdict {
-                Verdict::Given { note } => ("given", (*note).to_owned()),
-                Verdict::NeedsGrant { key, note } => ("needs a grant", format!("{key}: {note}")),
-                Verdict::Refused { why, fix } => ("refused", format!("{why}: {fix}")),
+                ImportVerdict::Given { note } => ("given", (*note).to_owned()),
+                ImportVerdict::NeedsGrant { key, note } => ("needs a grant", format!("{key}: {note}")),
+                ImportVerdict::Refused { why, fix } => ("refused", format!("{why}: {fix}")),
             };
             vec![printable(&import.name), answer.to_owned(), note]
         })

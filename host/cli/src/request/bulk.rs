@@ -22,7 +22,7 @@ use super::show;
 use crate::client::{Client, ProblemReport};
 use crate::confirm;
 use crate::output::{err, out};
-use progress::{EACH, Progress};
+use progress::{EACH, ProgressLine};
 use tally::Tally;
 
 /// Limit of calls at a time.
@@ -84,7 +84,7 @@ pub async fn run(client: Client, change: ChangeCall, which: Which, json: bool) -
 /// Lists the requests that the filters select, all pages before the first change, since changes move requests between pages.
 async fn plan(client: &Client, change: &ChangeCall, filters: &Filters) -> anyhow::Result<Plan> {
     let mut plan = Plan::default();
-    let mut progress = Progress::new();
+    let mut progress = ProgressLine::new();
     for status in change.statuses(filters.status.as_deref())? {
         let mut query = filters.query();
         query.extend(status.map(|status| ("status", status.to_string())));
@@ -138,7 +138,7 @@ async fn make_all<I: Display + Send + 'static>(client: Client, change: &ChangeCa
     let mut ids = ids.into_iter();
     let mut calls = JoinSet::new();
     let mut next_start = Instant::now();
-    let mut progress = Progress::new();
+    let mut progress = ProgressLine::new();
     let mut each_second = tokio::time::interval(EACH);
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     loop {

@@ -8,7 +8,7 @@ use postdate_core::id::CorrelationId;
 use serde_json::{Value, json};
 
 use super::detail;
-use crate::dead_letter::{Chosen, Letter, LetterId, Mailbox, NoSuchLetter, Report};
+use crate::dead_letter::{Chosen, Letter, LetterId, Mailbox, NoSuchLetter, StepReport};
 
 /// Letters of one list, at most about so many.
 const LISTED: usize = 200;
@@ -91,7 +91,7 @@ fn chosen(id: &str) -> Result<Chosen, ApiError> {
 }
 
 /// Returns the report of a step that went to its end.
-fn done(report: anyhow::Result<Report>) -> Result<Report, ApiError> {
+fn done(report: anyhow::Result<StepReport>) -> Result<StepReport, ApiError> {
     let report = report.map_err(|error| match error.downcast_ref::<NoSuchLetter>() {
         Some(missing) => ApiError::new(StatusCode::NOT_FOUND, Code::UnknownDeadLetter, missing.to_string()),
         None => unavailable(&error),

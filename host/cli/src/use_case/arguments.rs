@@ -1,63 +1,49 @@
 //! Arguments that several of the commands share: the store with the versions, and the name that a change is recorded with.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
-use anyhow::bail;
 use clap::Args;
-use postdate_store::{AnyObjects, By, Directory, S3, Versions};
+use postdate_store::{AnyObjects, By, Directory, S3, StoreLocation, Versions};
 use reqwest::Url;
 
-/// The destination of a push, as written on the command line: a store, or a server.
+/// The destination of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreLocation {
-    Directory(PathBuf),
-    S3 { bucket: String, prefix: String },
+pub enum Destination {
+    Store(StoreLocation),
     Server(Url),
 }
 
-impl FromStr for StoreLocation {
+impl FromStr for Destination {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(rest) = text.strip_prefix("s3://") {
-            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            if bucket.is_empty() {
-                return Err("write it as s3://bucket/prefix".to_owned());
-            }
-            return Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() });
+        if !is_server(text) {
+            return text.parse().map(Self::Store);
         }
-        if text.starts_with("http://") || text.starts_with("https://") {
-            return Url::parse(text).map(Self::Server).map_err(|error| format!("{text:?} is not a URL: {error}"));
-        }
-        match text.split_once("://") {
-            Some((scheme, _)) => Err(format!("a store is a directory or s3://bucket/prefix, not {scheme}://")),
-            None if text.is_empty() => Err("name a directory, or s3://bucket/prefix".to_owned()),
-            None => Ok(Self::Directory(PathBuf::from(text))),
-        }
+        Url::parse(text).map(Self::Server).map_err(|error| format!("{text:?} is not a URL: {error}"))
     }
+}
+
+fn is_server(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
 }
 
 /// Parses the location of a store. Refuses a server.
 pub fn store(text: &str) -> Result<StoreLocation, String> {
-    match text.parse()? {
-        StoreLocation::Server(_) => {
-            Err("that is a server: name its store, such as .postdate/store, or s3://bucket/prefix, or name the server with --url"
-                .to_owned())
-        }
-        location => Ok(location),
+    if is_server(text) {
+        return Err(
+            "that is a server: name its store, such as .postdate/store, or s3://bucket/prefix, or name the server with --url".to_owned()
+        );
     }
+    text.parse()
 }
 
-impl StoreLocation {
-    /// Opens the store without a call to it. Fails for a server, and where no AWS region is set.
-    pub async fn open(&self) -> anyhow::Result<Versions<AnyObjects>> {
-        Ok(Versions::new(match self {
-            Self::Directory(root) => AnyObjects::Directory(Directory::new(root)),
-            Self::S3 { bucket, prefix } => AnyObjects::S3(S3::new(crate::aws::s3().await?, bucket, prefix)),
-            Self::Server(url) => bail!("{url} is a server, not a store"),
-        }))
-    }
+/// Opens a store without a call to it. Fails where no AWS region is set.
+pub async fn open(location: &StoreLocation) -> anyhow::Result<Versions<AnyObjects>> {
+    Ok(Versions::new(match location {
+        StoreLocation::Directory(root) => AnyObjects::Directory(Directory::new(root)),
+        StoreLocation::S3 { bucket, prefix } => AnyObjects::S3(S3::new(crate::aws::s3().await?, bucket, prefix)),
+    }))
 }
 
 /// The required argument `--store`.
@@ -75,7 +61,7 @@ pub struct StoreArgument {
 
 impl StoreArgument {
     pub async fn open(&self) -> anyhow::Result<Versions<AnyObjects>> {
-        self.location.open().await
+        open(&self.location).await
     }
 }
 

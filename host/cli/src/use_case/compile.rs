@@ -10,10 +10,10 @@ use clap::Args;
 use postdate_runtime::artifacts::Arch;
 use postdate_runtime::trust::{SecretKey, Trust};
 use postdate_runtime::{Precompiled, Runtime};
-use postdate_store::{AnyObjects, PrecompiledCode, StoreError, Versions};
+use postdate_store::{AnyObjects, PrecompiledCode, StoreError, StoreLocation, Versions};
 use serde_json::{Value, json};
 
-use super::arguments::{StoreLocation, store};
+use super::arguments::{open, store};
 use super::pinned;
 use crate::compiler::AuthorCompiler;
 use crate::key;
@@ -26,7 +26,7 @@ Machine code fits one version of wasmtime and one architecture. Run this command
 before you update the functions of a deployment on AWS to a Postdate with another wasmtime, or to
 another architecture. A request runs the version that validated it, so old versions are compiled as
 well: with --table those that a scheduled, running, failed or expired request is pinned to, and every
-current one; without it every version of the store. What the store has already is left alone.
+current one; without it every version of the store. Machine code that the store has stays.
 
 With --key, only versions that this key, or one of --trusted-keys, has signed are compiled: your
 signature would make the hosts trust the files of anybody else.";
@@ -101,7 +101,7 @@ pub async fn run(mut arguments: Compile) -> anyhow::Result<ExitCode> {
     let key = arguments.key.as_deref().map(key::read).transpose()?;
     let signed = Trust::new(key.as_ref().map(SecretKey::public).into_iter().collect());
     let trust = arguments.trusted_keys.unwrap_or_else(|| signed.clone());
-    let store = arguments.location.open().await?;
+    let store = open(&arguments.location).await?;
     let wanted = wanted(&store, &arguments.names, arguments.table.as_deref()).await?;
     let compiler = Compiler { store, runtime: runtime(&arguments.compiler)?, key, trust, signed, dry_run: arguments.dry_run };
     let (json, mut documents, mut failed) = (arguments.json, Vec::new(), 0);

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 use postdate_core::ports::{VersionDetails, VersionInfo};
 use postdate_core::time::rfc3339;
-use postdate_store::{AnyObjects, StoreError, Versions};
+use postdate_store::{AnyObjects, StoreError, StoreLocation, Versions};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::arguments::{StoreLocation, store};
+use super::arguments::{open, store};
 use crate::client::{Client, Connection, HttpCall};
 use crate::output::{columns, indented, json_line, out, printable, size_text, text_of};
 
@@ -44,11 +44,11 @@ pub async fn run(arguments: List, connection: &Connection) -> anyhow::Result<Exi
             out(&if arguments.json { format!("{}\n", answer.text) } else { server_versions_text(&answer.json) });
         }
         (Some(location), None) => {
-            let all = use_cases(&location.open().await?).await?;
+            let all = use_cases(&open(location).await?).await?;
             out(&if arguments.json { json_line(&all)? } else { use_cases_text(&all) });
         }
         (Some(location), Some(name)) => {
-            let all = location.open().await?.list(name).await?.versions;
+            let all = open(location).await?.list(name).await?.versions;
             out(&if arguments.json { json_line(&all)? } else { versions_text(&all) });
         }
     }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use postdate_core::time::rfc3339;
-use postdate_store::{Idle, MARKED_FOR, Pruned, Statement};
+use postdate_store::{Idle, MARKED_FOR, Pruned, Statement, StoreLocation};
 use serde_json::json;
 
-use super::arguments::{StoreArgument, StoreLocation};
+use super::arguments::StoreArgument;
 use super::pinned::{self, CANNOT_READ};
 use crate::client::{Client, Connection, HttpCall};
 use crate::output::{columns, json_line, out, size_text};

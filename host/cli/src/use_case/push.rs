@@ -13,13 +13,13 @@ use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 use postdate_runtime::artifacts::Arch;
 use postdate_runtime::trust::{SecretKey, Trust};
 use postdate_runtime::{Runtime, read_bundle_dir};
-use postdate_store::{AnyObjects, Look, Published, Statement, Versions, tarball};
+use postdate_store::{AnyObjects, Look, Published, Statement, StoreLocation, Versions, tarball};
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::arguments::{ByArgument, StoreLocation};
+use super::arguments::{ByArgument, Destination, open};
 use super::compile::{codes, details};
-use crate::client::{Client, Connection, Upload};
+use crate::client::{Client, Connection, UploadCall};
 use crate::compiler::AuthorCompiler;
 use crate::key;
 use crate::output::{json_line, out, printable, progress, size_text};
@@ -45,7 +45,7 @@ pub struct Push {
         value_name = "STORE",
         help = "Destination: s3://bucket/prefix, a directory, or the URL of a `postdate serve` with an API key"
     )]
-    to: StoreLocation,
+    to: Destination,
 
     #[arg(long, help = "Architecture of hosts without a compiler, as AWS Lambda names it: x86_64 or arm64; may be given twice")]
     arch: Vec<Arch>,
@@ -91,7 +91,7 @@ pub async fn run(mut arguments: Push, connection: &Connection) -> anyhow::Result
     let source = read_bundle_dir(&arguments.dir)?;
     let use_case = source.use_case()?;
     let bundle = Bundle { version: source.version(), source, use_case, runtime: runtime(&arguments.compiler)? };
-    if let StoreLocation::Directory(store) = &arguments.to
+    if let Destination::Store(StoreLocation::Directory(store)) = &arguments.to
         && let plain = store.join(&bundle.use_case.name)
         && plain.join(MANIFEST_FILE).exists()
     {
@@ -101,8 +101,8 @@ pub async fn run(mut arguments: Push, connection: &Connection) -> anyhow::Result
         );
     }
     let pushed = match &arguments.to {
-        StoreLocation::Server(url) => to_server(&arguments, &bundle, key.as_ref(), url, connection).await?,
-        store => to_store(&arguments, &bundle, key.as_ref(), &store.open().await?).await?,
+        Destination::Server(url) => to_server(&arguments, &bundle, key.as_ref(), url, connection).await?,
+        Destination::Store(store) => to_store(&arguments, &bundle, key.as_ref(), &open(store).await?).await?,
     };
     if arguments.json {
         out(&json_line(&pushed.document(&arguments, &bundle, key.as_ref()))?);
@@ -214,7 +214,7 @@ async fn to_server(
     }
     say("sending", &format!("{} to {url}{}", size_text(archive.len() as u64), signed_by(key)));
     let begun = Instant::now();
-    let upload = Upload { path: &["use-cases", &use_case.name], content_type: "application/x-tar", body: archive };
+    let upload = UploadCall { path: &["use-cases", &use_case.name], content_type: "application/x-tar", body: archive };
     let answer = Client::for_url(url.clone(), connection)?.upload(upload, "the server checks and compiles").await?;
     let member = |name: &str| answer.json[name].as_str().map(str::to_owned);
     let pushed = Pushed { passed, former: member("former"), correlation_id: member("correlationId") };

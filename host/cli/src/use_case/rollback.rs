@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use postdate_core::use_case::MANIFEST_FILE;
+use postdate_store::StoreLocation;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::arguments::{ByArgument, StoreLocation, store};
+use super::arguments::{ByArgument, open, store};
 use crate::client::{Answer, Client, Connection, HttpCall};
 use crate::output::{json_line, out, printable, progress, text_of};
 
@@ -48,7 +49,7 @@ pub async fn run(arguments: Rollback, connection: &Connection) -> anyhow::Result
         out(&if json { answer.text + "\n" } else { text(&name, &answer.json) });
         return Ok(ExitCode::SUCCESS);
     };
-    let moved = location.open().await?.roll_back(&name, version.as_deref(), by.now()).await?;
+    let moved = open(&location).await?.roll_back(&name, version.as_deref(), by.now()).await?;
     let from = moved.from.as_deref().unwrap_or_default();
     let done = if from == moved.to {
         format!("version {from} of {name} is current in the store already\n")

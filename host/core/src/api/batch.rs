@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::document::{BatchOutcomes, ItemOutcome};
-use super::error::Problem;
+use super::error::ProblemAnswer;
 use super::submit::submission;
 use super::{Answer, Api, ApiError, ApiRequest, Outcomes};
 use crate::accept::{Submission, accept_all};
@@ -26,12 +26,7 @@ pub fn is_batch(path: &str) -> bool {
     name.is_some_and(|name| !name.contains('/'))
 }
 
-impl<U, L, S> Api<U, L, S>
-where
-    U: UseCases,
-    L: Intake + Requests + Changes,
-    S: Scheduler,
-{
+impl<U: UseCases, L: Intake + Requests + Changes, S: Scheduler> Api<U, L, S> {
     /// Submits each item of a JSON array as a call of its own would, and answers 200 with the outcomes in the order of the items.
     pub(super) async fn submit_batch(&self, call: ApiRequest, use_case: &str, request: Request<Bytes>) -> Result<Answer, ApiError> {
         let (id, now) = (call.id, call.now);
@@ -91,7 +86,7 @@ fn items(body: &[u8]) -> Result<Vec<&RawValue>, ApiError> {
 }
 
 /// Returns the outcome of an item that was not accepted. `retryAfter` stands for the header, in seconds.
-fn outcome_of(Problem { status, body, headers }: Problem) -> ItemOutcome {
+fn outcome_of(ProblemAnswer { status, body, headers }: ProblemAnswer) -> ItemOutcome {
     let retry_after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     ItemOutcome { status: status.as_u16(), body: json!(body), retry_after, shortened: false }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use http::{Request, StatusCode};
 
 use super::document::RequestDocument;
@@ -11,6 +11,7 @@ use super::read::unknown;
 use super::submit::readable;
 use super::{Answer, Api, ApiError, ApiRequest};
 use crate::accept::{Rejection, ask};
+use crate::arm::HANDED_OVER;
 use crate::arm::{arm, is_direct};
 use crate::audit;
 use crate::fire::runs;
@@ -24,16 +25,7 @@ use crate::request;
 use crate::time::{self, Rfc3339, Trigger};
 use crate::use_case::{Moves, Schedule, UseCase};
 
-/// Time before `due_at` from which a direct request belongs to EventBridge. A rule fires at any time of its minute, and a deletion takes
-/// effect with a delay.
-pub const HANDED_OVER: TimeDelta = TimeDelta::minutes(2);
-
-impl<U, L, S> Api<U, L, S>
-where
-    U: UseCases,
-    L: Intake + Requests + Changes,
-    S: Scheduler,
-{
+impl<U: UseCases, L: Intake + Requests + Changes, S: Scheduler> Api<U, L, S> {
     pub(super) async fn move_request(&self, call: &ApiRequest, id: CorrelationId, request: &Request<Bytes>) -> Result<Answer, ApiError> {
         let now = call.now;
         let fields = parse_object(request.body()).map_err(Rejection::Body)?;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::civil::Zone;
 use crate::id::CorrelationId;
-use crate::notice::Outcome;
+use crate::notice::OutcomeDocument;
 use crate::pause::Pause;
 use crate::ports::{LedgerState, UseCaseInfo, VersionDetails, VersionInfo};
 use crate::request::{Event, HistoryEntry, Request, Status};
@@ -52,7 +52,7 @@ impl Acknowledgement {
 #[serde(rename_all = "camelCase")]
 pub struct RequestDocument {
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: OutcomeDocument,
     /// Time of the acceptance.
     pub received_at: Rfc3339,
     /// Version of the use case that validated the request.
@@ -94,7 +94,7 @@ impl RequestDocument {
         let waiting = request.waiting.as_ref().filter(|_| is_scheduled);
         let is_delayed = request.due_at != request.trigger_at && request.finished_at.is_none() && !request.is_held();
         Self {
-            outcome: Outcome::from(request),
+            outcome: OutcomeDocument::from(request),
             received_at: Rfc3339(request.received_at),
             version: request.version.clone(),
             owner: request.owner.clone(),

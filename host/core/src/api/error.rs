@@ -116,7 +116,7 @@ pub struct ProblemDocument {
 }
 
 /// The answer of an error.
-pub(super) struct Problem {
+pub(super) struct ProblemAnswer {
     pub status: StatusCode,
     pub body: ProblemDocument,
     pub headers: HeaderMap,
@@ -211,7 +211,7 @@ impl ApiError {
 
     /// Returns the answer. `call` is the correlation id of the call, for an error that is about no request.
     pub fn into_response(self, call: CorrelationId) -> Response<Bytes> {
-        let Problem { status, body, headers } = self.into_problem(call);
+        let ProblemAnswer { status, body, headers } = self.into_problem(call);
         let mut response = json_response(status, body.correlation_id, &body, "application/problem+json");
         response.headers_mut().extend(headers);
         response.extensions_mut().insert(Outcomes { accepted: 0, refused: vec![body.code.as_str()] });
@@ -219,7 +219,7 @@ impl ApiError {
     }
 
     /// Logs the error, and returns the parts of its answer.
-    pub(super) fn into_problem(self, call: CorrelationId) -> Problem {
+    pub(super) fn into_problem(self, call: CorrelationId) -> ProblemAnswer {
         let Parts { status, code, detail, cause, members, headers, about } = *self.0;
         let id = about.unwrap_or(call);
         // A use case is loaded at each start, so each call for it meanwhile is no fault.
@@ -232,7 +232,7 @@ impl ApiError {
         // The type is "about:blank", for which RFC 9457 requires the status phrase as title. `code` names the problem.
         let title = status.canonical_reason().unwrap_or("Error");
         let body = ProblemDocument { title, status: status.as_u16(), code, detail, correlation_id: id, members };
-        Problem { status, body, headers }
+        ProblemAnswer { status, body, headers }
     }
 }
 

@@ -30,12 +30,7 @@ const WOKEN_TOGETHER: usize = 20;
 /// Time between two requests that are woken. A queue delivers messages in any order, and the host waits for the time of each.
 const WOKEN_APART: TimeDelta = TimeDelta::milliseconds(10);
 
-impl<U, L, S> Api<U, L, S>
-where
-    U: UseCases,
-    L: Intake + Requests + Changes + Pauses,
-    S: Scheduler,
-{
+impl<U: UseCases, L: Intake + Requests + Changes + Pauses, S: Scheduler> Api<U, L, S> {
     /// Pauses a use case, or one target of it. Requests are accepted meanwhile, and wait.
     pub(super) async fn pause(&self, call: &ApiRequest, name: &str, request: &Request<Bytes>) -> Result<Answer, ApiError> {
         let fields = members(request.body(), &["target", "until"])?;

@@ -23,12 +23,7 @@ const MAX_LABELS: usize = 5;
 /// limits) and contains this JSON as a JSON string, which may be twice as long.
 pub(super) const MAX_PAGE_BYTES: usize = 384 << 10;
 
-impl<U, L, S> Api<U, L, S>
-where
-    U: UseCases,
-    L: Intake + Requests + Changes,
-    S: Scheduler,
-{
+impl<U: UseCases, L: Intake + Requests + Changes, S: Scheduler> Api<U, L, S> {
     /// Returns a request with its history; with `wait`, once it has ended or the time is over.
     pub(super) async fn get_request(&self, call: &ApiRequest, id: CorrelationId, query: Option<&str>) -> Result<Answer, ApiError> {
         let wait = parse_wait(query.unwrap_or_default())?;

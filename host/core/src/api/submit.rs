@@ -13,12 +13,7 @@ use crate::trace::TraceParent;
 /// Limit of an `Idempotency-Key`, in characters.
 const MAX_KEY: usize = 255;
 
-impl<U, L, S> Api<U, L, S>
-where
-    U: UseCases,
-    L: Intake + Requests + Changes,
-    S: Scheduler,
-{
+impl<U: UseCases, L: Intake + Requests + Changes, S: Scheduler> Api<U, L, S> {
     pub(super) async fn submit(&self, call: ApiRequest, use_case: &str, request: Request<Bytes>) -> Result<Answer, ApiError> {
         let (parts, body) = request.into_parts();
         let submission = submission(call, use_case, &parts.headers, body)?;

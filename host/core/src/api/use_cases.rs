@@ -13,12 +13,7 @@ use crate::time::rfc3339;
 /// Most versions of one answer. A store may have thousands; with the names of their test cases, an answer would be megabytes.
 const MAX_VERSIONS: usize = 200;
 
-impl<U, L, S> Api<U, L, S>
-where
-    U: UseCases,
-    L: Intake + Requests + Changes + Pauses,
-    S: Scheduler,
-{
+impl<U: UseCases, L: Intake + Requests + Changes + Pauses, S: Scheduler> Api<U, L, S> {
     /// Lists the use cases that the caller sees.
     pub(super) async fn list_use_cases(&self, call: &ApiRequest) -> Result<Answer, ApiError> {
         let mut seen = self.use_cases.list().await;

@@ -17,7 +17,7 @@ fn a_holder_takes_half_and_each_newcomer_half_of_the_rest() {
 fn holders_that_take_in_turn_get_a_third_each() {
     let mut shares = Shares::new(64);
     while ["a", "b"].map(|who| shares.take(&who, 1)).contains(&true) {}
-    assert_eq!((shares.turn(&"a").held, shares.turn(&"b").held, shares.free()), (22, 21, 21));
+    assert_eq!((shares.rank(&"a").held, shares.rank(&"b").held, shares.free()), (22, 21, 21));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn the_reserve_is_for_those_who_hold_little() {
 #[test]
 fn the_next_turn_is_of_the_one_that_holds_least_and_was_served_longest_ago() {
     let mut shares = Shares::new(8);
-    let first = |shares: &Shares<&'static str>| ["a", "b", "c"].into_iter().min_by_key(|who| shares.turn(who)).unwrap();
+    let first = |shares: &Shares<&'static str>| ["a", "b", "c"].into_iter().min_by_key(|who| shares.rank(who)).unwrap();
     assert!(shares.take(&"a", 1) && shares.take(&"a", 1) && shares.take(&"b", 1));
     assert_eq!(first(&shares), "c");
     assert!(shares.take(&"c", 1));
@@ -68,7 +68,7 @@ fn the_next_turn_is_of_the_one_that_holds_least_and_was_served_longest_ago() {
     let mut one = Shares::new(1);
     let mut served = Vec::new();
     for _ in 0..4 {
-        let next = ["a", "b"].into_iter().min_by_key(|who| one.turn(who)).unwrap();
+        let next = ["a", "b"].into_iter().min_by_key(|who| one.rank(who)).unwrap();
         assert!(one.take(&next, 1));
         one.give_back(&next, 1);
         served.push(next);

@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
-use crate::cut::cut;
 use crate::host_fault::{HostFault, VERSION};
 use crate::plugin::{Job, JobFailure, JobResult, PluginError, Stopped};
 use crate::ports::{Bundle, Deliver, Delivery, UseCaseError, UseCases};
 use crate::request::{Claimed, Request};
+use crate::text::cut;
 use crate::time::rfc3339;
 use crate::trace::span;
 use crate::use_case::{Target, UseCase, VersionPolicy};
@@ -21,13 +21,13 @@ pub const MAX_RESULT_BYTES: usize = 64 << 10;
 /// An attempt before it is recorded.
 #[derive(Debug)]
 pub struct Attempt<B> {
-    pub(super) rules: Rules<B>,
+    pub(super) rules: AttemptRules<B>,
     pub end: End,
 }
 
 /// The source of an attempt's retry policy and notices.
 #[derive(Debug)]
-pub(super) enum Rules<B> {
+pub(super) enum AttemptRules<B> {
     Loaded(Arc<B>),
     /// The manifest of a version whose plugins do not load.
     Manifest(Arc<UseCase>),
@@ -35,7 +35,7 @@ pub(super) enum Rules<B> {
     Default,
 }
 
-impl<B> Rules<B> {
+impl<B> AttemptRules<B> {
     /// Returns the rules of a version whose plugins do not load.
     pub(super) async fn without_plugins(use_cases: &impl UseCases, request: &Request) -> Self {
         let manifest = use_cases.manifest(&request.use_case, &request.version).await;
@@ -43,7 +43,7 @@ impl<B> Rules<B> {
     }
 }
 
-impl<B: Bundle> Rules<B> {
+impl<B: Bundle> AttemptRules<B> {
     pub(super) fn use_case(&self) -> Option<&UseCase> {
         match self {
             Self::Loaded(bundle) => Some(bundle.use_case()),
@@ -68,7 +68,7 @@ pub enum End {
 }
 
 impl<B> Attempt<B> {
-    fn answered(rules: Rules<B>, result: JobResult) -> Self {
+    fn answered(rules: AttemptRules<B>, result: JobResult) -> Self {
         let result = result.map(|text| text.map(|text| cut(text, MAX_RESULT_BYTES)));
         let result = result.map_err(|failure| JobFailure { message: cut(failure.message, MAX_RESULT_BYTES), ..failure });
         Self { rules, end: End::Answered(result) }
@@ -77,13 +77,13 @@ impl<B> Attempt<B> {
     /// Returns a permanent failure. A ledger may delete an expired request in parts, the body before the rest.
     pub(super) fn without_body() -> Self {
         let message = "the request's body is not on record: the ledger deletes expired requests";
-        Self::answered(Rules::Default, Err(JobFailure::permanent(message)))
+        Self::answered(AttemptRules::Default, Err(JobFailure::permanent(message)))
     }
 }
 
 impl<B> From<HostFault> for Attempt<B> {
     fn from(fault: HostFault) -> Self {
-        Self { rules: Rules::Default, end: End::NotBegun(fault) }
+        Self { rules: AttemptRules::Default, end: End::NotBegun(fault) }
     }
 }
 
@@ -96,13 +96,13 @@ pub(super) async fn attempt<U: UseCases>(
 ) -> Attempt<U::Bundle> {
     match bundle_of(use_cases, &claimed.request).await {
         Ok(bundle) => match run(bundle.as_ref(), deliver, claimed, deadline).await {
-            Ok(result) => Attempt::answered(Rules::Loaded(bundle), result),
+            Ok(result) => Attempt::answered(AttemptRules::Loaded(bundle), result),
             Err(fault) => fault.into(),
         },
         Err(UseCaseError::Host(fault)) => fault.into(),
         // Retry: the next upload may bring the version back.
         Err(UseCaseError::Unusable(message)) => {
-            let rules = Rules::without_plugins(use_cases, &claimed.request).await;
+            let rules = AttemptRules::without_plugins(use_cases, &claimed.request).await;
             Attempt::answered(rules, Err(JobFailure::retry(message)))
         }
     }

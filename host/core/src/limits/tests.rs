@@ -25,7 +25,7 @@ fn rates_are_read_and_written() {
 #[test]
 fn a_window_is_used_up_and_the_next_one_is_not() {
     let limits = Limits { rate: Some(rate("2/m")), concurrency: None };
-    let mut usage = Usage::default();
+    let mut usage = TargetUsage::default();
     for _ in 0..2 {
         assert_eq!(usage.over(limits, at(61_000)), None);
         usage.begin(limits, at(61_000));
@@ -39,7 +39,7 @@ fn a_window_is_used_up_and_the_next_one_is_not() {
 #[test]
 fn places_are_taken_and_given_back() {
     let limits = Limits { concurrency: Some(1), rate: None };
-    let mut usage = Usage::default();
+    let mut usage = TargetUsage::default();
     usage.begin(limits, at(0));
     assert_eq!(usage.over(limits, at(0)).unwrap().waits_for("hook"), "a place at target hook (1 of 1)");
     usage.end();
@@ -49,7 +49,7 @@ fn places_are_taken_and_given_back() {
 #[test]
 fn a_changed_rate_begins_anew() {
     let (slow, fast) = (Limits { rate: Some(rate("1/h")), concurrency: None }, Limits { rate: Some(rate("9/s")), concurrency: None });
-    let mut usage = Usage::default();
+    let mut usage = TargetUsage::default();
     usage.begin(slow, at(0));
     assert!(usage.over(slow, at(1_000)).is_some());
     assert_eq!(usage.over(fast, at(1_000)), None);
@@ -81,7 +81,7 @@ proptest! {
         steps in proptest::collection::vec((0i64..1_500, any::<bool>()), 1..200),
     ) {
         let limits = Limits { concurrency, rate: rate.map(|(count, per)| Rate { count, per }) };
-        let (mut usage, mut model, mut now) = (Usage::default(), Model::default(), 1_000_000_000_123);
+        let (mut usage, mut model, mut now) = (TargetUsage::default(), Model::default(), 1_000_000_000_123);
         for (wait, ends) in steps {
             now += wait;
             if ends && model.running > 0 {

@@ -1,12 +1,15 @@
 //! Sample values for tests.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::id::CorrelationId;
 use crate::lifecycle::Change;
-use crate::request::{NewRequest, Request, Status};
+use crate::ports::Bundle as _;
+use crate::request::{NewRequest, Request};
+use crate::testing::FakeBundle;
 
 /// Returns the start time of tests: 2027-01-01T00:00:00Z.
 pub fn moment() -> DateTime<Utc> {
@@ -25,6 +28,7 @@ pub fn sample_id(n: u64) -> CorrelationId {
     CorrelationId::new(moment(), random)
 }
 
+const MANIFEST: &str = "name = 'orders'\n[process]\nplugin = 'process.wasm'\n[targets]\ndefault = 'here'\nhere = { kind = 'plugin' }";
 /// The lease of [`new_request`].
 pub const LEASE: Duration = Duration::from_mins(1);
 
@@ -35,34 +39,8 @@ pub fn claim() -> Change {
 
 /// Returns a request that was received at [`moment`] and is scheduled for `trigger_at`, with a lease of [`LEASE`].
 pub fn new_request(id: CorrelationId, use_case: &str, trigger_at: DateTime<Utc>) -> NewRequest {
-    let request = Request {
-        id,
-        use_case: use_case.to_owned(),
-        version: "v1".to_owned(),
-        target: "here".to_owned(),
-        status: Status::Scheduled,
-        received_at: moment(),
-        trigger_at,
-        first_trigger_at: trigger_at,
-        due_at: trigger_at,
-        attempts: 0,
-        deferrals: 0,
-        failures: 0,
-        interruptions: 0,
-        lease: LEASE,
-        lease_until: None,
-        finished_at: None,
-        expire_after: None,
-        result: None,
-        failure: None,
-        waiting: None,
-        schedule: None,
-        idempotency_hash: None,
-        owner: None,
-        notice_of: None,
-        labels: std::collections::BTreeMap::new(),
-        erased_at: None,
-        trace: None,
-    };
+    static USE_CASE: LazyLock<FakeBundle> = LazyLock::new(|| FakeBundle::new("v1", MANIFEST));
+    let request = Request::scheduled(USE_CASE.use_case(), USE_CASE.version(), "here", id, moment(), trigger_at);
+    let request = Request { use_case: use_case.to_owned(), lease: LEASE, ..request };
     NewRequest { request, idempotency_key: None, body: r#"{"n":1}"#.to_owned() }
 }

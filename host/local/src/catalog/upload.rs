@@ -10,9 +10,9 @@ use postdate_cases::cases;
 use postdate_core::bundle::BundleSource;
 use postdate_core::ports::Bundle as _;
 use postdate_core::time::rfc3339;
-use postdate_runtime::trust::{Envelope, Trust};
+use postdate_runtime::trust::{SignedEnvelope, Trust};
 use postdate_runtime::{LoadError, LoadedBundle, Need, SecretError};
-use postdate_store::tarball::Upload;
+use postdate_store::tarball::Unpacked;
 use postdate_store::{By, Current, Directory, Look, Moved, Statement, StoreError};
 
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
@@ -126,10 +126,10 @@ impl Catalog {
     }
 
     /// Checks, stores and loads a bundle for this use case. On success the bundle is current when this function returns.
-    pub async fn upload(&self, name: &str, begun: Begun, upload: Upload, now: DateTime<Utc>) -> Result<Moved, UploadError> {
+    pub async fn upload(&self, name: &str, begun: Begun, upload: Unpacked, now: DateTime<Utc>) -> Result<Moved, UploadError> {
         let inner = &self.inner;
         let Begun { before, _turn } = begun;
-        let Upload { source, statement } = upload;
+        let Unpacked { source, statement } = upload;
         let use_case = source.use_case().map_err(|error| UploadError::Refused(error.to_string()))?;
         use_case.check_new().map_err(|error| UploadError::Refused(error.to_string()))?;
         let (envelope, statement) = checked_statement(name, &source, statement.as_ref(), &inner.trust, now)?;
@@ -276,13 +276,13 @@ fn checked_statement(
     sent: Option<&Bytes>,
     trust: &Trust,
     now: DateTime<Utc>,
-) -> Result<(Envelope, Statement), UploadError> {
+) -> Result<(SignedEnvelope, Statement), UploadError> {
     let Some(sent) = sent else {
         let own = Statement::new(name, source, By { name: UPLOADER, now }).to_envelope();
         let statement = Statement::open(&own, trust, name, &source.version());
         return Ok((own, statement.map_err(|error| UploadError::Signature(error.to_string()))?));
     };
-    let envelope = Envelope::parse(sent).map_err(|error| UploadError::Signature(error.to_string()))?;
+    let envelope = SignedEnvelope::parse(sent).map_err(|error| UploadError::Signature(error.to_string()))?;
     let statement =
         Statement::open(&envelope, trust, name, &source.version()).map_err(|error| UploadError::Signature(error.to_string()))?;
     if statement.files != source.listing() {

@@ -12,7 +12,7 @@ const MOST_OF_A_LANE: usize = 10_000;
 
 /// The due requests of one lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct LaneBacklog {
     pub lane: Lane,
     /// Number of due requests, counted up to a limit: 10,000, or less where there are many lanes.
     pub due: u64,
@@ -21,11 +21,11 @@ pub struct Waiting {
 impl SqliteLedger {
     /// Returns every lane in which requests are due at `now`. Reads two entries of an index for each lane, and one for each request that
     /// it counts. Uses the threads of lists, so that no look-up waits for it.
-    pub async fn backlog(&self, now: DateTime<Utc>) -> Result<Vec<Waiting>, LedgerError> {
+    pub async fn backlog(&self, now: DateTime<Utc>) -> Result<Vec<LaneBacklog>, LedgerError> {
         let read = self.inner.lists.read(&self.inner.path, move |connection| {
             let lanes: Vec<Lane> = rows::lanes(connection)?.into_iter().filter(|lane| lane.due_at <= now).collect();
             let limit = (MOST_COUNTED / lanes.len().max(1)).clamp(1, MOST_OF_A_LANE);
-            let count = |lane: Lane| Ok(Waiting { due: rows::due(connection, &lane, now, limit)?, lane });
+            let count = |lane: Lane| Ok(LaneBacklog { due: rows::due(connection, &lane, now, limit)?, lane });
             lanes.into_iter().map(count).collect()
         });
         read.await

@@ -8,9 +8,9 @@ use postdate_core::lifecycle::{self, Change, Refusal};
 use postdate_core::ports::LedgerError;
 use postdate_core::request::{Claimed, Request};
 
-use postdate_core::limits::{Rate, Slot};
+use postdate_core::limits::{Rate, RateSlot};
 
-use super::rows::{self, Head};
+use super::rows::{self, LaneHead};
 use super::{Lane, SqliteLedger};
 
 /// The lane that the next claim is taken from.
@@ -20,7 +20,7 @@ pub struct Picked<P> {
     pub lane: usize,
     pub place: P,
     /// The rate of the lane's target, and its next free slot after this claim, for the next start of the server.
-    pub slot: Option<(Rate, Slot)>,
+    pub slot: Option<(Rate, RateSlot)>,
 }
 
 /// Claimed requests, and what the next query waits for.
@@ -35,8 +35,9 @@ pub struct Due<P> {
 }
 
 impl SqliteLedger {
-    /// Claims due requests, each lane's oldest first. `pick` takes a place in one of the lanes, or returns `None` for no further claim. Calls `clock` and `lease` inside the transaction, so a claim's time is that
-    /// of the transaction, not that of the call. Drops the places of a transaction that fails.
+    /// Claims due requests, each lane's oldest first. `pick` takes a place in one of the lanes, or returns `None` for no further
+    /// claim. Calls `clock` and `lease` inside the transaction, so a claim's time is that of the transaction, not of the call.
+    /// Drops the places of a transaction that fails.
     pub async fn claim_due<P: Send + 'static>(
         &self,
         clock: impl Fn() -> DateTime<Utc> + Send + 'static,
@@ -48,7 +49,7 @@ impl SqliteLedger {
             let (mut lanes, later): (Vec<Lane>, Vec<Lane>) = rows::lanes(connection)?.into_iter().partition(|lane| lane.due_at <= now);
             let mut due = Due { claimed: Vec::new(), next: later.iter().map(|lane| lane.due_at).min(), expired: false };
             while let Some(Picked { lane: index, place, slot }) = pick(&lanes).filter(|picked| picked.lane < lanes.len()) {
-                let Some(Head { seq, request, body, next }) = rows::head(connection, &lanes[index])? else {
+                let Some(LaneHead { seq, request, body, next }) = rows::head(connection, &lanes[index])? else {
                     lanes.swap_remove(index);
                     continue;
                 };
@@ -82,7 +83,7 @@ impl SqliteLedger {
     }
 
     /// Returns use case, target, rate and next free slot of each target that had a rate.
-    pub async fn rates(&self) -> Result<Vec<(String, String, Rate, Slot)>, LedgerError> {
+    pub async fn rates(&self) -> Result<Vec<(String, String, Rate, RateSlot)>, LedgerError> {
         self.read(rows::rates).await
     }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::SqliteLedger;
 
-/// Changes that a slow reader may be behind. One that is further behind misses some, and is told so.
+/// Changes that a slow reader may be behind. A reader further behind misses some, and gets an error for it.
 const CAPACITY: usize = 1024;
 
 pub struct Feed {

@@ -5,11 +5,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use postdate_core::cut::cut;
 use postdate_core::id::CorrelationId;
 use postdate_core::lifecycle::{self, Applied, Line};
-use postdate_core::limits::{Rate, Slot};
+use postdate_core::limits::{Rate, RateSlot};
 use postdate_core::request::{Event, HistoryEntry, MAX_DETAIL_BYTES, MAX_HISTORY, NewRequest, Request, Waiting};
+use postdate_core::text::cut;
 use postdate_core::time::LATEST;
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -139,13 +139,13 @@ pub fn notices_of(connection: &Connection, id: CorrelationId) -> rusqlite::Resul
 }
 
 /// Stores the next free slot of a target's rate.
-pub fn book(connection: &Connection, lane: &Lane, rate: Rate, free: Slot) -> rusqlite::Result<()> {
+pub fn book(connection: &Connection, lane: &Lane, rate: Rate, free: RateSlot) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO rates VALUES (?1, ?2, ?3, ?4)";
     connection.prepare_cached(sql)?.execute(params![lane.use_case, lane.target, rate.to_string(), free]).map(drop)
 }
 
 /// Returns use case, target, rate and next free slot of each target that had a rate.
-pub fn rates(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Rate, Slot)>> {
+pub fn rates(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Rate, RateSlot)>> {
     let mut statement = connection.prepare("SELECT use_case, target, rate, free FROM rates")?;
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, parsed(row, 2)?, row.get(3)?)))?.collect()
 }
@@ -282,7 +282,7 @@ pub fn due(connection: &Connection, lane: &Lane, now: DateTime<Utc>, limit: usiz
 }
 
 /// The first request in a lane.
-pub struct Head {
+pub struct LaneHead {
     pub seq: i64,
     pub request: Request,
     pub body: String,
@@ -291,7 +291,7 @@ pub struct Head {
 }
 
 /// Returns the first request in a lane.
-pub fn head(connection: &Connection, lane: &Lane) -> rusqlite::Result<Option<Head>> {
+pub fn head(connection: &Connection, lane: &Lane) -> rusqlite::Result<Option<LaneHead>> {
     connection.prepare_cached(&head_sql())?.query_row([&lane.use_case, &lane.target], read_head).optional()
 }
 
@@ -301,9 +301,9 @@ pub(super) fn head_sql() -> String {
     format!("SELECT {COLUMNS}, body, (SELECT due_at {lane} OFFSET 1) {lane}")
 }
 
-fn read_head(row: &Row<'_>) -> rusqlite::Result<Head> {
+fn read_head(row: &Row<'_>) -> rusqlite::Result<LaneHead> {
     let (seq, request) = read_request(row)?;
-    Ok(Head { seq, request, body: row.get(28)?, next: optional_time(row, 29)? })
+    Ok(LaneHead { seq, request, body: row.get(28)?, next: optional_time(row, 29)? })
 }
 
 /// The requests that have expired by ?1, at most ?2. The condition is that of their index.

@@ -1026,7 +1026,7 @@ async fn a_deleted_request_takes_its_labels_with_it() {
 }
 
 #[tokio::test]
-async fn an_end_is_told_to_those_who_wait_for_it_and_the_stop_to_all() {
+async fn an_end_notifies_those_who_wait_for_it_and_the_stop_notifies_all() {
     let (ledger, _directory) = empty();
     insert_all(&ledger, [due(1, 0), due(2, 0)]).await;
     let long = Duration::from_mins(10);

@@ -110,7 +110,7 @@ fn a_running_attempt_is_counted_until_it_is_dropped() {
 #[test]
 fn calls_and_commits_fall_into_buckets() {
     let metrics = Metrics::default();
-    let called = |elapsed, peak_memory, stopped| Called { use_case: "orders", role: Role::Process, elapsed, peak_memory, stopped };
+    let called = |elapsed, peak_memory, stopped| EndedCall { use_case: "orders", role: Role::Process, elapsed, peak_memory, stopped };
     metrics.called(called(Duration::from_millis(2), 3 << 20, None));
     metrics.called(called(Duration::from_hours(1), 4 << 30, Some(&Stopped::Memory(1))));
     metrics.committed(Instant::now(), 512);

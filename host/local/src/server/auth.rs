@@ -217,7 +217,7 @@ impl KeysFile {
     }
 }
 
-/// Returns the state of the file, or `None` if it cannot be told or if the file changed a moment ago.
+/// Returns the state of the file, or `None` if it cannot be read or if the file changed a moment ago.
 fn stamp(path: &std::path::Path) -> Option<Stamp> {
     let file = std::fs::metadata(path).ok()?;
     let changed = DateTime::from_timestamp(file.ctime(), u32::try_from(file.ctime_nsec()).ok()?)?;

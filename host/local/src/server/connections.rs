@@ -53,7 +53,7 @@ pub struct Link {
 }
 
 /// A connection's place. Free again when dropped.
-pub struct Place {
+pub struct Admission {
     pub link: Arc<Link>,
     id: u64,
     of: Arc<Connections>,
@@ -69,7 +69,7 @@ impl Connections {
 
     /// Returns a place for a new connection. If there is none, evicts the connection that has kept the server waiting for the longest
     /// time; returns `None` if the host works on calls of all of them.
-    pub fn admit(self: &Arc<Self>, peer: SocketAddr, local: SocketAddr) -> Option<Place> {
+    pub fn admit(self: &Arc<Self>, peer: SocketAddr, local: SocketAddr) -> Option<Admission> {
         let mut open = self.lock();
         if open.len() >= self.max {
             let waiting =
@@ -90,7 +90,7 @@ impl Connections {
         link.wait();
         let (id, link) = (self.next.fetch_add(1, Ordering::Relaxed), Arc::new(link));
         open.insert(id, Arc::clone(&link));
-        Some(Place { link, id, of: Arc::clone(self) })
+        Some(Admission { link, id, of: Arc::clone(self) })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Link>>> {
@@ -122,7 +122,7 @@ impl Drop for Work {
     }
 }
 
-impl Drop for Place {
+impl Drop for Admission {
     fn drop(&mut self) {
         self.of.lock().remove(&self.id);
     }

@@ -19,7 +19,7 @@ use super::connections::Link;
 use super::{MAX_HEAD_BYTES, closing};
 use crate::clock::Clock;
 
-pub struct Stream {
+pub struct ClientStream {
     tcp: TcpStream,
     link: Arc<Link>,
     clock: Clock,
@@ -30,7 +30,7 @@ pub struct Stream {
     answer: Bytes,
 }
 
-impl Stream {
+impl ClientStream {
     pub fn new(tcp: TcpStream, link: Arc<Link>, clock: Clock, patience: Duration) -> Self {
         Self { tcp, link, clock, patience, stalled: None, answer: Bytes::new() }
     }
@@ -101,13 +101,13 @@ pub fn written_out(response: &Response<Bytes>) -> Bytes {
     bytes.into()
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.replaces(bytes) {
             return Poll::Ready(Ok(bytes.len()));

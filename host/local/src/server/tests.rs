@@ -8,7 +8,7 @@ use postdate_core::ports::{Intake as _, Pauses as _};
 use postdate_core::request::Status;
 use postdate_core::testing::{new_request, sample_id};
 use postdate_runtime::trust::Trust;
-use postdate_runtime::{Called, Options, Runtime, Secrets};
+use postdate_runtime::{EndedCall, Options, Runtime, Secrets};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,7 +19,8 @@ use super::*;
 use crate::catalog::{CatalogOptions, Quotas};
 
 const SHORT: Duration = Duration::from_millis(600);
-const LIMITS: Limits = Limits { head: SHORT, body: SHORT, upload: Duration::from_mins(1), answer: SHORT, connections: 8 };
+const LIMITS: ConnectionLimits =
+    ConnectionLimits { head: SHORT, body: SHORT, upload: Duration::from_mins(1), answer: SHORT, connections: 8 };
 /// Longest wait for the server. A server without time limits fails the tests after it.
 const BOUND: Duration = Duration::from_secs(20);
 /// Pause between two pieces of a slow upload: a third of the limit. All pieces together take twice the limit.
@@ -38,7 +39,7 @@ impl Server {
         Self::with(LIMITS).await
     }
 
-    async fn with(limits: Limits) -> Self {
+    async fn with(limits: ConnectionLimits) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path();
         let runtime = Runtime::new(Options { slots: 1, cache: None, ..Options::default() }).unwrap();
@@ -52,7 +53,7 @@ impl Server {
         };
         let use_cases = Catalog::open(runtime, secrets, options).unwrap();
         let ledger = SqliteLedger::open(&data.join("ledger.sqlite")).unwrap();
-        let api = Api { use_cases, ledger: ledger.clone(), scheduler: Wake::new(ledger.paused().clone()), base_path: String::new() };
+        let api = Api { use_cases, ledger: ledger.clone(), scheduler: TimerHandle::new(ledger.paused().clone()), base_path: String::new() };
         let auth = Auth::open(Some("key"), None, true).unwrap();
         let app = App {
             api,
@@ -119,7 +120,7 @@ async fn a_body_that_stops_is_a_408_and_closes_the_connection() {
 
 #[tokio::test]
 async fn a_body_without_the_key_is_not_waited_for() {
-    let server = Server::with(Limits { body: 2 * BOUND, ..LIMITS }).await;
+    let server = Server::with(ConnectionLimits { body: 2 * BOUND, ..LIMITS }).await;
     for (method, path) in [("POST", "/requests/orders"), ("PUT", "/use-cases/orders"), ("POST", "/test-clock")] {
         let mut stream = server.send(&head(method, path, "other", 100)).await;
         let answer = to_end(&mut stream).await;
@@ -166,7 +167,7 @@ async fn a_client_that_does_not_read_is_cut_off() {
 
 #[tokio::test]
 async fn half_sent_requests_do_not_lock_others_out() {
-    let server = Server::with(Limits { head: 2 * BOUND, body: 2 * BOUND, ..LIMITS }).await;
+    let server = Server::with(ConnectionLimits { head: 2 * BOUND, body: 2 * BOUND, ..LIMITS }).await;
     let mut held = Vec::new();
     for n in 0..5 * LIMITS.connections {
         let part = if n % 2 == 0 { "GET /health HTTP/1.1\r\nho".to_owned() } else { head("POST", "/requests/orders", "key", 100) + "{" };
@@ -180,7 +181,7 @@ async fn half_sent_requests_do_not_lock_others_out() {
 
 #[tokio::test]
 async fn a_connection_without_a_place_is_answered_503() {
-    let server = Server::with(Limits { connections: 0, ..LIMITS }).await;
+    let server = Server::with(ConnectionLimits { connections: 0, ..LIMITS }).await;
     let answer = to_end(server.send("GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").await).await;
     check(&answer, "503", "too-many-connections");
     assert!(answer.contains("retry-after: 1\r\n") && answer.contains("connection: close"), "{answer}");
@@ -316,7 +317,7 @@ async fn the_dashboard_and_the_alerts_use_metrics_that_are_shown() {
     metrics.began(&request, chrono::Utc::now());
     drop(metrics.running("orders", "processor"));
     let stopped = Some(&Stopped::Memory(1));
-    metrics.called(Called { use_case: "orders", role: Role::Process, elapsed: SHORT, peak_memory: 1, stopped });
+    metrics.called(EndedCall { use_case: "orders", role: Role::Process, elapsed: SHORT, peak_memory: 1, stopped });
     let ended = postdate_core::request::Request { status: Status::Failed, ..request };
     metrics.changed(&Change::Release { claim: 1, reason: String::new(), notice: Some(Box::new(new)) }, &ended);
     metrics.changed(&Change::Defer { claim: 1, waits_for: String::new(), at: ended.due_at }, &ended);

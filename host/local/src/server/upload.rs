@@ -15,12 +15,12 @@ use postdate_core::audit;
 use postdate_core::ports::{Intake as _, LedgerError};
 use postdate_core::use_case::is_use_case_name;
 use postdate_store::Moved;
-use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Upload};
+use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Unpacked};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::connections::Link;
-use super::{App, Limits, body_cut_off, body_timeout, closing};
+use super::{App, ConnectionLimits, body_cut_off, body_timeout, closing};
 use crate::catalog::UploadError;
 
 /// The content type of an upload, for an error.
@@ -70,15 +70,15 @@ pub async fn put(
     let upload = tokio::task::spawn_blocking(move || tarball::read(std::io::BufReader::new(archive)));
     let upload = upload.await.map_err(|error| internal(&error))?.map_err(|error| refused(&error))?;
     let files = upload.source.files.len();
-    let Upload { source, statement } = upload;
+    let Unpacked { source, statement } = upload;
     tracing::info!(use_case = name, files, signed = statement.is_some(), "bundle received; checking it");
-    let moved = app.api.use_cases.upload(name, begun, Upload { source, statement }, Utc::now()).await.map_err(|error| fault(&error))?;
+    let moved = app.api.use_cases.upload(name, begun, Unpacked { source, statement }, Utc::now()).await.map_err(|error| fault(&error))?;
     audit::version("pushed", caller.name.as_deref(), name, &moved.to, moved.from.as_deref());
     Ok(moved)
 }
 
 /// Writes the body to an unnamed file, because an archive may be too large for memory.
-async fn receive(mut body: Body, scratch: &Path, limits: Limits, link: &Link) -> Result<File, ApiError> {
+async fn receive(mut body: Body, scratch: &Path, limits: ConnectionLimits, link: &Link) -> Result<File, ApiError> {
     let mut file = tempfile::tempfile_in(scratch).map_err(|error| internal(&error))?;
     let mut received: u64 = 0;
     while let Some(frame) = timeout(limits.body, body.frame()).await.map_err(|_| body_timeout(limits))? {
@@ -96,7 +96,7 @@ async fn receive(mut body: Body, scratch: &Path, limits: Limits, link: &Link) ->
     Ok(file)
 }
 
-fn upload_timeout(limits: Limits) -> ApiError {
+fn upload_timeout(limits: ConnectionLimits) -> ApiError {
     let detail = format!("the archive did not arrive within {:?}: send it again, on a faster connection", limits.upload);
     closing(ApiError::new(StatusCode::REQUEST_TIMEOUT, Code::BodyTimeout, detail))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use postdate_core::limits::{Limits, Over, Rate, Slot, Usage};
+use postdate_core::limits::{Limits, Over, Rate, RateSlot, TargetUsage};
 use postdate_core::pause::Pause;
 
 use crate::ledger::{Lane, Paused};
@@ -18,7 +18,7 @@ pub struct Gates {
 #[derive(Debug, Default)]
 struct Gate {
     limits: Limits,
-    usage: Usage,
+    usage: TargetUsage,
 }
 
 /// The reason why a gate is closed.
@@ -48,9 +48,9 @@ impl Closed {
 
 impl Gates {
     /// Returns the gates with the slots that the ledger remembers.
-    pub fn new(paused: Paused, rates: Vec<(String, String, Rate, Slot)>) -> Self {
+    pub fn new(paused: Paused, rates: Vec<(String, String, Rate, RateSlot)>) -> Self {
         let gate = |(use_case, target, rate, free)| {
-            let usage = Usage { running: 0, free, rate: Some(rate) };
+            let usage = TargetUsage { running: 0, free, rate: Some(rate) };
             ((use_case, target), Gate { limits: Limits { concurrency: None, rate: Some(rate) }, usage })
         };
         Self { paused, lanes: rates.into_iter().map(gate).collect() }
@@ -70,7 +70,7 @@ impl Gates {
     }
 
     /// Counts an attempt that begins. Returns the rate and its next free slot, which the ledger remembers.
-    pub fn begin(&mut self, lane: &Lane, limits: Limits, now: DateTime<Utc>) -> Option<(Rate, Slot)> {
+    pub fn begin(&mut self, lane: &Lane, limits: Limits, now: DateTime<Utc>) -> Option<(Rate, RateSlot)> {
         if limits.is_none() {
             return None;
         }

@@ -12,13 +12,13 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends in the runtime that made it. Logs the first failure after a success.
 #[derive(Debug)]
-pub struct Client {
+pub struct ExportClient {
     http: reqwest::Client,
     runtime: Handle,
     failed: AtomicBool,
 }
 
-impl Client {
+impl ExportClient {
     /// The client trusts the platform's certificate authorities. The receiver may have any address, since the operator names it.
     pub fn new() -> reqwest::Result<Self> {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(TIMEOUT).build()?;
@@ -27,7 +27,7 @@ impl Client {
 }
 
 #[async_trait]
-impl HttpClient for Client {
+impl HttpClient for ExportClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let http = self.http.clone();
         let sent = self.runtime.spawn(async move {

@@ -36,7 +36,7 @@ fn attribute(span: &SpanData, key: &str) -> Option<String> {
     span.attributes.iter().find(|attribute| attribute.key.as_str() == key).map(|attribute| attribute.value.to_string())
 }
 
-async fn answered(call: Option<Call>, status: StatusCode) {
+async fn answered(call: Option<CallSpan>, status: StatusCode) {
     let response = Response::builder().status(status).header(CORRELATION_HEADER, "the-id").body(()).unwrap();
     call.unwrap().run(std::future::ready(response)).await;
 }

@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::logs::{CallLog, Pipe, Stream};
 use super::wasi_config::WasiConfig;
-use crate::limits::{FIELDS_BYTES, Limits, RANDOM_BYTES, RESOURCES, TRANSFER_BYTES};
+use crate::limits::{CallLimits, FIELDS_BYTES, RANDOM_BYTES, RESOURCES, TRANSFER_BYTES};
 use crate::outgoing::Hooks;
 use crate::secrets::PluginConfig;
 
@@ -23,7 +23,7 @@ pub struct GuestState {
     hooks: Hooks,
     table: ResourceTable,
     config: WasiConfig,
-    limits: Limits,
+    limits: CallLimits,
     log: Arc<CallLog>,
 }
 
@@ -48,7 +48,7 @@ pub fn new_store(
     http.set_field_size_limit(FIELDS_BYTES);
     let mut table = ResourceTable::new();
     table.set_max_capacity(RESOURCES);
-    let state = GuestState { wasi: None, http, hooks, table, config: WasiConfig::new(config), limits: Limits::new(memory), log };
+    let state = GuestState { wasi: None, http, hooks, table, config: WasiConfig::new(config), limits: CallLimits::new(memory), log };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limits);
     store.set_hostcall_fuel(TRANSFER_BYTES);

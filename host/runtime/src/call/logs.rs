@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use postdate_core::plugin::Role;
+use postdate_core::text::printable;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
@@ -250,7 +251,7 @@ impl Partial {
     }
 
     fn take(&mut self) -> String {
-        let mut text = printable(&String::from_utf8_lossy(&self.text));
+        let mut text = printable(String::from_utf8_lossy(&self.text).trim_end_matches('\r'));
         if self.cut {
             text.push_str(" [cut]");
         }
@@ -258,23 +259,6 @@ impl Partial {
         self.cut = false;
         text
     }
-}
-
-/// Escapes control characters, so that a plugin's line cannot move a terminal's cursor or look like several lines.
-fn printable(text: &str) -> String {
-    let text = text.trim_end_matches('\r');
-    if !text.chars().any(|c| c.is_control() && c != '\t') {
-        return text.to_owned();
-    }
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() && c != '\t' {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 /// stdout or stderr as WASI sees it.

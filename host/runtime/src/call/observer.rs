@@ -8,7 +8,7 @@ use postdate_core::plugin::{Role, Stopped};
 
 /// A call that began, after its end.
 #[derive(Debug, Clone, Copy)]
-pub struct Called<'a> {
+pub struct EndedCall<'a> {
     pub use_case: &'a str,
     pub role: Role,
     /// Time from taking the slot to the answer.
@@ -23,14 +23,14 @@ pub struct Called<'a> {
 #[derive(Clone, Default)]
 pub struct CallObserver(Option<Arc<Observer>>);
 
-type Observer = dyn Fn(Called<'_>) + Send + Sync;
+type Observer = dyn Fn(EndedCall<'_>) + Send + Sync;
 
 impl CallObserver {
-    pub fn to(observer: impl Fn(Called<'_>) + Send + Sync + 'static) -> Self {
+    pub fn to(observer: impl Fn(EndedCall<'_>) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(observer)))
     }
 
-    pub(super) fn tell(&self, called: Called<'_>) {
+    pub(super) fn tell(&self, called: EndedCall<'_>) {
         if let Some(observer) = &self.0 {
             observer(called);
         }

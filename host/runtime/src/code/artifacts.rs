@@ -1,4 +1,4 @@
-//! The list of a bundle's machine code, `compiled/artifacts.json`: an [`Envelope`] that names, for each file, the plugin, the
+//! The list of a bundle's machine code, `compiled/artifacts.json`: a [`SignedEnvelope`] that names, for each file, the plugin, the
 //! architecture and the engine. `postdate plugin compile` writes it. The directory is not part of the bundle's version.
 
 use std::collections::BTreeMap;
@@ -13,13 +13,13 @@ use sha2::{Digest as _, Sha256};
 
 pub use crate::code::digest::digest;
 use crate::engine::config::{Metering, WASMTIME_VERSION, code_settings};
-use crate::trust::{Envelope, EnvelopeError, Trust};
+use crate::trust::{SignedEnvelope, SignedEnvelopeError, Trust};
 
 /// Directory of machine code, inside a bundle's directory.
 pub const ARTIFACTS_DIR: &str = "compiled";
 /// The list of machine code, inside [`ARTIFACTS_DIR`].
 pub const ARTIFACTS_FILE: &str = "artifacts.json";
-/// The type of [`Artifacts`] in an [`Envelope`].
+/// The type of [`Artifacts`] in a [`SignedEnvelope`].
 const ARTIFACTS_TYPE: &str = "application/vnd.postdate.artifacts+json";
 
 /// An architecture that plugins are compiled for, by the name that AWS Lambda gives it.
@@ -77,7 +77,7 @@ impl FromStr for Arch {
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactsError {
     #[error(transparent)]
-    Envelope(#[from] EnvelopeError),
+    Envelope(#[from] SignedEnvelopeError),
     #[error("does not list machine code: {0}")]
     Malformed(String),
 }
@@ -120,7 +120,7 @@ impl Artifacts {
     }
 
     /// Opens a list. Fails if `trust` does not accept it, or if it is malformed.
-    pub fn open(envelope: &Envelope, trust: &Trust) -> Result<Self, ArtifactsError> {
+    pub fn open(envelope: &SignedEnvelope, trust: &Trust) -> Result<Self, ArtifactsError> {
         let artifacts: Self =
             serde_json::from_slice(envelope.open(ARTIFACTS_TYPE, trust)?).map_err(|error| ArtifactsError::Malformed(error.to_string()))?;
         if !is_version(&artifacts.version) {
@@ -136,8 +136,8 @@ impl Artifacts {
     }
 
     /// Returns the list in an envelope without signatures.
-    pub fn into_envelope(self) -> serde_json::Result<Envelope> {
-        Ok(Envelope::new(ARTIFACTS_TYPE, serde_json::to_vec(&self)?))
+    pub fn into_envelope(self) -> serde_json::Result<SignedEnvelope> {
+        Ok(SignedEnvelope::new(ARTIFACTS_TYPE, serde_json::to_vec(&self)?))
     }
 
     /// Returns the machine code of a plugin for an architecture.

@@ -42,9 +42,9 @@ pub fn load_file(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
     //    a component that exploits a defect of the compiler could choose the code, as it could in this process.
     // 2. A precompiled bundle (`load/precompiled.rs`). The BLAKE3 of this same open file was just compared with the one in a
     //    list that `postdate plugin compile` or `use-case push` made, and the list's wasmtime version and settings with this
-    //    host's. Where others can change the file (`unchanging`), digest and code are those of a sealed copy. If the host has trusted keys, the list was signed by one of them: the holder of the key has compiled the file,
-    //    and nobody has changed it. Without trusted keys, the operator trusts everyone who can write to the directory or the
-    //    bucket.
+    //    host's. If others can change the file (`unchanging`), digest and code are those of a sealed copy. If the host has
+    //    trusted keys, the list was signed by one of them: the holder of the key has compiled the file, and nobody has changed
+    //    it. Without trusted keys, the operator trusts everyone who can write to the directory or the bucket.
     // 3. `load_bytes` below, for code that cannot be cached. The code has the same origin as in 1, and is in a memory file that
     //    has no name and is sealed against every change.
     // `path_of` opens the same file again.

@@ -16,7 +16,7 @@ use super::compile::{Compiler, Subject};
 use crate::engine::config::WASMTIME_VERSION;
 use crate::engine::runtime::Runtime;
 use crate::load::{LoadError, Refused, examine};
-use crate::trust::{Envelope, SecretKey, Trust};
+use crate::trust::{SecretKey, SignedEnvelope, Trust};
 
 /// A plugin's machine code, which is not written yet.
 pub struct Precompiled {
@@ -88,7 +88,7 @@ pub fn write_artifacts(
     let mut artifacts = Artifacts::new(source, use_case);
     // A list that cannot be read is dropped.
     let trust = Trust::new(key.map(SecretKey::public).into_iter().collect());
-    let earlier = fs::read(&list).ok().and_then(|content| Artifacts::open(&Envelope::parse(&content).ok()?, &trust).ok());
+    let earlier = fs::read(&list).ok().and_then(|content| Artifacts::open(&SignedEnvelope::parse(&content).ok()?, &trust).ok());
     let earlier = earlier.filter(|earlier| earlier.version == artifacts.version);
     let is_new = |artifact: &Artifact| compiled.iter().any(|new| (new.artifact.role, new.artifact.arch) == (artifact.role, artifact.arch));
     artifacts.artifacts = earlier.map(|earlier| earlier.artifacts).unwrap_or_default();

@@ -3,7 +3,7 @@
 
 use postdate_core::plugin::Role;
 
-pub use crate::contract::Verdict;
+pub use crate::contract::ImportVerdict;
 use crate::contract::surface;
 pub use crate::contract::surface::Kind;
 use crate::contract::{self, required_export};
@@ -30,7 +30,7 @@ pub struct Export {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
     pub name: String,
-    pub verdict: Verdict,
+    pub verdict: ImportVerdict,
 }
 
 /// Inspects the bytes of a plugin file.
@@ -70,7 +70,7 @@ impl Inspection {
         }
         let mut problems: Vec<String> = self.export_problem(role).into_iter().collect();
         for import in &self.imports {
-            if let Verdict::Refused { why, fix } = &import.verdict {
+            if let ImportVerdict::Refused { why, fix } = &import.verdict {
                 problems.push(format!("imports {}, which {why}: {fix}", import.name));
             }
         }

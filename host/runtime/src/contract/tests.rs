@@ -3,9 +3,9 @@ use super::*;
 #[track_caller]
 fn check(import: &str, roles: &[Role], expected: &str) {
     let verdict = match judge(import, roles) {
-        Verdict::Given { .. } => "given".to_owned(),
-        Verdict::NeedsGrant { key, .. } => key.to_owned(),
-        Verdict::Refused { why, .. } => why,
+        ImportVerdict::Given { .. } => "given".to_owned(),
+        ImportVerdict::NeedsGrant { key, .. } => key.to_owned(),
+        ImportVerdict::Refused { why, .. } => why,
     };
     assert!(verdict.contains(expected), "{import}: {verdict}");
 }

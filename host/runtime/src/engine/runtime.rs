@@ -38,7 +38,7 @@ pub struct Options {
     pub memory: u64,
     /// Directory of the compile cache. Without it, components are compiled at each start.
     pub cache: Option<PathBuf>,
-    /// Most bytes of machine code in the cache. What was used least recently is deleted beyond it.
+    /// Most bytes of machine code in the cache. Beyond it, the code that was used least recently is deleted.
     pub cache_quota: u64,
     /// The process that compiles plugins. Ignored by a host that is built without a compiler.
     pub compiler: CompileWith,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use postdate_core::fair::{Shares, Turn};
+use postdate_core::fair::{Rank, Shares};
 use postdate_core::plugin::Role;
 use tokio::sync::oneshot;
 
@@ -157,15 +157,15 @@ impl State {
     /// Takes a slot for the waiting call whose turn it is, if the rule lets it have one.
     fn next(&mut self) -> Option<(Holder, Waiter)> {
         let holders: Vec<Holder> = self.waiting.keys().cloned().collect();
-        let mut first: Option<(Turn, Holder, u64)> = None;
+        let mut first: Option<(Rank, Holder, u64)> = None;
         for holder in holders {
             let Some(memory) = self.queue(&holder).front().map(|waiter| waiter.memory) else {
                 self.waiting.remove(&holder);
                 continue;
             };
-            let turn = self.slots(holder.0).turn(&holder);
-            if self.may_take(&holder, memory) && first.as_ref().is_none_or(|(least, ..)| turn < *least) {
-                first = Some((turn, holder, memory));
+            let rank = self.slots(holder.0).rank(&holder);
+            if self.may_take(&holder, memory) && first.as_ref().is_none_or(|(least, ..)| rank < *least) {
+                first = Some((rank, holder, memory));
             }
         }
         let (_, holder, memory) = first?;

@@ -10,7 +10,7 @@ use postdate_core::use_case::{MANIFEST_FILE, UseCase};
 
 use super::bundle_dir::{MAX_FILE_BYTES, MAX_MANIFEST_BYTES, ReadBundleError, read_file};
 use crate::code::artifacts::{ARTIFACTS_DIR, ARTIFACTS_FILE, Artifacts, ArtifactsError, digest, text_files};
-use crate::trust::{Envelope, Trust};
+use crate::trust::{SignedEnvelope, Trust};
 
 /// A bundle with machine code, for [`Runtime::load_precompiled`](crate::Runtime::load_precompiled). The machine code itself is
 /// still in the directory, which must exist until the bundle is loaded.
@@ -78,6 +78,6 @@ pub fn read_precompiled_dir(dir: &Path, trust: &Trust) -> Result<PrecompiledBund
 fn read_artifacts(dir: &Path, trust: &Trust) -> Result<Artifacts, ReadBundleError> {
     let name = format!("{ARTIFACTS_DIR}/{ARTIFACTS_FILE}");
     let content = read_file(dir, &name, MAX_MANIFEST_BYTES)?.ok_or_else(|| ReadBundleError::NotPrecompiled { dir: dir.to_owned() })?;
-    let opened = Envelope::parse(&content).map_err(ArtifactsError::from).and_then(|envelope| Artifacts::open(&envelope, trust));
+    let opened = SignedEnvelope::parse(&content).map_err(ArtifactsError::from).and_then(|envelope| Artifacts::open(&envelope, trust));
     opened.map_err(|reason| ReadBundleError::Artifacts { path: dir.join(name), dir: dir.to_owned(), reason })
 }

@@ -18,11 +18,11 @@ use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::ServerName;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-use super::grant::{Host, Origin};
+use super::grant::{Origin, OriginHost};
 
 /// A response, and the future that drives its connection until the body has been read. Dropping the future closes the connection.
-pub type Exchange = (Response<WasiBody>, Connection);
-pub type Connection = Box<dyn Future<Output = Result<(), Error>> + Send>;
+pub type OpenResponse = (Response<WasiBody>, ConnectionDriver);
+pub type ConnectionDriver = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 /// Default connect timeout, short enough that the plugin can report the failure before its own deadline.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ pub async fn send(
     origin: &Origin,
     network: &Network,
     use_case: &str,
-) -> Result<Exchange, NoAnswer> {
+) -> Result<OpenResponse, NoAnswer> {
     let connecting = async {
         let stream = connect(origin, network, use_case).await?;
         if origin.https { secure(stream, origin, network).await } else { Ok(Box::new(stream) as Box<dyn Stream>) }
@@ -67,8 +67,8 @@ pub async fn send(
 /// Connects to the first allowed address that answers.
 async fn connect(origin: &Origin, network: &Network, use_case: &str) -> Result<TcpStream, NoAnswer> {
     let host = match &origin.host {
-        Host::Ip(ip) => ip.to_string(),
-        Host::Name(name) => name.clone(),
+        OriginHost::Ip(ip) => ip.to_string(),
+        OriginHost::Name(name) => name.clone(),
     };
     let addresses = network.addresses(use_case, &host, origin.port).await.map_err(|error| {
         let cause = format!("cannot connect to {origin}: {error}");
@@ -102,8 +102,8 @@ fn dns_error() -> Error {
 async fn secure(stream: TcpStream, origin: &Origin, network: &Network) -> Result<Box<dyn Stream>, NoAnswer> {
     let failed = |error, cause: &dyn fmt::Display| NoAnswer::new(error, format!("no TLS connection to {origin}: {cause}"));
     let name = match &origin.host {
-        Host::Ip(ip) => ServerName::from(*ip),
-        Host::Name(name) => ServerName::try_from(name.clone()).map_err(|error| failed(Error::HttpRequestUriInvalid, &error))?,
+        OriginHost::Ip(ip) => ServerName::from(*ip),
+        OriginHost::Name(name) => ServerName::try_from(name.clone()).map_err(|error| failed(Error::HttpRequestUriInvalid, &error))?,
     };
     let config = network.tls().map_err(|error| failed(Error::InternalError(Some(error.to_string())), &error))?;
     match TlsConnector::from(config).connect(name, stream).await {
@@ -124,7 +124,7 @@ async fn exchange(
     mut request: Request<WasiBody>,
     first_byte: Option<Duration>,
     origin: &Origin,
-) -> Result<Exchange, NoAnswer> {
+) -> Result<OpenResponse, NoAnswer> {
     let broken = |error: hyper::Error| NoAnswer::broken(origin, error);
     // Only a request to a proxy has scheme and authority in its request line. The Host header has the authority.
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
@@ -143,7 +143,7 @@ async fn exchange(
         None => sender.send_request(request).await,
     }
     .map_err(broken)?;
-    let io: Connection = Box::new(async move { connection.await.map_err(Error::from) });
+    let io: ConnectionDriver = Box::new(async move { connection.await.map_err(Error::from) });
     Ok((response.map(|body| body.map_err(Error::from).boxed_unsync()), io))
 }
 

@@ -9,12 +9,12 @@ use http::Uri;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     pub https: bool,
-    pub host: Host,
+    pub host: OriginHost,
     pub port: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Host {
+pub enum OriginHost {
     Ip(IpAddr),
     /// A name in lower case.
     Name(String),
@@ -51,7 +51,7 @@ impl Origin {
         if authority.as_str().contains('@') {
             return Err(OriginError::UserInfo);
         }
-        let host = Host::parse(authority.host()).ok_or(OriginError::NoHost)?;
+        let host = OriginHost::parse(authority.host()).ok_or(OriginError::NoHost)?;
         // The text after the host is empty, or a colon and a port. `port_u16` alone would read "a:" as a URL without a port.
         let port = match &authority.as_str()[authority.host().len()..] {
             "" if https => 443,
@@ -62,7 +62,7 @@ impl Origin {
     }
 }
 
-impl Host {
+impl OriginHost {
     fn parse(text: &str) -> Option<Self> {
         if let Some(inner) = text.strip_prefix('[') {
             return inner.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(|ip| Self::Ip(ip.into()));
@@ -75,7 +75,7 @@ impl Host {
     }
 }
 
-impl fmt::Display for Host {
+impl fmt::Display for OriginHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),

@@ -12,9 +12,9 @@ use postdate_core::trace::{TRACEPARENT, TraceParent};
 use postdate_egress::Network;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::connect::{self, Connection, Exchange, NoAnswer};
+use super::connect::{self, ConnectionDriver, NoAnswer, OpenResponse};
 use super::grant::Origin;
-use super::usage::Usage;
+use super::usage::NetworkUsage;
 use super::{Outgoing, Responder};
 use crate::call::logs::CallLog;
 use crate::limits::Reached;
@@ -32,7 +32,7 @@ pub struct Hooks {
     trace: Option<TraceParent>,
     log: Arc<CallLog>,
     /// The call's use of the network; `None` before the first request.
-    usage: Option<Arc<Usage>>,
+    usage: Option<Arc<NetworkUsage>>,
 }
 
 impl Hooks {
@@ -71,7 +71,7 @@ impl WasiHttpHooks for Hooks {
         request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Result<Exchange, Error>> + Send> {
+    ) -> Box<dyn Future<Output = Result<OpenResponse, Error>> + Send> {
         let origin = match self.granted(&request) {
             Ok(origin) => origin,
             Err(cause) => {
@@ -79,7 +79,7 @@ impl WasiHttpHooks for Hooks {
                 return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
             }
         };
-        let usage = Arc::clone(self.usage.get_or_insert_with(|| Usage::new(Arc::clone(&self.log))));
+        let usage = Arc::clone(self.usage.get_or_insert_with(|| NetworkUsage::new(Arc::clone(&self.log))));
         let permit = match usage.request() {
             Ok(permit) => permit,
             Err(error) => return Box::new(std::future::ready(Err(error))),
@@ -107,7 +107,7 @@ impl WasiHttpHooks for Hooks {
                 error
             })?;
             log.request_answered();
-            let connection: Connection = Box::new(async move {
+            let connection: ConnectionDriver = Box::new(async move {
                 let result = Box::into_pin(connection).await;
                 drop(permit);
                 result
@@ -117,7 +117,7 @@ impl WasiHttpHooks for Hooks {
     }
 }
 
-async fn respond(responder: &dyn Responder, request: Request<WasiBody>) -> Result<Exchange, Error> {
+async fn respond(responder: &dyn Responder, request: Request<WasiBody>) -> Result<OpenResponse, Error> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|_| Error::HttpRequestBodySize(None))?.to_bytes();
     let response = responder.respond(Request::from_parts(parts, body))?;

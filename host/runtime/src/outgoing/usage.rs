@@ -16,7 +16,7 @@ use crate::call::logs::CallLog;
 use crate::limits::{CONNECTIONS, RECEIVED_BYTES, REQUESTS, Reached, SENT_BYTES};
 
 /// One call's use of the network. At a limit, the guest gets an error of wasi:http, and the call's log names the limit.
-pub struct Usage {
+pub struct NetworkUsage {
     connections: Arc<Semaphore>,
     requests: AtomicU64,
     sent: AtomicU64,
@@ -25,7 +25,7 @@ pub struct Usage {
     log: Arc<CallLog>,
 }
 
-impl Usage {
+impl NetworkUsage {
     pub fn new(log: Arc<CallLog>) -> Arc<Self> {
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
         let zero = AtomicU64::default;
@@ -90,7 +90,7 @@ fn size(headers: &HeaderMap) -> usize {
 
 struct Counted {
     body: WasiBody,
-    usage: Arc<Usage>,
+    usage: Arc<NetworkUsage>,
     sends: bool,
 }
 

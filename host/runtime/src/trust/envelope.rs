@@ -11,7 +11,7 @@ const MAX_SIGNATURES: usize = 100;
 
 /// An envelope is not accepted. Each text ends a sentence that begins with the document's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EnvelopeError {
+pub enum SignedEnvelopeError {
     #[error("is not a signed document: {0}")]
     Malformed(String),
     #[error("is a document of the type {found:?}, and not {expected:?}")]
@@ -29,7 +29,7 @@ pub enum EnvelopeError {
 
 /// A payload with its type and any number of signatures. The file is JSON, with the payload in base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Envelope {
+pub struct SignedEnvelope {
     payload_type: String,
     payload: Vec<u8>,
     signatures: Vec<Signature>,
@@ -50,13 +50,13 @@ struct Document {
     signatures: Vec<Signature>,
 }
 
-impl Envelope {
+impl SignedEnvelope {
     pub fn new(payload_type: &str, payload: Vec<u8>) -> Self {
         Self { payload_type: payload_type.to_owned(), payload, signatures: Vec::new() }
     }
 
-    pub fn parse(document: &[u8]) -> Result<Self, EnvelopeError> {
-        let malformed = |reason: String| EnvelopeError::Malformed(reason);
+    pub fn parse(document: &[u8]) -> Result<Self, SignedEnvelopeError> {
+        let malformed = |reason: String| SignedEnvelopeError::Malformed(reason);
         let document: Document = serde_json::from_slice(document).map_err(|error| malformed(error.to_string()))?;
         if document.signatures.len() > MAX_SIGNATURES {
             return Err(malformed(format!("it has more than {MAX_SIGNATURES} signatures")));
@@ -88,15 +88,15 @@ impl Envelope {
 
     /// Returns the payload. Fails if it is of another type, or if no trusted key has signed it. Without trusted keys, ignores the
     /// signatures.
-    pub fn open(&self, payload_type: &'static str, trust: &Trust) -> Result<&[u8], EnvelopeError> {
+    pub fn open(&self, payload_type: &'static str, trust: &Trust) -> Result<&[u8], SignedEnvelopeError> {
         if self.payload_type != payload_type {
-            return Err(EnvelopeError::WrongType { found: self.payload_type.clone(), expected: payload_type });
+            return Err(SignedEnvelopeError::WrongType { found: self.payload_type.clone(), expected: payload_type });
         }
         if !trust.is_required() {
             return Ok(&self.payload);
         }
         if self.signatures.is_empty() {
-            return Err(EnvelopeError::NotSigned);
+            return Err(SignedEnvelopeError::NotSigned);
         }
         let message = signed_bytes(&self.payload_type, &self.payload);
         let mut forged = None;
@@ -110,7 +110,7 @@ impl Envelope {
                 forged = Some(id.clone());
             }
         }
-        Err(forged.map_or_else(|| EnvelopeError::NotTrusted(self.signers()), EnvelopeError::Forged))
+        Err(forged.map_or_else(|| SignedEnvelopeError::NotTrusted(self.signers()), SignedEnvelopeError::Forged))
     }
 }
 

@@ -46,7 +46,7 @@ fn a_written_archive_is_read() {
         source.files.insert(name.to_owned(), Bytes::copy_from_slice(content.as_bytes()));
     }
     let upload = read(&*write(&source, Some("{}")).unwrap()).unwrap();
-    assert_eq!(upload, Upload { source: source.clone(), statement: Some(Bytes::from_static(b"{}")) });
+    assert_eq!(upload, Unpacked { source: source.clone(), statement: Some(Bytes::from_static(b"{}")) });
     assert_eq!(read(&*write(&source, None).unwrap()).unwrap().statement, None);
 }
 

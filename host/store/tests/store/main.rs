@@ -7,7 +7,7 @@ mod versions;
 
 use bytes::Bytes;
 use postdate_core::testing::join_all;
-use postdate_store::{Child, Got, Objects, Put, StoreError, Stored, When};
+use postdate_store::{Child, Got, Objects, Put, StoreError, StoredObject, When};
 
 /// Size limit of a read, in bytes.
 const MOST: u64 = 1000;
@@ -16,7 +16,7 @@ fn content(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
 }
 
-async fn read(objects: &impl Objects, key: &str) -> Stored {
+async fn read(objects: &impl Objects, key: &str) -> StoredObject {
     match objects.get(key, None, MOST).await.unwrap() {
         Got::Object(stored) => stored,
         other => panic!("{key}: {other:?}"),

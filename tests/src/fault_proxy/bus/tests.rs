@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_new_rule_needs_a_place_and_a_replaced_one_does_not() {
     let bus = Bus::default();
-    bus.limit(1);
+    (1..RULES).for_each(|n| bus.done("PutRule", &json!({ "Name": format!("rule-{n}") })));
     let (first, second) = (json!({ "Name": "first" }), json!({ "Name": "second" }));
     assert!(!bus.is_full_for("PutRule", &first));
     bus.done("PutRule", &first);

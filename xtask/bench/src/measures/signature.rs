@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use postdate_runtime::artifacts::digest;
-use postdate_runtime::trust::{Envelope, SecretKey, Trust};
+use postdate_runtime::trust::{SecretKey, SignedEnvelope, Trust};
 
 use crate::fixture::Bench;
 use crate::row::Row;
@@ -20,13 +20,13 @@ const CODE_BYTES: usize = 32 << 20;
 /// Measures reading a list with and without a check of its signature, and the digest of machine code.
 pub fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let key = SecretKey::from_pem(&SecretKey::generate()?)?;
-    let mut envelope = Envelope::new(TYPE, vec![b'x'; LIST_BYTES]);
+    let mut envelope = SignedEnvelope::new(TYPE, vec![b'x'; LIST_BYTES]);
     envelope.sign(&key);
     let (text, trust) = (envelope.to_json(), Trust::new(vec![key.public()]));
     let rounds = bench.effort.of(10, 200, 2000);
     let read = |trust: &Trust| -> anyhow::Result<Duration> {
         let begun = Instant::now();
-        let envelope = Envelope::parse(text.as_bytes()).context("cannot parse the list")?;
+        let envelope = SignedEnvelope::parse(text.as_bytes()).context("cannot parse the list")?;
         black_box(envelope.open(TYPE, trust).context("cannot verify the signature")?);
         Ok(begun.elapsed())
     };

@@ -64,7 +64,7 @@ fn each_state_is_in_the_indexes_that_need_it() {
         Head::of_new(NewRequest { request: request.clone(), ..new_request(sample_id(2), "orders", moment()) }, "w", WRITING);
     let (expired, _) = changed(&scheduled, &request, &Change::Expire { notice: None });
     check(&expired, "orders#expired", true, true);
-    assert_eq!((scheduled.request().unwrap(), expired.told()), (request, Told::default()));
+    assert_eq!((scheduled.request().unwrap(), expired.notified()), (request, Notified::default()));
 }
 
 #[test]

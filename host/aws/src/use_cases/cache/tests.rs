@@ -5,7 +5,7 @@ const MIB: u64 = 1 << 20;
 /// Returns the versions that go when `v9` of 40 MiB comes into a cache of 100 MiB with three others.
 #[track_caller]
 fn check(bytes: [u64; 3], uses: &[&str], removed: &[&str]) {
-    let mut cache = Cache::new(100 * MIB);
+    let mut cache = VersionCache::new(100 * MIB);
     for (version, bytes) in ["v1", "v2", "v3"].into_iter().zip(bytes) {
         assert_eq!(cache.insert("orders", version, version.to_owned(), bytes * MIB), []);
     }
@@ -30,7 +30,7 @@ fn the_version_used_least_recently_goes_first() {
 
 #[test]
 fn a_version_beyond_the_bound_stays_alone() {
-    let mut cache = Cache::new(MIB);
+    let mut cache = VersionCache::new(MIB);
     assert_eq!(cache.insert("orders", "v1", 1, 0), []);
     assert_eq!(cache.insert("orders", "v2", 2, u64::MAX), [("orders".to_owned(), "v1".to_owned())]);
     assert_eq!((cache.get("orders", "v1"), cache.get("orders", "v2")), (None, Some(2)));
@@ -38,7 +38,7 @@ fn a_version_beyond_the_bound_stays_alone() {
 
 #[test]
 fn the_number_of_small_versions_is_bounded() {
-    let mut cache = Cache::new(100 * MIB);
+    let mut cache = VersionCache::new(100 * MIB);
     let removed: usize = (0..100).map(|n| cache.insert("orders", &n.to_string(), n, 0).len()).sum();
     assert_eq!(removed, 75);
 }

@@ -1,12 +1,12 @@
 use super::*;
 use serde_json::json;
 
-fn answer(action: Action, status: u16, json: Value) -> String {
+fn answer(action: CallKind, status: u16, json: Value) -> String {
     ProblemReport { action, status, retry_after: Some("2".to_owned()), text: json.to_string(), json }.to_string()
 }
 
 fn problem(status: u16, json: Value) -> String {
-    answer(Action::Post, status, json)
+    answer(CallKind::Post, status, json)
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn a_rejection_lists_each_problem() {
   correlation id: 0198
   next: nothing was scheduled: correct the problems, and post again";
     assert_eq!(shown, expected);
-    let of_move = answer(Action::Other, 422, json!({ "detail": "the request was rejected", "code": "rejected" }));
+    let of_move = answer(CallKind::Other, 422, json!({ "detail": "the request was rejected", "code": "rejected" }));
     assert!(of_move.ends_with("next: the request keeps its time: correct the problems, and move it again"), "{of_move}");
 }
 
@@ -38,7 +38,7 @@ fn a_transient_error_says_when_to_try_again() {
     );
     let busy = json!({ "code": "validator-failed", "reason": "not-started", "correlationId": "77" });
     assert!(problem(503, busy).ends_with("next: try again in 2 s; with --idempotency-key a repeat is safe"));
-    let to_move = answer(Action::Other, 503, json!({ "code": "scheduler-unavailable" }));
+    let to_move = answer(CallKind::Other, 503, json!({ "code": "scheduler-unavailable" }));
     assert!(to_move.ends_with("next: try again in 2 s"), "{to_move}");
     assert!(problem(500, json!({ "code": "ledger-failed", "correlationId": "77" })).ends_with("search the server's log for 77"));
     assert!(!problem(400, json!({ "code": "bad-query", "detail": "query parameter" })).contains("next:"));
@@ -52,7 +52,7 @@ fn a_permanent_error_says_where_to_look() {
     assert!(trap.contains("next: the plugin failed: search the server's log for 77"), "{trap}");
     let large = json!({ "code": "payload-too-large" });
     assert!(problem(413, large.clone()).contains("put its URL into the body"));
-    assert!(answer(Action::Upload, 413, large).ends_with("next: make the bundle's files smaller"));
+    assert!(answer(CallKind::Upload, 413, large).ends_with("next: make the bundle's files smaller"));
 }
 
 #[test]
@@ -65,8 +65,8 @@ fn a_missing_right_says_which_key_to_use() {
 
 #[test]
 fn only_a_post_of_a_request_is_the_action_post() {
-    let action = |method: Method, path: &[&str]| Action::of(&method, path);
-    assert_eq!(action(Method::POST, &["requests", "orders"]), Action::Post);
-    assert_eq!(action(Method::POST, &["requests", "0198", "retry"]), Action::Other);
-    assert_eq!(action(Method::PATCH, &["requests", "0198"]), Action::Other);
+    let action = |method: Method, path: &[&str]| CallKind::of(&method, path);
+    assert_eq!(action(Method::POST, &["requests", "orders"]), CallKind::Post);
+    assert_eq!(action(Method::POST, &["requests", "0198", "retry"]), CallKind::Other);
+    assert_eq!(action(Method::PATCH, &["requests", "0198"]), CallKind::Other);
 }

@@ -8,9 +8,9 @@ fn each_import_is_listed_with_its_verdict() {
         kind: Kind::Component { imports: Vec::new(), exports: Vec::new() },
         exports: vec![Export { name: "postdate:plugin/process@1.0.0".into(), role: Some(Role::Process), supported: true }],
         imports: vec![
-            import("wasi:cli/stderr@0.2.3", Verdict::Given { note: "log" }),
-            import("wasi:http/types@0.2.4", Verdict::NeedsGrant { key: "allow-http", note: "or refused" }),
-            import("acme:x/y", Verdict::Refused { why: "is unknown".into(), fix: "remove it".into() }),
+            import("wasi:cli/stderr@0.2.3", ImportVerdict::Given { note: "log" }),
+            import("wasi:http/types@0.2.4", ImportVerdict::NeedsGrant { key: "allow-http", note: "or refused" }),
+            import("acme:x/y", ImportVerdict::Refused { why: "is unknown".into(), fix: "remove it".into() }),
         ],
     };
     let expected = "p.wasm: a component of 2.0 KiB

@@ -10,13 +10,13 @@ pub const EACH: Duration = Duration::from_secs(1);
 const CLEAR_LINE: &str = "\r\u{1b}[2K";
 const BAR_WIDTH: usize = 30;
 
-pub struct Progress {
+pub struct ProgressLine {
     in_place: bool,
     shown: Instant,
     is_shown: bool,
 }
 
-impl Progress {
+impl ProgressLine {
     pub fn new() -> Self {
         Self { in_place: io::stderr().is_terminal(), shown: Instant::now(), is_shown: false }
     }

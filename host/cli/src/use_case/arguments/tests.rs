@@ -1,13 +1,9 @@
 use super::*;
 
 #[test]
-fn the_prefix_of_a_location_decides_its_kind() {
-    assert_eq!("use-cases".parse(), Ok(StoreLocation::Directory("use-cases".into())));
-    assert_eq!("s3://b".parse(), Ok(StoreLocation::S3 { bucket: "b".into(), prefix: String::new() }));
-    assert_eq!("s3://b/a/c/".parse(), Ok(StoreLocation::S3 { bucket: "b".into(), prefix: "a/c".into() }));
-    assert!(matches!("http://127.0.0.1:8080".parse(), Ok(StoreLocation::Server(_))));
-    for wrong in ["", "s3://", "s3:///x", "gs://b/x", "http://"] {
-        assert!(wrong.parse::<StoreLocation>().is_err(), "{wrong}");
-    }
+fn a_url_is_a_server_for_a_push_and_no_store() {
+    assert!(matches!("http://127.0.0.1:8080".parse(), Ok(Destination::Server(_))));
+    assert_eq!("use-cases".parse(), Ok(Destination::Store(StoreLocation::Directory("use-cases".into()))));
+    assert!("http://".parse::<Destination>().is_err());
     assert!(store("http://127.0.0.1:8080").is_err());
 }

@@ -175,7 +175,7 @@ fn a_notice_belongs_to_the_owner_of_its_request() {
 }
 
 #[test]
-fn health_and_errors_of_use_cases_are_told_to_operators_only() {
+fn health_and_errors_of_use_cases_are_shown_to_operators_only() {
     let client = Client::of_orders();
     let secret = "cannot read /srv/use-cases/mail/use-case.toml: password = \"hunter2\"";
     client.api.use_cases.put_broken("mail", secret);

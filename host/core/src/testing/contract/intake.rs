@@ -136,7 +136,7 @@ pub async fn an_acknowledged_request_is_not_aborted(ledger: &(impl Intake + Requ
     assert_eq!(cancelled.status, Status::Cancelled, "the client can still cancel an acknowledged request");
 }
 
-/// Part of [`super::adoption_contract`]: the client was told that nothing was accepted, while the insert was still under way.
+/// Part of [`super::adoption_contract`]: the client got an error, while the insert was still under way.
 pub async fn a_request_that_was_aborted_before_it_arrived_is_not_inserted(ledger: &(impl Intake + Requests + Changes)) {
     let late = keyed(60, "intake-late", "k");
     let abort = Change::Abort { reason: "the ledger is not available".to_owned() };

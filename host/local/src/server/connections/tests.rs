@@ -1,6 +1,6 @@
 use super::*;
 
-fn admit(connections: &Arc<Connections>) -> Option<Place> {
+fn admit(connections: &Arc<Connections>) -> Option<Admission> {
     let address = SocketAddr::from(([127, 0, 0, 1], 80));
     next_microsecond(connections);
     connections.admit(address, address)

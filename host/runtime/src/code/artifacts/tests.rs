@@ -22,7 +22,7 @@ fn a_list_in_the_documented_form_is_read() {
     assert_eq!(artifacts.find(Role::Validate, Arch::Arm64), None);
     assert_eq!(artifacts.find(Role::Process, Arch::X86_64), None);
     let envelope = artifacts.clone().into_envelope().unwrap();
-    assert_eq!(Artifacts::open(&Envelope::parse(envelope.to_json().as_bytes()).unwrap(), &Trust::default()).unwrap(), artifacts);
+    assert_eq!(Artifacts::open(&SignedEnvelope::parse(envelope.to_json().as_bytes()).unwrap(), &Trust::default()).unwrap(), artifacts);
     for (from, to) in [("0123456789abcdef", "../0123456789abc"), ("validate.x86_64.cwasm", "../validate.cwasm")] {
         let wrong: Artifacts = serde_json::from_str(&text.replace(from, to)).unwrap();
         let error = Artifacts::open(&wrong.into_envelope().unwrap(), &Trust::default()).unwrap_err().to_string();

@@ -11,10 +11,10 @@ use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
-use super::cranelift::{CompileFailure, Target};
+use super::cranelift::{CompileFailure, CompileTarget};
 use super::error::CompileError;
 use super::settings::CompileLimits;
-use super::worker::{self, Work};
+use super::worker::{self, CompileTask};
 
 /// Most bytes of the process's stderr that are kept. The rest is dropped.
 const SAID_BYTES: u64 = 16 << 10;
@@ -31,10 +31,10 @@ pub async fn compile(
     arguments: &[OsString],
     limits: &CompileLimits,
     wasm: &Bytes,
-    target: Target,
+    target: CompileTarget,
 ) -> Result<Vec<u8>, CompileError> {
     let not_started = |reason| CompileError::NotStarted { program: program.display().to_string(), reason };
-    let work = serde_json::to_string(&Work::new(wasm.len(), limits, target)).map_err(|error| not_started(error.to_string()))?;
+    let work = serde_json::to_string(&CompileTask::new(wasm.len(), limits, target)).map_err(|error| not_started(error.to_string()))?;
     let mut child = command(program, arguments, &work).spawn().map_err(|error| not_started(error.to_string()))?;
     let ended = tokio::time::timeout(limits.time, talk(&mut child, wasm, limits.output)).await;
     if let Ok(Ok((status, code, said))) = ended {

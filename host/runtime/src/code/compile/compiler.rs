@@ -11,7 +11,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::child;
-use super::cranelift::{self, Target};
+use super::cranelift::{self, CompileTarget};
 use super::error::{CompileError, blocking};
 use super::progress::{Progress, Subject, watched};
 use super::settings::{CompileWith, Need};
@@ -63,7 +63,7 @@ impl Compiler {
         if let Some(component) = self.cached(wasm).await? {
             return Ok(component);
         }
-        let code = self.machine_code(subject, wasm, Target::Here(self.metering)).await?;
+        let code = self.machine_code(subject, wasm, CompileTarget::Here(self.metering)).await?;
         let (engine, cache, wasm) = (self.engine.clone(), self.cache.clone(), wasm.clone());
         blocking(move || load(&engine, cache.as_deref(), &wasm, &code)).await?
     }
@@ -71,10 +71,10 @@ impl Compiler {
     /// Returns the component's machine code for every processor of an architecture.
     pub async fn ahead(&self, subject: Subject<'_>, wasm: &Bytes, arch: Arch) -> Result<Vec<u8>, CompileError> {
         let _turn = self.turns.next(Need::Start).await;
-        self.machine_code(subject, wasm, Target::Every(arch)).await
+        self.machine_code(subject, wasm, CompileTarget::Every(arch)).await
     }
 
-    async fn machine_code(&self, subject: Subject<'_>, wasm: &Bytes, target: Target) -> Result<Vec<u8>, CompileError> {
+    async fn machine_code(&self, subject: Subject<'_>, wasm: &Bytes, target: CompileTarget) -> Result<Vec<u8>, CompileError> {
         let compile = async {
             match &self.with {
                 CompileWith::InProcess => {

@@ -32,7 +32,7 @@ impl CompileFailure {
 /// The machine that the code is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Target {
+pub enum CompileTarget {
     /// The machine that compiles, with every feature of its processor.
     Here(Metering),
     /// Every processor of the architecture.
@@ -40,10 +40,10 @@ pub enum Target {
 }
 
 /// Compiles a component to machine code.
-pub fn compile(wasm: &[u8], target: Target) -> Result<Vec<u8>, CompileFailure> {
+pub fn compile(wasm: &[u8], target: CompileTarget) -> Result<Vec<u8>, CompileFailure> {
     let config = match target {
-        Target::Here(metering) => Ok(engine_config(Allocation::OnDemand, metering)),
-        Target::Every(arch) => ahead_config(arch),
+        CompileTarget::Here(metering) => Ok(engine_config(Allocation::OnDemand, metering)),
+        CompileTarget::Every(arch) => ahead_config(arch),
     };
     let engine = config.and_then(|config| Engine::new(&config)).map_err(|error| CompileFailure::NoEngine(format!("{error:#}")))?;
     engine.precompile_component(wasm).map_err(|error| {

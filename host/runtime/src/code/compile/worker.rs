@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use super::closed::close_in;
-use super::cranelift::{CompileFailure, Target, compile};
+use super::cranelift::{CompileFailure, CompileTarget, compile};
 use super::settings::CompileLimits;
 
 /// Exit code: there is no machine code; a [`CompileFailure`] is on stderr.
@@ -27,7 +27,7 @@ const ADDRESS_SPACE_SLACK_BYTES: u64 = 4 << 30;
 
 /// The one argument of a compiler's process, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Work {
+pub struct CompileTask {
     /// Length of the component on stdin, in bytes. Stdin stays open after the component; its end means that the parent has ended.
     pub bytes: u64,
     /// Most bytes that may be allocated.
@@ -35,18 +35,18 @@ pub struct Work {
     pub cpu_seconds: u64,
     /// Added to the nice value of the process.
     pub niceness: u8,
-    pub target: Target,
+    pub target: CompileTarget,
 }
 
-impl Work {
-    pub fn new(bytes: usize, limits: &CompileLimits, target: Target) -> Self {
+impl CompileTask {
+    pub fn new(bytes: usize, limits: &CompileLimits, target: CompileTarget) -> Self {
         Self { bytes: bytes as u64, memory: limits.memory, cpu_seconds: limits.cpu.as_secs().max(1), niceness: limits.niceness, target }
     }
 }
 
 /// The main function of the program of a [`CompileWith::Child`](super::CompileWith::Child). `work` is the program's last argument.
 pub fn compile_worker(work: &str) -> ExitCode {
-    let confined = serde_json::from_str::<Work>(work).map_err(io::Error::other).and_then(|work| confine(&work).map(|()| work));
+    let confined = serde_json::from_str::<CompileTask>(work).map_err(io::Error::other).and_then(|work| confine(&work).map(|()| work));
     let work = match confined {
         Ok(work) => work,
         Err(error) => return end(NOT_CONFINED, &error.to_string()),
@@ -69,7 +69,7 @@ fn end(code: u8, said: &str) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn confine(work: &Work) -> io::Result<()> {
+fn confine(work: &CompileTask) -> io::Result<()> {
     limit(Resource::Core, 0)?;
     // The process writes only to pipes, so it may write no file.
     limit(Resource::Fsize, 0)?;

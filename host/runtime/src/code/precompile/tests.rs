@@ -23,7 +23,7 @@ async fn code_for_another_architecture_is_kept_until_the_version_changes() {
     assert_eq!(both.version, source.version());
     assert_eq!(both.artifacts.iter().map(|artifact| artifact.arch).collect::<Vec<_>>(), [Arch::Arm64, Arch::X86_64]);
     assert_eq!(names(&dir), ["artifacts.json", "process.arm64.cwasm", "process.x86_64.cwasm"]);
-    let envelope = Envelope::parse(&fs::read(dir.join(ARTIFACTS_FILE)).unwrap()).unwrap();
+    let envelope = SignedEnvelope::parse(&fs::read(dir.join(ARTIFACTS_FILE)).unwrap()).unwrap();
     assert_eq!(Artifacts::open(&envelope, &Trust::default()).unwrap(), both);
     for artifact in &both.artifacts {
         let code = fs::read(dir.join(&artifact.file)).unwrap();

@@ -24,7 +24,7 @@ fn a_guest_with_both_roles_may_import_http() {
     assert_eq!(inspection.roles().len(), 2);
     assert_eq!(inspection.problems(None), Vec::<String>::new());
     let http = inspection.imports.iter().find(|import| import.name.starts_with("wasi:http/outgoing-handler")).unwrap();
-    assert!(matches!(http.verdict, Verdict::NeedsGrant { key: "allow-http", .. }));
+    assert!(matches!(http.verdict, ImportVerdict::NeedsGrant { key: "allow-http", .. }));
 }
 
 #[test]

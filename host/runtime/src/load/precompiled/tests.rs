@@ -13,7 +13,7 @@ use crate::code::artifacts::{ARTIFACTS_FILE, Artifacts, digest};
 use crate::code::compile::ahead_config;
 use crate::engine::config::{Allocation, Metering, engine_config};
 use crate::testing::{bundle, guest, input, job, runtime, wait};
-use crate::trust::{Envelope, SecretKey, Trust};
+use crate::trust::{SecretKey, SignedEnvelope, Trust};
 use crate::{Secrets, read_precompiled_dir, write_artifacts};
 
 const HERE: Arch = Arch::HERE.unwrap();
@@ -52,7 +52,7 @@ fn code_path(dir: &TempDir) -> PathBuf {
 /// Changes the list of machine code, and keeps it well-formed.
 fn relist(dir: &TempDir, change: impl FnOnce(&mut Artifacts)) {
     let path = dir.path().join(ARTIFACTS_DIR).join(ARTIFACTS_FILE);
-    let envelope = Envelope::parse(&fs::read(&path).unwrap()).unwrap();
+    let envelope = SignedEnvelope::parse(&fs::read(&path).unwrap()).unwrap();
     let payload = envelope.open("application/vnd.postdate.artifacts+json", &Trust::default()).unwrap();
     let mut artifacts = serde_json::from_slice(payload).unwrap();
     change(&mut artifacts);

@@ -14,7 +14,7 @@ fn laptop() -> Network {
     Network::new(Egress::laptop(), Vec::new())
 }
 
-async fn try_send(url: &str, options: RequestOptions) -> Result<Exchange, NoAnswer> {
+async fn try_send(url: &str, options: RequestOptions) -> Result<OpenResponse, NoAnswer> {
     let (request, origin) = get(url);
     send(request, options, &origin, &laptop(), "x").await
 }

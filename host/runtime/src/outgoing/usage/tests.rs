@@ -4,9 +4,9 @@ use postdate_core::plugin::Role;
 use super::*;
 use crate::secrets::Mask;
 
-fn usage() -> (Arc<Usage>, Arc<CallLog>) {
+fn usage() -> (Arc<NetworkUsage>, Arc<CallLog>) {
     let log = CallLog::new(Arc::new(crate::testing::identity("x", Role::Process)), "id".into(), Mask::default());
-    (Usage::new(Arc::clone(&log)), log)
+    (NetworkUsage::new(Arc::clone(&log)), log)
 }
 
 fn body(bytes: usize) -> WasiBody {

@@ -21,15 +21,15 @@ fn the_signed_encoding_is_that_of_the_dsse_specification() {
 #[test]
 fn a_single_trusted_signature_is_enough_and_without_keys_none_is_required() {
     let (ours, theirs) = (key(), key());
-    let mut envelope = Envelope::new(TYPE, b"{}".to_vec());
+    let mut envelope = SignedEnvelope::new(TYPE, b"{}".to_vec());
     assert_eq!(envelope.open(TYPE, &Trust::default()).unwrap(), b"{}");
-    assert_eq!(envelope.open(TYPE, &only(&ours)), Err(EnvelopeError::NotSigned));
+    assert_eq!(envelope.open(TYPE, &only(&ours)), Err(SignedEnvelopeError::NotSigned));
     envelope.sign(&theirs);
-    assert_eq!(envelope.open(TYPE, &only(&ours)), Err(EnvelopeError::NotTrusted(vec![theirs.public().id()])));
+    assert_eq!(envelope.open(TYPE, &only(&ours)), Err(SignedEnvelopeError::NotTrusted(vec![theirs.public().id()])));
     envelope.sign(&ours);
     envelope.sign(&ours);
     assert_eq!(envelope.signers(), [theirs.public().id(), ours.public().id()]);
-    let read = Envelope::parse(envelope.to_json().as_bytes()).unwrap();
+    let read = SignedEnvelope::parse(envelope.to_json().as_bytes()).unwrap();
     assert_eq!(read, envelope);
     assert_eq!(read.open(TYPE, &only(&ours)).unwrap(), b"{}");
     let both: Vec<PublicKey> = vec![key().public(), theirs.public()];
@@ -39,26 +39,26 @@ fn a_single_trusted_signature_is_enough_and_without_keys_none_is_required() {
 #[test]
 fn an_envelope_that_was_changed_is_refused() {
     let key = key();
-    let mut envelope = Envelope::new(TYPE, b"{\"a\":1}".to_vec());
+    let mut envelope = SignedEnvelope::new(TYPE, b"{\"a\":1}".to_vec());
     envelope.sign(&key);
     let mut changed = envelope.clone();
     changed.payload[5] = b'2';
-    assert_eq!(changed.open(TYPE, &only(&key)), Err(EnvelopeError::Forged(key.public().id())));
+    assert_eq!(changed.open(TYPE, &only(&key)), Err(SignedEnvelopeError::Forged(key.public().id())));
     let mut renamed = envelope.clone();
     renamed.payload_type = "application/vnd.postdate.other+json".to_owned();
-    assert!(matches!(renamed.open(TYPE, &only(&key)), Err(EnvelopeError::WrongType { .. })));
-    assert_eq!(renamed.open("application/vnd.postdate.other+json", &only(&key)), Err(EnvelopeError::Forged(key.public().id())));
-    let mut borrowed = Envelope::new(TYPE, b"{}".to_vec());
+    assert!(matches!(renamed.open(TYPE, &only(&key)), Err(SignedEnvelopeError::WrongType { .. })));
+    assert_eq!(renamed.open("application/vnd.postdate.other+json", &only(&key)), Err(SignedEnvelopeError::Forged(key.public().id())));
+    let mut borrowed = SignedEnvelope::new(TYPE, b"{}".to_vec());
     borrowed.signatures.clone_from(&envelope.signatures);
-    assert_eq!(borrowed.open(TYPE, &only(&key)), Err(EnvelopeError::Forged(key.public().id())));
+    assert_eq!(borrowed.open(TYPE, &only(&key)), Err(SignedEnvelopeError::Forged(key.public().id())));
     let mut empty = envelope.clone();
     empty.signatures[0].sig.clear();
-    assert_eq!(empty.open(TYPE, &only(&key)), Err(EnvelopeError::Forged(key.public().id())));
+    assert_eq!(empty.open(TYPE, &only(&key)), Err(SignedEnvelopeError::Forged(key.public().id())));
 }
 
 #[test]
 fn a_document_that_is_not_an_envelope_is_refused() {
     for wrong in ["", "{}", "[]", "{\"payloadType\":\"\",\"payload\":\"?\",\"signatures\":[]}"] {
-        assert!(matches!(Envelope::parse(wrong.as_bytes()), Err(EnvelopeError::Malformed(_))), "{wrong}");
+        assert!(matches!(SignedEnvelope::parse(wrong.as_bytes()), Err(SignedEnvelopeError::Malformed(_))), "{wrong}");
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 
 fn problem(status: u16, code: &str) -> anyhow::Error {
     let json = json!({ "correlationId": "1", "code": code, "detail": format!("it is {code}") });
-    ProblemReport { action: crate::client::Action::Other, status, retry_after: None, text: json.to_string(), json }.into()
+    ProblemReport { action: crate::client::CallKind::Other, status, retry_after: None, text: json.to_string(), json }.into()
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::engine::config::Metering;
 
 /// Upper bound of a step's duration, far longer than any step takes.
 const PATIENCE: Duration = Duration::from_secs(30);
-const HERE: Target = Target::Here(Metering::On);
+const HERE: CompileTarget = CompileTarget::Here(Metering::On);
 
 fn limits() -> CompileLimits {
     CompileLimits { output: 1 << 20, ..CompileLimits::default() }.within(PATIENCE)
@@ -29,8 +29,8 @@ fn crashed(error: CompileError) -> (String, String) {
 async fn a_child_gets_the_component_on_stdin_and_returns_the_code_on_stdout() {
     assert_eq!(shell("head -c 9", &limits()).await, Ok(b"component".to_vec()));
     let work = shell("printf %s \"$0\"", &limits()).await.unwrap();
-    let work: Work = serde_json::from_slice(&work).unwrap();
-    assert_eq!(work, Work { bytes: 9, memory: 4 << 30, cpu_seconds: 30, niceness: 15, target: HERE });
+    let work: CompileTask = serde_json::from_slice(&work).unwrap();
+    assert_eq!(work, CompileTask { bytes: 9, memory: 4 << 30, cpu_seconds: 30, niceness: 15, target: HERE });
 }
 
 #[tokio::test]

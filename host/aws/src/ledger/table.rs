@@ -1,4 +1,4 @@
-//! Reads and writes items.
+//! Reads and writes items of the table.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! The record of notifications.
 
 use chrono::TimeDelta;
-use postdate_aws::ports::{Backlog, Tellings, Told};
+use postdate_aws::ports::{Backlog, Notified};
 use postdate_core::lifecycle::{Change, Outcome};
 use postdate_core::ports::{Changed, Changes, Claims, Intake};
 use postdate_core::testing::{moment, new_request, sample_id};
@@ -23,17 +23,17 @@ async fn a_failed_request_is_open_until_its_notifications_are_recorded() {
         }
     };
     let open = async || ledger.overdue(moment() + TimeDelta::hours(1), None, 10).await.unwrap().len();
-    assert_eq!(ledger.told(sample_id(1)).await.unwrap(), Told::ALL, "there is no failure to notify of");
+    assert_eq!(ledger.notified(sample_id(1)).await.unwrap(), Notified::ALL, "there is no failure to notify of");
     let failed = fail(1, 1).await;
-    assert_eq!((ledger.told(sample_id(1)).await.unwrap(), open().await), (Told::default(), 1));
-    let half = Told { topic: true, letter: false };
-    ledger.set_told(&failed, half).await.unwrap();
-    assert_eq!((ledger.told(sample_id(1)).await.unwrap(), open().await), (half, 1));
-    ledger.set_told(&failed, Told::ALL).await.unwrap();
-    assert_eq!((ledger.told(sample_id(1)).await.unwrap(), open().await), (Told::ALL, 0));
+    assert_eq!((ledger.notified(sample_id(1)).await.unwrap(), open().await), (Notified::default(), 1));
+    let half = Notified { topic: true, letter: false };
+    ledger.set_notified(&failed, half).await.unwrap();
+    assert_eq!((ledger.notified(sample_id(1)).await.unwrap(), open().await), (half, 1));
+    ledger.set_notified(&failed, Notified::ALL).await.unwrap();
+    assert_eq!((ledger.notified(sample_id(1)).await.unwrap(), open().await), (Notified::ALL, 0));
     // The next failure has notifications of its own, which a late record of the first one does not change.
     ledger.change(sample_id(1), Change::Redrive { attempt: 2 }, moment() + TimeDelta::seconds(2)).await.unwrap();
     fail(2, 3).await;
-    ledger.set_told(&failed, Told::ALL).await.unwrap();
-    assert_eq!((ledger.told(sample_id(1)).await.unwrap(), open().await), (Told::default(), 1));
+    ledger.set_notified(&failed, Notified::ALL).await.unwrap();
+    assert_eq!((ledger.notified(sample_id(1)).await.unwrap(), open().await), (Notified::default(), 1));
 }
