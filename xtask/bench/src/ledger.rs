@@ -164,6 +164,14 @@ impl Reader {
         Ok(self.0.query_row(count, [], |row| row.get(0))?)
     }
 
+    /// Returns the ids of scheduled requests of a use case. Fails if there are not this many.
+    pub fn scheduled_ids(&self, use_case: &str, count: u32) -> anyhow::Result<Vec<String>> {
+        let mut statement = self.0.prepare("SELECT id FROM requests WHERE use_case = ?1 AND status = 'scheduled' LIMIT ?2")?;
+        let ids = statement.query_map(params![use_case, count], |row| row.get(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        anyhow::ensure!(ids.len() == count as usize, "{} requests of {use_case} are scheduled, instead of {count}", ids.len());
+        Ok(ids)
+    }
+
     /// Returns the number of requests with a status.
     pub fn with_status(&self, status: Status) -> anyhow::Result<i64> {
         Ok(self.0.query_row("SELECT count(*) FROM requests WHERE status = ?1", [status.as_str()], |row| row.get(0))?)

@@ -1,6 +1,7 @@
 //! The measures, each with its baseline in the same run.
 
 mod accepted_posts;
+mod bulk;
 mod flow;
 mod lambda_start;
 mod lambda_warm;
@@ -34,6 +35,8 @@ pub enum Measure {
     Lateness,
     /// Labels and limits: accepted POSTs, and a free target beside a backlog of a limited one
     Flow,
+    /// Requests that `postdate request cancel` changes in a second
+    Bulk,
     /// Memory, start, accepted POSTs and lateness with 10,000,000 pending requests; 1,000,000 with --quick
     PendingTenMillion,
     /// Memory and start time with 1,000,000 pending requests
@@ -65,6 +68,7 @@ impl Measure {
             Self::AcceptedPosts => accepted_posts::measure(bench).await,
             Self::Lateness => lateness::measure(bench).await,
             Self::Flow => flow::measure(bench).await,
+            Self::Bulk => bulk::measure(bench).await,
             Self::PendingTenMillion => pending_ten_million::measure(bench).await,
             Self::PendingMillion => pending_million::measure(bench).await,
             Self::Retention => retention::measure(bench).await,
