@@ -8,6 +8,7 @@ mod lambda_warm;
 mod lambda_zip;
 mod languages;
 pub mod lateness;
+mod lists;
 mod load_compiled;
 mod pending_million;
 mod pending_ten_million;
@@ -37,6 +38,8 @@ pub enum Measure {
     Flow,
     /// Requests that `postdate request cancel` changes in a second
     Bulk,
+    /// Pages of a list over 256 use cases
+    Lists,
     /// Memory, start, accepted POSTs and lateness with 10,000,000 pending requests; 1,000,000 with --quick
     PendingTenMillion,
     /// Memory and start time with 1,000,000 pending requests
@@ -69,6 +72,7 @@ impl Measure {
             Self::Lateness => lateness::measure(bench).await,
             Self::Flow => flow::measure(bench).await,
             Self::Bulk => bulk::measure(bench).await,
+            Self::Lists => lists::measure(bench).await,
             Self::PendingTenMillion => pending_ten_million::measure(bench).await,
             Self::PendingMillion => pending_million::measure(bench).await,
             Self::Retention => retention::measure(bench).await,
