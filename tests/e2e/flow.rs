@@ -128,6 +128,25 @@ async fn a_paused_target_waits_through_a_restart_and_runs_oldest_first_afterward
 }
 
 #[tokio::test]
+async fn requests_run_oldest_first_after_a_pause_that_ends_by_itself() {
+    let receiver = Receiver::accepting().await;
+    let server = Server::builder().use_case("orders", &hooks(&receiver, "concurrency = 1")).test_clock().start().await;
+    server.api.post("/use-cases/orders/pause", &json!({ "until": "2027-01-01T06:00:00Z" })).await.expect(200);
+    let mut ids = Vec::new();
+    for minutes in (1..=10).rev() {
+        ids.insert(0, server.api.submit("orders", json!({ "delay": format!("PT{minutes}M") })).await);
+    }
+    server.api.advance("PT5H").await;
+    assert_eq!(receiver.count(), 0);
+    server.api.advance("PT1H").await;
+    for id in &ids {
+        server.api.reaches(id, "succeeded").await;
+    }
+    let delivered = receiver.deliveries().iter().map(|delivery| delivery.header("x-correlation-id").to_owned()).collect::<Vec<_>>();
+    assert_eq!(delivered, ids);
+}
+
+#[tokio::test]
 async fn a_pause_of_a_use_case_ends_by_itself() {
     let server = Server::builder().use_case("puppet", PUPPET).use_case("other", PUPPET).test_clock().start().await;
     server.api.post("/use-cases/puppet/pause", &json!({ "until": "2027-01-01T06:00:00Z" })).await.expect(200);

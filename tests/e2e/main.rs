@@ -17,6 +17,7 @@ mod cli_plugin;
 mod cli_request;
 mod compiler;
 mod compiling;
+#[path = "../contract/api.rs"]
 mod contract;
 mod egress;
 mod erasure;

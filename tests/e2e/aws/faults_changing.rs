@@ -14,16 +14,20 @@ use crate::harness::{Answer, events, text, time};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
     Move,
+    /// A move to the time that the request has.
+    MoveAgain,
     Cancel,
     Retry,
     Erase,
 }
 
 impl Act {
-    fn call(self, scene: &Scene, id: &str) -> RequestBuilder {
-        let call = |method, rest: &str| scene.api.call(method, &format!("/requests/{id}{rest}"));
+    /// Returns the call for a request, of which `before` is the document.
+    fn call(self, scene: &Scene, before: &Value) -> RequestBuilder {
+        let call = |method, rest: &str| scene.api.call(method, &format!("/requests/{}{rest}", text(before, "correlationId")));
         match self {
             Self::Move => call(Method::PATCH, "").json(&json!({ "delay": "PT5H" })),
+            Self::MoveAgain => call(Method::PATCH, "").json(&json!({ "triggerAt": before["triggerAt"] })),
             Self::Cancel => call(Method::DELETE, ""),
             Self::Retry => call(Method::POST, "/retry").json(&json!({})),
             Self::Erase => call(Method::POST, "/erase").json(&json!({})),
@@ -67,8 +71,9 @@ async fn posted(scene: &Scene, act: Act, is_direct: bool, count: usize) -> Vec<S
 async fn calls_of(act: Act, options: Options, is_direct: bool) -> Vec<String> {
     let scene = scene(options, is_direct).await;
     let id = posted(&scene, act, is_direct, 1).await.remove(0);
+    let before = scene.api.request(&id).await;
     let skip = scene.stack.proxy.records().len();
-    let answer = scene.api.send(act.call(&scene, &id)).await;
+    let answer = scene.api.send(act.call(&scene, &before)).await;
     assert!(answer.status < 300, "{}", answer.body);
     let mut calls = scene.stack.proxy.names(skip);
     calls.sort();
@@ -87,7 +92,7 @@ async fn changing(call: String, act: Act, options: Options, is_direct: bool) {
         let before = scene.api.request(&id).await;
         let skip = proxy.records().len();
         let case = format!("{act:?} {}", fail(&scene, &call, fault, lasting));
-        let answer = scene.api.send(act.call(&scene, &id)).await;
+        let answer = scene.api.send(act.call(&scene, &before)).await;
         proxy.heal();
         assert!(was_met(&scene, skip, fault), "{case}");
         assert!(answer.status < 300 || (500..=503).contains(&answer.status), "{case}: {}", answer.body);
@@ -129,6 +134,7 @@ impl Changed {
         let status = text(after, "status");
         let has_effect = match act {
             Act::Move => status == "scheduled" && after["triggerAt"] != before["triggerAt"],
+            Act::MoveAgain => events(after).len() > events(before).len(),
             Act::Retry => status == "scheduled",
             Act::Cancel | Act::Erase => status == "cancelled",
         };
@@ -251,6 +257,11 @@ async fn a_move_by_a_schedule_survives_faults_at_each_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_move_to_the_same_time_survives_faults_at_each_call() {
+    all(Act::MoveAgain, Options::default(), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancellation_survives_faults_at_each_call() {
     all(Act::Cancel, Options::default(), false).await;
 }
@@ -273,6 +284,11 @@ async fn a_move_of_a_direct_request_survives_faults_at_each_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_move_of_a_direct_request_by_a_schedule_survives_faults_at_each_call() {
     all(Act::Move, schedules(), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_of_a_direct_request_to_the_same_time_survives_faults_at_each_call() {
+    all(Act::MoveAgain, Options::default(), true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -95,6 +95,34 @@ async fn requests_run_soon_after_the_end_of_a_long_pause_the_oldest_first() {
     scene.assert_clean().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_run_oldest_first_after_a_pause_that_ends_by_itself() {
+    let scene = scene().await;
+    let until = scene.stack.clock.now() + TimeDelta::minutes(5);
+    scene.api.post("/use-cases/puppet/pause", &json!({ "until": until })).await.expect(200);
+    let mut ids = Vec::new();
+    for n in 1..=5 {
+        ids.push(scene.post(json!({}), &format!("PT{}S", 30 + n)).await.0);
+    }
+    scene.stack.clock.advance(TimeDelta::minutes(1));
+    while scene.stack.clock.now() < until {
+        scene.stack.driver.run_due_latest_first(&[&scene.target]).await;
+        scene.stack.clock.advance(TimeDelta::seconds(30));
+    }
+    // The target host waits for the time of each message.
+    let released = scene.stack.driver.pending().await.into_iter().map(|due| due.event);
+    let mut released: Vec<_> =
+        released.map(|envelope| (time(&envelope["scheduledFor"]), text(&envelope, "correlationId").to_owned())).collect();
+    released.sort_unstable();
+    assert_eq!(released.iter().map(|(_, id)| id).collect::<Vec<_>>(), ids.iter().collect::<Vec<_>>());
+    assert!(released.windows(2).all(|pair| pair[0].0 < pair[1].0) && released[0].0 > until, "{released:?}");
+    scene.settle().await;
+    for id in &ids {
+        assert!((until..until + TimeDelta::minutes(1)).contains(&started(&scene.api.request(id).await)));
+    }
+    scene.assert_clean().await;
+}
+
 /// Writes the places of the target `narrow`, with attempts in them that end at this time, and keeps the line.
 async fn set_places(scene: &Scene, attempts: &[&str], until: DateTime<Utc>) {
     let until = json!({ "N": until.timestamp_millis().to_string() });

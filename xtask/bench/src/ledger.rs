@@ -108,6 +108,20 @@ pub fn end_all(path: &Path, ago: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Beginning of the names that [`spread`] gives, before a number from 0 on.
+pub const SPREAD: &str = "use-case-";
+
+/// Spreads the requests of a ledger that no server has open over use cases, and those of each over the statuses of a list.
+pub fn spread(path: &Path, use_cases: u32) -> anyhow::Result<()> {
+    let connection = Connection::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    connection.execute("UPDATE requests SET use_case = ?1 || (seq % ?2)", params![SPREAD, use_cases])?;
+    for (number, status) in Status::ALL.iter().filter(|status| status.is_end()).enumerate() {
+        let end = "UPDATE requests SET status = ?1, finished_at = trigger_at WHERE seq / ?2 % 5 = ?3";
+        connection.execute(end, params![status.as_str(), use_cases, u32::try_from(number)?])?;
+    }
+    Ok(())
+}
+
 /// Inserts a request and the first line of its history, as the ledger does.
 fn insert(
     connection: &Connection,
@@ -162,6 +176,14 @@ impl Reader {
         let count =
             "SELECT (SELECT count(*) FROM requests WHERE status = 'scheduled') + (SELECT count(*) FROM requests WHERE status = 'running')";
         Ok(self.0.query_row(count, [], |row| row.get(0))?)
+    }
+
+    /// Returns the ids of scheduled requests of a use case. Fails if there are not this many.
+    pub fn scheduled_ids(&self, use_case: &str, count: u32) -> anyhow::Result<Vec<String>> {
+        let mut statement = self.0.prepare("SELECT id FROM requests WHERE use_case = ?1 AND status = 'scheduled' LIMIT ?2")?;
+        let ids = statement.query_map(params![use_case, count], |row| row.get(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        anyhow::ensure!(ids.len() == count as usize, "{} requests of {use_case} are scheduled, instead of {count}", ids.len());
+        Ok(ids)
     }
 
     /// Returns the number of requests with a status.

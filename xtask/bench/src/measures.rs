@@ -1,12 +1,14 @@
 //! The measures, each with its baseline in the same run.
 
 mod accepted_posts;
+mod bulk;
 mod flow;
 mod lambda_start;
 mod lambda_warm;
 mod lambda_zip;
 mod languages;
 pub mod lateness;
+mod lists;
 mod load_compiled;
 mod pending_million;
 mod pending_ten_million;
@@ -34,6 +36,10 @@ pub enum Measure {
     Lateness,
     /// Labels and limits: accepted POSTs, and a free target beside a backlog of a limited one
     Flow,
+    /// Requests that `postdate request cancel` changes in a second
+    Bulk,
+    /// Pages of a list over 256 use cases
+    Lists,
     /// Memory, start, accepted POSTs and lateness with 10,000,000 pending requests; 1,000,000 with --quick
     PendingTenMillion,
     /// Memory and start time with 1,000,000 pending requests
@@ -65,6 +71,8 @@ impl Measure {
             Self::AcceptedPosts => accepted_posts::measure(bench).await,
             Self::Lateness => lateness::measure(bench).await,
             Self::Flow => flow::measure(bench).await,
+            Self::Bulk => bulk::measure(bench).await,
+            Self::Lists => lists::measure(bench).await,
             Self::PendingTenMillion => pending_ten_million::measure(bench).await,
             Self::PendingMillion => pending_million::measure(bench).await,
             Self::Retention => retention::measure(bench).await,

@@ -130,7 +130,14 @@ impl<U: UseCases, L: Snapshots + Pauses + Counters, S: Timing, D, N, C: Clock> F
         let waits = |(least, most)| now + request.waited(now).clamp(least, most);
         if let Some(pause) = pause_of(&self.pauses.get(&self.ledger, now).await?, use_case, target, now) {
             self.pass_on(envelope).await;
-            let at = pause.until.map_or(waits(FOR_THE_END), |until| until.min(waits(FOR_THE_END)));
+            let at = match pause.until.filter(|until| *until <= waits(FOR_THE_END)) {
+                Some(until) => {
+                    let at = pause.release(until, request.waiter().since);
+                    // The order costs no request its time.
+                    request.expires_at().map_or(at, |end| at.min((end - STAY).max(until)))
+                }
+                None => waits(FOR_THE_END),
+            };
             return Ok(Admitted::Later { waits_for: pause.waits_for(), at });
         }
         let is_turn = limits.rate.is_some_and(|rate| has_turn(request, rate, now));

@@ -275,6 +275,33 @@ async fn a_pause_of_one_target_holds_up_no_other_and_ends_by_itself() {
 }
 
 #[tokio::test]
+async fn requests_of_a_pause_that_ends_by_itself_come_back_in_the_order_of_their_times() {
+    let firing = firing(Ok(None));
+    pause(&firing, None, Some(160)).await;
+    let mut envelopes = vec![accepted_at(&firing, 9, "hook", 90).await];
+    for n in 1..=3 {
+        envelopes.push(accepted_at(&firing, n, "here", 80 + 20 * i64::try_from(n).unwrap()).await);
+    }
+    // The newest comes first.
+    for envelope in envelopes.iter().rev() {
+        assert_eq!(firing.fire_at(envelope, 159).await, "waits for the end of the pause of use case orders");
+    }
+    let due = async |n| firing.ledger.find(sample_id(n)).await.unwrap().unwrap().0.due_at - at(160);
+    let after = [due(9).await, due(1).await, due(2).await, due(3).await];
+    assert_eq!(after.map(|after| after.num_milliseconds()), [900, 1_000, 1_200, 1_400]);
+}
+
+#[tokio::test]
+async fn the_order_after_a_pause_expires_no_request() {
+    let firing = firing(Ok(None));
+    let envelope = expiring(&firing).await;
+    let long = Pause { use_case: "orders".to_owned(), target: None, since: moment() - TimeDelta::days(1), until: Some(at(88)), by: None };
+    firing.ledger.pause(long).await.unwrap();
+    assert_eq!(firing.fire_at(&envelope, 85).await, "waits for the end of the pause of use case orders");
+    assert_eq!(firing.ledger.find(sample_id(1)).await.unwrap().unwrap().0.due_at, at(88), "two seconds before its limit");
+}
+
+#[tokio::test]
 async fn pauses_are_read_once_in_ten_seconds() {
     let firing = firing(Ok(None));
     for n in 1..=30 {

@@ -48,7 +48,10 @@ impl<U: UseCases, L: Intake + Requests + Changes + Pauses, S: Scheduler> Api<U, 
             Some(_) => return Err(malformed("until", "\"until\" must be text: a time in RFC 3339")),
         };
         let by = call.caller.name.clone();
-        let pause = Pause { use_case: name.to_owned(), target, since: call.now, until, by };
+        // Another end of a pause does not begin it anew.
+        let pauses = self.ledger.pauses(call.now).await?;
+        let since = pauses.iter().find(|pause| pause.use_case == name && pause.target == target).map_or(call.now, |pause| pause.since);
+        let pause = Pause { use_case: name.to_owned(), target, since, until, by };
         self.ledger.pause(pause.clone()).await?;
         audit::pause("paused", pause.by.as_deref(), name, pause.target.as_deref(), until);
         self.paused(call, name).await

@@ -22,3 +22,18 @@ fn of_two_pauses_the_one_that_ends_last_counts() {
     assert_eq!(pause_of(&pauses, "orders", "mail", at(0)).unwrap().waits_for(), "the end of the pause of use case orders");
     assert_eq!(pause_of(&pauses, "orders", "mail", at(10)), None);
 }
+
+#[test]
+fn requests_are_released_within_a_minute_of_the_end_in_the_order_of_their_times() {
+    let hour = TimeDelta::hours(1);
+    for (length, apart_ms, last_ms) in [(hour, 10, 36_000), (hour * 24, 0, 60_000), (hour * 24 * 365, 0, 60_000), (TimeDelta::zero(), 0, 0)]
+    {
+        let until = at(0) + length;
+        let pause = Pause { until: Some(until), ..pause(None, None) };
+        let after = |due: DateTime<Utc>| (pause.release(until, due) - until).num_milliseconds();
+        assert_eq!([after(at(0) - hour), after(at(0)), after(until), after(until + hour)], [0, 0, last_ms, last_ms], "{length}");
+        assert_eq!(after(at(1)), apart_ms.min(last_ms), "{length}");
+        let all: Vec<i64> = (0..=1_000).map(|part| after(at(0) + length / 1_000 * part)).collect();
+        assert!(all.is_sorted(), "{length}: {all:?}");
+    }
+}

@@ -1,13 +1,15 @@
 //! Lists of requests.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
+use chrono::{DateTime, Utc};
+use postdate_core::id::CorrelationId;
 use postdate_core::request::{Cursor, Order, Page, Query, Request, Status};
-use rusqlite::{Connection, OptionalExtension as _, ToSql, params, params_from_iter};
+use rusqlite::{Connection, ToSql, params, params_from_iter};
 
 use super::Lane;
-use super::rows::{self, millis, parsed, read_request, time};
+use super::rows::{self, millis, optional_time, parsed, read_request, time};
 
 /// The columns of a request, as a list has it. Omits the columns that SQLite finds only by reading a large result, and most of a failure.
 const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
@@ -26,38 +28,70 @@ pub const MAX_READ: u32 = 20_000;
 pub fn list(connection: &Connection, query: &Query, most: u32) -> rusqlite::Result<Page> {
     // One snapshot: a request that changes its status between two sources would be in neither.
     let connection = &*connection.unchecked_transaction()?;
-    let (sql, values): (Vec<_>, Vec<_>) = sources(connection, query, most)?.iter().map(|source| statement(query, source, most)).unzip();
-    let mut statements = sql.iter().map(|sql| connection.prepare_cached(sql)).collect::<rusqlite::Result<Vec<_>>>()?;
-    let mut rows = Vec::new();
-    for (statement, values) in statements.iter_mut().zip(&values) {
-        rows.push(statement.query(params_from_iter(values.iter()))?);
+    let sources = sources(connection, query, most)?;
+    let first_rows = query.limit / sources.len().max(1) + 2;
+    let mut heads: BinaryHeap<_> = sources.iter().enumerate().map(|(part, (_, head))| Reverse((*head, part))).collect();
+    let new_part = |(source, _)| Part { source, rows: VecDeque::new(), next_rows: first_rows, after: query.after, is_read: false };
+    let mut parts: Vec<Part> = sources.into_iter().map(new_part).collect();
+
+    let (mut requests, mut next, mut read) = (Vec::new(), None, 0);
+    while let Some(Reverse((_, number))) = heads.peek().copied() {
+        let part = &mut parts[number];
+        let Some((place, request)) = part.rows.front() else {
+            // The head was a bound: the source may have no more rows.
+            heads.pop();
+            part.read(connection, query)?;
+            heads.extend(part.head().map(|head| Reverse((head, number))));
+            continue;
+        };
+        if read == most || (requests.len() == query.limit && request.is_some()) {
+            return Ok(Page { requests, next });
+        }
+        (next, read) = (Some(*place), read + 1);
+        requests.extend(part.rows.pop_front().and_then(|(_, request)| request).map(|request| *request));
+        heads.pop();
+        heads.extend(part.head().map(|head| Reverse((head, number))));
+    }
+    Ok(Page { requests, next: None })
+}
+
+/// The place of a source's next row, or a bound before it. A bound without an id is before each row of its time.
+type Head = (DateTime<Utc>, Option<CorrelationId>);
+
+/// A source whose rows are read in parts, so that one with few rows in the page costs little.
+struct Part {
+    source: Source,
+    /// Rows that were read and are not in the page yet: the place of each, and the request if it matches.
+    rows: VecDeque<(Cursor, Option<Box<Request>>)>,
+    /// Number of rows to read next.
+    next_rows: usize,
+    /// Place of the last row that was read.
+    after: Option<Cursor>,
+    is_read: bool,
+}
+
+impl Part {
+    /// Reads the next rows, twice as many as before.
+    fn read(&mut self, connection: &Connection, query: &Query) -> rusqlite::Result<()> {
+        let (sql, values) = statement(query, &self.source, self.after, self.next_rows);
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(values.iter()))?;
+        while let Some(row) = rows.next()? {
+            let place = Cursor { at: time(row, TIME)?, id: parsed(row, ID)? };
+            let request = row.get::<_, bool>(MATCHES)?.then(|| read_request(row)).transpose()?;
+            self.rows.push_back((place, request.map(|(_, request)| Box::new(request.listed()))));
+            self.after = Some(place);
+        }
+        self.is_read = self.rows.len() < self.next_rows;
+        self.next_rows *= 2;
+        Ok(())
     }
 
-    // The place of the next row of each source, and its request if it matches.
-    let mut heads = BinaryHeap::new();
-    let mut found: Vec<Option<Request>> = rows.iter().map(|_| None).collect();
-    let mut step = |source: usize, heads: &mut BinaryHeap<_>, found: &mut [Option<Request>]| -> rusqlite::Result<()> {
-        if let Some(row) = rows[source].next()? {
-            heads.push(Reverse((Cursor { at: time(row, TIME)?, id: parsed(row, ID)? }, source)));
-            found[source] = row.get::<_, bool>(MATCHES)?.then(|| read_request(row)).transpose()?.map(|(_, request)| request.listed());
-        }
-        Ok(())
-    };
-    for source in 0..found.len() {
-        step(source, &mut heads, &mut found)?;
+    /// Returns `None` if the source has no more rows.
+    fn head(&self) -> Option<Head> {
+        let next = self.rows.front().map(|(place, _)| *place);
+        next.or(self.after.filter(|_| !self.is_read)).map(|place| (place.at, Some(place.id)))
     }
-    let (mut requests, mut next) = (Vec::new(), None);
-    for read in 0.. {
-        let Some(&Reverse((place, source))) = heads.peek() else { return Ok(Page { requests, next: None }) };
-        if read == most || (requests.len() == query.limit && found[source].is_some()) {
-            break;
-        }
-        heads.pop();
-        requests.extend(found[source].take());
-        next = Some(place);
-        step(source, &mut heads, &mut found)?;
-    }
-    Ok(Page { requests, next })
 }
 
 /// An index that has the rows of a list, or a part of them, in the list's order.
@@ -75,52 +109,82 @@ pub(super) enum Source {
 }
 
 /// Returns the sources whose rows, merged, are those of the list.
-fn sources(connection: &Connection, query: &Query, most: u32) -> rusqlite::Result<Vec<Source>> {
+fn sources(connection: &Connection, query: &Query, most: u32) -> rusqlite::Result<Vec<(Source, Head)>> {
+    let first: Head = (DateTime::<Utc>::MIN_UTC, None);
     if let Some((name, value)) = query.labels.first() {
         // In another order than that of the index, all of them are read and sorted.
         let sql = "SELECT count(*) FROM (SELECT 1 FROM labels WHERE name = ?1 AND value = ?2 LIMIT ?3)";
         let few = || connection.prepare_cached(sql)?.query_row(params![name, value, most + 1], |row| row.get::<_, u32>(0));
         if query.order == Order::Trigger || few()? <= most {
-            return Ok(vec![Source::Label]);
+            return Ok(vec![(Source::Label, first)]);
         }
     }
     Ok(match (query.order, query.status) {
         (Order::Due, _) => {
-            let lanes = rows::lanes(connection)?.into_iter();
-            lanes.filter(|lane| query.use_case.as_ref().is_none_or(|use_case| *use_case == lane.use_case)).map(Source::Lane).collect()
+            let is_asked = |lane: &Lane| query.use_case.as_ref().is_none_or(|use_case| *use_case == lane.use_case);
+            let lanes = rows::lanes(connection)?.into_iter().filter(is_asked);
+            lanes
+                .map(|lane| {
+                    let head = (lane.due_at, None);
+                    (Source::Lane(lane), head)
+                })
+                .collect()
         }
-        (Order::Ended, _) => vec![Source::Ended],
-        (Order::Trigger, Some(Status::Running)) => vec![Source::Running],
-        (Order::Trigger, _) if query.owner.is_some() => vec![Source::Owner],
+        (Order::Ended, _) => vec![(Source::Ended, first)],
+        (Order::Trigger, Some(Status::Running)) => vec![(Source::Running, first)],
+        (Order::Trigger, _) if query.owner.is_some() => vec![(Source::Owner, first)],
         (Order::Trigger, status) => {
-            let mut sources = if status.is_none() { vec![Source::Running] } else { vec![] };
+            let mut sources = if status.is_none() { vec![(Source::Running, first)] } else { vec![] };
             for status in Status::ALL.into_iter().filter(|one| *one != Status::Running && status.is_none_or(|status| status == *one)) {
                 let use_cases = match &query.use_case {
-                    Some(use_case) => vec![use_case.clone()],
-                    None => use_cases(connection, status)?,
+                    Some(use_case) => vec![(use_case.clone(), first)],
+                    None => use_cases(connection, query, status)?,
                 };
                 let is_within = |name: &String| query.within.as_ref().is_none_or(|within| within.contains(name));
-                sources.extend(use_cases.into_iter().filter(is_within).map(|use_case| Source::Of(use_case, status)));
+                let use_cases = use_cases.into_iter().filter(|(name, _)| is_within(name));
+                sources.extend(use_cases.map(|(name, head)| (Source::Of(name, status), head)));
             }
             sources
         }
     })
 }
 
-/// Returns the use cases with requests of this status. Reads one entry of the index for each.
-fn use_cases(connection: &Connection, status: Status) -> rusqlite::Result<Vec<String>> {
-    let mut next = connection.prepare_cached(&next_use_case(status))?;
-    let mut use_cases: Vec<String> = Vec::new();
-    // No name is empty.
-    while let Some(name) = next.query_row([use_cases.last().map_or("", String::as_str)], |row| row.get(0)).optional()? {
-        use_cases.push(name);
+/// Returns the use cases with requests of this status in the range of the query, and the place of the first of each.
+fn use_cases(connection: &Connection, query: &Query, status: Status) -> rusqlite::Result<Vec<(String, Head)>> {
+    let (sql, values) = first_of_each(query, status);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values.iter()))?;
+    let mut use_cases = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let Some(at) = optional_time(row, 1)? {
+            use_cases.push((row.get(0)?, (at, None)));
+        }
     }
     Ok(use_cases)
 }
 
-/// Returns the statement for the first use case after ?1 with requests of this status.
-pub(super) fn next_use_case(status: Status) -> String {
-    format!("SELECT use_case FROM requests WHERE {} AND use_case > ?1 ORDER BY use_case LIMIT 1", indexed(status))
+/// Returns the statement for the use cases with requests of this status, with the time of the first of each in the range of the query, or
+/// NULL. It reads two entries of the index for each use case.
+pub(super) fn first_of_each(query: &Query, status: Status) -> (String, Vec<Box<dyn ToSql>>) {
+    let (mut values, status) = (Values::default(), indexed(status));
+    let range = range(query, query.after, "trigger_at", &mut values);
+    let of_one = [format!("use_case = name AND {status}")].into_iter().chain(range).collect::<Vec<_>>().join(" AND ");
+    let sql = format!(
+        "WITH RECURSIVE names (name) AS (SELECT min(use_case) FROM requests WHERE {status} \
+         UNION ALL SELECT (SELECT min(use_case) FROM requests WHERE {status} AND use_case > name) FROM names WHERE name IS NOT NULL) \
+         SELECT name, (SELECT trigger_at FROM requests WHERE {of_one} ORDER BY trigger_at, id LIMIT 1) FROM names WHERE name IS NOT NULL"
+    );
+    (sql, values.0)
+}
+
+/// Returns the conditions of a range in the time of the list's order, from the query's bounds and from the last row that was read.
+fn range(query: &Query, after: Option<Cursor>, time: &str, values: &mut Values) -> Vec<String> {
+    // SQLite would search the index by this bound and not by the row, and read again what is between them.
+    let from = query.from.filter(|from| after.is_none_or(|after| after.at < *from));
+    let mut range = Vec::from_iter(from.map(|from| format!("{time} >= {}", values.add(millis(from)))));
+    range.extend(query.to.map(|to| format!("{time} < {}", values.add(millis(to)))));
+    range.extend(after.map(|after| format!("({time}, id) > ({}, {})", values.add(millis(after.at)), values.add(after.id.to_string()))));
+    range
 }
 
 /// Returns the condition of the indexes of lists for a status other than `running`. It has literals, since SQLite does not use a partial
@@ -146,9 +210,9 @@ impl Values {
     }
 }
 
-/// Returns the statement of a source with its parameters. Its rows are those of the index in the range of the query; a column tells whether
-/// a row matches the whole query, so that the rows that do not are counted, too.
-pub(super) fn statement(query: &Query, source: &Source, most: u32) -> (String, Vec<Box<dyn ToSql>>) {
+/// Returns the statement, with its parameters, of the next `limit` rows of a source. Its rows are those of the index in the range of the
+/// query; a column tells whether a row matches the whole query, so that the rows that do not are counted, too.
+pub(super) fn statement(query: &Query, source: &Source, after: Option<Cursor>, limit: usize) -> (String, Vec<Box<dyn ToSql>>) {
     let mut values = Values::default();
     // The index of labels has the trigger times.
     let time = match (query.order, source) {
@@ -178,11 +242,7 @@ pub(super) fn statement(query: &Query, source: &Source, most: u32) -> (String, V
         Order::Due => within.push(of(Status::Scheduled)),
         Order::Ended => within.push("finished_at IS NOT NULL".to_owned()),
     }
-    within.extend(query.from.map(|from| format!("{time} >= {}", values.add(millis(from)))));
-    within.extend(query.to.map(|to| format!("{time} < {}", values.add(millis(to)))));
-    within.extend(
-        query.after.map(|after| format!("({time}, id) > ({}, {})", values.add(millis(after.at)), values.add(after.id.to_string()))),
-    );
+    within.extend(range(query, after, time, &mut values));
 
     let mut matches = vec!["notice_of IS NULL".to_owned()];
     matches.extend(query.status.map(of));
@@ -199,6 +259,7 @@ pub(super) fn statement(query: &Query, source: &Source, most: u32) -> (String, V
     }
     let (matches, within) = (matches.join(" AND "), within.join(" AND "));
     // The limit bounds what SQLite sorts where the index has not the whole order.
-    let sql = format!("SELECT {COLUMNS}, {time}, ({matches}) IS TRUE FROM {from} WHERE {within} ORDER BY {time}, id LIMIT {}", most + 1);
+    let limit = values.add(i64::try_from(limit).unwrap_or(i64::MAX));
+    let sql = format!("SELECT {COLUMNS}, {time}, ({matches}) IS TRUE FROM {from} WHERE {within} ORDER BY {time}, id LIMIT {limit}");
     (sql, values.0)
 }

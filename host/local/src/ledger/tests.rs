@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use postdate_core::lifecycle::Outcome;
-use postdate_core::request::{Event, Order, Status};
+use postdate_core::request::{Cursor, Event, Order, Status};
 use postdate_core::testing::{at, join_all, ledger_contract, moment, new_request, pause_contract, sample_id};
 use postdate_core::time::rfc3339;
 use rusqlite::StatementStatus;
@@ -706,7 +706,7 @@ fn the_queries_of_the_timer_and_of_lists_use_an_index() {
     check_plan(&format!("SELECT id FROM requests {}", rows::EXPIRED), "SEARCH requests USING INDEX requests_expiring", false);
     check_plan(stats::GROUPS, "SEARCH requests USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", true);
     check_plan(rows::ENDED, "SEARCH requests USING INDEX requests_finished (finished_at<?)", false);
-    let list = |query: Query, source| lists::statement(&query, &source, 50).0;
+    let list = |query: Query, source| lists::statement(&query, &source, query.after, 50).0;
     let of_an_owner = Query { owner: Some("shop".to_owned()), status: Some(Status::Succeeded), ..Query::default() };
     check_plan(&list(of_an_owner, Source::Owner), "SEARCH requests USING INDEX requests_by_owner (owner=?)", false);
     for status in Status::ALL {
@@ -717,9 +717,14 @@ fn the_queries_of_the_timer_and_of_lists_use_an_index() {
             continue;
         }
         let (index, by) = if status.is_end() { ("requests_ended", "status=? AND use_case") } else { ("requests_scheduled", "use_case") };
-        let of_a_use_case = list(of_a_status, Source::Of("orders".to_owned(), status));
-        check_plan(&of_a_use_case, &format!("SEARCH requests USING INDEX {index} ({by}=? AND trigger_at>?)"), false);
-        check_plan(&lists::next_use_case(status), &format!("SEARCH requests USING INDEX {index} ({by}>?)"), false);
+        let plan_from = |column| format!("SEARCH requests USING INDEX {index} ({by}=? AND {column}>");
+        let later = Query { after: Some(Cursor { at: at(0), id: sample_id(1) }), ..of_a_status.clone() };
+        for (query, column) in [(of_a_status, "trigger_at"), (later, "(trigger_at,id)")] {
+            let first_of_each = lists::first_of_each(&query, status).0;
+            check_plan(&first_of_each, &format!("SEARCH requests USING INDEX {index} ({by}>?)"), false);
+            check_plan(&first_of_each, &plan_from(column), false);
+            check_plan(&list(query, Source::Of("orders".to_owned(), status)), &plan_from(column), false);
+        }
     }
     let label = ("customer".to_owned(), "42".to_owned());
     let of_a_label = Query { labels: vec![label.clone(), label], from: Some(at(0)), ..Query::default() };
@@ -810,6 +815,41 @@ async fn a_page_of_a_use_case_reads_no_requests_of_others() {
     }
     check(None);
     check(Some(Status::Cancelled));
+}
+
+#[tokio::test]
+async fn a_list_of_many_use_cases_is_in_order_whatever_the_pages() {
+    let (ledger, directory) = empty();
+    let new = |n: u64| {
+        // Many have the same time.
+        let new = due(n, i64::try_from(n * 7 % 20).unwrap());
+        NewRequest { request: Request { use_case: format!("use-case-{:02}", n % 40), ..new.request }, ..new }
+    };
+    insert_all(&ledger, (0..300).map(new)).await;
+    for n in (0..300).filter(|n| n % 3 == 0) {
+        ledger.change(sample_id(n), Change::Cancel { by: None }, at(100)).await.unwrap();
+    }
+    let connection = connect(&directory.path().join("ledger.sqlite")).unwrap();
+    let ranges = [(None, None), (Some(at(5)), None), (Some(at(3)), Some(at(12)))];
+    for (status, order) in [(None, Order::Trigger), (Some(Status::Cancelled), Order::Trigger), (Some(Status::Scheduled), Order::Due)] {
+        for ((from, to), limit) in ranges.into_iter().zip([1, 7, 500]) {
+            let (mut query, mut found) = (Query { status, order, from, to, limit, ..Query::default() }, Vec::new());
+            loop {
+                let page = lists::list(&connection, &query, 20_000).unwrap();
+                assert!(page.requests.len() == limit || page.next.is_none());
+                found.extend(page.requests.iter().map(|request| request.id));
+                query.after = page.next;
+                if page.next.is_none() {
+                    break;
+                }
+            }
+            let mut expected: Vec<_> = (0..300).map(|n| (at(i64::try_from(n * 7 % 20).unwrap()), sample_id(n), n % 3 == 0)).collect();
+            expected.retain(|(at, _, _)| from.is_none_or(|from| *at >= from) && to.is_none_or(|to| *at < to));
+            expected.retain(|(_, _, is_cancelled)| status.is_none_or(|status| (status == Status::Cancelled) == *is_cancelled));
+            expected.sort_unstable();
+            assert_eq!(found, expected.into_iter().map(|(_, id, _)| id).collect::<Vec<_>>(), "{query:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -195,6 +195,27 @@ fn move_that_cannot_be_scheduled_is_undone_and_fails() {
     assert_eq!(client.get(&path(id)).body["triggerAt"], "2027-01-01T00:01:00.000Z");
 }
 
+/// The time of the stored request is no sign that the ledger took the move.
+#[test]
+fn move_to_the_time_that_the_request_has_fails_if_the_ledger_refuses_it() {
+    let ordinary = || {
+        let client = Client::of_orders();
+        let id = client.accepted(r#"{"delay":"PT10M"}"#);
+        (client, id)
+    };
+    for (client, id) in [ordinary(), direct()] {
+        let before = client.api.scheduler.scheduled();
+        client.api.ledger.fail_changes_with(LedgerError::Unavailable("busy".to_owned()));
+        let reply = client.call("PATCH", &path(id), r#"{"delay":"PT10M"}"#);
+        assert_eq!(reply.error(), "503 ledger-unavailable");
+        assert_eq!(client.api.scheduler.scheduled(), before);
+        client.api.ledger.fail_changes_with(None);
+        assert_eq!(client.call("PATCH", &path(id), r#"{"delay":"PT10M"}"#).status, 200);
+        let events: Vec<_> = client.get(&path(id)).body["history"].as_array().unwrap().iter().map(|line| line["event"].clone()).collect();
+        assert_eq!(events, ["accepted", "moved"], "{id}");
+    }
+}
+
 #[test]
 fn retry_that_cannot_be_scheduled_is_left_to_the_clean_up() {
     let client = failing();

@@ -18,6 +18,11 @@ fn a_pause_is_shown_until_it_is_resumed() {
     let paused = client.call("POST", "/use-cases/orders/pause", "");
     assert_eq!(paused.body["paused"], json!([{ "since": "2027-01-01T00:00:00.000Z" }, hook]));
     assert_eq!(client.get("/use-cases").body["useCases"][0]["paused"], paused.body["paused"]);
+    // Another end does not begin the pause anew.
+    client.advance(60);
+    let paused = client.call("POST", "/use-cases/orders/pause", r#"{"target":"hook","until":"2027-01-01T03:00:00+01:00"}"#);
+    let hook = json!({ "since": "2027-01-01T00:00:00.000Z", "target": "hook", "until": "2027-01-01T02:00:00.000Z" });
+    assert_eq!(paused.body["paused"][1], hook);
     // Requests are accepted meanwhile.
     client.accepted(r#"{"delay":"PT1M"}"#);
 

@@ -267,6 +267,8 @@ async fn pauses(deployment: &impl Deployment) {
     assert_eq!((text(&paused, "useCase"), text(&paused["paused"][0], "target")), ("puppet", "hook"));
     assert_eq!(text(&paused["paused"][0], "until"), "2199-01-01T00:00:00.000Z");
     assert_eq!(api.use_case("puppet").await.expect("the use case")["paused"], paused["paused"]);
+    let further = api.post("/use-cases/puppet/pause", &json!({ "target": "hook" })).await.expect(200);
+    assert_eq!((&further["paused"][0]["since"], further["paused"][0].get("until")), (&paused["paused"][0]["since"], None));
     let resumed = api.post("/use-cases/puppet/resume", &json!({ "target": "hook" })).await.expect(200);
     assert_eq!(resumed["paused"], json!([]));
     let health = api.get("/health").await.expect(200);
