@@ -26,8 +26,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const UPLOAD_TIMEOUT: Duration = Duration::from_mins(15);
 /// Long enough for whoever watches a stream of events.
 const FORWARD_TIMEOUT: Duration = Duration::from_hours(24);
-/// Time between two progress lines of an upload.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
+/// Time before the first progress line of an upload, and the longest time between two. Each is twice as long as the one before.
+const FIRST_PROGRESS: Duration = Duration::from_secs(3);
+const MAX_PROGRESS_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The API's URL and key.
 #[derive(Debug, Args)]
@@ -176,18 +177,20 @@ impl Client {
         }
     }
 
-    /// Uploads, and writes `progress` with the elapsed seconds to stderr every [`PROGRESS_INTERVAL`]. Fails as
+    /// Uploads, and writes `progress` with the elapsed seconds to stderr, more and more seldom. Fails as
     /// [`Client::call`] does.
     pub async fn upload(&self, upload: UploadCall<'_>, progress: &str) -> anyhow::Result<Answer> {
         let begun = Instant::now();
         let request = self.request(Method::PUT, upload.path, &[])?.timeout(UPLOAD_TIMEOUT);
         let request = request.header("content-type", upload.content_type).body(upload.body);
         let mut answer = std::pin::pin!(self.send(request, CallKind::Upload));
+        let mut interval = FIRST_PROGRESS;
         loop {
-            match tokio::time::timeout(PROGRESS_INTERVAL, &mut answer).await {
+            match tokio::time::timeout(interval, &mut answer).await {
                 Ok(answer) => return answer,
                 Err(_) => output::err(&format!("{progress}: {} s\n", begun.elapsed().as_secs())),
             }
+            interval = next_interval(interval);
         }
     }
 
@@ -286,6 +289,11 @@ impl RawAnswer {
     fn json(&self) -> Option<Value> {
         serde_json::from_slice(&self.content).ok().filter(Value::is_object)
     }
+}
+
+/// Returns the time until the progress line after next.
+fn next_interval(interval: Duration) -> Duration {
+    (interval * 2).min(MAX_PROGRESS_INTERVAL)
 }
 
 fn is_loopback(url: &Url) -> bool {

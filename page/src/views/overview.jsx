@@ -316,7 +316,7 @@ function Waits({ useCases, waiting: { requests, nextCursor } }) {
             <li key={useCase + text}>
               <a href={filtersLink({ useCase, by: "due", status: "scheduled" })}>{useCase}</a>
               <span>
-                {atLeast(count, Boolean(nextCursor))} {count === 1 ? "waits" : "wait"} for {text}
+                {atLeast(count, Boolean(nextCursor))} {count === 1 ? `waits for ${text}` : `wait for ${text.replace(/^its /, "their ")}`}
                 {first.waitsSince && (
                   <span class="muted">
                     , the oldest for <Since at={first.waitsSince} />

@@ -12,6 +12,15 @@ const open = (...args) => browser.open(...args);
 /** Where pictures are written; none without it. */
 const SHOTS = process.env.PAGE_SHOTS;
 
+/** The pictures of the documents, by view and colours: names in `docs`. */
+const DOCS = {
+  "overview-light": "page",
+  "overview-dark": "page-dark",
+  "requests-light": "page-requests",
+  "request-light": "page-request",
+  "use-cases-light": "page-use-cases",
+};
+
 const VIEWS = {
   overview: ["#/", "Failures in the last day"],
   requests: ["#/requests?by=due&status=scheduled", "End of the list|Next page"],
@@ -61,6 +70,13 @@ for (const [name, [route, text]] of Object.entries(VIEWS)) {
         if (SHOTS) {
           await mkdir(SHOTS, { recursive: true });
           await page.screenshot({ path: join(SHOTS, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+          const document = DOCS[`${name}-${colorScheme}`];
+          if (document && width > 360) {
+            // A list is cut at the window's height; other views are whole.
+            const bottom = await page.locator("main").evaluate((main) => main.lastElementChild.getBoundingClientRect().bottom);
+            const clip = { x: 0, y: 0, width, height: name === "requests" ? height : Math.ceil(bottom) + 24 };
+            await page.screenshot({ path: join(SHOTS, `${document}.png`), clip, fullPage: true });
+          }
         }
       });
     }
@@ -80,6 +96,9 @@ test("the overview says what is due, what has failed and what is held up", async
       waitsFor: "its turn at target sms (50/s)",
       waitsSince: new Date(Date.now() - 60_000).toISOString(),
     });
+    for (let index = 0; index < 2; index += 1) {
+      fake.add({ at: -30_000, useCase: "mailing", target: "mail", waitsFor: "its turn at target mail (5/s)" });
+    }
     fake.add({ at: -HOUR, status: "failed", ended: -HOUR, attempts: 1, failure: "hook: the answer was 503; attempt 1 of 1" });
     fake.add({ at: -HOUR, status: "expired", ended: -HOUR, failure: "not started in time" });
     fake.add({ at: -48 * HOUR, status: "failed", ended: -48 * HOUR, failure: "too old to count" });
@@ -104,6 +123,7 @@ test("the overview says what is due, what has failed and what is held up", async
   assert.equal(await failures.getByText("too old to count").count(), 0);
   const held = page.getByRole("region", { name: "Paused and limited" });
   await held.getByText("1 waits for its turn at target sms (50/s)").waitFor();
+  await held.getByText("2 wait for their turn at target mail (5/s)").waitFor();
   await held.getByText("until somebody resumes").waitFor();
   await page.getByText("the WAL has 300 MiB").waitFor();
   await page.getByText("This server has no metrics").waitFor();

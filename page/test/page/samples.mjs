@@ -45,14 +45,15 @@ export function fill(fake) {
   fillUseCase(fake, version);
   const customers = ["acme", "globex", "initech"];
   // The next hour has a wave, the next day a quiet night.
-  for (let index = 0; index < 180; index += 1) {
-    const at = Math.round(HOUR * ((index % 60) / 60 + 0.004)) + (index % 7) * 1_000;
-    if (Math.sin((index % 60) / 7) > -0.4) {
+  for (let minute = 0; minute < 60; minute += 1) {
+    const count = Math.round(3 + 2.5 * Math.sin(minute / 7));
+    for (let index = 0; index < count; index += 1) {
+      const isReminder = (minute + index) % 4 === 0;
       fake.add({
-        at,
-        labels: { customer: customers[index % 3] },
-        useCase: index % 4 === 0 ? "reminders" : "orders",
-        target: index % 4 === 0 ? "mail" : "warehouse",
+        at: minute * MINUTE + 15_000 + index * 7_000,
+        labels: { customer: customers[(minute + index) % 3] },
+        useCase: isReminder ? "reminders" : "orders",
+        target: isReminder ? "mail" : "warehouse",
       });
     }
   }
@@ -101,7 +102,7 @@ export function fill(fake) {
       owner: "shop",
       failure: 'target "warehouse": the answer was 503 Service Unavailable; attempt 2 of 2',
       result: '{"status":503,"trace":12345678901234567890,"lines":[{"sku":"A-100","left":0},{"sku":"B-7","left":2}]}',
-      body: '{"customer":{"id":"acme"},"order":12345678901234567890,"lines":[{"sku":"A-100","count":1},{"sku":"B-7","count":3}],"triggerAt":"2026-11-28T09:00:00Z"}',
+      body: `{"customer":{"id":"acme"},"order":12345678901234567890,"lines":[{"sku":"A-100","count":1},{"sku":"B-7","count":3}],"triggerAt":"${new Date(Date.now() - 10 * MINUTE).toISOString()}"}`,
       events: [
         [-10 * MINUTE, "deferred", "scheduled", 1, "waits for a free slot"],
         [-10 * MINUTE + 800, "started", "running", 1],

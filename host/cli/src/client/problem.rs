@@ -86,7 +86,10 @@ impl ProblemReport {
             "unknown-use-case" => "see the names with `postdate use-case list`".to_owned(),
             "use-case-broken" => "see the reason with `postdate use-case list`".to_owned(),
             "unknown-request" => "see the ids with `postdate request list`".to_owned(),
-            "unknown-target" => "name one of these with --target, or leave --target out for the use case's default".to_owned(),
+            "unknown-target" if self.action == CallKind::Post => {
+                "name one of these with --target, or leave --target out for the use case's default".to_owned()
+            }
+            "unknown-target" => "name one of these with --target, or leave --target out for all targets".to_owned(),
             "rejected" if self.action != CallKind::Post => "the request keeps its time: correct the problems, and move it again".to_owned(),
             "rejected" => "nothing was scheduled: correct the problems, and post again".to_owned(),
             "trigger-missing" | "trigger-ambiguous" | "trigger-malformed" | "trigger-without-offset" => {

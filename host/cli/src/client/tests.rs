@@ -38,3 +38,14 @@ fn an_answer_of_another_server_is_an_error() {
     let error = answer(StatusCode::NOT_FOUND, r#"{"code":"x"}"#).read(CallKind::Other).unwrap_err();
     assert!(error.downcast_ref::<ProblemReport>().is_some());
 }
+
+#[test]
+fn an_upload_of_ten_minutes_writes_few_progress_lines() {
+    let intervals = std::iter::successors(Some(FIRST_PROGRESS), |interval| Some(next_interval(*interval)));
+    let lines = intervals.scan(Duration::ZERO, |passed, interval| {
+        *passed += interval;
+        Some(passed.as_secs())
+    });
+    let expected = [3, 9, 21, 45, 93, 153, 213, 273, 333, 393, 453, 513, 573];
+    assert_eq!(lines.take_while(|seconds| *seconds <= 600).collect::<Vec<_>>(), expected);
+}

@@ -32,12 +32,16 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Fails if the keys file is not usable now.
+    /// Fails if the keys file is not usable now, or if a key of the file is also the one that may do everything: a client's variable
+    /// `POSTDATE_API_KEY` reaches a server that is started in the same shell.
     pub fn open(api_key: Option<&str>, file: Option<PathBuf>, loopback: bool) -> anyhow::Result<Self> {
-        let file = file.map(KeysFile::open).transpose().map_err(anyhow::Error::msg)?.map(Mutex::new);
+        let file = file.map(KeysFile::open).transpose().map_err(anyhow::Error::msg)?;
         // An empty variable protects nothing.
         let master = api_key.filter(|key| !key.trim().is_empty()).map(keys::digest);
-        Ok(Self { master, file, loopback, failures: Mutex::default() })
+        if let Some(Key { name, .. }) = file.iter().flat_map(|file| &file.keys).find(|key| Some(key.sha256) == master) {
+            anyhow::bail!("POSTDATE_API_KEY has the token of the key {name:?} in the keys file, which would get every right: unset it");
+        }
+        Ok(Self { master, file: file.map(Mutex::new), loopback, failures: Mutex::default() })
     }
 
     /// Returns true if callers need a key.

@@ -157,3 +157,11 @@ fn a_client_has_one_place_and_the_number_of_places_is_bounded() {
     failures.delay(Ipv4Addr::from_bits(u32::MAX).into(), now + MAX_DELAY);
     assert_eq!(failures.next.len(), 1, "clients whose delay has ended are forgotten");
 }
+
+#[test]
+fn a_key_of_the_file_is_refused_as_the_key_that_may_do_everything() {
+    let (_auth, _directory, path) = with_file(&entry("shop", "shop-token", ""));
+    let error = Auth::open(Some("shop-token"), Some(path.clone()), true).err().unwrap().to_string();
+    assert!(error.contains("the key \"shop\"") && error.ends_with("unset it"), "{error}");
+    Auth::open(Some("another-token"), Some(path), true).unwrap();
+}
