@@ -74,6 +74,6 @@ fn only_a_post_of_a_request_is_the_action_post() {
 #[test]
 fn an_unknown_target_of_a_pause_can_be_left_out_for_all_targets() {
     let unknown = json!({ "code": "unknown-target", "pointer": "/target" });
-    assert!(answer(Action::Post, 422, unknown.clone()).ends_with("for the use case's default"));
-    assert!(answer(Action::Other, 422, unknown).ends_with("leave --target out for all targets"));
+    assert!(answer(CallKind::Post, 422, unknown.clone()).ends_with("for the use case's default"));
+    assert!(answer(CallKind::Other, 422, unknown).ends_with("leave --target out for all targets"));
 }
