@@ -1,5 +1,6 @@
-//! The hostile mix: slow clients, plugins that sleep, loop and allocate, uploads that are bombs, large or long to compile, slow and endless
-//! receivers, and `kill -9`, while one good use case posts and fires 50 requests a second.
+//! The hostile mix: slow clients, hundreds of long polls, lists with wide filters, plugins that sleep, loop and allocate, uploads that are
+//! bombs, large or long to compile, slow and endless receivers, and `kill -9`, while one good use case posts and fires 50 requests a
+//! second.
 //!
 //! At the end no acknowledged request of the good use case is lost, early or failed, and the server's memory has stayed below
 //! `--memory` and [`OWN_MIB`]. Lateness is printed beside that of a quiet run on the same server; it is not asserted.

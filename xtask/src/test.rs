@@ -24,9 +24,9 @@ cargo xtask torture [--hostile | --api] [--seconds N]
 
 Kills a server under load with SIGKILL at random moments, and restarts it each time, for N seconds (default 60).
 Fails if an acknowledged request is lost, ran early, or ran twice although no kill interrupted its first run.
---hostile serves one good use case beside slow clients, plugins that sleep, loop and allocate, uploads that are bombs, large or long to
-compile, slow and endless receivers, and a kill now and then, for N seconds (default 600). Fails if a request of the good use case is
-lost, early or failed, or if the server takes more memory than it may. Prints lateness beside that of a quiet run.
+--hostile serves one good use case beside slow clients, long polls, wide lists, plugins that sleep, loop and allocate, uploads that are
+bombs, large or long to compile, slow and endless receivers, and a kill now and then, for N seconds (default 600). Fails if a request of
+the good use case is lost, early or failed, or if the server takes more memory than it may. Prints lateness beside that of a quiet run.
 --api calls a server and the functions by the description of the API (schemas/openapi.json) with Schemathesis, for N seconds each (default
 600). Fails if an answer is not described.";
 

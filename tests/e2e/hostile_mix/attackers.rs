@@ -13,12 +13,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::harness::{Client, guest, large, slow};
+use crate::harness::{Client, guest, large, slow, text};
 
 /// Numbers of concurrent attackers of each kind.
 const SLOW_CLIENTS: usize = 120;
 const VALIDATIONS: usize = 24;
 const REQUESTS: usize = 24;
+const LISTS: usize = 12;
+/// More than one key may have at a time.
+const LONG_POLLS: usize = 400;
 /// Pause of an attacker between two attacks.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of an upload that is not an archive.
@@ -41,8 +44,9 @@ impl Attacks {
 
     pub fn all_happened(&self) -> bool {
         let counts = self.0.lock().expect("the counters");
-        let kinds = ["slow client", "validation", "request", "no archive", "repeated file", "long compile", "large archive"];
-        kinds.iter().all(|kind| counts.keys().any(|key| key.starts_with(kind)))
+        let uploads = ["no archive", "repeated file", "long compile", "large archive"];
+        let mut kinds = ["slow client", "validation", "request", "list", "long poll 200", "long poll 503"].into_iter().chain(uploads);
+        kinds.all(|kind| counts.keys().any(|key| key.starts_with(kind)))
     }
 }
 
@@ -68,6 +72,12 @@ impl Attackers {
             let use_case = ["hostile", "slow", "endless"][number % 3];
             let body = json!({ "delay": "PT0S", "process": script(number / 3) });
             tasks.spawn(poster(server.subscribe(), Arc::clone(&attacks), "request", use_case, body));
+        }
+        for number in 0..LISTS {
+            tasks.spawn(lister(server.subscribe(), Arc::clone(&attacks), WIDE[number % WIDE.len()]));
+        }
+        for number in 0..LONG_POLLS {
+            tasks.spawn(poller(server.subscribe(), Arc::clone(&attacks), if number % 10 == 0 { "1s" } else { "30s" }));
         }
         for upload in uploads {
             tasks.spawn(uploader(server.subscribe(), Arc::clone(&attacks), upload));
@@ -142,6 +152,48 @@ async fn poster(server: watch::Receiver<Client>, attacks: Arc<Attacks>, kind: &s
             attacks.add(kind, &format!(" {} {code}", answer.status));
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Filters of lists that select most requests, or read most of them and select none.
+const WIDE: [&str; 6] = [
+    "",
+    "status=scheduled&",
+    "from=2000-01-01T00:00:00Z&to=2200-01-01T00:00:00Z&",
+    "dueFrom=2000-01-01T00:00:00Z&",
+    "endedFrom=2000-01-01T00:00:00Z&",
+    "endedFrom=2000-01-01T00:00:00Z&label.customer=nobody&",
+];
+
+/// Reads all pages of a list again and again. Does not check them, which would take the processors of the good use case.
+async fn lister(server: watch::Receiver<Client>, attacks: Arc<Attacks>, filters: &str) {
+    let mut cursor = String::new();
+    loop {
+        let api = server.borrow().clone();
+        let page = api.call(Method::GET, &format!("/requests?{filters}limit=500{cursor}")).send().await;
+        if let Ok(answer) = page {
+            attacks.add("list", &format!(" {}", answer.status().as_u16()));
+            let page: Value = answer.json().await.unwrap_or_default();
+            cursor = page["nextCursor"].as_str().map(|next| format!("&cursor={next}")).unwrap_or_default();
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Waits again and again for the end of a request that is due in an hour.
+async fn poller(server: watch::Receiver<Client>, attacks: Arc<Attacks>, wait: &str) {
+    let mut id = None;
+    loop {
+        let api = server.borrow().clone();
+        if let Some(id) = &id {
+            if let Ok(answer) = api.try_send(api.call(Method::GET, &format!("/requests/{id}?wait={wait}"))).await {
+                let code = answer.body["code"].as_str().unwrap_or_default();
+                attacks.add("long poll", &format!(" {} {code}", answer.status));
+            }
+        } else if let Ok(answer) = api.try_send(api.call(Method::POST, "/requests/slow").json(&json!({ "delay": "PT1H" }))).await {
+            id = (answer.status == 202).then(|| text(&answer.body, "correlationId").to_owned());
+        }
+        tokio::time::sleep(10 * PAUSE).await;
     }
 }
 
