@@ -21,7 +21,7 @@ const VALIDATIONS: usize = 24;
 const REQUESTS: usize = 24;
 const LISTS: usize = 12;
 /// More than one key may have at a time.
-const LONG_POLLS: usize = 300;
+const LONG_POLLS: usize = 400;
 /// Pause of an attacker between two attacks.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of an upload that is not an archive.
@@ -77,7 +77,7 @@ impl Attackers {
             tasks.spawn(lister(server.subscribe(), Arc::clone(&attacks), WIDE[number % WIDE.len()]));
         }
         for number in 0..LONG_POLLS {
-            tasks.spawn(poller(server.subscribe(), Arc::clone(&attacks), ["1s", "10s", "30s"][number % 3]));
+            tasks.spawn(poller(server.subscribe(), Arc::clone(&attacks), if number % 10 == 0 { "1s" } else { "30s" }));
         }
         for upload in uploads {
             tasks.spawn(uploader(server.subscribe(), Arc::clone(&attacks), upload));
@@ -193,7 +193,7 @@ async fn poller(server: watch::Receiver<Client>, attacks: Arc<Attacks>, wait: &s
         } else if let Ok(answer) = api.try_send(api.call(Method::POST, "/requests/slow").json(&json!({ "delay": "PT1H" }))).await {
             id = (answer.status == 202).then(|| text(&answer.body, "correlationId").to_owned());
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(10 * PAUSE).await;
     }
 }
 
