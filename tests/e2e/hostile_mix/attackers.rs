@@ -19,7 +19,7 @@ use crate::harness::{Client, guest, large, slow, text};
 const SLOW_CLIENTS: usize = 120;
 const VALIDATIONS: usize = 24;
 const REQUESTS: usize = 24;
-const LISTS: usize = 12;
+const LISTS: usize = 4;
 /// More than one key may have at a time.
 const LONG_POLLS: usize = 400;
 /// Pause of an attacker between two attacks.
