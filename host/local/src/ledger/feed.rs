@@ -1,11 +1,13 @@
 //! The feed of changes: each request after its change is stored, for those who wait for it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use postdate_core::id::CorrelationId;
 use postdate_core::request::Request;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::Notify;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -17,22 +19,62 @@ const CAPACITY: usize = 1024;
 
 pub struct Feed {
     changes: Sender<Arc<Request>>,
+    /// Requests whose ends are awaited, each with the number of those who wait. Apart from the changes: a change would wake each of
+    /// them, and most changes are of no request that one of them waits for.
+    ends: Mutex<HashMap<CorrelationId, (usize, Arc<Notify>)>>,
     /// Cancelled when the server stops.
     closing: CancellationToken,
 }
 
 impl Default for Feed {
     fn default() -> Self {
-        Self { changes: channel(CAPACITY).0, closing: CancellationToken::new() }
+        Self { changes: channel(CAPACITY).0, ends: Mutex::default(), closing: CancellationToken::new() }
     }
 }
 
 impl Feed {
-    /// Sends a request to the readers. Without a reader, it costs one look at a counter.
+    /// Sends a request to the readers, and wakes those who wait for its end. Without a reader, it costs one look at a counter, and at
+    /// the awaited requests for an end.
     pub fn send(&self, after: &Request) {
+        if after.status.is_end()
+            && let Some((_, ended)) = self.ends().get(&after.id)
+        {
+            ended.notify_waiters();
+        }
         if self.changes.receiver_count() > 0 {
             // Fails if the last reader has just left.
             let _ = self.changes.send(Arc::new(after.clone()));
+        }
+    }
+
+    /// Returns a wait for ends of a request after this call.
+    fn wait_for_end(&self, id: CorrelationId) -> EndWait<'_> {
+        let mut ends = self.ends();
+        let (waiting, ended) = ends.entry(id).or_default();
+        *waiting += 1;
+        EndWait { feed: self, id, ended: Arc::clone(ended) }
+    }
+
+    fn ends(&self) -> MutexGuard<'_, HashMap<CorrelationId, (usize, Arc<Notify>)>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A wait for the end of a request.
+struct EndWait<'a> {
+    feed: &'a Feed,
+    id: CorrelationId,
+    ended: Arc<Notify>,
+}
+
+impl Drop for EndWait<'_> {
+    fn drop(&mut self) {
+        let mut ends = self.feed.ends();
+        if let Some((waiting, _)) = ends.get_mut(&self.id) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                ends.remove(&self.id);
+            }
         }
     }
 }
@@ -55,22 +97,19 @@ impl SqliteLedger {
 
     /// Waits for the end of a request. Returns early if the ledger cannot tell: the caller looks anyway.
     pub(super) async fn end_of(&self, id: CorrelationId, time: Duration) {
-        let mut changes = self.changes();
-        let is_open = async || self.request(id).await.is_ok_and(|found| found.is_some_and(|request| !request.status.is_end()));
+        let wait = self.inner.feed.wait_for_end(id);
+        let mut end = pin!(wait.ended.notified());
+        // Before the look at the request, so that no end is missed.
+        end.as_mut().enable();
         let ended = async {
-            // After the subscription, so that no end is missed.
-            while is_open().await {
-                loop {
-                    match changes.recv().await {
-                        Ok(request) if request.id == id && request.status.is_end() => return,
-                        Ok(_) => {}
-                        Err(RecvError::Lagged(_)) => break,
-                        Err(RecvError::Closed) => return,
-                    }
-                }
+            if self.request(id).await.is_ok_and(|found| found.is_some_and(|request| !request.status.is_end())) {
+                end.await;
             }
         };
         // The time is over: the caller shows the request as it is.
         let _ = timeout(time, self.inner.feed.closing.run_until_cancelled(ended)).await;
     }
 }
+
+#[cfg(test)]
+mod tests;
