@@ -74,17 +74,11 @@ async fn a_server_in_an_empty_directory_offers_init_and_the_printed_commands_wor
     let commands: Vec<&str> = made["next"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
     let [listen, submit, list] = commands[..] else { panic!("{commands:?}") };
     assert_eq!(listen, format!("postdate listen --port {port}"));
+    // At once, as a shell runs pasted lines.
+    let posted = terminal.run(submit);
     let _receiver = Process::start(&mut terminal.shell(listen), &received);
     eventually("the receiver", async || received.text().contains("listening on").then_some(())).await;
 
-    // The default receiver has another port, so only the lines of `init` can be run as they are.
-    let posted = eventually("the new use case", async || match terminal.try_run(submit) {
-        Ok(posted) => Some(posted),
-        // A use case that the server has only just seen is no broken one.
-        Err(error) if error.contains("use-case-loading") || error.contains("unknown-use-case") => None,
-        Err(error) => panic!("{error}"),
-    })
-    .await;
     let id = posted.lines().find_map(|line| line.trim().strip_prefix("id:")).expect("the id").trim().to_owned();
     let shown = terminal.run(&format!("postdate request --json get {id} --wait"));
     let shown: Value = serde_json::from_str(&shown).unwrap();

@@ -25,7 +25,7 @@ use postdate_core::limits::Limits;
 use postdate_core::ports::{Bundle, StoredVersions, Update, UpdateState, UseCaseError, UseCaseInfo, UseCases};
 use postdate_core::request::Request;
 use postdate_core::time::rfc3339;
-use postdate_core::use_case::{MANIFEST_FILE, Target, UseCase};
+use postdate_core::use_case::{MANIFEST_FILE, Target, UseCase, is_use_case_name};
 use postdate_runtime::trust::{SignedEnvelope, Trust};
 use postdate_runtime::{LoadError, LoadedBundle, Need, Runtime, Secrets, read_bundle_dir};
 use postdate_store::{By, Directory, Statement, StoreError, Versioned, Versions};
@@ -42,6 +42,9 @@ use upload::UploadQueue;
 pub use upload::{Quotas, UploadError};
 
 const POLL: Duration = Duration::from_millis(500);
+/// How long a call waits for a use case that has just been written: for two polls, and the load of one without plugins.
+const ARRIVAL_WAIT: Duration = Duration::from_millis(1_500);
+const ARRIVAL_LOOK: Duration = Duration::from_millis(50);
 /// Delay before a load that failed for a transient reason is retried.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// How long an attempt waits for a version that is not loaded. The attempt then gives its slot to another request.
@@ -237,6 +240,20 @@ impl Catalog {
         }
     }
 
+    /// Waits for a use case that was written to the directory after the latest poll, so that commands that write one and post to it work
+    /// one after the other. Does not wait for a load that has begun: it may take minutes.
+    async fn wait_for_arrival(&self, name: &str) {
+        let is_new = |entry: &Entry| entry.serving.is_none() && entry.error.is_none();
+        let arrives = match self.entries().get(name).map(|entry| is_new(entry) && entry.loading.is_none()) {
+            Some(arrives) => arrives,
+            None => is_use_case_name(name) && self.inner.sources.in_directory(name).is_some(),
+        };
+        let end = Instant::now() + ARRIVAL_WAIT;
+        while arrives && self.entries().get(name).is_none_or(is_new) && Instant::now() < end {
+            tokio::time::sleep(ARRIVAL_LOOK).await;
+        }
+    }
+
     /// Makes a loaded bundle current, or records its error.
     fn loaded(&self, id: Id, loaded: anyhow::Result<Arc<LoadedBundle>>) {
         let mut entries = self.entries_mut();
@@ -393,7 +410,12 @@ impl UseCases for Catalog {
     type Bundle = LoadedBundle;
 
     async fn current(&self, name: &str) -> Option<Arc<LoadedBundle>> {
-        self.entries().get(name)?.serving.clone()
+        let serving = || self.entries().get(name).and_then(|entry| entry.serving.clone());
+        if let Some(bundle) = serving() {
+            return Some(bundle);
+        }
+        self.wait_for_arrival(name).await;
+        serving()
     }
 
     async fn version(&self, name: &str, version: &str) -> Result<Arc<LoadedBundle>, UseCaseError> {
