@@ -36,7 +36,8 @@ impl Pause {
     /// Returns the time after `until` at which a request that became due at `due` may begin, on a host whose queue keeps no order. The
     /// times have the order of the due times, and the last is at most a minute after `until`.
     pub fn release(&self, until: DateTime<Utc>, due: DateTime<Utc>) -> DateTime<Utc> {
-        let compression = ((until - self.since).num_milliseconds() / SPREAD_MS).max(COMPRESSION);
+        // Rounded up, so that the limit holds.
+        let compression = (((until - self.since).num_milliseconds() + SPREAD_MS - 1) / SPREAD_MS).max(COMPRESSION);
         let held_up = due.clamp(self.since, until.max(self.since)) - self.since;
         until + TimeDelta::milliseconds(held_up.num_milliseconds() / compression)
     }

@@ -74,7 +74,7 @@ impl Attackers {
             tasks.spawn(poster(server.subscribe(), Arc::clone(&attacks), "request", use_case, body));
         }
         for number in 0..LISTS {
-            tasks.spawn(lister(server.subscribe(), Arc::clone(&attacks), WIDE[number % WIDE.len()]));
+            tasks.spawn(lister(server.subscribe(), Arc::clone(&attacks), number));
         }
         for number in 0..LONG_POLLS {
             tasks.spawn(poller(server.subscribe(), Arc::clone(&attacks), if number % 10 == 0 { "1s" } else { "30s" }));
@@ -165,18 +165,21 @@ const WIDE: [&str; 6] = [
     "endedFrom=2000-01-01T00:00:00Z&label.customer=nobody&",
 ];
 
-/// Reads all pages of a list again and again. Does not check them, which would take the processors of the good use case.
-async fn lister(server: watch::Receiver<Client>, attacks: Arc<Attacks>, filters: &str) {
-    let mut cursor = String::new();
-    loop {
-        let api = server.borrow().clone();
-        let page = api.call(Method::GET, &format!("/requests?{filters}limit=500{cursor}")).send().await;
-        if let Ok(answer) = page {
-            attacks.add("list", &format!(" {}", answer.status().as_u16()));
-            let page: Value = answer.json().await.unwrap_or_default();
-            cursor = page["nextCursor"].as_str().map(|next| format!("&cursor={next}")).unwrap_or_default();
+/// Reads all pages of one list after the other, from the list with this number on. Does not check them, which would take the processors
+/// of the good use case.
+async fn lister(server: watch::Receiver<Client>, attacks: Arc<Attacks>, first: usize) {
+    for filters in WIDE.iter().cycle().skip(first) {
+        let mut next = Some(String::new());
+        while let Some(cursor) = &next {
+            let api = server.borrow().clone();
+            let page = api.call(Method::GET, &format!("/requests?{filters}limit=500{cursor}")).send().await;
+            if let Ok(answer) = page {
+                attacks.add("list", &format!(" {}", answer.status().as_u16()));
+                let page: Value = answer.json().await.unwrap_or_default();
+                next = page["nextCursor"].as_str().map(|cursor| format!("&cursor={cursor}"));
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        tokio::time::sleep(PAUSE).await;
     }
 }
 

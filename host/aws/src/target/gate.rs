@@ -130,11 +130,11 @@ impl<U: UseCases, L: Snapshots + Pauses + Counters, S: Timing, D, N, C: Clock> F
         let waits = |(least, most)| now + request.waited(now).clamp(least, most);
         if let Some(pause) = pause_of(&self.pauses.get(&self.ledger, now).await?, use_case, target, now) {
             self.pass_on(envelope).await;
-            let at = match pause.until.filter(|until| *until <= waits(FOR_THE_END)) {
+            let at = match pause.until.filter(|until| *until - STAY <= waits(FOR_THE_END)) {
                 Some(until) => {
                     let at = pause.release(until, request.waiter().since);
-                    // The order costs no request its time.
-                    request.expires_at().map_or(at, |end| at.min((end - STAY).max(until)))
+                    // The order takes at most half of the time that a request has left.
+                    request.expires_at().map_or(at, |end| at.min((until + (end - until) / 2).max(until)))
                 }
                 None => waits(FOR_THE_END),
             };

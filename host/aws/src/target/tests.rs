@@ -298,7 +298,7 @@ async fn the_order_after_a_pause_expires_no_request() {
     let long = Pause { use_case: "orders".to_owned(), target: None, since: moment() - TimeDelta::days(1), until: Some(at(88)), by: None };
     firing.ledger.pause(long).await.unwrap();
     assert_eq!(firing.fire_at(&envelope, 85).await, "waits for the end of the pause of use case orders");
-    assert_eq!(firing.ledger.find(sample_id(1)).await.unwrap().unwrap().0.due_at, at(88), "two seconds before its limit");
+    assert_eq!(firing.ledger.find(sample_id(1)).await.unwrap().unwrap().0.due_at, at(89), "half of the time to its limit");
 }
 
 #[tokio::test]

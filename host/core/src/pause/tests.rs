@@ -26,7 +26,10 @@ fn of_two_pauses_the_one_that_ends_last_counts() {
 #[test]
 fn requests_are_released_within_a_minute_of_the_end_in_the_order_of_their_times() {
     let hour = TimeDelta::hours(1);
-    for (length, apart_ms, last_ms) in [(hour, 10, 36_000), (hour * 24, 0, 60_000), (hour * 24 * 365, 0, 60_000), (TimeDelta::zero(), 0, 0)]
+    let uneven = TimeDelta::milliseconds(6_059_999);
+    let year = hour * 24 * 365;
+    for (length, apart_ms, last_ms) in
+        [(hour, 10, 36_000), (uneven, 9, 59_999), (hour * 24, 0, 60_000), (year, 0, 60_000), (TimeDelta::zero(), 0, 0)]
     {
         let until = at(0) + length;
         let pause = Pause { until: Some(until), ..pause(None, None) };

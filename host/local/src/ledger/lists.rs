@@ -29,7 +29,8 @@ pub fn list(connection: &Connection, query: &Query, most: u32) -> rusqlite::Resu
     // One snapshot: a request that changes its status between two sources would be in neither.
     let connection = &*connection.unchecked_transaction()?;
     let sources = sources(connection, query, most)?;
-    let first_rows = query.limit / sources.len().max(1) + 2;
+    // A single source is read by one statement to the end of the page: SQLite may have to sort its rows first.
+    let first_rows = if sources.len() == 1 { most as usize + 1 } else { query.limit / sources.len().max(1) + 2 };
     let mut heads: BinaryHeap<_> = sources.iter().enumerate().map(|(part, (_, head))| Reverse((*head, part))).collect();
     let new_part = |(source, _)| Part { source, rows: VecDeque::new(), next_rows: first_rows, after: query.after, is_read: false };
     let mut parts: Vec<Part> = sources.into_iter().map(new_part).collect();
@@ -40,7 +41,7 @@ pub fn list(connection: &Connection, query: &Query, most: u32) -> rusqlite::Resu
         let Some((place, request)) = part.rows.front() else {
             // The head was a bound: the source may have no more rows.
             heads.pop();
-            part.read(connection, query)?;
+            part.read(connection, query, (most - read) as usize + 1)?;
             heads.extend(part.head().map(|head| Reverse((head, number))));
             continue;
         };
@@ -71,18 +72,25 @@ struct Part {
 }
 
 impl Part {
-    /// Reads the next rows, twice as many as before.
-    fn read(&mut self, connection: &Connection, query: &Query) -> rusqlite::Result<()> {
-        let (sql, values) = statement(query, &self.source, self.after, self.next_rows);
+    /// Reads the next rows, twice as many as before and at most `most`. Ends where it has more requests than a page.
+    fn read(&mut self, connection: &Connection, query: &Query, most: usize) -> rusqlite::Result<()> {
+        let limit = self.next_rows.min(most);
+        let (sql, values) = statement(query, &self.source, self.after, limit);
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(values.iter()))?;
-        while let Some(row) = rows.next()? {
+        let mut found = 0;
+        self.is_read = false;
+        while found <= query.limit {
+            let Some(row) = rows.next()? else {
+                self.is_read = self.rows.len() < limit;
+                break;
+            };
             let place = Cursor { at: time(row, TIME)?, id: parsed(row, ID)? };
             let request = row.get::<_, bool>(MATCHES)?.then(|| read_request(row)).transpose()?;
+            found += usize::from(request.is_some());
             self.rows.push_back((place, request.map(|(_, request)| Box::new(request.listed()))));
             self.after = Some(place);
         }
-        self.is_read = self.rows.len() < self.next_rows;
         self.next_rows *= 2;
         Ok(())
     }
