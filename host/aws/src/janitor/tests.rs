@@ -56,7 +56,7 @@ async fn an_overdue_request_that_has_expired_is_ended_and_operators_are_notified
 }
 
 #[tokio::test]
-async fn operators_are_notified_of_an_expiry_that_its_host_could_not_tell() {
+async fn operators_are_notified_of_an_expiry_whose_host_could_not_notify_them() {
     let host = firing(Ok(None));
     let envelope = expiring(&host).await;
     *host.notifier.fails_letters.lock().unwrap() = true;
@@ -121,7 +121,7 @@ async fn a_run_without_time_examines_nothing_and_keeps_its_place() {
 }
 
 #[tokio::test]
-async fn operators_are_notified_of_a_failure_that_its_host_could_not_tell() {
+async fn operators_are_notified_of_a_failure_whose_host_could_not_notify_them() {
     let host = firing(Err(JobFailure::permanent("no stock")));
     let envelope = accepted(&host).await;
     *host.notifier.fails_letters.lock().unwrap() = true;
