@@ -120,22 +120,22 @@ impl<L: Backlog, S: Timing, N: Notify, C: Clock> Aftercare for Care<'_, L, S, N,
     }
 }
 
-/// Sends the notifications that are missing in `notified`. Records and returns all that were sent by now. Logs errors: the
+/// Sends the notifications that are missing in `before`. Records and returns all that were sent by now. Logs errors: the
 /// request stays open, so the janitor repeats what is missing.
-async fn notify(ledger: &impl Backlog, notifier: &impl Notify, failed: &Request, notified: Notified) -> Notified {
+async fn notify(ledger: &impl Backlog, notifier: &impl Notify, failed: &Request, before: Notified) -> Notified {
     let id = failed.id;
     let topic = async {
-        let sent = if notified.topic { Ok(()) } else { notifier.request_failed(failed).await };
+        let sent = if before.topic { Ok(()) } else { notifier.request_failed(failed).await };
         sent.inspect_err(|error| tracing::error!(correlation_id = %id, %error, "cannot notify the topic of a failed request")).is_ok()
     };
     let letter = async {
-        let sent = if notified.letter { Ok(()) } else { notifier.dead_letter(&Envelope::of(failed, None), failed).await };
+        let sent = if before.letter { Ok(()) } else { notifier.dead_letter(&Envelope::of(failed, None), failed).await };
         let failed = "cannot put a failed request into the dead-letter queue";
         sent.inspect_err(|error| tracing::error!(correlation_id = %id, %error, "{failed}")).is_ok()
     };
     let (topic, letter) = tokio::join!(topic, letter);
     let now = Notified { topic, letter };
-    if now != notified
+    if now != before
         && let Err(error) = ledger.set_notified(failed, now).await
     {
         tracing::error!(correlation_id = %id, %error, "cannot record that operators were notified; they are notified again");

@@ -15,7 +15,7 @@ use crate::server::Server;
 
 const USE_CASES: u32 = 256;
 /// Time between two requests.
-const APART: Duration = Duration::from_secs(60);
+const APART: Duration = Duration::from_mins(1);
 const LIMIT: usize = 100;
 
 /// Measures pages of a list without filters, from the first on, in a ledger whose requests are spread evenly over use cases and statuses.

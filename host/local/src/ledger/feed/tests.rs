@@ -20,17 +20,17 @@ fn a_wait_is_woken_by_the_end_of_its_request_alone() {
     let feed = Feed::default();
     let request = |n, status| Request { status, ..new_request(sample_id(n), "orders", at(0)).request };
     let (first, second) = (feed.wait_for_end(sample_id(1)), feed.wait_for_end(sample_id(1)));
-    let wakes = Arc::<Wakes>::default();
-    let waker = Waker::from(Arc::clone(&wakes));
+    let woken = Arc::<Wakes>::default();
+    let waker = Waker::from(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);
     let (mut one, mut two) = (pin!(first.ended.notified()), pin!(second.ended.notified()));
     assert!(one.as_mut().poll(&mut context).is_pending() && two.as_mut().poll(&mut context).is_pending());
 
     feed.send(&request(2, Status::Succeeded));
     feed.send(&request(1, Status::Running));
-    assert_eq!(wakes.0.load(Ordering::Relaxed), 0, "woken by another change");
+    assert_eq!(woken.0.load(Ordering::Relaxed), 0, "woken by another change");
     feed.send(&request(1, Status::Failed));
-    assert_eq!(wakes.0.load(Ordering::Relaxed), 2);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 2);
     assert!(one.as_mut().poll(&mut context).is_ready() && two.as_mut().poll(&mut context).is_ready());
 }
 
