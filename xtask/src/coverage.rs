@@ -31,7 +31,7 @@ Writes target/coverage/lcov.info.
 Needs llvm-profdata and llvm-cov of rustc's LLVM version: `rustup component add llvm-tools`, or Debian's llvm-N.
 If they are missing, it prints SKIPPED and exits with 0.";
 
-/// Default packages, which CI reports. A package that is not in the workspace is skipped.
+/// Default packages. A package that is not in the workspace is skipped.
 const PACKAGES: [&str; 2] = ["postdate-runtime", "postdate-store"];
 
 /// Names of files and directories with tests only.

@@ -110,11 +110,15 @@ impl Entry {
         }
     }
 
+    /// Returns whether no load of the use case has ended.
+    fn is_new(&self) -> bool {
+        self.serving.is_none() && self.error.is_none()
+    }
+
     /// Returns the load in progress. A use case that one poll has seen, and the next poll will load, counts as loading, too.
     fn update(&self) -> Option<Update> {
-        let is_new = self.serving.is_none() && self.error.is_none();
         let soon = || Update { state: UpdateState::Loading, since: rfc3339(Utc::now()) };
-        self.loading.as_ref().map(Loading::update).or_else(|| is_new.then(soon))
+        self.loading.as_ref().map(Loading::update).or_else(|| self.is_new().then(soon))
     }
 
     /// Cancels the load in progress, if any, and the planned retry.
@@ -243,13 +247,12 @@ impl Catalog {
     /// Waits for a use case that was written to the directory after the latest poll, so that commands that write one and post to it work
     /// one after the other. Does not wait for a load that has begun: it may take minutes.
     async fn wait_for_arrival(&self, name: &str) {
-        let is_new = |entry: &Entry| entry.serving.is_none() && entry.error.is_none();
-        let arrives = match self.entries().get(name).map(|entry| is_new(entry) && entry.loading.is_none()) {
-            Some(arrives) => arrives,
-            None => is_use_case_name(name) && self.inner.sources.in_directory(name).is_some(),
-        };
+        let seen = self.entries().get(name).map(|entry| entry.is_new() && entry.loading.is_none());
+        if !seen.unwrap_or_else(|| is_use_case_name(name) && self.inner.sources.in_directory(name).is_some()) {
+            return;
+        }
         let end = Instant::now() + ARRIVAL_WAIT;
-        while arrives && self.entries().get(name).is_none_or(is_new) && Instant::now() < end {
+        while self.entries().get(name).is_none_or(Entry::is_new) && Instant::now() < end {
             tokio::time::sleep(ARRIVAL_LOOK).await;
         }
     }
