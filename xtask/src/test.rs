@@ -1,6 +1,12 @@
 //! `cargo xtask test` and `cargo xtask torture`.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{
+    env,
+    ffi::OsString,
+    num::NonZero,
+    process::{Command, ExitCode},
+    thread,
+};
 
 use anyhow::Result;
 
@@ -34,6 +40,9 @@ const DEFAULT_TORTURE_SECONDS: u64 = 60;
 const DEFAULT_HOSTILE_SECONDS: u64 = 600;
 const DEFAULT_API_SECONDS: u64 = 600;
 
+/// Variable of Rust's test programs: the number of tests that run at the same time.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+
 pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     if asks_for_help(arguments, HELP) {
         return Ok(ExitCode::SUCCESS);
@@ -44,12 +53,23 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
         page::test()?;
     }
     step("Testing the plugins", cargo("test").args(plugins).arg(target().join("guests-native")).args(arguments))?;
-    step("Testing the hosts", knowing_paths(cargo("test").args(HOSTS).arg("--locked")).args(arguments))?;
-    step("Testing the Lambdas", knowing_paths(cargo("test").args(LAMBDAS).arg("--locked")).args(arguments))?;
+    step("Testing the hosts", tests(&HOSTS).args(arguments))?;
+    step("Testing the Lambdas", tests(&LAMBDAS).args(arguments))?;
     if arguments.is_empty() {
         eprintln!("==> Every test passed");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the command that runs the tests of the packages, two on each core: most of the end-to-end tests wait most of the time.
+fn tests(packages: &[&str]) -> Command {
+    let mut tests = cargo("test");
+    knowing_paths(tests.args(packages).arg("--locked"));
+    if env::var_os(TEST_THREADS).is_none() {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        tests.env(TEST_THREADS, (2 * cores).to_string());
+    }
+    tests
 }
 
 pub fn torture(arguments: Vec<OsString>) -> Result<ExitCode> {

@@ -7,9 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use postdate_tests::tools::scratch;
+use tokio::sync::{Mutex, MutexGuard};
 
 fn store() -> PathBuf {
     scratch().join("compiled")
+}
+
+/// Returns after all earlier callers have dropped their guards: one test compiles a sample, which takes seconds of every core, and the
+/// others find its machine code.
+pub async fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
 }
 
 /// Copies the shared cache into a new data directory.

@@ -17,6 +17,7 @@ use super::{PATIENCE, PAYLOAD, SECRET, START, SmallDisk, UseCases, eventually};
 /// Settings of a server.
 pub struct Builder {
     pub use_cases: UseCases,
+    has_sample: bool,
     /// Data directory, unless `data` is set.
     temporary: TempDir,
     data: Option<PathBuf>,
@@ -35,8 +36,9 @@ impl Builder {
     }
 
     /// Adds a sample bundle of the repository, whose receiver is on `port`.
-    pub fn sample(self, name: &str, port: u16) -> Self {
+    pub fn sample(mut self, name: &str, port: u16) -> Self {
         self.use_cases.copy_sample(name, port);
+        self.has_sample = true;
         self
     }
 
@@ -91,6 +93,7 @@ impl Builder {
 
     /// Starts the server, and waits until it is ready.
     pub async fn start(self) -> Server {
+        let _turn = if self.has_sample { Some(compiled::turn().await) } else { None };
         compiled::lend(self.temporary.path());
         let place = self.temporary.path().to_owned();
         let mut server = Server { builder: self, process: None, log: Log::default(), api: Client::new("http://127.0.0.1:0", None) };
@@ -155,6 +158,7 @@ impl Server {
     pub fn builder() -> Builder {
         Builder {
             use_cases: UseCases::new(),
+            has_sample: false,
             temporary: tempfile::tempdir().expect("a temporary directory"),
             data: None,
             arguments: Vec::new(),
