@@ -167,7 +167,9 @@ async fn a_cache_that_was_filled_before_the_start_leaves_nothing_to_compile() {
     std::fs::remove_dir_all(server.data().join("compiled")).unwrap();
     // The server runs meanwhile.
     let filled = cli(&["compile-cache", "--data", &data, "--use-cases", &use_cases]).await.expect(0);
-    filled.says(&[&format!("compiled  puppet {before}"), &format!("compiled  puppet {}", text(&after, "version"))]);
+    for version in [&*before, text(&after, "version")] {
+        assert_eq!(filled.stdout.matches(&format!("compiled  puppet {version}")).count(), 1, "{}", filled.stdout);
+    }
     filled.complains(&["compiling a plugin", "compiled a plugin"]);
     server.stop().await;
     let lines = server.log.len();

@@ -267,7 +267,15 @@ fn router(app: Arc<App>) -> Router {
     let router = ROUTES.iter().fold(router, |router, (path, allowed, route)| {
         router.route(path, route().fallback(no_such_method).layer(Extension(Allowed(allowed))))
     });
-    router.fallback(api).with_state(app)
+    router.route("/", get(root).fallback(api)).fallback(api).with_state(app)
+}
+
+/// Leads a browser to the page.
+async fn root(app: State<Arc<App>>, link: Extension<Arc<Link>>, request: Request<Body>) -> Response {
+    match postdate_page::from_root(request.headers()) {
+        Some(redirect) => redirect.map(Body::from),
+        None => api(app, link, request).await,
+    }
 }
 
 async fn api(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, REFERRER_POLICY};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, REFERRER_POLICY};
 use http::header::{HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, Response, StatusCode};
 use postdate_core::api::{ApiError, Code};
@@ -57,7 +57,7 @@ pub fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Result<Respon
     }
     let unknown = || ApiError::new(StatusCode::NOT_FOUND, Code::NotFound, format!("the page has no file {path}"));
     let name = match path.strip_prefix(PATH).ok_or_else(unknown)? {
-        "" => return Ok(to_slash()),
+        "" => return Ok(to_page(StatusCode::PERMANENT_REDIRECT)),
         "/" => "index.html",
         below => below.strip_prefix('/').ok_or_else(unknown)?,
     };
@@ -78,11 +78,17 @@ pub fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Result<Respon
     Ok(response)
 }
 
+/// Redirects a browser from the root to the page. Returns `None` for another client, which wants the API's answer, and without a page.
+pub fn from_root(headers: &HeaderMap) -> Option<Response<Bytes>> {
+    let wants_html = |value: &HeaderValue| value.to_str().is_ok_and(|types| types.contains("text/html"));
+    (is_built() && headers.get_all(ACCEPT).iter().any(wants_html)).then(|| to_page(StatusCode::TEMPORARY_REDIRECT))
+}
+
 /// Redirects to the path with a slash, to which the page's paths are relative. The target is relative, so that it fits behind a proxy that
 /// adds a prefix.
-fn to_slash() -> Response<Bytes> {
+fn to_page(status: StatusCode) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
-    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    *response.status_mut() = status;
     response.headers_mut().insert(LOCATION, HeaderValue::from_static("ui/"));
     response
 }

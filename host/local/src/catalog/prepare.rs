@@ -1,5 +1,6 @@
 //! Compiles ahead of a start: fills the cache of machine code with all versions, and serves none.
 
+use std::collections::HashSet;
 use std::thread::available_parallelism;
 
 use postdate_core::bundle::BundleSource;
@@ -27,8 +28,14 @@ enum Wanted {
 
 impl Catalog {
     /// Compiles every version of the store, and then all that serve, so that these are the last ones that a full cache drops. Notifies
-    /// `on_end` of each.
+    /// `on_end` of each, once.
     pub async fn prepare(&self, mut on_end: impl FnMut(Prepared)) -> anyhow::Result<()> {
+        let mut reported = HashSet::new();
+        let mut on_end = |prepared: Prepared| {
+            if reported.insert((prepared.use_case.clone(), prepared.version.clone())) {
+                on_end(prepared);
+            }
+        };
         let mut wanted = Vec::new();
         for name in self.inner.store.names().await? {
             wanted.extend(self.inner.store.versions(&name).await?.into_iter().map(|version| (name.clone(), Wanted::Kept(version))));
