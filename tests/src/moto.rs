@@ -39,8 +39,8 @@ impl Moto {
     pub async fn start() -> Self {
         let port = free_port();
         let lines = Lines::default();
-        let mut command = Command::new(tools::tool("moto_server"));
-        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let mut command = Command::new(tools::tool("python"));
+        command.arg(tools::root().join("tests/aws_server.py")).args(["-H", "127.0.0.1", "-p", &port.to_string()]);
         let mut process = Process::start(&mut command, &lines);
         eventually("moto to listen", async || {
             assert!(process.exited().is_none(), "moto ended:\n{}", lines.text());

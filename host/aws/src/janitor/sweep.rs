@@ -52,7 +52,7 @@ pub struct SweepReport {
     /// Requests of direct targets that were ended, because their event can no longer be delivered.
     pub settled: usize,
     /// Failed or expired requests of which operators were notified late.
-    pub told: usize,
+    pub notified: usize,
     /// Requests that could not be mended, by reason. They are looked at again later.
     pub not_mended: BTreeMap<&'static str, usize>,
     /// Failures that concern no single request: pages of overdue requests, and rules, that could not be examined.
@@ -78,7 +78,7 @@ enum NotMended {
     #[error(transparent)]
     Fire(#[from] FireError),
     #[error("operators could not be notified of the end of the request")]
-    NotTold,
+    NotNotified,
 }
 
 impl From<LedgerError> for NotMended {
@@ -92,7 +92,7 @@ impl NotMended {
     fn reason(&self) -> &'static str {
         match self {
             Self::Fire(error) => reason(error),
-            Self::NotTold => "operators-not-notified",
+            Self::NotNotified => "operators-not-notified",
         }
     }
 }
@@ -208,10 +208,10 @@ impl<U: UseCases, L: Claims + Requests + Changes + Backlog, S: Timing, D: Delive
             }
             // The function that recorded the end could not send all notifications.
             Status::Failed | Status::Expired if self.host.notify(request).await? => {
-                report.told += 1;
+                report.notified += 1;
                 Ok(Look::Done)
             }
-            Status::Failed | Status::Expired => Err(NotMended::NotTold),
+            Status::Failed | Status::Expired => Err(NotMended::NotNotified),
             Status::Succeeded | Status::Cancelled => Ok(Look::Done),
         }
     }

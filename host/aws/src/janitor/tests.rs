@@ -63,7 +63,7 @@ async fn operators_are_notified_of_an_expiry_whose_host_could_not_notify_them() 
     assert_eq!(host.fire_at(&envelope, 90).await, "Expired");
     *host.notifier.fails_letters.lock().unwrap() = false;
     host.notifier.take();
-    assert_eq!(sweep(&host, 900).await.told, 1);
+    assert_eq!(sweep(&host, 900).await.notified, 1);
     assert_eq!(host.notifier.take(), ["letter: attempt 1"]);
 }
 
@@ -130,9 +130,9 @@ async fn operators_are_notified_of_a_failure_whose_host_could_not_notify_them() 
     let report = sweep(&host, 300).await;
     assert_eq!(report.not_mended, BTreeMap::from([("operators-not-notified", 1)]));
     *host.notifier.fails_letters.lock().unwrap() = false;
-    assert_eq!(sweep(&host, 900).await.told, 1);
+    assert_eq!(sweep(&host, 900).await.notified, 1);
     assert_eq!(host.notifier.take(), ["letter: attempt 2"], "the topic was notified before");
-    assert_eq!(sweep(&host, 9000).await.told, 0);
+    assert_eq!(sweep(&host, 9000).await.notified, 0);
 }
 
 #[tokio::test]
