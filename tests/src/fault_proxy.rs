@@ -69,7 +69,7 @@ struct State {
     account: String,
     clock: Clock,
     http: reqwest::Client,
-    records: Mutex<Vec<Recorded>>,
+    records: Mutex<Vec<Arc<Recorded>>>,
     script: FaultScript,
     bus: Bus,
     /// Held during each call: moto runs calls on threads, without a lock around a transaction or a conditional write.
@@ -112,12 +112,12 @@ impl FaultProxy {
     }
 
     /// Returns all calls of the Lambdas, oldest first.
-    pub fn records(&self) -> Vec<Recorded> {
+    pub fn records(&self) -> Vec<Arc<Recorded>> {
         self.state.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the calls of one action, oldest first.
-    pub fn calls(&self, service: &str, action: &str) -> Vec<Recorded> {
+    pub fn calls(&self, service: &str, action: &str) -> Vec<Arc<Recorded>> {
         self.records().into_iter().filter(|call| call.is(service, action)).collect()
     }
 
@@ -236,7 +236,7 @@ impl State {
 
     fn record(&self, call: Recorded) -> usize {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        records.push(call);
+        records.push(Arc::new(call));
         records.len() - 1
     }
 
@@ -246,7 +246,7 @@ impl State {
         let bytes = body.collect().await.ok()?.to_bytes();
         let content = serde_json::from_slice(&bytes).unwrap_or_default();
         if let Some(call) = self.records.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index) {
-            call.answer = Some((parts.status.as_u16(), content));
+            Arc::make_mut(call).answer = Some((parts.status.as_u16(), content));
         }
         Some(Answer::from_parts(parts, bytes.into()))
     }

@@ -75,7 +75,7 @@ async fn an_insert_that_arrives_after_its_client_got_503_stores_nothing() {
     proxy.heal();
     held.reached().await;
     held.release();
-    let arrived = || proxy.calls("dynamodb", "TransactWriteItems").into_iter().find_map(|call| call.answer);
+    let arrived = || proxy.calls("dynamodb", "TransactWriteItems").into_iter().find_map(|call| call.answer.clone());
     let (status, answer) = crate::harness::eventually("the insert to arrive", async || arrived()).await;
     assert_eq!((status, text(&answer, "__type").ends_with("TransactionCanceledException")), (400, true), "{answer}");
     let path = format!("/requests/{}", text(&refused, "correlationId"));

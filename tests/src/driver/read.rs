@@ -96,7 +96,7 @@ impl Driver {
                 && (call.is("events", "PutRule") && call.body["Name"] == rule
                     || call.is("events", "PutTargets") && call.body["Rule"] == rule)
         };
-        self.proxy.records().into_iter().filter(put).map(|call| call.at).max()
+        self.proxy.records().into_iter().filter(|call| put(call)).map(|call| call.at).max()
     }
 }
 
