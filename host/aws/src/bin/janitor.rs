@@ -40,7 +40,7 @@ async fn main() -> Result<(), Error> {
 }
 
 fn tell(request_id: &str, report: &SweepReport) {
-    let SweepReport { rules, cleaned, not_cleaned, released, expired, rearmed, settled, told, ref not_mended, errors, more } = *report;
+    let SweepReport { rules, cleaned, not_cleaned, released, expired, rearmed, settled, notified, ref not_mended, errors, more } = *report;
     tracing::info!(
         request_id,
         rules,
@@ -50,7 +50,7 @@ fn tell(request_id: &str, report: &SweepReport) {
         expired,
         rearmed,
         settled,
-        told,
+        notified,
         ?not_mended,
         errors,
         more,

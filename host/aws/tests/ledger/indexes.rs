@@ -13,7 +13,7 @@ use crate::{at, succeeded};
 /// Rows that the indexes' queries have read since the record was emptied, those that filters dropped included.
 fn rows_read(scene: &Scene) -> u64 {
     let queries = scene.account.proxy.calls("dynamodb", "Query").into_iter().filter(|call| call.body["IndexName"].is_string());
-    queries.map(|call| call.answer.expect("an answer").1["ScannedCount"].as_u64().expect("a count")).sum()
+    queries.map(|call| call.answer.as_ref().expect("an answer").1["ScannedCount"].as_u64().expect("a count")).sum()
 }
 
 #[tokio::test]

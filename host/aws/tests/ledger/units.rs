@@ -99,7 +99,7 @@ async fn step(scene: &Scene, act: impl Future<Output = ()>) -> Units {
     let keys: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
     let changed = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
     let written = changed.map(|key| write_units(before.get(key), after.get(key), factor)).sum();
-    (written, records.iter().map(read_units).sum())
+    (written, records.iter().map(|call| read_units(call)).sum())
 }
 
 /// A request of the tables.
