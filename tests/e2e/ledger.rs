@@ -1,12 +1,15 @@
 //! The ledger on one machine: results byte for byte, files for one user only, and a disk that is nearly full.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
+use postdate_tests::tools::tool;
 use serde_json::{Value, json};
 
-use crate::harness::{PUPPET, Receiver, Server, text};
+use crate::harness::{PUPPET, Receiver, Server, cli, eventually, text};
 
 /// A result that a parser into doubles and maps would rewrite.
 const EXACT: &str = r#"{"price":117.63331139400017,"id":18446744073709551616, "long":123456789012345678901234567890,"twice":1,"twice":2}"#;
@@ -80,4 +83,37 @@ async fn below_the_reserve_new_requests_are_refused_and_accepted_ones_run() {
     assert!(told.as_str().is_some_and(|told| told.contains("bytes free")), "{health}");
     server.api.advance("PT1S").await;
     assert_eq!(text(&server.api.request(&accepted).await, "status"), "succeeded");
+}
+
+/// Locks a SQLite file until its stdin ends.
+const LOCK: &str = "import sqlite3, sys
+file = sqlite3.connect(sys.argv[1], isolation_level=None)
+file.execute('BEGIN IMMEDIATE')
+print('locked', flush=True)
+sys.stdin.read()";
+
+#[tokio::test]
+async fn health_names_a_write_that_another_program_holds_up() {
+    let server = Server::puppet().await;
+    let mut other = Command::new(tool("python"));
+    other.args(["-c", LOCK]).arg(server.data().join("ledger.sqlite")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut other = other.spawn().expect("Python starts");
+    let mut line = String::new();
+    BufReader::new(other.stdout.take().unwrap()).read_line(&mut line).expect("a line");
+    assert_eq!(line, "locked\n");
+    let post = tokio::spawn({
+        let api = server.api.clone();
+        async move { api.post("/requests/puppet", &json!({ "delay": "PT1H" })).await }
+    });
+    let health = eventually("the server to notice", async || {
+        let answer = server.api.get("/health").await;
+        (answer.status == 503).then(|| answer.expect_fault(503, "unhealthy"))
+    });
+    let health = health.await;
+    assert!(text(&health["ledger"], "refuses").contains("another program locks ledger.sqlite"), "{health}");
+    cli(&["health", "--url", &server.api.url]).await.expect(1).complains(&["ledger: a write has waited for"]);
+    drop(other.stdin.take());
+    other.wait().expect("the end of the lock");
+    post.await.unwrap().expect(202);
+    server.api.get("/health").await.expect(200);
 }

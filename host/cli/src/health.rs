@@ -32,7 +32,9 @@ pub async fn run(arguments: Health) -> anyhow::Result<ExitCode> {
     out(&if arguments.json {
         answer.text + "\n"
     } else {
-        format!("{} is {}\n", arguments.connection.url.as_str().trim_end_matches('/'), text_of(&answer.json, "status"))
+        let warning = Some(text_of(&answer.json["ledger"], "warning")).filter(|text| !text.is_empty());
+        let warning = warning.map(|text| format!("warning: {text}\n")).unwrap_or_default();
+        format!("{} is {}\n{warning}", arguments.connection.url.as_str().trim_end_matches('/'), text_of(&answer.json, "status"))
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::Local;
 use clap::Args;
+use postdate_core::use_case::is_credential_header;
 use serde_json::Value;
 
 use crate::loopback;
@@ -76,7 +77,7 @@ fn request_text(heading: &str, headers: &HeaderMap, body: &[u8]) -> String {
     let mut text = format!("{}\n", printable(heading));
     for (name, value) in headers.iter().filter(|(name, _)| is_shown(name.as_str())) {
         // A credential must not appear on a screen that may be shared.
-        let value = if name == header::AUTHORIZATION { "(not shown)".into() } else { String::from_utf8_lossy(value.as_bytes()) };
+        let value = if is_credential_header(name.as_str()) { "(not shown)".into() } else { String::from_utf8_lossy(value.as_bytes()) };
         let _ = writeln!(text, "  {name}: {}", printable(&value));
     }
     let body = match serde_json::from_slice::<Value>(body) {

@@ -12,7 +12,7 @@ pub const TARGET: &str = "postdate::audit";
 /// Logs that a caller changed a request. `by` is `None` where the host cannot tell callers apart.
 pub fn request(act: &str, by: Option<&str>, after: &Request) {
     let Request { id, use_case, owner, status, due_at, .. } = after;
-    tracing::info!(target: TARGET, audit = act, by, correlation_id = %id, use_case, owner, %status, %due_at, "a request was changed");
+    tracing::info!(target: TARGET, audit = act, by, correlation_id = %id, use_case, owner, %status, due_at = rfc3339(*due_at), "a request was changed");
 }
 
 /// Logs that a caller paused or resumed a use case, or one target of it.

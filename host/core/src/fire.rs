@@ -137,7 +137,9 @@ impl<U: UseCases, L: Requests + Changes, S: Scheduler, D: Deliver, C: Clock, A: 
     /// change came first. Fails without a change if the manifest is out of reach, which names the target of the notice.
     pub async fn expire(&self, request: &Request) -> Result<Option<Request>, FireError> {
         let (id, now) = (request.id, self.clock.now());
-        let change = Change::Expire { notice: self.notice_of(request, &Change::Expire { notice: None }, now).await? };
+        let waits_for = self.scheduler.holds_up(request, now);
+        let expire = |notice| Change::Expire { waits_for: waits_for.clone(), notice };
+        let change = expire(self.notice_of(request, &expire(None), now).await?);
         let Changed::Done(expired) = self.ledger.change(id, change.clone(), now).await? else { return Ok(None) };
         tracing::error!(correlation_id = %id, use_case = expired.use_case, "expired: no attempt began in time");
         self.follow(&expired, change.notice()).await;

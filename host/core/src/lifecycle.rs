@@ -38,8 +38,9 @@ pub enum Change {
     Release { claim: u32, reason: String, notice: Option<Box<NewRequest>> },
     /// The host could not begin the attempt, which therefore does not count. The request is due again at `at`.
     Defer { claim: u32, waits_for: String, at: DateTime<Utc> },
-    /// The host ends a request whose first attempt has not begun [in time](Request::expires_at).
-    Expire { notice: Option<Box<NewRequest>> },
+    /// The host ends a request whose first attempt has not begun [in time](Request::expires_at). `waits_for` is what it waits for, unless
+    /// the request itself names that.
+    Expire { waits_for: Option<String>, notice: Option<Box<NewRequest>> },
     /// An operator keeps the request from its next attempt until somebody retries, moves or cancels it. A running attempt is cut off.
     Hold { reason: String },
     /// The host keeps a due request from its next attempt until `at`: its target is over a limit or paused. No attempt is spent.
@@ -66,7 +67,7 @@ impl Change {
         match self {
             Self::Finish { outcome: Outcome::Succeeded { notice, .. } | Outcome::Failed { notice, .. }, .. }
             | Self::Release { notice, .. }
-            | Self::Expire { notice } => notice.as_deref(),
+            | Self::Expire { notice, .. } => notice.as_deref(),
             _ => None,
         }
     }
@@ -218,10 +219,10 @@ pub fn apply<'a>(request: &Request, change: &'a Change, now: DateTime<Utc>) -> R
             let line = defer(&mut next, waits_for, *at, now);
             return Ok(Applied { request: next, line, notice: None });
         }
-        Change::Expire { .. } => {
+        Change::Expire { waits_for, .. } => {
             require(request.status == Status::Scheduled, Refusal::NotScheduled)?;
             let at = request.expires_at().filter(|at| *at <= now).ok_or(Refusal::NotExpired)?;
-            expire(&mut next, at, now)
+            expire(&mut next, waits_for.as_deref(), at, now)
         }
         Change::Hold { reason } => {
             require(!request.status.is_end(), Refusal::NotScheduled)?;
@@ -299,9 +300,10 @@ fn release(next: &mut Request, reason: &str, now: DateTime<Utc>) -> (Event, Opti
     (Event::Interrupted, Some(reason.to_owned()))
 }
 
-/// Ends the request and names what it waited for, if the host was the reason.
-fn expire(next: &mut Request, at: DateTime<Utc>, now: DateTime<Utc>) -> (Event, Option<String>) {
-    let waited = next.waiting.as_ref().map(|waiting| format!("; it waited for {}", waiting.on)).unwrap_or_default();
+/// Ends the request and names what it waited for, if the host, a limit or a pause was the reason.
+fn expire(next: &mut Request, waits_for: Option<&str>, at: DateTime<Utc>, now: DateTime<Utc>) -> (Event, Option<String>) {
+    let waits_for = waits_for.or(next.waiting.as_ref().map(|waiting| waiting.on.as_str()));
+    let waited = waits_for.map(|on| format!("; it waited for {on}")).unwrap_or_default();
     let after = humantime::format_duration(next.expire_after.unwrap_or_default());
     let failure = format!("not started by {}, {after} after its triggerAt{waited}", rfc3339(at));
     end(next, Status::Expired, now);

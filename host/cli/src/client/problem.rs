@@ -54,6 +54,9 @@ impl fmt::Display for ProblemReport {
         } else if let Some(pointer) = self.json["pointer"].as_str() {
             write!(f, "\n  where: {}", printable(pointer))?;
         }
+        if let Some(reason) = self.json["ledger"]["refuses"].as_str() {
+            write!(f, "\n  ledger: {}", printable(reason))?;
+        }
         write!(f, "\n  correlation id: {}", text_of(&self.json, "correlationId"))?;
         if let Some(next) = self.next_step(&code) {
             write!(f, "\n  next: {next}")?;
@@ -120,6 +123,9 @@ impl ProblemReport {
                 let idempotent = if self.action == CallKind::Post { "; with --idempotency-key a repeat is safe" } else { "" };
                 format!("try again in {wait}{idempotent}")
             }
+            "unhealthy" => return None,
+            // A quota of the server.
+            _ if self.status == 507 => return None,
             _ if self.status >= 500 => format!("search the server's log for {id}"),
             _ => return None,
         })

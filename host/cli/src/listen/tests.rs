@@ -10,10 +10,10 @@ fn the_last_status_is_repeated() {
 #[test]
 fn a_request_is_shown_without_its_credentials() {
     let mut headers = HeaderMap::new();
-    for (name, value) in [("authorization", "Bearer s3cret"), ("accept", "*/*"), ("webhook-id", "7")] {
+    for (name, value) in [("authorization", "Bearer s3cret"), ("x-api-key", "s3cret"), ("accept", "*/*"), ("webhook-id", "7")] {
         headers.insert(name, value.parse().unwrap());
     }
     let text = request_text("POST /x", &headers, br#"{"a":1}"#);
-    assert_eq!(text, "POST /x\n  authorization: (not shown)\n  webhook-id: 7\n    {\n      \"a\": 1\n    }\n\n");
+    assert_eq!(text, "POST /x\n  authorization: (not shown)\n  x-api-key: (not shown)\n  webhook-id: 7\n    {\n      \"a\": 1\n    }\n\n");
     assert_eq!(request_text("POST /x", &HeaderMap::new(), b"\x1b[2J"), "POST /x\n    \\u{1b}[2J\n\n");
 }

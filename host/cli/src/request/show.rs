@@ -106,11 +106,15 @@ fn history_row(line: &Value) -> Vec<String> {
 }
 
 /// Returns requests as a table, with a heading for the first page. All pages have the same column widths, unless a name is
-/// longer than its column.
+/// longer than its column. The last column also has the resource that a request waits for.
 pub fn list(requests: &[Value], heading: bool) -> String {
     let names = ["ID", "USE CASE    ", "STATUS   ", "TARGET", "TRIGGER AT", "ATTEMPTS", "LABELS"].map(str::to_owned).to_vec();
     let members = ["correlationId", "useCase", "status", "target", "triggerAt", "attempts"];
-    let rows = requests.iter().map(|request| members.map(|member| text_of(request, member)).into_iter().chain([labels(request)]).collect());
+    let rows = requests.iter().map(|request| {
+        let waits = Some(text_of(request, "waitsFor")).filter(|on| !on.is_empty()).map(|on| format!("waits for {on}"));
+        let last = [labels(request)].into_iter().filter(|labels| !labels.is_empty()).chain(waits).collect::<Vec<_>>().join("  ");
+        members.map(|member| text_of(request, member)).into_iter().chain([last]).collect()
+    });
     let table = columns(&std::iter::once(names).chain(rows).collect::<Vec<_>>(), "");
     if heading { table } else { table.lines().skip(1).fold(String::new(), |rows, row| rows + row + "\n") }
 }

@@ -67,7 +67,7 @@ fn each_change_is_allowed_only_in_its_states() {
     check(&Change::Cancel { by: None }, only_scheduled("cancelled → cancelled"));
     check(&Change::Move { to: at(500), by: None }, only_scheduled("moved → scheduled"));
     check(&claim(), only_scheduled("started → running"));
-    check(&Change::Expire { notice: None }, only_scheduled("NotExpired"));
+    check(&Change::Expire { waits_for: None, notice: None }, only_scheduled("NotExpired"));
     let retried = "retried → scheduled";
     check(&Change::Retry { by: None }, ["NotFailed", "NotFailed", "NotFailed", retried, "NotFailed", retried]);
     check(&Change::Abort { reason: "no more rules".to_owned() }, only_scheduled("cancelled → cancelled"));
@@ -219,7 +219,7 @@ fn expiring() -> Request {
 }
 
 fn expire() -> Change {
-    Change::Expire { notice: None }
+    Change::Expire { waits_for: None, notice: None }
 }
 
 #[test]
@@ -233,6 +233,9 @@ fn a_request_whose_attempt_has_not_begun_in_time_expires_and_cannot_begin() {
     let failure = "not started by 2027-01-01T00:02:00.000Z, 1m after its triggerAt";
     assert_eq!((expired.status, expired.finished_at, expired.failure.as_deref()), (Status::Expired, Some(at(120)), Some(failure)));
     assert_eq!((entry.event, entry.detail.as_deref(), entry.attempt), (Event::Expired, Some(failure), 0));
+    let change = Change::Expire { waits_for: Some("the end of the pause of hook".to_owned()), notice: None };
+    let (expired, _) = apply(&request, &change, at(120)).unwrap();
+    assert_eq!(expired.failure, Some(format!("{failure}; it waited for the end of the pause of hook")));
 }
 
 #[test]
@@ -290,7 +293,7 @@ fn only_an_end_brings_a_notice() {
     let cut_off = Request { interruptions: MAX_INTERRUPTIONS - 1, ..running.clone() };
     assert_eq!((notice(&running, &success), notice(&running, &failure)), (Some(stored.clone()), Some(stored.clone())));
     assert_eq!((notice(&running, &release), notice(&cut_off, &release)), (None, Some(stored.clone())));
-    let expiry = Change::Expire { notice: boxed() };
+    let expiry = Change::Expire { waits_for: None, notice: boxed() };
     assert_eq!(super::apply(&expiring(), &expiry, at(120)).unwrap().notice, Some(&stored));
     for change in [finish(2, succeeded()), finish(2, retry())] {
         assert_eq!(notice(&running, &change), None, "{change:?}");

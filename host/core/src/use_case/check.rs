@@ -249,7 +249,7 @@ const PROTOCOL_HEADERS: [&str; 14] = [
     "via",
 ];
 /// Headers of a delivery. A receiver relies on their values.
-const DELIVERY_HEADERS: [&str; 4] = ["idempotency-key", "x-correlation-id", "x-postdate-attempt", "x-postdate-use-case"];
+const DELIVERY_HEADERS: [&str; 5] = ["idempotency-key", "traceparent", "x-correlation-id", "x-postdate-attempt", "x-postdate-use-case"];
 const SIGNATURE_HEADERS: [&str; 3] = ["webhook-id", "webhook-signature", "webhook-timestamp"];
 /// Limits of a target's headers, so that a receiver with common limits takes them.
 const MAX_HEADERS: usize = 32;

@@ -134,6 +134,7 @@ fn headers_that_break_the_protocol_or_belong_to_the_host_are_refused() {
         refused(&format!("headers = {{ {name} = 'hunter2' }}"), &format!("targets.hook.headers.{name}: belongs to the protocol"));
     }
     refused("headers = { idempotency-key = 'hunter2' }", "targets.hook.headers.idempotency-key: is a header of every delivery");
+    refused("headers = { traceparent = 'mine' }", "targets.hook.headers.traceparent: is a header of every delivery");
     refused("headers = { webhook-signature = 'hunter2' }", "targets.hook.headers.webhook-signature: is a header of the signature");
     refused("headers = { Authorization = 'hunter2' }", "targets.hook.headers.Authorization: write the name in lower case");
     refused("headers = { 'a b' = 'hunter2' }", "targets.hook.headers.a b: is not the name of a header");

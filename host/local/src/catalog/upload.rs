@@ -199,7 +199,8 @@ impl Catalog {
         }
         let found = statement.audience.as_ref().map_or_else(|| "no server".to_owned(), |audience| format!("{audience:?}"));
         Err(UploadError::Signature(format!(
-            "is signed for {found}, and this server is {names:?}: push with --audience, or start the server with --store-name"
+            "is signed for {found}, and this server is {}: push with --audience, or start the server with --store-name",
+            names.join(" or ")
         )))
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use postdate_core::ports::LedgerState;
 use rusqlite::{Error, ErrorCode};
@@ -12,6 +13,9 @@ use crate::supervise::Fatal;
 /// Size of the write-ahead log in bytes above which `GET /health` and the log warn. The log is reset when it is in the database file as a
 /// whole, which a long transaction of a reader prevents.
 const LARGE_WAL: u64 = 256 << 20;
+
+/// Time of a write after which `GET /health` says that writes wait: much longer than a slow disk takes.
+pub const LONG_WRITE: Duration = Duration::from_secs(3);
 
 /// Measures the free space of the ledger's disk in bytes; `None` if that is not known.
 pub type Measure = Box<dyn Fn() -> Option<u64> + Send>;
@@ -39,6 +43,8 @@ struct Known {
     wal: u64,
     /// Error of the last write, until a write succeeds.
     broken: Option<String>,
+    /// Begin of the transaction that is being written.
+    writes_since: Option<Instant>,
     is_low: bool,
     /// Size of the write-ahead log at the last warning.
     warned: u64,
@@ -57,10 +63,22 @@ impl Condition {
     }
 
     pub fn state(&self) -> LedgerState {
-        let refuses = self.fatal.get().or_else(|| self.known().broken.clone()).or_else(|| self.refusal());
+        let refuses = self.fatal.get().or_else(|| self.known().broken.clone()).or_else(|| self.stuck()).or_else(|| self.refusal());
         let known = self.known();
         let warning = (known.wal > LARGE_WAL).then(|| large_wal(known.wal));
         LedgerState { refuses, warning, free_bytes: known.free, wal_bytes: Some(known.wal) }
+    }
+
+    /// Returns a text if the current write takes longer than [`LONG_WRITE`].
+    fn stuck(&self) -> Option<String> {
+        let waits = self.known().writes_since?.elapsed();
+        let text = || format!("a write has waited for {} s: another program locks ledger.sqlite, or its disk hangs", waits.as_secs());
+        (waits > LONG_WRITE).then(text)
+    }
+
+    /// Records the begin of a transaction, or with `None` its end.
+    pub fn writes_since(&self, since: Option<Instant>) {
+        self.known().writes_since = since;
     }
 
     pub fn is_broken(&self) -> bool {

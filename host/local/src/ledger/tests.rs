@@ -866,7 +866,7 @@ async fn an_expired_request_is_found_and_nothing_behind_it_is_claimed_before_its
     let due = claim_at(&ledger, at(12), 10).await;
     assert_eq!((ids(&due), due.expired), (vec![sample_id(4)], true), "another lane goes on");
     assert_eq!(found(at(12)).await, [sample_id(1)]);
-    ledger.change(sample_id(1), Change::Expire { notice: None }, at(12)).await.unwrap();
+    ledger.change(sample_id(1), Change::Expire { waits_for: None, notice: None }, at(12)).await.unwrap();
     let due = claim_at(&ledger, at(12), 10).await;
     assert_eq!((ids(&due), due.expired), (vec![sample_id(2), sample_id(3)], false));
     assert_eq!(found(at(99)).await, [], "a request that has begun does not expire");

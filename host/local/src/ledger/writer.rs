@@ -130,7 +130,9 @@ impl Drop for Writer {
 
 fn commit(connection: &mut Connection, condition: &Condition, metrics: &Metrics, mut batch: Vec<Box<dyn Work>>) {
     let (changed, begun) = (connection.total_changes(), Instant::now());
+    condition.writes_since(Some(begun));
     let result = transact(connection, &mut batch);
+    condition.writes_since(None);
     match &result {
         // A transaction without a change writes nothing, so its success proves nothing.
         Ok(()) if connection.total_changes() != changed => {

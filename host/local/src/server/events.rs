@@ -38,6 +38,8 @@ pub async fn get(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Lin
             if let Ok(id) = HeaderValue::try_from(id.to_string()) {
                 response.headers_mut().insert(CORRELATION_HEADER, id);
             }
+            // nginx would else collect events until its buffer is full.
+            response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
             response
         }
         Err(error) => error.into_response(id).map(Body::from),

@@ -62,7 +62,7 @@ fn each_state_is_in_the_indexes_that_need_it() {
     let request = Request { expire_after: Some(Duration::from_secs(9)), trace, ..new.request };
     let (scheduled, _) =
         Head::of_new(NewRequest { request: request.clone(), ..new_request(sample_id(2), "orders", moment()) }, "w", WRITING);
-    let (expired, _) = changed(&scheduled, &request, &Change::Expire { notice: None });
+    let (expired, _) = changed(&scheduled, &request, &Change::Expire { waits_for: None, notice: None });
     check(&expired, "orders#expired", true, true);
     assert_eq!((scheduled.request().unwrap(), expired.notified()), (request, Notified::default()));
 }

@@ -59,4 +59,6 @@ fn a_list_is_a_table_with_a_heading_on_the_first_page() {
     let heading = "ID  USE CASE      STATUS     TARGET  TRIGGER AT  ATTEMPTS  LABELS\n";
     assert_eq!(list(std::slice::from_ref(&row), true), format!("{heading}{line}"));
     assert_eq!(list(&[row], false), line);
+    let waiting = json!({ "correlationId": "1", "useCase": "orders", "status": "scheduled", "target": "here", "triggerAt": "T", "attempts": 0, "waitsFor": "a place at target here (1 of 1)" });
+    assert!(list(&[waiting], true).ends_with("  0         waits for a place at target here (1 of 1)\n"));
 }

@@ -117,7 +117,7 @@ pub async fn an_expired_request_is_listed_by_its_status(ledger: &(impl Intake + 
     insert(ledger, &NewRequest { request: Request { expire_after: Some(Duration::from_secs(1)), ..new.request }, ..new }).await;
     let of_status = |status| Query { status: Some(status), ..of("lists-expired", from, from + 1) };
     assert_eq!(ids(ledger, of_status(Status::Scheduled)).await, [id]);
-    make(ledger, id, Change::Expire { notice: None }, at(from + 1)).await;
+    make(ledger, id, Change::Expire { waits_for: None, notice: None }, at(from + 1)).await;
     assert_eq!(ids(ledger, of_status(Status::Scheduled)).await, []);
     assert_eq!(ids(ledger, of_status(Status::Expired)).await, [id]);
     assert_eq!(ids(ledger, of("lists-expired", from, from + 1)).await, [id]);

@@ -36,7 +36,7 @@ fn failed(attempt: u32, notice: Option<NewRequest>) -> Change {
 }
 
 fn expired(notice: Option<NewRequest>) -> Change {
-    Change::Expire { notice: notice.map(Box::new) }
+    Change::Expire { waits_for: None, notice: notice.map(Box::new) }
 }
 
 fn failed_for_now(attempt: u32) -> Change {
