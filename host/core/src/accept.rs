@@ -262,8 +262,8 @@ async fn check<U: UseCases>(
 /// Returns the values of the manifest's labels in the accepted body. Fails for one that is missing, or neither text nor a whole number:
 /// other numbers have more than one spelling.
 fn labels_of(use_case: &UseCase, body: Map<String, Value>) -> Result<BTreeMap<String, String>, Rejection> {
-    let body = Value::Object(body);
-    let label = |(name, pointer): (&String, &String)| {
+    let (body, mut labels) = (Value::Object(body), BTreeMap::new());
+    for (name, pointer) in &use_case.labels {
         let value = match body.pointer(pointer) {
             None => Err("is not in the accepted body"),
             Some(Value::String(text)) if text.is_empty() => Err("is empty"),
@@ -273,9 +273,9 @@ fn labels_of(use_case: &UseCase, body: Map<String, Value>) -> Result<BTreeMap<St
             Some(_) => Err("is neither text nor a whole number of 64 bits"),
         };
         let value = value.map_err(|reason| Rejection::Label { name: name.clone(), pointer: pointer.clone(), reason })?;
-        Ok((name.clone(), value))
-    };
-    use_case.labels.iter().map(label).collect()
+        labels.insert(name.clone(), value);
+    }
+    Ok(labels)
 }
 
 /// Schedules a request that was inserted. Undoes what cannot be acknowledged.

@@ -124,9 +124,6 @@ pub fn check_window(at: DateTime<Utc>, now: DateTime<Utc>, max_ahead: Duration) 
 fn parse_trigger(text: &str) -> Result<Trigger, TimeError> {
     match text.strip_suffix(']').and_then(|rest| rest.split_once('[')) {
         None => parse_time(text).map(Trigger::from),
-        Some((_, zone)) if zone.contains('[') => {
-            Err(TimeError::NotATime { text: text.to_owned(), reason: "it has more than one annotation in brackets".to_owned() })
-        }
         // The mark of RFC 9557 for a zone that must not be ignored. None is ignored here.
         Some((time, zone)) => parse_in_zone(text, time, zone.strip_prefix('!').unwrap_or(zone)),
     }

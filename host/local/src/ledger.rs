@@ -149,11 +149,14 @@ impl SqliteLedger {
         self.inner.readers.read(&self.inner.path, work).await
     }
 
-    fn count_accepted(&self, inserted: &Inserted) {
-        if let Inserted::New(request) = inserted {
-            self.metrics().accepted(request);
-            self.inner.feed.send(request);
+    /// Returns the outcome of an insert, and counts a new request. `taken` is the request that has the idempotency key of `new`.
+    fn inserted(&self, taken: Option<Request>, new: NewRequest) -> Inserted {
+        if let Some(first) = taken {
+            return Inserted::Taken(first);
         }
+        self.metrics().accepted(&new.request);
+        self.inner.feed.send(&new.request);
+        Inserted::New(new.request)
     }
 
     /// Returns a setting of the server.
@@ -192,20 +195,26 @@ impl Intake for SqliteLedger {
         if let Some(reason) = self.inner.condition.refusal() {
             return Err(LedgerError::Full(reason));
         }
-        let inserted = self.write(move |connection| insert(connection, &new)).await?;
-        self.count_accepted(&inserted);
-        Ok(inserted)
+        let new = Arc::new(new);
+        let shared = Arc::clone(&new);
+        let taken = self.write(move |connection| insert(connection, &shared)).await?;
+        Ok(self.inserted(taken, Arc::unwrap_or_clone(new)))
     }
 
     /// Makes one write, of which no part remains if one fails.
     async fn insert_all(&self, new: Vec<NewRequest>) -> Vec<Result<Inserted, LedgerError>> {
         let count = new.len();
-        let inserted = match self.inner.condition.refusal() {
+        let new = Arc::new(new);
+        let shared = Arc::clone(&new);
+        let taken = match self.inner.condition.refusal() {
             Some(reason) => Err(LedgerError::Full(reason)),
-            None => self.write(move |connection| new.iter().map(|new| insert(connection, new)).collect::<rusqlite::Result<Vec<_>>>()).await,
+            None => {
+                let insert_each = move |connection: &Connection| shared.iter().map(|new| insert(connection, new)).collect();
+                self.write::<Vec<_>>(insert_each).await
+            }
         };
-        match inserted {
-            Ok(inserted) => inserted.into_iter().inspect(|inserted| self.count_accepted(inserted)).map(Ok).collect(),
+        match taken {
+            Ok(taken) => taken.into_iter().zip(Arc::unwrap_or_clone(new)).map(|(taken, new)| Ok(self.inserted(taken, new))).collect(),
             Err(error) => vec![Err(error); count],
         }
     }
@@ -259,13 +268,14 @@ impl Changes for SqliteLedger {
     }
 }
 
-fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<Inserted> {
+/// Returns the request that has the idempotency key, in whose place nothing was inserted.
+fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<Option<Request>> {
     match (rows::insert(connection, new)?, &new.idempotency_key) {
-        (true, _) | (false, None) => Ok(Inserted::New(new.request.clone())),
-        (false, Some(key)) => match rows::find_by_key(connection, &new.request.use_case, key)? {
-            Some(first) => Ok(Inserted::Taken(first)),
-            None => Err(rusqlite::Error::QueryReturnedNoRows),
-        },
+        (true, _) | (false, None) => Ok(None),
+        (false, Some(key)) => {
+            let first = rows::find_by_key(connection, &new.request.use_case, key)?;
+            first.map(Some).ok_or(rusqlite::Error::QueryReturnedNoRows)
+        }
     }
 }
 

@@ -48,7 +48,9 @@ impl<T: Send, F: FnMut(&Connection) -> rusqlite::Result<T> + Send> Work for Task
     }
 
     fn answer(self: Box<Self>, committed: Result<(), LedgerError>) {
-        let Self { output, reply, .. } = *self;
+        let Self { work, output, reply } = *self;
+        // Frees what the change shares with its caller.
+        drop(work);
         let not_run = || LedgerError::Failed("the change was not run".to_owned());
         // The change stays committed if its caller no longer waits.
         let _ = reply.send(committed.and_then(|()| output.ok_or_else(not_run)));
