@@ -71,3 +71,23 @@ async fn a_request_that_failed_for_now_or_was_moved_keeps_its_time() {
     server.api.advance("P1D").await;
     assert_eq!(text(&server.api.request(&failed).await, "status"), "succeeded", "a request that has begun does not expire");
 }
+
+#[tokio::test]
+async fn a_request_that_expires_during_a_pause_names_it() {
+    let receiver = Receiver::accepting().await;
+    let manifest = format!(
+        "[schedule]\nexpire-after = '1h'\n[targets]\ndefault = 'to'\nto = {{ kind = 'http', url = '{}' }}\n\
+         told = {{ kind = 'http', url = '{}' }}\n[on]\nfailure = 'told'\n",
+        receiver.url("/to"),
+        receiver.url("/told"),
+    );
+    let server = Server::builder().use_case("hook", &manifest).test_clock().start().await;
+    server.api.post("/use-cases/hook/pause", &json!({ "target": "to" })).await.expect(200);
+    let id = server.api.submit("hook", json!({ "delay": "PT1S" })).await;
+    server.api.advance("PT2H").await;
+    let expired = server.api.reaches(&id, "expired").await;
+    let failure = "not started by 2027-01-01T01:00:01.000Z, 1h after its triggerAt; it waited for the end of the pause of target to";
+    assert_eq!(text(&expired, "failure"), failure);
+    let notice = eventually("the notice", async || receiver.deliveries().into_iter().find(|one| one.path == "/told")).await;
+    assert_eq!(text(&notice.json(), "failure"), failure);
+}

@@ -35,6 +35,9 @@ async fn the_files_are_for_everybody_and_bound_to_their_own_origin() {
     let redirect = get(url, &[("accept", "text/html,application/xhtml+xml;q=0.9")]).await;
     assert_eq!((redirect.status(), header(&redirect, "location")), (StatusCode::TEMPORARY_REDIRECT, "ui/"));
     server.api.get("/").await.expect_fault(404, "not-found");
+    let post = server.api.post("/", &json!({})).await;
+    assert_eq!(post.header("allow"), "");
+    post.expect_fault(404, "not-found");
     let page = get(&format!("{url}/ui/"), &[]).await;
     assert_eq!((page.status(), header(&page, "content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
     let policy = header(&page, "content-security-policy");

@@ -19,7 +19,7 @@ use crate::ports::{
     Aftercare, Bundle, Changed, Changes, Clock, Deliver, LedgerError, Requests, ScheduleError, Scheduler, UseCaseError, UseCases,
 };
 use crate::request::{Claimed, NewRequest, Request, Status};
-use crate::time::{LATEST, after};
+use crate::time::{LATEST, after, rfc3339};
 use crate::trace::span;
 use crate::use_case::UseCase;
 
@@ -242,7 +242,7 @@ fn log_end(request: &Request) {
     match status {
         Status::Failed => tracing::error!(correlation_id = %id, use_case, attempt = attempts, labels, "failed"),
         Status::Scheduled => {
-            tracing::warn!(correlation_id = %id, use_case, attempt = attempts, labels, next_attempt_at = %request.due_at, "attempt failed");
+            tracing::warn!(correlation_id = %id, use_case, attempt = attempts, labels, next_attempt_at = rfc3339(request.due_at), "attempt failed");
         }
         status => tracing::info!(correlation_id = %id, use_case, attempt = attempts, labels, %status, "ended"),
     }
@@ -285,9 +285,9 @@ fn defer(request: &Request, HostFault { waits_for, detail }: HostFault, now: Dat
     let waited = request.waited(now);
     let (id, use_case, waited_s) = (request.id, &request.use_case, waited.num_seconds());
     if waited >= LONG_WAIT {
-        tracing::error!(correlation_id = %id, use_case, detail, waited_s, until = %at, "deferred again: the request has waited for the host for long");
+        tracing::error!(correlation_id = %id, use_case, detail, waited_s, until = rfc3339(at), "deferred again: the request has waited for the host for long");
     } else {
-        tracing::warn!(correlation_id = %id, use_case, detail, waited_s, until = %at, "deferred: the host could not begin the attempt");
+        tracing::warn!(correlation_id = %id, use_case, detail, waited_s, until = rfc3339(at), "deferred: the host could not begin the attempt");
     }
     Change::Defer { claim: request.claim(), waits_for, at }
 }

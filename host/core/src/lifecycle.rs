@@ -38,8 +38,8 @@ pub enum Change {
     Release { claim: u32, reason: String, notice: Option<Box<NewRequest>> },
     /// The host could not begin the attempt, which therefore does not count. The request is due again at `at`.
     Defer { claim: u32, waits_for: String, at: DateTime<Utc> },
-    /// The host ends a request whose first attempt has not begun [in time](Request::expires_at). `waits_for` is what it waits for, unless
-    /// the request itself names that.
+    /// The host ends a request whose first attempt has not begun [in time](Request::expires_at). `waits_for` is the limit or
+    /// pause that holds it up now; without it, the request may name what it waits for.
     Expire { waits_for: Option<String>, notice: Option<Box<NewRequest>> },
     /// An operator keeps the request from its next attempt until somebody retries, moves or cancels it. A running attempt is cut off.
     Hold { reason: String },

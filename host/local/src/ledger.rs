@@ -134,6 +134,12 @@ impl SqliteLedger {
         &self.inner.metrics
     }
 
+    /// Returns why nothing new is stored.
+    pub fn refusal(&self) -> Option<LedgerError> {
+        let condition = &self.inner.condition;
+        condition.stuck().map(LedgerError::Unavailable).or_else(|| condition.state().refuses.map(LedgerError::Full))
+    }
+
     /// Runs `work` in the next transaction and returns after its commit.
     async fn write<T: Send + 'static>(
         &self,
@@ -206,12 +212,10 @@ impl Intake for SqliteLedger {
         let count = new.len();
         let new = Arc::new(new);
         let shared = Arc::clone(&new);
+        let insert_each = move |connection: &Connection| shared.iter().map(|new| insert(connection, new)).collect();
         let taken = match self.inner.condition.refusal() {
             Some(reason) => Err(LedgerError::Full(reason)),
-            None => {
-                let insert_each = move |connection: &Connection| shared.iter().map(|new| insert(connection, new)).collect();
-                self.write::<Vec<_>>(insert_each).await
-            }
+            None => self.write::<Vec<_>>(insert_each).await,
         };
         match taken {
             Ok(taken) => taken.into_iter().zip(Arc::unwrap_or_clone(new)).map(|(taken, new)| Ok(self.inserted(taken, new))).collect(),

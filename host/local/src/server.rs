@@ -267,12 +267,12 @@ fn router(app: Arc<App>) -> Router {
     let router = ROUTES.iter().fold(router, |router, (path, allowed, route)| {
         router.route(path, route().fallback(no_such_method).layer(Extension(Allowed(allowed))))
     });
-    router.route("/", get(root).fallback(api)).fallback(api).with_state(app)
+    router.route("/", any(root)).fallback(api).with_state(app)
 }
 
 /// Leads a browser to the page.
 async fn root(app: State<Arc<App>>, link: Extension<Arc<Link>>, request: Request<Body>) -> Response {
-    match postdate_page::from_root(request.headers()) {
+    match postdate_page::from_root(request.method(), request.headers()) {
         Some(redirect) => redirect.map(Body::from),
         None => api(app, link, request).await,
     }

@@ -79,9 +79,10 @@ pub fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Result<Respon
 }
 
 /// Redirects a browser from the root to the page. Returns `None` for another client, which wants the API's answer, and without a page.
-pub fn from_root(headers: &HeaderMap) -> Option<Response<Bytes>> {
+pub fn from_root(method: &Method, headers: &HeaderMap) -> Option<Response<Bytes>> {
     let wants_html = |value: &HeaderValue| value.to_str().is_ok_and(|types| types.contains("text/html"));
-    (is_built() && headers.get_all(ACCEPT).iter().any(wants_html)).then(|| to_page(StatusCode::TEMPORARY_REDIRECT))
+    let reads = [Method::GET, Method::HEAD].contains(method);
+    (reads && is_built() && headers.get_all(ACCEPT).iter().any(wants_html)).then(|| to_page(StatusCode::TEMPORARY_REDIRECT))
 }
 
 /// Redirects to the path with a slash, to which the page's paths are relative. The target is relative, so that it fits behind a proxy that

@@ -8,6 +8,7 @@ use postdate_core::arm::is_direct;
 use postdate_core::fire::FireError;
 use postdate_core::ports::{Changed, Changes, Claims, Clock, Deliver, LedgerError, Requests, UseCases};
 use postdate_core::request::{DELIVERED_TO_BUS, Request, Status};
+use postdate_core::time::rfc3339;
 
 use crate::firing::{FiringPorts, reason};
 use crate::ports::{Backlog, LeftRule, Notify, Timing, Wake};
@@ -218,7 +219,7 @@ impl<U: UseCases, L: Claims + Requests + Changes + Backlog, S: Timing, D: Delive
 
     /// Schedules an overdue request again; it fires at once, on its target host. The claim prevents a second run.
     async fn rearm(&self, request: &Request) -> Result<(), FireError> {
-        tracing::warn!(correlation_id = %request.id, due_at = %request.due_at, "the request is overdue and is scheduled again");
+        tracing::warn!(correlation_id = %request.id, due_at = rfc3339(request.due_at), "the request is overdue and is scheduled again");
         self.host.arm(request).await
     }
 

@@ -118,12 +118,13 @@ impl ProblemReport {
             }
             "payload-too-large" if self.action == CallKind::Upload => "make the bundle's files smaller".to_owned(),
             "payload-too-large" => "send a smaller body: store large content elsewhere, and put its URL into the body".to_owned(),
+            // The reason says more.
+            "unhealthy" if self.json["ledger"]["refuses"].is_string() => return None,
             _ if self.status == 503 => {
                 let wait = self.retry_after.as_ref().map_or_else(|| "a moment".to_owned(), |seconds| format!("{} s", printable(seconds)));
                 let idempotent = if self.action == CallKind::Post { "; with --idempotency-key a repeat is safe" } else { "" };
                 format!("try again in {wait}{idempotent}")
             }
-            "unhealthy" => return None,
             // A quota of the server.
             _ if self.status == 507 => return None,
             _ if self.status >= 500 => format!("search the server's log for {id}"),

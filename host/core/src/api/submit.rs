@@ -8,6 +8,7 @@ use super::{Answer, Api, ApiError, ApiRequest, Outcomes};
 use crate::accept::{Accepted, Submission, accept};
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
 use crate::problem::Code;
+use crate::time::rfc3339;
 use crate::trace::TraceParent;
 
 /// Limit of an `Idempotency-Key`, in characters.
@@ -32,7 +33,7 @@ impl<U: UseCases, L: Intake + Requests + Changes, S: Scheduler> Api<U, L, S> {
             use_case = request.use_case,
             owner = request.owner,
             labels,
-            trigger_at = %request.trigger_at,
+            trigger_at = rfc3339(request.trigger_at),
             replayed,
             "accepted"
         );

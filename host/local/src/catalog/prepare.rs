@@ -28,11 +28,12 @@ enum Wanted {
 
 impl Catalog {
     /// Compiles every version of the store, and then all that serve, so that these are the last ones that a full cache drops. Notifies
-    /// `on_end` of each, once.
+    /// `on_end` of each, once unless it fails.
     pub async fn prepare(&self, mut on_end: impl FnMut(Prepared)) -> anyhow::Result<()> {
         let mut reported = HashSet::new();
         let mut on_end = |prepared: Prepared| {
-            if reported.insert((prepared.use_case.clone(), prepared.version.clone())) {
+            let is_new = reported.insert((prepared.use_case.clone(), prepared.version.clone()));
+            if is_new || prepared.outcome.is_err() {
                 on_end(prepared);
             }
         };

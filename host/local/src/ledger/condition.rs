@@ -15,7 +15,7 @@ use crate::supervise::Fatal;
 const LARGE_WAL: u64 = 256 << 20;
 
 /// Time of a write after which `GET /health` says that writes wait: much longer than a slow disk takes.
-pub const LONG_WRITE: Duration = Duration::from_secs(3);
+const LONG_WRITE: Duration = Duration::from_secs(3);
 
 /// Measures the free space of the ledger's disk in bytes; `None` if that is not known.
 pub type Measure = Box<dyn Fn() -> Option<u64> + Send>;
@@ -43,8 +43,8 @@ struct Known {
     wal: u64,
     /// Error of the last write, until a write succeeds.
     broken: Option<String>,
-    /// Begin of the transaction that is being written.
-    writes_since: Option<Instant>,
+    /// Since when a write waits: the begin of the transaction that is being written, or of the first one in a row that found a lock.
+    write_begun: Option<Instant>,
     is_low: bool,
     /// Size of the write-ahead log at the last warning.
     warned: u64,
@@ -69,20 +69,27 @@ impl Condition {
         LedgerState { refuses, warning, free_bytes: known.free, wal_bytes: Some(known.wal) }
     }
 
-    /// Returns a text if the current write takes longer than [`LONG_WRITE`].
-    fn stuck(&self) -> Option<String> {
-        let waits = self.known().writes_since?.elapsed();
-        let text = || format!("a write has waited for {} s: another program locks ledger.sqlite, or its disk hangs", waits.as_secs());
+    /// Returns a text if a write waits for longer than [`LONG_WRITE`].
+    pub fn stuck(&self) -> Option<String> {
+        let waits = self.known().write_begun?.elapsed();
+        let text =
+            || format!("a write has waited for {} s: another program locks ledger.sqlite, or its disk is slow or hangs", waits.as_secs());
         (waits > LONG_WRITE).then(text)
     }
 
-    /// Records the begin of a transaction, or with `None` its end.
-    pub fn writes_since(&self, since: Option<Instant>) {
-        self.known().writes_since = since;
+    pub fn begin_write(&self, now: Instant) {
+        self.known().write_begun.get_or_insert(now);
     }
 
+    pub fn end_write(&self, result: &rusqlite::Result<()>) {
+        if !result.as_ref().is_err_and(is_locked) {
+            self.known().write_begun = None;
+        }
+    }
+
+    /// Returns whether only another write can show that the ledger can be written again.
     pub fn is_broken(&self) -> bool {
-        self.known().broken.is_some()
+        self.known().broken.is_some() || self.stuck().is_some()
     }
 
     /// Records the sizes that the checkpointer sees, and logs what changed. Returns whether the disk is nearly full.
@@ -153,8 +160,16 @@ impl Condition {
     }
 }
 
+/// Returns whether another program holds the lock of the file.
+pub fn is_locked(error: &Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
 fn large_wal(bytes: u64) -> String {
     format!(
         "the ledger's write-ahead log has {bytes} bytes and grows while a program has a transaction open on ledger.sqlite: end that program"
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use postdate_core::ports::LedgerError;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::condition::Condition;
+use super::condition::{Condition, is_locked};
 use super::failed;
 use crate::metrics::Metrics;
 
@@ -132,9 +132,9 @@ impl Drop for Writer {
 
 fn commit(connection: &mut Connection, condition: &Condition, metrics: &Metrics, mut batch: Vec<Box<dyn Work>>) {
     let (changed, begun) = (connection.total_changes(), Instant::now());
-    condition.writes_since(Some(begun));
+    condition.begin_write(begun);
     let result = transact(connection, &mut batch);
-    condition.writes_since(None);
+    condition.end_write(&result);
     match &result {
         // A transaction without a change writes nothing, so its success proves nothing.
         Ok(()) if connection.total_changes() != changed => {
@@ -145,7 +145,8 @@ fn commit(connection: &mut Connection, condition: &Condition, metrics: &Metrics,
         Err(error) => condition.failed(error),
     }
     match result {
-        Err(_) if batch.len() > 1 => {
+        // A lock concerns all of them.
+        Err(error) if batch.len() > 1 && !is_locked(&error) => {
             // At least one change is faulty. Run each in its own transaction, so that only the faulty ones fail.
             for work in batch {
                 commit(connection, condition, metrics, vec![work]);

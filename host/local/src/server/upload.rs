@@ -12,7 +12,6 @@ use http_body_util::BodyExt as _;
 use postdate_core::access::{Caller, Scope};
 use postdate_core::api::{ApiError, Code};
 use postdate_core::audit;
-use postdate_core::ports::{Intake as _, LedgerError};
 use postdate_core::use_case::is_use_case_name;
 use postdate_store::Moved;
 use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Unpacked};
@@ -48,8 +47,8 @@ pub fn enter(app: &App, caller: &Caller, name: &str) -> Result<OwnedSemaphorePer
     }
     caller.require_use_case(name)?;
     // An archive and its machine code would take what the disk has left for accepted requests.
-    if let Some(reason) = app.api.ledger.state().refuses {
-        return Err(LedgerError::Full(reason).into());
+    if let Some(refusal) = app.api.ledger.refusal() {
+        return Err(refusal.into());
     }
     app.api.use_cases.queue_upload().ok_or_else(queue_full)
 }

@@ -60,5 +60,7 @@ fn a_list_is_a_table_with_a_heading_on_the_first_page() {
     assert_eq!(list(std::slice::from_ref(&row), true), format!("{heading}{line}"));
     assert_eq!(list(&[row], false), line);
     let waiting = json!({ "correlationId": "1", "useCase": "orders", "status": "scheduled", "target": "here", "triggerAt": "T", "attempts": 0, "waitsFor": "a place at target here (1 of 1)" });
-    assert!(list(&[waiting], true).ends_with("  0         waits for a place at target here (1 of 1)\n"));
+    assert!(list(std::slice::from_ref(&waiting), true).ends_with("  0         waits for a place at target here (1 of 1)\n"));
+    let both = json!({ "labels": { "customer": "42" }, "waitsFor": "its turn at target here (50/s)" });
+    assert!(list(&[both], false).ends_with(" customer=42  waits for its turn at target here (50/s)\n"));
 }

@@ -32,7 +32,7 @@ fn the_error_names_a_missing_file() {
     assert!(error.contains("process.config-files.schema names the file s.json, which is not in the bundle"), "{error}");
     std::fs::remove_file(dir.path().join(MANIFEST_FILE)).unwrap();
     assert!(read_bundle_dir(dir.path()).unwrap_err().to_string().contains("no use-case.toml"));
-    assert!(read_bundle_dir(&dir.path().join("nowhere")).is_err());
+    assert!(matches!(read_bundle_dir(&dir.path().join("nowhere")), Err(ReadBundleError::NoDirectory { .. })));
 }
 
 #[test]
