@@ -4,7 +4,7 @@ import { read } from './http.js';
 
 // Returns the provider's id of the message, or throws a failure.
 export async function process(job) {
-  const call = fetch(get('url'), {
+  const answer = await fetch(get('url'), {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
@@ -13,10 +13,6 @@ export async function process(job) {
       'idempotency-key': job.id,
     },
     body: job.body,
-  });
-  const answer = await call.catch(() => {
-    // An exception that is no failure would count as a fault of the plugin.
-    throw { message: 'the provider does not answer', retry: true };
   });
   if (answer.ok) return JSON.stringify({ message: await idOf(answer) });
   const message = `the provider answered ${answer.status}`;

@@ -4,7 +4,7 @@ import { read } from './http.js';
 
 // Returns the invoice, or throws a failure.
 export async function process(job) {
-  const call = fetch(get('url'), {
+  const answer = await fetch(get('url'), {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
@@ -13,10 +13,6 @@ export async function process(job) {
       'idempotency-key': job.id,
     },
     body: job.body,
-  });
-  const answer = await call.catch(() => {
-    // An exception that is no failure would count as a fault of the plugin.
-    throw { message: 'billing does not answer', retry: true };
   });
   // New: a refusal is not repeated.
   if (!answer.ok) throw { message: `billing answered ${answer.status}`, retry: answer.status >= 500 || answer.status === 429 };

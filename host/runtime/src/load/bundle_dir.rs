@@ -56,10 +56,8 @@ pub(crate) fn how_to_compile(dir: &Path) -> String {
 /// [`Runtime::load`](crate::Runtime::load) does.
 pub fn read_bundle_dir(dir: &Path) -> Result<BundleSource, ReadBundleError> {
     let bundle = |reason| ReadBundleError::Bundle { dir: dir.to_owned(), reason };
-    let without_manifest = || match dir.is_dir() {
-        true => bundle(BundleError::NoManifest),
-        false => ReadBundleError::NoDirectory { dir: dir.to_owned() },
-    };
+    let without_manifest =
+        || if dir.is_dir() { bundle(BundleError::NoManifest) } else { ReadBundleError::NoDirectory { dir: dir.to_owned() } };
     let manifest = read_file(dir, MANIFEST_FILE, MAX_MANIFEST_BYTES)?.ok_or_else(without_manifest)?;
     let text = std::str::from_utf8(&manifest).map_err(|_| bundle(BundleError::NotUtf8))?;
     let use_case = UseCase::parse(text).map_err(|error| bundle(error.into()))?;
