@@ -102,9 +102,9 @@ async fn the_janitor_notifies_of_a_failure_whose_function_was_killed() {
     assert_eq!(text(&scene.api.request(&id).await, "status"), "failed");
     told(&scene).await;
     let report = scene.sweep(TimeDelta::minutes(10)).await;
-    assert_eq!(report["told"], 1, "{report}");
+    assert_eq!(report["notified"], 1, "{report}");
     assert_eq!(told(&scene).await, (1, 1));
-    assert_eq!(scene.sweep(TimeDelta::minutes(10)).await["told"], 0);
+    assert_eq!(scene.sweep(TimeDelta::minutes(10)).await["notified"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
