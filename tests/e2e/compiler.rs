@@ -95,8 +95,8 @@ async fn a_compiler_killed_from_outside_is_a_transient_error_of_its_own() {
     for limit in ["Max core file size        0", "Max file size             0", "Max cpu time              300 "] {
         assert!(read("limits").contains(limit), "{limit:?} is not in {}", read("limits"));
     }
-    // Mode 2 is a filter, under which the process opens no file and no socket.
-    assert!(read("status").lines().any(|line| line == "Seccomp:\t2"), "{}", read("status"));
+    // The last one. Mode 2 is a filter, under which the process opens no file and no socket.
+    eventually("its filter", async || read("status").lines().any(|line| line == "Seccomp:\t2").then_some(())).await;
     let environment = read("environ");
     assert!(environment.starts_with("RAYON_NUM_THREADS=") && environment.matches('\0').count() == 1, "{environment:?}");
 
