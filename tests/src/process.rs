@@ -21,6 +21,11 @@ impl Lines {
         self.all().join("\n")
     }
 
+    /// Returns whether the programs have closed their streams and every line has been read. Nothing else may have a clone of this.
+    pub fn is_complete(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     /// Reads lines on a thread until the program closes the stream.
     fn collect(&self, from: impl Read + Send + 'static) {
         let lines = self.clone();
