@@ -2,20 +2,29 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{PUPPET, Receiver, Reply, Server, events, eventually, text};
 
-#[tokio::test]
-async fn a_request_expires_while_the_server_is_down_sends_its_notice_and_can_be_retried() {
-    let receiver = Receiver::accepting().await;
-    let manifest = format!(
+/// Returns the manifest of a use case whose requests expire after an hour, with a notice to `/told`.
+fn hook(receiver: &Receiver) -> String {
+    format!(
         "[schedule]\nexpire-after = '1h'\n[targets]\ndefault = 'to'\nto = {{ kind = 'http', url = '{}' }}\n\
          told = {{ kind = 'http', url = '{}' }}\n[on]\nfailure = 'told'\n",
         receiver.url("/to"),
         receiver.url("/told"),
-    );
-    let mut server = Server::builder().use_case("hook", &manifest).test_clock().start().await;
+    )
+}
+
+/// Waits for the notice.
+async fn notice(receiver: &Receiver) -> Value {
+    eventually("the notice", async || receiver.deliveries().into_iter().find(|one| one.path == "/told")).await.json()
+}
+
+#[tokio::test]
+async fn a_request_expires_while_the_server_is_down_sends_its_notice_and_can_be_retried() {
+    let receiver = Receiver::accepting().await;
+    let mut server = Server::builder().use_case("hook", &hook(&receiver)).test_clock().start().await;
     let late = server.api.submit("hook", json!({ "delay": "PT1S" })).await;
     let in_time = server.api.submit("hook", json!({ "delay": "PT2S" })).await;
     let waiting = server.api.request(&late).await;
@@ -29,8 +38,7 @@ async fn a_request_expires_while_the_server_is_down_sends_its_notice_and_can_be_
     assert_eq!(text(&expired, "failure"), "not started by 2027-01-01T01:00:01.000Z, 1h after its triggerAt");
     assert_eq!(expired.get("expiresAt"), None, "{expired}");
     server.api.reaches(&in_time, "succeeded").await;
-    let told = eventually("the notice", async || receiver.deliveries().into_iter().find(|one| one.path == "/told")).await;
-    let notice = told.json();
+    let notice = notice(&receiver).await;
     assert_eq!((&notice["correlationId"], &notice["status"], &notice["failure"]), (&json!(late), &json!("expired"), &expired["failure"]));
     let list = server.api.get("/requests?status=expired").await.expect(200);
     assert_eq!(list["requests"][0]["correlationId"], json!(late), "{list}");
@@ -75,19 +83,12 @@ async fn a_request_that_failed_for_now_or_was_moved_keeps_its_time() {
 #[tokio::test]
 async fn a_request_that_expires_during_a_pause_names_it() {
     let receiver = Receiver::accepting().await;
-    let manifest = format!(
-        "[schedule]\nexpire-after = '1h'\n[targets]\ndefault = 'to'\nto = {{ kind = 'http', url = '{}' }}\n\
-         told = {{ kind = 'http', url = '{}' }}\n[on]\nfailure = 'told'\n",
-        receiver.url("/to"),
-        receiver.url("/told"),
-    );
-    let server = Server::builder().use_case("hook", &manifest).test_clock().start().await;
+    let server = Server::builder().use_case("hook", &hook(&receiver)).test_clock().start().await;
     server.api.post("/use-cases/hook/pause", &json!({ "target": "to" })).await.expect(200);
     let id = server.api.submit("hook", json!({ "delay": "PT1S" })).await;
     server.api.advance("PT2H").await;
     let expired = server.api.reaches(&id, "expired").await;
     let failure = "not started by 2027-01-01T01:00:01.000Z, 1h after its triggerAt; it waited for the end of the pause of target to";
     assert_eq!(text(&expired, "failure"), failure);
-    let notice = eventually("the notice", async || receiver.deliveries().into_iter().find(|one| one.path == "/told")).await;
-    assert_eq!(text(&notice.json(), "failure"), failure);
+    assert_eq!(text(&notice(&receiver).await, "failure"), failure);
 }

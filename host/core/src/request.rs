@@ -254,12 +254,8 @@ impl Request {
 
     /// Returns the labels as `name=value` for a line of the log; `None` if there are none.
     pub fn labels_text(&self) -> Option<String> {
-        let mut text = String::new();
-        for (name, value) in &self.labels {
-            let before = if text.is_empty() { "" } else { " " };
-            text.extend([before, name, "=", value]);
-        }
-        (!text.is_empty()).then_some(text)
+        let labels: Vec<String> = self.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        (!labels.is_empty()).then(|| labels.join(" "))
     }
 
     /// Returns the request as pages of a list have it: without its result and what no list shows, and with at most

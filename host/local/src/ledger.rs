@@ -38,7 +38,7 @@ use crate::metrics::Metrics;
 use crate::supervise::Fatal;
 pub use backlog::LaneBacklog;
 pub use claims::{Due, Picked};
-use condition::{Condition, Measure};
+use condition::{Condition, Measure, is_locked};
 pub use copy::{check, copy};
 use feed::Feed;
 pub use hold::{hold_due, resume};
@@ -430,7 +430,7 @@ fn unknown_version(version: u32) -> LedgerError {
 fn failed(error: &rusqlite::Error) -> LedgerError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => LedgerError::Full("its disk is full".to_owned()),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LedgerError::Unavailable(error.to_string()),
+        _ if is_locked(error) => LedgerError::Unavailable(error.to_string()),
         // Without a free file descriptor, SQLite cannot open its files.
         Some(ErrorCode::CannotOpen) => LedgerError::Unavailable("its file cannot be opened".to_owned()),
         _ => LedgerError::Failed(error.to_string()),

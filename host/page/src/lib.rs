@@ -47,7 +47,7 @@ pub fn has(path: &str) -> bool {
 /// # Errors
 /// `no-page` (404) if the program was built without the page, `not-found` (404), `method-not-allowed` (405).
 pub fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Result<Response<Bytes>, ApiError> {
-    if ![Method::GET, Method::HEAD].contains(method) {
+    if !reads(method) {
         return Err(ApiError::method_not_allowed(path, "GET, HEAD"));
     }
     if !is_built() {
@@ -81,8 +81,11 @@ pub fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Result<Respon
 /// Redirects a browser from the root to the page. Returns `None` for another client, which wants the API's answer, and without a page.
 pub fn from_root(method: &Method, headers: &HeaderMap) -> Option<Response<Bytes>> {
     let wants_html = |value: &HeaderValue| value.to_str().is_ok_and(|types| types.contains("text/html"));
-    let reads = [Method::GET, Method::HEAD].contains(method);
-    (reads && is_built() && headers.get_all(ACCEPT).iter().any(wants_html)).then(|| to_page(StatusCode::TEMPORARY_REDIRECT))
+    (reads(method) && is_built() && headers.get_all(ACCEPT).iter().any(wants_html)).then(|| to_page(StatusCode::TEMPORARY_REDIRECT))
+}
+
+fn reads(method: &Method) -> bool {
+    [Method::GET, Method::HEAD].contains(method)
 }
 
 /// Redirects to the path with a slash, to which the page's paths are relative. The target is relative, so that it fits behind a proxy that
