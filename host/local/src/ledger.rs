@@ -49,7 +49,7 @@ pub use stats::{Group, Size, Stats};
 use writer::Writer;
 
 /// Migrations: entry `n` turns a file of schema version `n` into one of version `n + 1`. Version 0 is an empty file.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("ledger/schema.sql"),
     include_str!("ledger/schema-2.sql"),
     include_str!("ledger/schema-3.sql"),
@@ -58,6 +58,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("ledger/schema-6.sql"),
     include_str!("ledger/schema-7.sql"),
     include_str!("ledger/schema-8.sql"),
+    include_str!("ledger/schema-9.sql"),
 ];
 
 /// A handle on the ledger; clones share the file, the writer and the readers.

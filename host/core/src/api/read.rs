@@ -15,10 +15,10 @@ use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
 use crate::problem::Code;
 use crate::request::{Cursor, HistoryEntry, Order, Query, Request, Status};
 use crate::time::{LATEST, parse_time};
+use crate::use_case::{MAX_LABELS, is_use_case_name};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 500;
-const MAX_LABELS: usize = 5;
 /// Limit of the requests of one page, in bytes of JSON. A Lambda's answer to an ALB has at most 1 MB (Lambda as a target of an ALB,
 /// limits) and contains this JSON as a JSON string, which may be twice as long.
 pub(super) const MAX_PAGE_BYTES: usize = 384 << 10;
@@ -141,8 +141,9 @@ fn parse_query(query: &str) -> Result<Query, ApiError> {
                     .filter(|limit| (1..=MAX_LIMIT).contains(limit))
                     .ok_or_else(|| bad(name, "must be a number from 1 to 500"))?;
             }
-            _ => match name.strip_prefix("label.").filter(|label| !label.is_empty()) {
-                Some(label) => parsed.labels.push((label.to_owned(), value)),
+            _ => match name.strip_prefix("label.") {
+                Some(label) if is_use_case_name(label) => parsed.labels.push((label.to_owned(), value)),
+                Some(_) => return Err(bad(name, "must end with the name of a label: 1 to 32 of a-z, 0-9 and \"-\"")),
                 None => return Err(bad(name, &format!("is unknown; known are {KNOWN}"))),
             },
         }

@@ -20,7 +20,7 @@ const EXPIRE_AFTER: std::ops::RangeInclusive<Duration> = Duration::from_secs(1).
 /// Longest description, in characters. The list of use cases carries that of each.
 const MAX_DESCRIPTION: usize = 1000;
 /// Limit of labels. A ledger writes an entry of an index for each label of each request.
-const MAX_LABELS: usize = 5;
+pub const MAX_LABELS: usize = 5;
 /// Limit of targets. A host looks at the oldest request of each whenever it claims some, and `/metrics` has series of each.
 const MAX_TARGETS: usize = 64;
 /// Limit of secrets for one plugin. The host may have to fetch each while a call waits.

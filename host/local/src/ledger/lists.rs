@@ -6,19 +6,20 @@ use std::collections::{BinaryHeap, VecDeque};
 use chrono::{DateTime, Utc};
 use postdate_core::id::CorrelationId;
 use postdate_core::request::{Cursor, Order, Page, Query, Request, Status};
+use postdate_core::use_case::MAX_LABELS;
 use rusqlite::{Connection, ToSql, params, params_from_iter};
 
 use super::Lane;
-use super::rows::{self, millis, optional_time, parsed, read_request, time};
+use super::rows::{self, COLUMN_COUNT, label, millis, optional_time, parsed, read_request, time};
 
 /// The columns of a request, as a list has it. Omits the columns that SQLite finds only by reading a large result, and most of a failure.
 const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
      failures, interruptions, lease_ms, lease_until, finished_at, NULL, substr(failure, 1, 1001), NULL, notice_of, \
-     0, waits_for, waits_since, owner, NULL, labels, erased_at, NULL";
+     0, waits_for, waits_since, owner, NULL, erased_at, NULL, label_1, label_2, label_3, label_4, label_5";
 /// Positions in a row: the id, the time of the list's order, and whether the row matches.
 const ID: usize = 1;
-const TIME: usize = 28;
-const MATCHES: usize = 29;
+const TIME: usize = COLUMN_COUNT;
+const MATCHES: usize = COLUMN_COUNT + 1;
 
 /// Limit of the rows that one page reads, as on AWS. Filters without an index of their own would otherwise let a page read the whole table.
 pub const MAX_READ: u32 = 20_000;
@@ -105,8 +106,9 @@ impl Part {
 /// An index that has the rows of a list, or a part of them, in the list's order.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// The requests with the first label. In another order than that of trigger times, SQLite sorts them.
-    Label,
+    /// The requests that have the query's first label in this column of labels, from 1. In another order than that of trigger times,
+    /// SQLite sorts them.
+    Label(usize),
     Lane(Lane),
     Ended,
     Owner,
@@ -121,10 +123,16 @@ fn sources(connection: &Connection, query: &Query, most: u32) -> rusqlite::Resul
     let first: Head = (DateTime::<Utc>::MIN_UTC, None);
     if let Some((name, value)) = query.labels.first() {
         // In another order than that of the index, all of them are read and sorted.
-        let sql = "SELECT count(*) FROM (SELECT 1 FROM labels WHERE name = ?1 AND value = ?2 LIMIT ?3)";
-        let few = || connection.prepare_cached(sql)?.query_row(params![name, value, most + 1], |row| row.get::<_, u32>(0));
-        if query.order == Order::Trigger || few()? <= most {
-            return Ok(vec![(Source::Label, first)]);
+        let enough = if query.order == Order::Trigger { 1 } else { most + 1 };
+        let (mut columns, mut found) = (Vec::new(), 0);
+        for column in 1..=MAX_LABELS {
+            let sql = format!("SELECT count(*) FROM (SELECT 1 FROM requests WHERE label_{column} = ?1 LIMIT ?2)");
+            let count = connection.prepare_cached(&sql)?.query_row(params![label(name, value), enough], |row| row.get::<_, u32>(0))?;
+            columns.extend((count > 0).then_some((Source::Label(column), first)));
+            found += count;
+        }
+        if query.order == Order::Trigger || found <= most {
+            return Ok(columns);
         }
     }
     Ok(match (query.order, query.status) {
@@ -222,28 +230,27 @@ impl Values {
 /// query; a column tells whether a row matches the whole query, so that the rows that do not are counted, too.
 pub(super) fn statement(query: &Query, source: &Source, after: Option<Cursor>, limit: usize) -> (String, Vec<Box<dyn ToSql>>) {
     let mut values = Values::default();
-    // The index of labels has the trigger times.
-    let time = match (query.order, source) {
-        (Order::Trigger, Source::Label) => "label.at",
-        (Order::Trigger, _) => "trigger_at",
-        (Order::Due, _) => "due_at",
-        (Order::Ended, _) => "finished_at",
+    let time = match query.order {
+        Order::Trigger => "trigger_at",
+        Order::Due => "due_at",
+        Order::Ended => "finished_at",
     };
+    let indexed_by = |index: &str| format!("requests INDEXED BY {index}");
     let (from, mut within) = match source {
-        Source::Label => {
-            let (name, value) = query.labels.first().cloned().unwrap_or_default();
-            let within = vec![format!("label.name = {}", values.add(name)), format!("label.value = {}", values.add(value))];
-            // SQLite keeps the order of a cross join: the labels first.
-            ("labels AS label CROSS JOIN requests ON requests.seq = label.request", within)
+        Source::Label(column) => {
+            let first = query.labels.first().map(|(name, value)| label(name, value));
+            (indexed_by(&format!("requests_by_label_{column}")), vec![format!("label_{column} = {}", values.add(first))])
         }
         Source::Lane(Lane { use_case, target, .. }) => {
             let lane = [format!("use_case = {}", values.add(use_case.clone())), format!("target = {}", values.add(target.clone()))];
-            ("requests INDEXED BY requests_due_by_lane", lane.into())
+            (indexed_by("requests_due_by_lane"), lane.into())
         }
-        Source::Ended => ("requests INDEXED BY requests_finished", vec![]),
-        Source::Owner => ("requests INDEXED BY requests_by_owner", vec![format!("owner = {}", values.add(query.owner.clone()))]),
-        Source::Running => ("requests INDEXED BY requests_leased", vec![of(Status::Running)]),
-        Source::Of(use_case, status) => ("requests", vec![format!("use_case = {}", values.add(use_case.clone())), indexed(*status)]),
+        Source::Ended => (indexed_by("requests_finished"), vec![]),
+        Source::Owner => (indexed_by("requests_by_owner"), vec![format!("owner = {}", values.add(query.owner.clone()))]),
+        Source::Running => (indexed_by("requests_leased"), vec![of(Status::Running)]),
+        Source::Of(use_case, status) => {
+            ("requests".to_owned(), vec![format!("use_case = {}", values.add(use_case.clone())), indexed(*status)])
+        }
     };
     match query.order {
         Order::Trigger => {}
@@ -260,10 +267,8 @@ pub(super) fn statement(query: &Query, source: &Source, after: Option<Cursor>, l
         let names: Vec<String> = names.iter().map(|name| values.add(name.clone())).collect();
         matches.push(format!("use_case IN ({})", names.join(", ")));
     }
-    for (name, value) in query.labels.iter().skip(usize::from(matches!(source, Source::Label))) {
-        let (name, value) = (values.add(name.clone()), values.add(value.clone()));
-        matches
-            .push(format!("EXISTS (SELECT 1 FROM labels WHERE name = {name} AND value = {value} AND at = trigger_at AND request = seq)"));
+    for (name, value) in query.labels.iter().skip(usize::from(matches!(source, Source::Label(_)))) {
+        matches.push(format!("{} IN (label_1, label_2, label_3, label_4, label_5)", values.add(label(name, value))));
     }
     let (matches, within) = (matches.join(" AND "), within.join(" AND "));
     // The limit bounds what SQLite sorts where the index has not the whole order.

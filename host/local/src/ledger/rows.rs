@@ -11,20 +11,29 @@ use postdate_core::limits::{Rate, RateSlot};
 use postdate_core::request::{Event, HistoryEntry, MAX_DETAIL_BYTES, MAX_HISTORY, NewRequest, Request, Waiting};
 use postdate_core::text::cut;
 use postdate_core::time::LATEST;
+use postdate_core::use_case::MAX_LABELS;
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
      failures, interruptions, lease_ms, lease_until, finished_at, result, failure, idempotency_hash, notice_of, \
-     deferrals, waits_for, waits_since, owner, expire_after_ms, labels, erased_at, trace";
+     deferrals, waits_for, waits_since, owner, expire_after_ms, erased_at, trace, label_1, label_2, label_3, label_4, label_5";
+/// Number of the columns, which other values of a row follow.
+pub(super) const COLUMN_COUNT: usize = 32;
+/// Positions of the labels in a row.
+const LABELS: std::ops::Range<usize> = 27..COLUMN_COUNT;
+const _: () = assert!(LABELS.end - LABELS.start == MAX_LABELS, "each label needs a column");
+
 /// Stores a request with the first line of its history. Returns false, and stores nothing, if its idempotency key is taken.
 pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<bool> {
     let request = &new.request;
+    let mut labels = request.labels.iter().map(|(name, value)| label(name, value));
     let inserted = connection
         .prepare_cached(
             "INSERT INTO requests (id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, \
-             attempts, failures, interruptions, lease_ms, idempotency_key, idempotency_hash, notice_of, body, owner, expire_after_ms, labels, trace) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) \
+             attempts, failures, interruptions, lease_ms, idempotency_key, idempotency_hash, notice_of, body, owner, \
+             expire_after_ms, trace, label_1, label_2, label_3, label_4, label_5) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22) \
              ON CONFLICT (use_case, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
         )?
         .execute(params![
@@ -44,17 +53,17 @@ pub fn insert(connection: &Connection, new: &NewRequest) -> rusqlite::Result<boo
             new.body,
             request.owner,
             request.expire_after.map(duration_millis),
-            labels_json(request),
             request.trace.map(|trace| trace.to_string()),
+            labels.next(),
+            labels.next(),
+            labels.next(),
+            labels.next(),
+            labels.next(),
         ])?;
     if inserted == 0 {
         return Ok(false);
     }
     let seq = connection.last_insert_rowid();
-    for (name, value) in &request.labels {
-        let sql = "INSERT INTO labels VALUES (?1, ?2, ?3, ?4)";
-        connection.prepare_cached(sql)?.execute(params![name, value, millis(request.trigger_at), seq])?;
-    }
     write_line(connection, seq, 1, &lifecycle::accepted(request))?;
     Ok(true)
 }
@@ -91,10 +100,6 @@ pub fn update(
     // A separate statement, because an update that names the column rewrites the indexes for lists.
     if after.trigger_at != before.trigger_at {
         connection.prepare_cached("UPDATE requests SET trigger_at = ?2 WHERE seq = ?1")?.execute(params![seq, millis(after.trigger_at)])?;
-        if !after.labels.is_empty() {
-            let sql = format!("UPDATE labels SET at = ?2 WHERE {LABELS_OF} AND at = ?3");
-            connection.prepare_cached(&sql)?.execute(params![seq, millis(after.trigger_at), millis(before.trigger_at)])?;
-        }
     }
     if let Line::Erase(_) = line {
         connection.prepare_cached("UPDATE history SET detail = NULL WHERE request = ?1")?.execute([seq])?;
@@ -115,20 +120,15 @@ pub fn free_key(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
     connection.prepare_cached("UPDATE requests SET idempotency_key = NULL WHERE seq = ?1")?.execute([seq]).map(drop)
 }
 
-/// The rows of the table `labels` of the request ?1. They are found by their names and values, so that they need no index of their own.
-const LABELS_OF: &str = "request = ?1 AND (name, value) IN \
-     (SELECT member.key, member.value FROM requests, json_each(requests.labels) AS member WHERE requests.seq = ?1)";
-
-/// Returns the labels as a JSON object; `None` if there are none.
-fn labels_json(request: &Request) -> Option<String> {
-    if request.labels.is_empty() { None } else { serde_json::to_string(&request.labels).ok() }
+/// Returns a label as its column has it. A name has no `=`.
+pub(super) fn label(name: &str, value: &str) -> String {
+    format!("{name}={value}")
 }
 
 /// Erases the body, the labels and the idempotency key of a request.
 pub fn erase(connection: &Connection, seq: i64, now: DateTime<Utc>) -> rusqlite::Result<()> {
-    connection.prepare_cached(&format!("DELETE FROM labels WHERE {LABELS_OF}"))?.execute([seq])?;
-    let sql = "UPDATE requests SET body = '', labels = NULL, idempotency_key = NULL, idempotency_hash = NULL, erased_at = ?2 \
-         WHERE seq = ?1 AND erased_at IS NULL";
+    let sql = "UPDATE requests SET body = '', idempotency_key = NULL, idempotency_hash = NULL, erased_at = ?2, label_1 = NULL, \
+         label_2 = NULL, label_3 = NULL, label_4 = NULL, label_5 = NULL WHERE seq = ?1 AND erased_at IS NULL";
     connection.prepare_cached(sql)?.execute(params![seq, millis(now)]).map(drop)
 }
 
@@ -165,8 +165,6 @@ pub fn delete_ended(connection: &Connection, seq: i64, until: DateTime<Utc>) -> 
     connection
         .prepare_cached("DELETE FROM history WHERE request = ?1 AND EXISTS (SELECT 1 FROM requests WHERE seq = ?1 AND finished_at <= ?2)")?
         .execute(params![seq, millis(until)])?;
-    let sql = format!("DELETE FROM labels WHERE {LABELS_OF} AND EXISTS (SELECT 1 FROM requests WHERE seq = ?1 AND finished_at <= ?2)");
-    connection.prepare_cached(&sql)?.execute(params![seq, millis(until)])?;
     connection.prepare_cached("DELETE FROM requests WHERE seq = ?1 AND finished_at <= ?2")?.execute(params![seq, millis(until)])
 }
 
@@ -303,7 +301,7 @@ pub(super) fn head_sql() -> String {
 
 fn read_head(row: &Row<'_>) -> rusqlite::Result<LaneHead> {
     let (seq, request) = read_request(row)?;
-    Ok(LaneHead { seq, request, body: row.get(28)?, next: optional_time(row, 29)? })
+    Ok(LaneHead { seq, request, body: row.get(COLUMN_COUNT)?, next: optional_time(row, COLUMN_COUNT + 1)? })
 }
 
 /// The requests that have expired by ?1, at most ?2. The condition is that of their index.
@@ -372,15 +370,23 @@ pub(super) fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
             _ => None,
         },
         owner: row.get(23)?,
-        labels: match row.get::<_, Option<String>>(25)? {
-            Some(json) => serde_json::from_str(&json).map_err(|_| unreadable(25, &json))?,
-            None => BTreeMap::new(),
-        },
-        erased_at: optional_time(row, 26)?,
+        labels: read_labels(row)?,
+        erased_at: optional_time(row, 25)?,
         notice_of: row.get::<_, Option<String>>(19)?.map(|id| id.parse().map_err(|_| unreadable(19, &id))).transpose()?,
-        trace: row.get::<_, Option<String>>(27)?.and_then(|text| text.parse().ok()),
+        trace: row.get::<_, Option<String>>(26)?.and_then(|text| text.parse().ok()),
     };
     Ok((row.get(0)?, request))
+}
+
+/// The columns of labels have values up to the first without one.
+fn read_labels(row: &Row<'_>) -> rusqlite::Result<BTreeMap<String, String>> {
+    let texts = LABELS.map_while(|column| Some((column, row.get::<_, Option<String>>(column).transpose()?)));
+    let split = |(column, text): (usize, rusqlite::Result<String>)| {
+        let text = text?;
+        let (name, value) = text.split_once('=').ok_or_else(|| unreadable(column, &text))?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    texts.map(split).collect()
 }
 
 pub(super) fn millis(at: DateTime<Utc>) -> i64 {

@@ -11,6 +11,7 @@ use postdate_core::lifecycle::Outcome;
 use postdate_core::request::{Cursor, Event, Order, Status};
 use postdate_core::testing::{at, join_all, ledger_contract, moment, new_request, pause_contract, sample_id};
 use postdate_core::time::rfc3339;
+use postdate_core::use_case::MAX_LABELS;
 use rusqlite::StatementStatus;
 use tempfile::TempDir;
 use tokio::task::unconstrained;
@@ -496,6 +497,35 @@ async fn a_migrated_request_has_no_owner_and_its_changes_have_callers() {
 }
 
 #[tokio::test]
+async fn the_labels_of_schema_version_8_are_found_after_the_migration() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.sqlite");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(&format!("{} PRAGMA user_version = 8;", MIGRATIONS[..8].concat())).unwrap();
+    let labels = ["", r#"{"customer":"a=b \"c\"","region":"eu"}"#, r#"{"a":"1","b":"2","customer":"a=b \"c\"","d":"4","e":"5"}"#];
+    for (n, json) in (1..).zip(labels) {
+        old.execute(OF_VERSION_1, params![sample_id(n).to_string(), moment().timestamp_millis()]).unwrap();
+        old.execute("UPDATE requests SET labels = nullif(?1, '') WHERE seq = ?2", params![json, i64::try_from(n).unwrap()]).unwrap();
+    }
+    drop(old);
+    let ledger = SqliteLedger::open(&path).unwrap();
+    for (n, json) in (1..).zip(labels) {
+        let found = ledger.request(sample_id(n)).await.unwrap().unwrap().labels;
+        assert_eq!(found, serde_json::from_str(json).unwrap_or_default(), "{n}");
+    }
+    let of = async |labels: &[(&str, &str)]| {
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let page = ledger.list(Query { labels, limit: 10, ..Query::default() }).await.unwrap();
+        page.requests.iter().map(|request| request.id).collect::<Vec<_>>()
+    };
+    let customer = ("customer", r#"a=b "c""#);
+    assert_eq!(of(&[customer]).await, [sample_id(2), sample_id(3)], "the label is the first of one and the third of the other");
+    assert_eq!(of(&[customer, ("e", "5")]).await, [sample_id(3)]);
+    assert_eq!(of(&[("e", "5"), customer]).await, [sample_id(3)]);
+    assert_eq!(of(&[("region", "us")]).await, []);
+}
+
+#[tokio::test]
 async fn a_claim_has_the_lease_that_the_caller_computes() {
     let (ledger, _directory) = empty();
     insert_all(&ledger, [due(1, 60)]).await;
@@ -729,7 +759,10 @@ fn the_queries_of_the_timer_and_of_lists_use_an_index() {
     let label = ("customer".to_owned(), "42".to_owned());
     let of_a_label = Query { labels: vec![label.clone(), label], from: Some(at(0)), ..Query::default() };
     // Requests of one time are sorted by their ids.
-    check_plan(&list(of_a_label, Source::Label), "SEARCH label USING PRIMARY KEY (name=? AND value=? AND at>?)", true);
+    for column in 1..=MAX_LABELS {
+        let plan = format!("SEARCH requests USING INDEX requests_by_label_{column} (label_{column}=? AND trigger_at>?)");
+        check_plan(&list(of_a_label.clone(), Source::Label(column)), &plan, true);
+    }
     let ended = Query { order: Order::Ended, from: Some(at(0)), ..Query::default() };
     check_plan(&list(ended, Source::Ended), "SEARCH requests USING INDEX requests_finished (finished_at>?)", true);
     let lane = Lane { use_case: "orders".to_owned(), target: "here".to_owned(), due_at: at(0) };
@@ -1045,24 +1078,6 @@ async fn a_checkpoint_that_the_disk_has_no_space_for_is_not_begun() {
     assert_eq!(std::fs::metadata(&file).unwrap().len(), before, "the checkpoint took space that the writer needs");
     free.store(i64::MAX, Ordering::SeqCst);
     eventually("a checkpoint", || (std::fs::metadata(&file).unwrap().len() > before).then_some(())).await;
-}
-
-#[tokio::test]
-async fn a_deleted_request_takes_its_labels_with_it() {
-    let (ledger, directory) = empty();
-    let labels = BTreeMap::from([("customer".to_owned(), "42".to_owned())]);
-    let new = due(1, 0);
-    insert_all(&ledger, [NewRequest { request: Request { labels, ..new.request }, ..new }]).await;
-    ledger.change(sample_id(1), Change::Cancel { by: None }, at(0)).await.unwrap();
-    let labels = || {
-        connect(&directory.path().join("ledger.sqlite"))
-            .unwrap()
-            .query_row("SELECT count(*) FROM labels", [], |row| row.get::<_, i64>(0))
-            .unwrap()
-    };
-    assert_eq!(labels(), 1);
-    assert_eq!(ledger.delete_ended(at(-1)).await.unwrap(), 0);
-    assert_eq!((ledger.delete_ended(at(0)).await.unwrap(), labels()), (1, 0));
 }
 
 #[tokio::test]
