@@ -124,10 +124,11 @@ fn sources(connection: &Connection, query: &Query, most: u32) -> rusqlite::Resul
     if let Some((name, value)) = query.labels.first() {
         // In another order than that of the index, all of them are read and sorted.
         let enough = if query.order == Order::Trigger { 1 } else { most + 1 };
+        let first_label = label(name, value);
         let (mut columns, mut found) = (Vec::new(), 0);
         for column in 1..=MAX_LABELS {
             let sql = format!("SELECT count(*) FROM (SELECT 1 FROM requests WHERE label_{column} = ?1 LIMIT ?2)");
-            let count = connection.prepare_cached(&sql)?.query_row(params![label(name, value), enough], |row| row.get::<_, u32>(0))?;
+            let count = connection.prepare_cached(&sql)?.query_row(params![first_label, enough], |row| row.get::<_, u32>(0))?;
             columns.extend((count > 0).then_some((Source::Label(column), first)));
             found += count;
         }

@@ -380,13 +380,13 @@ pub(super) fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
 
 /// The columns of labels have values up to the first without one.
 fn read_labels(row: &Row<'_>) -> rusqlite::Result<BTreeMap<String, String>> {
-    let texts = LABELS.map_while(|column| Some((column, row.get::<_, Option<String>>(column).transpose()?)));
-    let split = |(column, text): (usize, rusqlite::Result<String>)| {
-        let text = text?;
+    let mut labels = BTreeMap::new();
+    for column in LABELS {
+        let Some(text) = row.get::<_, Option<String>>(column)? else { break };
         let (name, value) = text.split_once('=').ok_or_else(|| unreadable(column, &text))?;
-        Ok((name.to_owned(), value.to_owned()))
-    };
-    texts.map(split).collect()
+        labels.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(labels)
 }
 
 pub(super) fn millis(at: DateTime<Utc>) -> i64 {
