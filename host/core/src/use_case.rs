@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use check::{MAX_LABELS, is_credential_header, is_use_case_name};
+pub use check::{MAX_LABELS, NAME_RULE, is_credential_header, is_use_case_name};
 pub use grants::{PluginGrants, Reach};
 pub use target::{AwsTarget, Target, Targets};
 pub use values::{parse_memory, toml_to_json};

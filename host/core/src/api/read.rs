@@ -15,7 +15,7 @@ use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
 use crate::problem::Code;
 use crate::request::{Cursor, HistoryEntry, Order, Query, Request, Status};
 use crate::time::{LATEST, parse_time};
-use crate::use_case::{MAX_LABELS, is_use_case_name};
+use crate::use_case::{MAX_LABELS, NAME_RULE, is_use_case_name};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 500;
@@ -143,7 +143,7 @@ fn parse_query(query: &str) -> Result<Query, ApiError> {
             }
             _ => match name.strip_prefix("label.") {
                 Some(label) if is_use_case_name(label) => parsed.labels.push((label.to_owned(), value)),
-                Some(_) => return Err(bad(name, "must end with the name of a label: 1 to 32 of a-z, 0-9 and \"-\"")),
+                Some(_) => return Err(bad(name, &format!("must end with the name of a label: {NAME_RULE}"))),
                 None => return Err(bad(name, &format!("is unknown; known are {KNOWN}"))),
             },
         }

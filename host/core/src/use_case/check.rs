@@ -301,6 +301,9 @@ fn check_sign(key: &str, names: &[String]) -> Result<(), ManifestError> {
     names.iter().try_for_each(|name| check_secret(key, name))
 }
 
+/// The rule of [`is_use_case_name`], for messages.
+pub const NAME_RULE: &str = "1 to 32 of a-z, 0-9 and \"-\"";
+
 /// Returns true if the name matches `[a-z0-9-]{1,32}`. Such a name is safe as part of a path.
 pub fn is_use_case_name(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -309,7 +312,7 @@ pub fn is_use_case_name(name: &str) -> bool {
 
 fn check_name(key: &str, name: &str) -> Result<(), ManifestError> {
     if !is_use_case_name(name) {
-        return fault(key, format!("{name:?} is not a name: 1 to 32 of a-z, 0-9 and \"-\""));
+        return fault(key, format!("{name:?} is not a name: {NAME_RULE}"));
     }
     Ok(())
 }

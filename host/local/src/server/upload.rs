@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 use postdate_core::access::{Caller, Scope};
 use postdate_core::api::{ApiError, Code};
 use postdate_core::audit;
-use postdate_core::use_case::is_use_case_name;
+use postdate_core::use_case::{NAME_RULE, is_use_case_name};
 use postdate_store::Moved;
 use postdate_store::tarball::{self, MAX_ARCHIVE_BYTES, TarballError, Unpacked};
 use tokio::sync::OwnedSemaphorePermit;
@@ -42,7 +42,7 @@ pub fn enter(app: &App, caller: &Caller, name: &str) -> Result<OwnedSemaphorePer
     }
     caller.require(Scope::Deploy)?;
     if !is_use_case_name(name) {
-        let detail = format!("{name:?} is not the name of a use case: 1 to 32 of a-z, 0-9 and \"-\"");
+        let detail = format!("{name:?} is not the name of a use case: {NAME_RULE}");
         return Err(ApiError::new(StatusCode::NOT_FOUND, Code::UnknownUseCase, detail));
     }
     caller.require_use_case(name)?;
