@@ -1,7 +1,7 @@
 //! Fakes of the ports that the target host and the janitor need beyond the core's.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -238,7 +238,7 @@ impl Intake for FakeLedger {
         self.memory.find_by_key(use_case, key).await
     }
 
-    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+    async fn insert(&self, new: Arc<NewRequest>) -> Result<Inserted, LedgerError> {
         self.memory.insert(new).await
     }
 }
@@ -371,7 +371,7 @@ pub fn firing(answer: JobResult) -> TestFiring {
 /// Stores a request that is due at second 60, and returns the envelope of its rule.
 pub async fn accepted(firing: &TestFiring) -> Envelope {
     let new = new_request(sample_id(1), "orders", moment() + TimeDelta::seconds(60));
-    firing.ledger.memory.insert(new.clone()).await.unwrap();
+    firing.ledger.memory.insert(new.clone().into()).await.unwrap();
     Envelope::of(&new.request, Some("postdate-orders-1".to_owned()))
 }
 
@@ -385,7 +385,7 @@ pub async fn accepted_at(firing: &TestFiring, n: u64, target: &str, seconds: i64
     let new = new_request(sample_id(n), "orders", moment() + TimeDelta::seconds(seconds));
     let request = Request { target: target.to_owned(), ..new.request };
     let envelope = Envelope::of(&request, None);
-    firing.ledger.memory.insert(NewRequest { request, ..new }).await.unwrap();
+    firing.ledger.memory.insert(NewRequest { request, ..new }.into()).await.unwrap();
     envelope
 }
 
@@ -394,7 +394,7 @@ pub async fn expiring(firing: &TestFiring) -> Envelope {
     let new = new_request(sample_id(1), "orders", moment() + TimeDelta::seconds(60));
     let request = Request { expire_after: Some(Duration::from_secs(30)), ..new.request };
     let envelope = Envelope::of(&request, Some("postdate-orders-1".to_owned()));
-    firing.ledger.memory.insert(NewRequest { request, ..new }).await.unwrap();
+    firing.ledger.memory.insert(NewRequest { request, ..new }.into()).await.unwrap();
     envelope
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _};
+use jsonptr::Pointer;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tracing::Instrument as _;
@@ -146,7 +147,7 @@ pub async fn accept(
     match check(use_cases, ledger, scheduler, submission).await? {
         Checked::Again(accepted) => Ok(accepted),
         Checked::New(intent) => {
-            let inserted = ledger.insert(intent.new.clone()).instrument(span!("commit")).await;
+            let inserted = ledger.insert(Arc::clone(&intent.new)).instrument(span!("commit")).await;
             finish(use_cases, ledger, scheduler, intent, inserted).await
         }
     }
@@ -163,7 +164,7 @@ pub async fn accept_all(
     let checks = submissions.into_iter().map(|submission| check(use_cases, ledger, scheduler, submission));
     let checked: Vec<_> = stream::iter(checks).buffered(BATCH_CONCURRENCY).collect().await;
     let new = checked.iter().filter_map(|checked| match checked {
-        Ok(Checked::New(intent)) => Some(intent.new.clone()),
+        Ok(Checked::New(intent)) => Some(Arc::clone(&intent.new)),
         _ => None,
     });
     let mut inserted = ledger.insert_all(new.collect()).instrument(span!("commit")).await.into_iter();
@@ -193,7 +194,7 @@ enum Checked<B> {
 /// A request to store and schedule.
 struct Intent<B> {
     bundle: Arc<B>,
-    new: NewRequest,
+    new: Arc<NewRequest>,
     zone: Option<Zone>,
 }
 
@@ -256,7 +257,7 @@ async fn check<U: UseCases>(
     let mut new = NewRequest { request, idempotency_key: submission.idempotency_key, body };
     let over = |exceeded| Rejection::TargetLimit { alias: alias.to_owned(), exceeded };
     new.request.schedule = scheduler.plan(&new, target).map_err(over)?;
-    Ok(Checked::New(Intent { bundle, new, zone: parsed.zone }))
+    Ok(Checked::New(Intent { bundle, new: Arc::new(new), zone: parsed.zone }))
 }
 
 /// Returns the values of the manifest's labels in the accepted body. Fails for one that is missing, or neither text nor a whole number:
@@ -264,7 +265,7 @@ async fn check<U: UseCases>(
 fn labels_of(use_case: &UseCase, body: Map<String, Value>) -> Result<BTreeMap<String, String>, Rejection> {
     let (body, mut labels) = (Value::Object(body), BTreeMap::new());
     for (name, pointer) in &use_case.labels {
-        let value = match body.pointer(pointer) {
+        let value = match Pointer::parse(pointer).ok().and_then(|pointer| pointer.resolve(&body).ok()) {
             None => Err("is not in the accepted body"),
             Some(Value::String(text)) if text.is_empty() => Err("is empty"),
             Some(Value::String(text)) if text.len() > MAX_LABEL_BYTES => Err("is longer than 256 bytes"),
@@ -288,23 +289,24 @@ async fn finish<U: UseCases>(
 ) -> Result<Accepted, Rejection> {
     let now = new.request.received_at;
     let target = bundle.use_case().targets.get(&new.request.target).map(|(_, target)| target);
-    let request = match inserted {
-        Ok(Inserted::New(request)) => request,
+    match inserted {
+        Ok(Inserted::New) => {}
         // The insert may have succeeded, with only its reply lost.
         Err(error @ LedgerError::Unavailable(_)) => return Err(take_back(ledger, scheduler, &new.request, target, error.into(), now).await),
         Err(error) => return Err(error.into()),
         Ok(Inserted::Taken(first)) => {
-            let (key, hash) = (new.idempotency_key.unwrap_or_default(), new.request.idempotency_hash.unwrap_or_default());
+            let NewRequest { request, idempotency_key, .. } = Arc::unwrap_or_clone(new);
+            let (key, hash) = (idempotency_key.unwrap_or_default(), request.idempotency_hash.unwrap_or_default());
             let accepted = replay(use_cases, ledger, scheduler, first, &key, &hash, now).await?;
             return Ok(Accepted { zone, ..accepted });
         }
-    };
-    let arming = Arming { request: &request, target, before: None, body: Some(&new.body) };
+    }
+    let arming = Arming { request: &new.request, target, before: None, body: Some(&new.body) };
     if let Err(error) = schedule(ledger, scheduler, arming, now).await {
         // The client gets an error, so the request must not stay scheduled in the ledger.
-        return Err(take_back(ledger, scheduler, &request, target, error.into(), now).await);
+        return Err(take_back(ledger, scheduler, &new.request, target, error.into(), now).await);
     }
-    Ok(Accepted { request, replayed: false, zone })
+    Ok(Accepted { request: Arc::unwrap_or_clone(new).request, replayed: false, zone })
 }
 
 /// Asks the validator of the bundle. Fails with its problems, or if it does not answer.

@@ -190,11 +190,11 @@ pub trait Intake: Send + Sync {
     fn find_by_key(&self, use_case: &str, key: &str) -> impl Future<Output = Result<Option<Request>, LedgerError>> + Send;
 
     /// Stores the request durably, unless its idempotency key is taken.
-    fn insert(&self, new: NewRequest) -> impl Future<Output = Result<Inserted, LedgerError>> + Send;
+    fn insert(&self, new: Arc<NewRequest>) -> impl Future<Output = Result<Inserted, LedgerError>> + Send;
 
     /// Stores many requests, each as [`Self::insert`] would, in as few writes as the ledger can. Returns a result for each, in the same
     /// order.
-    fn insert_all(&self, new: Vec<NewRequest>) -> impl Future<Output = Vec<Result<Inserted, LedgerError>>> + Send {
+    fn insert_all(&self, new: Vec<Arc<NewRequest>>) -> impl Future<Output = Vec<Result<Inserted, LedgerError>>> + Send {
         async {
             let mut inserted = Vec::with_capacity(new.len());
             for new in new {
@@ -238,7 +238,7 @@ pub struct LedgerState {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Inserted {
-    New(Request),
+    New,
     /// The idempotency key is taken by this request.
     Taken(Request),
 }

@@ -254,8 +254,11 @@ impl Request {
 
     /// Returns the labels as `name=value` for a line of the log; `None` if there are none.
     pub fn labels_text(&self) -> Option<String> {
-        let labels: Vec<String> = self.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        (!labels.is_empty()).then(|| labels.join(" "))
+        let mut text = String::new();
+        for (name, value) in &self.labels {
+            text.extend([if text.is_empty() { "" } else { " " }, name, "=", value]);
+        }
+        (!text.is_empty()).then_some(text)
     }
 
     /// Returns the request as pages of a list have it: without its result and what no list shows, and with at most

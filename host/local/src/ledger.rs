@@ -157,13 +157,13 @@ impl SqliteLedger {
     }
 
     /// Returns the outcome of an insert, and counts a new request. `taken` is the request that has the idempotency key of `new`.
-    fn inserted(&self, taken: Option<Request>, new: NewRequest) -> Inserted {
+    fn inserted(&self, taken: Option<Request>, new: &NewRequest) -> Inserted {
         if let Some(first) = taken {
             return Inserted::Taken(first);
         }
         self.metrics().accepted(&new.request);
         self.inner.feed.send(&new.request);
-        Inserted::New(new.request)
+        Inserted::New
     }
 
     /// Returns a setting of the server.
@@ -198,29 +198,26 @@ impl Intake for SqliteLedger {
         self.inner.condition.state()
     }
 
-    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+    async fn insert(&self, new: Arc<NewRequest>) -> Result<Inserted, LedgerError> {
         if let Some(reason) = self.inner.condition.refusal() {
             return Err(LedgerError::Full(reason));
         }
-        let new = Arc::new(new);
         let shared = Arc::clone(&new);
         let taken = self.write(move |connection| insert(connection, &shared)).await?;
-        Ok(self.inserted(taken, Arc::unwrap_or_clone(new)))
+        Ok(self.inserted(taken, &new))
     }
 
     /// Makes one write, of which no part remains if one fails.
-    async fn insert_all(&self, new: Vec<NewRequest>) -> Vec<Result<Inserted, LedgerError>> {
-        let count = new.len();
-        let new = Arc::new(new);
-        let shared = Arc::clone(&new);
+    async fn insert_all(&self, new: Vec<Arc<NewRequest>>) -> Vec<Result<Inserted, LedgerError>> {
+        let shared = new.clone();
         let insert_each = move |connection: &Connection| shared.iter().map(|new| insert(connection, new)).collect();
         let taken = match self.inner.condition.refusal() {
             Some(reason) => Err(LedgerError::Full(reason)),
             None => self.write::<Vec<_>>(insert_each).await,
         };
         match taken {
-            Ok(taken) => taken.into_iter().zip(Arc::unwrap_or_clone(new)).map(|(taken, new)| Ok(self.inserted(taken, new))).collect(),
-            Err(error) => vec![Err(error); count],
+            Ok(taken) => taken.into_iter().zip(&new).map(|(taken, new)| Ok(self.inserted(taken, new))).collect(),
+            Err(error) => vec![Err(error); new.len()],
         }
     }
 }

@@ -86,7 +86,7 @@ async fn a_request_that_waits_is_overdue_only_after_the_end_of_its_wait() {
 async fn lost(host: &TestFiring, id: u64) {
     let new = new_request(sample_id(id), "orders", at(0));
     let request = Request { target: "lost".to_owned(), ..new.request.clone() };
-    host.ledger.memory.insert(NewRequest { request, ..new }).await.unwrap();
+    host.ledger.memory.insert(NewRequest { request, ..new }.into()).await.unwrap();
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn a_request_whose_lease_ran_out_is_released_and_scheduled_again() {
 async fn direct(host: &TestFiring) {
     let new = new_request(sample_id(1), "orders", at(60));
     let request = Request { target: "away".to_owned(), ..new.request.clone() };
-    host.ledger.memory.insert(NewRequest { request, ..new }).await.unwrap();
+    host.ledger.memory.insert(NewRequest { request, ..new }.into()).await.unwrap();
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ impl DynamoLedger {
             }
             writes.extend(pointer_writes(known, &head).into_iter().map(|write| (Part::Label, write)));
             if let Some(notice) = applied.notice {
-                let (notice, apart) = Head::of_new(notice.clone(), &token(), self.writing);
+                let (notice, apart) = Head::of_new(notice, &token(), self.writing);
                 writes.extend(new_items(&notice, apart)?.into_iter().map(|write| (Part::Notice, write)));
             }
             for (known, erased) in &earlier {

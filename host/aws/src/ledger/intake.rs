@@ -1,5 +1,6 @@
 //! Stores new requests, and finds requests by their idempotency keys.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
@@ -49,15 +50,15 @@ impl DynamoLedger {
     }
 
     /// Stores one request, whose size was checked.
-    async fn insert_head(&self, head: &Head, body: Option<&str>, request: Request) -> Result<Inserted, LedgerError> {
+    async fn insert_head(&self, head: &Head, body: Option<&str>, request: &Request) -> Result<Inserted, LedgerError> {
         let mut gone = None;
         for attempt in 1..=TRIES {
             match self.write(self.insertion(head, body.map(str::to_owned), gone.take())?).await? {
-                Written::Done => return Ok(Inserted::New(request)),
+                Written::Done => return Ok(Inserted::New),
                 Written::Conflict => {}
                 Written::Refused(refused) => {
                     if let Some(found) = refused.first().and_then(Option::as_ref) {
-                        return if is_ours(Some(found), head) { Ok(Inserted::New(request)) } else { Err(exists(found, request.id)) };
+                        return if is_ours(Some(found), head) { Ok(Inserted::New) } else { Err(exists(found, request.id)) };
                     }
                     if let Some(key) = &head.idempotency_key
                         && let Some(holder) = self.holder(&request.use_case, key).await?
@@ -75,7 +76,7 @@ impl DynamoLedger {
     }
 
     /// Stores requests by one transaction, and one by one if it is refused.
-    async fn store_together(&self, chunk: Vec<(Head, Option<String>, Request)>) -> Vec<Result<Inserted, LedgerError>> {
+    async fn store_together(&self, chunk: Vec<(Head, Option<String>, Arc<NewRequest>)>) -> Vec<Result<Inserted, LedgerError>> {
         if chunk.len() > 1 {
             let writes: Result<Vec<_>, _> = chunk.iter().map(|(head, body, _)| self.insertion(head, body.clone(), None)).collect();
             let written = match writes {
@@ -83,10 +84,10 @@ impl DynamoLedger {
                 Err(error) => Err(error),
             };
             if matches!(written, Ok(Written::Done)) {
-                return chunk.into_iter().map(|(_, _, request)| Ok(Inserted::New(request))).collect();
+                return chunk.iter().map(|_| Ok(Inserted::New)).collect();
             }
         }
-        let stores = chunk.into_iter().map(|(head, body, request)| async move { self.insert_head(&head, body.as_deref(), request).await });
+        let stores = chunk.into_iter().map(|(head, body, new)| async move { self.insert_head(&head, body.as_deref(), &new.request).await });
         stream::iter(stores).buffered(STORES).collect().await
     }
 }
@@ -98,42 +99,41 @@ impl Intake for DynamoLedger {
         self.read_head(id).await?.map(|head| head.request()).transpose()
     }
 
-    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+    async fn insert(&self, new: Arc<NewRequest>) -> Result<Inserted, LedgerError> {
         check_size(new.body.len())?;
-        let request = new.request.clone();
-        if request.notice_of.is_none() {
-            self.register(&request.use_case).await?;
+        if new.request.notice_of.is_none() {
+            self.register(&new.request.use_case).await?;
         }
-        let (head, body) = Head::of_new(new, &token(), self.writing);
-        self.insert_head(&head, body.as_deref(), request).await
+        let (head, body) = Head::of_new(&new, &token(), self.writing);
+        self.insert_head(&head, body.as_deref(), &new.request).await
     }
 
     /// Makes one transaction of as many requests as it can hold. The requests of a transaction that is refused are stored one by one.
-    async fn insert_all(&self, new: Vec<NewRequest>) -> Vec<Result<Inserted, LedgerError>> {
+    async fn insert_all(&self, new: Vec<Arc<NewRequest>>) -> Vec<Result<Inserted, LedgerError>> {
         if let Some(first) = new.first()
             && let Err(error) = self.register(&first.request.use_case).await
         {
             return vec![Err(error); new.len()];
         }
         let mut inserted = Vec::with_capacity(new.len());
-        let mut chunk: Vec<(Head, Option<String>, Request)> = Vec::new();
+        let mut chunk = Vec::new();
         let (mut items, mut bytes) = (0, 0);
         for new in new {
-            let (size, request) = (new.body.len(), new.request.clone());
+            let size = new.body.len();
             if let Err(error) = check_size(size) {
                 inserted.extend(self.store_together(std::mem::take(&mut chunk)).await);
                 inserted.push(Err(error));
                 (items, bytes) = (0, 0);
                 continue;
             }
-            let (head, body) = Head::of_new(new, &token(), self.writing);
+            let (head, body) = Head::of_new(&new, &token(), self.writing);
             let needs = 1 + usize::from(body.is_some()) + usize::from(head.idempotency_key.is_some()) + head.pointers().len();
             if items + needs > MAX_TRANSACTION_ITEMS || bytes + size > MAX_TRANSACTION_BODIES {
                 inserted.extend(self.store_together(std::mem::take(&mut chunk)).await);
                 (items, bytes) = (0, 0);
             }
             (items, bytes) = (items + needs, bytes + size);
-            chunk.push((head, body, request));
+            chunk.push((head, body, new));
         }
         inserted.extend(self.store_together(chunk).await);
         inserted

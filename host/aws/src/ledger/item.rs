@@ -178,11 +178,12 @@ pub struct Writing {
 
 impl Head {
     /// Returns the head of a new request, and its body if it is too large for the head.
-    pub fn of_new(new: NewRequest, write: &str, writing: Writing) -> (Self, Option<String>) {
+    pub fn of_new(new: &NewRequest, write: &str, writing: Writing) -> (Self, Option<String>) {
         let line = lifecycle::Line::Add(lifecycle::accepted(&new.request));
         let mut head = Self::default().after(&new.request, line, write, writing);
-        head.idempotency_key = new.idempotency_key;
-        let (inline, apart) = if new.body.len() > MAX_INLINE_BODY { (None, Some(new.body)) } else { (Some(new.body), None) };
+        head.idempotency_key.clone_from(&new.idempotency_key);
+        let body = Some(new.body.clone());
+        let (inline, apart) = if new.body.len() > MAX_INLINE_BODY { (None, body) } else { (body, None) };
         head.body = inline;
         if apart.is_some() || head.idempotency_key.is_some() || !head.labels.is_empty() {
             head.beside = Some(end_of(&new.request, writing.retention).saturating_add(MARGIN));

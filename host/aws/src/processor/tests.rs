@@ -235,7 +235,7 @@ impl Intake for Shared<MemoryLedger> {
         self.0.find_by_key(use_case, key).await
     }
 
-    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+    async fn insert(&self, new: Arc<NewRequest>) -> Result<Inserted, LedgerError> {
         self.0.insert(new).await
     }
 }

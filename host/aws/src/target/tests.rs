@@ -168,7 +168,7 @@ async fn the_letter_of_a_direct_target_is_delivered_by_the_host() {
     let firing = firing(Ok(None));
     let request = Request { target: "away".to_owned(), ..new_request(sample_id(1), "orders", moment()).request };
     let new = new_request(sample_id(1), "orders", moment());
-    firing.ledger.memory.insert(NewRequest { request: request.clone(), ..new }).await.unwrap();
+    firing.ledger.memory.insert(NewRequest { request: request.clone(), ..new }.into()).await.unwrap();
     let letter = Envelope { redrive: true, ..Envelope::of(&request, None) };
     assert_eq!(firing.fire_at(&letter, 60).await, "ran: succeeded");
     assert_eq!(firing.deliver.delivered().len(), 1);

@@ -36,7 +36,7 @@ impl Scene {
 async fn an_expired_request_is_gone_before_dynamodb_deletes_its_items() {
     let scene = scene().await;
     let ledger = &scene.ledger;
-    ledger.insert(keyed(1, "k")).await.unwrap();
+    ledger.insert(keyed(1, "k").into()).await.unwrap();
     ledger.change(sample_id(1), claim(), moment()).await.unwrap();
     let outcome = Outcome::Failed { failure: "no".to_owned(), notice: None };
     ledger.change(sample_id(1), Change::Finish { claim: 1, outcome }, moment()).await.unwrap();
@@ -53,8 +53,8 @@ async fn an_expired_request_is_gone_before_dynamodb_deletes_its_items() {
     assert_eq!(later.change(sample_id(1), abort, days_later()).await.unwrap(), Changed::NotFound);
     assert_eq!(later.claim(sample_id(1), |request| request.lease, days_later()).await.unwrap().0, Changed::NotFound);
     // Its key is free, for one of several callers.
-    let answers = join_all((10..18).map(|n| later.insert(keyed(n, "k")))).await;
-    let new = answers.iter().filter(|answer| matches!(answer, Ok(Inserted::New(_)))).count();
+    let answers = join_all((10..18).map(|n| later.insert(keyed(n, "k").into()))).await;
+    let new = answers.iter().filter(|answer| matches!(answer, Ok(Inserted::New))).count();
     assert_eq!(new, 1, "{answers:?}");
     assert!(later.find_by_key("orders", "k").await.unwrap().is_some());
 }
@@ -63,7 +63,7 @@ async fn an_expired_request_is_gone_before_dynamodb_deletes_its_items() {
 async fn a_key_whose_request_is_gone_is_free() {
     let scene = scene().await;
     let ledger = &scene.ledger;
-    ledger.insert(keyed(1, "k")).await.unwrap();
+    ledger.insert(keyed(1, "k").into()).await.unwrap();
     scene.delete(&sample_id(1).to_string(), "request").await;
     // A key's item without a request.
     let broken = json!({ "pk": { "S": "key#orders#broken" }, "sk": { "S": "key" }, "expires": { "N": "1" } });
@@ -71,8 +71,8 @@ async fn a_key_whose_request_is_gone_is_free() {
     for (n, key) in [(2, "k"), (3, "broken")] {
         assert_eq!(ledger.find_by_key("orders", key).await.unwrap(), None);
         let new = keyed(n, key);
-        assert_eq!(ledger.insert(new.clone()).await.unwrap(), Inserted::New(new.request.clone()));
-        assert_eq!(ledger.insert(keyed(n + 10, key)).await.unwrap(), Inserted::Taken(new.request));
+        assert_eq!(ledger.insert(new.clone().into()).await.unwrap(), Inserted::New);
+        assert_eq!(ledger.insert(keyed(n + 10, key).into()).await.unwrap(), Inserted::Taken(new.request));
     }
 }
 
@@ -81,7 +81,7 @@ async fn a_change_makes_no_item_of_a_key_or_a_body_that_has_expired() {
     let scene = scene().await;
     let ledger = &scene.ledger;
     let large = NewRequest { body: "x".repeat(9_000), ..keyed(1, "k") };
-    ledger.insert(large).await.unwrap();
+    ledger.insert(large.into()).await.unwrap();
     scene.delete(&sample_id(1).to_string(), "body").await;
     scene.delete("key#orders#k", "key").await;
     let long_after = moment() + TimeDelta::days(60);
@@ -91,7 +91,7 @@ async fn a_change_makes_no_item_of_a_key_or_a_body_that_has_expired() {
     assert_eq!(scene.key_item("k").await, None);
     assert_eq!(scene.account.aws.item(TABLE, &sample_id(1).to_string(), "body").await, None);
     // The key of another request is not touched either.
-    ledger.insert(keyed(2, "k")).await.unwrap();
+    ledger.insert(keyed(2, "k").into()).await.unwrap();
     let before = scene.key_item("k").await;
     ledger.change(sample_id(1), Change::Abort { reason: String::new() }, long_after).await.unwrap();
     assert_eq!(scene.key_item("k").await, before);
@@ -101,7 +101,7 @@ async fn a_change_makes_no_item_of_a_key_or_a_body_that_has_expired() {
 async fn key_and_body_outlive_a_request_that_ends_long_after_its_time() {
     let scene = scene().await;
     let ledger = &scene.ledger;
-    ledger.insert(NewRequest { body: "x".repeat(9_000), ..keyed(1, "k") }).await.unwrap();
+    ledger.insert(NewRequest { body: "x".repeat(9_000), ..keyed(1, "k") }.into()).await.unwrap();
     let body = async || scene.account.aws.item(TABLE, &sample_id(1).to_string(), "body").await.unwrap();
     let expires = |item: &Value| item["expires"]["N"].as_str().unwrap().parse::<i64>().unwrap();
     let first = expires(&scene.key_item("k").await.unwrap());

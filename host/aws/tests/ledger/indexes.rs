@@ -22,7 +22,7 @@ async fn overdue_requests_are_found_oldest_first_page_by_page() {
     let ledger = &scene.ledger;
     for n in 1..=30 {
         // Three requests for each second.
-        ledger.insert(new_request(sample_id(n), "orders", at(i64::try_from(n / 3).unwrap()))).await.unwrap();
+        ledger.insert(new_request(sample_id(n), "orders", at(i64::try_from(n / 3).unwrap())).into()).await.unwrap();
     }
     ledger.change(sample_id(7), Change::Cancel { by: None }, moment()).await.unwrap();
     let wakes: Vec<Wake> = (1..=30).filter(|n| *n != 7).map(|n| Wake { at: at(i64::try_from(n / 3).unwrap()), id: sample_id(n) }).collect();
@@ -43,7 +43,7 @@ async fn overdue_requests_are_found_oldest_first_page_by_page() {
 #[tokio::test]
 async fn a_page_of_a_list_makes_the_documented_number_of_queries() {
     let scene = scene().await;
-    scene.ledger.insert(new_request(sample_id(1), "orders", moment())).await.unwrap();
+    scene.ledger.insert(new_request(sample_id(1), "orders", moment()).into()).await.unwrap();
     let [one_status, every_status] = [32, 160];
     for (status, queries) in [(Some(Status::Scheduled), one_status), (None, every_status)] {
         scene.account.proxy.forget();
@@ -60,7 +60,7 @@ async fn a_page_of_a_list_makes_the_documented_number_of_queries() {
 async fn a_wake_time_is_postponed_once_and_a_change_sets_its_own() {
     let scene = scene().await;
     let ledger = &scene.ledger;
-    ledger.insert(new_request(sample_id(1), "orders", moment())).await.unwrap();
+    ledger.insert(new_request(sample_id(1), "orders", moment()).into()).await.unwrap();
     let wake = |seconds| Wake { at: at(seconds), id: sample_id(1) };
     let found = async || ledger.overdue(at(1_000_000), None, 10).await.unwrap();
     assert_eq!(found().await, [wake(0)]);
@@ -92,7 +92,7 @@ async fn a_list_of_one_status_reads_no_others() {
     let scene = scene().await;
     let ledger = &scene.ledger;
     for n in 1..=30 {
-        ledger.insert(new_request(sample_id(n), "orders", at(i64::try_from(n).unwrap() - 1))).await.unwrap();
+        ledger.insert(new_request(sample_id(n), "orders", at(i64::try_from(n).unwrap() - 1)).into()).await.unwrap();
     }
     ledger.change(sample_id(1), claim(), at(1)).await.unwrap();
     for n in [2, 3] {
@@ -122,7 +122,7 @@ async fn a_page_of_an_owner_reads_a_bounded_number_of_requests_of_others() {
     for n in 1..=150 {
         let new = new_request(sample_id(n), "orders", at(i64::try_from(n).unwrap()));
         let owner = if n % 50 == 0 { "shop" } else { "mail" };
-        ledger.insert(NewRequest { request: Request { owner: Some(owner.to_owned()), ..new.request }, ..new }).await.unwrap();
+        ledger.insert(NewRequest { request: Request { owner: Some(owner.to_owned()), ..new.request }, ..new }.into()).await.unwrap();
     }
     let (mut found, mut pages) = (Vec::new(), 0);
     let mut query = Query { owner: Some("shop".to_owned()), limit: 10, ..Query::default() };
@@ -147,7 +147,7 @@ async fn the_default_layout_lists_and_finds_what_was_stored() {
     let scene = scene().await;
     let ledger = &scene.ledger;
     for n in 1..=40 {
-        ledger.insert(new_request(sample_id(n), "orders", at(100 - i64::try_from(n).unwrap()))).await.unwrap();
+        ledger.insert(new_request(sample_id(n), "orders", at(100 - i64::try_from(n).unwrap())).into()).await.unwrap();
     }
     let newest_first: Vec<_> = (1..=40).rev().map(sample_id).collect();
     let page = ledger.list(Query { use_case: Some("orders".to_owned()), limit: 50, ..Query::default() }).await.unwrap();

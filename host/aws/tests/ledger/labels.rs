@@ -57,7 +57,7 @@ async fn a_list_by_label_reads_only_the_partition_of_the_label() {
     let ledger = &scene.ledger;
     for n in 1..=150 {
         let customer = if n % 10 == 0 { "42" } else { "7" };
-        ledger.insert(labelled(n, i64::try_from(n).unwrap(), &[("customer", customer)])).await.unwrap();
+        ledger.insert(labelled(n, i64::try_from(n).unwrap(), &[("customer", customer)]).into()).await.unwrap();
     }
     scene.account.proxy.forget();
     let found = ledger.list(of("customer", "42", 50)).await.unwrap();
@@ -83,7 +83,7 @@ async fn a_page_by_label_reads_a_bounded_number_of_heads() {
         let new = labelled(n, i64::try_from(n).unwrap(), &[("customer", "42")]);
         let owner = if n == 250 { "shop" } else { "mail" };
         let request = Request { owner: Some(owner.to_owned()), ..new.request };
-        scene.ledger.insert(NewRequest { request, ..new }).await.unwrap();
+        scene.ledger.insert(NewRequest { request, ..new }.into()).await.unwrap();
     }
     let query = Query { owner: Some("shop".to_owned()), ..of("customer", "42", 10) };
     assert_eq!(pages(&scene, query.clone()).await, (vec![sample_id(250)], 3));
@@ -96,8 +96,8 @@ async fn a_page_by_label_reads_a_bounded_number_of_heads() {
 async fn a_moved_request_has_one_item_for_each_label_at_its_new_time() {
     let scene = scene().await;
     let ledger = &scene.ledger;
-    ledger.insert(labelled(1, 100, &[("customer", "42"), ("order", "a")])).await.unwrap();
-    ledger.insert(labelled(2, 200, &[("customer", "42")])).await.unwrap();
+    ledger.insert(labelled(1, 100, &[("customer", "42"), ("order", "a")]).into()).await.unwrap();
+    ledger.insert(labelled(2, 200, &[("customer", "42")]).into()).await.unwrap();
     ledger.change(sample_id(1), Change::Move { to: at(300), by: None }, moment()).await.unwrap();
     assert_eq!(keys(&scene, "label#").await, ["label#customer=42", "label#customer=42", "label#order=a"]);
     assert_eq!(pages(&scene, of("customer", "42", 1)).await, (vec![sample_id(2), sample_id(1)], 2));
@@ -117,8 +117,8 @@ async fn a_batch_with_labels_and_keys_is_stored_in_transactions_of_at_most_100_i
         idempotency_key: Some(format!("k{n}")),
         ..labelled(n, 100, &[("customer", "42"), ("order", &n.to_string())])
     };
-    let inserted = scene.ledger.insert_all((1..=60).map(new).collect()).await;
-    assert!(inserted.iter().all(|one| matches!(one, Ok(Inserted::New(_)))), "{inserted:?}");
+    let inserted = scene.ledger.insert_all((1..=60).map(|n| new(n).into()).collect()).await;
+    assert!(inserted.iter().all(|one| matches!(one, Ok(Inserted::New))), "{inserted:?}");
     assert_eq!(pages(&scene, of("customer", "42", 500)).await.0.len(), 60);
     assert_eq!(scene.account.proxy.calls("dynamodb", "TransactWriteItems").len(), 3, "240 items");
 }
@@ -127,7 +127,7 @@ async fn a_batch_with_labels_and_keys_is_stored_in_transactions_of_at_most_100_i
 async fn a_sorted_list_that_would_read_too_much_says_what_to_narrow() {
     let scene = scene().await.with_layout(Layout { lists: 2, open: 2 }, 50);
     for n in 1..=120 {
-        scene.ledger.insert(new_request(sample_id(n), "orders", at(i64::try_from(n).unwrap()))).await.unwrap();
+        scene.ledger.insert(new_request(sample_id(n), "orders", at(i64::try_from(n).unwrap())).into()).await.unwrap();
     }
     let due = Query { use_case: Some("orders".to_owned()), order: Order::Due, limit: 10, ..Query::default() };
     let error = scene.ledger.list(due.clone()).await.unwrap_err();
@@ -147,7 +147,7 @@ async fn nothing_of_an_erased_request_is_left_in_the_table() {
         let new = labelled(n, 0, &[("customer", secret), ("order", secret)]);
         let request = Request { idempotency_hash: Some("h".to_owned()), ..new.request };
         let new = NewRequest { idempotency_key: Some(format!("{secret}-{n}")), body, request };
-        ledger.insert(new.clone()).await.unwrap();
+        ledger.insert(new.clone().into()).await.unwrap();
         let failure = || format!("no: {secret}");
         ledger.claim(sample_id(n), |request| request.lease, at(1)).await.unwrap();
         let outcome = postdate_core::lifecycle::Outcome::Failed { failure: failure(), notice: None };
@@ -162,7 +162,7 @@ async fn nothing_of_an_erased_request_is_left_in_the_table() {
         // Its key is free, and the list of its labels is empty.
         assert_eq!(pages(&scene, of("customer", secret, 10)).await.0, []);
         let again = NewRequest { request: Request { id: sample_id(n + 10), ..new.request.clone() }, ..new };
-        assert!(matches!(ledger.insert(again).await.unwrap(), Inserted::New(_)));
+        assert_eq!(ledger.insert(again.into()).await.unwrap(), Inserted::New);
         ledger.change(sample_id(n + 10), Change::Erase { by: None }, at(3)).await.unwrap();
         // A second erasure changes nothing.
         let twice = ledger.change(sample_id(n), Change::Erase { by: None }, at(9)).await.unwrap();
@@ -183,7 +183,7 @@ fn months_later() -> DateTime<Utc> {
 async fn a_request_whose_other_items_have_expired_can_be_erased() {
     let scene = scene().await;
     let new = NewRequest { idempotency_key: Some("k".to_owned()), body: "x".repeat(9_000), ..labelled(1, 0, &[("customer", "42")]) };
-    scene.ledger.insert(new).await.unwrap();
+    scene.ledger.insert(new.into()).await.unwrap();
     for (pk, sk) in [(sample_id(1).to_string(), "body"), ("key#orders#k".to_owned(), "key")] {
         let call = serde_json::json!({ "TableName": TABLE, "Key": { "pk": { "S": pk }, "sk": { "S": sk } } });
         scene.account.aws.json("dynamodb", "DeleteItem", &call).await;
@@ -197,7 +197,7 @@ async fn a_request_whose_other_items_have_expired_can_be_erased() {
 async fn a_wait_for_the_end_returns_soon_after_it_and_at_the_end_of_its_time() {
     let scene = scene().await;
     let ledger = &scene.ledger;
-    ledger.insert(new_request(sample_id(1), "orders", moment())).await.unwrap();
+    ledger.insert(new_request(sample_id(1), "orders", moment()).into()).await.unwrap();
     scene.account.proxy.forget();
     let begun = Instant::now();
     ledger.wait_for_end(sample_id(1), Duration::from_millis(1_500)).await;

@@ -41,7 +41,7 @@ async fn bodies_come_back_from_a_claim_and_large_ones_are_items_of_their_own() {
     let ledger = &scene.ledger;
     for (n, bytes, items) in [(1, 100, 1), (2, 8 << 10, 1), (3, (8 << 10) + 1, 2), (4, MAX_BODY_BYTES, 2)] {
         let new = NewRequest { body: "x".repeat(bytes), ..new_request(sample_id(n), "orders", moment()) };
-        ledger.insert(new.clone()).await.unwrap();
+        ledger.insert(new.clone().into()).await.unwrap();
         let id = sample_id(n).to_string();
         let stored = scene.account.aws.items(TABLE).await.into_iter().filter(|item| item["pk"]["S"] == id.as_str());
         assert_eq!(stored.count(), items, "{bytes} bytes");
@@ -56,7 +56,7 @@ async fn bodies_come_back_from_a_claim_and_large_ones_are_items_of_their_own() {
 async fn a_body_larger_than_an_item_is_refused_with_its_size_and_the_limit() {
     let scene = scene().await;
     let new = NewRequest { body: "x".repeat(MAX_BODY_BYTES + 1), ..new_request(sample_id(1), "orders", moment()) };
-    let error = scene.ledger.insert(new).await.unwrap_err();
+    let error = scene.ledger.insert(new.into()).await.unwrap_err();
     assert!(matches!(error, LedgerError::TooLarge { size, limit } if size == limit + 1), "{error}");
     assert!(scene.account.aws.items(TABLE).await.is_empty());
 }
@@ -77,7 +77,7 @@ async fn the_kind_of_schedule_is_stored_and_changed_without_a_line_of_history() 
     let stored = async |id| ledger.find(id).await.unwrap().map(|(request, history)| (request.schedule, history.len())).unwrap();
     for (n, kind) in [(1, None), (2, Some(ScheduleKind::Rule)), (3, Some(ScheduleKind::KeptSchedule))] {
         let new = new_request(sample_id(n), "orders", moment());
-        ledger.insert(NewRequest { request: Request { schedule: kind, ..new.request }, ..new }).await.unwrap();
+        ledger.insert(NewRequest { request: Request { schedule: kind, ..new.request }, ..new }.into()).await.unwrap();
         assert_eq!(stored(sample_id(n)).await, (kind, 1));
         ledger.change(sample_id(n), Change::ScheduleBy { kind: ScheduleKind::Schedule }, moment()).await.unwrap();
         assert_eq!(stored(sample_id(n)).await, (Some(ScheduleKind::Schedule), 1));

@@ -12,7 +12,7 @@ use super::scene::scene;
 async fn a_failed_request_is_open_until_its_notifications_are_recorded() {
     let scene = scene().await;
     let ledger = &scene.ledger;
-    ledger.insert(new_request(sample_id(1), "orders", moment())).await.unwrap();
+    ledger.insert(new_request(sample_id(1), "orders", moment()).into()).await.unwrap();
     let fail = async |claim, second| {
         let now = moment() + TimeDelta::seconds(second);
         ledger.claim(sample_id(1), |request| request.lease, now).await.unwrap();

@@ -134,7 +134,7 @@ async fn life(sample: &Sample) -> [Units; 3] {
         NewRequest { request, body: body.clone(), ..new }
     };
     // The process knows the use case, as after its first request.
-    ledger.insert(of(9)).await.unwrap();
+    ledger.insert(of(9).into()).await.unwrap();
     let mut new = of(1);
     if sample.key {
         new.idempotency_key = Some("6ba7b810-9dad-41d1-80b4-00c04fd430c8".to_owned());
@@ -144,7 +144,7 @@ async fn life(sample: &Sample) -> [Units; 3] {
         if let Some(key) = &new.idempotency_key {
             assert_eq!(ledger.find_by_key("orders", key).await.unwrap(), None);
         }
-        ledger.insert(new.clone()).await.unwrap();
+        ledger.insert(new.clone().into()).await.unwrap();
     });
     let accept = step(&scene, inserting).await;
     let failure = || "the receiver answered 503".to_owned();

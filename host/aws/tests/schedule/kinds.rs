@@ -27,7 +27,7 @@ const BUS_FULL: Fault = Fault::LimitExceeded;
 async fn accepted(scene: &Scene, ledger: &MemoryLedger, id: u64, due_in: TimeDelta) -> Request {
     let mut new = of(&request(id, due_in));
     new.request.schedule = scene.plan(&new.request, &Target::Plugin { host: None });
-    ledger.insert(new.clone()).await.unwrap();
+    ledger.insert(new.clone().into()).await.unwrap();
     armed(scene, ledger, &new.request, None).await
 }
 

@@ -37,7 +37,7 @@ fn the_other_kind_is_recorded_before_its_schedule_is_made() {
     let mut new = new_request(sample_id(1), "orders", moment());
     new.request.schedule = Some(ScheduleKind::Rule);
     let request = new.request.clone();
-    block_on(ledger.insert(new)).unwrap();
+    block_on(ledger.insert(new.into())).unwrap();
     let arming = Arming { request: &request, target: None, before: None, body: None };
     block_on(schedule(&ledger, &bus, arming, moment())).unwrap();
     let (stored, history) = block_on(ledger.find(request.id)).unwrap().unwrap();
@@ -50,7 +50,7 @@ fn a_kind_that_cannot_be_recorded_makes_no_schedule() {
     let (ledger, bus) = (MemoryLedger::default(), FullBus::default());
     let new = new_request(sample_id(1), "orders", moment());
     let request = new.request.clone();
-    block_on(ledger.insert(new)).unwrap();
+    block_on(ledger.insert(new.into())).unwrap();
     let arm = || block_on(schedule(&ledger, &bus, Arming { request: &request, target: None, before: None, body: None }, moment()));
     ledger.fail_changes_with(LedgerError::Unavailable("busy".to_owned()));
     assert!(matches!(arm(), Err(ArmError::Ledger(_))));

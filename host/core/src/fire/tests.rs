@@ -386,7 +386,7 @@ impl Aftercare for Care {
 impl Host {
     fn new(bundle: FakeBundle) -> Self {
         let ledger = MemoryLedger::default();
-        block_on(ledger.insert(new_request(sample_id(1), "orders", at(60)))).unwrap();
+        block_on(ledger.insert(new_request(sample_id(1), "orders", at(60)).into())).unwrap();
         let (use_cases, deliver) = (FakeUseCases::of(bundle), FakeDeliver::answering(Ok(None)));
         Self { use_cases, ledger, scheduler: RecordingScheduler::default(), deliver, clock: FakeClock::default(), care: Care::default() }
     }
@@ -524,7 +524,7 @@ fn expiring_host() -> Host {
     let host = Host::new(failing("not called"));
     let new = new_request(sample_id(2), "orders", at(60));
     let request = Request { expire_after: Some(Duration::from_secs(30)), ..new.request };
-    block_on(host.ledger.insert(NewRequest { request, ..new })).unwrap();
+    block_on(host.ledger.insert(NewRequest { request, ..new }.into())).unwrap();
     host
 }
 

@@ -87,14 +87,6 @@ pub async fn adoption_contract(ledger: &(impl Intake + Requests + Changes)) {
 }
 
 #[track_caller]
-fn stored(inserted: Inserted) -> Request {
-    match inserted {
-        Inserted::New(request) => request,
-        Inserted::Taken(first) => panic!("nothing was inserted: request {} has the key", first.id),
-    }
-}
-
-#[track_caller]
 fn done(changed: Changed) -> Request {
     match changed {
         Changed::Done(request) => request,
@@ -103,7 +95,10 @@ fn done(changed: Changed) -> Request {
 }
 
 async fn insert(ledger: &impl Intake, new: &NewRequest) -> Request {
-    stored(ledger.insert(new.clone()).await.expect("the ledger inserts a valid request"))
+    match ledger.insert(new.clone().into()).await.expect("the ledger inserts a valid request") {
+        Inserted::New => new.request.clone(),
+        Inserted::Taken(first) => panic!("nothing was inserted: request {} has the key", first.id),
+    }
 }
 
 async fn find(ledger: &impl Requests, id: CorrelationId) -> (Request, Vec<HistoryEntry>) {

@@ -1,7 +1,7 @@
 //! Fake of the ledger's ports.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -132,7 +132,7 @@ impl Intake for MemoryLedger {
         Ok(rows.find_by_key(use_case, key).filter(|_| !rows.keys_hidden))
     }
 
-    async fn insert(&self, new: NewRequest) -> Result<Inserted, LedgerError> {
+    async fn insert(&self, new: Arc<NewRequest>) -> Result<Inserted, LedgerError> {
         let mut rows = self.rows()?;
         if rows.barred.contains(&new.request.id) {
             return Err(LedgerError::Unavailable(format!("request {} was aborted before it was stored", new.request.id)));
@@ -142,7 +142,7 @@ impl Intake for MemoryLedger {
             return Ok(Inserted::Taken(first));
         }
         rows.insert(&new)?;
-        if rows.replies_lost { Err(LedgerError::Unavailable("no answer".to_owned())) } else { Ok(Inserted::New(new.request)) }
+        if rows.replies_lost { Err(LedgerError::Unavailable("no answer".to_owned())) } else { Ok(Inserted::New) }
     }
 
     async fn adopt(&self, request: &Request, _key: &str) -> Result<(), LedgerError> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jsonptr::Pointer;
+
 use super::check_aws::check_aws;
 use super::header_value::{self, Part};
 use super::{ManifestError, PluginSpec, TIMEOUTS, Target, Targets, UseCase, fault};
@@ -200,8 +202,7 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), ManifestError> 
     for (name, pointer) in labels {
         let key = format!("labels.{name}");
         check_name(&key, name)?;
-        let escapes = pointer.split('~').skip(1);
-        if !pointer.starts_with('/') || escapes.into_iter().any(|rest| !rest.starts_with(['0', '1'])) {
+        if !Pointer::parse(pointer).is_ok_and(|pointer| !pointer.is_root()) {
             return fault(key, format!("{pointer:?} is not a JSON Pointer to a member of the body; write it as \"/customer/id\""));
         }
     }

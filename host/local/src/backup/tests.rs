@@ -12,7 +12,7 @@ use crate::ledger::SqliteLedger;
 async fn serving() -> (SqliteLedger, TempDir) {
     let data = tempfile::tempdir().unwrap();
     let ledger = SqliteLedger::open(&data.path().join(LEDGER_FILE)).unwrap();
-    ledger.insert(new_request(sample_id(1), "orders", at(60))).await.unwrap();
+    ledger.insert(new_request(sample_id(1), "orders", at(60)).into()).await.unwrap();
     let version = data.path().join(STORE_DIR).join("orders/v1/cases");
     fs::create_dir_all(&version).unwrap();
     fs::write(data.path().join(STORE_DIR).join("orders/current"), "v1").unwrap();

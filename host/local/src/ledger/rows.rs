@@ -122,7 +122,7 @@ pub fn free_key(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
 
 /// Returns a label as its column has it. A name has no `=`.
 pub(super) fn label(name: &str, value: &str) -> String {
-    format!("{name}={value}")
+    [name, "=", value].concat()
 }
 
 /// Erases the body, the labels and the idempotency key of a request.

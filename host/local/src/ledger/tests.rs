@@ -31,8 +31,8 @@ fn due(n: u64, seconds: i64) -> NewRequest {
 }
 
 async fn insert_all(ledger: &SqliteLedger, requests: impl IntoIterator<Item = NewRequest>) {
-    for answer in unconstrained(join_all(requests.into_iter().map(|new| ledger.insert(new)))).await {
-        assert!(matches!(answer, Ok(Inserted::New(_))), "{answer:?}");
+    for answer in unconstrained(join_all(requests.into_iter().map(|new| ledger.insert(new.into())))).await {
+        assert!(matches!(answer, Ok(Inserted::New)), "{answer:?}");
     }
 }
 
@@ -158,11 +158,12 @@ async fn a_faulty_change_fails_no_other_change_of_its_transaction() {
     insert_all(&ledger, [due(1, 60)]).await;
     // Every third request has an id that is taken.
     let requests = (2..=31).map(|n| if n % 3 == 0 { due(1, 90) } else { due(n, 60) });
-    let answers = in_one_batch(&ledger, requests.map(|new| ledger.insert(new))).await;
+    let answers = in_one_batch(&ledger, requests.map(|new| ledger.insert(new.into()))).await;
     for (n, answer) in (2..=31).zip(answers) {
         match answer {
             Err(LedgerError::Failed(message)) if n % 3 == 0 => assert!(message.contains("requests.id"), "{message}"),
-            Ok(Inserted::New(request)) if n % 3 != 0 => {
+            Ok(Inserted::New) if n % 3 != 0 => {
+                let request = due(n, 60).request;
                 assert_eq!(ledger.find(sample_id(n)).await.unwrap(), Some((request.clone(), vec![lifecycle::accepted(&request)])));
             }
             other => panic!("{n}: {other:?}"),
@@ -179,14 +180,14 @@ async fn of_requests_that_are_inserted_together_none_remains_if_one_fails() {
     );
     let other = Connection::open(directory.path().join("ledger.sqlite")).unwrap();
     other.execute_batch(&fault).unwrap();
-    let all = || (1..=200).map(|n| due(n, 60)).collect::<Vec<_>>();
+    let all = || (1..=200).map(|n| due(n, 60).into()).collect();
     for answer in ledger.insert_all(all()).await {
         assert!(matches!(&answer, Err(LedgerError::Failed(message)) if message.contains("a full disk")), "{answer:?}");
     }
     assert_eq!(ledger.find(sample_id(1)).await.unwrap(), None);
     other.execute_batch("DROP TRIGGER fault").unwrap();
-    for (new, answer) in all().into_iter().zip(ledger.insert_all(all()).await) {
-        assert_eq!(answer.unwrap(), Inserted::New(new.request));
+    for answer in ledger.insert_all(all()).await {
+        assert_eq!(answer.unwrap(), Inserted::New);
     }
 }
 
@@ -195,7 +196,7 @@ async fn due_requests_are_claimed_oldest_first_up_to_the_limit() {
     let (ledger, _directory) = empty();
     // Ordered by `due_at`; requests with the same time in the order of their insertion.
     for new in [due(1, 30), due(2, 10), due(5, 20), due(4, 20), due(3, 40)] {
-        ledger.insert(new).await.unwrap();
+        ledger.insert(new.into()).await.unwrap();
     }
     let first = claim_at(&ledger, at(30), 3).await;
     assert_eq!((ids(&first), first.next), (vec![sample_id(2), sample_id(5), sample_id(4)], None));
@@ -216,7 +217,7 @@ async fn no_request_is_claimed_before_its_time() {
     let (ledger, _directory) = empty();
     let time = at(60) + TimeDelta::milliseconds(7);
     let new = new_request(sample_id(1), "orders", time);
-    ledger.insert(new).await.unwrap();
+    ledger.insert(new.into()).await.unwrap();
     for early in [TimeDelta::milliseconds(1), TimeDelta::microseconds(1), TimeDelta::nanoseconds(1)] {
         let due = claim_at(&ledger, time - early, 10).await;
         assert_eq!((ids(&due), due.next), (vec![], Some(time)), "{early} early");
@@ -364,7 +365,7 @@ async fn a_ledger_of_the_first_release_goes_on_and_is_copied_before_its_migratio
     let (_, history) = ledger.find(first.request.id).await.unwrap().unwrap();
     assert_eq!(history.iter().map(|entry| entry.event).collect::<Vec<_>>(), [Event::Accepted, Event::Started, Event::Succeeded]);
     let again = NewRequest { idempotency_key: Some("key-1".to_owned()), ..new_request(sample_id(1), "puppet", at(60)) };
-    assert!(matches!(ledger.insert(again).await.unwrap(), Inserted::Taken(taken) if taken.id == first.request.id));
+    assert!(matches!(ledger.insert(again.into()).await.unwrap(), Inserted::Taken(taken) if taken.id == first.request.id));
     drop(ledger);
 
     // The copy is what the older program needs.
@@ -588,7 +589,7 @@ async fn a_failed_transaction_drops_the_places_of_its_claims() {
     let mut claim = pin!(ledger.claim_due(|| at(0), |request| request.lease, pick));
     ask(claim.as_mut()).await;
     // Its id is taken, so the transaction that it shares with the claim fails, and each runs again.
-    let mut faulty = pin!(ledger.insert(due(1, 0)));
+    let mut faulty = pin!(ledger.insert(due(1, 0).into()));
     ask(faulty.as_mut()).await;
     drop(release);
     held.await.unwrap();
@@ -960,7 +961,7 @@ async fn a_nearly_full_disk_refuses_new_requests_and_fires_accepted_ones() {
     free.store(999, Ordering::SeqCst);
     let refuses = eventually("a refusal", || ledger.state().refuses).await;
     assert_eq!(refuses, "its disk has 999 bytes free, and the last 1000 are kept for accepted requests");
-    let error = ledger.insert(due(2, 0)).await.unwrap_err();
+    let error = ledger.insert(due(2, 0).into()).await.unwrap_err();
     assert!(matches!(error, LedgerError::Full(_)), "{error}");
     assert_eq!(ids(&claim_at(&ledger, at(0), 10).await), [sample_id(1)]);
     free.store(1_000, Ordering::SeqCst);
@@ -978,7 +979,7 @@ async fn a_full_disk_shows_until_a_write_succeeds_and_claims_go_on() {
     };
     limit(pages).await;
     let large = |n| NewRequest { body: format!("{{\"x\":\"{}\"}}", "x".repeat(100_000)), ..due(n, 0) };
-    let error = ledger.insert(large(2)).await.unwrap_err();
+    let error = ledger.insert(large(2).into()).await.unwrap_err();
     assert!(matches!(error, LedgerError::Full(_)), "{error}");
     assert_eq!(ledger.state().refuses.as_deref(), Some("the ledger cannot be written: its disk is full"));
     // The ledger tests by itself whether it can be written, without success.

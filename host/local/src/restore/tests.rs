@@ -23,7 +23,7 @@ async fn backed_up() -> (TempDir, PathBuf) {
     ledger.set_setting("clock", "test".to_owned()).await.unwrap();
     ledger.set_setting("test-clock", postdate_core::time::rfc3339(at(100))).await.unwrap();
     for (n, seconds) in [(1, 0), (2, 50), (3, 200)] {
-        ledger.insert(new_request(sample_id(n), "orders", at(seconds))).await.unwrap();
+        ledger.insert(new_request(sample_id(n), "orders", at(seconds)).into()).await.unwrap();
     }
     ledger.change(sample_id(1), Change::Claim { lease: std::time::Duration::from_mins(1) }, at(0)).await.unwrap();
     let backup = place.path().join("backup.sqlite");
@@ -71,7 +71,7 @@ async fn due_requests_stay_due_where_the_operator_says_so() {
 async fn a_ledger_is_replaced_only_on_demand_without_a_server_and_is_moved_aside() {
     let (place, backup) = backed_up().await;
     let data = place.path().join("lost");
-    ledger_at(&data).insert(new_request(sample_id(4), "orders", at(300))).await.unwrap();
+    ledger_at(&data).insert(new_request(sample_id(4), "orders", at(300)).into()).await.unwrap();
     let error = restore(&options(&backup, &data)).unwrap_err().to_string();
     assert!(error.contains("has a ledger or a store already") && error.contains("--overwrite"), "{error}");
     let overwrite = Restore { overwrite: true, ..options(&backup, &data) };

@@ -10,7 +10,7 @@ const DAY: Duration = Duration::from_hours(24);
 async fn ended(ledger: &SqliteLedger, n: u64, seconds: i64, outcome: Outcome) {
     let mut new = new_request(sample_id(n), "orders", at(0));
     new.idempotency_key = Some(format!("k{n}"));
-    ledger.insert(new).await.unwrap();
+    ledger.insert(new.into()).await.unwrap();
     ledger.change(sample_id(n), Change::Claim { lease: DAY }, at(0)).await.unwrap();
     ledger.change(sample_id(n), Change::Finish { claim: 1, outcome }, at(seconds)).await.unwrap();
 }
@@ -24,7 +24,7 @@ async fn ended_requests_are_deleted_at_their_age_by_the_servers_clock_and_others
     ended(&ledger, 2, 20, failed()).await;
     ended(&ledger, 3, 30, failed()).await;
     ledger.change(sample_id(3), Change::Retry { by: None }, at(40)).await.unwrap();
-    ledger.insert(new_request(sample_id(4), "orders", at(0))).await.unwrap();
+    ledger.insert(new_request(sample_id(4), "orders", at(0)).into()).await.unwrap();
     ledger.change(sample_id(4), Change::Cancel { by: None }, at(3_600)).await.unwrap();
     let clock = Clock::test(at(0));
     let Clock::Test(hands) = &clock else { unreachable!() };

@@ -309,7 +309,7 @@ async fn the_dashboard_and_the_alerts_use_metrics_that_are_shown() {
     let server = Server::start().await;
     let new = new_request(sample_id(1), "orders", chrono::Utc::now() - Duration::from_mins(1));
     let (metrics, request) = (server.ledger.metrics(), new.request.clone());
-    server.ledger.insert(new.clone()).await.unwrap();
+    server.ledger.insert(new.clone().into()).await.unwrap();
     let pause = Pause { use_case: "orders".to_owned(), target: None, since: chrono::Utc::now(), until: None, by: None };
     server.ledger.pause(pause).await.unwrap();
     metrics.rejected(None, "unknown-use-case");

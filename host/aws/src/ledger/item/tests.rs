@@ -17,7 +17,7 @@ fn changed(head: &Head, request: &Request, change: &Change) -> (Head, Request) {
 fn the_largest_head_fits_into_an_item() {
     let new = NewRequest { body: "x".repeat(8 << 10), ..new_request(sample_id(1), "orders", moment()) };
     let mut request = new.request.clone();
-    let (mut head, apart) = Head::of_new(new, "w", WRITING);
+    let (mut head, apart) = Head::of_new(&new, "w", WRITING);
     assert_eq!(apart, None);
     let long = |letter: &str| letter.repeat(MAX_RESULT_BYTES);
     for n in 1..=200 {
@@ -44,7 +44,7 @@ fn each_state_is_in_the_indexes_that_need_it() {
     }
     let new = new_request(sample_id(1), "orders", moment());
     let request = new.request.clone();
-    let (scheduled, _) = Head::of_new(new, "w", WRITING);
+    let (scheduled, _) = Head::of_new(&new, "w", WRITING);
     check(&scheduled, "orders#open", true, true);
     let (running, claimed) = changed(&scheduled, &request, &claim());
     check(&running, "orders#open", true, true);
@@ -61,7 +61,7 @@ fn each_state_is_in_the_indexes_that_need_it() {
     let trace = "00-66f2a1b04dea0086f9763ac0667b115a-53995c3f42cd8ad8-01".parse().ok();
     let request = Request { expire_after: Some(Duration::from_secs(9)), trace, ..new.request };
     let (scheduled, _) =
-        Head::of_new(NewRequest { request: request.clone(), ..new_request(sample_id(2), "orders", moment()) }, "w", WRITING);
+        Head::of_new(&NewRequest { request: request.clone(), ..new_request(sample_id(2), "orders", moment()) }, "w", WRITING);
     let (expired, _) = changed(&scheduled, &request, &Change::Expire { waits_for: None, notice: None });
     check(&expired, "orders#expired", true, true);
     assert_eq!((scheduled.request().unwrap(), expired.notified()), (request, Notified::default()));
@@ -71,7 +71,7 @@ fn each_state_is_in_the_indexes_that_need_it() {
 fn an_item_beside_the_head_gets_a_later_end_only_if_it_would_expire_before_its_request() {
     let new = NewRequest { idempotency_key: Some("k".to_owned()), ..new_request(sample_id(1), "orders", moment()) };
     let request = new.request.clone();
-    let (head, _) = Head::of_new(new, "w", WRITING);
+    let (head, _) = Head::of_new(&new, "w", WRITING);
     let first = head.beside.unwrap();
     assert!(first >= (moment() + TimeDelta::days(31)).timestamp());
     let moved = |days| changed(&head, &request, &Change::Move { to: moment() + TimeDelta::days(days), by: None }).0.beside.unwrap();

@@ -129,7 +129,7 @@ fn validator_is_not_asked_about_free_moves_and_notices() {
     let client = Client::new(three_days_ahead("v1", ""));
     let new = new_request(sample_id(50), "orders", moment() + TimeDelta::days(5));
     let request = crate::request::Request { version: "v1".to_owned(), notice_of: Some(sample_id(49)), ..new.request.clone() };
-    block_on(client.api.ledger.insert(NewRequest { request, ..new })).unwrap();
+    block_on(client.api.ledger.insert(NewRequest { request, ..new }.into())).unwrap();
     assert_eq!(client.call("PATCH", &path(sample_id(50)), r#"{"delay":"PT1S"}"#).status, 200);
 }
 
@@ -293,7 +293,7 @@ fn direct() -> (Client, CorrelationId) {
     let client = Client::new(FakeBundle::new("v1", DIRECT));
     let new = new_request(sample_id(1), "orders", moment() + TimeDelta::minutes(10));
     let request = crate::request::Request { version: "v1".to_owned(), target: "away".to_owned(), ..new.request.clone() };
-    block_on(client.api.ledger.insert(NewRequest { request, ..new })).unwrap();
+    block_on(client.api.ledger.insert(NewRequest { request, ..new }.into())).unwrap();
     (client, sample_id(1))
 }
 
