@@ -23,8 +23,9 @@ cargo xtask build [server | tools | all]
 
 Builds the programs of the end-to-end tests. Tests call this command if their variables, such as POSTDATE_BIN, are not set.
   server   the page, the plugins and the host binary (the default)
-  tools    the tools of the tests of AWS and of the API, from Python's package index and npm
-  all      both, the Lambdas, and the examples in JavaScript and Python";
+  tools    the tools of the tests of AWS and of the API, from Python's package index and npm, the browser of the page's tests, and the
+           examples in JavaScript and Python with their tools
+  all      both, and the Lambdas";
 
 /// Selects all packages but the Lambdas.
 pub const HOSTS: [&str; 3] = ["--workspace", "--exclude", "postdate-aws"];
@@ -85,7 +86,7 @@ pub fn all(targets: &[&str]) -> Result<()> {
     page::build()?;
     std::thread::scope(|scope| {
         // The tools download while the compiler runs.
-        let tools = scope.spawn(|| install_tools().and_then(|()| examples::build()));
+        let tools = scope.spawn(install_tools);
         hosts_and_plugins(targets)?;
         step("Building the Lambdas", cargo("build").args(LAMBDAS).args(PROGRAMS_AND_TESTS).arg("--locked"))?;
         tools.join().unwrap_or_else(|_| bail!("the installation of the tools panicked"))
@@ -95,7 +96,9 @@ pub fn all(targets: &[&str]) -> Result<()> {
 
 fn install_tools() -> Result<()> {
     aws_tools::install()?;
-    api_tools::install()
+    api_tools::install()?;
+    page::install_browser()?;
+    examples::build()
 }
 
 /// Returns a program of the profile `dev`.

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -40,7 +40,18 @@ pub fn build() -> Result<()> {
     Ok(())
 }
 
-/// Runs the tests of the page, in Chromium, too.
+/// Installs Chromium, if it is missing and this process may.
+///
+/// # Errors
+/// If Debian's package cannot be installed.
+pub fn install_browser() -> Result<()> {
+    if std::env::var_os("CHROMIUM").is_none() && !CHROMIUM.iter().any(|path| Path::new(path).exists()) {
+        debian::install(&["chromium"])?;
+    }
+    Ok(())
+}
+
+/// Runs the tests of the page, in Chromium, too. Other tests may run at the same time, so their output comes as a whole at the end.
 ///
 /// # Errors
 /// If a test fails, or there is no Chromium; the tests name the package to install.
@@ -48,10 +59,11 @@ pub fn test() -> Result<()> {
     let page = directory();
     javascript::install(&page, &page)?;
     step("Checking the format of the page", &mut node(&["node_modules/prettier/bin/prettier.cjs", "--check", "."].map(OsStr::new)))?;
-    if std::env::var_os("CHROMIUM").is_none() && !CHROMIUM.iter().any(|path| Path::new(path).exists()) {
-        debian::install(&["chromium"])?;
-    }
-    step("Testing the page", &mut node(&["--test", "test/unit/", "test/page/"].map(OsStr::new)))
+    let path = target().join("page-tests.log");
+    let log = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    let tested = step("Testing the page", node(&["--test", "test/unit/", "test/page/"].map(OsStr::new)).stdout(log));
+    print!("{}", fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?);
+    tested
 }
 
 fn node(arguments: &[&OsStr]) -> Command {

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::{
     build::{self, HOSTS, LAMBDAS, PROGRAMS_AND_TESTS, knowing_paths},
@@ -48,17 +48,30 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     build::all(&PROGRAMS_AND_TESTS)?;
-    let plugins = ["--locked", "--manifest-path", "plugins/Cargo.toml", "--target-dir"];
-    if arguments.is_empty() {
-        page::test()?;
+    if !arguments.is_empty() {
+        rust(arguments)?;
+        return Ok(ExitCode::SUCCESS);
     }
+    thread::scope(|scope| {
+        let page = scope.spawn(page::test);
+        let rust = rust(arguments);
+        let page = page.join().unwrap_or_else(|_| bail!("the run of the page's tests panicked"));
+        // The page's output is above; its error stands alone.
+        if let (Err(_), Err(error)) = (&rust, &page) {
+            eprintln!("{error:#}");
+        }
+        rust.and(page)
+    })?;
+    eprintln!("==> Every test passed");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the tests in Rust. `arguments` are those of `cargo test`.
+fn rust(arguments: &[OsString]) -> Result<()> {
+    let plugins = ["--locked", "--manifest-path", "plugins/Cargo.toml", "--target-dir"];
     step("Testing the plugins", cargo("test").args(plugins).arg(target().join("guests-native")).args(arguments))?;
     step("Testing the hosts", tests(&HOSTS).args(arguments))?;
-    step("Testing the Lambdas", tests(&LAMBDAS).args(arguments))?;
-    if arguments.is_empty() {
-        eprintln!("==> Every test passed");
-    }
-    Ok(ExitCode::SUCCESS)
+    step("Testing the Lambdas", tests(&LAMBDAS).args(arguments))
 }
 
 /// Returns the command that runs the tests of the packages, two on each core: most of the end-to-end tests wait most of the time.

@@ -1,10 +1,14 @@
 //! Debian's packages.
 
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 
 use crate::step::{output, step};
+
+/// Held by the thread that installs: `apt-get` fails beside another one.
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// Installs packages as root. Returns `false` on another system, and for another user, whose password `sudo` needs.
 pub fn install(packages: &[&str]) -> Result<bool> {
@@ -17,6 +21,7 @@ pub fn install(packages: &[&str]) -> Result<bool> {
         apt.env("DEBIAN_FRONTEND", "noninteractive").arg("-q");
         apt
     };
+    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     step("Reading Debian's package lists", apt().arg("update"))?;
     let title = format!("Installing Debian's packages {}", packages.join(", "));
     step(&title, apt().args(["install", "--yes", "--no-install-recommends"]).args(packages))?;
