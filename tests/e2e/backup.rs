@@ -58,7 +58,7 @@ async fn held_requests_show_why_they_wait_and_run_after_a_retry_or_a_resume() {
     server.api.post(&format!("/requests/{}/retry", ids[0]), &json!({})).await.expect(202);
     server.api.reaches(&ids[0], "succeeded").await;
     server.api.delete(&format!("/requests/{}", ids[1])).await.expect(200);
-    cli(&["ledger", "resume", "--data", &data]).await.expect(0).says(&["resumed 1 requests"]);
+    cli(&["ledger", "resume", "--data", &data]).await.expect(0).says(&["resumed 1 request\n"]);
     let done = server.api.reaches(&ids[2], "succeeded").await;
     assert_eq!(events(&done), ["accepted", "held", "retried", "started", "succeeded"]);
 }

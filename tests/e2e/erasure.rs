@@ -55,6 +55,18 @@ async fn an_erased_request_leaves_no_trace_in_the_files() {
 }
 
 #[tokio::test]
+async fn an_erased_request_leaves_no_trace_after_a_kill() {
+    let (mut server, _receiver) = labelled().await;
+    let secret = "K7-unmistakable-K7";
+    let open = server.api.submit("puppet", json!({ "delay": "PT1H", "customer": { "id": secret } })).await;
+    server.api.post(&format!("/requests/{open}/erase"), &json!({})).await.expect(200);
+    // Nearly always before the log is emptied, within half a second.
+    server.kill();
+    server.start().await;
+    eventually("nothing left in the files", async || (occurrences(server.data(), secret.as_bytes()) == 0).then_some(())).await;
+}
+
+#[tokio::test]
 async fn labels_are_in_lists_notices_and_logs() {
     let (server, receiver) = labelled().await;
     let id = server.api.submit("puppet", json!({ "delay": "PT0S", "customer": { "id": 42 } })).await;

@@ -59,7 +59,7 @@ pub fn precompiled_samples() -> PathBuf {
 /// Returns the tools that build plugins in JavaScript and Python; the examples in these languages are built as well.
 #[track_caller]
 pub fn plugin_tools() -> PathBuf {
-    made("POSTDATE_PLUGIN_TOOLS", "target/plugin-tools", &ALL)
+    made("POSTDATE_PLUGIN_TOOLS", "target/plugin-tools", &TOOLS)
 }
 
 /// Returns the library that shifts a process's clock when it is preloaded.

@@ -23,8 +23,8 @@ cargo xtask build [server | tools | all]
 
 Builds the programs of the end-to-end tests. Tests call this command if their variables, such as POSTDATE_BIN, are not set.
   server   the page, the plugins and the host binary (the default)
-  tools    the tools of the tests of AWS and of the API, from Python's package index and npm, the browser of the page's tests, and the
-           examples in JavaScript and Python with their tools
+  tools    the tools of the tests of AWS and of the API, from Python's package index and npm, and the examples in JavaScript and
+           Python with theirs
   all      both, and the Lambdas";
 
 /// Selects all packages but the Lambdas.
@@ -97,7 +97,6 @@ pub fn all(targets: &[&str]) -> Result<()> {
 fn install_tools() -> Result<()> {
     aws_tools::install()?;
     api_tools::install()?;
-    page::install_browser()?;
     examples::build()
 }
 

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsStr,
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -40,29 +41,32 @@ pub fn build() -> Result<()> {
     Ok(())
 }
 
-/// Installs Chromium, if it is missing and this process may.
+/// Installs what [`test`] needs: the page's packages, and Chromium if it is missing and this process may.
 ///
 /// # Errors
-/// If Debian's package cannot be installed.
-pub fn install_browser() -> Result<()> {
+/// If one of them cannot be installed.
+pub fn prepare() -> Result<()> {
+    javascript::install(&directory(), &directory())?;
     if std::env::var_os("CHROMIUM").is_none() && !CHROMIUM.iter().any(|path| Path::new(path).exists()) {
         debian::install(&["chromium"])?;
     }
     Ok(())
 }
 
-/// Runs the tests of the page, in Chromium, too. Other tests may run at the same time, so their output comes as a whole at the end.
+/// Runs the tests of the page, in Chromium, too. Prints their output at the end, since other tests run at the same time.
 ///
 /// # Errors
 /// If a test fails, or there is no Chromium; the tests name the package to install.
 pub fn test() -> Result<()> {
-    let page = directory();
-    javascript::install(&page, &page)?;
     step("Checking the format of the page", &mut node(&["node_modules/prettier/bin/prettier.cjs", "--check", "."].map(OsStr::new)))?;
     let path = target().join("page-tests.log");
-    let log = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
-    let tested = step("Testing the page", node(&["--test", "test/unit/", "test/page/"].map(OsStr::new)).stdout(log));
-    print!("{}", fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?);
+    let cannot = |action| format!("cannot {action} {}", path.display());
+    let log = File::create(&path).with_context(|| cannot("make"))?;
+    let arguments = ["--test", "--test-reporter=spec", "test/unit/", "test/page/"].map(OsStr::new);
+    let errors = log.try_clone().with_context(|| cannot("write"))?;
+    let tested = step(&format!("Testing the page; output in {}", path.display()), node(&arguments).stdout(log).stderr(errors));
+    let mut output = File::open(&path).with_context(|| cannot("read"))?;
+    io::copy(&mut output, &mut io::stdout()).with_context(|| cannot("print"))?;
     tested
 }
 

@@ -52,11 +52,12 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
         rust(arguments)?;
         return Ok(ExitCode::SUCCESS);
     }
+    page::prepare()?;
     thread::scope(|scope| {
         let page = scope.spawn(page::test);
         let rust = rust(arguments);
         let page = page.join().unwrap_or_else(|_| bail!("the run of the page's tests panicked"));
-        // The page's output is above; its error stands alone.
+        // Only one error can be returned.
         if let (Err(_), Err(error)) = (&rust, &page) {
             eprintln!("{error:#}");
         }

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use postdate_core::access::Scope;
 use postdate_core::time::{ceil_to_millis, parse_time, rfc3339};
-use postdate_core::use_case::is_use_case_name;
+use postdate_core::use_case::{NAME_RULE, is_use_case_name};
 use postdate_local::keys::{self, Key, Sees};
 use serde_json::{Value, json};
 
@@ -100,7 +100,7 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 fn use_case(text: &str) -> Result<String, String> {
-    if is_use_case_name(text) { Ok(text.to_owned()) } else { Err(format!("{text:?} is not the name of a use case")) }
+    if is_use_case_name(text) { Ok(text.to_owned()) } else { Err(format!("{text:?} is not the name of a use case: {NAME_RULE}")) }
 }
 
 fn expiry(text: &str) -> Result<DateTime<Utc>, String> {

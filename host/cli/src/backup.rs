@@ -9,7 +9,7 @@ use postdate_local::{BackedUp, Restored};
 use serde_json::{Value, json};
 
 use crate::logging;
-use crate::output::{json_line, out, path_text, size_text};
+use crate::output::{counted, json_line, out, path_text, size_text};
 
 const BACKUP_NOTES: &str = "\
 Example:
@@ -81,7 +81,7 @@ pub fn run(arguments: &Backup) -> anyhow::Result<ExitCode> {
     out(&if *json {
         json_line(&json!({ "to": path_text(to), "requests": requests, "storeFiles": files, "bytes": bytes }))?
     } else {
-        format!("{}: {requests} requests and {files} files of the store, {}, checked\n", to.display(), size_text(bytes))
+        format!("{}: {} and {files} files of the store, {}, checked\n", to.display(), counted(requests), size_text(bytes))
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -109,7 +109,7 @@ fn document(data: &Path, done: &Restored) -> Value {
 fn text(data: &Path, done: &Restored) -> String {
     let place = data.display();
     let made = done.made_at.as_ref().map(|at| format!(" of {at}")).unwrap_or_default();
-    let mut text = format!("{place}: restored {} requests from the backup{made}\n", done.requests);
+    let mut text = format!("{place}: restored {} from the backup{made}\n", counted(done.requests));
     match done.files {
         Some(files) => drop(writeln!(text, "  store:  {files} files")),
         None => text += "  store:  not in the backup, so it is as before\n",
@@ -118,7 +118,7 @@ fn text(data: &Path, done: &Restored) -> String {
         let _ = writeln!(text, "  before: moved to {}; delete it when it is not needed any more", former.display());
     }
     if done.held > 0 {
-        let _ = writeln!(text, "  held:   {} requests that ran or were due, since they may have run after the backup", done.held);
+        let _ = writeln!(text, "  held:   {} that ran or were due, since they may have run after the backup", counted(done.held));
         let _ = writeln!(text, "  next:   postdate ledger resume --data {place}, or retry or cancel each with `postdate request`");
     }
     text

@@ -10,7 +10,7 @@ use postdate_local::ledger::{Group, Stats};
 use serde_json::json;
 
 use crate::logging;
-use crate::output::{columns, json_line, out, size_text};
+use crate::output::{columns, counted, json_line, out, size_text};
 
 const NOTES: &str = "\
 Examples:
@@ -72,7 +72,7 @@ pub fn run(command: LedgerCommand) -> anyhow::Result<ExitCode> {
         }
         LedgerAction::Resume { use_case, json } => {
             let resumed = postdate_local::resume(data, use_case.as_deref())?;
-            out(&if json { json_line(&json!({ "resumed": resumed }))? } else { format!("resumed {resumed} requests\n") });
+            out(&if json { json_line(&json!({ "resumed": resumed }))? } else { format!("resumed {}\n", counted(resumed)) });
         }
     }
     Ok(ExitCode::SUCCESS)

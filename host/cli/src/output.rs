@@ -1,6 +1,6 @@
 //! Output for people: stdout that a reader may close, escaped text of foreign origin, columns, JSON, sizes, error chains.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
@@ -108,6 +108,11 @@ pub fn log_documents(lines: &[LogLine]) -> Vec<Value> {
 pub fn log_text(lines: &[LogLine], indent: &str) -> String {
     let rows: Vec<Vec<String>> = lines.iter().map(|line| vec![line.stream.to_string(), printable(&line.text)]).collect();
     columns(&rows, indent)
+}
+
+/// Returns a count of requests as text.
+pub fn counted(count: impl Display + PartialEq + From<u8>) -> String {
+    if count == 1.into() { "1 request".to_owned() } else { format!("{count} requests") }
 }
 
 /// Returns a number of bytes with a unit, cut to one decimal.

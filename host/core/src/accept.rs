@@ -145,7 +145,7 @@ pub async fn accept(
     submission: Submission,
 ) -> Result<Accepted, Rejection> {
     match check(use_cases, ledger, scheduler, submission).await? {
-        Checked::Again(accepted) => Ok(accepted),
+        Checked::Again(accepted) => Ok(*accepted),
         Checked::New(intent) => {
             let inserted = ledger.insert(Arc::clone(&intent.new)).instrument(span!("commit")).await;
             finish(use_cases, ledger, scheduler, intent, inserted).await
@@ -173,7 +173,7 @@ pub async fn accept_all(
         let inserted = matches!(checked, Ok(Checked::New(_))).then(|| inserted.next()).flatten();
         async {
             match (checked?, inserted) {
-                (Checked::Again(accepted), _) => Ok(accepted),
+                (Checked::Again(accepted), _) => Ok(*accepted),
                 (Checked::New(intent), Some(inserted)) => finish(use_cases, ledger, scheduler, intent, inserted).await,
                 (Checked::New(_), None) => {
                     Err(LedgerError::Failed("the ledger did not say whether it stored the request".to_owned()).into())
@@ -187,7 +187,7 @@ pub async fn accept_all(
 /// A submission that has passed every check before the ledger.
 enum Checked<B> {
     /// Its idempotency key is that of an accepted request.
-    Again(Accepted),
+    Again(Box<Accepted>),
     New(Intent<B>),
 }
 
@@ -225,7 +225,7 @@ async fn check<U: UseCases>(
     {
         let zone = parse(&submission.body, now).ok().and_then(|parsed| parsed.zone);
         let accepted = replay(use_cases, ledger, scheduler, first, key, hash, now).await?;
-        return Ok(Checked::Again(Accepted { zone, ..accepted }));
+        return Ok(Checked::Again(Box::new(Accepted { zone, ..accepted })));
     }
 
     let parsed = parse(&submission.body, now)?;
@@ -297,7 +297,7 @@ async fn finish<U: UseCases>(
         Ok(Inserted::Taken(first)) => {
             let NewRequest { request, idempotency_key, .. } = Arc::unwrap_or_clone(new);
             let (key, hash) = (idempotency_key.unwrap_or_default(), request.idempotency_hash.unwrap_or_default());
-            let accepted = replay(use_cases, ledger, scheduler, first, &key, &hash, now).await?;
+            let accepted = replay(use_cases, ledger, scheduler, *first, &key, &hash, now).await?;
             return Ok(Accepted { zone, ..accepted });
         }
     }

@@ -238,9 +238,10 @@ pub struct LedgerState {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Inserted {
+    /// The request was stored as it was given.
     New,
     /// The idempotency key is taken by this request.
-    Taken(Request),
+    Taken(Box<Request>),
 }
 
 /// The part of a ledger that reads requests.

@@ -159,7 +159,7 @@ impl SqliteLedger {
     /// Returns the outcome of an insert, and counts a new request. `taken` is the request that has the idempotency key of `new`.
     fn inserted(&self, taken: Option<Request>, new: &NewRequest) -> Inserted {
         if let Some(first) = taken {
-            return Inserted::Taken(first);
+            return Inserted::Taken(Box::new(first));
         }
         self.metrics().accepted(&new.request);
         self.inner.feed.send(&new.request);

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::step::{output, step};
 
-/// Held by the thread that installs: `apt-get` fails beside another one.
+/// Held by the thread that installs: `apt-get` fails while another one runs.
 static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// Installs packages as root. Returns `false` on another system, and for another user, whose password `sudo` needs.

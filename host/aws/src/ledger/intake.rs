@@ -64,7 +64,7 @@ impl DynamoLedger {
                         && let Some(holder) = self.holder(&request.use_case, key).await?
                     {
                         match self.read_head(holder).await? {
-                            Some(first) => return Ok(Inserted::Taken(first.request()?)),
+                            Some(first) => return Ok(Inserted::Taken(Box::new(first.request()?))),
                             None => gone = Some(holder),
                         }
                     }

@@ -72,7 +72,7 @@ async fn a_key_whose_request_is_gone_is_free() {
         assert_eq!(ledger.find_by_key("orders", key).await.unwrap(), None);
         let new = keyed(n, key);
         assert_eq!(ledger.insert(new.clone().into()).await.unwrap(), Inserted::New);
-        assert_eq!(ledger.insert(keyed(n + 10, key).into()).await.unwrap(), Inserted::Taken(new.request));
+        assert_eq!(ledger.insert(keyed(n + 10, key).into()).await.unwrap(), Inserted::Taken(new.request.into()));
     }
 }
 

@@ -21,7 +21,7 @@ use super::change::ChangeCall;
 use super::show;
 use crate::client::{Client, ProblemReport};
 use crate::confirm;
-use crate::output::{err, out};
+use crate::output::{counted, err, out};
 use progress::{EACH, ProgressLine};
 use tally::Tally;
 
@@ -70,7 +70,7 @@ pub async fn run(client: Client, change: ChangeCall, which: Which, json: bool) -
     }
     err(&planned_text(&plan, &change));
     let (order, place) = change.order();
-    let question = format!("{order} {}{place}? [y/N] ", requests(plan.ids.len()));
+    let question = format!("{order} {}{place}? [y/N] ", counted(plan.ids.len()));
     if !plan.ids.is_empty() && !confirm::ask(which.yes, &question)? {
         err("nothing was changed\n");
         return Ok(ExitCode::FAILURE);
@@ -101,7 +101,7 @@ async fn plan(client: &Client, change: &ChangeCall, filters: &Filters) -> anyhow
                     plan.sample.push(request.clone());
                 }
             }
-            progress.tick(|| format!("found {} requests", plan.ids.len()));
+            progress.tick(|| format!("found {}", counted(plan.ids.len())));
             Ok(())
         });
         walked.await.context("cannot list the requests; nothing was changed")?;
@@ -110,15 +110,11 @@ async fn plan(client: &Client, change: &ChangeCall, filters: &Filters) -> anyhow
     Ok(plan)
 }
 
-fn requests(count: usize) -> String {
-    if count == 1 { "1 request".to_owned() } else { format!("{count} requests") }
-}
-
 fn planned_text(plan: &Plan, change: &ChangeCall) -> String {
     let (order, place) = change.order();
     let mut text = match plan.ids.len() {
         0 => "no request matches\n".to_owned(),
-        all => format!("{order} {}{place}:\n{}", requests(all), show::list(&plan.sample, true)),
+        all => format!("{order} {}{place}:\n{}", counted(all), show::list(&plan.sample, true)),
     };
     let more = plan.ids.len() - plan.sample.len();
     if more > 0 {

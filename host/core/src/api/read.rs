@@ -150,7 +150,7 @@ fn parse_query(query: &str) -> Result<Query, ApiError> {
     }
     parsed.order = order.unwrap_or_default();
     if parsed.labels.len() > MAX_LABELS {
-        return Err(bad("label", "is there more than 5 times: a use case has at most 5 labels"));
+        return Err(bad("label", &format!("is there more than {MAX_LABELS} times: a use case has no more labels")));
     }
     match (parsed.order, parsed.status) {
         (Order::Due, Some(status)) if status != Status::Scheduled => Err(bad("status", "must be scheduled beside dueFrom and dueTo")),

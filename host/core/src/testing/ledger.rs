@@ -139,7 +139,7 @@ impl Intake for MemoryLedger {
         }
         let taken = new.idempotency_key.as_ref().and_then(|key| rows.find_by_key(&new.request.use_case, key));
         if let Some(first) = taken {
-            return Ok(Inserted::Taken(first));
+            return Ok(Inserted::Taken(Box::new(first)));
         }
         rows.insert(&new)?;
         if rows.replies_lost { Err(LedgerError::Unavailable("no answer".to_owned())) } else { Ok(Inserted::New) }

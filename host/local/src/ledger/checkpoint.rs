@@ -43,7 +43,10 @@ impl Checkpointer {
             measure,
             prober,
         };
-        keeper.measured();
+        // A killed server may have left what it erased in the log.
+        if keeper.measured().0 > 0 {
+            condition.erased();
+        }
         let run = move || {
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(INTERVAL) {
                 keeper.look();

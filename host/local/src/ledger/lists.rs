@@ -106,8 +106,8 @@ impl Part {
 /// An index that has the rows of a list, or a part of them, in the list's order.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// The requests that have the query's first label in this column of labels, from 1. In another order than that of trigger times,
-    /// SQLite sorts them.
+    /// The requests that have the query's first label in the column `label_N`; N is 1 to `MAX_LABELS`. In another order than that of
+    /// trigger times, SQLite sorts them.
     Label(usize),
     Lane(Lane),
     Ended,
@@ -122,12 +122,13 @@ pub(super) enum Source {
 fn sources(connection: &Connection, query: &Query, most: u32) -> rusqlite::Result<Vec<(Source, Head)>> {
     let first: Head = (DateTime::<Utc>::MIN_UTC, None);
     if let Some((name, value)) = query.labels.first() {
-        // In another order than that of the index, all of them are read and sorted.
+        // In another order than that of the index, all of them are read and sorted, so there must not be many.
         let enough = if query.order == Order::Trigger { 1 } else { most + 1 };
         let first_label = label(name, value);
         let (mut columns, mut found) = (Vec::new(), 0);
         for column in 1..=MAX_LABELS {
-            let sql = format!("SELECT count(*) FROM (SELECT 1 FROM requests WHERE label_{column} = ?1 LIMIT ?2)");
+            let from = format!("requests INDEXED BY requests_by_label_{column}");
+            let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {from} WHERE label_{column} = ?1 LIMIT ?2)");
             let count = connection.prepare_cached(&sql)?.query_row(params![first_label, enough], |row| row.get::<_, u32>(0))?;
             columns.extend((count > 0).then_some((Source::Label(column), first)));
             found += count;

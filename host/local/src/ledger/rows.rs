@@ -18,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 const COLUMNS: &str = "seq, id, use_case, version, target, status, received_at, trigger_at, first_trigger_at, due_at, attempts, \
      failures, interruptions, lease_ms, lease_until, finished_at, result, failure, idempotency_hash, notice_of, \
      deferrals, waits_for, waits_since, owner, expire_after_ms, erased_at, trace, label_1, label_2, label_3, label_4, label_5";
-/// Number of the columns, which other values of a row follow.
+/// Number of these columns; a statement's other values follow them.
 pub(super) const COLUMN_COUNT: usize = 32;
 /// Positions of the labels in a row.
 const LABELS: std::ops::Range<usize> = 27..COLUMN_COUNT;
@@ -378,7 +378,7 @@ pub(super) fn read_request(row: &Row<'_>) -> rusqlite::Result<(i64, Request)> {
     Ok((row.get(0)?, request))
 }
 
-/// The columns of labels have values up to the first without one.
+/// Returns the labels of a row, whose columns are filled from the first.
 fn read_labels(row: &Row<'_>) -> rusqlite::Result<BTreeMap<String, String>> {
     let mut labels = BTreeMap::new();
     for column in LABELS {

@@ -1,5 +1,5 @@
--- Version 9: a label is a column of its request, as `name=value`, with an index of its own. The statement that stores, moves, erases or
--- deletes a request does so with its labels. The former column of all labels, as a JSON object, is the first of them now.
+-- Version 9: a label is a column of its request, as `name=value`, with an index of its own: it is written, moved, erased and deleted with
+-- its row. The column `labels`, a JSON object, becomes `label_1`.
 DROP TABLE labels;
 ALTER TABLE requests RENAME COLUMN labels TO label_1;
 ALTER TABLE requests ADD COLUMN label_2 TEXT;

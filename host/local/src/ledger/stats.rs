@@ -68,7 +68,10 @@ const LAST: &str = "SELECT max(seq) FROM (SELECT seq FROM requests WHERE seq > ?
 pub(super) const GROUPS: &str = "SELECT use_case, status, count(*), sum(80 + octet_length(id) + octet_length(use_case) + octet_length(version) \
      + octet_length(target) + octet_length(status) + octet_length(body) + coalesce(octet_length(result), 0) \
      + coalesce(octet_length(failure), 0) + coalesce(octet_length(idempotency_key), 0) \
-     + coalesce(octet_length(idempotency_hash), 0) + coalesce(octet_length(notice_of), 0)), \
+     + coalesce(octet_length(idempotency_hash), 0) + coalesce(octet_length(notice_of), 0) + coalesce(octet_length(owner), 0) \
+     + coalesce(octet_length(trace), 0) + coalesce(octet_length(waits_for), 0) + coalesce(octet_length(label_1), 0) \
+     + coalesce(octet_length(label_2), 0) + coalesce(octet_length(label_3), 0) + coalesce(octet_length(label_4), 0) \
+     + coalesce(octet_length(label_5), 0)), \
      sum((SELECT count(*) FROM history WHERE request = seq)), \
      coalesce(sum((SELECT sum(16 + octet_length(event) + octet_length(status) + coalesce(octet_length(detail), 0)) \
      FROM history WHERE request = seq)), 0), min(received_at), min(finished_at) \

@@ -443,11 +443,14 @@ async fn stats_tell_rows_and_bytes_by_table_and_by_use_case_and_status() {
     let (ledger, directory) = empty();
     let path = directory.path().join("ledger.sqlite");
     end_large(&ledger, 20).await;
-    insert_all(&ledger, [new_request(sample_id(100), "mail", at(60)), due(101, 60)]).await;
+    let labels = ["a", "b", "c", "d", "e"].map(|name| (name.to_owned(), "x".repeat(256))).into();
+    let labelled = new_request(sample_id(100), "mail", at(60));
+    insert_all(&ledger, [NewRequest { request: Request { labels, ..labelled.request }, ..labelled }, due(101, 60)]).await;
     let stats = Stats::of(&path).unwrap();
     assert_eq!((stats.requests.rows, stats.history.rows, stats.gives_back), (22, 62, true));
     let groups: Vec<_> = stats.groups.iter().map(|group| (group.use_case.as_str(), group.status.as_str(), group.requests)).collect();
-    assert_eq!(groups, [("orders", "succeeded", 20), ("orders", "scheduled", 1), ("mail", "scheduled", 1)]);
+    assert_eq!(groups, [("orders", "succeeded", 20), ("mail", "scheduled", 1), ("orders", "scheduled", 1)]);
+    assert_eq!(stats.groups[1].bytes - stats.groups[2].bytes, 5 * 258 - 2, "the names of the use cases differ by two");
     let large = &stats.groups[0];
     assert!((20 * 50_000..20 * 51_000).contains(&large.bytes), "{stats:?}");
     assert_eq!((large.oldest_received_at, large.oldest_finished_at, large.history_lines), (moment(), Some(at(1)), 60));

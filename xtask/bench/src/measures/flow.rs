@@ -46,8 +46,8 @@ async fn accepted(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     server.ready(&labelled).await?;
     let (mut with, mut without) = (Load::default(), Load::default());
     for round in 0..=rounds {
-        // Alternating, so that changes of the machine's speed affect both, and with each in front as often as the other, since a turn
-        // leaves work to the next, such as a checkpoint of the log. The first round warms up.
+        // The two alternate, so that changes of the machine's speed affect both, and take turns to be the first, since each leaves work to
+        // the next, such as a checkpoint of the log. The first round warms up.
         let mut turns = [(&labelled, &mut with), (&plain, &mut without)];
         if round % 2 == 0 {
             turns.reverse();

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::CONCURRENT;
 use super::progress::bar;
 use crate::client::ProblemReport;
-use crate::output::text_of;
+use crate::output::{counted, text_of};
 use crate::request::change::ChangeCall;
 
 /// Codes of requests that another call, their attempt or the retention changed after they were listed.
@@ -103,14 +103,14 @@ impl Tally {
     }
 
     pub fn text(&self, change: &ChangeCall) -> String {
-        let mut text = format!("{} {} of {} requests\n", change.done(), self.changed, self.all);
+        let mut text = format!("{} {} of {}\n", change.done(), self.changed, counted(self.all));
         for (code, refused) in &self.refused {
             let raced = if RACED.contains(&code.as_str()) { " (changed meanwhile)" } else { "" };
             let more = if refused.count > refused.ids.len() { ", …" } else { "" };
             let _ = writeln!(text, "  {} {code}{raced}: {}\n    {}{more}", refused.count, refused.detail, refused.ids.join(", "));
         }
         if let Some(reason) = &self.stopped {
-            let _ = writeln!(text, "stopped: {reason}\n  {} requests are left: run the same command again to go on", self.left());
+            let _ = writeln!(text, "stopped: {reason}\n  left: {}; run the same command again to go on", counted(self.left()));
         }
         text
     }

@@ -50,6 +50,24 @@ fn a_label_that_cannot_be_read_is_refused_with_its_pointer() {
 }
 
 #[test]
+fn pointers_are_those_of_rfc_6901() {
+    let body = r#"{"delay":"PT1M","a/b":"1","~1":"2","~/":"3","x":{"":{"y":"4"}},"":"5","items":["6"]}"#;
+    let found = [("/a~1b", "1"), ("/~01", "2"), ("/~0~1", "3"), ("/x//y", "4"), ("/", "5"), ("/items/0", "6")];
+    let client =
+        |pointer: &str| Client::new(FakeBundle::new("v1", &LABELLED.replace("/customer/id", pointer).replace("first = \"/items/0\"", "")));
+    for (pointer, value) in found {
+        let client = client(pointer);
+        let id = client.accepted(body);
+        assert_eq!(client.get(&format!("/requests/{id}")).body["labels"], json!({ "customer": value }), "{pointer}");
+    }
+    for pointer in ["/items/-", "/items/00", "/items/+0", "/items/1", "/x/y", "/a"] {
+        let reply = client(pointer).call("POST", "/requests/orders", body);
+        assert_eq!((reply.status, reply.body["pointer"].as_str()), (422, Some(pointer)), "{reply:?}");
+        assert!(reply.body["detail"].as_str().unwrap().contains("is not in the accepted body"), "{reply:?}");
+    }
+}
+
+#[test]
 fn a_body_is_shown_as_it_was_sent_until_it_is_erased() {
     let client = client();
     let body = r#"{ "delay": "PT1M", "customer": {"id":"secret-7"}, "items": [1], "price": 1.10 }"#;

@@ -63,5 +63,5 @@ fn further_calls_stop_where_they_have_no_prospect() {
     let mut tally = Tally::of(5);
     tally.add("a", Err(anyhow::anyhow!("cannot reach the server")));
     let text = tally.text(&ChangeCall::Cancel);
-    assert!(text.contains("stopped: cannot reach the server\n  4 requests are left: run the same command again"), "{text}");
+    assert!(text.contains("stopped: cannot reach the server\n  left: 4 requests; run the same command again"), "{text}");
 }

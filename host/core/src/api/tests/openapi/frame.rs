@@ -441,7 +441,7 @@ fn list_parameters(schemas: &mut SchemaGenerator) -> Vec<Value> {
             "explode": true,
             "schema": {
                 "type": "object",
-                "propertyNames": { "pattern": "^label\\.[a-z][a-z0-9-]{0,31}$" },
+                "propertyNames": { "pattern": "^label\\.[a-z0-9-]{1,32}$" },
                 "additionalProperties": { "type": "string" },
                 "maxProperties": 5,
             },
