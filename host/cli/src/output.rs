@@ -111,7 +111,7 @@ pub fn log_text(lines: &[LogLine], indent: &str) -> String {
 }
 
 /// Returns a count of requests as text.
-pub fn counted(count: impl Display + PartialEq + From<u8>) -> String {
+pub fn counted(count: impl Copy + Display + PartialEq + From<u8>) -> String {
     if count == 1.into() { "1 request".to_owned() } else { format!("{count} requests") }
 }
 
