@@ -1,11 +1,15 @@
 //! Backup, restore and upgrade of a data directory, with the commands that an operator runs.
 
 use std::fs;
+use std::process::Command;
 
+use postdate_tests::moto::Account;
+use postdate_tests::process::{Lines, Process};
+use postdate_tests::tools::tool;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{PUPPET, Server, cli, events, root, text};
+use crate::harness::{PUPPET, Server, cli, events, eventually, root, text};
 
 #[tokio::test]
 async fn a_backup_of_a_running_server_is_restored_and_what_was_due_waits_for_the_operator() {
@@ -109,4 +113,47 @@ async fn a_data_directory_of_the_first_release_is_upgraded_and_its_requests_run(
     assert_eq!((&stats["requests"]["rows"], &stats["givesBack"]), (&json!(6), &json!(false)), "{stats}");
     cli(&["ledger", "stats", "--data", path]).await.expect(0).says(&["ledger compact", "puppet", "succeeded"]);
     cli(&["ledger", "compact", "--data", path]).await.expect(1).complains(&["another server uses"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn litestream_copies_a_running_ledger_by_the_documented_configuration() {
+    let account = Account::new().await;
+    account.aws.create_bucket("my-bucket").await;
+    let mut server = Server::builder().use_case("puppet", PUPPET).start().await;
+    let data = server.data().to_str().unwrap().to_owned();
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let page = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let documented = page.split("```yaml\n").find(|block| block.starts_with("dbs:")).unwrap().split("```").next().unwrap();
+    let bucket = format!("      endpoint: {}\n      region: eu-central-1\n", account.proxy.url());
+    fs::write(path("litestream.yml"), documented.replace("/var/lib/postdate", &data) + &bucket).unwrap();
+    let litestream = |arguments: &[&str]| {
+        let mut litestream = Command::new(tool("litestream"));
+        litestream.args(arguments).args(["-config", &path("litestream.yml")]);
+        // It refuses this variable, which some machines set for every program.
+        litestream.env_remove("AWS_CA_BUNDLE").env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+        litestream
+    };
+    let lines = Lines::default();
+    let copier = Process::start(&mut litestream(&["replicate"]), &lines);
+
+    let first = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
+    let second = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
+    let mut tries = 0..;
+    let copy = eventually("a copy with both requests", async || {
+        let (copy, trial) = (path(&format!("copy-{}", tries.next()?)), tempfile::tempdir().ok()?);
+        let ledger = format!("{data}/ledger.sqlite");
+        litestream(&["restore", "-o", &copy]).arg(ledger).output().ok().filter(|output| output.status.success())?;
+        let restored = cli(&["restore", "--from", &copy, "--data", trial.path().join("data").to_str()?]).await;
+        restored.stdout.contains("restored 2 requests").then_some(copy)
+    })
+    .await;
+    server.kill();
+    drop(copier);
+    assert!(!lines.text().contains("level=ERROR"), "{}", lines.text());
+    cli(&["restore", "--from", &copy, "--data", &data, "--overwrite"]).await.expect(0).says(&["restored 2 requests"]);
+    server.start().await;
+    for id in [first, second] {
+        assert_eq!(text(&server.api.request(&id).await, "status"), "scheduled");
+    }
 }
