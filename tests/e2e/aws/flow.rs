@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::batches::{batch, envelopes};
 use super::scene::Scene;
-use crate::harness::{PAYLOAD, Receiver, events, eventually, text, time};
+use crate::harness::{PAYLOAD, Receiver, cli, events, eventually, text, time};
 
 const TARGETS: &str = "
 [targets]
@@ -233,6 +233,30 @@ async fn requests_are_listed_by_label_and_by_other_times() {
     assert_eq!(listed(&scene, "label.customer=42&endedFrom=2020-01-01T00:00:00Z").await, ids[2..]);
     let all = scene.api.get("/requests?useCase=puppet").await.expect(200);
     assert!(all["requests"].as_array().unwrap().iter().all(|request| request["labels"]["customer"].is_string()), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_lists_changes_and_pauses() {
+    let scene = Scene::with("[labels]\ncustomer = '/customer'\n", Options::default()).await;
+    let mut ids = Vec::new();
+    for customer in [42, 7, 42, 42] {
+        ids.push(scene.post(json!({ "customer": customer }), "PT1H").await.0);
+    }
+    let run = async |command: &str, arguments: &[&str]| cli(&[&[command, "--url", &scene.api.url], arguments].concat()).await;
+    let of_customer = ["--label", "customer=42", "--yes"];
+    run("request", &["list", "--label", "customer=7"]).await.expect(0).says(&[&ids[1], "customer=7"]);
+    run("request", &[&["move", "--in", "3h"], &of_customer[..]].concat()).await.expect(0).says(&["moved 3 of 3 requests"]);
+    run("request", &["cancel", &ids[0]]).await.expect(0).says(&["cancelled"]);
+    run("request", &[&["cancel"], &of_customer[..]].concat()).await.expect(0).says(&["cancelled 2 of 2 requests"]);
+    run("request", &[&["erase"], &of_customer[..]].concat()).await.expect(0).says(&["erased 3 of 3 requests"]);
+    run("request", &[&["erase"], &of_customer[..]].concat()).await.expect(0).complains(&["no request matches"]);
+    run("use-case", &["pause", "puppet"]).await.expect(0).says(&["puppet"]);
+    let paused = scene.api.get("/use-cases").await.expect(200);
+    assert_eq!(paused["useCases"][0]["paused"].as_array().map(Vec::len), Some(1), "{paused}");
+    run("use-case", &["resume", "puppet"]).await.expect(0).says(&["puppet"]);
+    scene.settle().await;
+    let done = run("request", &["--json", "get", &ids[1], "--wait"]).await.expect(0).document();
+    assert_eq!(text(&done, "status"), "succeeded", "{done}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
