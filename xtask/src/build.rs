@@ -19,13 +19,14 @@ use crate::{
 };
 
 const HELP: &str = "\
-cargo xtask build [server | tools | all]
+cargo xtask build [page | server | tools | all]
 
 Builds the programs of the end-to-end tests. Tests call this command if their variables, such as POSTDATE_BIN, are not set.
+  page     the page, which the host binary has in itself
   server   the page, the plugins and the host binary (the default)
   tools    the tools of the tests of AWS and of the API, from Python's package index and npm, and the examples in JavaScript and
            Python with theirs
-  all      both, and the Lambdas";
+  all      all of these, and the Lambdas";
 
 /// Selects all packages but the Lambdas.
 pub const HOSTS: [&str; 3] = ["--workspace", "--exclude", "postdate-aws"];
@@ -54,10 +55,11 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
     match arguments {
         [] => server(&SERVER)?,
+        [part] if part == "page" => page::build()?,
         [part] if part == "server" => server(&SERVER)?,
         [part] if part == "tools" => install_tools()?,
         [part] if part == "all" => all(&SERVER)?,
-        _ => bail!("unknown part: give server, tools or all\n\n{HELP}"),
+        _ => bail!("unknown part: give page, server, tools or all\n\n{HELP}"),
     }
     Ok(ExitCode::SUCCESS)
 }

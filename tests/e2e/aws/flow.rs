@@ -254,6 +254,9 @@ async fn the_command_line_lists_changes_and_pauses() {
     let paused = scene.api.get("/use-cases").await.expect(200);
     assert_eq!(paused["useCases"][0]["paused"].as_array().map(Vec::len), Some(1), "{paused}");
     run("use-case", &["resume", "puppet"]).await.expect(0).says(&["puppet"]);
+    for act in ["moved", "cancelled", "erased", "paused", "resumed"] {
+        scene.processor.logged(act, |line| line["audit"] == act).await;
+    }
     scene.settle().await;
     let done = run("request", &["--json", "get", &ids[1], "--wait"]).await.expect(0).document();
     assert_eq!(text(&done, "status"), "succeeded", "{done}");
