@@ -107,8 +107,13 @@ impl SqliteLedger {
     }
 
     fn open_on(path: &Path, reserve: u64, fatal: Fatal, measure: Measure) -> Result<Self, LedgerError> {
+        let is_log_left = checkpoint::size(&checkpoint::log_of(path)) > 0;
         let connection = open_up_to_date(path)?;
         let condition = Arc::new(Condition::new(reserve, fatal));
+        if is_log_left {
+            // A killed server may have left what it erased in the log.
+            condition.erased();
+        }
         let metrics = Metrics::default();
         let paused = Paused::read(&connection)?;
         let writer = Writer::start(connection, Arc::clone(&condition), metrics.clone())?;

@@ -38,15 +38,12 @@ impl Checkpointer {
         let keeper = Keeper {
             connection: connect(path)?,
             file: path.to_owned(),
-            wal: PathBuf::from(format!("{}-wal", path.display())),
+            wal: log_of(path),
             condition: Arc::clone(condition),
             measure,
             prober,
         };
-        // A killed server may have left what it erased in the log.
-        if keeper.measured().0 > 0 {
-            condition.erased();
-        }
+        keeper.measured();
         let run = move || {
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(INTERVAL) {
                 keeper.look();
@@ -90,7 +87,7 @@ impl Keeper {
             self.prober.probe();
         }
         let (wal, free, is_low) = self.measured();
-        if self.condition.has_erased() && !self.truncate() {
+        if self.condition.has_erased() && !self.truncate(free) {
             // The next look tries again.
             self.condition.erased();
         }
@@ -102,13 +99,24 @@ impl Keeper {
         }
     }
 
-    /// Empties the write-ahead log. Returns false if a reader or the writer is in it, for none of whom it waits.
-    fn truncate(&self) -> bool {
+    /// Returns whether the disk has room for the pages that the database file lacks. A checkpoint that finds it full half-way has used the
+    /// last space, which the writer needs, and has freed none.
+    fn has_room(&self, free: Option<u64>) -> rusqlite::Result<bool> {
+        let (pages, page) = (pragma(&self.connection, "page_count")?, pragma(&self.connection, "page_size")?);
+        let growth = (u64::from(pages) * u64::from(page)).saturating_sub(size(&self.file));
+        Ok(free.is_none_or(|free| free >= growth))
+    }
+
+    /// Empties the write-ahead log. Returns false if the disk has no room, or a reader or the writer is in it, for none of whom it waits.
+    fn truncate(&self, free: Option<u64>) -> bool {
         let checkpoint = |mode| {
             let sql = format!("PRAGMA wal_checkpoint({mode})");
             self.connection.query_row(&sql, [], |row| row.get::<_, bool>(0))
         };
         let empty = || {
+            if !self.has_room(free)? {
+                return Ok(false);
+            }
             // Leaves little to the second checkpoint, which keeps the writer out.
             checkpoint("PASSIVE")?;
             self.connection.busy_timeout(Duration::ZERO)?;
@@ -120,10 +128,7 @@ impl Keeper {
     }
 
     fn checkpoint(&self, wal: u64, free: Option<u64>) -> rusqlite::Result<()> {
-        // A checkpoint that finds the disk full half-way has used the last space, which the writer needs, and has freed none.
-        let (pages, page) = (pragma(&self.connection, "page_count")?, pragma(&self.connection, "page_size")?);
-        let growth = (u64::from(pages) * u64::from(page)).saturating_sub(size(&self.file));
-        if free.is_some_and(|free| free < growth) {
+        if !self.has_room(free)? {
             return Ok(());
         }
         let left: i64 =
@@ -135,6 +140,12 @@ impl Keeper {
     }
 }
 
-fn size(file: &Path) -> u64 {
+/// Returns the path of a ledger's write-ahead log.
+pub fn log_of(ledger: &Path) -> PathBuf {
+    PathBuf::from(format!("{}-wal", ledger.display()))
+}
+
+/// Returns the size of a file in bytes, 0 if there is none.
+pub fn size(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |metadata| metadata.len())
 }

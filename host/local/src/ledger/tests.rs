@@ -1073,6 +1073,7 @@ async fn a_reader_of_the_file_delays_no_writer_and_its_log_is_reported() {
 #[tokio::test]
 async fn a_checkpoint_that_the_disk_has_no_space_for_is_not_begun() {
     let (ledger, free, directory) = on_a_disk();
+    insert_all(&ledger, [due(1, 0)]).await;
     free.store(0, Ordering::SeqCst);
     eventually("the measure", || ledger.state().refuses).await;
     let file = directory.path().join("ledger.sqlite");
@@ -1080,6 +1081,9 @@ async fn a_checkpoint_that_the_disk_has_no_space_for_is_not_begun() {
     write_mib(&ledger, 8).await;
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     assert_eq!(std::fs::metadata(&file).unwrap().len(), before, "the checkpoint took space that the writer needs");
+    ledger.change(sample_id(1), Change::Erase { by: None }, at(0)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), before, "so did the checkpoint after an erasure");
     free.store(i64::MAX, Ordering::SeqCst);
     eventually("a checkpoint", || (std::fs::metadata(&file).unwrap().len() > before).then_some(())).await;
 }
