@@ -41,7 +41,7 @@ pub fn build() -> Result<()> {
     Ok(())
 }
 
-/// Installs what [`test`] needs: the page's packages, and Chromium if it is missing and this process may.
+/// Installs what tests of the page need: its packages, and Chromium if it is missing and this process may.
 ///
 /// # Errors
 /// If one of them cannot be installed.
@@ -66,8 +66,8 @@ pub fn test() -> Result<()> {
     let errors = log.try_clone().with_context(|| cannot("write"))?;
     let tested = step(&format!("Testing the page; output in {}", path.display()), node(&arguments).stdout(log).stderr(errors));
     let mut output = File::open(&path).with_context(|| cannot("read"))?;
-    io::copy(&mut output, &mut io::stdout()).with_context(|| cannot("print"))?;
-    tested
+    let printed = io::copy(&mut output, &mut io::stdout()).with_context(|| cannot("print"));
+    tested.and(printed.map(drop))
 }
 
 fn node(arguments: &[&OsStr]) -> Command {

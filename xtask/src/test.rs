@@ -48,11 +48,11 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     build::all(&PROGRAMS_AND_TESTS)?;
+    page::prepare()?;
     if !arguments.is_empty() {
         rust(arguments)?;
         return Ok(ExitCode::SUCCESS);
     }
-    page::prepare()?;
     thread::scope(|scope| {
         let page = scope.spawn(page::test);
         let rust = rust(arguments);

@@ -1,10 +1,10 @@
 //! Checkpoints: moves committed pages from the WAL to the database file in a thread of its own. A checkpoint takes some milliseconds
 //! of fsync, which the writer's callers would otherwise wait for.
 //!
-//! Every checkpoint is a passive one, which waits for nobody. SQLite starts the WAL again from its beginning once all of it is in the
-//! database file and no reader is in it. Under a steady load the writer is always some pages ahead. The writer then moves the last pages
-//! itself, between two transactions. A reader with a long transaction prevents the restart: the WAL grows, which
-//! [`Condition`] reports, and nobody waits for the reader.
+//! Every checkpoint is a passive one, which waits for nobody; that which empties the log after an erasure also keeps the writer out for a
+//! moment. SQLite starts the WAL again from its beginning once all of it is in the database file and no reader is in it. Under a steady
+//! load the writer is always some pages ahead. The writer then moves the last pages itself, between two transactions. A reader with a long
+//! transaction prevents the restart: the WAL grows, which [`Condition`] reports, and nobody waits for the reader.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const WORTHWHILE: u64 = 4 << 20;
 /// WAL size in bytes above which the writer completes a checkpoint. SQLite cuts the file to this size at its next restart.
 pub const COMPLETED_ABOVE: u64 = 64 << 20;
 /// Most pages that a checkpoint leaves to the writer.
-const LEFT_TO_THE_WRITER: u64 = 1024;
+const LEFT_TO_THE_WRITER: i64 = 1024;
 
 pub struct Checkpointer {
     stop: Option<Sender<()>>,
@@ -107,20 +107,20 @@ impl Keeper {
         Ok(free.is_none_or(|free| free >= growth))
     }
 
+    /// Makes a passive checkpoint. Returns the number of pages that readers or the writer kept in the log.
+    fn passive(&self) -> rusqlite::Result<i64> {
+        self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
+    }
+
     /// Empties the write-ahead log. Returns false if the disk has no room, or a reader or the writer is in it, for none of whom it waits.
     fn truncate(&self, free: Option<u64>) -> bool {
-        let checkpoint = |mode| {
-            let sql = format!("PRAGMA wal_checkpoint({mode})");
-            self.connection.query_row(&sql, [], |row| row.get::<_, bool>(0))
-        };
         let empty = || {
-            if !self.has_room(free)? {
+            // The second checkpoint keeps the writer out, so little must be left to it.
+            if !self.has_room(free)? || self.passive()? > LEFT_TO_THE_WRITER {
                 return Ok(false);
             }
-            // Leaves little to the second checkpoint, which keeps the writer out.
-            checkpoint("PASSIVE")?;
             self.connection.busy_timeout(Duration::ZERO)?;
-            let is_busy = checkpoint("TRUNCATE");
+            let is_busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
             self.connection.busy_timeout(BUSY)?;
             Ok::<_, rusqlite::Error>(!is_busy?)
         };
@@ -131,9 +131,8 @@ impl Keeper {
         if !self.has_room(free)? {
             return Ok(());
         }
-        let left: i64 =
-            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))?;
-        if wal > COMPLETED_ABOVE && u64::try_from(left).is_ok_and(|left| left <= LEFT_TO_THE_WRITER) {
+        let left = self.passive()?;
+        if wal > COMPLETED_ABOVE && left <= LEFT_TO_THE_WRITER {
             self.condition.ask_to_complete();
         }
         Ok(())
@@ -142,7 +141,9 @@ impl Keeper {
 
 /// Returns the path of a ledger's write-ahead log.
 pub fn log_of(ledger: &Path) -> PathBuf {
-    PathBuf::from(format!("{}-wal", ledger.display()))
+    let mut log = ledger.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
 }
 
 /// Returns the size of a file in bytes, 0 if there is none.

@@ -145,7 +145,7 @@ impl Condition {
         self.completes.swap(false, Ordering::SeqCst)
     }
 
-    /// Records that the write-ahead log has what was erased.
+    /// Records that the write-ahead log may have what was erased.
     pub fn erased(&self) {
         self.erased.store(true, Ordering::SeqCst);
     }

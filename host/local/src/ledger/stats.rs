@@ -9,7 +9,7 @@ use postdate_core::ports::LedgerError;
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 
-use super::{INCREMENTAL, failed, pragma, read_only, rows};
+use super::{INCREMENTAL, checkpoint, failed, pragma, read_only, rows};
 
 /// Requests that one transaction reads. A long transaction would keep a server's write-ahead log from its restart.
 const CHUNK: i64 = 2_000;
@@ -81,7 +81,7 @@ impl Stats {
     /// Measures the ledger at `path`, which a server may use meanwhile. Writes nothing. Reads it in short transactions, so the numbers
     /// are not of one moment.
     pub fn of(path: &Path) -> Result<Self, LedgerError> {
-        let wal_bytes = std::fs::metadata(format!("{}-wal", path.display())).map_or(0, |metadata| metadata.len());
+        let wal_bytes = checkpoint::size(&checkpoint::log_of(path));
         measure(&read_only(path)?, wal_bytes).map_err(|error| failed(&error))
     }
 }

@@ -1086,6 +1086,7 @@ async fn a_checkpoint_that_the_disk_has_no_space_for_is_not_begun() {
     assert_eq!(std::fs::metadata(&file).unwrap().len(), before, "so did the checkpoint after an erasure");
     free.store(i64::MAX, Ordering::SeqCst);
     eventually("a checkpoint", || (std::fs::metadata(&file).unwrap().len() > before).then_some(())).await;
+    eventually("the empty log of an erasure", || (wal(&directory) == 0).then_some(())).await;
 }
 
 #[tokio::test]
