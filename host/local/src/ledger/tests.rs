@@ -186,8 +186,9 @@ async fn of_requests_that_are_inserted_together_none_remains_if_one_fails() {
     }
     assert_eq!(ledger.find(sample_id(1)).await.unwrap(), None);
     other.execute_batch("DROP TRIGGER fault").unwrap();
-    for answer in ledger.insert_all(all()).await {
+    for (n, answer) in (1..).zip(ledger.insert_all(all()).await) {
         assert_eq!(answer.unwrap(), Inserted::New);
+        assert_eq!(ledger.request(sample_id(n)).await.unwrap(), Some(due(n, 60).request));
     }
 }
 

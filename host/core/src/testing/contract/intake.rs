@@ -94,6 +94,7 @@ pub async fn an_idempotency_key_is_taken_once_a_use_case(ledger: &(impl Intake +
     for (n, use_case, key) in [(22, "intake-keys", "K"), (23, "intake-keys", "k "), (24, "intake-keys-2", "k")] {
         let other = keyed(n, use_case, key);
         insert(ledger, &other).await;
+        assert_eq!(find(ledger, other.request.id).await.0, other.request);
         assert_eq!(ledger.find_by_key(use_case, key).await.unwrap(), Some(other.request));
     }
     // Requests without a key never collide.
@@ -111,7 +112,7 @@ pub async fn an_idempotency_key_stays_taken_after_the_end(ledger: &(impl Intake 
     assert_eq!(ledger.find_by_key("intake-ended", "k").await.unwrap(), Some(cancelled));
 }
 
-pub async fn an_idempotency_key_is_free_again_when_its_request_was_aborted(ledger: &(impl Intake + Changes)) {
+pub async fn an_idempotency_key_is_free_again_when_its_request_was_aborted(ledger: &(impl Intake + Requests + Changes)) {
     let first = keyed(40, "intake-aborted", "k");
     insert(ledger, &first).await;
     let aborted = make(ledger, first.request.id, Change::Abort { reason: "no more rules".to_owned() }, at(5)).await;
@@ -119,6 +120,7 @@ pub async fn an_idempotency_key_is_free_again_when_its_request_was_aborted(ledge
     assert_eq!(ledger.find_by_key("intake-aborted", "k").await.unwrap(), None);
     let second = keyed(41, "intake-aborted", "k");
     insert(ledger, &second).await;
+    assert_eq!(find(ledger, second.request.id).await.0, second.request);
     // An abort that is refused does not free the key.
     make(ledger, second.request.id, claim(), at(60)).await;
     ledger.change(second.request.id, Change::Abort { reason: String::new() }, at(61)).await.unwrap();
@@ -155,10 +157,12 @@ pub async fn a_request_that_was_aborted_before_it_arrived_is_not_inserted(ledger
     // A repeat of the call has the same key and another id.
     let repeat = keyed(61, "intake-late", "k");
     insert(ledger, &repeat).await;
+    assert_eq!(find(ledger, repeat.request.id).await.0, repeat.request);
     // No other change keeps a request out.
     let absent = keyed(62, "intake-late", "other");
     assert_eq!(ledger.change(absent.request.id, Change::Cancel { by: None }, at(5)).await.unwrap(), Changed::NotFound);
     insert(ledger, &absent).await;
+    assert_eq!(find(ledger, absent.request.id).await.0, absent.request);
     let keyless = new_request(sample_id(IDS + 63), "intake-late", at(60));
     assert_eq!(ledger.change(keyless.request.id, abort, at(5)).await.unwrap(), Changed::NotFound);
     assert!(ledger.insert(keyless.clone().into()).await.is_err(), "the ledger inserted an aborted request without a key");
