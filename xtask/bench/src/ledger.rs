@@ -191,6 +191,12 @@ impl Reader {
         Ok(self.0.query_row("SELECT count(*) FROM requests WHERE status = ?1", [status.as_str()], |row| row.get(0))?)
     }
 
+    /// Returns the number of requests with a status that a version accepted.
+    pub fn of_version(&self, version: &str, status: Status) -> anyhow::Result<i64> {
+        let count = "SELECT count(*) FROM requests WHERE version = ?1 AND status = ?2";
+        Ok(self.0.query_row(count, [version, status.as_str()], |row| row.get(0))?)
+    }
+
     /// Returns the milliseconds from trigger time to the end of the attempt, for each ended request.
     pub fn lateness_of_ends(&self) -> anyhow::Result<Vec<f64>> {
         self.milliseconds("SELECT finished_at - trigger_at FROM requests WHERE finished_at IS NOT NULL", [])

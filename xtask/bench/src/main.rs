@@ -13,6 +13,7 @@ mod measures;
 mod peers;
 mod row;
 mod sample;
+mod schedule;
 mod server;
 mod table;
 
@@ -25,8 +26,9 @@ use clap::{Parser, ValueEnum};
 
 use fixture::{Bench, Effort, Programs};
 use measures::Measure;
-use measures::lateness::{Schedule, bare_timer};
+use measures::lateness::bare_timer;
 use postdate_tests::tools::root;
+use schedule::Schedule;
 
 /// Measures Postdate on this machine, each measure with a baseline of the same run
 #[derive(Parser)]

@@ -10,6 +10,7 @@ mod languages;
 pub mod lateness;
 mod lists;
 mod load_compiled;
+mod operated;
 mod pending_million;
 mod pending_ten_million;
 mod retention;
@@ -34,7 +35,9 @@ pub enum Measure {
     AcceptedPosts,
     /// Lateness of requests that are due in quick succession
     Lateness,
-    /// Labels and limits: accepted POSTs, and a free target beside a backlog of a limited one
+    /// Labels, limits, metrics and retention: accepted POSTs and lateness with all of them, beside none
+    Operated,
+    /// Lateness of a free target beside a backlog of a limited one
     Flow,
     /// Requests that `postdate request cancel` changes in a second
     Bulk,
@@ -70,6 +73,7 @@ impl Measure {
             Self::Languages => languages::measure(bench).await,
             Self::AcceptedPosts => accepted_posts::measure(bench).await,
             Self::Lateness => lateness::measure(bench).await,
+            Self::Operated => operated::measure(bench).await,
             Self::Flow => flow::measure(bench).await,
             Self::Bulk => bulk::measure(bench).await,
             Self::Lists => lists::measure(bench).await,

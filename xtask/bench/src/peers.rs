@@ -23,8 +23,8 @@ use chrono::{TimeDelta, Utc};
 
 use crate::fixture::{Bench, Effort};
 use crate::ledger;
-use crate::measures::lateness::Schedule;
 use crate::sample::Sample;
+use crate::schedule::Schedule;
 use packages::Packages;
 use report::Figures;
 use system::{Place, Posts, System};

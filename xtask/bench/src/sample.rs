@@ -30,6 +30,11 @@ impl Sample {
         self.percentile(50)
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "no sample has 2^52 values")]
+    pub fn mean(&self) -> f64 {
+        self.0.iter().sum::<f64>() / self.0.len() as f64
+    }
+
     pub fn max(&self) -> f64 {
         self.percentile(100)
     }

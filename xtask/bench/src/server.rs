@@ -110,8 +110,19 @@ impl Server {
         self.process.resident_bytes().context("the server has ended")
     }
 
+    /// Suspends the process, so that another server has the machine for itself.
+    pub fn suspend(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Ends a suspension.
+    pub fn resume(&self) {
+        self.process.signal(Signal::CONT);
+    }
+
     /// Stops the server with SIGTERM, and waits for its end.
     pub fn stop(mut self) -> anyhow::Result<()> {
+        self.resume();
         self.process.signal(Signal::TERM);
         let asked = Instant::now();
         while self.process.exited().is_none() {

@@ -2,37 +2,18 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, ensure};
-use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::request::Status;
 
 use crate::fixture::{Bench, VALIDATED, far_ahead, post};
 use crate::ledger::{self, Reader};
-use crate::load;
 use crate::row::{Row, Target};
 use crate::sample::Sample;
+use crate::schedule::Schedule;
 use crate::server::Server;
 
-/// A number of due times, spread evenly over a span.
-#[derive(Debug, Clone, Copy)]
-pub struct Schedule {
-    pub count: u32,
-    pub span: Duration,
-}
-
-impl Schedule {
-    /// Returns the time from the first due time to this one, in full milliseconds as in the ledger.
-    pub fn offset(self, number: u32) -> Duration {
-        Duration::from_millis(u64::try_from((self.span / self.count * number).as_millis()).unwrap_or(u64::MAX))
-    }
-}
-
-/// Minimum time between the last answer to a POST and the first due time.
-const SETTLE: Duration = Duration::from_secs(2);
 /// Timeout for the last request to end.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -71,13 +52,8 @@ async fn run(bench: &Bench, scratch: &Path, schedule: Schedule) -> anyhow::Resul
     let mut server = Server::spawn(&bench.bin, &bench.use_cases(scratch)?, &data)?;
     server.ready(&post(VALIDATED, far_ahead(), 0)).await?;
 
-    // Time to post all requests. The server is idle for the rest of this time.
     let lead = Duration::from_secs(bench.effort.of(4, 20, 20));
-    let first = Utc::now() + TimeDelta::from_std(lead)?;
-    post_all(&server, schedule, first).await?;
-    let left = (first - Utc::now()).to_std().unwrap_or_default();
-    ensure!(left >= SETTLE, "posting took so long that the first were due {left:?} after the last answer: the machine is too busy");
-    tokio::time::sleep(left + schedule.span).await;
+    schedule.run(server.address, VALIDATED, lead).await?;
 
     let reader = Reader::open(&data.join("ledger.sqlite"))?;
     let waiting = Instant::now();
@@ -92,15 +68,6 @@ async fn run(bench: &Bench, scratch: &Path, schedule: Schedule) -> anyhow::Resul
     let starts = Sample::new("lateness of starts", reader.lateness_of_starts()?)?;
     server.stop()?;
     Ok((ends, starts))
-}
-
-async fn post_all(server: &Server, schedule: Schedule, first: DateTime<Utc>) -> anyhow::Result<()> {
-    let requests: Vec<Arc<[u8]>> = (0..schedule.count)
-        .map(|number| Ok(post(VALIDATED, first + TimeDelta::from_std(schedule.offset(number))?, number).into()))
-        .collect::<anyhow::Result<_>>()?;
-    let next = AtomicUsize::new(0);
-    load::run(server.address, move || requests.get(next.fetch_add(1, Ordering::Relaxed)).map(Arc::clone)).await?;
-    Ok(())
 }
 
 /// Measures the baseline: a process that only sleeps until each of these times.

@@ -1,7 +1,6 @@
 //! Memory, start, accepted requests and lateness with ten million pending requests.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -11,6 +10,7 @@ use crate::fixture::{Bench, VALIDATED, far_ahead, post};
 use crate::ledger::{self, Lane, Reader};
 use crate::load::sustained;
 use crate::row::{Row, Target};
+use crate::schedule::Schedule;
 use crate::server::Server;
 
 const SPREAD: Duration = Duration::from_hours(300 * 24);
@@ -89,16 +89,10 @@ async fn run(bench: &Bench, use_cases: &Path, data: &Path) -> anyhow::Result<Run
     let turn = bench.effort.of(Duration::from_millis(200), Duration::from_secs(3), Duration::from_secs(10));
     let load = sustained(server.address, post(VALIDATED, far_ahead(), 1).into(), turn).await?;
 
-    let (count, span) = bench.effort.of((50, 1), (2_000, 2), (5_000, 5));
-    let span = Duration::from_secs(span);
-    let first = Utc::now() + TimeDelta::seconds(4);
-    let requests: Vec<Arc<[u8]>> = (0..count)
-        .map(|number| Ok(post(VALIDATED, first + TimeDelta::from_std(span / count * number)?, number).into()))
-        .collect::<anyhow::Result<_>>()?;
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    crate::load::run(server.address, move || requests.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)).map(Arc::clone)).await?;
-    ensure!(Utc::now() < first, "posting took longer than the time before the first is due: the machine is too busy");
-    tokio::time::sleep((first - Utc::now()).to_std().unwrap_or_default() + span + Duration::from_secs(1)).await;
+    let (count, seconds) = bench.effort.of((50, 1), (2_000, 2), (5_000, 5));
+    let schedule = Schedule { count, span: Duration::from_secs(seconds) };
+    let first = schedule.run(server.address, VALIDATED, Duration::from_secs(4)).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let megabytes = server.resident_bytes()? as f64 / 1e6;
     let lateness = Reader::open(&data.join("ledger.sqlite"))?.lateness_of_starts_since(first)?;
     server.stop()?;

@@ -15,7 +15,7 @@ use super::packages::{listening, logged};
 use super::system::{Place, Posts, Run, SCHEDULE_CONNECTIONS, System};
 use super::worker::Worker;
 use crate::load::{CONNECTIONS, Load};
-use crate::measures::lateness::Schedule;
+use crate::schedule::Schedule;
 
 pub struct BullMq {
     redis: Process,

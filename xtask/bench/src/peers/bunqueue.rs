@@ -15,7 +15,7 @@ use super::worker::Worker;
 use crate::client::post;
 use crate::fixture::body;
 use crate::load::Load;
-use crate::measures::lateness::Schedule;
+use crate::schedule::Schedule;
 
 pub struct Bunqueue {
     server: Process,

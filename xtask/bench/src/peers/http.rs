@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::system::{PATIENCE, Posts, SCHEDULE_CONNECTIONS};
 use crate::client::Connection;
 use crate::load::{self, Load};
-use crate::measures::lateness::Schedule;
+use crate::schedule::Schedule;
 
 /// Numbers of requests, and the bodies of their answers.
 type NumberedAnswers = Vec<(u32, Vec<u8>)>;

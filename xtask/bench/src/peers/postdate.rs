@@ -13,7 +13,7 @@ use super::system::{PATIENCE, Place, Posts, Run, System};
 use crate::fixture::{Bench, VALIDATED, far_ahead, post};
 use crate::ledger::Reader;
 use crate::load::Load;
-use crate::measures::lateness::Schedule;
+use crate::schedule::Schedule;
 use crate::server::Server;
 
 pub struct Postdate {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::packages::Packages;
 use crate::fixture::Bench;
 use crate::load::Load;
-use crate::measures::lateness::Schedule;
+use crate::schedule::Schedule;
 
 /// Connections that post a schedule: fewer than for throughput, so that the systems whose API takes a delay start it without a wait.
 pub const SCHEDULE_CONNECTIONS: usize = 8;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::measures::lateness::Schedule;
+use crate::schedule::Schedule;
 
 /// Returns figures that differ for each system.
 pub fn figures(name: &'static str, factor: f64) -> Figures {
