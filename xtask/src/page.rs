@@ -2,8 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, File},
-    io,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -11,7 +10,7 @@ use std::{
 use anyhow::{Context, Result};
 use postdate_toolchains::{copy_if_changed, debian, is_current, javascript};
 
-use crate::step::{root, step, target};
+use crate::step::{root, step, step_beside, target};
 
 /// Sources of the build.
 const INPUTS: [&str; 4] = ["src", "build.mjs", "package.json", "package-lock.json"];
@@ -59,15 +58,8 @@ pub fn prepare() -> Result<()> {
 /// If a test fails, or there is no Chromium; the tests name the package to install.
 pub fn test() -> Result<()> {
     step("Checking the format of the page", &mut node(&["node_modules/prettier/bin/prettier.cjs", "--check", "."].map(OsStr::new)))?;
-    let path = target().join("page-tests.log");
-    let cannot = |action| format!("cannot {action} {}", path.display());
-    let log = File::create(&path).with_context(|| cannot("make"))?;
     let arguments = ["--test", "--test-reporter=spec", "test/unit/", "test/page/"].map(OsStr::new);
-    let errors = log.try_clone().with_context(|| cannot("write"))?;
-    let tested = step(&format!("Testing the page; output in {}", path.display()), node(&arguments).stdout(log).stderr(errors));
-    let mut output = File::open(&path).with_context(|| cannot("read"))?;
-    let printed = io::copy(&mut output, &mut io::stdout()).with_context(|| cannot("print"));
-    tested.and(printed.map(drop))
+    step_beside("Testing the page", "page-tests.log", &mut node(&arguments))
 }
 
 fn node(arguments: &[&OsStr]) -> Command {

@@ -1,6 +1,6 @@
 //! Helpers of the commands: cargo in the repository, and arguments.
 
-use std::{ffi::OsString, path::PathBuf, process::Command};
+use std::{ffi::OsString, fs::File, io, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 pub use postdate_toolchains::{
@@ -11,6 +11,21 @@ pub use postdate_toolchains::{
 /// Returns the repository's target directory. `CARGO_TARGET_DIR` does not change it, since tests look for programs there.
 pub fn target() -> PathBuf {
     root().join("target")
+}
+
+/// Runs a step beside others. Its output goes to a file of the target directory, and is printed at its end.
+///
+/// # Errors
+/// If the command fails, or the file cannot be written or printed.
+pub fn step_beside(title: &str, file: &str, command: &mut Command) -> Result<()> {
+    let path = target().join(file);
+    let cannot = |action| format!("cannot {action} {}", path.display());
+    let log = File::create(&path).with_context(|| cannot("make"))?;
+    let errors = log.try_clone().with_context(|| cannot("write"))?;
+    let done = step(&format!("{title}; output in {}", path.display()), command.stdout(log).stderr(errors));
+    let mut output = File::open(&path).with_context(|| cannot("read"))?;
+    let printed = io::copy(&mut output, &mut io::stdout()).with_context(|| cannot("print"));
+    done.and(printed.map(drop))
 }
 
 /// Returns a command of the cargo that runs xtask, in the repository. Does not pass on the variables that cargo sets for xtask: the build

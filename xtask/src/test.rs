@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 use crate::{
     build::{self, HOSTS, LAMBDAS, PROGRAMS_AND_TESTS, knowing_paths},
     page,
-    step::{asks_for_help, cargo, seconds_of, step, target},
+    step::{asks_for_help, cargo, seconds_of, step, step_beside, target},
 };
 
 const HELP: &str = "\
@@ -50,29 +50,35 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
     build::all(&PROGRAMS_AND_TESTS)?;
     page::prepare()?;
     if !arguments.is_empty() {
-        rust(arguments)?;
+        hosts(arguments)?;
+        step("Testing the Lambdas", tests(&LAMBDAS).args(arguments))?;
         return Ok(ExitCode::SUCCESS);
     }
-    thread::scope(|scope| {
-        let page = scope.spawn(page::test);
-        let rust = rust(arguments);
-        let page = page.join().unwrap_or_else(|_| bail!("the run of the page's tests panicked"));
-        // Only one error can be returned.
-        if let (Err(_), Err(error)) = (&rust, &page) {
-            eprintln!("{error:#}");
-        }
-        rust.and(page)
-    })?;
+    let results = thread::scope(|scope| {
+        // The tests of the Lambdas' crate wait for one emulator, which keeps one core busy.
+        let lambdas = || step_beside("Testing the Lambdas", "lambda-tests.log", &mut tests(&LAMBDAS));
+        let beside = [scope.spawn(page::test), scope.spawn(lambdas)];
+        let hosts = hosts(&[]);
+        let beside = beside.map(|tests| tests.join().unwrap_or_else(|_| bail!("a run of tests panicked")));
+        [hosts].into_iter().chain(beside).collect::<Vec<_>>()
+    });
+    let mut failed = false;
+    for error in results.into_iter().filter_map(Result::err) {
+        eprintln!("error: {error:#}");
+        failed = true;
+    }
+    if failed {
+        bail!("some tests failed");
+    }
     eprintln!("==> Every test passed");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs the tests in Rust. `arguments` are those of `cargo test`.
-fn rust(arguments: &[OsString]) -> Result<()> {
+/// Runs the tests of plugins and hosts. `arguments` are those of `cargo test`.
+fn hosts(arguments: &[OsString]) -> Result<()> {
     let plugins = ["--locked", "--manifest-path", "plugins/Cargo.toml", "--target-dir"];
     step("Testing the plugins", cargo("test").args(plugins).arg(target().join("guests-native")).args(arguments))?;
-    step("Testing the hosts", tests(&HOSTS).args(arguments))?;
-    step("Testing the Lambdas", tests(&LAMBDAS).args(arguments))
+    step("Testing the hosts", tests(&HOSTS).args(arguments))
 }
 
 /// Returns the command that runs the tests of the packages, two on each core: most of the end-to-end tests wait most of the time.
