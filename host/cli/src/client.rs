@@ -12,7 +12,7 @@ use clap::Args;
 use postdate_core::api::CORRELATION_HEADER;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::output;
 pub use problem::{CallKind, ProblemReport};
@@ -271,12 +271,18 @@ impl RawAnswer {
         }
     }
 
-    /// Returns a [`ProblemReport`] for an error of the API, and another error for the answer of another server.
+    /// Returns a [`ProblemReport`] for an error of the API or of a gateway before it, and another error for the answer of another server.
     fn problem(self, action: CallKind) -> anyhow::Error {
         let (status, text) = (self.status, self.text());
+        let report = |text, json| -> anyhow::Error {
+            ProblemReport { action, status: status.as_u16(), retry_after: self.retry_after.clone(), text, json }.into()
+        };
         match self.json() {
-            Some(json) if json.get("code").is_some() => {
-                ProblemReport { action, status: status.as_u16(), retry_after: self.retry_after, text, json }.into()
+            Some(json) if json.get("code").is_some() => report(text, json),
+            // AWS's gateways and a reverse proxy limit calls, or do not reach the API. Their answers have forms of their own.
+            _ if [429, 502, 503, 504].contains(&status.as_u16()) => {
+                let json = json!({ "code": "gateway", "detail": format!("a gateway before the API answers HTTP {status}") });
+                report(json.to_string(), json)
             }
             _ => anyhow!("the answer does not come from a Postdate API (HTTP {status}): check the path of --url"),
         }

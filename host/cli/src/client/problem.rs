@@ -57,7 +57,9 @@ impl fmt::Display for ProblemReport {
         if let Some(reason) = self.json["ledger"]["refuses"].as_str() {
             write!(f, "\n  ledger: {}", printable(reason))?;
         }
-        write!(f, "\n  correlation id: {}", text_of(&self.json, "correlationId"))?;
+        if self.json["correlationId"].is_string() {
+            write!(f, "\n  correlation id: {}", text_of(&self.json, "correlationId"))?;
+        }
         if let Some(next) = self.next_step(&code) {
             write!(f, "\n  next: {next}")?;
         }
@@ -85,6 +87,7 @@ impl ProblemReport {
                 text_of(&self.json, "scope")
             ),
             "use-case-not-permitted" => "use a key for this use case; the names that this key sees: `postdate use-case list`".to_owned(),
+            "gateway" => "wait, and try again; if it stays, check the path of --url, and the gateway's limit of calls a second".to_owned(),
             "too-many-failures" => "correct the key, and try again in a few seconds".to_owned(),
             "unknown-use-case" => "see the names with `postdate use-case list`".to_owned(),
             "use-case-broken" => "see the reason with `postdate use-case list`".to_owned(),

@@ -35,6 +35,10 @@ fn an_answer_of_another_server_is_an_error() {
     assert!(error.contains("the answer does not come from a Postdate API (HTTP 404"), "{error}");
     let error = answer(StatusCode::OK, r#"{"ok":true}"#).read(CallKind::Other).unwrap_err().to_string();
     assert!(error.contains("the answer does not come from a Postdate API (HTTP 200"), "{error}");
+    let error = answer(StatusCode::TOO_MANY_REQUESTS, r#"{"message":"Too Many Requests"}"#).read(CallKind::Other).unwrap_err();
+    assert_eq!(error.downcast_ref::<ProblemReport>().map(|problem| problem.status), Some(429));
+    let expected = "a gateway before the API answers HTTP 429 Too Many Requests\n  code: gateway (HTTP 429)\n  next: wait";
+    assert!(error.to_string().starts_with(expected), "{error}");
     let error = answer(StatusCode::NOT_FOUND, r#"{"code":"x"}"#).read(CallKind::Other).unwrap_err();
     assert!(error.downcast_ref::<ProblemReport>().is_some());
 }

@@ -33,6 +33,8 @@ const PAGE_LIMIT: &str = "500";
 const SAMPLE: usize = 5;
 /// Limit of calls for one request, if the host has no room for it.
 const TRIES: u32 = 4;
+/// The same, if a gateway limits the calls in a second: 32 that repeat theirs all 5 s are below every limit.
+const TRIES_AT_A_LIMIT: u32 = 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// Delay that a rate makes good: a timer wakes up to a millisecond late.
@@ -70,7 +72,7 @@ pub async fn run(client: Client, change: ChangeCall, which: Which, json: bool) -
     }
     err(&planned_text(&plan, &change));
     let (order, place) = change.order();
-    let question = format!("{order} {}{place}? [y/N] ", counted(plan.ids.len()));
+    let question = format!("{order} {}{place}? [y/N] ", counted(plan.ids.len(), "request"));
     if !plan.ids.is_empty() && !confirm::ask(which.yes, &question)? {
         err("nothing was changed\n");
         return Ok(ExitCode::FAILURE);
@@ -101,7 +103,7 @@ async fn plan(client: &Client, change: &ChangeCall, filters: &Filters) -> anyhow
                     plan.sample.push(request.clone());
                 }
             }
-            progress.tick(|| format!("found {}", counted(plan.ids.len())));
+            progress.tick(|| format!("found {}", counted(plan.ids.len(), "request")));
             Ok(())
         });
         walked.await.context("cannot list the requests; nothing was changed")?;
@@ -114,7 +116,7 @@ fn planned_text(plan: &Plan, change: &ChangeCall) -> String {
     let (order, place) = change.order();
     let mut text = match plan.ids.len() {
         0 => "no request matches\n".to_owned(),
-        all => format!("{order} {}{place}:\n{}", counted(all), show::list(&plan.sample, true)),
+        all => format!("{order} {}{place}:\n{}", counted(all, "request"), show::list(&plan.sample, true)),
     };
     let more = plan.ids.len() - plan.sample.len();
     if more > 0 {
@@ -161,10 +163,18 @@ async fn make_all<I: Display + Send + 'static>(client: Client, change: &ChangeCa
             }
             Some(ended) = calls.join_next() => match ended {
                 Ok((id, made)) => tally.add(&id, made),
+                Err(error) if error.is_cancelled() => {}
                 Err(panic) => tally.stop(panic.to_string()),
             },
             _ = each_second.tick() => progress.tick(|| tally.progress(change)),
-            _ = &mut interrupt, if tally.stopped.is_none() => tally.stop("interrupted".to_owned()),
+            _ = &mut interrupt => {
+                // The first one waits for the calls under way, the second one does not.
+                if tally.stopped.is_some() {
+                    calls.abort_all();
+                }
+                tally.stop("interrupted".to_owned());
+                interrupt.set(tokio::signal::ctrl_c());
+            }
         }
     }
     progress.end();
@@ -183,17 +193,18 @@ fn spacing(rate: Rate) -> Duration {
 
 /// Makes the change of one request. Repeats it while the host has no room for the call.
 async fn attempt(client: &Client, change: &ChangeCall, id: &str) -> anyhow::Result<()> {
-    let mut pause = FIRST_PAUSE;
-    for _ in 1..TRIES {
+    let (mut pause, mut tries) = (FIRST_PAUSE, 1);
+    loop {
         let Err(error) = change.make(client, id).await else { return Ok(()) };
-        let Some(problem) = error.downcast_ref::<ProblemReport>().filter(|problem| [429, 503].contains(&problem.status)) else {
-            return Err(error);
+        let problem = match error.downcast_ref::<ProblemReport>() {
+            Some(problem) if problem.status == 429 && tries < TRIES_AT_A_LIMIT => problem,
+            Some(problem) if [502, 503, 504].contains(&problem.status) && tries < TRIES => problem,
+            _ => return Err(error),
         };
         let asked = problem.retry_after.as_ref().and_then(|seconds| seconds.parse().ok()).map_or(pause, Duration::from_secs);
         tokio::time::sleep(asked.clamp(pause, MAX_PAUSE)).await;
-        pause = (pause * 2).min(MAX_PAUSE);
+        (pause, tries) = ((pause * 2).min(MAX_PAUSE), tries + 1);
     }
-    change.make(client, id).await.map(drop)
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub struct Tally {
     all: usize,
     changed: usize,
     refused: BTreeMap<String, Refused>,
+    /// Ids of the requests whose calls failed on the host's side. An erasure may have been made all the same, in part.
+    failed: Vec<String>,
     /// Answers in a row that are failures of the host.
     host_failures: usize,
     /// Reason for a stop before the end.
@@ -52,7 +54,11 @@ impl Tally {
         };
         let (code, detail) = match error.downcast::<ProblemReport>() {
             Ok(problem) => {
-                self.host_failures = if problem.status >= 500 { self.host_failures + 1 } else { 0 };
+                let is_of_host = problem.status >= 500 || problem.status == 429;
+                if is_of_host {
+                    self.failed.push(id.to_owned());
+                }
+                self.host_failures = if is_of_host { self.host_failures + 1 } else { 0 };
                 if self.host_failures >= CONCURRENT || [401, 403].contains(&problem.status) {
                     self.stop(problem.to_string());
                 }
@@ -103,14 +109,18 @@ impl Tally {
     }
 
     pub fn text(&self, change: &ChangeCall) -> String {
-        let mut text = format!("{} {} of {}\n", change.done(), self.changed, counted(self.all));
+        let mut text = format!("{} {} of {}\n", change.done(), self.changed, counted(self.all, "request"));
         for (code, refused) in &self.refused {
             let raced = if RACED.contains(&code.as_str()) { " (changed meanwhile)" } else { "" };
             let more = if refused.count > refused.ids.len() { ", …" } else { "" };
             let _ = writeln!(text, "  {} {code}{raced}: {}\n    {}{more}", refused.count, refused.detail, refused.ids.join(", "));
         }
+        // The list does not show an erased request again, whose rule or schedule may be left.
+        if matches!(change, ChangeCall::Erase) && !self.failed.is_empty() {
+            let _ = writeln!(text, "  repeat these: postdate request erase {}", self.failed.join(" "));
+        }
         if let Some(reason) = &self.stopped {
-            let _ = writeln!(text, "stopped: {reason}\n  left: {}; run the same command again to go on", counted(self.left()));
+            let _ = writeln!(text, "stopped: {reason}\n  left: {}; run the same command again to go on", counted(self.left(), "request"));
         }
         text
     }
@@ -119,7 +129,7 @@ impl Tally {
     pub fn json(&self, left_out: usize) -> String {
         let refused: Map<String, Value> = self.refused.iter().map(|(code, refused)| (code.clone(), json!(refused.count))).collect();
         let mut result = json!({
-            "matched": self.all, "changed": self.changed, "refused": refused, "left": self.left(), "leftOut": left_out,
+            "matched": self.all, "changed": self.changed, "refused": refused, "failed": self.failed, "left": self.left(), "leftOut": left_out,
         });
         if let Some(reason) = &self.stopped {
             result["stopped"] = json!(reason);

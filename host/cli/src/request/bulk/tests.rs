@@ -17,6 +17,8 @@ struct Fake {
     /// Changes until the server fails; `None` for a server that does not.
     until_failure: Mutex<Option<usize>>,
     delay: Duration,
+    /// Calls that a gateway refuses.
+    throttled: AtomicUsize,
     changes: AtomicUsize,
     running: AtomicUsize,
     most_running: AtomicUsize,
@@ -57,6 +59,9 @@ impl Fake {
         let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
         if parts.uri.path() == "/requests" {
             return (StatusCode::OK, self.page(parts.uri.query().unwrap()).to_string());
+        }
+        if self.throttled.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return (StatusCode::TOO_MANY_REQUESTS, json!({ "message": "Too Many Requests" }).to_string());
         }
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_running.fetch_max(running, Ordering::SeqCst);
@@ -198,6 +203,14 @@ async fn calls_run_at_the_same_time_up_to_the_limit() {
     ends(run_line(&url, &["cancel", "--use-case", "orders", "--yes"]).await, SUCCESS);
     let most = fake.most_running.load(Ordering::SeqCst);
     assert!((2..=CONCURRENT).contains(&most), "{most} at a time");
+}
+
+#[tokio::test]
+async fn a_gateway_that_limits_calls_does_not_end_the_run() {
+    let fake = Fake { throttled: AtomicUsize::new(90), ..Fake::new(vec!["scheduled"; 40]) };
+    let (url, fake) = fake.start().await;
+    ends(run_line(&url, &["cancel", "--use-case", "orders", "--yes"]).await, SUCCESS);
+    assert_eq!(fake.count("cancelled"), 40);
 }
 
 #[tokio::test]

@@ -21,8 +21,21 @@ fn refusals_are_counted_by_code_with_the_first_ids() {
     assert_eq!(tally.text(&ChangeCall::Cancel), expected);
     let json: Value = serde_json::from_str(&tally.json(3)).unwrap();
     let refused = json!({ "not-scheduled": 1, "rejected": 2 });
-    assert_eq!(json, json!({ "matched": 10, "changed": 1, "refused": refused, "left": 6, "leftOut": 3 }));
+    assert_eq!(json, json!({ "matched": 10, "changed": 1, "refused": refused, "failed": [], "left": 6, "leftOut": 3 }));
     assert_eq!(tally.progress(&ChangeCall::Cancel), format!("{} 1 of 10 cancelled, 3 not", bar(4, 10)));
+}
+
+#[test]
+fn an_erasure_that_the_host_failed_names_every_id() {
+    let mut tally = Tally::of(8);
+    for id in ["a", "b", "c", "d", "e", "f"] {
+        tally.add(id, Err(problem(503, "scheduler-unavailable")));
+    }
+    tally.add("g", Err(problem(409, "running")));
+    let repeat = "  repeat these: postdate request erase a b c d e f\n";
+    assert!(tally.text(&ChangeCall::Erase).contains(repeat), "{}", tally.text(&ChangeCall::Erase));
+    assert!(!tally.text(&ChangeCall::Cancel).contains("repeat these"));
+    assert_eq!(serde_json::from_str::<Value>(&tally.json(0)).unwrap()["failed"], json!(["a", "b", "c", "d", "e", "f"]));
 }
 
 #[test]
