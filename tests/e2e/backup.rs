@@ -15,13 +15,15 @@ use crate::harness::{PUPPET, Server, cli, events, eventually, root, text};
 
 #[tokio::test]
 async fn a_backup_of_a_running_server_is_restored_and_what_was_due_waits_for_the_operator() {
-    let mut server = Server::builder().use_case("puppet", PUPPET).test_clock().start().await;
+    // The second name is that of a file in the store as well.
+    let mut server = Server::builder().use_case("puppet", PUPPET).use_case("current", PUPPET).test_clock().start().await;
     let done = text(&server.api.run("puppet", json!({})).await, "correlationId").to_owned();
     let later = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
+    let odd = server.api.submit("current", json!({ "delay": "PT1H" })).await;
     let data = server.data().to_str().unwrap().to_owned();
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
-    cli(&["backup", "--data", &data, "--to", &path("backup")]).await.expect(0).says(&["2 requests", "checked"]);
+    cli(&["backup", "--data", &data, "--to", &path("backup")]).await.expect(0).says(&["3 requests", "checked"]);
     let lost = server.api.submit("puppet", json!({ "delay": "PT2H" })).await;
     server.api.advance("PT1H").await;
 
@@ -29,15 +31,21 @@ async fn a_backup_of_a_running_server_is_restored_and_what_was_due_waits_for_the
     cli(&[&restore[..], &["--overwrite"]].concat()).await.expect(1).complains(&["another server uses"]);
     server.stop().await;
     cli(&restore).await.expect(1).complains(&["has a ledger or a store already", "--overwrite"]);
-    // The request was not due by the clock of the backup, so nothing is held, and it runs once more.
-    cli(&[&restore[..], &["--overwrite"]].concat()).await.expect(0).says(&["restored 2 requests", "before: moved to"]);
+    // The requests were not due by the clock of the backup, so nothing is held, and they run once more.
+    cli(&[&restore[..], &["--overwrite"]].concat()).await.expect(0).says(&["restored 3 requests", "before: moved to"]);
+    assert!(server.data().join("store/current").is_dir());
+    // A restore that was killed before it changed anything does not block the start.
+    fs::create_dir(server.data().join("restoring-draft")).unwrap();
     server.set_arguments(&["--test-clock"]);
     server.start().await;
+    assert!(!server.data().join("restoring-draft").exists());
     assert_eq!(events(&server.api.request(&later).await), ["accepted"]);
     assert_eq!(text(&server.api.request(&done).await, "status"), "succeeded");
     server.api.get(&format!("/requests/{lost}")).await.expect_fault(404, "unknown-request");
     server.api.advance("PT1H").await;
-    assert_eq!(text(&server.api.request(&later).await, "status"), "succeeded", "its version was in the backup");
+    for id in [later, odd] {
+        assert_eq!(text(&server.api.request(&id).await, "status"), "succeeded", "its version was in the backup");
+    }
 }
 
 #[tokio::test]

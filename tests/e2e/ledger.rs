@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use postdate_tests::tools::tool;
 use serde_json::{Value, json};
 
-use crate::harness::{PUPPET, Receiver, Server, cli, eventually, text};
+use crate::harness::{PUPPET, Receiver, Server, cli, eventually, root, text};
 
 /// A result that a parser into doubles and maps would rewrite.
 const EXACT: &str = r#"{"price":117.63331139400017,"id":18446744073709551616, "long":123456789012345678901234567890,"twice":1,"twice":2}"#;
@@ -117,4 +117,15 @@ async fn health_names_a_write_that_another_program_holds_up() {
     let answer = post.await.unwrap();
     assert!(answer.status == 202 || answer.body["code"] == "ledger-unavailable", "{}", answer.body);
     eventually("the server to notice the end", async || (server.api.get("/health").await.status == 200).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_ledger_is_neither_measured_nor_resumed_before_its_migration() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::copy(root().join("tests/fixtures/ledger-1/ledger.sqlite"), directory.path().join("ledger.sqlite")).unwrap();
+    let data = directory.path().to_str().unwrap();
+    for command in ["stats", "resume"] {
+        let refused = cli(&["ledger", command, "--data", data]).await.expect(1);
+        refused.complains(&["schema version 1", "start the server once with this program"]);
+    }
 }

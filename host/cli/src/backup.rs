@@ -17,7 +17,8 @@ Example:
 
 The file has the ledger and the store with all versions of use cases. It has every payload and result:
 keep it as safe as the server. It has no plain directories of --use-cases, no keys and no secrets.
-A server may run meanwhile, and is not delayed.";
+A server may run meanwhile, and is not delayed. A command that is killed leaves .postdate-backup-* beside
+the file, which the first backup a day later deletes.";
 
 const RESTORE_NOTES: &str = "\
 Example:
@@ -26,8 +27,9 @@ Example:
   postdate ledger resume --data /var/lib/postdate
 
 The backup does not know which requests ran after it was made. By default, those that ran or were due
-are therefore held: each waits until it is retried, moved or cancelled, or until `postdate ledger
-resume`. Requests for later run at their times.";
+are therefore held, and do not expire any more: each waits until it is retried, moved or cancelled, or
+until `postdate ledger resume`. Held notices are in no list, so finish with that command. Requests for
+later run at their times.";
 
 #[derive(Debug, Args)]
 #[command(after_help = BACKUP_NOTES)]
@@ -81,7 +83,8 @@ pub fn run(arguments: &Backup) -> anyhow::Result<ExitCode> {
     out(&if *json {
         json_line(&json!({ "to": path_text(to), "requests": requests, "storeFiles": files, "bytes": bytes }))?
     } else {
-        format!("{}: {} and {files} files of the store, {}, checked\n", to.display(), counted(requests), size_text(bytes))
+        let (requests, files) = (counted(requests, "request"), counted(files, "file"));
+        format!("{}: {requests} and {files} of the store, {}, checked\n", to.display(), size_text(bytes))
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -109,17 +112,19 @@ fn document(data: &Path, done: &Restored) -> Value {
 fn text(data: &Path, done: &Restored) -> String {
     let place = data.display();
     let made = done.made_at.as_ref().map(|at| format!(" of {at}")).unwrap_or_default();
-    let mut text = format!("{place}: restored {} from the backup{made}\n", counted(done.requests));
+    let mut text = format!("{place}: restored {} from the backup{made}\n", counted(done.requests, "request"));
     match done.files {
-        Some(files) => drop(writeln!(text, "  store:  {files} files")),
+        Some(files) => drop(writeln!(text, "  store:  {}", counted(files, "file"))),
         None => text += "  store:  not in the backup, so it is as before\n",
     }
     if let Some(former) = &done.former {
         let _ = writeln!(text, "  before: moved to {}; delete it when it is not needed any more", former.display());
     }
     if done.held > 0 {
-        let _ = writeln!(text, "  held:   {} that ran or were due, since they may have run after the backup", counted(done.held));
-        let _ = writeln!(text, "  next:   postdate ledger resume --data {place}, or retry or cancel each with `postdate request`");
+        let _ =
+            writeln!(text, "  held:   {} that ran or were due, since they may have run after the backup", counted(done.held, "request"));
+        text += "  next:   cancel or move what is not to run now with `postdate request`\n";
+        let _ = writeln!(text, "  then:   postdate ledger resume --data {place}, for the others and for notices, which are in no list");
     }
     text
 }

@@ -43,7 +43,7 @@ enum LedgerAction {
         #[arg(long)]
         json: bool,
     },
-    /// Make held requests due, the oldest first
+    /// Make held requests and notices due, the oldest first
     Resume {
         /// Only requests of this use case
         #[arg(long, value_name = "NAME")]
@@ -72,7 +72,7 @@ pub fn run(command: LedgerCommand) -> anyhow::Result<ExitCode> {
         }
         LedgerAction::Resume { use_case, json } => {
             let resumed = postdate_local::resume(data, use_case.as_deref())?;
-            out(&if json { json_line(&json!({ "resumed": resumed }))? } else { format!("resumed {}\n", counted(resumed)) });
+            out(&if json { json_line(&json!({ "resumed": resumed }))? } else { format!("resumed {}\n", counted(resumed, "request")) });
         }
     }
     Ok(ExitCode::SUCCESS)

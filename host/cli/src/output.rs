@@ -110,9 +110,9 @@ pub fn log_text(lines: &[LogLine], indent: &str) -> String {
     columns(&rows, indent)
 }
 
-/// Returns a count of requests as text.
-pub fn counted(count: impl Copy + Display + PartialEq + From<u8>) -> String {
-    if count == 1.into() { "1 request".to_owned() } else { format!("{count} requests") }
+/// Returns a number of things as text: `1 request`, `2 requests`.
+pub fn counted(count: impl Copy + Display + PartialEq + From<u8>, thing: &str) -> String {
+    if count == 1.into() { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
 /// Returns a number of bytes with a unit, cut to one decimal.

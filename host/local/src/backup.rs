@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use chrono::Utc;
@@ -21,6 +22,10 @@ pub const MADE_AT: &str = "backup-made-at";
 const CURRENT: &str = "current";
 /// Bytes of a part.
 const PART: u64 = 1 << 20;
+/// Beginning of the name of a backup that is not complete, and of its journal.
+const DRAFT: &str = ".postdate-backup-";
+/// Time without a write after which a draft is one of a backup that was killed.
+const ABANDONED: Duration = Duration::from_hours(24);
 
 /// Result of [`back_up`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +44,8 @@ pub fn back_up(data: &Path, to: &Path) -> anyhow::Result<BackedUp> {
     ensure!(!to.exists(), "{} exists already: name a new file", to.display());
     let place = to.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let cannot_write = || format!("cannot write a backup into {}", place.display());
-    let draft = tempfile::Builder::new().prefix(".postdate-backup-").tempfile_in(place).with_context(cannot_write)?;
+    delete_abandoned(place);
+    let draft = tempfile::Builder::new().prefix(DRAFT).tempfile_in(place).with_context(cannot_write)?;
     ledger::copy(&source, draft.path())?;
     // After the ledger: every version that its requests need is in the store by now.
     let (requests, files) = add_files(draft.path(), &data.join(STORE_DIR)).context("cannot add the store's files to the backup")?;
@@ -48,6 +54,21 @@ pub fn back_up(data: &Path, to: &Path) -> anyhow::Result<BackedUp> {
     draft.persist_noclobber(to).map_err(|error| error.error).with_context(|| format!("cannot write {}", to.display()))?;
     File::open(place).and_then(|place| place.sync_all()).with_context(cannot_write)?;
     Ok(BackedUp { requests, files, bytes })
+}
+
+/// Deletes the drafts of backups that were killed, since they have payloads. A failure only leaves them there.
+fn delete_abandoned(place: &Path) {
+    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+        if !entry.file_name().as_encoded_bytes().starts_with(DRAFT.as_bytes()) {
+            continue;
+        }
+        let changed = entry.metadata().ok().filter(fs::Metadata::is_file).and_then(|metadata| metadata.modified().ok());
+        let is_abandoned = changed.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ABANDONED);
+        if is_abandoned && let Err(error) = fs::remove_file(entry.path()) {
+            let file = entry.path();
+            tracing::warn!(%error, file = %file.display(), "cannot delete the draft of a backup that was killed, which has payloads");
+        }
+    }
 }
 
 /// Adds the files of the store to a copy of the ledger. Returns the numbers of requests and of files.
@@ -75,21 +96,30 @@ fn add_directory(copy: &Connection, store: &Path, directory: &Path) -> anyhow::R
     for entry in entries {
         let entry = entry.with_context(|| format!("cannot read {}", directory.display()))?;
         let name = entry.file_name();
-        if name != CURRENT && !name.as_encoded_bytes().starts_with(b".") {
-            let path = entry.path();
-            files += if path.is_dir() { add_directory(copy, store, &path)? } else { add_file(copy, store, &path)? };
+        if name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        if path.is_dir() {
+            // A use case may have the name `current`, too.
+            files += add_directory(copy, store, &path)?;
+        } else if name != CURRENT {
+            files += add_file(copy, store, &path)?;
         }
     }
     Ok(files)
 }
 
-/// Adds a file of the store. Returns the number of files: 0 if it is not there, or no longer.
+/// Adds a file of the store. Returns the number of files: 0 if it is a directory, is not there, or no longer.
 fn add_file(copy: &Connection, store: &Path, path: &Path) -> anyhow::Result<u64> {
     let cannot_read = || format!("cannot read {}", path.display());
     let mut file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
         file => file.with_context(cannot_read)?,
     };
+    if file.metadata().with_context(cannot_read)?.is_dir() {
+        return Ok(0);
+    }
     let name = path.strip_prefix(store)?.to_str().context("the store has a file whose name is not UTF-8")?;
     let mut insert = copy.prepare_cached(&format!("INSERT INTO {FILES_TABLE} VALUES (?1, ?2)"))?;
     let mut part = Vec::new();

@@ -21,15 +21,28 @@ const OF_OTHERS: u32 = 0o077;
 /// Entries whose permissions are tightened. Others may not be the server's: an operator can name a directory with other files.
 const ENTRIES: [&str; 6] = [LEDGER_FILE, WAL_FILE, SHM_FILE, "lock", STORE_DIR, "compiled"];
 
-/// Directory in a data directory that has what a restore puts together. It is there only during a restore, and after one that was cut off.
+/// Directory in a data directory in which a restore puts everything together, before it changes anything else.
+pub const STAGING_DIR: &str = "restoring-draft";
+/// Directory in a data directory that is there while a restore replaces the ledger and the store, and after one that was cut off then.
 pub const RESTORING_DIR: &str = "restoring";
 
-/// [Locks](lock) the data directory for a server. Fails if a restore of it was cut off, since its ledger may not be there.
+/// [Locks](lock) the data directory for a server. Fails if a restore of it was cut off while it replaced the ledger and the store, since
+/// they may not be there. Deletes what one that was cut off before had put together.
 pub fn open(data: &Path) -> anyhow::Result<File> {
     let lock = lock(data)?;
     let is_whole = !data.join(RESTORING_DIR).exists();
     anyhow::ensure!(is_whole, "a restore of {} was cut off: repeat it with `postdate restore --overwrite`", data.display());
+    delete_staging(data)?;
     Ok(lock)
+}
+
+/// Deletes what a restore has put together and not moved. The caller has the lock.
+pub fn delete_staging(data: &Path) -> anyhow::Result<()> {
+    let staging = data.join(STAGING_DIR);
+    match fs::remove_dir_all(&staging) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).with_context(|| format!("cannot delete {}", staging.display())),
+        _ => Ok(()),
+    }
 }
 
 /// Creates the data directory if it is missing, takes all permissions from other users, and locks it. From then on the process makes

@@ -22,6 +22,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -418,6 +419,20 @@ fn keep_former(connection: &Connection, path: &Path, version: u32) -> Result<(),
     })?;
     tracing::warn!(copy = %former.display(), "the ledger has an older schema and is migrated; delete its copy when it is not needed any more");
     Ok(())
+}
+
+/// Fails unless the ledger has the newest schema that this program knows. For programs beside the server, which do not migrate it.
+fn check_schema(connection: &Connection) -> Result<(), LedgerError> {
+    let version = pragma(connection, "user_version").map_err(|error| failed(&error))?;
+    let newest = MIGRATIONS.len();
+    match (version as usize).cmp(&newest) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(unknown_version(version)),
+        Ordering::Less => Err(LedgerError::Failed(format!(
+            "the ledger has schema version {version}, and this program needs version {newest}: start the server once with this program, \
+             which migrates the ledger"
+        ))),
+    }
 }
 
 fn unknown_version(version: u32) -> LedgerError {

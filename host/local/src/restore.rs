@@ -9,7 +9,7 @@ use chrono::Utc;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::backup::{FILES_TABLE, MADE_AT};
-use crate::data_dir::{self, LEDGER_FILE, RESTORING_DIR, SHM_FILE, STORE_DIR, WAL_FILE};
+use crate::data_dir::{self, LEDGER_FILE, RESTORING_DIR, SHM_FILE, STAGING_DIR, STORE_DIR, WAL_FILE};
 use crate::ledger;
 use crate::maintenance::now_of;
 
@@ -40,26 +40,27 @@ pub struct Restored {
 }
 
 /// Replaces the ledger of the data directory, and its store if the backup has one. Holds what ran or was due. Checks the whole
-/// backup and puts everything together before it changes the directory. Fails if a server runs on it.
+/// backup and puts everything together before it changes the directory, and moves everything back if a part of it cannot be moved. Fails
+/// if a server runs on it.
 pub fn restore(options: &Restore) -> anyhow::Result<Restored> {
     let Restore { from, data, overwrite, run_due } = options;
     ensure!(from.is_file(), "there is no file {}: name a backup with --from", from.display());
     ledger::check(from)?;
     let _lock = data_dir::lock(data)?;
-    let staged = data.join(RESTORING_DIR);
-    if staged.exists() {
-        fs::remove_dir_all(&staged).with_context(|| format!("cannot delete {}", staged.display()))?;
-    }
+    data_dir::delete_staging(data)?;
     let replaces = |name| data.join(name).exists();
     ensure!(
         *overwrite || !(replaces(LEDGER_FILE) || has_files(&ledger::read_only(from)?)? && replaces(STORE_DIR)),
         "{} has a ledger or a store already: with --overwrite, they are moved aside and replaced",
         data.display()
     );
+    let staged = data.join(STAGING_DIR);
     fs::create_dir(&staged).with_context(|| format!("cannot make {}", staged.display()))?;
-    let mut restored = stage(from, &staged, *run_due).inspect_err(|_| drop(fs::remove_dir_all(&staged)))?;
-    restored.former = swap(data, &staged)?;
-    Ok(restored)
+    let put = || -> anyhow::Result<Restored> {
+        let restored = stage(from, &staged, *run_due)?;
+        Ok(Restored { former: swap(data, &staged)?, ..restored })
+    };
+    put().inspect_err(|_| drop(fs::remove_dir_all(&staged)))
 }
 
 /// Puts ledger and store together in the directory `staged`.
@@ -126,31 +127,62 @@ fn create(store: &Path, name: &str) -> anyhow::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(&path).with_context(cannot_write)
 }
 
-/// Moves the former ledger and store aside, and the new ones into their place, the ledger last. Returns the directory of the former ones.
+/// Moves the former ledger and store aside, and the new ones into their place. Returns the directory of the former ones. If a move
+/// fails, takes back the others, so that the restore can be repeated.
 fn swap(data: &Path, staged: &Path) -> anyhow::Result<Option<PathBuf>> {
     let former = data.join(format!("replaced-{}", Utc::now().format("%Y%m%dT%H%M%S%3fZ")));
-    let mut names = vec![LEDGER_FILE, WAL_FILE, SHM_FILE];
-    if staged.join(STORE_DIR).exists() {
-        names.push(STORE_DIR);
+    // The store first: it may be a mount point, which cannot be moved.
+    let mut replaced = vec![STORE_DIR, LEDGER_FILE, WAL_FILE, SHM_FILE];
+    replaced.retain(|name| data.join(name).exists() && (*name != STORE_DIR || staged.join(name).exists()));
+    let aside = replaced.iter().map(|name| (data.join(name), former.join(name)));
+    let new = [STORE_DIR, LEDGER_FILE].map(|name| (staged.join(name), data.join(name)));
+    let moves: Vec<(PathBuf, PathBuf)> = aside.chain(new.into_iter().filter(|(from, _)| from.exists())).collect();
+    let marker = data.join(RESTORING_DIR);
+    // A marker of a restore that was cut off stays until another one succeeds.
+    let was_whole = !marker.exists();
+    let replace = || -> anyhow::Result<()> {
+        fs::create_dir_all(&marker).with_context(|| format!("cannot make {}", marker.display()))?;
+        sync(data)?;
+        if !replaced.is_empty() {
+            fs::create_dir(&former).with_context(|| format!("cannot make {}", former.display()))?;
+        }
+        move_all(&moves)
+    };
+    if let Err(error) = replace() {
+        let is_as_before = moves.iter().all(|(from, _)| from.exists());
+        if !is_as_before {
+            let place = former.display();
+            return Err(error.context(format!("a part of the former ledger and store is in {place}: repeat the restore with --overwrite")));
+        }
+        let _ = fs::remove_dir(&former);
+        if was_whole {
+            let _ = fs::remove_dir(&marker);
+        }
+        return Err(error);
     }
-    let rename =
-        |from: &Path, to: &Path| fs::rename(from, to).with_context(|| format!("cannot move {} to {}", from.display(), to.display()));
-    names.retain(|name| data.join(name).exists());
-    if !names.is_empty() {
-        fs::create_dir(&former).with_context(|| format!("cannot make {}", former.display()))?;
-    }
-    for name in &names {
-        rename(&data.join(name), &former.join(name))?;
-    }
-    for name in [STORE_DIR, LEDGER_FILE] {
-        if staged.join(name).exists() {
-            rename(&staged.join(name), &data.join(name))?;
+    sync(data)?;
+    fs::remove_dir_all(&marker).with_context(|| format!("cannot delete {}", marker.display()))?;
+    // A write-ahead log beside the new ledger would be read as part of it, so the rest of the staging is deleted, not moved.
+    data_dir::delete_staging(data)?;
+    sync(data)?;
+    Ok((!replaced.is_empty()).then_some(former))
+}
+
+/// Makes the moves in their order. If one fails, takes back the earlier ones, as far as that is possible.
+fn move_all(moves: &[(PathBuf, PathBuf)]) -> anyhow::Result<()> {
+    for (done, (from, to)) in moves.iter().enumerate() {
+        if let Err(error) = fs::rename(from, to) {
+            for (from, to) in moves[..done].iter().rev() {
+                let _ = fs::rename(to, from);
+            }
+            return Err(error).with_context(|| format!("cannot move {} to {}", from.display(), to.display()));
         }
     }
-    // A write-ahead log beside the new ledger would be read as part of it, so the rest of the staging is deleted, not moved.
-    fs::remove_dir_all(staged).with_context(|| format!("cannot delete {}", staged.display()))?;
-    File::open(data).and_then(|data| data.sync_all()).with_context(|| format!("cannot sync {}", data.display()))?;
-    Ok((!names.is_empty()).then_some(former))
+    Ok(())
+}
+
+fn sync(directory: &Path) -> anyhow::Result<()> {
+    File::open(directory).and_then(|file| file.sync_all()).with_context(|| format!("cannot sync {}", directory.display()))
 }
 
 #[cfg(test)]

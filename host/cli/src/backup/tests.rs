@@ -17,5 +17,5 @@ fn a_path_that_is_not_utf_8_is_shown_in_both_forms() {
     let done = Restored { made_at: None, requests: 0, held: 2, files: Some(4), former: Some(odd.join("replaced")) };
     let document = document(odd, &done);
     assert_eq!((&document["data"], &document["former"]), (&json!("d\u{fffd}"), &json!("d\u{fffd}/replaced")));
-    assert!(text(odd, &done).contains("postdate ledger resume --data d\u{fffd}"));
+    assert!(text(odd, &done).contains("  then:   postdate ledger resume --data d\u{fffd}, for the others and for notices"));
 }

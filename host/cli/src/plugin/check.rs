@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::runtime::runtime;
 use crate::compiler::AuthorCompiler;
-use crate::output::{columns, indented, json_line, out, path_text, printable, size_text};
+use crate::output::{columns, counted, indented, json_line, out, path_text, printable, size_text};
 
 const NOTES: &str = "\
 An import is one of
@@ -110,8 +110,7 @@ impl Checked {
         let text = plugins.iter().map(|plugin| findings(&plugin.file.display().to_string(), plugin.bytes, &plugin.inspection));
         let conclusion = match bundle {
             Some(Bundle { name, version, cases }) if problems.is_empty() => {
-                let plural = if *cases == 1 { "" } else { "s" };
-                format!("ok: a host can load the use case {name} (version {version}); it has {cases} case{plural}\n")
+                format!("ok: a host can load the use case {name} (version {version}); it has {}\n", counted(*cases, "case"))
             }
             Some(_) => conclusion(&[], problems),
             None => conclusion(&self.roles(), problems),

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::template::{Language, Template, project};
 use crate::new_file;
-use crate::output::{json_line, out, path_text};
+use crate::output::{counted, json_line, out, path_text};
 
 #[derive(Debug, Args)]
 pub struct New {
@@ -52,14 +52,14 @@ pub fn run(arguments: New) -> anyhow::Result<ExitCode> {
         let files: Vec<&String> = files.iter().map(|(path, _)| path).collect();
         json_line(&json!({ "useCase": name, "dir": path_text(&dir), "files": files, "next": next }))?
     } else {
-        text(&dir, &name, files.len(), &next)
+        text(&dir, &name, &counted(files.len(), "file"), &next)
     });
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(dir: &Path, name: &str, files: usize, [build, test]: &[String; 2]) -> String {
+fn text(dir: &Path, name: &str, files: &str, [build, test]: &[String; 2]) -> String {
     let dir = dir.display();
-    format!("wrote the use case {name} to {dir} ({files} files)\n  next: {build}\n        {test}\n  more: {dir}/README.md\n")
+    format!("wrote the use case {name} to {dir} ({files})\n  next: {build}\n        {test}\n  more: {dir}/README.md\n")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::output::{err, error_text, out};
+use crate::output::{counted, err, error_text, out};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -24,7 +24,7 @@ pub async fn run_on_changes(directories: &[PathBuf], mut act: impl AsyncFnMut() 
         if let Err(error) = act().await {
             err(&error_text(&error));
         }
-        out(&format!("watching {} files; Ctrl-C ends\n", seen.len()));
+        out(&format!("watching {}; Ctrl-C ends\n", counted(seen.len(), "file")));
         let now = changed(directories, &seen).await;
         out(&format!("\nchanged: {}\n", names(&seen, &now).join(", ")));
     }

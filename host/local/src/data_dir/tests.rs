@@ -52,3 +52,16 @@ fn a_directory_that_others_can_write_to_is_refused_and_unchanged() {
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 }
+
+#[test]
+fn a_restore_that_was_cut_off_blocks_a_server_only_if_it_may_have_changed_something() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    fs::create_dir_all(data.join(STAGING_DIR).join(STORE_DIR)).unwrap();
+    fs::write(data.join(STAGING_DIR).join(LEDGER_FILE), "half").unwrap();
+    drop(open(&data).unwrap());
+    assert!(!data.join(STAGING_DIR).exists());
+    fs::create_dir(data.join(RESTORING_DIR)).unwrap();
+    let error = open(&data).expect_err("a directory that may not be whole was opened").to_string();
+    assert!(error.contains("was cut off") && error.contains("--overwrite"), "{error}");
+}

@@ -9,7 +9,7 @@ use postdate_core::ports::LedgerError;
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 
-use super::{INCREMENTAL, checkpoint, failed, pragma, read_only, rows};
+use super::{INCREMENTAL, check_schema, checkpoint, failed, pragma, read_only, rows};
 
 /// Requests that one transaction reads. A long transaction would keep a server's write-ahead log from its restart.
 const CHUNK: i64 = 2_000;
@@ -79,10 +79,12 @@ pub(super) const GROUPS: &str = "SELECT use_case, status, count(*), sum(80 + oct
 
 impl Stats {
     /// Measures the ledger at `path`, which a server may use meanwhile. Writes nothing. Reads it in short transactions, so the numbers
-    /// are not of one moment.
+    /// are not of one moment. Fails if the schema is not that of this program.
     pub fn of(path: &Path) -> Result<Self, LedgerError> {
         let wal_bytes = checkpoint::size(&checkpoint::log_of(path));
-        measure(&read_only(path)?, wal_bytes).map_err(|error| failed(&error))
+        let connection = read_only(path)?;
+        check_schema(&connection)?;
+        measure(&connection, wal_bytes).map_err(|error| failed(&error))
     }
 }
 

@@ -1,3 +1,5 @@
+use std::os::unix::fs::symlink;
+
 use postdate_core::lifecycle::Change;
 use postdate_core::ports::{Changes as _, Intake as _, Requests as _};
 use postdate_core::request::Event;
@@ -12,13 +14,16 @@ fn ledger_at(data: &Path) -> SqliteLedger {
     SqliteLedger::open(&data.join(LEDGER_FILE)).unwrap()
 }
 
-/// Makes a data directory whose test clock stands at second 100, with a request that runs, one that is due, and one for later; and its
-/// backup.
+/// Makes a data directory whose test clock stands at second 100, with a request that runs, one that is due, and one for later, and with two
+/// use cases, of which one has the name `current`; and its backup.
 async fn backed_up() -> (TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
     let data = place.path().join("lost");
     fs::create_dir_all(data.join("store/orders")).unwrap();
     fs::write(data.join("store/orders/current"), "v1").unwrap();
+    fs::create_dir_all(data.join("store/current/v2")).unwrap();
+    fs::write(data.join("store/current/current"), "v2").unwrap();
+    fs::write(data.join("store/current/v2/use-case.toml"), "name = 'current'").unwrap();
     let ledger = ledger_at(&data);
     ledger.set_setting("clock", "test".to_owned()).await.unwrap();
     ledger.set_setting("test-clock", postdate_core::time::rfc3339(at(100))).await.unwrap();
@@ -40,8 +45,10 @@ async fn a_restored_directory_holds_what_ran_or_was_due_and_has_its_store() {
     let (place, backup) = backed_up().await;
     let data = place.path().join("new");
     let restored = restore(&options(&backup, &data)).unwrap();
-    assert_eq!((restored.requests, restored.held, restored.files, restored.former), (3, 2, Some(1), None));
-    assert_eq!(fs::read_to_string(data.join("store/orders/current")).unwrap(), "v1");
+    assert_eq!((restored.requests, restored.held, restored.files, restored.former), (3, 2, Some(3), None));
+    for (file, content) in [("orders/current", "v1"), ("current/current", "v2"), ("current/v2/use-case.toml", "name = 'current'")] {
+        assert_eq!(fs::read_to_string(data.join(STORE_DIR).join(file)).unwrap(), content, "{file}");
+    }
     let mut names: Vec<_> = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names, [LEDGER_FILE, "lock", "store"]);
@@ -113,7 +120,7 @@ async fn a_broken_backup_changes_nothing() {
     let error = restore(&Restore { overwrite: true, ..options(&backup, &data) }).unwrap_err().to_string();
     assert!(error.contains("not below the store"), "{error}");
     assert_eq!(ledger_at(&data).request(sample_id(2)).await.unwrap().unwrap().due_at, at(50));
-    assert!(!data.join(RESTORING_DIR).exists() && data_dir::open(&data).is_ok());
+    assert!(!data.join(STAGING_DIR).exists() && data_dir::open(&data).is_ok());
 }
 
 #[tokio::test]
@@ -121,8 +128,40 @@ async fn no_server_starts_on_a_directory_whose_restore_was_cut_off() {
     let (place, backup) = backed_up().await;
     let data = place.path().join("new");
     fs::create_dir_all(data.join(RESTORING_DIR)).unwrap();
-    let error = data_dir::open(&data).unwrap_err().to_string();
-    assert!(error.contains("was cut off"), "{error}");
+    let is_refused = || data_dir::open(&data).is_err_and(|error| error.to_string().contains("was cut off"));
+    assert!(is_refused());
+    // A repeat that cannot move the store to its place does not make the directory whole.
+    symlink("nowhere", data.join(STORE_DIR)).unwrap();
+    let error = format!("{:#}", restore(&options(&backup, &data)).unwrap_err());
+    assert!(error.contains("cannot move") && is_refused(), "{error}");
+    fs::remove_file(data.join(STORE_DIR)).unwrap();
     restore(&options(&backup, &data)).unwrap();
     assert!(data_dir::open(&data).is_ok());
+}
+
+#[tokio::test]
+async fn a_restore_that_cannot_move_a_part_moves_everything_back_and_can_be_repeated() {
+    let (place, backup) = backed_up().await;
+    let data = place.path().join("lost");
+    ledger_at(&data).insert(new_request(sample_id(4), "orders", at(300)).into()).await.unwrap();
+    // A link to a disk that is not mounted: no directory can take its place.
+    let (store, unmounted) = (data.join(STORE_DIR), place.path().join("unmounted"));
+    fs::remove_dir_all(&store).unwrap();
+    symlink(&unmounted, &store).unwrap();
+    let overwrite = Restore { overwrite: true, ..options(&backup, &data) };
+    let error = format!("{:#}", restore(&overwrite).unwrap_err());
+    assert!(error.contains("cannot move") && error.contains("store"), "{error}");
+    let mut names: Vec<_> = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| ![WAL_FILE, SHM_FILE].contains(&name.as_str()));
+    names.sort();
+    assert_eq!(names, [LEDGER_FILE, "lock", STORE_DIR]);
+    assert_eq!(fs::read_link(&store).unwrap(), unmounted);
+    drop(data_dir::open(&data).unwrap());
+    assert!(ledger_at(&data).request(sample_id(4)).await.unwrap().is_some());
+
+    fs::create_dir(&unmounted).unwrap();
+    let former = restore(&overwrite).unwrap().former.unwrap();
+    assert!(ledger_at(&former).request(sample_id(4)).await.unwrap().is_some());
+    assert!(ledger_at(&data).request(sample_id(4)).await.unwrap().is_none());
+    assert_eq!(fs::read_to_string(store.join("orders/current")).unwrap(), "v1");
 }
