@@ -1,13 +1,12 @@
 //! Log lines, to stderr: for people on a terminal, one JSON object a line otherwise.
 
-use std::fs::File;
 use std::io::IsTerminal as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Mutex;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use postdate_core::audit;
+use postdate_local::private_file;
 use postdate_logging::LogFilter;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -23,11 +22,10 @@ pub fn init(default: &str) -> anyhow::Result<()> {
 }
 
 /// Starts logging, and `spans`, which gets what it selects and not what the log does. The file `audit_file` also gets the lines of the
-/// audit log, one JSON object a line. Fails if the file cannot be written.
+/// audit log, one JSON object a line. Fails if the file cannot be written, or if others may read it.
 pub fn init_with(default: &str, spans: Option<Box<dyn Layer<Registry> + Send + Sync>>, audit_file: Option<&Path>) -> anyhow::Result<()> {
     let audited = audit_file.map(|path| {
-        let file = File::options().create(true).append(true).mode(0o600).open(path);
-        let file = file.with_context(|| format!("cannot open the audit file {}", path.display()))?;
+        let file = private_file::append(path).map_err(|reason| anyhow!("the audit file {} {reason}", path.display()))?;
         let lines = fmt::layer().json().flatten_event(true).with_span_list(false).with_target(false).log_internal_errors(false);
         anyhow::Ok(lines.with_writer(Mutex::new(file)).with_filter(Targets::new().with_target(audit::TARGET, LevelFilter::INFO)))
     });

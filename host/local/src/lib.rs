@@ -12,7 +12,7 @@ mod maintenance;
 mod memory;
 mod metrics;
 mod pinned;
-mod private_file;
+pub mod private_file;
 mod restore;
 mod retention;
 mod secrets;
