@@ -99,6 +99,7 @@ async fn a_compiler_killed_from_outside_is_a_transient_error_of_its_own() {
     eventually("its filter", async || read("status").lines().any(|line| line == "Seccomp:\t2").then_some(())).await;
     let environment = read("environ");
     assert!(environment.starts_with("RAYON_NUM_THREADS=") && environment.matches('\0').count() == 1, "{environment:?}");
+    assert_eq!(read("oom_score_adj").trim(), "1000", "the kernel would kill this process instead of the compiler");
 
     let pid: i32 = place.file_name().and_then(|name| name.to_str()?.parse().ok()).expect("a process id");
     kill_process(Pid::from_raw(pid).expect("a process id"), Signal::KILL).expect("the compiler's process is killed");

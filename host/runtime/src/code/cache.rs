@@ -4,15 +4,15 @@
 //! and refused if others can write to it. The digest beside each file detects accidents, such as a full disk or a bad block. It does not
 //! protect against an attacker, who can change the digest together with the file.
 
-use std::fs::{self, FileTimes};
+use std::fs::{self, FileTimes, Metadata};
 use std::hash::{Hash, Hasher};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use postdate_core::bundle::hex;
+use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -21,6 +21,10 @@ use crate::code::deserialize;
 
 /// Extension of a file with machine code.
 const CODE: &str = "cwasm";
+/// Begin of the name of a file that is not in its place yet.
+const DRAFT: &str = ".tmp-";
+/// Age from which a draft is left over. A process that runs has one for seconds.
+const LEFT_OVER: Duration = Duration::from_hours(1);
 
 /// A cache in a private directory.
 #[derive(Debug)]
@@ -113,15 +117,17 @@ impl Cache {
     }
 
     /// Deletes the code that was used least recently, until the rest is within the quota. Keeps `new`. Code that is in use stays mapped.
+    /// Also deletes the drafts of processes that were killed.
     fn evict(&self, new: &Path) -> std::io::Result<()> {
         let mut all = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
             // Another process may have deleted the file meanwhile.
-            if path.extension().is_some_and(|extension| extension == CODE)
-                && let Ok(metadata) = fs::metadata(&path)
-            {
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            if path.extension().is_some_and(|extension| extension == CODE) {
                 all.push((metadata.accessed()?, metadata.len(), path));
+            } else if is_left_over(&path, &metadata) {
+                remove(&path)?;
             }
         }
         all.sort();
@@ -133,22 +139,21 @@ impl Cache {
             tracing::debug!(path = %path.display(), "deleting a compiled plugin, since the cache is beyond its quota");
             // The digest goes first: code without one is ignored.
             for file in [&digest_path(path), path] {
-                match fs::remove_file(file) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
+                remove(file)?;
             }
             bytes -= freed;
         }
         Ok(())
     }
 
-    /// Writes a draft under another name, so that no reader sees half a file, and a process that has the old file mapped keeps it.
+    /// Writes a draft under another name, so that no reader sees half a file, and a process that has the old file mapped keeps it. The name
+    /// is random: the process id is 1 in each of several containers that share the cache. Fails instead of opening a file that is there.
     fn draft(&self, content: &[u8]) -> std::io::Result<Draft> {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let draft = Draft(self.dir.join(format!(".tmp-{}-{unique}", std::process::id())));
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft.0)?;
+        let mut random = [0; 16];
+        SystemRandom::new().fill(&mut random).map_err(|_| std::io::Error::other("the operating system gives no random bytes"))?;
+        let path = self.dir.join(format!("{DRAFT}{}", hex(&random)));
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        let draft = Draft(path);
         file.write_all(content)?;
         Ok(draft)
     }
@@ -174,6 +179,21 @@ impl Drop for Draft {
     fn drop(&mut self) {
         // After the rename there is nothing to delete.
         let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Returns true for a draft whose process was killed.
+fn is_left_over(path: &Path, metadata: &Metadata) -> bool {
+    let is_draft = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(DRAFT.as_bytes()));
+    let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok());
+    is_draft && age.is_some_and(|age| age > LEFT_OVER)
+}
+
+/// Deletes a file that another process may have deleted meanwhile.
+fn remove(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -114,6 +114,48 @@ fn the_least_recently_used_code_is_deleted_beyond_the_quota() {
 }
 
 #[test]
+fn a_draft_leaves_those_of_a_process_with_the_same_id_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine();
+    let cache = Cache::open(dir.path(), &engine, QUOTA).unwrap();
+    // The process of another container: its id may be the same, and it may have made as many drafts.
+    let others: Vec<_> = (0..1000).map(|n| dir.path().join(format!(".tmp-{}-{n}", std::process::id()))).collect();
+    for other in &others {
+        fs::write(other, "of another process").unwrap();
+    }
+    let wasm = guest("minimal-validate");
+    let code = engine.precompile_component(&wasm).unwrap();
+    cache.keep(&engine, &wasm, &code).unwrap().unwrap();
+    for other in &others {
+        assert_eq!(fs::read_to_string(other).ok().as_deref(), Some("of another process"), "{}", other.display());
+    }
+    let [one, two] = ["one", "two"].map(|text| cache.draft(text.as_bytes()).unwrap());
+    assert_eq!([&one, &two].map(|draft| fs::read_to_string(&draft.0).unwrap()), ["one", "two"]);
+}
+
+#[test]
+fn drafts_of_killed_processes_are_deleted_after_an_hour() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine();
+    let cache = Cache::open(dir.path(), &engine, QUOTA).unwrap();
+    let write = |name: &str, age: Duration| {
+        let path = dir.path().join(name);
+        let file = fs::File::create(&path).unwrap();
+        file.set_times(FileTimes::new().set_modified(SystemTime::now() - age)).unwrap();
+        path
+    };
+    let [minute, hours] = [Duration::from_mins(1), Duration::from_hours(2)];
+    let left_over = [write(".tmp-1-0", hours), write(".tmp-0f", hours)];
+    let kept = [write(".tmp-2-0", minute), write("another", hours)];
+    let wasm = guest("minimal-validate");
+    let code = engine.precompile_component(&wasm).unwrap();
+    cache.keep(&engine, &wasm, &code).unwrap().unwrap();
+    assert!(cache.get(&engine, &wasm).is_some());
+    assert_eq!(left_over.each_ref().map(|path| path.exists()), [false, false]);
+    assert_eq!(kept.each_ref().map(|path| path.exists()), [true, true]);
+}
+
+#[test]
 fn engines_with_other_slots_share_the_cache() {
     let dir = tempfile::tempdir().unwrap();
     let key = |allocation| {

@@ -22,6 +22,10 @@ const UNWRITTEN: u8 = 6;
 
 /// Most open files: three streams, and a few for the standard library.
 const OPEN_FILES: u64 = 16;
+/// The file by which a process of Linux changes its rank among those that the kernel kills when memory is short.
+const OOM_SCORE_FILE: &str = "/proc/self/oom_score_adj";
+/// The first rank: the kernel kills the compiler instead of the server, whose memory limit includes the compiler's memory.
+const OOM_SCORE: &str = "1000";
 /// Address space beyond the allocated memory, in bytes: for the program, stacks, and the C library's reservation for each thread.
 const ADDRESS_SPACE_SLACK_BYTES: u64 = 4 << 30;
 
@@ -70,6 +74,9 @@ fn end(code: u8, said: &str) -> ExitCode {
 }
 
 fn confine(work: &CompileTask) -> io::Result<()> {
+    // The limits below refuse files, so this comes first. An error is ignored: the file is missing without a mounted /proc, and the limits
+    // hold without it.
+    let _ = std::fs::write(OOM_SCORE_FILE, OOM_SCORE);
     limit(Resource::Core, 0)?;
     // The process writes only to pipes, so it may write no file.
     limit(Resource::Fsize, 0)?;
