@@ -92,3 +92,23 @@ async fn a_request_that_expires_during_a_pause_names_it() {
     assert_eq!(text(&expired, "failure"), failure);
     assert_eq!(text(&notice(&receiver).await, "failure"), failure);
 }
+
+#[tokio::test]
+async fn a_request_that_expires_at_the_head_of_a_lane_leaves_the_rate_to_the_next() {
+    let receiver = Receiver::accepting().await;
+    let to = format!("to = {{ kind = 'http', url = '{}', rate = '1/m' }}", receiver.url("/"));
+    let manifest = format!("[schedule]\nexpire-after = '30s'\n[targets]\n{to}\n");
+    let server = Server::builder().use_case("hook", &manifest).test_clock().start().await;
+    let mut ids = Vec::new();
+    for delay in ["PT1S", "PT30S", "PT45S"] {
+        ids.push(server.api.submit("hook", json!({ "delay": delay })).await);
+    }
+    server.api.advance("PT2M").await;
+    let mut ends = Vec::new();
+    for id in &ids {
+        let request = server.api.request(id).await;
+        ends.push((text(&request, "status").to_owned(), text(&request, "finishedAt").to_owned()));
+    }
+    let expected = [("succeeded", "00:00:01"), ("expired", "00:01:00"), ("succeeded", "00:01:00")];
+    assert_eq!(ends, expected.map(|(status, at)| (status.to_owned(), format!("2027-01-01T{at}.000Z"))));
+}

@@ -98,6 +98,12 @@ impl Rate {
         at.timestamp().div_euclid(self.per.seconds()) * i64::from(self.count)
     }
 
+    /// Returns the first slot that begins at `at` or later.
+    pub fn slot_from(self, at: DateTime<Utc>) -> RateSlot {
+        let slot = self.first_slot(at);
+        if self.begin(slot) < at { slot + i64::from(self.count) } else { slot }
+    }
+
     /// Returns the beginning of the slot's window.
     pub fn begin(self, slot: RateSlot) -> DateTime<Utc> {
         let window = slot.div_euclid(i64::from(self.count));
@@ -163,6 +169,14 @@ impl TargetUsage {
         if let Some(rate) = limits.rate {
             self.free = rate.reserve(self.free_of(rate, now), now) + 1;
             self.rate = Some(rate);
+        }
+    }
+
+    /// Takes back a [`begin`](Self::begin): there was no attempt.
+    pub fn undo(&mut self, limits: Limits) {
+        self.end();
+        if limits.rate.is_some_and(|rate| self.rate == Some(rate)) {
+            self.free -= 1;
         }
     }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::fire::{FireError, Fired, Firing};
 use postdate_core::id::CorrelationId;
-use postdate_core::limits::Over;
+use postdate_core::limits::{Limits, Over};
 use postdate_core::ports::{Aftercare, Arming, ScheduleError, Scheduler};
 use postdate_core::request::{Claimed, Request, Status};
 use postdate_core::use_case::Target;
@@ -248,9 +248,10 @@ impl Timer {
         state.saturated.store(by_attempts, Ordering::SeqCst);
         due.next = due.next.into_iter().chain(until).min();
         if due.expired {
-            // Look again at once, for the requests behind those that have ended.
-            self.end_expired().await?;
-            due.next = Some(self.clock.now());
+            // Look again at once, for the requests behind those that have ended. If some could not be ended, which is logged, the lanes
+            // behind them wait.
+            let wait = if self.end_expired().await.is_ok() { Duration::ZERO } else { CHECK };
+            due.next = due.next.into_iter().chain([self.clock.now() + wait]).min();
         }
         state.wake.expect(due.next);
         Ok(due.next)
@@ -371,7 +372,7 @@ fn pick(state: &Arc<State>, use_cases: &Catalog, due: &[Lane], now: DateTime<Utc
     let limits = use_cases.lane(&lane.use_case, &lane.target).1;
     let slot = gates.begin(lane, limits, now);
     drop((places, gates));
-    Some(Picked { lane: index, place: AttemptPlace::new(state, kind, lane, !limits.is_none()), slot })
+    Some(Picked { lane: index, place: AttemptPlace::new(state, kind, lane, limits), slot })
 }
 
 /// A place that is taken. Freed on drop, so also after a panic.
@@ -379,25 +380,27 @@ struct AttemptPlace {
     state: Arc<State>,
     kind: AttemptKind,
     use_case: String,
-    /// The target, if its limits count the attempt.
-    limited: Option<String>,
+    /// The target and its limits, if they count the attempt.
+    limited: Option<(String, Limits)>,
+    /// False until a request is claimed for the place.
+    has_begun: bool,
     _counted: Counted,
 }
 
 impl AttemptPlace {
     /// Holds a place that was taken for this lane.
-    fn new(state: &Arc<State>, kind: AttemptKind, lane: &Lane, is_limited: bool) -> Self {
+    fn new(state: &Arc<State>, kind: AttemptKind, lane: &Lane, limits: Limits) -> Self {
         let counted = state.metrics.running(&lane.use_case, kind.as_str());
-        let limited = is_limited.then(|| lane.target.clone());
-        Self { state: Arc::clone(state), kind, use_case: lane.use_case.clone(), limited, _counted: counted }
+        let limited = (!limits.is_none()).then(|| (lane.target.clone(), limits));
+        Self { state: Arc::clone(state), kind, use_case: lane.use_case.clone(), limited, has_begun: false, _counted: counted }
     }
 }
 
 impl Drop for AttemptPlace {
     fn drop(&mut self) {
         self.state.places().give_back(self.kind, &self.use_case);
-        if let Some(target) = &self.limited {
-            self.state.wake.gates().end(&self.use_case, target);
+        if let Some((target, limits)) = &self.limited {
+            self.state.wake.gates().end(&self.use_case, target, *limits, self.has_begun);
         }
         if self.state.saturated.load(Ordering::SeqCst) {
             self.state.wake.0.notify.notify_one();
@@ -412,7 +415,8 @@ struct Running {
 }
 
 impl Running {
-    fn new(id: CorrelationId, place: AttemptPlace) -> Self {
+    fn new(id: CorrelationId, mut place: AttemptPlace) -> Self {
+        place.has_begun = true;
         place.state.running().insert(id);
         Self { place, id }
     }

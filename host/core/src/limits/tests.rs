@@ -37,6 +37,30 @@ fn a_window_is_used_up_and_the_next_one_is_not() {
 }
 
 #[test]
+fn the_first_slot_from_a_time_is_in_a_window_that_has_not_begun() {
+    let rate = rate("2/m");
+    let slots = [0, 1, 60_000, 60_001].map(|millis| rate.slot_from(at(millis)) - rate.first_slot(at(0)));
+    assert_eq!(slots, [0, 2, 2, 4]);
+}
+
+#[test]
+fn an_attempt_that_did_not_begin_leaves_its_slot_and_its_place() {
+    let limits = Limits { concurrency: Some(2), rate: Some(rate("2/s")) };
+    let mut usage = TargetUsage::default();
+    usage.begin(limits, at(0));
+    let before = usage;
+    usage.begin(limits, at(500));
+    assert!(usage.over(limits, at(500)).is_some());
+    usage.undo(limits);
+    assert_eq!(usage, before);
+    // Of a target without a rate, the slot of its former rate stays.
+    let limits = Limits { rate: None, ..limits };
+    usage.begin(limits, at(600));
+    usage.undo(limits);
+    assert_eq!(usage, before);
+}
+
+#[test]
 fn places_are_taken_and_given_back() {
     let limits = Limits { concurrency: Some(1), rate: None };
     let mut usage = TargetUsage::default();

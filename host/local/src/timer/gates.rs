@@ -79,10 +79,10 @@ impl Gates {
         limits.rate.map(|rate| (rate, gate.usage.free))
     }
 
-    /// Counts the end of an attempt that [`Self::begin`] counted.
-    pub fn end(&mut self, use_case: &str, target: &str) {
+    /// Counts the end of an attempt that [`Self::begin`] counted. One that did not begin leaves its slot of the rate to another.
+    pub fn end(&mut self, use_case: &str, target: &str, limits: Limits, has_begun: bool) {
         if let Some(gate) = self.lanes.get_mut(&(use_case.to_owned(), target.to_owned())) {
-            gate.usage.end();
+            if has_begun { gate.usage.end() } else { gate.usage.undo(limits) }
         }
     }
 

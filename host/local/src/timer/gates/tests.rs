@@ -22,7 +22,7 @@ fn a_limited_lane_closes_and_no_other_does() {
     assert_eq!(gates.waits_for("orders", "hook", at(0)).as_deref(), Some("a place at target hook (1 of 1)"));
     assert_eq!(gates.closed(&lane("mail"), Limits::default(), at(0)), None);
     assert_eq!(gates.waits_for("orders", "mail", at(0)), None);
-    gates.end("orders", "hook");
+    gates.end("orders", "hook", one, true);
     assert_eq!(gates.closed(&lane("hook"), one, at(0)), None);
 }
 
@@ -44,4 +44,16 @@ fn a_clock_that_goes_back_does_not_close_a_lane_for_long() {
     assert_eq!(gates.closed(&lane("hook"), rate, at(0)), None);
     gates.begin(&lane("hook"), rate, at(0));
     assert_eq!(gates.closed(&lane("hook"), rate, at(0)).unwrap().until(), Some(at(0) + TimeDelta::seconds(1)));
+}
+
+#[test]
+fn an_attempt_that_did_not_begin_leaves_its_slot_to_another() {
+    let limits = limits(None, Some("1/s"));
+    let mut gates = Gates::default();
+    for has_begun in [false, false, true] {
+        assert_eq!(gates.closed(&lane("hook"), limits, at(0)), None);
+        gates.begin(&lane("hook"), limits, at(0));
+        gates.end("orders", "hook", limits, has_begun);
+    }
+    assert!(gates.closed(&lane("hook"), limits, at(0)).is_some());
 }
