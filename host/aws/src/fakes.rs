@@ -12,7 +12,9 @@ use postdate_core::limits::places::{KEPT, Manner, Places, Step};
 use postdate_core::limits::{Rate, RateSlot};
 use postdate_core::pause::Pause;
 use postdate_core::plugin::JobResult;
-use postdate_core::ports::{Arming, Changed, Changes, Claims, Inserted, Intake, LedgerError, Pauses, Requests, ScheduleError, Scheduler};
+use postdate_core::ports::{
+    Arming, Changed, Changes, Claims, Clock as _, Inserted, Intake, LedgerError, Pauses, Requests, ScheduleError, Scheduler,
+};
 use postdate_core::request::{HistoryEntry, NewRequest, Page, Query, Request, Status};
 use postdate_core::testing::{FakeBundle, FakeClock, FakeDeliver, FakeUseCases, MemoryLedger, moment, new_request, sample_id};
 use postdate_core::use_case::Target;
@@ -54,6 +56,10 @@ pub struct FakeLedger {
     notified: Mutex<BTreeMap<(CorrelationId, Option<Time>), Notified>>,
     /// Claims that fail before the ledger has them.
     pub failing_claims: Mutex<u32>,
+    /// Makes the next reservation of a slot fail.
+    pub fails_to_reserve: Mutex<bool>,
+    /// The time that the next claim or wait takes, on this clock.
+    pub slow_change: Mutex<Option<(FakeClock, TimeDelta)>>,
     /// Makes the ledger fail each change that records an attempt.
     pub fails_records: Mutex<bool>,
     /// How often the pauses were read.
@@ -153,7 +159,11 @@ impl Snapshots for FakeLedger {
     }
 
     async fn change_snapshot(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<Changed, LedgerError> {
-        self.memory.change(id, change, now).await
+        let changed = self.memory.change(id, change, now).await;
+        if let Some((clock, time)) = self.slow_change.lock().unwrap().take() {
+            clock.set(clock.now() + time);
+        }
+        changed
     }
 }
 
@@ -173,12 +183,25 @@ impl Pauses for FakeLedger {
 }
 
 impl Counters for FakeLedger {
-    async fn reserve(&self, use_case: &str, target: &str, rate: Rate, now: DateTime<Utc>) -> Result<RateSlot, LedgerError> {
+    async fn reserve(
+        &self,
+        use_case: &str,
+        target: &str,
+        rate: Rate,
+        now: Time,
+        until: Option<Time>,
+    ) -> Result<Option<RateSlot>, LedgerError> {
+        if std::mem::take(&mut *self.fails_to_reserve.lock().unwrap()) {
+            return Err(LedgerError::Unavailable("throttled".to_owned()));
+        }
         let mut free = self.free.lock().unwrap();
         let free = free.entry(format!("{use_case} {target} {rate}")).or_insert(RateSlot::MIN);
         let slot = rate.reserve(*free, now);
+        if until.is_some_and(|until| rate.begin(slot) >= until) {
+            return Ok(None);
+        }
         *free = slot + 1;
-        Ok(slot)
+        Ok(Some(slot))
     }
 
     async fn take_place(&self, _: &str, target: &str, asking: Asking, now: Time) -> Result<Answered, LedgerError> {

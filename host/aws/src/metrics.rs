@@ -76,12 +76,13 @@ pub fn emit_not_mended(reason: &str, requests: usize) {
     write(&line(Service::Janitor, &[("Reason", reason)], &[count("NotMended", requests)], Utc::now()));
 }
 
-/// Counts a request that waits since its target is paused or over a limit, and measures how long it has waited by `now`, with the
-/// additional dimension `[Service, Reason]`.
+/// Counts a request that waits since its target is paused or over a limit, and measures how long it has waited by `now`, or will have
+/// waited by its turn at a rate, before which it does not ask again. With the additional dimension `[Service, Reason]`.
 pub fn emit_waits(request: &Request, now: DateTime<Utc>) {
     let Some(waiting) = &request.waiting else { return };
+    let by = if waiting.on.starts_with(TURN) { now.max(request.due_at) } else { now };
     let dimensions = [("Reason", waits_reason(&waiting.on)), ("UseCase", &request.use_case)];
-    let measured = [("Waits", 1.0, Unit::Count), ("HeldUpMs", waited_ms(request, now), Unit::Milliseconds)];
+    let measured = [("Waits", 1.0, Unit::Count), ("HeldUpMs", waited_ms(request, by), Unit::Milliseconds)];
     write(&line(Service::Target, &dimensions, &measured, Utc::now()));
 }
 

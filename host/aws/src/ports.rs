@@ -162,14 +162,16 @@ pub struct Answered {
 
 /// The counts of limited targets, which all functions share.
 pub trait Counters: Send + Sync {
-    /// Reserves the first free slot of a target's rate from `now` on. No two calls return the same one.
+    /// Reserves the first free slot of a target's rate from `now` on. No two calls return the same one. Returns `None`, and reserves
+    /// nothing, if that slot does not begin before `until`.
     fn reserve(
         &self,
         use_case: &str,
         target: &str,
         rate: Rate,
         now: DateTime<Utc>,
-    ) -> impl Future<Output = Result<RateSlot, LedgerError>> + Send;
+        until: Option<DateTime<Utc>>,
+    ) -> impl Future<Output = Result<Option<RateSlot>, LedgerError>> + Send;
 
     /// Takes one of a target's places for a request, and hands other free places over to the requests that were due before it.
     fn take_place(

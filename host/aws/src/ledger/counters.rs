@@ -53,23 +53,38 @@ async fn send(call: UpdateItemFluentBuilder) -> Result<Updated, LedgerError> {
 }
 
 impl Counters for DynamoLedger {
-    async fn reserve(&self, use_case: &str, target: &str, rate: Rate, now: DateTime<Utc>) -> Result<RateSlot, LedgerError> {
+    async fn reserve(
+        &self,
+        use_case: &str,
+        target: &str,
+        rate: Rate,
+        now: DateTime<Utc>,
+        until: Option<DateTime<Utc>>,
+    ) -> Result<Option<RateSlot>, LedgerError> {
         let first = rate.first_slot(now);
+        let end = until.map_or(RateSlot::MAX, |until| rate.slot_from(until));
+        if first >= end {
+            return Ok(None);
+        }
         let call = || {
             let call = self.update(use_case, target, &rate.to_string()).expression_attribute_names("#free", "free");
             call.expression_attribute_values(":first", number(first)).return_values(ReturnValue::UpdatedNew)
         };
         for _ in 0..TRIES {
-            let next = call().update_expression("SET #free = #free + :one").condition_expression("#free >= :first");
-            let next = next.expression_attribute_values(":one", number(1));
-            if let Updated::Done(counted) = send(next).await? {
-                let free = counted.get("free").and_then(|free| free.as_n().ok()?.parse::<RateSlot>().ok());
-                return free.map(|free| free - 1).ok_or_else(|| LedgerError::Failed("a counter of a rate has no number".to_owned()));
+            let next = call().update_expression("SET #free = #free + :one").condition_expression("#free >= :first AND #free < :end");
+            let next = next.expression_attribute_values(":one", number(1)).expression_attribute_values(":end", number(end));
+            match send(next).await? {
+                Updated::Done(counted) => {
+                    let reserved = free_of(&counted).map(|free| Some(free - 1));
+                    return reserved.ok_or_else(|| LedgerError::Failed("a counter of a rate has no number".to_owned()));
+                }
+                Updated::Refused(found) if free_of(&found).is_some_and(|free| free >= end) => return Ok(None),
+                // The counter is of an earlier window, or is not there.
+                Updated::Refused(_) => {}
             }
-            // The counter is of an earlier window, or is not there.
             let begin = call().update_expression("SET #free = :second").expression_attribute_values(":second", number(first + 1));
             if let Updated::Done(_) = send(begin.condition_expression("attribute_not_exists(#free) OR #free < :first")).await? {
-                return Ok(first);
+                return Ok(Some(first));
             }
         }
         Err(LedgerError::Unavailable(format!("target {target} of use case {use_case}: other functions reserve all the time")))
@@ -114,6 +129,11 @@ impl Counters for DynamoLedger {
             Updated::Refused(_) => Ok(Vec::new()),
         }
     }
+}
+
+/// Returns the next free slot of a rate's item.
+fn free_of(item: &Item) -> Option<RateSlot> {
+    item.get("free")?.as_n().ok()?.parse().ok()
 }
 
 /// The item with a target's places: a map of leases, and a map of the requests in the line. Each write of it returns it, as the base of

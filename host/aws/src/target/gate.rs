@@ -7,10 +7,10 @@ use postdate_core::lifecycle::{self, Change};
 use postdate_core::limits::places::Manner;
 use postdate_core::limits::{Limits, Over, Rate};
 use postdate_core::pause::pause_of;
-use postdate_core::ports::{Bundle as _, Changed, Clock, LedgerError, Pauses, UseCases};
+use postdate_core::ports::{Bundle as _, Changed, Changes, Clock, LedgerError, Pauses, UseCases};
 use postdate_core::request::{Request, Status};
 
-use crate::firing::FiringPorts;
+use crate::firing::{FiringPorts, SHORTEST_PARK};
 use crate::ports::{Answered, Asking, Counters, Snapshots, TargetPlace, Timing, Woken};
 
 /// Longest wait inside the function. The queue delays by whole seconds, and each message is one more hop of a chain that Lambda watches
@@ -37,11 +37,24 @@ pub struct Tried {
 
 /// The decision about a due request.
 enum Admitted {
-    Now(Option<TargetPlace>),
+    Now { place: Option<TargetPlace>, turn: Option<Turn> },
     Later { waits_for: String, at: DateTime<Utc> },
 }
 
-impl<U: UseCases, L: Snapshots + Pauses + Counters, S: Timing, D, N, C: Clock> FiringPorts<U, L, S, D, N, C> {
+/// The window of a rate in which an attempt has a slot.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    rate: Rate,
+    begin: DateTime<Utc>,
+}
+
+impl Turn {
+    fn is_over(self, now: DateTime<Utc>) -> bool {
+        now >= self.begin + self.rate.window()
+    }
+}
+
+impl<U: UseCases, L: Snapshots + Changes + Pauses + Counters, S: Timing, D, N, C: Clock> FiringPorts<U, L, S, D, N, C> {
     /// Claims the request of an envelope, or has it wait. `current` is the version that serves, whose manifest has the limits in force.
     pub(super) async fn claim(&self, envelope: &Envelope, current: Option<&U::Bundle>) -> Result<Tried, LedgerError> {
         let now = self.clock.now();
@@ -56,17 +69,54 @@ impl<U: UseCases, L: Snapshots + Pauses + Counters, S: Timing, D, N, C: Clock> F
             return Ok(Tried { changed: Changed::Refused(request, refusal), body, place: None, at: now });
         }
         let limits = current.map(|current| current.use_case().targets.limits(&request.target)).unwrap_or_default();
-        let (change, place) = match self.admit(envelope, &request, limits, now + lease, now).await? {
-            Admitted::Now(place) => (claim, place),
-            Admitted::Later { waits_for, at } => (Change::Wait { waits_for, at }, None),
+        let (change, place, turn) = match self.admit(envelope, &request, limits, now + lease, now).await? {
+            Admitted::Now { place, turn } => (claim, place, turn),
+            Admitted::Later { waits_for, at } => (Change::Wait { waits_for, at }, None, None),
         };
         let at = self.clock.now();
-        let changed = self.ledger.change_snapshot(snapshot, change, at).await;
+        let mut changed = self.ledger.change_snapshot(snapshot, change, at).await;
+        if let (Ok(Changed::Done(claimed)), Some(turn)) = (&changed, turn)
+            && turn.is_over(self.clock.now())
+        {
+            changed = self.take_another_turn(claimed.clone(), turn.rate, request.expires_at()).await;
+        }
         if !matches!(&changed, Ok(Changed::Done(request)) if request.status == Status::Running) {
             self.leave(&request.use_case, &request.target, place).await;
             return Ok(Tried { changed: changed?, body, place: None, at });
         }
         Ok(Tried { changed: changed?, body, place, at })
+    }
+
+    /// Reserves another slot for a claimed request, since the claim took so long that its turn is over: the attempt would begin among those
+    /// of a later window. Waits for a turn that is near, and gives the claim back otherwise. `until` is the time at which the request
+    /// expires.
+    async fn take_another_turn(&self, claimed: Request, rate: Rate, until: Option<DateTime<Utc>>) -> Result<Changed, LedgerError> {
+        let target = &claimed.target;
+        let reserved = self.begin_of_turn(&claimed, rate, until).await;
+        let now = self.clock.now();
+        let (waits_for, at) = match reserved {
+            Ok(Some(begin)) if begin - now <= STAY => {
+                self.clock.sleep((begin - now).to_std().unwrap_or_default()).await;
+                return Ok(Changed::Done(claimed));
+            }
+            Ok(begin) => waits_for_turn(target, rate, begin.or(until).unwrap_or(now)),
+            Err(error) => {
+                tracing::warn!(correlation_id = %claimed.id, %error, "cannot reserve another turn; the request asks again");
+                (format!("the counter of target {target}"), now + SHORTEST_PARK)
+            }
+        };
+        self.ledger.change(claimed.id, Change::Defer { claim: claimed.claim(), waits_for, at }, now).await
+    }
+
+    /// Reserves a slot of the rate for a request, and returns its beginning. `None` if no slot is free before `until`.
+    async fn begin_of_turn(
+        &self,
+        request: &Request,
+        rate: Rate,
+        until: Option<DateTime<Utc>>,
+    ) -> Result<Option<DateTime<Utc>>, LedgerError> {
+        let slot = self.ledger.reserve(&request.use_case, &request.target, rate, self.clock.now(), until).await?;
+        Ok(slot.map(|slot| rate.begin(slot)))
     }
 
     /// Gives a place back, if there is one, and wakes the request that gets it. Logs an error: the place is free again when its lease ends.
@@ -140,10 +190,10 @@ impl<U: UseCases, L: Snapshots + Pauses + Counters, S: Timing, D, N, C: Clock> F
             };
             return Ok(Admitted::Later { waits_for: pause.waits_for(), at });
         }
-        let is_turn = limits.rate.is_some_and(|rate| has_turn(request, rate, now));
+        let turn = limits.rate.and_then(|rate| reserved_turn(request, rate, now));
         let mut place = None;
         if let Some(places) = limits.concurrency {
-            let manner = match (self.scheduler.parks(), is_turn || envelope.kept.is_some()) {
+            let manner = match (self.scheduler.parks(), turn.is_some() || envelope.kept.is_some()) {
                 (false, _) => Manner::Alone,
                 (true, true) => Manner::PastLine,
                 (true, false) => Manner::InLine,
@@ -159,20 +209,26 @@ impl<U: UseCases, L: Snapshots + Pauses + Counters, S: Timing, D, N, C: Clock> F
         } else {
             self.pass_on(envelope).await;
         }
-        let Some(rate) = limits.rate.filter(|_| !is_turn) else { return Ok(Admitted::Now(place)) };
-        let turn = self.ledger.reserve(use_case, target, rate, now).await.map(|slot| rate.begin(slot));
-        match turn {
-            Ok(turn) if turn - now <= STAY => {
-                self.clock.sleep((turn - now).to_std().unwrap_or_default()).await;
-                Ok(Admitted::Now(place))
+        let Some(rate) = limits.rate.filter(|_| turn.is_none()) else { return Ok(Admitted::Now { place, turn }) };
+        let until = request.expires_at();
+        match self.begin_of_turn(request, rate, until).await {
+            Ok(Some(begin)) if begin - now <= STAY => {
+                self.clock.sleep((begin - self.clock.now()).to_std().unwrap_or_default()).await;
+                Ok(Admitted::Now { place, turn: Some(Turn { rate, begin }) })
             }
-            turn => {
+            begin => {
                 self.leave(use_case, target, place).await;
-                let until = turn?;
-                Ok(Admitted::Later { waits_for: Over::Rate { rate, until }.waits_for(target), at: until })
+                // A request that expires before its turn would only keep that from others.
+                let (waits_for, at) = waits_for_turn(target, rate, begin?.or(until).unwrap_or(now));
+                Ok(Admitted::Later { waits_for, at })
             }
         }
     }
+}
+
+/// Returns what a request over the rate waits for, and until when.
+fn waits_for_turn(target: &str, rate: Rate, until: DateTime<Utc>) -> (String, DateTime<Utc>) {
+    (Over::Rate { rate, until }.waits_for(target), until)
 }
 
 /// Returns the place that is kept for the request of an envelope, and its target.
@@ -180,9 +236,10 @@ fn kept(envelope: &Envelope) -> Option<(&String, TargetPlace)> {
     envelope.kept.as_ref().map(|Kept { target, place, of }| (target, TargetPlace { name: place.clone(), of: *of }))
 }
 
-/// Returns whether the request has reserved a slot of this rate whose window is now: a wait for a turn ends with that turn. A request that
-/// comes too late for its window needs another slot, since others have those of the next window.
-fn has_turn(request: &Request, rate: Rate, now: DateTime<Utc>) -> bool {
-    let turn = Over::Rate { rate, until: request.due_at }.waits_for(&request.target);
-    now < request.due_at + rate.window() && request.waiting.as_ref().is_some_and(|waiting| waiting.on == turn)
+/// Returns the turn that the request has reserved at this rate, if it is now: a wait for a turn ends with that turn. A request that comes
+/// too late for its window needs another slot, since others have those of the next window.
+fn reserved_turn(request: &Request, rate: Rate, now: DateTime<Utc>) -> Option<Turn> {
+    let (waits_for, _) = waits_for_turn(&request.target, rate, request.due_at);
+    let turn = Turn { rate, begin: request.due_at };
+    (!turn.is_over(now) && request.waiting.as_ref().is_some_and(|waiting| waiting.on == waits_for)).then_some(turn)
 }

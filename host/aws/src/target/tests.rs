@@ -1,18 +1,22 @@
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::envelope::{Ended, Envelope};
 use postdate_core::fire::End;
 use postdate_core::host_fault::HostFault;
 use postdate_core::lifecycle::Change;
+use postdate_core::limits::Rate;
 use postdate_core::limits::places::{MOST_IN_LINE, Places};
 use postdate_core::pause::Pause;
 use postdate_core::plugin::JobFailure;
-use postdate_core::ports::{Changed, Changes, Intake, Pauses, Requests};
+use postdate_core::ports::{Changed, Changes, Clock as _, Intake, Pauses, Requests};
 use postdate_core::request::{NewRequest, Request, Status};
 use postdate_core::testing::{claim, moment, new_request, sample_id};
 use serde_json::value::RawValue;
 
 use super::*;
 use crate::fakes::{TestFiring, accepted, accepted_at, accepted_for, deadline, expiring, firing};
+use crate::ports::Counters as _;
 
 #[tokio::test]
 async fn a_request_runs_at_its_time_and_its_rule_is_deleted() {
@@ -509,6 +513,71 @@ async fn a_turn_that_is_near_is_waited_for_in_the_function() {
     let (_, history) = firing.ledger.find(sample_id(3)).await.unwrap().unwrap();
     assert_eq!(history[1].at, moment() + TimeDelta::seconds(120), "{history:?}");
     assert!(firing.timing().is_empty(), "nothing is parked, and no rule is there");
+}
+
+#[tokio::test]
+async fn a_claim_that_ends_after_its_turn_gets_another_one() {
+    let firing = firing(Ok(None));
+    let mut envelopes = Vec::new();
+    for n in 1..=6 {
+        envelopes.push(accepted_for(&firing, n, "paced").await);
+    }
+    for (n, envelope) in envelopes.iter().enumerate() {
+        let expected = if n < 2 { "ran: succeeded" } else { "waits for its turn at target paced (2/m)" };
+        assert_eq!(firing.fire_at(envelope, 60).await, expected);
+    }
+    firing.timing();
+    let slow = |seconds| *firing.ledger.slow_change.lock().unwrap() = Some((firing.clock.clone(), TimeDelta::seconds(seconds)));
+    // Two others have the turns of the next minute.
+    slow(10);
+    assert_eq!(firing.fire_at(&envelopes[2], 175).await, "waits for its turn at target paced (2/m)");
+    assert_eq!(firing.timing(), ["park 1 for 55 s"]);
+    slow(61);
+    assert_eq!(firing.fire_at(&envelopes[3], 178).await, "ran: succeeded", "the next turn is a second away");
+    assert_eq!(firing.clock.now(), at(240));
+    assert_eq!(firing.fire_at(&envelopes[2], 240).await, "ran: succeeded");
+    let (request, history) = firing.ledger.find(sample_id(3)).await.unwrap().unwrap();
+    assert_eq!((request.attempts, request.interruptions, history.len()), (1, 0, 4), "accepted, deferred, started, succeeded: {history:?}");
+    slow(70);
+    assert_eq!(
+        firing.fire_at(&accepted_for(&firing, 7, "paced").await, 300).await,
+        "ran: succeeded",
+        "the minute of the claim's end is free"
+    );
+}
+
+#[tokio::test]
+async fn a_claim_whose_turn_is_over_asks_again_if_no_other_can_be_reserved() {
+    let firing = firing(Ok(None));
+    let envelope = accepted_for(&firing, 1, "paced").await;
+    assert_eq!(firing.fire_at(&accepted_for(&firing, 2, "paced").await, 60).await, "ran: succeeded");
+    let slow = |seconds| *firing.ledger.slow_change.lock().unwrap() = Some((firing.clock.clone(), TimeDelta::seconds(seconds)));
+    firing.ledger.reserve("orders", "paced", "2/m".parse().unwrap(), at(60), None).await.unwrap();
+    assert_eq!(firing.fire_at(&envelope, 60).await, "waits for its turn at target paced (2/m)");
+    *firing.ledger.fails_to_reserve.lock().unwrap() = true;
+    slow(70);
+    assert_eq!(firing.fire_at(&envelope, 120).await, "waits for the counter of target paced");
+    let request = firing.ledger.find(sample_id(1)).await.unwrap().unwrap().0;
+    assert_eq!((request.attempts, request.interruptions, request.due_at), (0, 0, at(191)));
+    assert_eq!(firing.fire_at(&envelope, 191).await, "ran: succeeded");
+}
+
+#[tokio::test]
+async fn a_request_that_expires_before_its_turn_reserves_none() {
+    let firing = firing(Ok(None));
+    let rate: Rate = "2/m".parse().unwrap();
+    for _ in 0..2 {
+        firing.ledger.reserve("orders", "paced", rate, at(60), None).await.unwrap();
+    }
+    let new = new_request(sample_id(1), "orders", at(60));
+    let request = Request { expire_after: Some(Duration::from_secs(30)), target: "paced".to_owned(), ..new.request };
+    let envelope = Envelope::of(&request, None);
+    firing.ledger.memory.insert(NewRequest { request, ..new }.into()).await.unwrap();
+    assert_eq!(firing.fire_at(&envelope, 60).await, "waits for its turn at target paced (2/m)");
+    assert_eq!(firing.timing(), ["park 1 for 30 s"], "not until the turn");
+    assert_eq!(firing.fire_at(&envelope, 90).await, "Expired");
+    let next = firing.ledger.reserve("orders", "paced", rate, at(90), None).await.unwrap().unwrap();
+    assert_eq!((next, rate.begin(next)), (rate.first_slot(at(120)), at(120)), "the first turn of the next minute is free");
 }
 
 #[tokio::test]

@@ -31,6 +31,10 @@ fn assert_within(rate: Rate, mut slots: Vec<RateSlot>) -> BTreeMap<DateTime<Utc>
     windows
 }
 
+async fn reserve(ledger: &DynamoLedger, target: &str, rate: Rate, now: DateTime<Utc>) -> RateSlot {
+    ledger.reserve("orders", target, rate, now, None).await.unwrap().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_functions_reserve_no_more_than_the_rate_and_each_gets_a_slot() {
     let scene = scene().await;
@@ -38,8 +42,7 @@ async fn a_hundred_functions_reserve_no_more_than_the_rate_and_each_gets_a_slot(
     let rate = rate("7/s");
     // The functions' clocks differ by up to two seconds.
     let times: Vec<_> = (0..100).map(|n| at(10) + TimeDelta::milliseconds(n % 3 * 700)).collect();
-    let slots = join_all(times.iter().map(|now| ledger.reserve("orders", "hook", rate, *now))).await;
-    let slots: Vec<RateSlot> = slots.into_iter().map(Result::unwrap).collect();
+    let slots = join_all(times.iter().map(|now| reserve(ledger, "hook", rate, *now))).await;
     for (slot, now) in slots.iter().zip(&times) {
         assert!(rate.begin(*slot) + rate.window() > *now, "slot {slot} is over at {now}");
     }
@@ -48,8 +51,8 @@ async fn a_hundred_functions_reserve_no_more_than_the_rate_and_each_gets_a_slot(
     let last = windows.keys().last().unwrap();
     assert!(*last <= at(11 + 14), "{windows:?}");
     // A later window begins with its own first slot.
-    assert_eq!(ledger.reserve("orders", "hook", rate, at(1000)).await.unwrap(), rate.first_slot(at(1000)));
-    assert_eq!(ledger.reserve("orders", "hook", rate, at(1000)).await.unwrap(), rate.first_slot(at(1000)) + 1);
+    assert_eq!(reserve(ledger, "hook", rate, at(1000)).await, rate.first_slot(at(1000)));
+    assert_eq!(reserve(ledger, "hook", rate, at(1000)).await, rate.first_slot(at(1000)) + 1);
 }
 
 #[tokio::test]
@@ -57,11 +60,24 @@ async fn another_target_and_another_rate_have_slots_of_their_own() {
     let scene = scene().await;
     let ledger = &scene.ledger;
     let (slow, fast) = (rate("1/m"), rate("2/s"));
-    let first = ledger.reserve("orders", "hook", slow, at(0)).await.unwrap();
-    assert_eq!(ledger.reserve("orders", "hook", slow, at(0)).await.unwrap(), first + 1);
-    assert_eq!(ledger.reserve("orders", "mail", slow, at(0)).await.unwrap(), first);
-    assert_eq!(ledger.reserve("billing", "hook", slow, at(0)).await.unwrap(), first);
-    assert_eq!(ledger.reserve("orders", "hook", fast, at(0)).await.unwrap(), fast.first_slot(at(0)));
+    let first = reserve(ledger, "hook", slow, at(0)).await;
+    assert_eq!(reserve(ledger, "hook", slow, at(0)).await, first + 1);
+    assert_eq!(reserve(ledger, "mail", slow, at(0)).await, first);
+    assert_eq!(ledger.reserve("billing", "hook", slow, at(0), None).await.unwrap(), Some(first));
+    assert_eq!(reserve(ledger, "hook", fast, at(0)).await, fast.first_slot(at(0)));
+}
+
+#[tokio::test]
+async fn no_slot_is_reserved_that_begins_too_late() {
+    let scene = scene().await;
+    let ledger = &scene.ledger;
+    let rate = rate("2/m");
+    let until = async |end| ledger.reserve("orders", "hook", rate, at(0), Some(at(end))).await.unwrap().map(|slot| rate.begin(slot));
+    assert_eq!(until(0).await, None, "nothing is counted yet");
+    assert_eq!((until(60).await, until(60).await), (Some(at(0)), Some(at(0))));
+    assert_eq!(until(60).await, None);
+    assert_eq!(until(61).await, Some(at(60)), "a refused call reserves nothing");
+    assert_eq!(until(60).await, None, "the counter is in the next minute");
 }
 
 /// The n-th request asks for one of a target's places. Requests were due in the order of `n`.

@@ -1,6 +1,6 @@
 //! Fake of the port `Clock`.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -9,8 +9,9 @@ use super::{moment, sample_id};
 use crate::id::CorrelationId;
 use crate::ports::Clock;
 
-/// A clock that stands still until it is set. Starts at [`moment`]. A sleep advances it and ends at once.
-pub struct FakeClock(Mutex<State>);
+/// A clock that stands still until it is set. Starts at [`moment`]. A sleep advances it and ends at once. Clones are the same clock.
+#[derive(Clone)]
+pub struct FakeClock(Arc<Mutex<State>>);
 
 struct State {
     now: DateTime<Utc>,
@@ -19,7 +20,7 @@ struct State {
 
 impl Default for FakeClock {
     fn default() -> Self {
-        Self(Mutex::new(State { now: moment(), ids: 900 }))
+        Self(Arc::new(Mutex::new(State { now: moment(), ids: 900 })))
     }
 }
 
