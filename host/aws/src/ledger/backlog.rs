@@ -19,7 +19,8 @@ impl Backlog for DynamoLedger {
         Ok(self.read_head(id).await?.map_or(Notified::ALL, |head| head.notified()))
     }
 
-    /// Writes no revision: a failed request changes only by a retry, which makes the head anew.
+    /// Writes no revision: a retry makes the head anew. An erasure that has read the head before this makes the request open again, and
+    /// operators are notified twice.
     async fn set_notified(&self, failure: &Request, notified: Notified) -> Result<(), LedgerError> {
         let call = self.client.update_item().table_name(&*self.table).set_key(Some(key(&failure.id.to_string(), keys::HEAD)));
         let call = call.condition_expression("#status = :status AND finished_at = :at").expression_attribute_names("#status", "status");

@@ -198,11 +198,15 @@ impl Head {
         let listed = request.notice_of.is_none();
         // A failure is open until operators are notified, and pinned, since it may be retried.
         let open = !request.status.is_end() || request.status.is_failure();
+        // The erasure of a request that has ended leaves as it is whether operators were notified of a failure.
+        let had_ended = self.finished_at.is_some() && self.finished_at == millis(request.finished_at);
         let due = place(request.finished_at.unwrap_or(request.due_at), request.id);
         let wake = match request.lease_until {
+            _ if had_ended => self.wake.clone(),
+            _ if !open => None,
             // A claim leaves the index as it is, unless the janitor would find the request long after its lease.
-            Some(until) => self.wake.clone().unwrap_or(due).min(place(until, request.id)),
-            None => due,
+            Some(until) => Some(self.wake.clone().unwrap_or(due).min(place(until, request.id))),
+            None => Some(due),
         };
         let mut history = self.history.clone();
         line.write(&mut history, |entry| Line::of(&entry), |line| line.detail = None);
@@ -253,11 +257,11 @@ impl Head {
             beside: self.beside.map(|beside| if end > beside { end.saturating_add(MARGIN) } else { beside }),
             list: listed.then(|| list_partition(&request.use_case, class(request.status), shard(writing.layout.lists))),
             at: listed.then(|| place(request.trigger_at, request.id)),
-            open: open.then(|| shard(writing.layout.open).to_string()),
-            wake: open.then_some(wake),
-            told_topic: false,
-            told_letter: false,
-            pin: open.then(|| pin(&request.use_case, &request.version, shard(PIN_SHARDS))),
+            open: wake.is_some().then(|| shard(writing.layout.open).to_string()),
+            wake,
+            told_topic: had_ended && self.told_topic,
+            told_letter: had_ended && self.told_letter,
+            pin: (open && !is_erased).then(|| pin(&request.use_case, &request.version, shard(PIN_SHARDS))),
             expires: request.finished_at.map(|_| end),
             barred: false,
         }

@@ -31,6 +31,17 @@ async fn a_failed_request_is_open_until_its_notifications_are_recorded() {
     assert_eq!((ledger.notified(sample_id(1)).await.unwrap(), open().await), (half, 1));
     ledger.set_notified(&failed, Notified::ALL).await.unwrap();
     assert_eq!((ledger.notified(sample_id(1)).await.unwrap(), open().await), (Notified::ALL, 0));
+    // An erasure does not notify again, and nobody retries what is erased.
+    ledger.insert(new_request(sample_id(2), "orders", moment()).into()).await.unwrap();
+    let outcome = Outcome::Failed { failure: "gone".to_owned(), notice: None };
+    let at = moment() + TimeDelta::seconds(1);
+    ledger.claim(sample_id(2), |request| request.lease, at).await.unwrap();
+    let Changed::Done(other) = ledger.change(sample_id(2), Change::Finish { claim: 1, outcome }, at).await.unwrap() else { panic!() };
+    for (told, left) in [(half, 1), (Notified::ALL, 0)] {
+        ledger.set_notified(&other, told).await.unwrap();
+        ledger.change(sample_id(2), Change::Erase { by: None }, at).await.unwrap();
+        assert_eq!((ledger.notified(sample_id(2)).await.unwrap(), open().await), (told, left));
+    }
     // The next failure has notifications of its own, which a late record of the first one does not change.
     ledger.change(sample_id(1), Change::Redrive { attempt: 2 }, moment() + TimeDelta::seconds(2)).await.unwrap();
     fail(2, 3).await;

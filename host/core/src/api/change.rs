@@ -227,11 +227,10 @@ impl<U: UseCases, L: Intake + Requests + Changes, S: Scheduler> Api<U, L, S> {
         let was_scheduled = found.status == request::Status::Scheduled;
         let disarmed = if was_scheduled { self.disarm_direct(found, now).await? } else { None };
         let erased = self.change_disarmed(id, Change::Erase { by: call.caller.name.clone() }, disarmed, now).await?;
-        // Also of a request that has ended: its rule may be left. Nothing that is erased is in it unless its target is direct.
-        if let Err(error) = self.scheduler.unschedule(&erased).await {
-            tracing::warn!(correlation_id = %id, %error, "cannot unschedule an erased request");
-        }
-        Ok(Answer::new(StatusCode::OK, id, &self.changed(call, "erased", &erased)))
+        let document = self.changed(call, "erased", &erased);
+        // Its rule or schedule carries the body, and that of a request that has ended may be left.
+        self.scheduler.unschedule(&erased).await.map_err(|error| ApiError::from(error).about(id).and(LEFT_BODY))?;
+        Ok(Answer::new(StatusCode::OK, id, &document))
     }
 
     async fn change(&self, id: CorrelationId, change: Change, now: DateTime<Utc>) -> Result<request::Request, ApiError> {
@@ -253,6 +252,8 @@ fn done(id: CorrelationId, changed: Changed) -> Result<request::Request, ApiErro
     }
 }
 
+/// A hint for the client after an erasure that failed behind the ledger.
+const LEFT_BODY: &str = "the request is erased, and its rule or schedule may still carry the body: repeat the call";
 /// A hint for the client after a cancellation that failed between the rule and the ledger.
 const LOST_RULE: &str = "the request may have lost its rule and may not run: repeat the call";
 

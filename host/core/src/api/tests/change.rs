@@ -175,6 +175,22 @@ fn cancelled_request_is_unscheduled_and_cannot_change_again() {
 }
 
 #[test]
+fn erasure_fails_while_a_schedule_has_the_body_and_can_be_repeated() {
+    let client = Client::of_orders();
+    let id = client.accepted(r#"{"delay":"PT60S"}"#);
+    client.api.scheduler.fail_with(ScheduleError::Unavailable { message: "throttled".to_owned(), retry_after: None });
+    let erase = || client.call("POST", &format!("{}/erase", path(id)), "");
+    for _ in 0..2 {
+        let failed = erase();
+        assert_eq!((failed.error(), failed.id()), ("503 scheduler-unavailable".to_owned(), id));
+        assert!(failed.body["detail"].as_str().unwrap().contains("is erased, and its rule"), "{}", failed.body);
+        assert_eq!(client.get(&path(id)).body["status"], "cancelled");
+    }
+    client.api.scheduler.fail_with(None);
+    assert_eq!((erase().status, client.api.scheduler.unscheduled()), (200, vec![id; 3]));
+}
+
+#[test]
 fn request_is_cancelled_even_if_the_scheduler_fails() {
     let client = Client::of_orders();
     let id = client.accepted(r#"{"delay":"PT60S"}"#);
