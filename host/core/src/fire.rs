@@ -126,7 +126,8 @@ impl<U: UseCases, L: Requests + Changes, S: Scheduler, D: Deliver, C: Clock, A: 
         let notice = if is_last { self.notice_of(request, &release(None), now).await? } else { None };
         let change = release(notice);
         let Changed::Done(released) = self.ledger.change(id, change.clone(), now).await? else { return Ok(None) };
-        tracing::warn!(correlation_id = %id, attempt = released.attempts, status = %released.status, reason, "attempt interrupted");
+        let labels = released.labels_text();
+        tracing::warn!(correlation_id = %id, attempt = released.attempts, status = %released.status, labels, reason, "attempt interrupted");
         if released.status == Status::Failed {
             self.follow(&released, change.notice()).await;
         }
@@ -141,7 +142,8 @@ impl<U: UseCases, L: Requests + Changes, S: Scheduler, D: Deliver, C: Clock, A: 
         let expire = |notice| Change::Expire { waits_for: waits_for.clone(), notice };
         let change = expire(self.notice_of(request, &expire(None), now).await?);
         let Changed::Done(expired) = self.ledger.change(id, change.clone(), now).await? else { return Ok(None) };
-        tracing::error!(correlation_id = %id, use_case = expired.use_case, "expired: no attempt began in time");
+        let labels = expired.labels_text();
+        tracing::error!(correlation_id = %id, use_case = expired.use_case, labels, "expired: no attempt began in time");
         self.follow(&expired, change.notice()).await;
         Ok(Some(expired))
     }
@@ -284,10 +286,11 @@ fn defer(request: &Request, HostFault { waits_for, detail }: HostFault, now: Dat
     let at = after_host_fault(request.waiting.as_ref(), now);
     let waited = request.waited(now);
     let (id, use_case, waited_s) = (request.id, &request.use_case, waited.num_seconds());
+    let labels = request.labels_text();
     if waited >= LONG_WAIT {
-        tracing::error!(correlation_id = %id, use_case, detail, waited_s, until = rfc3339(at), "deferred again: the request has waited for the host for long");
+        tracing::error!(correlation_id = %id, use_case, labels, detail, waited_s, until = rfc3339(at), "deferred again: the request has waited for the host for long");
     } else {
-        tracing::warn!(correlation_id = %id, use_case, detail, waited_s, until = rfc3339(at), "deferred: the host could not begin the attempt");
+        tracing::warn!(correlation_id = %id, use_case, labels, detail, waited_s, until = rfc3339(at), "deferred: the host could not begin the attempt");
     }
     Change::Defer { claim: request.claim(), waits_for, at }
 }

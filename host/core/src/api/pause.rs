@@ -22,9 +22,11 @@ use crate::request::{self, Query, Status};
 use crate::time;
 use crate::use_case::UseCase;
 
-/// Requests in a page of those that the end of a pause wakes, and pages: the call has a time limit, and the others come back later.
+/// Most requests that the end of a pause wakes, and most that it looks at: the call has a time limit, and the others come back later.
+const MOST_WOKEN: usize = 2_000;
+const MOST_SEEN: usize = 10_000;
+/// Requests in a page of those that it looks at.
 const WOKEN_PAGE: usize = 500;
-const WOKEN_PAGES: usize = 4;
 /// Requests whose messages are sent at the same time.
 const WOKEN_TOGETHER: usize = 20;
 /// Time between two requests that are woken. A queue delivers messages in any order, and the host waits for the time of each.
@@ -39,7 +41,7 @@ impl<U: UseCases, L: Intake + Requests + Changes + Pauses, S: Scheduler> Api<U, 
         let until = match fields.get("until") {
             None => None,
             Some(Value::String(text)) => {
-                let until = time::parse_time(text)?;
+                let until = time::parse_time(text).map_err(|error| malformed("until", &error.to_string()))?;
                 if until <= call.now {
                     return Err(malformed("until", &format!("{text} has passed")));
                 }
@@ -89,7 +91,8 @@ impl<U: UseCases, L: Intake + Requests + Changes + Pauses, S: Scheduler> Api<U, 
             limit: WOKEN_PAGE,
             ..Query::default()
         };
-        for _ in 0..WOKEN_PAGES {
+        let mut woken = 0;
+        for _ in 0..MOST_SEEN / WOKEN_PAGE {
             let page = match self.ledger.list(query.clone()).await {
                 Ok(page) => page,
                 Err(error) => return tracing::warn!(use_case = name, %error, "cannot list the requests that waited for the end of a pause"),
@@ -98,7 +101,8 @@ impl<U: UseCases, L: Intake + Requests + Changes + Pauses, S: Scheduler> Api<U, 
                 let waits = request.waiting.as_ref().is_some_and(|waiting| waiting.on.starts_with(RESUME));
                 waits && pause_of(&pauses, name, &request.target, now).is_none()
             });
-            let calls = held_up.map(|request| {
+            let calls = held_up.take(MOST_WOKEN - woken).map(|request| {
+                woken += 1;
                 let request = request::Request { due_at: at, ..request };
                 at += WOKEN_APART;
                 async move {
@@ -108,7 +112,7 @@ impl<U: UseCases, L: Intake + Requests + Changes + Pauses, S: Scheduler> Api<U, 
                 }
             });
             stream::iter(calls).buffer_unordered(WOKEN_TOGETHER).collect::<()>().await;
-            match page.next {
+            match page.next.filter(|_| woken < MOST_WOKEN) {
                 Some(next) => query.after = Some(next),
                 None => return,
             }

@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use super::document::RequestList;
 use super::{Answer, Api, ApiError, ApiRequest};
+use crate::accept::MAX_LABEL_BYTES;
 use crate::id::CorrelationId;
 use crate::ports::{Changes, Intake, Requests, Scheduler, UseCases};
 use crate::problem::Code;
@@ -123,7 +124,8 @@ fn parse_query(query: &str) -> Result<Query, ApiError> {
             parse_time(&value).map(Some).map_err(|error| bad(name, &error.to_string()))
         };
         match name {
-            "useCase" => parsed.use_case = Some(value),
+            "useCase" if is_use_case_name(&value) => parsed.use_case = Some(value),
+            "useCase" => return Err(bad(name, &format!("must be the name of a use case: {NAME_RULE}"))),
             "status" => {
                 parsed.status = Some(value.parse::<Status>().map_err(|()| bad(name, &format!("must be one of {}", known_statuses())))?);
             }
@@ -142,7 +144,8 @@ fn parse_query(query: &str) -> Result<Query, ApiError> {
                     .ok_or_else(|| bad(name, "must be a number from 1 to 500"))?;
             }
             _ => match name.strip_prefix("label.") {
-                Some(label) if is_use_case_name(label) => parsed.labels.push((label.to_owned(), value)),
+                Some(label) if is_use_case_name(label) && value.len() <= MAX_LABEL_BYTES => parsed.labels.push((label.to_owned(), value)),
+                Some(label) if is_use_case_name(label) => return Err(bad(name, &format!("must have at most {MAX_LABEL_BYTES} bytes"))),
                 Some(_) => return Err(bad(name, &format!("must end with the name of a label: {NAME_RULE}"))),
                 None => return Err(bad(name, &format!("is unknown; known are {KNOWN}"))),
             },

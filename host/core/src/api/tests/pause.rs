@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::lifecycle::Change;
-use crate::ports::{Changed, Changes as _};
+use crate::ports::{Changed, Changes as _, Intake as _};
+use crate::testing::new_request;
 
 #[test]
 fn a_pause_is_shown_until_it_is_resumed() {
@@ -33,7 +34,7 @@ fn a_pause_is_shown_until_it_is_resumed() {
     assert_eq!((again.status, again.body["code"].as_str()), (409, Some("not-paused")));
 }
 
-/// Makes the request wait for the end of a pause.
+/// Makes the request wait.
 fn hold_up(client: &Client, id: CorrelationId, on: &str) {
     let now = client.now.get();
     let wait = Change::Wait { waits_for: on.to_owned(), at: now + TimeDelta::minutes(5) };
@@ -65,6 +66,25 @@ fn the_end_of_a_pause_wakes_the_oldest_first_and_no_others() {
 }
 
 #[test]
+fn the_end_of_a_pause_looks_past_older_requests_that_wait_for_something_else() {
+    let client = Client::of_orders();
+    client.api.scheduler.resume_after(TimeDelta::seconds(11));
+    let long = client.accepted(r#"{"delay":"PT2M"}"#);
+    assert_eq!(client.call("POST", "/use-cases/orders/pause", "").status, 200);
+    client.advance(300);
+    for n in 10_001..=12_100 {
+        let new = new_request(sample_id(n), "orders", moment() + TimeDelta::seconds(60));
+        block_on(client.api.ledger.insert(new.into())).unwrap();
+        hold_up(&client, sample_id(n), "a place at target hook (1 of 1)");
+    }
+    hold_up(&client, long, "the end of the pause of use case orders");
+    let before = client.api.scheduler.scheduled().len();
+    assert_eq!(client.call("POST", "/use-cases/orders/resume", "").status, 200);
+    let woken: Vec<CorrelationId> = client.api.scheduler.scheduled()[before..].iter().map(|(id, _)| *id).collect();
+    assert_eq!(woken, [long]);
+}
+
+#[test]
 fn an_unusable_pause_is_refused_with_the_reason() {
     let client = Client::of_orders();
     for (path, body, status, code) in [
@@ -72,7 +92,7 @@ fn an_unusable_pause_is_refused_with_the_reason() {
         ("/use-cases/orders/pause", r#"{"target":"fax"}"#, 422, "unknown-target"),
         ("/use-cases/orders/pause", r#"{"target":7}"#, 422, "member-malformed"),
         ("/use-cases/orders/pause", r#"{"until":7}"#, 422, "member-malformed"),
-        ("/use-cases/orders/pause", r#"{"until":"tomorrow"}"#, 422, "trigger-malformed"),
+        ("/use-cases/orders/pause", r#"{"until":"tomorrow"}"#, 422, "member-malformed"),
         ("/use-cases/orders/pause", r#"{"from":"now"}"#, 422, "member-malformed"),
         ("/use-cases/orders/pause", "[]", 400, "not-an-object"),
         ("/use-cases/orders/resume", r#"{"until":"2027-01-02T00:00:00Z"}"#, 422, "member-malformed"),

@@ -221,9 +221,16 @@ fn lists_are_filtered() {
 #[test]
 fn error_of_a_query_names_its_parameter() {
     let client = Client::of_orders();
-    for (query, parameter) in
-        [("status=done", "status"), ("limit=0", "limit"), ("cursor=%ff", "cursor"), ("page=2", "page"), ("to=tomorrow", "to")]
-    {
+    let long = format!("label.customer={}", "x".repeat(257));
+    for (query, parameter) in [
+        ("status=done", "status"),
+        ("limit=0", "limit"),
+        ("cursor=%ff", "cursor"),
+        ("page=2", "page"),
+        ("to=tomorrow", "to"),
+        ("useCase=Orders", "useCase"),
+        (&long, "label.customer"),
+    ] {
         let reply = client.get(&format!("/requests?{query}"));
         assert_eq!((reply.error().as_str(), &reply.body["parameter"]), ("400 bad-query", &json!(parameter)), "{query}");
     }

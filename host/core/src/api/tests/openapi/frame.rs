@@ -239,7 +239,7 @@ fn use_cases(schemas: &mut SchemaGenerator) -> Calls {
         .parameters([shared("Name")])
         .body(body(&json!({ "$ref": "#/components/schemas/PauseStart" }), &examples::pauses(), false, MAX_BODY_BYTES))
         .answers(200, "The pauses that the use case has now.", JSON, &content::<PauseList>(schemas, &examples::paused()))
-        .fails(&[common, INSTANT, &[Code::UnknownUseCase, Code::UnknownTarget, Code::TargetNotPausable]]);
+        .fails(&[common, &[Code::UnknownUseCase, Code::UnknownTarget, Code::TargetNotPausable]]);
     define(schemas, "PauseStart", pause_start());
     let resume = Operation::new("resumeUseCase", "use cases", Some("deploy"), "End the pause of a target, or every pause of a use case")
         .parameters([shared("Name")])
@@ -423,7 +423,7 @@ fn list_parameters(schemas: &mut SchemaGenerator) -> Vec<Value> {
     let time = |name, text: &str| query(name, text, &json!({ "type": "string", "format": "date-time" }), &json!("2027-01-01T00:00:00Z"));
     let status = reference::<Status>(schemas);
     vec![
-        query("useCase", "Name of a use case.", &json!({ "type": "string" }), &json!("orders")),
+        query("useCase", "Name of a use case.", &json!({ "type": "string", "pattern": "^[a-z0-9-]{1,32}$" }), &json!("orders")),
         query("status", "Status of the requests.", &status, &json!("scheduled")),
         time("from", "Least `triggerAt`."),
         time("to", "`triggerAt` is before this time."),
@@ -442,7 +442,7 @@ fn list_parameters(schemas: &mut SchemaGenerator) -> Vec<Value> {
             "schema": {
                 "type": "object",
                 "propertyNames": { "pattern": "^label\\.[a-z0-9-]{1,32}$" },
-                "additionalProperties": { "type": "string" },
+                "additionalProperties": { "type": "string", "maxLength": 256 },
                 "maxProperties": 5,
             },
             "example": { "label.customer": "42" },
