@@ -254,6 +254,20 @@ async fn a_use_case_with_a_notice_target_that_the_deployment_does_not_list_gets_
     scene.assert_clean().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_of_a_direct_target_is_refused_and_one_of_its_use_case_does_not_hold_it_up() {
+    let scene = scene(Options::default()).await;
+    let paused = scene.api.post("/use-cases/puppet/pause", &json!({ "target": "queue" })).await;
+    let paused = paused.expect_fault(422, "target-not-pausable");
+    assert_eq!(text(&paused, "pointer"), "/target");
+    assert!(text(&paused, "detail").contains("\"queue\" is direct"), "{paused}");
+    let listed = scene.api.get("/use-cases").await.expect(200);
+    assert_eq!(listed["useCases"][0].get("paused"), None, "{listed}");
+    scene.api.post("/use-cases/puppet/pause", &json!({})).await.expect(200);
+    scene.post(json!({ "target": "queue" }), "PT2H").await;
+    assert_eq!(scene.settle().await.len(), 1, "a rule delivers it");
+}
+
 /// The first call stored the request and died before its rule, or after it: only EventBridge knows.
 async fn repeated_after_its_time(options: Options) {
     let scene = scene(options).await;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use postdate_tests::aws::Aws;
+use postdate_tests::fault_proxy::Fault;
 use postdate_tests::stack::{Options, TABLE};
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ async fn scene() -> Scene {
 
 /// Returns the time at which the request's only attempt began.
 #[track_caller]
-fn started(request: &Value) -> DateTime<Utc> {
+pub fn started(request: &Value) -> DateTime<Utc> {
     let lines: Vec<&Value> = request["history"].as_array().unwrap().iter().filter(|line| line["event"] == "started").collect();
     assert_eq!(lines.len(), 1, "{request}");
     time(&lines[0]["at"])
@@ -123,13 +124,13 @@ async fn requests_run_oldest_first_after_a_pause_that_ends_by_itself() {
     scene.assert_clean().await;
 }
 
-/// Writes the places of the target `narrow`, with attempts in them that end at this time, and keeps the line.
-async fn set_places(scene: &Scene, attempts: &[&str], until: DateTime<Utc>) {
+/// Writes the places of a target, with attempts in them that end at this time, and keeps the line.
+pub async fn set_places(scene: &Scene, target: &str, attempts: &[&str], until: DateTime<Utc>) {
     let until = json!({ "N": until.timestamp_millis().to_string() });
     let leases: Value = attempts.iter().map(|name| ((*name).to_owned(), until.clone())).collect();
     let call = json!({
         "TableName": TABLE,
-        "Key": { "pk": { "S": "target#puppet#narrow" }, "sk": { "S": "places" } },
+        "Key": { "pk": { "S": format!("target#puppet#{target}") }, "sk": { "S": "places" } },
         "UpdateExpression": "SET leases = :leases",
         "ExpressionAttributeValues": { ":leases": { "M": leases } },
     });
@@ -145,7 +146,7 @@ async fn fifty_requests_run_at_two_places_in_the_order_of_their_times() {
         ids.push(id);
         last = due;
     }
-    set_places(&scene, &["one", "other"], last + TimeDelta::hours(1)).await;
+    set_places(&scene, "narrow", &["one", "other"], last + TimeDelta::hours(1)).await;
     scene.stack.clock.set(last);
     scene.stack.driver.run_due_latest_first(&[&scene.target]).await;
     for id in [&ids[0], &ids[49]] {
@@ -153,7 +154,7 @@ async fn fifty_requests_run_at_two_places_in_the_order_of_their_times() {
         assert_eq!(text(&request, "waitsFor"), "a place at target narrow (2 of 2)", "{request}");
     }
     // Both places are free, and a request comes that is due later than the others.
-    set_places(&scene, &[], last).await;
+    set_places(&scene, "narrow", &[], last).await;
     ids.push(scene.post(json!({ "target": "narrow" }), "PT1S").await.0);
     scene.stack.clock.advance(TimeDelta::seconds(2));
     for _ in 0..60 {
@@ -187,8 +188,39 @@ async fn a_rate_is_kept_and_every_request_runs() {
         *minutes.entry(started(&request).duration_trunc(TimeDelta::minutes(1)).unwrap()).or_default() += 1;
     }
     assert!(minutes.values().all(|count| *count <= 2), "{minutes:?}");
+    let is_held_up = |line: &Value| line["Reason"] == "rate" && line["HeldUpMs"].as_f64() > Some(100_000.0);
+    scene.target.logged("that measures the wait for the fourth minute", is_held_up).await;
     let late = started(&scene.api.request(&free).await) - due;
     assert!(late < TimeDelta::seconds(30), "a target without a limit is not late: {late}");
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_attempts_in_ten_functions_keep_the_rate_together() {
+    let receiver = Receiver::accepting().await;
+    let manifest = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}', rate = '20/s' }}\n", receiver.url("/"));
+    let scene = Scene::with(&manifest, Options::default()).await;
+    let mut others = Vec::new();
+    for _ in 1..10 {
+        others.push(scene.stack.target().await);
+    }
+    let answer = scene.api.post("/requests/puppet/batch", &json!(vec![json!({ "delay": "PT30S" }); 100])).await.expect(200);
+    let envelopes = envelopes(&scene).await;
+    assert_eq!(envelopes.len(), 100);
+    scene.stack.clock.advance(TimeDelta::seconds(30));
+    let calls: Vec<_> = envelopes.chunks(10).map(|ten| scene.target.invoke_beside(&batch(ten))).collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap(), json!({ "batchItemFailures": [] }));
+    }
+    scene.settle().await;
+    let mut seconds: BTreeMap<i64, u32> = BTreeMap::new();
+    for outcome in answer["outcomes"].as_array().unwrap() {
+        let request = scene.api.request(text(&outcome["body"], "correlationId")).await;
+        assert_eq!((text(&request, "status"), &request["attempts"]), ("succeeded", &json!(1)), "{request}");
+        *seconds.entry(started(&request).timestamp()).or_default() += 1;
+    }
+    assert_eq!(receiver.count(), 100);
+    assert!(seconds.values().all(|count| *count <= 20), "{seconds:?}");
     scene.assert_clean().await;
 }
 
@@ -285,6 +317,22 @@ async fn an_erased_request_leaves_nothing_in_the_table_nor_in_a_rule() {
         assert_eq!(events(&request), ["accepted", "erased"]);
         scene.api.get(&format!("/requests/{id}/body")).await.expect_fault(410, "erased");
         assert_eq!(listed(&scene, &format!("label.customer={PAYLOAD}")).await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_whose_rule_or_schedule_is_left_says_so_and_can_be_repeated() {
+    for (scheduler, service, action) in [(false, "events", "RemoveTargets"), (true, "scheduler", "DeleteSchedule")] {
+        let scene = Scene::start(Options { scheduler, ..Options::default() }).await;
+        let (id, _) = scene.post(json!({ "note": PAYLOAD }), "PT1H").await;
+        let erase = async || scene.api.post(&format!("/requests/{id}/erase"), &json!({})).await;
+        scene.stack.proxy.fail_always(service, action, Fault::Throttled);
+        let left = erase().await.expect_fault(503, "scheduler-unavailable");
+        assert!(text(&left, "detail").contains("is erased, and its rule or schedule may still carry the body"), "{left}");
+        assert_eq!((text(&scene.api.request(&id).await, "status"), scene.timers().await.len()), ("cancelled", 1));
+        scene.stack.proxy.heal();
+        erase().await.expect(200);
+        scene.assert_clean().await;
     }
 }
 

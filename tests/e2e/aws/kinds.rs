@@ -1,11 +1,13 @@
 //! Each kind of target that the target host delivers to: the delivery as it arrives, and the result in the request.
 
+use chrono::{DurationRound as _, TimeDelta};
 use postdate_tests::aws::Aws;
 use postdate_tests::fault_proxy::Fault;
 use postdate_tests::stack::Options;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::flow::{set_places, started};
 use super::scene::Scene;
 use crate::harness::{Receiver, Reply, events, text};
 
@@ -109,6 +111,54 @@ async fn queues_topics_buses_and_state_machines_get_the_body() {
     assert_eq!(refused["pointer"], "/target");
     assert!(refused["targets"].as_array().unwrap().contains(&json!("queue")), "{refused}");
     assert!(scene.settle().await.is_empty() && aws.take_messages(&beside("orders")).await.is_empty());
+    scene.assert_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limits_of_a_target_hold_for_every_kind() {
+    let functions = Receiver::accepting().await;
+    let manifest = async |aws: &Aws| {
+        aws.create_queue("orders").await;
+        let (topic, _) = aws.create_topic("orders").await;
+        let (bus, machine) = (bus(aws).await, state_machine(aws).await);
+        let kinds = [
+            ("sqs", aws.arn("sqs", "orders")),
+            ("sns", topic),
+            ("event-bus", bus),
+            ("step-functions", machine),
+            ("lambda", aws.arn("lambda", "function:orders")),
+        ];
+        let targets = kinds.map(|(kind, arn)| format!("{kind} = {{ kind = '{kind}', arn = '{arn}', concurrency = 1, rate = '2/m' }}\n"));
+        format!("[targets]\ndefault = 'sqs'\n{}", targets.concat())
+    };
+    let variables = vec![("AWS_ENDPOINT_URL_LAMBDA".to_owned(), functions.url(""))];
+    let scene = Scene::in_account(manifest, Options { variables, ..Options::default() }).await;
+    let clock = &scene.stack.clock;
+    for target in ["sqs", "sns", "event-bus", "step-functions", "lambda"] {
+        let minute = clock.now().duration_trunc(TimeDelta::minutes(1)).unwrap();
+        clock.set(minute + TimeDelta::seconds(65));
+        set_places(&scene, target, &["of another function"], minute + TimeDelta::hours(1)).await;
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            ids.push(scene.post(json!({ "target": target }), "PT20S").await.0);
+        }
+        clock.advance(TimeDelta::seconds(20));
+        scene.stack.driver.run_due(&[&scene.target]).await;
+        for id in &ids {
+            let request = scene.api.request(id).await;
+            assert_eq!(text(&request, "waitsFor"), format!("a place at target {target} (1 of 1)"), "{request}");
+        }
+        set_places(&scene, target, &[], minute).await;
+        scene.settle().await;
+        let mut starts = Vec::new();
+        for id in &ids {
+            let request = scene.api.request(id).await;
+            assert_eq!((text(&request, "status"), &request["attempts"]), ("succeeded", &json!(1)), "{target}: {request}");
+            starts.push(started(&request).duration_trunc(TimeDelta::minutes(1)).unwrap());
+        }
+        starts.sort();
+        assert!(starts[0] < starts[2], "{target}: three in one minute, {starts:?}");
+    }
     scene.assert_clean().await;
 }
 

@@ -1,12 +1,15 @@
 //! The lifecycle of a request on AWS: scheduled by a rule, by EventBridge Scheduler, and by the delay queue alone.
 
+use std::collections::BTreeSet;
+
 use chrono::{DurationRound, TimeDelta};
 use postdate_tests::driver::Source;
 use postdate_tests::stack::Options;
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use super::scene::Scene;
-use crate::harness::{PAYLOAD, events, time};
+use crate::harness::{PAYLOAD, events, text, time};
 
 /// Follows one request: accepted, fired in the minute before its time, parked in the delay queue, processed, cleaned up.
 async fn lives(options: Options, source: Source) {
@@ -86,9 +89,33 @@ async fn a_batch_runs_as_its_items_would_alone() {
     assert_eq!(outcomes.iter().map(|outcome| &outcome["status"]).collect::<Vec<_>>(), [&json!(202), &json!(422), &json!(202)]);
     scene.settle().await;
     for outcome in [&outcomes[0], &outcomes[2]] {
-        let request = scene.api.request(crate::harness::text(&outcome["body"], "correlationId")).await;
+        let request = scene.api.request(text(&outcome["body"], "correlationId")).await;
         assert_eq!((&request["status"], &request["attempts"]), (&json!("succeeded"), &json!(1)));
     }
     scene.processor.logged("that counts the batch", |line| line["Accepted"] == 2.0).await;
     scene.assert_clean().await;
+}
+
+/// A batch of 500, the most, takes the emulator minutes: its transactions copy the whole table.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_requests_of_a_large_batch_are_stored_once_under_one_key() {
+    let scene = Scene::new().await;
+    let past = json!({ "triggerAt": "2020-01-01T00:00:00Z" });
+    let items: Vec<Value> = (0..150).map(|n| if n == 7 { past.clone() } else { json!({ "delay": "PT10M", "n": n }) }).collect();
+    let call_once = async || {
+        let call = scene.api.call(Method::POST, "/requests/puppet/batch").header("idempotency-key", "batch").json(&items);
+        let mut answer = scene.api.send(call).await.expect(200);
+        serde_json::from_value::<Vec<Value>>(answer["outcomes"].take()).expect("a list")
+    };
+    let first = call_once().await;
+    let statuses: Vec<&Value> = first.iter().map(|outcome| &outcome["status"]).collect();
+    assert_eq!(statuses, (0..150).map(|n| if n == 7 { 422 } else { 202 }).collect::<Vec<_>>());
+    let transactions = scene.stack.proxy.calls("dynamodb", "TransactWriteItems").len();
+    assert_eq!(transactions, 3, "149 requests and their keys, 100 items in each");
+    assert_eq!(scene.stack.driver.pending().await.len(), 149);
+    let accepted = |outcomes: Vec<Value>| outcomes.into_iter().filter(|outcome| outcome["status"] == 202).collect::<Vec<_>>();
+    assert_eq!(accepted(call_once().await), accepted(first));
+    let stored = scene.api.get("/requests?useCase=puppet&limit=500").await.expect(200);
+    let ids: BTreeSet<&str> = stored["requests"].as_array().unwrap().iter().map(|request| text(request, "correlationId")).collect();
+    assert_eq!((ids.len(), stored.get("nextCursor")), (149, None));
 }
