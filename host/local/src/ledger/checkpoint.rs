@@ -112,7 +112,8 @@ impl Keeper {
         self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
     }
 
-    /// Empties the write-ahead log. Returns false if the disk has no room, or a reader or the writer is in it, for none of whom it waits.
+    /// Empties the write-ahead log. Returns false if that fails, if the disk has no room, or if a reader or the writer is in it. Waits for
+    /// none of them.
     fn truncate(&self, free: Option<u64>) -> bool {
         let empty = || {
             // The second checkpoint keeps the writer out, so little must be left to it.
@@ -124,7 +125,10 @@ impl Keeper {
             self.connection.busy_timeout(BUSY)?;
             Ok::<_, rusqlite::Error>(!is_busy?)
         };
-        empty().unwrap_or(false)
+        empty().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the log with what was erased could not be emptied, which will be retried");
+            false
+        })
     }
 
     fn checkpoint(&self, wal: u64, free: Option<u64>) -> rusqlite::Result<()> {

@@ -507,7 +507,12 @@ async fn the_labels_of_schema_version_8_are_found_after_the_migration() {
     let path = directory.path().join("ledger.sqlite");
     let old = Connection::open(&path).unwrap();
     old.execute_batch(&format!("{} PRAGMA user_version = 8;", MIGRATIONS[..8].concat())).unwrap();
-    let labels = ["", r#"{"customer":"a=b \"c\"","region":"eu"}"#, r#"{"a":"1","b":"2","customer":"a=b \"c\"","d":"4","e":"5"}"#];
+    let labels = [
+        "",
+        r#"{"customer":"a=b \"c\"","region":"eu"}"#,
+        r#"{"a":"1","b":"2","customer":"a=b \"c\"","d":"4","e":"5"}"#,
+        r#"{"customer":"a\u0000b\nc \u00e4\ud83d\udce6","region":""}"#,
+    ];
     for (n, json) in (1..).zip(labels) {
         old.execute(OF_VERSION_1, params![sample_id(n).to_string(), moment().timestamp_millis()]).unwrap();
         old.execute("UPDATE requests SET labels = nullif(?1, '') WHERE seq = ?2", params![json, i64::try_from(n).unwrap()]).unwrap();
@@ -527,6 +532,7 @@ async fn the_labels_of_schema_version_8_are_found_after_the_migration() {
     assert_eq!(of(&[customer]).await, [sample_id(2), sample_id(3)], "the label is the first of one and the third of the other");
     assert_eq!(of(&[customer, ("e", "5")]).await, [sample_id(3)]);
     assert_eq!(of(&[("e", "5"), customer]).await, [sample_id(3)]);
+    assert_eq!(of(&[("customer", "a\0b\nc ä\u{1f4e6}"), ("region", "")]).await, [sample_id(4)]);
     assert_eq!(of(&[("region", "us")]).await, []);
 }
 

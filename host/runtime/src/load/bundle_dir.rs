@@ -42,6 +42,14 @@ pub enum ReadBundleError {
     ChangedSince { path: PathBuf, dir: PathBuf },
 }
 
+impl ReadBundleError {
+    /// The error of a directory that has no manifest, or is not there.
+    pub(super) fn without_manifest(dir: &Path) -> Self {
+        let dir = dir.to_owned();
+        if dir.is_dir() { Self::Bundle { dir, reason: BundleError::NoManifest } } else { Self::NoDirectory { dir } }
+    }
+}
+
 /// Returns the advice for plugins that were not compiled for this host.
 pub(crate) fn how_to_compile(dir: &Path) -> String {
     // Only the last part of the path is shown, because the plugins are compiled on another machine.
@@ -56,9 +64,7 @@ pub(crate) fn how_to_compile(dir: &Path) -> String {
 /// [`Runtime::load`](crate::Runtime::load) does.
 pub fn read_bundle_dir(dir: &Path) -> Result<BundleSource, ReadBundleError> {
     let bundle = |reason| ReadBundleError::Bundle { dir: dir.to_owned(), reason };
-    let without_manifest =
-        || if dir.is_dir() { bundle(BundleError::NoManifest) } else { ReadBundleError::NoDirectory { dir: dir.to_owned() } };
-    let manifest = read_file(dir, MANIFEST_FILE, MAX_MANIFEST_BYTES)?.ok_or_else(without_manifest)?;
+    let manifest = read_file(dir, MANIFEST_FILE, MAX_MANIFEST_BYTES)?.ok_or_else(|| ReadBundleError::without_manifest(dir))?;
     let text = std::str::from_utf8(&manifest).map_err(|_| bundle(BundleError::NotUtf8))?;
     let use_case = UseCase::parse(text).map_err(|error| bundle(error.into()))?;
     let mut files = BTreeMap::new();

@@ -47,7 +47,7 @@ impl PrecompiledBundle {
 /// match it. Blocks on the file system.
 pub fn read_precompiled_dir(dir: &Path, trust: &Trust) -> Result<PrecompiledBundle, ReadBundleError> {
     let bundle = |reason| ReadBundleError::Bundle { dir: dir.to_owned(), reason };
-    let manifest = read_file(dir, MANIFEST_FILE, MAX_MANIFEST_BYTES)?.ok_or_else(|| bundle(BundleError::NoManifest))?;
+    let manifest = read_file(dir, MANIFEST_FILE, MAX_MANIFEST_BYTES)?.ok_or_else(|| ReadBundleError::without_manifest(dir))?;
     let text = std::str::from_utf8(&manifest).map_err(|_| bundle(BundleError::NotUtf8))?;
     let use_case = UseCase::parse_stored(text).map_err(|error| bundle(error.into()))?;
     let artifacts = read_artifacts(dir, trust)?;
