@@ -1,5 +1,5 @@
-//! The audit log: a line for each act that changes what runs, or when. Its member `audit` is the act, and `by` the name of the caller: that
-//! of a key, or the claim of an authorizer. It has no payload.
+//! The audit log: a line for each act of a caller that changes what runs, or when. Its member `audit` is the act, and `by` the name of the
+//! caller: that of a key, or the claim of an authorizer. It has no payload.
 
 use chrono::{DateTime, Utc};
 
