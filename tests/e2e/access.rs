@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Client, PATIENCE, PUPPET, Run, SECRET, Server, UseCases, cli, cli_with, events};
+use crate::harness::{Client, PUPPET, Run, SECRET, Server, UseCases, cli, cli_with, events};
 
 /// A keys file, edited by `postdate api-key`.
 struct Keys {
@@ -36,35 +36,6 @@ impl Keys {
         let token = made.stdout.trim().to_owned();
         assert!(token.len() > 40 && !std::fs::read_to_string(&self.path).unwrap().contains(&token), "{made:?}");
         token
-    }
-}
-
-/// An open stream of changes.
-struct Changes {
-    response: reqwest::Response,
-    /// All that the server has sent.
-    text: String,
-}
-
-impl Changes {
-    /// Opens a stream with the token of a key.
-    async fn open(server: &Server, token: &str) -> Self {
-        let api = server.api.with_key(Some(token));
-        let response = api.call(Method::GET, "/events").send().await.expect("an answer");
-        assert_eq!(response.status().as_u16(), 200);
-        Self { response, text: String::new() }
-    }
-
-    /// Reads until the text has `wanted`. Returns false if the server ends the stream before. Panics if neither happens in time.
-    async fn reach(&mut self, wanted: &str) -> bool {
-        let read = async {
-            while !self.text.contains(wanted) {
-                let Some(chunk) = self.response.chunk().await.expect("the stream is not cut off") else { return false };
-                self.text += &String::from_utf8_lossy(&chunk);
-            }
-            true
-        };
-        tokio::time::timeout(PATIENCE, read).await.expect("the stream stays open, without the event")
     }
 }
 
@@ -227,11 +198,11 @@ async fn an_open_stream_of_changes_ends_when_its_key_is_revoked_narrowed_or_expi
     let (stays, revoked) = (keys.add(&["stays", "--sees", "all"]).await, keys.add(&["revoked", "--sees", "all"]).await);
     let narrowed = keys.add(&["narrowed", "--sees", "all"]).await;
     let server = server(&keys).await;
-    let mut stays = Changes::open(&server, &stays).await;
-    let (mut revoked, mut narrowed) = (Changes::open(&server, &revoked).await, Changes::open(&server, &narrowed).await);
+    let open = async |token: &str| server.api.with_key(Some(token)).events().await;
+    let (mut stays, mut revoked, mut narrowed) = (open(&stays).await, open(&revoked).await, open(&narrowed).await);
     let before = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
     for stream in [&mut stays, &mut revoked, &mut narrowed] {
-        assert!(stream.reach(&before).await, "the stream has ended early: {}", stream.text);
+        assert!(stream.reaches(&before).await, "the stream has ended early: {}", stream.text());
     }
 
     keys.run(&["revoke", "revoked"]).await.expect(0);
@@ -242,17 +213,17 @@ async fn an_open_stream_of_changes_ends_when_its_key_is_revoked_narrowed_or_expi
     set_mode(&new, 0o600);
     std::fs::rename(&new, &keys.path).unwrap();
     let after = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
-    assert!(stays.reach(&after).await, "a change of other keys ended the stream: {}", stays.text);
+    assert!(stays.reaches(&after).await, "a change of other keys ended the stream: {}", stays.text());
     for mut stream in [revoked, narrowed] {
-        assert!(!stream.reach(&after).await, "the stream goes on with the former rights: {}", stream.text);
+        assert!(!stream.reaches(&after).await, "the stream goes on with the former rights: {}", stream.text());
     }
 
     // Without any event: the server checks the keys of quiet streams, too.
-    let short = keys.add(&["short", "--expires", "5s"]).await;
-    let mut short = Changes::open(&server, &short).await;
-    assert!(!short.reach("event: ").await, "the key sees nothing: {}", short.text);
+    let short = keys.add(&["short", "--expires", "15s"]).await;
+    let mut short = open(&short).await;
+    assert!(!short.reaches("event: ").await, "the key sees nothing: {}", short.text());
     let last = server.api.submit("puppet", json!({ "delay": "PT1H" })).await;
-    assert!(stays.reach(&last).await, "the stream has ended early: {}", stays.text);
+    assert!(stays.reaches(&last).await, "the stream has ended early: {}", stays.text());
 }
 
 #[tokio::test]

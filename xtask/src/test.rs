@@ -55,8 +55,8 @@ pub fn run(arguments: &[OsString]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let results = thread::scope(|scope| {
-        // The tests of the Lambdas' crate wait for one emulator, which keeps one core busy.
-        let lambdas = || step_beside("Testing the Lambdas", "lambda-tests.log", &mut tests(&LAMBDAS));
+        // The tests of the Lambdas' crate wait for one emulator, which keeps one core busy, whatever their number.
+        let lambdas = || step_beside("Testing the Lambdas", "lambda-tests.log", tests(&LAMBDAS).env(TEST_THREADS, "2"));
         let beside = [scope.spawn(page::test), scope.spawn(lambdas)];
         let hosts = hosts(&[]);
         let beside = beside.map(|tests| tests.join().unwrap_or_else(|_| bail!("a run of tests panicked")));

@@ -56,6 +56,8 @@ pub struct FakeLedger {
     notified: Mutex<BTreeMap<(CorrelationId, Option<Time>), Notified>>,
     /// Claims that fail before the ledger has them.
     pub failing_claims: Mutex<u32>,
+    /// The time that the next reservation of a slot takes, on this clock.
+    pub slow_reservation: Mutex<Option<(FakeClock, TimeDelta)>>,
     /// Makes the next reservation of a slot fail.
     pub fails_to_reserve: Mutex<bool>,
     /// The time that the next claim or wait takes, on this clock.
@@ -197,6 +199,9 @@ impl Counters for FakeLedger {
         let mut free = self.free.lock().unwrap();
         let free = free.entry(format!("{use_case} {target} {rate}")).or_insert(RateSlot::MIN);
         let slot = rate.reserve(*free, now);
+        if let Some((clock, time)) = self.slow_reservation.lock().unwrap().take() {
+            clock.set(clock.now() + time);
+        }
         if until.is_some_and(|until| rate.begin(slot) >= until) {
             return Ok(None);
         }

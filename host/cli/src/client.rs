@@ -281,7 +281,7 @@ impl RawAnswer {
             Some(json) if json.get("code").is_some() => report(text, json),
             // AWS's gateways and a reverse proxy limit calls, or do not reach the API. Their answers have forms of their own.
             _ if [429, 502, 503, 504].contains(&status.as_u16()) => {
-                let json = json!({ "code": "gateway", "detail": format!("a gateway before the API answers HTTP {status}") });
+                let json = json!({ "code": problem::GATEWAY, "detail": format!("a gateway before the API answers HTTP {status}") });
                 report(json.to_string(), json)
             }
             _ => anyhow!("the answer does not come from a Postdate API (HTTP {status}): check the path of --url"),

@@ -160,8 +160,9 @@ fn swap(data: &Path, staged: &Path) -> anyhow::Result<Option<PathBuf>> {
         }
         return Err(error);
     }
-    sync(data)?;
-    fs::remove_dir_all(&marker).with_context(|| format!("cannot delete {}", marker.display()))?;
+    let is_in_place = || format!("the backup is in its place, and the former ledger and store in {}", former.display());
+    sync(data).with_context(is_in_place)?;
+    fs::remove_dir_all(&marker).with_context(|| format!("cannot delete {}: delete it", marker.display())).with_context(is_in_place)?;
     // A write-ahead log beside the new ledger would be read as part of it, so the rest of the staging is deleted, not moved.
     data_dir::delete_staging(data)?;
     sync(data)?;

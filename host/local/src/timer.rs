@@ -402,7 +402,8 @@ impl Drop for AttemptPlace {
         if let Some((target, limits)) = &self.limited {
             self.state.wake.gates().end(&self.use_case, target, *limits, self.has_begun);
         }
-        if self.state.saturated.load(Ordering::SeqCst) {
+        // A place for which nothing was claimed is free for the same look at the ledger.
+        if self.has_begun && self.state.saturated.load(Ordering::SeqCst) {
             self.state.wake.0.notify.notify_one();
         }
     }

@@ -198,7 +198,7 @@ async fn a_rate_is_kept_and_every_request_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_attempts_in_ten_functions_keep_the_rate_together() {
     let receiver = Receiver::accepting().await;
-    let manifest = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}', rate = '20/s' }}\n", receiver.url("/"));
+    let manifest = format!("[targets]\ndefault = 'hook'\nhook = {{ kind = 'http', url = '{}', rate = '5/s' }}\n", receiver.url("/"));
     let scene = Scene::with(&manifest, Options::default()).await;
     let mut others = Vec::new();
     for _ in 1..10 {
@@ -220,7 +220,7 @@ async fn a_hundred_attempts_in_ten_functions_keep_the_rate_together() {
         *seconds.entry(started(&request).timestamp()).or_default() += 1;
     }
     assert_eq!(receiver.count(), 100);
-    assert!(seconds.values().all(|count| *count <= 20), "{seconds:?}");
+    assert!(seconds.values().all(|count| *count <= 5) && seconds.values().any(|count| *count == 5), "{seconds:?}");
     scene.assert_clean().await;
 }
 

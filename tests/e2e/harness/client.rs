@@ -189,6 +189,23 @@ pub struct Events {
 }
 
 impl Events {
+    /// Reads until the text has `wanted`. Returns false if the server ends the stream before. Panics if neither happens in time.
+    pub async fn reaches(&mut self, wanted: &str) -> bool {
+        let read = async {
+            while !self.text.contains(wanted) {
+                let Some(chunk) = self.response.chunk().await.expect("the stream is not cut off") else { return false };
+                self.text.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
+            }
+            true
+        };
+        tokio::time::timeout(PATIENCE, read).await.expect("the stream stays open, without the text")
+    }
+
+    /// Returns the text that [`Self::next`] has not returned.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Returns the data of the next event. Panics if the stream ends.
     pub async fn next(&mut self) -> Value {
         loop {

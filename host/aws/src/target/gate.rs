@@ -23,6 +23,9 @@ const FOR_THE_LINE: (TimeDelta, TimeDelta) = (TimeDelta::seconds(1), TimeDelta::
 /// Bounds of the wait for the end of a pause: as long as the request has waited already. The call that ends the pause wakes the oldest.
 const FOR_THE_END: (TimeDelta, TimeDelta) = (TimeDelta::seconds(5), TimeDelta::minutes(5));
 
+/// Reservations of a turn, each after the answer to the last one came when that turn was over.
+const TURNS: u32 = 3;
+
 /// The result of a try to claim a request.
 pub struct Tried {
     /// A request that is scheduled after the change waits.
@@ -31,7 +34,7 @@ pub struct Tried {
     pub body: Option<String>,
     /// The place that the claimed request has at its target, if that has a limit.
     pub place: Option<TargetPlace>,
-    /// Time of the change.
+    /// Time of the change, or of the turn for which a claimed request then waited.
     pub at: DateTime<Utc>,
 }
 
@@ -73,12 +76,13 @@ impl<U: UseCases, L: Snapshots + Changes + Pauses + Counters, S: Timing, D, N, C
             Admitted::Now { place, turn } => (claim, place, turn),
             Admitted::Later { waits_for, at } => (Change::Wait { waits_for, at }, None, None),
         };
-        let at = self.clock.now();
+        let mut at = self.clock.now();
         let mut changed = self.ledger.change_snapshot(snapshot, change, at).await;
         if let (Ok(Changed::Done(claimed)), Some(turn)) = (&changed, turn)
             && turn.is_over(self.clock.now())
         {
             changed = self.take_another_turn(claimed.clone(), turn.rate, request.expires_at()).await;
+            at = self.clock.now();
         }
         if !matches!(&changed, Ok(Changed::Done(request)) if request.status == Status::Running) {
             self.leave(&request.use_case, &request.target, place).await;
@@ -87,36 +91,38 @@ impl<U: UseCases, L: Snapshots + Changes + Pauses + Counters, S: Timing, D, N, C
         Ok(Tried { changed: changed?, body, place, at })
     }
 
-    /// Reserves another slot for a claimed request, since the claim took so long that its turn is over: the attempt would begin among those
+    /// Reserves another turn for a claimed request, since the claim took so long that its turn is over: the attempt would begin among those
     /// of a later window. Waits for a turn that is near, and gives the claim back otherwise. `until` is the time at which the request
     /// expires.
     async fn take_another_turn(&self, claimed: Request, rate: Rate, until: Option<DateTime<Utc>>) -> Result<Changed, LedgerError> {
-        let target = &claimed.target;
-        let reserved = self.begin_of_turn(&claimed, rate, until).await;
+        let reserved = self.turn_of(&claimed, rate, until).await;
         let now = self.clock.now();
         let (waits_for, at) = match reserved {
-            Ok(Some(begin)) if begin - now <= STAY => {
-                self.clock.sleep((begin - now).to_std().unwrap_or_default()).await;
+            Ok(Some(turn)) if turn.begin - now <= STAY => {
+                self.clock.sleep((turn.begin - now).to_std().unwrap_or_default()).await;
                 return Ok(Changed::Done(claimed));
             }
-            Ok(begin) => waits_for_turn(target, rate, begin.or(until).unwrap_or(now)),
+            Ok(turn) => waits_for_turn(&claimed.target, rate, turn.map(|turn| turn.begin).or(until).unwrap_or(now)),
             Err(error) => {
                 tracing::warn!(correlation_id = %claimed.id, %error, "cannot reserve another turn; the request asks again");
-                (format!("the counter of target {target}"), now + SHORTEST_PARK)
+                let (waits_for, at) = waits_for_turn(&claimed.target, rate, now + SHORTEST_PARK);
+                (format!("{waits_for}, which could not be reserved"), at)
             }
         };
         self.ledger.change(claimed.id, Change::Defer { claim: claimed.claim(), waits_for, at }, now).await
     }
 
-    /// Reserves a slot of the rate for a request, and returns its beginning. `None` if no slot is free before `until`.
-    async fn begin_of_turn(
-        &self,
-        request: &Request,
-        rate: Rate,
-        until: Option<DateTime<Utc>>,
-    ) -> Result<Option<DateTime<Utc>>, LedgerError> {
-        let slot = self.ledger.reserve(&request.use_case, &request.target, rate, self.clock.now(), until).await?;
-        Ok(slot.map(|slot| rate.begin(slot)))
+    /// Reserves a turn at the rate for a request. `None` if none is free before `until`. A turn that is over when the table answers is lost.
+    async fn turn_of(&self, request: &Request, rate: Rate, until: Option<DateTime<Utc>>) -> Result<Option<Turn>, LedgerError> {
+        let (use_case, target) = (&request.use_case, &request.target);
+        for _ in 0..TURNS {
+            let slot = self.ledger.reserve(use_case, target, rate, self.clock.now(), until).await?;
+            let Some(turn) = slot.map(|slot| Turn { rate, begin: rate.begin(slot) }) else { return Ok(None) };
+            if !turn.is_over(self.clock.now()) {
+                return Ok(Some(turn));
+            }
+        }
+        Err(LedgerError::Unavailable(format!("target {target} of use case {use_case}: {TURNS} turns were over before the table answered")))
     }
 
     /// Gives a place back, if there is one, and wakes the request that gets it. Logs an error: the place is free again when its lease ends.
@@ -211,15 +217,16 @@ impl<U: UseCases, L: Snapshots + Changes + Pauses + Counters, S: Timing, D, N, C
         }
         let Some(rate) = limits.rate.filter(|_| turn.is_none()) else { return Ok(Admitted::Now { place, turn }) };
         let until = request.expires_at();
-        match self.begin_of_turn(request, rate, until).await {
-            Ok(Some(begin)) if begin - now <= STAY => {
-                self.clock.sleep((begin - self.clock.now()).to_std().unwrap_or_default()).await;
-                Ok(Admitted::Now { place, turn: Some(Turn { rate, begin }) })
+        match self.turn_of(request, rate, until).await {
+            Ok(Some(turn)) if turn.begin - now <= STAY => {
+                self.clock.sleep((turn.begin - self.clock.now()).to_std().unwrap_or_default()).await;
+                Ok(Admitted::Now { place, turn: Some(turn) })
             }
-            begin => {
+            turn => {
                 self.leave(use_case, target, place).await;
                 // A request that expires before its turn would only keep that from others.
-                let (waits_for, at) = waits_for_turn(target, rate, begin?.or(until).unwrap_or(now));
+                let begin = turn?.map(|turn| turn.begin);
+                let (waits_for, at) = waits_for_turn(target, rate, begin.or(until).unwrap_or(now));
                 Ok(Admitted::Later { waits_for, at })
             }
         }

@@ -556,10 +556,21 @@ async fn a_claim_whose_turn_is_over_asks_again_if_no_other_can_be_reserved() {
     assert_eq!(firing.fire_at(&envelope, 60).await, "waits for its turn at target paced (2/m)");
     *firing.ledger.fails_to_reserve.lock().unwrap() = true;
     slow(70);
-    assert_eq!(firing.fire_at(&envelope, 120).await, "waits for the counter of target paced");
+    assert_eq!(firing.fire_at(&envelope, 120).await, "waits for its turn at target paced (2/m), which could not be reserved");
     let request = firing.ledger.find(sample_id(1)).await.unwrap().unwrap().0;
     assert_eq!((request.attempts, request.interruptions, request.due_at), (0, 0, at(191)));
     assert_eq!(firing.fire_at(&envelope, 191).await, "ran: succeeded");
+}
+
+#[tokio::test]
+async fn a_turn_that_is_over_when_the_table_answers_is_lost() {
+    let firing = firing(Ok(None));
+    *firing.ledger.slow_reservation.lock().unwrap() = Some((firing.clock.clone(), TimeDelta::seconds(2)));
+    assert_eq!(firing.fire_at(&accepted_for(&firing, 1, "paced").await, 119).await, "ran: succeeded");
+    let (_, history) = firing.ledger.find(sample_id(1)).await.unwrap().unwrap();
+    assert_eq!(history[1].at, at(121), "{history:?}");
+    let next = firing.ledger.reserve("orders", "paced", "2/m".parse().unwrap(), at(121), None).await.unwrap().unwrap();
+    assert_eq!(next, "2/m".parse::<Rate>().unwrap().first_slot(at(120)) + 1, "it has a turn of the minute in which it began");
 }
 
 #[tokio::test]

@@ -25,6 +25,11 @@ impl CallKind {
     }
 }
 
+/// The code of an answer that a gateway before the API gave.
+pub const GATEWAY: &str = "gateway";
+/// Advice about the repeat of a post that may have been accepted.
+const IDEMPOTENT: &str = "; with --idempotency-key a repeat is safe";
+
 /// An `application/problem+json` answer.
 #[derive(Debug)]
 pub struct ProblemReport {
@@ -76,6 +81,11 @@ fn problem_row(problem: &Value) -> Vec<String> {
 }
 
 impl ProblemReport {
+    /// Returns whether a gateway before the API has a limit of calls, which the call is over.
+    pub fn is_limited_by_gateway(&self) -> bool {
+        self.status == 429 && self.json["code"] == GATEWAY
+    }
+
     /// Returns the advice for an error code, or `None` where the detail says everything.
     fn next_step(&self, code: &str) -> Option<String> {
         let id = text_of(&self.json, "correlationId");
@@ -87,7 +97,10 @@ impl ProblemReport {
                 text_of(&self.json, "scope")
             ),
             "use-case-not-permitted" => "use a key for this use case; the names that this key sees: `postdate use-case list`".to_owned(),
-            "gateway" => "wait, and try again; if it stays, check the path of --url, and the gateway's limit of calls a second".to_owned(),
+            GATEWAY => {
+                let idempotent = if self.action == CallKind::Post { IDEMPOTENT } else { "" };
+                format!("wait, and try again{idempotent}. If it stays, check the path of --url, and the gateway's limit of calls a second")
+            }
             "too-many-failures" => "correct the key, and try again in a few seconds".to_owned(),
             "unknown-use-case" => "see the names with `postdate use-case list`".to_owned(),
             "use-case-broken" => "see the reason with `postdate use-case list`".to_owned(),
@@ -125,7 +138,7 @@ impl ProblemReport {
             "unhealthy" if self.json["ledger"]["refuses"].is_string() => return None,
             _ if self.status == 503 => {
                 let wait = self.retry_after.as_ref().map_or_else(|| "a moment".to_owned(), |seconds| format!("{} s", printable(seconds)));
-                let idempotent = if self.action == CallKind::Post { "; with --idempotency-key a repeat is safe" } else { "" };
+                let idempotent = if self.action == CallKind::Post { IDEMPOTENT } else { "" };
                 format!("try again in {wait}{idempotent}")
             }
             // A quota of the server.

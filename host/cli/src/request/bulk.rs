@@ -3,6 +3,7 @@
 mod progress;
 mod tally;
 
+use std::collections::HashMap;
 use std::fmt::{Display, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use chrono::Utc;
 use postdate_core::id::CorrelationId;
 use postdate_core::limits::{Per, Rate};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::arguments::{Filters, Which};
@@ -33,7 +34,7 @@ const PAGE_LIMIT: &str = "500";
 const SAMPLE: usize = 5;
 /// Limit of calls for one request, if the host has no room for it.
 const TRIES: u32 = 4;
-/// The same, if a gateway limits the calls in a second: 32 that repeat theirs all 5 s are below every limit.
+/// The same, if a gateway limits the calls in a second. 32 that are repeated all 5 s are below the limit of the templates.
 const TRIES_AT_A_LIMIT: u32 = 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
@@ -138,7 +139,7 @@ async fn make_all<I: Display + Send + 'static>(client: Client, change: &ChangeCa
     let spacing = rate.map_or(Duration::ZERO, spacing);
     let mut tally = Tally::of(ids.len());
     let mut ids = ids.into_iter();
-    let mut calls = JoinSet::new();
+    let (mut calls, mut under_way, mut is_interrupted) = (JoinSet::new(), HashMap::new(), false);
     let mut next_start = Instant::now();
     let mut progress = ProgressLine::new();
     let mut each_second = tokio::time::interval(EACH);
@@ -152,24 +153,29 @@ async fn make_all<I: Display + Send + 'static>(client: Client, change: &ChangeCa
             () = tokio::time::sleep_until(next_start), if is_left && calls.len() < CONCURRENT => {
                 if let Some(id) = ids.next() {
                     let (client, change) = (Arc::clone(&client), Arc::clone(&shared));
-                    calls.spawn(async move {
-                        let id = id.to_string();
-                        let made = attempt(&client, &change, &id).await;
-                        (id, made)
+                    let id = id.to_string();
+                    let task = calls.spawn({
+                        let id = id.clone();
+                        async move { attempt(&client, &change, &id).await }
                     });
+                    under_way.insert(task.id(), id);
                 }
                 let now = Instant::now();
                 next_start = (next_start + spacing).max(now.checked_sub(DEBT).unwrap_or(now));
             }
-            Some(ended) = calls.join_next() => match ended {
-                Ok((id, made)) => tally.add(&id, made),
-                Err(error) if error.is_cancelled() => {}
-                Err(panic) => tally.stop(panic.to_string()),
-            },
+            Some(ended) = calls.join_next_with_id() => {
+                let task = ended.as_ref().map_or_else(JoinError::id, |(task, _)| *task);
+                let id = under_way.remove(&task).unwrap_or_default();
+                match ended {
+                    Ok((_, made)) => tally.add(&id, made),
+                    Err(error) if error.is_cancelled() => tally.cut_off(id),
+                    Err(panic) => tally.stop(panic.to_string()),
+                }
+            }
             _ = each_second.tick() => progress.tick(|| tally.progress(change)),
             _ = &mut interrupt => {
                 // The first one waits for the calls under way, the second one does not.
-                if tally.stopped.is_some() {
+                if std::mem::replace(&mut is_interrupted, true) {
                     calls.abort_all();
                 }
                 tally.stop("interrupted".to_owned());
@@ -197,8 +203,10 @@ async fn attempt(client: &Client, change: &ChangeCall, id: &str) -> anyhow::Resu
     loop {
         let Err(error) = change.make(client, id).await else { return Ok(()) };
         let problem = match error.downcast_ref::<ProblemReport>() {
-            Some(problem) if problem.status == 429 && tries < TRIES_AT_A_LIMIT => problem,
-            Some(problem) if [502, 503, 504].contains(&problem.status) && tries < TRIES => problem,
+            Some(problem) if problem.is_limited_by_gateway() && tries < TRIES_AT_A_LIMIT => problem,
+            Some(problem) if [429, 503].contains(&problem.status) && tries < TRIES => problem,
+            // The host may have made the change. A second retry would run the request twice.
+            Some(problem) if [502, 504].contains(&problem.status) && tries < TRIES && !matches!(change, ChangeCall::Retry) => problem,
             _ => return Err(error),
         };
         let asked = problem.retry_after.as_ref().and_then(|seconds| seconds.parse().ok()).map_or(pause, Duration::from_secs);

@@ -17,14 +17,14 @@ use postdate_core::ports::Clock as _;
 use postdate_core::request;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Interval, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::connections::Link;
 use super::{App, authenticated, closing};
 
 /// Interval of comments that keep a quiet connection open. Common proxies end one without data after 60 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Interval at which the key of a quiet stream is checked again. The check costs a look at the keys file's metadata.
+/// Interval at which the key of a quiet stream is checked again. The check costs a look at the keys file's metadata, and a hash of the key.
 const RECHECK: Duration = Duration::from_secs(1);
 
 /// Answers with an event for each change of a request that the caller sees, from now on, as long as the caller's key has the same rights.
@@ -55,7 +55,9 @@ pub async fn get(State(app): State<Arc<App>>, Extension(link): Extension<Arc<Lin
 /// Returns the events of a caller whose key is in `headers`, as [`Subscription::event`] does.
 fn events(app: Arc<App>, link: Arc<Link>, headers: HeaderMap, caller: Caller) -> impl Stream<Item = Result<Event, Infallible>> {
     let changes = app.api.ledger.changes();
-    let subscription = Subscription { app, link, headers, caller, changes, recheck: interval(RECHECK) };
+    let mut recheck = interval(RECHECK);
+    recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let subscription = Subscription { app, link, headers, caller, changes, recheck };
     stream::unfold(subscription, |mut subscription| async move {
         let event = subscription.event().await?;
         Some((Ok(event), subscription))

@@ -31,6 +31,15 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let old = bench.effort.of(500, 100_000, 400_000);
     let (with, without) = (Side::start(bench, scratch.path(), true, old).await?, Side::start(bench, scratch.path(), false, old).await?);
 
+    // First, while no disk is behind with the writes of a load.
+    let (mut late, mut plain_late) = (Vec::new(), Vec::new());
+    for run in 0..runs {
+        for is_with in in_turn(run) {
+            let more = if is_with { &with } else { &without }.lateness(schedule).await?;
+            if is_with { &mut late } else { &mut plain_late }.extend(more);
+        }
+    }
+
     let (mut load, mut plain_load) = (Load::default(), Load::default());
     // The first round warms up.
     for round in 0..=rounds {
@@ -41,13 +50,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
             }
         }
     }
-    let (mut late, mut plain_late) = (Vec::new(), Vec::new());
-    for run in 0..runs {
-        for is_with in in_turn(run) {
-            let more = if is_with { &with } else { &without }.lateness(schedule).await?;
-            if is_with { &mut late } else { &mut plain_late }.extend(more);
-        }
-    }
+
     let left = with.old_requests()?;
     eprintln!("    {left} of {old} old requests are left after the run");
     ensure!(left < i64::from(old), "the retention has deleted nothing");

@@ -21,7 +21,7 @@ pub struct Tally {
     all: usize,
     changed: usize,
     refused: BTreeMap<String, Refused>,
-    /// Ids of the requests whose calls failed on the host's side. An erasure may have been made all the same, in part.
+    /// Ids of the requests whose calls failed on the host's side, or have no answer. A change may have been made all the same, in part.
     failed: Vec<String>,
     /// Answers in a row that are failures of the host.
     host_failures: usize,
@@ -54,7 +54,7 @@ impl Tally {
         };
         let (code, detail) = match error.downcast::<ProblemReport>() {
             Ok(problem) => {
-                let is_of_host = problem.status >= 500 || problem.status == 429;
+                let is_of_host = problem.status >= 500 || problem.is_limited_by_gateway();
                 if is_of_host {
                     self.failed.push(id.to_owned());
                 }
@@ -65,6 +65,7 @@ impl Tally {
                 (text_of(&problem.json, "code"), text_of(&problem.json, "detail"))
             }
             Err(other) => {
+                self.failed.push(id.to_owned());
                 let detail = format!("{other:#}");
                 self.stop(detail.clone());
                 ("no-answer".to_owned(), detail)
@@ -77,6 +78,11 @@ impl Tally {
         }
     }
 
+    /// Notes a call that was cut off.
+    pub fn cut_off(&mut self, id: String) {
+        self.failed.push(id);
+    }
+
     /// Notes the first reason to stop.
     pub fn stop(&mut self, reason: String) {
         self.stopped.get_or_insert(reason);
@@ -86,7 +92,7 @@ impl Tally {
         self.refused.values().map(|refused| refused.count).sum()
     }
 
-    /// Returns the number of requests for which no call was made.
+    /// Returns the number of requests for which no call was made, or was cut off.
     fn left(&self) -> usize {
         self.all - self.changed - self.refused()
     }

@@ -186,8 +186,14 @@ fn erasure_fails_while_a_schedule_has_the_body_and_can_be_repeated() {
         assert!(failed.body["detail"].as_str().unwrap().contains("is erased, and its rule"), "{}", failed.body);
         assert_eq!(client.get(&path(id)).body["status"], "cancelled");
     }
+    client.api.scheduler.fail_with(ScheduleError::Failed("there is no role for schedules".to_owned()));
+    let left = erase();
+    assert_eq!(
+        (left.status, &left.body["note"]),
+        (200, &"its rule or schedule may still carry the body: there is no role for schedules".into())
+    );
     client.api.scheduler.fail_with(None);
-    assert_eq!((erase().status, client.api.scheduler.unscheduled()), (200, vec![id; 3]));
+    assert_eq!((erase().status, client.api.scheduler.unscheduled()), (200, vec![id; 4]));
 }
 
 #[test]
