@@ -21,8 +21,8 @@ const DEFAULT: Retention = Retention::For(Duration::from_hours(30 * 24));
 
 /// Time between two sweeps, by the server's clock.
 const INTERVAL: TimeDelta = TimeDelta::minutes(1);
-/// Pause between two steps, of the machine's time: the writer spends a fortieth of its time on steps.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Pause between two steps, of the machine's time. The writer spends a small part of its time on steps.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Deletes requests whose end is longer ago than the retention, until `stop`. A sweep that fails is repeated after the interval.
 pub async fn run(ledger: SqliteLedger, clock: Clock, retention: Option<Retention>, stop: CancellationToken) {
