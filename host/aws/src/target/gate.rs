@@ -112,7 +112,8 @@ impl<U: UseCases, L: Snapshots + Changes + Pauses + Counters, S: Timing, D, N, C
         self.ledger.change(claimed.id, Change::Defer { claim: claimed.claim(), waits_for, at }, now).await
     }
 
-    /// Reserves a turn at the rate for a request. `None` if none is free before `until`. A turn that is over when the table answers is lost.
+    /// Reserves a turn at the rate for a request. `None` if none is free before `until`. A turn is lost that is over when the table
+    /// answers.
     async fn turn_of(&self, request: &Request, rate: Rate, until: Option<DateTime<Utc>>) -> Result<Option<Turn>, LedgerError> {
         let (use_case, target) = (&request.use_case, &request.target);
         for _ in 0..TURNS {
