@@ -19,7 +19,7 @@ pub struct Schedule {
 }
 
 /// Minimum time between the last answer to a POST and the first due time. The server is idle meanwhile.
-const SETTLE: Duration = Duration::from_secs(1);
+const SETTLE: Duration = Duration::from_secs(2);
 
 impl Schedule {
     /// Returns the time from the first due time to this one, in full milliseconds as in the ledger.

@@ -27,8 +27,6 @@ impl CallKind {
 
 /// The code of an answer that a gateway before the API gave.
 pub const GATEWAY: &str = "gateway";
-/// Advice about the repeat of a post that may have been accepted.
-const IDEMPOTENT: &str = "; with --idempotency-key a repeat is safe";
 
 /// An `application/problem+json` answer.
 #[derive(Debug)]
@@ -86,6 +84,11 @@ impl ProblemReport {
         self.status == 429 && self.json["code"] == GATEWAY
     }
 
+    /// Returns the advice about the repeat of a post, which may have been accepted; empty for other calls.
+    fn about_repeat(&self) -> &'static str {
+        if self.action == CallKind::Post { "; with --idempotency-key a repeat is safe" } else { "" }
+    }
+
     /// Returns the advice for an error code, or `None` where the detail says everything.
     fn next_step(&self, code: &str) -> Option<String> {
         let id = text_of(&self.json, "correlationId");
@@ -98,7 +101,7 @@ impl ProblemReport {
             ),
             "use-case-not-permitted" => "use a key for this use case; the names that this key sees: `postdate use-case list`".to_owned(),
             GATEWAY => {
-                let idempotent = if self.action == CallKind::Post { IDEMPOTENT } else { "" };
+                let idempotent = self.about_repeat();
                 format!("wait, and try again{idempotent}. If it stays, check the path of --url, and the gateway's limit of calls a second")
             }
             "too-many-failures" => "correct the key, and try again in a few seconds".to_owned(),
@@ -138,8 +141,7 @@ impl ProblemReport {
             "unhealthy" if self.json["ledger"]["refuses"].is_string() => return None,
             _ if self.status == 503 => {
                 let wait = self.retry_after.as_ref().map_or_else(|| "a moment".to_owned(), |seconds| format!("{} s", printable(seconds)));
-                let idempotent = if self.action == CallKind::Post { IDEMPOTENT } else { "" };
-                format!("try again in {wait}{idempotent}")
+                format!("try again in {wait}{}", self.about_repeat())
             }
             // A quota of the server.
             _ if self.status == 507 => return None,

@@ -46,9 +46,10 @@ fn a_transient_error_says_when_to_try_again() {
 
 #[test]
 fn an_error_whose_reason_says_enough_has_no_advice() {
-    let unhealthy = json!({ "code": "unhealthy", "detail": "no new requests are taken", "ledger": { "refuses": "its disk is full" } });
-    let shown = problem(503, unhealthy);
-    assert!(shown.contains("\n  ledger: its disk is full") && !shown.contains("next:"), "{shown}");
+    let ledger = json!({ "refuses": "its disk is full" });
+    let shown =
+        problem(503, json!({ "code": "unhealthy", "detail": "no new requests are taken", "ledger": ledger, "correlationId": "77" }));
+    assert!(shown.contains("\n  ledger: its disk is full\n") && !shown.contains("next:"), "{shown}");
     let full = problem(507, json!({ "code": "too-many-use-cases", "detail": "the server has as many as it may" }));
     assert!(!full.contains("next:"), "{full}");
 }
