@@ -421,12 +421,14 @@ fn keep_former(connection: &Connection, path: &Path, version: u32) -> Result<(),
     Ok(())
 }
 
-/// Fails unless the ledger has the newest schema that this program knows. For programs beside the server, which do not migrate it.
-fn check_schema(connection: &Connection) -> Result<(), LedgerError> {
-    let version = pragma(connection, "user_version").map_err(|error| failed(&error))?;
+/// As [`read_only`]. Fails unless the ledger has the newest schema that this program knows, since programs beside the server do not
+/// migrate it.
+pub fn read_migrated(path: &Path) -> Result<Connection, LedgerError> {
+    let connection = read_only(path)?;
+    let version = pragma(&connection, "user_version").map_err(|error| failed(&error))?;
     let newest = MIGRATIONS.len();
     match (version as usize).cmp(&newest) {
-        Ordering::Equal => Ok(()),
+        Ordering::Equal => Ok(connection),
         Ordering::Greater => Err(unknown_version(version)),
         Ordering::Less => Err(LedgerError::Failed(format!(
             "the ledger has schema version {version}, and this program needs version {newest}: start the server once with this program, \

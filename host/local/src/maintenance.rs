@@ -25,10 +25,11 @@ pub fn compact(data: &Path) -> anyhow::Result<(u64, u64)> {
     Ok((before, size()?))
 }
 
-/// Makes all held requests due, or those of one use case. A server may run. Returns their number.
+/// Makes all held requests due, or those of one use case. A server may run. Returns their number. Fails if the ledger's schema is not that
+/// of this program.
 pub fn resume(data: &Path, use_case: Option<&str>) -> anyhow::Result<usize> {
     let path = ledger_of(data)?;
-    let now = now_of(&Connection::open(&path)?)?;
+    let now = now_of(&ledger::read_migrated(&path)?)?;
     Ok(ledger::resume(&path, use_case, now)?)
 }
 

@@ -10,7 +10,7 @@ use postdate_core::lifecycle::Change;
 use postdate_core::ports::{Changed, LedgerError};
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{change_request, check_schema, connect, failed, read_only, rows};
+use super::{change_request, connect, failed, rows};
 
 /// Requests that one transaction changes. A longer one would keep a server's writer waiting.
 const CHUNK: usize = 200;
@@ -25,10 +25,8 @@ pub fn hold_due(connection: &mut Connection, now: DateTime<Utc>, reason: &str) -
 }
 
 /// Makes all held requests of the ledger at `path`, or those of one use case, due at `now`, in the order of their acceptance. A running
-/// server starts them within a second or two, and can write for half of the time. Returns their number. Fails if the schema is not that of
-/// this program.
+/// server starts them within a second or two, and can write for half of the time. Returns their number.
 pub fn resume(path: &Path, use_case: Option<&str>, now: DateTime<Utc>) -> Result<usize, LedgerError> {
-    check_schema(&read_only(path)?)?;
     let mut connection = connect(path)?;
     let mut run = || {
         let ids = rows::held(&connection, use_case)?;

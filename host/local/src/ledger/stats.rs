@@ -9,7 +9,7 @@ use postdate_core::ports::LedgerError;
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 
-use super::{INCREMENTAL, check_schema, checkpoint, failed, pragma, read_only, rows};
+use super::{INCREMENTAL, checkpoint, failed, pragma, read_migrated, rows};
 
 /// Requests that one transaction reads. A long transaction would keep a server's write-ahead log from its restart.
 const CHUNK: i64 = 2_000;
@@ -82,9 +82,7 @@ impl Stats {
     /// are not of one moment. Fails if the schema is not that of this program.
     pub fn of(path: &Path) -> Result<Self, LedgerError> {
         let wal_bytes = checkpoint::size(&checkpoint::log_of(path));
-        let connection = read_only(path)?;
-        check_schema(&connection)?;
-        measure(&connection, wal_bytes).map_err(|error| failed(&error))
+        measure(&read_migrated(path)?, wal_bytes).map_err(|error| failed(&error))
     }
 }
 

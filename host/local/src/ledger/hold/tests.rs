@@ -5,7 +5,7 @@ use postdate_core::testing::{at, new_request, sample_id};
 use tempfile::TempDir;
 
 use super::*;
-use crate::ledger::{MIGRATIONS, SqliteLedger, Stats};
+use crate::ledger::{MIGRATIONS, SqliteLedger};
 
 /// Returns the path of a ledger whose schema has this version, and its directory, which is deleted on drop.
 fn of_version(version: usize) -> (PathBuf, TempDir) {
@@ -45,17 +45,17 @@ fn between_two_transactions_is_a_pause_in_which_another_program_can_write() {
 #[test]
 fn a_ledger_of_another_schema_is_neither_resumed_nor_measured() {
     let newest = MIGRATIONS.len();
-    let older = format!("has schema version {}, and this program needs version {newest}: start the server once", newest - 1);
+    let older = |version| format!("has schema version {version}, and this program needs version {newest}: start the server once");
     let newer = format!("has schema version {}, and this program knows versions up to {newest}", newest + 1);
-    for (version, expected) in [(newest - 1, older), (newest + 1, newer)] {
-        let (path, _directory) = of_version(version);
+    for (version, expected) in [(0, older(0)), (newest - 1, older(newest - 1)), (newest + 1, newer)] {
+        let (path, directory) = of_version(version);
         let before = std::fs::read(&path).unwrap();
-        for error in [resume(&path, None, at(0)).unwrap_err(), Stats::of(&path).unwrap_err()] {
+        for error in [crate::resume(directory.path(), None).unwrap_err(), crate::stats(directory.path()).unwrap_err()] {
             assert!(error.to_string().contains(&expected), "{error}");
         }
         assert_eq!(std::fs::read(&path).unwrap(), before, "a refused ledger was changed");
     }
-    let (path, _directory) = of_version(newest);
-    assert_eq!(resume(&path, None, at(0)).unwrap(), 0);
-    assert_eq!(Stats::of(&path).unwrap().requests.rows, 0);
+    let (_path, directory) = of_version(newest);
+    assert_eq!(crate::resume(directory.path(), None).unwrap(), 0);
+    assert_eq!(crate::stats(directory.path()).unwrap().requests.rows, 0);
 }
