@@ -23,6 +23,7 @@ mod writer;
 mod tests;
 
 use std::cmp::Ordering;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +82,8 @@ struct Inner {
     readers: Readers,
     lists: Readers,
     writer: Writer,
+    // Last: a process that closes a file loses its locks on it, also those of SQLite's connections.
+    _database: Arc<File>,
 }
 
 /// SQLite's number of the mode in which free pages can be given back in small steps.
@@ -110,6 +113,8 @@ impl SqliteLedger {
     fn open_on(path: &Path, reserve: u64, fatal: Fatal, measure: Measure) -> Result<Self, LedgerError> {
         let is_log_left = checkpoint::size(&checkpoint::log_of(path)) > 0;
         let connection = open_up_to_date(path)?;
+        let database = File::open(path).map_err(|error| LedgerError::Failed(format!("cannot open {}: {error}", path.display())))?;
+        let database = Arc::new(database);
         let condition = Arc::new(Condition::new(reserve, fatal));
         if is_log_left {
             // A killed server may have left what it erased in the log.
@@ -118,7 +123,7 @@ impl SqliteLedger {
         let metrics = Metrics::default();
         let paused = Paused::read(&connection)?;
         let writer = Writer::start(connection, Arc::clone(&condition), metrics.clone())?;
-        let checkpointer = checkpoint::Checkpointer::start(path, &condition, measure, writer.prober())?;
+        let checkpointer = checkpoint::Checkpointer::start(path, Arc::clone(&database), &condition, measure, writer.prober())?;
         let (readers, lists) = (Readers::start(path, LOOK_UPS)?, Readers::start(path, LISTS)?);
         let path = path.to_owned();
         let inner = Inner {
@@ -132,6 +137,7 @@ impl SqliteLedger {
             readers,
             lists,
             writer,
+            _database: database,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -349,7 +355,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "secure_delete", true)?;
     // A separate thread makes the checkpoints: see `checkpoint`.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "journal_size_limit", checkpoint::COMPLETED_ABOVE.cast_signed())?;
+    connection.pragma_update(None, "journal_size_limit", checkpoint::CUT_TO.cast_signed())?;
     // A negative size is in KiB.
     connection.pragma_update(None, "cache_size", -16_384)?;
     connection.set_prepared_statement_cache_capacity(64);

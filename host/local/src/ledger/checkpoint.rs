@@ -3,9 +3,11 @@
 //!
 //! Every checkpoint is a passive one, which waits for nobody; that which empties the log after an erasure also keeps the writer out for a
 //! moment. SQLite starts the WAL again from its beginning once all of it is in the database file and no reader is in it. Under a steady
-//! load the writer is always some pages ahead. The writer then moves the last pages itself, between two transactions. A reader with a long
-//! transaction prevents the restart: the WAL grows, which [`Condition`] reports, and nobody waits for the reader.
+//! load the writer is always some pages ahead. The writer then moves the last pages itself, between two transactions. SQLite syncs the
+//! database file only then, and the pages of many checkpoints would take tens of milliseconds, so this thread syncs it after each. A reader
+//! with a long transaction prevents the restart: the WAL grows, which [`Condition`] reports, and nobody waits for the reader.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -13,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use postdate_core::ports::LedgerError;
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
 use super::condition::{Condition, Measure};
 use super::writer::Prober;
@@ -22,8 +24,12 @@ use super::{BUSY, connect, pragma};
 const INTERVAL: Duration = Duration::from_millis(500);
 /// WAL size in bytes below which no checkpoint is made, unless the disk is nearly full.
 const WORTHWHILE: u64 = 4 << 20;
-/// WAL size in bytes above which the writer completes a checkpoint. SQLite cuts the file to this size at its next restart.
-pub const COMPLETED_ABOVE: u64 = 64 << 20;
+/// Length of the WAL in bytes above which the writer completes a checkpoint.
+const COMPLETED_ABOVE: u64 = 64 << 20;
+/// Size to which SQLite cuts the file when the WAL starts again. More than a steady load reaches: the cut takes the writer milliseconds.
+pub const CUT_TO: u64 = 2 * COMPLETED_ABOVE;
+/// Bytes of the header of each page in the WAL.
+const FRAME_HEADER: u64 = 24;
 /// Most pages that a checkpoint leaves to the writer.
 const LEFT_TO_THE_WRITER: i64 = 1024;
 
@@ -33,11 +39,19 @@ pub struct Checkpointer {
 }
 
 impl Checkpointer {
-    pub fn start(path: &Path, condition: &Arc<Condition>, measure: Measure, prober: Prober) -> Result<Self, LedgerError> {
+    /// Starts the thread. `database` is the file at `path`.
+    pub fn start(
+        path: &Path,
+        database: Arc<File>,
+        condition: &Arc<Condition>,
+        measure: Measure,
+        prober: Prober,
+    ) -> Result<Self, LedgerError> {
         let (stop, stopped) = channel::<()>();
         let keeper = Keeper {
             connection: connect(path)?,
             file: path.to_owned(),
+            database,
             wal: log_of(path),
             condition: Arc::clone(condition),
             measure,
@@ -69,10 +83,19 @@ impl Drop for Checkpointer {
 struct Keeper {
     connection: Connection,
     file: PathBuf,
+    database: Arc<File>,
     wal: PathBuf,
     condition: Arc<Condition>,
     measure: Measure,
     prober: Prober,
+}
+
+/// Result of a passive checkpoint.
+struct Passive {
+    /// Length of the log in bytes.
+    log: u64,
+    /// Pages of the log that readers or the writer kept in it.
+    left: i64,
 }
 
 impl Keeper {
@@ -94,7 +117,7 @@ impl Keeper {
         if wal < WORTHWHILE && !(is_low && wal > 0) {
             return;
         }
-        if let Err(error) = self.checkpoint(wal, free) {
+        if let Err(error) = self.checkpoint(free) {
             tracing::warn!(%error, "the ledger's checkpoint failed and will be retried");
         }
     }
@@ -107,36 +130,39 @@ impl Keeper {
         Ok(free.is_none_or(|free| free >= growth))
     }
 
-    /// Makes a passive checkpoint. Returns the number of pages that readers or the writer kept in the log.
-    fn passive(&self) -> rusqlite::Result<i64> {
-        self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
+    /// Makes a passive checkpoint, and syncs the database file.
+    fn passive(&self) -> anyhow::Result<Passive> {
+        let pages = |row: &Row<'_>| Ok((row.get(1)?, row.get(2)?));
+        let (all, moved): (i64, i64) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], pages)?;
+        self.database.sync_data()?;
+        let frame = FRAME_HEADER + u64::from(pragma(&self.connection, "page_size")?);
+        Ok(Passive { log: u64::try_from(all)? * frame, left: all - moved })
     }
 
     /// Empties the write-ahead log. Returns false if that fails, if the disk has no room, or if a reader or the writer is in it. Waits for
     /// none of them.
     fn truncate(&self, free: Option<u64>) -> bool {
         let empty = || {
-            // The second checkpoint keeps the writer out, so little must be left to it.
-            if !self.has_room(free)? || self.passive()? > LEFT_TO_THE_WRITER {
+            // What is left is little: only what was written during the first checkpoint.
+            if !self.has_room(free)? || self.passive().and_then(|_| self.passive())?.left > LEFT_TO_THE_WRITER {
                 return Ok(false);
             }
             self.connection.busy_timeout(Duration::ZERO)?;
             let is_busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
             self.connection.busy_timeout(BUSY)?;
-            Ok::<_, rusqlite::Error>(!is_busy?)
+            Ok(!is_busy?)
         };
-        empty().unwrap_or_else(|error| {
+        empty().unwrap_or_else(|error: anyhow::Error| {
             tracing::warn!(%error, "the log with what was erased could not be emptied, which will be retried");
             false
         })
     }
 
-    fn checkpoint(&self, wal: u64, free: Option<u64>) -> rusqlite::Result<()> {
+    fn checkpoint(&self, free: Option<u64>) -> anyhow::Result<()> {
         if !self.has_room(free)? {
             return Ok(());
         }
-        let left = self.passive()?;
-        if wal > COMPLETED_ABOVE && left <= LEFT_TO_THE_WRITER {
+        if self.passive()?.log > COMPLETED_ABOVE && self.passive()?.left <= LEFT_TO_THE_WRITER {
             self.condition.ask_to_complete();
         }
         Ok(())
