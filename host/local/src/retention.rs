@@ -1,6 +1,6 @@
 //! Retention: deletes ended requests of a certain age from the ledger, in small steps beside its other work.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use postdate_core::ports::LedgerError;
@@ -21,8 +21,10 @@ const DEFAULT: Retention = Retention::For(Duration::from_hours(30 * 24));
 
 /// Time between two sweeps, by the server's clock.
 const INTERVAL: TimeDelta = TimeDelta::minutes(1);
-/// Pause between two steps, of the machine's time. The writer spends a small part of its time on steps.
+/// Least pause between two steps, of the machine's time. The writer spends a small part of its time on steps.
 const PAUSE: Duration = Duration::from_millis(10);
+/// Least length of a pause, in times of the step before it. A step takes longer while the writer has much other work.
+const PAUSE_OF_STEP: u32 = 5;
 
 /// Deletes requests whose end is longer ago than the retention, until `stop`. A sweep that fails is repeated after the interval.
 pub async fn run(ledger: SqliteLedger, clock: Clock, retention: Option<Retention>, stop: CancellationToken) {
@@ -51,17 +53,26 @@ async fn sweep(ledger: &SqliteLedger, now: DateTime<Utc>, age: Duration) -> Resu
     let Some(until) = TimeDelta::from_std(age).ok().and_then(|age| now.checked_sub_signed(age)) else { return Ok(0) };
     let mut all = 0;
     loop {
+        let begun = Instant::now();
         let deleted = ledger.delete_ended(until).await?;
         if deleted == 0 {
             break;
         }
         all += deleted;
-        tokio::time::sleep(PAUSE).await;
+        pause(begun).await;
     }
-    while ledger.give_back().await? {
-        tokio::time::sleep(PAUSE).await;
+    loop {
+        let begun = Instant::now();
+        if !ledger.give_back().await? {
+            return Ok(all);
+        }
+        pause(begun).await;
     }
-    Ok(all)
+}
+
+/// Leaves the writer to its other work after a step that began then.
+async fn pause(begun: Instant) {
+    tokio::time::sleep(PAUSE.max(begun.elapsed() * PAUSE_OF_STEP)).await;
 }
 
 #[cfg(test)]
