@@ -7,6 +7,7 @@
 //! database file only then, and the pages of many checkpoints would take tens of milliseconds, so this thread syncs it after each. A reader
 //! with a long transaction prevents the restart: the WAL grows, which [`Condition`] reports, and nobody waits for the reader.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,6 +53,7 @@ impl Checkpointer {
             connection: connect(path)?,
             file: path.to_owned(),
             database,
+            synced: Cell::default(),
             wal: log_of(path),
             condition: Arc::clone(condition),
             measure,
@@ -84,6 +86,8 @@ struct Keeper {
     connection: Connection,
     file: PathBuf,
     database: Arc<File>,
+    /// Pages in the log, and those of them that had been moved, at the last sync.
+    synced: Cell<(i64, i64)>,
     wal: PathBuf,
     condition: Arc<Condition>,
     measure: Measure,
@@ -130,13 +134,16 @@ impl Keeper {
         Ok(free.is_none_or(|free| free >= growth))
     }
 
-    /// Makes a passive checkpoint, and syncs the database file.
+    /// Makes a passive checkpoint, and syncs the database file if it may have moved something.
     fn passive(&self) -> anyhow::Result<Passive> {
         let pages = |row: &Row<'_>| Ok((row.get(1)?, row.get(2)?));
+        // Both are -1 while the writer makes one.
         let (all, moved): (i64, i64) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], pages)?;
-        self.database.sync_data()?;
+        if self.synced.replace((all, moved)) != (all, moved) {
+            self.database.sync_data()?;
+        }
         let frame = FRAME_HEADER + u64::from(pragma(&self.connection, "page_size")?);
-        Ok(Passive { log: u64::try_from(all)? * frame, left: all - moved })
+        Ok(Passive { log: u64::try_from(all).unwrap_or_default() * frame, left: all - moved })
     }
 
     /// Empties the write-ahead log. Returns false if that fails, if the disk has no room, or if a reader or the writer is in it. Waits for

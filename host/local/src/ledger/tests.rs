@@ -1068,13 +1068,20 @@ async fn a_reader_of_the_file_delays_no_writer_and_its_log_is_reported() {
     reader.execute_batch("COMMIT").unwrap();
     for _ in 0..200 {
         write_mib(&ledger, 1).await;
-        if wal(&directory) <= 80 << 20 {
+        if wal(&directory) <= checkpoint::CUT_TO {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(wal(&directory) <= 80 << 20, "the log has {} bytes after the reader's end", wal(&directory));
+    assert!(wal(&directory) <= checkpoint::CUT_TO, "the log has {} bytes after the reader's end", wal(&directory));
     eventually("no warning", || ledger.state().warning.is_none().then_some(())).await;
+}
+
+#[tokio::test]
+async fn the_log_starts_again_under_a_load_without_a_pause() {
+    let (ledger, _free, directory) = on_a_disk();
+    tokio::join!(write_mib(&ledger, 200), write_mib(&ledger, 200), write_mib(&ledger, 200));
+    assert!(wal(&directory) < 300 << 20, "the log has {} bytes after 600 MiB", wal(&directory));
 }
 
 #[tokio::test]
