@@ -20,7 +20,10 @@ transact_write_items = dynamodb.DynamoDBBackend.transact_write_items
 
 def transact_with_one_copy(backend, items):
     transaction.copies = {}
-    transact_write_items(backend, items)
+    try:
+        transact_write_items(backend, items)
+    finally:
+        transaction.copies = None
 
 
 def deepcopy(value):

@@ -22,6 +22,8 @@ code. Inputs that reach new code are stored in target/fuzz/TARGET, and inputs th
 To keep an input, copy it to fuzz/corpus/TARGET: the tests run each input there.";
 
 const TARGETS: [&str; 2] = ["component", "manifest"];
+/// In the workspace's Cargo.toml.
+const PROFILE: &str = "fuzzing";
 const DEFAULT_SECONDS: u64 = 60;
 /// Timeout of one input.
 const INPUT_SECONDS: u32 = 20;
@@ -48,11 +50,11 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     if asked.is_empty() {
         asked = TARGETS.to_vec();
     }
-    // The first build takes minutes: some dependencies have other features than in the tests, and are compiled again.
+    // The first build takes minutes: no other command builds with this profile.
     let mut build = cargo("build");
     build
         .args(HOSTS)
-        .args(["--locked", "--features", "postdate-fuzz/libfuzzer"])
+        .args(["--locked", "--profile", PROFILE, "--features", "postdate-fuzz/libfuzzer"])
         .env("RUSTC_WORKSPACE_WRAPPER", wrapper::install(wrapper::FUZZ)?);
     build.env("CARGO_TARGET_DIR", target());
     for name in &asked {
@@ -70,7 +72,7 @@ fn fuzz(name: &str, seconds: u64) -> Result<()> {
     for directory in [&found, &artifacts] {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
-    let mut fuzzer = Command::new(target().join("debug").join(name));
+    let mut fuzzer = Command::new(target().join(PROFILE).join(name));
     fuzzer.arg(&found).arg(root().join("fuzz/corpus").join(name));
     fuzzer.arg(format!("-max_total_time={seconds}")).arg(format!("-timeout={INPUT_SECONDS}")).arg(format!("-max_len={MAX_INPUT_BYTES}"));
     // The host reserves address space for its instances; resident memory is bounded by `-rss_limit_mb`'s default of 2 GiB.

@@ -113,8 +113,6 @@ impl SqliteLedger {
     fn open_on(path: &Path, reserve: u64, fatal: Fatal, measure: Measure) -> Result<Self, LedgerError> {
         let is_log_left = checkpoint::size(&checkpoint::log_of(path)) > 0;
         let connection = open_up_to_date(path)?;
-        let database = File::open(path).map_err(|error| LedgerError::Failed(format!("cannot open {}: {error}", path.display())))?;
-        let database = Arc::new(database);
         let condition = Arc::new(Condition::new(reserve, fatal));
         if is_log_left {
             // A killed server may have left what it erased in the log.
@@ -122,6 +120,8 @@ impl SqliteLedger {
         }
         let metrics = Metrics::default();
         let paused = Paused::read(&connection)?;
+        // Closed after the connections, see `Inner`: `writer` has the one that was opened before.
+        let database = File::open(path).map(Arc::new).map_err(|error| cannot_open(path, &error))?;
         let writer = Writer::start(connection, Arc::clone(&condition), metrics.clone())?;
         let checkpointer = checkpoint::Checkpointer::start(path, Arc::clone(&database), &condition, measure, writer.prober())?;
         let (readers, lists) = (Readers::start(path, LOOK_UPS)?, Readers::start(path, LISTS)?);
@@ -328,7 +328,7 @@ fn connect(path: &Path) -> Result<Connection, LedgerError> {
 
 /// Opens a connection that writes nothing, for programs beside the server. Fails if the file is not there.
 pub fn read_only(path: &Path) -> Result<Connection, LedgerError> {
-    let open = || {
+    let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(BUSY)?;
         pragma(&connection, "user_version")?;
@@ -337,7 +337,7 @@ pub fn read_only(path: &Path) -> Result<Connection, LedgerError> {
     open().map_err(|error| cannot_open(path, &error))
 }
 
-fn cannot_open(path: &Path, error: &rusqlite::Error) -> LedgerError {
+fn cannot_open(path: &Path, error: &dyn std::fmt::Display) -> LedgerError {
     LedgerError::Failed(format!("cannot open {}: {error}", path.display()))
 }
 
@@ -427,7 +427,7 @@ fn keep_former(connection: &Connection, path: &Path, version: u32) -> Result<(),
     Ok(())
 }
 
-/// As [`read_only`]. Fails unless the ledger has the newest schema that this program knows, since programs beside the server do not
+/// Opens a connection as [`read_only`] does. Fails unless the ledger has the newest schema that this program knows, since programs beside the server do not
 /// migrate it.
 pub fn read_migrated(path: &Path) -> Result<Connection, LedgerError> {
     let connection = read_only(path)?;

@@ -23,8 +23,9 @@ const DEFAULT: Retention = Retention::For(Duration::from_hours(30 * 24));
 const INTERVAL: TimeDelta = TimeDelta::minutes(1);
 /// Least pause between two steps, of the machine's time. The writer spends a small part of its time on steps.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Least length of a pause, in times of the step before it. A step takes longer while the writer has much other work.
-const PAUSE_OF_STEP: u32 = 5;
+/// Length of a pause, in times of the step before it, which takes longer while the ledger has much other work.
+const PAUSE_IN_STEPS: u32 = 5;
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Deletes requests whose end is longer ago than the retention, until `stop`. A sweep that fails is repeated after the interval.
 pub async fn run(ledger: SqliteLedger, clock: Clock, retention: Option<Retention>, stop: CancellationToken) {
@@ -70,9 +71,9 @@ async fn sweep(ledger: &SqliteLedger, now: DateTime<Utc>, age: Duration) -> Resu
     }
 }
 
-/// Leaves the writer to its other work after a step that began then.
+/// Leaves the ledger to its other work after a step that began then.
 async fn pause(begun: Instant) {
-    tokio::time::sleep(PAUSE.max(begun.elapsed() * PAUSE_OF_STEP)).await;
+    tokio::time::sleep((begun.elapsed() * PAUSE_IN_STEPS).clamp(PAUSE, LONGEST_PAUSE)).await;
 }
 
 #[cfg(test)]

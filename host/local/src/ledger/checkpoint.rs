@@ -4,8 +4,9 @@
 //! Every checkpoint is a passive one, which waits for nobody; that which empties the log after an erasure also keeps the writer out for a
 //! moment. SQLite starts the WAL again from its beginning once all of it is in the database file and no reader is in it. Under a steady
 //! load the writer is always some pages ahead. The writer then moves the last pages itself, between two transactions. SQLite syncs the
-//! database file only then, and the pages of many checkpoints would take tens of milliseconds, so this thread syncs it after each. A reader
-//! with a long transaction prevents the restart: the WAL grows, which [`Condition`] reports, and nobody waits for the reader.
+//! database file only in a checkpoint that leaves nothing, and the pages of many would take the writer tens of milliseconds, so this thread
+//! syncs the file before. A reader with a long transaction prevents the restart: the WAL grows, which [`Condition`] reports, and nobody
+//! waits for the reader.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -15,6 +16,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use postdate_core::ports::LedgerError;
 use rusqlite::{Connection, Row};
 
@@ -25,12 +27,10 @@ use super::{BUSY, connect, pragma};
 const INTERVAL: Duration = Duration::from_millis(500);
 /// WAL size in bytes below which no checkpoint is made, unless the disk is nearly full.
 const WORTHWHILE: u64 = 4 << 20;
-/// Length of the WAL in bytes above which the writer completes a checkpoint.
+/// Length of the WAL in bytes of pages above which the writer completes a checkpoint.
 const COMPLETED_ABOVE: u64 = 64 << 20;
-/// Size to which SQLite cuts the file when the WAL starts again. More than a steady load reaches: the cut takes the writer milliseconds.
+/// Size in bytes to which SQLite cuts the file when the WAL starts again. The WAL is seldom longer then, and the cut takes milliseconds.
 pub const CUT_TO: u64 = 2 * COMPLETED_ABOVE;
-/// Bytes of the header of each page in the WAL.
-const FRAME_HEADER: u64 = 24;
 /// Most pages that a checkpoint leaves to the writer.
 const LEFT_TO_THE_WRITER: i64 = 1024;
 
@@ -86,8 +86,8 @@ struct Keeper {
     connection: Connection,
     file: PathBuf,
     database: Arc<File>,
-    /// Pages in the log, and those of them that had been moved, at the last sync.
-    synced: Cell<(i64, i64)>,
+    /// Pages of the log that had been moved at the last sync.
+    synced: Cell<i64>,
     wal: PathBuf,
     condition: Arc<Condition>,
     measure: Measure,
@@ -96,7 +96,7 @@ struct Keeper {
 
 /// Result of a passive checkpoint.
 struct Passive {
-    /// Length of the log in bytes.
+    /// Length of the log in bytes of pages.
     log: u64,
     /// Pages of the log that readers or the writer kept in it.
     left: i64,
@@ -134,24 +134,32 @@ impl Keeper {
         Ok(free.is_none_or(|free| free >= growth))
     }
 
-    /// Makes a passive checkpoint, and syncs the database file if it may have moved something.
+    /// Makes a passive checkpoint, and syncs the database file after one that moved pages of a long log.
     fn passive(&self) -> anyhow::Result<Passive> {
         let pages = |row: &Row<'_>| Ok((row.get(1)?, row.get(2)?));
-        // Both are -1 while the writer makes one.
         let (all, moved): (i64, i64) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], pages)?;
-        if self.synced.replace((all, moved)) != (all, moved) {
-            self.database.sync_data()?;
+        let Ok(pages) = u64::try_from(all) else {
+            // Another connection makes a checkpoint.
+            return Ok(Passive { log: 0, left: i64::MAX });
+        };
+        let log = pages * u64::from(pragma(&self.connection, "page_size")?);
+        if log >= WORTHWHILE && self.synced.get() != moved {
+            self.database.sync_data().context("cannot sync the database file")?;
+            self.synced.set(moved);
         }
-        let frame = FRAME_HEADER + u64::from(pragma(&self.connection, "page_size")?);
-        Ok(Passive { log: u64::try_from(all).unwrap_or_default() * frame, left: all - moved })
+        Ok(Passive { log, left: all - moved })
     }
 
     /// Empties the write-ahead log. Returns false if that fails, if the disk has no room, or if a reader or the writer is in it. Waits for
     /// none of them.
     fn truncate(&self, free: Option<u64>) -> bool {
         let empty = || {
-            // What is left is little: only what was written during the first checkpoint.
-            if !self.has_room(free)? || self.passive().and_then(|_| self.passive())?.left > LEFT_TO_THE_WRITER {
+            if !self.has_room(free)? {
+                return Ok(false);
+            }
+            self.passive()?;
+            // The last checkpoint keeps the writer out, so little must be left to it.
+            if !self.has_room((self.measure)())? || self.passive()?.left > LEFT_TO_THE_WRITER {
                 return Ok(false);
             }
             self.connection.busy_timeout(Duration::ZERO)?;
@@ -166,10 +174,11 @@ impl Keeper {
     }
 
     fn checkpoint(&self, free: Option<u64>) -> anyhow::Result<()> {
-        if !self.has_room(free)? {
+        if !self.has_room(free)? || self.passive()?.log <= COMPLETED_ABOVE {
             return Ok(());
         }
-        if self.passive()?.log > COMPLETED_ABOVE && self.passive()?.left <= LEFT_TO_THE_WRITER {
+        // Moves what was written during the first, so that the writer has little to move and to sync.
+        if self.has_room((self.measure)())? && self.passive()?.left <= LEFT_TO_THE_WRITER {
             self.condition.ask_to_complete();
         }
         Ok(())

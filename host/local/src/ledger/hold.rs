@@ -25,7 +25,7 @@ pub fn hold_due(connection: &mut Connection, now: DateTime<Utc>, reason: &str) -
 }
 
 /// Makes all held requests of the ledger at `path`, or those of one use case, due at `now`, in the order of their acceptance. A running
-/// server starts them within a second or two, and can write for half of the time. Returns their number.
+/// server starts them within a second or two, and can write for half of the time. Returns their number. The caller has checked the schema.
 pub fn resume(path: &Path, use_case: Option<&str>, now: DateTime<Utc>) -> Result<usize, LedgerError> {
     let mut connection = connect(path)?;
     let mut run = || {
