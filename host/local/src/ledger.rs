@@ -427,8 +427,8 @@ fn keep_former(connection: &Connection, path: &Path, version: u32) -> Result<(),
     Ok(())
 }
 
-/// Opens a connection as [`read_only`] does. Fails unless the ledger has the newest schema that this program knows, since programs beside the server do not
-/// migrate it.
+/// Opens a connection as [`read_only`] does. Fails unless the ledger has the newest schema that this program knows, since programs beside
+/// the server do not migrate it.
 pub fn read_migrated(path: &Path) -> Result<Connection, LedgerError> {
     let connection = read_only(path)?;
     let version = pragma(&connection, "user_version").map_err(|error| failed(&error))?;
