@@ -54,26 +54,22 @@ async fn sweep(ledger: &SqliteLedger, now: DateTime<Utc>, age: Duration) -> Resu
     let Some(until) = TimeDelta::from_std(age).ok().and_then(|age| now.checked_sub_signed(age)) else { return Ok(0) };
     let mut all = 0;
     loop {
-        let begun = Instant::now();
-        let deleted = ledger.delete_ended(until).await?;
+        let deleted = paced(ledger.delete_ended(until)).await?;
         if deleted == 0 {
             break;
         }
         all += deleted;
-        pause(begun).await;
     }
-    loop {
-        let begun = Instant::now();
-        if !ledger.give_back().await? {
-            return Ok(all);
-        }
-        pause(begun).await;
-    }
+    while paced(ledger.give_back()).await? {}
+    Ok(all)
 }
 
-/// Leaves the ledger to its other work after a step that began then.
-async fn pause(begun: Instant) {
+/// Runs a step, and then leaves the ledger to its other work.
+async fn paced<T>(step: impl Future<Output = T>) -> T {
+    let begun = Instant::now();
+    let done = step.await;
     tokio::time::sleep((begun.elapsed() * PAUSE_IN_STEPS).clamp(PAUSE, LONGEST_PAUSE)).await;
+    done
 }
 
 #[cfg(test)]

@@ -51,7 +51,6 @@ impl Checkpointer {
         let (stop, stopped) = channel::<()>();
         let keeper = Keeper {
             connection: connect(path)?,
-            file: path.to_owned(),
             database,
             synced: Cell::default(),
             wal: log_of(path),
@@ -84,7 +83,6 @@ impl Drop for Checkpointer {
 
 struct Keeper {
     connection: Connection,
-    file: PathBuf,
     database: Arc<File>,
     /// Pages of the log that had been moved at the last sync.
     synced: Cell<i64>,
@@ -103,35 +101,35 @@ struct Passive {
 }
 
 impl Keeper {
-    /// Records the sizes. Returns the WAL's, the disk's free bytes, and whether that is nearly full.
-    fn measured(&self) -> (u64, Option<u64>, bool) {
-        let (wal, free) = (size(&self.wal), (self.measure)());
-        (wal, free, self.condition.measured(wal, free))
+    /// Records the sizes. Returns the WAL's in bytes, and whether the disk is nearly full.
+    fn measured(&self) -> (u64, bool) {
+        let wal = size(&self.wal);
+        (wal, self.condition.measured(wal, (self.measure)()))
     }
 
     fn look(&self) {
         if self.condition.is_broken() {
             self.prober.probe();
         }
-        let (wal, free, is_low) = self.measured();
-        if self.condition.has_erased() && !self.truncate(free) {
+        let (wal, is_low) = self.measured();
+        if self.condition.has_erased() && !self.truncate() {
             // The next look tries again.
             self.condition.erased();
         }
         if wal < WORTHWHILE && !(is_low && wal > 0) {
             return;
         }
-        if let Err(error) = self.checkpoint(free) {
+        if let Err(error) = self.checkpoint() {
             tracing::warn!(%error, "the ledger's checkpoint failed and will be retried");
         }
     }
 
     /// Returns whether the disk has room for the pages that the database file lacks. A checkpoint that finds it full half-way has used the
     /// last space, which the writer needs, and has freed none.
-    fn has_room(&self, free: Option<u64>) -> rusqlite::Result<bool> {
+    fn has_room(&self) -> anyhow::Result<bool> {
         let (pages, page) = (pragma(&self.connection, "page_count")?, pragma(&self.connection, "page_size")?);
-        let growth = (u64::from(pages) * u64::from(page)).saturating_sub(size(&self.file));
-        Ok(free.is_none_or(|free| free >= growth))
+        let growth = (u64::from(pages) * u64::from(page)).saturating_sub(self.database.metadata()?.len());
+        Ok((self.measure)().is_none_or(|free| free >= growth))
     }
 
     /// Makes a passive checkpoint, and syncs the database file after one that moved pages of a long log.
@@ -152,14 +150,14 @@ impl Keeper {
 
     /// Empties the write-ahead log. Returns false if that fails, if the disk has no room, or if a reader or the writer is in it. Waits for
     /// none of them.
-    fn truncate(&self, free: Option<u64>) -> bool {
+    fn truncate(&self) -> bool {
         let empty = || {
-            if !self.has_room(free)? {
+            if !self.has_room()? {
                 return Ok(false);
             }
             self.passive()?;
             // The last checkpoint keeps the writer out, so little must be left to it.
-            if !self.has_room((self.measure)())? || self.passive()?.left > LEFT_TO_THE_WRITER {
+            if !self.has_room()? || self.passive()?.left > LEFT_TO_THE_WRITER {
                 return Ok(false);
             }
             self.connection.busy_timeout(Duration::ZERO)?;
@@ -173,12 +171,12 @@ impl Keeper {
         })
     }
 
-    fn checkpoint(&self, free: Option<u64>) -> anyhow::Result<()> {
-        if !self.has_room(free)? || self.passive()?.log <= COMPLETED_ABOVE {
+    fn checkpoint(&self) -> anyhow::Result<()> {
+        if !self.has_room()? || self.passive()?.log <= COMPLETED_ABOVE {
             return Ok(());
         }
         // Moves what was written during the first, so that the writer has little to move and to sync.
-        if self.has_room((self.measure)())? && self.passive()?.left <= LEFT_TO_THE_WRITER {
+        if self.has_room()? && self.passive()?.left <= LEFT_TO_THE_WRITER {
             self.condition.ask_to_complete();
         }
         Ok(())
